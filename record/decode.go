@@ -1,0 +1,102 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// Decode reads a stored record and checks it: the id is valid, fits the executor,
+// and the status is one of the format's. Keys that this version does not know go
+// to Extra. The error wraps ErrInvalid.
+func Decode(b []byte) (*Record, error) {
+	r := new(Record)
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(r); err != nil {
+		// Rare: keys of a later version, which cost a second pass, or an error.
+		if r, err = decodeWithExtra(b); err != nil {
+			return nil, fmt.Errorf("%w record: %w", ErrInvalid, err)
+		}
+	} else if dec.InputOffset() < int64(len(bytes.TrimRight(b, " \t\r\n"))) {
+		return nil, fmt.Errorf("%w record: more follows the JSON object", ErrInvalid)
+	}
+	if err := r.check(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func decodeWithExtra(b []byte) (*Record, error) {
+	r := new(Record)
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, err
+	}
+	var top map[string]json.RawMessage
+	if err := json.Unmarshal(b, &top); err != nil {
+		return nil, err
+	}
+	var data map[string]json.RawMessage
+	if err := json.Unmarshal(top["data"], &data); err != nil {
+		return nil, err
+	}
+	r.Extra = unknown(top, topKeys)
+	r.Data.Extra = unknown(data, dataKeys)
+	return r, nil
+}
+
+func (r *Record) check() error {
+	if _, err := ParseID(string(r.UID)); err != nil {
+		return err
+	}
+	if r.Executor != r.UID.Executor() {
+		return fmt.Errorf("%w record %s: its executor is %q", ErrInvalid, r.UID, r.Executor)
+	}
+	switch r.Data.Status {
+	case None, Running, Complete, Cancelled:
+	default:
+		return fmt.Errorf("%w record %s: status %q", ErrInvalid, r.UID, r.Data.Status)
+	}
+	for _, s := range []*Stream{r.Data.Stdout, r.Data.Stderr} {
+		if s == nil {
+			continue
+		}
+		if s.Size < 0 || s.Cut != nil && (s.Cut.Offset < 0 || s.Cut.Bytes < 0 || s.Cut.Offset > s.Size-s.Cut.Bytes) {
+			return fmt.Errorf("%w record %s: a stream's size or cut is out of range", ErrInvalid, r.UID)
+		}
+	}
+	return nil
+}
+
+var (
+	topKeys  = jsonKeys(reflect.TypeFor[Record]())
+	dataKeys = jsonKeys(reflect.TypeFor[Data]())
+)
+
+// jsonKeys lists the names, in lower case, that encoding/json gives to the
+// fields of t. It matches names without regard to case, so must unknown.
+func jsonKeys(t reflect.Type) map[string]bool {
+	keys := map[string]bool{}
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if name != "-" {
+			keys[strings.ToLower(name)] = true
+		}
+	}
+	return keys
+}
+
+func unknown(all map[string]json.RawMessage, known map[string]bool) map[string]json.RawMessage {
+	extra := map[string]json.RawMessage{}
+	for k, v := range all {
+		if !known[strings.ToLower(k)] {
+			extra[k] = v
+		}
+	}
+	if len(extra) == 0 {
+		return nil
+	}
+	return extra
+}

@@ -1,0 +1,21 @@
+package record
+
+import "errors"
+
+// The errors that every package speaks of. They are wrapped with the name of
+// the thing they are about; test for them with errors.Is.
+var (
+	// ErrNotFound says that no task, run or object answers to a name.
+	ErrNotFound = errors.New("not found")
+	// ErrAmbiguous says that a prefix fits more than one task.
+	ErrAmbiguous = errors.New("ambiguous")
+	// ErrInvalid says that a record, an id or a name is not of the format.
+	ErrInvalid = errors.New("invalid")
+	// ErrConflict says that a task's state does not allow what was asked,
+	// such as rerunning a task that is running.
+	ErrConflict = errors.New("conflict")
+	// ErrCorrupt says that stored bytes are damaged or missing.
+	ErrCorrupt = errors.New("corrupt")
+	// ErrNewerFormat says that a repository was written by a later version.
+	ErrNewerFormat = errors.New("newer format")
+)

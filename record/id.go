@@ -1,0 +1,131 @@
+package record
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Format is the version of the layout that this package reads and writes, as
+// it stands in the repository's file "format".
+const Format = "1"
+
+// uuidLen is the length of a UUID in its usual text form (RFC 9562, section 4).
+const uuidLen = 36
+
+// An ID names a task for life: EXECUTOR-UUID, with a UUIDv7 (RFC 9562, section
+// 5.7) whose first 48 bits are the millisecond in which the task was made. An
+// ID from ParseID or NewID is valid; the zero ID names nothing.
+type ID string
+
+// NewID makes an id for a task of the given executor that starts now. Ids made
+// by one process ascend, also within a millisecond.
+func NewID(executor string) (ID, error) {
+	if err := CheckExecutor(executor); err != nil {
+		return "", err
+	}
+	u, err := uuid.NewV7()
+	if err != nil {
+		return "", fmt.Errorf("make an id: %w", err)
+	}
+	return ID(executor + "-" + u.String()), nil
+}
+
+// ParseID checks that s is an id in its one canonical spelling. The error wraps
+// ErrInvalid.
+func ParseID(s string) (ID, error) {
+	if len(s) < uuidLen+2 || s[len(s)-uuidLen-1] != '-' {
+		return "", fmt.Errorf("%w task id %q: it is not of the form EXECUTOR-UUID", ErrInvalid, s)
+	}
+	if err := CheckExecutor(s[:len(s)-uuidLen-1]); err != nil {
+		return "", fmt.Errorf("%w task id %q: %w", ErrInvalid, s, err)
+	}
+	text := s[len(s)-uuidLen:]
+	u, err := uuid.Parse(text)
+	if err != nil || u.Version() != 7 || u.Variant() != uuid.RFC4122 || u.String() != text {
+		return "", fmt.Errorf("%w task id %q: %s is not a UUIDv7 in lower case", ErrInvalid, s, text)
+	}
+	return ID(s), nil
+}
+
+// CheckExecutor says whether name can name an executor: it begins with a lower
+// case letter and goes on with lower case letters, digits, '_' and '-', 64 at
+// most. The error wraps ErrInvalid.
+func CheckExecutor(name string) error {
+	if name == "" || len(name) > 64 || name[0] < 'a' || name[0] > 'z' {
+		return fmt.Errorf("%w executor name %q", ErrInvalid, name)
+	}
+	for _, c := range []byte(name) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
+			return fmt.Errorf("%w executor name %q", ErrInvalid, name)
+		}
+	}
+	return nil
+}
+
+// Executor returns the part of the id before the UUID.
+func (id ID) Executor() string {
+	if len(id) <= uuidLen {
+		return ""
+	}
+	return string(id[:len(id)-uuidLen-1])
+}
+
+// UUID returns the id without its executor. Of two ids the one with the greater
+// UUID is the newer; equal UUIDs do not occur.
+func (id ID) UUID() string {
+	if len(id) <= uuidLen {
+		return ""
+	}
+	return string(id[len(id)-uuidLen:])
+}
+
+// Time returns the millisecond in which the task was made, in UTC.
+func (id ID) Time() time.Time {
+	u := id.UUID()
+	if u == "" {
+		return time.Time{}
+	}
+	ms, err := strconv.ParseInt(u[:8]+u[9:13], 16, 64)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// Dir returns the folder of the repository's tree that holds the task:
+// tasks/YYYY/MM/DD/HH/MM of the id's millisecond, in UTC.
+func (id ID) Dir() string {
+	return DirAt(id.Time())
+}
+
+// DirAt returns the folder of the repository's tree for tasks made at t.
+func DirAt(t time.Time) string {
+	return t.UTC().Format("tasks/2006/01/02/15/04")
+}
+
+// Path returns where the task's record lies in the repository's tree.
+func (id ID) Path() string {
+	return path.Join(id.Dir(), string(id)+".json")
+}
+
+// IDFromPath is the inverse of Path. The error wraps ErrInvalid when p is not
+// the one path at which a record of that id lies.
+func IDFromPath(p string) (ID, error) {
+	name, isRecord := strings.CutSuffix(path.Base(p), ".json")
+	if !isRecord {
+		return "", fmt.Errorf("%w record path %q: it does not end in .json", ErrInvalid, p)
+	}
+	id, err := ParseID(name)
+	if err != nil {
+		return "", fmt.Errorf("record path %q: %w", p, err)
+	}
+	if id.Path() != p {
+		return "", fmt.Errorf("%w record path %q: the id belongs at %s", ErrInvalid, p, id.Path())
+	}
+	return id, nil
+}

@@ -1,0 +1,56 @@
+package record
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// previewLimit bounds each half of a preview, in bytes.
+const previewLimit = 1024
+
+// Inline reports whether a stream may stand in the record itself: it is valid
+// UTF-8 and no longer than limit bytes.
+func Inline(b []byte, limit int) bool {
+	return len(b) <= limit && utf8.Valid(b)
+}
+
+// Lines splits s behind each newline. The pieces joined are s; no piece is empty.
+func Lines(s string) []string {
+	lines := strings.SplitAfter(s, "\n")
+	if lines[len(lines)-1] == "" {
+		lines = lines[:len(lines)-1]
+	}
+	return lines
+}
+
+// Preview makes readable lines of a stream that is stored elsewhere: the
+// beginning and the end, up to 1 KiB of each, with "[...]" in between, and with
+// U+FFFD for what is not UTF-8. head and tail are the stream's first and last
+// bytes, at least 1 KiB of each where it has as many; whole says that head is
+// all of it.
+func Preview(head, tail []byte, whole bool) []string {
+	if whole && len(head) <= 2*previewLimit {
+		return Lines(strings.ToValidUTF8(string(head), "\uFFFD"))
+	}
+	head = trimRune(head[:min(len(head), previewLimit)])
+	tail = tail[max(0, len(tail)-previewLimit):]
+	for len(tail) > 0 && !utf8.RuneStart(tail[0]) {
+		tail = tail[1:]
+	}
+	lines := Lines(strings.ToValidUTF8(string(head), "\uFFFD"))
+	lines = append(lines, "[...]\n")
+	return append(lines, Lines(strings.ToValidUTF8(string(tail), "\uFFFD"))...)
+}
+
+// trimRune drops a rune that the end of b cuts in two.
+func trimRune(b []byte) []byte {
+	for i := 1; i <= min(len(b), utf8.UTFMax); i++ {
+		if c := b[len(b)-i]; utf8.RuneStart(c) {
+			if !utf8.FullRune(b[len(b)-i:]) {
+				return b[:len(b)-i]
+			}
+			break
+		}
+	}
+	return b
+}
