@@ -1,0 +1,213 @@
+package gitstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"qme/record"
+)
+
+// A CheckReport counts what Check has looked at.
+type CheckReport struct {
+	Commits, Tasks, Objects int
+}
+
+// Check reads the whole history: every object is what its name says, every
+// object that a commit needs is there, every record parses, lies at its path and
+// has its streams. It calls report for each thing that is wrong, and goes on.
+// progress, if not nil, is called now and then with what is being done and how much of it is.
+func (s *Store) Check(ctx context.Context, report func(error), progress func(what string, n int)) (*CheckReport, error) {
+	if progress == nil {
+		progress = func(string, int) {}
+	}
+	c := &checker{s: s, report: report, progress: progress, seen: map[plumbing.Hash]bool{}}
+	if err := c.objects(ctx); err != nil {
+		return nil, err
+	}
+	head, err := s.Head()
+	if err != nil {
+		report(err)
+		return &c.rep, nil
+	}
+	if err := c.history(ctx, head); err != nil {
+		return nil, err
+	}
+	sn, err := s.At(head)
+	if err != nil {
+		report(err)
+		return &c.rep, nil
+	}
+	return &c.rep, c.tasks(ctx, sn)
+}
+
+type checker struct {
+	s        *Store
+	report   func(error)
+	progress func(string, int)
+	have     map[plumbing.Hash]bool
+	seen     map[plumbing.Hash]bool
+	rep      CheckReport
+}
+
+// objects checks the content of all packs and loose objects.
+func (c *checker) objects(ctx context.Context) error {
+	packs, err := c.s.odb.Packs()
+	if err != nil {
+		return err
+	}
+	done := 0
+	for _, p := range packs {
+		n, err := c.s.odb.ObjectCount(p.Name)
+		if err == nil {
+			err = c.s.odb.VerifyPack(ctx, p.Name, func(n int) { c.progress("objects", done+n) })
+		}
+		if cerr := ctx.Err(); cerr != nil {
+			return cerr
+		}
+		if err != nil && !errors.Is(err, record.ErrNotFound) { // not found: joined meanwhile
+			c.report(err)
+		}
+		done += int(n)
+	}
+	loose, err := c.s.odb.Loose()
+	if err != nil {
+		return err
+	}
+	for _, h := range loose {
+		if err := c.s.odb.VerifyLoose(h); err != nil {
+			c.report(err)
+		}
+	}
+	if c.have, err = c.s.allObjects(ctx, c.report); err != nil {
+		return err
+	}
+	c.rep.Objects = len(c.have)
+	return nil
+}
+
+// history checks that all that is reachable is there.
+func (c *checker) history(ctx context.Context, head plumbing.Hash) error {
+	todo := []plumbing.Hash{head}
+	for len(todo) > 0 {
+		h := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if c.seen[h] {
+			continue
+		}
+		c.seen[h] = true
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		commit, err := readCommit(c.s.odb, h)
+		if err != nil {
+			c.report(err)
+			continue
+		}
+		c.rep.Commits++
+		if c.rep.Commits%1000 == 0 {
+			c.progress("commits", c.rep.Commits)
+		}
+		c.tree(commit.TreeHash, "")
+		todo = append(todo, commit.ParentHashes...)
+	}
+	return nil
+}
+
+func (c *checker) tree(h plumbing.Hash, at string) {
+	if c.seen[h] {
+		return
+	}
+	c.seen[h] = true
+	entries, err := readTree(c.s.odb, h)
+	if err != nil {
+		c.report(fmt.Errorf("folder %q: %w", at, err))
+		return
+	}
+	for _, e := range entries {
+		p := path.Join(at, e.name)
+		switch {
+		case e.isDir():
+			c.tree(e.hash, p)
+		case e.mode != modeFile:
+			c.report(fmt.Errorf("%s has the mode %s, not a plain file's: %w", p, e.mode, record.ErrInvalid))
+		case !c.have[e.hash]:
+			c.report(fmt.Errorf("%s: object %s is missing: %w", p, e.hash, record.ErrCorrupt))
+		}
+	}
+}
+
+// tasks checks the records of the newest commit.
+func (c *checker) tasks(ctx context.Context, sn *Snapshot) error {
+	files := map[string]bool{}
+	if err := c.paths(sn.root, "", files); err != nil {
+		c.report(err)
+	}
+	for res := range sn.Records(Range{}) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if res.Err != nil {
+			c.report(res.Err)
+		}
+		delete(files, res.ID.Path())
+		delete(files, streamPath(res.ID, Stdout))
+		delete(files, streamPath(res.ID, Stderr))
+		if res.Record == nil {
+			continue
+		}
+		c.rep.Tasks++
+		if c.rep.Tasks%1000 == 0 {
+			c.progress("tasks", c.rep.Tasks)
+		}
+		for name, stored := range map[StreamName]*record.Stream{Stdout: res.Record.Data.Stdout, Stderr: res.Record.Data.Stderr} {
+			if stored != nil {
+				c.stream(sn, res.Record, name, stored)
+			}
+		}
+	}
+	for p := range files {
+		c.report(fmt.Errorf("%s does not belong in a task history: %w", p, record.ErrInvalid))
+	}
+	return nil
+}
+
+// paths collects the files that are not the history's own.
+func (c *checker) paths(h plumbing.Hash, at string, files map[string]bool) error {
+	entries, err := readTree(c.s.odb, h)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		p := path.Join(at, e.name)
+		if e.isDir() {
+			if err := c.paths(e.hash, p, files); err != nil {
+				return err
+			}
+		} else if p != "README.md" && p != "format" {
+			files[p] = true
+		}
+	}
+	return nil
+}
+
+func (c *checker) stream(sn *Snapshot, rec *record.Record, name StreamName, stored *record.Stream) {
+	r, _, err := sn.Stream(rec, name)
+	if err != nil {
+		c.report(err)
+		return
+	}
+	sum := sha256.New()
+	_, err = io.Copy(sum, r)
+	if err = errors.Join(err, r.Close()); err != nil {
+		c.report(fmt.Errorf("task %s: its file .%s: %w", rec.UID, name, err))
+	} else if got := hex.EncodeToString(sum.Sum(nil)); stored.Cut == nil && got != stored.SHA256 {
+		c.report(fmt.Errorf("task %s: its file .%s has not the SHA-256 that the record says: %w", rec.UID, name, record.ErrCorrupt))
+	}
+}

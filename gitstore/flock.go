@@ -1,0 +1,41 @@
+package gitstore
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// flock takes an exclusive lock on f, and closes f when it cannot have it in
+// time: then the error is ErrBusy. The kernel serves those that wait in the order
+// in which they came. On file systems without such locks it returns at once:
+// git's lock on the branch is enough.
+func flock(ctx context.Context, f *os.File) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if !errors.Is(err, unix.EWOULDBLOCK) {
+		return nil
+	}
+	locked := make(chan error, 1)
+	go func() {
+		for {
+			err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
+			if errors.Is(err, unix.EINTR) {
+				continue
+			}
+			locked <- err
+			return
+		}
+	}()
+	select {
+	case <-locked:
+		return nil
+	case <-ctx.Done():
+		go func() {
+			<-locked
+			_ = f.Close() // lets go of the lock that came too late
+		}()
+		return ErrBusy
+	}
+}

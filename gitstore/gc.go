@@ -1,0 +1,162 @@
+package gitstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/spf13/afero"
+	"golang.org/x/sys/unix"
+
+	"qme/gitstore/odb"
+)
+
+// A run adds a pack. From autoPacks of them on the small ones are joined. Packs
+// are then of sizes that at least double from one to the next, as in "git repack
+// --geometric=2": an object is rewritten once for each doubling of the history,
+// and the number of packs grows with its logarithm.
+const (
+	autoPacks = 32
+	// autoLoose is from how many loose objects on they are packed. qme writes
+	// none; git does when it unpacks or receives a few.
+	autoLoose = 2000
+)
+
+// A GCReport says what GC has done.
+type GCReport struct {
+	PacksBefore, PacksAfter int
+	Loose                   int   // loose objects that were packed
+	BytesBefore, BytesAfter int64 // of packs
+}
+
+// NeedsGC says, at the cost of reading two folders, whether GC has work by its
+// own measure.
+func (s *Store) NeedsGC() bool {
+	packs, err := s.odb.Packs()
+	if err != nil {
+		return false // who reads next will say so
+	}
+	n := 0
+	for _, p := range packs {
+		if !p.Keep {
+			n++
+		}
+	}
+	if n > autoPacks {
+		return true
+	}
+	// As git does: names are spread evenly, so one folder of 256 is a sample.
+	sample, err := afero.ReadDir(s.fs, filepath.Join(s.dir, "objects", "17"))
+	return err == nil && len(sample)*256 > autoLoose
+}
+
+// GC packs what is loose and joins packs: those that are small beside the others
+// or, if all is set, every pack. Other processes may read and write meanwhile.
+// It returns nil, and does nothing, when another GC is at work. ctx ends it
+// early without loss.
+func (s *Store) GC(ctx context.Context, all bool) (*GCReport, error) {
+	f, err := s.fs.OpenFile(filepath.Join(s.dir, "qme-gc.lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if real, ok := f.(*os.File); ok {
+		if err := unix.Flock(int(real.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, nil
+		}
+	}
+	rep := new(GCReport)
+	before, err := s.odb.Packs()
+	if err != nil {
+		return nil, err
+	}
+	rep.PacksBefore, rep.BytesBefore = len(before), packBytes(before)
+	loose, err := s.odb.Loose()
+	if err != nil {
+		return nil, err
+	}
+	if !all && len(loose) < autoLoose {
+		loose = nil
+	}
+	names := rollUp(before, all)
+	if len(names) > 1 || len(loose) > 0 {
+		if err := s.odb.Repack(ctx, names, loose); err != nil {
+			return nil, err
+		}
+		rep.Loose = len(loose)
+	}
+	after, err := s.odb.Packs()
+	if err != nil {
+		return nil, err
+	}
+	rep.PacksAfter, rep.BytesAfter = len(after), packBytes(after)
+	return rep, s.removeLeftovers()
+}
+
+func packBytes(packs []odb.PackInfo) (n int64) {
+	for _, p := range packs {
+		n += p.Size
+	}
+	return n
+}
+
+// rollUp chooses the packs to join.
+func rollUp(packs []odb.PackInfo, all bool) []string {
+	packs = slices.DeleteFunc(slices.Clone(packs), func(p odb.PackInfo) bool { return p.Keep })
+	slices.SortFunc(packs, func(a, b odb.PackInfo) int { return cmp.Compare(a.Size, b.Size) })
+	join, sum := 0, int64(0)
+	for i, p := range packs {
+		if all || p.Size < 2*sum {
+			join = i + 1
+		}
+		sum += p.Size
+	}
+	var names []string
+	for _, p := range packs[:join] {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// leftoverAge is from when on a temporary file is nobody's any more. It is git's
+// own measure for what a crash leaves (gc.pruneExpire is longer still).
+const leftoverAge = 24 * time.Hour
+
+// removeLeftovers removes the temporary files of processes that died.
+func (s *Store) removeLeftovers() error {
+	var errs []error
+	for dir, prefix := range map[string]string{
+		filepath.Join(s.dir, "objects", "pack"): "tmp_",
+		filepath.Dir(s.dir):                     ".new-history-",
+	} {
+		entries, err := afero.ReadDir(s.fs, dir)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), prefix) && time.Since(e.ModTime()) > leftoverAge {
+				errs = append(errs, s.fs.RemoveAll(filepath.Join(dir, e.Name())))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// allObjects returns the names of all objects, for Check.
+func (s *Store) allObjects(ctx context.Context, report func(error)) (map[plumbing.Hash]bool, error) {
+	have := map[plumbing.Hash]bool{}
+	err := s.odb.Each(ctx, func(h plumbing.Hash) { have[h] = true })
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		report(fmt.Errorf("list the objects: %w", err))
+	}
+	return have, ctx.Err()
+}

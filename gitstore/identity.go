@@ -1,0 +1,81 @@
+package gitstore
+
+import (
+	"cmp"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/go-git/go-git/v5/plumbing/format/config"
+)
+
+// An Identity is who commits.
+type Identity struct{ Name, Email string }
+
+// identity returns Options.Identity, completed as git does: from its variables,
+// the configuration of the repository and of the user, else from the login name.
+func (s *Store) identity() Identity {
+	id := s.opts.Identity
+	if id.Name == "" || id.Email == "" {
+		found := detectIdentity(s.dir)
+		id.Name, id.Email = cmp.Or(id.Name, found.Name), cmp.Or(id.Email, found.Email)
+	}
+	clean := strings.NewReplacer("<", "", ">", "", "\n", " ", "\x00", "")
+	return Identity{strings.TrimSpace(clean.Replace(id.Name)), strings.TrimSpace(clean.Replace(id.Email))}
+}
+
+var (
+	identities  = map[string]Identity{}
+	identitiesM sync.Mutex
+)
+
+func detectIdentity(dir string) Identity {
+	identitiesM.Lock()
+	defer identitiesM.Unlock()
+	if id, ok := identities[dir]; ok {
+		return id
+	}
+	id := Identity{os.Getenv("GIT_AUTHOR_NAME"), os.Getenv("GIT_AUTHOR_EMAIL")}
+	home, _ := os.UserHomeDir() // without one there is no configuration of the user's
+	xdg := cmp.Or(os.Getenv("XDG_CONFIG_HOME"), filepath.Join(home, ".config"))
+	for _, f := range []string{filepath.Join(dir, "config"), cmp.Or(os.Getenv("GIT_CONFIG_GLOBAL"), filepath.Join(home, ".gitconfig")),
+		filepath.Join(xdg, "git", "config"), "/etc/gitconfig"} {
+		if id.Name != "" && id.Email != "" {
+			break
+		}
+		name, email := readIdentity(f)
+		id.Name, id.Email = cmp.Or(id.Name, name), cmp.Or(id.Email, email)
+	}
+	login := cmp.Or(os.Getenv("USER"), os.Getenv("LOGNAME"))
+	if login == "" {
+		if u, err := user.Current(); err == nil {
+			login = u.Username
+		}
+	}
+	login = cmp.Or(login, "unknown")
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	id.Name, id.Email = cmp.Or(id.Name, login), cmp.Or(id.Email, login+"@"+host)
+	identities[dir] = id
+	return id
+}
+
+// readIdentity returns what a configuration file of git's says. One that is
+// missing or broken says nothing: a run must not fail for it.
+func readIdentity(path string) (name, email string) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", ""
+	}
+	defer f.Close()
+	cfg := config.New()
+	if err := config.NewDecoder(f).Decode(cfg); err != nil {
+		return "", ""
+	}
+	u := cfg.Section("user")
+	return u.Option("name"), u.Option("email")
+}

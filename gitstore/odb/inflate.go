@@ -1,0 +1,199 @@
+package odb
+
+import (
+	"bufio"
+	"bytes"
+	"compress/zlib"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/spf13/afero"
+
+	"qme/record"
+)
+
+// packReader reads a pack from an offset on.
+type packReader struct {
+	p   *pack
+	off int64
+}
+
+func (r *packReader) Read(b []byte) (int, error) {
+	n, err := r.p.readAt(b, r.off)
+	r.off += int64(n)
+	return n, err
+}
+
+// A source feeds an inflater from a pack through a buffer that is used again. It
+// is an io.ByteReader, so that flate does not put a buffer of its own before it.
+type source struct {
+	packReader
+	buf   []byte
+	r, w  int
+	limit int // how much to read at once
+}
+
+var sources = sync.Pool{New: func() any { return &source{buf: make([]byte, 32<<10)} }}
+
+// getSource returns a source at off for about size inflated bytes.
+func getSource(p *pack, off, size int64) *source {
+	s := sources.Get().(*source)
+	s.packReader = packReader{p: p, off: off}
+	s.r, s.w = 0, 0
+	s.limit = int(min(int64(len(s.buf)), max(256, size)))
+	return s
+}
+
+func (s *source) release() {
+	s.p = nil
+	sources.Put(s)
+}
+
+func (s *source) fill() error {
+	n, err := s.packReader.Read(s.buf[:s.limit])
+	s.r, s.w = 0, n
+	if n > 0 {
+		return nil
+	}
+	if err == nil || err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func (s *source) ReadByte() (byte, error) {
+	if s.r == s.w {
+		if err := s.fill(); err != nil {
+			return 0, err
+		}
+	}
+	s.r++
+	return s.buf[s.r-1], nil
+}
+
+func (s *source) Read(b []byte) (int, error) {
+	if s.r == s.w {
+		if err := s.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(b, s.buf[s.r:s.w])
+	s.r += n
+	return n, nil
+}
+
+var inflaters sync.Pool
+
+func getInflater(r io.Reader) (io.ReadCloser, error) {
+	if z, ok := inflaters.Get().(io.ReadCloser); ok {
+		if err := z.(zlib.Resetter).Reset(r, nil); err != nil {
+			return nil, err
+		}
+		return z, nil
+	}
+	return zlib.NewReader(r)
+}
+
+func putInflater(z io.ReadCloser) { inflaters.Put(z) }
+
+// inflating reads an object of a known size and says so when it is another.
+type inflating struct {
+	z    io.ReadCloser
+	left int64
+}
+
+func (i *inflating) Read(b []byte) (int, error) {
+	n, err := i.z.Read(b)
+	i.left -= int64(n)
+	switch {
+	case i.left < 0, err == io.EOF && i.left > 0:
+		return n, fmt.Errorf("object has not the size that its header says: %w", record.ErrCorrupt)
+	case err != nil && err != io.EOF:
+		return n, fmt.Errorf("%w: %w", err, record.ErrCorrupt)
+	}
+	return n, err
+}
+
+func (i *inflating) Close() error {
+	putInflater(i.z)
+	return nil
+}
+
+// readLoose reads a loose object: the deflated header "TYPE SIZE\0" and content.
+func readLoose(f afero.File) (plumbing.ObjectType, []byte, error) {
+	bad := func(err error) (plumbing.ObjectType, []byte, error) {
+		return plumbing.InvalidObject, nil, fmt.Errorf("loose object: %w: %w", err, record.ErrCorrupt)
+	}
+	z, err := getInflater(bufio.NewReader(f))
+	if err != nil {
+		return bad(err)
+	}
+	defer putInflater(z)
+	b, err := io.ReadAll(io.LimitReader(z, maxInMemory))
+	if err != nil {
+		return bad(err)
+	}
+	head, content, ok := bytes.Cut(b, []byte{0})
+	name, size, ok2 := bytes.Cut(head, []byte{' '})
+	if !ok || !ok2 || len(head) > 32 {
+		return bad(errors.New("no header"))
+	}
+	t, err := plumbing.ParseObjectType(string(name))
+	if err != nil {
+		return bad(err)
+	}
+	if n, err := strconv.Atoi(string(size)); err != nil || n != len(content) {
+		return bad(errors.New("not of the size that its header says"))
+	}
+	return t, content, nil
+}
+
+// baseCache keeps the last used bases of deltas.
+type baseCache struct {
+	mu    sync.Mutex
+	items map[baseKey]baseItem
+}
+
+type baseKey struct {
+	p   *pack
+	off int64
+}
+
+type baseItem struct {
+	t plumbing.ObjectType
+	b []byte
+}
+
+const (
+	cachedBases   = 256
+	cachedMaxBase = 64 << 10
+)
+
+func (c *baseCache) get(p *pack, off int64) (plumbing.ObjectType, []byte, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	it, ok := c.items[baseKey{p, off}]
+	return it.t, it.b, ok
+}
+
+func (c *baseCache) put(p *pack, off int64, t plumbing.ObjectType, b []byte) {
+	if len(b) > cachedMaxBase {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.items == nil {
+		c.items = map[baseKey]baseItem{}
+	}
+	if len(c.items) >= cachedBases {
+		for k := range c.items { // any: the order of a map is random
+			delete(c.items, k)
+			break
+		}
+	}
+	c.items[baseKey{p, off}] = baseItem{t, b}
+}

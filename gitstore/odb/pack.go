@@ -1,0 +1,379 @@
+package odb
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/spf13/afero"
+
+	"qme/record"
+)
+
+// A pack is one pack file with its index. The files are opened at first use.
+type pack struct {
+	db       *DB
+	name     string
+	base     string // path without .pack or .idx
+	modified time.Time
+
+	mu    sync.Mutex
+	idx   *index
+	data  afero.File
+	size  int64
+	whole []byte // all of the file, when it is small
+}
+
+// smallPack is up to which size a pack is read in one go. The packs of single
+// runs are, and most look-ups end in one of them.
+const smallPack = 32 << 10
+
+func (p *pack) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	if p.idx != nil {
+		errs = append(errs, p.idx.close())
+	}
+	if p.data != nil {
+		errs = append(errs, p.data.Close())
+	}
+	p.idx, p.data, p.whole = nil, nil, nil
+	return errors.Join(errs...)
+}
+
+func (p *pack) lookup(h plumbing.Hash) (int64, bool, error) {
+	idx, err := p.index()
+	if err != nil {
+		return 0, false, fmt.Errorf("%s.idx: %w", p.name, err)
+	}
+	return idx.lookup(h)
+}
+
+func (p *pack) index() (*index, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.idx == nil {
+		idx, err := openIndex(p.db.fs, p.base+".idx")
+		if err != nil {
+			return nil, err
+		}
+		p.idx = idx
+	}
+	return p.idx, nil
+}
+
+// open makes the pack's bytes readable by readAt.
+func (p *pack) open() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.data != nil || p.whole != nil {
+		return nil
+	}
+	f, err := p.db.fs.Open(p.base + ".pack")
+	if err != nil {
+		return err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		_ = f.Close()
+		return err
+	}
+	p.size = info.Size()
+	if p.size < packHeaderLen+hashLen {
+		_ = f.Close()
+		return fmt.Errorf("%s.pack is cut off at %d bytes: %w", p.name, p.size, record.ErrCorrupt)
+	}
+	if p.size > smallPack {
+		p.data = f
+		return nil
+	}
+	p.whole = make([]byte, p.size)
+	_, err = io.ReadFull(f, p.whole)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		p.whole = nil
+	}
+	return err
+}
+
+// readAt reads like io.ReaderAt, up to the checksum at the end of the pack.
+func (p *pack) readAt(b []byte, off int64) (int, error) {
+	end := p.size - hashLen
+	if off < packHeaderLen || off >= end {
+		return 0, io.EOF
+	}
+	if int64(len(b)) > end-off {
+		b = b[:end-off]
+	}
+	if p.whole != nil {
+		return copy(b, p.whole[off:end]), nil
+	}
+	n, err := p.data.ReadAt(b, off)
+	if n > 0 {
+		return n, nil
+	}
+	return n, err
+}
+
+const (
+	packHeaderLen = 12
+	hashLen       = 20
+)
+
+// An entry is the header of an object in a pack (gitformat-pack(5)).
+type entry struct {
+	offset  int64
+	kind    plumbing.ObjectType
+	size    int64         // of what is deflated here: the object, or a delta
+	data    int64         // where the deflated bytes begin
+	base    int64         // OFSDeltaObject: offset of the base
+	baseRef plumbing.Hash // REFDeltaObject: name of the base
+}
+
+// entryAt reads the header of the entry at off.
+func (p *pack) entryAt(off int64) (entry, error) {
+	if err := p.open(); err != nil {
+		return entry{}, err
+	}
+	var buf [40]byte
+	n, err := p.readAt(buf[:], off)
+	if err != nil {
+		return entry{}, p.corrupt(off, err)
+	}
+	e, used, err := parseEntry(buf[:n], off)
+	if err != nil {
+		return entry{}, p.corrupt(off, err)
+	}
+	e.data = off + int64(used)
+	return e, nil
+}
+
+func (p *pack) corrupt(off int64, err error) error {
+	return fmt.Errorf("%s.pack at %d: %w: %w", p.name, off, err, record.ErrCorrupt)
+}
+
+var errEntry = errors.New("not the header of an object")
+
+func parseEntry(b []byte, off int64) (entry, int, error) {
+	if len(b) == 0 {
+		return entry{}, 0, errEntry
+	}
+	e := entry{offset: off, kind: plumbing.ObjectType(b[0] >> 4 & 7), size: int64(b[0] & 15)}
+	i, shift := 1, 4
+	for c := b[0]; c&0x80 != 0; i++ {
+		if i >= len(b) || shift > 56 {
+			return entry{}, 0, errEntry
+		}
+		c = b[i]
+		e.size |= int64(c&0x7f) << shift
+		shift += 7
+	}
+	if e.size < 0 {
+		return entry{}, 0, errEntry
+	}
+	switch e.kind {
+	case plumbing.CommitObject, plumbing.TreeObject, plumbing.BlobObject, plumbing.TagObject:
+	case plumbing.OFSDeltaObject:
+		var dist int64
+		for first := true; ; first = false {
+			if i >= len(b) || dist > 1<<55 {
+				return entry{}, 0, errEntry
+			}
+			c := b[i]
+			i++
+			if !first {
+				dist++
+			}
+			dist = dist<<7 | int64(c&0x7f)
+			if c&0x80 == 0 {
+				break
+			}
+		}
+		if e.base = off - dist; dist <= 0 || e.base < packHeaderLen {
+			return entry{}, 0, errEntry
+		}
+	case plumbing.REFDeltaObject:
+		if len(b) < i+hashLen {
+			return entry{}, 0, errEntry
+		}
+		copy(e.baseRef[:], b[i:])
+		i += hashLen
+	default:
+		return entry{}, 0, errEntry
+	}
+	return e, i, nil
+}
+
+// appendEntryHeader is the inverse of parseEntry.
+func appendEntryHeader(b []byte, kind plumbing.ObjectType, size int64, off, base int64) []byte {
+	c := byte(kind)<<4 | byte(size&15)
+	for size >>= 4; size > 0; size >>= 7 {
+		b = append(b, c|0x80)
+		c = byte(size & 0x7f)
+	}
+	b = append(b, c)
+	if kind != plumbing.OFSDeltaObject {
+		return b
+	}
+	dist := off - base
+	var tmp [10]byte
+	i := len(tmp) - 1
+	tmp[i] = byte(dist & 0x7f)
+	for dist >>= 7; dist > 0; dist >>= 7 {
+		dist--
+		i--
+		tmp[i] = 0x80 | byte(dist&0x7f)
+	}
+	return append(b, tmp[i:]...)
+}
+
+// maxInMemory bounds what Get holds of one object. Streams are at most run.keep
+// long and are read by Open.
+const maxInMemory = 2 << 30
+
+// unpack returns the object at off, its deltas resolved.
+func (db *DB) unpack(p *pack, off int64) (plumbing.ObjectType, []byte, error) {
+	e, err := p.entryAt(off)
+	if err != nil {
+		return plumbing.InvalidObject, nil, err
+	}
+	return db.unpackEntry(p, e, 0)
+}
+
+// maxDepth ends a chain of deltas that is longer than git ever makes them (4095).
+const maxDepth = 5000
+
+func (db *DB) unpackEntry(p *pack, e entry, depth int) (plumbing.ObjectType, []byte, error) {
+	if depth > maxDepth {
+		return plumbing.InvalidObject, nil, p.corrupt(e.offset, errors.New("endless chain of deltas"))
+	}
+	b, err := p.inflate(e)
+	if err != nil {
+		return plumbing.InvalidObject, nil, err
+	}
+	var t plumbing.ObjectType
+	var base []byte
+	switch e.kind {
+	case plumbing.OFSDeltaObject:
+		t, base, err = db.deltaBase(p, e.base, depth)
+	case plumbing.REFDeltaObject:
+		off, ok, lerr := p.lookup(e.baseRef)
+		if lerr != nil || !ok {
+			return plumbing.InvalidObject, nil, p.corrupt(e.offset, errors.Join(lerr, fmt.Errorf("base %s is not in the pack", e.baseRef)))
+		}
+		t, base, err = db.deltaBase(p, off, depth)
+	default:
+		return e.kind, b, nil
+	}
+	if err != nil {
+		return plumbing.InvalidObject, nil, err
+	}
+	out, err := packfile.PatchDelta(base, b)
+	if err != nil {
+		return plumbing.InvalidObject, nil, p.corrupt(e.offset, err)
+	}
+	return t, out, nil
+}
+
+// deltaBase is unpack with a small cache: many deltas share their base.
+func (db *DB) deltaBase(p *pack, off int64, depth int) (plumbing.ObjectType, []byte, error) {
+	if t, b, ok := db.bases.get(p, off); ok {
+		return t, b, nil
+	}
+	e, err := p.entryAt(off)
+	if err != nil {
+		return plumbing.InvalidObject, nil, err
+	}
+	t, b, err := db.unpackEntry(p, e, depth+1)
+	if err == nil {
+		db.bases.put(p, off, t, b)
+	}
+	return t, b, err
+}
+
+// inflate returns the inflated bytes of an entry.
+func (p *pack) inflate(e entry) ([]byte, error) {
+	if e.size > maxInMemory {
+		return nil, p.corrupt(e.offset, fmt.Errorf("an object of %d bytes is too large", e.size))
+	}
+	src := getSource(p, e.data, e.size)
+	defer src.release()
+	z, err := getInflater(src)
+	if err != nil {
+		return nil, p.corrupt(e.offset, err)
+	}
+	defer putInflater(z)
+	b, err := readExactly(z, e.size)
+	if err != nil {
+		return nil, p.corrupt(e.offset, err)
+	}
+	return b, nil
+}
+
+// readExactly reads size bytes and the end behind them, at which zlib compares
+// its checksum. Memory grows with what really is there, not with what a damaged
+// header says.
+func readExactly(r io.Reader, size int64) ([]byte, error) {
+	var b []byte
+	if size <= 1<<20 {
+		b = make([]byte, size)
+		if _, err := io.ReadFull(r, b); err != nil {
+			return nil, err
+		}
+	} else {
+		var buf bytes.Buffer
+		if _, err := io.CopyN(&buf, r, size); err != nil {
+			return nil, err
+		}
+		b = buf.Bytes()
+	}
+	var one [1]byte
+	if n, err := r.Read(one[:]); n != 0 || err != io.EOF {
+		return nil, errors.Join(err, fmt.Errorf("not %d bytes long", size))
+	}
+	return b, nil
+}
+
+func (db *DB) openPacked(p *pack, off int64) (io.ReadCloser, int64, error) {
+	e, err := p.entryAt(off)
+	if err != nil {
+		return nil, 0, err
+	}
+	if e.kind == plumbing.OFSDeltaObject || e.kind == plumbing.REFDeltaObject || e.size < 1<<20 {
+		_, b, err := db.unpackEntry(p, e, 0)
+		return io.NopCloser(bytes.NewReader(b)), int64(len(b)), err
+	}
+	src := bufio.NewReaderSize(&packReader{p: p, off: e.data}, 64<<10)
+	z, err := getInflater(src)
+	if err != nil {
+		return nil, 0, p.corrupt(off, err)
+	}
+	return &inflating{z: z, left: e.size}, e.size, nil
+}
+
+// header reads a pack file's header and returns how many objects it announces.
+func (p *pack) header() (uint32, error) {
+	if err := p.open(); err != nil {
+		return 0, err
+	}
+	var h [packHeaderLen]byte
+	if p.whole != nil {
+		copy(h[:], p.whole)
+	} else if _, err := p.data.ReadAt(h[:], 0); err != nil {
+		return 0, err
+	}
+	if string(h[:4]) != "PACK" || binary.BigEndian.Uint32(h[4:]) != 2 {
+		return 0, fmt.Errorf("%s.pack is not a pack of version 2: %w", p.name, record.ErrCorrupt)
+	}
+	return binary.BigEndian.Uint32(h[8:]), nil
+}

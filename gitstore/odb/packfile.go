@@ -1,0 +1,259 @@
+package odb
+
+import (
+	"bufio"
+	"bytes"
+	"compress/zlib"
+	"crypto/sha1"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
+	"github.com/spf13/afero"
+)
+
+// A packFile is a pack being written to a temporary file. Nothing can see it
+// until finish has given it its name.
+type packFile struct {
+	db    *DB
+	file  afero.File
+	buf   *bufio.Writer
+	sum   hash.Hash // of the whole file, its trailer
+	crc   hash.Hash32
+	off   int64
+	want  uint32
+	count uint32
+	idx   *idxfile.Writer
+	at    map[plumbing.Hash]int64
+	z     *zlib.Writer
+	head  []byte
+}
+
+// newPackFile begins a pack of exactly count objects.
+func (db *DB) newPackFile(count int) (*packFile, error) {
+	if err := db.fs.MkdirAll(db.packDir(), 0o755); err != nil {
+		return nil, err
+	}
+	// git removes files of this name that a crash leaves behind.
+	f, err := afero.TempFile(db.fs, db.packDir(), "tmp_pack_")
+	if err != nil {
+		return nil, err
+	}
+	p := &packFile{
+		db: db, file: f, sum: sha1.New(), crc: crc32.NewIEEE(), want: uint32(count),
+		idx: new(idxfile.Writer), at: make(map[plumbing.Hash]int64, count), z: zlib.NewWriter(nil),
+	}
+	p.buf = bufio.NewWriterSize(f, 64<<10)
+	var head [packHeaderLen]byte
+	copy(head[:], "PACK")
+	binary.BigEndian.PutUint32(head[4:], 2)
+	binary.BigEndian.PutUint32(head[8:], uint32(count))
+	if err := errors.Join(p.idx.OnHeader(uint32(count)), p.write(head[:])); err != nil {
+		return nil, errors.Join(err, p.abort())
+	}
+	return p, nil
+}
+
+func (p *packFile) write(b []byte) error {
+	_, err := p.Write(b)
+	return err
+}
+
+// Write takes bytes of the current entry.
+func (p *packFile) Write(b []byte) (int, error) {
+	n, err := p.buf.Write(b)
+	p.sum.Write(b[:n])
+	p.crc.Write(b[:n])
+	p.off += int64(n)
+	return n, err
+}
+
+// has returns where an object lies that is written already.
+func (p *packFile) has(h plumbing.Hash) (int64, bool) {
+	off, ok := p.at[h]
+	return off, ok
+}
+
+// begin starts the entry of object h; base is used for OFSDeltaObject only.
+func (p *packFile) begin(h plumbing.Hash, kind plumbing.ObjectType, size, base int64) (int64, error) {
+	off := p.off
+	p.crc.Reset()
+	p.head = appendEntryHeader(p.head[:0], kind, size, off, base)
+	return off, p.write(p.head)
+}
+
+func (p *packFile) end(h plumbing.Hash, off int64) error {
+	p.at[h] = off
+	p.count++
+	return p.idx.OnInflatedObjectContent(h, off, p.crc.Sum32(), nil)
+}
+
+// add writes object h whole, from content.
+func (p *packFile) add(h plumbing.Hash, kind plumbing.ObjectType, size int64, content io.Reader) error {
+	off, err := p.begin(h, kind, size, 0)
+	if err != nil {
+		return err
+	}
+	p.z.Reset(p)
+	n, err := io.Copy(p.z, content)
+	if err == nil && n != size {
+		err = fmt.Errorf("object %s: %d bytes came instead of %d", h, n, size)
+	}
+	if err == nil {
+		err = p.z.Close()
+	}
+	if err != nil {
+		return err
+	}
+	return p.end(h, off)
+}
+
+// addDelta writes object h as a delta against an object that lies at base.
+func (p *packFile) addDelta(h plumbing.Hash, delta []byte, base int64) error {
+	off, err := p.begin(h, plumbing.OFSDeltaObject, int64(len(delta)), base)
+	if err != nil {
+		return err
+	}
+	p.z.Reset(p)
+	if _, err := p.z.Write(delta); err != nil {
+		return err
+	}
+	if err := p.z.Close(); err != nil {
+		return err
+	}
+	return p.end(h, off)
+}
+
+// copy takes an entry over from another pack as it is deflated there: the bytes
+// up to next, where the following entry begins.
+func (p *packFile) copy(h plumbing.Hash, src *pack, e entry, next, base int64) error {
+	off, err := p.begin(h, e.kind, e.size, base)
+	if err != nil {
+		return err
+	}
+	if e.kind == plumbing.REFDeltaObject {
+		if err := p.write(e.baseRef[:]); err != nil {
+			return err
+		}
+	}
+	n, err := io.Copy(p, io.LimitReader(&packReader{p: src, off: e.data}, next-e.data))
+	if err != nil || n != next-e.data {
+		return src.corrupt(e.offset, errors.Join(err, io.ErrUnexpectedEOF))
+	}
+	return p.end(h, off)
+}
+
+// finish writes the trailer and the index, flushes both to disk and gives them
+// their names, the index last: it is what makes a pack visible. It returns the
+// pack's name.
+func (p *packFile) finish() (name string, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.abort())
+		}
+	}()
+	if p.count != p.want {
+		return "", fmt.Errorf("pack has %d objects instead of %d", p.count, p.want)
+	}
+	var sum plumbing.Hash
+	copy(sum[:], p.sum.Sum(nil))
+	if _, err = p.buf.Write(sum[:]); err != nil {
+		return "", err
+	}
+	if err = p.buf.Flush(); err != nil {
+		return "", err
+	}
+	if err = p.close(); err != nil {
+		return "", err
+	}
+	tmpIdx, err := p.writeIndex(sum)
+	if err != nil {
+		return "", err
+	}
+	name = "pack-" + sum.String()
+	path := filepath.Join(p.db.packDir(), name)
+	if err = p.db.fs.Rename(p.file.Name(), path+".pack"); err != nil {
+		return "", errors.Join(err, p.db.fs.Remove(tmpIdx))
+	}
+	if err = p.db.fs.Rename(tmpIdx, path+".idx"); err != nil {
+		return "", errors.Join(err, p.db.fs.Remove(tmpIdx))
+	}
+	return name, p.db.syncDir(p.db.packDir())
+}
+
+// close flushes the file to disk and closes it.
+func (p *packFile) close() error {
+	err := p.db.fs.Chmod(p.file.Name(), 0o444)
+	if err == nil && !p.db.opts.NoSync {
+		err = p.file.Sync()
+	}
+	return errors.Join(err, p.file.Close())
+}
+
+func (p *packFile) writeIndex(sum plumbing.Hash) (string, error) {
+	if err := p.idx.OnFooter(sum); err != nil {
+		return "", err
+	}
+	index, err := p.idx.Index()
+	if err != nil {
+		return "", err
+	}
+	var b bytes.Buffer
+	if _, err := idxfile.NewEncoder(&b).Encode(index); err != nil {
+		return "", err
+	}
+	f, err := afero.TempFile(p.db.fs, p.db.packDir(), "tmp_idx_")
+	if err != nil {
+		return "", err
+	}
+	_, err = f.Write(b.Bytes())
+	if err == nil {
+		err = p.db.fs.Chmod(f.Name(), 0o444)
+	}
+	if err == nil && !p.db.opts.NoSync {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", errors.Join(err, p.db.fs.Remove(f.Name()))
+	}
+	return f.Name(), nil
+}
+
+// abort removes what has been written.
+func (p *packFile) abort() error {
+	_ = p.file.Close() // closed already, or of no use any more
+	err := p.db.fs.Remove(p.file.Name())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// syncDir makes the names in a folder durable (fsync(2) of the folder).
+func (db *DB) syncDir(dir string) error {
+	if db.opts.NoSync {
+		return nil
+	}
+	return SyncDir(db.fs, dir)
+}
+
+// SyncDir flushes a folder's names to disk. File systems that cannot do that
+// are taken at their word: they have no such call to make.
+func SyncDir(fsys afero.Fs, dir string) error {
+	f, err := fsys.Open(dir)
+	if err != nil {
+		return err
+	}
+	if real, ok := f.(*os.File); ok {
+		err = ignoreUnsupported(real.Sync())
+	}
+	return errors.Join(err, f.Close())
+}

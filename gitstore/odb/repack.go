@@ -1,0 +1,369 @@
+package odb
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/spf13/afero"
+
+	"qme/record"
+)
+
+// A location is where an object lies in a pack.
+type location struct {
+	pack  *pack
+	entry entry
+	next  int64 // where its deflated bytes end
+}
+
+// replan is up to how many objects a pack is taken apart, so that its objects
+// become deltas of each other. Larger packs have been through that, and are
+// copied as they are deflated: joining them costs reading and writing only.
+const replan = 4096
+
+// largeBlob is from which size blobs are copied as they are deflated.
+const largeBlob = 1 << 20
+
+// Repack joins packs and loose objects into one new pack. Each of them is
+// removed only after the new pack is on disk and has been read back and checked
+// object by object. Readers and writers, also git's, may be at work: an object
+// is at every moment in at least one pack that has an index. ctx ends it early,
+// with nothing removed.
+func (db *DB) Repack(ctx context.Context, packs []string, loose []plumbing.Hash) error {
+	objects, sources, err := db.gather(ctx, packs, loose)
+	if err != nil || objects == nil {
+		return err
+	}
+	name, err := db.joinPacks(ctx, objects, sources)
+	if err != nil {
+		return fmt.Errorf("repack: %w", err)
+	}
+	if err := db.VerifyPack(ctx, name, nil); err != nil {
+		return fmt.Errorf("repack: the new pack is not good, nothing was removed: %w", err)
+	}
+	return db.removePacked(name, packs, loose)
+}
+
+// gather collects what is taken apart, newest pack first, and the packs that are
+// copied whole.
+func (db *DB) gather(ctx context.Context, names []string, loose []plumbing.Hash) ([]*object, []*pack, error) {
+	all, err := db.list(true)
+	if err != nil {
+		return nil, nil, err
+	}
+	objects := []*object{}
+	var whole []*pack
+	for _, p := range all {
+		if !slices.Contains(names, p.name) {
+			continue
+		}
+		idx, err := p.index()
+		if err != nil {
+			return nil, nil, err
+		}
+		if idx.count >= replan {
+			whole = append(whole, p)
+			continue
+		}
+		if objects, err = db.takeApart(ctx, p, objects); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, h := range loose {
+		t, b, err := db.Get(h)
+		if err != nil {
+			return nil, nil, err
+		}
+		objects = append(objects, &object{hash: h, kind: t, size: int64(len(b)), content: b})
+	}
+	return objects, whole, nil
+}
+
+// sorted returns a pack's objects in the order in which they lie, and the end of
+// the last one.
+func (p *pack) sorted() ([]item, int64, error) {
+	if err := p.open(); err != nil {
+		return nil, 0, err
+	}
+	idx, err := p.index()
+	if err != nil {
+		return nil, 0, err
+	}
+	items, err := idx.all()
+	if err != nil {
+		return nil, 0, err
+	}
+	slices.SortFunc(items, func(a, b item) int { return cmp.Compare(a.offset, b.offset) })
+	return items, p.size - hashLen, nil
+}
+
+func (db *DB) takeApart(ctx context.Context, p *pack, objects []*object) ([]*object, error) {
+	items, end, err := p.sorted()
+	if err != nil {
+		return nil, err
+	}
+	for i, it := range items {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		e, err := p.entryAt(it.offset)
+		if err != nil {
+			return nil, err
+		}
+		o := &object{hash: it.hash, kind: e.kind, size: e.size}
+		if e.kind == plumbing.BlobObject && e.size >= largeBlob {
+			next := end
+			if i+1 < len(items) {
+				next = items[i+1].offset
+			}
+			o.raw = &location{pack: p, entry: e, next: next}
+		} else if o.kind, o.content, err = db.unpackEntry(p, e, 0); err != nil {
+			return nil, err
+		}
+		if o.content != nil {
+			o.size = int64(len(o.content))
+		}
+		objects = append(objects, o)
+	}
+	return objects, nil
+}
+
+// joinPacks writes the new pack.
+func (db *DB) joinPacks(ctx context.Context, objects []*object, whole []*pack) (string, error) {
+	seen := map[plumbing.Hash]bool{}
+	for _, p := range whole {
+		items, _, err := p.sorted()
+		if err != nil {
+			return "", err
+		}
+		for _, it := range items {
+			seen[it.hash] = true
+		}
+	}
+	objects = slices.DeleteFunc(objects, func(o *object) bool {
+		dup := seen[o.hash]
+		seen[o.hash] = true
+		return dup
+	})
+	setChains(objects)
+	slices.SortStableFunc(objects, func(a, b *object) int { return cmp.Compare(a.kind, b.kind) })
+	p, err := db.newPackFile(len(seen))
+	if err != nil {
+		return "", err
+	}
+	err = p.addAll(objects)
+	for _, src := range whole {
+		if err == nil {
+			err = p.copyPack(ctx, src)
+		}
+	}
+	if err != nil {
+		return "", errors.Join(err, p.abort())
+	}
+	return p.finish()
+}
+
+// copyPack takes over all objects of a pack that are not there yet. The base of
+// a delta by offset lies before it, so it is always there when its turn comes.
+func (p *packFile) copyPack(ctx context.Context, src *pack) error {
+	items, end, err := src.sorted()
+	if err != nil {
+		return err
+	}
+	for i, it := range items {
+		if i%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if _, ok := p.has(it.hash); ok {
+			continue
+		}
+		e, err := src.entryAt(it.offset)
+		if err != nil {
+			return err
+		}
+		next := end
+		if i+1 < len(items) {
+			next = items[i+1].offset
+		}
+		var base int64
+		if e.kind == plumbing.OFSDeltaObject {
+			j := sort.Search(len(items), func(j int) bool { return items[j].offset >= e.base })
+			if j == len(items) || items[j].offset != e.base {
+				return src.corrupt(e.offset, errors.New("its base is no object"))
+			}
+			base = p.at[items[j].hash]
+		}
+		if err := p.copy(it.hash, src, e, next, base); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setChains finds out which objects are versions of one thing: the trees of one
+// path, the records of one executor, the commits. It follows the trees from
+// their commits as far as they are among the objects.
+func setChains(objects []*object) {
+	byHash := make(map[plumbing.Hash]*object, len(objects))
+	for _, o := range objects {
+		byHash[o.hash] = o
+	}
+	for _, o := range objects {
+		if o.kind != plumbing.CommitObject || o.content == nil {
+			continue
+		}
+		o.chain = "commit"
+		line, _, _ := bytes.Cut(o.content, []byte("\n"))
+		if hex, ok := bytes.CutPrefix(line, []byte("tree ")); ok {
+			setTreeChain(byHash, plumbing.NewHash(string(hex)), "/")
+		}
+	}
+}
+
+func setTreeChain(byHash map[plumbing.Hash]*object, h plumbing.Hash, path string) {
+	o := byHash[h]
+	if o == nil || o.chain != "" || o.content == nil {
+		return
+	}
+	o.chain = path
+	if o.kind != plumbing.TreeObject {
+		if strings.HasSuffix(path, ".json") {
+			name := filepath.Base(path)
+			o.chain, _, _ = strings.Cut(name, "-")
+		}
+		return
+	}
+	for b := o.content; len(b) > 0; {
+		head, rest, ok := bytes.Cut(b, []byte{0})
+		_, name, ok2 := bytes.Cut(head, []byte{' '})
+		if !ok || !ok2 || len(rest) < hashLen {
+			return // Check names it; here it only costs compression
+		}
+		var child plumbing.Hash
+		copy(child[:], rest)
+		setTreeChain(byHash, child, filepath.Join(path, string(name)))
+		b = rest[hashLen:]
+	}
+}
+
+// removePacked removes what the pack named keep now holds.
+func (db *DB) removePacked(keep string, packs []string, loose []plumbing.Hash) error {
+	var errs []error
+	remove := func(path string) {
+		if err := db.fs.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	if slices.ContainsFunc(packs, func(n string) bool { return n != keep }) {
+		// It names packs that are about to go. All that it knows is in the
+		// index of each pack as well.
+		remove(filepath.Join(db.packDir(), "multi-pack-index"))
+	}
+	for _, name := range packs {
+		if name == keep {
+			continue
+		}
+		for _, ext := range []string{".idx", ".rev", ".bitmap", ".mtimes", ".pack"} {
+			remove(filepath.Join(db.packDir(), name+ext))
+		}
+	}
+	for _, h := range loose {
+		remove(db.loosePath(h))
+	}
+	_, err := db.list(true)
+	return errors.Join(append(errs, err)...)
+}
+
+// Loose lists the loose objects.
+func (db *DB) Loose() ([]plumbing.Hash, error) {
+	dirs, err := afero.ReadDir(db.fs, db.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	var hashes []plumbing.Hash
+	for _, d := range dirs {
+		if _, err := strconv.ParseUint(d.Name(), 16, 8); err != nil || len(d.Name()) != 2 || !d.IsDir() {
+			continue
+		}
+		files, err := afero.ReadDir(db.fs, filepath.Join(db.dir, d.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			if plumbing.IsHash(d.Name() + f.Name()) {
+				hashes = append(hashes, plumbing.NewHash(d.Name()+f.Name()))
+			}
+		}
+	}
+	return hashes, nil
+}
+
+// ObjectCount returns how many objects a pack holds.
+func (db *DB) ObjectCount(name string) (int64, error) {
+	p, err := db.pack(name)
+	if err != nil {
+		return 0, err
+	}
+	idx, err := p.index()
+	if err != nil {
+		return 0, err
+	}
+	return idx.count, nil
+}
+
+func (db *DB) pack(name string) (*pack, error) {
+	packs, err := db.list(false)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range packs {
+		if p.name == name {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", name, record.ErrNotFound)
+}
+
+// Each calls fn for every object, more than once for one that is stored more than
+// once.
+func (db *DB) Each(ctx context.Context, fn func(plumbing.Hash)) error {
+	packs, err := db.list(true)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, p := range packs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		idx, err := p.index()
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		items, err := idx.all()
+		errs = append(errs, err)
+		for _, it := range items {
+			fn(it.hash)
+		}
+	}
+	loose, err := db.Loose()
+	for _, h := range loose {
+		fn(h)
+	}
+	return errors.Join(append(errs, err)...)
+}

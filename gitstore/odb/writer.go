@@ -1,0 +1,175 @@
+package odb
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha1"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+)
+
+// A Writer gathers new objects and writes them as one pack. It is for one
+// goroutine.
+type Writer struct {
+	db      *DB
+	objects []*object
+	known   map[plumbing.Hash]*object
+}
+
+// An object is one to be written.
+type object struct {
+	hash    plumbing.Hash
+	kind    plumbing.ObjectType
+	size    int64
+	content []byte                        // nil for a stream
+	open    func() (io.ReadCloser, error) // of a stream
+	raw     *location                     // where it lies whole in another pack
+	chain   string                        // objects of one chain resemble each other
+}
+
+// NewWriter begins to gather.
+func (db *DB) NewWriter() *Writer {
+	return &Writer{db: db, known: map[plumbing.Hash]*object{}}
+}
+
+// Add takes an object. chain names what it is a version of, such as the path of
+// a tree: in a pack with many versions of one thing they are stored as deltas.
+// The content belongs to the writer from then on.
+func (w *Writer) Add(kind plumbing.ObjectType, content []byte, chain string) plumbing.Hash {
+	h := plumbing.ComputeHash(kind, content)
+	w.add(&object{hash: h, kind: kind, size: int64(len(content)), content: content, chain: chain})
+	return h
+}
+
+// AddStream takes a blob that is too large for memory. open is called twice, now
+// and by Flush, and must give the same size bytes both times.
+func (w *Writer) AddStream(size int64, open func() (io.ReadCloser, error)) (plumbing.Hash, error) {
+	sum := sha1.New()
+	sum.Write([]byte("blob " + strconv.FormatInt(size, 10) + "\x00"))
+	r, err := open()
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	n, err := io.Copy(sum, r)
+	if err = errors.Join(err, r.Close()); err != nil {
+		return plumbing.ZeroHash, err
+	}
+	if n != size {
+		return plumbing.ZeroHash, fmt.Errorf("stream has %d bytes instead of %d", n, size)
+	}
+	var h plumbing.Hash
+	copy(h[:], sum.Sum(nil))
+	w.add(&object{hash: h, kind: plumbing.BlobObject, size: size, open: open})
+	return h, nil
+}
+
+func (w *Writer) add(o *object) {
+	if w.known[o.hash] == nil {
+		w.known[o.hash] = o
+		w.objects = append(w.objects, o)
+	}
+}
+
+// Get returns an object that was added, or one of the database.
+func (w *Writer) Get(h plumbing.Hash) (plumbing.ObjectType, []byte, error) {
+	if o := w.known[h]; o != nil && o.content != nil {
+		return o.kind, o.content, nil
+	}
+	return w.db.Get(h)
+}
+
+// Flush writes what was added. When it returns, all of it is on disk and
+// visible, and the writer is empty. It returns the name of the pack, which
+// Discard takes when nothing came to refer to its objects; it is "" when there
+// was nothing to write.
+func (w *Writer) Flush() (string, error) {
+	if len(w.objects) == 0 {
+		return "", nil
+	}
+	slices.Reverse(w.objects) // newest first
+	name, err := w.db.writePack(w.objects)
+	if err != nil {
+		return "", fmt.Errorf("write objects: %w", err)
+	}
+	w.objects, w.known = nil, map[plumbing.Hash]*object{}
+	_, err = w.db.list(true)
+	return name, err
+}
+
+// Discard removes a pack that this process wrote and that nothing refers to.
+func (db *DB) Discard(name string) error {
+	path := filepath.Join(db.packDir(), name)
+	return errors.Join(db.fs.Remove(path+".idx"), db.fs.Remove(path+".pack"))
+}
+
+// deltaWindow is how many versions of one thing share a base. All of them are
+// deltas against that one object: a chain would make old versions slow to read,
+// and two versions of a folder of the history differ in as little however far
+// apart they are.
+const deltaWindow = 32
+
+// minDelta is the size below which a delta gains nothing.
+const minDelta = 48
+
+// writePack writes objects, given newest first, as a pack of their own: commits,
+// then trees, then blobs, so that what is read together lies together.
+func (db *DB) writePack(objects []*object) (string, error) {
+	slices.SortStableFunc(objects, func(a, b *object) int { return cmp.Compare(a.kind, b.kind) })
+	p, err := db.newPackFile(len(objects))
+	if err != nil {
+		return "", err
+	}
+	if err := p.addAll(objects); err != nil {
+		return "", errors.Join(err, p.abort())
+	}
+	return p.finish()
+}
+
+// A chainBase is the object against which the next ones of its chain are stored.
+type chainBase struct {
+	content []byte
+	offset  int64
+	used    int
+}
+
+func (p *packFile) addAll(objects []*object) error {
+	bases := map[string]*chainBase{}
+	for _, o := range objects {
+		if err := p.addObject(o, bases); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *packFile) addObject(o *object, bases map[string]*chainBase) error {
+	switch {
+	case o.open != nil:
+		r, err := o.open()
+		if err != nil {
+			return err
+		}
+		return errors.Join(p.add(o.hash, o.kind, o.size, r), r.Close())
+	case o.content == nil && o.raw != nil:
+		return p.copy(o.hash, o.raw.pack, o.raw.entry, o.raw.next, 0)
+	}
+	if o.chain == "" || o.size < minDelta {
+		return p.add(o.hash, o.kind, o.size, bytes.NewReader(o.content))
+	}
+	key := o.kind.String() + ":" + o.chain
+	if b := bases[key]; b != nil && b.used < deltaWindow {
+		if delta := packfile.DiffDelta(b.content, o.content); len(delta) < len(o.content)/2 {
+			b.used++
+			return p.addDelta(o.hash, delta, b.offset)
+		}
+	}
+	bases[key] = &chainBase{content: o.content, offset: p.off}
+	return p.add(o.hash, o.kind, o.size, bytes.NewReader(o.content))
+}

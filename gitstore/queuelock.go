@@ -1,0 +1,77 @@
+package gitstore
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/spf13/afero"
+)
+
+// A queueLock is the place in front of those that wait to write: a lock on the
+// file qme.lock that ends with the process. It is not what keeps writers from
+// each other, that is git's lock on the branch; it spares them building trees
+// in vain, and it tells a lock that a dead process left from one in use.
+type queueLock struct {
+	s          *Store
+	file       afero.File
+	leftBehind string // the commit that a holder that died was about to write
+}
+
+// lockQueue waits for its turn, for Options.LockTimeout at most.
+func (s *Store) lockQueue(ctx context.Context) (*queueLock, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.opts.LockTimeout)
+	defer cancel()
+	select {
+	case s.queue <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w by another writer of this process", ErrBusy)
+	}
+	q, err := s.openQueue(ctx)
+	if err != nil {
+		<-s.queue
+	}
+	return q, err
+}
+
+func (s *Store) openQueue(ctx context.Context) (*queueLock, error) {
+	path := filepath.Join(s.dir, "qme.lock")
+	f, err := s.fs.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	q := &queueLock{s: s, file: f}
+	if real, ok := f.(*os.File); ok {
+		if err := flock(ctx, real); err != nil {
+			return nil, fmt.Errorf("%w: another qme has held %s for %s", err, path, s.opts.LockTimeout.Round(time.Millisecond))
+		}
+	}
+	b, err := io.ReadAll(io.LimitReader(f, 64))
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	q.leftBehind = strings.TrimSpace(string(b))
+	return q, nil
+}
+
+// intend notes the commit that is about to be written to the branch.
+func (q *queueLock) intend(h plumbing.Hash) error {
+	_, err := q.file.WriteAt([]byte(h.String()+"\n"), 0)
+	return err
+}
+
+// done clears the note. It only ever speeds up a repair, so errors do not count.
+func (q *queueLock) done() { _ = q.file.Truncate(0) }
+
+// unlock lets the next one go. It keeps the note of a swap that failed: the next
+// holder compares it with the lock file that it finds.
+func (q *queueLock) unlock() {
+	_ = q.file.Close() // releases the lock; nothing that matters was written
+	<-q.s.queue
+}

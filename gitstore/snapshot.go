@@ -1,0 +1,179 @@
+package gitstore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"qme/record"
+)
+
+// A Snapshot is the history as of one commit. It does not change.
+type Snapshot struct {
+	Commit plumbing.Hash
+	root   plumbing.Hash
+	r      objectReader
+	open   func(plumbing.Hash) (io.ReadCloser, int64, error)
+}
+
+// Latest returns the history as it is now.
+func (s *Store) Latest() (*Snapshot, error) {
+	head, err := s.Head()
+	if err != nil {
+		return nil, err
+	}
+	return s.At(head)
+}
+
+// At returns the history as of a commit. The error wraps record.ErrNewerFormat when a
+// later version of qme wrote it.
+func (s *Store) At(commit plumbing.Hash) (*Snapshot, error) {
+	c, err := readCommit(s.odb, commit)
+	if err != nil {
+		return nil, err
+	}
+	snap := &Snapshot{Commit: commit, root: c.TreeHash, r: s.odb, open: s.odb.Open}
+	e, err := lookup(s.odb, c.TreeHash, "format")
+	if err != nil {
+		return nil, err
+	}
+	if e == nil {
+		return nil, fmt.Errorf("commit %s has no file \"format\", so it is no task history: %w", commit, record.ErrInvalid)
+	}
+	_, b, err := s.odb.Get(e.hash)
+	if err != nil {
+		return nil, err
+	}
+	return snap, checkFormat(b)
+}
+
+func readCommit(r objectReader, h plumbing.Hash) (*object.Commit, error) {
+	t, b, err := r.Get(h)
+	if err != nil {
+		return nil, err
+	}
+	if t != plumbing.CommitObject {
+		return nil, fmt.Errorf("object %s is a %s, not a commit: %w", h, t, record.ErrCorrupt)
+	}
+	o := new(plumbing.MemoryObject)
+	o.SetType(t)
+	if _, err := o.Write(b); err != nil {
+		return nil, err
+	}
+	c := new(object.Commit)
+	if err := c.Decode(o); err != nil {
+		return nil, fmt.Errorf("commit %s: %w: %w", h, err, record.ErrCorrupt)
+	}
+	c.Hash = h
+	return c, nil
+}
+
+// Get returns a task's record. The error wraps record.ErrNotFound when there is
+// no such task, and record.ErrInvalid or record.ErrCorrupt when it cannot be read.
+func (sn *Snapshot) Get(id record.ID) (*record.Record, error) {
+	e, err := lookup(sn.r, sn.root, id.Path())
+	if err != nil {
+		return nil, fmt.Errorf("task %s: %w", id, err)
+	}
+	if e == nil {
+		return nil, fmt.Errorf("task %s: %w", id, record.ErrNotFound)
+	}
+	return readRecord(sn.r, id, e.hash)
+}
+
+func readRecord(r objectReader, id record.ID, h plumbing.Hash) (*record.Record, error) {
+	t, b, err := r.Get(h)
+	if err != nil {
+		return nil, fmt.Errorf("task %s: %w", id, err)
+	}
+	if t != plumbing.BlobObject {
+		return nil, fmt.Errorf("task %s is a %s, not a file: %w", id, t, record.ErrCorrupt)
+	}
+	rec, err := record.Decode(b)
+	if err != nil {
+		return nil, fmt.Errorf("task %s: %w", id, err)
+	}
+	if rec.UID != id {
+		return nil, fmt.Errorf("task %s: the file holds %s: %w", id, rec.UID, record.ErrInvalid)
+	}
+	return rec, nil
+}
+
+// A StreamName tells a task's two streams apart.
+type StreamName string
+
+// The names of the streams, which are also the endings of their files.
+const (
+	Stdout StreamName = "stdout"
+	Stderr StreamName = "stderr"
+)
+
+func streamPath(id record.ID, name StreamName) string {
+	return path.Join(id.Dir(), string(id)+"."+string(name))
+}
+
+// Stream returns the exact bytes of a record's stream, as far as they are stored,
+// and how many they are.
+func (sn *Snapshot) Stream(rec *record.Record, name StreamName) (io.ReadCloser, int64, error) {
+	lines, stored := rec.Data.Output, rec.Data.Stdout
+	if name == Stderr {
+		lines, stored = rec.Data.Error, rec.Data.Stderr
+	}
+	if stored == nil {
+		text := strings.Join(lines, "")
+		return io.NopCloser(strings.NewReader(text)), int64(len(text)), nil
+	}
+	e, err := lookup(sn.r, sn.root, streamPath(rec.UID, name))
+	if err != nil {
+		return nil, 0, err
+	}
+	if e == nil {
+		return nil, 0, fmt.Errorf("task %s: its file .%s is missing: %w", rec.UID, name, record.ErrCorrupt)
+	}
+	r, size, err := sn.open(e.hash)
+	if err == nil && size != stored.Stored() {
+		err = fmt.Errorf("task %s: its file .%s has %d bytes, the record says %d: %w", rec.UID, name, size, stored.Stored(), record.ErrCorrupt)
+		_ = r.Close()
+	}
+	return r, size, err
+}
+
+// parseMessage returns the first line of a commit's message and its trailers "Task".
+func parseMessage(msg string) (subject string, tasks []record.ID) {
+	subject, body, _ := strings.Cut(msg, "\n")
+	for line := range strings.Lines(body) {
+		if v, ok := strings.CutPrefix(line, "Task: "); ok {
+			if id, err := record.ParseID(strings.TrimSpace(v)); err == nil {
+				tasks = append(tasks, id)
+			}
+		}
+	}
+	return subject, tasks
+}
+
+// LastUpdated returns the task of the newest run that is still there, by the
+// order of the commits. The error wraps record.ErrNotFound when there is none.
+func (s *Store) LastUpdated(sn *Snapshot) (*record.Record, error) {
+	for at := sn.Commit; ; {
+		c, err := readCommit(s.odb, at)
+		if err != nil {
+			return nil, err
+		}
+		_, tasks := parseMessage(c.Message)
+		for _, id := range tasks {
+			rec, err := sn.Get(id)
+			if !errors.Is(err, record.ErrNotFound) {
+				return rec, err
+			}
+		}
+		if len(c.ParentHashes) == 0 {
+			return nil, fmt.Errorf("no task is recorded yet: %w", record.ErrNotFound)
+		}
+		at = c.ParentHashes[0]
+	}
+}

@@ -1,0 +1,180 @@
+package gitstore
+
+import (
+	"cmp"
+	"iter"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"qme/record"
+)
+
+// An Entry is a task's place in a snapshot, before its record is read.
+type Entry struct {
+	ID   record.ID
+	blob plumbing.Hash
+	r    objectReader
+}
+
+// Record reads the entry's record; errors are as those of Snapshot.Get.
+func (e Entry) Record() (*record.Record, error) { return readRecord(e.r, e.ID, e.blob) }
+
+// A Range limits a walk to the tasks whose UUID begins with Prefix, and, if
+// Executor is set, to those of that executor. The zero value means every task.
+type Range struct {
+	Prefix   string // lower-case hex digits with their dashes
+	Executor string
+}
+
+// Tasks yields the tasks in the range, newest first. It ends at the first error.
+// The cost is that of the folders in the range of time which the prefix spans.
+func (sn *Snapshot) Tasks(rg Range) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		w := &walker{sn: sn, rg: rg, yield: yield}
+		w.lo, w.hi = bounds(rg.Prefix)
+		e, err := lookup(sn.r, sn.root, "tasks")
+		switch {
+		case err != nil:
+			yield(Entry{}, err)
+		case e != nil:
+			w.dir(e.hash, "tasks", 0)
+		}
+	}
+}
+
+// bounds returns the first and the last folder that can hold an id with the
+// prefix.
+func bounds(prefix string) (lo, hi string) {
+	hex := strings.ReplaceAll(prefix, "-", "")
+	hex = hex[:min(len(hex), 12)]
+	at := func(fill string) string {
+		var ms int64
+		for _, c := range hex + strings.Repeat(fill, 12-len(hex)) {
+			ms = ms<<4 | int64(strings.IndexRune("0123456789abcdef", c))
+		}
+		return record.DirAt(time.UnixMilli(min(ms, maxMillis)))
+	}
+	return at("0"), at("f")
+}
+
+// maxMillis is the last millisecond whose year has four digits.
+var maxMillis = time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC).UnixMilli()
+
+const depthOfMinutes = 5
+
+type walker struct {
+	sn     *Snapshot
+	rg     Range
+	lo, hi string
+	yield  func(Entry, error) bool
+}
+
+// dir walks a folder from its end and reports whether to go on.
+func (w *walker) dir(h plumbing.Hash, at string, depth int) bool {
+	entries, err := readTree(w.sn.r, h)
+	if err != nil {
+		w.yield(Entry{}, err)
+		return false
+	}
+	if depth == depthOfMinutes {
+		return w.minute(entries)
+	}
+	for _, e := range slices.Backward(entries) {
+		p := path.Join(at, e.name)
+		if !e.isDir() || p < w.lo[:min(len(p), len(w.lo))] || p > w.hi[:min(len(p), len(w.hi))] {
+			continue
+		}
+		if !w.dir(e.hash, p, depth+1) {
+			return false
+		}
+	}
+	return true
+}
+
+func (w *walker) minute(entries []treeEntry) bool {
+	var found []Entry
+	for _, e := range entries {
+		name, isRecord := strings.CutSuffix(e.name, ".json")
+		if !isRecord {
+			continue
+		}
+		id, err := record.ParseID(name)
+		if err != nil {
+			continue // Check names it
+		}
+		if strings.HasPrefix(id.UUID(), w.rg.Prefix) && (w.rg.Executor == "" || id.Executor() == w.rg.Executor) {
+			found = append(found, Entry{ID: id, blob: e.hash, r: w.sn.r})
+		}
+	}
+	slices.SortFunc(found, func(a, b Entry) int { return cmp.Compare(b.ID.UUID(), a.ID.UUID()) })
+	for _, e := range found {
+		if !w.yield(e, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// A Result is a record, or why it could not be read.
+type Result struct {
+	ID     record.ID
+	Record *record.Record
+	Err    error
+}
+
+// readAhead bounds how many records Records holds.
+const readAhead = 64
+
+// Records yields the records in the range, newest first, reading ahead on all
+// processors. A record that cannot be read is yielded with its error, and the
+// walk goes on; only a damaged folder (with an empty ID) ends it.
+func (sn *Snapshot) Records(rg Range) iter.Seq[Result] {
+	return func(yield func(Result) bool) {
+		type job struct {
+			e   Entry
+			out chan Result
+		}
+		stop := make(chan struct{})
+		defer close(stop)
+		jobs, order := make(chan job), make(chan chan Result, readAhead)
+		for range runtime.GOMAXPROCS(0) {
+			go func() {
+				for j := range jobs {
+					rec, err := j.e.Record()
+					j.out <- Result{j.e.ID, rec, err}
+				}
+			}()
+		}
+		go func() {
+			defer close(order)
+			defer close(jobs)
+			for e, err := range sn.Tasks(rg) {
+				out := make(chan Result, 1)
+				select {
+				case order <- out:
+				case <-stop:
+					return
+				}
+				if err != nil {
+					out <- Result{Err: err}
+					return
+				}
+				select {
+				case jobs <- job{e, out}:
+				case <-stop:
+					return
+				}
+			}
+		}()
+		for out := range order {
+			if !yield(<-out) {
+				return
+			}
+		}
+	}
+}
