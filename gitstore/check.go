@@ -149,7 +149,7 @@ func (c *checker) tasks(ctx context.Context, sn *Snapshot) error {
 	if err := c.paths(sn.root, "", files); err != nil {
 		c.report(err)
 	}
-	for res := range sn.Records(Range{}) {
+	for res := range sn.Records(record.Range{}) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -157,8 +157,8 @@ func (c *checker) tasks(ctx context.Context, sn *Snapshot) error {
 			c.report(res.Err)
 		}
 		delete(files, res.ID.Path())
-		delete(files, streamPath(res.ID, Stdout))
-		delete(files, streamPath(res.ID, Stderr))
+		delete(files, streamPath(res.ID, record.Stdout))
+		delete(files, streamPath(res.ID, record.Stderr))
 		if res.Record == nil {
 			continue
 		}
@@ -166,7 +166,8 @@ func (c *checker) tasks(ctx context.Context, sn *Snapshot) error {
 		if c.rep.Tasks%1000 == 0 {
 			c.progress("tasks", c.rep.Tasks)
 		}
-		for name, stored := range map[StreamName]*record.Stream{Stdout: res.Record.Data.Stdout, Stderr: res.Record.Data.Stderr} {
+		for _, name := range streamNames {
+			_, stored := name.Of(res.Record)
 			if stored != nil {
 				c.stream(sn, res.Record, name, stored)
 			}
@@ -197,7 +198,7 @@ func (c *checker) paths(h plumbing.Hash, at string, files map[string]bool) error
 	return nil
 }
 
-func (c *checker) stream(sn *Snapshot, rec *record.Record, name StreamName, stored *record.Stream) {
+func (c *checker) stream(sn *Snapshot, rec *record.Record, name record.StreamName, stored *record.Stream) {
 	r, _, err := sn.Stream(rec, name)
 	if err != nil {
 		c.report(err)

@@ -23,10 +23,8 @@ func TestSmoke(t *testing.T) {
 		id, _ := record.NewID("shell")
 		ids = append(ids, id)
 		rc := 0
-		_, err := s.Commit(context.Background(), func(tx *Tx) error {
-			tx.Describe("run", "echo hi", "Task: "+string(id))
-			return tx.Put(&record.Record{Executor: "shell", UID: id, Command: "echo hi", Data: record.Data{Cmd: []string{"echo", "hi"}, Timestamp: record.Now(), Status: record.Complete, ReturnCode: &rc, Output: []string{"hi\n"}, Error: []string{}}}, nil)
-		})
+		rec := &record.Record{Executor: "shell", UID: id, Command: "echo hi", Data: record.Data{Cmd: []string{"echo", "hi"}, Timestamp: record.Now(), Status: record.Complete, ReturnCode: &rc, Output: []string{"hi\n"}, Error: []string{}}}
+		_, err := s.Commit(context.Background(), record.Change{Verb: "run", What: "echo hi", ID: id, Build: func(*record.Record, string) (*record.Record, error) { return rec, nil }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +43,7 @@ func TestSmoke(t *testing.T) {
 	fsck()
 	sn, _ := s.Latest()
 	n := 0
-	for r := range sn.Records(Range{}) {
+	for r := range sn.Records(record.Range{}) {
 		if r.Err != nil {
 			t.Fatal(r.Err)
 		}
@@ -54,6 +52,6 @@ func TestSmoke(t *testing.T) {
 	t.Log(n, ids[0], ids[99])
 	crep, err := s.Check(context.Background(), func(e error) { t.Error(e) }, nil)
 	t.Log(crep, err)
-	lu, err := s.LastUpdated(sn)
+	lu, err := s.LastUpdated()
 	t.Log(lu, err)
 }

@@ -104,26 +104,14 @@ func readRecord(r objectReader, id record.ID, h plumbing.Hash) (*record.Record, 
 	return rec, nil
 }
 
-// A StreamName tells a task's two streams apart.
-type StreamName string
-
-// The names of the streams, which are also the endings of their files.
-const (
-	Stdout StreamName = "stdout"
-	Stderr StreamName = "stderr"
-)
-
-func streamPath(id record.ID, name StreamName) string {
+func streamPath(id record.ID, name record.StreamName) string {
 	return path.Join(id.Dir(), string(id)+"."+string(name))
 }
 
 // Stream returns the exact bytes of a record's stream, as far as they are stored,
 // and how many they are.
-func (sn *Snapshot) Stream(rec *record.Record, name StreamName) (io.ReadCloser, int64, error) {
-	lines, stored := rec.Data.Output, rec.Data.Stdout
-	if name == Stderr {
-		lines, stored = rec.Data.Error, rec.Data.Stderr
-	}
+func (sn *Snapshot) Stream(rec *record.Record, name record.StreamName) (io.ReadCloser, int64, error) {
+	lines, stored := name.Of(rec)
 	if stored == nil {
 		text := strings.Join(lines, "")
 		return io.NopCloser(strings.NewReader(text)), int64(len(text)), nil
@@ -156,11 +144,11 @@ func parseMessage(msg string) (subject string, tasks []record.ID) {
 	return subject, tasks
 }
 
-// LastUpdated returns the task of the newest run that is still there, by the
+// lastUpdated returns the task of the newest run that is still there, by the
 // order of the commits. The error wraps record.ErrNotFound when there is none.
-func (s *Store) LastUpdated(sn *Snapshot) (*record.Record, error) {
+func (sn *Snapshot) lastUpdated() (*record.Record, error) {
 	for at := sn.Commit; ; {
-		c, err := readCommit(s.odb, at)
+		c, err := readCommit(sn.r, at)
 		if err != nil {
 			return nil, err
 		}

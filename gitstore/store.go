@@ -145,10 +145,11 @@ func (s *Store) fill(dir string) error {
 	}
 	db := odb.Open(s.fs, filepath.Join(dir, "objects"), odb.Options{NoSync: s.opts.NoSync})
 	w := db.NewWriter()
-	tx := &Tx{store: s, w: w, edits: map[string]plumbing.Hash{}, subject: "init: task history"}
-	tx.edits["README.md"] = w.Add(plumbing.BlobObject, []byte(readme), "")
-	tx.edits["format"] = w.Add(plumbing.BlobObject, []byte(record.Format+"\n"), "")
-	head, err := tx.finish()
+	t := &tx{w: w, identity: s.identity(), message: "init: task history\n", edits: map[string]plumbing.Hash{
+		"README.md": w.Add(plumbing.BlobObject, []byte(readme), ""),
+		"format":    w.Add(plumbing.BlobObject, []byte(record.Format+"\n"), ""),
+	}}
+	head, _, err := t.finish()
 	if err != nil {
 		return err
 	}

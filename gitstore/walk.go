@@ -24,16 +24,9 @@ type Entry struct {
 // Record reads the entry's record; errors are as those of Snapshot.Get.
 func (e Entry) Record() (*record.Record, error) { return readRecord(e.r, e.ID, e.blob) }
 
-// A Range limits a walk to the tasks whose UUID begins with Prefix, and, if
-// Executor is set, to those of that executor. The zero value means every task.
-type Range struct {
-	Prefix   string // lower-case hex digits with their dashes
-	Executor string
-}
-
 // Tasks yields the tasks in the range, newest first. It ends at the first error.
 // The cost is that of the folders in the range of time which the prefix spans.
-func (sn *Snapshot) Tasks(rg Range) iter.Seq2[Entry, error] {
+func (sn *Snapshot) Tasks(rg record.Range) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		w := &walker{sn: sn, rg: rg, yield: yield}
 		w.lo, w.hi = bounds(rg.Prefix)
@@ -69,7 +62,7 @@ const depthOfMinutes = 5
 
 type walker struct {
 	sn     *Snapshot
-	rg     Range
+	rg     record.Range
 	lo, hi string
 	yield  func(Entry, error) bool
 }
@@ -120,33 +113,26 @@ func (w *walker) minute(entries []treeEntry) bool {
 	return true
 }
 
-// A Result is a record, or why it could not be read.
-type Result struct {
-	ID     record.ID
-	Record *record.Record
-	Err    error
-}
-
 // readAhead bounds how many records Records holds.
 const readAhead = 64
 
 // Records yields the records in the range, newest first, reading ahead on all
 // processors. A record that cannot be read is yielded with its error, and the
 // walk goes on; only a damaged folder (with an empty ID) ends it.
-func (sn *Snapshot) Records(rg Range) iter.Seq[Result] {
-	return func(yield func(Result) bool) {
+func (sn *Snapshot) Records(rg record.Range) iter.Seq[record.Result] {
+	return func(yield func(record.Result) bool) {
 		type job struct {
 			e   Entry
-			out chan Result
+			out chan record.Result
 		}
 		stop := make(chan struct{})
 		defer close(stop)
-		jobs, order := make(chan job), make(chan chan Result, readAhead)
+		jobs, order := make(chan job), make(chan chan record.Result, readAhead)
 		for range runtime.GOMAXPROCS(0) {
 			go func() {
 				for j := range jobs {
 					rec, err := j.e.Record()
-					j.out <- Result{j.e.ID, rec, err}
+					j.out <- record.Result{ID: j.e.ID, Record: rec, Err: err}
 				}
 			}()
 		}
@@ -154,14 +140,14 @@ func (sn *Snapshot) Records(rg Range) iter.Seq[Result] {
 			defer close(order)
 			defer close(jobs)
 			for e, err := range sn.Tasks(rg) {
-				out := make(chan Result, 1)
+				out := make(chan record.Result, 1)
 				select {
 				case order <- out:
 				case <-stop:
 					return
 				}
 				if err != nil {
-					out <- Result{Err: err}
+					out <- record.Result{Err: err}
 					return
 				}
 				select {

@@ -32,7 +32,7 @@ func Preview(head, tail []byte, whole bool) []string {
 	if whole && len(head) <= 2*previewLimit {
 		return Lines(strings.ToValidUTF8(string(head), "\uFFFD"))
 	}
-	head = trimRune(head[:min(len(head), previewLimit)])
+	head = TrimRune(head[:min(len(head), previewLimit)])
 	tail = tail[max(0, len(tail)-previewLimit):]
 	for len(tail) > 0 && !utf8.RuneStart(tail[0]) {
 		tail = tail[1:]
@@ -42,8 +42,8 @@ func Preview(head, tail []byte, whole bool) []string {
 	return append(lines, Lines(strings.ToValidUTF8(string(tail), "\uFFFD"))...)
 }
 
-// trimRune drops a rune that the end of b cuts in two.
-func trimRune(b []byte) []byte {
+// TrimRune drops a rune that the end of b cuts in two.
+func TrimRune(b []byte) []byte {
 	for i := 1; i <= min(len(b), utf8.UTFMax); i++ {
 		if c := b[len(b)-i]; utf8.RuneStart(c) {
 			if !utf8.FullRune(b[len(b)-i:]) {

@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"qme/cli/config"
+	"qme/executor/capture"
+	"qme/gitstore"
+	"qme/gitstore/worktree"
+	"qme/queue"
+	"qme/queue/spool"
+	"qme/record"
+)
+
+// An app is one invocation: its streams, its global flags, and what has been
+// opened so far.
+type app struct {
+	in, out, err *os.File
+
+	home, message           string
+	quiet, noColor, noPager bool
+
+	cfg   *config.Config
+	store *gitstore.Store
+}
+
+// say prints a line for people, on stderr.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintf(a.err, escapeMessage(fmt.Sprintf(format, args...))+"\n")
+}
+
+// note is say for what -q silences.
+func (a *app) note(format string, args ...any) {
+	if !a.quiet {
+		a.say(format, args...)
+	}
+}
+
+func (a *app) warn(format string, args ...any) { a.say("qme: "+format, args...) }
+
+func (a *app) close() error {
+	if a.store == nil {
+		return nil
+	}
+	return a.store.Close()
+}
+
+// homeDir returns the folder of tasks and settings, absolute.
+func (a *app) homeDir() (string, error) {
+	if a.home != "" {
+		return filepath.Abs(a.home)
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("%w; set QME_HOME or give --home DIR", err)
+	}
+	return filepath.Join(home, ".qme"), nil
+}
+
+func (a *app) config() (*config.Config, error) {
+	if a.cfg != nil {
+		return a.cfg, nil
+	}
+	home, err := a.homeDir()
+	if err != nil {
+		return nil, err
+	}
+	a.cfg, err = config.Load(afero.NewOsFs(), home, os.Environ())
+	return a.cfg, settingError(err)
+}
+
+// openStore opens the history, which it makes at the first use.
+func (a *app) openStore() (*gitstore.Store, error) {
+	if a.store != nil {
+		return a.store, nil
+	}
+	home, err := a.homeDir()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return nil, err
+	}
+	a.store, err = gitstore.Open(afero.NewOsFs(), filepath.Join(home, "tasks.git"), gitstore.Options{
+		Warn: func(msg string) { a.warn("%s", msg) },
+	})
+	return a.store, err
+}
+
+// queue returns the use cases upon this home.
+func (a *app) queue() (*queue.Queue, error) {
+	cfg, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	home, err := a.homeDir()
+	if err != nil {
+		return nil, err
+	}
+	return &queue.Queue{
+		Store: func() (queue.Store, error) { return a.openStore() },
+		Spool: spool.New(afero.NewOsFs(), filepath.Join(home, "running")),
+		Run:   a.runner(cfg),
+		Warn:  a.warn,
+		Settings: queue.Settings{
+			Inline:   int(cfg.Size("run.inline")),
+			Keep:     cfg.Size("run.keep"),
+			Env:      func() []string { return allowedEnv(os.Environ(), cfg.List("run.env")) },
+			GitState: func(dir string) *record.Git { return worktree.State(dir, cfg.Duration("run.git")) },
+			Host:     hostname(),
+			User:     login(),
+		},
+	}, nil
+}
+
+// history is queue for commands that show what is there: it commits first what a
+// crash has left in the spool.
+func (a *app) history(ctx context.Context) (*queue.Queue, error) {
+	q, err := a.queue()
+	if err != nil {
+		return nil, err
+	}
+	if err := q.Recover(ctx); err != nil {
+		a.warn("a run is still in the spool: %v", err)
+	}
+	return q, nil
+}
+
+// runner connects queue with the capture of processes.
+func (a *app) runner(cfg *config.Config) queue.Runner {
+	return func(ctx context.Context, e queue.Execution) (*queue.Outcome, error) {
+		res, err := capture.Run(ctx, capture.Spec{
+			Cmd: e.Cmd, Dir: e.Dir, Stdin: a.in, Stdout: a.out, Stderr: a.err, Quiet: e.Quiet,
+			Out: e.Out, Err: e.Err, OnStart: e.OnStart,
+			Drain: cfg.Duration("run.drain"), KillGrace: cfg.Duration("cancel.grace"),
+		})
+		if err != nil {
+			return nil, err
+		}
+		return &queue.Outcome{
+			PID: res.PID, ReturnCode: res.ReturnCode, Signal: res.Signal, Duration: res.Duration,
+			Usage: res.Usage, Cancelled: res.Cancelled, RecordErr: res.RecordErr,
+		}, nil
+	}
+}
+
+// allowedEnv returns the variables whose name fits one of the patterns.
+func allowedEnv(environ, patterns []string) []string {
+	var allowed []string
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		for _, p := range patterns {
+			if ok, err := path.Match(p, name); err == nil && ok {
+				allowed = append(allowed, kv)
+				break
+			}
+		}
+	}
+	return allowed
+}
+
+func hostname() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "localhost"
+	}
+	return name
+}
+
+// login returns the login name. The environment is asked first: on a cluster the
+// system's answer may come from a directory server on the network.
+func login() string {
+	if name := cmp.Or(os.Getenv("USER"), os.Getenv("LOGNAME")); name != "" {
+		return name
+	}
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(os.Getuid())
+}
+
+// now is when the command began, from which ages are counted.
+var now = time.Now()
+
+var errPagerGone = errors.New("the pager has ended")

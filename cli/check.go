@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/record"
+)
+
+func (a *app) checkCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "check",
+		Usage: "verify the whole history and the spool",
+		Description: `Every object is read and compared with its name, every record is parsed, and
+must lie at its path with its streams. Each problem is a line; the exit code is
+then 6.
+
+Examples:
+  qme check`,
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if err := atMost(c, 0); err != nil {
+				return err
+			}
+			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return a.check(ctx)
+		},
+	}
+}
+
+func (a *app) check(ctx context.Context) error {
+	q, err := a.queue()
+	if err != nil {
+		return err
+	}
+	problems := 0
+	report := func(err error) {
+		problems++
+		fmt.Fprintln(a.out, escapeLine(err.Error()))
+		if advice := adviceFor(err); advice != "" {
+			fmt.Fprintln(a.out, "  "+advice)
+		}
+	}
+	if err := q.Recover(ctx); err != nil {
+		report(fmt.Errorf("spool %s: %w", q.Spool.Dir(), err))
+	}
+	s, err := a.openStore()
+	if err != nil {
+		return err
+	}
+	progress, done := a.progress()
+	rep, err := s.Check(ctx, report, progress)
+	done()
+	if err != nil {
+		return err
+	}
+	running, err := q.Spool.List(0)
+	if err != nil {
+		return err
+	}
+	summary := fmt.Sprintf("%d tasks, %d commits, %d objects, %d running", rep.Tasks, rep.Commits, rep.Objects, len(running))
+	if problems > 0 {
+		return &codeError{exitCorrupt, fmt.Errorf("%s: %d problems", summary, problems)}
+	}
+	_, err = fmt.Fprintln(a.out, summary+": all is well")
+	return err
+}
+
+// adviceFor says what can be done about a problem.
+func adviceFor(err error) string {
+	switch {
+	case errors.Is(err, record.ErrCorrupt):
+		return "Another copy of the history may have it whole: clone it anew, or copy its objects into objects/pack and check again."
+	case errors.Is(err, record.ErrInvalid):
+		return "Nothing of qme wrote this so. \"qme git log -- PATH\" shows which commit did; \"qme clear TASK\" removes a task's record."
+	}
+	return ""
+}
+
+// progress shows on a terminal how far a long piece of work is.
+func (a *app) progress() (show func(what string, n int), done func()) {
+	if a.quiet || !isTerminal(a.err) {
+		return nil, func() {}
+	}
+	var last time.Time
+	shown := false
+	return func(what string, n int) {
+			if time.Since(last) > 100*time.Millisecond {
+				last, shown = time.Now(), true
+				fmt.Fprintf(a.err, "\r\x1b[K%d %s", n, what)
+			}
+		}, func() {
+			if shown {
+				fmt.Fprint(a.err, "\r\x1b[K")
+			}
+		}
+}

@@ -1,0 +1,97 @@
+// Package cli is the command line of qme: the commands, one file each, how their
+// results are shown, and the exit codes.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/executor/capture"
+)
+
+// Main runs the program with the process's own arguments and streams and returns
+// its exit code. A helper process (see capture.Helper) does not return from it.
+func Main() int {
+	capture.Helper()
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	err := a.root().Run(context.Background(), os.Args)
+	code := a.exitCode(err)
+	if cerr := a.close(); cerr != nil && code == 0 {
+		a.say("qme: %v", cerr)
+		code = exitFailure
+	}
+	return code
+}
+
+const description = `qme run CMD… runs any command and keeps what happened: the command, its
+directory, user, time, output, error, return code and resources, as one record
+for each task in a git repository below ~/.qme.`
+
+func (a *app) root() *cli.Command {
+	root := &cli.Command{
+		Name:                  "qme",
+		Usage:                 "run commands and keep what happened",
+		Description:           description,
+		Version:               version(),
+		Suggest:               true,
+		EnableShellCompletion: true,
+		HideHelpCommand:       true,
+		ConfigureShellCompletionCommand: func(c *cli.Command) {
+			c.Hidden = false
+			c.Usage = "print a script that completes commands in bash, zsh or fish"
+		},
+		Reader:         a.in,
+		Writer:         a.out,
+		ErrWriter:      a.err,
+		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // see exitCode
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "home", Aliases: []string{"config_dir"}, Usage: "keep tasks and settings in `DIR`", Sources: cli.EnvVars("QME_HOME"), Destination: &a.home, TakesFile: true},
+			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "say of a run what it is for", Destination: &a.message},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print no output of the command, and no messages but errors", Destination: &a.quiet},
+			&cli.BoolFlag{Name: "no-color", Usage: "print no colours (so does NO_COLOR)", Destination: &a.noColor},
+			&cli.BoolFlag{Name: "no-pager", Usage: "show long listings without a pager", Destination: &a.noPager},
+		},
+		Action: func(_ context.Context, c *cli.Command) error {
+			if c.Args().Len() == 0 {
+				return cli.ShowRootCommandHelp(c)
+			}
+			return unknownCommand(c, c.Args().First())
+		},
+		Commands: []*cli.Command{
+			a.runCommand(), a.rerunCommand(), a.cancelCommand(),
+			a.lsCommand(), a.getCommand(), a.logCommand(), a.diffCommand(), a.clearCommand(),
+			a.configCommand(), a.checkCommand(), a.gcCommand(), a.gitCommand(), a.versionCommand(),
+		},
+	}
+	for _, c := range append(root.Commands, root) {
+		c.OnUsageError = usageErrorOf
+		if c != root {
+			c.HideHelpCommand = true
+		}
+	}
+	return root
+}
+
+func usageErrorOf(_ context.Context, c *cli.Command, err error, _ bool) error {
+	return &usageError{msg: err.Error(), help: c.FullName() + " --help"}
+}
+
+func unknownCommand(c *cli.Command, name string) error {
+	msg := fmt.Sprintf("there is no command %q", name)
+	if near := cli.SuggestCommand(c.Commands, name); near != "" {
+		msg += fmt.Sprintf("; did you mean %q?", strings.TrimSpace(near))
+	}
+	return &usageError{msg: msg + fmt.Sprintf(" (to run and record it: qme run %s)", name), help: "qme --help"}
+}
+
+// atMost refuses arguments that a command has no use for.
+func atMost(c *cli.Command, n int) error {
+	if c.Args().Len() > n {
+		return &usageError{msg: fmt.Sprintf("%s takes no argument %q", c.Name, c.Args().Get(n)), help: c.FullName() + " --help"}
+	}
+	return nil
+}

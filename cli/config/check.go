@@ -1,0 +1,37 @@
+package config
+
+// problem says what in the document is not a setting, nil when everything is. The
+// values are not looked at.
+func (d *document) problem(path string) error {
+	for _, t := range d.tables[1:] {
+		if err := t.problem(d.where(path, t.start)); err != nil {
+			return err
+		}
+	}
+	for _, e := range d.entries {
+		name, where := spell(e.path), d.where(path, e.start)
+		if _, ok := lookup(name); ok {
+			continue
+		}
+		if first := firstOf(name); first != "" {
+			return invalid("%s%s is a group of settings, not a setting: write [%s] and below it settings such as %s",
+				name, where, name, first[len(name)+1:])
+		}
+		return unknown(name, where)
+	}
+	return nil
+}
+
+func (t table) problem(where string) error {
+	name := spell(t.path)
+	if _, ok := lookup(name); ok {
+		return invalid("%s%s is a setting, not a group of settings: write %s = VALUE", name, where, name)
+	}
+	if firstOf(name) == "" {
+		return unknown(name, where)
+	}
+	if t.array {
+		return invalid("%s%s is a list of tables: write [%s] with single brackets", name, where, name)
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+// Package config holds the settings of qme: what there is to set, and how it is
+// read from HOME/config.toml and the environment and edited in the file.
+//
+// The environment overrides the file, which overrides the defaults. The variable
+// of a setting is its name in upper case with underscores for dots and QME_ in
+// front: QME_RUN_KEEP sets run.keep. Flags are the command line's business.
+//
+// A size is a number of bytes or carries a unit (B, KB to TB in powers of 1000,
+// KiB to TiB in powers of 1024), a duration is one of Go's (200ms, 5s, 1h30m), and
+// a list is an array of strings in the file and separated by commas elsewhere.
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// File returns the path of the file that holds the settings.
+func File(home string) string { return filepath.Join(home, "config.toml") }
+
+// Source says where a value comes from.
+type Source string
+
+// The values of Source.
+const (
+	FromDefault     Source = "default"
+	FromFile        Source = "file"
+	FromEnvironment Source = "environment"
+)
+
+// A Setting is what one setting is set to, for listings. The JSON keys are stable.
+type Setting struct {
+	Name string `json:"name"`
+	// Value is spelled as its source spells it; a list is joined with commas.
+	// Set takes it as it is.
+	Value  string `json:"value"`
+	Source Source `json:"source"`
+	// Where is the path of the file or the name of the variable that the value
+	// comes from, empty for a default.
+	Where       string `json:"where,omitempty"`
+	Default     string `json:"default"`
+	Description string `json:"description"`
+}
+
+// A Config is the settings as Load found them. It does not change and may be used
+// by several goroutines at once.
+//
+// The getters panic when there is no setting of that name and type: that is a
+// mistake in the program, not in its input.
+type Config struct {
+	found map[string]found
+}
+
+// found is a value with where it was found.
+type found struct {
+	setting setting
+	value   value
+	source  Source
+	where   string
+}
+
+// Size returns a setting that is a size, in bytes; it is never negative.
+func (c *Config) Size(name string) int64 { return c.get(name, sizeKind).size }
+
+// Duration returns a setting that is a duration; it is never negative.
+func (c *Config) Duration(name string) time.Duration { return c.get(name, durationKind).duration }
+
+// String returns a setting that is a string.
+func (c *Config) String(name string) string { return c.get(name, stringKind).text }
+
+// List returns a setting that is a list. The slice is the caller's; it may be
+// empty, and no element is.
+func (c *Config) List(name string) []string { return slices.Clone(c.get(name, listKind).list) }
+
+func (c *Config) get(name string, k kind) value {
+	f, ok := c.found[name]
+	if !ok || f.setting.kind != k {
+		panic(fmt.Sprintf("config: no setting %s of type %s", name, k))
+	}
+	return f.value
+}
+
+// All returns every setting, sorted by name.
+func (c *Config) All() []Setting {
+	all := make([]Setting, 0, len(c.found))
+	for _, f := range c.found {
+		all = append(all, Setting{
+			Name: f.setting.name, Value: f.value.text, Source: f.source, Where: f.where,
+			Default: f.setting.def, Description: f.setting.description,
+		})
+	}
+	slices.SortFunc(all, func(a, b Setting) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}

@@ -1,0 +1,175 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// A document is a TOML file with the places of what is in it. The decoder knows
+// what a value is, the unstable parser where it stands; neither knows both.
+type document struct {
+	text    []byte
+	values  map[string]any
+	tables  []table // the first is the root
+	entries []entry // in the order of the file
+}
+
+// A table is something that entries stand in.
+type table struct {
+	path   []string
+	array  bool // an element of an array of tables: [[path]]
+	inline bool // written {...}
+	start  int  // offset of the name
+	body   int  // offset where an entry can stand: behind the line of [path], or behind {
+	end    int  // of an inline table, the offset of its }
+}
+
+// An entry is a key with a value that is not an inline table.
+type entry struct {
+	path       []string
+	table      int // index in document.tables
+	start, end int // of KEY = VALUE
+	value      int // offset of VALUE
+}
+
+// parse finds what text holds. The error wraps record.ErrInvalid and begins with
+// the line and column, not with the file's name.
+func parse(text []byte) (*document, error) {
+	d := &document{text: text, tables: []table{{}}}
+	if err := toml.Unmarshal(text, &d.values); err != nil {
+		return nil, syntaxError(err)
+	}
+	var p unstable.Parser
+	p.Reset(text)
+	current := 0
+	for p.NextExpression() {
+		switch n := p.Expression(); n.Kind {
+		case unstable.Table, unstable.ArrayTable:
+			d.addHeader(n)
+			current = len(d.tables) - 1
+		case unstable.KeyValue:
+			d.addEntry(n, current)
+		}
+	}
+	if err := p.Error(); err != nil {
+		return nil, syntaxError(err)
+	}
+	return d, nil
+}
+
+func syntaxError(err error) error {
+	// The decoder quotes names from the file as they are.
+	message := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, strings.TrimPrefix(err.Error(), "toml: "))
+	var decode *toml.DecodeError
+	if errors.As(err, &decode) {
+		line, column := decode.Position()
+		return invalid("line %d column %d: %s", line, column, message)
+	}
+	return invalid("is not TOML: %s", message)
+}
+
+func (d *document) addHeader(n *unstable.Node) {
+	path, start, end := keys(n)
+	d.tables = append(d.tables, table{
+		path: path, array: n.Kind == unstable.ArrayTable, start: start, body: d.lineEnd(end),
+	})
+}
+
+func (d *document) addEntry(n *unstable.Node, in int) {
+	path, start, keyEnd := keys(n)
+	path = slices.Concat(d.tables[in].path, path)
+	end := int(n.Raw.Offset + n.Raw.Length)
+	value := end - len(bytes.TrimLeft(d.text[keyEnd:end], " \t="))
+	if n.Value().Kind != unstable.InlineTable {
+		d.entries = append(d.entries, entry{path: path, table: in, start: start, value: value, end: end})
+		return
+	}
+	d.tables = append(d.tables, table{path: path, inline: true, start: start, body: value + 1, end: end - 1})
+	in = len(d.tables) - 1
+	for it := n.Value().Children(); it.Next(); {
+		d.addEntry(it.Node(), in)
+	}
+}
+
+// keys returns the parts of the dotted key of an expression, and where it stands.
+func keys(n *unstable.Node) (path []string, start, end int) {
+	start = -1
+	for it := n.Key(); it.Next(); {
+		k := it.Node()
+		if start < 0 {
+			start = int(k.Raw.Offset)
+		}
+		end = int(k.Raw.Offset + k.Raw.Length)
+		path = append(path, string(k.Data))
+	}
+	return path, start, end
+}
+
+// lineStart returns the offset at which the line of the byte at offset begins.
+func (d *document) lineStart(offset int) int {
+	return bytes.LastIndexByte(d.text[:offset], '\n') + 1
+}
+
+// lineEnd returns the offset behind the newline that ends the line of the byte at
+// offset, or the length of the text.
+func (d *document) lineEnd(offset int) int {
+	if i := bytes.IndexByte(d.text[offset:], '\n'); i >= 0 {
+		return offset + i + 1
+	}
+	return len(d.text)
+}
+
+// where names a place for an error message.
+func (d *document) where(path string, offset int) string {
+	return fmt.Sprintf(" in %s line %d", path, 1+bytes.Count(d.text[:offset], []byte("\n")))
+}
+
+// find returns the entry that spells the given name.
+func (d *document) find(name string) (entry, bool) {
+	for _, e := range d.entries {
+		if spell(e.path) == name {
+			return e, true
+		}
+	}
+	return entry{}, false
+}
+
+// lookup returns the decoded value at a path, nil when there is none. It does not
+// look into arrays.
+func (d *document) lookup(path []string) any {
+	var v any = d.values
+	for _, key := range path {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = m[key]
+	}
+	return v
+}
+
+// spell joins a path with dots, as a setting is named. A part that TOML would not
+// have without quotes gets them, so that "a.b" is not taken for a and b.
+func spell(path []string) string {
+	parts := make([]string, 0, len(path))
+	for _, p := range path {
+		bare := p != "" && strings.Trim(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == ""
+		if !bare {
+			p = fmt.Sprintf("%q", p)
+		}
+		parts = append(parts, p)
+	}
+	return strings.Join(parts, ".")
+}

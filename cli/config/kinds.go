@@ -1,0 +1,95 @@
+package config
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// kind is the type of a setting's value.
+type kind int
+
+const (
+	stringKind kind = iota
+	sizeKind
+	durationKind
+	listKind
+)
+
+// fits names the kind in messages, with what would have been right.
+func (k kind) fits() string {
+	return [...]string{
+		stringKind:   "text in quotes",
+		sizeKind:     "a size such as 64MiB",
+		durationKind: "a duration such as 5s",
+		listKind:     `a list such as ["LANG", "SLURM_*"]`,
+	}[k]
+}
+
+// String is what panics about a mistyped getter say.
+func (k kind) String() string {
+	return [...]string{stringKind: "string", sizeKind: "size", durationKind: "duration", listKind: "list"}[k]
+}
+
+// units are the bytes of each unit of size, in lower case.
+var units = map[string]int64{
+	"": 1, "b": 1,
+	"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
+	"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+}
+
+func parseSize(text string) (int64, error) {
+	digits := strings.TrimRightFunc(text, func(r rune) bool { return r < '0' || r > '9' })
+	unit, known := units[strings.ToLower(strings.TrimSpace(text[len(digits):]))]
+	n, err := strconv.ParseUint(digits, 10, 64)
+	switch {
+	case !known || err != nil && !errors.Is(err, strconv.ErrRange):
+		return 0, invalid("%q is not %s", text, sizeKind.fits())
+	case err != nil || n > uint64(math.MaxInt64/unit):
+		return 0, invalid("%q is too large a size", text)
+	}
+	return int64(n) * unit, nil
+}
+
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, invalid("%q is not %s", text, durationKind.fits())
+	}
+	return d, nil
+}
+
+func oneOf(choices ...string) func(string) error {
+	return func(text string) error {
+		if slices.Contains(choices, text) {
+			return nil
+		}
+		return invalid("%q is not one of %s", text, strings.Join(choices, ", "))
+	}
+}
+
+func notEmpty(text string) error {
+	if strings.TrimSpace(text) == "" {
+		return invalid("%q is empty; it must name a program", text)
+	}
+	return nil
+}
+
+// noMirror is the check of "database" as long as there are no mirrors.
+func noMirror(text string) error {
+	if text == "filesystem" {
+		return nil
+	}
+	return invalid(`this version keeps tasks in git only; %q is not a choice yet, only "filesystem" is`, text)
+}
+
+func variableName(text string) error {
+	if strings.ContainsFunc(text, func(r rune) bool { return r == '=' || unicode.IsSpace(r) }) {
+		return invalid("%q is not the name of an environment variable, such as LANG or SLURM_*", text)
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/spf13/afero"
+)
+
+// Load reads the settings: the defaults, over them HOME/config.toml if there is
+// one, over that the variables of environ ("NAME=VALUE", as from os.Environ). It
+// writes nothing.
+//
+// The file must be TOML and hold nothing but settings with values that fit, and
+// so must the variables that name a setting; others, also those that begin with
+// QME_, are not looked at. Otherwise the error wraps record.ErrInvalid and says
+// where the mistake is, and the Config is nil. Load of a home without a file
+// gives the defaults.
+func Load(fsys afero.Fs, home string, environ []string) (*Config, error) {
+	c := &Config{found: make(map[string]found, len(settings))}
+	for _, s := range settings {
+		v, err := s.parse(s.def)
+		if err != nil {
+			panic(fmt.Sprintf("config: default of %s: %v", s.name, err))
+		}
+		c.found[s.name] = found{setting: s, value: v, source: FromDefault}
+	}
+	if err := c.readFile(fsys, File(home)); err != nil {
+		return nil, err
+	}
+	if err := c.readEnvironment(environ); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Config) readFile(fsys afero.Fs, path string) error {
+	text, err := read(fsys, path)
+	if err != nil {
+		return err
+	}
+	doc, err := parse(text)
+	if err != nil {
+		return fmt.Errorf("%s %w", path, err)
+	}
+	if err := doc.problem(path); err != nil {
+		return err
+	}
+	for _, e := range doc.entries {
+		s, _ := lookup(spell(e.path)) // problem has found that there is one
+		v, err := s.fromTOML(doc.lookup(e.path))
+		if err != nil {
+			return fmt.Errorf("%s%s: %w", s.name, doc.where(path, e.start), err)
+		}
+		c.found[s.name] = found{setting: s, value: v, source: FromFile, where: path}
+	}
+	return nil
+}
+
+// read returns the content of the file, nil when there is none.
+func read(fsys afero.Fs, path string) ([]byte, error) {
+	text, err := afero.ReadFile(fsys, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read settings: %w", err)
+	}
+	return text, nil
+}
+
+func (c *Config) readEnvironment(environ []string) error {
+	byVariable := make(map[string]setting, len(settings))
+	for _, s := range settings {
+		byVariable[s.variable()] = s
+	}
+	for _, pair := range environ {
+		name, text, _ := strings.Cut(pair, "=")
+		s, ok := byVariable[name]
+		if !ok {
+			continue
+		}
+		v, err := s.parse(text)
+		if err != nil {
+			return fmt.Errorf("environment variable %s: %w", name, err)
+		}
+		c.found[s.name] = found{setting: s, value: v, source: FromEnvironment, where: name}
+	}
+	return nil
+}
+
+// variable names the environment variable of the setting.
+func (s setting) variable() string {
+	return "QME_" + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
+}

@@ -1,0 +1,96 @@
+package config
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// unknown says that there is no setting of that name, and which was probably
+// meant. where is "" or begins with " in ".
+func unknown(name, where string) error {
+	if rest, ok := strings.CutPrefix(name, "executor."); ok {
+		executor, _, _ := strings.Cut(rest, ".")
+		if known := executors(); !slices.Contains(known, executor) {
+			return invalid("no executor %s%s: this version has %s", printable(executor), where, strings.Join(known, ", "))
+		}
+	}
+	if first := firstOf(name); first != "" {
+		return invalid("%s%s is a group of settings: name one of them, such as %s", name, where, first)
+	}
+	return invalid("unknown setting %s%s: did you mean %s?", printable(name), where, nearest(name))
+}
+
+// printable quotes a name that might play tricks on a terminal.
+func printable(name string) string {
+	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(name)
+	}
+	return name
+}
+
+// firstOf returns the first setting below a group, "" when name is no group.
+func firstOf(group string) string {
+	for _, s := range settings {
+		if strings.HasPrefix(s.name, group+".") {
+			return s.name
+		}
+	}
+	return ""
+}
+
+// executors names the executors that have settings.
+func executors() []string {
+	var names []string
+	for _, s := range settings {
+		if rest, ok := strings.CutPrefix(s.name, "executor."); ok {
+			name, _, _ := strings.Cut(rest, ".")
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// nearest returns the setting whose name is the fewest keystrokes away. A name
+// without dots is also compared with the last part of each, as people forget
+// the group: "keep" means run.keep.
+func nearest(name string) string {
+	name = strings.ToLower(name)
+	best, least := "", 0
+	for _, s := range settings {
+		d := distance(name, s.name)
+		if i := strings.LastIndexByte(s.name, '.'); i >= 0 && !strings.Contains(name, ".") {
+			d = min(d, 1+distance(name, s.name[i+1:]))
+		}
+		if best == "" || d < least {
+			best, least = s.name, d
+		}
+	}
+	return best
+}
+
+// distance counts the bytes to insert, delete or replace to turn a into b
+// (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

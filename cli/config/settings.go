@@ -1,0 +1,55 @@
+package config
+
+// settings is every setting there is. A new one is a new row: reading, editing,
+// the environment variable, the listing and the error messages follow from it.
+var settings = []setting{
+	{name: "run.inline", kind: sizeKind, def: "64KiB",
+		description: "streams up to this size that are UTF-8 stand in the record itself"},
+	{name: "run.keep", kind: sizeKind, def: "64MiB",
+		description: "how much of a stream is stored; of a longer one the first and the last half"},
+	{name: "run.drain", kind: durationKind, def: "200ms",
+		description: "how long output is awaited after a command's end from processes that it left behind"},
+	{name: "run.git", kind: durationKind, def: "10ms",
+		description: "how long finding out whether the working tree is dirty may take; 0: never look"},
+	{name: "run.env", kind: listKind, def: defaultEnv, check: variableName,
+		description: "environment variables to record; * and ? match"},
+	{name: "cancel.grace", kind: durationKind, def: "5s",
+		description: "how long after TERM a cancelled command is killed"},
+	{name: "color", kind: stringKind, def: "auto", check: oneOf("auto", "always", "never"),
+		description: "auto, always or never"},
+	{name: "pager", kind: stringKind, def: "",
+		description: "program that shows long listings on a terminal (else PAGER)"},
+	{name: "database", kind: stringKind, def: "filesystem", check: noMirror,
+		description: "a relational mirror of the history; filesystem: none"},
+	{name: "executor.shell.shell", kind: stringKind, def: "sh", check: notEmpty,
+		description: "the shell that runs command lines"},
+}
+
+// defaultEnv names what a researcher looks for later: the place of a run in a
+// cluster's queue, the software environment, and what changes a computation or
+// its output. It has no wildcards: records are shared, and SLURM_* could one day
+// match a variable that holds a secret.
+const defaultEnv = "SLURM_JOB_ID,SLURM_ARRAY_JOB_ID,SLURM_ARRAY_TASK_ID,SLURM_JOB_NODELIST," +
+	"CONDA_DEFAULT_ENV,CONDA_PREFIX,VIRTUAL_ENV,CUDA_VISIBLE_DEVICES,OMP_NUM_THREADS," +
+	"LOADEDMODULES,LANG,LC_ALL,TZ"
+
+// A setting is one row of the table.
+type setting struct {
+	name        string
+	kind        kind
+	def         string // as on a command line; it must parse
+	description string
+	// check refuses text that the kind allows; of a list, an element. nil
+	// allows everything. Its error does not name the setting: callers do.
+	check func(text string) error
+}
+
+// lookup returns the setting of that name.
+func lookup(name string) (setting, bool) {
+	for _, s := range settings {
+		if s.name == name {
+			return s, true
+		}
+	}
+	return setting{}, false
+}

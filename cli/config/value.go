@@ -1,0 +1,126 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// A value is what a setting is set to. text is how its source spells it, a list
+// joined with commas; of the others only the one of the setting's kind is set.
+type value struct {
+	text     string
+	size     int64 // bytes
+	duration time.Duration
+	list     []string
+}
+
+// parse reads a value as it stands on a command line or in the environment. The
+// error wraps record.ErrInvalid and does not name the setting.
+func (s setting) parse(text string) (value, error) {
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+		return value{}, invalid("%q is not plain text: it holds control characters or is not UTF-8", text)
+	}
+	if s.kind == listKind {
+		if strings.TrimSpace(text) == "" {
+			return s.parseList(nil)
+		}
+		return s.parseList(strings.Split(text, ","))
+	}
+	return s.parseScalar(text)
+}
+
+func (s setting) parseScalar(text string) (v value, err error) {
+	if s.kind != stringKind {
+		text = strings.TrimSpace(text)
+	}
+	v.text = text
+	switch s.kind {
+	case sizeKind:
+		v.size, err = parseSize(text)
+	case durationKind:
+		v.duration, err = parseDuration(text)
+	}
+	if err == nil && s.check != nil {
+		err = s.check(text)
+	}
+	return v, err
+}
+
+func (s setting) parseList(elements []string) (value, error) {
+	v := value{list: make([]string, 0, len(elements))}
+	for _, e := range elements {
+		e = strings.TrimSpace(e)
+		if e == "" || strings.Contains(e, ",") {
+			return value{}, invalid("%q cannot be an element of a list: it is empty or holds a comma", e)
+		}
+		if s.check != nil {
+			if err := s.check(e); err != nil {
+				return value{}, err
+			}
+		}
+		v.list = append(v.list, e)
+	}
+	v.text = strings.Join(v.list, ",")
+	return v, nil
+}
+
+// fromTOML reads a value as the decoder returns it. The error is as in parse.
+func (s setting) fromTOML(decoded any) (value, error) {
+	switch x := decoded.(type) {
+	case string:
+		if s.kind != listKind {
+			return s.parse(x)
+		}
+		return value{}, invalid("%q is not %s", x, s.kind.fits())
+	case int64:
+		if s.kind == sizeKind || s.kind == durationKind {
+			return s.parse(strconv.FormatInt(x, 10))
+		}
+	case []any:
+		if s.kind == listKind {
+			return s.fromArray(x)
+		}
+		return value{}, invalid("a list is not %s", s.kind.fits())
+	case map[string]any:
+		return value{}, invalid("a table is not %s", s.kind.fits())
+	}
+	return value{}, invalid("%v is not %s", decoded, s.kind.fits())
+}
+
+func (s setting) fromArray(elements []any) (value, error) {
+	list := make([]string, 0, len(elements))
+	for _, e := range elements {
+		text, ok := e.(string)
+		if !ok {
+			return value{}, invalid("it has an element that is not text in quotes")
+		}
+		if _, err := (setting{}).parse(text); err != nil {
+			return value{}, err
+		}
+		list = append(list, text)
+	}
+	return s.parseList(list)
+}
+
+// literal spells a value of the setting as TOML. Values hold no control
+// characters (parse sees to it), so that quotes and backslashes are all that a
+// string has to escape.
+func (s setting) literal(v value) string {
+	quote := func(text string) string {
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+	}
+	switch {
+	case s.kind == listKind:
+		quoted := make([]string, 0, len(v.list))
+		for _, e := range v.list {
+			quoted = append(quoted, quote(e))
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	case s.kind == sizeKind && v.text == strconv.FormatInt(v.size, 10):
+		return v.text
+	}
+	return quote(v.text)
+}

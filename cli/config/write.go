@@ -1,0 +1,112 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/afero"
+)
+
+// rewrite replaces a file by what change makes of it, in one step. change gets
+// the path, links resolved, and the content, nil when there is no file; it has no
+// side effects. Nothing is written when it returns what it got.
+//
+// The new file grows under the name PATH.lock, created exclusively before the old
+// one is read, as git does it with its own: so two processes that edit at once
+// cannot undo each other's change.
+func rewrite(fsys afero.Fs, path string, change func(path string, old []byte) ([]byte, error)) (err error) {
+	path, err = resolve(fsys, path)
+	if err != nil {
+		return fmt.Errorf("write settings: %w", err)
+	}
+	lock := path + ".lock"
+	f, err := fsys.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return conflict("%s exists: another qme is changing the settings; if none is, delete that file", lock)
+	}
+	if err != nil {
+		return fmt.Errorf("write settings: %w", err)
+	}
+	renamed := false
+	defer func() {
+		if !renamed {
+			err = errors.Join(err, fsys.Remove(lock))
+		}
+	}()
+	changed, err := fill(fsys, f, path, change)
+	if err != nil || !changed {
+		return err
+	}
+	if err := fsys.Rename(lock, path); err != nil {
+		return fmt.Errorf("write settings: %w", err)
+	}
+	renamed = true
+	return nil
+}
+
+// fill writes the new content to f, down to the disk, and closes f. It reports
+// whether the content differs from that of path; if not, f is empty.
+func fill(fsys afero.Fs, f afero.File, path string, change func(string, []byte) ([]byte, error)) (changed bool, err error) {
+	defer func() {
+		if closeErr := f.Close(); err == nil && closeErr != nil {
+			err = fmt.Errorf("write settings: %w", closeErr)
+		}
+	}()
+	old, err := read(fsys, path)
+	if err != nil {
+		return false, err
+	}
+	text, err := change(path, old)
+	if err != nil || bytes.Equal(text, old) {
+		return false, err
+	}
+	n, err := f.Write(text)
+	if err == nil && n < len(text) {
+		err = io.ErrShortWrite
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return false, fmt.Errorf("write settings: %w", err)
+	}
+	return true, nil
+}
+
+// resolve follows symbolic links at path itself, for renaming onto a link would
+// replace the link: people keep settings in a folder under version control, and
+// link to them.
+func resolve(fsys afero.Fs, path string) (string, error) {
+	lstater, canStat := fsys.(afero.Lstater)
+	reader, canRead := fsys.(afero.LinkReader)
+	if !canStat || !canRead {
+		return path, nil
+	}
+	const most = 40 // as in Linux
+	for range most {
+		info, _, err := lstater.LstatIfPossible(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return path, nil
+		}
+		if err != nil {
+			return "", err
+		}
+		if info.Mode()&fs.ModeSymlink == 0 {
+			return path, nil
+		}
+		target, err := reader.ReadlinkIfPossible(path)
+		if err != nil {
+			return "", err
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(filepath.Dir(path), target)
+		}
+		path = target
+	}
+	return "", &fs.PathError{Op: "resolve", Path: path, Err: errors.New("too many symbolic links")}
+}

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/afero"
+	"github.com/urfave/cli/v3"
+
+	"qme/cli/config"
+)
+
+type configOptions struct {
+	json     bool
+	unset    bool
+	set      bool
+	database string
+}
+
+func (a *app) configCommand() *cli.Command {
+	var o configOptions
+	return &cli.Command{
+		Name:      "config",
+		Usage:     "show or change settings",
+		ArgsUsage: "[KEY [VALUE]]",
+		Description: `Without arguments it shows every setting, its value, and where that comes from:
+the default, the file config.toml, or a variable such as QME_RUN_KEEP, which
+overrides the file.
+
+Examples:
+  qme config
+  qme config run.keep
+  qme config run.keep 256MiB
+  qme config --unset run.keep
+  qme config --set shell shell bash
+  qme config --database filesystem`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "json", Usage: "print as JSON", Destination: &o.json},
+			&cli.BoolFlag{Name: "unset", Usage: "go back to the default of KEY", Destination: &o.unset},
+			&cli.BoolFlag{Name: "set", Usage: "set an executor's setting: --set EXECUTOR KEY VALUE", Destination: &o.set},
+			&cli.StringFlag{Name: "database", Usage: "mirror the history in a database `X`; filesystem: none", Destination: &o.database},
+		},
+		Action: func(_ context.Context, c *cli.Command) error {
+			return a.configure(c, o)
+		},
+	}
+}
+
+func (a *app) configure(c *cli.Command, o configOptions) error {
+	home, err := a.homeDir()
+	if err != nil {
+		return err
+	}
+	fsys, args := afero.NewOsFs(), c.Args().Slice()
+	usage := func(msg string) error { return &usageError{msg: msg, help: "qme config --help"} }
+	switch {
+	case c.IsSet("database"):
+		if len(args) > 0 || o.set || o.unset {
+			return usage("--database stands alone")
+		}
+		return settingError(config.Set(fsys, home, "database", o.database))
+	case o.set:
+		if len(args) != 3 || o.unset {
+			return usage("--set takes EXECUTOR KEY VALUE")
+		}
+		return settingError(config.Set(fsys, home, "executor."+args[0]+"."+args[1], args[2]))
+	case o.unset:
+		if len(args) != 1 {
+			return usage("--unset takes a KEY")
+		}
+		return settingError(config.Unset(fsys, home, args[0]))
+	case len(args) == 2:
+		return settingError(config.Set(fsys, home, args[0], args[1]))
+	case len(args) > 2:
+		return usage("config takes a KEY and a VALUE; quote a VALUE with spaces")
+	}
+	return a.showConfig(args, o.json)
+}
+
+func (a *app) showConfig(keys []string, asJSON bool) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	settings := cfg.All()
+	if len(keys) == 1 {
+		s, err := cfg.Lookup(keys[0])
+		if err != nil {
+			return settingError(err)
+		}
+		if !asJSON {
+			_, err = fmt.Fprintln(a.out, escapeLine(s.Value))
+			return err
+		}
+		settings = []config.Setting{s}
+	}
+	if asJSON {
+		enc := json.NewEncoder(a.out)
+		enc.SetEscapeHTML(false)
+		for _, s := range settings {
+			if err := enc.Encode(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	for _, s := range settings {
+		from := string(s.Source)
+		if s.Where != "" {
+			from += " (" + s.Where + ")"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", s.Name, escapeLine(from), escapeLine(s.Value))
+	}
+	return w.Flush()
+}

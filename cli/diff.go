@@ -1,0 +1,181 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+	"github.com/urfave/cli/v3"
+
+	"qme/queue"
+)
+
+// diffLimit bounds the streams that are compared line by line.
+const diffLimit = 4 << 20
+
+func (a *app) diffCommand() *cli.Command {
+	var asJSON, exitCode bool
+	return &cli.Command{
+		Name:      "diff",
+		Usage:     "show what changed between two runs",
+		ArgsUsage: "[TASK[@RUN] [TASK[@RUN]]]",
+		Description: `Of one task, it compares the latest run (or the one given) with the run before
+it. It shows what was recorded differently, and both streams as a unified diff.
+
+Examples:
+  qme diff
+  qme diff 019aaf3c
+  qme diff 019aaf3c@1 019aaf3c@3
+  qme diff @2 @1 --exit-code`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "json", Usage: "print as JSON", Destination: &asJSON},
+			&cli.BoolFlag{Name: "exit-code", Usage: "exit with 1 when return code, status or output differ", Destination: &exitCode},
+		},
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if err := atMost(c, 2); err != nil {
+				return err
+			}
+			return a.diff(ctx, c.Args().Slice(), asJSON, exitCode)
+		},
+	}
+}
+
+func (a *app) diff(ctx context.Context, refs []string, asJSON, exitCode bool) error {
+	q, err := a.history(ctx)
+	if err != nil {
+		return err
+	}
+	from, to, err := runsToCompare(q, refs)
+	if err != nil {
+		return err
+	}
+	cmp, err := q.Compare(from, to, diffLimit)
+	if err != nil {
+		return err
+	}
+	out, closePager, err := a.pager(asJSON)
+	if err != nil {
+		return err
+	}
+	w := newFlusher(out)
+	if asJSON {
+		err = writeDiffJSON(w, cmp)
+	} else {
+		err = a.writeDiff(w, cmp)
+	}
+	if ferr := w.Flush(); err == nil {
+		err = ferr
+	}
+	if err = errors.Join(outputError(err), closePager()); err != nil {
+		return err
+	}
+	if exitCode && !cmp.Same() {
+		return &codeError{code: exitFailure}
+	}
+	return nil
+}
+
+func runsToCompare(q *queue.Queue, refs []string) (from, to queue.Version, err error) {
+	if len(refs) == 2 {
+		if from, err = q.Find(refs[0]); err == nil {
+			to, err = q.Find(refs[1])
+		}
+		return from, to, err
+	}
+	ref := strings.Join(refs, "")
+	if to, err = q.Find(ref); err != nil {
+		return from, to, err
+	}
+	if to.Record.Data.Run < 2 {
+		return from, to, fmt.Errorf("task %s has no run before run %d; give two to compare: qme diff A B", to.Record.UID, to.Record.Data.Run)
+	}
+	from, err = q.Find(fmt.Sprintf("%s@%d", to.Record.UID, to.Record.Data.Run-1))
+	return from, to, err
+}
+
+func runName(v queue.Version) string {
+	return fmt.Sprintf("%s@%d", v.Record.UID, v.Record.Data.Run)
+}
+
+func (a *app) writeDiff(w *bufio.Writer, c *queue.Comparison) error {
+	p := a.palette()
+	fmt.Fprintf(w, "%s\n%s\n", p.bold("from "+runName(c.A)), p.bold("to   "+runName(c.B)))
+	for _, f := range c.Fields {
+		fmt.Fprintf(w, "%s: %s -> %s\n", escapeLine(f.Name), shown(f.From), shown(f.To))
+	}
+	for _, s := range []struct {
+		name string
+		queue.StreamChange
+	}{{"stdout", c.Stdout}, {"stderr", c.Stderr}} {
+		if err := writeStreamDiff(w, p, s.name, c, s.StreamChange); err != nil {
+			return err
+		}
+	}
+	if c.Same() {
+		fmt.Fprintln(w, "Return code and output are the same.")
+	}
+	return w.Flush()
+}
+
+func shown(s string) string {
+	if s == "" {
+		return "(none)"
+	}
+	return escapeLine(s)
+}
+
+func writeStreamDiff(w *bufio.Writer, p palette, name string, c *queue.Comparison, s queue.StreamChange) error {
+	switch {
+	case s.Same:
+		return nil
+	case s.Note != "":
+		_, err := fmt.Fprintf(w, "%s: %s\n", name, s.Note)
+		return err
+	}
+	text := udiff.Unified(runName(c.A)+" "+name, runName(c.B)+" "+name, s.From, s.To)
+	for line := range strings.Lines(text) {
+		line = escapeMessage(strings.TrimSuffix(line, "\n"))
+		switch {
+		case strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "---"):
+			line = p.bold(line)
+		case strings.HasPrefix(line, "+"):
+			line = p.green(line)
+		case strings.HasPrefix(line, "-"):
+			line = p.red(line)
+		}
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A streamJSON is how --json shows a stream.
+type streamJSON struct {
+	Same bool   `json:"same"`
+	Diff string `json:"diff,omitempty"`
+	Note string `json:"note,omitempty"`
+}
+
+func writeDiffJSON(w *bufio.Writer, c *queue.Comparison) error {
+	stream := func(name string, s queue.StreamChange) streamJSON {
+		j := streamJSON{Same: s.Same, Note: s.Note}
+		if !s.Same && s.Note == "" {
+			j.Diff = udiff.Unified(runName(c.A)+" "+name, runName(c.B)+" "+name, s.From, s.To)
+		}
+		return j
+	}
+	b, err := json.Marshal(map[string]any{
+		"from": runName(c.A), "to": runName(c.B), "same": c.Same(), "fields": append([]queue.FieldChange{}, c.Fields...),
+		"stdout": stream("stdout", c.Stdout), "stderr": stream("stderr", c.Stderr),
+	})
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(escapeJSON(b), '\n'))
+	return err
+}

@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"qme/gitstore"
+	"qme/queue"
+	"qme/record"
+)
+
+// The exit codes, as docs/exit-codes.md promises them. Those of run and rerun are
+// the command's own.
+const (
+	exitFailure     = 1
+	exitUsage       = 2
+	exitNotFound    = 3
+	exitAmbiguous   = 4
+	exitConflict    = 5
+	exitCorrupt     = 6
+	exitNewerFormat = 7
+	exitNotRun      = 125
+	exitInterrupted = 130
+)
+
+// A usageError is a command line that makes no sense.
+type usageError struct{ msg, help string }
+
+// Error implements error.
+func (e *usageError) Error() string { return e.msg }
+
+// A codeError carries an exit code and, if its text is not empty, a message.
+type codeError struct {
+	code int
+	err  error
+}
+
+// Error implements error.
+func (e *codeError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *codeError) Unwrap() error { return e.err }
+
+var codes = []struct {
+	err  error
+	code int
+}{
+	{context.Canceled, exitInterrupted},
+	{record.ErrNewerFormat, exitNewerFormat},
+	{record.ErrCorrupt, exitCorrupt},
+	{record.ErrNotFound, exitNotFound},
+	{record.ErrAmbiguous, exitAmbiguous},
+	{record.ErrConflict, exitConflict},
+	{record.ErrInvalid, exitCorrupt},
+}
+
+// exitCode reports an error on stderr and says with which code the process ends.
+func (a *app) exitCode(err error) int {
+	if err == nil || errors.Is(err, errPagerGone) {
+		return 0
+	}
+	var code *codeError
+	if errors.As(err, &code) {
+		if code.err != nil {
+			a.say("qme: %v", code.err)
+		}
+		return code.code
+	}
+	var usage *usageError
+	if errors.As(err, &usage) {
+		a.say("qme: %s\nSee %q.", usage.msg, usage.help)
+		return exitUsage
+	}
+	a.say("qme: %s", strings.TrimSpace(err.Error()))
+	if hint := hintFor(err); hint != "" {
+		a.say("%s", hint)
+	}
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	return exitFailure
+}
+
+// hintFor says what to do next.
+func hintFor(err error) string {
+	var ambiguous *queue.AmbiguousError
+	switch {
+	case errors.As(err, &ambiguous):
+		return "Give more of the id."
+	case errors.Is(err, gitstore.ErrBusy):
+		return "Try again in a moment."
+	case errors.Is(err, record.ErrNewerFormat):
+		return "Install a newer version of qme."
+	case errors.Is(err, record.ErrCorrupt):
+		return "\"qme check\" looks at everything and says what can be done."
+	case errors.Is(err, record.ErrNotFound):
+		return "\"qme ls\" lists the tasks."
+	}
+	return ""
+}
+
+// settingError makes a wrong setting a matter of usage where it is one.
+func settingError(err error) error {
+	if err != nil && errors.Is(err, record.ErrInvalid) {
+		return &codeError{exitUsage, err}
+	}
+	return err
+}

@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/dustin/go-humanize"
+	"github.com/urfave/cli/v3"
+)
+
+func (a *app) gcCommand() *cli.Command {
+	var auto bool
+	return &cli.Command{
+		Name:  "gc",
+		Usage: "pack the history",
+		Description: `Runs do this by themselves now and then, in the background. It can be
+interrupted at any time, and other qme and git processes may be at work.
+
+Examples:
+  qme gc`,
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "auto", Usage: "only what is due, in the background's manner", Destination: &auto}},
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if err := atMost(c, 0); err != nil {
+				return err
+			}
+			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return a.gc(ctx, auto)
+		},
+	}
+}
+
+func (a *app) gc(ctx context.Context, auto bool) error {
+	s, err := a.openStore()
+	if err != nil {
+		return err
+	}
+	if auto {
+		// Whoever works at the terminal comes first. Without the right to be
+		// nice the work is done all the same.
+		_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, 10)
+	}
+	rep, err := s.GC(ctx, !auto)
+	if err != nil || auto {
+		return err
+	}
+	if rep == nil {
+		a.note("Another qme gc is at work.")
+		return nil
+	}
+	a.note("%d packs of %s became %d of %s.", rep.PacksBefore, humanize.IBytes(uint64(rep.BytesBefore)), rep.PacksAfter, humanize.IBytes(uint64(rep.BytesAfter)))
+	return nil
+}

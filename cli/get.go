@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/record"
+)
+
+func (a *app) getCommand() *cli.Command {
+	var stdout, stderr bool
+	return &cli.Command{
+		Name:      "get",
+		Usage:     "show a task's record as JSON, or its exact output",
+		ArgsUsage: "[TASK[@RUN]]",
+		Description: `TASK is an id or the beginning of one, with or without its executor, or @N for
+the N-th newest task. Without it, the task that was updated last. @RUN picks an
+earlier run: @1 the first, @-1 the one before the last.
+
+Examples:
+  qme get
+  qme get 019aaf3c
+  qme get @2
+  qme get shell-019aaf3c@1
+  qme get @1 --stdout > output.bin`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "stdout", Usage: "print the bytes of its output instead", Destination: &stdout},
+			&cli.BoolFlag{Name: "stderr", Usage: "print the bytes of its error output instead", Destination: &stderr},
+			&cli.BoolFlag{Name: "json", Usage: "print the record as JSON (it always is)"},
+		},
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if err := atMost(c, 1); err != nil {
+				return err
+			}
+			if stdout && stderr {
+				return &usageError{msg: "--stdout and --stderr exclude each other", help: "qme get --help"}
+			}
+			switch {
+			case stdout:
+				return a.getStream(ctx, c.Args().First(), record.Stdout)
+			case stderr:
+				return a.getStream(ctx, c.Args().First(), record.Stderr)
+			}
+			return a.get(ctx, c.Args().First())
+		},
+	}
+}
+
+func (a *app) get(ctx context.Context, ref string) error {
+	q, err := a.history(ctx)
+	if err != nil {
+		return err
+	}
+	v, err := q.Find(ref)
+	if err != nil {
+		return err
+	}
+	b, err := record.Encode(v.Record)
+	if err != nil {
+		return err
+	}
+	_, err = a.out.Write(escapeJSON(b))
+	return err
+}
+
+func (a *app) getStream(ctx context.Context, ref string, name record.StreamName) error {
+	q, err := a.history(ctx)
+	if err != nil {
+		return err
+	}
+	v, err := q.Find(ref)
+	if err != nil {
+		return err
+	}
+	r, err := v.Stream(name)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(a.out, r)
+	if err = errors.Join(err, r.Close()); err != nil {
+		return err
+	}
+	if _, s := name.Of(v.Record); s != nil && s.Cut != nil {
+		a.note("qme: %d bytes from offset %d on were not kept (of %d; the setting run.keep)", s.Cut.Bytes, s.Cut.Offset, s.Size)
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/record"
+)
+
+func (a *app) logCommand() *cli.Command {
+	var asJSON bool
+	return &cli.Command{
+		Name:      "log",
+		Usage:     "list the runs of a task, latest first",
+		ArgsUsage: "[TASK]",
+		Description: `With --json it prints one record a line (JSON Lines).
+
+Examples:
+  qme log
+  qme log 019aaf3c
+  qme log @2 --json`,
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one record a line as JSON", Destination: &asJSON}},
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if err := atMost(c, 1); err != nil {
+				return err
+			}
+			return a.log(ctx, c.Args().First(), asJSON)
+		},
+	}
+}
+
+func (a *app) log(ctx context.Context, ref string, asJSON bool) error {
+	q, err := a.history(ctx)
+	if err != nil {
+		return err
+	}
+	out, closePager, err := a.pager(asJSON)
+	if err != nil {
+		return err
+	}
+	w := newFlusher(out)
+	t := a.newTable(w)
+	for v, verr := range q.Runs(ref) {
+		if err = verr; err != nil {
+			break
+		}
+		if asJSON {
+			err = writeJSONLine(w, v.Record)
+		} else {
+			err = t.run(v.Record)
+		}
+		if err != nil {
+			err = outputError(err)
+			break
+		}
+	}
+	if ferr := w.Flush(); ferr != nil && err == nil {
+		err = outputError(ferr)
+	}
+	return errors.Join(err, closePager())
+}
+
+// run prints one run of a task.
+func (t *table) run(rec *record.Record) error {
+	d := rec.Data
+	if t.rows == 0 {
+		if _, err := fmt.Fprintf(t.w, "%s  %s\n", t.color.bold(string(rec.UID)), escapeLine(rec.Command)); err != nil {
+			return err
+		}
+	}
+	status, paint := t.status(rec)
+	if _, err := strconv.Atoi(status); err == nil {
+		status = "returncode " + status
+	}
+	line := fmt.Sprintf("@%-3d %s  %6s  %s  %s", d.Run, d.Timestamp.Format(time.DateTime), t.duration(rec), paint(fmt.Sprintf("%-13s", status)), escapeLine(d.Host))
+	if d.Message != "" {
+		line += "  " + escapeLine(d.Message)
+	}
+	t.rows++
+	_, err := fmt.Fprintln(t.w, line)
+	return err
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"syscall"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/executor"
+	"qme/queue"
+)
+
+func (a *app) runCommand() *cli.Command {
+	one := 1
+	return &cli.Command{
+		Name:      "run",
+		Usage:     "run a command and record it",
+		ArgsUsage: "CMD [ARG…]",
+		Description: `Everything after the first word belongs to the command. One argument alone
+that has spaces or shell syntax in it is a command line for the shell.
+
+The exit code is the command's own; see docs/exit-codes.md.
+
+Examples:
+  qme run make -j8
+  qme run -m "baseline" python train.py --lr=3e-4
+  qme run 'sort data.txt | uniq -c > counts.txt'
+  qme -q run ./quiet.sh`,
+		StopOnNthArg: &one,
+		Action: func(ctx context.Context, c *cli.Command) error {
+			words := c.Args().Slice()
+			if len(words) > 0 && words[0] == "--" {
+				words = words[1:]
+			}
+			if len(words) == 0 {
+				return &usageError{msg: "there is no command to run", help: "qme run --help"}
+			}
+			return a.run(ctx, words)
+		},
+	}
+}
+
+func (a *app) run(ctx context.Context, words []string) error {
+	cfg, err := a.config()
+	if err != nil {
+		return &codeError{exitNotRun, err}
+	}
+	cmd, err := executor.Recognise(words, cfg.String("executor.shell.shell"))
+	if err != nil {
+		return &usageError{msg: err.Error(), help: "qme run --help"}
+	}
+	q, err := a.queue()
+	if err != nil {
+		return &codeError{exitNotRun, err}
+	}
+	rep, err := q.RunNew(ctx, queue.Command{Executor: cmd.Executor, Cmd: cmd.Argv, Line: cmd.Line},
+		queue.RunOptions{Message: a.message, Quiet: a.quiet})
+	if err != nil {
+		return &codeError{exitNotRun, err}
+	}
+	return a.finishRun(rep)
+}
+
+// finishRun tells how a run went and ends with its return code.
+func (a *app) finishRun(rep *queue.Report) error {
+	rc := *rep.Record.Data.ReturnCode
+	if errors.Is(rep.Err, queue.ErrNotRecorded) {
+		a.say("qme: NOT RECORDED: %v", rep.Err)
+	} else {
+		a.note("[%s][returncode: %d]", rep.Record.UID, rc)
+		a.startGC()
+	}
+	if rc == 0 {
+		return nil
+	}
+	return &codeError{code: rc}
+}
+
+// startGC starts the packing of the history in a process of its own, when it is
+// due, and does not wait for it. A run must not be held up, nor fail, for it.
+func (a *app) startGC() {
+	if a.store == nil || !a.store.NeedsGC() {
+		return
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return // the next run tries again
+	}
+	home, err := a.homeDir()
+	if err != nil {
+		return
+	}
+	cmd := exec.Command(exe, "--home", home, "gc", "--auto")
+	cmd.Args[0] = os.Args[0]
+	cmd.Dir = home
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if cmd.Start() == nil {
+		_ = cmd.Process.Release() // it outlives this process
+	}
+}

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+
+	"qme/queue"
+	"qme/record"
+)
+
+// A table prints tasks as they come, so its columns have fixed widths; only the
+// last one takes what the terminal leaves.
+type table struct {
+	w     *bufio.Writer
+	width int // of the terminal; 0 means that nothing is cut
+	color palette
+	rows  int
+}
+
+func (a *app) newTable(w *bufio.Writer) *table {
+	return &table{w: w, width: a.width(), color: a.palette()}
+}
+
+// newFlusher buffers a listing.
+func newFlusher(w io.Writer) *bufio.Writer { return bufio.NewWriterSize(w, 64<<10) }
+
+// The widths of the columns, with the space between them.
+const (
+	idWidth       = 20
+	ageWidth      = 5
+	durationWidth = 8
+	statusWidth   = 10
+	fixedWidth    = idWidth + ageWidth + durationWidth + statusWidth
+)
+
+// row prints one task.
+func (t *table) row(item queue.Item) error {
+	d := item.Record.Data
+	id := runewidth.FillRight(item.Short, idWidth-1)
+	status, paint := t.status(item.Record)
+	command := escapeLine(item.Record.Command)
+	if t.width > 0 {
+		command = runewidth.Truncate(command, max(t.width-max(fixedWidth, len(id)+1+fixedWidth-idWidth), 10), "…")
+	}
+	_, err := fmt.Fprintf(t.w, "%s %*s %*s  %s %s\n", id, ageWidth-1, age(now.Sub(d.Timestamp.Time)),
+		durationWidth-2, t.duration(item.Record), paint(runewidth.FillRight(status, statusWidth-1)), command)
+	// The first rows are wanted at once, the rest in large pieces.
+	if t.rows++; err == nil && t.rows <= 64 && t.rows&(t.rows-1) == 0 {
+		err = t.w.Flush()
+	}
+	return err
+}
+
+func (t *table) status(r *record.Record) (string, func(string) string) {
+	switch {
+	case r.Data.Status == record.Running:
+		return "running", t.color.yellow
+	case r.Data.Status == record.Cancelled:
+		return "cancelled", t.color.yellow
+	case r.Data.ReturnCode == nil:
+		return "-", t.color.plain
+	case *r.Data.ReturnCode == 0:
+		return "0", t.color.green
+	}
+	return strconv.Itoa(*r.Data.ReturnCode), t.color.red
+}
+
+func (t *table) duration(r *record.Record) string {
+	if r.Data.Status == record.Running {
+		return shortDuration(now.Sub(r.Data.Timestamp.Time))
+	}
+	if r.Data.Finished == nil {
+		return "-"
+	}
+	return shortDuration(time.Duration(r.Data.Duration * float64(time.Second)))
+}
+
+// age says how long ago something was, in one unit.
+func age(d time.Duration) string {
+	switch day := 24 * time.Hour; {
+	case d < 0:
+		return "0s"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < day:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	case d < 14*day:
+		return fmt.Sprintf("%dd", d/day)
+	case d < 365*day:
+		return fmt.Sprintf("%dw", d/(7*day))
+	default:
+		return fmt.Sprintf("%dy", d/(365*day))
+	}
+}
+
+// shortDuration is at most six characters wide up to 99 hours.
+func shortDuration(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0s"
+	case d < time.Second:
+		return fmt.Sprintf("%dms", d/time.Millisecond)
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
+	default:
+		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+	}
+}

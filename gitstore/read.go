@@ -1,0 +1,86 @@
+package gitstore
+
+import (
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"qme/record"
+)
+
+// snapshot returns the history as of a commit given by its full name; "" is now.
+func (s *Store) snapshot(version string) (*Snapshot, error) {
+	if version == "" {
+		return s.Latest()
+	}
+	if !plumbing.IsHash(version) {
+		return nil, fmt.Errorf("commit %.50q: %w", version, record.ErrInvalid)
+	}
+	return s.At(plumbing.NewHash(version))
+}
+
+// Get returns a task's record as of a commit; "" means the newest. The error wraps
+// record.ErrNotFound when there is no such task, and record.ErrInvalid or
+// record.ErrCorrupt when it cannot be read.
+func (s *Store) Get(version string, id record.ID) (*record.Record, error) {
+	sn, err := s.snapshot(version)
+	if err != nil {
+		return nil, err
+	}
+	return sn.Get(id)
+}
+
+// Stream returns the exact bytes of a record's stream, as far as they are stored.
+// version is the commit from which the record was read.
+func (s *Store) Stream(version string, rec *record.Record, name record.StreamName) (io.ReadCloser, error) {
+	sn, err := s.snapshot(version)
+	if err != nil {
+		return nil, err
+	}
+	r, _, err := sn.Stream(rec, name)
+	return r, err
+}
+
+// LastUpdated returns the task of the newest run, by the order of the commits,
+// that is still there. The error wraps record.ErrNotFound when there is none.
+func (s *Store) LastUpdated() (*record.Record, error) {
+	sn, err := s.Latest()
+	if err != nil {
+		return nil, err
+	}
+	return sn.lastUpdated()
+}
+
+// IDs yields the tasks in the range, newest first, as of now. It ends at the
+// first error. The cost is that of the folders in the range of time which the
+// prefix spans.
+func (s *Store) IDs(rg record.Range) iter.Seq2[record.ID, error] {
+	return func(yield func(record.ID, error) bool) {
+		sn, err := s.Latest()
+		if err != nil {
+			yield("", err)
+			return
+		}
+		for e, err := range sn.Tasks(rg) {
+			if !yield(e.ID, err) {
+				return
+			}
+		}
+	}
+}
+
+// Records yields the records in the range, newest first, as of now, reading ahead
+// on all processors. A record that cannot be read is yielded with its error and
+// the walk goes on; a result without an ID ends it.
+func (s *Store) Records(rg record.Range) iter.Seq[record.Result] {
+	return func(yield func(record.Result) bool) {
+		sn, err := s.Latest()
+		if err != nil {
+			yield(record.Result{Err: err})
+			return
+		}
+		sn.Records(rg)(yield)
+	}
+}

@@ -1,0 +1,79 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+
+	"qme/record"
+)
+
+// Select returns the tasks that a "clear" means: every one, those of an executor,
+// or the one that a reference names. The error wraps record.ErrConflict when one
+// of them is running, and record.ErrNotFound when there is none.
+func (q *Queue) Select(what string) ([]record.ID, error) {
+	ids, err := q.candidates(what)
+	if err != nil {
+		return nil, err
+	}
+	flying, err := q.inFlight(record.Range{})
+	if err != nil {
+		return nil, err
+	}
+	running := map[record.ID]bool{}
+	for _, res := range flying {
+		running[res.ID] = true
+	}
+	for _, id := range ids {
+		if running[id] {
+			return nil, fmt.Errorf("task %s is running: %w (\"qme cancel %s\" ends it)", id, record.ErrConflict, id)
+		}
+	}
+	return ids, nil
+}
+
+func (q *Queue) candidates(what string) ([]record.ID, error) {
+	rg := record.Range{}
+	if what != "" {
+		if rec, err := q.resolveRecord(what); err == nil {
+			return []record.ID{rec.UID}, nil
+		} else if record.CheckExecutor(what) != nil {
+			return nil, err
+		}
+		rg.Executor = what
+	}
+	var ids []record.ID
+	for id, err := range q.ids(rg) {
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	if len(ids) == 0 && what != "" {
+		return nil, fmt.Errorf("%q names no task, and no executor that has any: %w", what, record.ErrNotFound)
+	}
+	return ids, nil
+}
+
+// Clear removes tasks from the history's newest version. Their runs stay in the
+// versions before.
+func (q *Queue) Clear(ctx context.Context, what string, ids []record.ID) error {
+	store, err := q.Store()
+	if err != nil {
+		return err
+	}
+	_, err = store.Commit(ctx, record.Change{Verb: "clear", What: what, Delete: ids})
+	return err
+}
+
+// Cancel ends the run of a task: its processes get TERM, and KILL after a grace.
+// It returns once the process that records the run has been told.
+func (q *Queue) Cancel(ref string) (record.ID, error) {
+	rec, err := q.resolveRecord(ref)
+	if err != nil {
+		return "", err
+	}
+	if rec.Data.Status != record.Running {
+		return "", fmt.Errorf("task %s is not running: %w", rec.UID, record.ErrConflict)
+	}
+	return rec.UID, q.Spool.Cancel(rec.UID)
+}

@@ -1,0 +1,340 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"qme/record"
+)
+
+// A Version is a record with the commit from which it was read: "" is the newest,
+// and a run in flight has none.
+type Version struct {
+	Record *record.Record
+	Commit string
+	queue  *Queue
+}
+
+// Stream returns the exact bytes of a stream, as far as they are stored.
+func (v Version) Stream(name record.StreamName) (io.ReadCloser, error) {
+	if v.Record.Data.Status == record.Running {
+		return v.queue.Spool.Stream(v.Record.UID, name)
+	}
+	store, err := v.queue.Store()
+	if err != nil {
+		return nil, err
+	}
+	return store.Stream(v.Commit, v.Record, name)
+}
+
+// Find returns what a reference names:
+//
+//	""               the task that was updated last
+//	shell-019aaf3c…  a task by its id or the beginning of it, with or without its executor
+//	@2               the second newest task
+//	REF@1            a task's first run; REF@-1 the one before the last
+//
+// The error wraps record.ErrNotFound, record.ErrAmbiguous or record.ErrInvalid.
+func (q *Queue) Find(ref string) (Version, error) {
+	base, run, hasRun := cutRun(ref)
+	rec, err := q.resolveRecord(base)
+	if err != nil {
+		return Version{}, err
+	}
+	if !hasRun {
+		return Version{Record: rec, queue: q}, nil
+	}
+	n, err := strconv.Atoi(run)
+	if err != nil || n == 0 {
+		return Version{}, fmt.Errorf("%q: the part after @ is not the number of a run: %w", ref, record.ErrInvalid)
+	}
+	if n < 0 {
+		n += rec.Data.Run
+	}
+	for v, err := range q.runs(rec) {
+		if err != nil {
+			return Version{}, err
+		}
+		if v.Record.Data.Run == n {
+			return v, nil
+		}
+	}
+	return Version{}, fmt.Errorf("task %s has no run %s, only 1 to %d: %w", rec.UID, run, rec.Data.Run, record.ErrNotFound)
+}
+
+// cutRun cuts "REF@N"; the @ of "@2" belongs to the reference.
+func cutRun(ref string) (base, run string, ok bool) {
+	i := strings.LastIndexByte(ref, '@')
+	if i <= 0 {
+		return ref, "", false
+	}
+	return ref[:i], ref[i+1:], true
+}
+
+// Runs yields a task's runs, the latest first.
+func (q *Queue) Runs(ref string) iter.Seq2[Version, error] {
+	return func(yield func(Version, error) bool) {
+		rec, err := q.resolveRecord(ref)
+		if err != nil {
+			yield(Version{}, err)
+			return
+		}
+		q.runs(rec)(yield)
+	}
+}
+
+func (q *Queue) runs(rec *record.Record) iter.Seq2[Version, error] {
+	return func(yield func(Version, error) bool) {
+		v := Version{Record: rec, queue: q}
+		for yield(v, nil) {
+			var err error
+			if v, err = q.before(v); err != nil {
+				yield(Version{}, err)
+				return
+			}
+			if v.Record == nil {
+				return
+			}
+		}
+	}
+}
+
+// before returns the run before v; its record is nil when v is the first.
+func (q *Queue) before(v Version) (Version, error) {
+	store, err := q.Store()
+	if err != nil {
+		return Version{}, err
+	}
+	commit := v.Record.Data.Previous
+	if v.Record.Data.Status == record.Running {
+		rec, err := store.Get("", v.Record.UID)
+		if errors.Is(err, record.ErrNotFound) {
+			return Version{}, nil
+		}
+		return Version{Record: rec, queue: q}, err
+	}
+	if commit == "" {
+		return Version{}, nil
+	}
+	rec, err := store.Get(commit, v.Record.UID)
+	if err != nil {
+		return Version{}, fmt.Errorf("the run before run %d: %w", v.Record.Data.Run, err)
+	}
+	if rec.Data.Run >= v.Record.Data.Run {
+		return Version{}, fmt.Errorf("task %s: run %d follows run %d: %w", rec.UID, v.Record.Data.Run, rec.Data.Run, record.ErrInvalid)
+	}
+	return Version{Record: rec, Commit: commit, queue: q}, nil
+}
+
+// resolveRecord returns the present record of a task.
+func (q *Queue) resolveRecord(ref string) (*record.Record, error) {
+	if ref == "" {
+		return q.lastUpdated()
+	}
+	if n, ok := strings.CutPrefix(ref, "@"); ok {
+		return q.nth(ref, n)
+	}
+	id, err := q.resolve(ref)
+	if err != nil {
+		return nil, err
+	}
+	return q.get(id)
+}
+
+// get returns a task's record, that of the run in flight where there is one.
+func (q *Queue) get(id record.ID) (*record.Record, error) {
+	rec, err := q.Spool.Get(id, q.Settings.Inline)
+	if !errors.Is(err, record.ErrNotFound) {
+		return rec, err
+	}
+	store, err := q.Store()
+	if err != nil {
+		return nil, err
+	}
+	return store.Get("", id)
+}
+
+func (q *Queue) lastUpdated() (*record.Record, error) {
+	running, err := q.Spool.List(q.Settings.Inline)
+	if err != nil {
+		return nil, err
+	}
+	var last *record.Record
+	for _, res := range running {
+		if res.Err == nil && (last == nil || res.Record.Data.Timestamp.After(last.Data.Timestamp.Time)) {
+			last = res.Record
+		}
+	}
+	store, err := q.Store()
+	if err != nil {
+		return nil, err
+	}
+	rec, err := store.LastUpdated()
+	if last == nil || err != nil && !errors.Is(err, record.ErrNotFound) {
+		return rec, err
+	}
+	if err == nil && rec.Data.Finished != nil && rec.Data.Finished.After(last.Data.Timestamp.Time) {
+		return rec, nil
+	}
+	return last, nil
+}
+
+func (q *Queue) nth(ref, text string) (*record.Record, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return nil, fmt.Errorf("%q: @ takes a number from 1, the newest task: %w", ref, record.ErrInvalid)
+	}
+	count := 0
+	for id, err := range q.ids(record.Range{}) {
+		if err != nil {
+			return nil, err
+		}
+		if count++; count == n {
+			return q.get(id)
+		}
+	}
+	return nil, fmt.Errorf("%s: there are only %d tasks: %w", ref, count, record.ErrNotFound)
+}
+
+var hexPrefix = regexp.MustCompile(`^[0-9a-f][0-9a-f-]{0,35}$`)
+
+// ambiguousShown is how many tasks an ambiguous prefix names.
+const ambiguousShown = 5
+
+// resolve returns the one task whose id begins with ref, with or without its
+// executor.
+func (q *Queue) resolve(ref string) (record.ID, error) {
+	if id, err := record.ParseID(ref); err == nil {
+		return id, nil
+	}
+	ranges, err := rangesOf(ref)
+	if err != nil {
+		return "", err
+	}
+	var found []record.ID
+	for _, rg := range ranges {
+		for id, err := range q.ids(rg) {
+			if err != nil {
+				return "", err
+			}
+			if found = append(found, id); len(found) > ambiguousShown {
+				break
+			}
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return "", fmt.Errorf("task %q: %w", ref, record.ErrNotFound)
+	case len(found) == 1:
+		return found[0], nil
+	}
+	return "", &AmbiguousError{Ref: ref, IDs: found[:min(len(found), ambiguousShown)], More: len(found) > ambiguousShown}
+}
+
+// rangesOf reads a prefix of an id. What looks like "c-0" may be an executor with
+// the beginning of a UUID, or the beginning of a UUID alone.
+func rangesOf(ref string) ([]record.Range, error) {
+	var ranges []record.Range
+	if hexPrefix.MatchString(ref) {
+		ranges = append(ranges, record.Range{Prefix: ref})
+	}
+	for i, c := range []byte(ref) {
+		if c == '-' && record.CheckExecutor(ref[:i]) == nil && (ref[i+1:] == "" || hexPrefix.MatchString(ref[i+1:])) {
+			ranges = append(ranges, record.Range{Executor: ref[:i], Prefix: ref[i+1:]})
+		}
+	}
+	if len(ranges) == 0 && record.CheckExecutor(ref) == nil {
+		return nil, fmt.Errorf("task %q (an id begins as in 019aaf3c or shell-019aaf3c): %w", ref, record.ErrNotFound)
+	}
+	if len(ranges) == 0 {
+		return nil, fmt.Errorf("%q is not the beginning of a task's id, such as 019aaf3c or shell-019aaf3c, nor @N: %w", ref, record.ErrInvalid)
+	}
+	return ranges, nil
+}
+
+// An AmbiguousError names some of the tasks that a prefix fits. It is a
+// record.ErrAmbiguous.
+type AmbiguousError struct {
+	Ref  string
+	IDs  []record.ID // newest first
+	More bool        // there are further ones
+}
+
+// Error implements error.
+func (e *AmbiguousError) Error() string {
+	more := ""
+	if e.More {
+		more = " and more"
+	}
+	return fmt.Sprintf("%q is ambiguous: it fits %s%s", e.Ref, joinIDs(e.IDs), more)
+}
+
+func joinIDs(ids []record.ID) string {
+	var parts []string
+	for _, id := range ids {
+		parts = append(parts, string(id))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Is makes the error a record.ErrAmbiguous.
+func (e *AmbiguousError) Is(target error) bool { return target == record.ErrAmbiguous }
+
+// ids yields the tasks in a range, newest first: those in the history, and those
+// whose first run is in flight.
+func (q *Queue) ids(rg record.Range) iter.Seq2[record.ID, error] {
+	return func(yield func(record.ID, error) bool) {
+		flying, err := q.inFlight(rg)
+		if err != nil {
+			yield("", err)
+			return
+		}
+		store, err := q.Store()
+		if err != nil {
+			yield("", err)
+			return
+		}
+		var pending []record.ID
+		for _, res := range flying {
+			pending = append(pending, res.ID)
+		}
+		for id, err := range store.IDs(rg) {
+			for err == nil && len(pending) > 0 && pending[0].UUID() > id.UUID() {
+				if !yield(pending[0], nil) {
+					return
+				}
+				pending = pending[1:]
+			}
+			if len(pending) > 0 && pending[0] == id {
+				pending = pending[1:]
+			}
+			if !yield(id, err) || err != nil {
+				return
+			}
+		}
+		for _, id := range pending {
+			if !yield(id, nil) {
+				return
+			}
+		}
+	}
+}
+
+// inFlight returns the runs in flight of a range, newest task first.
+func (q *Queue) inFlight(rg record.Range) ([]record.Result, error) {
+	all, err := q.Spool.List(q.Settings.Inline)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(r record.Result) bool {
+		return !strings.HasPrefix(r.ID.UUID(), rg.Prefix) || rg.Executor != "" && r.ID.Executor() != rg.Executor
+	})
+	slices.SortFunc(all, func(a, b record.Result) int { return strings.Compare(b.ID.UUID(), a.ID.UUID()) })
+	return all, nil
+}

@@ -1,0 +1,82 @@
+// Package queue holds what can be done with tasks: run, rerun, list, show, compare,
+// clear, cancel, recover, check. It declares what it needs of the packages
+// around it; cli puts them together.
+package queue
+
+import (
+	"context"
+	"io"
+	"iter"
+	"time"
+
+	"qme/queue/spool"
+	"qme/record"
+)
+
+// A Store keeps the records of runs that have ended. Its methods may be called
+// from several goroutines. A version is a commit's name; "" means the newest.
+type Store interface {
+	// Commit makes one commit for each change, all of them durable when it
+	// returns, or none.
+	Commit(ctx context.Context, changes ...record.Change) (version string, err error)
+	// Get returns a record; the error wraps record.ErrNotFound.
+	Get(version string, id record.ID) (*record.Record, error)
+	// Stream returns the stored bytes of a record that is of this version.
+	Stream(version string, rec *record.Record, name record.StreamName) (io.ReadCloser, error)
+	// LastUpdated returns the record of the newest commit's task.
+	LastUpdated() (*record.Record, error)
+	// IDs yields the tasks in a range, newest first.
+	IDs(rg record.Range) iter.Seq2[record.ID, error]
+	// Records yields the records in a range, newest first.
+	Records(rg record.Range) iter.Seq[record.Result]
+}
+
+// An Execution is a command to be executed, connected with the caller's own
+// streams.
+type Execution struct {
+	Cmd   []string
+	Dir   string
+	Quiet bool // pass no output on
+	// Out and Err record the streams; nil when nothing can be recorded.
+	Out, Err io.Writer
+	// OnStart is called once with the process id when the command runs.
+	OnStart func(pid int)
+}
+
+// An Outcome is how an execution ended.
+type Outcome struct {
+	PID        int
+	ReturnCode int
+	Signal     string
+	Duration   time.Duration
+	Usage      *record.Usage
+	Cancelled  bool
+	RecordErr  error // why a part of the output is not recorded
+}
+
+// A Runner executes a command to its end; the end of ctx cancels it. An error
+// means that it could not be tried.
+type Runner func(ctx context.Context, e Execution) (*Outcome, error)
+
+// Settings bound what is kept of a run.
+type Settings struct {
+	Inline   int             // bytes of a stream that may stand in the record
+	Keep     int64           // bytes of a stream that are stored
+	Env      func() []string // the environment variables to record, as NAME=value
+	GitState func(dir string) *record.Git
+	Host     string
+	User     string
+}
+
+// A Queue does things with tasks. It is for one goroutine, as is one command.
+type Queue struct {
+	// Store returns the history. It is asked for when it is needed: a history
+	// that cannot be opened must not keep a command from running.
+	Store    func() (Store, error)
+	Spool    *spool.Spool
+	Run      Runner
+	Settings Settings
+	// Warn tells the user of something that went wrong and does not end what is
+	// being done.
+	Warn func(format string, args ...any)
+}

@@ -1,0 +1,279 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"qme/queue/spool"
+	"qme/record"
+)
+
+// A Command is what is to be run, as an executor has recognised it.
+type Command struct {
+	Executor string
+	Cmd      []string // what is executed
+	Line     string   // for people, quoted as a shell would read it
+}
+
+// RunOptions belong to one run.
+type RunOptions struct {
+	Message string
+	Quiet   bool
+}
+
+// A Report is what came of a run.
+type Report struct {
+	Record *record.Record
+	// Kept says where the record is when it could not be committed.
+	Err error
+}
+
+// ErrNotRecorded says that a command has run, and that its record is not in the
+// history. Its text says where it is instead.
+var ErrNotRecorded = errors.New("the run is not in the history")
+
+// RunNew runs a command as a new task in the current directory. The error is for
+// a command that could not be tried; one whose record could not be committed is
+// in Report.Err and wraps ErrNotRecorded.
+func (q *Queue) RunNew(ctx context.Context, c Command, opts RunOptions) (*Report, error) {
+	id, err := record.NewID(c.Executor)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("the current directory: %w", err)
+	}
+	rec := &record.Record{Executor: c.Executor, UID: id, Command: valid(c.Line), Data: record.Data{PWD: dir, Cmd: c.Cmd, Message: valid(opts.Message), Run: 1}}
+	return q.execute(ctx, rec, c.Cmd, "run", opts.Quiet)
+}
+
+// Rerun runs a task again: the same command in the same directory under the same
+// id. The error wraps record.ErrConflict when it is running or its directory is
+// gone; nothing is changed then.
+func (q *Queue) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report, error) {
+	old, err := q.resolveRecord(ref)
+	if err != nil {
+		return nil, err
+	}
+	if old.Data.Status == record.Running {
+		return nil, fmt.Errorf("task %s is running: %w", old.UID, record.ErrConflict)
+	}
+	if len(old.Data.Cmd) == 0 {
+		return nil, fmt.Errorf("task %s has no command: %w", old.UID, record.ErrInvalid)
+	}
+	if err := os.Chdir(old.Data.PWD); err != nil {
+		return nil, fmt.Errorf("task %s ran in %s, which cannot be entered (%w): %w", old.UID, old.Data.PWD, cause(err), record.ErrConflict)
+	}
+	rec := &record.Record{Executor: old.Executor, UID: old.UID, Command: old.Command, Extra: old.Extra, Data: record.Data{
+		PWD: old.Data.PWD, Cmd: old.Data.Cmd, Message: old.Data.Message, Run: old.Data.Run + 1, Extra: old.Data.Extra}}
+	if opts.Message != "" {
+		rec.Data.Message = valid(opts.Message)
+	}
+	return q.execute(ctx, rec, old.Data.Cmd, "rerun", opts.Quiet)
+}
+
+func cause(err error) error {
+	var p *os.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// valid makes text fit for JSON, byte for byte where it is UTF-8.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+func validAll(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = valid(s)
+	}
+	return out
+}
+
+// execute runs cmd and records it in rec, which has what is known beforehand.
+func (q *Queue) execute(ctx context.Context, rec *record.Record, cmd []string, verb string, quiet bool) (*Report, error) {
+	dir := rec.Data.PWD
+	q.fill(rec)
+	entry, begun := q.Spool.Begin(rec)
+	if errors.Is(begun, record.ErrConflict) {
+		return nil, begun
+	}
+	run := &flight{q: q, rec: rec, entry: entry, verb: verb}
+	recovered := make(chan struct{})
+	go func() { // while the command runs, so that it costs no time
+		defer close(recovered)
+		if err := q.Recover(context.WithoutCancel(ctx)); err != nil && begun == nil {
+			q.Warn("an earlier run is still in the spool: %v", err)
+		}
+	}()
+	out, err := run.start(ctx, Execution{Cmd: cmd, Dir: dir, Quiet: quiet})
+	<-recovered
+	if err != nil {
+		return nil, errors.Join(err, run.drop())
+	}
+	if begun != nil {
+		return &Report{Record: run.finish(out), Err: fmt.Errorf("%w, nor can it be: %w", ErrNotRecorded, begun)}, nil
+	}
+	return run.land(context.WithoutCancel(ctx), out)
+}
+
+// fill captures what is known when a run begins.
+func (q *Queue) fill(rec *record.Record) {
+	d := &rec.Data
+	d.PWD, d.Cmd = valid(d.PWD), validAll(d.Cmd)
+	d.User, d.Host = valid(q.Settings.User), valid(q.Settings.Host)
+	d.Status, d.Output, d.Error = record.Running, []string{}, []string{}
+	d.Git = q.Settings.GitState(rec.Data.PWD)
+	for _, kv := range q.Settings.Env() {
+		name, value, _ := strings.Cut(kv, "=")
+		if d.Env == nil {
+			d.Env = map[string]string{}
+		}
+		d.Env[valid(name)] = valid(value)
+	}
+	d.Timestamp = record.Now()
+}
+
+// A flight is a run between its start and its commit.
+type flight struct {
+	q        *Queue
+	rec      *record.Record
+	entry    *spool.Entry // nil when nothing can be recorded
+	verb     string
+	out, err *spool.Recorder
+}
+
+func (f *flight) start(ctx context.Context, e Execution) (*Outcome, error) {
+	if f.entry == nil {
+		return f.q.Run(ctx, e)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := f.entry.Listen(cancel)
+	defer stop()
+	f.out, f.err = f.entry.Recorder(record.Stdout, f.q.Settings.Keep), f.entry.Recorder(record.Stderr, f.q.Settings.Keep)
+	e.Out, e.Err = f.out, f.err
+	e.OnStart = func(pid int) {
+		f.rec.Data.PID = pid
+		if err := f.entry.Write(f.rec); err != nil {
+			f.q.Warn("the process id is not in the spool: %v", err)
+		}
+	}
+	return f.q.Run(ctx, e)
+}
+
+// drop removes the entry of a command that could not be tried.
+func (f *flight) drop() error {
+	if f.entry == nil {
+		return nil
+	}
+	return f.entry.Remove()
+}
+
+// finish completes the record with how the run ended.
+func (f *flight) finish(out *Outcome) *record.Record {
+	d := &f.rec.Data
+	d.PID, d.Signal, d.Usage = out.PID, out.Signal, out.Usage
+	d.ReturnCode = &out.ReturnCode
+	d.Duration = float64(out.Duration.Round(time.Microsecond)) / float64(time.Second)
+	d.Finished = &record.Time{Time: d.Timestamp.Add(out.Duration).Truncate(time.Microsecond)}
+	d.Status = record.Complete
+	if out.Cancelled {
+		d.Status = record.Cancelled
+	}
+	return f.rec
+}
+
+// land brings the record of a run that has ended into the history.
+func (f *flight) land(ctx context.Context, out *Outcome) (*Report, error) {
+	rec := f.finish(out)
+	errs := []error{out.RecordErr, f.out.Close(rec, f.q.Settings.Inline), f.err.Close(rec, f.q.Settings.Inline)}
+	if err := errors.Join(errs...); err != nil {
+		f.q.Warn("a part of the output is not recorded: %v", err)
+	}
+	err := f.entry.Write(rec)
+	if err == nil {
+		err = f.q.commit(ctx, f.entry, rec, f.verb)
+	}
+	if err != nil {
+		err = fmt.Errorf("%w: %w; it is kept in %s, and the next qme command tries again",
+			ErrNotRecorded, errors.Join(err, f.entry.Sync(), f.entry.Close()), f.q.Spool.Dir())
+	}
+	return &Report{Record: rec, Err: err}, nil
+}
+
+// commit commits the record of an entry and removes the entry.
+func (q *Queue) commit(ctx context.Context, entry *spool.Entry, rec *record.Record, verb string) error {
+	store, err := q.Store()
+	if err != nil {
+		return err
+	}
+	streams, err := entry.Streams(rec)
+	if err != nil {
+		return err
+	}
+	_, err = store.Commit(ctx, record.Change{
+		Verb: verb, What: rec.Command, ID: rec.UID, Streams: streams,
+		Build: func(current *record.Record, version string) (*record.Record, error) {
+			return upon(rec, current, version), nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if err := entry.Remove(); err != nil {
+		q.Warn("the record is in the history, but the spool could not be cleaned: %v", err)
+	}
+	return nil
+}
+
+// upon makes rec the run that follows current. It is nil when current is that run
+// already: a process committed it and died before it had cleaned the spool.
+func upon(rec, current *record.Record, version string) *record.Record {
+	rec.Data.Run, rec.Data.Previous = 1, ""
+	if current == nil {
+		return rec
+	}
+	if current.Data.Timestamp.Equal(rec.Data.Timestamp.Time) && current.Data.PID == rec.Data.PID && current.Data.Host == rec.Data.Host {
+		return nil
+	}
+	rec.Data.Run, rec.Data.Previous = max(current.Data.Run, 1)+1, version
+	return rec
+}
+
+// Recover commits what dead processes have left in the spool. An entry that
+// cannot be committed stays there.
+func (q *Queue) Recover(ctx context.Context) error {
+	entries, err := q.Spool.Take()
+	errs := []error{err}
+	for _, e := range entries {
+		if err := q.recover(ctx, e); err != nil {
+			errs = append(errs, fmt.Errorf("task %s: %w", e.ID(), errors.Join(err, e.Close())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (q *Queue) recover(ctx context.Context, e *spool.Entry) error {
+	rec, err := e.Salvage(q.Settings.Inline)
+	if errors.Is(err, record.ErrNotFound) {
+		return e.Remove() // it had been committed and was being removed
+	}
+	if err != nil {
+		return err
+	}
+	verb := "run"
+	if rec.Data.Run > 1 {
+		verb = "rerun"
+	}
+	return q.commit(ctx, e, rec, verb)
+}
+
+var _ io.Writer = (*spool.Recorder)(nil)
