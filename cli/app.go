@@ -81,6 +81,17 @@ func (a *app) config() (*config.Config, error) {
 	return a.cfg, settingError(err)
 }
 
+// runConfig is config for commands that run something: a mistake in the settings
+// must not keep a night's work from starting, so the defaults serve.
+func (a *app) runConfig() (*config.Config, error) {
+	_, err := a.config()
+	if errors.Is(err, record.ErrInvalid) {
+		a.warn("%v; this run goes by the default settings", err)
+		a.cfg, err = config.Load(afero.NewMemMapFs(), "", nil)
+	}
+	return a.cfg, err
+}
+
 // openStore opens the history, which it makes at the first use.
 func (a *app) openStore() (*gitstore.Store, error) {
 	if a.store != nil {

@@ -52,6 +52,7 @@ var codes = []struct {
 	code int
 }{
 	{context.Canceled, exitInterrupted},
+	{queue.ErrReference, exitUsage},
 	{record.ErrNewerFormat, exitNewerFormat},
 	{record.ErrCorrupt, exitCorrupt},
 	{record.ErrNotFound, exitNotFound},

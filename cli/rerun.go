@@ -24,6 +24,9 @@ Examples:
 			if err := atMost(c, 1); err != nil {
 				return err
 			}
+			if _, err := a.runConfig(); err != nil {
+				return err
+			}
 			q, err := a.queue()
 			if err != nil {
 				return err

@@ -44,7 +44,7 @@ Examples:
 }
 
 func (a *app) run(ctx context.Context, words []string) error {
-	cfg, err := a.config()
+	cfg, err := a.runConfig()
 	if err != nil {
 		return &codeError{exitNotRun, err}
 	}

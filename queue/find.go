@@ -13,6 +13,9 @@ import (
 	"qme/record"
 )
 
+// ErrReference says that a text cannot name a task.
+var ErrReference = errors.New("not a reference to a task")
+
 // A Version is a record with the commit from which it was read: "" is the newest,
 // and a run in flight has none.
 type Version struct {
@@ -40,7 +43,7 @@ func (v Version) Stream(name record.StreamName) (io.ReadCloser, error) {
 //	@2               the second newest task
 //	REF@1            a task's first run; REF@-1 the one before the last
 //
-// The error wraps record.ErrNotFound, record.ErrAmbiguous or record.ErrInvalid.
+// The error wraps record.ErrNotFound, record.ErrAmbiguous or ErrReference.
 func (q *Queue) Find(ref string) (Version, error) {
 	base, run, hasRun := cutRun(ref)
 	rec, err := q.resolveRecord(base)
@@ -52,7 +55,7 @@ func (q *Queue) Find(ref string) (Version, error) {
 	}
 	n, err := strconv.Atoi(run)
 	if err != nil || n == 0 {
-		return Version{}, fmt.Errorf("%q: the part after @ is not the number of a run: %w", ref, record.ErrInvalid)
+		return Version{}, fmt.Errorf("%q: the part after @ is not the number of a run: %w", ref, ErrReference)
 	}
 	if n < 0 {
 		n += rec.Data.Run
@@ -188,7 +191,7 @@ func (q *Queue) lastUpdated() (*record.Record, error) {
 func (q *Queue) nth(ref, text string) (*record.Record, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		return nil, fmt.Errorf("%q: @ takes a number from 1, the newest task: %w", ref, record.ErrInvalid)
+		return nil, fmt.Errorf("%q: @ takes a number from 1, the newest task: %w", ref, ErrReference)
 	}
 	count := 0
 	for id, err := range q.ids(record.Range{}) {
@@ -253,7 +256,7 @@ func rangesOf(ref string) ([]record.Range, error) {
 		return nil, fmt.Errorf("task %q (an id begins as in 019aaf3c or shell-019aaf3c): %w", ref, record.ErrNotFound)
 	}
 	if len(ranges) == 0 {
-		return nil, fmt.Errorf("%q is not the beginning of a task's id, such as 019aaf3c or shell-019aaf3c, nor @N: %w", ref, record.ErrInvalid)
+		return nil, fmt.Errorf("%q is not the beginning of a task's id, such as 019aaf3c or shell-019aaf3c, nor @N: %w", ref, ErrReference)
 	}
 	return ranges, nil
 }
