@@ -38,7 +38,7 @@ type app struct {
 
 // say prints a line for people, on stderr.
 func (a *app) say(format string, args ...any) {
-	fmt.Fprintf(a.err, escapeMessage(fmt.Sprintf(format, args...))+"\n")
+	fmt.Fprintln(a.err, escapeMessage(fmt.Sprintf(format, args...)))
 }
 
 // note is say for what -q silences.
@@ -63,8 +63,12 @@ func (a *app) homeDir() (string, error) {
 		return filepath.Abs(a.home)
 	}
 	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", fmt.Errorf("%w; set QME_HOME or give --home DIR", err)
+	if err != nil { // as in a job without an environment
+		u, uerr := user.Current()
+		if uerr != nil || u.HomeDir == "" {
+			return "", fmt.Errorf("%w; set QME_HOME or give --home DIR", err)
+		}
+		home = u.HomeDir
 	}
 	return filepath.Join(home, ".qme"), nil
 }
@@ -153,7 +157,7 @@ func (a *app) history(ctx context.Context) (*queue.Queue, error) {
 func (a *app) runner(cfg *config.Config) queue.Runner {
 	return func(ctx context.Context, e queue.Execution) (*queue.Outcome, error) {
 		res, err := capture.Run(ctx, capture.Spec{
-			Cmd: e.Cmd, Dir: e.Dir, Stdin: a.in, Stdout: a.out, Stderr: a.err, Quiet: e.Quiet,
+			Cmd: e.Cmd, Stdin: a.in, Stdout: a.out, Stderr: a.err, Quiet: e.Quiet,
 			Out: e.Out, Err: e.Err, OnStart: e.OnStart,
 			Drain: cfg.Duration("run.drain"), KillGrace: cfg.Duration("cancel.grace"),
 		})

@@ -50,12 +50,18 @@ func (s *Store) NeedsGC() bool {
 			n++
 		}
 	}
-	if n > autoPacks {
-		return true
+	if n <= autoPacks {
+		// As git does: names are spread evenly, so one folder of 256 is a sample.
+		sample, err := afero.ReadDir(s.fs, filepath.Join(s.dir, "objects", "17"))
+		if err != nil || len(sample)*256 <= autoLoose {
+			return false
+		}
 	}
-	// As git does: names are spread evenly, so one folder of 256 is a sample.
-	sample, err := afero.ReadDir(s.fs, filepath.Join(s.dir, "objects", "17"))
-	return err == nil && len(sample)*256 > autoLoose
+	f, err := s.lockGC(unix.LOCK_SH)
+	if err != nil || f == nil {
+		return false // one is at work
+	}
+	return f.Close() == nil
 }
 
 // GC packs what is loose and joins packs: those that are small beside the others
@@ -63,16 +69,19 @@ func (s *Store) NeedsGC() bool {
 // It returns nil, and does nothing, when another GC is at work. ctx ends it
 // early without loss.
 func (s *Store) GC(ctx context.Context, all bool) (*GCReport, error) {
-	f, err := s.fs.OpenFile(filepath.Join(s.dir, "qme-gc.lock"), os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
+	f, err := s.lockGC(unix.LOCK_EX)
+	// NeedsGC of another process may hold it for a moment.
+	for range 10 {
+		if err != nil || f != nil {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+		f, err = s.lockGC(unix.LOCK_EX)
+	}
+	if err != nil || f == nil {
 		return nil, err
 	}
 	defer f.Close()
-	if real, ok := f.(*os.File); ok {
-		if err := unix.Flock(int(real.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, nil
-		}
-	}
 	rep := new(GCReport)
 	before, err := s.odb.Packs()
 	if err != nil {
@@ -99,6 +108,21 @@ func (s *Store) GC(ctx context.Context, all bool) (*GCReport, error) {
 	}
 	rep.PacksAfter, rep.BytesAfter = len(after), packBytes(after)
 	return rep, s.removeLeftovers()
+}
+
+// lockGC takes the lock that one GC at a time holds, until the file is closed. It
+// is nil when another has it.
+func (s *Store) lockGC(how int) (afero.File, error) {
+	f, err := s.fs.OpenFile(filepath.Join(s.dir, "qme-gc.lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if real, ok := f.(*os.File); ok {
+		if err := unix.Flock(int(real.Fd()), how|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, f.Close()
+		}
+	}
+	return f, nil
 }
 
 func packBytes(packs []odb.PackInfo) (n int64) {

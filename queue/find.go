@@ -26,7 +26,7 @@ type Version struct {
 
 // Stream returns the exact bytes of a stream, as far as they are stored.
 func (v Version) Stream(name record.StreamName) (io.ReadCloser, error) {
-	if v.Record.Data.Status == record.Running {
+	if v.Commit == "" && v.queue.inSpool(v.Record) {
 		return v.queue.Spool.Stream(v.Record.UID, name)
 	}
 	store, err := v.queue.Store()
@@ -34,6 +34,12 @@ func (v Version) Stream(name record.StreamName) (io.ReadCloser, error) {
 		return nil, err
 	}
 	return store.Stream(v.Commit, v.Record, name)
+}
+
+// inSpool reports whether a record is that of a run which is not committed yet.
+func (q *Queue) inSpool(rec *record.Record) bool {
+	spooled, err := q.Spool.Get(rec.UID, 0)
+	return err == nil && spooled.Data.Timestamp.Equal(rec.Data.Timestamp.Time)
 }
 
 // Find returns what a reference names:

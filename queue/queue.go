@@ -34,9 +34,8 @@ type Store interface {
 // An Execution is a command to be executed, connected with the caller's own
 // streams.
 type Execution struct {
-	Cmd   []string
-	Dir   string
-	Quiet bool // pass no output on
+	Cmd   []string // run in the current directory
+	Quiet bool     // pass no output on
 	// Out and Err record the streams; nil when nothing can be recorded.
 	Out, Err io.Writer
 	// OnStart is called once with the process id when the command runs.

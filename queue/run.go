@@ -46,8 +46,8 @@ func (q *Queue) RunNew(ctx context.Context, c Command, opts RunOptions) (*Report
 		return nil, err
 	}
 	dir, err := os.Getwd()
-	if err != nil {
-		return nil, fmt.Errorf("the current directory: %w", err)
+	if err != nil { // it was removed; the command may not need it
+		dir = os.Getenv("PWD")
 	}
 	rec := &record.Record{Executor: c.Executor, UID: id, Command: valid(c.Line), Data: record.Data{PWD: dir, Cmd: c.Cmd, Message: valid(opts.Message), Run: 1}}
 	return q.execute(ctx, rec, c.Cmd, "run", opts.Quiet)
@@ -57,6 +57,10 @@ func (q *Queue) RunNew(ctx context.Context, c Command, opts RunOptions) (*Report
 // id. The error wraps record.ErrConflict when it is running or its directory is
 // gone; nothing is changed then.
 func (q *Queue) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report, error) {
+	// An earlier run that is still in the spool would look like one in flight.
+	if err := q.Recover(ctx); err != nil {
+		q.Warn("an earlier run is still in the spool: %v", err)
+	}
 	old, err := q.resolveRecord(ref)
 	if err != nil {
 		return nil, err
@@ -99,7 +103,6 @@ func validAll(list []string) []string {
 
 // execute runs cmd and records it in rec, which has what is known beforehand.
 func (q *Queue) execute(ctx context.Context, rec *record.Record, cmd []string, verb string, quiet bool) (*Report, error) {
-	dir := rec.Data.PWD
 	q.fill(rec)
 	entry, begun := q.Spool.Begin(rec)
 	if errors.Is(begun, record.ErrConflict) {
@@ -113,7 +116,7 @@ func (q *Queue) execute(ctx context.Context, rec *record.Record, cmd []string, v
 			q.Warn("an earlier run is still in the spool: %v", err)
 		}
 	}()
-	out, err := run.start(ctx, Execution{Cmd: cmd, Dir: dir, Quiet: quiet})
+	out, err := run.start(ctx, Execution{Cmd: cmd, Quiet: quiet})
 	<-recovered
 	if err != nil {
 		return nil, errors.Join(err, run.drop())
@@ -127,10 +130,10 @@ func (q *Queue) execute(ctx context.Context, rec *record.Record, cmd []string, v
 // fill captures what is known when a run begins.
 func (q *Queue) fill(rec *record.Record) {
 	d := &rec.Data
+	d.Git = q.Settings.GitState(d.PWD)
 	d.PWD, d.Cmd = valid(d.PWD), validAll(d.Cmd)
 	d.User, d.Host = valid(q.Settings.User), valid(q.Settings.Host)
 	d.Status, d.Output, d.Error = record.Running, []string{}, []string{}
-	d.Git = q.Settings.GitState(rec.Data.PWD)
 	for _, kv := range q.Settings.Env() {
 		name, value, _ := strings.Cut(kv, "=")
 		if d.Env == nil {
