@@ -1,0 +1,148 @@
+// Package worktree finds the git state of a user's working directory: commit,
+// branch, and whether a tracked file was changed. It reads git's own files and
+// never starts the git program, because it stands between a user and every
+// command that is run.
+//
+// It writes nothing and takes no lock. Every read is bounded, and a fifo or a
+// device where a file is expected does not stop it.
+package worktree
+
+import (
+	"time"
+
+	"qme/record"
+)
+
+// State returns the state of the git repository whose working tree contains dir,
+// and nil when there is none: outside of repositories, in a bare repository and
+// inside of a .git directory.
+//
+// The repository is the one that lies around dir, found as git finds it:
+// GIT_CEILING_DIRECTORIES and GIT_DISCOVERY_ACROSS_FILESYSTEM are honoured.
+// GIT_DIR, GIT_WORK_TREE, GIT_INDEX_FILE and their like are not, since they name
+// a repository that may have nothing to do with dir.
+//
+// A damaged repository is no error; what could be found is returned, with Dirty
+// nil. Commit is empty before the first commit. It is also empty, with Dirty
+// nil, when it is unknown: the ref is damaged, it lies in an unsorted
+// packed-refs file of more than 1 MiB, or the repository keeps its refs in
+// reftables; Branch is empty as well in the last case.
+//
+// Dirty says what "git status --porcelain --untracked-files=no" would print:
+// true when there is a line. It is looked for until budget has passed since the
+// call, and is never guessed. It is nil when
+//   - the budget is used up, or is zero or negative;
+//   - the index is larger than 1 MiB (about 10,000 files), damaged, split or
+//     sparse, or the repository uses SHA-256;
+//   - a file whose time was changed, but not its size, is larger than 256 KiB,
+//     or there are more than 4 MiB of them;
+//   - what git would compare instead of such a file's bytes depends on a filter,
+//     an encoding, or the conversion of line endings that it has;
+//   - the answer hangs on a setting that cannot be known here, for example in
+//     a conditionally included configuration file or the environment, or that
+//     is not followed: core.symlinks=false, a core.worktree elsewhere, sparse
+//     checkouts with files outside of them, "ignore" for submodules;
+//   - a submodule has changes that cannot be known by these rules;
+//   - the repository replaces objects (git-replace(1)), or an object of HEAD is
+//     missing, as in a partial clone.
+//
+// A file that was changed without a change of size, and whose times were put
+// back within the same second, is found here although git overlooks it.
+//
+// State may be called from several goroutines.
+func State(dir string, budget time.Duration) *record.Git {
+	c := &check{deadline: time.Now().Add(budget), bytes: totalLimit}
+	r := find(dir)
+	if r == nil {
+		return nil
+	}
+	head := r.head()
+	state := &record.Git{Commit: head.commit, Branch: head.branch}
+	switch c.inTime(r, head) {
+	case yes:
+		state.Dirty = new(true)
+	case no:
+		state.Dirty = new(false)
+	}
+	return state
+}
+
+// inTime is dirty, without waiting for a disk that does not answer in time. What
+// is left of the search then ends by itself, at the latest with the process.
+func (c *check) inTime(r *repo, head head) answer {
+	if c.late() {
+		return unknown
+	}
+	timer := time.NewTimer(time.Until(c.deadline))
+	defer timer.Stop()
+	result := make(chan answer, 1) // with room, so that a late answer is not stuck
+	go func() { result <- c.dirty(r, head) }()
+	select {
+	case a := <-result:
+		return a
+	case <-timer.C:
+		return unknown
+	}
+}
+
+// An answer to a question that may stay open.
+type answer int8
+
+const (
+	no answer = iota
+	unknown
+	yes
+)
+
+// or says whether one of two things is so: a sure yes outweighs what is unknown.
+func (a answer) or(b answer) answer { return max(a, b) }
+
+const (
+	// fileLimit bounds the size of a file whose bytes are compared.
+	fileLimit = 256 << 10
+	// totalLimit bounds the bytes of files and objects that one call reads.
+	totalLimit = 4 << 20
+	// maxSubmoduleDepth bounds how deep submodules within submodules are
+	// looked into.
+	maxSubmoduleDepth = 8
+)
+
+// A check is one search for a difference, with what it may still spend. The
+// submodules of a repository share it.
+type check struct {
+	deadline time.Time
+	bytes    int64
+	depth    int // how many submodules deep it is
+}
+
+// late reports whether the time is used up.
+func (c *check) late() bool { return !time.Now().Before(c.deadline) }
+
+// spend takes n bytes from what may be read and reports whether they were there.
+func (c *check) spend(n int64) bool {
+	if n > c.bytes {
+		return false
+	}
+	c.bytes -= n
+	return true
+}
+
+// dirty answers whether a tracked file of r differs from the commit in head.
+func (c *check) dirty(r *repo, head head) answer {
+	if !head.known || len(head.commit) == sha256Hex || r.unsupported() {
+		return unknown
+	}
+	idx, err := readIndex(r)
+	if err != nil {
+		return unknown
+	}
+	if idx.unsettled {
+		return yes
+	}
+	// The files first: they need no object, and a change there is the usual case.
+	files := c.filesDiffer(r, idx)
+	if files == yes {
+		return yes
+	}
+	return files.or(c.staged(r, head, idx))
+}
