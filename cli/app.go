@@ -88,8 +88,11 @@ func (a *app) config() (*config.Config, error) {
 // runConfig is config for commands that run something: a mistake in the settings
 // must not keep a night's work from starting, so the defaults serve.
 func (a *app) runConfig() (*config.Config, error) {
+	if _, err := a.homeDir(); err != nil {
+		return nil, err
+	}
 	_, err := a.config()
-	if errors.Is(err, record.ErrInvalid) {
+	if err != nil {
 		a.warn("%v; this run goes by the default settings", err)
 		a.cfg, err = config.Load(afero.NewMemMapFs(), "", nil)
 	}

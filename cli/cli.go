@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -17,6 +18,8 @@ import (
 // its exit code. A helper process (see capture.Helper) does not return from it.
 func Main() int {
 	capture.Helper()
+	// A command is short and its memory small: collect less often.
+	debug.SetGCPercent(400)
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	err := a.root().Run(context.Background(), os.Args)
 	code := a.exitCode(err)

@@ -72,18 +72,10 @@ func (s *Store) publish(q *queueLock, w *odb.Writer, head, next plumbing.Hash) e
 	if err != nil {
 		return err
 	}
-	if err := s.swap(q, head, next); err != nil {
-		return errors.Join(err, s.discard(pack, next))
-	}
-	return nil
-}
-
-// discard removes the pack of a commit that did not come to be, unless the branch
-// is there after all: a network file system may report a rename as failed that
-// has happened.
-func (s *Store) discard(pack string, next plumbing.Hash) error {
-	if head, err := s.Head(); err != nil || head == next {
+	err = s.swap(q, head, next)
+	if err == nil || errors.Is(err, errUnsure) {
+		// The history may rest on the pack, and git may have built upon it.
 		return err
 	}
-	return s.odb.Discard(pack)
+	return errors.Join(err, s.odb.Discard(pack))
 }

@@ -10,12 +10,12 @@ import (
 
 // flock takes an exclusive lock on f, and closes f when it cannot have it in
 // time: then the error is ErrBusy. The kernel serves those that wait in the order
-// in which they came. On file systems without such locks it returns at once:
-// git's lock on the branch is enough.
-func flock(ctx context.Context, f *os.File) error {
-	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+// in which they came. On file systems without such locks it returns at once, and
+// held is false: git's lock on the branch is enough.
+func flock(ctx context.Context, f *os.File) (held bool, err error) {
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if !errors.Is(err, unix.EWOULDBLOCK) {
-		return nil
+		return err == nil, nil
 	}
 	locked := make(chan error, 1)
 	go func() {
@@ -29,13 +29,13 @@ func flock(ctx context.Context, f *os.File) error {
 		}
 	}()
 	select {
-	case <-locked:
-		return nil
+	case err := <-locked:
+		return err == nil, nil
 	case <-ctx.Done():
 		go func() {
 			<-locked
 			_ = f.Close() // lets go of the lock that came too late
 		}()
-		return ErrBusy
+		return false, ErrBusy
 	}
 }

@@ -46,8 +46,9 @@ func (s *Store) openQueue(ctx context.Context) (*queueLock, error) {
 		return nil, err
 	}
 	q := &queueLock{s: s, file: f}
+	held := false
 	if real, ok := f.(*os.File); ok {
-		if err := flock(ctx, real); err != nil {
+		if held, err = flock(ctx, real); err != nil {
 			return nil, fmt.Errorf("%w: another qme has held %s for %s", err, path, s.opts.LockTimeout.Round(time.Millisecond))
 		}
 	}
@@ -56,7 +57,9 @@ func (s *Store) openQueue(ctx context.Context) (*queueLock, error) {
 		_ = f.Close()
 		return nil, err
 	}
-	q.leftBehind = strings.TrimSpace(string(b))
+	if held { // else the note may be that of a process at work
+		q.leftBehind = strings.TrimSpace(string(b))
+	}
 	return q, nil
 }
 

@@ -64,10 +64,15 @@ func (s *Store) packedRef() (plumbing.Hash, error) {
 // errMoved says that the branch is no longer where it was expected.
 var errMoved = errors.New("the branch has moved")
 
+// errUnsure says that the branch may have moved although the move is reported as
+// failed, as a network file system does that loses a reply.
+var errUnsure = errors.New("the branch may have moved")
+
 // swap moves the branch from old to next under git's own protocol: the file
 // main.lock, made only where there is none, is written, flushed and renamed. The
-// error is errMoved when the branch is not at old, and ErrBusy when the lock
-// stays taken. The caller holds the writers' queue.
+// error is errMoved when the branch is not at old, ErrBusy when the lock stays
+// taken, and errUnsure when the branch may be at next all the same. The caller
+// holds the writers' queue.
 func (s *Store) swap(q *queueLock, old, next plumbing.Hash) (err error) {
 	path := filepath.Join(s.dir, branch)
 	lock := path + ".lock"
@@ -102,7 +107,7 @@ func (s *Store) swap(q *queueLock, old, next plumbing.Hash) (err error) {
 		return errMoved
 	}
 	if err = s.fs.Rename(lock, path); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUnsure, err)
 	}
 	q.done()
 	if s.opts.NoSync {

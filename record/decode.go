@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -75,23 +76,24 @@ var (
 	dataKeys = jsonKeys(reflect.TypeFor[Data]())
 )
 
-// jsonKeys lists the names, in lower case, that encoding/json gives to the
-// fields of t. It matches names without regard to case, so must unknown.
-func jsonKeys(t reflect.Type) map[string]bool {
-	keys := map[string]bool{}
+// jsonKeys lists the names that encoding/json gives to the fields of t.
+func jsonKeys(t reflect.Type) []string {
+	var keys []string
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 		if name != "-" {
-			keys[strings.ToLower(name)] = true
+			keys = append(keys, name)
 		}
 	}
 	return keys
 }
 
-func unknown(all map[string]json.RawMessage, known map[string]bool) map[string]json.RawMessage {
+func unknown(all map[string]json.RawMessage, known []string) map[string]json.RawMessage {
 	extra := map[string]json.RawMessage{}
 	for k, v := range all {
-		if !known[strings.ToLower(k)] {
+		// encoding/json matches names by Unicode's case folding, which is more than
+		// lower case: "u\u017fer" is "user" to it.
+		if !slices.ContainsFunc(known, func(name string) bool { return strings.EqualFold(name, k) }) {
 			extra[k] = v
 		}
 	}

@@ -13,10 +13,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -47,6 +50,7 @@ type DB struct {
 	packs  []*pack // newest first
 	listed bool
 	bases  baseCache
+	recent atomic.Pointer[pack] // where the last object was found
 }
 
 // Open returns the database in the folder dir ("objects" of a repository), which
@@ -135,7 +139,7 @@ func (db *DB) find(h plumbing.Hash, packed func(*pack, int64) error, loose func(
 		if err != nil {
 			return err
 		}
-		for _, p := range packs {
+		for p := range db.recentFirst(packs) {
 			off, ok, err := p.lookup(h)
 			if err != nil {
 				failed = err
@@ -145,6 +149,7 @@ func (db *DB) find(h plumbing.Hash, packed func(*pack, int64) error, loose func(
 				continue
 			}
 			if err = packed(p, off); err == nil {
+				db.recent.Store(p)
 				return nil
 			}
 			failed = err
@@ -167,6 +172,22 @@ func (db *DB) find(h plumbing.Hash, packed func(*pack, int64) error, loose func(
 		return failed
 	}
 	return ErrMissing
+}
+
+// recentFirst yields the packs, first the one in which the last object was: the
+// next is often near.
+func (db *DB) recentFirst(packs []*pack) iter.Seq[*pack] {
+	return func(yield func(*pack) bool) {
+		recent := db.recent.Load()
+		if recent != nil && slices.Contains(packs, recent) && !yield(recent) {
+			return
+		}
+		for _, p := range packs {
+			if p != recent && !yield(p) {
+				return
+			}
+		}
+	}
 }
 
 func (db *DB) loosePath(h plumbing.Hash) string {

@@ -109,12 +109,6 @@ func (db *DB) Discard(name string) error {
 	return errors.Join(db.fs.Remove(path+".idx"), db.fs.Remove(path+".pack"))
 }
 
-// deltaWindow is how many versions of one thing share a base. All of them are
-// deltas against that one object: a chain would make old versions slow to read,
-// and two versions of a folder of the history differ in as little however far
-// apart they are.
-const deltaWindow = 32
-
 // minDelta is the size below which a delta gains nothing.
 const minDelta = 48
 
@@ -132,24 +126,17 @@ func (db *DB) writePack(objects []*object) (string, error) {
 	return p.finish()
 }
 
-// A chainBase is the object against which the next ones of its chain are stored.
-type chainBase struct {
-	content []byte
-	offset  int64
-	used    int
-}
-
 func (p *packFile) addAll(objects []*object) error {
-	bases := map[string]*chainBase{}
+	chains := map[string]*chain{}
 	for _, o := range objects {
-		if err := p.addObject(o, bases); err != nil {
+		if err := p.addObject(o, chains); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *packFile) addObject(o *object, bases map[string]*chainBase) error {
+func (p *packFile) addObject(o *object, chains map[string]*chain) error {
 	switch {
 	case o.open != nil:
 		r, err := o.open()
@@ -164,12 +151,16 @@ func (p *packFile) addObject(o *object, bases map[string]*chainBase) error {
 		return p.add(o.hash, o.kind, o.size, bytes.NewReader(o.content))
 	}
 	key := o.kind.String() + ":" + o.chain
-	if b := bases[key]; b != nil && b.used < deltaWindow {
-		if delta := packfile.DiffDelta(b.content, o.content); len(delta) < len(o.content)/2 {
+	if chains[key] == nil {
+		chains[key] = newChain(o.kind)
+	}
+	c := chains[key]
+	if b := c.nearest(o.content); b != nil {
+		if delta := packfile.DiffDelta(b.content, o.content); c.worth(len(delta), len(o.content)) {
 			b.used++
 			return p.addDelta(o.hash, delta, b.offset)
 		}
 	}
-	bases[key] = &chainBase{content: o.content, offset: p.off}
+	c.add(o.content, p.off)
 	return p.add(o.hash, o.kind, o.size, bytes.NewReader(o.content))
 }

@@ -11,11 +11,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/afero"
 
 	"qme/record"
 )
+
+// newPrefix begins the name of an entry that is being made.
+const newPrefix = ".new-"
 
 // The files of an entry.
 const (
@@ -54,7 +58,7 @@ func (s *Spool) Begin(rec *record.Record) (*Entry, error) {
 	}
 	// The folder gets its name once the lock is held and the record is there, so
 	// that nobody takes it for one that a crash left.
-	tmp, err := afero.TempDir(s.fs, s.dir, ".new-")
+	tmp, err := afero.TempDir(s.fs, s.dir, newPrefix)
 	if err != nil {
 		return nil, err
 	}
@@ -161,8 +165,8 @@ func (e *Entry) Close() error {
 	return err
 }
 
-// ids lists the entries.
-func (s *Spool) ids() ([]record.ID, error) {
+// names lists the folders of the spool.
+func (s *Spool) names() ([]string, error) {
 	f, err := s.fs.Open(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -170,7 +174,13 @@ func (s *Spool) ids() ([]record.ID, error) {
 		return nil, err
 	}
 	names, err := f.Readdirnames(-1)
-	if err = errors.Join(err, f.Close()); err != nil {
+	return names, errors.Join(err, f.Close())
+}
+
+// ids lists the entries.
+func (s *Spool) ids() ([]record.ID, error) {
+	names, err := s.names()
+	if err != nil {
 		return nil, err
 	}
 	var ids []record.ID
@@ -185,12 +195,21 @@ func (s *Spool) ids() ([]record.ID, error) {
 // Take returns the entries whose process has died. They are locked for the caller,
 // who commits or closes them.
 func (s *Spool) Take() ([]*Entry, error) {
-	ids, err := s.ids()
+	names, err := s.names()
 	if err != nil {
 		return nil, err
 	}
 	var taken []*Entry
-	for _, id := range ids {
+	for _, name := range names {
+		if strings.HasPrefix(name, newPrefix) {
+			if err := s.removeUnborn(filepath.Join(s.dir, name)); err != nil {
+				return taken, err
+			}
+		}
+		id, err := record.ParseID(name)
+		if err != nil {
+			continue
+		}
 		e, err := s.take(id)
 		if err != nil {
 			return taken, err
@@ -233,6 +252,22 @@ func (s *Spool) removeRest(dir string) error {
 		return err
 	}
 	return nil
+}
+
+// unbornAge is from when on a folder without a name belongs to nobody: it gets
+// one within milliseconds.
+const unbornAge = time.Minute
+
+// removeUnborn removes a folder whose process died before it had a name. No
+// command had been started for it.
+func (s *Spool) removeUnborn(dir string) error {
+	info, err := s.fs.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && time.Since(info.ModTime()) < unbornAge {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return s.fs.RemoveAll(dir)
 }
 
 // Running reports whether a process is recording a run of the task.
@@ -301,22 +336,6 @@ func readRecord(fsys afero.Fs, dir string, id record.ID) (*record.Record, error)
 		return nil, fmt.Errorf("%s holds the record of %s: %w", dir, rec.UID, record.ErrInvalid)
 	}
 	return rec, nil
-}
-
-// Leftovers returns the names of folders that were being made when their process
-// died. No command had been started in them.
-func (s *Spool) Leftovers() ([]string, error) {
-	entries, err := afero.ReadDir(s.fs, s.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	var names []string
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), ".new-") {
-			names = append(names, e.Name())
-		}
-	}
-	return names, err
 }
 
 // Stream returns what has arrived of a stream of a run in flight.

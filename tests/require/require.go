@@ -22,16 +22,28 @@ const Variable = "QME_TEST_REQUIRE"
 // goroutine that runs the test.
 func Component(t testing.TB, names ...string) {
 	t.Helper()
-	for _, name := range names {
-		reason := missing(name)
-		if reason == "" {
-			continue
-		}
-		if required(name) {
-			t.Fatalf("%s requires %s: %s", Variable, name, reason)
-		}
-		t.Skipf("this test needs %s: %s", name, reason)
+	switch reason, fail := Check(names...); {
+	case fail:
+		t.Fatal(reason)
+	case reason != "":
+		t.Skip(reason)
 	}
+}
+
+// Check is Component for tests that are not of the package testing: it returns
+// why the test cannot run, "" when it can, and whether that is a failure.
+func Check(names ...string) (reason string, fail bool) {
+	for _, name := range names {
+		why := missing(name)
+		switch {
+		case why == "":
+		case required(name):
+			return Variable + " requires " + name + ": " + why, true
+		default:
+			return "this test needs " + name + ": " + why, false
+		}
+	}
+	return "", false
 }
 
 // missing says why the component cannot be used; it returns "" when it can.

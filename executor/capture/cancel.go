@@ -1,0 +1,141 @@
+package capture
+
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// killRounds bounds how often SIGKILL is tried on what appears anew or may
+	// not be killed by us.
+	killRounds = 50
+	treePoll   = 20 * time.Millisecond // while something that was cancelled lives on
+)
+
+// A tree says which processes a command has started: all descendants of root, the
+// process group and the session. 0 in group or session stands for none.
+type tree struct {
+	root, group, session int
+	spareRoot            bool   // root is not the command but our monitor
+	born                 uint64 // of root, once it was seen
+}
+
+// A proc is what the system says of a process.
+type proc struct {
+	pid, ppid, pgrp, session int
+	born                     uint64 // with pid, names a process for ever
+	dead                     bool   // a zombie, which needs no signal
+}
+
+// endTree ends the processes of a tree: SIGTERM, then SIGKILL to what is left after
+// grace. The channel is closed when nothing is left that can be killed.
+func endTree(t *tree, grace time.Duration) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		seen := map[int]uint64{}
+		for _, p := range t.living(seen) {
+			_ = unix.Kill(p, unix.SIGTERM)
+			_ = unix.Kill(p, unix.SIGCONT) // what is stopped would not notice
+		}
+		for end := time.Now().Add(grace); time.Now().Before(end); {
+			if len(t.living(seen)) == 0 {
+				return
+			}
+			time.Sleep(min(treePoll, time.Until(end)))
+		}
+		for range killRounds {
+			left := t.living(seen)
+			if len(left) == 0 {
+				return
+			}
+			for _, p := range left {
+				_ = unix.Kill(p, unix.SIGKILL)
+			}
+			time.Sleep(treePoll)
+		}
+	}()
+	return done
+}
+
+// living returns the processes of the tree that are alive. seen has those that
+// belonged to it earlier, and gets those found now: a process whose parent has ended
+// is no longer to be recognised by it.
+func (t *tree) living(seen map[int]uint64) []int {
+	procs, err := processes()
+	if err != nil {
+		return t.blind()
+	}
+	t.forget(procs)
+	known := map[int]uint64{}
+	for _, p := range procs {
+		if born, ok := seen[p.pid]; ok && born == p.born || t.has(p) {
+			known[p.pid] = p.born
+		}
+	}
+	for grown := true; grown; {
+		grown = false
+		for _, p := range procs {
+			if _, mine := known[p.pid]; mine {
+				continue
+			}
+			if _, ok := known[p.ppid]; ok || t.root != 0 && p.ppid == t.root {
+				known[p.pid] = p.born
+				grown = true
+			}
+		}
+	}
+	var pids []int
+	for _, p := range procs {
+		if _, ok := known[p.pid]; ok && !t.spared(p.pid) {
+			seen[p.pid] = p.born
+			if !p.dead {
+				pids = append(pids, p.pid)
+			}
+		}
+	}
+	return pids
+}
+
+// blind stands in for a list of processes that cannot be had: what can be signalled
+// without one is the command's group, or the command.
+func (t *tree) blind() []int {
+	target := t.root
+	switch {
+	case t.group != 0:
+		target = -t.group
+	case t.spareRoot:
+		return nil // the session's end will have to do
+	}
+	if unix.Kill(target, 0) != nil {
+		return nil
+	}
+	return []int{target}
+}
+
+// forget takes care that a number which another process has come to by now is not
+// taken for the command's.
+func (t *tree) forget(procs []proc) {
+	for _, p := range procs {
+		if p.pid != t.root {
+			continue
+		}
+		if t.born == 0 {
+			t.born = p.born
+		}
+		if t.born != p.born {
+			*t = tree{}
+		}
+		return
+	}
+}
+
+func (t *tree) has(p proc) bool {
+	return t.root != 0 && p.pid == t.root || t.group != 0 && p.pgrp == t.group || t.session != 0 && p.session == t.session
+}
+
+func (t *tree) spared(pid int) bool {
+	return t.spareRoot && pid == t.root || pid == syscall.Getpid()
+}

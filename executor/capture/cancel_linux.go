@@ -1,0 +1,64 @@
+package capture
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+)
+
+// processes lists what /proc shows.
+func processes() ([]proc, error) {
+	d, err := os.Open("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	var procs []proc
+	for _, name := range names {
+		if _, err := strconv.Atoi(name); err != nil {
+			continue
+		}
+		stat, err := os.ReadFile("/proc/" + name + "/stat")
+		if err != nil {
+			continue // it has just ended
+		}
+		if p, ok := parseStat(stat); ok {
+			procs = append(procs, p)
+		}
+	}
+	return procs, nil
+}
+
+// parseStat reads /proc/PID/stat. The name in it is in parentheses and may hold
+// anything, parentheses too.
+func parseStat(b []byte) (proc, bool) {
+	open, end := bytes.IndexByte(b, ' '), bytes.LastIndexByte(b, ')')
+	if open < 0 || end < 0 {
+		return proc{}, false
+	}
+	const startTime = 19 // as counted from the state, the first after the name
+	f := bytes.Fields(b[end+1:])
+	if len(f) <= startTime {
+		return proc{}, false
+	}
+	var p proc
+	for i, field := range map[*int][]byte{&p.pid: b[:open], &p.ppid: f[1], &p.pgrp: f[2], &p.session: f[3]} {
+		n, err := strconv.Atoi(string(field))
+		if err != nil {
+			return proc{}, false
+		}
+		*i = n
+	}
+	born, err := strconv.ParseUint(string(f[startTime]), 10, 64)
+	if err != nil {
+		return proc{}, false
+	}
+	p.born = born
+	p.dead = f[0][0] == 'Z' || f[0][0] == 'X'
+	return p, true
+}

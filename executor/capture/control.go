@@ -1,0 +1,65 @@
+package capture
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// An order is what qme asks of the monitor; each has one field set.
+type order struct {
+	Signal   int       `json:"signal,omitempty"`   // to the command's process group
+	Continue bool      `json:"continue,omitempty"` // after a stop
+	Terminal *settings `json:"terminal,omitempty"` // see monitor.setBack
+}
+
+// settings are those of the user's terminal while it is raw. The zero value says
+// that it is not.
+type settings struct {
+	Raw         bool
+	Saved, Mine unix.Termios
+}
+
+// A report is what the monitor tells; each has one field set.
+type report struct {
+	Started int         `json:"started,omitempty"` // pid of the command
+	Refused *startError `json:"refused,omitempty"` // it could not be started
+	Stopped int         `json:"stopped,omitempty"` // by this signal
+	Exited  *exit       `json:"exited,omitempty"`
+}
+
+// A channel to the other process: JSON values, one after the other.
+type control struct {
+	f   *os.File
+	enc *json.Encoder
+	dec *json.Decoder
+}
+
+// newControl takes over one end of a socket pair.
+func newControl(fd int) (*control, error) {
+	unix.CloseOnExec(fd)
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, fmt.Errorf("control channel: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "control")
+	return &control{f: f, enc: json.NewEncoder(f), dec: json.NewDecoder(f)}, nil
+}
+
+// send reports an error only to the log of whoever reads the code: the other side
+// has ended, which the reader of the channel notices too.
+func (c *control) send(v any) { _ = c.enc.Encode(v) }
+
+func socketpair() (a, b int, err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	p, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return -1, -1, fmt.Errorf("make a control channel: %w", err)
+	}
+	unix.CloseOnExec(p[0])
+	unix.CloseOnExec(p[1])
+	return p[0], p[1], nil
+}

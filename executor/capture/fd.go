@@ -1,0 +1,101 @@
+package capture
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// readFD is read(2) that a signal does not interrupt.
+func readFD(fd int, b []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, b)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// writeAll writes all of b. The descriptor may be one that another process
+// has made non-blocking: then it waits.
+func writeAll(fd int, b []byte) error {
+	for len(b) > 0 {
+		n, err := unix.Write(fd, b)
+		switch err {
+		case nil:
+			b = b[n:]
+		case unix.EINTR:
+		case unix.EAGAIN:
+			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+			if _, err := unix.Poll(fds, -1); err != nil && err != unix.EINTR {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// isPipe says whether fd is a pipe or a socket, whose reader can go away.
+func isPipe(fd int) bool {
+	var st unix.Stat_t
+	if unix.Fstat(fd, &st) != nil {
+		return false
+	}
+	kind := uint32(st.Mode) & unix.S_IFMT
+	return kind == unix.S_IFIFO || kind == unix.S_IFSOCK
+}
+
+// inherited lists the descriptors above 2 that this process was started with and
+// that a command would inherit too, such as those of make's job server. All that
+// Go opens is closed on exec.
+func inherited() []int {
+	var fds []int
+	for _, fd := range openFDs() {
+		if fd > 2 && isInherited(fd) {
+			fds = append(fds, fd)
+		}
+	}
+	return fds
+}
+
+func isInherited(fd int) bool {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return err == nil && flags&unix.FD_CLOEXEC == 0
+}
+
+// closedFD, in a process's list of files, says that it gets none of this number.
+const closedFD = ^uintptr(0)
+
+// placed returns the list of files of a process that inherits standard streams
+// std and what this process has inherited, and finds each of extra at the first
+// number that is free of all that. It returns those numbers.
+func placed(std [3]int, extra ...int) (files []uintptr, at []int) {
+	for _, fd := range std {
+		files = append(files, uintptr(fd))
+	}
+	for len(extra) > 0 {
+		n := len(files)
+		if isInherited(n) {
+			files = append(files, uintptr(n))
+			continue
+		}
+		files = append(files, uintptr(extra[0]))
+		at = append(at, n)
+		extra = extra[1:]
+	}
+	return files, at
+}
+
+// alone returns the list of files of a process that gets fds and nothing else.
+func alone(fds ...int) []uintptr {
+	var files []uintptr
+	for _, fd := range fds {
+		files = append(files, uintptr(fd))
+	}
+	for _, fd := range inherited() {
+		for len(files) <= fd {
+			files = append(files, closedFD)
+		}
+	}
+	return files
+}

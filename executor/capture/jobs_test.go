@@ -1,0 +1,170 @@
+package capture
+
+import (
+	"strings"
+	"testing"
+)
+
+// All of this is typed at a real shell.
+
+func TestControlZAndForeground(t *testing.T) {
+	u := newUser(t)
+	dir := u.shell()
+	before := u.settings()
+	u.typed("$QME sh -c 'echo up; read x; echo read $x; exit 6'\n")
+	u.expect("\nup\r\n")
+	for range 2 {
+		u.typed("\x1a")
+		u.expect("Stopped")
+		u.expect("> ")
+		if u.settings() != before {
+			t.Error("the terminal is not as the shell had it")
+		}
+		u.typed("echo shell $((1+1))\n")
+		u.expect("shell 2\r\n")
+		u.expect("> ")
+		u.typed("fg\n")
+		u.expect("exit 6'\r\n") // the shell repeats the command
+	}
+	u.typed("word\n")
+	u.expect("read word\r\n")
+	u.expect("> ")
+	u.typed("echo code $?\n")
+	u.expect("code 6\r\n")
+	u.expect("> ")
+	if u.settings() != before {
+		t.Error("the terminal is not as the shell had it")
+	}
+	if got := recorded(t, dir, "out"); !strings.HasSuffix(got, "read word\n") {
+		t.Errorf("recorded %q", got)
+	}
+}
+
+func TestBackgroundAndForeground(t *testing.T) {
+	u := newUser(t)
+	u.shell()
+	u.typed("$QME sh -c 'echo up; read x; echo read $x'\n")
+	u.expect("\nup\r\n")
+	u.typed("\x1a")
+	u.expect("Stopped")
+	u.expect("> ")
+	u.typed("bg\n")
+	u.expect("> ")
+	// In the background qme must leave the shell's input alone.
+	u.typed("echo for the $((1)) shell\n")
+	u.expect("for the 1 shell\r\n")
+	u.typed("jobs\n")
+	u.expect("Running")
+	u.expect("> ")
+	u.typed("fg\n")
+	u.expect("read $x'\r\n")
+	u.typed("word\n")
+	u.expect("read word\r\n")
+	u.expect("> ")
+}
+
+func TestStartedInTheBackground(t *testing.T) {
+	u := newUser(t)
+	u.shell()
+	u.typed("$QME sh -c 'stty -a; echo up; read x; echo read $x' &\n")
+	u.expect("\nup\r\n") // with line ends as they should be, though qme must not touch the terminal
+	u.typed("\n")
+	u.expect("> ")
+	u.typed("echo for the $((1)) shell\n")
+	u.expect("for the 1 shell\r\n")
+	u.typed("fg\n")
+	u.expect("read $x'\r\n")
+	u.typed("word\n")
+	u.expect("read word\r\n")
+	u.expect("> ")
+}
+
+func TestControlZInAPipeline(t *testing.T) {
+	u := newUser(t)
+	u.shell()
+	u.typed("$QME sh -c 'echo up >&2; sleep 1000' | cat\n")
+	u.expect("\nup\r\n")
+	u.typed("\x1a")
+	u.expect("Stopped")
+	u.expect("> ")
+	u.typed("fg\n")
+	u.expect("| cat\r\n")
+	u.typed("\x03")
+	u.expect("> ")
+	u.typed("echo ${PIPESTATUS[0]}\n")
+	u.expect("130\r\n")
+	u.expect("> ")
+	// The other way round: standard output is the terminal, the input is not.
+	u.typed("(echo in; sleep 1000) | $QME sh -c 'cat; echo cat ended'\n")
+	u.expect("\nin\r\n")
+	u.typed("\x1a")
+	u.expect("Stopped")
+	u.expect("> ")
+	u.typed("fg\n")
+	u.expect("cat ended'\r\n")
+	u.typed("\x03")
+	u.expect("> ")
+	u.typed("echo ${PIPESTATUS[*]}\n")
+	u.expect("130 130\r\n")
+	u.expect("> ")
+}
+
+func TestShellInQME(t *testing.T) {
+	u := newUser(t)
+	u.shell()
+	// A command with job control of its own.
+	u.typed("PS1='inner> ' $QME bash --norc --noprofile --noediting -i\n")
+	u.expect("inner> ")
+	u.typed("sleep 1000\n")
+	u.expect("sleep 1000\r\n")
+	u.typed("\x1a")
+	u.expect("Stopped")
+	u.expect("inner> ")
+	u.typed("kill -KILL %1; wait; exit 3\n")
+	u.expect("\n> ")
+	u.typed("echo code $?\n")
+	u.expect("code 3\r\n")
+}
+
+func TestVim(t *testing.T) {
+	need(t, "vim")
+	u := newUser(t)
+	dir := u.shell()
+	before := u.settings()
+	file := dir + "/text"
+	u.typed("$QME vim -u NONE -N " + file + "\n")
+	u.expect("[New]")
+	u.typed("ihello\x1b")
+	u.typed("\x1a")
+	u.expect("Stopped")
+	u.expect("> ")
+	if u.settings() != before {
+		t.Error("the terminal is not as the shell had it")
+	}
+	u.typed("fg\n")
+	u.expect("hello") // it draws its screen anew
+	u.typed("A world\x1b:wq\r")
+	u.expect("written")
+	u.expect("> ")
+	if got := recorded(t, dir, "text"); got != "hello world\n" {
+		t.Errorf("the file has %q", got)
+	}
+	if u.settings() != before {
+		t.Error("the terminal is not as the shell had it")
+	}
+}
+
+func TestPythonREPL(t *testing.T) {
+	need(t, "python3")
+	u := newUser(t)
+	u.shell()
+	u.typed("$QME python3 -q\n")
+	u.expect(">>> ")
+	u.typed("6*7\n")
+	u.expect("42")
+	u.expect(">>> ")
+	u.typed("\x03")
+	u.expect("KeyboardInterrupt")
+	u.typed("\x04")
+	u.expect("\n> ")
+}

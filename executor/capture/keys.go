@@ -1,0 +1,138 @@
+package capture
+
+import (
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// keys passes what the user types on to the command's pseudo-terminal. It reads only
+// while it is switched on and in the foreground, and never blocks in a read: a
+// process that does is stopped when it comes to the background.
+type keys struct {
+	tty    *terminal
+	pty    int
+	wake   [2]int // a byte: look again; closed: end
+	lost   chan<- struct{}
+	done   chan struct{}
+	mu     sync.Mutex // held while reading
+	on     bool
+	hungUp bool
+}
+
+// newKeys starts to pass keys on once it is switched on. On lost it says, without
+// waiting, that the terminal is no longer ours.
+func newKeys(tty *terminal, pty int, lost chan<- struct{}) (*keys, error) {
+	r, w, err := pipe()
+	if err != nil {
+		return nil, err
+	}
+	k := &keys{tty: tty, pty: pty, wake: [2]int{r, w}, lost: lost, done: make(chan struct{})}
+	go k.run()
+	return k, nil
+}
+
+// switchTo switches the reading. When it returns from switching off, no read is in
+// progress and none will begin.
+func (k *keys) switchTo(on bool) {
+	k.mu.Lock()
+	changed := k.on != on
+	k.on = on
+	k.mu.Unlock()
+	if changed {
+		_ = writeAll(k.wake[1], []byte{0}) // a pipe of ours: it has a reader and room
+	}
+}
+
+// close ends the reading. What it has not passed on yet is lost.
+func (k *keys) close() {
+	k.switchTo(false)
+	unix.Close(k.wake[1])
+	<-k.done
+	unix.Close(k.wake[0])
+}
+
+func (k *keys) run() {
+	defer close(k.done)
+	buf := make([]byte, 4096)
+	for {
+		tty := unix.PollFd{Fd: -1}
+		if k.isOn() {
+			tty = unix.PollFd{Fd: int32(k.tty.fd), Events: unix.POLLIN}
+		}
+		fds := []unix.PollFd{{Fd: int32(k.wake[0]), Events: unix.POLLIN}, tty}
+		if _, err := unix.Poll(fds, -1); err != nil {
+			continue // a signal
+		}
+		if fds[0].Revents != 0 {
+			if n, _ := readFD(k.wake[0], buf); n <= 0 {
+				return
+			}
+			continue
+		}
+		if !k.pass(k.read(buf)) {
+			return
+		}
+	}
+}
+
+func (k *keys) isOn() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.on && !k.hungUp
+}
+
+// read reads what is there. At the terminal's end it returns what means the end of
+// input to the command.
+func (k *keys) read(buf []byte) []byte {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.on {
+		return nil
+	}
+	if !inForeground(k.tty.fd) {
+		k.on = false
+		select {
+		case k.lost <- struct{}{}:
+		default:
+		}
+		return nil
+	}
+	n, err := unix.Read(k.tty.fd, buf)
+	switch {
+	case err == unix.EAGAIN || err == unix.EINTR:
+		return nil
+	case n > 0:
+		return buf[:n]
+	}
+	k.hungUp = true
+	if t, err := unix.IoctlGetTermios(k.pty, getTermios); err == nil && t.Lflag&unix.ICANON != 0 {
+		return []byte{t.Cc[unix.VEOF]}
+	}
+	return nil
+}
+
+// pass writes to the pseudo-terminal, which may be full for as long as the command
+// does not read. It returns false when the command's end has made that pointless.
+func (k *keys) pass(b []byte) bool {
+	for len(b) > 0 {
+		n, err := unix.Write(k.pty, b)
+		switch err {
+		case nil:
+			b = b[n:]
+		case unix.EINTR:
+		case unix.EAGAIN:
+			fds := []unix.PollFd{{Fd: int32(k.wake[0]), Events: unix.POLLIN}, {Fd: int32(k.pty), Events: unix.POLLOUT}}
+			_, _ = unix.Poll(fds, -1) // a signal: the write is tried again
+			if fds[0].Revents&unix.POLLIN != 0 {
+				one := make([]byte, 1)
+				_, _ = readFD(k.wake[0], one) // switched off or on: what was read is passed on all the same
+			} else if fds[0].Revents != 0 {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}

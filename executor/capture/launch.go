@@ -1,0 +1,148 @@
+package capture
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// defaultPath is searched when the environment has no PATH, as by glibc.
+const defaultPath = "/bin:/usr/bin"
+
+// A startError says why a command could not be started, and the code with which
+// shells report it.
+type startError struct {
+	Code int    `json:"code"`
+	Text string `json:"text"` // for people
+}
+
+// launch starts a command by start, which is given the path of a file to execute
+// and returns the pid or the error of execve(2), a syscall.Errno. The file is
+// found, and a script without "#!" run by sh, as execvp(3) and shells do. Relative
+// paths begin at dir, which is also where the command is to run.
+func launch(argv, env []string, dir string, start func(path string, argv []string) (int, error)) (int, *startError) {
+	if strings.Contains(argv[0], "/") {
+		pid, err := execute(argv[0], argv, dir, start)
+		if err != nil {
+			return 0, explain(argv[0], inDir(dir, argv[0]), err)
+		}
+		return pid, nil
+	}
+	denied := ""
+	for _, folder := range filepath.SplitList(lookupPath(env)) {
+		path := folder + "/" + argv[0]
+		if folder == "" {
+			path = "./" + argv[0]
+		}
+		if ok, refused := executable(inDir(dir, path)); !ok {
+			if refused && denied == "" {
+				denied = path
+			}
+			continue
+		}
+		pid, err := execute(path, argv, dir, start)
+		switch {
+		case err == nil:
+			return pid, nil
+		case errors.Is(err, unix.EACCES):
+			denied = path
+		case !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR):
+			return 0, explain(path, inDir(dir, path), err)
+		}
+	}
+	if denied != "" {
+		return 0, explain(denied, inDir(dir, denied), unix.EACCES)
+	}
+	return 0, &startError{Code: 127, Text: argv[0] + ": command not found"}
+}
+
+// lookupPath returns the PATH of env; of several the first, as getenv(3) does.
+func lookupPath(env []string) string {
+	for _, s := range env {
+		if path, ok := strings.CutPrefix(s, "PATH="); ok {
+			if path == "" {
+				return "." // one empty name, which SplitList would drop
+			}
+			return path
+		}
+	}
+	return defaultPath
+}
+
+func inDir(dir, path string) string {
+	if dir == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
+// executable says whether the file can be executed, and if not whether it is there
+// all the same. It spares a fork for every folder of PATH.
+func executable(path string) (ok, refused bool) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return false, errors.Is(err, os.ErrPermission)
+	}
+	if st.IsDir() {
+		return false, false
+	}
+	if unix.Access(path, unix.X_OK) != nil {
+		return false, true
+	}
+	return true, false
+}
+
+// execute starts path, by sh when the kernel does not know its format and it looks
+// like text.
+func execute(path string, argv []string, dir string, start func(string, []string) (int, error)) (int, error) {
+	pid, err := start(path, argv)
+	if !errors.Is(err, unix.ENOEXEC) || isBinary(inDir(dir, path)) {
+		return pid, err
+	}
+	if strings.HasPrefix(path, "-") {
+		path = "./" + path
+	}
+	return start("/bin/sh", append([]string{"sh", path}, argv[1:]...))
+}
+
+// isBinary guesses as bash does: by a NUL byte in the first line.
+func isBinary(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false // sh will say why
+	}
+	defer f.Close()
+	head := make([]byte, 128)
+	n, _ := f.Read(head) // at the end of an empty file: then it is not binary
+	line, _, _ := bytes.Cut(head[:n], []byte("\n"))
+	return bytes.IndexByte(line, 0) >= 0
+}
+
+// explain makes of an error of execve(2) what a shell makes of it.
+func explain(name, path string, err error) *startError {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return &startError{Code: 126, Text: name + ": " + err.Error()}
+	}
+	if errno == unix.EACCES {
+		if st, err := os.Stat(path); err == nil && st.IsDir() {
+			errno = unix.EISDIR
+		}
+	}
+	e := &startError{Code: 126, Text: name + ": " + errnoText(errno)}
+	if errno == unix.ENOENT || errno == unix.ENOTDIR {
+		e.Code = 127
+	}
+	return e
+}
+
+// errnoText is strerror(3): Go's texts begin with a lower case letter.
+func errnoText(errno syscall.Errno) string {
+	s := errno.Error()
+	return strings.ToUpper(s[:1]) + s[1:]
+}

@@ -1,0 +1,148 @@
+package capture
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test binary play three parts: itself, the helpers of this package,
+// and a program that runs its arguments as qme does (argument "as-qme") or counts
+// signals (argument "count-signals").
+func TestMain(m *testing.M) {
+	Helper()
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case "as-qme":
+			os.Exit(asQME(os.Args[2:]))
+		case "count-signals":
+			countSignals()
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// deadline is for what must happen, but may take its time on a busy machine.
+const deadline = 30 * time.Second
+
+// asQME runs cmd on its own streams. CAPTURE_DIR is a folder that gets what was
+// recorded, and the result.
+func asQME(cmd []string) int {
+	dir := os.Getenv("CAPTURE_DIR")
+	var files [3]*os.File
+	for i, name := range []string{"out", "err", "pid"} {
+		f, err := os.Create(filepath.Join(dir, name))
+		if err != nil {
+			panic(err)
+		}
+		files[i] = f
+	}
+	r, err := Run(context.Background(), Spec{
+		Cmd: cmd, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
+		Quiet: os.Getenv("CAPTURE_QUIET") != "",
+		Out:   files[0], Err: files[1],
+		OnStart: func(pid int) { fmt.Fprintln(files[2], pid) },
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "as-qme:", err)
+		return 99
+	}
+	b, err := json.Marshal(r)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "result"), b, 0o600)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return r.ReturnCode
+}
+
+// countSignals prints each signal that arrives, "ready" before and, on SIGUSR2, "end".
+func countSignals() {
+	c := make(chan os.Signal, 100)
+	signal.Notify(c, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM,
+		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGCONT, syscall.SIGWINCH, syscall.Signal(36))
+	fmt.Println("ready")
+	for sig := range c {
+		fmt.Println(sig)
+		if sig == syscall.SIGUSR2 {
+			// What was sent before has long arrived; give doubles a chance to show.
+			time.Sleep(100 * time.Millisecond)
+			for len(c) > 0 {
+				fmt.Println(<-c)
+			}
+			fmt.Println("end")
+			os.Exit(0)
+		}
+	}
+}
+
+// qmeLike returns a command that runs cmd as qme would, and the folder of what it
+// recorded. It has no controlling terminal unless the caller gives it one.
+func qmeLike(t *testing.T, cmd ...string) (*exec.Cmd, string) {
+	t.Helper()
+	dir := t.TempDir()
+	c := exec.Command(os.Args[0], append([]string{"as-qme"}, cmd...)...)
+	c.Env = append(os.Environ(), "CAPTURE_DIR="+dir)
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return c, dir
+}
+
+// recorded returns a file of the folder that qmeLike names.
+func recorded(t *testing.T, dir, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func resultOf(t *testing.T, dir string) *Result {
+	t.Helper()
+	r := new(Result)
+	if err := json.Unmarshal([]byte(recorded(t, dir, "result")), r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// eventually waits until what is true, and fails when that does not come.
+func eventually(t *testing.T, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(deadline); time.Now().Before(end); {
+		if f() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("never came: %s", what)
+}
+
+// running says whether a process runs: exists and is not a zombie.
+func running(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(b), ") ")
+	return !strings.HasPrefix(rest, "Z")
+}
+
+// need skips a test that needs a program which is not installed.
+func need(t *testing.T, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Skipf("%s is not installed", program)
+	}
+	return path
+}

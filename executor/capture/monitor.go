@@ -1,0 +1,168 @@
+package capture
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A monitor is the process between qme and a command on a pseudo-terminal. It leads
+// the session of that terminal, so that the command is a job in the way it is under a
+// shell: a process group whose parent could continue it, which is what the kernel
+// asks before Ctrl-Z stops it.
+type monitor struct {
+	ctl      *control
+	user     int // the user's terminal
+	terminal settings
+	p        *process
+	// resumed: a continuation that wait4 is about to report was our doing.
+	resumed bool
+}
+
+const monitorTTY = 1 // standard output is always the pseudo-terminal
+
+// monitorMain is the monitor: args are the descriptors of the control channel and of
+// the user's terminal, argv is the command.
+func monitorMain(args []int, argv []string) int {
+	if len(args) != 2 || len(argv) == 0 {
+		return 2
+	}
+	inheritQuit()
+	unix.CloseOnExec(args[1])
+	ctl, err := newControl(args[0])
+	if err != nil {
+		return 1
+	}
+	m := &monitor{ctl: ctl, user: args[1]}
+	env := os.Environ()
+	pid, refused := launch(argv, env, "", func(path string, argv []string) (int, error) {
+		return syscall.ForkExec(path, argv, &syscall.ProcAttr{
+			Env: env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setpgid: true},
+		})
+	})
+	if refused != nil {
+		m.ctl.send(report{Refused: refused})
+		return 0
+	}
+	// The command was in the background for a moment. Go cannot move it between
+	// fork and exec without leaving SIGTTOU ignored or blocked in it; should it have
+	// used the terminal that early it was stopped, and change lets it go on.
+	m.foreground(pid)
+	m.p = watch(pid, true)
+	m.ctl.send(report{Started: pid})
+	return m.loop()
+}
+
+// foreground makes a process group the one that owns the terminal.
+func (m *monitor) foreground(pgrp int) {
+	// Nothing that is meant for the command may end or stop the monitor, and
+	// SIGTTOU would come from the call below. It has no more children to inherit it.
+	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2,
+		unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGPIPE)
+	// ESRCH: the group has ended already.
+	_ = unix.IoctlSetPointerInt(monitorTTY, unix.TIOCSPGRP, pgrp)
+}
+
+func (m *monitor) loop() int {
+	orders := make(chan order)
+	go func() {
+		defer close(orders)
+		for {
+			var o order
+			if m.ctl.dec.Decode(&o) != nil {
+				return
+			}
+			orders <- o
+		}
+	}()
+	for {
+		select {
+		case o, ok := <-orders:
+			if !ok {
+				m.hangUp()
+				return 1
+			}
+			m.obey(o)
+		case c := <-m.p.changes:
+			if m.change(c) {
+				return 0
+			}
+		}
+	}
+}
+
+func (m *monitor) obey(o order) {
+	switch {
+	case o.Continue:
+		m.foreground(m.p.pid)
+		m.resume()
+	case o.Signal != 0:
+		m.p.signal(syscall.Signal(o.Signal), true)
+	case o.Terminal != nil:
+		m.terminal = *o.Terminal
+	}
+}
+
+// change reports what has become of the command, and says whether it has ended.
+func (m *monitor) change(c change) bool {
+	switch {
+	case c.ended():
+		// The kernel sends SIGHUP to the foreground when a session's leader ends.
+		// Without us, what the command left in the background would live on.
+		m.foreground(unix.Getpgrp())
+		if c.err == nil {
+			m.ctl.send(report{Exited: &c.exit})
+		}
+		return true
+	case c.status.Continued():
+		if !m.resumed {
+			m.wakeQME()
+		}
+		m.resumed = false
+	case m.tooEarly(c.status.StopSignal()):
+		m.resume()
+	default:
+		m.ctl.send(report{Stopped: int(c.status.StopSignal())})
+	}
+	return false
+}
+
+func (m *monitor) resume() {
+	m.resumed = true
+	m.p.signal(unix.SIGCONT, true)
+}
+
+// wakeQME continues qme, which has stopped with the command, when somebody else
+// has continued the command.
+func (m *monitor) wakeQME() {
+	if parent := unix.Getppid(); parent > 1 { // else qme has been killed
+		_ = unix.Kill(parent, unix.SIGCONT)
+	}
+}
+
+// tooEarly says whether the command was stopped for using a terminal that it had
+// not been given yet, but has by now.
+func (m *monitor) tooEarly(sig syscall.Signal) bool {
+	if sig != unix.SIGTTIN && sig != unix.SIGTTOU {
+		return false
+	}
+	pgrp, err := foregroundGroup(monitorTTY)
+	return err == nil && pgrp == m.p.pid
+}
+
+// hangUp does what a terminal does that is closed: qme was killed, and can do nothing
+// any more. To the rest of the foreground the kernel sends SIGHUP when we end.
+func (m *monitor) hangUp() {
+	m.setBack()
+	m.p.signal(unix.SIGHUP, true)
+	m.p.signal(unix.SIGCONT, true)
+}
+
+// setBack sets the user's terminal back if it still is as qme left it.
+func (m *monitor) setBack() {
+	if m.terminal.Raw {
+		_ = setBack(m.user, &m.terminal.Saved, &m.terminal.Mine) // it may be gone too
+	}
+}

@@ -1,0 +1,69 @@
+package capture
+
+import (
+	"os"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// What differs between systems: this file is for macOS, os_linux.go for Linux.
+
+const (
+	getTermios = unix.TIOCGETA
+	setTermios = unix.TIOCSETA
+
+	maxRSSUnit = 1 // of ru_maxrss, in bytes
+
+	pipeSize = 64 << 10 // to which the kernel lets a pipe grow by itself
+)
+
+// self is the path under which this program can be started again.
+func self() (string, error) { return os.Executable() }
+
+func pipe() (r, w int, err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	var p [2]int
+	if err := unix.Pipe(p[:]); err != nil {
+		return -1, -1, err
+	}
+	unix.CloseOnExec(p[0])
+	unix.CloseOnExec(p[1])
+	return p[0], p[1], nil
+}
+
+// growPipe returns a pipe's size, which cannot be set.
+func growPipe(int) int { return pipeSize }
+
+// foregroundGroup is tcgetpgrp(3).
+func foregroundGroup(fd int) (int, error) { return unix.IoctlGetInt(fd, unix.TIOCGPGRP) }
+
+// sameTerminal says whether two descriptors are one terminal. Under its alias
+// /dev/tty a terminal is not recognised.
+func sameTerminal(a, b int) bool {
+	var x, y unix.Stat_t
+	return unix.Fstat(a, &x) == nil && unix.Fstat(b, &y) == nil && x.Rdev == y.Rdev
+}
+
+// openFDs lists this process's descriptors, and perhaps the one that was used for
+// listing.
+func openFDs() []int {
+	d, err := os.Open("/dev/fd")
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil
+	}
+	var fds []int
+	for _, name := range names {
+		if fd, err := strconv.Atoi(name); err == nil {
+			fds = append(fds, fd)
+		}
+	}
+	return fds
+}

@@ -1,0 +1,86 @@
+package capture
+
+import (
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// What differs between systems: this file is for Linux, os_darwin.go for macOS.
+
+const (
+	getTermios = unix.TCGETS
+	setTermios = unix.TCSETS
+
+	maxRSSUnit = 1024 // of ru_maxrss, in bytes
+
+	// pipeSize is what is asked of the kernel for the command's pipes. It is
+	// the most that an ordinary user is given.
+	pipeSize = 1 << 20
+)
+
+// self is the path under which this program can be started again, also when
+// its file has been replaced in the meantime.
+func self() (string, error) {
+	const link = "/proc/self/exe"
+	if _, err := os.Lstat(link); err == nil {
+		return link, nil
+	}
+	return os.Executable()
+}
+
+func pipe() (r, w int, err error) {
+	var p [2]int
+	err = unix.Pipe2(p[:], unix.O_CLOEXEC)
+	return p[0], p[1], err
+}
+
+// growPipe makes a pipe as large as allowed, and returns its size.
+func growPipe(fd int) int {
+	if n, err := unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, pipeSize); err == nil {
+		return n
+	}
+	if n, err := unix.FcntlInt(uintptr(fd), unix.F_GETPIPE_SZ, 0); err == nil {
+		return n
+	}
+	return pipeSize
+}
+
+// foregroundGroup is tcgetpgrp(3).
+func foregroundGroup(fd int) (int, error) {
+	pgrp, err := unix.IoctlGetUint32(fd, unix.TIOCGPGRP)
+	return int(pgrp), err
+}
+
+// sameTerminal says whether two descriptors are one terminal, whatever the names
+// under which they were opened.
+func sameTerminal(a, b int) bool {
+	x, err := unix.IoctlGetUint32(a, unix.TIOCGDEV)
+	if err != nil {
+		return false
+	}
+	y, err := unix.IoctlGetUint32(b, unix.TIOCGDEV)
+	return err == nil && x == y
+}
+
+// openFDs lists this process's descriptors, and perhaps the one that was used for
+// listing.
+func openFDs() []int {
+	d, err := os.Open("/proc/self/fd")
+	if err != nil {
+		return nil
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil
+	}
+	var fds []int
+	for _, name := range names {
+		if fd, err := strconv.Atoi(name); err == nil {
+			fds = append(fds, fd)
+		}
+	}
+	return fds
+}

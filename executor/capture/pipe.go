@@ -1,0 +1,189 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// runPipe runs the command in pipe mode.
+func (j *job) runPipe(ctx context.Context) error {
+	ctty := controllingTerminal()
+	if ctty >= 0 {
+		defer unix.Close(ctty)
+	}
+	sigs, stop := catch(ctty < 0)
+	defer stop()
+
+	out, err := j.newStream(j.out, j.outRec)
+	if err != nil {
+		return err
+	}
+	defer out.close()
+	side, err := j.newStream(j.err, j.errRec)
+	if err != nil {
+		return err
+	}
+	defer side.close()
+
+	attr := &syscall.ProcAttr{
+		Dir: j.Dir, Env: j.Env,
+		Files: []uintptr{uintptr(j.in), uintptr(out.child), uintptr(side.child)},
+		Sys:   &syscall.SysProcAttr{Setpgid: ctty < 0},
+	}
+	j.began = time.Now()
+	pid, refused := launch(j.Cmd, j.Env, j.Dir, func(path string, argv []string) (int, error) {
+		return syscall.ForkExec(path, argv, attr)
+	})
+	if refused != nil {
+		j.refuse(refused)
+		return nil
+	}
+	j.flow(out, side)
+	f := &pipeForwarder{p: watch(pid, ctty < 0), ctty: ctty, side: side, screen: j.err}
+	j.started(pid)
+	err = j.supervise(ctx, f, sigs)
+	return errors.Join(err, j.finish(ctx, sigs))
+}
+
+// controllingTerminal opens this process's terminal; -1 when it has none.
+func controllingTerminal() int {
+	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return fd
+}
+
+// supervise passes signals on until the command has ended.
+func (j *job) supervise(ctx context.Context, f *pipeForwarder, sigs <-chan os.Signal) error {
+	cancelled := ctx.Done()
+	var ending <-chan struct{}
+	for {
+		select {
+		case sig := <-sigs:
+			f.forward(sig.(syscall.Signal))
+		case <-cancelled:
+			cancelled = nil
+			j.res.Cancelled = true
+			ending = endTree(&tree{root: f.p.pid, group: f.ownGroup()}, j.KillGrace)
+		case c := <-f.p.changes:
+			if !c.ended() {
+				f.stopped(c.status)
+				continue
+			}
+			if c.err == nil {
+				j.ended(c.exit)
+			}
+			if ending != nil {
+				<-ending
+			}
+			return c.err
+		}
+	}
+}
+
+// A stream is one of the command's outputs, before and while it runs.
+type stream struct {
+	pump  *pump
+	child int // the command's end, -1 once closed here
+	tty   bool
+}
+
+// newStream makes the way from the command to dst: a pipe, or a pseudo-terminal where
+// dst is a terminal, so that the command sees one.
+func (j *job) newStream(dst int, rec *recorder) (*stream, error) {
+	s := &stream{pump: &pump{dst: j.screen(dst), rec: rec, end: j.end, drain: j.Drain}}
+	if isTerminal(dst) {
+		if p, err := openSidePTY(dst); err == nil {
+			s.pump.src, s.child, s.tty = p.master, p.slave, true
+			s.pump.capacity = ptyCapacity
+			return s, nil
+		}
+	}
+	r, w, err := pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	s.pump.capacity = growPipe(w)
+	s.pump.src, s.child = r, w
+	if err := unix.SetNonblock(r, true); err != nil {
+		s.close()
+		return nil, fmt.Errorf("make a pipe non-blocking: %w", err)
+	}
+	return s, nil
+}
+
+// flow lets the streams of a command that runs go to where they belong.
+func (j *job) flow(streams ...*stream) {
+	for _, s := range streams {
+		s.closeChild() // else the end of the stream would never be seen
+		s.pump.start()
+		j.pumps = append(j.pumps, s.pump)
+	}
+}
+
+func (s *stream) closeChild() {
+	if s.child >= 0 {
+		unix.Close(s.child)
+		s.child = -1
+	}
+}
+
+func (s *stream) close() {
+	s.closeChild()
+	s.pump.close()
+}
+
+// A pipeForwarder passes signals on to a command in pipe mode.
+type pipeForwarder struct {
+	p      *process
+	ctty   int // controlling terminal, -1: none, and the command has its own group
+	side   *stream
+	screen int // the terminal that side goes to, if it is a terminal
+	// tstp: a stop was asked for through us, and we are to stop with the command.
+	tstp bool
+}
+
+// ownGroup returns the command's process group, 0 when it is ours too.
+func (f *pipeForwarder) ownGroup() int {
+	if f.ctty >= 0 {
+		return 0
+	}
+	return f.p.pid
+}
+
+func (f *pipeForwarder) forward(sig syscall.Signal) {
+	if sig == unix.SIGWINCH && f.side.tty {
+		copySize(f.screen, f.side.pump.src)
+	}
+	if f.ctty < 0 {
+		f.tstp = sig == unix.SIGTSTP || f.tstp && sig != unix.SIGCONT
+		f.p.signal(sig, true)
+		return
+	}
+	switch sig {
+	case unix.SIGWINCH: // the terminal tells its whole foreground group
+		return
+	case unix.SIGINT, unix.SIGQUIT: // likewise, unless it comes from elsewhere
+		if inForeground(f.ctty) {
+			return
+		}
+	}
+	f.p.signal(sig, false)
+}
+
+// stopped follows the command into a stop that was asked for through us. Who stops
+// the command itself will also continue it itself.
+func (f *pipeForwarder) stopped(ws syscall.WaitStatus) {
+	if ws.Stopped() && f.tstp {
+		f.tstp = false
+		stopSelf(unix.SIGSTOP)
+		f.p.signal(unix.SIGCONT, true)
+	}
+}

@@ -1,0 +1,82 @@
+package capture
+
+import (
+	"fmt"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A change is something that wait4(2) reports of a process.
+type change struct {
+	status syscall.WaitStatus
+	exit   exit  // when it has ended
+	err    error // it is not known what has become of the process, nor will it be
+}
+
+func (c change) ended() bool { return c.err != nil || c.status.Exited() || c.status.Signaled() }
+
+// A process is a child of ours. Its number stays its own until it is reaped, so
+// that no signal can reach another that came to the same number.
+type process struct {
+	pid     int
+	changes <-chan change // closed after the end
+
+	mu     sync.Mutex
+	reaped bool
+}
+
+// watch begins to wait for the child pid: for its end and, when jobs is set, for
+// stops and continuations too.
+func watch(pid int, jobs bool) *process {
+	options := 0
+	if jobs {
+		options = unix.WUNTRACED | unix.WCONTINUED
+	}
+	c := make(chan change, 8)
+	p := &process{pid: pid, changes: c}
+	go func() {
+		defer close(c)
+		for {
+			ch := p.next(options)
+			c <- ch
+			if ch.ended() {
+				return
+			}
+		}
+	}()
+	return p
+}
+
+// wait4 returns a change; with WNOHANG there may be none.
+func (p *process) wait4(options int) (c change, ok bool) {
+	var ws syscall.WaitStatus
+	var ru syscall.Rusage
+	for {
+		pid, err := syscall.Wait4(p.pid, &ws, options, &ru)
+		switch {
+		case err == syscall.EINTR:
+		case err != nil:
+			return change{err: fmt.Errorf("wait for process %d: %w", p.pid, err)}, true
+		default:
+			return change{status: ws, exit: newExit(ws, &ru)}, pid == p.pid
+		}
+	}
+}
+
+// signal sends sig to the process, or to its process group. After its end it does
+// nothing.
+func (p *process) signal(sig syscall.Signal, group bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reaped {
+		return
+	}
+	pid := p.pid
+	if group {
+		pid = -pid
+	}
+	// ESRCH and EPERM are the sender's business, and the sender is elsewhere.
+	_ = unix.Kill(pid, sig)
+}

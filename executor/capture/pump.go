@@ -1,0 +1,216 @@
+package capture
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// bufferSize is how much a pump reads at once. More does not make it faster:
+// the data then no longer fits the processor's cache between read and write.
+const bufferSize = 256 << 10
+
+// A pump copies a stream of the command to its recorder and to where it goes on
+// to. It blocks in poll(2), with a thread of its own, and so does not wake up
+// without cause and needs nothing of the Go poller.
+type pump struct {
+	src int // non-blocking
+	dst int // -1: recorded only
+	rec *recorder
+	// nl undoes what the pty does to line ends; nil leaves bytes alone.
+	nl *newlines
+	// keepOn goes on recording when dst cannot be written. Else src is closed
+	// then, so that the command meets a closed pipe as it would without us.
+	keepOn bool
+	// capacity is how many bytes src may hold back: after that many, all that
+	// was written before the command's end has been read.
+	capacity int
+	drain    time.Duration
+	end      *ending
+
+	watchDst bool
+	chunks   atomic.Int64 // how many have been delivered
+	done     chan struct{}
+
+	mu        sync.Mutex // guards reading from src, the recorder, and:
+	abandoned bool
+	closed    bool // src is closed
+	// held: the command has ended and src is still open elsewhere.
+	held     bool
+	late     int // bytes read since the command's end
+	writeErr error
+}
+
+func (p *pump) start() {
+	p.done = make(chan struct{})
+	p.watchDst = p.dst >= 0 && isPipe(p.dst)
+	go p.run()
+}
+
+func (p *pump) run() {
+	defer close(p.done)
+	buf := make([]byte, bufferSize)
+	for {
+		ended := p.end.time() // asked before: a chunk read earlier does not count
+		pass, n, err := p.read(buf)
+		switch {
+		case err == unix.EAGAIN:
+			if !p.wait() {
+				return
+			}
+		case err != nil || n == 0: // EIO is how a pty says that nobody is left
+			p.flush()
+			return
+		default:
+			if !p.pass(pass) || p.drained(ended, n) {
+				return
+			}
+		}
+	}
+}
+
+// read reads and records a chunk, and returns what is to be passed on of the n
+// bytes read. A pump that was abandoned is at its end.
+func (p *pump) read(buf []byte) (pass []byte, n int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.abandoned {
+		return nil, 0, nil
+	}
+	n, err = readFD(p.src, buf)
+	if n <= 0 {
+		return nil, n, err
+	}
+	return p.record(buf[:n]), n, nil
+}
+
+func (p *pump) record(b []byte) (pass []byte) {
+	if p.nl == nil {
+		p.rec.write(b)
+		return b
+	}
+	rec, pass := p.nl.split(b)
+	p.rec.write(rec)
+	return pass
+}
+
+// flush records what newlines held back at the stream's end.
+func (p *pump) flush() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.nl != nil && !p.abandoned {
+		p.rec.write(p.nl.rest())
+	}
+}
+
+// pass passes b on, and says whether the stream is still worth reading.
+func (p *pump) pass(b []byte) bool {
+	defer p.chunks.Add(1)
+	if p.dst < 0 || len(b) == 0 {
+		return true
+	}
+	if err := writeAll(p.dst, b); err != nil {
+		return p.broken(err)
+	}
+	return true
+}
+
+func (p *pump) broken(err error) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.abandoned {
+		return false
+	}
+	p.writeErr = err
+	p.dst, p.watchDst = -1, false
+	if p.keepOn {
+		return true
+	}
+	p.closeLocked()
+	return false
+}
+
+// wait waits until there is something to do. It returns false when the stream is
+// not to be read any more.
+func (p *pump) wait() bool {
+	fds := []unix.PollFd{{Fd: int32(p.src), Events: unix.POLLIN}, {Fd: -1}, {Fd: -1}}
+	timeout := -1
+	if at := p.end.time(); at.IsZero() {
+		fds[1] = unix.PollFd{Fd: int32(p.end.r), Events: unix.POLLIN}
+	} else {
+		left := p.drain - time.Since(at)
+		if left <= 0 {
+			p.hold()
+			return false
+		}
+		timeout = int(left/time.Millisecond) + 1
+	}
+	if p.watchDst { // a reader that goes away closes our end too, at once
+		fds[2] = unix.PollFd{Fd: int32(p.dst)}
+	}
+	_, err := unix.Poll(fds, timeout)
+	if err == nil && fds[2].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
+		return p.broken(unix.EPIPE)
+	}
+	return true
+}
+
+// drained says, after n bytes that were read behind the command's end, whether the
+// drain is over although there is always something to read.
+func (p *pump) drained(ended time.Time, n int) bool {
+	if ended.IsZero() {
+		return false
+	}
+	p.late += n
+	if p.late < p.capacity || time.Since(ended) < p.drain {
+		return false
+	}
+	p.hold()
+	return true
+}
+
+func (p *pump) hold() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = !p.abandoned && !p.closed
+}
+
+// abandon ends the pump although it may be blocked in a write for ever: it records
+// what there is still to read, and nobody touches recorder and src any more.
+func (p *pump) abandon() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.abandoned || p.closed {
+		return
+	}
+	p.abandoned = true
+	buf := make([]byte, 64<<10)
+	for total := 0; total < p.capacity; {
+		n, err := readFD(p.src, buf)
+		if n <= 0 {
+			p.held = err == unix.EAGAIN
+			break
+		}
+		p.record(buf[:n])
+		total += n
+	}
+	if p.nl != nil {
+		p.rec.write(p.nl.rest())
+	}
+}
+
+// close closes src. It may be called again.
+func (p *pump) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closeLocked()
+}
+
+func (p *pump) closeLocked() {
+	if !p.closed {
+		p.closed = true
+		unix.Close(p.src)
+	}
+}

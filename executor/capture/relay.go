@@ -1,0 +1,92 @@
+package capture
+
+import (
+	"fmt"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// handOver gives what processes that outlive the command still hold open to a relay,
+// so that they neither lose their output nor die of writing it. The relay belongs to
+// nobody: it ends when they do.
+func (j *job) handOver() error {
+	var fds []int
+	for _, p := range j.pumps {
+		if !p.held {
+			continue
+		}
+		dst := p.dst
+		if dst < 0 {
+			var err error
+			if dst, err = j.devNull(); err != nil {
+				return fmt.Errorf("start a relay: %w", err)
+			}
+		}
+		if p.nl != nil {
+			// From now on the user's terminal alone makes line ends. An error
+			// would mean that nobody holds the other end any more.
+			_ = setOPOST(p.src, false)
+		}
+		fds = append(fds, p.src, dst)
+	}
+	if len(fds) == 0 {
+		return nil
+	}
+	if err := j.startRelay(fds); err != nil {
+		return fmt.Errorf("start a relay for what outlives the command: %w", err)
+	}
+	return nil
+}
+
+func (j *job) startRelay(fds []int) error {
+	program, err := self()
+	if err != nil {
+		return err
+	}
+	null, err := j.devNull()
+	if err != nil {
+		return err
+	}
+	attr := &syscall.ProcAttr{
+		Dir:   "/", // it must not keep a file system busy
+		Env:   []string{},
+		Files: alone(append([]int{null, null, null}, fds...)...),
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	}
+	pid, err := syscall.ForkExec(program, []string{helperName(relayName, len(fds)/2)}, attr)
+	if err != nil {
+		return err
+	}
+	// It ends when it does: should this process live longer, it reaps it.
+	go func() { _, _ = syscall.Wait4(pid, nil, 0, nil) }()
+	return nil
+}
+
+// relayMain is the relay: descriptors 3 and 4, 5 and 6 and so on are the pairs to
+// copy from and to.
+func relayMain(args []int) int {
+	if len(args) != 1 {
+		return 2
+	}
+	signal.Ignore(unix.SIGHUP) // it has no terminal; who means it sends SIGTERM
+	end, err := newEnding()
+	if err != nil {
+		return 1
+	}
+	var pumps []*pump
+	for i := range args[0] {
+		src, dst := 3+2*i, 4+2*i
+		unix.CloseOnExec(src)
+		unix.CloseOnExec(dst)
+		p := &pump{src: src, dst: dst, rec: &recorder{}, end: end}
+		p.start()
+		pumps = append(pumps, p)
+	}
+	for _, p := range pumps {
+		<-p.done
+		p.close()
+	}
+	return 0
+}

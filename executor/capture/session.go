@@ -1,0 +1,194 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+var errMonitor = errors.New("the terminal monitor was killed: how the command ended is not known")
+
+// supervise follows the command to its end.
+func (s *session) supervise(ctx context.Context, reports <-chan report, sigs <-chan os.Signal) error {
+	cancelled := ctx.Done()
+	for {
+		var tick <-chan time.Time
+		if s.mustLook() {
+			tick = time.After(lookAgain)
+		}
+		select {
+		case r, ok := <-reports:
+			if !ok {
+				return errMonitor
+			}
+			if s.report(r) {
+				return nil
+			}
+		case sig := <-sigs:
+			s.forward(sig.(syscall.Signal))
+		case <-cancelled:
+			cancelled = nil
+			s.res.Cancelled = true
+			s.ending = endTree(&tree{root: s.monitor.pid, session: s.monitor.pid, spareRoot: true}, s.KillGrace)
+		case <-s.look:
+			s.update()
+		case <-tick:
+			s.update()
+		}
+	}
+}
+
+// report acts on a report and says whether it was the last.
+func (s *session) report(r report) bool {
+	switch {
+	case r.Started != 0:
+		s.started(r.Started)
+	case r.Refused != nil:
+		s.refuseCooked(r.Refused)
+		return true
+	case r.Stopped != 0:
+		s.suspend(syscall.Signal(r.Stopped))
+	case r.Exited != nil:
+		s.ended(*r.Exited)
+		return true
+	}
+	return false
+}
+
+// refuseCooked writes the message when the terminal can show it properly.
+func (s *session) refuseCooked(e *startError) {
+	s.cook()
+	s.refuse(e)
+}
+
+// forward passes a signal on to the command's process group.
+func (s *session) forward(sig syscall.Signal) {
+	switch sig {
+	case unix.SIGWINCH:
+		if copySize(s.out, s.pty.master) {
+			return // the kernel tells the command
+		}
+	case unix.SIGCONT:
+		s.update()
+	}
+	s.ctl.send(order{Signal: int(sig)})
+}
+
+// suspend follows the command into a stop, and lets it go on when we go on.
+func (s *session) suspend(sig syscall.Signal) {
+	s.settle()
+	s.cook()
+	if sig != unix.SIGSTOP {
+		sig = unix.SIGTSTP
+	}
+	stopSelf(sig)
+	copySize(s.out, s.pty.master)
+	s.update()
+	s.ctl.send(order{Continue: true})
+}
+
+// settle waits until what the command wrote before it stopped is on the screen.
+func (s *session) settle() {
+	p := s.pumps[0]
+	for end := time.Now().Add(lastWords); time.Now().Before(end); {
+		before := p.chunks.Load()
+		time.Sleep(quiet)
+		fds := []unix.PollFd{{Fd: int32(s.pty.master), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, 0)
+		if err == nil && n == 0 && p.chunks.Load() == before {
+			return
+		}
+	}
+}
+
+// mustLook says whether the terminal's state can change without our being told.
+func (s *session) mustLook() bool {
+	return s.tty != nil && (!s.direct || !s.tty.raw)
+}
+
+// update makes the terminal raw or not, and passes keys on or not, as it should
+// be now. In the background it touches nothing.
+func (s *session) update() {
+	if s.tty == nil {
+		return
+	}
+	if !inForeground(s.tty.fd) {
+		s.keys.switchTo(false)
+		s.raw.Store(false)
+		s.tty.raw = false // the shell has set it as it wants it
+		s.tellTerminal()
+		return
+	}
+	if s.fresh {
+		s.refresh()
+	}
+	if s.direct || s.changed() {
+		s.uncook()
+		return
+	}
+	s.cook()
+}
+
+// refresh gives the pty the settings that the shell has made for us, now that we
+// are in the foreground for the first time, unless the command has set its own.
+func (s *session) refresh() {
+	s.fresh = false
+	if s.changed() {
+		return
+	}
+	if t, err := unix.IoctlGetTermios(s.tty.fd, getTermios); err == nil {
+		_ = unix.IoctlSetTermios(s.pty.master, setTermios, t) // else it keeps what it has
+		s.noteSettings()
+	}
+}
+
+// changed says whether the command has changed its terminal's settings.
+func (s *session) changed() bool {
+	t, err := unix.IoctlGetTermios(s.pty.master, getTermios)
+	first := s.first.Load()
+	return err == nil && first != nil && *t != *first
+}
+
+func (s *session) uncook() {
+	was := s.tty.raw
+	if err := s.tty.enterRaw(); err != nil {
+		return // the terminal is gone: the command will notice by its input's end
+	}
+	s.raw.Store(s.same)
+	s.keys.switchTo(true)
+	if !was {
+		s.tellTerminal()
+		copySize(s.out, s.pty.master)
+	}
+}
+
+// cook gives the terminal back as it was.
+func (s *session) cook() {
+	if s.tty == nil || !s.tty.raw {
+		return
+	}
+	s.keys.switchTo(false)
+	s.raw.Store(false)
+	if inForeground(s.tty.fd) {
+		_ = s.tty.leaveRaw() // the terminal may be gone
+	}
+	s.tty.raw = false
+	s.tellTerminal()
+}
+
+// tellTerminal keeps the monitor informed, which sets the terminal back should we be
+// killed.
+func (s *session) tellTerminal() {
+	if s.monitor == nil {
+		return // not started yet
+	}
+	now := &settings{}
+	if s.tty != nil && s.tty.raw {
+		now = &settings{Raw: true, Saved: s.tty.saved, Mine: s.tty.mine}
+	}
+	s.ctl.send(order{Terminal: now})
+}

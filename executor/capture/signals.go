@@ -1,0 +1,58 @@
+package capture
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// basicSignals would end this process, or say something, and are meant for the command.
+var basicSignals = []syscall.Signal{
+	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2,
+	unix.SIGALRM, unix.SIGVTALRM, unix.SIGXCPU, unix.SIGIO, unix.SIGWINCH,
+}
+
+// jobSignals stop and continue. Where the command shares our process group they
+// are left to the kernel.
+var jobSignals = []syscall.Signal{unix.SIGTSTP, unix.SIGCONT}
+
+// catch begins to receive the signals that are to be passed on. Those that were
+// ignored when this process started (nohup) stay so, here and in the command.
+// SIGPIPE is caught so that it does not end this process, and is not ignored since
+// that would be inherited; the channel never delivers it. stop ends it all.
+func catch(jobs bool) (sigs <-chan os.Signal, stop func()) {
+	inheritQuit()
+	list := append(append([]syscall.Signal{}, basicSignals...), moreSignals...)
+	ignored := signal.Ignored
+	if jobs {
+		list = append(list, jobSignals...)
+		ignored = wasIgnored()
+	}
+	c := make(chan os.Signal, 64)
+	var wanted []os.Signal
+	for _, sig := range list {
+		if !ignored(sig) {
+			wanted = append(wanted, sig)
+		}
+	}
+	if len(wanted) > 0 { // none would mean all
+		signal.Notify(c, wanted...)
+	}
+	pipes := make(chan os.Signal, 1)
+	signal.Notify(pipes, unix.SIGPIPE)
+	return c, func() {
+		signal.Stop(c)
+		signal.Stop(pipes)
+	}
+}
+
+// inheritQuit ignores SIGQUIT where SIGINT is ignored. Shells without job control
+// start background commands with both ignored, but Go keeps only the one, and the
+// command would inherit SIGQUIT at its default.
+func inheritQuit() {
+	if signal.Ignored(unix.SIGINT) {
+		signal.Ignore(unix.SIGQUIT)
+	}
+}

@@ -1,0 +1,84 @@
+package capture
+
+import (
+	"bytes"
+	"os"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// moreSignals has what only Linux has: batch systems use them. 32 to 34 belong to C
+// libraries.
+var moreSignals = append([]syscall.Signal{unix.SIGPWR, unix.SIGSTKFLT}, realTime()...)
+
+func realTime() (sigs []syscall.Signal) {
+	for sig := syscall.Signal(35); sig <= 64; sig++ {
+		sigs = append(sigs, sig)
+	}
+	return sigs
+}
+
+// wasIgnored returns a function that knows, unlike signal.Ignored alone, also the
+// job control signals that were ignored when this process started.
+func wasIgnored() func(os.Signal) bool {
+	mask := ignoredMask()
+	return func(sig os.Signal) bool {
+		n, ok := sig.(syscall.Signal)
+		return signal.Ignored(sig) || ok && mask&(1<<(uint(n)-1)) != 0
+	}
+}
+
+func ignoredMask() uint64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := bytes.Cut(status, []byte("\nSigIgn:\t"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	mask, err := strconv.ParseUint(string(line), 16, 64)
+	if err != nil {
+		return 0
+	}
+	return mask
+}
+
+// stopSelf stops this process as sig would, and returns when it goes on; the
+// SIGCONT that did so is not delivered. With SIGTSTP it stops its whole process group,
+// but goes on at once where the kernel ignores that signal since nobody could continue
+// the group.
+func stopSelf(sig syscall.Signal) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer defaultAction(unix.SIGCONT)()
+	if sig == unix.SIGTSTP {
+		// os/signal has no way back to the default of a stop signal.
+		defer defaultAction(unix.SIGTSTP)()
+		_ = unix.Kill(0, sig) // always permitted for one's own group
+	}
+	// A signal to this very thread is acted on before the call returns.
+	_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), sig)
+}
+
+// A sigaction is the kernel's struct sigaction, opaque since its layout depends on
+// the architecture. In all of them zero is the default action.
+type sigaction [16]uint64
+
+// defaultAction sets a signal to its default action behind the back of os/signal
+// and returns a function that sets it back.
+func defaultAction(sig syscall.Signal) (restore func()) {
+	var zero, old sigaction
+	rtSigaction(sig, &zero, &old)
+	return func() { rtSigaction(sig, &old, nil) }
+}
+
+func rtSigaction(sig syscall.Signal, act, old *sigaction) {
+	const setSize = 8 // bytes in a signal set
+	// The only error is a wrong argument.
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(act)),
+		uintptr(unsafe.Pointer(old)), setSize, 0, 0)
+}

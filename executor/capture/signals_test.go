@@ -1,0 +1,276 @@
+package capture
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+)
+
+// A counted is a qme-like process that runs count-signals in pipe mode.
+type counted struct {
+	*exec.Cmd
+	t     *testing.T
+	lines *bufio.Scanner
+}
+
+// startCounted starts it; with tty as its controlling terminal unless that is nil.
+func startCounted(t *testing.T, tty *os.File, wrapper ...string) *counted {
+	t.Helper()
+	c, _ := qmeLike(t, os.Args[0], "count-signals")
+	if len(wrapper) > 0 {
+		path := need(t, wrapper[0])
+		c.Path, c.Args = path, append(append([]string{}, wrapper...), c.Args...)
+	}
+	if tty != nil {
+		c.Stdin = tty
+		c.SysProcAttr.Setctty = true
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	s := &counted{c, t, bufio.NewScanner(out)}
+	s.expect("ready")
+	return s
+}
+
+func (c *counted) send(sig syscall.Signal) {
+	c.t.Helper()
+	if err := c.Process.Signal(sig); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *counted) expect(line string) {
+	c.t.Helper()
+	if !c.lines.Scan() || c.lines.Text() != line {
+		c.t.Fatalf("got %q, want %q", c.lines.Text(), line)
+	}
+}
+
+// finish ends the command and checks that nothing more has arrived.
+func (c *counted) finish() {
+	c.t.Helper()
+	c.send(unix.SIGUSR2)
+	c.expect(unix.SIGUSR2.String())
+	c.expect("end")
+	if err := c.Wait(); err != nil {
+		c.t.Errorf("qme ended with %v although it only passed signals on", err)
+	}
+}
+
+func TestSignalsArriveOnce(t *testing.T) {
+	c := startCounted(t, nil)
+	for _, sig := range []syscall.Signal{
+		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGALRM,
+		unix.SIGWINCH, unix.SIGCONT, syscall.Signal(36), unix.SIGTERM, unix.SIGINT,
+	} {
+		c.send(sig)
+		c.expect(sig.String())
+	}
+	c.finish()
+}
+
+func TestSignalsArriveOnceWithATerminal(t *testing.T) {
+	master, tty := newTerminal(t)
+	c := startCounted(t, tty)
+	for _, sig := range []syscall.Signal{unix.SIGHUP, unix.SIGTERM, unix.SIGUSR1} {
+		c.send(sig)
+		c.expect(sig.String())
+	}
+	for key, sig := range map[string]syscall.Signal{"\x03": unix.SIGINT, "\x1c": unix.SIGQUIT} {
+		if _, err := io.WriteString(master, key); err != nil {
+			t.Fatal(err)
+		}
+		c.expect(sig.String())
+	}
+	c.finish()
+}
+
+func TestIgnoredSignalsStayIgnored(t *testing.T) {
+	c := startCounted(t, nil, "nohup") // count-signals itself catches SIGHUP, whatever it was
+	c.send(unix.SIGHUP)
+	c.finish() // qme lives, and has not passed it on
+
+	for name, script := range map[string]string{
+		"HUP":  `trap "" HUP; exec "$0" as-qme sh -c 'kill -HUP $$; echo lives'`,
+		"INT":  `trap "" INT; exec "$0" as-qme sh -c 'kill -INT $$; echo lives'`,
+		"QUIT": `trap "" INT QUIT; exec "$0" as-qme sh -c 'kill -QUIT $$; echo lives'`,
+		"TSTP": `trap "" TSTP; exec "$0" as-qme sh -c 'kill -TSTP $$; echo lives'`,
+	} {
+		cmd := exec.Command("setsid", "sh", "-c", script, os.Args[0])
+		cmd.Env = append(os.Environ(), "CAPTURE_DIR="+t.TempDir())
+		if out, err := cmd.Output(); err != nil || string(out) != "lives\n" {
+			t.Errorf("%s ignored by the caller: %q, %v", name, out, err)
+		}
+	}
+}
+
+func TestDefaultSignalsAreDefault(t *testing.T) {
+	for _, name := range []string{"HUP", "INT", "QUIT", "TERM", "USR1", "PIPE", "ALRM"} {
+		got := runPiped(t, nil, "sh", "-c", "kill -"+name+" $$; echo lives")
+		if got.Signal != "SIG"+name || got.out != "" {
+			t.Errorf("%s: signal %q, output %q", name, got.Signal, got.out)
+		}
+	}
+}
+
+func state(pid int) string {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return "gone"
+	}
+	_, rest, _ := strings.Cut(string(b), ") ")
+	return rest[:1]
+}
+
+func TestStopAndContinueWithoutATerminal(t *testing.T) {
+	c, dir := qmeLike(t, "sh", "-c", "echo up; exec sleep 1000")
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(line, err)
+	}
+	child, err := strconv.Atoi(strings.TrimSpace(recorded(t, dir, "pid")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	qme := c.Process.Pid
+	signal := func(sig syscall.Signal) {
+		if err := unix.Kill(qme, sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		signal(unix.SIGTSTP)
+		eventually(t, "both stopped", func() bool { return state(qme) == "T" && state(child) == "T" })
+		signal(unix.SIGCONT)
+		eventually(t, "both going on", func() bool { return state(qme) != "T" && state(child) != "T" })
+	}
+	// Who stops the command itself does not stop us.
+	if err := unix.Kill(child, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the command stopped", func() bool { return state(child) == "T" })
+	if err := unix.Kill(child, unix.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	signal(unix.SIGTERM)
+	_ = c.Wait()
+	if code := c.ProcessState.ExitCode(); code != 143 {
+		t.Errorf("code %d, want 143", code)
+	}
+}
+
+func TestCancelEndsTheTree(t *testing.T) {
+	dir := t.TempDir()
+	// One ignores SIGTERM, one is stopped, one has a group of its own, one ends.
+	script := `trap 'exit 9' TERM
+		sh -c 'trap "" TERM; echo $$ > stubborn; while :; do sleep 0.1; done' &
+		sh -c 'echo $$ > stopped; kill -STOP $$; while :; do sleep 0.1; done' &
+		setsid sh -c 'echo $$ > session; while :; do sleep 0.1; done' &
+		sh -c 'echo $$ > plain; while :; do sleep 0.1; done' &
+		while :; do sleep 0.1; done`
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	type ended struct {
+		r   *Result
+		err error
+	}
+	done := make(chan ended)
+	go func() {
+		r, err := Run(ctx, Spec{Cmd: []string{"sh", "-c", script}, Dir: dir, KillGrace: 300 * time.Millisecond})
+		done <- ended{r, err}
+	}()
+	var pids []int
+	for _, name := range []string{"stubborn", "stopped", "session", "plain"} {
+		eventually(t, name, func() bool {
+			b, _ := os.ReadFile(filepath.Join(dir, name))
+			pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+			if err == nil {
+				pids = append(pids, pid)
+			}
+			return err == nil
+		})
+	}
+	eventually(t, "the stop", func() bool { return state(pids[1]) == "T" })
+	cancel()
+	got := <-done
+	if got.err != nil {
+		t.Fatal(got.err)
+	}
+	if !got.r.Cancelled || got.r.ReturnCode != 9 {
+		t.Errorf("result %+v", got.r)
+	}
+	for i, pid := range pids {
+		if running(pid) {
+			t.Errorf("process %d of the tree, %d, lives on", i, pid)
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+	}
+}
+
+func TestCancelEndsWhatIgnoresIt(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	r, err := Run(ctx, Spec{
+		Cmd:       []string{"sh", "-c", `trap "" TERM; while :; do sleep 0.05; done`},
+		KillGrace: 100 * time.Millisecond,
+		OnStart:   func(int) { time.AfterFunc(200*time.Millisecond, cancel) },
+	})
+	if err != nil || !r.Cancelled || r.Signal != "SIGKILL" || r.ReturnCode != 137 {
+		t.Errorf("result %+v, %v", r, err)
+	}
+}
+
+func TestCancelledBeforeTheStart(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r, err := Run(ctx, Spec{Cmd: []string{"sleep", "1000"}})
+	if err != nil || !r.Cancelled || r.Signal != "SIGTERM" {
+		t.Errorf("result %+v, %v", r, err)
+	}
+}
+
+func TestParseStat(t *testing.T) {
+	line := "4711 (a) Z 5 (x) S 12 34 56 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 987654 1 2 3\n"
+	p, ok := parseStat([]byte(line))
+	if want := (proc{pid: 4711, ppid: 12, pgrp: 34, session: 56, born: 987654}); !ok || p != want {
+		t.Errorf("got %+v, %v; want %+v", p, ok, want)
+	}
+	for _, bad := range []string{"", "1 (x", "1 (x) S 1 2", "x (y) S 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9"} {
+		if p, ok := parseStat([]byte(bad)); ok {
+			t.Errorf("%q gives %+v", bad, p)
+		}
+	}
+}
+
+// newTerminal makes a pseudo-terminal that stands for the user's.
+func newTerminal(t *testing.T) (master, tty *os.File) {
+	t.Helper()
+	master, tty, err := pty.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { master.Close(); tty.Close() })
+	return master, tty
+}

@@ -1,0 +1,235 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// lookAgain is how often the terminal is looked at when nothing tells that it
+	// has changed: in the background (a shell may bring us to the foreground without
+	// a signal), and while the keys are not yet the command's.
+	lookAgain = 50 * time.Millisecond
+	// quiet is how long no output must come from a stopped command before
+	// its last words are on the screen.
+	quiet = 5 * time.Millisecond
+	// lastWords bounds that wait.
+	lastWords = 500 * time.Millisecond
+)
+
+// A session is a command in terminal mode, as qme sees it.
+type session struct {
+	*job
+	pty     ptyPair
+	side    *stream // standard error, when it is not the same terminal
+	ctl     *control
+	monitor *process
+
+	tty  *terminal // where keys come from; nil: from nowhere
+	keys *keys
+	// direct: the terminal is standard input, and all keys are the command's.
+	// Else they are only once the command has changed its terminal's settings, as
+	// programs do that read the keyboard while their input comes from elsewhere.
+	direct bool
+	first  atomic.Pointer[unix.Termios] // settings of the pty that were ours
+	fresh  bool                         // the pty has settings from while we were in the background
+	raw    atomic.Bool                  // the screen passes bytes on untouched
+	same   bool                         // tty and screen are one terminal
+	look   chan struct{}
+	ending <-chan struct{} // of a cancel
+}
+
+// runTerminal runs the command in terminal mode.
+func (j *job) runTerminal(ctx context.Context, p ptyPair) error {
+	s := &session{job: j, pty: p, look: make(chan struct{}, 1)}
+	defer s.release()
+	sigs, stop := catch(true)
+	defer stop()
+	if err := s.openKeys(); err != nil {
+		return err
+	}
+	if err := s.openStderr(); err != nil {
+		return err
+	}
+	s.update()
+	j.began = time.Now()
+	refused, err := s.startMonitor()
+	if err != nil {
+		return err
+	}
+	if refused != nil {
+		s.refuseCooked(refused)
+		return nil
+	}
+	s.flowPTY()
+	err = s.supervise(ctx, s.receive(), sigs)
+	if s.keys != nil {
+		s.keys.switchTo(false) // what is typed from now on is for the shell
+	}
+	if s.ending != nil {
+		<-s.ending
+	}
+	return errors.Join(err, j.finish(ctx, sigs))
+}
+
+// release undoes everything, on whatever way Run ends.
+func (s *session) release() {
+	if s.keys != nil {
+		s.keys.close()
+	}
+	s.cook()
+	if s.tty != nil && !s.direct {
+		unix.Close(s.tty.fd)
+	}
+	if s.side != nil {
+		s.side.close()
+	}
+	if s.ctl != nil {
+		s.ctl.f.Close()
+	}
+	s.pty.close()
+}
+
+// openKeys finds where keys come from.
+func (s *session) openKeys() error {
+	fd := s.in
+	if s.direct = isTerminal(fd); !s.direct {
+		if fd = controllingTerminal(); fd < 0 {
+			return nil
+		}
+	}
+	s.tty = &terminal{fd: fd}
+	s.same = sameTerminal(fd, s.out)
+	s.fresh = !inForeground(fd)
+	s.noteSettings()
+	var err error
+	s.keys, err = newKeys(s.tty, s.pty.master, s.look)
+	return err
+}
+
+// openStderr gives standard error a way of its own unless it is the same terminal as
+// standard output.
+func (s *session) openStderr() error {
+	s.res.Merged = isTerminal(s.err) && sameTerminal(s.err, s.out)
+	if s.res.Merged {
+		return nil
+	}
+	var err error
+	s.side, err = s.newStream(s.err, s.errRec)
+	return err
+}
+
+func (s *session) noteSettings() {
+	if t, err := unix.IoctlGetTermios(s.pty.master, getTermios); err == nil {
+		s.first.Store(t)
+	}
+}
+
+// startMonitor starts the monitor, which starts the command. Where the arguments are
+// too long for a command they already are for the monitor.
+func (s *session) startMonitor() (*startError, error) {
+	program, err := self()
+	if err != nil {
+		return nil, fmt.Errorf("start the terminal monitor: %w", err)
+	}
+	ours, theirs, err := socketpair()
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(theirs)
+	if s.ctl, err = newControl(ours); err != nil {
+		unix.Close(ours)
+		return nil, err
+	}
+	std := [3]int{s.in, s.pty.slave, s.pty.slave}
+	if s.direct {
+		std[0] = s.pty.slave
+	}
+	if s.side != nil {
+		std[2] = s.side.child
+	}
+	files, at := placed(std, theirs, s.user())
+	argv := append([]string{helperName(monitorName, at...)}, s.Cmd...)
+	pid, err := syscall.ForkExec(program, argv, &syscall.ProcAttr{
+		Dir: s.Dir, Env: s.Env, Files: files,
+		Sys: &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: monitorTTY},
+	})
+	if errors.Is(err, unix.E2BIG) {
+		return explain(s.Cmd[0], "", err), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start the terminal monitor: %w", err)
+	}
+	s.monitor = watch(pid, false)
+	s.tellTerminal()
+	return nil, nil
+}
+
+// user is the terminal that the monitor sets back should we be killed.
+func (s *session) user() int {
+	if s.tty != nil {
+		return s.tty.fd
+	}
+	return s.out
+}
+
+// flowPTY lets the command's output go to the screen.
+func (s *session) flowPTY() {
+	unix.Close(s.pty.slave)
+	s.pty.slave = -1
+	p := &pump{
+		src: s.pty.master, dst: s.screen(s.out), rec: s.outRec, end: s.end, drain: s.Drain,
+		capacity: ptyCapacity, keepOn: true,
+		nl: &newlines{onlcr: s.onlcr, raw: s.raw.Load},
+	}
+	p.start()
+	s.pumps = append(s.pumps, p)
+	if s.side != nil {
+		s.flow(s.side)
+	}
+}
+
+// onlcr says whether the pty turns "\n" into "\r\n". It is asked with each chunk of
+// output, which is also when a program has most likely changed the settings.
+func (s *session) onlcr() bool {
+	t, err := unix.IoctlGetTermios(s.pty.master, getTermios)
+	if err != nil {
+		return true
+	}
+	if first := s.first.Load(); !s.direct && first != nil && *t != *first {
+		s.lookSoon()
+	}
+	return t.Oflag&unix.OPOST != 0 && t.Oflag&unix.ONLCR != 0
+}
+
+func (s *session) lookSoon() {
+	select {
+	case s.look <- struct{}{}:
+	default:
+	}
+}
+
+// receive reads what the monitor reports; the channel is closed at its end.
+func (s *session) receive() <-chan report {
+	c := make(chan report)
+	go func() {
+		defer close(c)
+		for {
+			var r report
+			if s.ctl.dec.Decode(&r) != nil {
+				return
+			}
+			c <- r
+			if r.Exited != nil || r.Refused != nil {
+				return
+			}
+		}
+	}()
+	return c
+}

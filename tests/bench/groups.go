@@ -1,0 +1,30 @@
+package main
+
+import "strings"
+
+// A group is what is measured together.
+type group struct {
+	name string
+	run  func(*lab) ([]row, error)
+}
+
+// groups are all that is measured, in this order.
+var groups = []group{
+	{"run", runGroup},
+	{"datalad", dataladGroup},
+	{"large", largeGroup},
+	{"get", getGroup},
+	{"ls", lsGroup},
+	{"together", togetherGroup},
+	{"output", outputGroup},
+	{"pause", pauseGroup},
+	{"disk", diskGroup},
+}
+
+func groupNames() string {
+	var names []string
+	for _, g := range groups {
+		names = append(names, g.name)
+	}
+	return strings.Join(names, ", ")
+}

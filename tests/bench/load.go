@@ -1,0 +1,153 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	writers       = 16
+	runsPerWriter = 50
+	perSecond     = 60 // the goal for all writers together
+)
+
+// togetherGroup measures many writers at once.
+func togetherGroup(l *lab) ([]row, error) {
+	var rows []row
+	for _, tasks := range []int{0, l.opts.tasks} {
+		home, err := l.empty()
+		if tasks > 0 {
+			home, err = l.copyOf(tasks)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if _, err := l.qmeStep(home, "run", "true")(0); err != nil {
+			return nil, err
+		}
+		r, err := l.together(home, tasks)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+func (l *lab) together(home string, tasks int) (row, error) {
+	before, err := l.commits(home)
+	if err != nil {
+		return row{}, err
+	}
+	begin := time.Now()
+	if err := l.allWriters(home); err != nil {
+		return row{}, err
+	}
+	took := time.Since(begin)
+	if err := l.settle(home); err != nil {
+		return row{}, err
+	}
+	after, err := l.commits(home)
+	if err != nil {
+		return row{}, err
+	}
+	rate := float64(writers*runsPerWriter) / took.Seconds()
+	lost := writers*runsPerWriter - (after - before)
+	return row{
+		what: fmt.Sprintf("%d writers at once, %d runs each, at %d tasks", writers, runsPerWriter, tasks),
+		goal: fmt.Sprintf("at least %d records/s, none lost", perSecond), figure: fmt.Sprintf("%.0f records/s, %d lost", rate, lost),
+		verdict: judge(rate >= perSecond && lost == 0),
+	}, nil
+}
+
+func (l *lab) allWriters(home string) error {
+	errs := make([]error, writers)
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			one := l.qmeStep(home, "run", "true")
+			for i := 0; i < runsPerWriter && errs[w] == nil; i++ {
+				_, errs[w] = one(i)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// commits counts those of a history.
+func (l *lab) commits(home string) (int, error) {
+	out, err := l.text(filepath.Join(home, "tasks.git"), "git", "rev-list", "--count", "main")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(out)
+}
+
+// runsInARow is how many runs are watched for pauses.
+const runsInARow = 300
+
+// pauseGroup looks for runs that packing or anything else holds up.
+func pauseGroup(l *lab) ([]row, error) {
+	var rows []row
+	for _, tasks := range []int{0, l.opts.tasks} {
+		home, err := l.empty()
+		if tasks > 0 {
+			home, err = l.copyOf(tasks)
+		}
+		if err != nil {
+			return nil, err
+		}
+		one := l.qmeStep(home, "run", "true")
+		var all samples
+		for i := range runsInARow + 1 {
+			s, err := one(i)
+			if err != nil {
+				return nil, err
+			}
+			if i > 0 {
+				all = append(all, s)
+			}
+		}
+		if err := l.settle(home); err != nil {
+			return nil, err
+		}
+		slowest := all.quantile(1)
+		rows = append(rows, row{
+			what:   fmt.Sprintf("the slowest of %d runs in a row at %d tasks, against the median", runsInARow, tasks),
+			figure: fmt.Sprintf("%s against %s; 99 of 100 within %s", short(slowest), all, short(all.quantile(0.99))),
+			ratio:  fmt.Sprintf("%.1fx", float64(slowest)/float64(max(all.median(), 1))), verdict: noGoal,
+		})
+	}
+	return rows, nil
+}
+
+// diskGroup measures the size of a large history.
+func diskGroup(l *lab) ([]row, error) {
+	home, err := l.history(l.opts.tasks)
+	if err != nil {
+		return nil, err
+	}
+	files, err := os.ReadDir(filepath.Join(home, "tasks.git", "objects", "pack"))
+	if err != nil {
+		return nil, err
+	}
+	var size int64
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			return nil, err
+		}
+		size += info.Size()
+	}
+	each := size / int64(l.opts.tasks)
+	return []row{{
+		what: fmt.Sprintf("size on disk of each of %d tasks, packed by normal use, indexes included", l.opts.tasks),
+		goal: "at most 1500 bytes", figure: fmt.Sprintf("%d bytes", each), verdict: judge(each <= 1500),
+	}}, nil
+}

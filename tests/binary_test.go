@@ -1,0 +1,96 @@
+package tests
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"qme/record"
+	"qme/tests/require"
+)
+
+// A home is a home of qme in a folder of the test, and qme as a process of its own.
+type home struct {
+	t   testing.TB
+	dir string
+}
+
+func newHome(t testing.TB) *home {
+	t.Helper()
+	return &home{t: t, dir: filepath.Join(t.TempDir(), "home")}
+}
+
+// command prepares qme: this test binary under that name, see TestMain.
+func (h *home) command(args ...string) *exec.Cmd {
+	exe, err := os.Executable()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	cmd := exec.Command(exe, args...)
+	cmd.Args[0] = "qme"
+	cmd.Env = append(os.Environ(), "QME_HOME="+h.dir, "HOME="+filepath.Dir(h.dir), "USER=tester", "GIT_CONFIG_NOSYSTEM=1")
+	return cmd
+}
+
+// run runs qme and returns what it printed and its exit code.
+func (h *home) run(args ...string) (stdout, stderr string, code int) {
+	h.t.Helper()
+	cmd := h.command(args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		h.t.Fatal(err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// must is run for what has to succeed. It returns stdout.
+func (h *home) must(args ...string) string {
+	h.t.Helper()
+	out, errs, code := h.run(args...)
+	if code != 0 {
+		h.t.Fatalf("qme %s ended with %d\n%s%s", strings.Join(args, " "), code, out, errs)
+	}
+	return out
+}
+
+// records returns all tasks, newest first.
+func (h *home) records() []*record.Record {
+	h.t.Helper()
+	var list []*record.Record
+	for line := range strings.Lines(h.must("ls", "--json")) {
+		r := new(record.Record)
+		if err := json.Unmarshal([]byte(line), r); err != nil {
+			h.t.Fatal(err)
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+// verify holds the history against qme's and git's own checks.
+func (h *home) verify() {
+	h.t.Helper()
+	h.must("check")
+	left, err := os.ReadDir(filepath.Join(h.dir, "running"))
+	// A folder that was being made when its process was killed goes after a minute.
+	left = slices.DeleteFunc(left, func(e os.DirEntry) bool { return strings.HasPrefix(e.Name(), ".new-") })
+	if err != nil || len(left) > 0 {
+		h.t.Fatalf("the spool holds %v (%v)", left, err)
+	}
+	require.Component(h.t, "git")
+	// Objects of a commit that was killed before it came to be are dangling. That
+	// is no fault: "git gc" removes them.
+	out, err := exec.Command("git", "-C", filepath.Join(h.dir, "tasks.git"), "fsck", "--strict", "--no-dangling").CombinedOutput()
+	if err != nil || len(out) > 0 {
+		h.t.Fatalf("git fsck: %v\n%s", err, out)
+	}
+}
