@@ -38,8 +38,11 @@ type app struct {
 
 // say prints a line for people, on stderr.
 func (a *app) say(format string, args ...any) {
-	fmt.Fprintln(a.err, escapeMessage(fmt.Sprintf(format, args...)))
+	a.show(escapeMessage(fmt.Sprintf(format, args...)) + "\n")
 }
+
+// show prints text as it is on stderr. When that fails there is nowhere to say so.
+func (a *app) show(text string) { _, _ = a.err.WriteString(text) }
 
 // note is say for what -q silences.
 func (a *app) note(format string, args ...any) {

@@ -41,11 +41,12 @@ func (a *app) check(ctx context.Context) error {
 		return err
 	}
 	problems := 0
+	w := newFlusher(a.out)
 	report := func(err error) {
 		problems++
-		fmt.Fprintln(a.out, escapeLine(err.Error()))
+		fmt.Fprintln(w, escapeLine(err.Error()))
 		if advice := adviceFor(err); advice != "" {
-			fmt.Fprintln(a.out, "  "+advice)
+			fmt.Fprintln(w, "  "+advice)
 		}
 	}
 	if err := q.Recover(ctx); err != nil {
@@ -64,6 +65,9 @@ func (a *app) check(ctx context.Context) error {
 	running, err := q.Spool.List(0)
 	if err != nil {
 		return err
+	}
+	if err := w.Flush(); err != nil {
+		return outputError(err)
 	}
 	summary := fmt.Sprintf("%d tasks, %d commits, %d objects, %d running", rep.Tasks, rep.Commits, rep.Objects, len(running))
 	if problems > 0 {
@@ -94,11 +98,11 @@ func (a *app) progress() (show func(what string, n int), done func()) {
 	return func(what string, n int) {
 			if time.Since(last) > 100*time.Millisecond {
 				last, shown = time.Now(), true
-				fmt.Fprintf(a.err, "\r\x1b[K%d %s", n, what)
+				a.show(fmt.Sprintf("\r\x1b[K%d %s", n, what))
 			}
 		}, func() {
 			if shown {
-				fmt.Fprint(a.err, "\r\x1b[K")
+				a.show("\r\x1b[K")
 			}
 		}
 }

@@ -69,10 +69,10 @@ func (a *app) clear(ctx context.Context, what string, force bool) error {
 
 // confirm asks, and is nil for a yes only.
 func (a *app) confirm(what string) error {
-	fmt.Fprintf(a.err, "%s, are you sure? [n]|y:", what)
+	a.show(what + ", are you sure? [n]|y:")
 	line, err := bufio.NewReader(a.in).ReadString('\n')
 	if !isTerminal(a.in) {
-		fmt.Fprintln(a.err)
+		a.show("\n")
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err

@@ -54,25 +54,33 @@ func ignoredMask() uint64 {
 func stopSelf(sig syscall.Signal) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	defer defaultAction(unix.SIGCONT)()
+	defer setAction(unix.SIGCONT, defaultAction)()
 	if sig == unix.SIGTSTP {
-		// os/signal has no way back to the default of a stop signal.
-		defer defaultAction(unix.SIGTSTP)()
+		// First the others: our own stop would come in between, at any time.
+		restore := setAction(sig, ignore)
+		defer restore()
 		_ = unix.Kill(0, sig) // always permitted for one's own group
+		setAction(sig, defaultAction)
 	}
 	// A signal to this very thread is acted on before the call returns.
 	_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), sig)
 }
 
-// A sigaction is the kernel's struct sigaction, opaque since its layout depends on
-// the architecture. In all of them zero is the default action.
-type sigaction [16]uint64
+// A sigaction is the kernel's struct sigaction, which begins with the handler and goes
+// on in a way that depends on the architecture.
+type sigaction [32]uintptr
 
-// defaultAction sets a signal to its default action behind the back of os/signal
-// and returns a function that sets it back.
-func defaultAction(sig syscall.Signal) (restore func()) {
-	var zero, old sigaction
-	rtSigaction(sig, &zero, &old)
+// The actions that are no handlers.
+var (
+	defaultAction = sigaction{0}
+	ignore        = sigaction{1}
+)
+
+// setAction sets what a signal does behind the back of os/signal, which has no way
+// back to the default of a stop signal, and returns a function that sets it back.
+func setAction(sig syscall.Signal, act sigaction) (restore func()) {
+	var old sigaction
+	rtSigaction(sig, &act, &old)
 	return func() { rtSigaction(sig, &old, nil) }
 }
 

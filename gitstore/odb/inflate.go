@@ -59,7 +59,7 @@ func (s *source) fill() error {
 	if n > 0 {
 		return nil
 	}
-	if err == nil || err == io.EOF {
+	if err == nil || errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
