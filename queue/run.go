@@ -119,7 +119,7 @@ func (q *Queue) execute(ctx context.Context, rec *record.Record, cmd []string, v
 	out, err := run.start(ctx, Execution{Cmd: cmd, Quiet: quiet})
 	<-recovered
 	if err != nil {
-		return nil, errors.Join(err, run.drop())
+		return nil, errors.Join(err, run.giveUp(context.WithoutCancel(ctx)))
 	}
 	if begun != nil {
 		return &Report{Record: run.finish(out), Err: fmt.Errorf("%w, nor can it be: %w", ErrNotRecorded, begun)}, nil
@@ -172,12 +172,18 @@ func (f *flight) start(ctx context.Context, e Execution) (*Outcome, error) {
 	return f.q.Run(ctx, e)
 }
 
-// drop removes the entry of a command that could not be tried.
-func (f *flight) drop() error {
-	if f.entry == nil {
+// giveUp ends a run of which nobody knows how it went. Where the command had been
+// started, what arrived of its output is kept, as of a run that was cut off.
+func (f *flight) giveUp(ctx context.Context) error {
+	switch {
+	case f.entry == nil:
 		return nil
+	case f.rec.Data.PID == 0:
+		return f.entry.Remove()
 	}
-	return f.entry.Remove()
+	err := errors.Join(f.out.Close(f.rec, f.q.Settings.Inline), f.err.Close(f.rec, f.q.Settings.Inline))
+	f.rec.Data.Status = record.Cancelled
+	return errors.Join(err, f.entry.Write(f.rec), f.q.commit(ctx, f.entry, f.rec, f.verb))
 }
 
 // finish completes the record with how the run ended.

@@ -30,12 +30,13 @@ type Recorder struct {
 	size              int64
 	sum               hash.Hash
 	hashed            chan struct{}
+	failed            bool // some bytes that came are not stored
 }
 
 // Recorder returns the recorder of one of the run's streams, of which at most keep
-// bytes are stored. Nothing is made on disk before the first byte.
+// bytes are stored (two at the least). Nothing is made on disk before the first byte.
 func (e *Entry) Recorder(name record.StreamName, keep int64) *Recorder {
-	return &Recorder{e: e, name: name, half: (keep + 1) / 2, sum: sha256.New(), hashed: make(chan struct{})}
+	return &Recorder{e: e, name: name, half: max(1, (keep+1)/2), sum: sha256.New(), hashed: make(chan struct{})}
 }
 
 // largeChunk is from when on hashing is worth a goroutine of its own.
@@ -53,7 +54,9 @@ func (r *Recorder) Write(b []byte) (int, error) {
 	} else {
 		r.sum.Write(b)
 	}
-	return r.store(b)
+	n, err := r.store(b)
+	r.failed = r.failed || err != nil
+	return n, err
 }
 
 func (r *Recorder) store(b []byte) (int, error) {
@@ -112,6 +115,15 @@ func (r *Recorder) Close(rec *record.Record, inline int) error {
 	if r.ring == nil {
 		c.half = r.size
 	}
+	if r.failed {
+		// What the files say is what Streams returns, and the sum is of bytes
+		// that are not there.
+		stored, err := openCapture(r.e.fs, r.e.dir, r.name)
+		if err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		c = stored
+	}
 	return errors.Join(append(errs, c.describe(rec, inline, true))...)
 }
 
@@ -128,6 +140,12 @@ type captured struct {
 // openCapture looks at what a process has stored of a stream, or is storing.
 func openCapture(fsys afero.Fs, dir string, name record.StreamName) (*captured, error) {
 	c := &captured{fs: fsys, dir: dir, name: name}
+	// The count first: once there is one, the first file has its full size, also
+	// while the run goes on.
+	b, counted := afero.ReadFile(fsys, filepath.Join(dir, string(name)+".size"))
+	if counted != nil && !errors.Is(counted, fs.ErrNotExist) {
+		return nil, counted
+	}
 	info, err := fsys.Stat(filepath.Join(dir, string(name)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
@@ -135,11 +153,8 @@ func openCapture(fsys afero.Fs, dir string, name record.StreamName) (*captured, 
 		return nil, err
 	}
 	c.size, c.half = info.Size(), info.Size()
-	b, err := afero.ReadFile(fsys, filepath.Join(dir, string(name)+".size"))
-	if err == nil && len(b) == 8 {
+	if counted == nil && len(b) == 8 {
 		c.size = max(c.size, int64(binary.BigEndian.Uint64(b)))
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
 	}
 	return c, nil
 }
@@ -166,7 +181,7 @@ func (c *captured) describe(rec *record.Record, inline int, final bool) error {
 		c.name.Set(rec, []string{}, nil)
 		return nil
 	}
-	if c.size <= int64(inline) {
+	if c.size <= int64(inline) && c.cut() == nil {
 		b, err := c.read(0, c.size)
 		if err != nil {
 			return err

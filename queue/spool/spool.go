@@ -152,6 +152,9 @@ func (e *Entry) Remove() error {
 	// The record goes first: what is left of an entry without one is of no use
 	// to anybody, whenever the process ends.
 	err := e.fs.Remove(filepath.Join(e.dir, recordFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // the process that had the entry before was removing it
+	}
 	return errors.Join(err, e.fs.RemoveAll(e.dir), e.Close())
 }
 
