@@ -69,7 +69,7 @@ func asQME(cmd []string) int {
 func countSignals() {
 	c := make(chan os.Signal, 100)
 	signal.Notify(c, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM,
-		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGCONT, syscall.SIGWINCH, syscall.Signal(36))
+		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGCONT, syscall.SIGWINCH)
 	fmt.Println("ready")
 	for sig := range c {
 		fmt.Println(sig)

@@ -30,6 +30,10 @@ type pump struct {
 	drain    time.Duration
 	end      *ending
 
+	// passing is held from when a chunk is prepared for the screen until it is there:
+	// meanwhile the screen's settings must not change.
+	passing sync.Mutex
+
 	watchDst bool
 	chunks   atomic.Int64 // how many have been delivered
 	done     chan struct{}
@@ -54,7 +58,7 @@ func (p *pump) run() {
 	buf := make([]byte, bufferSize)
 	for {
 		ended := p.end.time() // asked before: a chunk read earlier does not count
-		pass, n, err := p.read(buf)
+		n, more, err := p.step(buf)
 		switch {
 		case err == unix.EAGAIN:
 			if !p.wait() {
@@ -63,12 +67,21 @@ func (p *pump) run() {
 		case err != nil || n == 0: // EIO is how a pty says that nobody is left
 			p.flush()
 			return
-		default:
-			if !p.pass(pass) || p.drained(ended, n) {
-				return
-			}
+		case !more || p.drained(ended, n):
+			return
 		}
 	}
+}
+
+// step copies a chunk of n bytes, and says whether the stream is still worth reading.
+func (p *pump) step(buf []byte) (n int, more bool, err error) {
+	p.passing.Lock()
+	defer p.passing.Unlock()
+	pass, n, err := p.read(buf)
+	if n <= 0 {
+		return n, false, err
+	}
+	return n, p.pass(pass), nil
 }
 
 // read reads and records a chunk, and returns what is to be passed on of the n

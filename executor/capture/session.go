@@ -46,6 +46,8 @@ func (s *session) supervise(ctx context.Context, reports <-chan report, sigs <-c
 func (s *session) report(r report) bool {
 	switch {
 	case r.Started != 0:
+		s.ready = true
+		s.update()
 		s.started(r.Started)
 	case r.Refused != nil:
 		s.refuseCooked(r.Refused)
@@ -61,7 +63,7 @@ func (s *session) report(r report) bool {
 
 // refuseCooked writes the message when the terminal can show it properly.
 func (s *session) refuseCooked(e *startError) {
-	s.cook()
+	s.cook(patience)
 	s.refuse(e)
 }
 
@@ -81,7 +83,7 @@ func (s *session) forward(sig syscall.Signal) {
 // suspend follows the command into a stop, and lets it go on when we go on.
 func (s *session) suspend(sig syscall.Signal) {
 	s.settle()
-	s.cook()
+	s.cook(patience)
 	if sig != unix.SIGSTOP {
 		sig = unix.SIGTSTP
 	}
@@ -130,7 +132,7 @@ func (s *session) update() {
 		s.uncook()
 		return
 	}
-	s.cook()
+	s.cook(patience)
 }
 
 // refresh gives the pty the settings that the shell has made for us, now that we
@@ -155,29 +157,47 @@ func (s *session) changed() bool {
 
 func (s *session) uncook() {
 	was := s.tty.raw
+	defer s.holdScreen(patience)()
 	if err := s.tty.enterRaw(); err != nil {
 		return // the terminal is gone: the command will notice by its input's end
 	}
 	s.raw.Store(s.same)
-	s.keys.switchTo(true)
+	s.keys.switchTo(s.ready)
 	if !was {
 		s.tellTerminal()
 		copySize(s.out, s.pty.master)
 	}
 }
 
-// cook gives the terminal back as it was.
-func (s *session) cook() {
+// cook gives the terminal back as it was, at the latest when patience is over.
+func (s *session) cook(patience time.Duration) {
 	if s.tty == nil || !s.tty.raw {
 		return
 	}
 	s.keys.switchTo(false)
+	defer s.holdScreen(patience)()
 	s.raw.Store(false)
 	if inForeground(s.tty.fd) {
 		_ = s.tty.leaveRaw() // the terminal may be gone
 	}
 	s.tty.raw = false
 	s.tellTerminal()
+}
+
+// holdScreen waits until no output is on its way to the screen and keeps it back until
+// release is called, so that each chunk has the line ends that suit the settings with
+// which it arrives. Output may be blocked for long: it gives up when patience is over.
+func (s *session) holdScreen(patience time.Duration) (release func()) {
+	if len(s.pumps) == 0 {
+		return func() {}
+	}
+	passing := &s.pumps[0].passing
+	for end := time.Now().Add(patience); !passing.TryLock(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			return func() {}
+		}
+	}
+	return passing.Unlock
 }
 
 // tellTerminal keeps the monitor informed, which sets the terminal back should we be

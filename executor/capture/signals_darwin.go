@@ -8,8 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var moreSignals = []syscall.Signal{unix.SIGINFO}
-
 // wasIgnored knows what signal.Ignored knows: here there is no other source.
 func wasIgnored() func(os.Signal) bool {
 	return func(sig os.Signal) bool { return signal.Ignored(sig) }

@@ -12,17 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// moreSignals has what only Linux has: batch systems use them. 32 to 34 belong to C
-// libraries.
-var moreSignals = append([]syscall.Signal{unix.SIGPWR, unix.SIGSTKFLT}, realTime()...)
-
-func realTime() (sigs []syscall.Signal) {
-	for sig := syscall.Signal(35); sig <= 64; sig++ {
-		sigs = append(sigs, sig)
-	}
-	return sigs
-}
-
 // wasIgnored returns a function that knows, unlike signal.Ignored alone, also the
 // job control signals that were ignored when this process started.
 func wasIgnored() func(os.Signal) bool {

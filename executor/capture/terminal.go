@@ -21,6 +21,9 @@ const (
 	quiet = 5 * time.Millisecond
 	// lastWords bounds that wait.
 	lastWords = 500 * time.Millisecond
+	// patience is how long a change of the terminal's settings waits for output on
+	// its way there, before it is preferred that signals and keys get on.
+	patience = 100 * time.Millisecond
 )
 
 // A session is a command in terminal mode, as qme sees it.
@@ -31,8 +34,11 @@ type session struct {
 	ctl     *control
 	monitor *process
 
-	tty  *terminal // where keys come from; nil: from nowhere
-	keys *keys
+	// ready: the command has the pseudo-terminal. Before, Ctrl-C would have no effect,
+	// and so keys wait where they are.
+	ready bool
+	tty   *terminal // where keys come from; nil: from nowhere
+	keys  *keys
 	// direct: the terminal is standard input, and all keys are the command's.
 	// Else they are only once the command has changed its terminal's settings, as
 	// programs do that read the keyboard while their input comes from elsewhere.
@@ -83,7 +89,7 @@ func (s *session) release() {
 	if s.keys != nil {
 		s.keys.close()
 	}
-	s.cook()
+	s.cook(patience)
 	if s.tty != nil && !s.direct {
 		unix.Close(s.tty.fd)
 	}

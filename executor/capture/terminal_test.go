@@ -53,7 +53,8 @@ func TestTerminalReturnCodes(t *testing.T) {
 
 func TestLineEnds(t *testing.T) {
 	u := newUser(t)
-	_, dir := u.run(nil, nil, "sh", "-c", `printf 'a\nb\r\nc\rd\r'; sleep 0.1; printf '\ne\r'; stty -opost; printf 'raw\r\n'; printf 'x\n'; stty opost; printf 'end\r'`)
+	_, dir := u.run(nil, nil, "sh", "-c", `printf 'a\nb\r\nc\rd\r'; sleep 0.1; printf '\ne\r'; sleep 0.1
+		stty -opost; printf 'raw\r\n'; printf 'x\n'; sleep 0.1; stty opost; printf 'end\r'`)
 	if got, want := recorded(t, dir, "out"), "a\nb\r\nc\rd\r\ne\rraw\r\nx\nend\r"; got != want {
 		t.Errorf("recorded %q, want %q", got, want)
 	}
@@ -127,7 +128,7 @@ func TestSignalsInTerminalMode(t *testing.T) {
 	u.start(c)
 	u.expect("ready")
 	for _, sig := range []unix.Signal{
-		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGWINCH, unix.SIGCONT, 36,
+		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGWINCH, unix.SIGCONT,
 	} {
 		if err := c.Process.Signal(sig); err != nil {
 			t.Fatal(err)
@@ -183,13 +184,11 @@ func TestStderrIsATerminalInPipeMode(t *testing.T) {
 	}
 	defer out.Close()
 	r, dir := u.run(nil, func(c *exec.Cmd) { c.Stdout = out },
-		"sh", "-c", `for i in 0 1 2; do test -t $i && echo $i yes >&2; done; stty size <&2 >&2; echo out; echo tty >/dev/tty`)
+		"sh", "-c", `for i in 0 1 2; do test -t $i && echo $i yes >&2; done; stty size <&2 >&2; echo out; sleep 0.1; echo tty >/dev/tty`)
 	if r.Merged || recorded(t, dir, "out") != "out\n" || recorded(t, dir, "err") != "0 yes\n2 yes\n40 100\n" {
 		t.Errorf("merged %v, recorded %q and %q", r.Merged, recorded(t, dir, "out"), recorded(t, dir, "err"))
 	}
-	if got := u.seen(); !strings.Contains(got, "0 yes\r\n2 yes\r\n40 100\r\n") || !strings.Contains(got, "tty\r\n") {
-		t.Errorf("the terminal has %q", got)
-	}
+	u.expect("0 yes\r\n2 yes\r\n40 100\r\ntty\r\n")
 }
 
 func TestStdinFromElsewhere(t *testing.T) {
@@ -214,6 +213,7 @@ func TestStdinFromElsewhere(t *testing.T) {
 	if got, want := recorded(t, dir, "out"), "from the pipe\npassword: \n6 letters\n"; got != want {
 		t.Errorf("recorded %q, want %q", got, want)
 	}
+	u.expect("\r\n")
 	if got, want := u.seen(), "from the pipe\r\npassword: \r\n6 letters\r\n"; got != want {
 		t.Errorf("the terminal has %q, want %q", got, want)
 	}
@@ -287,6 +287,7 @@ func TestKilledQMELeavesNothingBehind(t *testing.T) {
 	c, dir := qmeLike(t, "sh", "-c", `trap 'echo $$ > "$CAPTURE_DIR/hup"; exit' HUP; echo $PPID > "$CAPTURE_DIR/monitor"; echo up; while :; do sleep 0.05; done`)
 	u.start(c)
 	u.expect("up\r\n")
+	eventually(t, "OnStart", func() bool { return recorded(t, dir, "pid") != "" })
 	child, err := strconv.Atoi(strings.TrimSpace(recorded(t, dir, "pid")))
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strconv"
 	"sync"
 
@@ -107,6 +108,9 @@ type inflating struct {
 }
 
 func (i *inflating) Read(b []byte) (int, error) {
+	if i.z == nil {
+		return 0, fs.ErrClosed
+	}
 	n, err := i.z.Read(b)
 	i.left -= int64(n)
 	switch {
@@ -118,8 +122,12 @@ func (i *inflating) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// Close may be called more than once: what it gives back belongs to another then.
 func (i *inflating) Close() error {
-	putInflater(i.z)
+	if i.z != nil {
+		putInflater(i.z)
+		i.z = nil
+	}
 	return nil
 }
 

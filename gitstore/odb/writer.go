@@ -79,7 +79,7 @@ func (w *Writer) add(o *object) {
 
 // Get returns an object that was added, or one of the database.
 func (w *Writer) Get(h plumbing.Hash) (plumbing.ObjectType, []byte, error) {
-	if o := w.known[h]; o != nil && o.content != nil {
+	if o := w.known[h]; o != nil && o.open == nil {
 		return o.kind, o.content, nil
 	}
 	return w.db.Get(h)

@@ -11,10 +11,15 @@ import (
 )
 
 const (
-	writers       = 16
-	runsPerWriter = 50
-	perSecond     = 60 // the goal for all writers together
+	writers   = 16
+	perSecond = 60 // the goal for all writers together
 )
+
+// runsPerWriter is how often each writer runs, 50 times by default.
+func (l *lab) runsPerWriter() int { return max(2, l.opts.n*5/2) }
+
+// runsInARow is how many runs are watched for pauses, 300 by default.
+func (l *lab) runsInARow() int { return l.opts.n * 15 }
 
 // togetherGroup measures many writers at once.
 func togetherGroup(l *lab) ([]row, error) {
@@ -56,10 +61,10 @@ func (l *lab) together(home string, tasks int) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	rate := float64(writers*runsPerWriter) / took.Seconds()
-	lost := writers*runsPerWriter - (after - before)
+	all := writers * l.runsPerWriter()
+	rate, lost := float64(all)/took.Seconds(), all-(after-before)
 	return row{
-		what: fmt.Sprintf("%d writers at once, %d runs each, at %d tasks", writers, runsPerWriter, tasks),
+		what: fmt.Sprintf("%d writers at once, %d runs each, at %d tasks", writers, l.runsPerWriter(), tasks),
 		goal: fmt.Sprintf("at least %d records/s, none lost", perSecond), figure: fmt.Sprintf("%.0f records/s, %d lost", rate, lost),
 		verdict: judge(rate >= perSecond && lost == 0),
 	}, nil
@@ -71,7 +76,7 @@ func (l *lab) allWriters(home string) error {
 	for w := range writers {
 		all.Go(func() {
 			one := l.qmeStep(home, "run", "true")
-			for i := 0; i < runsPerWriter && errs[w] == nil; i++ {
+			for i := 0; i < l.runsPerWriter() && errs[w] == nil; i++ {
 				_, errs[w] = one(i)
 			}
 		})
@@ -89,9 +94,6 @@ func (l *lab) commits(home string) (int, error) {
 	return strconv.Atoi(out)
 }
 
-// runsInARow is how many runs are watched for pauses.
-const runsInARow = 300
-
 // pauseGroup looks for runs that packing or anything else holds up.
 func pauseGroup(l *lab) ([]row, error) {
 	var rows []row
@@ -105,7 +107,7 @@ func pauseGroup(l *lab) ([]row, error) {
 		}
 		one := l.qmeStep(home, "run", "true")
 		var all samples
-		for i := range runsInARow + 1 {
+		for i := range l.runsInARow() + 1 {
 			s, err := one(i)
 			if err != nil {
 				return nil, err
@@ -119,7 +121,7 @@ func pauseGroup(l *lab) ([]row, error) {
 		}
 		slowest := all.quantile(1)
 		rows = append(rows, row{
-			what:   fmt.Sprintf("the slowest of %d runs in a row at %d tasks, against the median", runsInARow, tasks),
+			what:   fmt.Sprintf("the slowest of %d runs in a row at %d tasks, against the median", l.runsInARow(), tasks),
 			figure: fmt.Sprintf("%s against %s; 99 of 100 within %s", short(slowest), all, short(all.quantile(0.99))),
 			ratio:  fmt.Sprintf("%.1fx", float64(slowest)/float64(max(all.median(), 1))), verdict: noGoal,
 		})

@@ -129,7 +129,7 @@ func TestRerunsFollowTheRunBefore(t *testing.T) {
 				t.Fatal(err)
 			}
 			if before.Data.Run != now.Data.Run-1 || before.Data.Finished.After(now.Data.Timestamp.Time) {
-				t.Errorf("%s: run %d at %s follows run %d, which ended at %s", res.ID, now.Data.Run, now.Data.Timestamp, before.Data.Run, before.Data.Finished)
+				t.Fatalf("%s: run %d at %s follows run %d, which ended at %s", res.ID, now.Data.Run, now.Data.Timestamp, before.Data.Run, before.Data.Finished)
 			}
 			if !reflect.DeepEqual(before.Data.Cmd, now.Data.Cmd) || before.Data.PWD != now.Data.PWD || before.Command != now.Command {
 				t.Errorf("%s: run %d is of another command or directory", res.ID, now.Data.Run)
