@@ -3,6 +3,7 @@ package gitstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -75,6 +76,9 @@ func (s *Store) publish(q *queueLock, w *odb.Writer, head, next plumbing.Hash) e
 	err = s.swap(q, head, next)
 	if err == nil || errors.Is(err, errUnsure) {
 		// The history may rest on the pack, and git may have built upon it.
+		if kerr := s.odb.Release(pack); kerr != nil {
+			s.warn(fmt.Sprintf("%v; the pack is left out of packing for a while", kerr))
+		}
 		return err
 	}
 	return errors.Join(err, s.odb.Discard(pack))

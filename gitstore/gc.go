@@ -102,6 +102,9 @@ func (s *Store) GC(ctx context.Context, all bool) (*GCReport, error) {
 		}
 		rep.Loose = len(loose)
 	}
+	if err := s.releaseStale(); err != nil {
+		return nil, err
+	}
 	after, err := s.odb.Packs()
 	if err != nil {
 		return nil, err
@@ -154,20 +157,44 @@ func rollUp(packs []odb.PackInfo, all bool) []string {
 // own measure for what a crash leaves (gc.pruneExpire is longer still).
 const leftoverAge = 24 * time.Hour
 
-// removeLeftovers removes the temporary files of processes that died.
+// staleKeep is from when on a pack that a writer of ours keeps has lost its
+// writer: it needs milliseconds.
+const staleKeep = 10 * time.Minute
+
+// releaseStale lets go of the packs of writers that died before they could.
+func (s *Store) releaseStale() error {
+	packs, err := s.odb.Packs()
+	if err != nil {
+		return err
+	}
+	for _, p := range packs {
+		if p.Keep && s.odb.KeptByUs(p.Name) && time.Since(p.Modified) > staleKeep {
+			if err := s.odb.Release(p.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// removeLeftovers removes the files of processes that died while they made them.
 func (s *Store) removeLeftovers() error {
 	var errs []error
-	for dir, prefix := range map[string]string{
-		filepath.Join(s.dir, "objects", "pack"): "tmp_",
-		filepath.Dir(s.dir):                     ".new-history-",
-	} {
+	packs := filepath.Join(s.dir, "objects", "pack")
+	for dir, prefix := range map[string]string{packs: "tmp_", filepath.Dir(s.dir): ".new-history-"} {
 		entries, err := afero.ReadDir(s.fs, dir)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
+		have := map[string]bool{}
 		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), prefix) && time.Since(e.ModTime()) > leftoverAge {
+			have[e.Name()] = true
+		}
+		for _, e := range entries {
+			name, isPack := strings.CutSuffix(e.Name(), ".pack")
+			orphan := dir == packs && isPack && !have[name+".idx"] // died between the two
+			if (orphan || strings.HasPrefix(e.Name(), prefix)) && time.Since(e.ModTime()) > leftoverAge {
 				errs = append(errs, s.fs.RemoveAll(filepath.Join(dir, e.Name())))
 			}
 		}

@@ -27,18 +27,20 @@ func TestStaleLocks(t *testing.T) {
 	made := filepath.Join(t.TempDir(), "tasks.git")
 	have := history(t, made, 1)
 	hash := strings.Repeat("ab", 20) + "\n"
+	note := strings.Repeat("ab", 20) + " " + gitstore.BootID() + "\n"
 	for _, c := range []struct {
 		name       string
 		note, lock string // what qme.lock and main.lock hold
 		age        time.Duration
 		broken     bool
 	}{
-		{"of a dead qme", hash, hash, 0, true},
-		{"of a qme that died as it wrote", hash, hash[:7], 0, true},
-		{"of a qme that died before it wrote", hash, "", 5 * time.Second, true},
-		{"empty, perhaps made by git this moment", hash, "", 0, false},
+		{"of a dead qme", note, hash, 0, true},
+		{"of a qme that died as it wrote", note, hash[:7], 0, true},
+		{"of a qme that died before it wrote", note, "", 5 * time.Second, true},
+		{"empty, perhaps made by git this moment", note, "", 0, false},
 		{"of git", "", strings.Repeat("cd", 20) + "\n", 0, false},
-		{"of git, behind a qme that died", hash, strings.Repeat("cd", 20) + "\n", time.Minute, false},
+		{"of git, behind a qme that died", note, strings.Repeat("cd", 20) + "\n", time.Minute, false},
+		{"of a qme on another machine", strings.Repeat("ab", 20) + " elsewhere\n", hash, 0, false},
 		{"of git, without content", "", "", time.Minute, false},
 		{"of a git that crashed", "", "", 3 * time.Hour, true},
 	} {

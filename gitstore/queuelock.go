@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -52,22 +53,36 @@ func (s *Store) openQueue(ctx context.Context) (*queueLock, error) {
 			return nil, fmt.Errorf("%w: another qme has held %s for %s", err, path, s.opts.LockTimeout.Round(time.Millisecond))
 		}
 	}
-	b, err := io.ReadAll(io.LimitReader(f, 64))
+	b, err := io.ReadAll(io.LimitReader(f, 256))
 	if err != nil {
 		_ = f.Close()
 		return nil, err
 	}
-	if held { // else the note may be that of a process at work
-		q.leftBehind = strings.TrimSpace(string(b))
+	// Else the note may be that of a process at work: file systems have such locks
+	// for all machines, for each machine alone, or not at all.
+	if commit, boot, _ := strings.Cut(strings.TrimSpace(string(b)), " "); held && boot == bootID() {
+		q.leftBehind = commit
 	}
 	return q, nil
 }
 
 // intend notes the commit that is about to be written to the branch.
 func (q *queueLock) intend(h plumbing.Hash) error {
-	_, err := q.file.WriteAt([]byte(h.String()+"\n"), 0)
+	_, err := q.file.WriteAt([]byte(h.String()+" "+bootID()+"\n"), 0)
 	return err
 }
+
+// bootID names this machine since it was started.
+var bootID = sync.OnceValue(func() string {
+	if b, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
+		return strings.TrimSpace(string(b))
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return host
+})
 
 // done clears the note. It only ever speeds up a repair, so errors do not count.
 func (q *queueLock) done() { _ = q.file.Truncate(0) }

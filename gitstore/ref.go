@@ -87,8 +87,9 @@ func (s *Store) swap(q *queueLock, old, next plumbing.Hash) (err error) {
 	if err != nil {
 		return err
 	}
+	mine := true
 	defer func() {
-		if err != nil {
+		if err != nil && mine {
 			err = errors.Join(err, s.removeIfThere(lock))
 		}
 	}()
@@ -107,6 +108,9 @@ func (s *Store) swap(q *queueLock, old, next plumbing.Hash) (err error) {
 		return errMoved
 	}
 	if err = s.fs.Rename(lock, path); err != nil {
+		// If it has happened after all, the lock may be another's by now.
+		content, rerr := afero.ReadFile(s.fs, lock)
+		mine = rerr == nil && strings.TrimSpace(string(content)) == next.String()
 		return fmt.Errorf("%w: %w", errUnsure, err)
 	}
 	q.done()

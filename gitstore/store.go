@@ -56,8 +56,9 @@ type Store struct {
 }
 
 // Open opens the history in the folder dir (usually tasks.git), and makes an
-// empty one when there is nothing. The error is record.ErrNewerFormat for a history
-// of a later version and wraps record.ErrInvalid for a folder that is no history.
+// empty one when there is nothing. What is there is looked at when it is read:
+// reading and committing return record.ErrNewerFormat for a history of a later version,
+// and wrap record.ErrInvalid for a repository that is no history.
 func Open(fsys afero.Fs, dir string, opts Options) (*Store, error) {
 	if opts.LockTimeout == 0 {
 		opts.LockTimeout = 10 * time.Second
@@ -153,10 +154,11 @@ func (s *Store) fill(dir string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := w.Flush(); err != nil {
+	pack, err := w.Flush()
+	if err != nil {
 		return err
 	}
-	if err := db.Close(); err != nil {
+	if err := errors.Join(db.Release(pack), db.Close()); err != nil {
 		return err
 	}
 	return s.writeFile(filepath.Join(dir, branch), head.String()+"\n")

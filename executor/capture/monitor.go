@@ -46,11 +46,13 @@ func monitorMain(args []int, argv []string) int {
 		m.ctl.send(report{Refused: refused})
 		return 0
 	}
-	// The command was in the background for a moment. Go cannot move it between
-	// fork and exec without leaving SIGTTOU ignored or blocked in it; should it have
-	// used the terminal that early it was stopped, and change lets it go on.
+	// The command was in the background for a moment: Go cannot move it between fork
+	// and exec without leaving SIGTTOU ignored or blocked in it. Should it have used the
+	// terminal that early, it was stopped. It must go on before a key can reach it, since
+	// SIGCONT would undo the stop that Ctrl-Z means.
 	m.foreground(pid)
 	m.p = watch(pid, true)
+	m.resume()
 	m.ctl.send(report{Started: pid})
 	return m.loop()
 }
@@ -124,6 +126,7 @@ func (m *monitor) change(c change) bool {
 	case m.tooEarly(c.status.StopSignal()):
 		m.resume()
 	default:
+		m.resumed = false
 		m.ctl.send(report{Stopped: int(c.status.StopSignal())})
 	}
 	return false

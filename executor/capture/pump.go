@@ -8,9 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bufferSize is how much a pump reads at once. More does not make it faster:
-// the data then no longer fits the processor's cache between read and write.
-const bufferSize = 256 << 10
+// A pump reads firstRead bytes at once, which is all for most commands, and up to
+// bufferSize once there is as much to read. More does not make it faster: the data
+// then no longer fits the processor's cache between read and write.
+const (
+	firstRead  = 4 << 10
+	bufferSize = 256 << 10
+)
 
 // A pump copies a stream of the command to its recorder and to where it goes on
 // to. It blocks in poll(2), with a thread of its own, and so does not wake up
@@ -55,7 +59,7 @@ func (p *pump) start() {
 
 func (p *pump) run() {
 	defer close(p.done)
-	buf := make([]byte, bufferSize)
+	buf := make([]byte, firstRead)
 	for {
 		ended := p.end.time() // asked before: a chunk read earlier does not count
 		n, more, err := p.step(buf)
@@ -69,6 +73,8 @@ func (p *pump) run() {
 			return
 		case !more || p.drained(ended, n):
 			return
+		case n == len(buf) && n < bufferSize:
+			buf = make([]byte, bufferSize)
 		}
 	}
 }
@@ -184,7 +190,9 @@ func (p *pump) drained(ended time.Time, n int) bool {
 	return true
 }
 
+// hold ends the pump although its stream has not ended.
 func (p *pump) hold() {
+	p.flush()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.held = !p.abandoned && !p.closed

@@ -23,7 +23,8 @@ var jobSignals = []syscall.Signal{unix.SIGTSTP, unix.SIGCONT}
 // catch begins to receive the signals that are to be passed on. Those that were
 // ignored when this process started (nohup) stay so, here and in the command.
 // SIGPIPE is caught so that it does not end this process, and is not ignored since
-// that would be inherited; the channel never delivers it. stop ends it all.
+// that would be inherited; the channel never delivers it. stop ends it all, in the
+// background: it takes os/signal longer than a small command runs.
 func catch(jobs bool) (sigs <-chan os.Signal, stop func()) {
 	inheritQuit()
 	list := slices.Clone(basicSignals)
@@ -45,8 +46,10 @@ func catch(jobs bool) (sigs <-chan os.Signal, stop func()) {
 	pipes := make(chan os.Signal, 1)
 	signal.Notify(pipes, unix.SIGPIPE)
 	return c, func() {
-		signal.Stop(c)
-		signal.Stop(pipes)
+		go func() {
+			signal.Stop(c)
+			signal.Stop(pipes)
+		}()
 	}
 }
 

@@ -81,6 +81,8 @@ func (j *job) runTerminal(ctx context.Context, p ptyPair) error {
 	if s.ending != nil {
 		<-s.ending
 	}
+	for range s.monitor.changes { // while it lives it holds the pseudo-terminal open
+	}
 	return errors.Join(err, j.finish(ctx, sigs))
 }
 

@@ -219,7 +219,8 @@ func (db *DB) list(again bool) ([]*pack, error) {
 			delete(known, f.Name)
 			continue
 		}
-		packs = append(packs, &pack{db: db, name: f.Name, base: filepath.Join(db.packDir(), f.Name), modified: f.Modified})
+		path := filepath.Join(db.packDir(), f.Name)
+		packs = append(packs, &pack{db: db, name: f.Name, dataPath: path + ".pack", idxPath: path + ".idx", modified: f.Modified})
 	}
 	// Vanished packs are left to the garbage collector: a reader may hold them.
 	db.packs, db.listed = packs, true

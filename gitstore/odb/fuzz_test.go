@@ -180,9 +180,7 @@ func FuzzDelta(f *testing.F) {
 		if err := errors.Join(p.add(h, plumbing.BlobObject, int64(len(base)), bytes.NewReader(base)), p.addDelta(target, delta, off)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.finish(); err != nil {
-			t.Fatal(err)
-		}
+		publish(t, p)
 		kind, b, err := db.Get(target)
 		corrupt(t, "Get", err)
 		if err == nil && (kind != plumbing.BlobObject || len(b) > len(delta)*len(base)*300) {

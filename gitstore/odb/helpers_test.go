@@ -123,3 +123,16 @@ func write(t testing.TB, path string, b []byte) {
 		t.Fatal(err)
 	}
 }
+
+// publish ends a pack that a test has put together and returns its name.
+func publish(t *testing.T, p *packFile) string {
+	t.Helper()
+	sealed, err := p.seal()
+	if err == nil {
+		err = sealed.publish(false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealed.name
+}

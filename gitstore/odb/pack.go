@@ -21,7 +21,8 @@ import (
 type pack struct {
 	db       *DB
 	name     string
-	base     string // path without .pack or .idx
+	dataPath string
+	idxPath  string
 	modified time.Time
 
 	mu    sync.Mutex
@@ -61,7 +62,7 @@ func (p *pack) index() (*index, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.idx == nil {
-		idx, err := openIndex(p.db.fs, p.base+".idx")
+		idx, err := openIndex(p.db.fs, p.idxPath)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +78,7 @@ func (p *pack) open() error {
 	if p.data != nil || p.whole != nil {
 		return nil
 	}
-	f, err := p.db.fs.Open(p.base + ".pack")
+	f, err := p.db.fs.Open(p.dataPath)
 	if err != nil {
 		return err
 	}

@@ -206,10 +206,7 @@ func TestEndlessDeltas(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		name2, err := p.finish()
-		if err != nil {
-			t.Fatal(err)
-		}
+		name2 := publish(t, p)
 		if _, _, err := db.Get(a); !errors.Is(err, record.ErrCorrupt) {
 			t.Errorf("%s: Get: %v, want record.ErrCorrupt", name, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/zlib"
+	"context"
 	"crypto/sha1"
 	"encoding/binary"
 	"errors"
@@ -151,42 +152,81 @@ func (p *packFile) copy(h plumbing.Hash, src *pack, e entry, next, base int64) e
 	return p.end(h, off)
 }
 
-// finish writes the trailer and the index, flushes both to disk and gives them
-// their names, the index last: it is what makes a pack visible. It returns the
-// pack's name.
-func (p *packFile) finish() (name string, err error) {
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, p.abort())
-		}
-	}()
+// A sealedPack is a whole pack with its index, on disk, that nobody sees yet.
+type sealedPack struct {
+	db      *DB
+	name    string // the one that it will have
+	tmpPack string
+	tmpIdx  string
+}
+
+// seal writes the trailer and the index and flushes both to disk.
+func (p *packFile) seal() (*sealedPack, error) {
 	if p.count != p.want {
-		return "", fmt.Errorf("pack has %d objects instead of %d", p.count, p.want)
+		return nil, errors.Join(fmt.Errorf("pack has %d objects instead of %d", p.count, p.want), p.abort())
 	}
 	var sum plumbing.Hash
 	copy(sum[:], p.sum.Sum(nil))
-	if _, err = p.buf.Write(sum[:]); err != nil {
-		return "", err
+	_, err := p.buf.Write(sum[:])
+	if err == nil {
+		err = p.buf.Flush()
 	}
-	if err = p.buf.Flush(); err != nil {
-		return "", err
+	if err == nil {
+		err = p.close()
 	}
-	if err = p.close(); err != nil {
-		return "", err
+	var idx string
+	if err == nil {
+		idx, err = p.writeIndex(sum)
 	}
-	tmpIdx, err := p.writeIndex(sum)
 	if err != nil {
-		return "", err
+		return nil, errors.Join(err, p.abort())
 	}
-	name = "pack-" + sum.String()
-	path := filepath.Join(p.db.packDir(), name)
-	if err = p.db.fs.Rename(p.file.Name(), path+".pack"); err != nil {
-		return "", errors.Join(err, p.db.fs.Remove(tmpIdx))
+	return &sealedPack{db: p.db, name: "pack-" + sum.String(), tmpPack: p.file.Name(), tmpIdx: idx}, nil
+}
+
+// verify reads the pack back and checks all of it.
+func (s *sealedPack) verify(ctx context.Context) error {
+	p := &pack{db: s.db, name: s.name, dataPath: s.tmpPack, idxPath: s.tmpIdx}
+	return errors.Join(s.db.verify(ctx, p, nil), p.close())
+}
+
+// keepText is what the .keep files of this package say.
+const keepText = "qme: the branch is about to refer to this pack\n"
+
+// publish gives pack and index their names, the index last: it is what makes a pack
+// visible. With keep there is a .keep file beside it from before, so that git leaves
+// alone what nothing refers to yet.
+func (s *sealedPack) publish(keep bool) (err error) {
+	path := filepath.Join(s.db.packDir(), s.name)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.remove(path+".keep"), s.discard())
+		}
+	}()
+	if keep {
+		if err := afero.WriteFile(s.db.fs, path+".keep", []byte(keepText), 0o644); err != nil {
+			return err
+		}
 	}
-	if err = p.db.fs.Rename(tmpIdx, path+".idx"); err != nil {
-		return "", errors.Join(err, p.db.fs.Remove(tmpIdx))
+	if err := s.db.fs.Rename(s.tmpPack, path+".pack"); err != nil {
+		return err
 	}
-	return name, p.db.syncDir(p.db.packDir())
+	if err := s.db.fs.Rename(s.tmpIdx, path+".idx"); err != nil {
+		return err
+	}
+	return s.db.syncDir(s.db.packDir())
+}
+
+// discard removes a pack that does not get its name.
+func (s *sealedPack) discard() error {
+	return errors.Join(s.remove(s.tmpPack), s.remove(s.tmpIdx))
+}
+
+func (s *sealedPack) remove(path string) error {
+	if err := s.db.fs.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // close flushes the file to disk and closes it.

@@ -44,14 +44,17 @@ func (db *DB) Repack(ctx context.Context, packs []string, loose []plumbing.Hash)
 	if err != nil || objects == nil {
 		return err
 	}
-	name, err := db.joinPacks(ctx, objects, sources)
+	sealed, err := db.joinPacks(ctx, objects, sources)
 	if err != nil {
 		return fmt.Errorf("repack: %w", err)
 	}
-	if err := db.VerifyPack(ctx, name, nil); err != nil {
-		return fmt.Errorf("repack: the new pack is not good, nothing was removed: %w", err)
+	if err := sealed.verify(ctx); err != nil {
+		return fmt.Errorf("repack: the new pack is not good, nothing was removed: %w", errors.Join(err, sealed.discard()))
 	}
-	return db.removePacked(name, packs, loose)
+	if err := sealed.publish(false); err != nil {
+		return fmt.Errorf("repack: %w", err)
+	}
+	return db.removePacked(sealed.name, packs, loose)
 }
 
 // gather collects what is taken apart, newest pack first, and the packs that are
@@ -139,12 +142,12 @@ func (db *DB) takeApart(ctx context.Context, p *pack, objects []*object) ([]*obj
 }
 
 // joinPacks writes the new pack.
-func (db *DB) joinPacks(ctx context.Context, objects []*object, whole []*pack) (string, error) {
+func (db *DB) joinPacks(ctx context.Context, objects []*object, whole []*pack) (*sealedPack, error) {
 	seen := map[plumbing.Hash]bool{}
 	for _, p := range whole {
 		items, _, err := p.sorted()
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		for _, it := range items {
 			seen[it.hash] = true
@@ -159,7 +162,7 @@ func (db *DB) joinPacks(ctx context.Context, objects []*object, whole []*pack) (
 	slices.SortStableFunc(objects, func(a, b *object) int { return cmp.Compare(a.kind, b.kind) })
 	p, err := db.newPackFile(len(seen))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	err = p.addAll(objects)
 	for _, src := range whole {
@@ -168,9 +171,9 @@ func (db *DB) joinPacks(ctx context.Context, objects []*object, whole []*pack) (
 		}
 	}
 	if err != nil {
-		return "", errors.Join(err, p.abort())
+		return nil, errors.Join(err, p.abort())
 	}
-	return p.finish()
+	return p.seal()
 }
 
 // copyPack takes over all objects of a pack that are not there yet. The base of

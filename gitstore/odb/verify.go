@@ -28,12 +28,16 @@ func (db *DB) VerifyPack(ctx context.Context, name string, progress func(n int))
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(db.packDir(), name)
-	trailer, err := db.checksum(path + ".pack")
+	return db.verify(ctx, p, progress)
+}
+
+// verify is VerifyPack of a pack that need not have its name yet.
+func (db *DB) verify(ctx context.Context, p *pack, progress func(n int)) error {
+	trailer, err := db.checksum(p.dataPath)
 	if err != nil {
 		return err
 	}
-	if _, err := db.checksum(path + ".idx"); err != nil {
+	if _, err := db.checksum(p.idxPath); err != nil {
 		return err
 	}
 	items, _, err := p.sorted()
@@ -41,7 +45,7 @@ func (db *DB) VerifyPack(ctx context.Context, name string, progress func(n int))
 		return err
 	}
 	if n, err := p.header(); err != nil || int(n) != len(items) {
-		return errors.Join(err, fmt.Errorf("%s.pack: its index is of another pack: %w", name, record.ErrCorrupt))
+		return errors.Join(err, fmt.Errorf("%s.pack: its index is of another pack: %w", p.name, record.ErrCorrupt))
 	}
 	var named plumbing.Hash
 	idx, err := p.index()
@@ -52,7 +56,7 @@ func (db *DB) VerifyPack(ctx context.Context, name string, progress func(n int))
 		return err
 	}
 	if !bytes.Equal(named[:], trailer) {
-		return fmt.Errorf("%s.idx is the index of another pack: %w", name, record.ErrCorrupt)
+		return fmt.Errorf("%s.idx is the index of another pack: %w", p.name, record.ErrCorrupt)
 	}
 	for i, it := range items {
 		if i%1024 == 0 {

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"strconv"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	"github.com/spf13/afero"
 )
 
 // A Writer gathers new objects and writes them as one pack. It is for one
@@ -86,27 +88,50 @@ func (w *Writer) Get(h plumbing.Hash) (plumbing.ObjectType, []byte, error) {
 }
 
 // Flush writes what was added. When it returns, all of it is on disk and
-// visible, and the writer is empty. It returns the name of the pack, which
-// Discard takes when nothing came to refer to its objects; it is "" when there
-// was nothing to write.
+// visible, and the writer is empty. It returns the name of the pack: Release it once
+// something refers to its objects, or Discard it when nothing came to. It is ""
+// when there was nothing to write.
 func (w *Writer) Flush() (string, error) {
 	if len(w.objects) == 0 {
 		return "", nil
 	}
 	slices.Reverse(w.objects) // newest first
-	name, err := w.db.writePack(w.objects)
+	sealed, err := w.db.writePack(w.objects)
+	if err == nil {
+		err = sealed.publish(true)
+	}
 	if err != nil {
 		return "", fmt.Errorf("write objects: %w", err)
 	}
 	w.objects, w.known = nil, map[plumbing.Hash]*object{}
 	_, err = w.db.list(true)
-	return name, err
+	return sealed.name, err
+}
+
+// Release lets git have its way with a pack of Flush, now that something refers to
+// its objects. Until then a .keep file keeps it whole, as those of git's own
+// receive-pack do.
+func (db *DB) Release(name string) error {
+	if name == "" {
+		return nil
+	}
+	err := db.fs.Remove(filepath.Join(db.packDir(), name+".keep"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// KeptByUs reports whether the .keep file of a pack is one of Flush.
+func (db *DB) KeptByUs(name string) bool {
+	b, err := afero.ReadFile(db.fs, filepath.Join(db.packDir(), name+".keep"))
+	return err == nil && string(b) == keepText
 }
 
 // Discard removes a pack that this process wrote and that nothing refers to.
 func (db *DB) Discard(name string) error {
 	path := filepath.Join(db.packDir(), name)
-	return errors.Join(db.fs.Remove(path+".idx"), db.fs.Remove(path+".pack"))
+	return errors.Join(db.fs.Remove(path+".idx"), db.fs.Remove(path+".pack"), db.Release(name))
 }
 
 // minDelta is the size below which a delta gains nothing.
@@ -114,16 +139,16 @@ const minDelta = 48
 
 // writePack writes objects, given newest first, as a pack of their own: commits,
 // then trees, then blobs, so that what is read together lies together.
-func (db *DB) writePack(objects []*object) (string, error) {
+func (db *DB) writePack(objects []*object) (*sealedPack, error) {
 	slices.SortStableFunc(objects, func(a, b *object) int { return cmp.Compare(a.kind, b.kind) })
 	p, err := db.newPackFile(len(objects))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if err := p.addAll(objects); err != nil {
-		return "", errors.Join(err, p.abort())
+		return nil, errors.Join(err, p.abort())
 	}
-	return p.finish()
+	return p.seal()
 }
 
 func (p *packFile) addAll(objects []*object) error {

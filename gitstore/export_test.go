@@ -1,0 +1,4 @@
+package gitstore
+
+// BootID is bootID for the tests of this package.
+var BootID = bootID
