@@ -65,6 +65,7 @@ func (a *app) ls(ctx context.Context, f queue.Filter, asJSON bool) error {
 }
 
 func (a *app) list(q *queue.Queue, f queue.Filter, asJSON bool, to io.Writer) error {
+	f.Brief = !asJSON
 	w := newFlusher(to)
 	t := a.newTable(w)
 	var unreadable []error

@@ -33,8 +33,8 @@ func flock(ctx context.Context, f *os.File) (held bool, err error) {
 		return err == nil, nil
 	case <-ctx.Done():
 		go func() {
-			<-locked
-			_ = f.Close() // lets go of the lock that came too late
+			_ = <-locked  // whether it was had or not,
+			_ = f.Close() // let go of the lock that came too late
 		}()
 		return false, ErrBusy
 	}

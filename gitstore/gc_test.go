@@ -191,7 +191,7 @@ func TestGCInterrupted(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := patient(t, made).GC(ctx, true); err != context.Canceled {
+	if _, err := patient(t, made).GC(ctx, true); !errors.Is(err, context.Canceled) {
 		t.Errorf("GC with a context that has ended: %v", err)
 	}
 }

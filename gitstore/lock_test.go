@@ -194,10 +194,7 @@ func TestWritersWithGit(t *testing.T) {
 		})
 	}
 	for _, rec := range recs[:3] { // git says so when the branch has moved, and tries again
-		for {
-			if pushOne(t, dir, rec) {
-				break
-			}
+		for !pushOne(t, dir, rec) {
 		}
 	}
 	wg.Wait()

@@ -26,6 +26,9 @@ type queueLock struct {
 
 // lockQueue waits for its turn, for Options.LockTimeout at most.
 func (s *Store) lockQueue(ctx context.Context) (*queueLock, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.opts.LockTimeout)
 	defer cancel()
 	select {

@@ -83,10 +83,10 @@ func (sn *Snapshot) Get(id record.ID) (*record.Record, error) {
 	if e == nil {
 		return nil, fmt.Errorf("task %s: %w", id, record.ErrNotFound)
 	}
-	return readRecord(sn.r, id, e.hash)
+	return readRecord(sn.r, id, e.hash, record.Decode)
 }
 
-func readRecord(r objectReader, id record.ID, h plumbing.Hash) (*record.Record, error) {
+func readRecord(r objectReader, id record.ID, h plumbing.Hash, decode func([]byte) (*record.Record, error)) (*record.Record, error) {
 	t, b, err := r.Get(h)
 	if err != nil {
 		return nil, fmt.Errorf("task %s: %w", id, err)
@@ -94,7 +94,7 @@ func readRecord(r objectReader, id record.ID, h plumbing.Hash) (*record.Record, 
 	if t != plumbing.BlobObject {
 		return nil, fmt.Errorf("task %s is a %s, not a file: %w", id, t, record.ErrCorrupt)
 	}
-	rec, err := record.Decode(b)
+	rec, err := decode(b)
 	if err != nil {
 		return nil, fmt.Errorf("task %s: %w", id, err)
 	}

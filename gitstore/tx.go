@@ -61,7 +61,7 @@ func (t *tx) put(c record.Change) error {
 	}
 	var current *record.Record
 	if e != nil {
-		if current, err = readRecord(t.w, c.ID, e.hash); err != nil {
+		if current, err = readRecord(t.w, c.ID, e.hash, record.Decode); err != nil {
 			return err
 		}
 	}

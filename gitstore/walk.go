@@ -22,7 +22,13 @@ type Entry struct {
 }
 
 // Record reads the entry's record; errors are as those of Snapshot.Get.
-func (e Entry) Record() (*record.Record, error) { return readRecord(e.r, e.ID, e.blob) }
+func (e Entry) Record() (*record.Record, error) {
+	return readRecord(e.r, e.ID, e.blob, record.Decode)
+}
+
+func (e Entry) brief() (*record.Record, error) {
+	return readRecord(e.r, e.ID, e.blob, record.DecodeBrief)
+}
 
 // Tasks yields the tasks in the range, newest first. It ends at the first error.
 // The cost is that of the folders in the range of time which the prefix spans.
@@ -127,11 +133,15 @@ func (sn *Snapshot) Records(rg record.Range) iter.Seq[record.Result] {
 		}
 		stop := make(chan struct{})
 		defer close(stop)
+		read := Entry.Record
+		if rg.Brief {
+			read = Entry.brief
+		}
 		jobs, order := make(chan job), make(chan chan record.Result, readAhead)
 		for range runtime.GOMAXPROCS(0) {
 			go func() {
 				for j := range jobs {
-					rec, err := j.e.Record()
+					rec, err := read(j.e)
 					j.out <- record.Result{ID: j.e.ID, Record: rec, Err: err}
 				}
 			}()

@@ -11,7 +11,8 @@ type Filter struct {
 	Executor string
 	Failed   bool // return code other than 0
 	Running  bool
-	Limit    int // at most so many; 0 means all
+	Limit    int  // at most so many; 0 means all
+	Brief    bool // read what a table shows: see record.DecodeBrief
 }
 
 func (f Filter) match(r *record.Record) bool {
@@ -37,7 +38,7 @@ const shortest = 8
 func (q *Queue) List(f Filter) iter.Seq[Item] {
 	return func(yield func(Item) bool) {
 		n := 0
-		for item := range withShort(q.records(record.Range{Executor: f.Executor}, f.Running)) {
+		for item := range withShort(q.records(record.Range{Executor: f.Executor, Brief: f.Brief}, f.Running)) {
 			if item.Err == nil {
 				if !f.match(item.Record) {
 					continue

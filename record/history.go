@@ -65,6 +65,8 @@ type Change struct {
 type Range struct {
 	Prefix   string // lower-case hex digits with their dashes
 	Executor string
+	// Brief reads of each record what a listing shows; see DecodeBrief.
+	Brief bool
 }
 
 // A Result is a record, or why it could not be read. A result without an ID means

@@ -28,6 +28,7 @@ type report struct {
 	Started int         `json:"started,omitempty"` // pid of the command
 	Refused *startError `json:"refused,omitempty"` // it could not be started
 	Stopped int         `json:"stopped,omitempty"` // by this signal
+	Resumed bool        `json:"resumed,omitempty"` // as it was ordered to
 	Exited  *exit       `json:"exited,omitempty"`
 }
 

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -24,7 +25,8 @@ func TestControlZAndForeground(t *testing.T) {
 		u.expect("shell 2\r\n")
 		u.expect("> ")
 		u.typed("fg\n")
-		u.expect("exit 6'\r\n") // the shell repeats the command
+		u.expect("exit 6'\r\n") // the shell repeats the command, and then gives it the terminal
+		eventually(t, "the command in the foreground", func() bool { return u.settings() != before })
 	}
 	u.typed("word\n")
 	u.expect("read word\r\n")
@@ -82,26 +84,28 @@ func TestStartedInTheBackground(t *testing.T) {
 func TestControlZInAPipeline(t *testing.T) {
 	u := newUser(t)
 	u.shell()
-	u.typed("$QME sh -c 'echo up >&2; sleep 1000' | cat\n")
+	// "cont" says that the shell has given the terminal away.
+	loop := "while :; do sleep 0.05; done"
+	u.typed("$QME sh -c 'trap \"echo cont >&2\" CONT; echo up >&2; " + loop + "' | cat\n")
 	u.expect("\nup\r\n")
 	u.typed("\x1a")
 	u.expect("Stopped")
 	u.expect("> ")
 	u.typed("fg\n")
-	u.expect("| cat\r\n")
+	u.expect("\ncont\r\n")
 	u.typed("\x03")
 	u.expect("> ")
 	u.typed("echo ${PIPESTATUS[0]}\n")
 	u.expect("130\r\n")
 	u.expect("> ")
 	// The other way round: standard output is the terminal, the input is not.
-	u.typed("(trap \"\" INT; echo in; sleep 2) | $QME sh -c 'cat; echo cat ended'\n")
+	u.typed("(trap \"\" INT; echo in; sleep 2) | $QME sh -c 'trap \"echo cont\" CONT; read l; echo $l; " + loop + "'\n")
 	u.expect("\nin\r\n")
 	u.typed("\x1a")
 	u.expect("Stopped")
 	u.expect("> ")
 	u.typed("fg\n")
-	u.expect("cat ended'\r\n")
+	u.expect("\ncont\r\n")
 	u.typed("\x03") // the first part ignores it, else the input's end might come sooner
 	u.expect("> ")
 	u.typed("echo code $?\n")
@@ -122,7 +126,7 @@ func TestShellInQME(t *testing.T) {
 	u.expect("inner> ")
 	u.typed("kill -KILL %1\n")
 	u.expect("inner> ")
-	u.typed("exit 3\n")
+	u.typed("while jobs -s | grep -q .; do sleep 0.05; done; exit 3\n")
 	u.expect("\n> ")
 	u.typed("echo code $?\n")
 	u.expect("code 3\r\n")
@@ -169,4 +173,52 @@ func TestPythonREPL(t *testing.T) {
 	u.expect("KeyboardInterrupt")
 	u.typed("\x04")
 	u.expect("\n> ")
+}
+
+func TestTypedAheadIsForTheShell(t *testing.T) {
+	if b, err := os.ReadFile("/proc/sys/dev/tty/legacy_tiocsti"); err == nil && string(b) == "0\n" && os.Getuid() != 0 {
+		t.Skip("this system does not allow it: dev.tty.legacy_tiocsti is 0")
+	}
+	u := newUser(t)
+	u.shell()
+	u.typed("$QME sh -c 'echo up; sleep 0.3'\n")
+	u.expect("\nup\r\n")
+	u.typed("echo a$((1))head\necho begi")
+	u.expect("> a1head\r\n") // it was echoed when it was typed
+	u.typed("nning\n")
+	u.expect("\nbeginning\r\n")
+}
+
+func TestControlZWithoutAShell(t *testing.T) {
+	u := newUser(t)
+	u.run(func() {
+		u.expect("up\r\n")
+		u.typed("\x1a") // nobody could continue the command, and so it must not stop
+		u.expect("^Z")
+		u.typed("word\r")
+		u.expect("read word\r\n")
+	}, nil, "sh", "-c", "echo up; read x; echo read $x")
+}
+
+func TestContinuedFromElsewhere(t *testing.T) {
+	u := newUser(t)
+	u.shell()
+	u.typed("$QME sh -c 'echo up; while [ ! -e \"$CAPTURE_DIR/end\" ]; do sleep 0.05; done; echo ended'\n")
+	u.expect("\nup\r\n")
+	u.typed("\x1a")
+	u.expect("Stopped")
+	u.expect("> ")
+	u.typed("kill -CONT $(cat $CAPTURE_DIR/pid); touch $CAPTURE_DIR/end; wait; echo waited\n")
+	u.expect("\nended\r\n")
+	u.expect("\nwaited\r\n")
+}
+
+func TestInterruptInTheBackground(t *testing.T) {
+	u := newUser(t)
+	u.shell()
+	u.typed("$QME $BINARY count-signals >$CAPTURE_DIR/signals & pid=$!\n")
+	u.typed("until grep -q ready $CAPTURE_DIR/signals; do sleep 0.05; done; kill -INT $pid; kill -TERM $pid; kill -USR2 $pid; wait; echo code $?\n")
+	u.expect("\ncode 0\r\n")
+	u.typed("sort $CAPTURE_DIR/signals | tr '\\n' ,\n")
+	u.expect("end,interrupt,ready,terminated,user defined signal 2,")
 }

@@ -18,6 +18,8 @@ type keys struct {
 	mu     sync.Mutex // held while reading
 	on     bool
 	hungUp bool
+	closed bool
+	rest   []byte // after the end: what was read and could not be passed on
 }
 
 // newKeys starts to pass keys on once it is switched on. On lost it says, without
@@ -44,8 +46,12 @@ func (k *keys) switchTo(on bool) {
 	}
 }
 
-// close ends the reading. What it has not passed on yet is lost.
+// close ends the reading. It may be called again.
 func (k *keys) close() {
+	if k.closed {
+		return
+	}
+	k.closed = true
 	k.switchTo(false)
 	unix.Close(k.wake[1])
 	<-k.done
@@ -128,6 +134,7 @@ func (k *keys) pass(b []byte) bool {
 				one := make([]byte, 1)
 				_, _ = readFD(k.wake[0], one) // switched off or on: what was read is passed on all the same
 			} else if fds[0].Revents != 0 {
+				k.rest = b
 				return false
 			}
 		default:

@@ -100,6 +100,7 @@ func (m *monitor) obey(o order) {
 	case o.Continue:
 		m.foreground(m.p.pid)
 		m.resume()
+		m.ctl.send(report{Resumed: true})
 	case o.Signal != 0:
 		m.p.signal(syscall.Signal(o.Signal), true)
 	case o.Terminal != nil:

@@ -46,9 +46,10 @@ func (s *session) supervise(ctx context.Context, reports <-chan report, sigs <-c
 func (s *session) report(r report) bool {
 	switch {
 	case r.Started != 0:
-		s.ready = true
-		s.update()
+		s.takeKeys()
 		s.started(r.Started)
+	case r.Resumed:
+		s.takeKeys()
 	case r.Refused != nil:
 		s.refuseCooked(r.Refused)
 		return true
@@ -59,6 +60,12 @@ func (s *session) report(r report) bool {
 		return true
 	}
 	return false
+}
+
+// takeKeys lets keys through to the command from now on.
+func (s *session) takeKeys() {
+	s.ready = true
+	s.update()
 }
 
 // refuseCooked writes the message when the terminal can show it properly.
@@ -88,6 +95,7 @@ func (s *session) suspend(sig syscall.Signal) {
 		sig = unix.SIGTSTP
 	}
 	stopSelf(sig)
+	s.ready = false
 	copySize(s.out, s.pty.master)
 	s.update()
 	s.ctl.send(order{Continue: true})
@@ -119,10 +127,7 @@ func (s *session) update() {
 		return
 	}
 	if !inForeground(s.tty.fd) {
-		s.keys.switchTo(false)
-		s.raw.Store(false)
-		s.tty.raw = false // the shell has set it as it wants it
-		s.tellTerminal()
+		s.lose()
 		return
 	}
 	if s.fresh {
@@ -133,6 +138,16 @@ func (s *session) update() {
 		return
 	}
 	s.cook(patience)
+}
+
+// lose notes that the terminal is somebody else's, who has set it as he wants it.
+func (s *session) lose() {
+	s.keys.switchTo(false)
+	s.raw.Store(false)
+	if s.tty.raw {
+		s.tty.raw = false
+		s.tellTerminal()
+	}
 }
 
 // refresh gives the pty the settings that the shell has made for us, now that we

@@ -34,8 +34,8 @@ type session struct {
 	ctl     *control
 	monitor *process
 
-	// ready: the command has the pseudo-terminal. Before, Ctrl-C would have no effect,
-	// and so keys wait where they are.
+	// ready: the command runs and has the pseudo-terminal. Before, and after a stop,
+	// Ctrl-C and Ctrl-Z would have no effect, and so keys wait where they are.
 	ready bool
 	tty   *terminal // where keys come from; nil: from nowhere
 	keys  *keys
@@ -83,7 +83,9 @@ func (j *job) runTerminal(ctx context.Context, p ptyPair) error {
 	}
 	for range s.monitor.changes { // while it lives it holds the pseudo-terminal open
 	}
-	return errors.Join(err, j.finish(ctx, sigs))
+	err = errors.Join(err, j.finish(ctx, sigs))
+	s.giveBack()
+	return err
 }
 
 // release undoes everything, on whatever way Run ends.

@@ -150,12 +150,15 @@ func TestSignalsInTerminalMode(t *testing.T) {
 
 func TestResize(t *testing.T) {
 	u := newUser(t)
+	end := filepath.Join(t.TempDir(), "end")
 	u.run(func() {
 		u.expect("40 100\r\n")
 		u.resize(70, 20)
 		u.expect("20 70\r\n")
-		u.typed("\r")
-	}, nil, "bash", "-c", `trap 'stty size' WINCH; stty size; while ! read -t 0.05; do :; done`)
+		if err := os.WriteFile(end, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}, nil, "bash", "-c", `trap 'stty size' WINCH; stty size; while [ ! -e "$0" ]; do sleep 0.05; done`, end)
 }
 
 func TestStderrToAFileStaysApart(t *testing.T) {

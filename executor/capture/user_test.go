@@ -149,7 +149,7 @@ func (u *user) shell() (dir string) {
 	path := need(u.t, "bash")
 	dir = u.t.TempDir()
 	c := exec.Command(path, "--norc", "--noprofile", "--noediting", "-i")
-	c.Env = append(os.Environ(), "PS1=> ", "CAPTURE_DIR="+dir, "QME="+os.Args[0]+" as-qme", "HISTFILE=", "TERM=xterm")
+	c.Env = append(os.Environ(), "PS1=> ", "CAPTURE_DIR="+dir, "BINARY="+os.Args[0], "QME="+os.Args[0]+" as-qme", "HISTFILE=", "TERM=xterm")
 	u.start(c)
 	u.expect("> ")
 	return dir

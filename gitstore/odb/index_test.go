@@ -113,7 +113,7 @@ func checkIndex(t *testing.T, names []plumbing.Hash, most int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer x.close()
+	defer func() { _ = x.close() }()
 	file := &counting{File: x.file}
 	x.file = file
 	for i, h := range names {

@@ -3,7 +3,6 @@ package odb
 import (
 	"bufio"
 	"bytes"
-	"compress/zlib"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/klauspost/compress/zlib"
 	"github.com/spf13/afero"
 
 	"qme/record"
@@ -29,62 +29,42 @@ func (r *packReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// A source feeds an inflater from a pack through a buffer that is used again. It
-// is an io.ByteReader, so that flate does not put a buffer of its own before it.
-type source struct {
-	packReader
-	buf   []byte
-	r, w  int
-	limit int // how much to read at once
+// A window holds the beginning of an entry, and all of a small one.
+type window struct {
+	buf  []byte
+	mem  bytes.Reader // of an entry that is all in buf: the inflater has a fast way for these
+	rest *bufio.Reader
 }
 
-var sources = sync.Pool{New: func() any { return &source{buf: make([]byte, 32<<10)} }}
+const (
+	windowSize = 32 << 10
+	// firstRead gets all of most objects.
+	firstRead = 1 << 10
+	// maxGrowth is by how much zlib makes what does not deflate longer: 11 bytes,
+	// and 5 for each 16 KiB.
+	maxGrowth = 64
+)
 
-// getSource returns a source at off for about size inflated bytes.
-func getSource(p *pack, off, size int64) *source {
-	s := sources.Get().(*source)
-	s.packReader = packReader{p: p, off: off}
-	s.r, s.w = 0, 0
-	s.limit = int(min(int64(len(s.buf)), max(256, size)))
-	return s
-}
+var windows = sync.Pool{New: func() any {
+	return &window{buf: make([]byte, windowSize), rest: bufio.NewReaderSize(nil, windowSize)}
+}}
 
-func (s *source) release() {
-	s.p = nil
-	sources.Put(s)
-}
-
-func (s *source) fill() error {
-	n, err := s.packReader.Read(s.buf[:s.limit])
-	s.r, s.w = 0, n
-	if n > 0 {
-		return nil
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}
-
-func (s *source) ReadByte() (byte, error) {
-	if s.r == s.w {
-		if err := s.fill(); err != nil {
-			return 0, err
+// source returns a reader of the deflated bytes of e, of whose entry the first n
+// bytes are in the window already.
+func (w *window) source(p *pack, e entry, n int) (io.Reader, error) {
+	head := int(e.data - e.offset)
+	if need := int64(head) + e.size + maxGrowth; need <= windowSize {
+		if int64(n) < need {
+			more, err := p.readAt(w.buf[n:need], e.offset+int64(n))
+			if n += more; more == 0 && !errors.Is(err, io.EOF) {
+				return nil, err
+			}
 		}
+		w.mem.Reset(w.buf[head:n])
+		return &w.mem, nil
 	}
-	s.r++
-	return s.buf[s.r-1], nil
-}
-
-func (s *source) Read(b []byte) (int, error) {
-	if s.r == s.w {
-		if err := s.fill(); err != nil {
-			return 0, err
-		}
-	}
-	n := copy(b, s.buf[s.r:s.w])
-	s.r += n
-	return n, nil
+	w.rest.Reset(&packReader{p: p, off: e.data})
+	return w.rest, nil
 }
 
 var inflaters sync.Pool

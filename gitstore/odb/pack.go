@@ -244,21 +244,17 @@ const maxInMemory = 2 << 30
 
 // unpack returns the object at off, its deltas resolved.
 func (db *DB) unpack(p *pack, off int64) (plumbing.ObjectType, []byte, error) {
-	e, err := p.entryAt(off)
-	if err != nil {
-		return plumbing.InvalidObject, nil, err
-	}
-	return db.unpackEntry(p, e, 0)
+	return db.unpackAt(p, off, 0)
 }
 
 // maxDepth ends a chain of deltas that is longer than git ever makes them (4095).
 const maxDepth = 5000
 
-func (db *DB) unpackEntry(p *pack, e entry, depth int) (plumbing.ObjectType, []byte, error) {
+func (db *DB) unpackAt(p *pack, off int64, depth int) (plumbing.ObjectType, []byte, error) {
 	if depth > maxDepth {
-		return plumbing.InvalidObject, nil, p.corrupt(e.offset, errors.New("endless chain of deltas"))
+		return plumbing.InvalidObject, nil, p.corrupt(off, errors.New("endless chain of deltas"))
 	}
-	b, err := p.inflate(e)
+	e, b, err := p.inflate(off)
 	if err != nil {
 		return plumbing.InvalidObject, nil, err
 	}
@@ -268,11 +264,11 @@ func (db *DB) unpackEntry(p *pack, e entry, depth int) (plumbing.ObjectType, []b
 	case plumbing.OFSDeltaObject:
 		t, base, err = db.deltaBase(p, e.base, depth)
 	case plumbing.REFDeltaObject:
-		off, ok, lerr := p.lookup(e.baseRef)
+		at, ok, lerr := p.lookup(e.baseRef)
 		if lerr != nil || !ok {
-			return plumbing.InvalidObject, nil, p.corrupt(e.offset, errors.Join(lerr, fmt.Errorf("base %s is not in the pack", e.baseRef)))
+			return plumbing.InvalidObject, nil, p.corrupt(off, errors.Join(lerr, fmt.Errorf("base %s is not in the pack", e.baseRef)))
 		}
-		t, base, err = db.deltaBase(p, off, depth)
+		t, base, err = db.deltaBase(p, at, depth)
 	default:
 		return e.kind, b, nil
 	}
@@ -281,7 +277,7 @@ func (db *DB) unpackEntry(p *pack, e entry, depth int) (plumbing.ObjectType, []b
 	}
 	out, err := packfile.PatchDelta(base, b)
 	if err != nil {
-		return plumbing.InvalidObject, nil, p.corrupt(e.offset, err)
+		return plumbing.InvalidObject, nil, p.corrupt(off, err)
 	}
 	return t, out, nil
 }
@@ -291,34 +287,47 @@ func (db *DB) deltaBase(p *pack, off int64, depth int) (plumbing.ObjectType, []b
 	if t, b, ok := db.bases.get(p, off); ok {
 		return t, b, nil
 	}
-	e, err := p.entryAt(off)
-	if err != nil {
-		return plumbing.InvalidObject, nil, err
-	}
-	t, b, err := db.unpackEntry(p, e, depth+1)
+	t, b, err := db.unpackAt(p, off, depth+1)
 	if err == nil {
 		db.bases.put(p, off, t, b)
 	}
 	return t, b, err
 }
 
-// inflate returns the inflated bytes of an entry.
-func (p *pack) inflate(e entry) ([]byte, error) {
-	if e.size > maxInMemory {
-		return nil, p.corrupt(e.offset, fmt.Errorf("an object of %d bytes is too large", e.size))
+// inflate returns the entry at off with its inflated bytes. One read usually gets
+// both the header and all that follows it.
+func (p *pack) inflate(off int64) (entry, []byte, error) {
+	if err := p.open(); err != nil {
+		return entry{}, nil, err
 	}
-	src := getSource(p, e.data, e.size)
-	defer src.release()
+	w := windows.Get().(*window)
+	defer windows.Put(w)
+	n, err := p.readAt(w.buf[:firstRead], off)
+	if err != nil {
+		return entry{}, nil, p.corrupt(off, err)
+	}
+	e, used, err := parseEntry(w.buf[:n], off)
+	if err != nil {
+		return entry{}, nil, p.corrupt(off, err)
+	}
+	e.data = off + int64(used)
+	if e.size > maxInMemory {
+		return entry{}, nil, p.corrupt(off, fmt.Errorf("an object of %d bytes is too large", e.size))
+	}
+	src, err := w.source(p, e, n)
+	if err != nil {
+		return entry{}, nil, p.corrupt(off, err)
+	}
 	z, err := getInflater(src)
 	if err != nil {
-		return nil, p.corrupt(e.offset, err)
+		return entry{}, nil, p.corrupt(off, err)
 	}
 	defer putInflater(z)
 	b, err := readExactly(z, e.size)
 	if err != nil {
-		return nil, p.corrupt(e.offset, err)
+		return entry{}, nil, p.corrupt(off, err)
 	}
-	return b, nil
+	return e, b, nil
 }
 
 // readExactly reads size bytes and the end behind them, at which zlib compares
@@ -351,7 +360,7 @@ func (db *DB) openPacked(p *pack, off int64) (io.ReadCloser, int64, error) {
 		return nil, 0, err
 	}
 	if e.kind == plumbing.OFSDeltaObject || e.kind == plumbing.REFDeltaObject || e.size < 1<<20 {
-		_, b, err := db.unpackEntry(p, e, 0)
+		_, b, err := db.unpack(p, off)
 		return io.NopCloser(bytes.NewReader(b)), int64(len(b)), err
 	}
 	src := bufio.NewReaderSize(&packReader{p: p, off: e.data}, 64<<10)

@@ -31,8 +31,14 @@ type location struct {
 // copied as they are deflated: joining them costs reading and writing only.
 const replan = 4096
 
-// largeBlob is from which size blobs are copied as they are deflated.
-const largeBlob = 1 << 20
+const (
+	// copiedBlob is from which size blobs are copied as they are deflated: the
+	// output of a command, mostly, with which no other has much in common. So
+	// what is held in memory is bounded.
+	copiedBlob = 16 << 10
+	// largeBlob is from which size a blob is not read into memory at once.
+	largeBlob = 1 << 20
+)
 
 // Repack joins packs and loose objects into one new pack. Each of them is
 // removed only after the new pack is on disk and has been read back and checked
@@ -124,13 +130,13 @@ func (db *DB) takeApart(ctx context.Context, p *pack, objects []*object) ([]*obj
 			return nil, err
 		}
 		o := &object{hash: it.hash, kind: e.kind, size: e.size}
-		if e.kind == plumbing.BlobObject && e.size >= largeBlob {
+		if e.kind == plumbing.BlobObject && e.size >= copiedBlob {
 			next := end
 			if i+1 < len(items) {
 				next = items[i+1].offset
 			}
 			o.raw = &location{pack: p, entry: e, next: next}
-		} else if o.kind, o.content, err = db.unpackEntry(p, e, 0); err != nil {
+		} else if o.kind, o.content, err = db.unpack(p, it.offset); err != nil {
 			return nil, err
 		}
 		if o.content != nil {

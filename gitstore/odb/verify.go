@@ -94,7 +94,7 @@ func (db *DB) verifyAt(p *pack, it item) error {
 		}
 		copy(got[:], sum.Sum(nil))
 	} else {
-		t, b, err := db.unpackEntry(p, e, 0)
+		t, b, err := db.unpack(p, it.offset)
 		if err != nil {
 			return err
 		}

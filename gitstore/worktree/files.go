@@ -1,7 +1,6 @@
 package worktree
 
 import (
-	"crypto/sha1" // what git names files with; nothing here rests on its strength
 	"errors"
 	"fmt"
 	"os"
@@ -204,10 +203,7 @@ func (f *fileCheck) read(e *entry) ([]byte, error) {
 }
 
 func blobHash(content []byte) plumbing.Hash {
-	h := sha1.New()
-	fmt.Fprintf(h, "blob %d\x00", len(content))
-	h.Write(content)
-	return plumbing.Hash(h.Sum(nil))
+	return plumbing.ComputeHash(plumbing.BlobObject, content)
 }
 
 // racy reports whether a file that was last changed at mtime may have been

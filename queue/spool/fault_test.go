@@ -20,11 +20,11 @@ const keep = 2000
 // A flight is a run as the queue records it, on a file system on which something
 // goes wrong.
 type flight struct {
-	rec           *record.Record
-	begun, ended  bool // Begin succeeded; the record of the end is in the entry
-	removed       bool // Remove succeeded
-	wrote         error
-	before, after []byte // all of what was written to stdout; what was meant to be
+	rec          *record.Record
+	begun, ended bool // Begin succeeded; the record of the end is in the entry
+	removed      bool // Remove succeeded
+	wrote        error
+	after        []byte // all of what was written to stdout; what was meant to be
 }
 
 // fly records a run from its beginning to its end. The errors are dealt with as the

@@ -31,9 +31,8 @@ func judge(ok bool) string {
 // printTable writes the rows, and how many goals were met.
 func printTable(out io.Writer, rows []row) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "WHAT\tGOAL\tFIGURE\tRATIO\tVERDICT")
 	count := map[string]int{}
-	for _, r := range rows {
+	for _, r := range append([]row{{"WHAT", "GOAL", "FIGURE", "RATIO", "VERDICT"}}, rows...) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.what, orDash(r.goal), orDash(r.figure), orDash(r.ratio), r.verdict)
 		count[r.verdict]++
 	}

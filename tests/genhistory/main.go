@@ -32,7 +32,7 @@ func run() (err error) {
 	flag.IntVar(&opts.Batch, "batch", 0, "write so many `runs` at once (0: 500; 1: as normal use does)")
 	profile := flag.String("cpuprofile", "", "write a profile of the processor time to `FILE`")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: genhistory [flags] HOME")
+		fmt.Fprintln(os.Stderr, "usage: genhistory [flags] HOME")
 		flag.PrintDefaults()
 	}
 	flag.Parse()

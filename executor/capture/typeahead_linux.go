@@ -1,0 +1,44 @@
+package capture
+
+import (
+	"bytes"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// unread returns the input that is left in a pseudo-terminal which no process
+// has open any more.
+func unread(master int) (left []byte) {
+	const flags = unix.O_RDWR | unix.O_NOCTTY | unix.O_NONBLOCK | unix.O_CLOEXEC
+	slave, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(master), unix.TIOCGPTPEER, flags)
+	if errno != 0 {
+		return nil // before Linux 4.13
+	}
+	fd := int(slave)
+	defer unix.Close(fd)
+	t, err := unix.IoctlGetTermios(fd, getTermios)
+	if err != nil {
+		return nil
+	}
+	t.Lflag &^= unix.ICANON // else the beginning of a line could not be read
+	t.Cc[unix.VMIN], t.Cc[unix.VTIME] = 0, 0
+	if err := unix.IoctlSetTermios(fd, setTermios, t); err != nil {
+		return nil
+	}
+	buf := make([]byte, 4096)
+	for {
+		n, err := readFD(fd, buf)
+		if n <= 0 || err != nil {
+			return left
+		}
+		// A NUL stands for the end of input that Ctrl-D means, and nobody types one.
+		left = append(left, bytes.ReplaceAll(buf[:n], []byte{0}, nil)...)
+	}
+}
+
+// typeFor acts as if b had been typed at the terminal.
+func typeFor(fd int, b byte) bool {
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.TIOCSTI, uintptr(unsafe.Pointer(&b)))
+	return errno == 0
+}
