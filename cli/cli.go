@@ -19,7 +19,7 @@ import (
 func Main() int {
 	capture.Helper()
 	// A command is short and its memory small: collect less often.
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(200)
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	err := a.root().Run(context.Background(), os.Args)
 	code := a.exitCode(err)

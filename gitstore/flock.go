@@ -17,24 +17,24 @@ func flock(ctx context.Context, f *os.File) (held bool, err error) {
 	if !errors.Is(err, unix.EWOULDBLOCK) {
 		return err == nil, nil
 	}
-	locked := make(chan error, 1)
+	locked := make(chan bool, 1)
 	go func() {
 		for {
 			err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
 			if errors.Is(err, unix.EINTR) {
 				continue
 			}
-			locked <- err
+			locked <- err == nil
 			return
 		}
 	}()
 	select {
-	case err := <-locked:
-		return err == nil, nil
+	case held := <-locked:
+		return held, nil
 	case <-ctx.Done():
 		go func() {
-			_ = <-locked  // whether it was had or not,
-			_ = f.Close() // let go of the lock that came too late
+			<-locked
+			_ = f.Close() // lets go of the lock that came too late
 		}()
 		return false, ErrBusy
 	}
