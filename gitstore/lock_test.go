@@ -207,7 +207,7 @@ func TestWritersWithGit(t *testing.T) {
 func pushOne(t *testing.T, dir string, rec *record.Record) bool {
 	t.Helper()
 	work := filepath.Join(t.TempDir(), "work")
-	git(t, ".", "clone", "-q", dir, work)
+	git(t, ".", "clone", "-q", "--no-local", dir, work)
 	writeFile(t, filepath.Join(work, rec.UID.Path()), []byte(encoded(t, rec)))
 	git(t, work, "add", "-A")
 	git(t, work, "commit", "-q", "-m", message("run", rec))

@@ -6,7 +6,9 @@ import (
 	"testing"
 )
 
-// All of this is typed at a real shell.
+// All of this is typed at a real shell. Commands that are to stop do not start others
+// at that moment: a process that waits in vfork(2) for a child that has just been stopped
+// does not stop, with or without us.
 
 func TestControlZAndForeground(t *testing.T) {
 	u := newUser(t)
@@ -85,8 +87,8 @@ func TestControlZInAPipeline(t *testing.T) {
 	u := newUser(t)
 	u.shell()
 	// "cont" says that the shell has given the terminal away.
-	loop := "while :; do sleep 0.05; done"
-	u.typed("$QME sh -c 'trap \"echo cont >&2\" CONT; echo up >&2; " + loop + "' | cat\n")
+	loop := "sleep 60 </dev/null >/dev/null 2>&1 & "
+	u.typed("$QME sh -c 'trap \"echo cont >&2\" CONT; " + loop + "echo up >&2; while :; do wait; done' | cat\n")
 	u.expect("\nup\r\n")
 	u.typed("\x1a")
 	u.expect("Stopped")
@@ -99,7 +101,7 @@ func TestControlZInAPipeline(t *testing.T) {
 	u.expect("130\r\n")
 	u.expect("> ")
 	// The other way round: standard output is the terminal, the input is not.
-	u.typed("(trap \"\" INT; echo in; sleep 2) | $QME sh -c 'trap \"echo cont\" CONT; read l; echo $l; " + loop + "'\n")
+	u.typed("(trap \"\" INT; echo in; sleep 2) | $QME sh -c 'trap \"echo cont\" CONT; " + loop + "read l; echo $l; while :; do wait; done'\n")
 	u.expect("\nin\r\n")
 	u.typed("\x1a")
 	u.expect("Stopped")
@@ -119,7 +121,7 @@ func TestShellInQME(t *testing.T) {
 	// A command with job control of its own.
 	u.typed("PS1='inner> ' $QME bash --norc --noprofile --noediting -i\n")
 	u.expect("\ninner> ")
-	u.typed("sh -c 'echo up; sleep 1000'\n")
+	u.typed("sh -c 'echo up; exec sleep 1000'\n")
 	u.expect("\nup\r\n")
 	u.typed("\x1a")
 	u.expect("Stopped")
@@ -203,13 +205,14 @@ func TestControlZWithoutAShell(t *testing.T) {
 func TestContinuedFromElsewhere(t *testing.T) {
 	u := newUser(t)
 	u.shell()
-	u.typed("$QME sh -c 'echo up; while [ ! -e \"$CAPTURE_DIR/end\" ]; do sleep 0.05; done; echo ended'\n")
+	u.typed("$QME sh -c 'trap \"echo ended; exit\" CONT; sleep 60 </dev/null >/dev/null 2>&1 & echo up; wait'\n")
 	u.expect("\nup\r\n")
 	u.typed("\x1a")
 	u.expect("Stopped")
 	u.expect("> ")
-	u.typed("kill -CONT $(cat $CAPTURE_DIR/pid); touch $CAPTURE_DIR/end; wait; echo waited\n")
-	u.expect("\nended\r\n")
+	u.typed("kill -CONT $(cat $CAPTURE_DIR/pid)\n")
+	u.expect("ended\r\n")
+	u.typed("wait; echo waited\n")
 	u.expect("\nwaited\r\n")
 }
 

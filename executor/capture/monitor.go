@@ -17,8 +17,8 @@ type monitor struct {
 	user     int // the user's terminal
 	terminal settings
 	p        *process
-	// resumed: a continuation that wait4 is about to report was our doing.
-	resumed bool
+	// stopped: qme was told of a stop, and has stopped too until it orders to go on.
+	stopped bool
 }
 
 const monitorTTY = 1 // standard output is always the pseudo-terminal
@@ -52,7 +52,9 @@ func monitorMain(args []int, argv []string) int {
 	// SIGCONT would undo the stop that Ctrl-Z means.
 	m.foreground(pid)
 	m.p = watch(pid, true)
-	m.resume()
+	if stopsEarly(pid) {
+		m.p.signal(unix.SIGCONT, true)
+	}
 	m.ctl.send(report{Started: pid})
 	return m.loop()
 }
@@ -98,8 +100,9 @@ func (m *monitor) loop() int {
 func (m *monitor) obey(o order) {
 	switch {
 	case o.Continue:
+		m.stopped = false
 		m.foreground(m.p.pid)
-		m.resume()
+		m.p.signal(unix.SIGCONT, true)
 		m.ctl.send(report{Resumed: true})
 	case o.Signal != 0:
 		m.p.signal(syscall.Signal(o.Signal), true)
@@ -118,30 +121,23 @@ func (m *monitor) change(c change) bool {
 		if c.err == nil {
 			m.ctl.send(report{Exited: &c.exit})
 		}
+		m.wakeQME()
 		return true
 	case c.status.Continued():
-		if !m.resumed {
-			m.wakeQME()
-		}
-		m.resumed = false
+		m.wakeQME()
 	case m.tooEarly(c.status.StopSignal()):
-		m.resume()
+		m.p.signal(unix.SIGCONT, true)
 	default:
-		m.resumed = false
+		m.stopped = true
 		m.ctl.send(report{Stopped: int(c.status.StopSignal())})
 	}
 	return false
 }
 
-func (m *monitor) resume() {
-	m.resumed = true
-	m.p.signal(unix.SIGCONT, true)
-}
-
-// wakeQME continues qme, which has stopped with the command, when somebody else
-// has continued the command.
+// wakeQME continues qme where it has stopped with the command, and somebody else has
+// continued or killed the command.
 func (m *monitor) wakeQME() {
-	if parent := unix.Getppid(); parent > 1 { // else qme has been killed
+	if parent := unix.Getppid(); m.stopped && parent > 1 { // else qme has been killed
 		_ = unix.Kill(parent, unix.SIGCONT)
 	}
 }

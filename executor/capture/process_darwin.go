@@ -9,3 +9,6 @@ func (p *process) next(options int) change {
 	p.mu.Unlock()
 	return c
 }
+
+// stopsEarly cannot be known here: one SIGCONT too many is better than one too few.
+func stopsEarly(int) bool { return true }

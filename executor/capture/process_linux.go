@@ -1,7 +1,12 @@
 package capture
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,4 +36,28 @@ func (p *process) next(options int) change {
 		}
 		// A continuation undid the stop before it could be fetched.
 	}
+}
+
+// stopsEarly says whether a process is stopped, or about to be, for having used a
+// terminal that was not its own.
+func stopsEarly(pid int) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return true // one SIGCONT too many is better than one too few
+	}
+	const stops = 1<<(unix.SIGTTIN-1) | 1<<(unix.SIGTTOU-1)
+	for lines := bufio.NewScanner(bytes.NewReader(status)); lines.Scan(); {
+		name, value, _ := strings.Cut(lines.Text(), ":\t")
+		switch name {
+		case "State":
+			if strings.HasPrefix(value, "T") {
+				return true
+			}
+		case "SigPnd", "ShdPnd":
+			if set, err := strconv.ParseUint(value, 16, 64); err != nil || set&stops != 0 {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -133,7 +133,7 @@ func (s *session) update() {
 	if s.fresh {
 		s.refresh()
 	}
-	if s.direct || s.changed() {
+	if s.direct || s.changed() || s.reads() {
 		s.uncook()
 		return
 	}
@@ -161,6 +161,20 @@ func (s *session) refresh() {
 		_ = unix.IoctlSetTermios(s.pty.master, setTermios, t) // else it keeps what it has
 		s.noteSettings()
 	}
+}
+
+// reads says whether the command reads a line from its terminal although its input comes
+// from elsewhere, as in "read answer </dev/tty". It takes at most a fiftieth of a
+// processor to find out, however many processes the command has.
+func (s *session) reads() bool {
+	if s.monitor == nil || !s.ready {
+		return false
+	}
+	if begin := time.Now(); begin.After(s.nextAsk) {
+		s.asked = readsTerminal(s.monitor.pid, s.pty.master)
+		s.nextAsk = begin.Add(50 * time.Since(begin))
+	}
+	return s.asked
 }
 
 // changed says whether the command has changed its terminal's settings.

@@ -40,15 +40,18 @@ type session struct {
 	tty   *terminal // where keys come from; nil: from nowhere
 	keys  *keys
 	// direct: the terminal is standard input, and all keys are the command's.
-	// Else they are only once the command has changed its terminal's settings, as
-	// programs do that read the keyboard while their input comes from elsewhere.
-	direct bool
-	first  atomic.Pointer[unix.Termios] // settings of the pty that were ours
-	fresh  bool                         // the pty has settings from while we were in the background
-	raw    atomic.Bool                  // the screen passes bytes on untouched
-	same   bool                         // tty and screen are one terminal
-	look   chan struct{}
-	ending <-chan struct{} // of a cancel
+	// Else they are only while the command has changed its terminal's settings, as
+	// most programs do that read the keyboard while their input comes from elsewhere,
+	// or reads from its terminal.
+	direct  bool
+	asked   bool                         // it read when last looked at
+	nextAsk time.Time                    // when to look again
+	first   atomic.Pointer[unix.Termios] // settings of the pty that were ours
+	fresh   bool                         // the pty has settings from while we were in the background
+	raw     atomic.Bool                  // the screen passes bytes on untouched
+	same    bool                         // tty and screen are one terminal
+	look    chan struct{}
+	ending  <-chan struct{} // of a cancel
 }
 
 // runTerminal runs the command in terminal mode.

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -222,6 +224,28 @@ func TestStdinFromElsewhere(t *testing.T) {
 	}
 }
 
+func TestAnswerWithStdinFromElsewhere(t *testing.T) {
+	u := newUser(t)
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	before := u.settings()
+	_, dir := u.run(func() {
+		u.expect("sure? ")
+		eventually(t, "a raw terminal", func() bool { return u.settings() != before })
+		u.typed("yes\r")
+		u.expect("so: yes\r\n")
+		eventually(t, "the terminal as it was", func() bool { return u.settings() == before })
+		u.typed("\x03")
+	}, func(c *exec.Cmd) { c.Stdin = null },
+		"sh", "-c", `printf 'sure? '; read x </dev/tty; echo so: $x; trap 'exit 0' INT; while :; do sleep 0.05; done`)
+	if got, want := recorded(t, dir, "out"), "sure? yes\nso: yes\n"; got != want && got != want+"^C" {
+		t.Errorf("recorded %q, want %q", got, want)
+	}
+}
+
 func TestControlCWithStdinFromElsewhere(t *testing.T) {
 	u := newUser(t)
 	null, err := os.Open(os.DevNull)
@@ -309,5 +333,55 @@ func TestKilledQMELeavesNothingBehind(t *testing.T) {
 	}
 	if u.settings() != before {
 		t.Error("the terminal was left raw")
+	}
+}
+
+func TestKilledMonitor(t *testing.T) {
+	u := newUser(t)
+	before := u.settings()
+	c, _ := qmeLike(t, "sh", "-c", "echo monitor $PPID; sleep 1000")
+	u.start(c)
+	u.expect("monitor ")
+	pid, err := strconv.Atoi(u.expect("\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a raw terminal", func() bool { return u.settings() != before })
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait()
+	if code := c.ProcessState.ExitCode(); code != 99 {
+		t.Errorf("code %d, want an error", code)
+	}
+	u.expect("terminal monitor was killed")
+	if u.settings() != before {
+		t.Error("the terminal was left raw")
+	}
+}
+
+func TestCancelInTerminalMode(t *testing.T) {
+	u := newUser(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	dir := t.TempDir()
+	var rec strings.Builder
+	r, err := Run(ctx, Spec{
+		Cmd: []string{"sh", "-c", `sh -c 'trap "" TERM; echo $$ > stubborn; while :; do sleep 0.05; done' &
+			trap "echo term; exit 3" TERM; while :; do sleep 0.05; done`},
+		Dir: dir, Stdin: u.tty, Stdout: u.tty, Stderr: u.tty, Out: &rec, KillGrace: 200 * time.Millisecond,
+		OnStart: func(int) {
+			go func() {
+				eventually(t, "the child", func() bool { b, _ := os.ReadFile(filepath.Join(dir, "stubborn")); return len(b) > 0 })
+				cancel()
+			}()
+		},
+	})
+	if err != nil || !r.Cancelled || r.ReturnCode != 3 || !strings.HasSuffix(rec.String(), "term\n") {
+		t.Errorf("result %+v, %v; recorded %q", r, err, rec.String())
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(recorded(t, dir, "stubborn")))
+	if err != nil || running(pid) {
+		t.Errorf("process %d lives on, %v", pid, err)
 	}
 }

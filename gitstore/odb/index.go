@@ -46,7 +46,7 @@ func openIndex(fsys afero.Fs, path string) (*index, error) {
 	if x.whole != nil {
 		return x, f.Close()
 	}
-	x.file = f
+	x.file = readerAt(f)
 	return x, nil
 }
 

@@ -93,7 +93,7 @@ func (p *pack) open() error {
 		return fmt.Errorf("%s.pack is cut off at %d bytes: %w", p.name, p.size, record.ErrCorrupt)
 	}
 	if p.size > smallPack {
-		p.data = f
+		p.data = readerAt(f)
 		return nil
 	}
 	p.whole = make([]byte, p.size)
