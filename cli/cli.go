@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -59,7 +60,7 @@ func (a *app) root() *cli.Command {
 			&cli.BoolFlag{Name: "no-pager", Usage: "show long listings without a pager", Destination: &a.noPager},
 		},
 		Action: func(_ context.Context, c *cli.Command) error {
-			if c.Args().Len() == 0 {
+			if c.Args().Len() == 0 || c.Args().First() == "help" {
 				return cli.ShowRootCommandHelp(c)
 			}
 			return unknownCommand(c, c.Args().First())
@@ -91,8 +92,12 @@ func unknownCommand(c *cli.Command, name string) error {
 	return &usageError{msg: msg + fmt.Sprintf(" (to run and record it: qme run %s)", name), help: "qme --help"}
 }
 
-// atMost refuses arguments that a command has no use for.
+// atMost refuses arguments that a command has no use for, and empty ones.
 func atMost(c *cli.Command, n int) error {
+	// "" is a variable that was not set, and not a wish for the default.
+	if slices.Contains(c.Args().Slice(), "") {
+		return &usageError{msg: c.Name + " was given an empty argument", help: c.FullName() + " --help"}
+	}
 	if c.Args().Len() > n {
 		return &usageError{msg: fmt.Sprintf("%s takes no argument %q", c.Name, c.Args().Get(n)), help: c.FullName() + " --help"}
 	}

@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
+	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"qme/gitstore/odb"
 	"qme/record"
 )
 
@@ -64,24 +67,24 @@ func (c *checker) objects(ctx context.Context) error {
 	}
 	done := 0
 	for _, p := range packs {
-		n, err := c.s.odb.ObjectCount(p.Name)
-		if err == nil {
-			err = c.s.odb.VerifyPack(ctx, p.Name, func(n int) { c.progress("objects", done+n) })
-		}
+		// VerifyPack first: it looks for packs that came since the last look.
+		err := c.s.odb.VerifyPack(ctx, p.Name, func(n int) { c.progress("objects", done+n) })
 		if cerr := ctx.Err(); cerr != nil {
 			return cerr
 		}
-		if err != nil && !errors.Is(err, record.ErrNotFound) { // not found: joined meanwhile
+		if err != nil && !c.s.packGone(p.Name) { // gone: joined meanwhile
 			c.report(err)
 		}
-		done += int(n)
+		if n, err := c.s.odb.ObjectCount(p.Name); err == nil {
+			done += int(n)
+		}
 	}
 	loose, err := c.s.odb.Loose()
 	if err != nil {
 		return err
 	}
 	for _, h := range loose {
-		if err := c.s.odb.VerifyLoose(h); err != nil {
+		if err := c.s.odb.VerifyLoose(h); err != nil && !errors.Is(err, fs.ErrNotExist) { // packed meanwhile
 			c.report(err)
 		}
 	}
@@ -90,6 +93,13 @@ func (c *checker) objects(ctx context.Context) error {
 	}
 	c.rep.Objects = len(c.have)
 	return nil
+}
+
+// packGone reports whether a pack is no longer there. What it held is in another,
+// or history reports it.
+func (s *Store) packGone(name string) bool {
+	packs, err := s.odb.Packs()
+	return err == nil && !slices.ContainsFunc(packs, func(p odb.PackInfo) bool { return p.Name == name })
 }
 
 // history checks that all that is reachable is there.
@@ -138,7 +148,11 @@ func (c *checker) tree(h plumbing.Hash, at string) {
 		case e.mode != modeFile:
 			c.report(fmt.Errorf("%s has the mode %s, not a plain file's: %w", p, e.mode, record.ErrInvalid))
 		case !c.have[e.hash]:
-			c.report(fmt.Errorf("%s: object %s is missing: %w", p, e.hash, record.ErrCorrupt))
+			// Written, or packed into another pack, since they were listed?
+			if ok, err := c.s.odb.Has(e.hash); err != nil || !ok {
+				c.report(errors.Join(err, fmt.Errorf("%s: object %s is missing: %w", p, e.hash, record.ErrCorrupt)))
+			}
+			c.have[e.hash] = true // once is enough
 		}
 	}
 }

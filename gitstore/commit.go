@@ -74,8 +74,10 @@ func (s *Store) publish(q *queueLock, w *odb.Writer, head, next plumbing.Hash) e
 		return err
 	}
 	err = s.swap(q, head, next)
-	if err == nil || errors.Is(err, errUnsure) {
-		// The history may rest on the pack, and git may have built upon it.
+	if err == nil || errors.Is(err, errUnsure) || !q.held {
+		// The history may rest on the pack, and git may have built upon it. Without
+		// the queue another writer may even have made the same commit, in the same
+		// pack. What is left for nothing is a few hundred bytes.
 		if kerr := s.odb.Release(pack); kerr != nil {
 			s.warn(fmt.Sprintf("%v; the pack is left out of packing for a while", kerr))
 		}

@@ -21,6 +21,7 @@ import (
 type queueLock struct {
 	s          *Store
 	file       afero.File
+	held       bool   // no other qme of this machine has it
 	leftBehind string // the commit that a holder that died was about to write
 }
 
@@ -56,6 +57,7 @@ func (s *Store) openQueue(ctx context.Context) (*queueLock, error) {
 			return nil, fmt.Errorf("%w: another qme has held %s for %s", err, path, s.opts.LockTimeout.Round(time.Millisecond))
 		}
 	}
+	q.held = held
 	b, err := io.ReadAll(io.LimitReader(f, 256))
 	if err != nil {
 		_ = f.Close()

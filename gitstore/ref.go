@@ -85,6 +85,7 @@ func (s *Store) swap(q *queueLock, old, next plumbing.Hash) (err error) {
 	}
 	f, err := s.createLock(q, lock)
 	if err != nil {
+		q.done() // the lock that is there is not ours
 		return err
 	}
 	mine := true
@@ -97,15 +98,23 @@ func (s *Store) swap(q *queueLock, old, next plumbing.Hash) (err error) {
 	if err == nil && !s.opts.NoSync {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	made, serr := f.Stat()
+	if err = errors.Join(err, serr, f.Close()); err != nil {
 		return err
 	}
 	now, err := s.Head()
 	if err != nil {
 		return err
 	}
+	if now == next {
+		// Whoever broke our lock, or had his broken, has renamed it.
+		return fmt.Errorf("%w: another process moved it", errUnsure)
+	}
 	if now != old {
 		return errMoved
+	}
+	if same, err := sameFile(s.fs, lock, made); err != nil || !same {
+		return errors.Join(err, fmt.Errorf("%w: another process has removed %s", errMoved, lock))
 	}
 	if err = s.fs.Rename(lock, path); err != nil {
 		// If it has happened after all, the lock may be another's by now.
@@ -117,11 +126,24 @@ func (s *Store) swap(q *queueLock, old, next plumbing.Hash) (err error) {
 	if s.opts.NoSync {
 		return nil
 	}
-	// The branch has moved, whatever comes of this flush: it must not be undone.
+	// The branch has moved, whatever comes of this flush; but a power cut might
+	// still undo it, so whoever keeps the record elsewhere should go on doing so.
 	if serr := odb.SyncDir(s.fs, filepath.Dir(path)); serr != nil {
-		s.warn(fmt.Sprintf("the record is written, but could not be flushed to disk: %v", serr))
+		mine = false
+		return fmt.Errorf("%w: it could not be flushed to disk: %w", errUnsure, serr)
 	}
 	return nil
+}
+
+// sameFile reports whether path still names the file that info describes.
+func sameFile(fsys afero.Fs, path string, info os.FileInfo) (bool, error) {
+	now, err := fsys.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	} else if err != nil || now.Sys() == nil {
+		return err == nil, err // a file system in memory has no inodes
+	}
+	return os.SameFile(now, info), nil
 }
 
 func (s *Store) removeIfThere(path string) error {

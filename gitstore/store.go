@@ -26,7 +26,7 @@ const branch = "refs/heads/main"
 
 // ErrBusy says that another process has held the history's lock for longer than
 // Options.LockTimeout. Nothing was changed; trying again later may succeed.
-var ErrBusy = errors.New("the history is locked")
+var ErrBusy = fmt.Errorf("the history is %w", record.ErrBusy)
 
 // Options says how a store is used. The zero value is for normal use.
 type Options struct {

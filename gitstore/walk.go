@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -132,6 +133,9 @@ func (sn *Snapshot) Records(rg record.Range) iter.Seq[record.Result] {
 			out chan record.Result
 		}
 		stop := make(chan struct{})
+		var workers sync.WaitGroup
+		// Whoever stops early may close the store: nothing may read it then.
+		defer workers.Wait()
 		defer close(stop)
 		read := Entry.Record
 		if rg.Brief {
@@ -139,14 +143,14 @@ func (sn *Snapshot) Records(rg record.Range) iter.Seq[record.Result] {
 		}
 		jobs, order := make(chan job), make(chan chan record.Result, readAhead)
 		for range runtime.GOMAXPROCS(0) {
-			go func() {
+			workers.Go(func() {
 				for j := range jobs {
 					rec, err := read(j.e)
 					j.out <- record.Result{ID: j.e.ID, Record: rec, Err: err}
 				}
-			}()
+			})
 		}
-		go func() {
+		workers.Go(func() {
 			defer close(order)
 			defer close(jobs)
 			for e, err := range sn.Tasks(rg) {
@@ -166,7 +170,7 @@ func (sn *Snapshot) Records(rg record.Range) iter.Seq[record.Result] {
 					return
 				}
 			}
-		}()
+		})
 		for out := range order {
 			if !yield(<-out) {
 				return

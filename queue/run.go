@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,6 +71,9 @@ func (q *Queue) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report
 	}
 	if len(old.Data.Cmd) == 0 {
 		return nil, fmt.Errorf("task %s has no command: %w", old.UID, record.ErrInvalid)
+	}
+	if slices.ContainsFunc(append([]string{old.Data.PWD}, old.Data.Cmd...), func(s string) bool { return strings.ContainsRune(s, '\uFFFD') }) {
+		return nil, fmt.Errorf("task %s has an argument or a directory that was not UTF-8, and so is not recorded exactly: %w", old.UID, record.ErrConflict)
 	}
 	if err := os.Chdir(old.Data.PWD); err != nil {
 		return nil, fmt.Errorf("task %s ran in %s, which cannot be entered (%w): %w", old.UID, old.Data.PWD, cause(err), record.ErrConflict)
@@ -203,19 +207,28 @@ func (f *flight) finish(out *Outcome) *record.Record {
 // land brings the record of a run that has ended into the history.
 func (f *flight) land(ctx context.Context, out *Outcome) (*Report, error) {
 	rec := f.finish(out)
-	errs := []error{out.RecordErr, f.out.Close(rec, f.q.Settings.Inline), f.err.Close(rec, f.q.Settings.Inline)}
-	if err := errors.Join(errs...); err != nil {
+	if err := f.close(out.RecordErr); err != nil {
 		f.q.Warn("a part of the output is not recorded: %v", err)
 	}
-	err := f.entry.Write(rec)
+	return &Report{Record: rec, Err: f.record(ctx)}, nil
+}
+
+// close puts the streams into the record.
+func (f *flight) close(recordErr error) error {
+	inline := f.q.Settings.Inline
+	return errors.Join(recordErr, f.out.Close(f.rec, inline), f.err.Close(f.rec, inline))
+}
+
+// record commits the completed record. It does so also when the spool, which only
+// keeps it in between, cannot be written.
+func (f *flight) record(ctx context.Context) error {
+	werr := f.entry.Write(f.rec)
+	err := f.q.commit(ctx, f.entry, f.rec, f.verb)
 	if err == nil {
-		err = f.q.commit(ctx, f.entry, rec, f.verb)
+		return nil
 	}
-	if err != nil {
-		err = fmt.Errorf("%w: %w; it is kept in %s, and the next qme command tries again",
-			ErrNotRecorded, errors.Join(err, f.entry.Sync(), f.entry.Close()), f.q.Spool.Dir())
-	}
-	return &Report{Record: rec, Err: err}, nil
+	return fmt.Errorf("%w: %w; it is kept in %s, and the next qme command tries again",
+		ErrNotRecorded, errors.Join(werr, err, f.entry.Sync(), f.entry.Close()), f.q.Spool.Dir())
 }
 
 // commit commits the record of an entry and removes the entry.
@@ -250,8 +263,14 @@ func upon(rec, current *record.Record, version string) *record.Record {
 	if current == nil {
 		return rec
 	}
-	if current.Data.Timestamp.Equal(rec.Data.Timestamp.Time) && current.Data.PID == rec.Data.PID && current.Data.Host == rec.Data.Host {
-		return nil
+	if current.Data.Timestamp.Equal(rec.Data.Timestamp.Time) && current.Data.Host == rec.Data.Host {
+		if current.Data.ReturnCode != nil || rec.Data.ReturnCode == nil {
+			return nil
+		}
+		// Another process took this run for cut off and recorded what it saw of
+		// it. How it really ended replaces that, and is no further run.
+		rec.Data.Run, rec.Data.Previous = current.Data.Run, current.Data.Previous
+		return rec
 	}
 	rec.Data.Run, rec.Data.Previous = max(current.Data.Run, 1)+1, version
 	return rec
@@ -262,8 +281,16 @@ func upon(rec, current *record.Record, version string) *record.Record {
 func (q *Queue) Recover(ctx context.Context) error {
 	entries, err := q.Spool.Take()
 	errs := []error{err}
+	var busy error
 	for _, e := range entries {
-		if err := q.recover(ctx, e); err != nil {
+		err := busy
+		if err == nil {
+			err = q.recover(ctx, e)
+		}
+		if errors.Is(err, record.ErrBusy) {
+			busy = err // the others would wait as long
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("task %s: %w", e.ID(), errors.Join(err, e.Close())))
 		}
 	}

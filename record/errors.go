@@ -14,6 +14,9 @@ var (
 	// ErrConflict says that a task's state does not allow what was asked,
 	// such as rerunning a task that is running.
 	ErrConflict = errors.New("conflict")
+	// ErrBusy says that another process has held a lock for too long. Nothing was
+	// changed; trying again later may succeed.
+	ErrBusy = errors.New("locked")
 	// ErrCorrupt says that stored bytes are damaged or missing.
 	ErrCorrupt = errors.New("corrupt")
 	// ErrNewerFormat says that a repository was written by a later version.

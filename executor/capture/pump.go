@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,7 +65,7 @@ func (p *pump) run() {
 		ended := p.end.time() // asked before: a chunk read earlier does not count
 		n, more, err := p.step(buf)
 		switch {
-		case err == unix.EAGAIN:
+		case errors.Is(err, unix.EAGAIN):
 			if !p.wait() {
 				return
 			}
@@ -211,7 +212,7 @@ func (p *pump) abandon() {
 	for total := 0; total < p.capacity; {
 		n, err := readFD(p.src, buf)
 		if n <= 0 {
-			p.held = err == unix.EAGAIN
+			p.held = errors.Is(err, unix.EAGAIN)
 			break
 		}
 		p.record(buf[:n])

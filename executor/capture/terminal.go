@@ -104,7 +104,7 @@ func (s *session) release() {
 		s.side.close()
 	}
 	if s.ctl != nil {
-		s.ctl.f.Close()
+		_ = s.ctl.f.Close() // the monitor sees that we are done
 	}
 	s.pty.close()
 }

@@ -1,6 +1,8 @@
 package capture
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -16,7 +18,7 @@ func isTerminal(fd int) bool {
 // is not the controlling one there is no job control on it, and nothing forbids.
 func inForeground(fd int) bool {
 	pgrp, err := foregroundGroup(fd)
-	if err == unix.ENOTTY {
+	if errors.Is(err, unix.ENOTTY) {
 		return true
 	}
 	return err == nil && pgrp == unix.Getpgrp()

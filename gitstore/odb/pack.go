@@ -318,16 +318,25 @@ func (p *pack) inflate(off int64) (entry, []byte, error) {
 	if err != nil {
 		return entry{}, nil, p.corrupt(off, err)
 	}
-	z, err := getInflater(src)
-	if err != nil {
-		return entry{}, nil, p.corrupt(off, err)
+	b, err := inflateFrom(src, e.size)
+	if errors.Is(err, io.ErrUnexpectedEOF) && src != io.Reader(w.rest) {
+		// Whoever wrote it flushed often: it is longer than it should be.
+		w.rest.Reset(&packReader{p: p, off: e.data})
+		b, err = inflateFrom(w.rest, e.size)
 	}
-	defer putInflater(z)
-	b, err := readExactly(z, e.size)
 	if err != nil {
 		return entry{}, nil, p.corrupt(off, err)
 	}
 	return e, b, nil
+}
+
+func inflateFrom(src io.Reader, size int64) ([]byte, error) {
+	z, err := getInflater(src)
+	if err != nil {
+		return nil, err
+	}
+	defer putInflater(z)
+	return readExactly(z, size)
 }
 
 // readExactly reads size bytes and the end behind them, at which zlib compares

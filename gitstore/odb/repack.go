@@ -1,11 +1,13 @@
 package odb
 
 import (
+	"bufio"
 	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/klauspost/compress/zlib"
 	"github.com/spf13/afero"
 
 	"qme/record"
@@ -70,7 +73,7 @@ func (db *DB) gather(ctx context.Context, names []string, loose []plumbing.Hash)
 	if err != nil {
 		return nil, nil, err
 	}
-	objects := []*object{}
+	objects, memory := []*object{}, int64(maxApart)
 	var whole []*pack
 	for _, p := range all {
 		if !slices.Contains(names, p.name) {
@@ -84,16 +87,22 @@ func (db *DB) gather(ctx context.Context, names []string, loose []plumbing.Hash)
 			whole = append(whole, p)
 			continue
 		}
-		if objects, err = db.takeApart(ctx, p, objects); err != nil {
+		apart, size, err := db.takeApart(ctx, p, memory)
+		switch {
+		case errors.Is(err, errTooLarge):
+			whole = append(whole, p)
+			continue
+		case err != nil:
 			return nil, nil, err
 		}
+		objects, memory = append(objects, apart...), memory-size
 	}
 	for _, h := range loose {
-		t, b, err := db.Get(h)
+		o, err := db.looseObject(h)
 		if err != nil {
 			return nil, nil, err
 		}
-		objects = append(objects, &object{hash: h, kind: t, size: int64(len(b)), content: b})
+		objects = append(objects, o)
 	}
 	return objects, whole, nil
 }
@@ -116,18 +125,27 @@ func (p *pack) sorted() ([]item, int64, error) {
 	return items, p.size - hashLen, nil
 }
 
-func (db *DB) takeApart(ctx context.Context, p *pack, objects []*object) ([]*object, error) {
+// errTooLarge says that a pack is better copied than taken apart.
+var errTooLarge = errors.New("too large for memory")
+
+// maxApart bounds the bytes of objects that are taken apart at a time. They are
+// deflated again with an index of each beside them, which takes several times that.
+const maxApart = 64 << 20
+
+// takeApart reads the objects of a pack, and how many bytes of memory they occupy.
+// The error is errTooLarge when it is more than limit.
+func (db *DB) takeApart(ctx context.Context, p *pack, limit int64) (objects []*object, held int64, err error) {
 	items, end, err := p.sorted()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for i, it := range items {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		e, err := p.entryAt(it.offset)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		o := &object{hash: it.hash, kind: e.kind, size: e.size}
 		if e.kind == plumbing.BlobObject && e.size >= copiedBlob {
@@ -137,14 +155,66 @@ func (db *DB) takeApart(ctx context.Context, p *pack, objects []*object) ([]*obj
 			}
 			o.raw = &location{pack: p, entry: e, next: next}
 		} else if o.kind, o.content, err = db.unpack(p, it.offset); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if o.content != nil {
 			o.size = int64(len(o.content))
+			if held += o.size; held > limit {
+				return nil, 0, errTooLarge
+			}
 		}
 		objects = append(objects, o)
 	}
-	return objects, nil
+	return objects, held, nil
+}
+
+// looseObject takes a loose object for a pack; a large one is read when it is written.
+func (db *DB) looseObject(h plumbing.Hash) (*object, error) {
+	f, err := db.fs.Open(db.loosePath(h))
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	if info.Size() < largeBlob>>4 { // 16 times as large at most, in practice
+		t, b, err := db.Get(h)
+		return &object{hash: h, kind: t, size: int64(len(b)), content: b}, err
+	}
+	t, size, r, err := db.openLoose(h)
+	if err != nil {
+		return nil, err
+	}
+	open := func() (io.ReadCloser, error) { _, _, r, err := db.openLoose(h); return r, err }
+	return &object{hash: h, kind: t, size: size, open: open}, r.Close()
+}
+
+// openLoose returns the type, size and content of a loose object.
+func (db *DB) openLoose(h plumbing.Hash) (plumbing.ObjectType, int64, io.ReadCloser, error) {
+	bad := func(err error) (plumbing.ObjectType, int64, io.ReadCloser, error) {
+		return plumbing.InvalidObject, 0, nil, fmt.Errorf("object %s: %w: %w", h, err, record.ErrCorrupt)
+	}
+	f, err := db.fs.Open(db.loosePath(h))
+	if err != nil {
+		return plumbing.InvalidObject, 0, nil, err
+	}
+	z, err := zlib.NewReader(bufio.NewReader(f))
+	if err != nil {
+		return bad(errors.Join(err, f.Close()))
+	}
+	r := bufio.NewReader(z)
+	head, err := r.ReadString(0)
+	name, digits, ok := strings.Cut(strings.TrimSuffix(head, "\x00"), " ")
+	size, serr := strconv.ParseInt(digits, 10, 64)
+	t, terr := plumbing.ParseObjectType(name)
+	if err = errors.Join(err, serr, terr); err != nil || !ok || size < 0 {
+		return bad(errors.Join(err, f.Close()))
+	}
+	return t, size, struct {
+		io.Reader
+		io.Closer
+	}{r, f}, nil
 }
 
 // joinPacks writes the new pack.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/afero"
@@ -95,8 +96,10 @@ func (e *Entry) fill(rec *record.Record) error {
 		return err
 	}
 	e.lock = f
-	if ok, err := tryLock(f); err != nil || !ok {
-		return errors.Join(err, fmt.Errorf("lock %s: %w", e.dir, record.ErrConflict))
+	// Nobody else knows the folder yet. An error is a file system without locks,
+	// and not a task that is running: the command must run all the same.
+	if _, err := tryLock(f); err != nil {
+		return fmt.Errorf("lock %s: %w", e.dir, err)
 	}
 	return e.Write(rec)
 }
@@ -155,7 +158,41 @@ func (e *Entry) Remove() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil // the process that had the entry before was removing it
 	}
-	return errors.Join(err, e.fs.RemoveAll(e.dir), e.Close())
+	return errors.Join(err, clearAway(e.fs, e.dir, e.Close))
+}
+
+// clearAway removes a folder that holds no record. unlock is called before the last
+// file goes: NFS keeps a file that is open under another name, and the folder would
+// not be empty. From then on others may remove the folder too, and a rerun may put a
+// new entry in its place. So the files are removed through the folder that was
+// opened, whatever its path names by then, and rmdir(2) spares a folder with an entry.
+func clearAway(fsys afero.Fs, dir string, unlock func() error) error {
+	if _, ok := fsys.(*afero.MemMapFs); ok {
+		return errors.Join(fsys.RemoveAll(dir), unlock())
+	}
+	root, err := os.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return unlock()
+	} else if err != nil {
+		return errors.Join(err, unlock())
+	}
+	defer root.Close()
+	if _, err := root.Lstat(recordFile); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, unlock()) // a new entry
+	}
+	errs := []error{unlock()}
+	names, err := fs.ReadDir(root.FS(), ".")
+	errs = append(errs, err)
+	for _, n := range names {
+		if err := root.Remove(n.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	err = os.Remove(dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST) {
+		err = nil // others were faster
+	}
+	return errors.Join(append(errs, err)...)
 }
 
 // Close lets go of the entry. What is in it stays for the next process.
@@ -203,11 +240,10 @@ func (s *Spool) Take() ([]*Entry, error) {
 		return nil, err
 	}
 	var taken []*Entry
+	var errs []error // one bad folder must not keep the others from being recovered
 	for _, name := range names {
 		if strings.HasPrefix(name, newPrefix) {
-			if err := s.removeUnborn(filepath.Join(s.dir, name)); err != nil {
-				return taken, err
-			}
+			errs = append(errs, s.removeUnborn(filepath.Join(s.dir, name)))
 		}
 		id, err := record.ParseID(name)
 		if err != nil {
@@ -215,13 +251,12 @@ func (s *Spool) Take() ([]*Entry, error) {
 		}
 		e, err := s.take(id)
 		if err != nil {
-			return taken, err
-		}
-		if e != nil {
+			errs = append(errs, fmt.Errorf("task %s: %w", id, err))
+		} else if e != nil {
 			taken = append(taken, e)
 		}
 	}
-	return taken, nil
+	return taken, errors.Join(errs...)
 }
 
 // take locks the entry of a dead process; it is nil when there is none.
@@ -248,13 +283,22 @@ func (s *Spool) take(id record.ID) (*Entry, error) {
 // removeRest removes a folder that has neither a lock nor a record: one that was
 // being removed when its process died.
 func (s *Spool) removeRest(dir string) error {
-	if _, err := s.fs.Stat(filepath.Join(dir, recordFile)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := s.fs.Stat(filepath.Join(dir, recordFile)); err == nil {
+		// As a power cut or a copy of the home may leave it, or a rerun that has
+		// begun meanwhile. With a lock, the next look tells these apart.
+		f, err := s.fs.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+		return errors.Join(err, closeIf(f))
+	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := s.fs.RemoveAll(dir); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-		return err
+	return clearAway(s.fs, dir, func() error { return nil })
+}
+
+func closeIf(f afero.File) error {
+	if f == nil {
+		return nil
 	}
-	return nil
+	return f.Close()
 }
 
 // unbornAge is from when on a folder without a name belongs to nobody: it gets
@@ -314,12 +358,19 @@ func (s *Spool) Get(id record.ID, inline int) (*record.Record, error) {
 	}
 	for _, name := range []record.StreamName{record.Stdout, record.Stderr} {
 		c, err := openCapture(s.fs, dir, name)
+		if err == nil {
+			err = c.describe(rec, inline, false)
+		}
 		if err != nil {
+			if _, gone := readRecord(s.fs, dir, id); errors.Is(gone, record.ErrNotFound) {
+				return nil, gone // it was committed meanwhile
+			}
 			return nil, err
 		}
-		if err := c.describe(rec, inline, false); err != nil {
-			return nil, err
-		}
+	}
+	// What was read of an entry that was being removed is not to be believed.
+	if now, err := readRecord(s.fs, dir, id); err != nil || now.Data.Status != record.Running {
+		return now, err
 	}
 	return rec, nil
 }
