@@ -120,61 +120,103 @@ func (w *walker) minute(entries []treeEntry) bool {
 	return true
 }
 
-// readAhead bounds how many records Records holds.
-const readAhead = 64
+const (
+	// readAhead bounds how many batches Records holds.
+	readAhead = 8
+	// maxBatch bounds how many records are read at once. The first batches are
+	// small, because somebody waits for the first line.
+	maxBatch = 32
+)
+
+// A batch is some neighbouring entries on their way to be read.
+type batch struct {
+	entries []Entry
+	out     chan []record.Result
+}
 
 // Records yields the records in the range, newest first, reading ahead on all
 // processors. A record that cannot be read is yielded with its error, and the
 // walk goes on; only a damaged folder (with an empty ID) ends it.
 func (sn *Snapshot) Records(rg record.Range) iter.Seq[record.Result] {
 	return func(yield func(record.Result) bool) {
-		type job struct {
-			e   Entry
-			out chan record.Result
+		read := Entry.Record
+		if rg.Brief {
+			read = Entry.brief
 		}
 		stop := make(chan struct{})
 		var workers sync.WaitGroup
 		// Whoever stops early may close the store: nothing may read it then.
 		defer workers.Wait()
 		defer close(stop)
-		read := Entry.Record
-		if rg.Brief {
-			read = Entry.brief
-		}
-		jobs, order := make(chan job), make(chan chan record.Result, readAhead)
+		jobs, order := make(chan batch), make(chan chan []record.Result, readAhead)
 		for range runtime.GOMAXPROCS(0) {
 			workers.Go(func() {
-				for j := range jobs {
-					rec, err := read(j.e)
-					j.out <- record.Result{ID: j.e.ID, Record: rec, Err: err}
+				for b := range jobs {
+					b.out <- readAll(b.entries, read)
 				}
 			})
 		}
 		workers.Go(func() {
 			defer close(order)
 			defer close(jobs)
-			for e, err := range sn.Tasks(rg) {
-				out := make(chan record.Result, 1)
-				select {
-				case order <- out:
-				case <-stop:
-					return
-				}
-				if err != nil {
-					out <- record.Result{Err: err}
-					return
-				}
-				select {
-				case jobs <- job{e, out}:
-				case <-stop:
-					return
-				}
-			}
+			sn.deal(rg, jobs, order, stop)
 		})
 		for out := range order {
-			if !yield(<-out) {
-				return
+			for _, res := range <-out {
+				if !yield(res) {
+					return
+				}
 			}
 		}
 	}
+}
+
+func readAll(entries []Entry, read func(Entry) (*record.Record, error)) []record.Result {
+	results := make([]record.Result, len(entries))
+	for i, e := range entries {
+		rec, err := read(e)
+		results[i] = record.Result{ID: e.ID, Record: rec, Err: err}
+	}
+	return results
+}
+
+// deal walks the tree and hands out batches, in order, until stop is closed.
+func (sn *Snapshot) deal(rg record.Range, jobs chan<- batch, order chan<- chan []record.Result, stop <-chan struct{}) {
+	var pending []Entry
+	size := 1
+	flush := func() bool {
+		if len(pending) == 0 {
+			return true
+		}
+		b := batch{pending, make(chan []record.Result, 1)}
+		pending, size = nil, min(2*size, maxBatch)
+		select {
+		case order <- b.out:
+		case <-stop:
+			return false
+		}
+		select {
+		case jobs <- b:
+			return true
+		case <-stop:
+			return false
+		}
+	}
+	for e, err := range sn.Tasks(rg) {
+		if err != nil {
+			out := make(chan []record.Result, 1)
+			out <- []record.Result{{Err: err}}
+			if flush() {
+				select {
+				case order <- out:
+				case <-stop:
+				}
+			}
+			return
+		}
+		if pending = append(pending, e); len(pending) >= size && !flush() {
+			return
+		}
+	}
+	flush()
 }
