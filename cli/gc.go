@@ -38,9 +38,12 @@ func (a *app) gc(ctx context.Context, auto bool) error {
 		return err
 	}
 	if auto {
-		// Whoever works at the terminal comes first. Without the right to be
-		// nice the work is done all the same.
-		_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, 10)
+		// Whoever works at the terminal comes first. On Linux each thread has a
+		// niceness of its own, so it is set for all of the process group, which
+		// startGC has made one of our own. It is no condition of the work.
+		if syscall.Getpgrp() == os.Getpid() {
+			_ = syscall.Setpriority(syscall.PRIO_PGRP, 0, 19)
+		}
 	}
 	rep, err := s.GC(ctx, !auto)
 	if err != nil || auto {
