@@ -172,7 +172,7 @@ func (a *app) runner(cfg *config.Config) queue.Runner {
 		}
 		return &queue.Outcome{
 			PID: res.PID, ReturnCode: res.ReturnCode, Signal: res.Signal, Duration: res.Duration,
-			Usage: res.Usage, Cancelled: res.Cancelled, RecordErr: res.RecordErr,
+			Usage: res.Usage, Cancelled: res.Cancelled, PassErr: res.PassErr, RecordErr: res.RecordErr,
 		}, nil
 	}
 }

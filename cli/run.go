@@ -73,7 +73,11 @@ func (a *app) finishRun(rep *queue.Report) error {
 		a.note("[%s][returncode: %d]", rep.Record.UID, rc)
 		a.startGC()
 	}
-	if rc == 0 {
+	switch {
+	case rc == 0 && rep.PassErr != nil:
+		// As the command would have ended, had it met the full disk itself.
+		return &codeError{code: exitFailure}
+	case rc == 0:
 		return nil
 	}
 	return &codeError{code: rc}

@@ -50,6 +50,7 @@ type Outcome struct {
 	Duration   time.Duration
 	Usage      *record.Usage
 	Cancelled  bool
+	PassErr    error // why a part of the output did not reach the caller's streams
 	RecordErr  error // why a part of the output is not recorded
 }
 

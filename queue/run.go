@@ -30,7 +30,9 @@ type RunOptions struct {
 // A Report is what came of a run.
 type Report struct {
 	Record *record.Record
-	// Kept says where the record is when it could not be committed.
+	// PassErr says why a part of the output did not reach the caller's streams.
+	PassErr error
+	// Err says why the record could not be committed, and where it is kept.
 	Err error
 }
 
@@ -126,7 +128,7 @@ func (q *Queue) execute(ctx context.Context, rec *record.Record, cmd []string, v
 		return nil, errors.Join(err, run.giveUp(context.WithoutCancel(ctx)))
 	}
 	if begun != nil {
-		return &Report{Record: run.finish(out), Err: fmt.Errorf("%w, nor can it be: %w", ErrNotRecorded, begun)}, nil
+		return &Report{Record: run.finish(out), PassErr: out.PassErr, Err: fmt.Errorf("%w, nor can it be: %w", ErrNotRecorded, begun)}, nil
 	}
 	return run.land(context.WithoutCancel(ctx), out)
 }
@@ -210,7 +212,7 @@ func (f *flight) land(ctx context.Context, out *Outcome) (*Report, error) {
 	if err := f.close(out.RecordErr); err != nil {
 		f.q.Warn("a part of the output is not recorded: %v", err)
 	}
-	return &Report{Record: rec, Err: f.record(ctx)}, nil
+	return &Report{Record: rec, PassErr: out.PassErr, Err: f.record(ctx)}, nil
 }
 
 // close puts the streams into the record.

@@ -223,6 +223,7 @@ func (j *job) complain() {
 	for _, p := range j.pumps {
 		var errno unix.Errno
 		if errors.As(p.writeErr, &errno) && errno != unix.EPIPE && errno != unix.EIO {
+			j.res.PassErr = p.writeErr
 			j.say("qme: write error: " + errnoText(errno) + "\n")
 		}
 	}

@@ -86,6 +86,9 @@ type Result struct {
 	// Merged says that standard output and standard error were one terminal,
 	// and are both in Spec.Out.
 	Merged bool
+	// PassErr says why output could not be passed on, to a full disk say: the command
+	// itself could not learn it. A reader that has gone is no error.
+	PassErr error
 	// RecordErr is what the recorders returned, nil when all is recorded.
 	RecordErr error
 }
