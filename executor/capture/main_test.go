@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"qme/tests/require"
 )
 
 // TestMain lets the test binary play three parts: itself, the helpers of this package,
@@ -137,12 +139,13 @@ func running(pid int) bool {
 	return !strings.HasPrefix(rest, "Z")
 }
 
-// need skips a test that needs a program which is not installed.
+// need returns the path of a program that a test needs, as require.Component has it.
 func need(t *testing.T, program string) string {
 	t.Helper()
+	require.Component(t, program)
 	path, err := exec.LookPath(program)
 	if err != nil {
-		t.Skipf("%s is not installed", program)
+		t.Fatal(err)
 	}
 	return path
 }
