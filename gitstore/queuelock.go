@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/afero"
+	"golang.org/x/sys/unix"
 )
 
 // A queueLock is the place in front of those that wait to write: a lock on the
@@ -95,6 +96,11 @@ func (q *queueLock) done() { _ = q.file.Truncate(0) }
 // unlock lets the next one go. It keeps the note of a swap that failed: the next
 // holder compares it with the lock file that it finds.
 func (q *queueLock) unlock() {
-	_ = q.file.Close() // releases the lock; nothing that matters was written
+	if real, ok := q.file.(*os.File); ok {
+		// Closing is not enough: a process that this one is about to start has the
+		// file open too, from its fork until its exec.
+		_ = unix.Flock(int(real.Fd()), unix.LOCK_UN)
+	}
+	_ = q.file.Close() // nothing that matters was written
 	<-q.s.queue
 }

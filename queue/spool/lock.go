@@ -18,6 +18,13 @@ func tryLock(f afero.File) (bool, error) { return flock(f, unix.LOCK_EX) }
 // another that looks.
 func tryLockShared(f afero.File) (bool, error) { return flock(f, unix.LOCK_SH) }
 
+// unlock gives up what tryLock took. Closing the file is not enough: a process that
+// this one is about to start has it open too, from its fork until its exec.
+func unlock(f afero.File) error {
+	_, err := flock(f, unix.LOCK_UN)
+	return err
+}
+
 func flock(f afero.File, how int) (bool, error) {
 	real, ok := f.(*os.File)
 	if !ok {

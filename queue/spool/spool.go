@@ -200,7 +200,7 @@ func (e *Entry) Close() error {
 	if e.lock == nil {
 		return nil
 	}
-	err := e.lock.Close()
+	err := errors.Join(unlock(e.lock), e.lock.Close())
 	e.lock = nil
 	return err
 }
@@ -275,7 +275,7 @@ func (s *Spool) take(id record.ID) (*Entry, error) {
 	// The owner may have removed the entry, and another may even have made a
 	// new one, before the lock was had.
 	if same, err := sameFile(s.fs, f, filepath.Join(dir, lockFile)); err != nil || !same {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, unlock(f), f.Close())
 	}
 	return &Entry{fs: s.fs, dir: dir, id: id, lock: f}, nil
 }
@@ -326,6 +326,9 @@ func (s *Spool) Running(id record.ID) (bool, error) {
 		return false, err
 	}
 	ok, err := tryLockShared(f)
+	if ok {
+		err = unlock(f)
+	}
 	return !ok && err == nil, errors.Join(err, f.Close())
 }
 
