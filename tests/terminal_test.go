@@ -2,6 +2,7 @@ package tests
 
 import (
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/creack/pty"
 
 	"qme/record"
 	"qme/tests/require"
@@ -453,6 +456,66 @@ func TestTerminalPassword(t *testing.T) {
 				t.Errorf("the password is on the screen:\n%s", p.screen())
 			}
 		})
+	}
+}
+
+// A password is typed the moment its prompt is to be seen, sooner than tmux or a hand
+// could: by then the terminal must have stopped to show keys.
+func TestTerminalPasswordAtOnce(t *testing.T) {
+	t.Parallel()
+	require.Component(t, "bash")
+	for name, apart := range map[string]bool{"terminal": false, "stderr elsewhere": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for range 50 {
+				newHome(t).typePassword(apart)
+			}
+		})
+	}
+}
+
+// typePassword runs a command on a terminal of its own that asks for a password there,
+// while its standard input comes from elsewhere. The prompt is on the terminal, or apart
+// on a pipe.
+func (h *home) typePassword(apart bool) {
+	h.t.Helper()
+	master, tty, err := pty.Open()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer master.Close()
+	defer tty.Close()
+	cmd := h.command("run", "bash", "-c", `read -rs -p PW: x </dev/tty; echo; echo ${#x} letters`)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader("data\n"), tty, tty
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 1}
+	asks, want := io.Reader(master), "PW:\r\n5 letters\r\n"
+	if apart {
+		cmd.Stderr, want = nil, "\r\n5 letters\r\n"
+		if asks, err = cmd.StderrPipe(); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	if err := cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	tty.Close() // else the terminal would not end with the command
+	seen := ""
+	for buf := make([]byte, 4096); !strings.Contains(seen, "PW:"); {
+		n, err := asks.Read(buf)
+		if seen += string(buf[:n]); err != nil {
+			h.t.Fatalf("no prompt but %q: %v", seen, err)
+		}
+	}
+	if _, err := io.WriteString(master, "xyzzy\n"); err != nil {
+		h.t.Fatal(err)
+	}
+	rest, _ := io.ReadAll(master) // EIO says that nobody has the terminal any more
+	if apart {
+		seen = ""
+	}
+	seen += string(rest)
+	if err := cmd.Wait(); err != nil || !strings.HasPrefix(seen, want) {
+		h.t.Fatalf("%v; the terminal has %q", err, seen)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -32,11 +33,14 @@ type report struct {
 	Exited  *exit       `json:"exited,omitempty"`
 }
 
-// A channel to the other process: JSON values, one after the other.
+// A channel to the other process: JSON values, one after the other. One goroutine at a
+// time may receive, any may send.
 type control struct {
 	f   *os.File
-	enc *json.Encoder
 	dec *json.Decoder
+
+	mu  sync.Mutex // guards enc
+	enc *json.Encoder
 }
 
 // newControl takes over one end of a socket pair.
@@ -51,7 +55,28 @@ func newControl(fd int) (*control, error) {
 
 // send reports an error only to the log of whoever reads the code: the other side
 // has ended, which the reader of the channel notices too.
-func (c *control) send(v any) { _ = c.enc.Encode(v) }
+func (c *control) send(v any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.enc.Encode(v)
+}
+
+// receive delivers the values of type T that the other side sends. The channel is closed
+// when that has ended; until then it is to be read as long as there may be something.
+func receive[T any](c *control) <-chan T {
+	values := make(chan T)
+	go func() {
+		defer close(values)
+		for {
+			var v T
+			if c.dec.Decode(&v) != nil {
+				return
+			}
+			values <- v
+		}
+	}()
+	return values
+}
 
 func socketpair() (a, b int, err error) {
 	syscall.ForkLock.RLock()

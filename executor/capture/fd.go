@@ -1,6 +1,9 @@
 package capture
 
 import (
+	"os"
+	"strconv"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -49,13 +52,38 @@ func isPipe(fd int) bool {
 // that a command would inherit too, such as those of make's job server. All that
 // Go opens is closed on exec.
 func inherited() []int {
+	open, err := numbersIn(fdFolder)
+	if err != nil {
+		return nil
+	}
 	var fds []int
-	for _, fd := range openFDs() {
+	for _, fd := range open { // one is, perhaps, that of fdFolder itself
 		if fd > 2 && isInherited(fd) {
 			fds = append(fds, fd)
 		}
 	}
 	return fds
+}
+
+// numbersIn lists the entries of a folder whose names are numbers, as the system names
+// descriptors and processes.
+func numbersIn(folder string) ([]int, error) {
+	d, err := os.Open(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	var list []int
+	for _, name := range names {
+		if n, err := strconv.Atoi(name); err == nil {
+			list = append(list, n)
+		}
+	}
+	return list, nil
 }
 
 func isInherited(fd int) bool {

@@ -173,6 +173,7 @@ func TestPythonREPL(t *testing.T) {
 	u.expect(">>> ")
 	u.typed("\x03")
 	u.expect("KeyboardInterrupt")
+	u.expect(">>> ") // before, Ctrl-D would be another thing
 	u.typed("\x04")
 	u.expect("\n> ")
 }
@@ -183,9 +184,12 @@ func TestTypedAheadIsForTheShell(t *testing.T) {
 	}
 	u := newUser(t)
 	u.shell()
-	u.typed("$QME sh -c 'echo up; sleep 0.3'\n")
+	g := newGate(t)
+	u.typed("$QME sh -c '" + strings.ReplaceAll(g.script("echo up; pass 1"), "'", `'\''`) + "'\n")
 	u.expect("\nup\r\n")
 	u.typed("echo a$((1))head\necho begi")
+	u.expect("echo begi") // the command's terminal has it
+	g.open("1")
 	u.expect("> a1head\r\n") // it was echoed when it was typed
 	u.typed("nning\n")
 	u.expect("\nbeginning\r\n")
@@ -220,7 +224,8 @@ func TestInterruptInTheBackground(t *testing.T) {
 	u := newUser(t)
 	u.shell()
 	u.typed("$QME $BINARY count-signals >$CAPTURE_DIR/signals & pid=$!\n")
-	u.typed("until grep -q ready $CAPTURE_DIR/signals; do sleep 0.05; done; kill -INT $pid; kill -TERM $pid; kill -USR2 $pid; wait; echo code $?\n")
+	u.typed("until grep -q ready $CAPTURE_DIR/signals; do sleep 0.05; done; kill -INT $pid; kill -TERM $pid\n")
+	u.typed("until [ $(wc -l <$CAPTURE_DIR/signals) = 3 ]; do sleep 0.05; done; kill -USR2 $pid; wait; echo code $?\n")
 	u.expect("\ncode 0\r\n")
 	u.typed("sort $CAPTURE_DIR/signals | tr '\\n' ,\n")
 	u.expect("end,interrupt,ready,terminated,user defined signal 2,")

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,6 +29,10 @@ func TestMain(m *testing.M) {
 		case "count-signals":
 			countSignals()
 		}
+	}
+	// Under the race detector each process would sleep for a second when it ends.
+	if os.Getenv("GORACE") == "" {
+		os.Setenv("GORACE", "atexit_sleep_ms=0")
 	}
 	os.Exit(m.Run())
 }
@@ -72,6 +77,7 @@ func countSignals() {
 	c := make(chan os.Signal, 100)
 	signal.Notify(c, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM,
 		syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGALRM, syscall.SIGCONT, syscall.SIGWINCH)
+	time.AfterFunc(2*deadline, func() { os.Exit(1) }) // a test that failed does not end it
 	fmt.Println("ready")
 	for sig := range c {
 		fmt.Println(sig)
@@ -108,6 +114,23 @@ func recorded(t *testing.T, dir, name string) string {
 	return string(b)
 }
 
+// pidIn returns the process that is named in such a file, once it is.
+func pidIn(t *testing.T, dir, name string) (pid int) {
+	t.Helper()
+	eventually(t, "a process in "+name, func() bool {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		line, whole := strings.CutSuffix(string(b), "\n")
+		if err != nil || !whole {
+			return false
+		}
+		if pid, err = strconv.Atoi(line); err != nil {
+			t.Fatal(err)
+		}
+		return true
+	})
+	return pid
+}
+
 func resultOf(t *testing.T, dir string) *Result {
 	t.Helper()
 	r := new(Result)
@@ -131,12 +154,19 @@ func eventually(t *testing.T, what string, f func() bool) {
 
 // running says whether a process runs: exists and is not a zombie.
 func running(pid int) bool {
+	s := state(pid)
+	return s != "gone" && s != "Z"
+}
+
+// state is the letter with which the system tells the state of a process, "gone" when
+// there is none.
+func state(pid int) string {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return false
+		return "gone"
 	}
 	_, rest, _ := strings.Cut(string(b), ") ")
-	return !strings.HasPrefix(rest, "Z")
+	return rest[:1]
 }
 
 // need returns the path of a program that a test needs, as require.Component has it.

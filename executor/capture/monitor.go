@@ -36,6 +36,7 @@ func monitorMain(args []int, argv []string) int {
 		return 1
 	}
 	m := &monitor{ctl: ctl, user: args[1]}
+	size := sizeOf(monitorTTY)
 	env := os.Environ()
 	pid, refused := launch(argv, env, "", func(path string, argv []string) (int, error) {
 		return syscall.ForkExec(path, argv, &syscall.ProcAttr{
@@ -46,17 +47,25 @@ func monitorMain(args []int, argv []string) int {
 		m.ctl.send(report{Refused: refused})
 		return 0
 	}
-	// The command was in the background for a moment: Go cannot move it between fork
-	// and exec without leaving SIGTTOU ignored or blocked in it. Should it have used the
-	// terminal that early, it was stopped. It must go on before a key can reach it, since
-	// SIGCONT would undo the stop that Ctrl-Z means.
 	m.foreground(pid)
 	m.p = watch(pid, true)
-	if stopsEarly(pid) {
-		m.p.signal(unix.SIGCONT, true)
-	}
+	m.makeUp(size)
 	m.ctl.send(report{Started: pid})
 	return m.loop()
+}
+
+// makeUp undoes that the command was in the background for a moment, when the terminal
+// had the size before: Go cannot move it between fork and exec without leaving SIGTTOU
+// ignored or blocked in it.
+func (m *monitor) makeUp(before unix.Winsize) {
+	// Should it have used the terminal that early, it was stopped. It must go on before a
+	// key can reach it, since SIGCONT would undo the stop that Ctrl-Z means.
+	if stopsEarly(m.p.pid) {
+		m.p.signal(unix.SIGCONT, true)
+	}
+	if sizeOf(monitorTTY) != before { // the kernel has told only the foreground
+		m.p.signal(unix.SIGWINCH, true)
+	}
 }
 
 // foreground makes a process group the one that owns the terminal.
@@ -70,17 +79,7 @@ func (m *monitor) foreground(pgrp int) {
 }
 
 func (m *monitor) loop() int {
-	orders := make(chan order)
-	go func() {
-		defer close(orders)
-		for {
-			var o order
-			if m.ctl.dec.Decode(&o) != nil {
-				return
-			}
-			orders <- o
-		}
-	}()
+	orders := receive[order](m.ctl)
 	for {
 		select {
 		case o, ok := <-orders:

@@ -2,7 +2,6 @@ package capture
 
 import (
 	"os"
-	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -13,6 +12,8 @@ import (
 const (
 	getTermios = unix.TIOCGETA
 	setTermios = unix.TIOCSETA
+
+	fdFolder = "/dev/fd" // a name for each of this process's descriptors
 
 	maxRSSUnit = 1 // of ru_maxrss, in bytes
 
@@ -45,25 +46,4 @@ func foregroundGroup(fd int) (int, error) { return unix.IoctlGetInt(fd, unix.TIO
 func sameTerminal(a, b int) bool {
 	var x, y unix.Stat_t
 	return unix.Fstat(a, &x) == nil && unix.Fstat(b, &y) == nil && x.Rdev == y.Rdev
-}
-
-// openFDs lists this process's descriptors, and perhaps the one that was used for
-// listing.
-func openFDs() []int {
-	d, err := os.Open("/dev/fd")
-	if err != nil {
-		return nil
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return nil
-	}
-	var fds []int
-	for _, name := range names {
-		if fd, err := strconv.Atoi(name); err == nil {
-			fds = append(fds, fd)
-		}
-	}
-	return fds
 }

@@ -2,7 +2,6 @@ package capture
 
 import (
 	"os"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,6 +11,8 @@ import (
 const (
 	getTermios = unix.TCGETS
 	setTermios = unix.TCSETS
+
+	fdFolder = "/proc/self/fd" // a name for each of this process's descriptors
 
 	maxRSSUnit = 1024 // of ru_maxrss, in bytes
 
@@ -62,25 +63,4 @@ func sameTerminal(a, b int) bool {
 	}
 	y, err := unix.IoctlGetUint32(b, unix.TIOCGDEV)
 	return err == nil && x == y
-}
-
-// openFDs lists this process's descriptors, and perhaps the one that was used for
-// listing.
-func openFDs() []int {
-	d, err := os.Open("/proc/self/fd")
-	if err != nil {
-		return nil
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return nil
-	}
-	var fds []int
-	for _, name := range names {
-		if fd, err := strconv.Atoi(name); err == nil {
-			fds = append(fds, fd)
-		}
-	}
-	return fds
 }

@@ -123,8 +123,8 @@ func (j *job) newStream(dst int, rec *recorder) (*stream, error) {
 func (j *job) flow(streams ...*stream) {
 	for _, s := range streams {
 		s.closeChild() // else the end of the stream would never be seen
-		s.pump.start()
 		j.pumps = append(j.pumps, s.pump)
+		s.pump.start()
 	}
 }
 

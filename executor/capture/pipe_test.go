@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"qme/record"
 )
 
@@ -289,7 +291,7 @@ func TestNonBlockingOutput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := setNonblock(raw); err != nil {
+	if err := unix.SetNonblock(raw, true); err != nil {
 		t.Fatal(err)
 	}
 	out := os.NewFile(uintptr(raw), "non-blocking")
@@ -355,9 +357,9 @@ func TestGrandchildThatHoldsTheOutput(t *testing.T) {
 	if got := recorded(t, rec, "out"); got != "hi\n" {
 		t.Errorf("recorded %q", got)
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(recorded(t, dir, "release.pid")))
-	if err != nil || !running(pid) {
-		t.Fatalf("the process in the background, %d, has ended: %v", pid, err)
+	pid := pidIn(t, dir, "release.pid")
+	if !running(pid) {
+		t.Fatalf("the process in the background, %d, has ended", pid)
 	}
 	if err := os.WriteFile(release, nil, 0o600); err != nil {
 		t.Fatal(err)

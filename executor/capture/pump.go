@@ -26,6 +26,9 @@ type pump struct {
 	rec *recorder
 	// nl undoes what the pty does to line ends; nil leaves bytes alone.
 	nl *newlines
+	// before is called when a chunk has been read, before it is recorded and passed
+	// on, with passing held; nil: nothing.
+	before func()
 	// keepOn goes on recording when dst cannot be written. Else src is closed
 	// then, so that the command meets a closed pipe as it would without us.
 	keepOn bool
@@ -102,6 +105,9 @@ func (p *pump) read(buf []byte) (pass []byte, n int, err error) {
 	n, err = readFD(p.src, buf)
 	if n <= 0 {
 		return nil, n, err
+	}
+	if p.before != nil {
+		p.before()
 	}
 	return p.record(buf[:n]), n, nil
 }

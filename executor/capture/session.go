@@ -64,13 +64,35 @@ func (s *session) report(r report) bool {
 
 // takeKeys lets keys through to the command from now on.
 func (s *session) takeKeys() {
+	s.mu.Lock()
 	s.ready = true
+	s.mu.Unlock()
+	s.update()
+}
+
+// withdraw takes the keys from the command, and keeps the terminal from becoming raw.
+func (s *session) withdraw() {
+	if s.keys == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready, s.away = false, true
+	s.keys.switchTo(false)
+}
+
+// comeBack ends what withdraw did, but for the keys: see takeKeys.
+func (s *session) comeBack() {
+	s.mu.Lock()
+	s.away = false
+	s.mu.Unlock()
 	s.update()
 }
 
 // refuseCooked writes the message when the terminal can show it properly.
 func (s *session) refuseCooked(e *startError) {
-	s.cook(patience)
+	s.withdraw()
+	s.cook()
 	s.refuse(e)
 }
 
@@ -90,14 +112,14 @@ func (s *session) forward(sig syscall.Signal) {
 // suspend follows the command into a stop, and lets it go on when we go on.
 func (s *session) suspend(sig syscall.Signal) {
 	s.settle()
-	s.cook(patience)
+	s.withdraw()
+	s.cook()
 	if sig != unix.SIGSTOP {
 		sig = unix.SIGTSTP
 	}
 	stopSelf(sig)
-	s.ready = false
 	copySize(s.out, s.pty.master)
-	s.update()
+	s.comeBack()
 	s.ctl.send(order{Continue: true})
 }
 
@@ -130,18 +152,41 @@ func (s *session) update() {
 		s.lose()
 		return
 	}
-	if s.fresh {
-		s.refresh()
-	}
+	s.refresh()
 	if s.direct || s.changed() || s.reads() {
+		defer s.holdScreen()()
 		s.uncook()
 		return
 	}
-	s.cook(patience)
+	s.cook()
+}
+
+// follow makes the user's terminal raw before output is passed on that the command has
+// written after it has changed the settings of its own: who answers a prompt for a password
+// at once must not see it. It is for pumps to call; held says whether the screen is held
+// back already.
+func (s *session) follow(held bool) {
+	if s.tty == nil || s.direct || !s.behind() {
+		return
+	}
+	if !held {
+		defer s.holdScreen()()
+	}
+	s.uncook()
+}
+
+// behind says whether the command has changed its terminal's settings and the user's
+// terminal is yet to become raw for that.
+func (s *session) behind() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.away && !s.tty.raw && s.changed() && inForeground(s.tty.fd)
 }
 
 // lose notes that the terminal is somebody else's, who has set it as he wants it.
 func (s *session) lose() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.keys.switchTo(false)
 	s.raw.Store(false)
 	if s.tty.raw {
@@ -153,6 +198,11 @@ func (s *session) lose() {
 // refresh gives the pty the settings that the shell has made for us, now that we
 // are in the foreground for the first time, unless the command has set its own.
 func (s *session) refresh() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.fresh {
+		return
+	}
 	s.fresh = false
 	if s.changed() {
 		return
@@ -184,9 +234,16 @@ func (s *session) changed() bool {
 	return err == nil && first != nil && *t != *first
 }
 
+// uncook makes the terminal raw and lets keys through when it is time. The caller holds
+// back the screen.
 func (s *session) uncook() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away {
+		return
+	}
+	s.fresh = false // the command has had to do with it, or refresh has been here
 	was := s.tty.raw
-	defer s.holdScreen(patience)()
 	if err := s.tty.enterRaw(); err != nil {
 		return // the terminal is gone: the command will notice by its input's end
 	}
@@ -198,13 +255,19 @@ func (s *session) uncook() {
 	}
 }
 
-// cook gives the terminal back as it was, at the latest when patience is over.
-func (s *session) cook(patience time.Duration) {
-	if s.tty == nil || !s.tty.raw {
+// cook gives the terminal back as it was. While we have not withdrawn it does not if the
+// command needs it raw once the screen is held back, since follow may have made it so.
+func (s *session) cook() {
+	if s.tty == nil || !s.isRaw() {
+		return
+	}
+	defer s.holdScreen()()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.away && s.changed() {
 		return
 	}
 	s.keys.switchTo(false)
-	defer s.holdScreen(patience)()
 	s.raw.Store(false)
 	if inForeground(s.tty.fd) {
 		_ = s.tty.leaveRaw() // the terminal may be gone
@@ -213,10 +276,16 @@ func (s *session) cook(patience time.Duration) {
 	s.tellTerminal()
 }
 
+func (s *session) isRaw() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tty.raw
+}
+
 // holdScreen waits until no output is on its way to the screen and keeps it back until
 // release is called, so that each chunk has the line ends that suit the settings with
 // which it arrives. Output may be blocked for long: it gives up when patience is over.
-func (s *session) holdScreen(patience time.Duration) (release func()) {
+func (s *session) holdScreen() (release func()) {
 	if len(s.pumps) == 0 {
 		return func() {}
 	}
@@ -230,7 +299,7 @@ func (s *session) holdScreen(patience time.Duration) (release func()) {
 }
 
 // tellTerminal keeps the monitor informed, which sets the terminal back should we be
-// killed.
+// killed. The caller holds mu, unless no pump runs yet.
 func (s *session) tellTerminal() {
 	if s.monitor == nil {
 		return // not started yet

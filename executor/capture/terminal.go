@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -34,9 +35,13 @@ type session struct {
 	ctl     *control
 	monitor *process
 
+	// mu guards how the user's terminal is set and who has the keys, which is for pumps
+	// to change too: see follow. Who also holds back the screen does that first.
+	mu sync.Mutex
 	// ready: the command runs and has the pseudo-terminal. Before, and after a stop,
 	// Ctrl-C and Ctrl-Z would have no effect, and so keys wait where they are.
 	ready bool
+	away  bool      // we stop, or the command has ended: the terminal is not to become raw
 	tty   *terminal // where keys come from; nil: from nowhere
 	keys  *keys
 	// direct: the terminal is standard input, and all keys are the command's.
@@ -60,6 +65,7 @@ func (j *job) runTerminal(ctx context.Context, p ptyPair) error {
 	defer s.release()
 	sigs, stop := catch(true)
 	defer stop()
+	copySize(s.out, p.master) // before the signals were caught it may have changed
 	if err := s.openKeys(); err != nil {
 		return err
 	}
@@ -77,10 +83,8 @@ func (j *job) runTerminal(ctx context.Context, p ptyPair) error {
 		return nil
 	}
 	s.flowPTY()
-	err = s.supervise(ctx, s.receive(), sigs)
-	if s.keys != nil {
-		s.keys.switchTo(false) // what is typed from now on is for the shell
-	}
+	err = s.supervise(ctx, receive[report](s.ctl), sigs)
+	s.withdraw() // what is typed from now on is for the shell
 	if s.ending != nil {
 		<-s.ending
 	}
@@ -93,10 +97,11 @@ func (j *job) runTerminal(ctx context.Context, p ptyPair) error {
 
 // release undoes everything, on whatever way Run ends.
 func (s *session) release() {
+	s.withdraw()
 	if s.keys != nil {
 		s.keys.close()
 	}
-	s.cook(patience)
+	s.cook()
 	if s.tty != nil && !s.direct {
 		unix.Close(s.tty.fd)
 	}
@@ -199,50 +204,22 @@ func (s *session) flowPTY() {
 	p := &pump{
 		src: s.pty.master, dst: s.screen(s.out), rec: s.outRec, end: s.end, drain: s.Drain,
 		capacity: ptyCapacity, keepOn: true,
-		nl: &newlines{onlcr: s.onlcr, raw: s.raw.Load},
+		nl:     &newlines{onlcr: s.onlcr, raw: s.raw.Load},
+		before: func() { s.follow(true) },
 	}
-	p.start()
 	s.pumps = append(s.pumps, p)
+	p.start()
 	if s.side != nil {
+		s.side.pump.before = func() { s.follow(false) }
 		s.flow(s.side)
 	}
 }
 
-// onlcr says whether the pty turns "\n" into "\r\n". It is asked with each chunk of
-// output, which is also when a program has most likely changed the settings.
+// onlcr says whether the pty turns "\n" into "\r\n".
 func (s *session) onlcr() bool {
 	t, err := unix.IoctlGetTermios(s.pty.master, getTermios)
 	if err != nil {
 		return true
 	}
-	if first := s.first.Load(); !s.direct && first != nil && *t != *first {
-		s.lookSoon()
-	}
 	return t.Oflag&unix.OPOST != 0 && t.Oflag&unix.ONLCR != 0
-}
-
-func (s *session) lookSoon() {
-	select {
-	case s.look <- struct{}{}:
-	default:
-	}
-}
-
-// receive reads what the monitor reports; the channel is closed at its end.
-func (s *session) receive() <-chan report {
-	c := make(chan report)
-	go func() {
-		defer close(c)
-		for {
-			var r report
-			if s.ctl.dec.Decode(&r) != nil {
-				return
-			}
-			c <- r
-			if r.Exited != nil || r.Refused != nil {
-				return
-			}
-		}
-	}()
-	return c
 }

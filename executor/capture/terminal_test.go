@@ -9,10 +9,40 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// noInput makes the standard input of a command empty.
+func noInput(t *testing.T) func(*exec.Cmd) {
+	t.Helper()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { null.Close() })
+	return func(c *exec.Cmd) { c.Stdin = null }
+}
+
+// A gate is where a shell script waits for the test: at each "pass NAME" until the
+// test opens NAME.
+type gate struct {
+	t   *testing.T
+	dir string
+}
+
+func newGate(t *testing.T) *gate { return &gate{t, t.TempDir()} }
+
+func (g *gate) script(s string) string {
+	return "pass() { while [ ! -e '" + g.dir + "'/$1 ]; do sleep 0.01; done; }; " + s
+}
+
+func (g *gate) open(name string) {
+	g.t.Helper()
+	if err := os.WriteFile(filepath.Join(g.dir, name), nil, 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+}
 
 func TestTerminalIsATerminal(t *testing.T) {
 	u := newUser(t)
@@ -55,12 +85,23 @@ func TestTerminalReturnCodes(t *testing.T) {
 
 func TestLineEnds(t *testing.T) {
 	u := newUser(t)
-	_, dir := u.run(nil, nil, "sh", "-c", `printf 'a\nb\r\nc\rd\r'; sleep 0.1; printf '\ne\r'; sleep 0.1
-		stty -opost; printf 'raw\r\n'; printf 'x\n'; sleep 0.1; stty opost; printf 'end\r'`)
+	g := newGate(t)
+	_, dir := u.run(func() {
+		u.expect("a\r\nb\r\r\nc\rd\r")
+		g.open("1")
+		u.expect("\r\ne\r")
+		g.open("2")
+		u.expect("raw\r\nx\n")
+		g.open("3")
+	}, nil, "sh", "-c", g.script(`printf 'a\nb\r\nc\rd\r'; pass 1; printf '\ne\r'; pass 2
+		stty -opost; printf 'raw\r\n'; printf 'x\n'; pass 3; stty opost; printf 'end\r'`))
 	if got, want := recorded(t, dir, "out"), "a\nb\r\nc\rd\r\ne\rraw\r\nx\nend\r"; got != want {
 		t.Errorf("recorded %q, want %q", got, want)
 	}
-	u.expect("a\r\nb\r\r\nc\rd\r\r\ne\rraw\r\nx\nend\r")
+	u.expect("end\r")
+	if got, want := u.seen(), "a\r\nb\r\r\nc\rd\r\r\ne\rraw\r\nx\nend\r"; got != want {
+		t.Errorf("the terminal has %q, want %q", got, want)
+	}
 }
 
 func TestNewlinesAnyChunks(t *testing.T) {
@@ -188,12 +229,16 @@ func TestStderrIsATerminalInPipeMode(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer out.Close()
-	r, dir := u.run(nil, func(c *exec.Cmd) { c.Stdout = out },
-		"sh", "-c", `for i in 0 1 2; do test -t $i && echo $i yes >&2; done; stty size <&2 >&2; echo out; sleep 0.1; echo tty >/dev/tty`)
+	g := newGate(t)
+	r, dir := u.run(func() {
+		u.expect("0 yes\r\n2 yes\r\n40 100\r\n")
+		g.open("1")
+		u.expect("tty\r\n")
+	}, func(c *exec.Cmd) { c.Stdout = out },
+		"sh", "-c", g.script(`for i in 0 1 2; do test -t $i && echo $i yes >&2; done; stty size <&2 >&2; echo out; pass 1; echo tty >/dev/tty`))
 	if r.Merged || recorded(t, dir, "out") != "out\n" || recorded(t, dir, "err") != "0 yes\n2 yes\n40 100\n" {
 		t.Errorf("merged %v, recorded %q and %q", r.Merged, recorded(t, dir, "out"), recorded(t, dir, "err"))
 	}
-	u.expect("0 yes\r\n2 yes\r\n40 100\r\ntty\r\n")
 }
 
 func TestStdinFromElsewhere(t *testing.T) {
@@ -213,7 +258,7 @@ func TestStdinFromElsewhere(t *testing.T) {
 		u.typed("secret\r")
 		u.expect("6 letters")
 	}, func(c *exec.Cmd) { c.Stdin = r },
-		"sh", "-c", `cat; test -t 0 && echo stdin is a terminal; stty -echo </dev/tty; sleep 0.2; printf 'password: '
+		"sh", "-c", `cat; test -t 0 && echo stdin is a terminal; stty -echo </dev/tty; printf 'password: '
 			read x </dev/tty; stty echo </dev/tty; echo; echo ${#x} letters`)
 	if got, want := recorded(t, dir, "out"), "from the pipe\npassword: \n6 letters\n"; got != want {
 		t.Errorf("recorded %q, want %q", got, want)
@@ -226,11 +271,6 @@ func TestStdinFromElsewhere(t *testing.T) {
 
 func TestAnswerWithStdinFromElsewhere(t *testing.T) {
 	u := newUser(t)
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
 	before := u.settings()
 	_, dir := u.run(func() {
 		u.expect("sure? ")
@@ -239,7 +279,7 @@ func TestAnswerWithStdinFromElsewhere(t *testing.T) {
 		u.expect("so: yes\r\n")
 		eventually(t, "the terminal as it was", func() bool { return u.settings() == before })
 		u.typed("\x03")
-	}, func(c *exec.Cmd) { c.Stdin = null },
+	}, noInput(t),
 		"sh", "-c", `printf 'sure? '; read x </dev/tty; echo so: $x; trap 'exit 0' INT; while :; do sleep 0.05; done`)
 	if got, want := recorded(t, dir, "out"), "sure? yes\nso: yes\n"; got != want && got != want+"^C" {
 		t.Errorf("recorded %q, want %q", got, want)
@@ -248,15 +288,10 @@ func TestAnswerWithStdinFromElsewhere(t *testing.T) {
 
 func TestControlCWithStdinFromElsewhere(t *testing.T) {
 	u := newUser(t)
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
 	r, _ := u.run(func() {
 		u.expect("up\r\n")
 		u.typed("\x03")
-	}, func(c *exec.Cmd) { c.Stdin = null }, "sh", "-c", `echo up; sleep 1000`)
+	}, noInput(t), "sh", "-c", `echo up; sleep 1000`)
 	if r.Signal != "SIGINT" {
 		t.Errorf("result %+v", r)
 	}
@@ -282,10 +317,7 @@ func TestTerminalGrandchildLivesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	u.expect("hi\r\nlate\r\n")
-	pid, err := strconv.Atoi(strings.TrimSpace(recorded(t, filepath.Dir(release), "release.pid")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	pid := pidIn(t, filepath.Dir(release), "release.pid")
 	eventually(t, "its status", func() bool { _, err := os.Stat(release + ".status"); return err == nil })
 	if !running(pid) {
 		t.Error("it was ended with the command")
@@ -314,15 +346,7 @@ func TestKilledQMELeavesNothingBehind(t *testing.T) {
 	c, dir := qmeLike(t, "sh", "-c", `trap 'echo $$ > "$CAPTURE_DIR/hup"; exit' HUP; echo $PPID > "$CAPTURE_DIR/monitor"; echo up; while :; do sleep 0.05; done`)
 	u.start(c)
 	u.expect("up\r\n")
-	eventually(t, "OnStart", func() bool { return recorded(t, dir, "pid") != "" })
-	child, err := strconv.Atoi(strings.TrimSpace(recorded(t, dir, "pid")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	monitor, err := strconv.Atoi(strings.TrimSpace(recorded(t, dir, "monitor")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	child, monitor := pidIn(t, dir, "pid"), pidIn(t, dir, "monitor")
 	if err := c.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -367,21 +391,16 @@ func TestCancelInTerminalMode(t *testing.T) {
 	dir := t.TempDir()
 	var rec strings.Builder
 	r, err := Run(ctx, Spec{
-		Cmd: []string{"sh", "-c", `sh -c 'trap "" TERM; echo $$ > stubborn; while :; do sleep 0.05; done' &
-			trap "echo term; exit 3" TERM; while :; do sleep 0.05; done`},
-		Dir: dir, Stdin: u.tty, Stdout: u.tty, Stderr: u.tty, Out: &rec, KillGrace: 200 * time.Millisecond,
-		OnStart: func(int) {
-			go func() {
-				eventually(t, "the child", func() bool { b, _ := os.ReadFile(filepath.Join(dir, "stubborn")); return len(b) > 0 })
-				cancel()
-			}()
-		},
+		Cmd: []string{"sh", "-c", `trap "echo term; exit 3" TERM
+			sh -c 'trap "" TERM; echo $$ > stubborn; echo; while :; do sleep 0.05; done' &
+			while :; do sleep 0.05; done`},
+		Dir: dir, Stdin: u.tty, Stdout: u.tty, Stderr: u.tty, KillGrace: someGrace,
+		Out: io.MultiWriter(&rec, calling(cancel)),
 	})
 	if err != nil || !r.Cancelled || r.ReturnCode != 3 || !strings.HasSuffix(rec.String(), "term\n") {
 		t.Errorf("result %+v, %v; recorded %q", r, err, rec.String())
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(recorded(t, dir, "stubborn")))
-	if err != nil || running(pid) {
-		t.Errorf("process %d lives on, %v", pid, err)
+	if pid := pidIn(t, dir, "stubborn"); running(pid) {
+		t.Errorf("process %d lives on", pid)
 	}
 }

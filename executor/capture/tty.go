@@ -38,6 +38,15 @@ func copySize(from, to int) bool {
 	return unix.IoctlSetWinsize(to, unix.TIOCSWINSZ, size) == nil
 }
 
+// sizeOf returns the size of a terminal, the zero value where it has none.
+func sizeOf(fd int) unix.Winsize {
+	size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ)
+	if err != nil {
+		return unix.Winsize{}
+	}
+	return *size
+}
+
 // A terminal is the user's, in so far as we change it.
 type terminal struct {
 	fd    int
