@@ -15,7 +15,8 @@ import (
 // Commit makes one commit for each of the changes, in their order, and returns
 // the newest one. When it returns without an error all of them are on disk;
 // otherwise none is. A change that changes nothing makes no commit. The error is
-// ErrBusy when a lock stays taken, and that of a Build function that failed.
+// ErrBusy when a lock stays taken, that of ctx when it ends first, and that of a
+// Build function that failed.
 func (s *Store) Commit(ctx context.Context, changes ...record.Change) (string, error) {
 	q, err := s.lockQueue(ctx)
 	if err != nil {
@@ -23,7 +24,7 @@ func (s *Store) Commit(ctx context.Context, changes ...record.Change) (string, e
 	}
 	defer q.unlock()
 	for attempt := 0; ; attempt++ {
-		h, err := s.tryCommit(q, changes)
+		h, err := s.tryCommit(ctx, q, changes)
 		if err == nil {
 			return h.String(), nil
 		}
@@ -41,7 +42,7 @@ func (s *Store) Commit(ctx context.Context, changes ...record.Change) (string, e
 }
 
 // tryCommit builds the changes upon the branch as it is and moves it there.
-func (s *Store) tryCommit(q *queueLock, changes []record.Change) (plumbing.Hash, error) {
+func (s *Store) tryCommit(ctx context.Context, q *queueLock, changes []record.Change) (plumbing.Hash, error) {
 	head, err := s.Head()
 	if err != nil {
 		return plumbing.ZeroHash, err
@@ -54,6 +55,9 @@ func (s *Store) tryCommit(q *queueLock, changes []record.Change) (plumbing.Hash,
 	next, root := head, sn.root
 	for _, c := range changes {
 		t := &tx{w: w, parent: next, root: root, identity: s.identity(), edits: map[string]plumbing.Hash{}}
+		if c.When.IsZero() {
+			c.When = s.opts.Now()
+		}
 		if err := t.apply(c); err != nil {
 			return plumbing.ZeroHash, err
 		}
@@ -64,16 +68,16 @@ func (s *Store) tryCommit(q *queueLock, changes []record.Change) (plumbing.Hash,
 	if next == head {
 		return head, nil
 	}
-	return next, s.publish(q, w, head, next)
+	return next, s.publish(ctx, q, w, head, next)
 }
 
 // publish writes the new objects, then moves the branch.
-func (s *Store) publish(q *queueLock, w *odb.Writer, head, next plumbing.Hash) error {
+func (s *Store) publish(ctx context.Context, q *queueLock, w *odb.Writer, head, next plumbing.Hash) error {
 	pack, err := w.Flush()
 	if err != nil {
 		return err
 	}
-	err = s.swap(q, head, next)
+	err = s.swap(ctx, q, head, next)
 	if err == nil || errors.Is(err, errUnsure) || !q.held {
 		// The history may rest on the pack, and git may have built upon it. Without
 		// the queue another writer may even have made the same commit, in the same

@@ -33,8 +33,9 @@ func flock(ctx context.Context, f *os.File) (held bool, err error) {
 		return held, nil
 	case <-ctx.Done():
 		go func() {
-			<-locked
-			_ = f.Close() // lets go of the lock that came too late
+			<-locked // it came too late
+			_ = unix.Flock(int(f.Fd()), unix.LOCK_UN)
+			_ = f.Close()
 		}()
 		return false, ErrBusy
 	}

@@ -50,25 +50,35 @@ func (s *Store) NeedsGC() bool {
 			n++
 		}
 	}
-	if n <= autoPacks {
-		// As git does: names are spread evenly, so one folder of 256 is a sample.
-		sample, err := afero.ReadDir(s.fs, filepath.Join(s.dir, "objects", "17"))
-		if err != nil || len(sample)*256 <= autoLoose {
-			return false
-		}
+	if n <= autoPacks && !s.manyLoose() {
+		return false
 	}
 	f, err := s.lockGC(unix.LOCK_SH)
 	if err != nil || f == nil {
 		return false // one is at work
 	}
-	return f.Close() == nil
+	return unlockGC(f) == nil
 }
 
-// GC packs what is loose and joins packs: those that are small beside the others
-// or, if all is set, every pack. Other processes may read and write meanwhile.
-// It returns nil, and does nothing, when another GC is at work. ctx ends it
+// manyLoose reports whether the loose objects are to be packed. It looks as git does:
+// names are spread evenly, so one folder of 256 is a sample.
+func (s *Store) manyLoose() bool {
+	const sample = "17"
+	entries, err := afero.ReadDir(s.fs, filepath.Join(s.dir, "objects", sample))
+	n := 0
+	for _, e := range entries {
+		if plumbing.IsHash(sample + e.Name()) {
+			n++
+		}
+	}
+	return err == nil && n*256 > autoLoose
+}
+
+// GC packs what is loose, if it is much, and joins the packs that are small beside the
+// others or, if all is set, all that is loose and every pack. Other processes may
+// read and write meanwhile. It returns nil, and does nothing, when another GC is at work. ctx ends it
 // early without loss.
-func (s *Store) GC(ctx context.Context, all bool) (*GCReport, error) {
+func (s *Store) GC(ctx context.Context, all bool) (rep *GCReport, err error) {
 	f, err := s.lockGC(unix.LOCK_EX)
 	// NeedsGC of another process may hold it for a moment.
 	for range 10 {
@@ -81,19 +91,18 @@ func (s *Store) GC(ctx context.Context, all bool) (*GCReport, error) {
 	if err != nil || f == nil {
 		return nil, err
 	}
-	defer f.Close()
-	rep := new(GCReport)
+	defer func() { err = errors.Join(err, unlockGC(f)) }()
+	rep = new(GCReport)
 	before, err := s.odb.Packs()
 	if err != nil {
 		return nil, err
 	}
 	rep.PacksBefore, rep.BytesBefore = len(before), packBytes(before)
-	loose, err := s.odb.Loose()
-	if err != nil {
-		return nil, err
-	}
-	if !all && len(loose) < autoLoose {
-		loose = nil
+	var loose []plumbing.Hash
+	if all || s.manyLoose() {
+		if loose, err = s.odb.Loose(); err != nil {
+			return nil, err
+		}
 	}
 	names := rollUp(before, all)
 	if len(names) > 1 || len(loose) > 0 {
@@ -113,8 +122,8 @@ func (s *Store) GC(ctx context.Context, all bool) (*GCReport, error) {
 	return rep, s.removeLeftovers()
 }
 
-// lockGC takes the lock that one GC at a time holds, until the file is closed. It
-// is nil when another has it.
+// lockGC takes the lock that one GC at a time holds, until unlockGC. It is nil when
+// another has it.
 func (s *Store) lockGC(how int) (afero.File, error) {
 	f, err := s.fs.OpenFile(filepath.Join(s.dir, "qme-gc.lock"), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
@@ -126,6 +135,15 @@ func (s *Store) lockGC(how int) (afero.File, error) {
 		}
 	}
 	return f, nil
+}
+
+// unlockGC lets go at once: closing is not enough while a process that is being
+// started has the file open too.
+func unlockGC(f afero.File) error {
+	if real, ok := f.(*os.File); ok {
+		_ = unix.Flock(int(real.Fd()), unix.LOCK_UN) // where there are no locks, none was taken
+	}
+	return f.Close()
 }
 
 func packBytes(packs []odb.PackInfo) (n int64) {
@@ -181,7 +199,7 @@ func (s *Store) releaseStale() error {
 func (s *Store) removeLeftovers() error {
 	var errs []error
 	packs := filepath.Join(s.dir, "objects", "pack")
-	for dir, prefix := range map[string]string{packs: "tmp_", filepath.Dir(s.dir): ".new-history-"} {
+	for dir, prefix := range map[string]string{packs: "tmp_", s.dir: brokenLock, filepath.Dir(s.dir): ".new-history-"} {
 		entries, err := afero.ReadDir(s.fs, dir)
 		if err != nil {
 			errs = append(errs, err)

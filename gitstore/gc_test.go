@@ -2,7 +2,9 @@ package gitstore_test
 
 import (
 	"bytes"
+	"compress/zlib"
 	"context"
+	"crypto/sha1"
 	"errors"
 	"fmt"
 	"os"
@@ -285,6 +287,8 @@ func TestGCRemovesLeftovers(t *testing.T) {
 		filepath.Join(dir, "objects", "pack", "tmp_pack_old"):        25 * time.Hour,
 		filepath.Join(dir, "objects", "pack", "tmp_idx_old"):         25 * time.Hour,
 		filepath.Join(home, ".new-history-old", "HEAD"):              25 * time.Hour,
+		filepath.Join(dir, "qme-broken-lock-old", "lock"):            25 * time.Hour,
+		filepath.Join(dir, "qme-broken-lock-new", "lock"):            time.Hour,
 		filepath.Join(dir, "objects", "pack", "tmp_pack_new"):        time.Hour,
 		filepath.Join(home, ".new-history-new", "HEAD"):              time.Hour,
 		filepath.Join(home, "running", "shell-x", "of someone else"): 25 * time.Hour,
@@ -310,4 +314,75 @@ func TestGCRemovesLeftovers(t *testing.T) {
 		}
 	}
 	afterwards(t, dir, have)
+}
+
+// TestGCRemovesGitsIndexOfPacks has git make an index of all packs with a bitmap:
+// nothing of it may be left when its packs go.
+func TestGCRemovesGitsIndexOfPacks(t *testing.T) {
+	t.Parallel()
+	require.Component(t, "git")
+	dir := filepath.Join(t.TempDir(), "tasks.git")
+	have := history(t, dir, 4)
+	git(t, dir, "multi-pack-index", "write", "--bitmap")
+	find := func() []string {
+		names, err := filepath.Glob(filepath.Join(dir, "objects", "pack", "multi-pack-index*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	if n := len(find()); n < 2 {
+		t.Fatalf("git made %d files", n)
+	}
+	// What other versions of git make, and the lock of one at work.
+	lock := filepath.Join(dir, "objects", "pack", "multi-pack-index.lock")
+	writeFile(t, lock, nil)
+	writeFile(t, filepath.Join(dir, "objects", "pack", "multi-pack-index.d", "multi-pack-index-chain"), []byte("x"))
+	collect(t, patient(t, dir), true)
+	if left := find(); len(left) != 1 || left[0] != lock {
+		t.Errorf("left of it: %v", left)
+	}
+	if err := os.Remove(lock); err != nil {
+		t.Fatal(err)
+	}
+	afterwards(t, dir, have)
+}
+
+// TestGCHasWorkWhenItIsNeeded adds loose objects one by one: GC packs them when NeedsGC
+// calls for it and not before, and is not called for again.
+func TestGCHasWorkWhenItIsNeeded(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "tasks.git")
+	have := history(t, dir, 2)
+	s := patient(t, dir)
+	needed := false
+	for i := 0; !needed && i < 100_000; i++ {
+		object := fmt.Appendf(nil, "blob 6\x00%06d", i)
+		name := fmt.Sprintf("%x", sha1.Sum(object))
+		if !strings.HasPrefix(name, "17") { // the folder that is looked at
+			continue
+		}
+		writeFile(t, filepath.Join(dir, "objects", "17", name[2:]), deflated(t, object))
+		needed = s.NeedsGC()
+		if rep, err := s.GC(context.Background(), false); err != nil || (rep.Loose > 0) != needed {
+			t.Fatalf("GC needed: %v, and does %+v, %v", needed, rep, err)
+		}
+	}
+	if !needed || s.NeedsGC() {
+		t.Errorf("GC was needed: %v, and is again: %v", needed, s.NeedsGC())
+	}
+	afterwards(t, dir, have)
+}
+
+func deflated(t *testing.T, b []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z := zlib.NewWriter(&out)
+	if _, err := z.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }

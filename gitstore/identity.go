@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"os"
 	"os/user"
-	"path/filepath"
 	"strings"
 	"sync"
 
-	"github.com/go-git/go-git/v5/plumbing/format/config"
+	"qme/gitstore/worktree"
 )
 
 // An Identity is who commits.
@@ -38,14 +37,8 @@ func detectIdentity(dir string) Identity {
 		return id
 	}
 	id := Identity{os.Getenv("GIT_AUTHOR_NAME"), os.Getenv("GIT_AUTHOR_EMAIL")}
-	home, _ := os.UserHomeDir() // without one there is no configuration of the user's
-	xdg := cmp.Or(os.Getenv("XDG_CONFIG_HOME"), filepath.Join(home, ".config"))
-	for _, f := range []string{filepath.Join(dir, "config"), cmp.Or(os.Getenv("GIT_CONFIG_GLOBAL"), filepath.Join(home, ".gitconfig")),
-		filepath.Join(xdg, "git", "config"), "/etc/gitconfig"} {
-		if id.Name != "" && id.Email != "" {
-			break
-		}
-		name, email := readIdentity(f)
+	if id.Name == "" || id.Email == "" {
+		name, email := worktree.User(dir)
 		id.Name, id.Email = cmp.Or(id.Name, name), cmp.Or(id.Email, email)
 	}
 	login := cmp.Or(os.Getenv("USER"), os.Getenv("LOGNAME"))
@@ -62,20 +55,4 @@ func detectIdentity(dir string) Identity {
 	id.Name, id.Email = cmp.Or(id.Name, login), cmp.Or(id.Email, login+"@"+host)
 	identities[dir] = id
 	return id
-}
-
-// readIdentity returns what a configuration file of git's says. One that is
-// missing or broken says nothing: a run must not fail for it.
-func readIdentity(path string) (name, email string) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", ""
-	}
-	defer f.Close()
-	cfg := config.New()
-	if err := config.NewDecoder(f).Decode(cfg); err != nil {
-		return "", ""
-	}
-	u := cfg.Section("user")
-	return u.Option("name"), u.Option("email")
 }

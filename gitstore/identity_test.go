@@ -20,6 +20,7 @@ func TestIdentity(t *testing.T) {
 		t.Fatal(err)
 	}
 	const global = "[user]\n\tname = Global Name # a comment\n\temail = global@example.org\n[core]\n\tabbrev = 12\n"
+	const other = "[user]\n\tname = Other Name\n\temail = other@example.org\n"
 	for _, c := range []struct {
 		name                string
 		env                 map[string]string
@@ -35,11 +36,18 @@ func TestIdentity(t *testing.T) {
 		{name: "quoted, with brackets", global: "[user]\n\tname = \"Ünï <Code>\"\n\temail = <a@b>\n"},
 		{name: "none", want: "someone <someone@" + host + ">"},
 		{name: "name only", global: "[user]\n\tname = Name Only\n", want: "Name Only <someone@" + host + ">"},
+		{name: "included", global: "[user]\n\tname = Before\n[include]\n\tpath = xdg/git/config\n", xdg: global},
+		{name: "included, and said again", global: "[include]\n\tpath = ~/xdg/git/config\n[user]\n\tname = Behind\n", xdg: global},
+		{name: "included elsewhere", global: global + "[includeIf \"gitdir:/nowhere/\"]\n\tpath = xdg/git/config\n", xdg: other},
+		{name: "another file", env: map[string]string{"GIT_CONFIG_GLOBAL": "$HOME/another"}, global: global, xdg: global},
+		{name: "no file", env: map[string]string{"GIT_CONFIG_GLOBAL": ""}, global: global, xdg: global, want: "someone <someone@" + host + ">"},
+		{name: "another file of the system", env: map[string]string{"GIT_CONFIG_SYSTEM": "$HOME/another", "GIT_CONFIG_NOSYSTEM": "0"}},
+		{name: "no file of the system", env: map[string]string{"GIT_CONFIG_SYSTEM": "$HOME/another"}, want: "someone <someone@" + host + ">"},
 		{name: "broken", global: "[user\nname", want: "someone <someone@" + host + ">"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			home := t.TempDir()
-			for name, value := range map[string]string{"HOME": home, "XDG_CONFIG_HOME": filepath.Join(home, "xdg"), "GIT_CONFIG_NOSYSTEM": "1",
+			for name, value := range map[string]string{"HOME": home, "XDG_CONFIG_HOME": filepath.Join(home, "xdg"), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_SYSTEM": "",
 				"USER": "someone", "LOGNAME": "someone", "GIT_AUTHOR_NAME": "", "GIT_AUTHOR_EMAIL": "", "EMAIL": "", "GIT_CONFIG_GLOBAL": ""} {
 				t.Setenv(name, value)
 				if value == "" {
@@ -47,8 +55,9 @@ func TestIdentity(t *testing.T) {
 				}
 			}
 			for name, value := range c.env {
-				t.Setenv(name, value)
+				t.Setenv(name, os.ExpandEnv(value))
 			}
+			writeFile(t, filepath.Join(home, "another"), []byte(other))
 			writeFile(t, filepath.Join(home, ".gitconfig"), []byte(c.global))
 			writeFile(t, filepath.Join(home, "xdg", "git", "config"), []byte(c.xdg))
 			dir := filepath.Join(home, "tasks.git")

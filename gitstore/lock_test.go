@@ -77,6 +77,7 @@ func TestStaleLocks(t *testing.T) {
 				t.Errorf("Commit returns %v and warns %q", err, warnings)
 			}
 			wantTasks(t, s, record.Range{}, append([]*record.Record{rec}, have...))
+			wantNoBrokenLocks(t, dir)
 			fsck(t, dir)
 		})
 	}

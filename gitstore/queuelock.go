@@ -24,6 +24,7 @@ type queueLock struct {
 	file       afero.File
 	held       bool   // no other qme of this machine has it
 	leftBehind string // the commit that a holder that died was about to write
+	note       string // what this holder has written
 }
 
 // lockQueue waits for its turn, for Options.LockTimeout at most.
@@ -74,8 +75,22 @@ func (s *Store) openQueue(ctx context.Context) (*queueLock, error) {
 
 // intend notes the commit that is about to be written to the branch.
 func (q *queueLock) intend(h plumbing.Hash) error {
-	_, err := q.file.WriteAt([]byte(h.String()+" "+bootID()+"\n"), 0)
+	q.note = h.String() + " " + bootID() + "\n"
+	_, err := q.file.WriteAt([]byte(q.note), 0)
 	return err
+}
+
+// now returns the time by the clock that dates the files of the history, which is a
+// file server's where they are on one. It is for a holder that has called intend.
+func (q *queueLock) now() (time.Time, error) {
+	if _, err := q.file.WriteAt([]byte(q.note), 0); err != nil {
+		return time.Time{}, err
+	}
+	info, err := q.file.Stat()
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
 }
 
 // bootID names this machine since it was started.

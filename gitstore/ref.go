@@ -1,13 +1,13 @@
 package gitstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/afero"
@@ -71,9 +71,9 @@ var errUnsure = errors.New("the branch may have moved")
 // swap moves the branch from old to next under git's own protocol: the file
 // main.lock, made only where there is none, is written, flushed and renamed. The
 // error is errMoved when the branch is not at old, ErrBusy when the lock stays
-// taken, and errUnsure when the branch may be at next all the same. The caller
-// holds the writers' queue.
-func (s *Store) swap(q *queueLock, old, next plumbing.Hash) (err error) {
+// taken, and errUnsure when the branch may be at next all the same; ctx ends the wait. The
+// caller holds the writers' queue.
+func (s *Store) swap(ctx context.Context, q *queueLock, old, next plumbing.Hash) (err error) {
 	path := filepath.Join(s.dir, branch)
 	lock := path + ".lock"
 	// A crash can leave refs/heads away where git has packed all references.
@@ -83,7 +83,7 @@ func (s *Store) swap(q *queueLock, old, next plumbing.Hash) (err error) {
 	if err := q.intend(next); err != nil {
 		return err
 	}
-	f, err := s.createLock(q, lock)
+	f, err := s.createLock(ctx, q, lock)
 	if err != nil {
 		q.done() // the lock that is there is not ours
 		return err
@@ -151,55 +151,6 @@ func (s *Store) removeIfThere(path string) error {
 		return err
 	}
 	return nil
-}
-
-// createLock makes the lock file, waiting for whoever has it.
-func (s *Store) createLock(q *queueLock, lock string) (afero.File, error) {
-	deadline := time.Now().Add(s.opts.LockTimeout)
-	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		f, err := s.fs.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		if err == nil || !errors.Is(err, fs.ErrExist) {
-			return f, err
-		}
-		broke, err := s.breakLock(q, lock)
-		if err != nil {
-			return nil, err
-		}
-		if broke {
-			continue
-		}
-		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("%w: %s is there; if no git process is at work, remove it", ErrBusy, lock)
-		}
-		time.Sleep(wait)
-	}
-}
-
-// breakLock removes a lock that a crash has left. A live qme process holds the
-// writers' queue while it has the lock, and we hold it now: so a lock with the
-// commit that the last holder of the queue was about to write is that of a
-// process that died. Any other is git's, and is given time.
-func (s *Store) breakLock(q *queueLock, lock string) (bool, error) {
-	info, err := s.fs.Stat(lock)
-	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil
-	} else if err != nil {
-		return false, err
-	}
-	content, err := afero.ReadFile(s.fs, lock)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, err
-	}
-	ours := q.leftBehind != "" && strings.HasPrefix(q.leftBehind, strings.TrimSpace(string(content)))
-	if ours && len(content) == 0 {
-		// It died before it wrote a byte, or git has this moment made the file.
-		ours = time.Since(info.ModTime()) > 2*time.Second
-	}
-	if !ours && time.Since(info.ModTime()) < s.opts.StaleLock {
-		return false, nil
-	}
-	s.warn(fmt.Sprintf("removed %s, which a crash left %s ago", lock, time.Since(info.ModTime()).Round(time.Second)))
-	return true, s.removeIfThere(lock)
 }
 
 func (s *Store) warn(msg string) {

@@ -2,13 +2,18 @@ package gitstore_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/afero"
 
+	"qme/gitstore"
 	"qme/gitstore/storetest"
 	"qme/record"
 	"qme/tests/require"
@@ -74,5 +79,44 @@ func TestOrphanedPack(t *testing.T) {
 	collect(t, patient(t, dir), true)
 	if _, err := os.Stat(orphan); !os.IsNotExist(err) {
 		t.Errorf("it is still there: %v", err)
+	}
+}
+
+// TestLastUpdatedOfAClearedHistory takes away the packs of the runs after all tasks
+// were cleared: to say that there is no task, no commit but the newest is read.
+func TestLastUpdatedOfAClearedHistory(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "tasks.git")
+	openStore(t, afero.NewOsFs(), dir, nil)
+	first := packs(t, dir)
+	have := history(t, dir, 3)
+	ofRuns := slices.DeleteFunc(packs(t, dir), func(p string) bool { return slices.Contains(first, p) })
+	var ids []record.ID
+	for _, rec := range have {
+		ids = append(ids, rec.UID)
+	}
+	commit(t, patient(t, dir), clearing(ids...))
+	for _, p := range ofRuns {
+		if err := os.Remove(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rec, err := patient(t, dir).LastUpdated(); !errors.Is(err, record.ErrNotFound) {
+		t.Errorf("LastUpdated: %v, %v; want record.ErrNotFound", rec, err)
+	}
+}
+
+// TestClock makes a history with a clock that stands still: its first commit, and
+// one whose change names no time, are of then.
+func TestClock(t *testing.T) {
+	t.Parallel()
+	require.Component(t, "git")
+	dir := filepath.Join(t.TempDir(), "tasks.git")
+	s := openStore(t, afero.NewOsFs(), dir, func(o *gitstore.Options) { o.Now = func() time.Time { return epoch } })
+	change := run(task(idAt("shell", epoch, 1)), nil)
+	change.When = time.Time{}
+	commit(t, s, change)
+	if got, want := git(t, dir, "log", "--format=%at %ct"), fmt.Sprintf("%[1]d %[1]d\n%[1]d %[1]d", epoch.Unix()); got != want {
+		t.Errorf("the commits are of %q, want %q", got, want)
 	}
 }

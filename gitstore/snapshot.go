@@ -147,6 +147,13 @@ func parseMessage(msg string) (subject string, tasks []record.ID) {
 // lastUpdated returns the task of the newest run that is still there, by the
 // order of the commits. The error wraps record.ErrNotFound when there is none.
 func (sn *Snapshot) lastUpdated() (*record.Record, error) {
+	none := fmt.Errorf("no task is recorded yet: %w", record.ErrNotFound)
+	// When all tasks were cleared, no commit has one that is still there.
+	if e, err := lookup(sn.r, sn.root, "tasks"); err != nil {
+		return nil, err
+	} else if e == nil {
+		return nil, none
+	}
 	for at := sn.Commit; ; {
 		c, err := readCommit(sn.r, at)
 		if err != nil {
@@ -160,7 +167,7 @@ func (sn *Snapshot) lastUpdated() (*record.Record, error) {
 			}
 		}
 		if len(c.ParentHashes) == 0 {
-			return nil, fmt.Errorf("no task is recorded yet: %w", record.ErrNotFound)
+			return nil, none
 		}
 		at = c.ParentHashes[0]
 	}

@@ -41,6 +41,9 @@ type Options struct {
 	// Identity is the author and committer; the zero value means git's own
 	// configuration, else USER and USER@HOST.
 	Identity Identity
+	// Now is the clock for commits whose change names no time, a new history's first
+	// among them; nil means time.Now.
+	Now func() time.Time
 	// Warn, if not nil, is told of repairs in one line each.
 	Warn func(msg string)
 }
@@ -65,6 +68,9 @@ func Open(fsys afero.Fs, dir string, opts Options) (*Store, error) {
 	}
 	if opts.StaleLock == 0 {
 		opts.StaleLock = time.Minute
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
 	}
 	s := &Store{fs: fsys, dir: dir, opts: opts, queue: make(chan struct{}, 1)}
 	s.odb = odb.Open(fsys, filepath.Join(dir, "objects"), odb.Options{NoSync: opts.NoSync})
@@ -146,7 +152,7 @@ func (s *Store) fill(dir string) error {
 	}
 	db := odb.Open(s.fs, filepath.Join(dir, "objects"), odb.Options{NoSync: s.opts.NoSync})
 	w := db.NewWriter()
-	t := &tx{w: w, identity: s.identity(), message: "init: task history\n", edits: map[string]plumbing.Hash{
+	t := &tx{w: w, identity: s.identity(), when: s.opts.Now(), message: "init: task history\n", edits: map[string]plumbing.Hash{
 		"README.md": w.Add(plumbing.BlobObject, []byte(readme), ""),
 		"format":    w.Add(plumbing.BlobObject, []byte(record.Format+"\n"), ""),
 	}}

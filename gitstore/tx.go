@@ -114,9 +114,6 @@ func (t *tx) finish() (commit, root plumbing.Hash, err error) {
 	if err != nil || root == t.root {
 		return t.parent, t.root, err
 	}
-	if t.when.IsZero() {
-		t.when = time.Now()
-	}
 	sig := object.Signature{Name: t.identity.Name, Email: t.identity.Email, When: t.when}
 	c := object.Commit{Author: sig, Committer: sig, TreeHash: root, Message: t.message}
 	if !t.parent.IsZero() {

@@ -282,7 +282,7 @@ func (db *DB) unpackAt(p *pack, off int64, depth int) (plumbing.ObjectType, []by
 	return t, out, nil
 }
 
-// deltaBase is unpack with a small cache: many deltas share their base.
+// deltaBase is unpackAt with a small cache: many deltas share their base.
 func (db *DB) deltaBase(p *pack, off int64, depth int) (plumbing.ObjectType, []byte, error) {
 	if t, b, ok := db.bases.get(p, off); ok {
 		return t, b, nil
@@ -344,7 +344,7 @@ func inflateFrom(src io.Reader, size int64) ([]byte, error) {
 // header says.
 func readExactly(r io.Reader, size int64) ([]byte, error) {
 	var b []byte
-	if size <= 1<<20 {
+	if size <= 16<<20 {
 		b = make([]byte, size)
 		if _, err := io.ReadFull(r, b); err != nil {
 			return nil, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -54,17 +55,21 @@ func TestAddStreamThatLies(t *testing.T) {
 			t.Errorf("a stream of 4 bytes is taken as %d: %s", size, h)
 		}
 	}
-	// One that changes between the two readings.
-	n := 0
-	_, err := w.AddStream(4, func() (io.ReadCloser, error) {
-		n++
-		return io.NopCloser(bytes.NewReader([]byte("fourmore")[:4*n])), nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if name, err := w.Flush(); err == nil {
-		t.Errorf("Flush wrote %s of a stream that has changed", name)
+	// Some that change between the two readings.
+	for _, second := range []string{"fourmore", "for", "more"} {
+		texts := []string{"four", second}
+		_, err := w.AddStream(4, func() (io.ReadCloser, error) {
+			text := texts[0]
+			texts = texts[1:]
+			return io.NopCloser(strings.NewReader(text)), nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name, err := w.Flush(); err == nil {
+			t.Errorf("Flush wrote %s of a stream that has changed to %q", name, second)
+		}
+		w = db.NewWriter()
 	}
 	if packs, err := db.Packs(); len(packs) > 0 || err != nil {
 		t.Errorf("%d packs, %v", len(packs), err)

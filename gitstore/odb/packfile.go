@@ -24,19 +24,20 @@ import (
 // A packFile is a pack being written to a temporary file. Nothing can see it
 // until finish has given it its name.
 type packFile struct {
-	db    *DB
-	file  afero.File
-	buf   *bufio.Writer
-	sum   hash.Hash // of the whole file, its trailer
-	crc   hash.Hash32
-	off   int64
-	want  uint32
-	count uint32
-	idx   *idxfile.Writer
-	at    map[plumbing.Hash]int64
-	z     *zlib.Writer
-	fast  *zlib.Writer // for streams; made when needed
-	head  []byte
+	db     *DB
+	file   afero.File
+	buf    *bufio.Writer
+	sum    hash.Hash // of the whole file, its trailer
+	crc    hash.Hash32
+	off    int64
+	want   uint32
+	count  uint32
+	idx    *idxfile.Writer
+	at     map[plumbing.Hash]int64
+	z      *zlib.Writer
+	fast   *zlib.Writer // for streams; made when needed
+	head   []byte
+	differ differ
 }
 
 // newPackFile begins a pack of exactly count objects.

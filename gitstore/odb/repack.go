@@ -128,8 +128,8 @@ func (p *pack) sorted() ([]item, int64, error) {
 // errTooLarge says that a pack is better copied than taken apart.
 var errTooLarge = errors.New("too large for memory")
 
-// maxApart bounds the bytes of objects that are taken apart at a time. They are
-// deflated again with an index of each beside them, which takes several times that.
+// maxApart bounds the bytes of objects that are taken apart at a time. All of them are
+// in memory until they are deflated again.
 const maxApart = 64 << 20
 
 // takeApart reads the objects of a pack, and how many bytes of memory they occupy.
@@ -344,9 +344,7 @@ func (db *DB) removePacked(keep string, packs []string, loose []plumbing.Hash) e
 		}
 	}
 	if slices.ContainsFunc(packs, func(n string) bool { return n != keep }) {
-		// It names packs that are about to go. All that it knows is in the
-		// index of each pack as well.
-		remove(filepath.Join(db.packDir(), "multi-pack-index"))
+		errs = append(errs, db.removeMultiPack())
 	}
 	for _, name := range packs {
 		if name == keep {
@@ -361,6 +359,21 @@ func (db *DB) removePacked(keep string, packs []string, loose []plumbing.Hash) e
 	}
 	_, err := db.list(true)
 	return errors.Join(append(errs, err)...)
+}
+
+// removeMultiPack removes git's index of several packs, which names packs that are
+// about to go, and what belongs to it. All that it knows is in the index of each
+// pack as well; its bitmaps git makes again.
+func (db *DB) removeMultiPack() error {
+	entries, err := afero.ReadDir(db.fs, db.packDir())
+	errs := []error{err}
+	for _, e := range entries { // sorted: the index itself goes first
+		name, ok := strings.CutPrefix(e.Name(), "multi-pack-index")
+		if ok && name != ".lock" { // that of a git at work
+			errs = append(errs, db.fs.RemoveAll(filepath.Join(db.packDir(), e.Name())))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Loose lists the loose objects.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strconv"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/afero"
@@ -86,8 +85,7 @@ func (db *DB) verifyAt(p *pack, it item) error {
 		if err != nil {
 			return err
 		}
-		sum := sha1.New()
-		sum.Write([]byte("blob " + strconv.FormatInt(size, 10) + "\x00"))
+		sum := streamSum(plumbing.BlobObject, size)
 		_, err = io.Copy(sum, r)
 		if err = errors.Join(err, r.Close()); err != nil {
 			return p.corrupt(it.offset, err)

@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"path/filepath"
@@ -13,7 +14,6 @@ import (
 	"strconv"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/spf13/afero"
 )
 
@@ -51,10 +51,9 @@ func (w *Writer) Add(kind plumbing.ObjectType, content []byte, chain string) plu
 }
 
 // AddStream takes a blob that is too large for memory. open is called twice, now
-// and by Flush, and must give the same size bytes both times.
+// and by Flush, and must give the same size bytes both times: Flush fails otherwise.
 func (w *Writer) AddStream(size int64, open func() (io.ReadCloser, error)) (plumbing.Hash, error) {
-	sum := sha1.New()
-	sum.Write([]byte("blob " + strconv.FormatInt(size, 10) + "\x00"))
+	sum := streamSum(plumbing.BlobObject, size)
 	r, err := open()
 	if err != nil {
 		return plumbing.ZeroHash, err
@@ -66,8 +65,7 @@ func (w *Writer) AddStream(size int64, open func() (io.ReadCloser, error)) (plum
 	if n != size {
 		return plumbing.ZeroHash, fmt.Errorf("stream has %d bytes instead of %d", n, size)
 	}
-	var h plumbing.Hash
-	copy(h[:], sum.Sum(nil))
+	h := plumbing.Hash(sum.Sum(nil))
 	w.add(&object{hash: h, kind: plumbing.BlobObject, size: size, open: open})
 	return h, nil
 }
@@ -164,11 +162,7 @@ func (p *packFile) addAll(objects []*object) error {
 func (p *packFile) addObject(o *object, chains map[string]*chain) error {
 	switch {
 	case o.open != nil:
-		r, err := o.open()
-		if err != nil {
-			return err
-		}
-		return errors.Join(p.add(o.hash, o.kind, o.size, r), r.Close())
+		return p.addStream(o)
 	case o.content == nil && o.raw != nil:
 		return p.copy(o.hash, o.raw.pack, o.raw.entry, o.raw.next, 0)
 	}
@@ -180,12 +174,39 @@ func (p *packFile) addObject(o *object, chains map[string]*chain) error {
 		chains[key] = newChain(o.kind)
 	}
 	c := chains[key]
-	if b := c.nearest(o.content); b != nil {
-		if delta := packfile.DiffDelta(b.content, o.content); c.worth(len(delta), len(o.content)) {
-			b.used++
-			return p.addDelta(o.hash, delta, b.offset)
+	b := c.object(o.content, p.off)
+	if base := c.nearest(b); base != nil {
+		if delta := p.differ.diff(base.content, o.content, c.least); c.worth(len(delta), len(o.content)) {
+			b.depth = base.depth + 1
+			c.add(b)
+			return p.addDelta(o.hash, delta, base.offset)
 		}
 	}
-	c.add(o.content, p.off)
+	c.add(b)
 	return p.add(o.hash, o.kind, o.size, bytes.NewReader(o.content))
+}
+
+// addStream writes what o.open gives, and fails when that is not the object: a
+// file may have changed since it was read for its name.
+func (p *packFile) addStream(o *object) error {
+	r, err := o.open()
+	if err != nil {
+		return err
+	}
+	sum := streamSum(o.kind, o.size)
+	err = p.add(o.hash, o.kind, o.size, io.TeeReader(r, sum))
+	if err = errors.Join(err, r.Close()); err != nil {
+		return err
+	}
+	if got := plumbing.Hash(sum.Sum(nil)); got != o.hash {
+		return fmt.Errorf("object %s: its content changed while it was being stored", o.hash)
+	}
+	return nil
+}
+
+// streamSum begins the SHA-1 of an object.
+func streamSum(kind plumbing.ObjectType, size int64) hash.Hash {
+	sum := sha1.New()
+	sum.Write([]byte(kind.String() + " " + strconv.FormatInt(size, 10) + "\x00"))
+	return sum
 }

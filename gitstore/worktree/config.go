@@ -118,9 +118,11 @@ func (r *repo) shared() []*configFile {
 	if name, set := os.LookupEnv("GIT_CONFIG_GLOBAL"); set {
 		names = []string{name}
 	}
-	if name, set := os.LookupEnv("GIT_CONFIG_SYSTEM"); set {
+	if name, set := os.LookupEnv("GIT_CONFIG_SYSTEM"); isTrue(os.Getenv("GIT_CONFIG_NOSYSTEM")) {
+		// Then there is none, whatever the other variable says.
+	} else if set {
 		names = append(names, name)
-	} else if !isTrue(os.Getenv("GIT_CONFIG_NOSYSTEM")) {
+	} else {
 		// Where it lies was decided when git was built; these are usual.
 		names = append(names, "/etc/gitconfig", "/usr/local/etc/gitconfig", "/opt/homebrew/etc/gitconfig")
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/afero"
 
@@ -61,20 +62,15 @@ func Generate(ctx context.Context, home string, opts Options) (*Report, error) {
 	return rep, rep.measure(store.Dir())
 }
 
-// create makes an empty history whose first commit is of Begin.
+// create makes an empty history. Its first commit is of Begin: dated by the clock,
+// no two histories would be equal, as a rerun's record names a commit.
 func create(dir string) (*gitstore.Store, error) {
 	if _, err := os.Stat(dir); err == nil {
 		return nil, fmt.Errorf("there is a history in %s already; remove it first: %w", dir, record.ErrConflict)
 	}
-	opts := gitstore.Options{NoSync: true, Identity: identity}
-	store, err := gitstore.Open(afero.NewOsFs(), dir, opts)
-	if err != nil {
-		return nil, err
-	}
-	if err := errors.Join(store.Close(), redate(dir)); err != nil {
-		return nil, fmt.Errorf("date the first commit back: %w", err)
-	}
-	return gitstore.Open(afero.NewOsFs(), dir, opts)
+	return gitstore.Open(afero.NewOsFs(), dir, gitstore.Options{
+		NoSync: true, Identity: identity, Now: func() time.Time { return Begin },
+	})
 }
 
 // fill commits the plan.
