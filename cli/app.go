@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/afero"
@@ -84,6 +85,9 @@ func (a *app) config() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	for name, meant := range config.Mistyped(os.Environ(), "QME_HOME") {
+		a.note("qme: there is no variable %s that qme knows: did you mean %s?", name, meant)
+	}
 	a.cfg, err = config.Load(afero.NewOsFs(), home, os.Environ())
 	return a.cfg, settingError(err)
 }
@@ -153,7 +157,9 @@ func (a *app) history(ctx context.Context) (*queue.Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := q.Recover(ctx); err != nil {
+	if err := q.Recover(ctx); errors.Is(err, syscall.ENOTDIR) {
+		return nil, err // there is no spool: its place is taken
+	} else if err != nil {
 		a.warn("a run is still in the spool: %v", err)
 	}
 	return q, nil

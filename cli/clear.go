@@ -6,9 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
 
 	"github.com/urfave/cli/v3"
+
+	"qme/record"
 )
 
 func (a *app) clearCommand() *cli.Command {
@@ -47,34 +51,48 @@ func (a *app) clear(ctx context.Context, what string, force bool) error {
 		a.note("There are no tasks.")
 		return nil
 	}
-	subject := fmt.Sprintf("task %s", ids[0])
-	switch {
-	case what == "" || len(ids) > 1:
-		subject = fmt.Sprintf("all %d tasks", len(ids))
-		if what != "" {
-			subject = fmt.Sprintf("%d tasks of %s", len(ids), what)
-		}
-	}
+	subject, short := clearing(what, ids)
 	if !force {
-		if err := a.confirm("This will delete " + subject); err != nil {
+		if err := a.confirm(ctx, "This will delete "+subject); err != nil {
 			return err
 		}
 	}
-	if err := q.Clear(ctx, strings.TrimPrefix(subject, "task "), ids); err != nil {
+	if err := q.Clear(ctx, short, ids); err != nil {
 		return err
 	}
 	a.note("Deleted %s.", subject)
 	return nil
 }
 
-// confirm asks, and is nil for a yes only.
-func (a *app) confirm(what string) error {
-	a.show(what + ", are you sure? [n]|y:")
-	line, err := bufio.NewReader(a.in).ReadString('\n')
-	if !isTerminal(a.in) {
-		a.show("\n")
+// clearing names the tasks that are to go: for who is asked, and for the commit.
+func clearing(what string, ids []record.ID) (subject, short string) {
+	id := string(ids[0])
+	switch {
+	case len(ids) == 1 && what == "":
+		return "the only task, " + id, id
+	case len(ids) == 1:
+		return "task " + id, id
+	case what == "":
+		short = fmt.Sprintf("all %d tasks", len(ids))
+	default:
+		short = fmt.Sprintf("%d tasks of %s", len(ids), what)
 	}
-	if err != nil && !errors.Is(err, io.EOF) {
+	return short, short
+}
+
+// confirm asks, and is nil for a yes only.
+func (a *app) confirm(ctx context.Context, what string) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	a.show(what + ", are you sure? [n]|y:")
+	line, err := a.readLine(ctx)
+	if !isTerminal(a.in) || !strings.HasSuffix(line, "\n") {
+		a.show("\n") // where the terminal has shown none
+	}
+	switch {
+	case ctx.Err() != nil:
+		return &codeError{exitInterrupted, errors.New("interrupted; nothing was deleted")}
+	case err != nil && !errors.Is(err, io.EOF):
 		return err
 	}
 	switch strings.ToLower(strings.TrimSpace(line)) {
@@ -82,4 +100,21 @@ func (a *app) confirm(what string) error {
 		return nil
 	}
 	return &codeError{exitFailure, errors.New("nothing was deleted (--force does not ask)")}
+}
+
+// readLine reads a line of standard input, and does not wait for it when ctx ends.
+func (a *app) readLine(ctx context.Context) (line string, err error) {
+	read := make(chan struct{})
+	var text string
+	var rerr error
+	go func() {
+		text, rerr = bufio.NewReader(a.in).ReadString('\n')
+		close(read)
+	}()
+	select {
+	case <-read:
+		return text, rerr
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }

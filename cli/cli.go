@@ -8,10 +8,10 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v3"
 
+	"qme/cli/near"
 	"qme/executor/capture"
 )
 
@@ -22,13 +22,22 @@ func Main() int {
 	// A command is short and its memory small: collect less often.
 	debug.SetGCPercent(200)
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
-	err := a.root().Run(context.Background(), os.Args)
-	code := a.exitCode(err)
+	code := a.exitCode(a.start(os.Args))
 	if cerr := a.close(); cerr != nil && code == 0 {
 		a.say("qme: %v", cerr)
 		code = exitFailure
 	}
 	return code
+}
+
+// start runs the command that argv names.
+func (a *app) start(argv []string) error {
+	root := a.root()
+	argv, err := arrange(root, argv)
+	if err != nil {
+		return err
+	}
+	return root.Run(context.Background(), argv)
 }
 
 const description = `qme run CMD… runs any command and keeps what happened: the command, its
@@ -37,21 +46,15 @@ for each task in a git repository below ~/.qme.`
 
 func (a *app) root() *cli.Command {
 	root := &cli.Command{
-		Name:                  "qme",
-		Usage:                 "run commands and keep what happened",
-		Description:           description,
-		Version:               version(),
-		Suggest:               true,
-		EnableShellCompletion: true,
-		HideHelpCommand:       true,
-		ConfigureShellCompletionCommand: func(c *cli.Command) {
-			c.Hidden = false
-			c.Usage = "print a script that completes commands in bash, zsh or fish"
-		},
-		Reader:         a.in,
-		Writer:         a.out,
-		ErrWriter:      a.err,
-		ExitErrHandler: func(context.Context, *cli.Command, error) {}, // see exitCode
+		Name:            "qme",
+		Usage:           "run commands and keep what happened",
+		Description:     description,
+		Version:         version(),
+		HideHelpCommand: true,
+		Reader:          a.in,
+		Writer:          a.out,
+		ErrWriter:       a.err,
+		ExitErrHandler:  func(context.Context, *cli.Command, error) {}, // see exitCode
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "home", Aliases: []string{"config_dir"}, Usage: "keep tasks and settings in `DIR`", Sources: cli.EnvVars("QME_HOME"), Destination: &a.home, TakesFile: true},
 			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "say of a run what it is for", Destination: &a.message},
@@ -68,7 +71,8 @@ func (a *app) root() *cli.Command {
 		Commands: []*cli.Command{
 			a.runCommand(), a.rerunCommand(), a.cancelCommand(),
 			a.lsCommand(), a.getCommand(), a.logCommand(), a.diffCommand(), a.clearCommand(),
-			a.configCommand(), a.checkCommand(), a.gcCommand(), a.gitCommand(), a.versionCommand(),
+			a.configCommand(), a.checkCommand(), a.gcCommand(), a.gitCommand(), a.completionCommand(), a.versionCommand(),
+			a.completeCommand(),
 		},
 	}
 	for _, c := range append(root.Commands, root) {
@@ -86,8 +90,14 @@ func usageErrorOf(_ context.Context, c *cli.Command, err error, _ bool) error {
 
 func unknownCommand(c *cli.Command, name string) error {
 	msg := fmt.Sprintf("there is no command %q", name)
-	if near := cli.SuggestCommand(c.Commands, name); near != "" {
-		msg += fmt.Sprintf("; did you mean %q?", strings.TrimSpace(near))
+	var names []string
+	for _, known := range c.Commands {
+		if !known.Hidden {
+			names = append(names, known.Names()...)
+		}
+	}
+	if best := near.Best(name, names); best != "" {
+		msg += fmt.Sprintf("; did you mean %q?", best)
 	}
 	return &usageError{msg: msg + fmt.Sprintf(" (to run and record it: qme run %s)", name), help: "qme --help"}
 }

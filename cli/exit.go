@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -63,7 +64,7 @@ var codes = []struct {
 
 // exitCode reports an error on stderr and says with which code the process ends.
 func (a *app) exitCode(err error) int {
-	if err == nil || errors.Is(err, errPagerGone) {
+	if err == nil {
 		return 0
 	}
 	var code *codeError
@@ -73,13 +74,16 @@ func (a *app) exitCode(err error) int {
 		}
 		return code.code
 	}
+	if errors.Is(err, errPagerGone) {
+		return 0
+	}
 	var usage *usageError
 	if errors.As(err, &usage) {
 		a.say("qme: %s\nSee %q.", usage.msg, usage.help)
 		return exitUsage
 	}
 	a.say("qme: %s", strings.TrimSpace(err.Error()))
-	if hint := hintFor(err); hint != "" {
+	if hint := cmp.Or(hintFor(err), a.homeHint(err)); hint != "" {
 		a.say("%s", hint)
 	}
 	for _, c := range codes {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/dustin/go-humanize"
@@ -32,7 +33,13 @@ Examples:
 	}
 }
 
+// packMemory is from how many bytes of memory on the reading of whole packs has
+// garbage collected more often: what is needed at a time is less, but outputs of
+// some MiB each soon leave behind several times that.
+const packMemory = 256 << 20
+
 func (a *app) gc(ctx context.Context, auto bool) error {
+	debug.SetMemoryLimit(packMemory)
 	s, err := a.openStore()
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/urfave/cli/v3"
@@ -38,8 +39,8 @@ Examples:
 				return err
 			}
 			f.Executor = c.Args().First()
-			if f.Limit < 0 {
-				return &usageError{msg: "-n takes a number from 0", help: "qme ls --help"}
+			if f.Limit < 1 && c.IsSet("limit") {
+				return &usageError{msg: fmt.Sprintf("-n takes a number from 1, not %d; without it all tasks are listed", f.Limit), help: "qme ls --help"}
 			}
 			if f.Executor != "" {
 				if err := record.CheckExecutor(f.Executor); err != nil {
@@ -60,11 +61,49 @@ func (a *app) ls(ctx context.Context, f queue.Filter, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	err = a.list(q, f, asJSON, out)
-	return errors.Join(err, closePager())
+	n, err := a.list(q, f, asJSON, out)
+	if err = errors.Join(err, closePager()); err == nil && n == 0 {
+		a.noteNone(q, f)
+	}
+	return err
 }
 
-func (a *app) list(q *queue.Queue, f queue.Filter, asJSON bool, to io.Writer) error {
+// noteNone says why a listing is empty. A name that fits no task is likely to be
+// a mistake; that nothing has failed is no news for a script.
+func (a *app) noteNone(q *queue.Queue, f queue.Filter) {
+	if f.Executor != "" && !hasTasks(q, f.Executor) {
+		a.note("There are no tasks of executor %s.", f.Executor)
+		return
+	}
+	if !isTerminal(a.err) {
+		return
+	}
+	kind := ""
+	if f.Failed {
+		kind += "failed "
+	}
+	if f.Running {
+		kind += "running "
+	}
+	switch {
+	case f.Executor != "":
+		a.note("There are no %stasks of executor %s.", kind, f.Executor)
+	case kind != "":
+		a.note("There are no %stasks.", kind)
+	default:
+		a.note("There are no tasks yet; \"qme run CMD\" records one.")
+	}
+}
+
+func hasTasks(q *queue.Queue, executor string) bool {
+	for range q.List(queue.Filter{Executor: executor, Limit: 1, Brief: true}) {
+		return true
+	}
+	return false
+}
+
+// list prints the tasks and counts them.
+func (a *app) list(q *queue.Queue, f queue.Filter, asJSON bool, to io.Writer) (n int, err error) {
 	f.Brief = !asJSON
 	w := newFlusher(to)
 	t := a.newTable(w)
@@ -72,29 +111,29 @@ func (a *app) list(q *queue.Queue, f queue.Filter, asJSON bool, to io.Writer) er
 	for item := range q.List(f) {
 		switch {
 		case item.Err != nil && item.ID == "":
-			return errors.Join(w.Flush(), item.Err)
+			return n, errors.Join(w.Flush(), item.Err)
 		case item.Err != nil:
 			unreadable = append(unreadable, item.Err)
 			a.warn("%v", item.Err)
 			continue
 		}
-		var err error
 		if asJSON {
 			err = writeJSONLine(w, item.Record)
 		} else {
 			err = t.row(item)
 		}
 		if err != nil {
-			return outputError(err)
+			return n, outputError(err)
 		}
+		n++
 	}
 	if err := w.Flush(); err != nil {
-		return outputError(err)
+		return n, outputError(err)
 	}
 	if len(unreadable) > 0 {
-		return &codeError{exitCorrupt, errors.New("some records cannot be read; \"qme check\" says more")}
+		return n, &codeError{exitCorrupt, errors.New("some records cannot be read; \"qme check\" says more")}
 	}
-	return nil
+	return n, nil
 }
 
 func writeJSONLine(w *bufio.Writer, rec *record.Record) error {

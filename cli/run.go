@@ -32,9 +32,6 @@ Examples:
 		StopOnNthArg: &one,
 		Action: func(ctx context.Context, c *cli.Command) error {
 			words := c.Args().Slice()
-			if len(words) > 0 && words[0] == "--" {
-				words = words[1:]
-			}
 			if len(words) == 0 {
 				return &usageError{msg: "there is no command to run", help: "qme run --help"}
 			}
@@ -69,6 +66,9 @@ func (a *app) finishRun(rep *queue.Report) error {
 	rc := *rep.Record.Data.ReturnCode
 	if errors.Is(rep.Err, queue.ErrNotRecorded) {
 		a.say("qme: NOT RECORDED: %v", rep.Err)
+		if hint := a.homeHint(rep.Err); hint != "" {
+			a.say("%s", hint)
+		}
 	} else {
 		a.note("[%s][returncode: %d]", rep.Record.UID, rc)
 		a.startGC()

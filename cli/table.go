@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-runewidth"
@@ -38,23 +39,62 @@ const (
 	fixedWidth    = idWidth + ageWidth + durationWidth + statusWidth
 )
 
+// minCommand is how much of a command a terminal shows at least, before columns
+// are left out for it.
+const minCommand = 10
+
 // row prints one task.
 func (t *table) row(item queue.Item) error {
-	d := item.Record.Data
-	id := runewidth.FillRight(item.Short, idWidth-1)
-	status, paint := t.status(item.Record)
+	id := runewidth.FillRight(item.Short, idWidth-1) + " "
+	line := id + t.columns(item.Record)
 	command := escapeLine(item.Record.Command)
-	if t.width > 0 {
-		command = runewidth.Truncate(command, max(t.width-max(fixedWidth, len(id)+1+fixedWidth-idWidth), 10), "…")
+	switch room := t.width - t.fixed() - (runewidth.StringWidth(id) - idWidth); {
+	case t.width == 0:
+		line += command
+	case room > 0:
+		line += runewidth.Truncate(command, room, "…")
+	default:
+		line = strings.TrimRight(line, " ") // a blank would wrap
 	}
-	_, err := fmt.Fprintf(t.w, "%s %*s %*s  %s %s\n", id, ageWidth-1, age(now.Sub(d.Timestamp.Time)),
-		durationWidth-2, t.duration(item.Record), paint(runewidth.FillRight(status, statusWidth-1)), command)
+	_, err := fmt.Fprintln(t.w, line)
 	// The first rows are wanted at once, the rest in large pieces.
 	if t.rows++; err == nil && t.rows <= 64 && t.rows&(t.rows-1) == 0 {
 		err = t.w.Flush()
 	}
 	return err
 }
+
+// columns returns what stands between a task's id and its command.
+func (t *table) columns(r *record.Record) string {
+	if !t.fits(idWidth + statusWidth - minCommand) {
+		return ""
+	}
+	status, paint := t.status(r)
+	text := paint(runewidth.FillRight(status, statusWidth-1)) + " "
+	if t.fits(fixedWidth - ageWidth) {
+		text = fmt.Sprintf("%*s  ", durationWidth-2, t.duration(r)) + text
+	}
+	if t.fits(fixedWidth) {
+		text = fmt.Sprintf("%*s ", ageWidth-1, age(now.Sub(r.Data.Timestamp.Time))) + text
+	}
+	return text
+}
+
+// fixed is the width of all columns but that of the command.
+func (t *table) fixed() int {
+	switch {
+	case t.fits(fixedWidth):
+		return fixedWidth
+	case t.fits(fixedWidth - ageWidth):
+		return fixedWidth - ageWidth
+	case t.fits(idWidth + statusWidth - minCommand):
+		return idWidth + statusWidth
+	}
+	return idWidth
+}
+
+// fits says whether columns of that width leave enough for the command.
+func (t *table) fits(width int) bool { return t.width == 0 || width+minCommand <= t.width }
 
 func (t *table) status(r *record.Record) (string, func(string) string) {
 	switch {

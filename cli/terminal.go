@@ -1,12 +1,12 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 
 	"golang.org/x/term"
@@ -59,22 +59,64 @@ func (a *app) palette() palette {
 }
 
 // pager returns where a long listing goes: to a pager on a terminal, else to
-// stdout. close waits for the pager to end.
+// stdout. wait waits for the pager to end.
 func (a *app) pager(never bool) (out io.Writer, wait func() error, err error) {
 	none := func() error { return nil }
 	cfg, err := a.config()
 	if err != nil {
 		return nil, nil, err
 	}
-	program := cmp.Or(cfg.String("pager"), os.Getenv("PAGER"))
-	if program == "" {
-		if _, err := exec.LookPath("less"); err == nil {
-			program = "less"
-		}
-	}
+	program := pagerProgram(cfg.String("pager"))
 	if never || a.noPager || !isTerminal(a.out) || program == "" || program == "cat" {
 		return a.out, none, nil
 	}
+	if name := missingProgram(program); name != "" {
+		return a.out, func() error {
+			a.warn("there is no pager %q, so this was listed without; set PAGER or \"qme config pager\" to another, or to cat for none", name)
+			return nil
+		}, nil
+	}
+	return a.startPager(program)
+}
+
+// pagerProgram returns the command line of the pager, "" for none: the setting's
+// or, when that is empty, that of PAGER, which may be set to nothing.
+func pagerProgram(setting string) string {
+	if setting != "" {
+		return strings.TrimSpace(setting)
+	}
+	if program, ok := os.LookupEnv("PAGER"); ok {
+		return strings.TrimSpace(program)
+	}
+	if _, err := exec.LookPath("less"); err != nil {
+		return ""
+	}
+	return "less"
+}
+
+// missingProgram returns the program of a command line when there is none of that
+// name, "" when there is one or only the shell can know.
+func missingProgram(line string) string {
+	for word := range strings.FieldsSeq(line) {
+		name, _, isAssignment := strings.Cut(word, "=")
+		switch {
+		case strings.ContainsAny(word, "$`'\"\\~(){}*?[]|&;<>#"):
+			return ""
+		case isAssignment && name != "":
+			continue
+		}
+		if _, err := exec.LookPath(word); err == nil {
+			return ""
+		}
+		if exec.Command("sh", "-c", `command -v -- "$1"`, "sh", word).Run() == nil {
+			return "" // such as "exec less"
+		}
+		return word
+	}
+	return ""
+}
+
+func (a *app) startPager(program string) (out io.Writer, wait func() error, err error) {
 	cmd := exec.Command("sh", "-c", program)
 	cmd.Stdout, cmd.Stderr = a.out, a.err
 	if os.Getenv("LESS") == "" {
@@ -85,16 +127,20 @@ func (a *app) pager(never bool) (out io.Writer, wait func() error, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	noPager := func(err error) error {
+		return &codeError{exitFailure, fmt.Errorf("the pager %q cannot be run: %w; list with --no-pager", program, err)}
+	}
 	if err := cmd.Start(); err != nil {
-		return nil, nil, fmt.Errorf("start the pager %q: %w (--no-pager, or qme config pager cat)", program, err)
+		return nil, nil, noPager(err)
 	}
 	return in, func() error {
 		_ = in.Close() // it may have ended before the end of the listing
+		err := cmd.Wait()
 		var exit *exec.ExitError
-		if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {
-			return err
+		if err == nil || errors.As(err, &exit) && exit.ExitCode() != 126 && exit.ExitCode() != 127 {
+			return nil // how it ended is between the user and the pager
 		}
-		return nil
+		return noPager(err)
 	}, nil
 }
 

@@ -1,5 +1,10 @@
 package config
 
+import (
+	"fmt"
+	"strings"
+)
+
 // problem says what in the document is not a setting, nil when everything is. The
 // values are not looked at.
 func (d *document) problem(path string) error {
@@ -17,7 +22,11 @@ func (d *document) problem(path string) error {
 			return invalid("%s%s is a group of settings, not a setting: write [%s] and below it settings such as %s",
 				name, where, name, first[len(name)+1:])
 		}
-		return unknown(name, where)
+		err := unknown(name, where)
+		if strings.ContainsAny(name, "\"\\") {
+			return err // a shell would not read the name as it is here
+		}
+		return fmt.Errorf("%w \"qme config --unset %s\" removes it", err, name)
 	}
 	return nil
 }

@@ -18,8 +18,8 @@ import (
 // The file is replaced in one step: whoever reads it, also after a crash, finds
 // the old or the new one. When there is an error it is the old one:
 // record.ErrInvalid for an unknown key, a value that does not fit, or a file that
-// is not TOML or leaves no place for the setting, record.ErrConflict while another
-// process edits it, and what the file system says. Mistakes elsewhere in the file
+// is not TOML or leaves no place for the setting, record.ErrConflict when another
+// process edits it for more than two seconds, and what the file system says. Mistakes elsewhere in the file
 // do not keep a setting from being set.
 func Set(fsys afero.Fs, home, key, text string) error {
 	s, ok := lookup(key)
@@ -41,7 +41,7 @@ func Set(fsys afero.Fs, home, key, text string) error {
 func set(path string, old []byte, s setting, v value) ([]byte, error) {
 	doc, err := parse(old)
 	if err != nil {
-		return nil, fmt.Errorf("%s %w", path, err)
+		return nil, inFile(path, err)
 	}
 	var first error
 	for _, text := range doc.with(s.name, s.literal(v)) {
@@ -85,7 +85,7 @@ func Unset(fsys afero.Fs, home, key string) error {
 func unset(path string, old []byte, key string, known bool) ([]byte, error) {
 	doc, err := parse(old)
 	if err != nil {
-		return nil, fmt.Errorf("%s %w", path, err)
+		return nil, inFile(path, err)
 	}
 	e, ok := doc.find(key)
 	switch {

@@ -25,3 +25,8 @@ func invalid(format string, args ...any) error {
 func conflict(format string, args ...any) error {
 	return &problem{fmt.Sprintf(format, args...), record.ErrConflict}
 }
+
+// inFile says of an error of parse which file it is about, and what can be done.
+func inFile(path string, err error) error {
+	return fmt.Errorf("%s %w; correct it, or move the file away to go by the defaults", path, err)
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/afero"
 
@@ -126,7 +127,41 @@ func TestFaultInCleaningUpIsReportedToo(t *testing.T) {
 	wantError(t, err, io.ErrClosedPipe, File(home)+".lock")
 }
 
+// waitForLock sets how long locks are waited for in a test.
+func waitForLock(t *testing.T, d time.Duration) {
+	before := lockWait
+	lockWait = d
+	t.Cleanup(func() { lockWait = before })
+}
+
+// busy is a file system on which another process holds the lock for some tries.
+type busy struct {
+	afero.Fs
+	tries *int
+}
+
+func (b busy) OpenFile(name string, flag int, mode os.FileMode) (afero.File, error) {
+	if strings.HasSuffix(name, ".lock") && *b.tries > 0 {
+		*b.tries--
+		return nil, &os.PathError{Op: "open", Path: name, Err: os.ErrExist}
+	}
+	return b.Fs.OpenFile(name, flag, mode)
+}
+
+func TestLockIsWaitedFor(t *testing.T) {
+	waitForLock(t, time.Hour) // the test ends when the tries do
+	tries := 5
+	fsys := busy{fileWith(t, "run.keep = 5\n"), &tries}
+	if err := Set(fsys, home, "run.keep", "6"); err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, fsys); got != "run.keep = 6\n" || tries != 0 {
+		t.Errorf("the file has become %q, after all but %d tries", got, tries)
+	}
+}
+
 func TestLockOfAnotherProcess(t *testing.T) {
+	waitForLock(t, 0)
 	fsys := fileWith(t, "run.keep = 5\n")
 	lock := File(home) + ".lock"
 	if err := afero.WriteFile(fsys, lock, nil, 0o600); err != nil {

@@ -4,9 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
+	"slices"
 	"strings"
 
 	"github.com/spf13/afero"
+
+	"qme/cli/near"
 )
 
 // Load reads the settings: the defaults, over them HOME/config.toml if there is
@@ -15,7 +19,7 @@ import (
 //
 // The file must be TOML and hold nothing but settings with values that fit, and
 // so must the variables that name a setting; others, also those that begin with
-// QME_, are not looked at. Otherwise the error wraps record.ErrInvalid and says
+// QME_, are not looked at (see Mistyped). Otherwise the error wraps record.ErrInvalid and says
 // where the mistake is, and the Config is nil. Load of a home without a file
 // gives the defaults.
 func Load(fsys afero.Fs, home string, environ []string) (*Config, error) {
@@ -43,7 +47,7 @@ func (c *Config) readFile(fsys afero.Fs, path string) error {
 	}
 	doc, err := parse(text)
 	if err != nil {
-		return fmt.Errorf("%s %w", path, err)
+		return inFile(path, err)
 	}
 	if err := doc.problem(path); err != nil {
 		return err
@@ -91,7 +95,48 @@ func (c *Config) readEnvironment(environ []string) error {
 	return nil
 }
 
+// Mistyped yields the variables of environ that begin with QME_ and are nearly, but
+// not quite, one that qme knows, with the one that was probably meant. others are
+// the names of variables that qme knows beside those of settings.
+func Mistyped(environ []string, others ...string) iter.Seq2[string, string] {
+	return func(yield func(name, meant string) bool) {
+		for _, pair := range environ {
+			if !strings.HasPrefix(pair, variablePrefix) {
+				continue
+			}
+			known := slices.Clone(others)
+			for _, s := range settings {
+				known = append(known, s.variable())
+			}
+			name, _, _ := strings.Cut(pair, "=")
+			if meant := nearestVariable(name, known); meant != "" && !yield(name, meant) {
+				return
+			}
+		}
+	}
+}
+
+// nearestVariable returns "" when name is known, too.
+func nearestVariable(name string, known []string) string {
+	bare := make([]string, 0, len(known))
+	for _, k := range known {
+		if k == name {
+			return ""
+		}
+		bare = append(bare, strings.TrimPrefix(k, variablePrefix))
+	}
+	// The prefix, which is right, must not make more mistakes seem few.
+	meant := near.Best(strings.TrimPrefix(name, variablePrefix), bare)
+	if meant == "" {
+		return ""
+	}
+	return variablePrefix + meant
+}
+
+// variablePrefix begins the name of every variable that qme knows.
+const variablePrefix = "QME_"
+
 // variable names the environment variable of the setting.
 func (s setting) variable() string {
-	return "QME_" + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
+	return variablePrefix + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
 }

@@ -295,3 +295,21 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+func TestMistypedVariables(t *testing.T) {
+	for name, want := range map[string]string{
+		"QME_HOEM": "QME_HOME", "QME_HOM": "QME_HOME", "QME_COLOUR": "QME_COLOR", "QME_RUN_KEP": "QME_RUN_KEEP",
+		"QME_EXECUTOR_SHELL_SHEL": "QME_EXECUTOR_SHELL_SHELL",
+		"QME_HOME":                "", "QME_RUN_KEEP": "", "QME_TEST_REQUIRE": "", "QME_HOST": "", "QME_": "", "QME": "", "HOEM": "",
+	} {
+		got := ""
+		for of, meant := range Mistyped([]string{name + "=x=y"}, "QME_HOME") {
+			if got = meant; of != name {
+				t.Errorf("%s is called %s", name, of)
+			}
+		}
+		if got != want {
+			t.Errorf("%s: meant is %q, want %q", name, got, want)
+		}
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"qme/cli/near"
 )
 
 // unknown says that there is no setting of that name, and which was probably
@@ -62,35 +64,13 @@ func nearest(name string) string {
 	name = strings.ToLower(name)
 	best, least := "", 0
 	for _, s := range settings {
-		d := distance(name, s.name)
+		d := near.Distance(name, s.name)
 		if i := strings.LastIndexByte(s.name, '.'); i >= 0 && !strings.Contains(name, ".") {
-			d = min(d, 1+distance(name, s.name[i+1:]))
+			d = min(d, 1+near.Distance(name, s.name[i+1:]))
 		}
 		if best == "" || d < least {
 			best, least = s.name, d
 		}
 	}
 	return best
-}
-
-// distance counts the bytes to insert, delete or replace to turn a into b
-// (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

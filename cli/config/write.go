@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/afero"
 )
@@ -25,12 +26,9 @@ func rewrite(fsys afero.Fs, path string, change func(path string, old []byte) ([
 		return fmt.Errorf("write settings: %w", err)
 	}
 	lock := path + ".lock"
-	f, err := fsys.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return conflict("%s exists: another qme is changing the settings; if none is, delete that file", lock)
-	}
+	f, err := create(fsys, lock)
 	if err != nil {
-		return fmt.Errorf("write settings: %w", err)
+		return err
 	}
 	renamed := false
 	defer func() {
@@ -47,6 +45,28 @@ func rewrite(fsys afero.Fs, path string, change func(path string, old []byte) ([
 	}
 	renamed = true
 	return nil
+}
+
+// lockWait is how long the edit of another process is waited for. It takes
+// milliseconds, unless it was cut off or the disk is slow.
+var lockWait = 2 * time.Second
+
+// create makes the file that is the lock. The error is a conflict when another
+// process has it for all of lockWait.
+func create(fsys afero.Fs, lock string) (afero.File, error) {
+	end := time.Now().Add(lockWait)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		f, err := fsys.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		switch {
+		case err == nil:
+			return f, nil
+		case !errors.Is(err, fs.ErrExist):
+			return nil, fmt.Errorf("write settings: %w", err)
+		case time.Now().After(end):
+			return nil, conflict("%s exists: another qme is changing the settings; if none is, delete that file", lock)
+		}
+		time.Sleep(pause)
+	}
 }
 
 // fill writes the new content to f, down to the disk, and closes f. It reports

@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/cli/near"
+)
+
+// arrange rewrites a command line for the parser, in which each option is a word
+// of its own: as getopt has it, -qm TEXT, -qmTEXT and -n5 are short options that
+// share a word with others or with their value. What is wrong with an option is
+// found here, where it is still known how it was typed. The words of a command
+// that is to be run are not looked at.
+func arrange(root *cli.Command, argv []string) ([]string, error) {
+	p := &arranger{command: root, root: root, rest: argv[1:], out: argv[:1:1]}
+	err := p.arrange()
+	return p.out, err
+}
+
+// An arranger is a command line of which rest is still to be read.
+type arranger struct {
+	root, command *cli.Command
+	rest, out     []string
+	// positional are arguments of the command, which go behind its options.
+	positional []string
+	wants      cli.Flag // the option whose value is missing at the end, if any
+}
+
+func (p *arranger) arrange() error {
+	for len(p.rest) > 0 && !p.command.SkipFlagParsing {
+		word := p.next()
+		switch {
+		case word == "--":
+			if p.command == p.root && len(p.rest) > 0 && p.root.Command(p.rest[0]) != nil {
+				continue // qme -- ls
+			}
+			p.end()
+			return nil
+		case len(word) > 1 && word[0] == '-':
+			if err := p.option(word); err != nil {
+				return err
+			}
+		case p.command == p.root && p.root.Command(word) != nil:
+			p.command = p.root.Command(word)
+			p.out = append(p.out, word)
+		default:
+			p.positional = append(p.positional, word)
+			if p.command == p.root || p.command.StopOnNthArg != nil {
+				p.end()
+				return nil
+			}
+		}
+	}
+	if p.command.SkipFlagParsing {
+		p.out = append(p.out, p.rest...)
+		return nil
+	}
+	p.end()
+	return nil
+}
+
+func (p *arranger) next() string {
+	word := p.rest[0]
+	p.rest = p.rest[1:]
+	return word
+}
+
+// end takes all that is left as arguments.
+func (p *arranger) end() {
+	if p.positional = append(p.positional, p.rest...); len(p.positional) > 0 {
+		p.out = append(append(p.out, "--"), p.positional...)
+	}
+	p.rest = nil
+}
+
+// option reads a word that begins with a dash, and the value behind it.
+func (p *arranger) option(word string) error {
+	typed, value, hasValue := strings.Cut(word, "=")
+	name := strings.TrimLeft(typed, "-")
+	dashes := len(typed) - len(name)
+	if f := p.find(name); f != nil && dashes <= 2 {
+		return p.add(f, typed, value, hasValue)
+	}
+	if dashes > 1 {
+		return p.unknown(typed, typed)
+	}
+	return p.cluster(word)
+}
+
+// cluster reads short options that share a word. The first that takes a value
+// has the rest of the word, or the next one.
+func (p *arranger) cluster(word string) error {
+	for i, c := range word {
+		if i == 0 {
+			continue
+		}
+		f, typed, rest := p.find(string(c)), "-"+string(c), word[i+len(string(c)):]
+		if f == nil {
+			return p.unknown(typed, word)
+		}
+		if _, isBool := f.(*cli.BoolFlag); !isBool {
+			return p.add(f, typed, strings.TrimPrefix(rest, "="), rest != "")
+		}
+		if value, ok := strings.CutPrefix(rest, "="); ok {
+			return p.add(f, typed, value, true)
+		}
+		if err := p.add(f, typed, "", false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add puts an option out, once its value is known to be one.
+func (p *arranger) add(f cli.Flag, typed, value string, hasValue bool) error {
+	_, isBool := f.(*cli.BoolFlag)
+	if !isBool && !hasValue {
+		if len(p.rest) == 0 {
+			p.wants = f
+			return p.usage("%s needs a value", typed)
+		}
+		value = p.next()
+	}
+	switch f := f.(type) {
+	case *cli.BoolFlag:
+		if _, err := strconv.ParseBool(value); hasValue && err != nil {
+			return p.usage("%s takes no value, but was given %q", typed, value)
+		}
+		if !hasValue {
+			value = "true"
+		}
+	case *cli.IntFlag:
+		n, err := strconv.Atoi(value)
+		if errors.Is(err, strconv.ErrRange) {
+			return p.usage("%s cannot be as large as %s", typed, value)
+		}
+		if err != nil {
+			return p.usage("%s needs a number, not %q", typed, value)
+		}
+		value = strconv.Itoa(n) // the parser would read 010 as 8
+	case *cli.StringFlag:
+		if f.TakesFile && value == "" {
+			return p.usage("%s needs a path, and was given nothing, as by a variable that is not set", typed)
+		}
+	}
+	p.out = append(p.out, "--"+f.Names()[0]+"="+value)
+	return nil
+}
+
+// flags returns what the command takes: its own flags, and those of all commands.
+func (p *arranger) flags() []cli.Flag {
+	flags := slices.Concat(p.command.Flags, []cli.Flag{cli.HelpFlag})
+	if p.command == p.root {
+		return append(flags, cli.VersionFlag)
+	}
+	return append(flags, p.root.Flags...)
+}
+
+func (p *arranger) find(name string) cli.Flag {
+	for _, f := range p.flags() {
+		if slices.Contains(f.Names(), name) {
+			return f
+		}
+	}
+	return nil
+}
+
+// unknown says that an option does not exist; word is the one in which it stands,
+// alone or with others.
+func (p *arranger) unknown(typed, word string) error {
+	msg := "unknown option " + typed
+	if word != typed {
+		msg += " in " + word
+	}
+	var names []string
+	for _, f := range p.flags() {
+		for _, name := range f.Names() {
+			if len(name) > 1 {
+				names = append(names, name)
+			}
+		}
+	}
+	if best := near.Best(strings.TrimLeft(word, "-"), names); best != "" {
+		msg += "; did you mean --" + best + "?"
+	}
+	return p.usage("%s", msg)
+}
+
+func (p *arranger) usage(format string, args ...any) error {
+	help := "qme --help"
+	if p.command != p.root {
+		help = "qme " + p.command.Name + " --help"
+	}
+	return &usageError{msg: fmt.Sprintf(format, args...), help: help}
+}

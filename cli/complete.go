@@ -1,0 +1,288 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+	"github.com/spf13/afero"
+	"github.com/urfave/cli/v3"
+
+	"qme/cli/config"
+	"qme/executor"
+	"qme/queue"
+	"qme/record"
+)
+
+const (
+	// completeTasks is how many tasks are offered, the newest.
+	completeTasks = 50
+	// completeTime bounds, from the start of the process on, how long they are
+	// looked for: somebody has pressed a key and waits. What was found is offered.
+	completeTime = 15 * time.Millisecond
+	// completeWidth is how much of a description is given, in columns.
+	completeWidth = 72
+)
+
+// completeCommand answers the scripts of "qme completion". Its arguments are the
+// words behind "qme" up to the cursor, the last of them perhaps empty or not
+// whole. The first line of its answer says what to complete with:
+//
+//	words       the further lines: each a word, a tab and a description
+//	dirs        the names of folders
+//	command N   as without the first N words of the line, "qme" included
+//
+// It writes nothing else and makes nothing, whatever is wrong.
+func (a *app) completeCommand() *cli.Command {
+	return &cli.Command{
+		Name:            "__complete",
+		Hidden:          true,
+		SkipFlagParsing: true,
+		Action: func(_ context.Context, c *cli.Command) error {
+			words := c.Args().Slice()
+			if len(words) == 0 {
+				words = []string{""}
+			}
+			w := bufio.NewWriter(a.out)
+			a.complete(c.Root(), words).write(w)
+			return w.Flush()
+		},
+	}
+}
+
+// A candidate is what a word may be completed to.
+type candidate struct{ word, description string }
+
+// An answer is what "qme __complete" prints.
+type answer struct {
+	with       string
+	candidates []candidate
+}
+
+func (r answer) write(w *bufio.Writer) {
+	fmt.Fprintln(w, r.with)
+	for _, c := range r.candidates {
+		fmt.Fprintf(w, "%s\t%s\n", c.word, runewidth.Truncate(escapeLine(c.description), completeWidth, "…"))
+	}
+}
+
+// words answers with those of the candidates that begin as the word does.
+func words(word string, candidates []candidate) answer {
+	return answer{"words", slices.DeleteFunc(candidates, func(c candidate) bool { return !strings.HasPrefix(c.word, word) })}
+}
+
+func (a *app) complete(root *cli.Command, line []string) answer {
+	last := len(line) - 1
+	p := &arranger{root: root, command: root, rest: line[:last:last]}
+	word := line[last]
+	args, dashes := 0, false
+	for len(p.rest) > 0 {
+		switch w := p.next(); {
+		case w == "--" && !dashes:
+			dashes = true
+		case len(w) > 1 && w[0] == '-' && !dashes:
+			if err := p.option(w); err != nil && p.wants != nil {
+				return completeValue(p.wants, word)
+			} // what is wrong otherwise is said when the command is run
+		case p.command != root:
+			args++
+		default:
+			if p.command = root.Command(w); p.command == nil {
+				return words(word, nil)
+			}
+		}
+		if p.command.SkipFlagParsing || args > 0 && p.command.StopOnNthArg != nil {
+			return answer{with: fmt.Sprintf("command %d", last-len(p.rest))}
+		}
+	}
+	a.completeHome(p.out)
+	switch {
+	case !dashes && strings.HasPrefix(word, "-"):
+		return words(word, optionCandidates(p))
+	case p.command == root:
+		return words(word, commandCandidates(root))
+	case p.command.StopOnNthArg != nil:
+		return answer{with: fmt.Sprintf("command %d", last+1)}
+	}
+	return words(word, a.argumentCandidates(p.command.Name, args, word))
+}
+
+// completeHome follows an option that says where the tasks are.
+func (a *app) completeHome(options []string) {
+	for _, o := range options {
+		home, ok := strings.CutPrefix(o, "--home=")
+		if !ok {
+			continue
+		}
+		// The shell hands on what was typed, before it has expanded it.
+		if rest, ok := strings.CutPrefix(home, "~/"); ok {
+			home = filepath.Join(os.Getenv("HOME"), rest)
+		}
+		a.home = home
+	}
+}
+
+func completeValue(f cli.Flag, word string) answer {
+	switch f.Names()[0] {
+	case "home":
+		return answer{with: "dirs"}
+	case "database":
+		return words(word, []candidate{{"filesystem", "no mirror"}})
+	}
+	return words(word, nil)
+}
+
+func optionCandidates(p *arranger) []candidate {
+	var found []candidate
+	for _, f := range p.flags() {
+		usage := ""
+		if d, ok := f.(cli.DocGenerationFlag); ok {
+			usage = strings.ReplaceAll(d.GetUsage(), "`", "")
+		}
+		c := candidate{"--" + f.Names()[0], usage}
+		if c.word == "--version" && p.command != p.root || slices.Contains(found, c) {
+			continue
+		}
+		found = append(found, c)
+	}
+	return found
+}
+
+func commandCandidates(root *cli.Command) []candidate {
+	var found []candidate
+	for _, c := range root.Commands {
+		if !c.Hidden {
+			found = append(found, candidate{c.Name, c.Usage})
+		}
+	}
+	return found
+}
+
+// argumentCandidates returns what a command's argument may be that has so many
+// before it.
+func (a *app) argumentCandidates(command string, before int, word string) []candidate {
+	if before > 1 || before == 1 && command != "diff" {
+		return nil
+	}
+	switch command {
+	case "get", "rerun", "log", "diff":
+		return taskCandidates(a.newest(), word, false)
+	case "cancel":
+		return taskCandidates(a.newest(), word, true)
+	case "ls":
+		return executorCandidates(a.newest())
+	case "clear":
+		items := a.newest()
+		return append(executorCandidates(items), taskCandidates(items, word, false)...)
+	case "config":
+		return settingCandidates()
+	case "completion":
+		return []candidate{{"bash", ""}, {"zsh", ""}, {"fish", ""}}
+	}
+	return nil
+}
+
+func settingCandidates() []candidate {
+	cfg, err := config.Load(afero.NewMemMapFs(), "", nil)
+	if err != nil {
+		return nil
+	}
+	var found []candidate
+	for _, s := range cfg.All() {
+		found = append(found, candidate{s.Name, s.Description})
+	}
+	return found
+}
+
+// taskCandidates names tasks as word has begun to: with the executor, without it,
+// or by number.
+func taskCandidates(items []queue.Item, word string, running bool) []candidate {
+	var found []candidate
+	for i, item := range items {
+		if running && item.Record.Data.Status != record.Running {
+			continue
+		}
+		name := item.Short
+		switch uuid := strings.TrimPrefix(name, item.ID.Executor()+"-"); {
+		case strings.HasPrefix(word, "@"):
+			name = fmt.Sprintf("@%d", i+1)
+		case word != "" && strings.HasPrefix(uuid, word):
+			name = uuid
+		}
+		found = append(found, candidate{name, item.Record.Command})
+	}
+	return found
+}
+
+// executorCandidates returns the executors there are, and those of which there
+// are tasks.
+func executorCandidates(items []queue.Item) []candidate {
+	names := []string{executor.Shell}
+	for _, item := range items {
+		names = append(names, item.ID.Executor())
+	}
+	slices.Sort(names)
+	var found []candidate
+	for _, name := range slices.Compact(names) {
+		found = append(found, candidate{name, "tasks of this executor"})
+	}
+	return found
+}
+
+// newest returns the newest tasks, as many as can be read in time.
+func (a *app) newest() []queue.Item {
+	items := make(chan queue.Item, completeTasks)
+	// A file system that does not answer must not hold up the prompt: what still
+	// reads then ends with the process.
+	go func() {
+		defer close(items)
+		reader := app{home: a.home}
+		reader.read(items)
+	}()
+	var found []queue.Item
+	late := time.After(time.Until(now.Add(completeTime)))
+	for {
+		select {
+		case item, ok := <-items:
+			if !ok {
+				return found
+			}
+			found = append(found, item)
+		case <-late:
+			return found
+		}
+	}
+}
+
+// read sends the newest tasks. Errors are not reported: the key was not pressed to
+// learn of them, and the command that is being typed will say so itself.
+func (a *app) read(items chan<- queue.Item) {
+	home, err := a.homeDir()
+	if err != nil {
+		return
+	}
+	if _, err := os.Stat(filepath.Join(home, "tasks.git", "HEAD")); err != nil {
+		return // opening the history would make one
+	}
+	if a.err, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
+		return
+	}
+	if a.cfg, err = config.Load(afero.NewMemMapFs(), "", nil); err != nil {
+		return
+	}
+	q, err := a.queue()
+	if err != nil {
+		return
+	}
+	for item := range q.List(queue.Filter{Limit: completeTasks, Brief: true}) {
+		if item.Err == nil {
+			items <- item
+		}
+	}
+}

@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/urfave/cli/v3"
+)
+
+// scripts are what the shells need to ask "qme __complete"; see complete.
+//
+//go:embed completion
+var scripts embed.FS
+
+func (a *app) completionCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "completion",
+		Usage:     "print a script that completes commands in bash, zsh or fish",
+		ArgsUsage: "bash|zsh|fish",
+		Description: `It completes commands, options, tasks, executors and settings; and behind
+"qme run", whatever the command itself completes. What to do with it:
+
+  bash   source <(qme completion bash)        in ~/.bashrc
+  zsh    source <(qme completion zsh)         in ~/.zshrc, below compinit
+  fish   qme completion fish | source         in ~/.config/fish/config.fish
+
+Examples:
+  qme completion bash > ~/.local/share/bash-completion/completions/qme`,
+		Action: func(_ context.Context, c *cli.Command) error {
+			if err := atMost(c, 1); err != nil {
+				return err
+			}
+			return a.completion(c.Args().First())
+		},
+	}
+}
+
+func (a *app) completion(shell string) error {
+	text, err := scripts.ReadFile("completion/qme." + shell)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
+		return &usageError{msg: fmt.Sprintf("completion takes bash, zsh or fish, not %q", shell), help: "qme completion --help"}
+	}
+	if err != nil {
+		return err
+	}
+	_, err = a.out.Write(text)
+	return err
+}
