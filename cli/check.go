@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
+	"qme/queue"
 	"qme/record"
 )
 
@@ -36,6 +38,7 @@ Examples:
 }
 
 func (a *app) check(ctx context.Context) error {
+	debug.SetMemoryLimit(packMemory)
 	q, err := a.queue()
 	if err != nil {
 		return err
@@ -49,9 +52,11 @@ func (a *app) check(ctx context.Context) error {
 			fmt.Fprintln(w, "  "+advice)
 		}
 	}
-	if err := q.Recover(ctx); err != nil {
-		report(fmt.Errorf("spool %s: %w", q.Spool.Dir(), err))
+	spooled, err := checkSpool(ctx, q, func(line string) { fmt.Fprintln(w, escapeLine(line)) })
+	if err != nil {
+		return err
 	}
+	problems += spooled
 	s, err := a.openStore()
 	if err != nil {
 		return err
@@ -75,6 +80,29 @@ func (a *app) check(ctx context.Context) error {
 	}
 	_, err = fmt.Fprintln(a.out, summary+": all is well")
 	return err
+}
+
+// checkSpool commits what dead processes have left, names what stays, and counts what is
+// wrong. A run of which only another machine knows whether it goes on is no problem.
+func checkSpool(ctx context.Context, q *queue.Queue, say func(line string)) (problems int, err error) {
+	left := []error{q.Recover(ctx)}
+	if joined, ok := left[0].(interface{ Unwrap() []error }); ok {
+		left = joined.Unwrap()
+	}
+	found, notes, err := q.Spool.Check()
+	if err != nil {
+		return 0, err
+	}
+	for _, err := range append(left, found...) {
+		if err != nil {
+			problems++
+			say(fmt.Sprintf("spool %s: %v", q.Spool.Dir(), err))
+		}
+	}
+	for _, note := range notes {
+		say(fmt.Sprintf("spool %s: %s", q.Spool.Dir(), note))
+	}
+	return problems, nil
 }
 
 // adviceFor says what can be done about a problem.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,7 +75,8 @@ func (s *Store) stale(q *queueLock, content []byte, age time.Duration) bool {
 	if age >= s.opts.StaleLock {
 		return true
 	}
-	if q.leftBehind == "" || !strings.HasPrefix(q.leftBehind, string(bytes.TrimSpace(content))) {
+	text := string(bytes.TrimSpace(content))
+	if !slices.ContainsFunc(q.leftBehind, func(left string) bool { return strings.HasPrefix(left, text) }) {
 		return false
 	}
 	// Without content it died before it wrote a byte, or git has this moment made the file.

@@ -35,6 +35,7 @@ func TestStaleLocks(t *testing.T) {
 		broken     bool
 	}{
 		{"of a dead qme", note, hash, 0, true},
+		{"of a qme that died before another one did", strings.Repeat("ef", 20) + " " + strings.TrimSpace(gitstore.BootID()) + " " + strings.Repeat("ab", 20) + "\n", hash, 0, true},
 		{"of a qme that died as it wrote", note, hash[:7], 0, true},
 		{"of a qme that died before it wrote", note, "", 5 * time.Second, true},
 		{"empty, perhaps made by git this moment", note, "", 0, false},
@@ -245,4 +246,25 @@ func TestNoKernelLocks(t *testing.T) {
 	commit(t, other, run(second, nil))
 	wantTasks(t, openStore(t, afero.NewOsFs(), dir, nil), record.Range{}, []*record.Record{second, first})
 	fsck(t, dir)
+}
+
+// TestDeathBesideLeftLock has a writer die when it has noted its own commit and not
+// yet removed the lock that an earlier one left. The next one knows that lock still.
+func TestDeathBesideLeftLock(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "tasks.git")
+	openStore(t, afero.NewOsFs(), dir, nil)
+	hash := strings.Repeat("ab", 20)
+	writeFile(t, filepath.Join(dir, "qme.lock"), []byte(hash+" "+gitstore.BootID()+"\n"))
+	writeFile(t, lockPath(dir), []byte(hash+"\n"))
+	s := openStore(t, afero.NewOsFs(), dir, func(o *gitstore.Options) { o.StaleLock, o.LockTimeout = time.Hour, 100*time.Millisecond })
+	for _, err := range []error{
+		s.NoteAndDie(strings.Repeat("1", 40)), s.NoteAndDie(strings.Repeat("2", 40)),
+		s.NoteAndGiveUp(strings.Repeat("3", 40)), // it leaves the note as it was
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(t, s, run(task(idAt("shell", epoch, 1)), nil))
 }

@@ -22,10 +22,14 @@ import (
 type queueLock struct {
 	s          *Store
 	file       afero.File
-	held       bool   // no other qme of this machine has it
-	leftBehind string // the commit that a holder that died was about to write
-	note       string // what this holder has written
+	held       bool     // no other qme of this machine has it
+	leftBehind []string // the commits that holders that died were about to write, newest first
+	note       string   // what this holder has written
 }
+
+// maxLeftBehind bounds how many holders that died in a row are remembered; what a note
+// has of them must fit into what is read of it.
+const maxLeftBehind = 3
 
 // lockQueue waits for its turn, for Options.LockTimeout at most.
 func (s *Store) lockQueue(ctx context.Context) (*queueLock, error) {
@@ -67,15 +71,23 @@ func (s *Store) openQueue(ctx context.Context) (*queueLock, error) {
 	}
 	// Else the note may be that of a process at work: file systems have such locks
 	// for all machines, for each machine alone, or not at all.
-	if commit, boot, _ := strings.Cut(strings.TrimSpace(string(b)), " "); held && boot == bootID() {
-		q.leftBehind = commit
+	if note := strings.Fields(string(b)); held && len(note) > 1 && note[1] == bootID() {
+		q.leftBehind = append(note[:1:1], note[2:]...)
 	}
 	return q, nil
 }
 
 // intend notes the commit that is about to be written to the branch.
 func (q *queueLock) intend(h plumbing.Hash) error {
-	q.note = h.String() + " " + bootID() + "\n"
+	// The lock that an earlier holder left stays known until it is gone: this one may
+	// die before it has removed it.
+	words := []string{h.String(), bootID()}
+	for _, older := range q.leftBehind[:min(len(q.leftBehind), maxLeftBehind)] {
+		if older != words[0] {
+			words = append(words, older)
+		}
+	}
+	q.note = strings.Join(words, " ") + "\n"
 	_, err := q.file.WriteAt([]byte(q.note), 0)
 	return err
 }
@@ -104,6 +116,16 @@ var bootID = sync.OnceValue(func() string {
 	}
 	return host
 })
+
+// undo takes back the note of a holder that could not begin: what earlier ones left
+// is still there.
+func (q *queueLock) undo() {
+	q.done()
+	if len(q.leftBehind) > 0 {
+		words := append([]string{q.leftBehind[0], bootID()}, q.leftBehind[1:]...)
+		_, _ = q.file.WriteAt([]byte(strings.Join(words, " ")+"\n"), 0)
+	}
+}
 
 // done clears the note. It only ever speeds up a repair, so errors do not count.
 func (q *queueLock) done() { _ = q.file.Truncate(0) }

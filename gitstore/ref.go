@@ -85,7 +85,7 @@ func (s *Store) swap(ctx context.Context, q *queueLock, old, next plumbing.Hash)
 	}
 	f, err := s.createLock(ctx, q, lock)
 	if err != nil {
-		q.done() // the lock that is there is not ours
+		q.undo() // the lock that is there is not ours
 		return err
 	}
 	mine := true

@@ -60,13 +60,20 @@ func (q *Queue) RunNew(ctx context.Context, c Command, opts RunOptions) (*Report
 // id. The error wraps record.ErrConflict when it is running or its directory is
 // gone; nothing is changed then.
 func (q *Queue) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report, error) {
-	// An earlier run that is still in the spool would look like one in flight.
-	if err := q.Recover(ctx); err != nil {
-		q.Warn("an earlier run is still in the spool: %v", err)
+	// An earlier run that is still in the spool would look like one in flight. The
+	// command waits for it, so not for long; what is left gets its turn beside it.
+	soon, cancel := context.WithTimeout(ctx, patience)
+	left := q.Recover(soon)
+	cancel()
+	if left != nil && !errors.Is(left, record.ErrBusy) {
+		q.Warn("an earlier run is still in the spool: %v", left)
 	}
 	old, err := q.resolveRecord(ref)
 	if err != nil {
 		return nil, err
+	}
+	if old.Data.Status == record.Running && errors.Is(left, record.ErrBusy) {
+		return nil, fmt.Errorf("task %s: %w: it is running, or its last run is not in the history yet: %w", old.UID, record.ErrConflict, left)
 	}
 	if old.Data.Status == record.Running {
 		return nil, fmt.Errorf("task %s is running: %w", old.UID, record.ErrConflict)
@@ -115,22 +122,33 @@ func (q *Queue) execute(ctx context.Context, rec *record.Record, cmd []string, v
 		return nil, begun
 	}
 	run := &flight{q: q, rec: rec, entry: entry, verb: verb}
-	recovered := make(chan struct{})
-	go func() { // while the command runs, so that it costs no time
-		defer close(recovered)
-		if err := q.Recover(context.WithoutCancel(ctx)); err != nil && begun == nil {
-			q.Warn("an earlier run is still in the spool: %v", err)
-		}
-	}()
+	beside := q.recoverBeside(ctx) // while the command runs, so that it costs no time
 	out, err := run.start(ctx, Execution{Cmd: cmd, Quiet: quiet})
-	<-recovered
+	beside.pause()
+	// From here on other processes may hold the history. Its own record goes first, and
+	// the user waits once for all.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), landing)
+	defer cancel()
+	rep, err := run.end(ctx, out, begun, err)
+	own := err
+	if rep != nil {
+		own = rep.Err
+	}
+	if left := beside.finish(ctx, own); left != nil && begun == nil {
+		q.Warn("an earlier run is still in the spool: %v", left)
+	}
+	return rep, err
+}
+
+// end brings a run that was started, or could not be, to its end.
+func (f *flight) end(ctx context.Context, out *Outcome, begun, err error) (*Report, error) {
 	if err != nil {
-		return nil, errors.Join(err, run.giveUp(context.WithoutCancel(ctx)))
+		return nil, errors.Join(err, f.giveUp(ctx))
 	}
 	if begun != nil {
-		return &Report{Record: run.finish(out), PassErr: out.PassErr, Err: fmt.Errorf("%w, nor can it be: %w", ErrNotRecorded, begun)}, nil
+		return &Report{Record: f.finish(out), PassErr: out.PassErr, Err: fmt.Errorf("%w, nor can it be: %w", ErrNotRecorded, begun)}, nil
 	}
-	return run.land(context.WithoutCancel(ctx), out)
+	return f.land(ctx, out), nil
 }
 
 // fill captures what is known when a run begins.
@@ -207,12 +225,12 @@ func (f *flight) finish(out *Outcome) *record.Record {
 }
 
 // land brings the record of a run that has ended into the history.
-func (f *flight) land(ctx context.Context, out *Outcome) (*Report, error) {
+func (f *flight) land(ctx context.Context, out *Outcome) *Report {
 	rec := f.finish(out)
 	if err := f.close(out.RecordErr); err != nil {
 		f.q.Warn("a part of the output is not recorded: %v", err)
 	}
-	return &Report{Record: rec, PassErr: out.PassErr, Err: f.record(ctx)}, nil
+	return &Report{Record: rec, PassErr: out.PassErr, Err: f.record(ctx)}
 }
 
 // close puts the streams into the record.
@@ -249,6 +267,9 @@ func (q *Queue) commit(ctx context.Context, entry *spool.Entry, rec *record.Reco
 			return upon(rec, current, version), nil
 		},
 	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", errBusy, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -276,42 +297,6 @@ func upon(rec, current *record.Record, version string) *record.Record {
 	}
 	rec.Data.Run, rec.Data.Previous = max(current.Data.Run, 1)+1, version
 	return rec
-}
-
-// Recover commits what dead processes have left in the spool. An entry that
-// cannot be committed stays there.
-func (q *Queue) Recover(ctx context.Context) error {
-	entries, err := q.Spool.Take()
-	errs := []error{err}
-	var busy error
-	for _, e := range entries {
-		err := busy
-		if err == nil {
-			err = q.recover(ctx, e)
-		}
-		if errors.Is(err, record.ErrBusy) {
-			busy = err // the others would wait as long
-		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("task %s: %w", e.ID(), errors.Join(err, e.Close())))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (q *Queue) recover(ctx context.Context, e *spool.Entry) error {
-	rec, err := e.Salvage(q.Settings.Inline)
-	if errors.Is(err, record.ErrNotFound) {
-		return e.Remove() // it had been committed and was being removed
-	}
-	if err != nil {
-		return err
-	}
-	verb := "run"
-	if rec.Data.Run > 1 {
-		verb = "rerun"
-	}
-	return q.commit(ctx, e, rec, verb)
 }
 
 var _ io.Writer = (*spool.Recorder)(nil)

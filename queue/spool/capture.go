@@ -10,7 +10,6 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/afero"
@@ -18,123 +17,17 @@ import (
 	"qme/record"
 )
 
-// A Recorder writes one stream of a run as it arrives: all of it up to a limit,
-// of a longer one the first and the last half of that. It is an io.Writer for one
-// goroutine.
-type Recorder struct {
-	e    *Entry
-	name record.StreamName
-	half int64
-
-	head, ring, count afero.File
-	size              int64
-	sum               hash.Hash
-	hashed            chan struct{}
-	failed            bool // some bytes that came are not stored
-}
-
-// Recorder returns the recorder of one of the run's streams, of which at most keep
-// bytes are stored (two at the least). Nothing is made on disk before the first byte.
-func (e *Entry) Recorder(name record.StreamName, keep int64) *Recorder {
-	return &Recorder{e: e, name: name, half: max(1, (keep+1)/2), sum: sha256.New(), hashed: make(chan struct{})}
-}
-
-// largeChunk is from when on hashing is worth a goroutine of its own.
-const largeChunk = 32 << 10
-
-// Write stores b. After an error the recorder is of no further use; what it has
-// stored stays.
-func (r *Recorder) Write(b []byte) (int, error) {
-	if len(b) >= largeChunk {
-		go func() {
-			r.sum.Write(b)
-			r.hashed <- struct{}{}
-		}()
-		defer func() { <-r.hashed }()
-	} else {
-		r.sum.Write(b)
-	}
-	n, err := r.store(b)
-	r.failed = r.failed || err != nil
-	return n, err
-}
-
-func (r *Recorder) store(b []byte) (int, error) {
-	done := 0
-	if r.size < r.half {
-		if err := r.openFile(&r.head, ""); err != nil {
-			return 0, err
-		}
-		n, err := r.head.Write(b[:min(int64(len(b)), r.half-r.size)])
-		r.size += int64(n)
-		if done = n; err != nil || done == len(b) {
-			return done, err
-		}
-	}
-	if err := errors.Join(r.openFile(&r.ring, ".tail"), r.openFile(&r.count, ".size")); err != nil {
-		return done, err
-	}
-	for done < len(b) {
-		at := (r.size - r.half) % r.half
-		n, err := r.ring.WriteAt(b[done:done+int(min(int64(len(b)-done), r.half-at))], at)
-		r.size += int64(n)
-		done += n
-		if err != nil {
-			return done, err
-		}
-	}
-	// After the bytes: a count that is too small loses the last of them, one
-	// that is too large would make old bytes pass for new ones.
-	var text [8]byte
-	binary.BigEndian.PutUint64(text[:], uint64(r.size))
-	_, err := r.count.WriteAt(text[:], 0)
-	return done, err
-}
-
-func (r *Recorder) openFile(f *afero.File, ext string) error {
-	if *f != nil {
-		return nil
-	}
-	opened, err := r.e.fs.OpenFile(filepath.Join(r.e.dir, string(r.name)+ext), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err == nil {
-		*f = opened
-	}
-	return err
-}
-
-// Close ends the stream and puts it into the record: in it, up to inline bytes of
-// UTF-8, else as a description of what Stream returns.
-func (r *Recorder) Close(rec *record.Record, inline int) error {
-	var errs []error
-	for _, f := range []afero.File{r.head, r.ring, r.count} {
-		if f != nil {
-			errs = append(errs, f.Close())
-		}
-	}
-	c := &captured{fs: r.e.fs, dir: r.e.dir, name: r.name, size: r.size, half: r.half, sum: r.sum}
-	if r.ring == nil {
-		c.half = r.size
-	}
-	if r.failed {
-		// What the files say is what Streams returns, and the sum is of bytes
-		// that are not there.
-		stored, err := openCapture(r.e.fs, r.e.dir, r.name)
-		if err != nil {
-			return errors.Join(append(errs, err)...)
-		}
-		c = stored
-	}
-	return errors.Join(append(errs, c.describe(rec, inline, true))...)
-}
-
-// A captured is a stream as it lies in an entry.
+// A captured is a stream as it lies in an entry: its first bytes, and those from low to
+// size, which lie in the ring.
 type captured struct {
 	fs   afero.Fs
 	dir  string
 	name record.StreamName
 	size int64     // bytes that came
 	half int64     // bytes in the first file, and the size of the ring
+	low  int64     // half at the least
 	sum  hash.Hash // of all bytes that came; nil when it is not known
+	live bool      // the ring may be written to while it is read
 }
 
 // openCapture looks at what a process has stored of a stream, or is storing.
@@ -142,37 +35,66 @@ func openCapture(fsys afero.Fs, dir string, name record.StreamName) (*captured, 
 	c := &captured{fs: fsys, dir: dir, name: name}
 	// The count first: once there is one, the first file has its full size, also
 	// while the run goes on.
-	b, counted := afero.ReadFile(fsys, filepath.Join(dir, string(name)+".size"))
-	if counted != nil && !errors.Is(counted, fs.ErrNotExist) {
-		return nil, counted
+	low, size, err := c.count()
+	if err != nil {
+		return nil, err
 	}
-	info, err := fsys.Stat(filepath.Join(dir, string(name)))
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := fsys.Stat(c.path(""))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		return c, nil
 	} else if err != nil {
 		return nil, err
 	}
-	c.size, c.half = info.Size(), info.Size()
-	if counted == nil && len(b) == 8 {
-		c.size = max(c.size, int64(binary.BigEndian.Uint64(b)))
-	}
-	return c, nil
+	c.half = info.Size()
+	c.size = max(c.half, size)
+	c.low = min(max(c.half, low), c.size)
+	return c, c.clampToRing()
 }
+
+func (c *captured) path(ext string) string { return filepath.Join(c.dir, string(c.name)+ext) }
+
+// count reads the two numbers beside the ring, 0 when there are none.
+func (c *captured) count() (low, size int64, err error) {
+	b, err := afero.ReadFile(c.fs, c.path(".size"))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(b) != 16 {
+		return 0, 0, nil
+	} else if err != nil {
+		return 0, 0, err
+	}
+	return int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint64(b[8:])), nil
+}
+
+// clampToRing leaves out what the ring does not have, as after a power cut.
+func (c *captured) clampToRing() error {
+	if c.size == c.low {
+		return nil
+	}
+	info, err := c.fs.Stat(c.path(".tail"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var has int64
+	if err == nil {
+		has = info.Size()
+	}
+	if at := c.slot(); has < min(c.half, at+c.size-c.low) {
+		c.size = c.low + max(0, has-at)
+	}
+	return nil
+}
+
+// slot is where the oldest byte of the ring lies.
+func (c *captured) slot() int64 { return (c.low - c.half) % c.half }
 
 // cut says which bytes are not stored, nil when all are.
 func (c *captured) cut() *record.Cut {
-	if c.size <= 2*c.half {
+	if c.low == c.half {
 		return nil
 	}
-	return &record.Cut{Offset: c.half, Bytes: c.size - 2*c.half}
+	return &record.Cut{Offset: c.half, Bytes: c.low - c.half}
 }
 
-func (c *captured) stored() int64 {
-	if cut := c.cut(); cut != nil {
-		return c.size - cut.Bytes
-	}
-	return c.size
-}
+func (c *captured) stored() int64 { return c.half + c.size - c.low }
 
 // describe puts the stream into a record. final says that no more comes, so that
 // a hash is worth having.
@@ -182,25 +104,29 @@ func (c *captured) describe(rec *record.Record, inline int, final bool) error {
 		return nil
 	}
 	if c.size <= int64(inline) && c.cut() == nil {
-		b, err := c.read(0, c.size)
+		b, err := c.tail(c.size)
 		if err != nil {
 			return err
 		}
 		if !final {
 			b = record.TrimRune(b)
 		}
-		if record.Inline(b, inline) {
+		if c.cut() == nil && record.Inline(b, inline) {
 			c.name.Set(rec, record.Lines(string(b)), nil)
 			return nil
 		}
 	}
 	const part = 4 << 10
 	stored := c.stored()
-	head, err := c.read(0, min(part, stored))
+	stable := stored
+	if c.live {
+		stable = c.half // the ring's bytes are for tail alone
+	}
+	head, err := c.read(0, min(part, stable))
 	if err != nil {
 		return err
 	}
-	tail, err := c.read(max(0, stored-part), stored)
+	tail, err := c.tail(part)
 	if err != nil {
 		return err
 	}
@@ -210,7 +136,7 @@ func (c *captured) describe(rec *record.Record, inline int, final bool) error {
 			return err
 		}
 	}
-	c.name.Set(rec, record.Preview(head, tail, stored <= part), s)
+	c.name.Set(rec, record.Preview(head, tail, int64(len(head)) == stored), s)
 	return nil
 }
 
@@ -248,34 +174,69 @@ func (c *captured) read(from, to int64) ([]byte, error) {
 	return b, errors.Join(err, r.Close())
 }
 
-// Open returns a reader of what is stored: the first file, then the ring from its
-// oldest byte.
-func (c *captured) open() (*storedReader, error) {
-	if c.size == 0 {
-		return &storedReader{ReadSeeker: bytes.NewReader(nil)}, nil
+// tail returns the last n of the stored bytes, less when there are less. Those that a
+// run in flight may have overwritten while they were read are left out, and low is moved.
+func (c *captured) tail(n int64) ([]byte, error) {
+	from := max(0, c.stored()-n)
+	b, err := c.read(from, c.stored())
+	if err != nil || !c.live || c.low == c.size {
+		return b, err
 	}
-	head, err := c.fs.Open(filepath.Join(c.dir, string(c.name)))
+	was := c.low
+	low, _, err := c.count()
 	if err != nil {
 		return nil, err
 	}
-	parts := []part{{head, 0, c.half}}
-	files := []afero.File{head}
-	if over := c.size - c.half; over > 0 {
-		ring, err := c.fs.Open(filepath.Join(c.dir, string(c.name)+".tail"))
-		if err != nil {
-			return nil, errors.Join(err, head.Close())
-		}
-		files = append(files, ring)
-		if over <= c.half {
-			parts = append(parts, part{ring, 0, over})
-		} else {
-			oldest := over % c.half
-			parts = append(parts, part{ring, oldest, c.half - oldest}, part{ring, 0, oldest})
-		}
+	c.low = min(max(was, low), c.size)
+	if gone := c.half + c.low - was; c.low > was && from < gone {
+		b = b[min(int64(len(b)), gone-from):]
 	}
-	at := &partsReader{parts: parts}
-	return &storedReader{io.NewSectionReader(at, 0, c.stored()), files}, nil
+	return b, nil
 }
+
+// liveTail bounds what is held in memory of a ring that is being written to.
+const liveTail = 64 << 20
+
+// snapshot is open for a run in flight: of the ring it returns the newest 64 MiB at the
+// most, as they are at this moment.
+func (c *captured) snapshot() (*storedReader, error) {
+	ring, err := c.tail(min(c.size-c.low, liveTail))
+	if err != nil || c.size == 0 {
+		return emptyReader(), err
+	}
+	head, err := c.fs.Open(c.path(""))
+	if err != nil {
+		return nil, err
+	}
+	parts := partsReader{{head, c.path(""), 0, c.half}, {bytes.NewReader(ring), c.path(".tail"), 0, int64(len(ring))}}
+	return parts.open(head), nil
+}
+
+// open returns a reader of what is stored: the first file, then the ring from its
+// oldest byte.
+func (c *captured) open() (*storedReader, error) {
+	if c.size == 0 {
+		return emptyReader(), nil
+	}
+	head, err := c.fs.Open(c.path(""))
+	if err != nil {
+		return nil, err
+	}
+	parts := partsReader{{head, c.path(""), 0, c.half}}
+	if c.size == c.low {
+		return parts.open(head), nil
+	}
+	path := c.path(".tail")
+	ring, err := c.fs.Open(path)
+	if err != nil {
+		return nil, errors.Join(err, head.Close())
+	}
+	toEnd := min(c.half-c.slot(), c.size-c.low)
+	parts = append(parts, part{ring, path, c.slot(), toEnd}, part{ring, path, 0, c.size - c.low - toEnd})
+	return parts.open(head, ring), nil
+}
+
+func emptyReader() *storedReader { return &storedReader{ReadSeeker: bytes.NewReader(nil)} }
 
 type storedReader struct {
 	io.ReadSeeker
@@ -292,27 +253,37 @@ func (s *storedReader) Close() error {
 }
 
 type part struct {
-	file   afero.File
+	from   io.ReaderAt
+	name   string
 	offset int64
 	size   int64
 }
 
 // partsReader reads parts of files one behind the other.
-type partsReader struct{ parts []part }
+type partsReader []part
+
+// open returns a reader of all parts, which lie in files.
+func (p partsReader) open(files ...afero.File) *storedReader {
+	var size int64
+	for _, pt := range p {
+		size += pt.size
+	}
+	return &storedReader{io.NewSectionReader(p, 0, size), files}
+}
 
 // ReadAt implements io.ReaderAt.
-func (p *partsReader) ReadAt(b []byte, off int64) (int, error) {
+func (p partsReader) ReadAt(b []byte, off int64) (int, error) {
 	n := 0
-	for _, pt := range p.parts {
+	for _, pt := range p {
 		if off >= pt.size {
 			off -= pt.size
 			continue
 		}
 		want := min(int64(len(b)-n), pt.size-off)
-		m, err := pt.file.ReadAt(b[n:n+int(want)], pt.offset+off)
+		m, err := pt.from.ReadAt(b[n:n+int(want)], pt.offset+off)
 		n += m
 		if err != nil && int64(m) < want {
-			return n, fmt.Errorf("%s: %w", pt.file.Name(), err)
+			return n, fmt.Errorf("%s: %w", pt.name, err)
 		}
 		if off = 0; n == len(b) {
 			return n, nil
@@ -339,9 +310,18 @@ func (e *Entry) Streams(rec *record.Record) (map[record.StreamName]record.Blob, 
 }
 
 // Salvage returns the record of an entry that was taken over: as it is, when the
-// run had ended, else as cancelled, with the output that had arrived.
+// run had ended, else as cancelled, with the output that had arrived. The error wraps
+// record.ErrNotFound when there is none any more, and ErrEmpty when it was lost.
 func (e *Entry) Salvage(inline int) (*record.Record, error) {
+	if same, err := sameFile(e.fs, e.lock, filepath.Join(e.dir, lockFile)); err != nil {
+		return nil, err
+	} else if !same { // without locks another may be faster
+		return nil, fmt.Errorf("task %s is not in the spool any more: %w", e.id, record.ErrNotFound)
+	}
 	rec, err := readRecord(e.fs, e.dir, e.id)
+	if errors.Is(err, record.ErrInvalid) && !errors.Is(err, ErrEmpty) {
+		return nil, fmt.Errorf("%w; mend it, or move the folder %s elsewhere", err, e.dir)
+	}
 	if err != nil || rec.Data.Status != record.Running {
 		return rec, err
 	}

@@ -67,6 +67,14 @@ func kept(b []byte, keep int) ([]byte, *record.Cut) {
 	return stored, &record.Cut{Offset: int64(half), Bytes: int64(len(b) - 2*half)}
 }
 
+// described is what a description says is stored of a stream.
+func described(b []byte, d *record.Stream) []byte {
+	if d.Cut == nil {
+		return b[:d.Size]
+	}
+	return append(append([]byte{}, b[:d.Cut.Offset]...), b[d.Cut.Offset+d.Cut.Bytes:d.Size]...)
+}
+
 func content(t testing.TB, b record.Blob) []byte {
 	t.Helper()
 	r, err := b.Open()

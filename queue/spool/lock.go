@@ -2,29 +2,25 @@ package spool
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/spf13/afero"
 	"golang.org/x/sys/unix"
 )
 
-// tryLock takes an exclusive lock on a file of the real file system. It ends with
-// the process, however that ends, and holds across process id namespaces, which
-// a process id in a file does not.
-func tryLock(f afero.File) (bool, error) { return flock(f, unix.LOCK_EX) }
+// errNoLocks says that a file system has no locks.
+var errNoLocks = errors.New("this file system has no locks")
 
-// tryLockShared looks whether tryLock holds it, without getting in the way of
-// another that looks.
-func tryLockShared(f afero.File) (bool, error) { return flock(f, unix.LOCK_SH) }
+// noLocks are the answers of file systems without locks.
+var noLocks = []error{unix.ENOLCK, unix.ENOSYS, unix.ENOTSUP, unix.EOPNOTSUPP, unix.EINVAL, unix.ENOTTY}
 
-// unlock gives up what tryLock took. Closing the file is not enough: a process that
-// this one is about to start has it open too, from its fork until its exec.
-func unlock(f afero.File) error {
-	_, err := flock(f, unix.LOCK_UN)
-	return err
-}
-
+// flock locks a file of the real file system, or unlocks it: how is LOCK_EX, LOCK_SH
+// or LOCK_UN. It does not wait, and is false when another has the lock. Such a lock
+// ends with the process, however that ends, and reaches into other namespaces of
+// process ids. The error wraps errNoLocks where there are none.
 func flock(f afero.File, how int) (bool, error) {
 	real, ok := f.(*os.File)
 	if !ok {
@@ -37,10 +33,40 @@ func flock(f afero.File, how int) (bool, error) {
 			return true, nil
 		case errors.Is(err, unix.EWOULDBLOCK):
 			return false, nil
-		case !errors.Is(err, unix.EINTR):
-			return false, &fs.PathError{Op: "flock", Path: f.Name(), Err: err}
+		case errors.Is(err, unix.EINTR):
+			continue
+		case slices.ContainsFunc(noLocks, func(no error) bool { return errors.Is(err, no) }):
+			err = fmt.Errorf("%w: %w", errNoLocks, err)
 		}
+		return false, &fs.PathError{Op: "flock", Path: f.Name(), Err: err}
 	}
+}
+
+// tryLock takes the lock of an entry where there are locks, and judges who records the
+// run. had says whether it has the lock, which the caller then gives up.
+func (s *Spool) tryLock(f afero.File, how int) (had bool, v verdict, err error) {
+	had, err = s.flock(f, how)
+	if err == nil && !had {
+		return false, alive, nil
+	}
+	if err != nil && !errors.Is(err, errNoLocks) {
+		return false, unknown, err
+	}
+	o, err := readOwner(f)
+	if err != nil {
+		return had, unknown, errors.Join(err, s.unlock(f, had))
+	}
+	return had, o.verdict(s.me(), f, had), nil
+}
+
+// unlock gives up a lock that was had. Closing the file is not enough: a process that
+// this one is about to start has it open too, from its fork until its exec.
+func (s *Spool) unlock(f afero.File, had bool) error {
+	if !had {
+		return nil
+	}
+	_, err := s.flock(f, unix.LOCK_UN)
+	return err
 }
 
 // sameFile reports whether path still names the file f.

@@ -15,16 +15,8 @@ import (
 	"qme/record"
 )
 
-func rec(t *testing.T) *record.Record {
-	id, err := record.NewID("shell")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &record.Record{Executor: "shell", UID: id, Command: "x", Data: record.Data{PWD: "/", Cmd: []string{"x"}, Status: record.Running, Timestamp: record.Now(), Output: []string{}, Error: []string{}, Run: 1}}
-}
-
-// noFlock opens lock files in a way in which flock(2) fails (EBADF on O_PATH), as it
-// does with ENOSYS on Lustre without -o flock, ENOLCK on NFS without lockd.
+// noFlock opens lock files in a way in which flock(2) fails, with EBADF on O_PATH: an
+// answer that no file system without locks gives.
 type noFlock struct{ afero.Fs }
 
 func (n noFlock) OpenFile(name string, flag int, perm os.FileMode) (afero.File, error) {
@@ -40,7 +32,7 @@ func TestNoFlock(t *testing.T) {
 	s := New(noFlock{afero.NewOsFs()}, t.TempDir())
 	_, err := s.Begin(rec(t))
 	if errors.Is(err, record.ErrConflict) {
-		t.Errorf("a file system without flock is reported as a running task, so the command is not run: %v", err)
+		t.Errorf("a lock that fails is reported as a running task, so the command is not run: %v", err)
 	}
 }
 

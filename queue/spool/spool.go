@@ -4,23 +4,28 @@
 package spool
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"sync"
 	"syscall"
-	"time"
 
 	"github.com/spf13/afero"
+	"golang.org/x/sys/unix"
 
 	"qme/record"
 )
 
 // newPrefix begins the name of an entry that is being made.
 const newPrefix = ".new-"
+
+// probePrefix begins the name of a file that is made to ask what time it is. With the
+// prefix of entries, one that a crash leaves goes as they do.
+const probePrefix = newPrefix + "time-"
 
 // The files of an entry.
 const (
@@ -33,22 +38,31 @@ const (
 type Spool struct {
 	fs  afero.Fs
 	dir string
+
+	flock func(f afero.File, how int) (bool, error)
+	me    func() owner // whom the locks of entries of this process name
 }
 
 // New returns the spool in the folder dir (usually HOME/running), which is made
 // when first needed.
-func New(fsys afero.Fs, dir string) *Spool { return &Spool{fs: fsys, dir: dir} }
+func New(fsys afero.Fs, dir string) *Spool {
+	return &Spool{fs: fsys, dir: dir, flock: flock, me: sync.OnceValue(self)}
+}
 
 // Dir returns the spool's folder.
 func (s *Spool) Dir() string { return s.dir }
 
 // An Entry is a run in flight that this process records, or one that it has taken
-// over from a process that died. It is locked until Remove or Close.
+// over from a process that died. It is locked until Remove or Close, where the file
+// system has locks.
 type Entry struct {
-	fs   afero.Fs
-	dir  string
-	id   record.ID
-	lock afero.File
+	s      *Spool
+	fs     afero.Fs
+	dir    string
+	id     record.ID
+	lock   afero.File
+	locked bool
+	own    bool // the lock names this process
 }
 
 // Begin notes that a run starts. The error wraps record.ErrConflict when the task
@@ -63,7 +77,7 @@ func (s *Spool) Begin(rec *record.Record) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Entry{fs: s.fs, dir: tmp, id: rec.UID}
+	e := &Entry{s: s, fs: s.fs, dir: tmp, id: rec.UID}
 	if err := e.fill(rec); err != nil {
 		return nil, errors.Join(err, e.Close(), s.fs.RemoveAll(tmp))
 	}
@@ -95,11 +109,14 @@ func (e *Entry) fill(rec *record.Record) error {
 	if err != nil {
 		return err
 	}
-	e.lock = f
-	// Nobody else knows the folder yet. An error is a file system without locks,
-	// and not a task that is running: the command must run all the same.
-	if _, err := tryLock(f); err != nil {
+	e.lock, e.own = f, true
+	// Nobody else knows the folder yet, so the lock is free. Where there are no
+	// locks, the owner that the file names has to do.
+	if e.locked, err = e.s.flock(f, unix.LOCK_EX); err != nil && !errors.Is(err, errNoLocks) {
 		return fmt.Errorf("lock %s: %w", e.dir, err)
+	}
+	if err := e.s.me().write(f); err != nil {
+		return err
 	}
 	return e.Write(rec)
 }
@@ -154,11 +171,42 @@ func (e *Entry) Sync() error {
 func (e *Entry) Remove() error {
 	// The record goes first: what is left of an entry without one is of no use
 	// to anybody, whenever the process ends.
-	err := e.fs.Remove(filepath.Join(e.dir, recordFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil // the process that had the entry before was removing it
+	there, err := e.removeRecord()
+	if err != nil || !there {
+		return errors.Join(err, e.Close())
 	}
-	return errors.Join(err, clearAway(e.fs, e.dir, e.Close))
+	return clearAway(e.fs, e.dir, e.release)
+}
+
+// removeRecord reports whether the folder is still this entry's.
+func (e *Entry) removeRecord() (there bool, err error) {
+	remove := func() error { return e.fs.Remove(filepath.Join(e.dir, recordFile)) }
+	if !e.locked {
+		// Another process may have removed the entry too, and a rerun may have put
+		// a new one in its place. What was opened stays the folder that it was.
+		root, err := os.OpenRoot(e.dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		} else if err != nil {
+			return false, err
+		}
+		defer root.Close()
+		now, err := root.Stat(lockFile)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		} else if err != nil {
+			return false, err
+		}
+		mine, err := e.lock.Stat()
+		if err != nil || !os.SameFile(now, mine) {
+			return false, err
+		}
+		remove = func() error { return root.Remove(recordFile) }
+	}
+	if err := remove(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return true, err
+	}
+	return true, nil // without a record too: the process before was removing it
 }
 
 // clearAway removes a folder that holds no record. unlock is called before the last
@@ -197,139 +245,21 @@ func clearAway(fsys afero.Fs, dir string, unlock func() error) error {
 
 // Close lets go of the entry. What is in it stays for the next process.
 func (e *Entry) Close() error {
+	var err error
+	if e.lock != nil && e.own {
+		err = e.lock.Truncate(0) // this process lives, and records the run no more
+	}
+	return errors.Join(err, e.release())
+}
+
+// release gives up the lock.
+func (e *Entry) release() error {
 	if e.lock == nil {
 		return nil
 	}
-	err := errors.Join(unlock(e.lock), e.lock.Close())
+	err := errors.Join(e.s.unlock(e.lock, e.locked), e.lock.Close())
 	e.lock = nil
 	return err
-}
-
-// names lists the folders of the spool.
-func (s *Spool) names() ([]string, error) {
-	f, err := s.fs.Open(s.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	names, err := f.Readdirnames(-1)
-	return names, errors.Join(err, f.Close())
-}
-
-// ids lists the entries.
-func (s *Spool) ids() ([]record.ID, error) {
-	names, err := s.names()
-	if err != nil {
-		return nil, err
-	}
-	var ids []record.ID
-	for _, name := range names {
-		if id, err := record.ParseID(name); err == nil {
-			ids = append(ids, id)
-		}
-	}
-	return ids, nil
-}
-
-// Take returns the entries whose process has died. They are locked for the caller,
-// who commits or closes them.
-func (s *Spool) Take() ([]*Entry, error) {
-	names, err := s.names()
-	if err != nil {
-		return nil, err
-	}
-	var taken []*Entry
-	var errs []error // one bad folder must not keep the others from being recovered
-	for _, name := range names {
-		if strings.HasPrefix(name, newPrefix) {
-			errs = append(errs, s.removeUnborn(filepath.Join(s.dir, name)))
-		}
-		id, err := record.ParseID(name)
-		if err != nil {
-			continue
-		}
-		e, err := s.take(id)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("task %s: %w", id, err))
-		} else if e != nil {
-			taken = append(taken, e)
-		}
-	}
-	return taken, errors.Join(errs...)
-}
-
-// take locks the entry of a dead process; it is nil when there is none.
-func (s *Spool) take(id record.ID) (*Entry, error) {
-	dir := filepath.Join(s.dir, string(id))
-	f, err := s.fs.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, s.removeRest(dir)
-	} else if err != nil {
-		return nil, err
-	}
-	ok, err := tryLock(f)
-	if err != nil || !ok {
-		return nil, errors.Join(err, f.Close())
-	}
-	// The owner may have removed the entry, and another may even have made a
-	// new one, before the lock was had.
-	if same, err := sameFile(s.fs, f, filepath.Join(dir, lockFile)); err != nil || !same {
-		return nil, errors.Join(err, unlock(f), f.Close())
-	}
-	return &Entry{fs: s.fs, dir: dir, id: id, lock: f}, nil
-}
-
-// removeRest removes a folder that has neither a lock nor a record: one that was
-// being removed when its process died.
-func (s *Spool) removeRest(dir string) error {
-	if _, err := s.fs.Stat(filepath.Join(dir, recordFile)); err == nil {
-		// As a power cut or a copy of the home may leave it, or a rerun that has
-		// begun meanwhile. With a lock, the next look tells these apart.
-		f, err := s.fs.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
-		return errors.Join(err, closeIf(f))
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return clearAway(s.fs, dir, func() error { return nil })
-}
-
-func closeIf(f afero.File) error {
-	if f == nil {
-		return nil
-	}
-	return f.Close()
-}
-
-// unbornAge is from when on a folder without a name belongs to nobody: it gets
-// one within milliseconds.
-const unbornAge = time.Minute
-
-// removeUnborn removes a folder whose process died before it had a name. No
-// command had been started for it.
-func (s *Spool) removeUnborn(dir string) error {
-	info, err := s.fs.Stat(dir)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && time.Since(info.ModTime()) < unbornAge {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	return s.fs.RemoveAll(dir)
-}
-
-// Running reports whether a process is recording a run of the task.
-func (s *Spool) Running(id record.ID) (bool, error) {
-	f, err := s.fs.Open(filepath.Join(s.dir, string(id), lockFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	} else if err != nil {
-		return false, err
-	}
-	ok, err := tryLockShared(f)
-	if ok {
-		err = unlock(f)
-	}
-	return !ok && err == nil, errors.Join(err, f.Close())
 }
 
 // List returns the records of the entries, with the output so far, in no order.
@@ -362,6 +292,7 @@ func (s *Spool) Get(id record.ID, inline int) (*record.Record, error) {
 	for _, name := range []record.StreamName{record.Stdout, record.Stderr} {
 		c, err := openCapture(s.fs, dir, name)
 		if err == nil {
+			c.live = true
 			err = c.describe(rec, inline, false)
 		}
 		if err != nil {
@@ -385,6 +316,9 @@ func readRecord(fsys afero.Fs, dir string, id record.ID) (*record.Record, error)
 	} else if err != nil {
 		return nil, err
 	}
+	if len(bytes.Trim(b, "\x00")) == 0 {
+		return nil, fmt.Errorf("%s: %w (%w)", filepath.Join(dir, recordFile), ErrEmpty, record.ErrInvalid)
+	}
 	rec, err := record.Decode(b)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, recordFile), err)
@@ -395,11 +329,22 @@ func readRecord(fsys afero.Fs, dir string, id record.ID) (*record.Record, error)
 	return rec, nil
 }
 
-// Stream returns what has arrived of a stream of a run in flight.
+// Stream returns what has arrived of a stream of a run, exactly: bytes that a run in
+// flight overwrites meanwhile are left out. Of a run in flight the end is held in memory,
+// 64 MiB of it at the most.
 func (s *Spool) Stream(id record.ID, name record.StreamName) (io.ReadCloser, error) {
-	c, err := openCapture(s.fs, filepath.Join(s.dir, string(id)), name)
+	dir := filepath.Join(s.dir, string(id))
+	rec, err := readRecord(s.fs, dir, id)
 	if err != nil {
 		return nil, err
+	}
+	c, err := openCapture(s.fs, dir, name)
+	if err != nil {
+		return nil, err
+	}
+	if rec.Data.Status == record.Running {
+		c.live = true
+		return c.snapshot()
 	}
 	return c.open()
 }
