@@ -1,0 +1,222 @@
+package odb
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha1"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/spf13/afero"
+
+	"qme/record"
+)
+
+// ErrTooLarge says that a pack, or an object of it, is over a limit of
+// ReceiveOptions or of this package. It is also a record.ErrInvalid.
+var ErrTooLarge = fmt.Errorf("over the limit: %w", record.ErrInvalid)
+
+// ReceiveOptions bounds and checks what Receive takes from an untrusted sender.
+type ReceiveOptions struct {
+	// MaxPack is how many bytes the pack file may have; 0 means no limit.
+	MaxPack int64
+	// MaxObject is how many bytes an object may have when it is unpacked; 0 means no
+	// limit. What has to be held in memory, which is all but blobs that are stored
+	// whole, is never more than 2 GiB.
+	MaxObject int64
+	// Check, if not nil, is called with each commit, tree and tag, in no order, by one
+	// goroutine at a time, though not always the same. Its error ends Receive, which
+	// returns it wrapped. content is valid during the call only.
+	Check func(h plumbing.Hash, t plumbing.ObjectType, content []byte) error
+	// Progress, if not nil, is called now and then, by one goroutine at a time, with
+	// the objects whose names are known, those that the pack says it has, and the
+	// bytes that have come.
+	Progress func(done, total int, bytes int64)
+}
+
+// Receive reads one pack (gitformat-pack(5), version 2) from r, which must end where
+// the pack ends, checks it and keeps it as a pack of this database. When it returns,
+// all of it is on disk and visible. It returns the name of the pack, which is of
+// this call alone: Release it once something refers to its objects, or Discard it
+// when nothing came to. The name is "" when the pack has no objects.
+//
+// What is checked: both kinds of checksums; that every delta can be resolved within
+// the pack, so a thin pack is refused; that no object comes twice; that commits,
+// trees and tags are well-formed; and that every object that they name is in the pack
+// or in the database, submodules excepted. Of objects in the database only the
+// presence is checked, not what they name in turn. An object that the database
+// has already must have the same content, unless it is damaged there; this is not
+// looked at for blobs from 64 KiB on that are stored whole.
+//
+// Memory is a hundred bytes or so for each object, 32 MiB for bases of deltas, and a
+// few times the largest object that is not a blob stored whole; it follows what
+// has really come and not what the pack says of itself.
+//
+// An error leaves the database as it was. It wraps record.ErrCorrupt when the pack is
+// damaged or cut off, record.ErrInvalid when it is not one to take, ErrTooLarge when
+// it is over a limit, what r returned, or the error of ctx. ctx is looked at between
+// reads of r: a Read that blocks has to be ended by who made r.
+func (db *DB) Receive(ctx context.Context, r io.Reader, opts ReceiveOptions) (name string, err error) {
+	rec, err := db.newReceiver(opts)
+	if err == nil {
+		name, err = rec.receive(ctx, r)
+	}
+	if err != nil {
+		return "", fmt.Errorf("receive a pack: %w", err)
+	}
+	return name, nil
+}
+
+// A receiver takes one pack. In the first pass over it, as it arrives, the entries
+// are found and whole objects get their names; in the second, from disk, the deltas
+// do, by several resolvers.
+type receiver struct {
+	db    *DB
+	opts  ReceiveOptions
+	tmp   *packFile // only as a temporary file
+	local *snapshot
+	slots slots
+	refs  []refDelta
+	total int
+	sum   plumbing.Hash // the trailer
+	pack  *pack         // what is in tmp, for the second pass
+
+	mu    sync.Mutex // for opts.Check, opts.Progress and the fields below
+	named int
+	bytes int64
+}
+
+func (db *DB) newReceiver(opts ReceiveOptions) (*receiver, error) {
+	if err := db.fs.MkdirAll(db.packDir(), 0o755); err != nil {
+		return nil, err
+	}
+	local, err := db.snapshot()
+	if err != nil {
+		return nil, err
+	}
+	f, err := afero.TempFile(db.fs, db.packDir(), "tmp_pack_")
+	if err != nil {
+		return nil, err
+	}
+	return &receiver{db: db, opts: opts, tmp: &packFile{db: db, file: f}, local: local,
+		pack: &pack{db: db, name: "received", dataPath: f.Name()}}, nil
+}
+
+func (r *receiver) receive(ctx context.Context, from io.Reader) (string, error) {
+	sealed, err := r.take(ctx, from)
+	if err != nil || sealed == nil {
+		return "", errors.Join(err, r.pack.close(), r.tmp.abort())
+	}
+	if err := r.pack.close(); err != nil {
+		return "", errors.Join(err, sealed.discard())
+	}
+	err = sealed.publish(true)
+	if err == nil {
+		_, err = r.db.list(true)
+	}
+	if err != nil {
+		return "", errors.Join(err, sealed.unpublish())
+	}
+	return sealed.name, nil
+}
+
+// take does all that comes before the pack gets its name; it returns nil when there
+// are no objects. What is left to remove after an error is the temporary pack.
+func (r *receiver) take(ctx context.Context, from io.Reader) (*sealedPack, error) {
+	first := r.newResolver()
+	if err := r.read(ctx, from, first); err != nil || r.total == 0 {
+		return nil, err
+	}
+	resolvers, err := r.resolve(ctx, first)
+	if err != nil {
+		return nil, err
+	}
+	names, err := r.sortNames()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.connected(ctx, names, resolvers); err != nil {
+		return nil, err
+	}
+	if err := r.tmp.close(); err != nil {
+		return nil, err
+	}
+	name, err := r.packName()
+	if err != nil {
+		return nil, err
+	}
+	idx, err := r.writeIndex(names)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, errors.Join(err, r.db.fs.Remove(idx))
+	}
+	return &sealedPack{db: r.db, name: name, tmpPack: r.tmp.file.Name(), tmpIdx: idx}, nil
+}
+
+// packName makes a name that no other pack has. Were it made of the content, as
+// those of git are, two processes that receive the same pack would have one pack,
+// and one of them could discard what the other refers to.
+func (r *receiver) packName() (string, error) {
+	var salt [16]byte
+	if _, err := rand.Read(salt[:]); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("pack-%x", sha1.Sum(append(r.sum[:], salt[:]...))), nil
+}
+
+// unpublish removes what publish, which has failed, may have left of a pack whose
+// name is its own. The index goes first, as in Discard.
+func (s *sealedPack) unpublish() error {
+	path := filepath.Join(s.db.packDir(), s.name)
+	return errors.Join(s.remove(path+".idx"), s.remove(path+".pack"), s.remove(path+".keep"))
+}
+
+// count adds n objects whose names are known and reports it.
+func (r *receiver) count(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.named += n
+	if r.opts.Progress != nil {
+		r.opts.Progress(r.named, r.total, r.bytes)
+	}
+}
+
+// check passes an object to the caller's check.
+func (r *receiver) check(h plumbing.Hash, t plumbing.ObjectType, content []byte) error {
+	if r.opts.Check == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.opts.Check(h, t, content); err != nil {
+		return fmt.Errorf("%s %s: %w", t, h, err)
+	}
+	return nil
+}
+
+// inMemory returns how large an object may be that is held in memory.
+func (r *receiver) inMemory() int64 {
+	if max := r.opts.MaxObject; max > 0 && max < maxInMemory {
+		return max
+	}
+	return maxInMemory
+}
+
+// tooLarge is the error of an object that lies at off.
+func tooLarge(off, size, limit int64) error {
+	return fmt.Errorf("object at %d of the pack has %d bytes, and %d are allowed: %w", off, size, limit, ErrTooLarge)
+}
+
+// damaged is the error of an entry that lies at off.
+func damaged(off int64, err error) error {
+	if errors.Is(err, record.ErrCorrupt) {
+		return fmt.Errorf("object at %d of the pack: %w", off, err)
+	}
+	return fmt.Errorf("object at %d of the pack: %w: %w", off, err, record.ErrCorrupt)
+}

@@ -1,0 +1,168 @@
+package odb
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/bits"
+	"slices"
+	"sync"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"qme/record"
+)
+
+// links gathers the names that objects refer to. A history names nearly all of its
+// objects again and again, so most are recognised and left out.
+type links struct {
+	r      *receiver
+	names  [][]plumbing.Hash // in pieces: to grow in one would take twice the memory
+	n      int
+	limit  int
+	recent []plumbing.Hash // by the first bytes of the name
+}
+
+const (
+	// freeLinks is how many names are gathered in any case.
+	freeLinks = 1 << 20
+	// maxRecent is how many names are remembered; it is a power of two.
+	maxRecent = 1 << 16
+	// someLinks is how many names are in a piece.
+	someLinks = 4096
+)
+
+func newLinks(r *receiver) links {
+	size := 1 << bits.Len(uint(min(max(r.total, 256), maxRecent)-1))
+	l := links{r: r, limit: freeLinks, recent: make([]plumbing.Hash, size)}
+	for i := range l.recent[0] {
+		l.recent[0][i] = 0xff // a name that does not belong there: zeros would
+	}
+	return l
+}
+
+func (l *links) add(name []byte) error {
+	place := &l.recent[binary.LittleEndian.Uint32(name)&uint32(len(l.recent)-1)]
+	if bytes.Equal(place[:], name) {
+		return nil
+	}
+	copy(place[:], name)
+	if l.n >= l.limit {
+		if err := l.compact(); err != nil {
+			return err
+		}
+	}
+	last := len(l.names) - 1
+	if last < 0 || len(l.names[last]) == cap(l.names[last]) {
+		l.names = append(l.names, make([]plumbing.Hash, 0, min(len(l.recent), someLinks)))
+		last++
+	}
+	l.names[last] = append(l.names[last], *place)
+	l.n++
+	return nil
+}
+
+// compact makes room. A history that is whole names hardly more objects than it
+// has; a few bytes of delta could name millions that nobody has.
+func (l *links) compact() error {
+	all := slices.Concat(l.names...)
+	slices.SortFunc(all, func(a, b plumbing.Hash) int { return bytes.Compare(a[:], b[:]) })
+	all = slices.Compact(all)
+	if n := freeLinks + int(l.r.slots.n)*2; len(all) > n {
+		return fmt.Errorf("the objects of the pack name more than %d others: %w", n, ErrTooLarge)
+	}
+	l.names, l.n = [][]plumbing.Hash{all}, len(all)
+	l.limit = max(freeLinks, 2*l.n)
+	return nil
+}
+
+// of adds what an object refers to. The error wraps record.ErrInvalid when it is not
+// well-formed.
+func (l *links) of(kind plumbing.ObjectType, content []byte) error {
+	switch kind {
+	case plumbing.TreeObject:
+		return l.ofTree(content)
+	case plumbing.CommitObject:
+		rest, err := l.line(content, "tree ")
+		for err == nil && bytes.HasPrefix(rest, []byte("parent ")) {
+			rest, err = l.line(rest, "parent ")
+		}
+		return err
+	case plumbing.TagObject:
+		_, err := l.line(content, "object ")
+		return err
+	}
+	return nil
+}
+
+// line adds the name on the first line, which begins with key.
+func (l *links) line(b []byte, key string) (rest []byte, err error) {
+	bad := fmt.Errorf("a line %q with the name of an object is missing: %w", key, record.ErrInvalid)
+	digits, ok := bytes.CutPrefix(b, []byte(key))
+	if !ok || len(digits) < 2*hashLen+1 || digits[2*hashLen] != '\n' {
+		return nil, bad
+	}
+	var h plumbing.Hash
+	if _, err := hex.Decode(h[:], digits[:2*hashLen]); err != nil {
+		return nil, bad
+	}
+	return digits[2*hashLen+1:], l.add(h[:])
+}
+
+// submodule is the mode of an entry that names a commit of another repository.
+const submodule = "160000"
+
+func (l *links) ofTree(b []byte) error {
+	for len(b) > 0 {
+		space := bytes.IndexByte(b[:min(len(b), 8)], ' ')
+		end := bytes.IndexByte(b, 0)
+		if space < 1 || end < space+2 || len(b) < end+1+hashLen {
+			return fmt.Errorf("not the entries of a tree: %w", record.ErrInvalid)
+		}
+		name := b[end+1 : end+1+hashLen]
+		if string(b[:space]) != submodule {
+			if err := l.add(name); err != nil {
+				return err
+			}
+		}
+		b = b[end+1+hashLen:]
+	}
+	return nil
+}
+
+// connected checks that the pack or the database has all that the pack's objects
+// name.
+func (r *receiver) connected(ctx context.Context, names []nameKey, resolvers []*resolver) error {
+	errs := make([]error, len(resolvers))
+	var wait sync.WaitGroup
+	for i, w := range resolvers {
+		wait.Go(func() {
+			for len(w.links.names) > 0 && errs[i] == nil {
+				errs[i] = r.haveAll(ctx, names, w.links.names[0])
+				w.links.names = w.links.names[1:]
+			}
+		})
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+func (r *receiver) haveAll(ctx context.Context, names []nameKey, wanted []plumbing.Hash) error {
+	for i, h := range wanted {
+		if i%someLinks == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if r.has(names, h) {
+			continue
+		}
+		if ok, err := r.db.Has(h); err != nil {
+			return err
+		} else if !ok {
+			return fmt.Errorf("the pack names object %s, which is neither in it nor here: %w", h, record.ErrInvalid)
+		}
+	}
+	return nil
+}
