@@ -1,0 +1,206 @@
+// Package remote talks to git repositories elsewhere: in a folder, over ssh, over
+// https. It speaks the smart protocol of git (version 0) as a client: it reads what
+// a repository advertises, takes a pack from it, and sends it a pack with the
+// update of a branch. What is in the packs is not its business.
+//
+// The other side is not trusted. What it says is bounded, escaped before a person
+// sees it, and never makes this side wait for longer than the context allows.
+package remote
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+)
+
+// Options say on whose behalf a Remote acts. The zero value works.
+type Options struct {
+	// GitDir is our own repository. Its configuration counts beside the user's:
+	// core.sshCommand, ssh.variant, credential.*, http.sslCAInfo, http.sslVerify,
+	// http.proxy, http.followRedirects. It may be "".
+	GitDir string
+
+	// Messages gets what the other side says, each line behind "remote: " and with
+	// its control characters escaped; nil drops it. It is written to from one
+	// goroutine at a time. An error of it is ignored.
+	Messages io.Writer
+
+	// Progress asks the other side to report how far it is; such lines end with a
+	// carriage return. It is for a Messages that is a terminal.
+	Progress bool
+
+	// Ask asks the user for a name or, when secret is set, for something that must
+	// not be shown. When it is nil nobody can be asked: what would need an answer
+	// then fails at once, also in programs that are run.
+	Ask func(prompt string, secret bool) (string, error)
+
+	// Env is the environment, also for programs that are run; nil is that of the
+	// process, in which HTTPS_PROXY and its like are looked up in any case.
+	Env []string
+}
+
+// A Remote is a repository elsewhere. Its methods may be called from several
+// goroutines; what they return may not.
+type Remote struct {
+	opts Options
+	loc  location
+	out  *messages
+}
+
+// Open understands a URL or path; it does no I/O. It takes
+//
+//	/path  ./path  file:///path
+//	ssh://[user@]host[:port]/path  [user@]host:path
+//	https://[user@]host[:port]/path  and the same with http
+//
+// The error wraps ErrURL.
+func Open(url string, opts Options) (*Remote, error) {
+	loc, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Env == nil {
+		opts.Env = os.Environ()
+	}
+	return &Remote{opts: opts, loc: loc, out: newMessages(opts.Messages, opts.Progress)}, nil
+}
+
+// String returns the URL, fit to be printed. It never holds a secret.
+func (r *Remote) String() string { return harmless(r.loc.shown) }
+
+// getenv returns a variable of Options.Env; the last one of a name counts.
+func (r *Remote) getenv(name string) string {
+	for _, kv := range slices.Backward(r.opts.Env) {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// The services that a repository offers.
+const (
+	uploadPack  = "git-upload-pack"
+	receivePack = "git-receive-pack"
+)
+
+// A link is a connection to one service of one repository. All but abort are for
+// one goroutine.
+type link interface {
+	// greeting is what the service says first.
+	greeting() *bufio.Reader
+	// ready says that the greeting was understood.
+	ready()
+	// ask sends what write writes and returns what answers it. The two go on at
+	// the same time. It is called once.
+	ask(write func(io.Writer) error) *answer
+	// explain returns a better reason for err where one is known, else nil. The
+	// link is of no more use then.
+	explain(err error) error
+	// abort ends the link from any goroutine: what reads or writes gets an error.
+	abort()
+	// close ends the link and waits until nothing of it is left.
+	close()
+}
+
+// An answer is what a service says to a request.
+type answer struct {
+	io.Reader
+	// sent waits until the request has been written and says how that went. It is
+	// to be called when nothing is left to read.
+	sent func() error
+}
+
+// connect reaches a service and reads what it advertises.
+func (r *Remote) connect(ctx context.Context, service string) (*session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	l, err := r.dial(ctx, service)
+	if err != nil {
+		return nil, orDone(ctx, err)
+	}
+	s := &session{remote: r, link: l}
+	defer s.guard(ctx)()
+	if s.ad, err = readAdvertisement(l.greeting()); err != nil {
+		err = s.failed(ctx, err)
+		l.close()
+		return nil, err
+	}
+	l.ready()
+	return s, nil
+}
+
+func (r *Remote) dial(ctx context.Context, service string) (link, error) {
+	switch r.loc.scheme {
+	case "file":
+		return r.dialLocal(service)
+	case "ssh":
+		return r.dialSSH(ctx, service)
+	}
+	return r.dialHTTP(ctx, service)
+}
+
+// A session is what fetching and pushing have in common.
+type session struct {
+	remote *Remote
+	link   link
+	ad     *advertisement
+	used   bool
+}
+
+// Refs returns the branches, tags and other refs that the repository has, by full
+// name, and their objects. An empty repository has none. It is the caller's.
+func (s *session) Refs() map[string]plumbing.Hash {
+	refs := make(map[string]plumbing.Hash, len(s.ad.refs))
+	for name, hash := range s.ad.refs {
+		refs[name] = hash
+	}
+	return refs
+}
+
+// Close ends the connection. It may be called at any time and more than once, and
+// leaves no process, connection or goroutine behind.
+func (s *session) Close() error {
+	s.link.close()
+	return nil
+}
+
+// guard ends the link when ctx does. The function that it returns calls that off.
+func (s *session) guard(ctx context.Context) func() bool {
+	return context.AfterFunc(ctx, s.link.abort)
+}
+
+// failed makes err what the caller gets: it knows what the link knows of it, and
+// names the remote.
+func (s *session) failed(ctx context.Context, err error) error {
+	if done := ctx.Err(); done != nil {
+		s.link.abort()
+		return done
+	}
+	if _, said := reported(err); said {
+		s.link.abort()
+		return s.remote.garbled(err)
+	}
+	reason := s.link.explain(err)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case reason != nil:
+		return reason
+	}
+	return s.remote.garbled(err)
+}
+
+// orDone returns the error of ctx when it has one, as that explains any other.
+func orDone(ctx context.Context, err error) error {
+	if done := ctx.Err(); done != nil {
+		return done
+	}
+	return err
+}

@@ -1,0 +1,235 @@
+package remote
+
+import (
+	"cmp"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// A location is a URL or path, taken apart.
+type location struct {
+	scheme string // file, ssh, https or http
+	user   string
+	host   string // without the brackets of an IPv6 address
+	port   string // "" for the usual one
+	path   string // as the other side gets it
+	shown  string // for people; without a secret
+}
+
+// knownHost is what the file known_hosts calls the host.
+func (l *location) knownHost() string {
+	if l.port == "" || l.port == "22" {
+		return l.host
+	}
+	return "[" + l.host + "]:" + l.port
+}
+
+// pattern is a regular expression that is compiled when it is first used: most runs
+// of the program use none.
+func pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
+
+var (
+	urlForm    = pattern(`^([A-Za-z][A-Za-z0-9+.-]*)://`)
+	helperForm = pattern(`^[A-Za-z0-9][A-Za-z0-9+.-]*::`)
+	scpForm    = pattern(`^([^/:\[\]]+@)?(\[[^/\[\]]+\]|[^/:@\[\]]+):(.*)$`)
+	// user:password@host:path, which as the scp form is the host "user".
+	scpPassword = pattern(`^[^/:@]+:[^/@]+@[^/:]+:`)
+	hostForm    = pattern(`^[\pL\pN._-]+$`)
+)
+
+// parse takes a URL or path apart.
+func parse(s string) (location, error) {
+	if s == "" {
+		return location{}, badURL(s, "it is empty")
+	}
+	if strings.ContainsFunc(s, isControl) {
+		return location{}, badURL(s, "it has a control character in it")
+	}
+	var loc location
+	var why string
+	switch scheme := urlForm().FindString(s); {
+	case scheme != "":
+		loc, why = parseURL(strings.ToLower(strings.TrimSuffix(scheme, "://")), s[len(scheme):])
+	case helperForm().MatchString(s):
+		why = "remote helpers are not supported; use a path, ssh or https"
+	case scpPassword().MatchString(s):
+		why = passwordHint
+	case scpForm().MatchString(s):
+		loc, why = parseSCP(s)
+	default:
+		loc, why = parsePath(s)
+	}
+	if why == "" {
+		why = loc.strange()
+	}
+	if why != "" {
+		return location{}, badURL(s, why)
+	}
+	loc.shown = cmp.Or(loc.shown, s)
+	return loc, nil
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+const passwordHint = "it holds a password, which others could see; leave that out and use a credential helper of git's, " +
+	"~/.netrc or the variable QME_TOKEN"
+
+// strange says what in the parts could be taken for something else by a program
+// that gets them; "" when nothing.
+func (l *location) strange() string {
+	for _, part := range []string{l.user, l.host, l.path} {
+		switch {
+		case strings.HasPrefix(part, "-"):
+			return "a part of it begins with '-' and would be taken for an option"
+		case strings.ContainsFunc(part, isControl):
+			return "it has a control character in it"
+		}
+	}
+	switch n, err := strconv.Atoi(l.port); {
+	case l.port != "" && (err != nil || n < 1 || n > 65535):
+		return "its port is not a number from 1 to 65535"
+	case l.scheme != "file" && l.host == "":
+		return "it names no host"
+	case l.scheme != "file" && !hostForm().MatchString(l.host) && !isIPv6(l.host):
+		return "it has a host name that cannot be"
+	case l.path == "":
+		return "it names no repository"
+	}
+	return ""
+}
+
+func isIPv6(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Is6()
+}
+
+// badURL is the error for a URL; why is for people.
+func badURL(s, why string) error {
+	return &failure{url: harmless(masked(s)), kind: ErrURL, said: why}
+}
+
+// masked hides what may be a password, in a URL that need not be a valid one.
+func masked(s string) string {
+	start := 0
+	if i := strings.Index(s, "://"); i >= 0 {
+		start = i + len("://")
+	}
+	colon := secretStart().FindStringIndex(s[start:])
+	at := strings.LastIndex(s, "@")
+	if colon == nil || at < start+colon[0] {
+		return s
+	}
+	return s[:start+colon[0]] + ":***" + s[at:]
+}
+
+var secretStart = pattern(`:|%3[Aa]`)
+
+// parseURL takes apart what stands behind scheme://.
+func parseURL(scheme, rest string) (loc location, why string) {
+	switch scheme {
+	case "file":
+		path, err := url.PathUnescape(strings.TrimPrefix(rest, "localhost"))
+		if err != nil || !strings.HasPrefix(path, "/") {
+			return location{}, "a file URL is file:// and an absolute path"
+		}
+		return location{scheme: scheme, path: filepath.Clean(path)}, ""
+	case "ssh", "git+ssh", "ssh+git":
+		scheme = "ssh"
+	case "https", "http":
+		if strings.ContainsAny(rest, "?#") {
+			return location{}, "it has a '?' or '#' in it"
+		}
+	case "git":
+		return location{}, "git:// proves neither who is there nor what is sent; use ssh or https"
+	default:
+		return location{}, "its scheme is none of file, ssh, https and http"
+	}
+	// net/url would take '?' and '#' out of the path of an ssh URL, and show the
+	// password in its errors.
+	authority, path, _ := strings.Cut(rest, "/")
+	loc, why = parseAuthority(authority)
+	if why != "" {
+		return location{}, why
+	}
+	path, err := url.PathUnescape(path)
+	if err != nil {
+		return location{}, "it has a '%' that is not followed by two hexadecimal digits"
+	}
+	if path = strings.TrimRight(path, "/"); path != "" {
+		loc.path = "/" + path
+	}
+	if loc.scheme = scheme; scheme == "ssh" && strings.HasPrefix(path, "~") {
+		loc.path = path // of a home there
+	}
+	return loc, ""
+}
+
+// parseAuthority takes [user@]host[:port] apart.
+func parseAuthority(s string) (loc location, why string) {
+	if at := strings.LastIndexByte(s, '@'); at >= 0 {
+		user, _, password := strings.Cut(s[:at], ":")
+		if password {
+			return location{}, passwordHint
+		}
+		var err error
+		if loc.user, err = url.PathUnescape(user); err != nil || strings.ContainsRune(loc.user, ':') {
+			return location{}, "it has a user name that cannot be"
+		}
+		s = s[at+1:]
+	}
+	if inner, rest, ok := strings.Cut(strings.TrimPrefix(s, "["), "]"); ok && s[0] == '[' {
+		loc.host, s = inner, rest
+		if !isIPv6(inner) || s != "" && s[0] != ':' {
+			return location{}, "it has a host name that cannot be"
+		}
+		loc.port = strings.TrimPrefix(s, ":")
+		return loc, ""
+	}
+	loc.host, loc.port, _ = strings.Cut(s, ":")
+	return loc, ""
+}
+
+// parseSCP takes [user@]host:path apart. Brackets hold an IPv6 address or, as in
+// git, host:port.
+func parseSCP(s string) (loc location, why string) {
+	m := scpForm().FindStringSubmatch(s)
+	loc = location{scheme: "ssh", user: strings.TrimSuffix(m[1], "@"), host: m[2], path: m[3]}
+	if inner, ok := strings.CutPrefix(m[2], "["); ok {
+		loc.host = strings.TrimSuffix(inner, "]")
+		if !isIPv6(loc.host) {
+			loc.host, loc.port, _ = strings.Cut(loc.host, ":")
+		}
+	}
+	// As git: "host:/~user/x" is in a home, too.
+	if strings.HasPrefix(loc.path, "/~") {
+		loc.path = loc.path[1:]
+	}
+	return loc, ""
+}
+
+func parsePath(s string) (loc location, why string) {
+	path, err := filepath.Abs(s)
+	if err != nil {
+		return location{}, "the working directory is not known: " + err.Error()
+	}
+	return location{scheme: "file", path: path}, ""
+}
+
+// base returns the URL of an https or http location without the user name.
+func (l *location) base() *url.URL {
+	host := l.host
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	if l.port != "" {
+		host += ":" + l.port
+	}
+	return &url.URL{Scheme: l.scheme, Host: host, Path: l.path}
+}
