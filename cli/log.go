@@ -9,7 +9,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"qme/record"
+	"qme/queue"
 )
 
 func (a *app) logCommand() *cli.Command {
@@ -52,7 +52,7 @@ func (a *app) log(ctx context.Context, ref string, asJSON bool) error {
 		if asJSON {
 			err = writeJSONLine(w, v.Record)
 		} else {
-			err = t.run(v.Record)
+			err = t.run(v)
 		}
 		if err != nil {
 			err = outputError(err)
@@ -66,8 +66,8 @@ func (a *app) log(ctx context.Context, ref string, asJSON bool) error {
 }
 
 // run prints one run of a task.
-func (t *table) run(rec *record.Record) error {
-	d := rec.Data
+func (t *table) run(v queue.Version) error {
+	rec, d := v.Record, v.Record.Data
 	if t.rows == 0 {
 		if _, err := fmt.Fprintf(t.w, "%s  %s\n", t.color.bold(string(rec.UID)), escapeLine(rec.Command)); err != nil {
 			return err
@@ -77,7 +77,7 @@ func (t *table) run(rec *record.Record) error {
 	if _, err := strconv.Atoi(status); err == nil {
 		status = "returncode " + status
 	}
-	line := fmt.Sprintf("@%-3d %s  %6s  %s  %s", d.Run, d.Timestamp.Format(time.DateTime), t.duration(rec), paint(fmt.Sprintf("%-13s", status)), escapeLine(d.Host))
+	line := fmt.Sprintf("@%-3d %s  %6s  %s  %s", v.Number, d.Timestamp.Format(time.DateTime), t.duration(rec), paint(fmt.Sprintf("%-13s", status)), escapeLine(d.Host))
 	if d.Message != "" {
 		line += "  " + escapeLine(d.Message)
 	}

@@ -173,6 +173,10 @@ func (c *checker) tasks(ctx context.Context, sn *Snapshot) error {
 		delete(files, res.ID.Path())
 		delete(files, streamPath(res.ID, record.Stdout))
 		delete(files, streamPath(res.ID, record.Stderr))
+		if p := runsPath(res.ID); files[p] {
+			delete(files, p)
+			c.runs(sn, p)
+		}
 		if res.Record == nil {
 			continue
 		}
@@ -191,6 +195,19 @@ func (c *checker) tasks(ctx context.Context, sn *Snapshot) error {
 		c.report(fmt.Errorf("%s does not belong in a task history: %w", p, record.ErrInvalid))
 	}
 	return nil
+}
+
+// runs checks that the commits are there which a list of runs names.
+func (c *checker) runs(sn *Snapshot, p string) {
+	list, err := readRuns(c.s.odb, sn.root, p)
+	if err != nil {
+		c.report(err)
+	}
+	for _, h := range list {
+		if !c.seen[h] {
+			c.report(fmt.Errorf("%s: commit %s is not in the history: %w", p, h, record.ErrCorrupt))
+		}
+	}
 }
 
 // paths collects the files that are not the history's own.

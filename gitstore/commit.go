@@ -56,7 +56,7 @@ func (s *Store) tryCommit(ctx context.Context, q *queueLock, changes []record.Ch
 	for _, c := range changes {
 		t := &tx{w: w, parent: next, root: root, identity: s.identity(), edits: map[string]plumbing.Hash{}}
 		if c.When.IsZero() {
-			c.When = s.opts.Now()
+			c.When = time.Now()
 		}
 		if err := t.apply(c); err != nil {
 			return plumbing.ZeroHash, err

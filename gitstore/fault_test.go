@@ -45,11 +45,13 @@ func everyFault(t *testing.T, try func(t *testing.T, fault storetest.Fault) bool
 // content is given time, because git may have made it this moment.
 func ageLocks(t *testing.T, dir string) {
 	t.Helper()
-	lock := filepath.Join(dir, "refs", "heads", "main.lock")
-	if _, err := os.Stat(lock); err == nil {
-		past := time.Now().Add(-5 * time.Second)
-		if err := os.Chtimes(lock, past, past); err != nil {
-			t.Fatal(err)
+	for _, lock := range []string{"refs/heads/main.lock", "refs/remotes/origin/main.lock"} {
+		lock = filepath.Join(dir, lock)
+		if _, err := os.Stat(lock); err == nil {
+			past := time.Now().Add(-5 * time.Second)
+			if err := os.Chtimes(lock, past, past); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 }

@@ -211,7 +211,8 @@ func (s *Store) removeLeftovers() error {
 		}
 		for _, e := range entries {
 			name, isPack := strings.CutSuffix(e.Name(), ".pack")
-			orphan := dir == packs && isPack && !have[name+".idx"] // died between the two
+			name, isKeep := strings.CutSuffix(name, ".keep")
+			orphan := dir == packs && (isPack || isKeep) && !have[name+".idx"] // died before the pack was visible
 			if (orphan || strings.HasPrefix(e.Name(), prefix)) && time.Since(e.ModTime()) > leftoverAge {
 				errs = append(errs, s.fs.RemoveAll(filepath.Join(dir, e.Name())))
 			}

@@ -1,6 +1,7 @@
 package gitstore
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"iter"
@@ -41,6 +42,31 @@ func (s *Store) Stream(version string, rec *record.Record, name record.StreamNam
 	}
 	r, _, err := sn.Stream(rec, name)
 	return r, err
+}
+
+// OtherRuns returns the commits with those runs of a task, as of now, to which the
+// chain of data.previous does not lead: runs of other machines that a merge brought.
+func (s *Store) OtherRuns(id record.ID) ([]string, error) {
+	sn, err := s.Latest()
+	if err != nil {
+		return nil, err
+	}
+	commits, err := readRuns(s.odb, sn.root, runsPath(id))
+	list := make([]string, len(commits))
+	for i, h := range commits {
+		list[i] = h.String()
+	}
+	return list, err
+}
+
+// Base returns a commit that two commits have in common and from which they went
+// apart, "" when they began apart.
+func (s *Store) Base(ctx context.Context, a, b string) (string, error) {
+	common, err := newGraph(s.odb).common(ctx, plumbing.NewHash(a), plumbing.NewHash(b))
+	if err != nil || len(common) == 0 {
+		return "", err
+	}
+	return common[0].String(), nil
 }
 
 // LastUpdated returns the task of the newest run, by the order of the commits,

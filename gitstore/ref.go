@@ -18,43 +18,53 @@ import (
 
 // Head returns the newest commit of the history.
 func (s *Store) Head() (plumbing.Hash, error) {
+	h, err := s.ref(branch)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s has no branch main: %w (\"git -C %s fsck --lost-found\" lists commits that it could be set to)",
+			s.dir, record.ErrCorrupt, s.dir)
+	}
+	return h, err
+}
+
+// ref returns what a reference names. The error is fs.ErrNotExist when there is no
+// such reference.
+func (s *Store) ref(name string) (plumbing.Hash, error) {
 	// git moves a reference from its file into packed-refs, in this order: it
 	// writes packed-refs, then removes the file. So what is in neither may have
 	// been moved between the two looks, and a second round finds it.
 	for range 2 {
-		h, err := s.looseRef()
+		h, err := s.looseRef(name)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return h, err
 		}
-		h, err = s.packedRef()
+		h, err = s.packedRef(name)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
 			return h, err
 		}
 	}
-	return plumbing.ZeroHash, fmt.Errorf("%s has no branch main: %w (\"git -C %s fsck --lost-found\" lists commits that it could be set to)",
-		s.dir, record.ErrCorrupt, s.dir)
+	return plumbing.ZeroHash, fs.ErrNotExist
 }
 
-func (s *Store) looseRef() (plumbing.Hash, error) {
-	b, err := afero.ReadFile(s.fs, filepath.Join(s.dir, branch))
+func (s *Store) looseRef(name string) (plumbing.Hash, error) {
+	b, err := afero.ReadFile(s.fs, filepath.Join(s.dir, name))
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
 	text := strings.TrimSpace(string(b))
 	if !plumbing.IsHash(text) {
-		return plumbing.ZeroHash, fmt.Errorf("%s/%s holds %.50q, not a commit: %w", s.dir, branch, text, record.ErrCorrupt)
+		return plumbing.ZeroHash, fmt.Errorf("%s/%s holds %.50q, not a commit: %w", s.dir, name, text, record.ErrCorrupt)
 	}
 	return plumbing.NewHash(text), nil
 }
 
-func (s *Store) packedRef() (plumbing.Hash, error) {
+func (s *Store) packedRef(name string) (plumbing.Hash, error) {
 	b, err := afero.ReadFile(s.fs, filepath.Join(s.dir, "packed-refs"))
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
 	for line := range strings.Lines(string(b)) {
-		hash, name, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if ok && name == branch && plumbing.IsHash(hash) {
+		hash, found, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if ok && found == name && plumbing.IsHash(hash) {
 			return plumbing.NewHash(hash), nil
 		}
 	}

@@ -3,17 +3,14 @@ package gitstore_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spf13/afero"
 
-	"qme/gitstore"
 	"qme/gitstore/storetest"
 	"qme/record"
 	"qme/tests/require"
@@ -106,17 +103,15 @@ func TestLastUpdatedOfAClearedHistory(t *testing.T) {
 	}
 }
 
-// TestClock makes a history with a clock that stands still: its first commit, and
-// one whose change names no time, are of then.
-func TestClock(t *testing.T) {
+// TestFirstCommit makes two histories: they have their first commit in common.
+func TestFirstCommit(t *testing.T) {
 	t.Parallel()
-	require.Component(t, "git")
-	dir := filepath.Join(t.TempDir(), "tasks.git")
-	s := openStore(t, afero.NewOsFs(), dir, func(o *gitstore.Options) { o.Now = func() time.Time { return epoch } })
-	change := run(task(idAt("shell", epoch, 1)), nil)
-	change.When = time.Time{}
-	commit(t, s, change)
-	if got, want := git(t, dir, "log", "--format=%at %ct"), fmt.Sprintf("%[1]d %[1]d\n%[1]d %[1]d", epoch.Unix()); got != want {
-		t.Errorf("the commits are of %q, want %q", got, want)
+	a, b := emptyStore(t), emptyStore(t)
+	first, err := a.Head()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other, err := b.Head(); err != nil || other != first {
+		t.Errorf("one begins with %s, the other with %s (%v)", first, other, err)
 	}
 }

@@ -145,7 +145,7 @@ func parseMessage(msg string) (subject string, tasks []record.ID) {
 }
 
 // lastUpdated returns the task of the newest run that is still there, by the
-// order of the commits. The error wraps record.ErrNotFound when there is none.
+// times of the commits. The error wraps record.ErrNotFound when there is none.
 func (sn *Snapshot) lastUpdated() (*record.Record, error) {
 	none := fmt.Errorf("no task is recorded yet: %w", record.ErrNotFound)
 	// When all tasks were cleared, no commit has one that is still there.
@@ -154,21 +154,21 @@ func (sn *Snapshot) lastUpdated() (*record.Record, error) {
 	} else if e == nil {
 		return nil, none
 	}
-	for at := sn.Commit; ; {
-		c, err := readCommit(sn.r, at)
+	for c, err := range newGraph(sn.r).newestFirst(sn.Commit) {
 		if err != nil {
 			return nil, err
 		}
-		_, tasks := parseMessage(c.Message)
+		commit, err := readCommit(sn.r, c.hash)
+		if err != nil {
+			return nil, err
+		}
+		_, tasks := parseMessage(commit.Message)
 		for _, id := range tasks {
 			rec, err := sn.Get(id)
 			if !errors.Is(err, record.ErrNotFound) {
 				return rec, err
 			}
 		}
-		if len(c.ParentHashes) == 0 {
-			return nil, none
-		}
-		at = c.ParentHashes[0]
 	}
+	return nil, none
 }

@@ -41,9 +41,6 @@ type Options struct {
 	// Identity is the author and committer; the zero value means git's own
 	// configuration, else USER and USER@HOST.
 	Identity Identity
-	// Now is the clock for commits whose change names no time, a new history's first
-	// among them; nil means time.Now.
-	Now func() time.Time
 	// Warn, if not nil, is told of repairs in one line each.
 	Warn func(msg string)
 }
@@ -69,9 +66,6 @@ func Open(fsys afero.Fs, dir string, opts Options) (*Store, error) {
 	if opts.StaleLock == 0 {
 		opts.StaleLock = time.Minute
 	}
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
 	s := &Store{fs: fsys, dir: dir, opts: opts, queue: make(chan struct{}, 1)}
 	s.odb = odb.Open(fsys, filepath.Join(dir, "objects"), odb.Options{NoSync: opts.NoSync})
 	_, err := fsys.Stat(filepath.Join(dir, "HEAD"))
@@ -90,6 +84,14 @@ func (s *Store) Close() error { return s.odb.Close() }
 
 // Dir returns the folder of the repository.
 func (s *Store) Dir() string { return s.dir }
+
+// nobody is the author of commits that are the same whoever makes them, so that
+// histories which did the same thing have the same commit.
+var nobody = Identity{Name: "qme", Email: "qme@localhost"}
+
+// beginning is the time of every history's first commit. It is the same everywhere:
+// histories of several machines have their root in common.
+var beginning = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const readme = `# Task history
 
@@ -152,7 +154,7 @@ func (s *Store) fill(dir string) error {
 	}
 	db := odb.Open(s.fs, filepath.Join(dir, "objects"), odb.Options{NoSync: s.opts.NoSync})
 	w := db.NewWriter()
-	t := &tx{w: w, identity: s.identity(), when: s.opts.Now(), message: "init: task history\n", edits: map[string]plumbing.Hash{
+	t := &tx{w: w, identity: nobody, when: beginning, message: "init: task history\n", edits: map[string]plumbing.Hash{
 		"README.md": w.Add(plumbing.BlobObject, []byte(readme), ""),
 		"format":    w.Add(plumbing.BlobObject, []byte(record.Format+"\n"), ""),
 	}}

@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	modeFile = "100644"
-	modeDir  = "40000"
+	modeFile      = "100644"
+	modeDir       = "40000"
+	modeLink      = "120000"
+	modeSubmodule = "160000"
 )
 
 // A treeEntry is one line of a tree object (gitformat "tree": mode, name, hash).
@@ -25,6 +27,14 @@ type treeEntry struct {
 }
 
 func (e treeEntry) isDir() bool { return e.mode == modeDir }
+
+// key is what git sorts a tree by: a folder's name counts as if it ended in a slash.
+func (e treeEntry) key() string {
+	if e.isDir() {
+		return e.name + "/"
+	}
+	return e.name
+}
 
 func parseTree(b []byte) ([]treeEntry, error) {
 	var entries []treeEntry
@@ -42,16 +52,9 @@ func parseTree(b []byte) ([]treeEntry, error) {
 	return entries, nil
 }
 
-// encodeTree sorts the entries as git does, where a folder's name counts as if
-// it ended in a slash.
+// encodeTree sorts the entries as git does.
 func encodeTree(entries []treeEntry) []byte {
-	key := func(e treeEntry) string {
-		if e.isDir() {
-			return e.name + "/"
-		}
-		return e.name
-	}
-	slices.SortFunc(entries, func(a, b treeEntry) int { return strings.Compare(key(a), key(b)) })
+	slices.SortFunc(entries, func(a, b treeEntry) int { return strings.Compare(a.key(), b.key()) })
 	var out bytes.Buffer
 	for _, e := range entries {
 		out.WriteString(e.mode)

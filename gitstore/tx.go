@@ -47,6 +47,7 @@ func (t *tx) apply(c record.Change) error {
 	}
 	for _, id := range c.Delete {
 		t.edits[id.Path()] = plumbing.ZeroHash
+		t.edits[runsPath(id)] = plumbing.ZeroHash
 		for _, name := range streamNames {
 			t.edits[streamPath(id, name)] = plumbing.ZeroHash
 		}
@@ -114,24 +115,29 @@ func (t *tx) finish() (commit, root plumbing.Hash, err error) {
 	if err != nil || root == t.root {
 		return t.parent, t.root, err
 	}
-	sig := object.Signature{Name: t.identity.Name, Email: t.identity.Email, When: t.when}
+	sig := t.identity.at(t.when)
 	c := object.Commit{Author: sig, Committer: sig, TreeHash: root, Message: t.message}
 	if !t.parent.IsZero() {
 		c.ParentHashes = []plumbing.Hash{t.parent}
 	}
+	commit, err = addCommit(t.w, c)
+	return commit, root, err
+}
+
+func addCommit(w objectWriter, c object.Commit) (plumbing.Hash, error) {
 	o := new(plumbing.MemoryObject)
 	if err := c.Encode(o); err != nil {
-		return plumbing.ZeroHash, plumbing.ZeroHash, err
+		return plumbing.ZeroHash, err
 	}
 	r, err := o.Reader()
 	if err != nil {
-		return plumbing.ZeroHash, plumbing.ZeroHash, err
+		return plumbing.ZeroHash, err
 	}
 	b, err := io.ReadAll(r)
 	if err != nil {
-		return plumbing.ZeroHash, plumbing.ZeroHash, err
+		return plumbing.ZeroHash, err
 	}
-	return t.w.Add(plumbing.CommitObject, b, "commit"), root, nil
+	return w.Add(plumbing.CommitObject, b, "commit"), nil
 }
 
 const subjectLimit = 72
@@ -151,4 +157,9 @@ func oneLine(s string) string {
 		return "(empty)"
 	}
 	return s
+}
+
+// at is the identity's signature of a commit made at a moment.
+func (id Identity) at(when time.Time) object.Signature {
+	return object.Signature{Name: id.Name, Email: id.Email, When: when}
 }

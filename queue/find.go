@@ -21,6 +21,9 @@ var ErrReference = errors.New("not a reference to a task")
 type Version struct {
 	Record *record.Record
 	Commit string
+	// Number says which of the task's runs it is, 1 is the first. It is data.run,
+	// unless several machines have run the task before they knew of each other.
+	Number int
 	queue  *Queue
 }
 
@@ -63,18 +66,21 @@ func (q *Queue) Find(ref string) (Version, error) {
 	if err != nil || n == 0 {
 		return Version{}, fmt.Errorf("%q: the part after @ is not the number of a run: %w", ref, ErrReference)
 	}
-	if n < 0 {
-		n += rec.Data.Run
-	}
+	newest := 0
 	for v, err := range q.runs(rec) {
 		if err != nil {
 			return Version{}, err
 		}
-		if v.Record.Data.Run == n {
+		if newest == 0 {
+			if newest = v.Number; n < 0 {
+				n += newest
+			}
+		}
+		if v.Number == n {
 			return v, nil
 		}
 	}
-	return Version{}, fmt.Errorf("task %s has no run %s, only 1 to %d: %w", rec.UID, run, rec.Data.Run, record.ErrNotFound)
+	return Version{}, fmt.Errorf("task %s has no run %s, only 1 to %d: %w", rec.UID, run, newest, record.ErrNotFound)
 }
 
 // cutRun cuts "REF@N"; the @ of "@2" belongs to the reference.
@@ -98,10 +104,83 @@ func (q *Queue) Runs(ref string) iter.Seq2[Version, error] {
 	}
 }
 
+// runs yields the runs of a task whose present record is rec, the latest first.
 func (q *Queue) runs(rec *record.Record) iter.Seq2[Version, error] {
 	return func(yield func(Version, error) bool) {
-		v := Version{Record: rec, queue: q}
-		for yield(v, nil) {
+		store, err := q.Store()
+		if err != nil {
+			yield(Version{}, err)
+			return
+		}
+		others, err := store.OtherRuns(rec.UID)
+		if err != nil {
+			yield(Version{}, err)
+			return
+		}
+		newest := Version{Record: rec, queue: q}
+		if len(others) == 0 {
+			q.lineage(newest)(yield)
+			return
+		}
+		all, err := q.allRuns(store, newest, others)
+		for i, v := range all {
+			if v.Number = len(all) - i; !yield(v, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(Version{}, err)
+		}
+	}
+}
+
+// allRuns returns the runs of several lines, the latest first. With an error it
+// returns what it could read.
+func (q *Queue) allRuns(store Store, newest Version, others []string) ([]Version, error) {
+	var all []Version
+	var errs []error
+	heads := []Version{newest}
+	for _, commit := range others {
+		rec, err := store.Get(commit, newest.Record.UID)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("a run of another machine: %w", err))
+			continue
+		}
+		heads = append(heads, Version{Record: rec, Commit: commit, queue: q})
+	}
+	type run struct {
+		at   int64
+		host string
+	}
+	seen := map[run]bool{}
+	for _, head := range heads {
+		for v, err := range q.lineage(head) {
+			if err != nil {
+				errs = append(errs, err)
+				break
+			}
+			key := run{v.Record.Data.Timestamp.UnixNano(), v.Record.Data.Host}
+			if seen[key] {
+				break // the lines have come together
+			}
+			seen[key] = true
+			all = append(all, v)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Version) int {
+		return b.Record.Data.Timestamp.Compare(a.Record.Data.Timestamp.Time)
+	})
+	return all, errors.Join(errs...)
+}
+
+// lineage yields a run and those to which data.previous leads from it.
+func (q *Queue) lineage(v Version) iter.Seq2[Version, error] {
+	return func(yield func(Version, error) bool) {
+		for {
+			v.Number = v.Record.Data.Run
+			if !yield(v, nil) {
+				return
+			}
 			var err error
 			if v, err = q.before(v); err != nil {
 				yield(Version{}, err)

@@ -11,12 +11,15 @@ type Filter struct {
 	Executor string
 	Failed   bool // return code other than 0
 	Running  bool
-	Limit    int  // at most so many; 0 means all
-	Brief    bool // read what a table shows: see record.DecodeBrief
+	Host     string // only runs of this machine; "" means any
+	User     string // only runs of this user; "" means any
+	Limit    int    // at most so many; 0 means all
+	Brief    bool   // read what a table shows: see record.DecodeBrief
 }
 
 func (f Filter) match(r *record.Record) bool {
-	return (!f.Failed || r.Failed()) && (!f.Running || r.Data.Status == record.Running)
+	return (!f.Failed || r.Failed()) && (!f.Running || r.Data.Status == record.Running) &&
+		(f.Host == "" || r.Data.Host == f.Host) && (f.User == "" || r.Data.User == f.User)
 }
 
 // An Item is one task of a listing.

@@ -25,6 +25,9 @@ type Store interface {
 	Stream(version string, rec *record.Record, name record.StreamName) (io.ReadCloser, error)
 	// LastUpdated returns the record of the newest commit's task.
 	LastUpdated() (*record.Record, error)
+	// OtherRuns returns versions that hold runs of a task to which the chain of
+	// data.previous does not lead.
+	OtherRuns(id record.ID) ([]string, error)
 	// IDs yields the tasks in a range, newest first.
 	IDs(rg record.Range) iter.Seq2[record.ID, error]
 	// Records yields the records in a range, newest first.

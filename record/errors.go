@@ -19,6 +19,12 @@ var (
 	ErrBusy = errors.New("locked")
 	// ErrCorrupt says that stored bytes are damaged or missing.
 	ErrCorrupt = errors.New("corrupt")
+	// ErrBehind says that another history has runs that this one has not: they have
+	// to be fetched and merged before anything can be pushed there.
+	ErrBehind = errors.New("the remote has runs that are not here yet")
+	// ErrMoved says that another history changed while something was being pushed to
+	// it. Nothing was changed; fetching, merging and pushing again helps.
+	ErrMoved = errors.New("the remote has moved")
 	// ErrNewerFormat says that a repository was written by a later version.
 	ErrNewerFormat = errors.New("newer format")
 )

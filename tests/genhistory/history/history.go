@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/afero"
 
@@ -62,15 +61,12 @@ func Generate(ctx context.Context, home string, opts Options) (*Report, error) {
 	return rep, rep.measure(store.Dir())
 }
 
-// create makes an empty history. Its first commit is of Begin: dated by the clock,
-// no two histories would be equal, as a rerun's record names a commit.
+// create makes an empty history.
 func create(dir string) (*gitstore.Store, error) {
 	if _, err := os.Stat(dir); err == nil {
 		return nil, fmt.Errorf("there is a history in %s already; remove it first: %w", dir, record.ErrConflict)
 	}
-	return gitstore.Open(afero.NewOsFs(), dir, gitstore.Options{
-		NoSync: true, Identity: identity, Now: func() time.Time { return Begin },
-	})
+	return gitstore.Open(afero.NewOsFs(), dir, gitstore.Options{NoSync: true, Identity: identity})
 }
 
 // fill commits the plan.

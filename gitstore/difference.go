@@ -1,0 +1,159 @@
+package gitstore
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"path"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"qme/record"
+)
+
+// A TaskDifference is a task of which two commits have different runs. Its record is
+// the same in both where only an earlier run of another machine came to be known.
+type TaskDifference struct {
+	ID       record.ID
+	old, new plumbing.Hash // the blobs; the zero hash where there is none
+	r        objectReader
+}
+
+// Added reports whether only the later commit has the task.
+func (d TaskDifference) Added() bool { return d.old.IsZero() }
+
+// Removed reports whether only the earlier commit has the task.
+func (d TaskDifference) Removed() bool { return d.new.IsZero() }
+
+// Old returns the earlier commit's record, nil where there is none; errors are as
+// those of Snapshot.Get.
+func (d TaskDifference) Old() (*record.Record, error) { return d.read(d.old) }
+
+// New is Old of the later commit.
+func (d TaskDifference) New() (*record.Record, error) { return d.read(d.new) }
+
+func (d TaskDifference) read(h plumbing.Hash) (*record.Record, error) {
+	if h.IsZero() {
+		return nil, nil
+	}
+	return readRecord(d.r, d.ID, h, record.Decode)
+}
+
+// Differences yields the tasks that differ between two commits, in the order of
+// their minutes. It ends at the first error. An empty from is a history without
+// tasks, an empty to is now. The cost is that of the folders that differ.
+func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[TaskDifference, error] {
+	return func(yield func(TaskDifference, error) bool) {
+		var old plumbing.Hash
+		if from != "" {
+			sn, err := s.snapshot(from)
+			if err != nil {
+				yield(TaskDifference{}, err)
+				return
+			}
+			old = sn.root
+		}
+		sn, err := s.snapshot(to)
+		if err != nil {
+			yield(TaskDifference{}, err)
+			return
+		}
+		var last record.ID
+		err = diffTrees(s.odb, old, sn.root, "", func(p string, a, b treeEntry) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			id, err := record.IDFromPath(strings.TrimSuffix(p, path.Ext(p)) + ".json")
+			if err != nil || id == last {
+				return nil // a stream, or one of the files at the top
+			}
+			d := TaskDifference{ID: id, old: a.hash, new: b.hash, r: s.odb}
+			switch path.Ext(p) {
+			case runsExt: // and not the record, whose name comes before
+				e, err := lookup(s.odb, sn.root, id.Path())
+				if err != nil || e == nil {
+					return err
+				}
+				d.old, d.new = e.hash, e.hash
+			case ".json":
+			default:
+				return nil
+			}
+			if last = id; !yield(d, nil) {
+				return errStop
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errStop) {
+			yield(TaskDifference{}, err)
+		}
+	}
+}
+
+// errStop ends a walk early.
+var errStop = errors.New("stop")
+
+// diffTrees calls fn for each file that differs between two trees, with its entry
+// in each: the zero entry where there is none. The zero hash is an empty tree.
+// Folders that are equal are not read. An error of fn ends it.
+func diffTrees(r objectReader, a, b plumbing.Hash, at string, fn func(p string, a, b treeEntry) error) error {
+	if a == b {
+		return nil
+	}
+	olds, err := readTree(r, a)
+	if err != nil {
+		return err
+	}
+	news, err := readTree(r, b)
+	if err != nil {
+		return err
+	}
+	for name, e := range zip(olds, news) {
+		old, now := e[0], e[1]
+		if old == now {
+			continue
+		}
+		p := path.Join(at, name)
+		if old.isDir() || now.isDir() {
+			err = diffTrees(r, old.hash, now.hash, p, fn)
+		} else {
+			err = fn(p, old, now)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// zip yields the names in several trees, each with its entry in every one of them:
+// the zero entry where there is none. A file and a folder of one name come apart.
+// The entries are the caller's until the next step.
+func zip(trees ...[]treeEntry) iter.Seq2[string, []treeEntry] {
+	return func(yield func(string, []treeEntry) bool) {
+		at := make([]int, len(trees))
+		row := make([]treeEntry, len(trees))
+		for {
+			least, any := "", false
+			for i, t := range trees {
+				if at[i] < len(t) && (!any || t[at[i]].key() < least) {
+					least, any = t[at[i]].key(), true
+				}
+			}
+			if !any {
+				return
+			}
+			for i, t := range trees {
+				row[i] = treeEntry{}
+				if at[i] < len(t) && t[at[i]].key() == least {
+					row[i] = t[at[i]]
+					at[i]++
+				}
+			}
+			if !yield(strings.TrimSuffix(least, "/"), row) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,492 @@
+package gitstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"golang.org/x/sys/unix"
+
+	"qme/gitstore/odb"
+	"qme/record"
+)
+
+// A Source is another repository from which objects come. What it says is not
+// trusted.
+type Source interface {
+	// Refs returns its references.
+	Refs() map[string]plumbing.Hash
+	// Pack asks for a pack with all that the commit want needs, and that the commits
+	// haves, of which it may know some, do not need.
+	Pack(ctx context.Context, want plumbing.Hash, haves []plumbing.Hash) (io.ReadCloser, error)
+}
+
+// A Sink is another repository to which objects go.
+type Sink interface {
+	// Refs returns its references.
+	Refs() map[string]plumbing.Hash
+	// Update moves a reference from old to new, once it has got the pack.
+	Update(ctx context.Context, ref string, old, new plumbing.Hash, pack func(io.Writer) error) error
+}
+
+// Progress is told how many of how many objects have been dealt with, and how many
+// bytes went over the line; total is 0 as long as it is not known.
+type Progress func(done, total int, bytes int64)
+
+// FetchOptions bounds what Fetch takes. A limit of 0 is none.
+type FetchOptions struct {
+	MaxPack   int64 // bytes that come over the line
+	MaxObject int64 // bytes of one object
+	MaxRecord int64 // bytes of one record
+	// SkipInvalid has Fetch leave out what is wrong instead of refusing everything.
+	SkipInvalid bool
+	Progress    Progress // may be nil
+}
+
+// A Fetched is what Fetch brought.
+type Fetched struct {
+	Commit  string    // the remote's newest commit, "" when it has none
+	Refused []Refused // what is wrong with it, and is not to be merged
+}
+
+// Fetch brings what a remote has and this history lacks into the repository, checks
+// it, and notes under the remote's name where the remote is. Nothing of it is in
+// the history before Merge. The error is a *RefusedError when something is wrong
+// with it, record.ErrNewerFormat when a later version wrote it, odb.ErrTooLarge when
+// it exceeds a limit; nothing of it is kept then.
+func (s *Store) Fetch(ctx context.Context, remote string, src Source, opts FetchOptions) (*Fetched, error) {
+	theirs, err := remoteHead(src.Refs())
+	if err != nil || theirs.IsZero() {
+		return &Fetched{}, err
+	}
+	head, err := s.Head()
+	if err != nil {
+		return nil, err
+	}
+	pack, err := s.transfer(ctx, remote, head, theirs, src, opts)
+	if err != nil {
+		return nil, err
+	}
+	refused, err := s.admit(ctx, head, theirs, opts)
+	if err != nil {
+		if pack != "" {
+			err = errors.Join(err, s.odb.Discard(pack))
+		}
+		return nil, err
+	}
+	if err := s.setTracking(ctx, remote, theirs); err != nil {
+		return nil, err
+	}
+	return &Fetched{Commit: theirs.String(), Refused: refused}, s.odb.Release(pack)
+}
+
+// remoteHead returns where a remote's branch is, the zero hash when it is empty. A
+// repository with other branches is no history, and must not become one by accident.
+func remoteHead(refs map[string]plumbing.Hash) (plumbing.Hash, error) {
+	if h, ok := refs[branch]; ok {
+		return h, nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(refs)) {
+		if other, ok := strings.CutPrefix(name, "refs/heads/"); ok {
+			return plumbing.ZeroHash, fmt.Errorf("the remote has a branch %.80q and none called main, so it is no task history: %w", other, record.ErrInvalid)
+		}
+	}
+	return plumbing.ZeroHash, nil
+}
+
+// transfer gets the objects that are missing. It returns the name of their pack,
+// "" when none had to come.
+func (s *Store) transfer(ctx context.Context, remote string, head, theirs plumbing.Hash, src Source, opts FetchOptions) (string, error) {
+	have, err := s.has(ctx, remote, head, theirs)
+	if err != nil || have {
+		return "", err
+	}
+	haves, err := s.haves(ctx, remote, head)
+	if err != nil {
+		return "", err
+	}
+	r, err := src.Pack(ctx, theirs, haves)
+	if err != nil {
+		return "", err
+	}
+	pack, err := s.odb.Receive(ctx, r, odb.ReceiveOptions{MaxPack: opts.MaxPack, MaxObject: opts.MaxObject, Check: checkObject, Progress: opts.Progress})
+	if err = errors.Join(err, r.Close()); err != nil {
+		if pack != "" {
+			err = errors.Join(err, s.odb.Discard(pack))
+		}
+		return "", err
+	}
+	ok, err := s.odb.Has(theirs)
+	if err == nil && !ok {
+		err = fmt.Errorf("the remote did not send its own commit %s: %w", theirs, record.ErrInvalid)
+	}
+	if err != nil {
+		if pack != "" {
+			err = errors.Join(err, s.odb.Discard(pack))
+		}
+		return "", err
+	}
+	return pack, nil
+}
+
+// has reports whether all of a commit is here for sure: an object alone may be a
+// rest of something.
+func (s *Store) has(ctx context.Context, remote string, head, commit plumbing.Hash) (bool, error) {
+	if at, err := s.Tracking(remote); err != nil || at == commit.String() {
+		return err == nil, err
+	}
+	if ok, err := s.odb.Has(commit); err != nil || !ok {
+		return false, err
+	}
+	return newGraph(s.odb).isAncestor(ctx, commit, head)
+}
+
+const (
+	// maxHaves bounds how many commits a remote is told of.
+	maxHaves = 200
+	// closeHaves is how many of the newest commits are told one by one; behind
+	// them the steps double.
+	closeHaves = 16
+)
+
+// haves chooses commits of which the remote may know some, so that it sends only
+// what came after them.
+func (s *Store) haves(ctx context.Context, remote string, head plumbing.Hash) ([]plumbing.Hash, error) {
+	tracked, err := s.tracked()
+	if err != nil {
+		return nil, err
+	}
+	list := slices.Concat([]plumbing.Hash{}, tracked)
+	far := true // how far to look back for a common commit
+	if at, err := s.Tracking(remote); err != nil {
+		return nil, err
+	} else if at != "" {
+		list, far = append([]plumbing.Hash{plumbing.NewHash(at)}, list...), false
+	}
+	g := newGraph(s.odb)
+	at, next := head, 1
+	for i := 1; ; i++ {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		c, err := g.node(at)
+		if err != nil {
+			return nil, err
+		}
+		last := len(c.parents) == 0
+		if i == next || last {
+			list = append(list, at)
+			if next++; i >= closeHaves {
+				next = 2 * i
+			}
+		}
+		if last || len(list) >= maxHaves || !far && i >= closeHaves {
+			break
+		}
+		at = c.parents[0]
+	}
+	return unique(list[:min(len(list), maxHaves)]), nil
+}
+
+// unique returns the list without repetitions, in its order.
+func unique(list []plumbing.Hash) []plumbing.Hash {
+	seen := map[plumbing.Hash]bool{}
+	return slices.DeleteFunc(list, func(h plumbing.Hash) bool {
+		dup := seen[h]
+		seen[h] = true
+		return dup
+	})
+}
+
+// admit checks what would come into the history with a commit.
+func (s *Store) admit(ctx context.Context, head, theirs plumbing.Hash, opts FetchOptions) ([]Refused, error) {
+	sn, err := s.At(theirs)
+	if err != nil {
+		return nil, fmt.Errorf("the remote: %w", err)
+	}
+	g := newGraph(s.odb)
+	common, err := g.common(ctx, head, theirs)
+	if err != nil {
+		return nil, err
+	}
+	var known plumbing.Hash
+	if len(common) > 0 {
+		c, err := g.node(common[0])
+		if err != nil {
+			return nil, err
+		}
+		known = c.tree
+	}
+	refused, err := s.inspect(ctx, known, sn, opts.MaxRecord)
+	if err == nil && len(refused) > 0 && !opts.SkipInvalid {
+		err = &RefusedError{Files: refused}
+	}
+	return refused, err
+}
+
+// A Pushed says what Push did: where the remote was, "" when it was empty, and where
+// it is now.
+type Pushed struct{ Before, After string }
+
+// PushOptions says how Push goes about it.
+type PushOptions struct {
+	DryRun   bool     // only say what would be sent
+	Progress Progress // may be nil
+}
+
+// Push sends what a remote lacks and moves its branch to this history's newest
+// commit. The error is record.ErrBehind when the remote has something that is not here, and
+// whatever the sink says.
+func (s *Store) Push(ctx context.Context, remote string, sink Sink, opts PushOptions) (*Pushed, error) {
+	theirs, err := remoteHead(sink.Refs())
+	if err != nil {
+		return nil, err
+	}
+	head, err := s.Head()
+	if err != nil {
+		return nil, err
+	}
+	done := &Pushed{After: head.String()}
+	if !theirs.IsZero() {
+		done.Before = theirs.String()
+		// An error of our own must not pass for being behind, which is tried again.
+		ok, err := s.odb.Has(theirs)
+		if err == nil && ok {
+			ok, err = newGraph(s.odb).isAncestor(ctx, theirs, head)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, record.ErrBehind
+		}
+	}
+	if opts.DryRun {
+		return done, nil
+	}
+	if theirs != head {
+		objects, err := s.newObjects(ctx, head, theirs)
+		if err != nil {
+			return nil, err
+		}
+		err = sink.Update(ctx, branch, theirs, head, func(w io.Writer) error {
+			return s.odb.WritePack(ctx, w, objects, func(done, total int) {
+				if opts.Progress != nil {
+					opts.Progress(done, total, 0)
+				}
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return done, s.setTracking(ctx, remote, head)
+}
+
+// newObjects lists what head needs and known, if it is not the zero hash, does not.
+func (s *Store) newObjects(ctx context.Context, head, known plumbing.Hash) ([]plumbing.Hash, error) {
+	g := newGraph(s.odb)
+	var bounds []plumbing.Hash
+	if !known.IsZero() {
+		bounds = append(bounds, known)
+	}
+	commits, err := g.since(ctx, head, bounds...)
+	if err != nil {
+		return nil, err
+	}
+	l := &lister{r: s.odb, seen: map[plumbing.Hash]bool{}}
+	// What is in a parent's tree is left out, and a tree is looked at once: so that a
+	// tree which comes back later is listed with all that is in it.
+	for _, c := range parentsFirst(commits) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		l.add(c.hash)
+		var before []plumbing.Hash
+		for _, h := range c.parents {
+			p, err := g.node(h)
+			if err != nil {
+				return nil, err
+			}
+			before = append(before, p.tree)
+		}
+		if err := l.tree(c.tree, before); err != nil {
+			return nil, err
+		}
+	}
+	return l.list, nil
+}
+
+// A lister collects objects, each once.
+type lister struct {
+	r    objectReader
+	seen map[plumbing.Hash]bool
+	list []plumbing.Hash
+}
+
+func (l *lister) add(h plumbing.Hash) bool {
+	if l.seen[h] {
+		return false
+	}
+	l.seen[h] = true
+	l.list = append(l.list, h)
+	return true
+}
+
+// tree adds what is in a tree and in none of those that were in its place before.
+func (l *lister) tree(h plumbing.Hash, before []plumbing.Hash) error {
+	if slices.Contains(before, h) || !l.add(h) {
+		return nil
+	}
+	entries, err := readTree(l.r, h)
+	if err != nil {
+		return err
+	}
+	olds := make([]map[string]treeEntry, 0, len(before))
+	for _, b := range before {
+		list, err := readTree(l.r, b)
+		if err != nil {
+			return err
+		}
+		byName := make(map[string]treeEntry, len(list))
+		for _, e := range list {
+			byName[e.name] = e
+		}
+		olds = append(olds, byName)
+	}
+	for _, e := range entries {
+		var was []plumbing.Hash
+		for _, o := range olds {
+			if old, ok := o[e.name]; ok && old.isDir() == e.isDir() {
+				was = append(was, old.hash)
+			}
+		}
+		switch {
+		case e.isDir():
+			err = l.tree(e.hash, was)
+		case e.mode == modeSubmodule: // its commit is in another repository
+		case !slices.Contains(was, e.hash):
+			l.add(e.hash)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func trackingRef(remote string) string { return "refs/remotes/" + remote + "/main" }
+
+// Tracking returns the commit at which a remote was when it was last heard of, ""
+// when it never was.
+func (s *Store) Tracking(remote string) (string, error) {
+	h, err := s.ref(trackingRef(remote))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	} else if err != nil {
+		return "", err
+	}
+	return h.String(), nil
+}
+
+// tracked returns where all remotes were when they were last heard of.
+func (s *Store) tracked() ([]plumbing.Hash, error) {
+	remotes, err := s.Remotes()
+	if err != nil {
+		return nil, err
+	}
+	var list []plumbing.Hash
+	for _, r := range remotes {
+		at, err := s.Tracking(r.Name)
+		if err != nil {
+			return nil, err
+		}
+		if at != "" {
+			list = append(list, plumbing.NewHash(at))
+		}
+	}
+	return list, nil
+}
+
+// setTracking notes where a remote is.
+func (s *Store) setTracking(ctx context.Context, remote string, h plumbing.Hash) error {
+	if at, err := s.Tracking(remote); err != nil || at == h.String() {
+		return err
+	}
+	q, err := s.lockQueue(ctx)
+	if err != nil {
+		return err
+	}
+	defer q.unlock()
+	path := filepath.Join(s.dir, filepath.FromSlash(trackingRef(remote)))
+	if err := s.fs.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := q.intend(h); err != nil { // so that a lock which a crash leaves is known for ours
+		return err
+	}
+	f, err := s.createLock(ctx, q, path+".lock")
+	if err != nil {
+		q.undo() // the lock that is there is not ours
+		return err
+	}
+	_, err = f.Write([]byte(h.String() + "\n"))
+	if err == nil && !s.opts.NoSync {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = s.fs.Rename(path+".lock", path)
+	}
+	if err != nil {
+		return errors.Join(err, s.removeIfThere(path+".lock"))
+	}
+	q.done()
+	return nil
+}
+
+// LockExchange makes the exchanges of this history wait for each other: two that
+// fetch the same would remove each other's packs. It waits as long as ctx lets it;
+// the error is ErrBusy then. File systems without locks have none here either.
+func (s *Store) LockExchange(ctx context.Context) (unlock func(), err error) {
+	return s.lockFile(ctx, "qme-exchange.lock")
+}
+
+// TryTurn takes the one place in front of LockExchange for those that need not all
+// have an exchange of their own. ok is false when somebody has it, who is going to
+// exchange all that is there by now. release may be called more than once.
+func (s *Store) TryTurn() (release func(), ok bool, err error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // do not wait
+	release, err = s.lockFile(ctx, "qme-turn.lock")
+	if errors.Is(err, ErrBusy) {
+		return nil, false, nil
+	}
+	return release, err == nil, err
+}
+
+func (s *Store) lockFile(ctx context.Context, name string) (unlock func(), err error) {
+	f, err := s.fs.OpenFile(filepath.Join(s.dir, name), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	real, ok := f.(*os.File)
+	if !ok {
+		return func() { _ = f.Close() }, nil
+	}
+	if _, err := flock(ctx, real); err != nil {
+		return nil, fmt.Errorf("%w: another qme is exchanging tasks with a remote", err)
+	}
+	return sync.OnceFunc(func() {
+		_ = unix.Flock(int(real.Fd()), unix.LOCK_UN) // also where a process being started has it open
+		_ = f.Close()
+	}), nil
+}

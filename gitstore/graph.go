@@ -1,0 +1,381 @@
+package gitstore
+
+import (
+	"bytes"
+	"container/heap"
+	"context"
+	"fmt"
+	"iter"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"qme/record"
+)
+
+// A commitNode is what the graph of commits needs of one: what object.Commit has
+// besides costs ten times as much to read.
+type commitNode struct {
+	hash    plumbing.Hash
+	tree    plumbing.Hash
+	parents []plumbing.Hash
+	when    int64 // committer's time, Unix seconds
+}
+
+// parseCommitNode reads the header of a commit object (git-commit-tree(1)).
+func parseCommitNode(h plumbing.Hash, b []byte) (*commitNode, error) {
+	c := &commitNode{hash: h}
+	bad := func(what string) (*commitNode, error) {
+		return nil, fmt.Errorf("commit %s: %s: %w", h, what, record.ErrCorrupt)
+	}
+	for len(b) > 0 && b[0] != '\n' {
+		line, rest, _ := bytes.Cut(b, []byte("\n"))
+		b = rest
+		key, value, _ := bytes.Cut(line, []byte(" "))
+		switch string(key) {
+		case "tree", "parent":
+			if !plumbing.IsHash(string(value)) {
+				return bad("a line that names no object")
+			}
+			if name := plumbing.NewHash(string(value)); string(key) == "tree" {
+				c.tree = name
+			} else {
+				c.parents = append(c.parents, name)
+			}
+		case "committer":
+			// NAME <EMAIL> SECONDS ZONE
+			fields := bytes.Fields(value[bytes.LastIndexByte(value, '>')+1:])
+			if len(fields) == 0 {
+				return bad("no time")
+			}
+			// A time that cannot be read only costs order, as in git.
+			c.when, _ = strconv.ParseInt(string(fields[0]), 10, 64)
+		}
+	}
+	if c.tree.IsZero() {
+		return bad("no tree")
+	}
+	return c, nil
+}
+
+// A graph reads commits, each once.
+type graph struct {
+	r     objectReader
+	nodes map[plumbing.Hash]*commitNode
+}
+
+func newGraph(r objectReader) *graph {
+	return &graph{r: r, nodes: map[plumbing.Hash]*commitNode{}}
+}
+
+func (g *graph) node(h plumbing.Hash) (*commitNode, error) {
+	if c := g.nodes[h]; c != nil {
+		return c, nil
+	}
+	t, b, err := g.r.Get(h)
+	if err != nil {
+		return nil, err
+	}
+	if t != plumbing.CommitObject {
+		return nil, fmt.Errorf("object %s is a %s, not a commit: %w", h, t, record.ErrCorrupt)
+	}
+	c, err := parseCommitNode(h, b)
+	if err != nil {
+		return nil, err
+	}
+	g.nodes[h] = c
+	return c, nil
+}
+
+// commitHeap is a heap of commits by their time, as git walks them.
+type commitHeap []*commitNode
+
+// Len implements heap.Interface.
+func (q commitHeap) Len() int { return len(q) }
+
+// Less implements heap.Interface. Names make the order the same everywhere.
+func (q commitHeap) Less(i, j int) bool {
+	if q[i].when != q[j].when {
+		return q[i].when > q[j].when
+	}
+	return bytes.Compare(q[i].hash[:], q[j].hash[:]) < 0
+}
+
+// Swap implements heap.Interface.
+func (q commitHeap) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+
+// Push implements heap.Interface.
+func (q *commitHeap) Push(x any) { *q = append(*q, x.(*commitNode)) }
+
+// Pop implements heap.Interface.
+func (q *commitHeap) Pop() any {
+	last := len(*q) - 1
+	c := (*q)[last]
+	*q = (*q)[:last]
+	return c
+}
+
+// newestFirst yields a commit and its ancestors, each once, by their times.
+func (g *graph) newestFirst(from plumbing.Hash) iter.Seq2[*commitNode, error] {
+	return func(yield func(*commitNode, error) bool) {
+		var queue commitHeap
+		seen := map[plumbing.Hash]bool{}
+		todo := []plumbing.Hash{from}
+		for {
+			for _, h := range todo {
+				if seen[h] {
+					continue
+				}
+				seen[h] = true
+				c, err := g.node(h)
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				heap.Push(&queue, c)
+			}
+			if len(queue) == 0 {
+				return
+			}
+			c := heap.Pop(&queue).(*commitNode)
+			if !yield(c, nil) {
+				return
+			}
+			todo = c.parents
+		}
+	}
+}
+
+// The marks of a walk through the graph.
+const (
+	ofOurs   = 1 << iota // an ancestor of the one side
+	ofTheirs             // an ancestor of the other
+	stale                // an ancestor of a common one
+	found                // a common one, perhaps the best
+)
+
+// A painting is a walk that marks commits from the newest on, and stops where
+// nothing can change any more.
+type painting struct {
+	g      *graph
+	marks  map[plumbing.Hash]int
+	queue  commitHeap
+	queued map[plumbing.Hash]bool
+	done   int // marks of commits that need no further look
+	open   int // queued commits that are not done
+
+	meet   bool                         // it is only about where two sides meet
+	sides  [ofOurs | ofTheirs + 1]int   // of the open commits, by the sides that have them
+	oldest [ofOurs | ofTheirs + 1]int64 // time of the oldest commit that was looked at, likewise
+}
+
+func (g *graph) paint(done int) *painting {
+	p := &painting{g: g, marks: map[plumbing.Hash]int{}, queued: map[plumbing.Hash]bool{}, done: done}
+	for i := range p.oldest {
+		p.oldest[i] = math.MaxInt64
+	}
+	return p
+}
+
+func (p *painting) isDone(marks int) bool { return marks&p.done != 0 }
+
+// count adds n to the open commits with these marks.
+func (p *painting) count(marks, n int) {
+	if !p.isDone(marks) {
+		p.open += n
+		p.sides[marks&(ofOurs|ofTheirs)] += n
+	}
+}
+
+func (p *painting) mark(h plumbing.Hash, marks int) error {
+	old := p.marks[h]
+	now := old | marks
+	if now == old {
+		return nil
+	}
+	c, err := p.g.node(h)
+	if err != nil {
+		return err
+	}
+	p.marks[h] = now
+	if p.queued[h] {
+		p.count(old, -1)
+	} else {
+		p.queued[h] = true
+		heap.Push(&p.queue, c)
+	}
+	p.count(now, 1)
+	return nil
+}
+
+// next returns the newest commit of the queue, nil when no further one matters.
+func (p *painting) next() *commitNode {
+	if p.open == 0 || p.meet && p.apart() {
+		return nil
+	}
+	c := heap.Pop(&p.queue).(*commitNode)
+	delete(p.queued, c.hash)
+	marks := p.marks[c.hash]
+	p.count(marks, -1)
+	if !p.isDone(marks) {
+		side := marks & (ofOurs | ofTheirs)
+		p.oldest[side] = min(p.oldest[side], c.when)
+	}
+	return c
+}
+
+// clockSkew is by how many seconds the clocks of two machines may differ.
+const clockSkew = 7 * 24 * 3600
+
+// apart reports whether the sides cannot meet any more: one of them has come to its
+// end, and what is left of the other is older than all that it had alone. Without
+// this a root that one side alone has, such as that of a home that began apart, would
+// have the walk go through all of the history.
+func (p *painting) apart() bool {
+	if p.sides[ofOurs|ofTheirs] > 0 || p.sides[ofOurs] > 0 && p.sides[ofTheirs] > 0 {
+		return false
+	}
+	ended := ofOurs
+	if p.sides[ofOurs] > 0 {
+		ended = ofTheirs
+	}
+	for _, c := range p.queue {
+		if !p.isDone(p.marks[c.hash]) && p.oldest[ended] != math.MaxInt64 && c.when >= p.oldest[ended]-clockSkew {
+			return false
+		}
+	}
+	return true
+}
+
+// common returns the common ancestors of a and b that are best: none of them is
+// an ancestor of another (git-merge-base(1)). None means that the histories began
+// apart. The result is in the order of the names.
+func (g *graph) common(ctx context.Context, a, b plumbing.Hash) ([]plumbing.Hash, error) {
+	if a == b {
+		return []plumbing.Hash{a}, nil
+	}
+	candidates, err := g.paintCommon(ctx, a, b)
+	if err != nil || len(candidates) < 2 {
+		return candidates, err
+	}
+	// Clocks that differ can let an ancestor of a better one through.
+	var best []plumbing.Hash
+	for i, c := range candidates {
+		redundant := false
+		for j, other := range candidates {
+			if i == j || redundant {
+				continue
+			}
+			if redundant, err = g.isAncestor(ctx, c, other); err != nil {
+				return nil, err
+			}
+		}
+		if !redundant {
+			best = append(best, c)
+		}
+	}
+	return best, nil
+}
+
+func (g *graph) paintCommon(ctx context.Context, a, b plumbing.Hash) ([]plumbing.Hash, error) {
+	p := g.paint(stale)
+	p.meet = true
+	if err := p.mark(a, ofOurs); err != nil {
+		return nil, err
+	}
+	if err := p.mark(b, ofTheirs); err != nil {
+		return nil, err
+	}
+	var candidates []plumbing.Hash
+	for c := p.next(); c != nil; c = p.next() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		marks := p.marks[c.hash] & (ofOurs | ofTheirs | stale)
+		if marks == ofOurs|ofTheirs {
+			if p.marks[c.hash]&found == 0 {
+				p.marks[c.hash] |= found
+				candidates = append(candidates, c.hash)
+			}
+			marks |= stale
+		}
+		for _, parent := range c.parents {
+			if err := p.mark(parent, marks); err != nil {
+				return nil, err
+			}
+		}
+	}
+	candidates = slices.DeleteFunc(candidates, func(h plumbing.Hash) bool { return p.marks[h]&stale != 0 })
+	slices.SortFunc(candidates, func(a, b plumbing.Hash) int { return bytes.Compare(a[:], b[:]) })
+	return candidates, nil
+}
+
+// isAncestor reports whether old is new or an ancestor of it.
+func (g *graph) isAncestor(ctx context.Context, old, new plumbing.Hash) (bool, error) {
+	if old == new {
+		return true, nil
+	}
+	candidates, err := g.paintCommon(ctx, old, new)
+	return slices.Contains(candidates, old), err
+}
+
+// since returns the commits that are reachable from head and from none of known,
+// newest first. Where clocks differ it may hold some that are known.
+func (g *graph) since(ctx context.Context, head plumbing.Hash, known ...plumbing.Hash) ([]*commitNode, error) {
+	p := g.paint(ofTheirs)
+	for _, h := range known {
+		if err := p.mark(h, ofTheirs); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.mark(head, ofOurs); err != nil {
+		return nil, err
+	}
+	var list []*commitNode
+	for c := p.next(); c != nil; c = p.next() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if p.marks[c.hash]&ofTheirs == 0 {
+			list = append(list, c)
+		}
+		for _, parent := range c.parents {
+			if err := p.mark(parent, p.marks[c.hash]&(ofOurs|ofTheirs)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return slices.DeleteFunc(list, func(c *commitNode) bool { return p.marks[c.hash]&ofTheirs != 0 }), nil
+}
+
+// parentsFirst returns commits in an order in which each comes after those of its
+// parents that are among them, whatever the clocks say.
+func parentsFirst(commits []*commitNode) []*commitNode {
+	left := make(map[plumbing.Hash]*commitNode, len(commits))
+	for _, c := range commits {
+		left[c.hash] = c
+	}
+	ordered := make([]*commitNode, 0, len(commits))
+	for _, c := range slices.Backward(commits) { // nearly the order already
+		for stack := []*commitNode{c}; len(stack) > 0; {
+			top := stack[len(stack)-1]
+			waiting := len(stack)
+			for _, p := range top.parents {
+				if parent := left[p]; parent != nil {
+					stack = append(stack, parent)
+				}
+			}
+			if len(stack) > waiting {
+				continue
+			}
+			stack = stack[:waiting-1]
+			if left[top.hash] != nil {
+				delete(left, top.hash)
+				ordered = append(ordered, top)
+			}
+		}
+	}
+	return ordered
+}

@@ -1,0 +1,285 @@
+package gitstore
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"qme/record"
+)
+
+// A Refused is a file of another history that does not get in.
+type Refused struct {
+	Path string
+	Why  error
+}
+
+// A RefusedError says that another history was not let in, and why. It is a
+// record.ErrInvalid.
+type RefusedError struct{ Files []Refused }
+
+// refusedShown is how many of the files the error names.
+const refusedShown = 5
+
+// Error implements error.
+func (e *RefusedError) Error() string {
+	var lines []string
+	for _, f := range e.Files[:min(len(e.Files), refusedShown)] {
+		lines = append(lines, fmt.Sprintf("%s: %v", f.Path, f.Why))
+	}
+	if more := len(e.Files) - refusedShown; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	return "the other history holds what does not belong in one: " + strings.Join(lines, "; ")
+}
+
+// Is makes the error a record.ErrInvalid.
+func (e *RefusedError) Is(target error) bool { return target == record.ErrInvalid }
+
+// checkObject is what Receive has each commit, tree and tag go through: what no
+// history of tasks has, and what could lead out of a folder when somebody checks
+// the tree out.
+func checkObject(h plumbing.Hash, t plumbing.ObjectType, b []byte) error {
+	switch t {
+	case plumbing.CommitObject:
+		_, err := parseCommitNode(h, b)
+		return err
+	case plumbing.TreeObject:
+		entries, err := parseTree(b)
+		if err != nil {
+			return err
+		}
+		for i, e := range entries {
+			if err := checkEntry(e); err != nil {
+				return fmt.Errorf("tree %s: %w", h, err)
+			}
+			if i > 0 && (entries[i-1].key() >= e.key() || entries[i-1].name == e.name) {
+				return fmt.Errorf("tree %s: %.80q is out of order: %w", h, e.name, record.ErrInvalid)
+			}
+		}
+		return nil
+	}
+	return fmt.Errorf("object %s is a %s, which no history has: %w", h, t, record.ErrInvalid)
+}
+
+func checkEntry(e treeEntry) error {
+	why := ""
+	switch name := strings.ToLower(e.name); {
+	case e.mode == modeLink:
+		why = "is a symbolic link"
+	case e.mode == modeSubmodule:
+		why = "is a submodule"
+	case e.mode != modeFile && e.mode != modeDir:
+		why = fmt.Sprintf("has the mode %.20q", e.mode)
+	case name == "" || name == "." || name == ".." || name == ".git" || name == "git~1" || strings.ContainsAny(name, "/\\"):
+		why = "cannot be the name of a file"
+	default:
+		return nil
+	}
+	return fmt.Errorf("%.80q %s: %w", e.name, why, record.ErrInvalid)
+}
+
+// An inspection looks at what another history would bring, before any of it is
+// merged.
+type inspection struct {
+	s         *Store
+	ctx       context.Context
+	commit    plumbing.Hash // the other history's newest
+	maxRecord int64
+	refused   []Refused
+}
+
+// inspect checks every file of a snapshot that is not in known, a tree that has been
+// checked. The error is of what stops the inspection; what is wrong with the tree
+// is in the result.
+func (s *Store) inspect(ctx context.Context, known plumbing.Hash, sn *Snapshot, maxRecord int64) ([]Refused, error) {
+	in := &inspection{s: s, ctx: ctx, commit: sn.Commit, maxRecord: maxRecord}
+	err := in.folder("", known, sn.root)
+	return in.refused, err
+}
+
+func (in *inspection) refuse(p string, format string, args ...any) {
+	in.refused = append(in.refused, Refused{p, fmt.Errorf(format, args...)})
+}
+
+func (in *inspection) folder(at string, known, tree plumbing.Hash) error {
+	if known == tree || tree.IsZero() {
+		return nil
+	}
+	if err := in.ctx.Err(); err != nil {
+		return err
+	}
+	olds, err := readTree(in.s.odb, known)
+	if err != nil {
+		return err
+	}
+	news, err := readTree(in.s.odb, tree)
+	if err != nil {
+		return err
+	}
+	if strings.Count(at, "/") == depthOfMinutes {
+		in.minute(at, olds, news)
+		return nil
+	}
+	for name, e := range zip(olds, news) {
+		p := path.Join(at, name)
+		switch {
+		case e[1].isDir():
+			err = in.folder(p, e[0].hash, e[1].hash)
+		case e[0] != e[1] && !e[1].hash.IsZero():
+			err = in.top(p, e[1])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// top looks at a file above the folders of tasks.
+func (in *inspection) top(p string, e treeEntry) error {
+	switch {
+	case p != "README.md" && p != "format":
+		in.refuse(p, "is not where a task history has a file")
+	case e.mode != modeFile:
+		in.refuse(p, "has the mode %s, not a plain file's", e.mode)
+	default:
+		_, b, err := in.s.odb.Get(e.hash)
+		if err != nil {
+			return err
+		}
+		if len(b) > maxTopFile {
+			in.refuse(p, "has %d bytes, more than %d", len(b), maxTopFile)
+		}
+	}
+	return nil
+}
+
+// maxTopFile bounds README.md and format.
+const maxTopFile = 64 << 10
+
+// idOf returns the task to which the file at p belongs. The error wraps
+// record.ErrInvalid when no task has a file there.
+func idOf(p string) (record.ID, error) {
+	stem := strings.TrimSuffix(p, path.Ext(p))
+	id, err := record.IDFromPath(stem + ".json")
+	if err != nil {
+		return "", err
+	}
+	switch strings.TrimPrefix(p, stem) {
+	case ".json", "." + string(record.Stdout), "." + string(record.Stderr), runsExt:
+		return id, nil
+	}
+	return "", fmt.Errorf("%q: %w path", p, record.ErrInvalid)
+}
+
+func (in *inspection) size(h plumbing.Hash) (int64, error) {
+	r, size, err := in.s.odb.Open(h)
+	if err != nil {
+		return 0, err
+	}
+	return size, r.Close()
+}
+
+// minute looks at a folder of tasks. A task's files are looked at together: one of
+// which anything is wrong stays out whole.
+func (in *inspection) minute(at string, olds, news []treeEntry) {
+	before, tasks := byTask(olds), byTask(news)
+	for _, stem := range slices.Sorted(maps.Keys(tasks)) {
+		files := tasks[stem]
+		if maps.Equal(before[stem], files) {
+			continue
+		}
+		why := in.misplaced(at, stem, files)
+		if why == nil {
+			why = in.wrong(record.ID(stem), files)
+		}
+		for _, ext := range slices.Sorted(maps.Keys(files)) {
+			if why != nil {
+				in.refuse(path.Join(at, stem+ext), "%w", why)
+			}
+		}
+	}
+}
+
+func (in *inspection) misplaced(at, stem string, files taskFiles) error {
+	for ext, e := range files {
+		if id, err := idOf(path.Join(at, stem+ext)); err != nil || string(id) != stem {
+			return fmt.Errorf("is not where a task history has a file: %w", record.ErrInvalid)
+		}
+		if e.mode != modeFile {
+			return fmt.Errorf("has the mode %s, not a plain file's: %w", e.mode, record.ErrInvalid)
+		}
+	}
+	return nil
+}
+
+// wrong says what is wrong with a task's files.
+func (in *inspection) wrong(id record.ID, files taskFiles) error {
+	e, ok := files[".json"]
+	if !ok {
+		return fmt.Errorf("its record is missing: %w", record.ErrInvalid)
+	}
+	rec, err := readRecord(in.s.odb, id, e.hash, func(b []byte) (*record.Record, error) {
+		if in.maxRecord > 0 && int64(len(b)) > in.maxRecord {
+			return nil, fmt.Errorf("its record has %d bytes, the limit is %d: %w", len(b), in.maxRecord, record.ErrInvalid)
+		}
+		return record.Decode(b)
+	})
+	if err != nil {
+		return err
+	}
+	for _, name := range streamNames {
+		if err := in.wrongStream(rec, name, files["."+string(name)]); err != nil {
+			return err
+		}
+	}
+	if e, ok := files[runsExt]; ok {
+		return in.wrongRuns(id, e.hash)
+	}
+	return nil
+}
+
+func (in *inspection) wrongStream(rec *record.Record, name record.StreamName, e treeEntry) error {
+	_, stored := name.Of(rec)
+	switch {
+	case stored == nil && e.hash.IsZero():
+		return nil
+	case stored == nil:
+		return fmt.Errorf("its record knows of no file .%s: %w", name, record.ErrInvalid)
+	case e.hash.IsZero():
+		return fmt.Errorf("its file .%s is missing: %w", name, record.ErrInvalid)
+	}
+	size, err := in.size(e.hash)
+	if err == nil && size != stored.Stored() {
+		err = fmt.Errorf("its file .%s has %d bytes, the record says %d: %w", name, size, stored.Stored(), record.ErrInvalid)
+	}
+	return err
+}
+
+// wrongRuns looks whether each listed commit is of that history and has the task.
+func (in *inspection) wrongRuns(id record.ID, h plumbing.Hash) error {
+	list, err := runsOf(in.s.odb, h)
+	if err != nil {
+		return err
+	}
+	g := newGraph(in.s.odb)
+	for _, c := range list {
+		ok, err := g.isAncestor(in.ctx, c, in.commit)
+		if err == nil && !ok {
+			err = fmt.Errorf("its list of runs names %s, which is not of that history: %w", c, record.ErrInvalid)
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := (&Snapshot{Commit: c, root: g.nodes[c].tree, r: in.s.odb}).Get(id); err != nil {
+			return fmt.Errorf("its list of runs names %s: %w", c, err)
+		}
+	}
+	return nil
+}

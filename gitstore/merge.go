@@ -1,0 +1,450 @@
+package gitstore
+
+import (
+	"bytes"
+	"container/heap"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+
+	"qme/gitstore/odb"
+	"qme/record"
+)
+
+// A Merged says what Merge did.
+type Merged struct {
+	Before, After string // the branch's commits; equal when there was nothing to do
+}
+
+// Merge brings a commit of another history, as Fetch returned it, into this one.
+// Nothing is asked: docs/format.md has the rules. skip lists paths of theirs that
+// do not get in. Errors are as those of Commit.
+func (s *Store) Merge(ctx context.Context, theirs string, skip []string) (*Merged, error) {
+	if !plumbing.IsHash(theirs) {
+		return nil, fmt.Errorf("commit %.50q: %w", theirs, record.ErrInvalid)
+	}
+	q, err := s.lockQueue(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer q.unlock()
+	for {
+		head, err := s.Head()
+		if err != nil {
+			return nil, err
+		}
+		m := &merge{s: s, ctx: ctx, g: newGraph(s.odb), w: s.odb.NewWriter(), scratch: s.odb.NewWriter(), bases: map[[2]plumbing.Hash]plumbing.Hash{}}
+		next, err := m.commit(head, plumbing.NewHash(theirs), skip)
+		if err == nil && next != head {
+			err = s.publish(ctx, q, m.w, head, next)
+		}
+		if err == nil {
+			return &Merged{Before: head.String(), After: next.String()}, nil
+		}
+		if !errors.Is(err, errMoved) {
+			return nil, err
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// A merge is one in the making.
+type merge struct {
+	s       *Store
+	ctx     context.Context
+	g       *graph
+	w       *odb.Writer // of what the merge consists of
+	scratch *odb.Writer // of trees that only a merge needs; never written
+	bases   map[[2]plumbing.Hash]plumbing.Hash
+}
+
+// commit returns the commit that has both histories behind it: one of the two
+// where it has the other behind it already.
+func (m *merge) commit(ours, theirs plumbing.Hash, skip []string) (plumbing.Hash, error) {
+	common, err := m.g.common(m.ctx, ours, theirs)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	if slices.Contains(common, theirs) {
+		return ours, nil
+	}
+	if slices.Contains(common, ours) && len(skip) == 0 {
+		return theirs, nil
+	}
+	base, err := m.baseTree(ours, theirs)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	a, err := m.g.node(ours)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	b, err := m.g.node(theirs)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	clean, err := m.without(base, b.tree, skip)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	t := &threeWay{base: m.scratch, w: m.w, lost: map[record.ID]lostRun{}}
+	root, err := t.tree("", base, a.tree, clean)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	if root, err = m.noteLost(root, t.lost, ours, theirs); err != nil {
+		return plumbing.ZeroHash, err
+	}
+	return m.addCommit(root, a, b)
+}
+
+// baseTree returns the tree from which two histories went apart. Where there are
+// several such points (each side has merged the other) it is their own merge, as
+// in git's strategy "recursive" (gitglossary, git-merge(1)); without any it is empty.
+func (m *merge) baseTree(a, b plumbing.Hash) (plumbing.Hash, error) {
+	key := [2]plumbing.Hash{a, b}
+	if bytes.Compare(a[:], b[:]) > 0 {
+		key = [2]plumbing.Hash{b, a}
+	}
+	if h, ok := m.bases[key]; ok {
+		return h, nil
+	}
+	common, err := m.g.common(m.ctx, a, b)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	var tree plumbing.Hash
+	for i, h := range common {
+		c, err := m.g.node(h)
+		if err != nil {
+			return plumbing.ZeroHash, err
+		}
+		if i == 0 {
+			tree = c.tree
+			continue
+		}
+		base, err := m.baseTree(common[0], h)
+		if err != nil {
+			return plumbing.ZeroHash, err
+		}
+		t := &threeWay{base: m.scratch, w: m.scratch, lost: map[record.ID]lostRun{}}
+		if tree, err = t.tree("", base, tree, c.tree); err != nil {
+			return plumbing.ZeroHash, err
+		}
+	}
+	m.bases[key] = tree
+	return tree, nil
+}
+
+// without returns tree with the paths of skip as they are in base.
+func (m *merge) without(base, tree plumbing.Hash, skip []string) (plumbing.Hash, error) {
+	if len(skip) == 0 {
+		return tree, nil
+	}
+	edits := map[string]plumbing.Hash{}
+	for _, p := range skip {
+		e, err := lookup(m.scratch, base, p)
+		if err != nil {
+			return plumbing.ZeroHash, err
+		}
+		edits[p] = plumbing.ZeroHash
+		if e != nil && !e.isDir() {
+			edits[p] = e.hash
+		}
+	}
+	return applyEdits(m.w, tree, "", edits)
+}
+
+// addCommit makes the merge commit. All that is in it follows from its parents: two
+// machines that merge the same histories at the same time make the same commit, and
+// need not merge that again.
+func (m *merge) addCommit(root plumbing.Hash, a, b *commitNode) (plumbing.Hash, error) {
+	parents := []plumbing.Hash{a.hash, b.hash}
+	slices.SortFunc(parents, func(a, b plumbing.Hash) int { return bytes.Compare(a[:], b[:]) })
+	message := fmt.Sprintf("merge: %.10s and %.10s\n", parents[0], parents[1])
+	when := time.Unix(max(a.when, b.when), 0).UTC()
+	return addCommit(m.w, object.Commit{Author: nobody.at(when), Committer: nobody.at(when), TreeHash: root, ParentHashes: parents, Message: message})
+}
+
+// A lostRun is a run that a later one of another machine stands in place of.
+type lostRun struct {
+	blob   plumbing.Hash
+	theirs bool
+}
+
+// noteLost writes down where the runs are that lost against a later one of the
+// other side: the chain of data.previous does not lead to them.
+func (m *merge) noteLost(root plumbing.Hash, lost map[record.ID]lostRun, ours, theirs plumbing.Hash) (plumbing.Hash, error) {
+	edits := map[string]plumbing.Hash{}
+	for tip, side := range map[plumbing.Hash]bool{ours: false, theirs: true} {
+		files := map[string]plumbing.Hash{}
+		for id, l := range lost {
+			if l.theirs == side {
+				files[id.Path()] = l.blob
+			}
+		}
+		origins, err := m.g.origins(m.ctx, tip, files)
+		if err != nil {
+			return plumbing.ZeroHash, err
+		}
+		for p, commit := range origins {
+			runs := strings.TrimSuffix(p, ".json") + runsExt
+			list, err := readRuns(m.w, root, runs)
+			if err != nil {
+				return plumbing.ZeroHash, err
+			}
+			edits[runs] = m.w.Add(plumbing.BlobObject, encodeRuns(append(list, commit)), "")
+		}
+	}
+	return applyEdits(m.w, root, "", edits)
+}
+
+// threeWay merges trees. The base may be made of objects that are never stored, so
+// it is read elsewhere than the two sides.
+type threeWay struct {
+	base objectReader
+	w    objectWriter
+	lost map[record.ID]lostRun
+}
+
+// tree merges one folder. The result is the zero hash when nothing is left of it.
+func (t *threeWay) tree(at string, base, ours, theirs plumbing.Hash) (plumbing.Hash, error) {
+	switch {
+	case ours == theirs || base == theirs:
+		return ours, nil
+	case base == ours:
+		return theirs, nil
+	}
+	b, err := readTree(t.base, base)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	o, err := readTree(t.w, ours)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	th, err := readTree(t.w, theirs)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	var merged []treeEntry
+	if strings.Count(at, "/") == depthOfMinutes {
+		merged, err = t.minute(b, o, th)
+	} else {
+		merged, err = t.entries(at, b, o, th)
+	}
+	if err != nil || len(merged) == 0 {
+		return plumbing.ZeroHash, err
+	}
+	return t.w.Add(plumbing.TreeObject, encodeTree(merged), "/"+at), nil
+}
+
+func (t *threeWay) entries(at string, base, ours, theirs []treeEntry) ([]treeEntry, error) {
+	var merged []treeEntry
+	for name, e := range zip(base, ours, theirs) {
+		if e[0].isDir() || e[1].isDir() || e[2].isDir() {
+			h, err := t.tree(path.Join(at, name), e[0].hash, e[1].hash, e[2].hash)
+			if err != nil {
+				return nil, err
+			}
+			if !h.IsZero() {
+				merged = append(merged, treeEntry{modeDir, name, h})
+			}
+		} else if kept := mergeFile(e[0], e[1], e[2]); !kept.hash.IsZero() {
+			merged = append(merged, kept)
+		}
+	}
+	return merged, nil
+}
+
+// mergeFile merges one of the files at the top. They are for people, so any rule
+// will do that is the same everywhere.
+func mergeFile(base, ours, theirs treeEntry) treeEntry {
+	switch {
+	case ours == theirs || base == theirs:
+		return ours
+	case base == ours:
+		return theirs
+	case bytes.Compare(ours.hash[:], theirs.hash[:]) > 0:
+		return ours
+	}
+	return theirs
+}
+
+// taskFiles are a task's files by what follows the id in their names.
+type taskFiles map[string]treeEntry
+
+func (f taskFiles) blob() plumbing.Hash { return f[".json"].hash }
+
+// minute merges a folder of tasks, whose files go together.
+func (t *threeWay) minute(base, ours, theirs []treeEntry) ([]treeEntry, error) {
+	b, o, th := byTask(base), byTask(ours), byTask(theirs)
+	stems := map[string]bool{}
+	for _, side := range []map[string]taskFiles{o, th} {
+		for stem := range side {
+			stems[stem] = true
+		}
+	}
+	var merged []treeEntry
+	for stem := range stems {
+		files, err := t.task(record.ID(stem), b[stem], o[stem], th[stem])
+		if err != nil {
+			return nil, err
+		}
+		merged = append(merged, slices.Collect(maps.Values(files))...)
+	}
+	return merged, nil
+}
+
+func byTask(entries []treeEntry) map[string]taskFiles {
+	tasks := map[string]taskFiles{}
+	for _, e := range entries {
+		stem, _, _ := strings.Cut(e.name, ".")
+		if tasks[stem] == nil {
+			tasks[stem] = taskFiles{}
+		}
+		tasks[stem][e.name[len(stem):]] = e
+	}
+	return tasks
+}
+
+// task decides which side's run of a task stays the task's record. A run stands
+// against its absence; of two runs the later one stands.
+func (t *threeWay) task(id record.ID, base, ours, theirs taskFiles) (taskFiles, error) {
+	b, o, th := base.blob(), ours.blob(), theirs.blob()
+	kept := ours
+	switch {
+	case o == th || b == th:
+	case b == o || o.IsZero():
+		kept = theirs
+	case th.IsZero():
+	default:
+		lost := lostRun{blob: th, theirs: true}
+		if t.later(id, th, o) {
+			kept, lost = theirs, lostRun{blob: o}
+		}
+		t.lost[id] = lost
+	}
+	if kept.blob().IsZero() {
+		return nil, nil
+	}
+	return t.uniteRuns(id, kept, ours, theirs)
+}
+
+// uniteRuns gives the files that stay the lost runs that either side knows of.
+func (t *threeWay) uniteRuns(id record.ID, kept, ours, theirs taskFiles) (taskFiles, error) {
+	a, b := ours[runsExt], theirs[runsExt]
+	if a == b {
+		return kept, nil
+	}
+	var all []plumbing.Hash
+	for _, e := range []treeEntry{a, b} {
+		if e.hash.IsZero() {
+			continue
+		}
+		list, err := runsOf(t.w, e.hash)
+		if err != nil {
+			return nil, fmt.Errorf("task %s: %w", id, err)
+		}
+		all = append(all, list...)
+	}
+	kept = maps.Clone(kept)
+	kept[runsExt] = treeEntry{modeFile, string(id) + runsExt, t.w.Add(plumbing.BlobObject, encodeRuns(all), "")}
+	return kept, nil
+}
+
+// later reports whether record a stands against record b: by the later time, then
+// as the one that says how the run ended, then by the larger name of its blob.
+// One that cannot be read is older than any other.
+func (t *threeWay) later(id record.ID, a, b plumbing.Hash) bool {
+	ra, aerr := readRecord(t.w, id, a, record.DecodeBrief)
+	rb, berr := readRecord(t.w, id, b, record.DecodeBrief)
+	switch {
+	case aerr != nil && berr != nil:
+	case aerr != nil || berr != nil:
+		return berr != nil
+	case !ra.Data.Timestamp.Equal(rb.Data.Timestamp.Time):
+		return ra.Data.Timestamp.After(rb.Data.Timestamp.Time)
+	case (ra.Data.ReturnCode == nil) != (rb.Data.ReturnCode == nil):
+		return rb.Data.ReturnCode == nil
+	}
+	return bytes.Compare(a[:], b[:]) > 0
+}
+
+// origins returns the commit that made each of the files: the one that has it as
+// it is, with no parent that has. tip has all of them.
+func (g *graph) origins(ctx context.Context, tip plumbing.Hash, files map[string]plumbing.Hash) (map[string]plumbing.Hash, error) {
+	origins := map[string]plumbing.Hash{}
+	pending := map[plumbing.Hash]map[string]bool{}
+	var queue commitHeap
+	push := func(h plumbing.Hash, paths map[string]bool) error {
+		if len(paths) == 0 {
+			return nil
+		}
+		if pending[h] == nil {
+			c, err := g.node(h)
+			if err != nil {
+				return err
+			}
+			pending[h] = map[string]bool{}
+			heap.Push(&queue, c)
+		}
+		maps.Copy(pending[h], paths)
+		return nil
+	}
+	all := map[string]bool{}
+	for p := range files {
+		all[p] = true
+	}
+	if err := push(tip, all); err != nil {
+		return nil, err
+	}
+	for len(queue) > 0 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		c := heap.Pop(&queue).(*commitNode)
+		rest := pending[c.hash]
+		delete(pending, c.hash)
+		for _, parent := range c.parents {
+			same, err := g.unchanged(parent, c, rest)
+			if err != nil {
+				return nil, err
+			}
+			if err := push(parent, same); err != nil {
+				return nil, err
+			}
+			maps.DeleteFunc(rest, func(p string, _ bool) bool { return same[p] })
+		}
+		for p := range rest {
+			origins[p] = c.hash
+		}
+	}
+	return origins, nil
+}
+
+// unchanged returns those of the paths that are the same in a commit's parent.
+func (g *graph) unchanged(parent plumbing.Hash, c *commitNode, paths map[string]bool) (map[string]bool, error) {
+	if len(paths) == 0 {
+		return nil, nil
+	}
+	before, err := g.node(parent)
+	if err != nil {
+		return nil, err
+	}
+	same := maps.Clone(paths)
+	return same, diffTrees(g.r, before.tree, c.tree, "", func(p string, _, _ treeEntry) error {
+		delete(same, p)
+		return nil
+	})
+}

@@ -1,0 +1,189 @@
+package gitstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/config"
+	"github.com/spf13/afero"
+
+	"qme/record"
+)
+
+// A RemoteURL is a remote of this history, as git's own configuration has it
+// (git-remote(1)), so that "qme git fetch" knows it too.
+type RemoteURL struct{ Name, URL string }
+
+var remoteName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+
+// CheckRemoteName says whether name can name a remote. The error wraps
+// record.ErrInvalid.
+func CheckRemoteName(name string) error {
+	if !remoteName.MatchString(name) {
+		return fmt.Errorf("%w name of a remote %.80q: letters, digits, _ and - can be in one", record.ErrInvalid, name)
+	}
+	return nil
+}
+
+// Remotes returns the remotes in the order of their names.
+func (s *Store) Remotes() ([]RemoteURL, error) {
+	cfg, err := s.readConfig()
+	if err != nil {
+		return nil, err
+	}
+	var list []RemoteURL
+	for _, sub := range cfg.Section("remote").Subsections {
+		if CheckRemoteName(sub.Name) == nil && sub.Option("url") != "" {
+			list = append(list, RemoteURL{sub.Name, sub.Option("url")})
+		}
+	}
+	slices.SortFunc(list, func(a, b RemoteURL) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+// SetRemote adds a remote, or gives one another URL: what was known of where the
+// old one was is forgotten.
+func (s *Store) SetRemote(name, url string) error {
+	if err := CheckRemoteName(name); err != nil {
+		return err
+	}
+	changed := false
+	err := s.editConfig(func(cfg *config.Config) {
+		sub := cfg.Section("remote").Subsection(name)
+		changed = sub.Option("url") != url
+		sub.SetOption("url", url)
+		sub.SetOption("fetch", "+"+branch+":"+trackingRef(name))
+	})
+	if err != nil || !changed {
+		return err
+	}
+	return s.forgetTracking(name)
+}
+
+// RemoveRemote forgets a remote. The error wraps record.ErrNotFound when there is
+// none of that name.
+func (s *Store) RemoveRemote(name string) error {
+	remotes, err := s.Remotes()
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(remotes, func(r RemoteURL) bool { return r.Name == name }) {
+		return fmt.Errorf("remote %q: %w", name, record.ErrNotFound)
+	}
+	if err := s.editConfig(func(cfg *config.Config) { cfg.RemoveSubsection("remote", name) }); err != nil {
+		return err
+	}
+	return s.forgetTracking(name)
+}
+
+// forgetTracking removes what is known of where a remote is.
+func (s *Store) forgetTracking(name string) error {
+	ref := trackingRef(name)
+	if _, err := s.packedRef(ref); err == nil {
+		if err := s.unpackRef(ref); err != nil {
+			return err
+		}
+	}
+	return s.removeIfThere(filepath.Join(s.dir, filepath.FromSlash(ref)))
+}
+
+// unpackRef removes a reference from the file in which git has packed it.
+func (s *Store) unpackRef(ref string) error {
+	return s.replaceFile("packed-refs", func(b []byte) ([]byte, error) {
+		var out bytes.Buffer
+		skipping := false
+		for line := range strings.Lines(string(b)) {
+			_, name, _ := strings.Cut(strings.TrimSpace(line), " ")
+			// A line with ^ belongs to the one before (gitrepository-layout(5)).
+			if skipping = name == ref || skipping && line[0] == '^'; !skipping {
+				out.WriteString(line)
+			}
+		}
+		return out.Bytes(), nil
+	})
+}
+
+func (s *Store) readConfig() (*config.Config, error) {
+	b, err := afero.ReadFile(s.fs, filepath.Join(s.dir, "config"))
+	if errors.Is(err, fs.ErrNotExist) {
+		b, err = nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	cfg := config.New()
+	if err := config.NewDecoder(bytes.NewReader(b)).Decode(cfg); err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", filepath.Join(s.dir, "config"), err, record.ErrInvalid)
+	}
+	return cfg, nil
+}
+
+// editConfig changes the repository's configuration.
+func (s *Store) editConfig(edit func(*config.Config)) error {
+	return s.replaceFile("config", func([]byte) ([]byte, error) {
+		cfg, err := s.readConfig()
+		if err != nil {
+			return nil, err
+		}
+		edit(cfg)
+		var b bytes.Buffer
+		err = config.NewEncoder(&b).Encode(cfg)
+		return b.Bytes(), err
+	})
+}
+
+// replaceFile changes a file of the repository, all of it or nothing, under git's
+// own lock (lockfile.h in git's sources).
+func (s *Store) replaceFile(name string, edit func([]byte) ([]byte, error)) error {
+	ctx := context.Background() // it ends by itself, after Options.LockTimeout
+	q, err := s.lockQueue(ctx)
+	if err != nil {
+		return err
+	}
+	defer q.unlock()
+	// There is no commit to tell a lock of ours by, which a crash left: its age does.
+	if err := q.intend(plumbing.ZeroHash); err != nil {
+		return err
+	}
+	defer q.undo()
+	path := filepath.Join(s.dir, name)
+	lock := path + ".lock"
+	f, err := s.createLock(ctx, q, lock)
+	if err != nil {
+		return err
+	}
+	err = s.rewrite(f, path, edit)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = s.fs.Rename(lock, path)
+	}
+	if err != nil {
+		return errors.Join(err, s.removeIfThere(lock))
+	}
+	return nil
+}
+
+func (s *Store) rewrite(f afero.File, path string, edit func([]byte) ([]byte, error)) error {
+	old, err := afero.ReadFile(s.fs, path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	b, err := edit(old)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(b); err != nil {
+		return err
+	}
+	if s.opts.NoSync {
+		return nil
+	}
+	return f.Sync()
+}
