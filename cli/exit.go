@@ -21,6 +21,7 @@ const (
 	exitConflict    = 5
 	exitCorrupt     = 6
 	exitNewerFormat = 7
+	exitRemote      = 8
 	exitNotRun      = 125
 	exitInterrupted = 130
 )
@@ -85,6 +86,9 @@ func (a *app) exitCode(err error) int {
 	a.say("qme: %s", strings.TrimSpace(err.Error()))
 	if hint := cmp.Or(hintFor(err), a.homeHint(err)); hint != "" {
 		a.say("%s", hint)
+	}
+	if isRemoteError(err) {
+		return exitRemote
 	}
 	for _, c := range codes {
 		if errors.Is(err, c.err) {

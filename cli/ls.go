@@ -27,10 +27,13 @@ describes it.
 Examples:
   qme ls
   qme ls shell --failed -n 20
+  qme ls --host login1 --user alice
   qme ls --json | jq -r .command`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "failed", Usage: "only those with a return code other than 0", Destination: &f.Failed},
 			&cli.BoolFlag{Name: "running", Usage: "only those that are running", Destination: &f.Running},
+			&cli.StringFlag{Name: "host", Usage: "only those that ran on the machine `NAME`", Destination: &f.Host},
+			&cli.StringFlag{Name: "user", Usage: "only those that the user `NAME` ran", Destination: &f.User},
 			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` of them", Destination: &f.Limit},
 			&cli.BoolFlag{Name: "json", Usage: "print one record a line as JSON", Destination: &asJSON},
 		},

@@ -72,6 +72,7 @@ func (a *app) finishRun(rep *queue.Report) error {
 	} else {
 		a.note("[%s][returncode: %d]", rep.Record.UID, rc)
 		a.startGC()
+		a.startSync()
 	}
 	switch {
 	case rc == 0 && rep.PassErr != nil:
@@ -89,19 +90,34 @@ func (a *app) startGC() {
 	if a.store == nil || !a.store.NeedsGC() {
 		return
 	}
+	a.startDetached("gc", "--auto")
+}
+
+// startSync starts a sync in a process of its own, where the setting sync.auto says
+// so, and does not wait for it.
+func (a *app) startSync() {
+	if a.store == nil || a.cfg == nil || a.cfg.String("sync.auto") != "true" {
+		return
+	}
+	a.startDetached("sync", "--auto")
+}
+
+// startDetached starts a qme of this home that outlives this process. What does not
+// start now is started by the next run.
+func (a *app) startDetached(args ...string) {
 	exe, err := os.Executable()
 	if err != nil {
-		return // the next run tries again
+		return
 	}
 	home, err := a.homeDir()
 	if err != nil {
 		return
 	}
-	cmd := exec.Command(exe, "--home", home, "gc", "--auto")
+	cmd := exec.Command(exe, append([]string{"--home", home}, args...)...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Dir = home
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if cmd.Start() == nil {
-		_ = cmd.Process.Release() // it outlives this process
+		_ = cmd.Process.Release()
 	}
 }

@@ -19,6 +19,7 @@ var groups = []group{
 	{"output", outputGroup},
 	{"pause", pauseGroup},
 	{"disk", diskGroup},
+	{"share", shareGroup},
 }
 
 func groupNames() string {

@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/gitstore"
+	"qme/queue"
+	"qme/record"
+)
+
+func (a *app) cloneCommand() *cli.Command {
+	var o shareOptions
+	return &cli.Command{
+		Name:      "clone",
+		Usage:     "start with the tasks of a remote",
+		ArgsUsage: "URL",
+		Description: `It is for a home without tasks, and sets the remote origin. Where there are tasks
+already, use "qme remote URL" and "qme sync" instead: the histories are merged.
+
+Examples:
+  qme clone git@host:lab/tasks.git
+  qme --home ~/lab clone https://git.example.org/lab/tasks.git`,
+		Flags: o.flags()[1:],
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if err := atMost(c, 1); err != nil {
+				return err
+			}
+			if c.Args().Len() == 0 {
+				return &usageError{msg: "clone takes a URL", help: "qme clone --help"}
+			}
+			return a.clone(ctx, c.Args().First(), o)
+		},
+	}
+}
+
+func (a *app) clone(ctx context.Context, url string, o shareOptions) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	url, err := remoteURL(url)
+	if err != nil {
+		return err
+	}
+	if err := a.noTasks(); err != nil {
+		return err
+	}
+	s, err := a.openStore()
+	if err != nil {
+		return err
+	}
+	if err := s.SetRemote(defaultRemote, url); err != nil {
+		return err
+	}
+	target := gitstore.RemoteURL{Name: defaultRemote, URL: url}
+	shared, x, err := a.exchange(ctx, s, target, o, queue.Pull)
+	if err != nil {
+		return errors.Join(err, s.RemoveRemote(defaultRemote))
+	}
+	if shared.Pulled == (queue.Traffic{}) {
+		a.note("The remote has no tasks yet; \"qme push\" sends yours.")
+	}
+	return a.reportShared(target, shared, x.refused, o)
+}
+
+// noTasks refuses a home that has tasks.
+func (a *app) noTasks() error {
+	q, err := a.queue()
+	if err != nil {
+		return err
+	}
+	for item := range q.List(queue.Filter{Limit: 1, Brief: true}) {
+		if item.ID == "" && item.Err != nil {
+			return item.Err
+		}
+		home, err := a.homeDir()
+		return errors.Join(err, fmt.Errorf("%s has tasks already: %w; \"qme remote URL\" and \"qme sync\" merge them with those of a remote", home, record.ErrConflict))
+	}
+	return nil
+}

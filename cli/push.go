@@ -1,0 +1,16 @@
+package cli
+
+import (
+	"github.com/urfave/cli/v3"
+
+	"qme/queue"
+)
+
+func (a *app) pushCommand() *cli.Command {
+	return a.shareCommand("push", "send tasks to a remote", `Where the remote has runs that are not here yet, they are pulled and merged first.
+
+Examples:
+  qme push
+  qme push lab
+  qme push --dry-run`, queue.Push)
+}

@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/gitstore"
+	"qme/gitstore/remote"
+)
+
+func (a *app) remoteCommand() *cli.Command {
+	var asJSON, remove bool
+	return &cli.Command{
+		Name:      "remote",
+		Usage:     "show or set where tasks are shared",
+		ArgsUsage: "[[NAME] URL]",
+		Description: `A remote is any git repository: a folder, or one behind ssh or https. An empty one is
+made with "git init --bare", or at a git host. Without a NAME it is called origin.
+
+Examples:
+  qme remote git@host:lab/tasks.git
+  qme remote backup /mnt/backup/tasks.git
+  qme remote
+  qme remote --remove backup`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "remove", Usage: "forget the remote NAME", Destination: &remove},
+			&cli.BoolFlag{Name: "json", Usage: "print as JSON", Destination: &asJSON},
+		},
+		Action: func(_ context.Context, c *cli.Command) error {
+			if err := atMost(c, 2); err != nil {
+				return err
+			}
+			s, err := a.openStore()
+			if err != nil {
+				return err
+			}
+			switch args := c.Args().Slice(); {
+			case remove && len(args) != 1:
+				return &usageError{msg: "--remove takes the name of a remote", help: "qme remote --help"}
+			case remove:
+				return a.remoteError(s.RemoveRemote(args[0]))
+			case len(args) == 2:
+				return a.setRemote(s, args[0], args[1])
+			case len(args) == 1:
+				return a.oneRemote(s, args[0], asJSON)
+			}
+			return a.listRemotes(s, "", asJSON)
+		},
+	}
+}
+
+func (a *app) remoteError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usageError{msg: err.Error(), help: "qme remote --help"}
+}
+
+var bareWord = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// oneRemote understands an argument alone: the name of a remote to be shown, or a
+// URL to be set.
+func (a *app) oneRemote(s *gitstore.Store, arg string, asJSON bool) error {
+	remotes, err := s.Remotes()
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(remotes, func(r gitstore.RemoteURL) bool { return r.Name == arg }) {
+		return a.listRemotes(s, arg, asJSON)
+	}
+	if bareWord.MatchString(arg) {
+		return &usageError{msg: fmt.Sprintf("there is no remote %q, and it is no URL (a folder here is ./%s)", arg, arg), help: "qme remote --help"}
+	}
+	return a.setRemote(s, defaultRemote, arg)
+}
+
+func (a *app) setRemote(s *gitstore.Store, name, url string) error {
+	if err := gitstore.CheckRemoteName(name); err != nil {
+		return a.remoteError(err)
+	}
+	url, err := remoteURL(url)
+	if err != nil {
+		return err
+	}
+	return s.SetRemote(name, url)
+}
+
+// remoteURL checks a URL, and makes a path one that means the same everywhere.
+func remoteURL(url string) (string, error) {
+	if _, err := remote.Open(url, remote.Options{}); err != nil {
+		return "", &usageError{msg: err.Error(), help: "qme remote --help"}
+	}
+	head, _, _ := strings.Cut(url, "/")
+	if strings.Contains(head, ":") {
+		return url, nil
+	}
+	return filepath.Abs(url)
+}
+
+// A remoteJSON is a remote as JSON. Its keys are stable.
+type remoteJSON struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
+}
+
+// listRemotes prints the remotes, or the one of that name.
+func (a *app) listRemotes(s *gitstore.Store, name string, asJSON bool) error {
+	remotes, err := s.Remotes()
+	if err != nil {
+		return err
+	}
+	list := []remoteJSON{}
+	for _, r := range remotes {
+		if name == "" || r.Name == name {
+			list = append(list, remoteJSON(r))
+		}
+	}
+	if asJSON {
+		b, err := json.MarshalIndent(list, "", "  ")
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(a.out, string(escapeJSON(b)))
+		return err
+	}
+	if len(list) == 0 {
+		a.note("No remote is set; \"qme remote URL\" sets one.")
+	}
+	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	for _, r := range list {
+		fmt.Fprintf(w, "%s\t%s\n", escapeLine(r.Name), escapeLine(r.URL))
+	}
+	return w.Flush()
+}

@@ -1,0 +1,444 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/urfave/cli/v3"
+	"golang.org/x/term"
+
+	"qme/cli/config"
+	"qme/gitstore"
+	"qme/gitstore/remote"
+	"qme/queue"
+	"qme/record"
+)
+
+// defaultRemote is the remote that is meant when none is named.
+const defaultRemote = "origin"
+
+// shareOptions are the flags of push, pull and sync.
+type shareOptions struct {
+	json, dryRun, skipInvalid bool
+}
+
+func (o *shareOptions) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.BoolFlag{Name: "dry-run", Usage: "only say what would be exchanged", Destination: &o.dryRun},
+		&cli.BoolFlag{Name: "json", Usage: "print the summary as JSON", Destination: &o.json},
+		&cli.BoolFlag{Name: "skip-invalid", Usage: "leave out tasks of the remote that are not valid", Destination: &o.skipInvalid},
+	}
+}
+
+// shareCommand makes one of the commands push, pull and sync.
+func (a *app) shareCommand(name, usage, description string, how exchangeFunc) *cli.Command {
+	var o shareOptions
+	return &cli.Command{
+		Name:        name,
+		Usage:       usage,
+		ArgsUsage:   "[REMOTE]",
+		Description: description,
+		Flags:       o.flags(),
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if err := atMost(c, 1); err != nil {
+				return err
+			}
+			return a.share(ctx, c.Args().First(), o, how)
+		},
+	}
+}
+
+// An exchangeFunc is queue.Push, Pull or Sync.
+type exchangeFunc func(context.Context, queue.Exchange, queue.ShareOptions) (queue.Shared, error)
+
+// share exchanges tasks with a remote and prints what that brought.
+func (a *app) share(ctx context.Context, name string, o shareOptions, how exchangeFunc) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s, err := a.shareStore(ctx)
+	if err != nil {
+		return err
+	}
+	target, err := a.chooseRemote(s, name)
+	if err != nil {
+		return err
+	}
+	shared, x, err := a.exchange(ctx, s, target, o, how)
+	if err != nil {
+		return err
+	}
+	a.startGC() // a home in which nothing is run gets packs all the same
+	return a.reportShared(target, shared, x.refused, o)
+}
+
+// shareStore opens the history, with the runs in it that a crash has left in the
+// spool.
+func (a *app) shareStore(ctx context.Context) (*gitstore.Store, error) {
+	if _, err := a.history(ctx); err != nil {
+		return nil, err
+	}
+	return a.openStore()
+}
+
+// chooseRemote returns the remote of a name; without a name, the one called origin,
+// or the only one.
+func (a *app) chooseRemote(s *gitstore.Store, name string) (gitstore.RemoteURL, error) {
+	remotes, err := s.Remotes()
+	if err != nil {
+		return gitstore.RemoteURL{}, err
+	}
+	var names []string
+	for _, r := range remotes {
+		if r.Name == name || name == "" && (r.Name == defaultRemote || len(remotes) == 1) {
+			return r, nil
+		}
+		names = append(names, r.Name)
+	}
+	switch {
+	case len(remotes) == 0:
+		return gitstore.RemoteURL{}, &usageError{msg: "no remote is set; \"qme remote URL\" sets one", help: "qme remote --help"}
+	case name == "":
+		return gitstore.RemoteURL{}, &usageError{msg: "which remote? there are " + strings.Join(names, ", "), help: "qme remote --help"}
+	}
+	return gitstore.RemoteURL{}, &usageError{msg: fmt.Sprintf("there is no remote %q; there are %s", name, strings.Join(names, ", ")), help: "qme remote --help"}
+}
+
+// exchangeMemory is where garbage is collected more often: the tables of a large pack
+// alone take half of it.
+const exchangeMemory = 192 << 20
+
+// exchange has one function after the other go through between the history and a
+// remote, while no other exchange of this home is at work.
+func (a *app) exchange(ctx context.Context, s *gitstore.Store, target gitstore.RemoteURL, o shareOptions, how exchangeFunc) (queue.Shared, *exchange, error) {
+	cfg, err := a.config()
+	if err != nil {
+		return queue.Shared{}, nil, err
+	}
+	debug.SetMemoryLimit(exchangeMemory)
+	show, done := a.transferProgress()
+	defer done()
+	r, err := remote.Open(target.URL, remote.Options{GitDir: s.Dir(), Messages: a.remoteMessages(), Ask: a.asker(ctx)})
+	if err != nil {
+		return queue.Shared{}, nil, err
+	}
+	unlock, err := a.lockExchange(ctx, s)
+	if err != nil {
+		return queue.Shared{}, nil, interrupted(err)
+	}
+	defer unlock()
+	x := &exchange{store: s, remote: r, name: target.Name, progress: show, fetch: fetchOptions(cfg, o, show)}
+	shared, err := how(ctx, x, queue.ShareOptions{DryRun: o.dryRun})
+	return shared, x, interrupted(err)
+}
+
+// interrupted says it in words when it was the user who ended an exchange.
+func interrupted(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("interrupted; nothing was changed that was not whole: %w", context.Canceled)
+	}
+	return err
+}
+
+func fetchOptions(cfg *config.Config, o shareOptions, show gitstore.Progress) gitstore.FetchOptions {
+	return gitstore.FetchOptions{
+		MaxPack: cfg.Size("share.max_pack"), MaxObject: cfg.Size("share.max_object"), MaxRecord: cfg.Size("share.max_record"),
+		SkipInvalid: o.skipInvalid, Progress: show,
+	}
+}
+
+// exchangePatience is how long another exchange is waited for in silence.
+const exchangePatience = time.Second
+
+// lockExchange waits for other exchanges of this home to end.
+func (a *app) lockExchange(ctx context.Context, s *gitstore.Store) (func(), error) {
+	soon, cancel := context.WithTimeout(ctx, exchangePatience)
+	defer cancel()
+	unlock, err := s.LockExchange(soon)
+	if errors.Is(err, gitstore.ErrBusy) && ctx.Err() == nil {
+		a.note("Waiting for another qme push, pull or sync of this home to end.")
+		unlock, err = s.LockExchange(ctx)
+	}
+	if ctx.Err() != nil && err != nil {
+		err = ctx.Err()
+	}
+	return unlock, err
+}
+
+// An exchange connects the history with one remote. It is a queue.Exchange.
+type exchange struct {
+	store    *gitstore.Store
+	remote   *remote.Remote
+	name     string
+	fetch    gitstore.FetchOptions
+	progress gitstore.Progress
+	refused  []gitstore.Refused
+}
+
+// Fetch implements queue.Exchange.
+func (x *exchange) Fetch(ctx context.Context) (string, error) {
+	session, err := x.remote.Fetch(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer session.Close()
+	got, err := x.store.Fetch(ctx, x.name, session, x.fetch)
+	if err != nil {
+		return "", err
+	}
+	x.refused = got.Refused
+	return got.Commit, nil
+}
+
+// Merge implements queue.Exchange.
+func (x *exchange) Merge(ctx context.Context, commit string) (before, after string, err error) {
+	var skip []string
+	for _, r := range x.refused {
+		skip = append(skip, r.Path)
+	}
+	m, err := x.store.Merge(ctx, commit, skip)
+	if err != nil {
+		return "", "", err
+	}
+	return m.Before, m.After, nil
+}
+
+// Push implements queue.Exchange.
+func (x *exchange) Push(ctx context.Context, dryRun bool) (before, after string, err error) {
+	session, err := x.remote.Push(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	defer session.Close()
+	p, err := x.store.Push(ctx, x.name, session, gitstore.PushOptions{DryRun: dryRun, Progress: x.progress})
+	if errors.Is(err, remote.ErrMoved) {
+		err = fmt.Errorf("%w: %w", record.ErrMoved, err)
+	}
+	if err != nil {
+		return "", "", err
+	}
+	return p.Before, p.After, nil
+}
+
+// Base implements queue.Exchange.
+func (x *exchange) Base(ctx context.Context, a, b string) (string, error) {
+	return x.store.Base(ctx, a, b)
+}
+
+// Count implements queue.Exchange.
+func (x *exchange) Count(ctx context.Context, from, to string) (queue.Traffic, error) {
+	return countTasks(ctx, x.store, from, to)
+}
+
+// Head implements queue.Exchange.
+func (x *exchange) Head() (string, error) {
+	h, err := x.store.Head()
+	return h.String(), err
+}
+
+func countTasks(ctx context.Context, s *gitstore.Store, from, to string) (t queue.Traffic, err error) {
+	if from == to {
+		return t, nil
+	}
+	for d, err := range s.Differences(ctx, from, to) {
+		switch {
+		case err != nil:
+			return t, err
+		case d.Added():
+			t.Tasks++
+		case d.Removed():
+			t.Cleared++
+		default:
+			t.Reruns++
+		}
+	}
+	return t, nil
+}
+
+// A sharedJSON is the summary as JSON. Its keys are stable.
+type sharedJSON struct {
+	Remote  string        `json:"remote"`
+	URL     string        `json:"url"`
+	DryRun  bool          `json:"dry_run"`
+	Pulled  queue.Traffic `json:"pulled"`
+	Pushed  queue.Traffic `json:"pushed"`
+	Skipped []skippedJSON `json:"skipped"`
+}
+
+type skippedJSON struct {
+	Path string `json:"path"`
+	Why  string `json:"why"`
+}
+
+// reportShared prints the summary of an exchange.
+func (a *app) reportShared(target gitstore.RemoteURL, shared queue.Shared, refused []gitstore.Refused, o shareOptions) error {
+	sum := sharedJSON{Remote: target.Name, URL: target.URL, DryRun: o.dryRun, Pulled: shared.Pulled, Pushed: shared.Pushed, Skipped: []skippedJSON{}}
+	for _, r := range refused {
+		a.warn("left out %s: %v", r.Path, r.Why)
+		sum.Skipped = append(sum.Skipped, skippedJSON{r.Path, r.Why.Error()})
+	}
+	if o.json {
+		b, err := json.MarshalIndent(sum, "", "  ")
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(a.out, string(escapeJSON(b)))
+		return err
+	}
+	if a.quiet {
+		return nil
+	}
+	_, err := fmt.Fprintln(a.out, summaryOf(shared, o.dryRun))
+	return err
+}
+
+// summaryOf is one line, such as "pulled 12 tasks, 3 reruns; pushed 4 tasks".
+func summaryOf(s queue.Shared, dryRun bool) string {
+	var parts []string
+	for _, side := range []struct {
+		did, would string
+		t          queue.Traffic
+	}{{"pulled", "would pull", s.Pulled}, {"pushed", "would push", s.Pushed}} {
+		if side.t == (queue.Traffic{}) {
+			continue
+		}
+		verb := side.did
+		if dryRun {
+			verb = side.would
+		}
+		parts = append(parts, verb+" "+traffic(side.t))
+	}
+	if len(parts) == 0 {
+		return "up to date"
+	}
+	return strings.Join(parts, "; ")
+}
+
+func traffic(t queue.Traffic) string {
+	var parts []string
+	for _, c := range []struct {
+		n         int
+		one, many string
+	}{{t.Tasks, "task", "tasks"}, {t.Reruns, "rerun", "reruns"}, {t.Cleared, "cleared", "cleared"}} {
+		switch {
+		case c.n == 1:
+			parts = append(parts, "1 "+c.one)
+		case c.n > 1:
+			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.many))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// transferProgress shows on a terminal how far a transfer is.
+func (a *app) transferProgress() (gitstore.Progress, func()) {
+	show, done := a.progress()
+	if show == nil {
+		return nil, done
+	}
+	return func(objects, total int, bytes int64) {
+		what := "objects"
+		if total > 0 {
+			what = fmt.Sprintf("of %d objects", total)
+		}
+		if bytes > 0 {
+			what += ", " + humanize.IBytes(uint64(bytes))
+		}
+		show(what, objects)
+	}, done
+}
+
+// remoteMessages is where what a remote says goes: to somebody who is there to read
+// it.
+func (a *app) remoteMessages() io.Writer {
+	if a.quiet {
+		return nil
+	}
+	return a.err
+}
+
+// asker asks for names and passwords on the terminal, until ctx ends; it is nil where
+// there is no terminal.
+func (a *app) asker(ctx context.Context) func(string, bool) (string, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return nil
+	}
+	_ = tty.Close() // it is opened again when something is asked
+	if !isTerminal(a.err) {
+		return nil
+	}
+	return func(prompt string, secret bool) (string, error) { return askOnTerminal(ctx, prompt, secret) }
+}
+
+func askOnTerminal(ctx context.Context, prompt string, secret bool) (string, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return "", err
+	}
+	state, err := term.GetState(int(tty.Fd()))
+	if err == nil {
+		_, err = fmt.Fprint(tty, escapeLine(prompt))
+	}
+	if err != nil {
+		return "", errors.Join(err, tty.Close())
+	}
+	type answer struct {
+		text string
+		err  error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		text, err := readAnswer(tty, secret)
+		answered <- answer{text, err}
+	}()
+	select {
+	case got := <-answered:
+		return got.text, errors.Join(got.err, tty.Close())
+	case <-ctx.Done():
+		// The terminal may be one that shows nothing of what is typed, and what reads
+		// from it reads on; the process is about to end.
+		_, err := fmt.Fprintln(tty)
+		return "", errors.Join(ctx.Err(), err, term.Restore(int(tty.Fd()), state))
+	}
+}
+
+func readAnswer(tty *os.File, secret bool) (string, error) {
+	if secret {
+		b, err := term.ReadPassword(int(tty.Fd()))
+		_, perr := fmt.Fprintln(tty)
+		return string(b), errors.Join(err, perr)
+	}
+	var line []byte
+	for one := make([]byte, 1); ; {
+		n, err := tty.Read(one)
+		if n == 0 || err != nil {
+			return "", errors.Join(err, errors.New("nothing was entered"))
+		}
+		if one[0] == '\n' {
+			return string(line), nil
+		}
+		line = append(line, one[0])
+	}
+}
+
+// remoteExits are the errors of remotes. That others push all the time, or hold the
+// lock of the branch, is one too.
+var remoteExits = []error{
+	remote.ErrNotFound, remote.ErrAccess, remote.ErrHostKey, remote.ErrOffline, remote.ErrDeclined, remote.ErrServer, remote.ErrProtocol,
+	record.ErrBehind, record.ErrMoved,
+}
+
+func isRemoteError(err error) bool {
+	return slices.ContainsFunc(remoteExits, func(e error) bool { return errors.Is(err, e) })
+}

@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/gitstore"
+	"qme/queue"
+	"qme/record"
+)
+
+func (a *app) statusCommand() *cli.Command {
+	var asJSON, fetch bool
+	return &cli.Command{
+		Name:  "status",
+		Usage: "say what is not shared yet, and what is under way",
+		Description: `It compares with each remote as it was when it was last heard of; --fetch asks
+them first.
+
+Examples:
+  qme status
+  qme status --fetch
+  qme status --json`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "fetch", Usage: "ask the remotes first", Destination: &fetch},
+			&cli.BoolFlag{Name: "json", Usage: "print as JSON", Destination: &asJSON},
+		},
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if err := atMost(c, 0); err != nil {
+				return err
+			}
+			return a.status(ctx, fetch, asJSON)
+		},
+	}
+}
+
+// A statusJSON is the state of a home as JSON. Its keys are stable.
+type statusJSON struct {
+	Remotes []remoteStatus `json:"remotes"`
+	Spool   spoolStatus    `json:"spool"`
+	// AutoSync says what went wrong with the last sync in the background; "" when
+	// nothing did.
+	AutoSync string `json:"auto_sync"`
+}
+
+// A remoteStatus compares the history with a remote.
+type remoteStatus struct {
+	Name      string        `json:"name"`
+	URL       string        `json:"url"`
+	Known     bool          `json:"known"` // it has been heard of
+	NotPushed queue.Traffic `json:"not_pushed"`
+	NotPulled queue.Traffic `json:"not_pulled"`
+}
+
+// A spoolStatus counts the runs that are not in the history.
+type spoolStatus struct {
+	Running int `json:"running"`
+	Waiting int `json:"waiting"` // they have ended
+}
+
+func (a *app) status(ctx context.Context, fetch, asJSON bool) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s, err := a.shareStore(ctx)
+	if err != nil {
+		return err
+	}
+	st := statusJSON{Remotes: []remoteStatus{}}
+	remotes, err := s.Remotes()
+	if err != nil {
+		return err
+	}
+	for _, r := range remotes {
+		if fetch {
+			if _, _, err := a.exchange(ctx, s, r, shareOptions{}, onlyFetch); err != nil {
+				return err
+			}
+		}
+		one, err := compareRemote(ctx, s, r)
+		if err != nil {
+			return err
+		}
+		st.Remotes = append(st.Remotes, one)
+	}
+	if st.Spool, err = a.spoolStatus(); err != nil {
+		return err
+	}
+	if st.AutoSync, err = a.autoSyncError(); err != nil {
+		return err
+	}
+	if !asJSON {
+		_, err := fmt.Fprint(a.out, st.text())
+		return err
+	}
+	b, err := json.MarshalIndent(st, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(a.out, string(escapeJSON(b)))
+	return err
+}
+
+// onlyFetch learns where a remote is, and merges nothing.
+func onlyFetch(ctx context.Context, x queue.Exchange, _ queue.ShareOptions) (queue.Shared, error) {
+	_, err := x.Fetch(ctx)
+	return queue.Shared{}, err
+}
+
+func compareRemote(ctx context.Context, s *gitstore.Store, r gitstore.RemoteURL) (remoteStatus, error) {
+	st := remoteStatus{Name: r.Name, URL: r.URL}
+	head, err := s.Head()
+	if err != nil {
+		return st, err
+	}
+	theirs, err := s.Tracking(r.Name)
+	if err != nil {
+		return st, err
+	}
+	var base string
+	if st.Known = theirs != ""; st.Known {
+		if base, err = s.Base(ctx, head.String(), theirs); err != nil {
+			return st, err
+		}
+		if st.NotPulled, err = countTasks(ctx, s, base, theirs); err != nil {
+			return st, err
+		}
+	}
+	st.NotPushed, err = countTasks(ctx, s, base, head.String())
+	return st, err
+}
+
+func (a *app) spoolStatus() (spoolStatus, error) {
+	var st spoolStatus
+	q, err := a.queue()
+	if err != nil {
+		return st, err
+	}
+	entries, err := q.Spool.List(0)
+	for _, e := range entries {
+		if e.Err == nil && e.Record.Data.Status == record.Running {
+			st.Running++
+		} else {
+			st.Waiting++
+		}
+	}
+	return st, err
+}
+
+func (st statusJSON) text() string {
+	var out strings.Builder
+	if len(st.Remotes) == 0 {
+		out.WriteString("no remote is set\n")
+	}
+	for _, r := range st.Remotes {
+		var parts []string
+		if r.NotPushed != (queue.Traffic{}) {
+			parts = append(parts, traffic(r.NotPushed)+" not pushed")
+		}
+		if r.NotPulled != (queue.Traffic{}) {
+			parts = append(parts, traffic(r.NotPulled)+" not pulled")
+		}
+		if !r.Known {
+			parts = append(parts, "never exchanged")
+		} else if len(parts) == 0 {
+			parts = []string{"up to date"}
+		}
+		fmt.Fprintf(&out, "%s: %s\n", r.Name, strings.Join(parts, "; "))
+	}
+	if n := st.Spool.Running; n > 0 {
+		fmt.Fprintf(&out, "running: %s\n", traffic(queue.Traffic{Tasks: n}))
+	}
+	if n := st.Spool.Waiting; n > 0 {
+		fmt.Fprintf(&out, "in the spool: %s\n", traffic(queue.Traffic{Tasks: n}))
+	}
+	if st.AutoSync != "" {
+		fmt.Fprintf(&out, "the last automatic sync failed: %s\n", escapeLine(st.AutoSync))
+	}
+	return out.String()
+}
