@@ -23,6 +23,7 @@ import (
 	"qme/queue"
 	"qme/queue/spool"
 	"qme/record"
+	"qme/record/safe"
 )
 
 // An app is one invocation: its streams, its global flags, and what has been
@@ -39,7 +40,7 @@ type app struct {
 
 // say prints a line for people, on stderr.
 func (a *app) say(format string, args ...any) {
-	a.show(escapeMessage(fmt.Sprintf(format, args...)) + "\n")
+	a.show(safe.Message(fmt.Sprintf(format, args...)) + "\n")
 }
 
 // show prints text as it is on stderr. When that fails there is nowhere to say so.

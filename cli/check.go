@@ -14,6 +14,7 @@ import (
 
 	"qme/queue"
 	"qme/record"
+	"qme/record/safe"
 )
 
 func (a *app) checkCommand() *cli.Command {
@@ -47,12 +48,12 @@ func (a *app) check(ctx context.Context) error {
 	w := newFlusher(a.out)
 	report := func(err error) {
 		problems++
-		fmt.Fprintln(w, escapeLine(err.Error()))
+		fmt.Fprintln(w, safe.Line(err.Error()))
 		if advice := adviceFor(err); advice != "" {
 			fmt.Fprintln(w, "  "+advice)
 		}
 	}
-	spooled, err := checkSpool(ctx, q, func(line string) { fmt.Fprintln(w, escapeLine(line)) })
+	spooled, err := checkSpool(ctx, q, func(line string) { fmt.Fprintln(w, safe.Line(line)) })
 	if err != nil {
 		return err
 	}

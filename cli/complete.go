@@ -18,6 +18,7 @@ import (
 	"qme/executor"
 	"qme/queue"
 	"qme/record"
+	"qme/record/safe"
 )
 
 const (
@@ -68,7 +69,7 @@ type answer struct {
 func (r answer) write(w *bufio.Writer) {
 	fmt.Fprintln(w, r.with)
 	for _, c := range r.candidates {
-		fmt.Fprintf(w, "%s\t%s\n", c.word, runewidth.Truncate(escapeLine(c.description), completeWidth, "…"))
+		fmt.Fprintf(w, "%s\t%s\n", c.word, runewidth.Truncate(safe.Line(c.description), completeWidth, "…"))
 	}
 }
 

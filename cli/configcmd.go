@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/cli/config"
+	"qme/record/safe"
 )
 
 type configOptions struct {
@@ -91,7 +92,7 @@ func (a *app) showConfig(keys []string, asJSON bool) error {
 			return settingError(err)
 		}
 		if !asJSON {
-			_, err = fmt.Fprintln(a.out, escapeLine(s.Value))
+			_, err = fmt.Fprintln(a.out, safe.Line(s.Value))
 			return err
 		}
 		settings = []config.Setting{s}
@@ -112,7 +113,7 @@ func (a *app) showConfig(keys []string, asJSON bool) error {
 		if s.Where != "" {
 			from += " (" + s.Where + ")"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", s.Name, escapeLine(from), escapeLine(s.Value))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", s.Name, safe.Line(from), safe.Line(s.Value))
 	}
 	return w.Flush()
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/queue"
+	"qme/record/safe"
 )
 
 // diffLimit bounds the streams that are compared line by line.
@@ -105,7 +106,7 @@ func (a *app) writeDiff(w *bufio.Writer, c *queue.Comparison) error {
 	p := a.palette()
 	fmt.Fprintf(w, "%s\n%s\n", p.bold("from "+runName(c.A)), p.bold("to   "+runName(c.B)))
 	for _, f := range c.Fields {
-		fmt.Fprintf(w, "%s: %s -> %s\n", escapeLine(f.Name), shown(f.From), shown(f.To))
+		fmt.Fprintf(w, "%s: %s -> %s\n", safe.Line(f.Name), shown(f.From), shown(f.To))
 	}
 	for _, s := range []struct {
 		name string
@@ -125,7 +126,7 @@ func shown(s string) string {
 	if s == "" {
 		return "(none)"
 	}
-	return escapeLine(s)
+	return safe.Line(s)
 }
 
 func writeStreamDiff(w *bufio.Writer, p palette, name string, c *queue.Comparison, s queue.StreamChange) error {
@@ -138,7 +139,7 @@ func writeStreamDiff(w *bufio.Writer, p palette, name string, c *queue.Compariso
 	}
 	text := udiff.Unified(runName(c.A)+" "+name, runName(c.B)+" "+name, s.From, s.To)
 	for line := range strings.Lines(text) {
-		line = escapeMessage(strings.TrimSuffix(line, "\n"))
+		line = safe.Message(strings.TrimSuffix(line, "\n"))
 		switch {
 		case strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "---"):
 			line = p.bold(line)
@@ -176,6 +177,6 @@ func writeDiffJSON(w *bufio.Writer, c *queue.Comparison) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(escapeJSON(b), '\n'))
+	_, err = w.Write(append(safe.JSON(b), '\n'))
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/record"
+	"qme/record/safe"
 )
 
 func (a *app) getCommand() *cli.Command {
@@ -62,7 +63,7 @@ func (a *app) get(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.out.Write(escapeJSON(b))
+	_, err = a.out.Write(safe.JSON(b))
 	return err
 }
 

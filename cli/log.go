@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/queue"
+	"qme/record/safe"
 )
 
 func (a *app) logCommand() *cli.Command {
@@ -69,7 +70,7 @@ func (a *app) log(ctx context.Context, ref string, asJSON bool) error {
 func (t *table) run(v queue.Version) error {
 	rec, d := v.Record, v.Record.Data
 	if t.rows == 0 {
-		if _, err := fmt.Fprintf(t.w, "%s  %s\n", t.color.bold(string(rec.UID)), escapeLine(rec.Command)); err != nil {
+		if _, err := fmt.Fprintf(t.w, "%s  %s\n", t.color.bold(string(rec.UID)), safe.Line(rec.Command)); err != nil {
 			return err
 		}
 	}
@@ -77,9 +78,9 @@ func (t *table) run(v queue.Version) error {
 	if _, err := strconv.Atoi(status); err == nil {
 		status = "returncode " + status
 	}
-	line := fmt.Sprintf("@%-3d %s  %6s  %s  %s", v.Number, d.Timestamp.Format(time.DateTime), t.duration(rec), paint(fmt.Sprintf("%-13s", status)), escapeLine(d.Host))
+	line := fmt.Sprintf("@%-3d %s  %6s  %s  %s", v.Number, d.Timestamp.Format(time.DateTime), t.duration(rec), paint(fmt.Sprintf("%-13s", status)), safe.Line(d.Host))
 	if d.Message != "" {
-		line += "  " + escapeLine(d.Message)
+		line += "  " + safe.Line(d.Message)
 	}
 	t.rows++
 	_, err := fmt.Fprintln(t.w, line)

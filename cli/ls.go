@@ -11,6 +11,7 @@ import (
 
 	"qme/queue"
 	"qme/record"
+	"qme/record/safe"
 )
 
 func (a *app) lsCommand() *cli.Command {
@@ -144,6 +145,6 @@ func writeJSONLine(w *bufio.Writer, rec *record.Record) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(escapeJSON(b))
+	_, err = w.Write(safe.JSON(b))
 	return err
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -14,6 +13,7 @@ import (
 
 	"qme/gitstore"
 	"qme/gitstore/remote"
+	"qme/record/safe"
 )
 
 func (a *app) remoteCommand() *cli.Command {
@@ -124,19 +124,14 @@ func (a *app) listRemotes(s *gitstore.Store, name string, asJSON bool) error {
 		}
 	}
 	if asJSON {
-		b, err := json.MarshalIndent(list, "", "  ")
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(a.out, string(escapeJSON(b)))
-		return err
+		return a.printJSON(list)
 	}
 	if len(list) == 0 {
 		a.note("No remote is set; \"qme remote URL\" sets one.")
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	for _, r := range list {
-		fmt.Fprintf(w, "%s\t%s\n", escapeLine(r.Name), escapeLine(r.URL))
+		fmt.Fprintf(w, "%s\t%s\n", safe.Line(r.Name), safe.Line(r.URL))
 	}
 	return w.Flush()
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +22,7 @@ import (
 	"qme/gitstore/remote"
 	"qme/queue"
 	"qme/record"
+	"qme/record/safe"
 )
 
 // defaultRemote is the remote that is meant when none is named.
@@ -288,12 +288,7 @@ func (a *app) reportShared(target gitstore.RemoteURL, shared queue.Shared, refus
 		sum.Skipped = append(sum.Skipped, skippedJSON{r.Path, r.Why.Error()})
 	}
 	if o.json {
-		b, err := json.MarshalIndent(sum, "", "  ")
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(a.out, string(escapeJSON(b)))
-		return err
+		return a.printJSON(sum)
 	}
 	if a.quiet {
 		return nil
@@ -388,7 +383,7 @@ func askOnTerminal(ctx context.Context, prompt string, secret bool) (string, err
 	}
 	state, err := term.GetState(int(tty.Fd()))
 	if err == nil {
-		_, err = fmt.Fprint(tty, escapeLine(prompt))
+		_, err = fmt.Fprint(tty, safe.Line(prompt))
 	}
 	if err != nil {
 		return "", errors.Join(err, tty.Close())

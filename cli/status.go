@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/signal"
@@ -14,6 +13,7 @@ import (
 	"qme/gitstore"
 	"qme/queue"
 	"qme/record"
+	"qme/record/safe"
 )
 
 func (a *app) statusCommand() *cli.Command {
@@ -99,12 +99,7 @@ func (a *app) status(ctx context.Context, fetch, asJSON bool) error {
 		_, err := fmt.Fprint(a.out, st.text())
 		return err
 	}
-	b, err := json.MarshalIndent(st, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(a.out, string(escapeJSON(b)))
-	return err
+	return a.printJSON(st)
 }
 
 // onlyFetch learns where a remote is, and merges nothing.
@@ -180,7 +175,7 @@ func (st statusJSON) text() string {
 		fmt.Fprintf(&out, "in the spool: %s\n", traffic(queue.Traffic{Tasks: n}))
 	}
 	if st.AutoSync != "" {
-		fmt.Fprintf(&out, "the last automatic sync failed: %s\n", escapeLine(st.AutoSync))
+		fmt.Fprintf(&out, "the last automatic sync failed: %s\n", safe.Line(st.AutoSync))
 	}
 	return out.String()
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/queue"
+	"qme/record/safe"
 )
 
 func (a *app) syncCommand() *cli.Command {
@@ -61,7 +62,7 @@ func (a *app) autoSync(ctx context.Context) error {
 	}
 	if err != nil {
 		why := strings.Join(strings.Split(err.Error(), "\n"), "; ")
-		text := time.Now().Format(time.RFC3339) + " " + escapeLine(why) + "\n"
+		text := time.Now().Format(time.RFC3339) + " " + safe.Line(why) + "\n"
 		return os.WriteFile(log, []byte(text), 0o600)
 	}
 	return a.clearSyncLog()

@@ -12,6 +12,7 @@ import (
 
 	"qme/queue"
 	"qme/record"
+	"qme/record/safe"
 )
 
 // A table prints tasks as they come, so its columns have fixed widths; only the
@@ -47,7 +48,7 @@ const minCommand = 10
 func (t *table) row(item queue.Item) error {
 	id := runewidth.FillRight(item.Short, idWidth-1) + " "
 	line := id + t.columns(item.Record)
-	command := escapeLine(item.Record.Command)
+	command := safe.Line(item.Record.Command)
 	switch room := t.width - t.fixed() - (runewidth.StringWidth(id) - idWidth); {
 	case t.width == 0:
 		line += command

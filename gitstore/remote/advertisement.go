@@ -10,6 +10,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+
+	"qme/record/safe"
 )
 
 // advertisementLimit bounds, in bytes, what a repository may advertise: some
@@ -38,7 +40,7 @@ func readAdvertisement(r *bufio.Reader) (*advertisement, error) {
 			return ad, nil
 		case first && line == "version 1":
 		case first && strings.HasPrefix(line, "version "):
-			return nil, fmt.Errorf("it speaks \"%s\" of the protocol, unasked", harmless(line))
+			return nil, fmt.Errorf("it speaks \"%s\" of the protocol, unasked", safe.Line(line))
 		default:
 			if err := ad.add(line, first); err != nil {
 				return nil, err
@@ -64,7 +66,7 @@ func spoken(r *bufio.Reader) error {
 	}
 	start, _ = r.Peek(min(r.Buffered(), 200))
 	line, _, _ := strings.Cut(string(start), "\n")
-	return fmt.Errorf("it says \"%s\"", harmless(strings.TrimSpace(line)))
+	return fmt.Errorf("it says \"%s\"", safe.Line(strings.TrimSpace(line)))
 }
 
 // add takes one line; the first has the capabilities.
@@ -78,13 +80,13 @@ func (ad *advertisement) add(line string, first bool) error {
 	}
 	hex, name, ok := strings.Cut(line, " ")
 	if !ok {
-		return fmt.Errorf("\"%s\" is no ref", harmless(line))
+		return fmt.Errorf("\"%s\" is no ref", safe.Line(line))
 	}
 	if hex == "shallow" {
 		return nil // the history there is cut off; the pack will show it
 	}
 	if !plumbing.IsHash(hex) || len(hex) != len(plumbing.ZeroHash)*2 {
-		return fmt.Errorf("\"%s\" is no object name", harmless(hex))
+		return fmt.Errorf("\"%s\" is no object name", safe.Line(hex))
 	}
 	// HEAD is another name for a branch; ".have" names objects of repositories
 	// beside this one; "^{}" is what a tag stands for.
@@ -92,7 +94,7 @@ func (ad *advertisement) add(line string, first bool) error {
 		return nil
 	}
 	if strings.ContainsFunc(name, isControl) {
-		return fmt.Errorf("\"%s\" is no name of a ref", harmless(name))
+		return fmt.Errorf("\"%s\" is no name of a ref", safe.Line(name))
 	}
 	ad.refs[name] = plumbing.NewHash(hex)
 	return nil
@@ -107,7 +109,7 @@ func (ad *advertisement) capable(caps string) error {
 		ad.caps[name] = value
 	}
 	if format := ad.caps["object-format"]; format != "" && format != "sha1" {
-		return fmt.Errorf("its objects are named by \"%s\", ours by SHA-1", harmless(format))
+		return fmt.Errorf("its objects are named by \"%s\", ours by SHA-1", safe.Line(format))
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"qme/record/safe"
 )
 
 // tokenVariable holds a token: the way to be let in where nobody can be asked and
@@ -232,12 +234,12 @@ func (a *authority) ask(_ context.Context, u *url.URL) (*credential, error) {
 	c := &credential{user: a.user(u)}
 	var err error
 	if c.user == "" {
-		if c.user, err = a.remote.opts.Ask("Username for '"+harmless(site)+"': ", false); err != nil {
+		if c.user, err = a.remote.opts.Ask("Username for '"+safe.Line(site)+"': ", false); err != nil {
 			return nil, a.remote.fail(ErrAccess, err.Error(), "").because(err)
 		}
 	}
 	site = u.Scheme + "://" + url.User(c.user).String() + "@" + u.Host
-	if c.password, err = a.remote.opts.Ask("Password for '"+harmless(site)+"': ", true); err != nil {
+	if c.password, err = a.remote.opts.Ask("Password for '"+safe.Line(site)+"': ", true); err != nil {
 		return nil, a.remote.fail(ErrAccess, err.Error(), "").because(err)
 	}
 	if strings.ContainsAny(c.user+c.password, "\n\x00") {

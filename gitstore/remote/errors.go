@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+
+	"qme/record/safe"
 )
 
 // What can be wrong with a remote; test with errors.Is. The text of an error that
@@ -75,7 +77,7 @@ func tidy(said string) string {
 	var lines []string
 	for line := range strings.Lines(strings.ReplaceAll(said, "\r", "\n")) {
 		if line = strings.TrimSpace(line); line != "" {
-			lines = append(lines, harmless(line))
+			lines = append(lines, safe.Line(line))
 		}
 	}
 	return strings.Join(lines, "\n")
@@ -157,7 +159,7 @@ func (r *Remote) said(text string, kind error, hint string) error {
 	case changedHint:
 		hint = fmt.Sprintf(hint, r.loc.knownHost())
 	case ownerHint:
-		hint = fmt.Sprintf(hint, quote(harmless(r.loc.path)))
+		hint = fmt.Sprintf(hint, quote(safe.Line(r.loc.path)))
 	}
 	return r.fail(kind, text, hint)
 }

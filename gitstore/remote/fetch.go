@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+
+	"qme/record/safe"
 )
 
 // A FetchSession takes objects from a repository. Close it.
@@ -97,7 +99,7 @@ func (s *FetchSession) acknowledged(a *answer, band bool) (io.Reader, error) {
 			to := &lineWriter{to: s.remote.out, prefix: "remote: "}
 			return &demux{lines: lines, to: to, next: true}, nil
 		default:
-			return nil, fmt.Errorf("\"%s\" where a pack should begin", harmless(string(line[:min(len(line), 80)])))
+			return nil, fmt.Errorf("\"%s\" where a pack should begin", safe.Line(string(line[:min(len(line), 80)])))
 		}
 	}
 	return nil, errors.New("it goes on acknowledging and sends no pack")

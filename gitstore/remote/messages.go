@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"qme/record/safe"
 )
 
 // lineLimit bounds, in bytes, what is held back of a line that does not end.
@@ -38,7 +40,7 @@ func (m *messages) line(prefix, text string, end byte) {
 	if end == '\r' && !m.progress {
 		end = '\n'
 	}
-	text = prefix + harmless(text)
+	text = prefix + safe.Line(text)
 	width := utf8.RuneCountInString(text)
 	pad := strings.Repeat(" ", max(0, m.width-width))
 	if m.width = 0; end == '\r' {

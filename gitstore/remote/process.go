@@ -104,8 +104,14 @@ func (p *process) wait() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.reaped = true
-	if p.timer != nil && p.timer.Stop() && p.alone {
-		p.signal(syscall.SIGKILL) // for those of the group that did not listen
+	if p.timer == nil {
+		return err
+	}
+	p.timer.Stop()
+	if p.alone {
+		// For those of the group that did not listen. The timer may have gone off this
+		// very moment, and leaves it to us then.
+		p.signal(syscall.SIGKILL)
 	}
 	return err
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+
+	"qme/record/safe"
 )
 
 // A PushSession sends objects to a repository and moves a branch of it. Close it.
@@ -180,7 +182,7 @@ func readReport(r io.Reader, ref string) (rep report, err error) {
 			}
 		case verb == "option": // of a kind of report that was not asked for
 		default:
-			return rep, fmt.Errorf("\"%s\" in the report of the push", harmless(line[:min(len(line), 80)]))
+			return rep, fmt.Errorf("\"%s\" in the report of the push", safe.Line(line[:min(len(line), 80)]))
 		}
 	}
 	if limited.N <= 0 {

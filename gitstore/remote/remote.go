@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"qme/record/safe"
 )
 
 // Options say on whose behalf a Remote acts. The zero value works.
@@ -71,7 +73,7 @@ func Open(url string, opts Options) (*Remote, error) {
 }
 
 // String returns the URL, fit to be printed. It never holds a secret.
-func (r *Remote) String() string { return harmless(r.loc.shown) }
+func (r *Remote) String() string { return safe.Line(r.loc.shown) }
 
 // getenv returns a variable of Options.Env; the last one of a name counts.
 func (r *Remote) getenv(name string) string {

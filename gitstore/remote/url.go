@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"qme/record/safe"
 )
 
 // A location is a URL or path, taken apart.
@@ -112,7 +114,7 @@ func isIPv6(host string) bool {
 
 // badURL is the error for a URL; why is for people.
 func badURL(s, why string) error {
-	return &failure{url: harmless(masked(s)), kind: ErrURL, said: why}
+	return &failure{url: safe.Line(masked(s)), kind: ErrURL, said: why}
 }
 
 // masked hides what may be a password, in a URL that need not be a valid one.

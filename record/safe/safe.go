@@ -1,4 +1,8 @@
-package cli
+// Package safe makes other people's bytes safe for a terminal: what commands print,
+// what records say, what a remote answers. Control characters (also those of ISO 6429
+// above U+0080, which terminals obey), and the invisible ones that reorder text, are
+// shown as escapes.
+package safe
 
 import (
 	"bytes"
@@ -8,22 +12,17 @@ import (
 	"unicode/utf8"
 )
 
-// What commands print, and what records say, is other people's bytes: here it is
-// made safe for a terminal. Control characters (also those of ISO 6429 above
-// U+0080, which terminals obey), and the invisible ones that reorder text, are
-// shown as escapes.
-
 func unsafeRune(r rune) bool {
 	return unicode.Is(unicode.C, r) || r == '\u2028' || r == '\u2029'
 }
 
-// escapeLine makes text fit for one line of a listing.
-func escapeLine(s string) string {
+// Line returns text fit for one line.
+func Line(s string) string {
 	return escape(s, func(r rune) bool { return unsafeRune(r) })
 }
 
-// escapeMessage keeps newlines and tabs.
-func escapeMessage(s string) string {
+// Message returns text fit for several lines: newlines and tabs stay.
+func Message(s string) string {
 	return escape(s, func(r rune) bool { return r != '\n' && r != '\t' && unsafeRune(r) })
 }
 
@@ -57,9 +56,9 @@ func escape(s string, bad func(rune) bool) string {
 	return b.String()
 }
 
-// escapeJSON replaces such characters in JSON by their JSON escapes, so that it
-// stays the same document. JSON itself has none but white space outside strings.
-func escapeJSON(b []byte) []byte {
+// JSON returns a JSON document in which such characters are JSON's own escapes, so that
+// it is the same document. Outside strings it has none but white space.
+func JSON(b []byte) []byte {
 	bad := func(r rune) bool { return r != '\n' && unsafeRune(r) }
 	if bytes.IndexFunc(b, bad) < 0 {
 		return b
