@@ -13,6 +13,7 @@ import (
 	"qme/gitstore"
 	"qme/queue"
 	"qme/record"
+	"qme/record/safe"
 )
 
 func (a *app) cloneCommand() *cli.Command {
@@ -54,6 +55,9 @@ func (a *app) clone(ctx context.Context, url string, o shareOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := a.noOtherOrigin(s, url); err != nil {
+		return err
+	}
 	if err := s.SetRemote(defaultRemote, url); err != nil {
 		return err
 	}
@@ -66,6 +70,20 @@ func (a *app) clone(ctx context.Context, url string, o shareOptions) error {
 		a.note("The remote has no tasks yet; \"qme push\" sends yours.")
 	}
 	return a.reportShared(target, shared, x.refused, o)
+}
+
+// noOtherOrigin refuses a home that has the remote origin already.
+func (a *app) noOtherOrigin(s *gitstore.Store, url string) error {
+	remotes, err := s.Remotes()
+	if err != nil {
+		return err
+	}
+	for _, r := range remotes {
+		if r.Name == defaultRemote {
+			return fmt.Errorf("the remote origin is set to %s already: %w; \"qme pull\" gets its tasks, \"qme remote %s\" sets another", safe.Line(r.URL), record.ErrConflict, url)
+		}
+	}
+	return nil
 }
 
 // noTasks refuses a home that has tasks.

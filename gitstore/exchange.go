@@ -65,8 +65,11 @@ type Fetched struct {
 // it exceeds a limit; nothing of it is kept then.
 func (s *Store) Fetch(ctx context.Context, remote string, src Source, opts FetchOptions) (*Fetched, error) {
 	theirs, err := remoteHead(src.Refs())
-	if err != nil || theirs.IsZero() {
-		return &Fetched{}, err
+	if err != nil {
+		return nil, err
+	}
+	if theirs.IsZero() {
+		return &Fetched{}, s.forgetTracking(remote) // it was made anew
 	}
 	head, err := s.Head()
 	if err != nil {
@@ -156,6 +159,9 @@ const (
 	// closeHaves is how many of the newest commits are told one by one; behind
 	// them the steps double.
 	closeHaves = 16
+	// nearHaves is how far back one looks where the remote was heard of before: it may
+	// have been set back since, as to a backup.
+	nearHaves = 1024
 )
 
 // haves chooses commits of which the remote may know some, so that it sends only
@@ -189,7 +195,7 @@ func (s *Store) haves(ctx context.Context, remote string, head plumbing.Hash) ([
 				next = 2 * i
 			}
 		}
-		if last || len(list) >= maxHaves || !far && i >= closeHaves {
+		if last || len(list) >= maxHaves || !far && i >= nearHaves {
 			break
 		}
 		at = c.parents[0]
@@ -213,20 +219,14 @@ func (s *Store) admit(ctx context.Context, head, theirs plumbing.Hash, opts Fetc
 	if err != nil {
 		return nil, fmt.Errorf("the remote: %w", err)
 	}
-	g := newGraph(s.odb)
-	common, err := g.common(ctx, head, theirs)
+	// What the merge is going to take from them is what differs from its base: where
+	// there are several common commits, that is none of their trees.
+	m := s.newMerge(ctx)
+	base, err := m.baseTree(head, theirs)
 	if err != nil {
 		return nil, err
 	}
-	var known plumbing.Hash
-	if len(common) > 0 {
-		c, err := g.node(common[0])
-		if err != nil {
-			return nil, err
-		}
-		known = c.tree
-	}
-	refused, err := s.inspect(ctx, known, sn, opts.MaxRecord)
+	refused, err := s.inspect(ctx, m.scratch, base, sn, opts.MaxRecord)
 	if err == nil && len(refused) > 0 && !opts.SkipInvalid {
 		err = &RefusedError{Files: refused}
 	}

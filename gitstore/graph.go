@@ -24,22 +24,30 @@ type commitNode struct {
 	when    int64 // committer's time, Unix seconds
 }
 
-// parseCommitNode reads the header of a commit object (git-commit-tree(1)).
+// parseCommitNode reads the header of a commit object (git-commit-tree(1)). Its first
+// lines are the tree and the parents, as git reads them: a later line of that kind
+// would be seen here and nowhere else.
 func parseCommitNode(h plumbing.Hash, b []byte) (*commitNode, error) {
 	c := &commitNode{hash: h}
 	bad := func(what string) (*commitNode, error) {
 		return nil, fmt.Errorf("commit %s: %s: %w", h, what, record.ErrCorrupt)
 	}
+	last := ""
 	for len(b) > 0 && b[0] != '\n' {
 		line, rest, _ := bytes.Cut(b, []byte("\n"))
 		b = rest
 		key, value, _ := bytes.Cut(line, []byte(" "))
-		switch string(key) {
+		before := last
+		last = string(key)
+		switch last {
 		case "tree", "parent":
+			if first := before == ""; first != (last == "tree") || !first && before != "tree" && before != "parent" {
+				return bad("a line " + last + " where none belongs")
+			}
 			if !plumbing.IsHash(string(value)) {
 				return bad("a line that names no object")
 			}
-			if name := plumbing.NewHash(string(value)); string(key) == "tree" {
+			if name := plumbing.NewHash(string(value)); last == "tree" {
 				c.tree = name
 			} else {
 				c.parents = append(c.parents, name)
@@ -242,7 +250,12 @@ func (p *painting) apart() bool {
 		ended = ofTheirs
 	}
 	for _, c := range p.queue {
-		if !p.isDone(p.marks[c.hash]) && p.oldest[ended] != math.MaxInt64 && c.when >= p.oldest[ended]-clockSkew {
+		if p.isDone(p.marks[c.hash]) || p.oldest[ended] == math.MaxInt64 {
+			continue
+		}
+		// What says that it is older than the beginning has the time of a clock that had
+		// not been set.
+		if c.when >= p.oldest[ended]-clockSkew || c.when < beginning.Unix() {
 			return false
 		}
 	}

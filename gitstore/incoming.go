@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -54,13 +56,18 @@ func checkObject(h plumbing.Hash, t plumbing.ObjectType, b []byte) error {
 		if err != nil {
 			return err
 		}
+		files := map[string]bool{} // by the names of files, which come before folders of that name
 		for i, e := range entries {
 			if err := checkEntry(e); err != nil {
 				return fmt.Errorf("tree %s: %w", h, err)
 			}
-			if i > 0 && (entries[i-1].key() >= e.key() || entries[i-1].name == e.name) {
+			if i > 0 && entries[i-1].key() >= e.key() {
 				return fmt.Errorf("tree %s: %.80q is out of order: %w", h, e.name, record.ErrInvalid)
 			}
+			if files[e.name] {
+				return fmt.Errorf("tree %s: %.80q is there twice: %w", h, e.name, record.ErrInvalid)
+			}
+			files[e.name] = !e.isDir()
 		}
 		return nil
 	}
@@ -76,6 +83,8 @@ func checkEntry(e treeEntry) error {
 		why = "is a submodule"
 	case e.mode != modeFile && e.mode != modeDir:
 		why = fmt.Sprintf("has the mode %.20q", e.mode)
+	case strings.ContainsFunc(name, unicode.IsControl):
+		why = "has a control character in it"
 	case name == "" || name == "." || name == ".." || name == ".git" || name == "git~1" || strings.ContainsAny(name, "/\\"):
 		why = "cannot be the name of a file"
 	default:
@@ -89,16 +98,18 @@ func checkEntry(e treeEntry) error {
 type inspection struct {
 	s         *Store
 	ctx       context.Context
-	commit    plumbing.Hash // the other history's newest
 	maxRecord int64
 	refused   []Refused
+	base      objectReader           // of the tree that is known
+	seen      map[plumbing.Hash]bool // folders that were looked at
+	g         *graph
 }
 
-// inspect checks every file of a snapshot that is not in known, a tree that has been
-// checked. The error is of what stops the inspection; what is wrong with the tree
-// is in the result.
-func (s *Store) inspect(ctx context.Context, known plumbing.Hash, sn *Snapshot, maxRecord int64) ([]Refused, error) {
-	in := &inspection{s: s, ctx: ctx, commit: sn.Commit, maxRecord: maxRecord}
+// inspect checks every file of a snapshot that is not in known, the base of the merge,
+// which base reads: what is in there as it is does not get in. The error is of what
+// stops the inspection; what is wrong with the tree is in the result.
+func (s *Store) inspect(ctx context.Context, base objectReader, known plumbing.Hash, sn *Snapshot, maxRecord int64) ([]Refused, error) {
+	in := &inspection{s: s, base: base, seen: map[plumbing.Hash]bool{}, ctx: ctx, maxRecord: maxRecord, g: newGraph(s.odb)}
 	err := in.folder("", known, sn.root)
 	return in.refused, err
 }
@@ -108,19 +119,30 @@ func (in *inspection) refuse(p string, format string, args ...any) {
 }
 
 func (in *inspection) folder(at string, known, tree plumbing.Hash) error {
-	if known == tree || tree.IsZero() {
+	if known == tree {
 		return nil
 	}
 	if err := in.ctx.Err(); err != nil {
 		return err
 	}
-	olds, err := readTree(in.s.odb, known)
+	// A task belongs into one folder alone. Without this a few small trees that name
+	// each other again and again would take forever.
+	if in.seen[tree] || !folderName(at) {
+		in.refuse(at, "is not where a task history has a folder: %w", record.ErrInvalid)
+		return nil
+	}
+	in.seen[tree] = true
+	olds, err := readTree(in.base, known)
 	if err != nil {
 		return err
 	}
 	news, err := readTree(in.s.odb, tree)
 	if err != nil {
 		return err
+	}
+	if len(news) == 0 {
+		in.refuse(at, "is an empty folder: %w", record.ErrInvalid)
+		return nil
 	}
 	if strings.Count(at, "/") == depthOfMinutes {
 		in.minute(at, olds, news)
@@ -140,6 +162,12 @@ func (in *inspection) folder(at string, known, tree plumbing.Hash) error {
 	}
 	return nil
 }
+
+var folderForm = regexp.MustCompile(`^tasks(/\d{4}(/\d\d){0,4})?$`)
+
+// folderName reports whether a task history can have a folder of that path; "" is its
+// root.
+func folderName(at string) bool { return at == "" || folderForm.MatchString(at) }
 
 // top looks at a file above the folders of tasks.
 func (in *inspection) top(p string, e treeEntry) error {
@@ -234,6 +262,12 @@ func (in *inspection) wrong(id record.ID, files taskFiles) error {
 	if err != nil {
 		return err
 	}
+	if rec.Data.Status == record.Running {
+		return fmt.Errorf("its run has not ended: %w", record.ErrInvalid)
+	}
+	if err := in.wrongPrevious(rec); err != nil {
+		return err
+	}
 	for _, name := range streamNames {
 		if err := in.wrongStream(rec, name, files["."+string(name)]); err != nil {
 			return err
@@ -241,6 +275,21 @@ func (in *inspection) wrong(id record.ID, files taskFiles) error {
 	}
 	if e, ok := files[runsExt]; ok {
 		return in.wrongRuns(id, e.hash)
+	}
+	return nil
+}
+
+// wrongPrevious looks whether the run before can be found.
+func (in *inspection) wrongPrevious(rec *record.Record) error {
+	previous := rec.Data.Previous
+	if previous == "" {
+		return nil
+	}
+	if !plumbing.IsHash(previous) {
+		return fmt.Errorf("its run before is in %.50q, which is no commit: %w", previous, record.ErrInvalid)
+	}
+	if err := in.wrongRun(rec.UID, plumbing.NewHash(previous)); err != nil {
+		return fmt.Errorf("its run before is in %s: %w", previous, err)
 	}
 	return nil
 }
@@ -262,24 +311,27 @@ func (in *inspection) wrongStream(rec *record.Record, name record.StreamName, e 
 	return err
 }
 
-// wrongRuns looks whether each listed commit is of that history and has the task.
+// wrongRuns looks whether each listed commit is there and has the task.
 func (in *inspection) wrongRuns(id record.ID, h plumbing.Hash) error {
 	list, err := runsOf(in.s.odb, h)
 	if err != nil {
 		return err
 	}
-	g := newGraph(in.s.odb)
 	for _, c := range list {
-		ok, err := g.isAncestor(in.ctx, c, in.commit)
-		if err == nil && !ok {
-			err = fmt.Errorf("its list of runs names %s, which is not of that history: %w", c, record.ErrInvalid)
-		}
-		if err != nil {
-			return err
-		}
-		if _, err := (&Snapshot{Commit: c, root: g.nodes[c].tree, r: in.s.odb}).Get(id); err != nil {
+		if err := in.wrongRun(id, c); err != nil {
 			return fmt.Errorf("its list of runs names %s: %w", c, err)
 		}
 	}
 	return nil
+}
+
+// wrongRun says why a commit holds no run of the task. That the commit is of that
+// history, and not just here, is not looked for: it would cost a walk back to it.
+func (in *inspection) wrongRun(id record.ID, c plumbing.Hash) error {
+	node, err := in.g.node(c)
+	if err != nil {
+		return err
+	}
+	_, err = (&Snapshot{Commit: c, root: node.tree, r: in.s.odb}).Get(id)
+	return err
 }

@@ -21,6 +21,20 @@ import (
 // good is a task that every remote of TestRefused has besides what is wrong.
 var good = task(idAt("shell", epoch, 1), "good\n")
 
+// after returns a further run of a record, which names a commit as the one of the run
+// before.
+func after(rec *record.Record, commit string) *record.Record {
+	next := *rec
+	next.Data.Run, next.Data.Previous = 2, commit
+	return &next
+}
+
+func running(rec *record.Record) *record.Record {
+	r := *rec
+	r.Data.Status = record.Running
+	return &r
+}
+
 // TestRefused has remotes offer what does not belong in a history. Nothing of it
 // gets in; with SkipInvalid the rest does.
 func TestRefused(t *testing.T) {
@@ -36,28 +50,33 @@ func TestRefused(t *testing.T) {
 		says    string
 		whole   bool // nothing of the remote can be had
 	}{
-		"symbolic link":      {[]gitstore.Planted{{Path: "tasks/link", Mode: "120000", Content: "/etc/passwd"}}, "symbolic link", true},
-		"submodule":          {[]gitstore.Planted{{Path: "tasks/sub", Mode: "160000", Commit: plumbing.NewHash(strings.Repeat("1", 40))}}, "submodule", true},
-		".git":               {[]gitstore.Planted{{Path: ".GIT/config", Mode: file, Content: "x"}}, "cannot be the name", true},
-		"parent folder":      {[]gitstore.Planted{{Path: "tasks/../x", Mode: file, Content: "x"}}, "cannot be the name", true},
-		"strange mode":       {[]gitstore.Planted{{Path: "x", Mode: "100666", Content: "x"}}, "has the mode", true},
-		"file at the top":    {[]gitstore.Planted{{Path: "LICENSE", Mode: file, Content: "x"}}, "LICENSE: is not where", false},
-		"file among years":   {[]gitstore.Planted{{Path: "tasks/x.json", Mode: file, Content: "x"}}, "tasks/x.json: is not where", false},
-		"folder of a minute": {[]gitstore.Planted{{Path: dir + "sub/" + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}}, "is not where", false},
-		"no record":          {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: "{}"}}, string(bad.UID), false},
-		"other id":           {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, other)}}, string(other.UID), false},
-		"other minute":       {[]gitstore.Planted{{Path: good.UID.Dir() + "/" + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}}, "is not where", false},
-		"executable":         {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: "100755", Content: encoded(t, bad)}}, "100755", true},
-		"record too large":   {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad) + strings.Repeat(" ", 10000)}}, "the limit is", false},
-		"stream alone":       {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".stdout", Mode: file, Content: "x"}}, "record is missing", false},
-		"stream too many":    {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}, {Path: dir + string(bad.UID) + ".stdout", Mode: file, Content: "x"}}, "knows of no file .stdout", false},
-		"stream missing":     {[]gitstore.Planted{{Path: streamed.UID.Path(), Mode: file, Content: encoded(t, streamed)}}, ".stdout is missing", false},
-		"stream too short":   {[]gitstore.Planted{{Path: streamed.UID.Path(), Mode: file, Content: encoded(t, streamed)}, {Path: streamed.UID.Dir() + "/" + string(streamed.UID) + ".stdout", Mode: file, Content: "x"}}, "has 1 bytes", false},
-		"runs of nowhere":    {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}, {Path: dir + string(bad.UID) + ".runs", Mode: file, Content: strings.Repeat("1", 40) + "\n"}}, strings.Repeat("1", 40), false},
-		"runs of no commit":  {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}, {Path: dir + string(bad.UID) + ".runs", Mode: file, Content: "../../x\n"}}, "is no commit", false},
-		"other file":         {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".exe", Mode: file, Content: "x"}}, "is not where", false},
-		"later format":       {[]gitstore.Planted{{Path: "format", Mode: file, Content: "2\n"}}, "format 2", true},
-		"no format":          {[]gitstore.Planted{{Path: "format", Mode: file}}, "no task history", true},
+		"symbolic link":       {[]gitstore.Planted{{Path: "tasks/link", Mode: "120000", Content: "/etc/passwd"}}, "symbolic link", true},
+		"submodule":           {[]gitstore.Planted{{Path: "tasks/sub", Mode: "160000", Commit: plumbing.NewHash(strings.Repeat("1", 40))}}, "submodule", true},
+		".git":                {[]gitstore.Planted{{Path: ".GIT/config", Mode: file, Content: "x"}}, "cannot be the name", true},
+		"parent folder":       {[]gitstore.Planted{{Path: "tasks/../x", Mode: file, Content: "x"}}, "cannot be the name", true},
+		"strange mode":        {[]gitstore.Planted{{Path: "x", Mode: "100666", Content: "x"}}, "has the mode", true},
+		"file at the top":     {[]gitstore.Planted{{Path: "LICENSE", Mode: file, Content: "x"}}, "LICENSE: is not where", false},
+		"file among years":    {[]gitstore.Planted{{Path: "tasks/x.json", Mode: file, Content: "x"}}, "tasks/x.json: is not where", false},
+		"folder of a minute":  {[]gitstore.Planted{{Path: dir + "sub/" + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}}, "is not where", false},
+		"no record":           {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: "{}"}}, string(bad.UID), false},
+		"other id":            {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, other)}}, string(other.UID), false},
+		"other minute":        {[]gitstore.Planted{{Path: good.UID.Dir() + "/" + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}}, "is not where", false},
+		"executable":          {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: "100755", Content: encoded(t, bad)}}, "100755", true},
+		"record too large":    {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad) + strings.Repeat(" ", 10000)}}, "the limit is", false},
+		"stream alone":        {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".stdout", Mode: file, Content: "x"}}, "record is missing", false},
+		"stream too many":     {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}, {Path: dir + string(bad.UID) + ".stdout", Mode: file, Content: "x"}}, "knows of no file .stdout", false},
+		"stream missing":      {[]gitstore.Planted{{Path: streamed.UID.Path(), Mode: file, Content: encoded(t, streamed)}}, ".stdout is missing", false},
+		"stream too short":    {[]gitstore.Planted{{Path: streamed.UID.Path(), Mode: file, Content: encoded(t, streamed)}, {Path: streamed.UID.Dir() + "/" + string(streamed.UID) + ".stdout", Mode: file, Content: "x"}}, "has 1 bytes", false},
+		"runs of nowhere":     {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}, {Path: dir + string(bad.UID) + ".runs", Mode: file, Content: strings.Repeat("1", 40) + "\n"}}, strings.Repeat("1", 40), false},
+		"runs of no commit":   {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}, {Path: dir + string(bad.UID) + ".runs", Mode: file, Content: "../../x\n"}}, "is no commit", false},
+		"still running":       {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, running(bad))}}, "has not ended", false},
+		"previous of nowhere": {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, after(bad, strings.Repeat("2", 40)))}}, strings.Repeat("2", 40), false},
+		"previous no commit":  {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, after(bad, "HEAD"))}}, "is no commit", false},
+		"control character":   {[]gitstore.Planted{{Path: "tasks/\x1b[31m", Mode: file, Content: "x"}}, "control character", true},
+		"folder elsewhere":    {[]gitstore.Planted{{Path: "other/file", Mode: file, Content: "x"}}, "other: is not where", false},
+		"other file":          {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".exe", Mode: file, Content: "x"}}, "is not where", false},
+		"later format":        {[]gitstore.Planted{{Path: "format", Mode: file, Content: "2\n"}}, "format 2", true},
+		"no format":           {[]gitstore.Planted{{Path: "format", Mode: file}}, "no task history", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

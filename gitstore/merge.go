@@ -41,7 +41,7 @@ func (s *Store) Merge(ctx context.Context, theirs string, skip []string) (*Merge
 		if err != nil {
 			return nil, err
 		}
-		m := &merge{s: s, ctx: ctx, g: newGraph(s.odb), w: s.odb.NewWriter(), scratch: s.odb.NewWriter(), bases: map[[2]plumbing.Hash]plumbing.Hash{}}
+		m := s.newMerge(ctx)
 		next, err := m.commit(head, plumbing.NewHash(theirs), skip)
 		if err == nil && next != head {
 			err = s.publish(ctx, q, m.w, head, next)
@@ -66,6 +66,10 @@ type merge struct {
 	w       *odb.Writer // of what the merge consists of
 	scratch *odb.Writer // of trees that only a merge needs; never written
 	bases   map[[2]plumbing.Hash]plumbing.Hash
+}
+
+func (s *Store) newMerge(ctx context.Context) *merge {
+	return &merge{s: s, ctx: ctx, g: newGraph(s.odb), w: s.odb.NewWriter(), scratch: s.odb.NewWriter(), bases: map[[2]plumbing.Hash]plumbing.Hash{}}
 }
 
 // commit returns the commit that has both histories behind it: one of the two
@@ -323,9 +327,11 @@ func byTask(entries []treeEntry) map[string]taskFiles {
 func (t *threeWay) task(id record.ID, base, ours, theirs taskFiles) (taskFiles, error) {
 	b, o, th := base.blob(), ours.blob(), theirs.blob()
 	kept := ours
+	// Who cleared a task did not mean runs that he did not know of.
+	learnt := func(side taskFiles) bool { return side[runsExt] != base[runsExt] }
 	switch {
-	case o == th || b == th:
-	case b == o || o.IsZero():
+	case o == th || b == th && !(o.IsZero() && learnt(theirs)):
+	case b == o && !(th.IsZero() && learnt(ours)) || o.IsZero():
 		kept = theirs
 	case th.IsZero():
 	default:

@@ -1,10 +1,12 @@
 package queue
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -148,29 +150,47 @@ func (q *Queue) allRuns(store Store, newest Version, others []string) ([]Version
 		}
 		heads = append(heads, Version{Record: rec, Commit: commit, queue: q})
 	}
-	type run struct {
-		at   int64
-		host string
-	}
-	seen := map[run]bool{}
+	at := map[runKey]int64{}
 	for _, head := range heads {
-		for v, err := range q.lineage(head) {
-			if err != nil {
-				errs = append(errs, err)
-				break
-			}
-			key := run{v.Record.Data.Timestamp.UnixNano(), v.Record.Data.Host}
-			if seen[key] {
-				break // the lines have come together
-			}
-			seen[key] = true
-			all = append(all, v)
+		line, from, err := q.line(head, at)
+		if err != nil {
+			errs = append(errs, err)
 		}
+		for _, v := range slices.Backward(line) {
+			from = max(from, v.Record.Data.Timestamp.UnixNano())
+			at[keyOf(v)] = from
+		}
+		all = append(all, line...)
 	}
-	slices.SortStableFunc(all, func(a, b Version) int {
-		return b.Record.Data.Timestamp.Compare(a.Record.Data.Timestamp.Time)
-	})
+	at[keyOf(newest)] = math.MaxInt64 // the record is the last run, whatever the clocks say
+	slices.SortStableFunc(all, func(a, b Version) int { return cmp.Compare(at[keyOf(b)], at[keyOf(a)]) })
 	return all, errors.Join(errs...)
+}
+
+// A runKey tells a task's runs apart.
+type runKey struct {
+	at   int64
+	host string
+}
+
+func keyOf(v Version) runKey {
+	return runKey{v.Record.Data.Timestamp.UnixNano(), v.Record.Data.Host}
+}
+
+// line returns a run and those before it, up to one that known has, and what that says.
+// With known it is when a run began, and not before the run before it: the clocks of
+// machines differ.
+func (q *Queue) line(head Version, known map[runKey]int64) (line []Version, from int64, err error) {
+	for v, err := range q.lineage(head) {
+		if err != nil {
+			return line, math.MinInt64, err
+		}
+		if at, ok := known[keyOf(v)]; ok {
+			return line, at, nil
+		}
+		line = append(line, v)
+	}
+	return line, math.MinInt64, nil
 }
 
 // lineage yields a run and those to which data.previous leads from it.
@@ -204,6 +224,9 @@ func (q *Queue) before(v Version) (Version, error) {
 		rec, err := store.Get("", v.Record.UID)
 		if errors.Is(err, record.ErrNotFound) {
 			return Version{}, nil
+		}
+		if err == nil && rec.Data.Timestamp.Equal(v.Record.Data.Timestamp.Time) {
+			return Version{}, fmt.Errorf("task %s: the history has a run of it that has not ended: %w", rec.UID, record.ErrInvalid)
 		}
 		return Version{Record: rec, queue: q}, err
 	}

@@ -153,6 +153,9 @@ func (q *Queue) recover(ctx context.Context, e *spool.Entry) error {
 	if err != nil {
 		return err
 	}
+	if q.recorded(rec) {
+		return e.Remove()
+	}
 	verb := "run"
 	if rec.Data.Run > 1 {
 		verb = "rerun"
@@ -164,6 +167,29 @@ func (q *Queue) recover(ctx context.Context, e *spool.Entry) error {
 		}
 	}
 	return err
+}
+
+// recorded reports whether the history has a run as one that is not its task's last: a
+// merge has put a later one in its place since. upon sees to the last one.
+func (q *Queue) recorded(rec *record.Record) bool {
+	store, err := q.Store()
+	if err != nil {
+		return false
+	}
+	current, err := store.Get("", rec.UID)
+	if err != nil {
+		return false
+	}
+	for v, err := range q.runs(current) {
+		if err != nil {
+			return false // it is rather there twice than not at all
+		}
+		d := v.Record.Data
+		if d.Timestamp.Equal(rec.Data.Timestamp.Time) && d.Host == rec.Data.Host && (d.ReturnCode != nil || rec.Data.ReturnCode == nil) {
+			return true
+		}
+	}
+	return false
 }
 
 // setAside ends an entry that cannot be recovered.

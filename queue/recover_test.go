@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/afero"
 
@@ -20,6 +21,7 @@ import (
 type history struct {
 	Store
 	records  map[record.ID]*record.Record
+	others   map[record.ID]*record.Record // runs of other machines, in the commit "other"
 	order    []record.ID
 	attempts int
 	// before is called with each commit; its error is the commit's.
@@ -44,6 +46,26 @@ func (h *history) Commit(ctx context.Context, changes ...record.Change) (string,
 		}
 	}
 	return "commit", nil
+}
+
+// Get implements Store.
+func (h *history) Get(version string, id record.ID) (*record.Record, error) {
+	rec := h.records[id]
+	if version == "other" {
+		rec = h.others[id]
+	}
+	if rec == nil {
+		return nil, record.ErrNotFound
+	}
+	return rec, nil
+}
+
+// OtherRuns implements Store.
+func (h *history) OtherRuns(id record.ID) ([]string, error) {
+	if h.others[id] == nil {
+		return nil, nil
+	}
+	return []string{"other"}, nil
 }
 
 // A bench is a queue upon a history, with what it has warned of.
@@ -320,5 +342,31 @@ func TestUpon(t *testing.T) {
 		case got != nil && (got.Data.Run != c.run || got.Data.Previous != c.previous):
 			t.Errorf("%s: run %d upon %q, want %d upon %q", name, got.Data.Run, got.Data.Previous, c.run, c.previous)
 		}
+	}
+}
+
+// TestRecoverOfAnEarlierRun has a process die between its commit and the removal of
+// its entry, and a merge put a later run of another machine in its record's place
+// before the entry is found.
+func TestRecoverOfAnEarlierRun(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 1)
+	id := b.dead[0]
+	rec, err := b.Spool.Get(id, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.Data.Status = record.Cancelled // as it was committed
+	later := *rec
+	later.Data.Host, later.Data.Timestamp = "elsewhere", record.Time{Time: rec.Data.Timestamp.Add(time.Hour)}
+	b.history.records[id], b.history.others = &later, map[record.ID]*record.Record{id: rec}
+	if err := b.Recover(context.Background()); err != nil || b.history.attempts > 0 {
+		t.Errorf("Recover: %v, with %d commits", err, b.history.attempts)
+	}
+	if left := b.spooled(t); len(left) > 0 {
+		t.Errorf("the spool still has %q", left)
+	}
+	if b.history.records[id] != &later {
+		t.Error("the later run is not the record any more")
 	}
 }
