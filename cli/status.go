@@ -77,10 +77,16 @@ func (a *app) status(ctx context.Context, fetch, asJSON bool) error {
 	if err != nil {
 		return err
 	}
+	var failed []error
 	for _, r := range remotes {
 		if fetch {
-			if _, _, err := a.exchange(ctx, s, r, shareOptions{}, onlyFetch); err != nil {
+			// One that cannot be reached does not keep the others from being asked.
+			_, _, err := a.exchange(ctx, s, r, shareOptions{}, onlyFetch)
+			if ctx.Err() != nil {
 				return err
+			} else if err != nil {
+				a.warn("%s: %v", r.Name, err)
+				failed = append(failed, err)
 			}
 		}
 		one, err := compareRemote(ctx, s, r)
@@ -95,11 +101,15 @@ func (a *app) status(ctx context.Context, fetch, asJSON bool) error {
 	if st.AutoSync, err = a.autoSyncError(); err != nil {
 		return err
 	}
-	if !asJSON {
-		_, err := fmt.Fprint(a.out, st.text())
-		return err
+	if asJSON {
+		err = a.printJSON(st)
+	} else {
+		_, err = fmt.Fprint(a.out, st.text())
 	}
-	return a.printJSON(st)
+	if err == nil && len(failed) > 0 {
+		err = &codeError{exitRemote, nil}
+	}
+	return err
 }
 
 // onlyFetch learns where a remote is, and merges nothing.

@@ -2,6 +2,7 @@ package gitstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"qme/gitstore/odb"
 	"qme/record"
 )
 
@@ -145,8 +147,7 @@ func (in *inspection) folder(at string, known, tree plumbing.Hash) error {
 		return nil
 	}
 	if strings.Count(at, "/") == depthOfMinutes {
-		in.minute(at, olds, news)
-		return nil
+		return in.minute(at, olds, news)
 	}
 	for name, e := range zip(olds, news) {
 		p := path.Join(at, name)
@@ -216,7 +217,7 @@ func (in *inspection) size(h plumbing.Hash) (int64, error) {
 
 // minute looks at a folder of tasks. A task's files are looked at together: one of
 // which anything is wrong stays out whole.
-func (in *inspection) minute(at string, olds, news []treeEntry) {
+func (in *inspection) minute(at string, olds, news []treeEntry) error {
 	before, tasks := byTask(olds), byTask(news)
 	for _, stem := range slices.Sorted(maps.Keys(tasks)) {
 		files := tasks[stem]
@@ -227,12 +228,26 @@ func (in *inspection) minute(at string, olds, news []treeEntry) {
 		if why == nil {
 			why = in.wrong(record.ID(stem), files)
 		}
+		if why != nil && !badTask(why) {
+			return why
+		}
 		for _, ext := range slices.Sorted(maps.Keys(files)) {
 			if why != nil {
 				in.refuse(path.Join(at, stem+ext), "%w", why)
 			}
 		}
 	}
+	return nil
+}
+
+// badTask reports whether an error is about a task that is wrong for everybody: to
+// leave it out clears it, also for the others after a push. What is over a limit of
+// ours, or could not be read here, is none.
+func badTask(err error) bool {
+	if errors.Is(err, odb.ErrTooLarge) {
+		return false
+	}
+	return errors.Is(err, record.ErrInvalid) || errors.Is(err, record.ErrCorrupt) || errors.Is(err, record.ErrNotFound)
 }
 
 func (in *inspection) misplaced(at, stem string, files taskFiles) error {
@@ -255,7 +270,7 @@ func (in *inspection) wrong(id record.ID, files taskFiles) error {
 	}
 	rec, err := readRecord(in.s.odb, id, e.hash, func(b []byte) (*record.Record, error) {
 		if in.maxRecord > 0 && int64(len(b)) > in.maxRecord {
-			return nil, fmt.Errorf("its record has %d bytes, the limit is %d: %w", len(b), in.maxRecord, record.ErrInvalid)
+			return nil, fmt.Errorf("its record has %d bytes, the setting share.max_record allows %d: %w", len(b), in.maxRecord, odb.ErrTooLarge)
 		}
 		return record.Decode(b)
 	})

@@ -62,7 +62,7 @@ func TestRefused(t *testing.T) {
 		"other id":            {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, other)}}, string(other.UID), false},
 		"other minute":        {[]gitstore.Planted{{Path: good.UID.Dir() + "/" + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}}, "is not where", false},
 		"executable":          {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: "100755", Content: encoded(t, bad)}}, "100755", true},
-		"record too large":    {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad) + strings.Repeat(" ", 10000)}}, "the limit is", false},
+		"record too large":    {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad) + strings.Repeat(" ", 10000)}}, "share.max_record allows 5000", true},
 		"stream alone":        {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".stdout", Mode: file, Content: "x"}}, "record is missing", false},
 		"stream too many":     {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}, {Path: dir + string(bad.UID) + ".stdout", Mode: file, Content: "x"}}, "knows of no file .stdout", false},
 		"stream missing":      {[]gitstore.Planted{{Path: streamed.UID.Path(), Mode: file, Content: encoded(t, streamed)}}, ".stdout is missing", false},

@@ -55,14 +55,17 @@ func (s *Store) SetRemote(name, url string) error {
 	if err := CheckRemoteName(name); err != nil {
 		return err
 	}
-	changed := false
-	err := s.editConfig(func(cfg *config.Config) {
-		sub := cfg.Section("remote").Subsection(name)
-		changed = sub.Option("url") != url
-		sub.SetOption("url", url)
-		sub.SetOption("fetch", "+"+branch+":"+trackingRef(name))
-	})
-	if err != nil || !changed {
+	remotes, err := s.Remotes()
+	if err != nil || slices.Contains(remotes, RemoteURL{name, url}) {
+		return err
+	}
+	var section bytes.Buffer
+	cfg := config.New()
+	cfg.Section("remote").Subsection(name).SetOption("url", url).SetOption("fetch", "+"+branch+":"+trackingRef(name))
+	if err := config.NewEncoder(&section).Encode(cfg); err != nil {
+		return err
+	}
+	if err := s.replaceRemote(name, section.Bytes()); err != nil {
 		return err
 	}
 	return s.forgetTracking(name)
@@ -78,7 +81,7 @@ func (s *Store) RemoveRemote(name string) error {
 	if !slices.ContainsFunc(remotes, func(r RemoteURL) bool { return r.Name == name }) {
 		return fmt.Errorf("remote %q: %w", name, record.ErrNotFound)
 	}
-	if err := s.editConfig(func(cfg *config.Config) { cfg.RemoveSubsection("remote", name) }); err != nil {
+	if err := s.replaceRemote(name, nil); err != nil {
 		return err
 	}
 	return s.forgetTracking(name)
@@ -126,19 +129,32 @@ func (s *Store) readConfig() (*config.Config, error) {
 	return cfg, nil
 }
 
-// editConfig changes the repository's configuration.
-func (s *Store) editConfig(edit func(*config.Config)) error {
-	return s.replaceFile("config", func([]byte) ([]byte, error) {
-		cfg, err := s.readConfig()
-		if err != nil {
-			return nil, err
+// replaceRemote puts a section of the repository's configuration in place of those of
+// a remote. Everything else, comments among it, stays as it is.
+func (s *Store) replaceRemote(name string, section []byte) error {
+	return s.replaceFile("config", func(b []byte) ([]byte, error) {
+		var out bytes.Buffer
+		skipping := false
+		for line := range strings.Lines(string(b)) {
+			if head := remoteHeader.FindStringSubmatch(line); head != nil {
+				skipping = head[1] == name
+			} else if strings.HasPrefix(strings.TrimSpace(line), "[") {
+				skipping = false
+			}
+			if !skipping {
+				out.WriteString(line)
+			}
 		}
-		edit(cfg)
-		var b bytes.Buffer
-		err = config.NewEncoder(&b).Encode(cfg)
-		return b.Bytes(), err
+		if out.Len() > 0 && !bytes.HasSuffix(out.Bytes(), []byte("\n")) {
+			out.WriteByte('\n')
+		}
+		out.Write(section)
+		return out.Bytes(), nil
 	})
 }
+
+// remoteHeader begins the section of a remote (git-config(1), "Syntax").
+var remoteHeader = regexp.MustCompile(`(?i)^\s*\[\s*remote\s+"([^"]*)"\s*\]`)
 
 // replaceFile changes a file of the repository, all of it or nothing, under git's
 // own lock (lockfile.h in git's sources).

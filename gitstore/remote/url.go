@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -125,6 +126,9 @@ func masked(s string) string {
 	}
 	colon := secretStart().FindStringIndex(s[start:])
 	at := strings.LastIndex(s, "@")
+	if at > start && isToken(s[start:at]) {
+		return s[:start] + "***" + s[at:]
+	}
 	if colon == nil || at < start+colon[0] {
 		return s
 	}
@@ -173,11 +177,17 @@ func parseURL(scheme, rest string) (loc location, why string) {
 	return loc, ""
 }
 
+// isToken reports whether what stands where a name should is a token of one of the
+// large git hosts, which is a password.
+func isToken(user string) bool {
+	return slices.ContainsFunc([]string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"}, func(p string) bool { return strings.HasPrefix(user, p) })
+}
+
 // parseAuthority takes [user@]host[:port] apart.
 func parseAuthority(s string) (loc location, why string) {
 	if at := strings.LastIndexByte(s, '@'); at >= 0 {
 		user, _, password := strings.Cut(s[:at], ":")
-		if password {
+		if password || isToken(user) {
 			return location{}, passwordHint
 		}
 		var err error
