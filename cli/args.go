@@ -49,6 +49,8 @@ func (p *arranger) arrange() error {
 		case p.command == p.root && p.root.Command(word) != nil:
 			p.command = p.root.Command(word)
 			p.out = append(p.out, word)
+		case p.command == p.root && word == "help" && p.helpOf():
+			return nil
 		default:
 			p.positional = append(p.positional, word)
 			if p.command == p.root || p.command.StopOnNthArg != nil {
@@ -63,6 +65,19 @@ func (p *arranger) arrange() error {
 	}
 	p.end()
 	return nil
+}
+
+// helpOf makes "help COMMAND" of a command that there is "COMMAND --help".
+func (p *arranger) helpOf() bool {
+	if len(p.rest) != 1 {
+		return false
+	}
+	c := p.root.Command(p.rest[0])
+	if c == nil || c.Hidden {
+		return false
+	}
+	p.out, p.rest = append(p.out, c.Name, "--help"), nil
+	return true
 }
 
 func (p *arranger) next() string {
@@ -145,12 +160,24 @@ func (p *arranger) add(f cli.Flag, typed, value string, hasValue bool) error {
 		}
 		value = strconv.Itoa(n) // the parser would read 010 as 8
 	case *cli.StringFlag:
-		if f.TakesFile && value == "" {
-			return p.usage("%s needs a path, and was given nothing, as by a variable that is not set", typed)
+		if what := neverEmpty(f); what != "" && value == "" {
+			return p.usage("%s needs a %s, and was given nothing, as by a variable that is not set", typed, what)
 		}
 	}
 	p.out = append(p.out, "--"+f.Names()[0]+"="+value)
 	return nil
+}
+
+// neverEmpty says what the value of an option is that nothing cannot stand for, or
+// returns "".
+func neverEmpty(f *cli.StringFlag) string {
+	if f.TakesFile {
+		return "path"
+	}
+	if f.Name == "host" || f.Name == "user" {
+		return "name"
+	}
+	return ""
 }
 
 // flags returns what the command takes: its own flags, and those of all commands.

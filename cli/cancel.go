@@ -18,7 +18,7 @@ Examples:
   qme cancel 019aaf3c
   qme cancel @1`,
 		Action: func(ctx context.Context, c *cli.Command) error {
-			if err := atMost(c, 1); err != nil {
+			if err := oneTask(c); err != nil {
 				return err
 			}
 			if c.Args().Len() == 0 {

@@ -30,7 +30,7 @@ Examples:
   qme clear --force`,
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "do not ask", Destination: &force}},
 		Action: func(ctx context.Context, c *cli.Command) error {
-			if err := atMost(c, 1); err != nil {
+			if err := oneTask(c); err != nil {
 				return err
 			}
 			return a.clear(ctx, c.Args().First(), force)

@@ -3,11 +3,13 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -57,16 +59,20 @@ func (a *app) root() *cli.Command {
 		ExitErrHandler:  func(context.Context, *cli.Command, error) {}, // see exitCode
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "home", Aliases: []string{"config_dir"}, Usage: "keep tasks and settings in `DIR`", Sources: cli.EnvVars("QME_HOME"), Destination: &a.home, TakesFile: true},
-			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "say of a run what it is for", Destination: &a.message},
+			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "`TEXT` says what a run is for", Destination: &a.message},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print no output of the command, and no messages but errors", Destination: &a.quiet},
 			&cli.BoolFlag{Name: "no-color", Usage: "print no colours (so does NO_COLOR)", Destination: &a.noColor},
 			&cli.BoolFlag{Name: "no-pager", Usage: "show long listings without a pager", Destination: &a.noPager},
 		},
 		Action: func(_ context.Context, c *cli.Command) error {
-			if c.Args().Len() == 0 || c.Args().First() == "help" {
+			args := c.Args().Slice()
+			if len(args) > 1 && args[0] == "help" {
+				return unknownCommand(c, args[1])
+			}
+			if len(args) == 0 || args[0] == "help" {
 				return cli.ShowRootCommandHelp(c)
 			}
-			return unknownCommand(c, c.Args().First())
+			return unknownCommand(c, args[0])
 		},
 		Commands: []*cli.Command{
 			a.runCommand(), a.rerunCommand(), a.cancelCommand(),
@@ -89,6 +95,17 @@ func usageErrorOf(_ context.Context, c *cli.Command, err error, _ bool) error {
 	return &usageError{msg: err.Error(), help: c.FullName() + " --help"}
 }
 
+// elsewhere are commands of other programs that have another name here.
+var elsewhere = map[string]string{
+	"cat": "get", "show": "get",
+	"delete": "clear", "remove": "clear", "rm": "clear",
+	"fetch":   "status --fetch",
+	"history": "log",
+	"kill":    "cancel", "stop": "cancel",
+	"merge": "sync",
+	"ps":    "ls --running",
+}
+
 func unknownCommand(c *cli.Command, name string) error {
 	msg := fmt.Sprintf("there is no command %q", name)
 	var names []string
@@ -97,7 +114,7 @@ func unknownCommand(c *cli.Command, name string) error {
 			names = append(names, known.Names()...)
 		}
 	}
-	if best := near.Best(name, names); best != "" {
+	if best := cmp.Or(elsewhere[name], near.Best(name, names)); best != "" {
 		msg += fmt.Sprintf("; did you mean %q?", best)
 	}
 	return &usageError{msg: msg + fmt.Sprintf(" (to run and record it: qme run %s)", name), help: "qme --help"}
@@ -111,6 +128,18 @@ func atMost(c *cli.Command, n int) error {
 	}
 	if c.Args().Len() > n {
 		return &usageError{msg: fmt.Sprintf("%s takes no argument %q", c.Name, c.Args().Get(n)), help: c.FullName() + " --help"}
+	}
+	return nil
+}
+
+// oneTask is atMost for commands that take a task, and no run of it.
+func oneTask(c *cli.Command) error {
+	if err := atMost(c, 1); err != nil {
+		return err
+	}
+	ref := c.Args().First()
+	if i := strings.LastIndexByte(ref, '@'); i > 0 {
+		return &usageError{msg: fmt.Sprintf("%q names one run: %s takes a whole task, as in %s", ref, c.Name, ref[:i]), help: c.FullName() + " --help"}
 	}
 	return nil
 }

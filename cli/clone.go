@@ -13,7 +13,6 @@ import (
 	"qme/gitstore"
 	"qme/queue"
 	"qme/record"
-	"qme/record/safe"
 )
 
 func (a *app) cloneCommand() *cli.Command {
@@ -30,6 +29,9 @@ Examples:
   qme --home ~/lab clone https://git.example.org/lab/tasks.git`,
 		Flags: o.flags()[1:],
 		Action: func(ctx context.Context, c *cli.Command) error {
+			if c.Args().Len() == 2 {
+				return &usageError{msg: fmt.Sprintf("clone takes only a URL; the folder for the tasks is the home: qme --home %s clone %s", c.Args().Get(1), c.Args().First()), help: "qme clone --help"}
+			}
 			if err := atMost(c, 1); err != nil {
 				return err
 			}
@@ -55,35 +57,34 @@ func (a *app) clone(ctx context.Context, url string, o shareOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := a.noOtherOrigin(s, url); err != nil {
-		return err
-	}
-	if err := s.SetRemote(defaultRemote, url); err != nil {
+	undo, err := setOrigin(s, url)
+	if err != nil {
 		return err
 	}
 	target := gitstore.RemoteURL{Name: defaultRemote, URL: url}
 	shared, x, err := a.exchange(ctx, s, target, o, queue.Pull)
 	if err != nil {
-		return errors.Join(err, s.RemoveRemote(defaultRemote))
+		return errors.Join(err, undo())
 	}
-	if shared.Pulled == (queue.Traffic{}) {
+	if shared.Pulled == (queue.Traffic{}) && len(x.refused) == 0 {
 		a.note("The remote has no tasks yet; \"qme push\" sends yours.")
 	}
 	return a.reportShared(target, shared, x.refused, o)
 }
 
-// noOtherOrigin refuses a home that has the remote origin already.
-func (a *app) noOtherOrigin(s *gitstore.Store, url string) error {
+// setOrigin sets the remote origin; undo puts back what was there.
+func setOrigin(s *gitstore.Store, url string) (undo func() error, err error) {
 	remotes, err := s.Remotes()
 	if err != nil {
-		return err
+		return nil, err
 	}
+	undo = func() error { return s.RemoveRemote(defaultRemote) }
 	for _, r := range remotes {
 		if r.Name == defaultRemote {
-			return fmt.Errorf("the remote origin is set to %s already: %w; \"qme pull\" gets its tasks, \"qme remote %s\" sets another", safe.Line(r.URL), record.ErrConflict, url)
+			undo = func() error { return s.SetRemote(r.Name, r.URL) }
 		}
 	}
-	return nil
+	return undo, s.SetRemote(defaultRemote, url)
 }
 
 // noTasks refuses a home that has tasks.

@@ -89,7 +89,8 @@ func (a *app) complete(root *cli.Command, line []string) answer {
 			dashes = true
 		case len(w) > 1 && w[0] == '-' && !dashes:
 			if err := p.option(w); err != nil && p.wants != nil {
-				return completeValue(p.wants, word)
+				a.completeHome(p.out)
+				return a.completeValue(p.wants, word)
 			} // what is wrong otherwise is said when the command is run
 		case p.command != root:
 			args++
@@ -111,7 +112,22 @@ func (a *app) complete(root *cli.Command, line []string) answer {
 	case p.command.StopOnNthArg != nil:
 		return answer{with: fmt.Sprintf("command %d", last+1)}
 	}
+	if takesFolder(p.command.Name, args, word) && !slices.Contains(p.out, "--remove=true") {
+		return answer{with: "dirs"}
+	}
 	return words(word, a.argumentCandidates(p.command.Name, args, word))
+}
+
+// takesFolder reports whether a command's argument may be a repository in a folder:
+// a URL has no other form that could be completed.
+func takesFolder(command string, before int, word string) bool {
+	switch command {
+	case "clone":
+		return before == 0
+	case "remote":
+		return before == 1 || before == 0 && strings.ContainsAny(word, "/.~")
+	}
+	return false
 }
 
 // completeHome follows an option that says where the tasks are.
@@ -129,14 +145,30 @@ func (a *app) completeHome(options []string) {
 	}
 }
 
-func completeValue(f cli.Flag, word string) answer {
+func (a *app) completeValue(f cli.Flag, word string) answer {
 	switch f.Names()[0] {
 	case "home":
 		return answer{with: "dirs"}
 	case "database":
 		return words(word, []candidate{{"filesystem", "no mirror"}})
+	case "host":
+		return words(word, namesIn(a.newest(), func(r *record.Record) string { return r.Data.Host }))
+	case "user":
+		return words(word, namesIn(a.newest(), func(r *record.Record) string { return r.Data.User }))
 	}
 	return words(word, nil)
+}
+
+// namesIn returns what the records have for name, each once.
+func namesIn(items []queue.Item, name func(*record.Record) string) []candidate {
+	var found []candidate
+	for _, item := range items {
+		c := candidate{word: name(item.Record)}
+		if c.word != "" && c.word == safe.Line(c.word) && !slices.Contains(found, c) {
+			found = append(found, c)
+		}
+	}
+	return found
 }
 
 func optionCandidates(p *arranger) []candidate {
@@ -181,6 +213,8 @@ func (a *app) argumentCandidates(command string, before int, word string) []cand
 	case "clear":
 		items := a.newest()
 		return append(executorCandidates(items), taskCandidates(items, word, false)...)
+	case "remote", "pull", "push", "sync":
+		return a.remoteCandidates()
 	case "config":
 		return settingCandidates()
 	case "completion":
@@ -264,17 +298,7 @@ func (a *app) newest() []queue.Item {
 // read sends the newest tasks. Errors are not reported: the key was not pressed to
 // learn of them, and the command that is being typed will say so itself.
 func (a *app) read(items chan<- queue.Item) {
-	home, err := a.homeDir()
-	if err != nil {
-		return
-	}
-	if _, err := os.Stat(filepath.Join(home, "tasks.git", "HEAD")); err != nil {
-		return // opening the history would make one
-	}
-	if a.err, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
-		return
-	}
-	if a.cfg, err = config.Load(afero.NewMemMapFs(), "", nil); err != nil {
+	if !a.readsOnly() {
 		return
 	}
 	q, err := a.queue()
@@ -286,4 +310,56 @@ func (a *app) read(items chan<- queue.Item) {
 			items <- item
 		}
 	}
+}
+
+// readsOnly prepares for reading in silence; it is false where there is nothing to
+// read.
+func (a *app) readsOnly() bool {
+	home, err := a.homeDir()
+	if err != nil {
+		return false
+	}
+	if _, err := os.Stat(filepath.Join(home, "tasks.git", "HEAD")); err != nil {
+		return false // opening the history would make one
+	}
+	if a.err, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
+		return false
+	}
+	a.cfg, err = config.Load(afero.NewMemMapFs(), "", nil)
+	return err == nil
+}
+
+// remoteCandidates returns the remotes, where they can be read in time.
+func (a *app) remoteCandidates() []candidate {
+	found := make(chan []candidate, 1)
+	go func() {
+		reader := app{home: a.home}
+		found <- reader.readRemotes()
+	}()
+	select {
+	case list := <-found:
+		return list
+	case <-time.After(time.Until(now.Add(completeTime))):
+		return nil
+	}
+}
+
+// readRemotes is read for remotes.
+func (a *app) readRemotes() []candidate {
+	if !a.readsOnly() {
+		return nil
+	}
+	s, err := a.openStore()
+	if err != nil {
+		return nil
+	}
+	remotes, err := s.Remotes()
+	if err != nil {
+		return nil
+	}
+	var found []candidate
+	for _, r := range remotes {
+		found = append(found, candidate{r.Name, r.URL})
+	}
+	return found
 }

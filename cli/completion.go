@@ -20,7 +20,7 @@ func (a *app) completionCommand() *cli.Command {
 		Name:      "completion",
 		Usage:     "print a script that completes commands in bash, zsh or fish",
 		ArgsUsage: "bash|zsh|fish",
-		Description: `It completes commands, options, tasks, executors and settings; and behind
+		Description: `It completes commands, options, tasks, remotes and settings; and behind
 "qme run", whatever the command itself completes. What to do with it:
 
   bash   source <(qme completion bash)        in ~/.bashrc

@@ -82,24 +82,36 @@ func (a *app) diff(ctx context.Context, refs []string, asJSON, exitCode bool) er
 
 func runsToCompare(q *queue.Queue, refs []string) (from, to queue.Version, err error) {
 	if len(refs) == 2 {
-		if from, err = q.Find(refs[0]); err == nil {
-			to, err = q.Find(refs[1])
+		if from, err = findNumbered(q, refs[0]); err == nil {
+			to, err = findNumbered(q, refs[1])
 		}
 		return from, to, err
 	}
-	ref := strings.Join(refs, "")
-	if to, err = q.Find(ref); err != nil {
+	if to, err = findNumbered(q, strings.Join(refs, "")); err != nil {
 		return from, to, err
 	}
-	if to.Record.Data.Run < 2 {
-		return from, to, fmt.Errorf("task %s has no run before run %d; give two to compare: qme diff A B", to.Record.UID, to.Record.Data.Run)
+	if to.Number < 2 {
+		return from, to, fmt.Errorf("task %s has no run before run %d; give two to compare: qme diff A B", to.Record.UID, to.Number)
 	}
-	from, err = q.Find(fmt.Sprintf("%s@%d", to.Record.UID, to.Record.Data.Run-1))
+	from, err = q.Find(fmt.Sprintf("%s@%d", to.Record.UID, to.Number-1))
 	return from, to, err
 }
 
+// findNumbered finds a run and its number, which for the latest run is known only
+// when the runs of all machines are.
+func findNumbered(q *queue.Queue, ref string) (queue.Version, error) {
+	v, err := q.Find(ref)
+	if err != nil || v.Number != 0 {
+		return v, err
+	}
+	for latest, err := range q.Runs(string(v.Record.UID)) {
+		return latest, err
+	}
+	return v, nil
+}
+
 func runName(v queue.Version) string {
-	return fmt.Sprintf("%s@%d", v.Record.UID, v.Record.Data.Run)
+	return fmt.Sprintf("%s@%d", v.Record.UID, v.Number)
 }
 
 func (a *app) writeDiff(w *bufio.Writer, c *queue.Comparison) error {

@@ -32,6 +32,16 @@ type usageError struct{ msg, help string }
 // Error implements error.
 func (e *usageError) Error() string { return e.msg }
 
+// An interruptedError says what it means that the user has ended a command. It is a
+// context.Canceled.
+type interruptedError struct{ msg string }
+
+// Error implements error.
+func (e *interruptedError) Error() string { return e.msg }
+
+// Is makes the error a context.Canceled.
+func (e *interruptedError) Is(target error) bool { return target == context.Canceled }
+
 // A codeError carries an exit code and, if its text is not empty, a message.
 type codeError struct {
 	code int
@@ -83,7 +93,8 @@ func (a *app) exitCode(err error) int {
 		a.say("qme: %s\nSee %q.", usage.msg, usage.help)
 		return exitUsage
 	}
-	a.say("qme: %s", strings.TrimSpace(err.Error()))
+	// The only one who cancels is the user, or whoever sends SIGTERM.
+	a.say("qme: %s", strings.ReplaceAll(strings.TrimSpace(err.Error()), context.Canceled.Error(), "interrupted"))
 	if hint := cmp.Or(hintFor(err), a.homeHint(err)); hint != "" {
 		a.say("%s", hint)
 	}
@@ -101,9 +112,14 @@ func (a *app) exitCode(err error) int {
 // hintFor says what to do next.
 func hintFor(err error) string {
 	var ambiguous *queue.AmbiguousError
+	var refused *gitstore.RefusedError
 	switch {
 	case errors.As(err, &ambiguous):
 		return "Give more of the id."
+	case errors.As(err, &refused):
+		return "\"--skip-invalid\" leaves the tasks out and counts them as cleared."
+	case errors.Is(err, gitstore.ErrTooLarge):
+		return "The settings share.max_pack, share.max_object and share.max_record say how much is let in."
 	case errors.Is(err, gitstore.ErrBusy):
 		return "Try again in a moment."
 	case errors.Is(err, record.ErrNewerFormat):

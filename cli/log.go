@@ -27,7 +27,7 @@ Examples:
   qme log @2 --json`,
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one record a line as JSON", Destination: &asJSON}},
 		Action: func(ctx context.Context, c *cli.Command) error {
-			if err := atMost(c, 1); err != nil {
+			if err := oneTask(c); err != nil {
 				return err
 			}
 			return a.log(ctx, c.Args().First(), asJSON)
@@ -78,7 +78,7 @@ func (t *table) run(v queue.Version) error {
 	if _, err := strconv.Atoi(status); err == nil {
 		status = "returncode " + status
 	}
-	line := fmt.Sprintf("@%-3d %s  %6s  %s  %s", v.Number, d.Timestamp.Format(time.DateTime), t.duration(rec), paint(fmt.Sprintf("%-13s", status)), safe.Line(d.Host))
+	line := fmt.Sprintf("@%-3d %s  %6s  %s  %s", v.Number, d.Timestamp.Local().Format(time.DateTime), t.duration(rec), paint(fmt.Sprintf("%-13s", status)), safe.Line(d.Host))
 	if d.Message != "" {
 		line += "  " + safe.Line(d.Message)
 	}

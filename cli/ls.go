@@ -35,7 +35,7 @@ Examples:
 			&cli.BoolFlag{Name: "running", Usage: "only those that are running", Destination: &f.Running},
 			&cli.StringFlag{Name: "host", Usage: "only those that ran on the machine `NAME`", Destination: &f.Host},
 			&cli.StringFlag{Name: "user", Usage: "only those that the user `NAME` ran", Destination: &f.User},
-			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` of them", Destination: &f.Limit},
+			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` of them", HideDefault: true, Destination: &f.Limit},
 			&cli.BoolFlag{Name: "json", Usage: "print one record a line as JSON", Destination: &asJSON},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
@@ -48,7 +48,7 @@ Examples:
 			}
 			if f.Executor != "" {
 				if err := record.CheckExecutor(f.Executor); err != nil {
-					return &usageError{msg: err.Error(), help: "qme ls --help"}
+					return &usageError{msg: fmt.Sprintf("%v; of one task, \"qme log TASK\" lists the runs and \"qme get TASK\" shows the record", err), help: "qme ls --help"}
 				}
 			}
 			return a.ls(ctx, f, asJSON)
@@ -75,32 +75,41 @@ func (a *app) ls(ctx context.Context, f queue.Filter, asJSON bool) error {
 // noteNone says why a listing is empty. A name that fits no task is likely to be
 // a mistake; that nothing has failed is no news for a script.
 func (a *app) noteNone(q *queue.Queue, f queue.Filter) {
-	if f.Executor != "" && !hasTasks(q, f.Executor) {
-		a.note("There are no tasks of executor %s.", f.Executor)
+	named := queue.Filter{Executor: f.Executor, Host: f.Host, User: f.User}
+	all := !f.Failed && !f.Running // of that name
+	if named != (queue.Filter{}) && (all || !hasTasks(q, named)) {
+		a.note("There are no %s.", tasksOf(named))
 		return
-	}
-	if !isTerminal(a.err) {
-		return
-	}
-	kind := ""
-	if f.Failed {
-		kind += "failed "
-	}
-	if f.Running {
-		kind += "running "
 	}
 	switch {
-	case f.Executor != "":
-		a.note("There are no %stasks of executor %s.", kind, f.Executor)
-	case kind != "":
-		a.note("There are no %stasks.", kind)
-	default:
+	case !isTerminal(a.err):
+	case f == queue.Filter{Limit: f.Limit}:
 		a.note("There are no tasks yet; \"qme run CMD\" records one.")
+	default:
+		a.note("There are no %s.", tasksOf(f))
 	}
 }
 
-func hasTasks(q *queue.Queue, executor string) bool {
-	for range q.List(queue.Filter{Executor: executor, Limit: 1, Brief: true}) {
+// tasksOf says in words which tasks a listing is of.
+func tasksOf(f queue.Filter) string {
+	text := "tasks"
+	if f.Running {
+		text = "running " + text
+	}
+	if f.Failed {
+		text = "failed " + text
+	}
+	for _, of := range []struct{ how, name string }{{"of executor", f.Executor}, {"on host", f.Host}, {"by user", f.User}} {
+		if of.name != "" {
+			text += " " + of.how + " " + of.name
+		}
+	}
+	return text
+}
+
+func hasTasks(q *queue.Queue, f queue.Filter) bool {
+	f.Limit, f.Brief = 1, true
+	for range q.List(f) {
 		return true
 	}
 	return false

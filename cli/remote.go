@@ -2,7 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,6 +16,7 @@ import (
 
 	"qme/gitstore"
 	"qme/gitstore/remote"
+	"qme/record"
 	"qme/record/safe"
 )
 
@@ -35,6 +39,9 @@ Examples:
 			&cli.BoolFlag{Name: "json", Usage: "print as JSON", Destination: &asJSON},
 		},
 		Action: func(_ context.Context, c *cli.Command) error {
+			if verb := c.Args().First(); verbs[verb] && !remove {
+				return &usageError{msg: fmt.Sprintf("remote has no command %q: \"qme remote NAME URL\" adds one and changes it, \"qme remote --remove NAME\" removes it", verb), help: "qme remote --help"}
+			}
 			if err := atMost(c, 2); err != nil {
 				return err
 			}
@@ -46,7 +53,7 @@ Examples:
 			case remove && len(args) != 1:
 				return &usageError{msg: "--remove takes the name of a remote", help: "qme remote --help"}
 			case remove:
-				return a.remoteError(s.RemoveRemote(args[0]))
+				return removeRemote(s, args[0])
 			case len(args) == 2:
 				return a.setRemote(s, args[0], args[1])
 			case len(args) == 1:
@@ -57,11 +64,21 @@ Examples:
 	}
 }
 
-func (a *app) remoteError(err error) error {
-	if err == nil {
-		return nil
+// verbs are the commands of "git remote", which are no names here: who types one
+// means what git does.
+var verbs = map[string]bool{"add": true, "remove": true, "rename": true, "rm": true, "set-url": true, "show": true}
+
+func removeRemote(s *gitstore.Store, name string) error {
+	err := s.RemoveRemote(name)
+	if !errors.Is(err, record.ErrNotFound) {
+		return err
 	}
-	return &usageError{msg: err.Error(), help: "qme remote --help"}
+	remotes, rerr := s.Remotes()
+	var names []string
+	for _, r := range remotes {
+		names = append(names, r.Name)
+	}
+	return errors.Join(rerr, unknownRemote(name, names))
 }
 
 var bareWord = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
@@ -84,13 +101,32 @@ func (a *app) oneRemote(s *gitstore.Store, arg string, asJSON bool) error {
 
 func (a *app) setRemote(s *gitstore.Store, name, url string) error {
 	if err := gitstore.CheckRemoteName(name); err != nil {
-		return a.remoteError(err)
+		msg := err.Error()
+		if _, uerr := remote.Open(name, remote.Options{}); uerr == nil && gitstore.CheckRemoteName(url) == nil {
+			msg += fmt.Sprintf("; the name comes first: qme remote %s %s", url, name)
+		}
+		return &usageError{msg: msg, help: "qme remote --help"}
 	}
 	url, err := remoteURL(url)
 	if err != nil {
 		return err
 	}
-	return s.SetRemote(name, url)
+	remotes, err := s.Remotes()
+	if err != nil {
+		return err
+	}
+	if err := s.SetRemote(name, url); err != nil {
+		return err
+	}
+	for _, r := range remotes {
+		if r.Name == name && r.URL != url {
+			a.note("The remote %s was %s before.", name, r.URL)
+		}
+	}
+	if _, err := os.Stat(url); filepath.IsAbs(url) && errors.Is(err, fs.ErrNotExist) {
+		a.note("There is no folder %s yet; \"git init --bare\" makes a repository.", url)
+	}
+	return nil
 }
 
 // remoteURL checks a URL, and makes a path one that means the same everywhere.

@@ -21,7 +21,7 @@ Examples:
   qme rerun 019aaf3c
   qme -m "with more memory" rerun @2`,
 		Action: func(ctx context.Context, c *cli.Command) error {
-			if err := atMost(c, 1); err != nil {
+			if err := oneTask(c); err != nil {
 				return err
 			}
 			if _, err := a.runConfig(); err != nil {

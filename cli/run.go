@@ -96,7 +96,7 @@ func (a *app) startGC() {
 // startSync starts a sync in a process of its own, where the setting sync.auto says
 // so, and does not wait for it.
 func (a *app) startSync() {
-	if a.store == nil || a.cfg == nil || a.cfg.String("sync.auto") != "true" {
+	if a.store == nil || a.cfg == nil || !a.cfg.Bool("sync.auto") {
 		return
 	}
 	a.startDetached("sync", "--auto")

@@ -35,9 +35,9 @@ type shareOptions struct {
 
 func (o *shareOptions) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.BoolFlag{Name: "dry-run", Usage: "only say what would be exchanged", Destination: &o.dryRun},
+		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "only say what would be exchanged", Destination: &o.dryRun},
 		&cli.BoolFlag{Name: "json", Usage: "print the summary as JSON", Destination: &o.json},
-		&cli.BoolFlag{Name: "skip-invalid", Usage: "leave out tasks of the remote that are not valid", Destination: &o.skipInvalid},
+		&cli.BoolFlag{Name: "skip-invalid", Usage: "leave out tasks of the remote that are not valid, and count them as cleared", Destination: &o.skipInvalid},
 	}
 }
 
@@ -111,7 +111,20 @@ func (a *app) chooseRemote(s *gitstore.Store, name string) (gitstore.RemoteURL, 
 	case name == "":
 		return gitstore.RemoteURL{}, &usageError{msg: "which remote? there are " + strings.Join(names, ", "), help: "qme remote --help"}
 	}
-	return gitstore.RemoteURL{}, &usageError{msg: fmt.Sprintf("there is no remote %q; there are %s", name, strings.Join(names, ", ")), help: "qme remote --help"}
+	return gitstore.RemoteURL{}, unknownRemote(name, names)
+}
+
+func unknownRemote(name string, names []string) error {
+	msg := fmt.Sprintf("there is no remote %q", name)
+	switch {
+	case gitstore.CheckRemoteName(name) != nil:
+		msg = fmt.Sprintf("%q is not the name of a remote; \"qme remote NAME URL\" gives a URL one", name)
+	case len(names) == 1:
+		msg += ", only " + names[0]
+	case len(names) > 1:
+		msg += "; there are " + strings.Join(names, ", ")
+	}
+	return &usageError{msg: msg, help: "qme remote --help"}
 }
 
 // exchangeMemory is where garbage is collected more often: the tables of a large pack
@@ -145,7 +158,7 @@ func (a *app) exchange(ctx context.Context, s *gitstore.Store, target gitstore.R
 // interrupted says it in words when it was the user who ended an exchange.
 func interrupted(err error) error {
 	if errors.Is(err, context.Canceled) {
-		return fmt.Errorf("interrupted; nothing was changed that was not whole: %w", context.Canceled)
+		return &interruptedError{"interrupted; nothing was changed that was not whole"}
 	}
 	return err
 }
@@ -286,6 +299,9 @@ func (a *app) reportShared(target gitstore.RemoteURL, shared queue.Shared, refus
 	for _, r := range refused {
 		a.warn("left out %s: %v", r.Path, r.Why)
 		sum.Skipped = append(sum.Skipped, skippedJSON{r.Path, r.Why.Error()})
+	}
+	if len(refused) > 0 {
+		a.warn("what is left out counts as cleared: a push takes it out of the remote's listing, too, and a later pull does not bring it")
 	}
 	if o.json {
 		return a.printJSON(sum)

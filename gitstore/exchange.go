@@ -38,6 +38,10 @@ type Sink interface {
 	Update(ctx context.Context, ref string, old, new plumbing.Hash, pack func(io.Writer) error) error
 }
 
+// ErrTooLarge says that a remote has sent more than FetchOptions allows. It is a
+// record.ErrInvalid.
+var ErrTooLarge = odb.ErrTooLarge
+
 // Progress is told how many of how many objects have been dealt with, and how many
 // bytes went over the line; total is 0 as long as it is not known.
 type Progress func(done, total int, bytes int64)
@@ -61,7 +65,7 @@ type Fetched struct {
 // Fetch brings what a remote has and this history lacks into the repository, checks
 // it, and notes under the remote's name where the remote is. Nothing of it is in
 // the history before Merge. The error is a *RefusedError when something is wrong
-// with it, record.ErrNewerFormat when a later version wrote it, odb.ErrTooLarge when
+// with it, record.ErrNewerFormat when a later version wrote it, ErrTooLarge when
 // it exceeds a limit; nothing of it is kept then.
 func (s *Store) Fetch(ctx context.Context, remote string, src Source, opts FetchOptions) (*Fetched, error) {
 	theirs, err := remoteHead(src.Refs())

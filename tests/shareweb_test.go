@@ -69,16 +69,19 @@ func TestShareWeb(t *testing.T) {
 	if screen := p.screen(); !strings.Contains(screen, "pushed 1 task") || strings.Contains(screen, webPassword) {
 		t.Errorf("the screen shows\n%s", screen)
 	}
+	p.shell("clear", 0) // the next question must not be taken for this one
 	p.enter("qme sync")
 	p.sees("Username")
 	p.enter(webUser)
 	p.sees("Password")
 	p.enter("close sesame")
 	p.wantCode(8)
+	p.shell("clear", 0)
 	p.enter("qme sync") // and Ctrl-C at the question
 	p.sees("Username")
 	p.key("C-c")
 	p.wantCode(130)
+	p.shell("clear", 0) // the next question must not be taken for this one
 	p.enter("qme sync")
 	p.sees("Username")
 	p.enter(webUser)

@@ -68,6 +68,9 @@ func (c *Config) Size(name string) int64 { return c.get(name, sizeKind).size }
 // Duration returns a setting that is a duration; it is never negative.
 func (c *Config) Duration(name string) time.Duration { return c.get(name, durationKind).duration }
 
+// Bool returns a setting that is true or false.
+func (c *Config) Bool(name string) bool { return c.get(name, boolKind).on }
+
 // String returns a setting that is a string.
 func (c *Config) String(name string) string { return c.get(name, stringKind).text }
 

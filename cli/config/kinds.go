@@ -15,6 +15,7 @@ type kind int
 
 const (
 	stringKind kind = iota
+	boolKind
 	sizeKind
 	durationKind
 	listKind
@@ -24,6 +25,7 @@ const (
 func (k kind) fits() string {
 	return [...]string{
 		stringKind:   "text in quotes",
+		boolKind:     "one of true, false",
 		sizeKind:     "a size such as 64MiB",
 		durationKind: "a duration such as 5s",
 		listKind:     `a list such as ["LANG", "SLURM_*"]`,
@@ -32,7 +34,7 @@ func (k kind) fits() string {
 
 // String is what panics about a mistyped getter say.
 func (k kind) String() string {
-	return [...]string{stringKind: "string", sizeKind: "size", durationKind: "duration", listKind: "list"}[k]
+	return [...]string{stringKind: "string", boolKind: "bool", sizeKind: "size", durationKind: "duration", listKind: "list"}[k]
 }
 
 // units are the bytes of each unit of size, in lower case.
@@ -53,6 +55,13 @@ func parseSize(text string) (int64, error) {
 		return 0, invalid("%q is too large a size", text)
 	}
 	return int64(n) * unit, nil
+}
+
+func parseBool(text string) (bool, error) {
+	if text != "true" && text != "false" {
+		return false, invalid("%q is not %s", text, boolKind.fits())
+	}
+	return text == "true", nil
 }
 
 func parseDuration(text string) (time.Duration, error) {

@@ -198,6 +198,9 @@ func TestMistakesInTheFile(t *testing.T) {
 		"run.env = [{a = 1}]":                  {"not text in quotes"},
 		"color = 'red'":                        {`color in`, `"red" is not one of auto, always, never`},
 		"color = 5":                            {"5 is not text in quotes"},
+		"color = true":                         {"true is not text in quotes"},
+		"sync.auto = 'yes'":                    {`"yes" is not one of true, false`},
+		"sync.auto = 1":                        {"1 is not one of true, false"},
 		"pager = \"less\\u001b[2J\"":           {"control characters"},
 		"database = 'sqlite'":                  {"this version keeps tasks in git only", `"sqlite"`, "filesystem"},
 		"executor.shell.shell = ' '":           {"executor.shell.shell in", "empty"},
@@ -289,6 +292,7 @@ func TestNearest(t *testing.T) {
 	for name, want := range map[string]string{
 		"run.keeep": "run.keep", "RUN.KEEP": "run.keep", "keep": "run.keep", "colour": "color",
 		"grace": "cancel.grace", "databse": "database", "run.envs": "run.env", "executor.shell.sh": "executor.shell.shell",
+		"remote": "", "verbose": "", "remote.origin": "",
 	} {
 		if got := nearest(name); got != want {
 			t.Errorf("nearest to %s is %s, want %s", name, got, want)

@@ -22,7 +22,11 @@ func unknown(name, where string) error {
 	if first := firstOf(name); first != "" {
 		return invalid("%s%s is a group of settings: name one of them, such as %s", name, where, first)
 	}
-	return invalid("unknown setting %s%s: did you mean %s?", printable(name), where, nearest(name))
+	meant := nearest(name)
+	if meant == "" {
+		return invalid("unknown setting %s%s: \"qme config\" lists all", printable(name), where)
+	}
+	return invalid("unknown setting %s%s: did you mean %s?", printable(name), where, meant)
 }
 
 // printable quotes a name that might play tricks on a terminal.
@@ -57,7 +61,8 @@ func executors() []string {
 	return names
 }
 
-// nearest returns the setting whose name is the fewest keystrokes away. A name
+// nearest returns the setting whose name is the fewest keystrokes away, and "" when
+// that would be another word: more than half of the name is to be typed anew. A name
 // without dots is also compared with the last part of each, as people forget
 // the group: "keep" means run.keep.
 func nearest(name string) string {
@@ -71,6 +76,9 @@ func nearest(name string) string {
 		if best == "" || d < least {
 			best, least = s.name, d
 		}
+	}
+	if least > 1+len(name)/2 {
+		return ""
 	}
 	return best
 }

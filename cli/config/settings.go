@@ -15,7 +15,7 @@ var settings = []setting{
 		description: "environment variables to record; * and ? match"},
 	{name: "cancel.grace", kind: durationKind, def: "5s",
 		description: "how long after TERM a cancelled command is killed"},
-	{name: "sync.auto", kind: stringKind, def: "false", check: oneOf("true", "false"),
+	{name: "sync.auto", kind: boolKind, def: "false",
 		description: "whether each run is followed by a sync, in the background"},
 	{name: "share.max_pack", kind: sizeKind, def: "4GiB",
 		description: "how much a remote may send at a time; 0: any amount"},

@@ -12,6 +12,7 @@ import (
 // joined with commas; of the others only the one of the setting's kind is set.
 type value struct {
 	text     string
+	on       bool
 	size     int64 // bytes
 	duration time.Duration
 	list     []string
@@ -38,6 +39,8 @@ func (s setting) parseScalar(text string) (v value, err error) {
 	}
 	v.text = text
 	switch s.kind {
+	case boolKind:
+		v.on, err = parseBool(text)
 	case sizeKind:
 		v.size, err = parseSize(text)
 	case durationKind:
@@ -75,6 +78,10 @@ func (s setting) fromTOML(decoded any) (value, error) {
 			return s.parse(x)
 		}
 		return value{}, invalid("%q is not %s", x, s.kind.fits())
+	case bool:
+		if s.kind == boolKind {
+			return s.parse(strconv.FormatBool(x))
+		}
 	case int64:
 		if s.kind == sizeKind || s.kind == durationKind {
 			return s.parse(strconv.FormatInt(x, 10))
@@ -119,6 +126,8 @@ func (s setting) literal(v value) string {
 			quoted = append(quoted, quote(e))
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
+	case s.kind == boolKind:
+		return v.text
 	case s.kind == sizeKind && v.text == strconv.FormatInt(v.size, 10):
 		return v.text
 	}
