@@ -328,10 +328,12 @@ func (t *threeWay) task(id record.ID, base, ours, theirs taskFiles) (taskFiles, 
 	b, o, th := base.blob(), ours.blob(), theirs.blob()
 	kept := ours
 	// Who cleared a task did not mean runs that he did not know of.
-	learnt := func(side taskFiles) bool { return side[runsExt] != base[runsExt] }
+	unknown := func(cleared, side taskFiles) bool {
+		return cleared.blob().IsZero() && side[runsExt] != base[runsExt]
+	}
 	switch {
-	case o == th || b == th && !(o.IsZero() && learnt(theirs)):
-	case b == o && !(th.IsZero() && learnt(ours)) || o.IsZero():
+	case o == th || b == th && !unknown(ours, theirs):
+	case o.IsZero() || b == o && !unknown(theirs, ours):
 		kept = theirs
 	case th.IsZero():
 	default:
