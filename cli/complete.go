@@ -132,6 +132,12 @@ func completeValue(f cli.Flag, word string) answer {
 	switch f.Names()[0] {
 	case "home":
 		return answer{with: "dirs"}
+	case "sort":
+		var orders []candidate
+		for _, o := range sortOrders {
+			orders = append(orders, candidate{o, ""})
+		}
+		return words(word, orders)
 	case "database":
 		return words(word, []candidate{{"filesystem", "no mirror"}})
 	}
