@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -112,6 +113,10 @@ func (a *app) search(ctx context.Context, q *query.Query, o searchOptions) error
 	if err != nil {
 		return err
 	}
+	home, err := a.homeDir()
+	if err != nil {
+		return err
+	}
 	if o.allRuns {
 		s.Earlier = earlierRuns(hist)
 	}
@@ -119,7 +124,7 @@ func (a *app) search(ctx context.Context, q *query.Query, o searchOptions) error
 	if err != nil {
 		return err
 	}
-	n, err := a.printFound(ctx, sorted(s.Scan(), q, o), q, o, out)
+	n, err := a.printFound(ctx, sorted(s.Run(ctx, filepath.Join(home, "index")), q, o), q, o, out)
 	if err = errors.Join(err, closePager()); err != nil {
 		return err
 	}
@@ -158,6 +163,7 @@ func (a *app) newSearch(q *query.Query, o searchOptions, flying []index.Run) (*i
 	}
 	return &index.Search{
 		Source: source{store, sn}, Query: q, InFlight: flying, Limit: cfg.Size("search.limit"), Whole: o.json,
+		Warn: func(err error) { a.warn("%v", err) },
 	}, nil
 }
 
@@ -207,17 +213,10 @@ func (s source) Stream(rec *record.Record, name record.StreamName) (io.ReadClose
 	return r, err
 }
 
-func (s source) Changes(ctx context.Context, from string) iter.Seq2[index.Change, error] {
-	return func(yield func(index.Change, error) bool) {
+func (s source) Changes(ctx context.Context, from string) iter.Seq2[record.ID, error] {
+	return func(yield func(record.ID, error) bool) {
 		for d, err := range s.store.Differences(ctx, from, s.Commit()) {
-			c := index.Change{ID: d.ID}
-			if err == nil {
-				c.Old, err = d.Old()
-			}
-			if err == nil {
-				c.New, err = d.New()
-			}
-			if !yield(c, err) {
+			if !yield(d.ID, err) {
 				return
 			}
 		}

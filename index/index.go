@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"slices"
 	"strings"
 
 	"qme/index/query"
@@ -29,13 +28,7 @@ type Source interface {
 	Stream(rec *record.Record, name record.StreamName) (io.ReadCloser, error)
 	// Changes yields the tasks that are different in the commit from, which may be gone
 	// or no ancestor. It ends at the first error.
-	Changes(ctx context.Context, from string) iter.Seq2[Change, error]
-}
-
-// A Change is a task with its records in two commits, nil where there is none.
-type Change struct {
-	ID       record.ID
-	Old, New *record.Record
+	Changes(ctx context.Context, from string) iter.Seq2[record.ID, error]
 }
 
 // A Run is one that a Source does not yield: it is not in the history yet, or it is not
@@ -62,7 +55,14 @@ type Search struct {
 	// latest first: they are looked at, too.
 	Earlier func(*record.Record) iter.Seq2[Run, error]
 
+	// Progress, if not nil, is told how many tasks have been indexed.
+	Progress func(tasks int)
+	// Warn is told why the index cannot be used.
+	Warn func(error)
+
 	over int
+	// fresh are the tasks that the index has not counted, nil when that is none.
+	fresh map[record.ID]bool
 }
 
 // A Found is a task that answers to the query, or, with an error, one that could not be
@@ -115,7 +115,9 @@ func (s *Search) answers(f *Found) bool {
 	if f.Err != nil {
 		return true
 	}
-	s.over += query.CountOver(f.Record, s.Limit)
+	if s.fresh == nil || s.fresh[f.ID] {
+		s.over += query.CountOver(f.Record, s.Limit)
+	}
 	matches := s.Query.Match(f.Doc)
 	f.Err = f.Doc.Err
 	return matches || f.Err != nil
@@ -182,9 +184,4 @@ func head(r Run, name record.StreamName, limit int64) (string, error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(in, limit))
 	return string(b), errors.Join(err, in.Close())
-}
-
-// newestFirst sorts ids as a Source yields them.
-func newestFirst(ids []record.ID) {
-	slices.SortFunc(ids, func(a, b record.ID) int { return strings.Compare(b.UUID(), a.UUID()) })
 }

@@ -15,7 +15,7 @@ const (
 	command   field = "command"
 	message   field = "message"
 	output    field = "output"
-	errors    field = "error"
+	errorText field = "error"
 	pwd       field = "pwd"
 	user      field = "user"
 	host      field = "host"
@@ -25,7 +25,7 @@ const (
 )
 
 // textFields are what a word without a field is looked for in, the shortest first.
-var textFields = []field{command, message, pwd, user, host, id, output, errors}
+var textFields = []field{command, message, pwd, user, host, id, output, errorText}
 
 // texts returns the text fields that a field stands for.
 func (f field) texts() []field {
@@ -93,7 +93,7 @@ func (d *Doc) read(f field) string {
 		return string(r.UID)
 	case output:
 		return d.stream(record.Stdout)
-	case errors:
+	case errorText:
 		return d.stream(record.Stderr)
 	}
 	return ""

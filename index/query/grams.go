@@ -9,15 +9,20 @@ import (
 	"qme/record"
 )
 
-// gramSize is how many runes a gram has at most.
-const gramSize = 3
+// GramSize is how many runes a gram has.
+const GramSize = 3
+
+// edge stands before and behind each text, so that also the shortest one has grams and
+// each of its runes is in one.
+const edge = "\x00"
 
 func isWordRune(r rune) bool {
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_')
 }
 
-// Grams returns the pieces of up to three runes, folded, that each run which answers
-// to the query has somewhere in its text, sorted. None means that nothing can be said.
+// Grams returns pieces of text, folded, of which each run that answers to the query has
+// all. A piece has GramSize runes, or less: then it is in one of the run's grams. None
+// means that nothing can be said.
 func (q *Query) Grams() []string {
 	var grams []string
 	for _, t := range q.terms {
@@ -33,40 +38,33 @@ func (q *Query) Grams() []string {
 	return slices.Compact(grams)
 }
 
-// appendNeedle adds the pieces of the size of grams, or the needle itself where it is
-// shorter: texts have pieces of all sizes up to that.
 func appendNeedle(grams []string, needle string) []string {
-	eachGram(needle, min(gramSize, utf8.RuneCountInString(needle)), func(g string) { grams = append(grams, g) })
+	if n := utf8.RuneCountInString(needle); n > 0 && n < GramSize {
+		return append(grams, needle)
+	}
+	eachGram(needle, func(g string) { grams = append(grams, g) })
 	return grams
 }
 
-// eachGram calls fn for each piece of n runes.
-func eachGram(s string, n int, fn func(string)) {
-	if n == 0 {
-		return
-	}
-	var starts [gramSize + 1]int
-	count := 0
+// eachGram calls fn for each piece of GramSize runes.
+func eachGram(s string, fn func(string)) {
+	var a, b, c, n int // the last pieces begin at a, b and c
 	for i := range s {
-		if count >= n {
-			fn(s[starts[(count-n)%len(starts)]:i])
+		if n++; n > GramSize {
+			fn(s[a:i])
 		}
-		starts[count%len(starts)] = i
-		count++
+		a, b, c = b, c, i
 	}
-	if count >= n {
-		fn(s[starts[(count-n)%len(starts)]:])
+	if n >= GramSize {
+		fn(s[a:])
 	}
 }
 
-// EachGram calls fn for the pieces of one to three runes of all that is searched of
-// a run, folded; for some of them more than once.
+// EachGram calls fn for the grams of all that is searched of a run, folded; for some of
+// them more than once.
 func (d *Doc) EachGram(fn func(string)) {
 	for _, f := range textFields {
-		folded := d.folded(f)
-		for n := 1; n <= gramSize; n++ {
-			eachGram(folded, n, fn)
-		}
+		eachGram(edge+d.folded(f)+edge, fn)
 	}
 }
 

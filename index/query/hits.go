@@ -53,7 +53,7 @@ func (t term) hits(d *Doc, f field) []Hit {
 
 func excerpt(s string, f field, start, end int) Hit {
 	h := Hit{Field: string(f), Start: start, End: end}
-	if f == output || f == errors {
+	if f == output || f == errorText {
 		h.Line = 1 + strings.Count(s[:start], "\n")
 	}
 	before := s[strings.LastIndexByte(s[:start], '\n')+1 : start]

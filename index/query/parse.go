@@ -1,6 +1,7 @@
 package query
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
@@ -234,7 +235,7 @@ func (p *parser) text(f field, value string, at int) (term, error) {
 	re, err := regexp.Compile("(?m:" + value + ")")
 	if err != nil {
 		msg := err.Error()
-		if e, ok := err.(*syntax.Error); ok { // it quotes a piece of what we compile
+		if e := new(syntax.Error); errors.As(err, &e) { // it quotes a piece of what we compile
 			msg = e.Code.String()
 		}
 		return term{}, p.errorAt(at, "%q is no regular expression: %s", value, msg)

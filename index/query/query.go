@@ -74,7 +74,7 @@ func (t term) find(d *Doc, f field, most int) [][]int {
 // Streams reports whether the query looks at a run's output or error output.
 func (q *Query) Streams() bool {
 	return slices.ContainsFunc(q.terms, func(t term) bool {
-		return t.test == nil && (t.field == anywhere || t.field == output || t.field == errors)
+		return t.test == nil && (t.field == anywhere || t.field == output || t.field == errorText)
 	})
 }
 
@@ -84,7 +84,7 @@ func (q *Query) sort() {
 		switch {
 		case t.test != nil:
 			return 0
-		case t.field != anywhere && t.field != output && t.field != errors:
+		case t.field != anywhere && t.field != output && t.field != errorText:
 			return 1
 		case t.regex != nil:
 			return 3
