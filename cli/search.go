@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/mattn/go-runewidth"
@@ -120,6 +121,7 @@ func (a *app) search(ctx context.Context, q *query.Query, o searchOptions) error
 	if o.allRuns {
 		s.Earlier = earlierRuns(hist)
 	}
+	a.indexProgress(s)
 	out, closePager, err := a.pager(o.json || o.ids)
 	if err != nil {
 		return err
@@ -133,6 +135,27 @@ func (a *app) search(ctx context.Context, q *query.Query, o searchOptions) error
 	}
 	a.noteOver(s)
 	return nil
+}
+
+// progressPatience is how long indexing goes on before anything is shown of it.
+const progressPatience = 500 * time.Millisecond
+
+// indexProgress shows on a terminal how far indexing is, when it takes its time.
+func (a *app) indexProgress(s *index.Search) {
+	show, done := a.progress()
+	if show == nil {
+		return
+	}
+	var first time.Time
+	s.Progress = func(tasks int) {
+		if first.IsZero() {
+			first = time.Now()
+		}
+		if time.Since(first) > progressPatience {
+			show("tasks indexed for searching", tasks)
+		}
+	}
+	s.Indexed = done
 }
 
 // noteOver says of how many streams only a part was searched.

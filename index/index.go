@@ -57,6 +57,8 @@ type Search struct {
 
 	// Progress, if not nil, is told how many tasks have been indexed.
 	Progress func(tasks int)
+	// Indexed, if not nil, is called when that has ended.
+	Indexed func()
 	// Warn is told why the index cannot be used.
 	Warn func(error)
 

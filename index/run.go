@@ -20,7 +20,8 @@ const (
 	overlay = 256
 	// buildMemory is from how many bytes of memory on writing has garbage collected
 	// more often.
-	buildMemory = 256 << 20
+	buildMemory = 192 << 20
+	buildGC     = 100 // percent: each batch leaves much behind
 )
 
 func isShort(piece string) bool { return utf8.RuneCountInString(piece) < query.GramSize }
@@ -183,12 +184,16 @@ func (w *writer) takeOver(g *generation) error {
 // write makes a generation and opens it.
 func (s *Search) write(ctx context.Context, dir string, fill func(*writer) error) (*generation, error) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(buildMemory))
+	defer debug.SetGCPercent(debug.SetGCPercent(buildGC))
 	w, err := newWriter(dir, s.Limit)
 	if err != nil {
 		return nil, err
 	}
 	if err = fill(w); err == nil {
 		err = w.publish(s.Source.Commit())
+	}
+	if s.Indexed != nil {
+		s.Indexed()
 	}
 	number := w.next
 	if err = errors.Join(err, w.abandon()); err != nil {
@@ -197,6 +202,7 @@ func (s *Search) write(ctx context.Context, dir string, fill func(*writer) error
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
+	debug.FreeOSMemory() // before the index is mapped
 	return openGeneration(dir, number)
 }
 
