@@ -1,6 +1,7 @@
 package index_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -174,7 +175,10 @@ func TestDamage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		copy(b[at%int64(len(b)):], with)
+		part := b[at%int64(len(b)):]
+		for i := range min(len(with), len(part)) {
+			part[i] ^= with[i]
+		}
 		if err := os.WriteFile(name, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -186,10 +190,10 @@ func TestDamage(t *testing.T) {
 		switch i % 5 {
 		case 0:
 			what = "flipped byte in " + name
-			overwrite(name, rnd.Int64N(1<<40), []byte{byte(rnd.IntN(256))})
+			overwrite(name, rnd.Int64N(1<<40), []byte{byte(1 + rnd.IntN(255))})
 		case 1:
-			what = "zeros in " + name
-			overwrite(name, rnd.Int64N(1<<40), make([]byte, 4096))
+			what = "other bytes in " + name
+			overwrite(name, rnd.Int64N(1<<40), bytes.Repeat([]byte{0x55}, 4096))
 		case 2:
 			what = "no " + name
 			if err := os.Remove(name); err != nil {
@@ -210,7 +214,9 @@ func TestDamage(t *testing.T) {
 			h.forget(old)
 		}
 		same(t, sn, dir, q, what)
-		files(t, dir)
+		if made := filepath.Dir(files(t, dir)[0]); made == filepath.Dir(name) {
+			t.Errorf("%s: the index was not made anew", what)
+		}
 	}
 }
 

@@ -147,7 +147,7 @@ func (s *Search) rebuild(ctx context.Context, dir string) (*generation, error) {
 func (s *Search) update(ctx context.Context, dir string, g *generation, changed []record.ID) (*generation, error) {
 	return s.write(ctx, dir, func(w *writer) error {
 		if n, err := newest(dir); err != nil || n != g.number {
-			return errOther // somebody has just done it
+			return errOther // somebody has just done it, and what g holds is gone
 		}
 		if err := guard(func() error { return g.without(changed) }); err != nil {
 			return err
