@@ -206,15 +206,33 @@ func (t *table) snippets(hits []query.Hit) error {
 		}
 		shown[where] = true
 		indent := strings.Repeat(" ", numberWidth) + where + ": "
-		left := max(0, t.width-runewidth.StringWidth(indent))
-		before := runewidth.TruncateLeft(escapeLine(h.Before), max(0, runewidth.StringWidth(escapeLine(h.Before))-snippetBefore), "…")
-		before = runewidth.Truncate(before, left, "…")
-		left -= runewidth.StringWidth(before)
-		match := runewidth.Truncate(escapeLine(h.Match), left, "…")
-		after := runewidth.Truncate(escapeLine(h.After), left-runewidth.StringWidth(match), "…")
-		if _, err := fmt.Fprintln(t.w, indent+before+t.color.match(match)+after); err != nil {
+		room := t.width - runewidth.StringWidth(indent)
+		if room <= 0 {
+			continue
+		}
+		if _, err := fmt.Fprintln(t.w, indent+t.excerpt(h, room)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// excerpt returns a hit with as much around it as there is room for, which is at least a
+// column.
+func (t *table) excerpt(h query.Hit, room int) string {
+	match := runewidth.Truncate(escapeLine(h.Match), room, "…")
+	room -= runewidth.StringWidth(match)
+	before := escapeLine(h.Before)
+	if over := runewidth.StringWidth(before) - min(snippetBefore, room/2); over > 0 {
+		before = runewidth.TruncateLeft(before, over+1, "…")
+		if over >= runewidth.StringWidth(escapeLine(h.Before)) {
+			before = ""
+		}
+	}
+	room -= runewidth.StringWidth(before)
+	after := ""
+	if room > 0 {
+		after = runewidth.Truncate(escapeLine(h.After), room, "…")
+	}
+	return before + t.color.match(match) + after
 }

@@ -127,7 +127,11 @@ func (a *app) search(ctx context.Context, q *query.Query, o searchOptions) error
 		return err
 	}
 	n, err := a.printFound(ctx, sorted(s.Run(ctx, filepath.Join(home, "index")), q, o), q, o, out)
-	if err = errors.Join(err, closePager()); err != nil {
+	err = errors.Join(err, closePager())
+	if errors.Is(err, context.Canceled) {
+		return &codeError{exitInterrupted, errors.New("interrupted")}
+	}
+	if err != nil {
 		return err
 	}
 	if n == 0 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -38,7 +39,10 @@ func (s *Search) Run(ctx context.Context, dir string) iter.Seq[Found] {
 			s.Scan()(yield)
 			return
 		}
-		ids, err := s.lookUp(ctx, dir, pieces)
+		ids, err := s.lookUp(ctx, dir, selective(pieces))
+		if err != nil {
+			s.over, s.fresh = 0, nil // what counts is then what is looked at
+		}
 		switch {
 		case ctx.Err() != nil:
 			yield(Found{Result: record.Result{Err: ctx.Err()}})
@@ -51,6 +55,16 @@ func (s *Search) Run(ctx context.Context, dir string) iter.Seq[Found] {
 			s.match(s.Source.Select(ids, s.brief()))(yield)
 		}
 	}
+}
+
+// selective returns the pieces to look for: short ones, for which all of a dictionary has to be
+// read, only where there are no others.
+func selective(pieces []string) []string {
+	long := slices.DeleteFunc(slices.Clone(pieces), isShort)
+	if len(long) == 0 {
+		return pieces
+	}
+	return long
 }
 
 // lookUp returns the tasks that may answer to the query.
