@@ -21,8 +21,8 @@ const (
 	overlay = 256
 	// buildMemory is from how many bytes of memory on writing has garbage collected
 	// more often.
-	buildMemory = 192 << 20
-	buildGC     = 100 // percent: each batch leaves much behind
+	buildMemory = 272 << 20
+	buildGC     = 300 // percent: each batch leaves much behind
 )
 
 func isShort(piece string) bool { return utf8.RuneCountInString(piece) < query.GramSize }
