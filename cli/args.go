@@ -216,6 +216,9 @@ func (p *arranger) unknown(typed, word string) error {
 	if best := near.Best(strings.TrimLeft(word, "-"), names); best != "" {
 		msg += "; did you mean --" + best + "?"
 	}
+	if p.command.Name == "search" {
+		msg += "; words that begin with a dash go behind --, or into one argument behind another word"
+	}
 	return p.usage("%s", msg)
 }
 

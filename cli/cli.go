@@ -76,7 +76,7 @@ func (a *app) root() *cli.Command {
 		},
 		Commands: []*cli.Command{
 			a.runCommand(), a.rerunCommand(), a.cancelCommand(),
-			a.lsCommand(), a.getCommand(), a.logCommand(), a.diffCommand(), a.clearCommand(),
+			a.lsCommand(), a.searchCommand(), a.getCommand(), a.logCommand(), a.diffCommand(), a.clearCommand(),
 			a.remoteCommand(), a.cloneCommand(), a.pullCommand(), a.pushCommand(), a.syncCommand(), a.statusCommand(),
 			a.configCommand(), a.checkCommand(), a.gcCommand(), a.gitCommand(), a.completionCommand(), a.versionCommand(),
 			a.completeCommand(),

@@ -149,6 +149,12 @@ func (a *app) completeValue(f cli.Flag, word string) answer {
 	switch f.Names()[0] {
 	case "home":
 		return answer{with: "dirs"}
+	case "sort":
+		var orders []candidate
+		for _, o := range sortOrders {
+			orders = append(orders, candidate{o, ""})
+		}
+		return words(word, orders)
 	case "database":
 		return words(word, []candidate{{"filesystem", "no mirror"}})
 	case "host":

@@ -37,6 +37,7 @@ func (p palette) red(s string) string    { return p.sgr("31", s) }
 func (p palette) green(s string) string  { return p.sgr("32", s) }
 func (p palette) yellow(s string) string { return p.sgr("33", s) }
 func (p palette) bold(s string) string   { return p.sgr("1", s) }
+func (p palette) match(s string) string  { return p.sgr("1;31", s) }
 
 func (p palette) sgr(code, s string) string {
 	if !p.on {

@@ -17,9 +17,11 @@ import (
 
 // An Entry is a task's place in a snapshot, before its record is read.
 type Entry struct {
-	ID   record.ID
-	blob plumbing.Hash
-	r    objectReader
+	ID record.ID
+	// Unique is how many characters of its UUID no other task begins with.
+	Unique int
+	blob   plumbing.Hash
+	r      objectReader
 }
 
 // Record reads the entry's record; errors are as those of Snapshot.Get.
@@ -37,13 +39,38 @@ func (sn *Snapshot) Tasks(rg record.Range) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		w := &walker{sn: sn, rg: rg, yield: yield}
 		w.lo, w.hi = bounds(rg.Prefix)
-		e, err := lookup(sn.r, sn.root, "tasks")
-		switch {
-		case err != nil:
-			yield(Entry{}, err)
-		case e != nil:
-			w.dir(e.hash, "tasks", 0)
+		w.start()
+	}
+}
+
+// Some yields those of the tasks that are in the snapshot, in the order in which
+// Tasks does. It ends at the first error. Only the folders that hold them are read.
+func (sn *Snapshot) Some(ids []record.ID) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		chosen := make([]chosenTask, len(ids))
+		for i, id := range ids {
+			chosen[i] = chosenTask{id.Dir(), id.UUID()}
 		}
+		slices.SortFunc(chosen, func(a, b chosenTask) int {
+			return cmp.Or(cmp.Compare(b.dir, a.dir), cmp.Compare(b.uuid, a.uuid))
+		})
+		w := &walker{sn: sn, yield: yield, some: true, chosen: chosen}
+		w.lo, w.hi = bounds("")
+		w.start()
+	}
+}
+
+// A chosenTask is a task that is looked for, and the folder of its minute.
+type chosenTask struct{ dir, uuid string }
+
+// start walks everything.
+func (w *walker) start() {
+	e, err := lookup(w.sn.r, w.sn.root, "tasks")
+	switch {
+	case err != nil:
+		w.yield(Entry{}, err)
+	case e != nil:
+		w.dir(e.hash, "tasks", 0)
 	}
 }
 
@@ -72,6 +99,9 @@ type walker struct {
 	rg     record.Range
 	lo, hi string
 	yield  func(Entry, error) bool
+
+	some   bool         // only those of
+	chosen []chosenTask // which are still ahead, in the order of the walk
 }
 
 // dir walks a folder from its end and reports whether to go on.
@@ -82,11 +112,11 @@ func (w *walker) dir(h plumbing.Hash, at string, depth int) bool {
 		return false
 	}
 	if depth == depthOfMinutes {
-		return w.minute(entries)
+		return w.minute(entries, at)
 	}
 	for _, e := range slices.Backward(entries) {
 		p := path.Join(at, e.name)
-		if !e.isDir() || p < w.lo[:min(len(p), len(w.lo))] || p > w.hi[:min(len(p), len(w.hi))] {
+		if !e.isDir() || p < w.lo[:min(len(p), len(w.lo))] || p > w.hi[:min(len(p), len(w.hi))] || !w.wants(p) {
 			continue
 		}
 		if !w.dir(e.hash, p, depth+1) {
@@ -96,7 +126,25 @@ func (w *walker) dir(h plumbing.Hash, at string, depth int) bool {
 	return true
 }
 
-func (w *walker) minute(entries []treeEntry) bool {
+// wants reports whether a folder has to be read, and passes over what is not there.
+func (w *walker) wants(folder string) bool {
+	if !w.some {
+		return true
+	}
+	for len(w.chosen) > 0 {
+		dir := w.chosen[0].dir
+		if strings.HasPrefix(dir, folder) && (len(dir) == len(folder) || dir[len(folder)] == '/') {
+			return true
+		}
+		if dir < folder {
+			return false
+		}
+		w.chosen = w.chosen[1:]
+	}
+	return false
+}
+
+func (w *walker) minute(entries []treeEntry, at string) bool {
 	var found []Entry
 	for _, e := range entries {
 		name, isRecord := strings.CutSuffix(e.name, ".json")
@@ -107,17 +155,48 @@ func (w *walker) minute(entries []treeEntry) bool {
 		if err != nil {
 			continue // Check names it
 		}
-		if strings.HasPrefix(id.UUID(), w.rg.Prefix) && (w.rg.Executor == "" || id.Executor() == w.rg.Executor) {
-			found = append(found, Entry{ID: id, blob: e.hash, r: w.sn.r})
-		}
+		found = append(found, Entry{ID: id, blob: e.hash, r: w.sn.r})
 	}
 	slices.SortFunc(found, func(a, b Entry) int { return cmp.Compare(b.ID.UUID(), a.ID.UUID()) })
+	markUnique(found)
 	for _, e := range found {
+		uuid := e.ID.UUID()
+		if !strings.HasPrefix(uuid, w.rg.Prefix) || w.rg.Executor != "" && e.ID.Executor() != w.rg.Executor || !w.isChosen(at, uuid) {
+			continue
+		}
 		if !w.yield(e, nil) {
 			return false
 		}
 	}
 	return true
+}
+
+func (w *walker) isChosen(at, uuid string) bool {
+	for len(w.chosen) > 0 && w.chosen[0].dir == at && w.chosen[0].uuid > uuid {
+		w.chosen = w.chosen[1:]
+	}
+	return !w.some || len(w.chosen) > 0 && w.chosen[0] == chosenTask{at, uuid}
+}
+
+// millisecond is the length of the part of a UUID that says when the task was made.
+const millisecond = len("019aaf3c-1b2c")
+
+// markUnique finds out how much of each UUID names it. Tasks of one millisecond are in
+// one folder, so that the neighbours there are all that can begin alike.
+func markUnique(sorted []Entry) {
+	for i := range sorted {
+		sorted[i].Unique = millisecond
+	}
+	for i := 1; i < len(sorted); i++ {
+		a, b := sorted[i-1].ID.UUID(), sorted[i].ID.UUID()
+		n := 0
+		for n < min(len(a), len(b)) && a[n] == b[n] {
+			n++
+		}
+		for _, e := range []*Entry{&sorted[i-1], &sorted[i]} {
+			e.Unique = min(max(e.Unique, n+1), len(a))
+		}
+	}
 }
 
 const (
@@ -138,9 +217,18 @@ type batch struct {
 // processors. A record that cannot be read is yielded with its error, and the
 // walk goes on; only a damaged folder (with an empty ID) ends it.
 func (sn *Snapshot) Records(rg record.Range) iter.Seq[record.Result] {
+	return readEntries(sn.Tasks(rg), rg.Brief)
+}
+
+// Select is Records of those of the tasks that are in the snapshot.
+func (sn *Snapshot) Select(ids []record.ID, brief bool) iter.Seq[record.Result] {
+	return readEntries(sn.Some(ids), brief)
+}
+
+func readEntries(entries iter.Seq2[Entry, error], brief bool) iter.Seq[record.Result] {
 	return func(yield func(record.Result) bool) {
 		read := Entry.Record
-		if rg.Brief {
+		if brief {
 			read = Entry.brief
 		}
 		stop := make(chan struct{})
@@ -159,7 +247,7 @@ func (sn *Snapshot) Records(rg record.Range) iter.Seq[record.Result] {
 		workers.Go(func() {
 			defer close(order)
 			defer close(jobs)
-			sn.deal(rg, jobs, order, stop)
+			deal(entries, jobs, order, stop)
 		})
 		for out := range order {
 			for _, res := range <-out {
@@ -175,13 +263,13 @@ func readAll(entries []Entry, read func(Entry) (*record.Record, error)) []record
 	results := make([]record.Result, len(entries))
 	for i, e := range entries {
 		rec, err := read(e)
-		results[i] = record.Result{ID: e.ID, Record: rec, Err: err}
+		results[i] = record.Result{ID: e.ID, Unique: e.Unique, Record: rec, Err: err}
 	}
 	return results
 }
 
 // deal walks the tree and hands out batches, in order, until stop is closed.
-func (sn *Snapshot) deal(rg record.Range, jobs chan<- batch, order chan<- chan []record.Result, stop <-chan struct{}) {
+func deal(entries iter.Seq2[Entry, error], jobs chan<- batch, order chan<- chan []record.Result, stop <-chan struct{}) {
 	var pending []Entry
 	size := 1
 	flush := func() bool {
@@ -202,7 +290,7 @@ func (sn *Snapshot) deal(rg record.Range, jobs chan<- batch, order chan<- chan [
 			return false
 		}
 	}
-	for e, err := range sn.Tasks(rg) {
+	for e, err := range entries {
 		if err != nil {
 			out := make(chan []record.Result, 1)
 			out <- []record.Result{{Err: err}}

@@ -437,6 +437,43 @@ func (q *Queue) ids(rg record.Range) iter.Seq2[record.ID, error] {
 	}
 }
 
+// Earlier yields the runs of a task before that of its present record, the latest first.
+func (q *Queue) Earlier(rec *record.Record) iter.Seq2[Version, error] {
+	return func(yield func(Version, error) bool) {
+		if rec.Data.Run <= 1 {
+			return // the usual case costs nothing
+		}
+		present := true
+		for v, err := range q.runs(rec) {
+			if !present || err != nil {
+				if !yield(v, err) {
+					return
+				}
+			}
+			present = false
+		}
+	}
+}
+
+// InFlight returns the records of the runs that are not in the history yet, with their
+// output so far, newest task first. Those that cannot be read have an error.
+func (q *Queue) InFlight() ([]Version, []error) {
+	flying, err := q.inFlight(record.Range{})
+	if err != nil {
+		return nil, []error{err}
+	}
+	var versions []Version
+	var errs []error
+	for _, res := range flying {
+		if res.Err != nil {
+			errs = append(errs, res.Err)
+			continue
+		}
+		versions = append(versions, Version{Record: res.Record, queue: q})
+	}
+	return versions, errs
+}
+
 // inFlight returns the runs in flight of a range, newest task first.
 func (q *Queue) inFlight(rg record.Range) ([]record.Result, error) {
 	all, err := q.Spool.List(q.Settings.Inline)

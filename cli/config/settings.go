@@ -23,6 +23,8 @@ var settings = []setting{
 		description: "how large a stream or record from a remote may be; 0: any size"},
 	{name: "share.max_record", kind: sizeKind, def: "16MiB",
 		description: "how large a record from a remote may be; 0: any size"},
+	{name: "search.limit", kind: sizeKind, def: "1MiB",
+		description: "how much of a stream that is stored beside its record is searched"},
 	{name: "color", kind: stringKind, def: "auto", check: oneOf("auto", "always", "never"),
 		description: "auto, always or never"},
 	{name: "pager", kind: stringKind, def: "",

@@ -15,6 +15,7 @@ var groups = []group{
 	{"large", largeGroup},
 	{"get", getGroup},
 	{"ls", lsGroup},
+	{"search", searchGroup},
 	{"together", togetherGroup},
 	{"output", outputGroup},
 	{"pause", pauseGroup},

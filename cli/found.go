@@ -1,0 +1,239 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-runewidth"
+
+	"qme/index"
+	"qme/index/query"
+	"qme/record/safe"
+)
+
+// The orders of search.
+const (
+	sortNewest    = "newest"
+	sortRelevance = "relevance"
+	sortDuration  = "duration"
+)
+
+var sortOrders = []string{sortNewest, sortRelevance, sortDuration}
+
+// sorted brings what is found into an order. Any but the newest first holds all of it,
+// or as many as are wanted, without the output where nothing will be shown of it.
+func sorted(found iter.Seq[index.Found], q *query.Query, o searchOptions) iter.Seq[index.Found] {
+	if o.sort == sortNewest || o.sort == "" {
+		return found
+	}
+	key := func(f index.Found) float64 {
+		if f.Err != nil {
+			return 0
+		}
+		if o.sort == sortDuration {
+			d, _ := query.Took(f.Record, now)
+			return d.Seconds()
+		}
+		return q.Relevance(f.Doc)
+	}
+	return func(yield func(index.Found) bool) {
+		type keyed struct {
+			index.Found
+			key float64
+		}
+		var all []keyed
+		best := func() {
+			slices.SortStableFunc(all, func(a, b keyed) int { return cmp.Compare(b.key, a.key) })
+			if o.limit > 0 && len(all) > o.limit {
+				clear(all[o.limit:])
+				all = all[:o.limit]
+			}
+		}
+		for f := range found {
+			if f.Err != nil {
+				if !yield(f) {
+					return
+				}
+				continue
+			}
+			if all = append(all, keyed{f, key(f)}); o.limit > 0 && len(all) >= 2*o.limit {
+				best()
+			}
+		}
+		best()
+		for _, k := range all {
+			if !yield(k.Found) {
+				return
+			}
+		}
+	}
+}
+
+// nameOf names a run as other commands take it.
+func nameOf(f index.Found) string {
+	if f.Number == 0 {
+		return string(f.ID)
+	}
+	return fmt.Sprintf("%s@%d", f.ID, f.Number)
+}
+
+// shortName is nameOf with as much of the id as is needed.
+func shortName(f index.Found) string {
+	uuid := f.ID.UUID()
+	if f.Unique > 0 {
+		uuid = uuid[:f.Unique]
+	}
+	if f.Number > 0 {
+		uuid += "@" + strconv.Itoa(f.Number)
+	}
+	return f.ID.Executor() + "-" + uuid
+}
+
+// writeFoundJSON prints a record with a further key "hits".
+func writeFoundJSON(w *bufio.Writer, f index.Found, q *query.Query) error {
+	hits := q.Hits(f.Doc)
+	if hits == nil {
+		hits = []query.Hit{}
+	}
+	b, err := json.Marshal(hits)
+	if err != nil {
+		return err
+	}
+	rec := *f.Record
+	rec.Extra = maps.Clone(rec.Extra)
+	if rec.Extra == nil {
+		rec.Extra = map[string]json.RawMessage{}
+	}
+	rec.Extra["hits"] = b
+	return writeJSONLine(w, &rec)
+}
+
+// The widths of the columns of search, with the space between them.
+const (
+	numberWidth = 4
+	timeWidth   = len(time.DateTime) + 2
+)
+
+// found prints a task that was found and, on a terminal, where.
+func (t *table) found(n int, f index.Found, q *query.Query) error {
+	number := fmt.Sprintf("%-*d", numberWidth-1, n) + " "
+	line := number + runewidth.FillRight(shortName(f), idWidth-1) + "  "
+	if t.fits(runewidth.StringWidth(line) + timeWidth) {
+		line += f.Record.Data.Timestamp.Format(time.DateTime) + "  "
+	}
+	room := 0
+	if t.width > 0 {
+		room = t.width - runewidth.StringWidth(line)
+	}
+	var hits []query.Hit
+	if t.width > 0 || t.color.on {
+		hits = q.Hits(f.Doc)
+	}
+	if room >= 0 || t.width == 0 {
+		line += t.highlighted(f.Record.Command, hits, room)
+	}
+	if _, err := fmt.Fprintln(t.w, strings.TrimRight(line, " ")); err != nil {
+		return err
+	}
+	if t.width > 0 {
+		if err := t.snippets(hits); err != nil {
+			return err
+		}
+	}
+	if t.rows++; t.rows <= 64 && t.rows&(t.rows-1) == 0 {
+		return t.w.Flush() // the first rows are wanted at once
+	}
+	return nil
+}
+
+// highlighted returns a command with what was found in it marked, as much as there is
+// room for; 0 means all.
+func (t *table) highlighted(command string, hits []query.Hit, room int) string {
+	var b strings.Builder
+	left := room
+	put := func(s string, paint func(string) string) {
+		s = safe.Line(s)
+		if room > 0 && left <= 0 {
+			return
+		}
+		if room > 0 {
+			s = runewidth.Truncate(s, left, "…")
+			left -= runewidth.StringWidth(s)
+		}
+		if s != "" {
+			b.WriteString(paint(s))
+		}
+	}
+	hits = slices.DeleteFunc(slices.Clone(hits), func(h query.Hit) bool { return h.Field != "command" })
+	slices.SortFunc(hits, func(a, b query.Hit) int { return cmp.Compare(a.Start, b.Start) })
+	at := 0
+	for _, h := range hits {
+		if h.Start < at || h.End > len(command) {
+			continue
+		}
+		put(command[at:h.Start], t.color.plain)
+		put(command[h.Start:h.End], t.color.match)
+		at = h.End
+	}
+	put(command[at:], t.color.plain)
+	return b.String()
+}
+
+const (
+	// maxSnippets is how many lines are shown below a task.
+	maxSnippets = 3
+	// snippetBefore is how many columns are shown before what was found.
+	snippetBefore = 24
+)
+
+// snippets prints where else than in its command a task has what was found.
+func (t *table) snippets(hits []query.Hit) error {
+	shown := map[string]bool{"command": true}
+	for _, h := range hits {
+		where := h.Field
+		if h.Line > 0 {
+			where += ":" + strconv.Itoa(h.Line)
+		}
+		if shown[where] || len(shown) > maxSnippets {
+			continue
+		}
+		shown[where] = true
+		indent := strings.Repeat(" ", numberWidth) + where + ": "
+		room := t.width - runewidth.StringWidth(indent)
+		if room <= 0 {
+			continue
+		}
+		if _, err := fmt.Fprintln(t.w, indent+t.excerpt(h, room)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// excerpt returns a hit with as much around it as there is room for, which is at least a
+// column.
+func (t *table) excerpt(h query.Hit, room int) string {
+	match := runewidth.Truncate(safe.Line(h.Match), room, "…")
+	room -= runewidth.StringWidth(match)
+	before := safe.Line(h.Before)
+	if over := runewidth.StringWidth(before) - min(snippetBefore, room/2); over > 0 {
+		before = runewidth.TruncateLeft(before, over+1, "…")
+		if over >= runewidth.StringWidth(safe.Line(h.Before)) {
+			before = ""
+		}
+	}
+	room -= runewidth.StringWidth(before)
+	after := ""
+	if room > 0 {
+		after = runewidth.Truncate(safe.Line(h.After), room, "…")
+	}
+	return before + t.color.match(match) + after
+}

@@ -1,0 +1,199 @@
+package index_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"qme/index"
+	"qme/index/query"
+	"qme/record"
+)
+
+// A history is a Source's commits, in memory.
+type history struct {
+	mu      sync.Mutex
+	commits map[string]tasks
+	head    string
+	count   int
+}
+
+type tasks map[record.ID]*record.Record
+
+// commit makes a commit of what edit leaves of the newest one, and returns it.
+func (h *history) commit(edit func(tasks)) snapshot {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	next := maps.Clone(h.commits[h.head])
+	if next == nil {
+		h.commits, next = map[string]tasks{}, tasks{}
+	}
+	edit(next)
+	h.count++
+	h.head = fmt.Sprintf("commit-%d", h.count)
+	h.commits[h.head] = next
+	return snapshot{h, h.head, next}
+}
+
+func (h *history) forget(commit string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.commits, commit)
+}
+
+// A snapshot is an index.Source.
+type snapshot struct {
+	h    *history
+	name string
+	all  tasks
+}
+
+func (s snapshot) Commit() string { return s.name }
+
+func (s snapshot) Records(record.Range) iter.Seq[record.Result] {
+	return s.Select(slices.Collect(maps.Keys(s.all)), false)
+}
+
+func (s snapshot) Select(ids []record.ID, _ bool) iter.Seq[record.Result] {
+	return func(yield func(record.Result) bool) {
+		ids = slices.Clone(ids)
+		slices.SortFunc(ids, func(a, b record.ID) int { return cmp.Compare(b.UUID(), a.UUID()) })
+		for _, id := range ids {
+			r := s.all[id]
+			if r == nil {
+				continue
+			}
+			res := record.Result{ID: id, Record: r}
+			if r.Data.Status == "unreadable" {
+				res = record.Result{ID: id, Err: record.ErrCorrupt}
+			}
+			if !yield(res) {
+				return
+			}
+		}
+	}
+}
+
+func (s snapshot) Stream(rec *record.Record, _ record.StreamName) (io.ReadCloser, error) {
+	return io.NopCloser(strings.NewReader(streamOf(rec))), nil
+}
+
+// streamOf is what is stored beside a record.
+func streamOf(rec *record.Record) string {
+	return strings.Repeat(rec.Data.Message+" stored \xff\n", 20) + rec.Command
+}
+
+func (s snapshot) Changes(_ context.Context, from string) iter.Seq2[record.ID, error] {
+	return func(yield func(record.ID, error) bool) {
+		s.h.mu.Lock()
+		old, ok := s.h.commits[from]
+		s.h.mu.Unlock()
+		if !ok {
+			yield("", record.ErrCorrupt)
+			return
+		}
+		for _, m := range []tasks{old, s.all} {
+			for id := range m {
+				if old[id] != s.all[id] && (m[id] == s.all[id] || s.all[id] == nil) && !yield(id, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// words are what random records consist of, and many needles.
+var words = []string{"T1w.nii.gz", "--lr=3e-4", "Größe", "ΣΊΣΥΦΟΣ", "K\u212A", "seed=42", "a", "\n", "\t", "no space left", "%", "日本", "\u0000", "\"", "\\", "Moto", "ẞ", "İ", "-", "𝔘", "\ufffd"}
+
+func randomText(rnd *rand.Rand, most int) string {
+	var b strings.Builder
+	for range rnd.IntN(most + 1) {
+		b.WriteString(words[rnd.IntN(len(words))])
+		if rnd.IntN(2) == 0 {
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}
+
+const limit = 100 // of the streams, in bytes
+
+func randomRecord(t testing.TB, rnd *rand.Rand) *record.Record {
+	t.Helper()
+	id, err := record.NewID("shell")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := rnd.IntN(3)
+	r := &record.Record{Executor: "shell", UID: id, Command: randomText(rnd, 8), Data: record.Data{
+		PWD: "/home/" + randomText(rnd, 1), User: "ada", Host: "login1", Message: randomText(rnd, 2), Timestamp: record.Now(),
+		Status: record.Complete, ReturnCode: &code, Run: 1,
+		Output: strings.SplitAfter(randomText(rnd, 30), "\n"), Error: []string{randomText(rnd, 3)},
+	}}
+	switch rnd.IntN(20) {
+	case 0:
+		r.Data.Stdout = &record.Stream{Size: int64(len(streamOf(r)))}
+	case 1:
+		r.Data.Stderr = &record.Stream{Size: int64(len(streamOf(r)))}
+	}
+	return r
+}
+
+func add(t testing.TB, rnd *rand.Rand, n int) func(tasks) {
+	return func(all tasks) {
+		for range n {
+			r := randomRecord(t, rnd)
+			all[r.UID] = r
+		}
+	}
+}
+
+func parse(t testing.TB, s string, regex bool) *query.Query {
+	t.Helper()
+	q, err := query.Parse(s, query.Options{Regex: regex, Now: time.Now()})
+	if err != nil {
+		t.Fatalf("%q: %v", s, err)
+	}
+	return q
+}
+
+// A result is what a search came to.
+type result struct {
+	ids  []record.ID
+	errs int
+	over int
+}
+
+func collect(s *index.Search, found iter.Seq[index.Found]) (r result) {
+	for f := range found {
+		if f.Err != nil {
+			r.errs++
+			continue
+		}
+		r.ids = append(r.ids, f.ID)
+	}
+	r.over = s.Over()
+	return r
+}
+
+// same compares a search of the index with a look at each record.
+func same(t testing.TB, sn snapshot, dir string, q *query.Query, what string) result {
+	t.Helper()
+	scan := &index.Search{Source: sn, Query: q, Limit: limit}
+	want := collect(scan, scan.Scan())
+	s := &index.Search{Source: sn, Query: q, Limit: limit, Warn: func(err error) { t.Errorf("%s: %v", what, err) }}
+	got := collect(s, s.Run(t.Context(), dir))
+	if !slices.Equal(got.ids, want.ids) || got.errs != want.errs || q.Streams() && got.over != want.over {
+		t.Fatalf("%s: %d tasks, %d errors, %d over the limit; want %d, %d, %d", what, len(got.ids), got.errs, got.over, len(want.ids), want.errs, want.over)
+	}
+	return want
+}

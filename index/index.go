@@ -1,0 +1,189 @@
+// Package index finds the tasks that answer to a query: with an index of the text of
+// all records, which is disposable, or by looking at each record. What is found is the
+// same.
+package index
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"strings"
+
+	"qme/index/query"
+	"qme/record"
+)
+
+// A Source is the history as of one commit. Its methods may be called from several
+// goroutines.
+type Source interface {
+	// Commit names it.
+	Commit() string
+	// Records yields the records in a range, newest task first. One that cannot be
+	// read has an error; a result without an ID ends it.
+	Records(rg record.Range) iter.Seq[record.Result]
+	// Select is Records of those of the tasks that are there.
+	Select(ids []record.ID, brief bool) iter.Seq[record.Result]
+	// Stream returns the bytes of a record's stream, as far as they are stored.
+	Stream(rec *record.Record, name record.StreamName) (io.ReadCloser, error)
+	// Changes yields the tasks that are different in the commit from, which may be gone
+	// or no ancestor. It ends at the first error.
+	Changes(ctx context.Context, from string) iter.Seq2[record.ID, error]
+}
+
+// A Run is one that a Source does not yield: it is not in the history yet, or it is not
+// its task's latest.
+type Run struct {
+	Record *record.Record
+	Stream func(record.StreamName) (io.ReadCloser, error)
+	Number int // of an earlier run: which of the task's runs it is, from 1; else 0
+}
+
+// A Search is one question. Its fields are set once; it is for one goroutine.
+type Search struct {
+	Source Source
+	Query  *query.Query
+	// InFlight are runs that stand in the place of those before them, newest task
+	// first.
+	InFlight []Run
+	// Limit is how many bytes of a stream that is stored beside its record are
+	// searched. Of a longer one that, and the preview in the record.
+	Limit int64
+	// Whole has records read with all that is in them.
+	Whole bool
+	// Earlier, if not nil, yields the runs of a task before that of its record, the
+	// latest first: they are looked at, too.
+	Earlier func(*record.Record) iter.Seq2[Run, error]
+
+	// Progress, if not nil, is told how many tasks have been indexed.
+	Progress func(tasks int)
+	// Indexed, if not nil, is called when that has ended.
+	Indexed func()
+	// Warn is told why the index cannot be used.
+	Warn func(error)
+
+	over int
+	// fresh are the tasks that the index has not counted, nil when that is none.
+	fresh map[record.ID]bool
+}
+
+// A Found is a task that answers to the query, or, with an error, one that could not be
+// read. Without an ID the search could not go on.
+type Found struct {
+	record.Result
+	Doc    *query.Doc
+	Number int // as in Run
+}
+
+// Over returns how many streams are longer than Limit, of those that the search has
+// come by.
+func (s *Search) Over() int { return s.over }
+
+// Scan looks at each record, newest task first.
+func (s *Search) Scan() iter.Seq[Found] {
+	return s.match(s.Source.Records(record.Range{Brief: s.brief()}))
+}
+
+// brief reports whether what a listing shows of a record is enough.
+func (s *Search) brief() bool { return !s.Whole && s.Earlier == nil && !s.Query.Streams() }
+
+// match yields those of the records, and of the runs before them, that answer to the
+// query, and those that cannot be read.
+func (s *Search) match(stored iter.Seq[record.Result]) iter.Seq[Found] {
+	return func(yield func(Found) bool) {
+		for f := range s.withInFlight(stored) {
+			if s.answers(&f) && !yield(f) || f.ID == "" {
+				return
+			}
+			if s.Earlier == nil || f.Record == nil {
+				continue
+			}
+			for r, err := range s.Earlier(f.Record) {
+				earlier := Found{Result: record.Result{ID: f.ID, Unique: f.Unique, Err: err}}
+				if err == nil {
+					earlier.Record, earlier.Doc, earlier.Number = r.Record, s.doc(r), r.Number
+				}
+				if s.answers(&earlier) && !yield(earlier) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// answers reports whether what was found has to be told: it answers to the query, or
+// cannot be read.
+func (s *Search) answers(f *Found) bool {
+	if f.Err != nil {
+		return true
+	}
+	if s.fresh == nil || s.fresh[f.ID] {
+		s.over += query.CountOver(f.Record, s.Limit)
+	}
+	matches := s.Query.Match(f.Doc)
+	f.Err = f.Doc.Err
+	return matches || f.Err != nil
+}
+
+// withInFlight puts the runs in flight among the others.
+func (s *Search) withInFlight(stored iter.Seq[record.Result]) iter.Seq[Found] {
+	return func(yield func(Found) bool) {
+		flying := s.InFlight
+		for res := range stored {
+			for res.ID != "" && len(flying) > 0 && flying[0].Record.UID.UUID() > res.ID.UUID() {
+				if !yield(s.flying(flying[0], 0)) {
+					return
+				}
+				flying = flying[1:]
+			}
+			f := Found{Result: res}
+			if len(flying) > 0 && flying[0].Record.UID == res.ID {
+				f, flying = s.flying(flying[0], res.Unique), flying[1:]
+			} else if res.Err == nil {
+				f.Doc = s.doc(Run{Record: res.Record, Stream: func(name record.StreamName) (io.ReadCloser, error) {
+					return s.Source.Stream(res.Record, name)
+				}})
+			}
+			if !yield(f) {
+				return
+			}
+		}
+		for _, r := range flying {
+			if !yield(s.flying(r, 0)) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Search) flying(r Run, unique int) Found {
+	return Found{Result: record.Result{ID: r.Record.UID, Record: r.Record, Unique: unique}, Doc: s.doc(r)}
+}
+
+func (s *Search) doc(r Run) *query.Doc { return newDoc(r, s.Limit) }
+
+// newDoc returns what is searched of a run. Of a stream that stands in the record that is
+// all of it.
+func newDoc(r Run, limit int64) *query.Doc {
+	return &query.Doc{Record: r.Record, Stream: func(name record.StreamName) (string, error) {
+		lines, stored := name.Of(r.Record)
+		if stored == nil {
+			return strings.Join(lines, ""), nil
+		}
+		text, err := head(r, name, limit)
+		if err == nil && stored.Stored() > limit {
+			text += "\n" + strings.Join(lines, "")
+		}
+		return text, err
+	}}
+}
+
+// head returns the first bytes of a stream.
+func head(r Run, name record.StreamName, limit int64) (string, error) {
+	in, err := r.Stream(name)
+	if err != nil {
+		return "", err
+	}
+	b, err := io.ReadAll(io.LimitReader(in, limit))
+	return string(b), errors.Join(err, in.Close())
+}

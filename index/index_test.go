@@ -1,0 +1,286 @@
+package index_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"unicode/utf8"
+
+	"qme/index"
+	"qme/record"
+)
+
+// needle returns a random query for a piece of a record, or for what is in none.
+func needle(rnd *rand.Rand, r *record.Record) string {
+	texts := []string{r.Command, r.Data.Message, r.Data.PWD, strings.Join(r.Data.Output, ""), strings.Join(r.Data.Error, ""), string(r.UID), randomText(rnd, 2)}
+	if r.Data.Stdout != nil || r.Data.Stderr != nil {
+		texts = append(texts, strings.ToValidUTF8(streamOf(r), "\ufffd"))
+	}
+	text := []rune(texts[rnd.IntN(len(texts))])
+	if len(text) == 0 {
+		text = []rune("x")
+	}
+	from := rnd.IntN(len(text))
+	piece := string(text[from:min(len(text), from+1+rnd.IntN(6))])
+	if rnd.IntN(3) == 0 {
+		piece = strings.ToUpper(piece)
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(piece) + `"`
+}
+
+// TestSameAsScan has a thousand random needles, of one letter and more, find the same
+// with the index as without, while tasks come, change and go.
+func TestSameAsScan(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	dir := filepath.Join(t.TempDir(), "index")
+	h := new(history)
+	sn := h.commit(add(t, rnd, 300))
+	found, short := 0, 0
+	for i := range 1000 {
+		if i%20 == 19 {
+			sn = h.commit(change(t, rnd, i))
+		}
+		r := pick(rnd, sn.all)
+		q := needle(rnd, r)
+		switch rnd.IntN(6) {
+		case 0:
+			q += " " + needle(rnd, r)
+		case 1:
+			q += " -" + needle(rnd, r)
+		case 2:
+			q = "output:" + q
+		case 3:
+			q += " rc:>0"
+		}
+		if utf8.RuneCountInString(q) <= 4 {
+			short++
+		}
+		got := same(t, sn, dir, parse(t, q, false), fmt.Sprintf("needle %d, %s", i, q))
+		if len(got.ids) > 0 {
+			found++
+		}
+	}
+	if found < 500 || short < 50 {
+		t.Errorf("%d of 1000 needles were found, %d are short: the test does not test", found, short)
+	}
+}
+
+// change adds, runs again and clears tasks: sometimes more than are looked at beside the
+// index.
+func change(t testing.TB, rnd *rand.Rand, i int) func(tasks) {
+	n := 1 + rnd.IntN(20)
+	if i%300 == 299 {
+		n = 300
+	}
+	return func(all tasks) {
+		add(t, rnd, n)(all)
+		for range n / 2 {
+			delete(all, pick(rnd, all).UID)
+			old := pick(rnd, all)
+			again := randomRecord(t, rnd)
+			again.UID = old.UID
+			all[old.UID] = again
+		}
+	}
+}
+
+func pick(rnd *rand.Rand, all tasks) *record.Record {
+	n := rnd.IntN(len(all))
+	for _, r := range all {
+		if n--; n < 0 {
+			return r
+		}
+	}
+	return nil
+}
+
+func TestExpressions(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(3, 4))
+	dir := filepath.Join(t.TempDir(), "index")
+	sn := new(history).commit(add(t, rnd, 500))
+	for _, expr := range []string{`seed=(4[0-9])\b`, "(?i)moto", "Moto|日本", "^no", "left$", `(T1w\.)+nii`, "a{3}", `(?i)σίσ`, `"[^ -~]{4}"`, "-(a|b)"} {
+		same(t, sn, dir, parse(t, expr, true), expr)
+	}
+}
+
+// TestUnreadable has a record that cannot be read be told of by each search.
+func TestUnreadable(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(5, 6))
+	dir := filepath.Join(t.TempDir(), "index")
+	sn := new(history).commit(func(all tasks) {
+		add(t, rnd, 50)(all)
+		pick(rnd, all).Data.Status = "unreadable"
+	})
+	for _, q := range []string{"moto", "zzz", "q"} {
+		if got := same(t, sn, dir, parse(t, q, false), q); got.errs != 1 {
+			t.Errorf("%s: %d errors", q, got.errs)
+		}
+	}
+}
+
+// TestLimit has an index of another limit made anew.
+func TestLimit(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(7, 8))
+	dir := filepath.Join(t.TempDir(), "index")
+	sn := new(history).commit(add(t, rnd, 200))
+	for _, most := range []int64{10, 100_000, 0} {
+		q := parse(t, "output:stored", false)
+		scan := &index.Search{Source: sn, Query: q, Limit: most}
+		s := &index.Search{Source: sn, Query: q, Limit: most, Warn: func(err error) { t.Error(err) }}
+		got, want := collect(s, s.Run(t.Context(), dir)), collect(scan, scan.Scan())
+		if !slices.Equal(got.ids, want.ids) || got.over != want.over {
+			t.Errorf("limit %d: %v, want %v", most, got, want)
+		}
+	}
+}
+
+// files returns the files of the newest generation, and fails when there is not
+// exactly one.
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	gens, err := filepath.Glob(filepath.Join(dir, "*-*"))
+	if err != nil || len(gens) != 1 {
+		t.Fatalf("the index holds %v (%v)", gens, err)
+	}
+	found, err := filepath.Glob(filepath.Join(gens[0], "*"))
+	if err != nil || len(found) < 2 {
+		t.Fatalf("a generation holds %v (%v)", found, err)
+	}
+	return found
+}
+
+// TestDamage has an index that is damaged in any way be noticed and made anew.
+func TestDamage(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(9, 10))
+	dir := filepath.Join(t.TempDir(), "index")
+	h := new(history)
+	sn := h.commit(add(t, rnd, 300))
+	q := parse(t, "moto", false)
+	same(t, sn, dir, q, "first")
+	overwrite := func(name string, at int64, with []byte) {
+		// Not in place: a search that runs may have mapped the file.
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		part := b[at%int64(len(b)):]
+		for i := range min(len(with), len(part)) {
+			part[i] ^= with[i]
+		}
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 25 {
+		list := files(t, dir)
+		name := list[rnd.IntN(len(list))]
+		what := ""
+		switch i % 5 {
+		case 0:
+			what = "flipped byte in " + name
+			overwrite(name, rnd.Int64N(1<<40), []byte{byte(1 + rnd.IntN(255))})
+		case 1:
+			what = "other bytes in " + name
+			overwrite(name, rnd.Int64N(1<<40), bytes.Repeat([]byte{0x55}, 4096))
+		case 2:
+			what = "no " + name
+			if err := os.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+		case 3:
+			what = "cut " + name
+			if err := os.Truncate(name, rnd.Int64N(100)); err != nil {
+				t.Fatal(err)
+			}
+		case 4:
+			what = "a folder of another writer"
+			if err := os.MkdirAll(filepath.Join(dir, "new-killed", "x"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			old := sn.name // and the commit of the index is gone
+			sn = h.commit(func(tasks) {})
+			h.forget(old)
+		}
+		same(t, sn, dir, q, what)
+		if made := filepath.Dir(files(t, dir)[0]); made == filepath.Dir(name) {
+			t.Errorf("%s: the index was not made anew", what)
+		}
+	}
+}
+
+// TestTogether has searches of one home, at different commits, while others bring the
+// index up to date: each finds what is in its commit.
+func TestTogether(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(11, 12))
+	dir := filepath.Join(t.TempDir(), "index")
+	h := new(history)
+	sn := h.commit(add(t, rnd, 200))
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for i := range 6 {
+		own := rand.New(rand.NewPCG(13, uint64(i)))
+		all.Go(func() {
+			for range 6 {
+				mu.Lock()
+				if own.IntN(2) == 0 {
+					sn = h.commit(add(t, rnd, 200))
+				}
+				mine := sn
+				mu.Unlock()
+				word := words[own.IntN(len(words))]
+				same(t, mine, dir, parse(t, `"`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(word)+`"`, false), word)
+			}
+		})
+	}
+	all.Wait()
+	files(t, dir)
+}
+
+// TestInterrupted ends a search while it indexes.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(15, 16))
+	dir := filepath.Join(t.TempDir(), "index")
+	sn := new(history).commit(add(t, rnd, 500))
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &index.Search{Source: sn, Query: parse(t, "moto", false), Limit: limit, Progress: func(n int) {
+		if n == 100 {
+			cancel()
+		}
+	}}
+	if got := collect(s, s.Run(ctx, dir)); got.errs != 1 || len(got.ids) > 0 {
+		t.Errorf("%+v", got)
+	}
+	same(t, sn, dir, parse(t, "moto", false), "after it")
+}
+
+// TestNoIndex has a folder that cannot be written make a search slow, and not wrong.
+func TestNoIndex(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(17, 18))
+	dir := filepath.Join(t.TempDir(), "index")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sn := new(history).commit(add(t, rnd, 100))
+	warned := 0
+	q := parse(t, "moto", false)
+	s := &index.Search{Source: sn, Query: q, Limit: limit, Warn: func(error) { warned++ }}
+	scan := &index.Search{Source: sn, Query: q, Limit: limit}
+	if got, want := collect(s, s.Run(t.Context(), dir)), collect(scan, scan.Scan()); !slices.Equal(got.ids, want.ids) || warned != 1 {
+		t.Errorf("%v, want %v; %d warnings", got, want, warned)
+	}
+}

@@ -1,0 +1,112 @@
+package query
+
+import (
+	"strings"
+
+	"qme/record"
+)
+
+// A field is a part of a record that is looked at by itself: a text that is found
+// never begins in one and ends in another.
+type field string
+
+const (
+	anywhere  field = "" // each text field
+	command   field = "command"
+	message   field = "message"
+	output    field = "output"
+	errorText field = "error"
+	pwd       field = "pwd"
+	user      field = "user"
+	host      field = "host"
+	executor  field = "executor"
+	id        field = "id"
+	textCount       = 9
+)
+
+// textFields are what a word without a field is looked for in, the shortest first.
+var textFields = []field{command, message, pwd, user, host, id, output, errorText}
+
+// texts returns the text fields that a field stands for.
+func (f field) texts() []field {
+	if f == anywhere {
+		return textFields
+	}
+	return []field{f}
+}
+
+// A Doc is what is searched of one run. It is for one goroutine.
+type Doc struct {
+	Record *record.Record
+	// Stream returns what is searched of a stream, see Text. It is asked for when it
+	// is needed; nil means what the record holds.
+	Stream func(record.StreamName) (string, error)
+	// Err is the first error of Stream. The stream counts as empty then.
+	Err error
+
+	texts map[field]*text
+}
+
+type text struct {
+	raw, folded string
+	isFolded    bool
+}
+
+func (d *Doc) get(f field) *text {
+	if t := d.texts[f]; t != nil {
+		return t
+	}
+	if d.texts == nil {
+		d.texts = make(map[field]*text, textCount)
+	}
+	t := &text{raw: strings.ToValidUTF8(d.read(f), "\ufffd")}
+	d.texts[f] = t
+	return t
+}
+
+func (d *Doc) text(f field) string { return d.get(f).raw }
+
+func (d *Doc) folded(f field) string {
+	t := d.get(f)
+	if !t.isFolded {
+		t.folded, t.isFolded = Fold(t.raw), true
+	}
+	return t.folded
+}
+
+func (d *Doc) read(f field) string {
+	r := d.Record
+	switch f {
+	case command:
+		return r.Command
+	case message:
+		return r.Data.Message
+	case pwd:
+		return r.Data.PWD
+	case user:
+		return r.Data.User
+	case host:
+		return r.Data.Host
+	case executor:
+		return r.Executor
+	case id:
+		return string(r.UID)
+	case output:
+		return d.stream(record.Stdout)
+	case errorText:
+		return d.stream(record.Stderr)
+	}
+	return ""
+}
+
+func (d *Doc) stream(name record.StreamName) string {
+	if d.Stream == nil {
+		lines, _ := name.Of(d.Record)
+		return strings.Join(lines, "")
+	}
+	s, err := d.Stream(name)
+	if err != nil && d.Err == nil {
+		d.Err = err
+	}
+	return s
+}

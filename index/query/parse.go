@@ -1,0 +1,244 @@
+package query
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"qme/record"
+)
+
+// Fields are the names that can stand before a colon, for messages.
+var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "status", "rc", "duration", "after", "before", "on"}
+
+// Options say how a query is read.
+type Options struct {
+	// Regex has words be regular expressions (RE2) instead of text: they distinguish
+	// upper and lower case, and ^ and $ are the ends of a line.
+	Regex bool
+	// Now is what relative times count from, and its zone is that of times without
+	// one.
+	Now time.Time
+	// Home is what ~ at the beginning of a directory stands for; "" leaves it.
+	Home string
+}
+
+// A SyntaxError says what is wrong with a query. It is a record.ErrInvalid.
+type SyntaxError struct {
+	Query string
+	Pos   int    // the byte of Query at which it is wrong
+	Msg   string // what is wrong, and what would be right
+	Field string // the field that does not exist, if it is that
+}
+
+// Error implements error.
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("%s (at character %d of the query)", e.Msg, 1+utf8.RuneCountInString(e.Query[:e.Pos]))
+}
+
+// Is makes the error a record.ErrInvalid.
+func (e *SyntaxError) Is(target error) bool { return target == record.ErrInvalid }
+
+// Parse reads a query. The error is a *SyntaxError.
+func Parse(s string, o Options) (*Query, error) {
+	p := &parser{in: s, opts: o}
+	q := new(Query)
+	for p.skipSpace(); p.pos < len(p.in); p.skipSpace() {
+		t, err := p.term()
+		if err != nil {
+			return nil, err
+		}
+		q.terms = append(q.terms, t)
+	}
+	if len(q.terms) == 0 {
+		return nil, p.errorAt(p.pos, "there is nothing to search for")
+	}
+	q.sort()
+	return q, nil
+}
+
+type parser struct {
+	in   string
+	pos  int
+	opts Options
+}
+
+func (p *parser) errorAt(pos int, format string, args ...any) *SyntaxError {
+	return &SyntaxError{Query: p.in, Pos: pos, Msg: fmt.Sprintf(format, args...)}
+}
+
+func (p *parser) skipSpace() {
+	p.pos += len(p.in[p.pos:]) - len(strings.TrimLeftFunc(p.in[p.pos:], unicode.IsSpace))
+}
+
+// term reads [-][FIELD:]VALUE. Two dashes begin a word, such as an option.
+func (p *parser) term() (term, error) {
+	not := false
+	if rest := p.in[p.pos:]; len(rest) > 1 && rest[0] == '-' && rest[1] != '-' && !startsWithSpace(rest[1:]) {
+		not = true
+		p.pos++
+	}
+	at := p.pos
+	name, err := p.field()
+	if err != nil {
+		return term{}, err
+	}
+	valueAt := p.pos
+	value, quoted, err := p.value()
+	if err != nil {
+		return term{}, err
+	}
+	var t term
+	switch {
+	case name == "" && !quoted && value == "failed":
+		t.test = (*record.Record).Failed
+	case name == "" && !quoted && value == "running":
+		t.test = hasStatus(record.Running)
+	case value == "" && name != "":
+		return term{}, p.errorAt(valueAt, "%s: needs something behind the colon", name)
+	case value == "":
+		return term{}, p.errorAt(at, "an empty phrase is in every task")
+	default:
+		t, err = p.condition(name, value, valueAt)
+	}
+	t.not = not
+	return t, err
+}
+
+func startsWithSpace(s string) bool {
+	r, _ := utf8.DecodeRuneInString(s)
+	return unicode.IsSpace(r)
+}
+
+var fieldName = regexp.MustCompile(`^[A-Za-z]+:`)
+
+// field reads FIELD: if that is what comes.
+func (p *parser) field() (string, error) {
+	rest := p.in[p.pos:]
+	name := strings.TrimSuffix(fieldName.FindString(rest), ":")
+	if name == "" || strings.HasPrefix(rest[len(name):], "://") {
+		return "", nil // also a URL
+	}
+	known := strings.ToLower(name)
+	if !slices.Contains(Fields, known) {
+		err := p.errorAt(p.pos, "there is no field %q; text with a colon is searched for in quotes: \"%s:…\"", name, name)
+		err.Field = known
+		return "", err
+	}
+	p.pos += len(name) + 1
+	return known, nil
+}
+
+// value reads a word, or a phrase in quotes.
+func (p *parser) value() (s string, quoted bool, err error) {
+	rest := p.in[p.pos:]
+	if !strings.HasPrefix(rest, `"`) {
+		if i := strings.IndexFunc(rest, unicode.IsSpace); i >= 0 {
+			rest = rest[:i]
+		}
+		p.pos += len(rest)
+		return rest, false, nil
+	}
+	at := p.pos
+	var b strings.Builder
+	for p.pos++; p.pos < len(p.in); p.pos++ {
+		c := p.in[p.pos]
+		switch {
+		case c == '"':
+			p.pos++
+			if p.pos < len(p.in) && !startsWithSpace(p.in[p.pos:]) {
+				return "", true, p.errorAt(p.pos, "behind a phrase comes a blank; a quotation mark in it is written \\\"")
+			}
+			return b.String(), true, nil
+		case c == '\\' && p.pos+1 < len(p.in) && (p.in[p.pos+1] == '"' || p.in[p.pos+1] == '\\' && !p.opts.Regex):
+			p.pos++
+			c = p.in[p.pos]
+		case c == '\\' && p.opts.Regex && p.pos+1 < len(p.in):
+			b.WriteByte(c) // an escape of the expression, whose second character stays
+			p.pos++
+			c = p.in[p.pos]
+		}
+		b.WriteByte(c)
+	}
+	return "", true, p.errorAt(at, "the quotation mark that ends this phrase is missing")
+}
+
+// condition makes a term of a field, "" for anywhere, and what stands behind it.
+func (p *parser) condition(name, value string, at int) (term, error) {
+	switch name {
+	case "status":
+		return p.status(value, at)
+	case "rc":
+		o, rest := cutOperator(value)
+		n, err := strconv.Atoi(rest)
+		if err != nil {
+			return term{}, p.errorAt(at, "rc: takes a number such as 1, >0 or !=0, not %q", value)
+		}
+		return term{test: returncode(o, n)}, nil
+	case "duration":
+		o, rest := cutOperator(value)
+		d, ok := parseLength(rest)
+		if !ok || o == "" || o == "=" || o == "!=" {
+			return term{}, p.errorAt(at, "duration: takes <, <=, > or >= and a time such as 90s, 1.5h or 2d, not %q", value)
+		}
+		return term{test: duration(o, d, p.opts.Now)}, nil
+	case "after", "before", "on":
+		return p.when(name, value, at)
+	case "pwd":
+		value = p.expandHome(value)
+	}
+	return p.text(field(name), value, at)
+}
+
+func cutOperator(s string) (operator, string) {
+	for _, o := range []operator{"<=", ">=", "!=", "<", ">", "="} {
+		if rest, ok := strings.CutPrefix(s, string(o)); ok {
+			return o, rest
+		}
+	}
+	return "", s
+}
+
+func (p *parser) status(value string, at int) (term, error) {
+	switch s := record.Status(strings.ToLower(value)); s {
+	case record.Running, record.Complete, record.Cancelled:
+		return term{test: hasStatus(s)}, nil
+	case "failed":
+		return term{test: (*record.Record).Failed}, nil
+	}
+	return term{}, p.errorAt(at, "status: is one of running, complete, cancelled and failed, not %q", value)
+}
+
+// expandHome replaces a ~ as a shell would have, in regular expressions as well.
+func (p *parser) expandHome(value string) string {
+	if p.opts.Home == "" || value != "~" && !strings.HasPrefix(value, "~/") {
+		return value
+	}
+	home := p.opts.Home
+	if p.opts.Regex {
+		home = regexp.QuoteMeta(home)
+	}
+	return home + value[1:]
+}
+
+func (p *parser) text(f field, value string, at int) (term, error) {
+	if !p.opts.Regex {
+		return term{field: f, needle: Fold(value)}, nil
+	}
+	re, err := regexp.Compile("(?m:" + value + ")")
+	if err != nil {
+		msg := err.Error()
+		if e := new(syntax.Error); errors.As(err, &e) { // it quotes a piece of what we compile
+			msg = e.Code.String()
+		}
+		return term{}, p.errorAt(at, "%q is no regular expression: %s", value, msg)
+	}
+	return term{field: f, regex: re}, nil
+}

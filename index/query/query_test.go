@@ -1,0 +1,231 @@
+package query_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"qme/index/query"
+	"qme/record"
+)
+
+var (
+	zone = time.FixedZone("", 3600)
+	now  = time.Date(2026, 11, 23, 12, 0, 0, 0, zone)
+)
+
+// example is a run that began at 09:31:00 and took 90 seconds.
+func example() *query.Doc {
+	code := 3
+	at := record.Time{Time: time.Date(2026, 11, 23, 9, 31, 0, 0, zone)}
+	end := record.Time{Time: at.Add(90 * time.Second)}
+	r := &record.Record{Executor: "shell", UID: "shell-019aaf3c-1b2c-7d3e-8f40-5b1f0c2d9e7a", Command: `train --lr=3e-4 01_T1w.nii.gz "x y"`, Data: record.Data{
+		PWD: "/home/ada/proj/a", User: "ada", Host: "login1", Message: "Größe 12:30", Timestamp: at, Finished: &end, Duration: 90, ReturnCode: &code,
+		Status: record.Complete, Output: []string{"seed=42\n", "K\u212Aelvin\n", "last line"}, Error: []string{"no space left\n", "on device\n"}}}
+	return &query.Doc{Record: r}
+}
+
+func parse(t testing.TB, s string, regex bool) *query.Query {
+	t.Helper()
+	q, err := query.Parse(s, query.Options{Regex: regex, Now: now, Home: "/home/ada"})
+	if err != nil {
+		t.Fatalf("Parse(%q): %v", s, err)
+	}
+	return q
+}
+
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	for q, want := range map[string]bool{
+		"train": true, "TRAIN": true, "rain": true, "trains": false, "train login1": true, "train login2": false,
+		"--lr=3e-4": true, "--lr=3e-5": false, "01_T1w.nii.gz": true, "-pilot": true, "-train": false, "train -pilot": true, "train -ada": false,
+		`"no space left"`: true, `"space  left"`: false, `-"no space"`: false, `"\"x y\""`: true, `"a\\b"`: false, "\"left\non\"": true, `x"y`: false,
+		"größe": true, "GRÖSSE": false, "GRÖẞE": true, "k\u212Ae": true, "kke": true, "KKE": true, "12:30": true, "e": true, "=4": true, "é": false, "-": true, "- train": true,
+		"command:train": true, "output:train": false, "COMMAND:train": true, "message:GRÖ": true, "error:SPACE": true, "output:last": true, "-output:last": false,
+		"pwd:~/proj": true, "pwd:~": true, "pwd:~ada": false, "user:ad": true, "host:login": true, "executor:shell": true, "executor:slurm": false, "id:019aaf3c": true,
+		"019aaf3c": true, `output:"last line"`: true, `output:"line last"`: false, "http://x": false, "status:complete": true, "status:running": false, "status:FAILED": true,
+		"failed": true, "-failed": false, "running": false, "-running": true, `"failed"`: false, "-rc:3": false,
+		"rc:3": true, "rc:=3": true, "rc:!=3": false, "rc:>0": true, "rc:>=3": true, "rc:<3": false, "rc:<=2": false, "rc:-1": false,
+		"duration:>1m": true, "duration:>=90": true, "duration:<90s": false, "duration:<0.5d": true, "duration:<=1m30s": true,
+		"after:2026-11-23": true, "before:2026-11-23": false, "on:2026-11-23": true, "on:2026-11": true, "on:2026": true, "on:2025": false, "on:2026-11-22": false,
+		"after:2026-11-23T09:31": true, "after:2026-11-23T09:31:01": false, "before:2026-11-23T09:31:01": true, "on:2026-11-23T09:31": true, "on:2026-11-23t09": true,
+		"after:2026-11-23T08:31:00Z": true, "before:2026-11-23T08:31:00Z": false, `after:"2026-11-23 09:30"`: true, "on:today": true, "on:yesterday": false, "after:yesterday": true,
+		"before:today": false, "after:3h": true, "after:2h": false, "before:2h": true, "after:2d": true, "on:0d": true, "on:1d": false, "after:1mo": true, "before:1y": false, "after:1w": true, "before:now": true,
+	} {
+		if got := parse(t, q, false).Match(example()); got != want {
+			t.Errorf("%s: %v, want %v", q, got, want)
+		}
+	}
+	for q, want := range map[string]bool{
+		`seed=(4[0-9])\b`: true, `seed=4\b`: false, "Train": false, "(?i)Train": true, "^last": true, "left$": true, "left.on": false, `left\non`: true, `command:^seed`: false,
+		`-"no space"`: false, `"no\s+space"`: true, `\"x`: true, `""`: false, "pwd:^~": false, "pwd:~/proj": true, "a|zzz": true, "^$": true, `"\\."`: false,
+	} {
+		if q == `""` {
+			continue
+		}
+		if got := parse(t, q, true).Match(example()); got != want {
+			t.Errorf("--regex %s: %v, want %v", q, got, want)
+		}
+	}
+}
+
+func TestRefuses(t *testing.T) {
+	t.Parallel()
+	for q, at := range map[string]int{
+		"": 0, "  ": 2, "a outputs:x": 2, "a -foo:x": 3, `a "b c`: 2, `"a"b`: 3, `""`: 0, "command:": 8, "a rc:x": 5, "rc:>": 3, "rc:1.5": 3, "duration:5s": 9, "duration:>x": 9, "duration:>-1s": 9,
+		"duration:>nan": 9, "after:": 6, "after:soon": 6, "on:2026-13-01": 3, "on:5x": 3, "before:99999999d": 7, "status:done": 7, `output:""`: 7,
+	} {
+		_, err := query.Parse(q, query.Options{Now: now})
+		var wrong *query.SyntaxError
+		if !errors.As(err, &wrong) || wrong.Pos != at || !errors.Is(err, record.ErrInvalid) {
+			t.Errorf("%s: %v, want an error at %d", q, err, at)
+		}
+	}
+	if _, err := query.Parse(`a output:(`, query.Options{Regex: true, Now: now}); err == nil || !strings.Contains(err.Error(), "missing closing )") {
+		t.Errorf("an expression that is none: %v", err)
+	}
+}
+
+func TestHits(t *testing.T) {
+	t.Parallel()
+	hits := parse(t, "failed -KELVIN rc:>0", false).Hits(example())
+	if hits != nil {
+		t.Errorf("%+v", hits)
+	}
+	hits = parse(t, "kkel -zzz", false).Hits(example())
+	if len(hits) != 1 || hits[0].Field != "output" || hits[0].Line != 2 || hits[0].Before != "" || hits[0].Match != "K\u212Ael" || hits[0].After != "vin" {
+		t.Errorf("%+v", hits)
+	}
+	hits = parse(t, "[0-9]+$", true).Hits(example())
+	if len(hits) < 2 || hits[0].Match != "30" || hits[0].Before != "Größe 12:" {
+		t.Errorf("%+v", hits)
+	}
+	d := example()
+	d.Record.Data.Output = []string{strings.Repeat("é", 1000) + "needle" + strings.Repeat("é", 1000)}
+	h := parse(t, "needle", false).Hits(d)[0]
+	if utf8.RuneCountInString(h.Before) != query.Around || utf8.RuneCountInString(h.After) != query.Around || h.Match != "needle" {
+		t.Errorf("%+v", h)
+	}
+}
+
+// letters have the odd cases of folding among them.
+var letters = []rune("aAbBkK\u212AsSſßẞéÉσςΣµμİıiI \n.-=/_:0123\u0301日本𝔘\ufffd")
+
+func randomText(rnd *rand.Rand, n int) string {
+	var b strings.Builder
+	for range n {
+		b.WriteRune(letters[rnd.IntN(len(letters))])
+	}
+	return b.String()
+}
+
+// TestFold compares with strings.EqualFold at each position.
+func TestFold(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(1, 2))
+	found := 0
+	for range 5000 {
+		text, needle := randomText(rnd, rnd.IntN(60)), randomText(rnd, 1+rnd.IntN(3))
+		want := naive(text, needle)
+		d := &query.Doc{Record: &record.Record{Command: text}}
+		q := parse(t, `command:"`+needle+`"`, false)
+		if q.Match(d) != want {
+			t.Fatalf("%q in %q: want %v", needle, text, want)
+		}
+		if !want {
+			continue
+		}
+		found++
+		h := q.Hits(d)[0]
+		if !strings.EqualFold(text[h.Start:h.End], needle) {
+			t.Fatalf("%q in %q is found at %q", needle, text, text[h.Start:h.End])
+		}
+		grams := map[string]bool{}
+		d.EachGram(func(g string) { grams[g] = true })
+		if g := q.Grams(); len(g) == 0 || slices.ContainsFunc(g, func(g string) bool { return !isGram(grams, g) }) {
+			t.Fatalf("%q in %q: the grams %q are not all there", needle, text, g)
+		}
+	}
+	if found < 100 {
+		t.Errorf("only %d were found", found)
+	}
+}
+
+// isGram reports whether a piece is a gram, or in one where it is shorter.
+func isGram(grams map[string]bool, piece string) bool {
+	if grams[piece] || utf8.RuneCountInString(piece) >= query.GramSize {
+		return grams[piece]
+	}
+	for g := range grams {
+		if strings.Contains(g, piece) {
+			return true
+		}
+	}
+	return false
+}
+
+func naive(text, needle string) bool {
+	n := utf8.RuneCountInString(needle)
+	runes := []rune(text)
+	for i := 0; i+n <= len(runes); i++ {
+		if strings.EqualFold(string(runes[i:i+n]), needle) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestGramsOfExpressions has expressions match only where their grams are.
+func TestGramsOfExpressions(t *testing.T) {
+	t.Parallel()
+	for expr, want := range map[string][]string{
+		`seed=(4[0-9])\b`: {"4", "=", "eed", "ed=", "see"}, "abc|def": nil, "(abcd)+": {"abc", "bcd"}, "(abc)*": nil, "(abc)?x": {"x"}, "(?i)ABC": {"abc"}, "(abc){2}": {"abc"}, ".*": nil,
+	} {
+		got := parse(t, expr, true).Grams()
+		for _, g := range got {
+			if !slices.Contains(want, g) && g != "d=" {
+				t.Errorf("%s: %q, want %q", expr, got, want)
+			}
+		}
+		if (len(got) == 0) != (len(want) == 0) {
+			t.Errorf("%s: %q, want %q", expr, got, want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"a b", `"a b" -c`, "rc:>0 after:2d", `output:"x\"" failed`, "a(b|c)+", "\xff \"\xfe", "-", "--x", "on:1mo"} {
+		f.Add(s, "some text A\u212A\xff", true)
+		f.Add(s, "some text", false)
+	}
+	f.Fuzz(func(t *testing.T, s, text string, regex bool) {
+		q, err := query.Parse(s, query.Options{Regex: regex, Now: now, Home: "/h"})
+		if err != nil {
+			var wrong *query.SyntaxError
+			if !errors.As(err, &wrong) || wrong.Pos < 0 || wrong.Pos > len(s) || wrong.Error() == "" {
+				t.Fatalf("%q: %v", s, err)
+			}
+			return
+		}
+		d := &query.Doc{Record: &record.Record{Command: text, Data: record.Data{Output: []string{text, s}}}}
+		if !q.Match(d) {
+			return
+		}
+		grams := map[string]bool{}
+		d.EachGram(func(g string) { grams[g] = true })
+		for _, g := range q.Grams() {
+			if !isGram(grams, g) {
+				t.Errorf("%q matches, and the gram %q is not in it", s, g)
+			}
+		}
+		for _, h := range q.Hits(d) {
+			if h.Start > h.End || h.Field == "" {
+				t.Errorf("%+v", h)
+			}
+		}
+	})
+}

@@ -1,0 +1,266 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	"github.com/RoaringBitmap/roaring/v2"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
+	zap "github.com/blevesearch/zapx/v16"
+	"golang.org/x/sys/unix"
+
+	"qme/record"
+)
+
+const (
+	// maxBatch bounds the tasks of a segment as it is first written, and batchGrams
+	// their grams: they are in memory until then, on each processor.
+	maxBatch   = 2000
+	batchGrams = 600_000
+	// From mergeFrom segments on of less than mergeBelow tasks each, they become one.
+	mergeFrom  = 8
+	mergeBelow = 16_000
+)
+
+// A writer makes the next generation. What it has written is nothing until publish.
+type writer struct {
+	dir     string // the folder of the index
+	tmp     string // the folder of the generation, under a name of its own
+	next    int    // its number
+	limit   int64
+	release func() error
+
+	mu       sync.Mutex
+	segments []segmentInfo
+	count    int // of segment files, for their names
+}
+
+// errOther says that another process is writing.
+var errOther = errors.New("another process is writing the index")
+
+// newWriter begins a generation. The error is errOther when it is another process's turn;
+// on file systems without locks that is found out when the generation gets its name.
+func newWriter(dir string, limit int64) (w *writer, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	release, err := tryLock(filepath.Join(dir, "lock"))
+	if err != nil {
+		return nil, err
+	}
+	w = &writer{dir: dir, limit: limit, release: release, next: 1}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.abandon())
+		}
+	}()
+	if err := removeOld(dir); err != nil {
+		return w, err
+	}
+	n, err := newest(dir)
+	if err == nil {
+		w.next = n + 1
+	} else if !errors.Is(err, errUnusable) {
+		return w, err
+	}
+	w.tmp, err = os.MkdirTemp(dir, newPrefix)
+	return w, err
+}
+
+func tryLock(path string) (release func() error, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, errors.Join(errOther, f.Close())
+	}
+	return f.Close, nil
+}
+
+// abandon gives up what was not published, and ends the turn.
+func (w *writer) abandon() error {
+	var err error
+	if w.tmp != "" {
+		err = os.RemoveAll(w.tmp)
+	}
+	if w.release != nil {
+		err = errors.Join(err, w.release())
+		w.release = nil
+	}
+	return err
+}
+
+// publish has the generation take the place of the one before. The error is errOther
+// when another writer was faster.
+func (w *writer) publish(commit string) error {
+	m := manifest{Format: format, Commit: commit, Limit: w.limit, Segments: w.segments}
+	b, err := m.encode()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(w.tmp, manifestName), b, 0o600); err != nil {
+		return err
+	}
+	err = os.Rename(w.tmp, generationPath(w.dir, w.next))
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTEMPTY) {
+		return errOther
+	} else if err != nil {
+		return err
+	}
+	w.tmp = ""
+	return removeOld(w.dir)
+}
+
+func (w *writer) newPath() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.count++
+	return filepath.Join(w.tmp, fmt.Sprintf("%d-%d.zap", w.next, w.count))
+}
+
+// add writes documents as a segment. It may be called from several goroutines.
+func (w *writer) add(docs []*document) error {
+	if len(docs) == 0 {
+		return nil
+	}
+	path := w.newPath()
+	if err := writeSegment(path, docs); err != nil {
+		return err
+	}
+	return w.list(path)
+}
+
+// list adds a segment file to the generation.
+func (w *writer) list(path string) error {
+	seg, err := plugin.Open(path)
+	if err != nil {
+		return err
+	}
+	file, ok := seg.(*zap.Segment)
+	if !ok {
+		return fmt.Errorf("a segment is a %T", seg)
+	}
+	info := segmentInfo{
+		Name: filepath.Base(path), Size: int64(len(file.Data())), CRC: crc32.ChecksumIEEE(file.Data()), Docs: file.Count(),
+	}
+	w.mu.Lock()
+	w.segments = append(w.segments, info)
+	w.mu.Unlock()
+	return seg.Close()
+}
+
+// keep takes over a segment of an earlier generation, without some documents.
+func (w *writer) keep(s openSegment, from string) error {
+	info := s.info
+	info.Deleted = nil
+	if !s.deleted.IsEmpty() {
+		b, err := s.deleted.ToBytes()
+		if err != nil {
+			return err
+		}
+		info.Deleted = b
+	}
+	old, now := filepath.Join(from, info.Name), filepath.Join(w.tmp, info.Name)
+	if err := os.Link(old, now); err != nil {
+		if err := copyFile(old, now); err != nil { // as where there are no links
+			return err
+		}
+	}
+	w.mu.Lock()
+	w.segments = append(w.segments, info)
+	w.mu.Unlock()
+	return nil
+}
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return errors.Join(err, in.Close())
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, in.Close(), out.Close())
+}
+
+// merge has segments become one, without the documents that no longer count.
+func (w *writer) merge(group []openSegment) error {
+	var segments []segment.Segment
+	var drops []*roaring.Bitmap
+	left := uint64(0)
+	for _, s := range group {
+		segments, drops = append(segments, s.Segment), append(drops, s.deleted)
+		left += s.live()
+	}
+	if left == 0 {
+		return nil
+	}
+	path := w.newPath()
+	if _, _, err := plugin.Merge(segments, drops, path, nil, nil); err != nil {
+		return err
+	}
+	return w.list(path)
+}
+
+// fill writes what comes from next as segments, on all processors.
+func (w *writer) fill(ctx context.Context, next func(yield func(*document) bool) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	batches := make(chan []*document)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for docs := range batches {
+				if ctx.Err() == nil {
+					if err := w.add(docs); err != nil {
+						cancel(err)
+					}
+				}
+			}
+		})
+	}
+	var batch []*document
+	grams := 0
+	err := next(func(d *document) bool {
+		batch = append(batch, d)
+		if grams += len(d.grams); grams >= batchGrams || len(batch) >= maxBatch {
+			batches <- batch
+			batch, grams = nil, 0
+		}
+		return ctx.Err() == nil
+	})
+	batches <- batch
+	close(batches)
+	workers.Wait()
+	if err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// without marks the documents of some tasks as no longer counting.
+func (g *generation) without(ids []record.ID) error {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = string(id)
+	}
+	for _, s := range g.segments {
+		gone, err := s.DocNumbers(names)
+		if err != nil {
+			return err
+		}
+		s.deleted.Or(gone)
+	}
+	return nil
+}
