@@ -30,8 +30,9 @@ type dialect struct {
 	keep string
 	// isolation of a transaction that writes.
 	isolation sql.IsolationLevel
-	// queryTx is whether a query needs a transaction to be read-only.
-	queryTx bool
+	// readOnly is the statement after which a session changes nothing; "" where a
+	// handle can be opened so.
+	readOnly string
 	// time returns what a column for a time takes.
 	time func(time.Time) any
 	// noTable, damaged, again and refused classify errors: a table is missing; the

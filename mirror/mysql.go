@@ -27,11 +27,11 @@ var mysqlDialect = dialect{
 	// Without gaps being locked, homes are not in each other's way.
 	isolation: sql.LevelReadCommitted,
 	conflict:  "ON DUPLICATE KEY UPDATE", taken: "VALUES(%s)", keep: "ON DUPLICATE KEY UPDATE uid = uid",
-	queryTx: true,
-	time:    func(t time.Time) any { return t },
-	noTable: func(err error) bool { return isMySQL(err, 1146) },
-	damaged: never,
-	again:   func(err error) bool { return isMySQL(err, 1213, 1205) },
+	readOnly: "SET SESSION TRANSACTION READ ONLY",
+	time:     func(t time.Time) any { return t },
+	noTable:  func(err error) bool { return isMySQL(err, 1146) },
+	damaged:  never,
+	again:    func(err error) bool { return isMySQL(err, 1213, 1205) },
 	refused: func(err error) bool {
 		var e *mysql.MySQLError
 		return errors.As(err, &e)

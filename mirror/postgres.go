@@ -23,11 +23,11 @@ var postgresDialect = dialect{
 	open:     openPostgres,
 	numbered: true, lockRow: " FOR UPDATE",
 	conflict: onConflict, taken: "excluded.%s", keep: keepHome,
-	queryTx: true,
-	time:    func(t time.Time) any { return t },
-	noTable: func(err error) bool { return isPostgres(err, "42P01") },
-	damaged: never,
-	again:   func(err error) bool { return isPostgres(err, "40P01", "40001") },
+	readOnly: "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+	time:     func(t time.Time) any { return t },
+	noTable:  func(err error) bool { return isPostgres(err, "42P01") },
+	damaged:  never,
+	again:    func(err error) bool { return isPostgres(err, "40P01", "40001") },
 	refused: func(err error) bool {
 		var e *pgconn.PgError
 		// 57 is an operator's intervention, 53 a lack of resources, 08 the connection.

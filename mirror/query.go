@@ -59,28 +59,37 @@ type reader struct {
 }
 
 func (r *reader) query(ctx context.Context, db *sql.DB, statement string) error {
-	if r.d.queryTx {
-		tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-		if err != nil {
-			return err
-		}
-		defer func() { _ = tx.Rollback() }() // there is nothing to be undone
-		rows, err := tx.QueryContext(ctx, statement)
-		if err != nil {
-			return err
-		}
-		return r.read(rows)
-	}
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
+	if r.d.readOnly != "" {
+		return r.queryServer(ctx, conn, statement)
+	}
 	// The file is opened for reading only; others that a query would attach are not.
 	if _, err := sqlite.Limit(conn, sqlite3.SQLITE_LIMIT_ATTACHED, 0); err != nil {
 		return err
 	}
 	rows, err := conn.QueryContext(ctx, statement)
+	if err != nil {
+		return err
+	}
+	return r.read(rows)
+}
+
+// queryServer asks in a transaction that is read-only, of a session that is: MySQL
+// ends the transaction before it looks at a DROP.
+func (r *reader) queryServer(ctx context.Context, conn *sql.Conn, statement string) error {
+	if _, err := conn.ExecContext(ctx, r.d.readOnly); err != nil {
+		return err
+	}
+	tx, err := conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // there is nothing to be undone
+	rows, err := tx.QueryContext(ctx, statement)
 	if err != nil {
 		return err
 	}
