@@ -47,6 +47,9 @@ var dialects = map[target.Kind]*dialect{
 	target.MySQL:    &mysqlDialect,
 }
 
+// connectLimit is how long a server may take to answer at all.
+const connectLimit = 15 * time.Second
+
 func never(error) bool { return false }
 
 // bind writes the placeholders of a statement, each a question mark, as the database

@@ -47,7 +47,7 @@ func openMySQL(t *target.Target, _ bool) (*sql.DB, error) {
 	if t.URL.Port() == "" {
 		cfg.Addr = net.JoinHostPort(t.URL.Hostname(), "3306")
 	}
-	cfg.TLSConfig = "preferred"
+	cfg.TLSConfig, cfg.Timeout = "preferred", connectLimit
 	for name, values := range t.URL.Query() {
 		switch value := values[len(values)-1]; name {
 		case "socket":

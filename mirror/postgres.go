@@ -43,6 +43,9 @@ func openPostgres(t *target.Target, _ bool) (*sql.DB, error) {
 		// The driver's own error may quote what it did not understand.
 		return nil, fmt.Errorf("a parameter of the URL is wrong (those of libpq are known)")
 	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = connectLimit
+	}
 	cfg.RuntimeParams["application_name"] = "qme"
 	cfg.RuntimeParams["timezone"] = "UTC"
 	return stdlib.OpenDB(*cfg), nil

@@ -63,9 +63,9 @@ func Parse(database, connection, home string) (*Target, error) {
 	}
 	switch {
 	case connection != "" && strings.Contains(connection, "://"):
-		database, isURL = connection, true
+		database = connection
 	case connection != "":
-		database, isURL = string(kind)+"://"+connection, true
+		database = string(kind) + "://" + connection
 	case !isURL && kind == SQLite:
 		return OwnFile(home), nil
 	case !isURL:
