@@ -156,17 +156,28 @@ func TestMirror(t *testing.T) {
 				h.compareMirror()
 			}
 		}
-		for range 2 {
-			for _, h := range homes {
-				h.must("sync")
-			}
+		homes[0].must("run", "echo", "both")
+		both := string(homes[0].records()[0].UID)
+		syncAll(homes)
+		for _, h := range homes {
+			h.must("rerun", both)
 		}
+		syncAll(homes)
 		for _, h := range homes {
 			h.compareMirror()
 			h.must("mirror", "rebuild")
 			h.compareMirror()
 		}
 	})
+}
+
+// syncAll lets homes exchange all they have.
+func syncAll(homes []*home) {
+	for range 2 {
+		for _, h := range homes {
+			h.must("sync")
+		}
+	}
 }
 
 // randomCommand changes the history in some way.
@@ -211,10 +222,20 @@ func TestMirrorRefusesChanges(t *testing.T) {
 // runs at once in each, are all mirrored, once.
 func TestMirrorAtOnce(t *testing.T) {
 	databases(t, func(t *testing.T, url string, _ *services.Server) {
-		homes := []*home{mirrored(t, url), mirrored(t, url), mirrored(t, url)}
+		var homes []*home
 		var wg sync.WaitGroup
+		for range 6 {
+			h := mirrored(t, url)
+			homes = append(homes, h)
+			wg.Go(func() {
+				if out, errs, code := h.run("mirror", "rebuild"); code != 0 {
+					t.Errorf("code %d: %s%s", code, out, errs)
+				}
+			})
+		}
+		wg.Wait()
 		for _, h := range homes {
-			for range 4 {
+			for range 2 {
 				wg.Go(func() {
 					for range 3 {
 						if out, errs, code := h.run("run", "echo", "one"); code != 0 || out != "one\n" {
