@@ -8,7 +8,6 @@ import (
 	"iter"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"qme/index/query"
@@ -26,8 +25,6 @@ const (
 )
 
 func isShort(piece string) bool { return utf8.RuneCountInString(piece) < query.GramSize }
-
-func contains(s, piece string) bool { return strings.Contains(s, piece) }
 
 // Run finds what Scan finds, with the index in the folder dir, which it makes and
 // brings up to date where that is due. When another process is at that, or the query

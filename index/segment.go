@@ -2,6 +2,7 @@ package index
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bleve "github.com/blevesearch/bleve_index_api"
@@ -146,7 +147,7 @@ func withPiece(seg segment.Segment, field, piece string) (*roaring.Bitmap, error
 		if err != nil || entry == nil {
 			return found, err
 		}
-		if !contains(entry.Term, piece) {
+		if !strings.Contains(entry.Term, piece) {
 			continue
 		}
 		some, err := postings(dict, entry.Term)
