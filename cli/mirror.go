@@ -305,7 +305,10 @@ func (a *app) mirrorTurn() (release func(), ok bool, err error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
 		return nil, false, f.Close()
 	}
-	return func() { _ = f.Close() }, true, nil
+	return func() {
+		_ = unix.Flock(int(f.Fd()), unix.LOCK_UN) // also where a process being started has it open
+		_ = f.Close()
+	}, true, nil
 }
 
 // followBehindLimit ends a catch-up in the background that gets nowhere.
