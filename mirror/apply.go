@@ -43,7 +43,7 @@ func (m *Mirror) apply(ctx context.Context, h History, anew bool, progress func(
 	if from == to && !anew {
 		return done, tx.Commit()
 	}
-	w := &writer{ctx: ctx, tx: tx, d: m.dialect, home: home, progress: progress}
+	w := &writer{ctx: ctx, tx: tx, d: m.dialect, home: home, progress: progress, full: map[*table]*sql.Stmt{}}
 	if done.Anew {
 		from = ""
 		if err := w.clear(); err != nil {
@@ -87,7 +87,8 @@ type writer struct {
 
 	taskRows, runRows [][]any
 	gone              []record.ID
-	bytes             int // of the rows that wait
+	bytes             int // of the runs that wait
+	full              map[*table]*sql.Stmt
 	tasks             int
 	unreadable        []error
 }
@@ -142,30 +143,41 @@ func (w *writer) add(c change) error {
 			}
 		}
 		if w.runRows = append(w.runRows, row); len(w.runRows) == batch || w.bytes > batchBytes {
-			if err := w.flush(); err != nil {
+			if err := w.flushRuns(); err != nil {
 				return err
 			}
 		}
 	}
-	if len(w.gone) == batch || len(w.taskRows) >= batch {
-		return w.flush()
+	if len(w.taskRows) == batch {
+		return w.flushTasks()
+	}
+	if len(w.gone) == batch {
+		return w.remove()
 	}
 	return nil
 }
 
 // flush writes what waits.
 func (w *writer) flush() error {
-	if err := w.insert(&runsTable, w.runRows); err != nil {
+	if err := w.flushRuns(); err != nil {
 		return err
 	}
-	if err := w.insert(&tasksTable, w.taskRows); err != nil {
+	if err := w.flushTasks(); err != nil {
 		return err
 	}
-	if err := w.remove(); err != nil {
-		return err
-	}
-	w.runRows, w.taskRows, w.gone, w.bytes = w.runRows[:0], w.taskRows[:0], w.gone[:0], 0
-	return nil
+	return w.remove()
+}
+
+func (w *writer) flushRuns() error {
+	err := w.insert(&runsTable, w.runRows)
+	w.runRows, w.bytes = w.runRows[:0], 0
+	return err
+}
+
+func (w *writer) flushTasks() error {
+	err := w.insert(&tasksTable, w.taskRows)
+	w.taskRows = w.taskRows[:0]
+	return err
 }
 
 func (w *writer) insert(t *table, rows [][]any) error {
@@ -176,8 +188,29 @@ func (w *writer) insert(t *table, rows [][]any) error {
 	for _, row := range rows {
 		args = append(args, row...)
 	}
-	_, err := w.tx.ExecContext(w.ctx, w.d.upsert(t, len(rows)), args...)
+	if len(rows) < batch {
+		_, err := w.tx.ExecContext(w.ctx, w.d.upsert(t, len(rows)), args...)
+		return err
+	}
+	full, err := w.prepared(t)
+	if err != nil {
+		return err
+	}
+	_, err = full.ExecContext(w.ctx, args...)
 	return err
+}
+
+// prepared returns the statement for a whole batch, which a long transaction executes
+// often. It ends with the transaction.
+func (w *writer) prepared(t *table) (*sql.Stmt, error) {
+	if w.full[t] == nil {
+		stmt, err := w.tx.PrepareContext(w.ctx, w.d.upsert(t, batch))
+		if err != nil {
+			return nil, err
+		}
+		w.full[t] = stmt
+	}
+	return w.full[t], nil
 }
 
 // remove deletes the tasks that are gone, with their runs.
@@ -195,6 +228,7 @@ func (w *writer) remove() error {
 			return err
 		}
 	}
+	w.gone = w.gone[:0]
 	return nil
 }
 

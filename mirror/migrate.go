@@ -64,25 +64,45 @@ func (m *Mirror) migrate(ctx context.Context) error {
 	}
 }
 
-func (m *Mirror) up(ctx context.Context) error {
+func (m *Mirror) up(ctx context.Context) (err error) {
 	files, err := fs.Sub(migrations, "migrations/"+m.dialect.folder)
 	if err != nil {
 		return err
 	}
-	opts := []goose.ProviderOption{goose.WithTableName(schemaTable), goose.WithDisableGlobalRegistry(true)}
 	if m.dialect.locker != nil {
-		locker, err := m.dialect.locker()
+		// goose itself takes the lock only after it has made its own table, which is
+		// no single step in MySQL.
+		unlock, err := m.lockSchema(ctx)
 		if err != nil {
 			return err
 		}
-		opts = append(opts, goose.WithSessionLocker(locker))
+		defer func() { err = errors.Join(err, unlock()) }()
 	}
-	p, err := goose.NewProvider(m.dialect.goose, m.db, files, opts...)
+	p, err := goose.NewProvider(m.dialect.goose, m.db, files, goose.WithTableName(schemaTable), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
 	}
 	_, err = p.Up(ctx)
 	return err
+}
+
+// lockSchema waits until nobody else makes tables. The connection that holds the lock
+// is one of its own.
+func (m *Mirror) lockSchema(ctx context.Context) (unlock func() error, err error) {
+	locker, err := m.dialect.locker()
+	if err != nil {
+		return nil, err
+	}
+	conn, err := m.db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := locker.SessionLock(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return func() error {
+		return errors.Join(locker.SessionUnlock(context.WithoutCancel(ctx), conn), conn.Close())
+	}, nil
 }
 
 // A lockerFunc makes what keeps two processes from making tables at once.
