@@ -9,7 +9,6 @@ import (
 	"os/user"
 	"path"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,7 +20,6 @@ import (
 	"qme/executor/capture"
 	"qme/gitstore"
 	"qme/gitstore/worktree"
-	"qme/mirror/target"
 	"qme/queue"
 	"qme/queue/spool"
 	"qme/record"
@@ -88,7 +86,7 @@ func (a *app) config() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, meant := range config.Mistyped(os.Environ(), "QME_HOME", target.ConnectionVariable) {
+	for name, meant := range config.Mistyped(os.Environ(), "QME_HOME") {
 		a.note("qme: there is no variable %s that qme knows: did you mean %s?", name, meant)
 	}
 	a.cfg, err = config.Load(afero.NewOsFs(), home, os.Environ())
@@ -186,17 +184,11 @@ func (a *app) runner(cfg *config.Config) queue.Runner {
 	}
 }
 
-// secretEnv may hold the password of the mirror, and records are shared.
-var secretEnv = []string{"QME_DATABASE", target.ConnectionVariable}
-
 // allowedEnv returns the variables whose name fits one of the patterns.
 func allowedEnv(environ, patterns []string) []string {
 	var allowed []string
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")
-		if slices.Contains(secretEnv, name) {
-			continue
-		}
 		for _, p := range patterns {
 			if ok, err := path.Match(p, name); err == nil && ok {
 				allowed = append(allowed, kv)

@@ -65,7 +65,6 @@ func (a *app) autoSync(ctx context.Context) error {
 		text := time.Now().Format(time.RFC3339) + " " + safe.Line(why) + "\n"
 		return os.WriteFile(log, []byte(text), 0o600)
 	}
-	a.follow()
 	return a.clearSyncLog()
 }
 

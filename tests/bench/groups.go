@@ -21,7 +21,6 @@ var groups = []group{
 	{"pause", pauseGroup},
 	{"disk", diskGroup},
 	{"share", shareGroup},
-	{"mirror", mirrorGroup},
 }
 
 func groupNames() string {
