@@ -24,7 +24,7 @@ const exchangeSteps = 150
 // TestExchange has three machines run, rerun and clear tasks, pull from each other
 // and from a shared repository, push there, and crash while they do. In the end all
 // have the same tree, every run that was ever committed is in the history, and of
-// each task the latest run is the record.
+// each task that nobody cleared the latest run is the record.
 func TestExchange(t *testing.T) {
 	t.Parallel()
 	seed := number(t, "QME_TEST_SEED", time.Now().UnixNano())
@@ -225,7 +225,7 @@ func (l *lab) compareTasks(s *gitstore.Store) {
 		case errors.Is(err, record.ErrNotFound) && l.cleared[id]:
 		case err != nil:
 			l.Errorf("task %s: %v", id, err)
-		case !rec.Data.Timestamp.Equal(at):
+		case !l.cleared[id] && !rec.Data.Timestamp.Equal(at): // a clear takes the runs with it that it knew of
 			l.Errorf("the record of %s is of %s, the latest run of %s", id, rec.Data.Timestamp, at)
 		}
 		if err != nil || l.cleared[id] {
