@@ -85,10 +85,7 @@ func (s *Store) Fetch(ctx context.Context, remote string, src Source, opts Fetch
 	}
 	refused, err := s.admit(ctx, head, theirs, opts)
 	if err != nil {
-		if pack != "" {
-			err = errors.Join(err, s.odb.Discard(pack))
-		}
-		return nil, err
+		return nil, errors.Join(err, s.odb.Discard(pack))
 	}
 	if err := s.setTracking(ctx, remote, theirs); err != nil {
 		return nil, err
@@ -127,20 +124,14 @@ func (s *Store) transfer(ctx context.Context, remote string, head, theirs plumbi
 	}
 	pack, err := s.odb.Receive(ctx, r, odb.ReceiveOptions{MaxPack: opts.MaxPack, MaxObject: opts.MaxObject, Check: checkObject, Progress: opts.Progress})
 	if err = errors.Join(err, r.Close()); err != nil {
-		if pack != "" {
-			err = errors.Join(err, s.odb.Discard(pack))
-		}
-		return "", err
+		return "", errors.Join(err, s.odb.Discard(pack))
 	}
 	ok, err := s.odb.Has(theirs)
 	if err == nil && !ok {
 		err = fmt.Errorf("the remote did not send its own commit %s: %w", theirs, record.ErrInvalid)
 	}
 	if err != nil {
-		if pack != "" {
-			err = errors.Join(err, s.odb.Discard(pack))
-		}
-		return "", err
+		return "", errors.Join(err, s.odb.Discard(pack))
 	}
 	return pack, nil
 }

@@ -128,6 +128,9 @@ func (db *DB) KeptByUs(name string) bool {
 
 // Discard removes a pack that this process wrote and that nothing refers to.
 func (db *DB) Discard(name string) error {
+	if name == "" { // as for Release: there was nothing to write
+		return nil
+	}
 	path := filepath.Join(db.packDir(), name)
 	return errors.Join(db.fs.Remove(path+".idx"), db.fs.Remove(path+".pack"), db.Release(name))
 }
