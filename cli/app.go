@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,6 +21,7 @@ import (
 	"qme/executor/capture"
 	"qme/gitstore"
 	"qme/gitstore/worktree"
+	"qme/mirror/target"
 	"qme/queue"
 	"qme/queue/spool"
 	"qme/record"
@@ -86,7 +88,7 @@ func (a *app) config() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, meant := range config.Mistyped(os.Environ(), "QME_HOME") {
+	for name, meant := range config.Mistyped(os.Environ(), "QME_HOME", target.ConnectionVariable) {
 		a.note("qme: there is no variable %s that qme knows: did you mean %s?", name, meant)
 	}
 	a.cfg, err = config.Load(afero.NewOsFs(), home, os.Environ())
@@ -184,11 +186,17 @@ func (a *app) runner(cfg *config.Config) queue.Runner {
 	}
 }
 
+// secretEnv may hold the password of the mirror, and records are shared.
+var secretEnv = []string{"QME_DATABASE", target.ConnectionVariable}
+
 // allowedEnv returns the variables whose name fits one of the patterns.
 func allowedEnv(environ, patterns []string) []string {
 	var allowed []string
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")
+		if slices.Contains(secretEnv, name) {
+			continue
+		}
 		for _, p := range patterns {
 			if ok, err := path.Match(p, name); err == nil && ok {
 				allowed = append(allowed, kv)

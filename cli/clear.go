@@ -61,6 +61,7 @@ func (a *app) clear(ctx context.Context, what string, force bool) error {
 		return err
 	}
 	a.note("Deleted %s.", subject)
+	a.follow()
 	return nil
 }
 

@@ -78,6 +78,7 @@ func (a *app) root() *cli.Command {
 			a.runCommand(), a.rerunCommand(), a.cancelCommand(),
 			a.lsCommand(), a.searchCommand(), a.getCommand(), a.logCommand(), a.diffCommand(), a.clearCommand(),
 			a.remoteCommand(), a.cloneCommand(), a.pullCommand(), a.pushCommand(), a.syncCommand(), a.statusCommand(),
+			a.mirrorCommand(), a.sqlCommand(),
 			a.configCommand(), a.checkCommand(), a.gcCommand(), a.gitCommand(), a.completionCommand(), a.versionCommand(),
 			a.completeCommand(),
 		},

@@ -69,6 +69,7 @@ func (a *app) clone(ctx context.Context, url string, o shareOptions) error {
 	if shared.Pulled == (queue.Traffic{}) && len(x.refused) == 0 {
 		a.note("The remote has no tasks yet; \"qme push\" sends yours.")
 	}
+	a.follow()
 	return a.reportShared(target, shared, x.refused, o)
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"qme/gitstore"
+	"qme/mirror"
 	"qme/queue"
 	"qme/record"
 )
@@ -65,8 +66,11 @@ var codes = []struct {
 }{
 	{context.Canceled, exitInterrupted},
 	{queue.ErrReference, exitUsage},
+	{mirror.ErrQuery, exitUsage},
+	{mirror.ErrUnreachable, exitRemote},
 	{record.ErrNewerFormat, exitNewerFormat},
 	{record.ErrCorrupt, exitCorrupt},
+	{mirror.ErrDamaged, exitCorrupt},
 	{record.ErrNotFound, exitNotFound},
 	{record.ErrAmbiguous, exitAmbiguous},
 	{record.ErrConflict, exitConflict},
@@ -122,6 +126,12 @@ func hintFor(err error) string {
 		return "The settings share.max_pack, share.max_object and share.max_record say how much is let in."
 	case errors.Is(err, gitstore.ErrBusy):
 		return "Try again in a moment."
+	case errors.Is(err, mirror.ErrUnreachable):
+		return "The history is complete without it, and the mirror catches up when it is back. \"qme config database\" shows which it is, docs/mirror.md how it is set."
+	case errors.Is(err, mirror.ErrDamaged):
+		return "Move the file away, or name another: a mirror is made anew from the history."
+	case errors.Is(err, mirror.ErrQuery):
+		return "docs/mirror.md describes the tables: homes, tasks, runs and latest_runs."
 	case errors.Is(err, record.ErrNewerFormat):
 		return "Install a newer version of qme."
 	case errors.Is(err, record.ErrCorrupt):

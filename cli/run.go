@@ -73,6 +73,7 @@ func (a *app) finishRun(rep *queue.Report) error {
 		a.note("[%s][returncode: %d]", rep.Record.UID, rc)
 		a.startGC()
 		a.startSync()
+		a.follow()
 	}
 	switch {
 	case rc == 0 && rep.PassErr != nil:

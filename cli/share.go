@@ -79,6 +79,7 @@ func (a *app) share(ctx context.Context, name string, o shareOptions, how exchan
 		return err
 	}
 	a.startGC() // a home in which nothing is run gets packs all the same
+	a.follow()
 	return a.reportShared(target, shared, x.refused, o)
 }
 

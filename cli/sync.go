@@ -65,6 +65,7 @@ func (a *app) autoSync(ctx context.Context) error {
 		text := time.Now().Format(time.RFC3339) + " " + safe.Line(why) + "\n"
 		return os.WriteFile(log, []byte(text), 0o600)
 	}
+	a.follow()
 	return a.clearSyncLog()
 }
 

@@ -17,6 +17,7 @@ import (
 type TaskDifference struct {
 	ID       record.ID
 	old, new plumbing.Hash // the blobs; the zero hash where there is none
+	root     plumbing.Hash // the later commit's tree
 	r        objectReader
 }
 
@@ -32,6 +33,16 @@ func (d TaskDifference) Old() (*record.Record, error) { return d.read(d.old) }
 
 // New is Old of the later commit.
 func (d TaskDifference) New() (*record.Record, error) { return d.read(d.new) }
+
+// OtherRuns is Store.OtherRuns as of the later commit.
+func (d TaskDifference) OtherRuns() ([]string, error) {
+	commits, err := readRuns(d.r, d.root, runsPath(d.ID))
+	list := make([]string, len(commits))
+	for i, h := range commits {
+		list[i] = h.String()
+	}
+	return list, err
+}
 
 func (d TaskDifference) read(h plumbing.Hash) (*record.Record, error) {
 	if h.IsZero() {
@@ -68,7 +79,7 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[Task
 			if err != nil || id == last {
 				return nil // a stream, or one of the files at the top
 			}
-			d := TaskDifference{ID: id, old: a.hash, new: b.hash, r: s.odb}
+			d := TaskDifference{ID: id, old: a.hash, new: b.hash, root: sn.root, r: s.odb}
 			switch path.Ext(p) {
 			case runsExt: // and not the record, whose name comes before
 				e, err := lookup(s.odb, sn.root, id.Path())

@@ -19,6 +19,7 @@ import (
 type home struct {
 	t   testing.TB
 	dir string
+	env []string // beside the one of the test
 }
 
 func newHome(t testing.TB) *home {
@@ -35,6 +36,7 @@ func (h *home) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(exe, args...)
 	cmd.Args[0] = "qme"
 	cmd.Env = append(os.Environ(), "QME_HOME="+h.dir, "HOME="+filepath.Dir(h.dir), "USER=tester", "GIT_CONFIG_NOSYSTEM=1")
+	cmd.Env = append(cmd.Env, h.env...)
 	return cmd
 }
 

@@ -34,8 +34,8 @@ const (
 // A Setting is what one setting is set to, for listings. The JSON keys are stable.
 type Setting struct {
 	Name string `json:"name"`
-	// Value is spelled as its source spells it; a list is joined with commas.
-	// Set takes it as it is.
+	// Value is spelled as its source spells it, without passwords; a list is joined
+	// with commas. Set takes it as it is.
 	Value  string `json:"value"`
 	Source Source `json:"source"`
 	// Where is the path of the file or the name of the variable that the value
@@ -86,12 +86,20 @@ func (c *Config) get(name string, k kind) value {
 	return f.value
 }
 
+// public is the value as it may be shown.
+func (f found) public() string {
+	if f.setting.public == nil {
+		return f.value.text
+	}
+	return f.setting.public(f.value.text)
+}
+
 // All returns every setting, sorted by name.
 func (c *Config) All() []Setting {
 	all := make([]Setting, 0, len(c.found))
 	for _, f := range c.found {
 		all = append(all, Setting{
-			Name: f.setting.name, Value: f.value.text, Source: f.source, Where: f.where,
+			Name: f.setting.name, Value: f.public(), Source: f.source, Where: f.where,
 			Default: f.setting.def, Description: f.setting.description,
 		})
 	}

@@ -26,7 +26,7 @@ func Set(fsys afero.Fs, home, key, text string) error {
 	if !ok {
 		return unknown(key, "")
 	}
-	v, err := s.parse(text)
+	v, err := s.inFile(s.parse(text))
 	if err != nil {
 		return fmt.Errorf("%s: %w", key, err)
 	}

@@ -88,14 +88,6 @@ func notEmpty(text string) error {
 	return nil
 }
 
-// noMirror is the check of "database" as long as there are no mirrors.
-func noMirror(text string) error {
-	if text == "filesystem" {
-		return nil
-	}
-	return invalid(`this version keeps tasks in git only; %q is not a choice yet, only "filesystem" is`, text)
-}
-
 func variableName(text string) error {
 	if strings.ContainsFunc(text, func(r rune) bool { return r == '=' || unicode.IsSpace(r) }) {
 		return invalid("%q is not the name of an environment variable, such as LANG or SLURM_*", text)

@@ -202,7 +202,8 @@ func TestMistakesInTheFile(t *testing.T) {
 		"sync.auto = 'yes'":                    {`"yes" is not one of true, false`},
 		"sync.auto = 1":                        {"1 is not one of true, false"},
 		"pager = \"less\\u001b[2J\"":           {"control characters"},
-		"database = 'sqlite'":                  {"this version keeps tasks in git only", `"sqlite"`, "filesystem"},
+		"database = 'oracle'":                  {"sqlite:///PATH", "filesystem"},
+		"database = 'mysql://u:geheim@h/d'":    {"password", "QME_DATABASE_STRING"},
 		"executor.shell.shell = ' '":           {"executor.shell.shell in", "empty"},
 		"run.keep = 1\nrun.keep = 2":           {File(home) + " line 2 column 1:", "already defined"},
 		"run.keep = ":                          {File(home) + " line 1 column"},
@@ -229,7 +230,7 @@ func TestMistakesInTheEnvironment(t *testing.T) {
 		"QME_RUN_ENV=A,,B":          {"QME_RUN_ENV", "empty"},
 		"QME_COLOR=\xff":            {"QME_COLOR", "UTF-8"},
 		"QME_CANCEL_GRACE=5":        {"QME_CANCEL_GRACE", "duration such as 5s"},
-		"QME_DATABASE=postgres://x": {"QME_DATABASE", "this version keeps tasks in git only"},
+		"QME_DATABASE=postgres://x": {"QME_DATABASE", "ends with the name of the database"},
 	} {
 		_, err := Load(afero.NewMemMapFs(), home, []string{pair})
 		wantError(t, err, record.ErrInvalid, parts...)

@@ -1,5 +1,7 @@
 package config
 
+import "qme/mirror/target"
+
 // settings is every setting there is. A new one is a new row: reading, editing,
 // the environment variable, the listing and the error messages follow from it.
 var settings = []setting{
@@ -29,8 +31,8 @@ var settings = []setting{
 		description: "auto, always or never"},
 	{name: "pager", kind: stringKind, def: "",
 		description: "program that shows long listings on a terminal (else PAGER)"},
-	{name: "database", kind: stringKind, def: "filesystem", check: noMirror,
-		description: "a relational mirror of the history; filesystem: none"},
+	{name: "database", kind: stringKind, def: target.None, check: target.Check, checkFile: target.CheckPublic, public: target.Public,
+		description: "a database that mirrors the history, as docs/mirror.md says; filesystem: none"},
 	{name: "executor.shell.shell", kind: stringKind, def: "sh", check: notEmpty,
 		description: "the shell that runs command lines"},
 }
@@ -52,6 +54,12 @@ type setting struct {
 	// check refuses text that the kind allows; of a list, an element. nil
 	// allows everything. Its error does not name the setting: callers do.
 	check func(text string) error
+	// checkFile refuses text that check allows elsewhere but that must not stand in
+	// the file. nil refuses nothing more.
+	checkFile func(text string) error
+	// public returns the text as it may be shown; nil: as it is. Nothing else of the
+	// text, nor an error of check, may hold a secret.
+	public func(text string) string
 }
 
 // lookup returns the setting of that name.

@@ -22,6 +22,9 @@ type value struct {
 // error wraps record.ErrInvalid and does not name the setting.
 func (s setting) parse(text string) (value, error) {
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+		if s.public != nil {
+			text = s.public(text)
+		}
 		return value{}, invalid("%q is not plain text: it holds control characters or is not UTF-8", text)
 	}
 	if s.kind == listKind {
@@ -70,12 +73,20 @@ func (s setting) parseList(elements []string) (value, error) {
 	return v, nil
 }
 
+// inFile refuses a value that must not stand in the file.
+func (s setting) inFile(v value, err error) (value, error) {
+	if err == nil && s.checkFile != nil {
+		err = s.checkFile(v.text)
+	}
+	return v, err
+}
+
 // fromTOML reads a value as the decoder returns it. The error is as in parse.
 func (s setting) fromTOML(decoded any) (value, error) {
 	switch x := decoded.(type) {
 	case string:
 		if s.kind != listKind {
-			return s.parse(x)
+			return s.inFile(s.parse(x))
 		}
 		return value{}, invalid("%q is not %s", x, s.kind.fits())
 	case bool:

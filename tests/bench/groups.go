@@ -21,6 +21,7 @@ var groups = []group{
 	{"pause", pauseGroup},
 	{"disk", diskGroup},
 	{"share", shareGroup},
+	{"mirror", mirrorGroup},
 }
 
 func groupNames() string {

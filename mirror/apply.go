@@ -1,0 +1,244 @@
+package mirror
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"time"
+
+	"qme/record"
+)
+
+// apply catches up in one transaction.
+func (m *Mirror) apply(ctx context.Context, h History, anew bool, progress func(int)) (done Applied, err error) {
+	tx, err := m.db.BeginTx(ctx, &sql.TxOptions{Isolation: m.dialect.isolation})
+	if err != nil {
+		return done, err
+	}
+	defer func() {
+		if err != nil {
+			if rerr := tx.Rollback(); rerr != nil && !errors.Is(rerr, sql.ErrTxDone) {
+				err = errors.Join(err, rerr)
+			}
+		}
+	}()
+	home, from, err := m.lockHome(ctx, tx)
+	if err != nil {
+		return done, err
+	}
+	// Behind the lock: whoever held it before has not seen a later one.
+	to, err := h.Head()
+	if err != nil {
+		return done, ofHistory(err)
+	}
+	if !anew && from != "" && from != to {
+		follows, err := h.Follows(ctx, from, to)
+		if err != nil {
+			return done, ofHistory(err)
+		}
+		anew = !follows
+	}
+	done = Applied{Commit: to, Anew: anew || from == ""}
+	if from == to && !anew {
+		return done, tx.Commit()
+	}
+	w := &writer{ctx: ctx, tx: tx, d: m.dialect, home: home, progress: progress, full: map[*table]*sql.Stmt{}}
+	if done.Anew {
+		from = ""
+		if err := w.clear(); err != nil {
+			return done, err
+		}
+	}
+	if err := w.write(h, from, to); err != nil {
+		return done, err
+	}
+	done.Tasks, done.Unreadable = w.tasks, w.unreadable
+	if err := w.note(to, done.Anew); err != nil {
+		return done, err
+	}
+	return done, tx.Commit()
+}
+
+// lockHome returns the number of the home's row and the commit up to which it is
+// mirrored. Nobody else changes the home's rows until the transaction has ended.
+func (m *Mirror) lockHome(ctx context.Context, tx *sql.Tx) (id int64, commit string, err error) {
+	find := m.dialect.bind("SELECT id, commit_id FROM homes WHERE uid = ?" + m.dialect.lockRow)
+	err = tx.QueryRowContext(ctx, find, m.home.ID).Scan(&id, &commit)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return id, commit, err
+	}
+	// Another process may be making it at this moment.
+	insert := m.dialect.bind("INSERT INTO homes (uid, name, commit_id, unreadable, updated) VALUES (?, ?, ?, ?, ?) " + m.dialect.keep)
+	if _, err = tx.ExecContext(ctx, insert, m.home.ID, text(m.home.Name, maxName), "", 0, m.dialect.timeOf(time.Now())); err != nil {
+		return 0, "", err
+	}
+	err = tx.QueryRowContext(ctx, find, m.home.ID).Scan(&id, &commit)
+	return id, commit, err
+}
+
+// A writer writes the changes of one home within a transaction.
+type writer struct {
+	ctx      context.Context
+	tx       *sql.Tx
+	d        *dialect
+	home     int64
+	progress func(int)
+
+	taskRows, runRows [][]any
+	gone              []record.ID
+	bytes             int // of the runs that wait
+	full              map[*table]*sql.Stmt
+	tasks             int
+	unreadable        []error
+}
+
+const (
+	// batch is how many rows a statement writes.
+	batch = 32
+	// batchBytes bounds their size: servers have a limit for a statement.
+	batchBytes = 1 << 20
+)
+
+// clear removes all rows of the home.
+func (w *writer) clear() error {
+	for _, t := range []string{"runs", "tasks"} {
+		if _, err := w.tx.ExecContext(w.ctx, w.d.bind("DELETE FROM "+t+" WHERE home_id = ?"), w.home); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) write(h History, from, to string) error {
+	for c := range changes(w.ctx, h, from, to) {
+		if c.err != nil {
+			return ofHistory(c.err)
+		}
+		if err := w.add(c); err != nil {
+			return err
+		}
+		if w.tasks++; w.progress != nil {
+			w.progress(w.tasks)
+		}
+	}
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	return w.flush()
+}
+
+func (w *writer) add(c change) error {
+	w.unreadable = append(w.unreadable, c.unreadable...)
+	if len(c.runs) == 0 {
+		w.gone = append(w.gone, c.id)
+	} else {
+		w.taskRows = append(w.taskRows, w.d.taskRow(w.home, c.runs[0]))
+	}
+	for _, r := range c.runs {
+		row := w.d.runRow(w.home, r)
+		for _, v := range row {
+			if s, ok := v.(string); ok {
+				w.bytes += len(s)
+			}
+		}
+		if w.runRows = append(w.runRows, row); len(w.runRows) == batch || w.bytes > batchBytes {
+			if err := w.flushRuns(); err != nil {
+				return err
+			}
+		}
+	}
+	if len(w.taskRows) == batch {
+		return w.flushTasks()
+	}
+	if len(w.gone) == batch {
+		return w.remove()
+	}
+	return nil
+}
+
+// flush writes what waits.
+func (w *writer) flush() error {
+	if err := w.flushRuns(); err != nil {
+		return err
+	}
+	if err := w.flushTasks(); err != nil {
+		return err
+	}
+	return w.remove()
+}
+
+func (w *writer) flushRuns() error {
+	err := w.insert(&runsTable, w.runRows)
+	w.runRows, w.bytes = w.runRows[:0], 0
+	return err
+}
+
+func (w *writer) flushTasks() error {
+	err := w.insert(&tasksTable, w.taskRows)
+	w.taskRows = w.taskRows[:0]
+	return err
+}
+
+func (w *writer) insert(t *table, rows [][]any) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	var args []any
+	for _, row := range rows {
+		args = append(args, row...)
+	}
+	if len(rows) < batch {
+		_, err := w.tx.ExecContext(w.ctx, w.d.upsert(t, len(rows)), args...)
+		return err
+	}
+	full, err := w.prepared(t)
+	if err != nil {
+		return err
+	}
+	_, err = full.ExecContext(w.ctx, args...)
+	return err
+}
+
+// prepared returns the statement for a whole batch, which a long transaction executes
+// often. It ends with the transaction.
+func (w *writer) prepared(t *table) (*sql.Stmt, error) {
+	if w.full[t] == nil {
+		stmt, err := w.tx.PrepareContext(w.ctx, w.d.upsert(t, batch))
+		if err != nil {
+			return nil, err
+		}
+		w.full[t] = stmt
+	}
+	return w.full[t], nil
+}
+
+// remove deletes the tasks that are gone, with their runs.
+func (w *writer) remove() error {
+	if len(w.gone) == 0 {
+		return nil
+	}
+	args := []any{w.home}
+	for _, id := range w.gone {
+		args = append(args, string(id))
+	}
+	list := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(w.gone)), ", ") + ")"
+	for _, from := range []string{"runs WHERE home_id = ? AND task_id IN ", "tasks WHERE home_id = ? AND id IN "} {
+		if _, err := w.tx.ExecContext(w.ctx, w.d.bind("DELETE FROM "+from+list), args...); err != nil {
+			return err
+		}
+	}
+	w.gone = w.gone[:0]
+	return nil
+}
+
+// note sets the home's row.
+func (w *writer) note(commit string, anew bool) error {
+	count := "unreadable + ?"
+	if anew {
+		count = "?"
+	}
+	_, err := w.tx.ExecContext(w.ctx, w.d.bind("UPDATE homes SET commit_id = ?, updated = ?, unreadable = "+count+" WHERE id = ?"),
+		commit, w.d.timeOf(time.Now()), len(w.unreadable), w.home)
+	return err
+}

@@ -1,0 +1,102 @@
+package mirror
+
+import (
+	"database/sql"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+
+	"qme/mirror/target"
+)
+
+// A dialect is what differs between databases.
+type dialect struct {
+	folder string // of the migrations
+	goose  goose.Dialect
+	locker lockerFunc // nil where there is none
+	// open returns a handle; readOnly is for one that can change nothing.
+	open func(t *target.Target, readOnly bool) (*sql.DB, error)
+	// numbered says that placeholders are $1, $2 … instead of ?.
+	numbered bool
+	// lockRow follows a SELECT of a row that is to be changed.
+	lockRow string
+	// conflict begins what an INSERT does with a row that is there; a key goes into
+	// it, and taken is the new value of a column.
+	conflict, taken string
+	// keep ends an INSERT into homes that leaves a row which is there as it is.
+	keep string
+	// isolation of a transaction that writes.
+	isolation sql.IsolationLevel
+	// readOnly is the statement after which a session changes nothing; "" where a
+	// handle can be opened so.
+	readOnly string
+	// time returns what a column for a time takes.
+	time func(time.Time) any
+	// noTable, damaged, again and refused classify errors: a table is missing; the
+	// file is damaged; another transaction was in the way; the server has understood
+	// and says no.
+	noTable, damaged, again, refused func(error) bool
+}
+
+var dialects = map[target.Kind]*dialect{
+	target.SQLite:   &sqliteDialect,
+	target.Postgres: &postgresDialect,
+	target.MySQL:    &mysqlDialect,
+}
+
+// connectLimit is how long a server may take to answer at all.
+const connectLimit = 15 * time.Second
+
+func never(error) bool { return false }
+
+// bind writes the placeholders of a statement, each a question mark, as the database
+// has them.
+func (d *dialect) bind(statement string) string {
+	if !d.numbered {
+		return statement
+	}
+	var b strings.Builder
+	n := 0
+	for _, c := range statement {
+		if c != '?' {
+			b.WriteRune(c)
+			continue
+		}
+		n++
+		b.WriteString("$" + strconv.Itoa(n))
+	}
+	return b.String()
+}
+
+// upsert returns the statement that writes a number of rows of a table, in place of
+// those of the same key.
+func (d *dialect) upsert(t *table, rows int) string {
+	row := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(t.columns)), ", ") + ")"
+	var set []string
+	for _, c := range t.columns[t.key:] {
+		set = append(set, c+" = "+fmt.Sprintf(d.taken, c))
+	}
+	conflict := d.conflict
+	if strings.Contains(conflict, "%s") {
+		conflict = fmt.Sprintf(conflict, strings.Join(t.columns[:t.key], ", "))
+	}
+	values := strings.TrimSuffix(strings.Repeat(row+", ", rows), ", ")
+	return d.bind("INSERT INTO " + t.name + " (" + strings.Join(t.columns, ", ") + ") VALUES " + values +
+		" " + conflict + " " + strings.Join(set, ", "))
+}
+
+// onConflict is the conflict of SQL's own kind.
+const onConflict = "ON CONFLICT (%s) DO UPDATE SET"
+
+// keepHome is the keep of SQL's own kind.
+const keepHome = "ON CONFLICT (uid) DO NOTHING"
+
+// A table is one that is written, the columns of its key first.
+type table struct {
+	name    string
+	columns []string
+	key     int
+}

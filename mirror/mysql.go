@@ -1,0 +1,99 @@
+package mirror
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"qme/mirror/target"
+)
+
+var mysqlDialect = dialect{
+	folder: "mysql", goose: goose.DialectMySQL,
+	locker:  func() (lock.SessionLocker, error) { return mysqlLock{}, nil },
+	open:    openMySQL,
+	lockRow: " FOR UPDATE",
+	// Without gaps being locked, homes are not in each other's way.
+	isolation: sql.LevelReadCommitted,
+	conflict:  "ON DUPLICATE KEY UPDATE", taken: "VALUES(%s)", keep: "ON DUPLICATE KEY UPDATE uid = uid",
+	readOnly: "SET SESSION TRANSACTION READ ONLY",
+	time:     func(t time.Time) any { return t },
+	noTable:  func(err error) bool { return isMySQL(err, 1146) },
+	damaged:  never,
+	again:    func(err error) bool { return isMySQL(err, 1213, 1205) },
+	refused: func(err error) bool {
+		var e *mysql.MySQLError
+		return errors.As(err, &e)
+	},
+}
+
+func openMySQL(t *target.Target, _ bool) (*sql.DB, error) {
+	cfg := mysql.NewConfig()
+	cfg.User = t.URL.User.Username()
+	cfg.Passwd, _ = t.URL.User.Password()
+	cfg.DBName = strings.TrimPrefix(t.URL.Path, "/")
+	cfg.Net, cfg.Addr = "tcp", t.URL.Host
+	if t.URL.Port() == "" {
+		cfg.Addr = net.JoinHostPort(t.URL.Hostname(), "3306")
+	}
+	cfg.TLSConfig, cfg.Timeout = "preferred", connectLimit
+	for name, values := range t.URL.Query() {
+		switch value := values[len(values)-1]; name {
+		case "socket":
+			cfg.Net, cfg.Addr, cfg.TLSConfig = "unix", value, "false"
+		case "password":
+			cfg.Passwd = value
+		case "tls":
+			if !slices.Contains([]string{"true", "false", "preferred", "skip-verify"}, value) {
+				return nil, errors.New("the parameter tls is true, false, preferred or skip-verify")
+			}
+			cfg.TLSConfig = value
+		default:
+			return nil, errors.New("the parameters of a mysql URL are socket, tls and password")
+		}
+	}
+	cfg.ParseTime, cfg.Loc = true, time.UTC
+	cfg.Params = map[string]string{"time_zone": "'+00:00'", "sql_mode": "'TRADITIONAL'"}
+	cfg.InterpolateParams = true            // one round trip for a statement, not three
+	cfg.Logger = log.New(io.Discard, "", 0) // what it would print is in its errors
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
+}
+
+func isMySQL(err error, numbers ...uint16) bool {
+	var e *mysql.MySQLError
+	return errors.As(err, &e) && slices.Contains(numbers, e.Number)
+}
+
+// mysqlLock is held by a session, and goes with it.
+type mysqlLock struct{}
+
+// SessionLock implements lock.SessionLocker.
+func (mysqlLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
+	var got sql.NullInt64
+	err := conn.QueryRowContext(ctx, "SELECT GET_LOCK(CONCAT('qme_schema.', DATABASE()), 60)").Scan(&got)
+	if err == nil && got.Int64 != 1 {
+		err = fmt.Errorf("others are making the tables and do not come to an end")
+	}
+	return err
+}
+
+// SessionUnlock implements lock.SessionLocker.
+func (mysqlLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, "DO RELEASE_LOCK(CONCAT('qme_schema.', DATABASE()))")
+	return err
+}

@@ -1,0 +1,158 @@
+package mirror
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"qme/mirror/target"
+)
+
+// Query runs a query that can change nothing, and hands out its columns and then its
+// rows. A value is nil, a bool, int64, float64, json.Number or string; a time is a
+// string in UTC. What the row function is given is its own. The error wraps ErrQuery
+// when the database does not accept the query, and is that of a function when one
+// returns an error.
+func Query(ctx context.Context, t *target.Target, statement string, columns func([]string) error, row func([]any) error) error {
+	d := dialects[t.Kind]
+	db, err := d.open(t, true)
+	if err != nil {
+		return fmt.Errorf("%s: %w: %w", t, ErrUnreachable, err)
+	}
+	defer db.Close()
+	r := &reader{target: t, d: d, columns: columns, row: row}
+	err = r.query(ctx, db, statement)
+	var own *callerError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &own):
+		return own.err
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", t, ctx.Err())
+	case errors.Is(err, ErrQuery):
+		return err
+	case d.refused(err):
+		return fmt.Errorf("%w: %w", ErrQuery, err)
+	}
+	return fmt.Errorf("%s: %w: %w", t, ErrUnreachable, err)
+}
+
+// A callerError is one of a function of the caller.
+type callerError struct{ err error }
+
+// Error implements error.
+func (e *callerError) Error() string { return e.err.Error() }
+
+type reader struct {
+	target  *target.Target
+	d       *dialect
+	columns func([]string) error
+	row     func([]any) error
+}
+
+func (r *reader) query(ctx context.Context, db *sql.DB, statement string) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if r.d.readOnly != "" {
+		return r.queryServer(ctx, conn, statement)
+	}
+	// The file is opened for reading only; others that a query would attach are not.
+	if _, err := sqlite.Limit(conn, sqlite3.SQLITE_LIMIT_ATTACHED, 0); err != nil {
+		return err
+	}
+	rows, err := conn.QueryContext(ctx, statement)
+	if err != nil {
+		return err
+	}
+	return r.read(rows)
+}
+
+// queryServer asks in a transaction that is read-only, of a session that is: MySQL
+// ends the transaction before it looks at a DROP.
+func (r *reader) queryServer(ctx context.Context, conn *sql.Conn, statement string) error {
+	if _, err := conn.ExecContext(ctx, r.d.readOnly); err != nil {
+		return err
+	}
+	tx, err := conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // there is nothing to be undone
+	rows, err := tx.QueryContext(ctx, statement)
+	if err != nil {
+		return err
+	}
+	return r.read(rows)
+}
+
+func (r *reader) read(rows *sql.Rows) (err error) {
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return err
+	}
+	if len(types) == 0 {
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		return fmt.Errorf("%w: it has no result; the mirror can only be read", ErrQuery)
+	}
+	names, decimal := make([]string, len(types)), make([]bool, len(types))
+	for i, t := range types {
+		names[i] = t.Name()
+		decimal[i] = slices.Contains([]string{"NUMERIC", "DECIMAL"}, t.DatabaseTypeName())
+	}
+	if err := r.columns(names); err != nil {
+		return &callerError{err}
+	}
+	for rows.Next() {
+		values, at := make([]any, len(types)), make([]any, len(types))
+		for i := range values {
+			at[i] = &values[i]
+		}
+		if err := rows.Scan(at...); err != nil {
+			return err
+		}
+		for i, v := range values {
+			values[i] = plainValue(v, decimal[i])
+		}
+		if err := r.row(values); err != nil {
+			return &callerError{err}
+		}
+	}
+	return rows.Err()
+}
+
+func plainValue(v any, decimal bool) any {
+	switch x := v.(type) {
+	case []byte:
+		return plainValue(string(x), decimal)
+	case string:
+		if decimal && json.Valid([]byte(x)) {
+			return json.Number(x)
+		}
+	case time.Time:
+		return x.UTC().Format(timeLayout)
+	case int32:
+		return int64(x)
+	case float32:
+		return float64(x)
+	case uint64, int8, int16:
+		return json.Number(fmt.Sprint(x))
+	case nil, bool, int64, float64:
+	default:
+		return fmt.Sprint(x)
+	}
+	return v
+}
