@@ -23,6 +23,7 @@ import (
 	"qme/gitstore/worktree"
 	"qme/mirror/target"
 	"qme/queue"
+	"qme/queue/jobs"
 	"qme/queue/spool"
 	"qme/record"
 	"qme/record/safe"
@@ -138,10 +139,12 @@ func (a *app) queue() (*queue.Queue, error) {
 		return nil, err
 	}
 	return &queue.Queue{
-		Store: func() (queue.Store, error) { return a.openStore() },
-		Spool: spool.New(afero.NewOsFs(), filepath.Join(home, "running")),
-		Run:   a.runner(cfg),
-		Warn:  a.warn,
+		Store:   func() (queue.Store, error) { return a.openStore() },
+		Spool:   spool.New(afero.NewOsFs(), filepath.Join(home, "running")),
+		Run:     a.runner(cfg),
+		Jobs:    jobs.New(afero.NewOsFs(), filepath.Join(home, "jobs")),
+		Tracker: tracker(a.executors(cfg)),
+		Warn:    a.warn,
 		Settings: queue.Settings{
 			Inline:   int(cfg.Size("run.inline")),
 			Keep:     cfg.Size("run.keep"),

@@ -75,7 +75,7 @@ func (a *app) root() *cli.Command {
 			return unknownCommand(c, args[0])
 		},
 		Commands: []*cli.Command{
-			a.runCommand(), a.rerunCommand(), a.cancelCommand(),
+			a.runCommand(), a.rerunCommand(), a.cancelCommand(), a.waitCommand(), a.refreshCommand(), a.execCommand(),
 			a.lsCommand(), a.searchCommand(), a.getCommand(), a.logCommand(), a.diffCommand(), a.clearCommand(),
 			a.remoteCommand(), a.cloneCommand(), a.pullCommand(), a.pushCommand(), a.syncCommand(), a.statusCommand(),
 			a.mirrorCommand(), a.sqlCommand(),

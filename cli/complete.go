@@ -264,7 +264,7 @@ func taskCandidates(items []queue.Item, word string, running bool) []candidate {
 // executorCandidates returns the executors there are, and those of which there
 // are tasks.
 func executorCandidates(items []queue.Item) []candidate {
-	names := []string{executor.Shell}
+	names := []string{executor.ShellName}
 	for _, item := range items {
 		names = append(names, item.ID.Executor())
 	}

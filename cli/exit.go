@@ -23,6 +23,8 @@ const (
 	exitCorrupt     = 6
 	exitNewerFormat = 7
 	exitRemote      = 8
+	exitNotYet      = 9
+	exitTimeout     = 124
 	exitNotRun      = 125
 	exitInterrupted = 130
 )
@@ -68,6 +70,8 @@ var codes = []struct {
 	{queue.ErrReference, exitUsage},
 	{mirror.ErrQuery, exitUsage},
 	{mirror.ErrUnreachable, exitRemote},
+	{record.ErrNotYet, exitNotYet},
+	{record.ErrUnavailable, exitRemote},
 	{record.ErrNewerFormat, exitNewerFormat},
 	{record.ErrCorrupt, exitCorrupt},
 	{mirror.ErrDamaged, exitCorrupt},

@@ -9,8 +9,8 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"qme/executor"
 	"qme/queue"
+	"qme/record"
 )
 
 func (a *app) runCommand() *cli.Command {
@@ -45,7 +45,7 @@ func (a *app) run(ctx context.Context, words []string) error {
 	if err != nil {
 		return &codeError{exitNotRun, err}
 	}
-	cmd, err := executor.Recognise(words, cfg.String("executor.shell.shell"))
+	cmd, err := a.executors(cfg).Recognise(words)
 	if err != nil {
 		return &usageError{msg: err.Error(), help: "qme run --help"}
 	}
@@ -70,7 +70,7 @@ func (a *app) finishRun(rep *queue.Report) error {
 			a.say("%s", hint)
 		}
 	} else {
-		a.note("[%s][returncode: %d]", rep.Record.UID, rc)
+		a.note("[%s][returncode: %d]%s", rep.Record.UID, rc, jobOf(rep.Record))
 		a.startGC()
 		a.startSync()
 		a.follow()
@@ -83,6 +83,14 @@ func (a *app) finishRun(rep *queue.Report) error {
 		return nil
 	}
 	return &codeError{code: rc}
+}
+
+// jobOf names the job that a command has started.
+func jobOf(rec *record.Record) string {
+	if rec.Data.Job == nil {
+		return ""
+	}
+	return " job " + rec.Data.Job.ID
 }
 
 // startGC starts the packing of the history in a process of its own, when it is

@@ -103,12 +103,27 @@ func (t *table) status(r *record.Record) (string, func(string) string) {
 		return "running", t.color.yellow
 	case r.Data.Status == record.Cancelled:
 		return "cancelled", t.color.yellow
-	case r.Data.ReturnCode == nil:
+	case r.Data.Job != nil && r.Data.Job.State != "" && (!r.Data.Job.Final || r.Code() == nil || *r.Code() != 0):
+		return t.jobStatus(r.Data.Job)
+	case r.Code() == nil:
 		return "-", t.color.plain
-	case *r.Data.ReturnCode == 0:
+	case *r.Code() == 0:
 		return "0", t.color.green
 	}
-	return strconv.Itoa(*r.Data.ReturnCode), t.color.red
+	return strconv.Itoa(*r.Code()), t.color.red
+}
+
+// jobStatus is the scheduler's word for a job that goes on, or that ended otherwise than
+// by a return code of its own.
+func (t *table) jobStatus(job *record.Job) (string, func(string) string) {
+	word := runewidth.Truncate(safe.Line(strings.ToLower(job.State)), statusWidth-1, "…")
+	switch {
+	case !job.Final:
+		return word, t.color.yellow
+	case word == "failed" && job.ReturnCode != nil:
+		word = strconv.Itoa(*job.ReturnCode)
+	}
+	return word, t.color.red
 }
 
 func (t *table) duration(r *record.Record) string {

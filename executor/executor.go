@@ -1,11 +1,12 @@
-// Package executor recognises commands: which executor takes one, what is
-// executed for it, and how it reads as one line.
+// Package executor knows kinds of commands: which executor takes one, what is executed
+// for it and how it reads as one line, how a job that it has started goes on, and what
+// can be done with it. docs/executors.md teaches how to add one.
 package executor
 
 import (
+	"context"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io"
 	"strings"
 
 	"qme/record"
@@ -18,59 +19,91 @@ type Command struct {
 	Line     string   // one line that a POSIX shell reads as the same words
 }
 
-// Shell is the executor that takes whatever no other recognises.
-const Shell = "shell"
+// An Executor knows one kind of command. Its methods may be called from several
+// goroutines.
+type Executor interface {
+	// Name begins the ids of its tasks, as record.CheckExecutor allows.
+	Name() string
+	// Recognise returns how words, of which there is one at least, are run; false means
+	// that they are none of its commands. It asks nobody and starts nothing: it is called
+	// before every run.
+	Recognise(words []string) (Command, bool)
+	// Actions lists what can be done with a task, in the order in which it is shown.
+	Actions() []Action
+}
 
-// Recognise says how the words of a command are run. One word alone that a shell
-// would not read as the name of a program, because it has spaces or shell
-// syntax in it, is a command line for shell (such as "sh"), unless there is a
-// program of exactly that name. The error wraps record.ErrInvalid when there is
-// no command.
-func Recognise(words []string, shell string) (Command, error) {
+// A Tracker is an Executor whose commands start jobs that go on without them.
+type Tracker interface {
+	Executor
+	// Submitted reads from the record of a command that has ended with return code 0
+	// which job it has started; nil when it has started none. The error is for the user
+	// and says why the job cannot be followed. Nobody is asked.
+	Submitted(rec *record.Record) (*record.Job, error)
+	// Refresh asks how the jobs of tasks go, all at once where it can: one answer for
+	// each record, in their order. The records have jobs and are not changed. Errors wrap
+	// record.ErrUnavailable when nobody answers and record.ErrNotYet when the job is not
+	// known yet.
+	Refresh(ctx context.Context, recs []*record.Record) []record.JobAnswer
+	// Output opens what a job has printed so far: record.JobStdout or record.JobStderr.
+	// It is nil where both go to one place, which is record.JobStdout then. The error
+	// wraps record.ErrNotYet when it is not there yet.
+	Output(ctx context.Context, rec *record.Record, name record.StreamName) (io.ReadCloser, error)
+}
+
+// A Submitter is a Tracker that runs any command as a job.
+type Submitter interface {
+	Tracker
+	// Submit returns the command that starts a job. The error wraps record.ErrInvalid
+	// when an option does not fit.
+	Submit(s Submission) (Command, error)
+	// Resources lists the options that Submit takes.
+	Resources() []Option
+}
+
+// A Submission is a command that is to be run as a job, in the present directory and
+// with the present environment.
+type Submission struct {
+	Words   []string          // the command, as Recognise takes it
+	Shell   string            // runs command lines, such as "sh"
+	Options map[string]string // of those that Resources lists
+	// Stdout and Stderr are the files to which the job is to print.
+	Stdout, Stderr string
+}
+
+// A Set is the executors of an invocation. The shell, which takes whatever no other
+// recognises, is always one of them.
+type Set struct {
+	shell  *Shell
+	others []Executor
+}
+
+// NewSet returns a set in which the earlier of others recognises first.
+func NewSet(shell *Shell, others ...Executor) *Set { return &Set{shell, others} }
+
+// All lists the executors, the shell last.
+func (s *Set) All() []Executor { return append(s.others[:len(s.others):len(s.others)], s.shell) }
+
+// Get returns the executor of that name.
+func (s *Set) Get(name string) (Executor, bool) {
+	for _, e := range s.All() {
+		if e.Name() == name {
+			return e, true
+		}
+	}
+	return nil, false
+}
+
+// Recognise says how the words of a command are run. The error wraps record.ErrInvalid
+// when there is no command.
+func (s *Set) Recognise(words []string) (Command, error) {
 	if len(words) == 0 || len(words) == 1 && strings.TrimSpace(words[0]) == "" {
 		return Command{}, fmt.Errorf("there is no command to run: %w", record.ErrInvalid)
 	}
-	if len(words) == 1 && isCommandLine(words[0]) && !isProgram(words[0]) {
-		return Command{Executor: Shell, Argv: []string{shell, "-c", words[0]}, Line: words[0]}, nil
-	}
-	return Command{Executor: Shell, Argv: words, Line: Quote(words)}, nil
-}
-
-// syntax are the characters that mean something to a POSIX shell (POSIX.1-2017,
-// XCU 2.2), "=" of an assignment, and white space.
-const syntax = "|&;<>()$`\\\"'*?[]#~=%!{} \t\n"
-
-func isCommandLine(word string) bool { return strings.ContainsAny(word, syntax) }
-
-func isProgram(path string) bool {
-	if !strings.Contains(path, string(filepath.Separator)) {
-		return false
-	}
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
-}
-
-// Quote joins words to a line that a POSIX shell splits into the same words.
-func Quote(words []string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = quote(w)
-	}
-	return strings.Join(quoted, " ")
-}
-
-// plain are the characters that never need quotes, beside letters and digits.
-const plain = "-_./:,+@=%^"
-
-func quote(word string) string {
-	safe := word != "" && word[0] != '='
-	for _, c := range []byte(word) {
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c < 0x80 && !strings.ContainsRune(plain, rune(c)) {
-			safe = false
+	for _, e := range s.others {
+		if c, ok := e.Recognise(words); ok {
+			return c, nil
 		}
 	}
-	if safe {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	c, _ := s.shell.Recognise(words)
+	return c, nil
 }

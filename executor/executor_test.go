@@ -31,17 +31,17 @@ func TestRecognise(t *testing.T) {
 		{[]string{"echo", ""}, []string{"echo", ""}, "echo ''"},
 		{[]string{"echo", "it's"}, []string{"echo", "it's"}, `echo 'it'\''s'`},
 	} {
-		c, err := Recognise(tt.words, "sh")
+		c, err := NewSet(&Shell{Program: "sh"}).Recognise(tt.words)
 		if err != nil {
 			t.Errorf("Recognise(%q): %v", tt.words, err)
 			continue
 		}
-		if c.Executor != Shell || !slices.Equal(c.Argv, tt.argv) || c.Line != tt.line {
+		if c.Executor != ShellName || !slices.Equal(c.Argv, tt.argv) || c.Line != tt.line {
 			t.Errorf("Recognise(%q) = %q, %q; want %q, %q", tt.words, c.Argv, c.Line, tt.argv, tt.line)
 		}
 	}
 	for _, words := range [][]string{nil, {""}, {"  "}} {
-		if _, err := Recognise(words, "sh"); !errors.Is(err, record.ErrInvalid) {
+		if _, err := NewSet(&Shell{Program: "sh"}).Recognise(words); !errors.Is(err, record.ErrInvalid) {
 			t.Errorf("Recognise(%q): %v, want ErrInvalid", words, err)
 		}
 	}

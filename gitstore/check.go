@@ -171,8 +171,9 @@ func (c *checker) tasks(ctx context.Context, sn *Snapshot) error {
 			c.report(res.Err)
 		}
 		delete(files, res.ID.Path())
-		delete(files, streamPath(res.ID, record.Stdout))
-		delete(files, streamPath(res.ID, record.Stderr))
+		for _, name := range record.StreamNames {
+			delete(files, streamPath(res.ID, name))
+		}
 		if p := runsPath(res.ID); files[p] {
 			delete(files, p)
 			c.runs(sn, p)
@@ -184,7 +185,7 @@ func (c *checker) tasks(ctx context.Context, sn *Snapshot) error {
 		if c.rep.Tasks%1000 == 0 {
 			c.progress("tasks", c.rep.Tasks)
 		}
-		for _, name := range streamNames {
+		for _, name := range record.StreamNames {
 			_, stored := name.Of(res.Record)
 			if stored != nil {
 				c.stream(sn, res.Record, name, stored)

@@ -200,8 +200,8 @@ func idOf(p string) (record.ID, error) {
 	if err != nil {
 		return "", err
 	}
-	switch strings.TrimPrefix(p, stem) {
-	case ".json", "." + string(record.Stdout), "." + string(record.Stderr), runsExt:
+	ext := strings.TrimPrefix(p, stem)
+	if ext == ".json" || ext == runsExt || slices.Contains(record.StreamNames, record.StreamName(strings.TrimPrefix(ext, "."))) {
 		return id, nil
 	}
 	return "", fmt.Errorf("%q: %w path", p, record.ErrInvalid)
@@ -283,7 +283,7 @@ func (in *inspection) wrong(id record.ID, files taskFiles) error {
 	if err := in.wrongPrevious(rec); err != nil {
 		return err
 	}
-	for _, name := range streamNames {
+	for _, name := range record.StreamNames {
 		if err := in.wrongStream(rec, name, files["."+string(name)]); err != nil {
 			return err
 		}

@@ -372,7 +372,8 @@ func (t *threeWay) uniteRuns(id record.ID, kept, ours, theirs taskFiles) (taskFi
 }
 
 // later reports whether record a stands against record b: by the later time, then
-// as the one that says how the run ended, then by the larger name of its blob.
+// as the one that says how the run ended, then as the one whose job was asked about
+// last, then by the larger name of its blob.
 // One that cannot be read is older than any other.
 func (t *threeWay) later(id record.ID, a, b plumbing.Hash) bool {
 	ra, aerr := readRecord(t.w, id, a, record.DecodeBrief)
@@ -386,7 +387,18 @@ func (t *threeWay) later(id record.ID, a, b plumbing.Hash) bool {
 	case (ra.Data.ReturnCode == nil) != (rb.Data.ReturnCode == nil):
 		return rb.Data.ReturnCode == nil
 	}
+	if n := checked(ra).Compare(checked(rb)); aerr == nil && n != 0 {
+		return n > 0
+	}
 	return bytes.Compare(a[:], b[:]) > 0
+}
+
+// checked is when a record's job was asked about, the zero time for never.
+func checked(r *record.Record) time.Time {
+	if r == nil || r.Data.Job == nil || r.Data.Job.Checked == nil {
+		return time.Time{}
+	}
+	return r.Data.Job.Checked.Time
 }
 
 // origins returns the commit that made each of the files: the one that has it as

@@ -3,6 +3,7 @@ package gitstore
 import (
 	"fmt"
 	"io"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -14,8 +15,6 @@ import (
 	"qme/gitstore/odb"
 	"qme/record"
 )
-
-var streamNames = []record.StreamName{record.Stdout, record.Stderr}
 
 // A tx is one commit in the making.
 type tx struct {
@@ -48,7 +47,7 @@ func (t *tx) apply(c record.Change) error {
 	for _, id := range c.Delete {
 		t.edits[id.Path()] = plumbing.ZeroHash
 		t.edits[runsPath(id)] = plumbing.ZeroHash
-		for _, name := range streamNames {
+		for _, name := range record.StreamNames {
 			t.edits[streamPath(id, name)] = plumbing.ZeroHash
 		}
 	}
@@ -77,11 +76,12 @@ func (t *tx) put(c record.Change) error {
 	if rc := rec.Data.ReturnCode; rc != nil {
 		t.message += "Returncode: " + strconv.Itoa(*rc) + "\n"
 	}
-	return t.store(rec, c.Streams)
+	return t.store(rec, current, c.Streams)
 }
 
-// store puts a record and its streams in place of the task's earlier ones.
-func (t *tx) store(rec *record.Record, streams map[record.StreamName]record.Blob) error {
+// store puts a record and its streams in place of the task's earlier ones, which
+// belong to current.
+func (t *tx) store(rec, current *record.Record, streams map[record.StreamName]record.Blob) error {
 	b, err := record.Encode(rec)
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (t *tx) store(rec *record.Record, streams map[record.StreamName]record.Blob
 		return err // it could not be read again
 	}
 	t.edits[rec.UID.Path()] = t.w.Add(plumbing.BlobObject, b, rec.Executor)
-	for _, name := range streamNames {
+	for _, name := range record.StreamNames {
 		p := streamPath(rec.UID, name)
 		_, stream := name.Of(rec)
 		if stream == nil {
@@ -98,6 +98,9 @@ func (t *tx) store(rec *record.Record, streams map[record.StreamName]record.Blob
 			continue
 		}
 		blob, ok := streams[name]
+		if !ok && unchanged(stream, name, current) {
+			continue
+		}
 		if !ok || blob.Size != stream.Stored() {
 			return fmt.Errorf("task %s: %s has %d bytes, the record says %d: %w", rec.UID, name, blob.Size, stream.Stored(), record.ErrInvalid)
 		}
@@ -106,6 +109,15 @@ func (t *tx) store(rec *record.Record, streams map[record.StreamName]record.Blob
 		}
 	}
 	return nil
+}
+
+// unchanged reports whether a stream is the one that the task has already.
+func unchanged(stream *record.Stream, name record.StreamName, current *record.Record) bool {
+	if current == nil {
+		return false
+	}
+	_, has := name.Of(current)
+	return has != nil && reflect.DeepEqual(has, stream)
 }
 
 // finish adds the trees and the commit and returns the names of the commit and of

@@ -481,7 +481,7 @@ func (q *Queue) inFlight(rg record.Range) ([]record.Result, error) {
 		return nil, err
 	}
 	all = slices.DeleteFunc(all, func(r record.Result) bool {
-		return !strings.HasPrefix(r.ID.UUID(), rg.Prefix) || rg.Executor != "" && r.ID.Executor() != rg.Executor
+		return !rg.Has(r.ID)
 	})
 	slices.SortFunc(all, func(a, b record.Result) int { return strings.Compare(b.ID.UUID(), a.ID.UUID()) })
 	return all, nil

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"errors"
 	"iter"
 
 	"qme/record"
@@ -9,8 +10,8 @@ import (
 // A Filter chooses tasks. The zero value chooses all.
 type Filter struct {
 	Executor string
-	Failed   bool // return code other than 0
-	Running  bool
+	Failed   bool // return code other than 0, of the job where there is one
+	Running  bool // with those whose job goes on
 	Host     string // only runs of this machine; "" means any
 	User     string // only runs of this user; "" means any
 	Limit    int    // at most so many; 0 means all
@@ -18,7 +19,7 @@ type Filter struct {
 }
 
 func (f Filter) match(r *record.Record) bool {
-	return (!f.Failed || r.Failed()) && (!f.Running || r.Data.Status == record.Running) &&
+	return (!f.Failed || r.Failed()) && (!f.Running || r.Active()) &&
 		(f.Host == "" || r.Data.Host == f.Host) && (f.User == "" || r.Data.User == f.User)
 }
 
@@ -101,7 +102,7 @@ func (q *Queue) records(rg record.Range, flyingOnly bool) iter.Seq[record.Result
 			yield(record.Result{Err: err})
 			return
 		}
-		stored := iter.Seq[record.Result](func(func(record.Result) bool) {})
+		stored := q.openRecords(rg)
 		if !flyingOnly {
 			store, err := q.Store()
 			if err != nil {
@@ -126,6 +127,37 @@ func (q *Queue) records(rg record.Range, flyingOnly bool) iter.Seq[record.Result
 		}
 		for _, res := range flying {
 			if !yield(res) {
+				return
+			}
+		}
+	}
+}
+
+// openRecords yields the tasks of a range whose job goes on, newest first.
+func (q *Queue) openRecords(rg record.Range) iter.Seq[record.Result] {
+	return func(yield func(record.Result) bool) {
+		ids, err := q.Jobs.IDs()
+		if err != nil {
+			yield(record.Result{Err: err})
+			return
+		}
+		if len(ids) == 0 {
+			return // without a look at the history
+		}
+		store, err := q.Store()
+		if err != nil {
+			yield(record.Result{Err: err})
+			return
+		}
+		for _, id := range ids {
+			if !rg.Has(id) {
+				continue
+			}
+			rec, err := store.Get("", id)
+			if errors.Is(err, record.ErrNotFound) {
+				continue // its first run is in flight, or it was cleared
+			}
+			if !yield(record.Result{ID: id, Record: rec, Err: err}) {
 				return
 			}
 		}

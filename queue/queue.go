@@ -1,5 +1,5 @@
 // Package queue holds what can be done with tasks: run, rerun, list, show, compare,
-// clear, cancel, recover, check. It declares what it needs of the packages
+// clear, cancel, recover, check, and follow the jobs that they have started. It declares what it needs of the packages
 // around it; cli puts them together.
 package queue
 
@@ -9,6 +9,7 @@ import (
 	"iter"
 	"time"
 
+	"qme/queue/jobs"
 	"qme/queue/spool"
 	"qme/record"
 )
@@ -61,6 +62,14 @@ type Outcome struct {
 // means that it could not be tried.
 type Runner func(ctx context.Context, e Execution) (*Outcome, error)
 
+// A Tracker says how the jobs go that the commands of an executor have started. See
+// executor.Tracker, which has the same methods and their contract.
+type Tracker interface {
+	Submitted(rec *record.Record) (*record.Job, error)
+	Refresh(ctx context.Context, recs []*record.Record) []record.JobAnswer
+	Output(ctx context.Context, rec *record.Record, name record.StreamName) (io.ReadCloser, error)
+}
+
 // Settings bound what is kept of a run.
 type Settings struct {
 	Inline   int             // bytes of a stream that may stand in the record
@@ -79,6 +88,11 @@ type Queue struct {
 	Spool    *spool.Spool
 	Run      Runner
 	Settings Settings
+	// Jobs are the open jobs of this home.
+	Jobs *jobs.Folder
+	// Tracker returns what follows the jobs of an executor, nil for one whose commands
+	// start none, or that is not known here.
+	Tracker func(executor string) Tracker
 	// Warn tells the user of something that went wrong and does not end what is
 	// being done.
 	Warn func(format string, args ...any)

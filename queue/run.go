@@ -19,6 +19,9 @@ type Command struct {
 	Executor string
 	Cmd      []string // what is executed
 	Line     string   // for people, quoted as a shell would read it
+	// Build, if it is set, returns the other two once it is known where the files of
+	// the task's job may be.
+	Build func(jobDir string) (cmd []string, line string, err error)
 }
 
 // RunOptions belong to one run.
@@ -47,6 +50,11 @@ func (q *Queue) RunNew(ctx context.Context, c Command, opts RunOptions) (*Report
 	id, err := record.NewID(c.Executor)
 	if err != nil {
 		return nil, err
+	}
+	if c.Build != nil {
+		if c.Cmd, c.Line, err = c.Build(q.Jobs.Path(id)); err != nil {
+			return nil, err
+		}
 	}
 	dir, err := os.Getwd()
 	if err != nil { // it was removed; the command may not need it
@@ -122,6 +130,7 @@ func (q *Queue) execute(ctx context.Context, rec *record.Record, cmd []string, v
 		return nil, begun
 	}
 	run := &flight{q: q, rec: rec, entry: entry, verb: verb}
+	run.track()
 	beside := q.recoverBeside(ctx) // while the command runs, so that it costs no time
 	out, err := run.start(ctx, Execution{Cmd: cmd, Quiet: quiet})
 	beside.pause()
@@ -175,6 +184,7 @@ type flight struct {
 	entry    *spool.Entry // nil when nothing can be recorded
 	verb     string
 	out, err *spool.Recorder
+	tracker  Tracker // nil for commands that start no jobs
 }
 
 func (f *flight) start(ctx context.Context, e Execution) (*Outcome, error) {
@@ -230,6 +240,7 @@ func (f *flight) land(ctx context.Context, out *Outcome) *Report {
 	if err := f.close(out.RecordErr); err != nil {
 		f.q.Warn("a part of the output is not recorded: %v", err)
 	}
+	f.submitted(ctx)
 	return &Report{Record: rec, PassErr: out.PassErr, Err: f.record(ctx)}
 }
 

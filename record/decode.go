@@ -51,6 +51,13 @@ func DecodeBrief(b []byte) (*Record, error) {
 			Duration   float64 `json:"duration"`
 			Signal     string  `json:"signal"`
 			Run        int     `json:"run"`
+			Job        *struct {
+				ID         string `json:"id"`
+				State      string `json:"state"`
+				Final      bool   `json:"final"`
+				ReturnCode *int   `json:"returncode"`
+				Checked    *Time  `json:"checked"`
+			} `json:"job"`
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(b, &brief); err != nil {
@@ -61,6 +68,9 @@ func DecodeBrief(b []byte) (*Record, error) {
 		PWD: d.PWD, User: d.User, Timestamp: d.Timestamp, Message: d.Message, Status: d.Status, ReturnCode: d.ReturnCode,
 		PID: d.PID, Host: d.Host, Finished: d.Finished, Duration: d.Duration, Signal: d.Signal, Run: d.Run,
 	}}
+	if j := d.Job; j != nil {
+		r.Data.Job = &Job{ID: j.ID, State: j.State, Final: j.Final, ReturnCode: j.ReturnCode, Checked: j.Checked}
+	}
 	return r, r.check()
 }
 
@@ -94,7 +104,8 @@ func (r *Record) check() error {
 	default:
 		return fmt.Errorf("%w record %s: status %q", ErrInvalid, r.UID, r.Data.Status)
 	}
-	for _, s := range []*Stream{r.Data.Stdout, r.Data.Stderr} {
+	for _, name := range StreamNames {
+		_, s := name.Of(r)
 		if s == nil {
 			continue
 		}
@@ -108,6 +119,7 @@ func (r *Record) check() error {
 var (
 	topKeys  = jsonKeys(reflect.TypeFor[Record]())
 	dataKeys = jsonKeys(reflect.TypeFor[Data]())
+	jobKeys  = jsonKeys(reflect.TypeFor[Job]())
 )
 
 // jsonKeys lists the names that encoding/json gives to the fields of t.

@@ -25,6 +25,12 @@ var (
 	// ErrMoved says that another history changed while something was being pushed to
 	// it. Nothing was changed; fetching, merging and pushing again helps.
 	ErrMoved = errors.New("the remote has moved")
+	// ErrNotYet says that what was asked for will be there, and is not so far: the output
+	// of a job that waits, a job that its scheduler does not know yet.
+	ErrNotYet = errors.New("not there yet")
+	// ErrUnavailable says that a scheduler, or the program that asks it, does not answer.
+	// Asking again later may succeed.
+	ErrUnavailable = errors.New("no answer")
 	// ErrNewerFormat says that a repository was written by a later version.
 	ErrNewerFormat = errors.New("newer format")
 )

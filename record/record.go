@@ -74,6 +74,8 @@ type Data struct {
 	Usage  *Usage            `json:"usage,omitempty"`
 	Git    *Git              `json:"git,omitempty"`
 	Env    map[string]string `json:"env,omitempty"`
+	// Job is what the command has started that goes on without it, nil for most.
+	Job *Job `json:"job,omitempty"`
 	// Run counts the task's runs from 1.
 	Run int `json:"run"`
 	// Previous is the commit whose tree holds the run before this one.
@@ -125,9 +127,26 @@ func (s *Stream) Stored() int64 {
 	return s.Size - s.Cut.Bytes
 }
 
-// Failed reports whether the run has ended with a return code other than 0.
+// Code returns how the run has ended: the return code of its job where it has started
+// one, else that of the command; nil while that is not known.
+func (r *Record) Code() *int {
+	if r.Data.Job != nil {
+		return r.Data.Job.ReturnCode
+	}
+	return r.Data.ReturnCode
+}
+
+// Failed reports whether the run, with its job, has ended with a return code other
+// than 0.
 func (r *Record) Failed() bool {
-	return r.Data.ReturnCode != nil && *r.Data.ReturnCode != 0
+	code := r.Code()
+	return code != nil && *code != 0
+}
+
+// Active reports whether the command runs, or the job that it has started may still
+// come to another state.
+func (r *Record) Active() bool {
+	return r.Data.Status == Running || r.Data.Job != nil && !r.Data.Job.Final
 }
 
 // timeLayout is ISO 8601 as Python's datetime.isoformat writes it, the layout of

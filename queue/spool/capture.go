@@ -293,10 +293,13 @@ func (p partsReader) ReadAt(b []byte, off int64) (int, error) {
 }
 
 // Streams returns the content of those streams that a record of this entry
-// describes in a file.
-func (e *Entry) Streams(rec *record.Record) (map[record.StreamName]record.Blob, error) {
+// describes in a file: of the command's own, or of those that are named.
+func (e *Entry) Streams(rec *record.Record, names ...record.StreamName) (map[record.StreamName]record.Blob, error) {
+	if len(names) == 0 {
+		names = []record.StreamName{record.Stdout, record.Stderr}
+	}
 	blobs := map[record.StreamName]record.Blob{}
-	for _, name := range []record.StreamName{record.Stdout, record.Stderr} {
+	for _, name := range names {
 		if _, s := name.Of(rec); s == nil {
 			continue
 		}

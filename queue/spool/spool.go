@@ -68,19 +68,13 @@ type Entry struct {
 // Begin notes that a run starts. The error wraps record.ErrConflict when the task
 // is running already.
 func (s *Spool) Begin(rec *record.Record) (*Entry, error) {
-	if err := s.fs.MkdirAll(s.dir, 0o700); err != nil {
-		return nil, err
-	}
 	// The folder gets its name once the lock is held and the record is there, so
 	// that nobody takes it for one that a crash left.
-	tmp, err := afero.TempDir(s.fs, s.dir, newPrefix)
+	e, err := s.Scratch(rec)
 	if err != nil {
 		return nil, err
 	}
-	e := &Entry{s: s, fs: s.fs, dir: tmp, id: rec.UID}
-	if err := e.fill(rec); err != nil {
-		return nil, errors.Join(err, e.Close(), s.fs.RemoveAll(tmp))
-	}
+	tmp := e.dir
 	dir := filepath.Join(s.dir, string(rec.UID))
 	if err := s.rename(tmp, dir); err != nil {
 		err = errors.Join(err, e.Close(), s.fs.RemoveAll(tmp))

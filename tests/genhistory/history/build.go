@@ -25,10 +25,10 @@ const failures = 0.08
 func (p *plan) change(x run) record.Change {
 	t := &p.tasks[x.task]
 	same := rand.New(rand.NewPCG(t.seed, 0)) // what all runs of the task have in common
-	id := newID(executor.Shell, t.made, same)
+	id := newID(executor.ShellName, t.made, same)
 	fill := &filler{r: same, user: t.user, host: t.host, script: "train.py"}
 	cmd, line := command(fill.expand(t.shape.line, 0))
-	rec := &record.Record{Executor: executor.Shell, UID: id, Command: line, Data: record.Data{
+	rec := &record.Record{Executor: executor.ShellName, UID: id, Command: line, Data: record.Data{
 		PWD: fill.expand(t.project.dir, 0), User: t.user, Timestamp: record.Time{Time: x.start}, Message: t.message, Cmd: cmd,
 		Status: record.Complete, Host: t.host, Env: t.project.env,
 		Finished: &record.Time{Time: x.end()}, Duration: x.took.Round(time.Microsecond).Seconds(),

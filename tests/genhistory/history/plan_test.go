@@ -161,7 +161,7 @@ func TestIDsAreOfTheirTime(t *testing.T) {
 	seen := map[record.ID]bool{}
 	for i := range 1000 {
 		at := Begin.Add(time.Duration(i) * 7 * time.Hour)
-		id := newID(executor.Shell, at, r)
+		id := newID(executor.ShellName, at, r)
 		if _, err := record.ParseID(string(id)); err != nil {
 			t.Fatal(err)
 		}

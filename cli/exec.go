@@ -1,0 +1,269 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/executor"
+	"qme/queue"
+	"qme/record"
+	"qme/record/safe"
+)
+
+func (a *app) execCommand() *cli.Command {
+	return &cli.Command{
+		Name:            "exec",
+		Usage:           "do what a task's executor offers: show a job's state or output, cancel it, …",
+		ArgsUsage:       "[TASK] ACTION [OPTION…] | EXECUTOR | TASK",
+		SkipFlagParsing: true,
+		Description: `TASK is as in "qme get"; without it, the task that was updated last. With a
+task or an executor alone the actions that there are and their options are listed,
+with --json as JSON.
+
+Examples:
+  qme exec status
+  qme exec 019aaf3c output --follow
+  qme exec @2 cancel
+  qme exec slurm`,
+		Action: func(ctx context.Context, c *cli.Command) error {
+			words, options, err := splitOptions(c.Args().Slice())
+			if err != nil {
+				return err
+			}
+			if len(words) == 0 && len(options) == 1 && (options[0].name == "help" || options[0].name == "h") || len(words)+len(options) == 0 {
+				return cli.ShowSubcommandHelp(c)
+			}
+			return a.exec(ctx, words, options)
+		},
+	}
+}
+
+// An execOption is one as it was typed. Whether the word behind it is its value is known
+// once the action is.
+type execOption struct {
+	typed, name, value string
+	hasValue           bool
+	next               string // the word behind it, "" at the end
+	at                 int    // how many words came before it
+}
+
+// splitOptions tells words from options.
+func splitOptions(args []string) (words []string, options []execOption, err error) {
+	for i, arg := range args {
+		switch {
+		case arg == "":
+			return nil, nil, &usageError{msg: "exec was given an empty argument", help: "qme exec --help"}
+		case arg == "--":
+			return append(words, args[i+1:]...), options, nil
+		case len(arg) > 1 && arg[0] == '-':
+			o := execOption{at: len(words)}
+			o.typed, o.value, o.hasValue = strings.Cut(arg, "=")
+			o.name = strings.TrimLeft(o.typed, "-")
+			if i+1 < len(args) {
+				o.next = args[i+1]
+			}
+			options = append(options, o)
+		default:
+			words = append(words, arg)
+		}
+	}
+	return words, options, nil
+}
+
+// exec finds out what is meant: words may still hold the values of options.
+func (a *app) exec(ctx context.Context, words []string, options []execOption) error {
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	set := a.executors(cfg)
+	asJSON := len(options) == 1 && options[0].name == "json"
+	if len(words) == 0 {
+		return &usageError{msg: "exec does what?", help: "qme exec --help"}
+	}
+	if e, ok := set.Get(words[0]); ok && len(words) == 1 && (len(options) == 0 || asJSON) {
+		return a.listActions(e, asJSON)
+	}
+	q, err := a.history(ctx)
+	if err != nil {
+		return err
+	}
+	v, rest, err := taskOf(q, set, words)
+	if err != nil {
+		return err
+	}
+	e, ok := set.Get(v.Record.Executor)
+	if !ok {
+		return fmt.Errorf("task %s: there is no executor %q here: %w (a section [executor.%s] in config.toml, or a program qme-executor-%s, makes one)",
+			v.Record.UID, v.Record.Executor, record.ErrNotFound, v.Record.Executor, v.Record.Executor)
+	}
+	if len(rest) == 0 && (len(options) == 0 || asJSON) {
+		return a.listActions(e, asJSON)
+	}
+	if len(rest) == 0 {
+		return &usageError{msg: fmt.Sprintf("exec does what with task %s?", v.Record.UID), help: "qme exec " + e.Name()}
+	}
+	act, err := executor.Find(e, rest[0])
+	if err != nil {
+		return &usageError{msg: err.Error(), help: "qme exec " + e.Name()}
+	}
+	given, err := optionsOf(e, act, options, rest[1:])
+	if err != nil {
+		return err
+	}
+	return a.act(ctx, q, v, e, act, given)
+}
+
+// taskOf returns the task that is meant and the words behind it. A word that is an action
+// of the task that was updated last means that one.
+func taskOf(q *queue.Queue, set *executor.Set, words []string) (queue.Version, []string, error) {
+	last, err := q.Find("")
+	if err == nil {
+		if e, ok := set.Get(last.Record.Executor); ok {
+			if _, err := executor.Find(e, words[0]); err == nil {
+				return last, words, nil
+			}
+		}
+	}
+	if len(words) == 1 && isActionName(set, words[0]) {
+		if err != nil {
+			return queue.Version{}, nil, err
+		}
+		return queue.Version{}, nil, &usageError{msg: fmt.Sprintf("the task that was updated last, %s, has no action %q", last.Record.UID, words[0]), help: "qme exec " + last.Record.Executor}
+	}
+	v, err := q.Find(words[0])
+	return v, words[1:], err
+}
+
+func isActionName(set *executor.Set, word string) bool {
+	for _, e := range set.All() {
+		if _, err := executor.Find(e, word); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// optionsOf reads the options of an action. left are the words behind it, which have to
+// be their values.
+func optionsOf(e executor.Executor, act executor.Action, options []execOption, left []string) (map[string]string, error) {
+	wrong := func(format string, args ...any) error {
+		return &usageError{msg: fmt.Sprintf(format, args...), help: "qme exec " + e.Name()}
+	}
+	given := map[string]string{}
+	for _, o := range options {
+		known, ok := act.Takes(o.name)
+		switch {
+		case !ok:
+			return nil, wrong("%s %s has no option %s", e.Name(), act.Name, o.typed)
+		case known.Value == "" && o.hasValue:
+			return nil, wrong("%s takes no value", o.typed)
+		case known.Value == "":
+			o.value = "true"
+		case !o.hasValue && (len(left) == 0 || left[0] != o.next):
+			return nil, wrong("%s needs a value: %s %s", o.typed, o.typed, known.Value)
+		case !o.hasValue:
+			o.value, left = left[0], left[1:]
+		}
+		given[known.Name] = o.value
+	}
+	if len(left) > 0 {
+		return nil, wrong("%s %s takes no argument %q", e.Name(), act.Name, left[0])
+	}
+	return given, nil
+}
+
+// act performs an action. What it may have changed of a job is then asked for, so that
+// the record says it, too.
+func (a *app) act(ctx context.Context, q *queue.Queue, v queue.Version, e executor.Executor, act executor.Action, options map[string]string) error {
+	err := act.Do(ctx, &executor.Call{Record: v.Record, Options: options, Out: a.out, Err: notesTo{a}, Host: host{q, v}})
+	if _, ok := e.(executor.Tracker); ok && v.Commit == "" && (act.Alters || act.Name == "status") && v.Record.Data.Status != record.Running {
+		if rerr := a.refreshQuietly(ctx, q, v.Record); rerr != nil && err == nil {
+			a.warn("the record does not say it yet: %v", rerr)
+		}
+	}
+	return err
+}
+
+func (a *app) refreshQuietly(ctx context.Context, q *queue.Queue, rec *record.Record) error {
+	all, err := q.Refresh(ctx, string(rec.UID))
+	if err != nil {
+		return err
+	}
+	if all[0].Changed {
+		a.follow()
+	}
+	return all[0].Err
+}
+
+// notesTo shows what an action says to people, as qme's own messages.
+type notesTo struct{ a *app }
+
+// Write implements io.Writer.
+func (n notesTo) Write(b []byte) (int, error) {
+	n.a.note("%s", strings.TrimSuffix(string(b), "\n"))
+	return len(b), nil
+}
+
+// A host is what qme can do for an action.
+type host struct {
+	q *queue.Queue
+	v queue.Version
+}
+
+// Stream implements executor.Host.
+func (h host) Stream(name record.StreamName) (io.ReadCloser, error) { return h.v.Stream(name) }
+
+// Cancel implements executor.Host.
+func (h host) Cancel(context.Context) error {
+	_, err := h.q.Cancel(string(h.v.Record.UID))
+	return err
+}
+
+func (a *app) listActions(e executor.Executor, asJSON bool) error {
+	if asJSON {
+		return a.listActionsJSON(e)
+	}
+	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	for _, act := range e.Actions() {
+		fmt.Fprintf(w, "%s\t%s\n", safe.Line(act.Name), safe.Line(act.Summary))
+		for _, o := range act.Options {
+			fmt.Fprintf(w, "  %s\t%s\n", safe.Line(strings.TrimSpace("--"+o.Name+" "+o.Value)), safe.Line(o.Usage))
+		}
+	}
+	return w.Flush()
+}
+
+type optionJSON struct {
+	Name  string `json:"name"`
+	Value string `json:"value,omitempty"`
+	Usage string `json:"usage"`
+}
+
+func (a *app) listActionsJSON(e executor.Executor) error {
+	for _, act := range e.Actions() {
+		options := []optionJSON{}
+		for _, o := range act.Options {
+			options = append(options, optionJSON(o))
+		}
+		b, err := json.Marshal(struct {
+			Action  string       `json:"action"`
+			Summary string       `json:"summary"`
+			Alters  bool         `json:"alters"`
+			Options []optionJSON `json:"options"`
+		}{act.Name, act.Summary, act.Alters, options})
+		if err != nil {
+			return err
+		}
+		if _, err := a.out.Write(append(safe.JSON(b), '\n')); err != nil {
+			return err
+		}
+	}
+	return nil
+}

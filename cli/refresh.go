@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/queue"
+	"qme/record"
+	"qme/record/safe"
+)
+
+func (a *app) refreshCommand() *cli.Command {
+	var asJSON bool
+	return &cli.Command{
+		Name:      "refresh",
+		Usage:     "ask how jobs go, and record it",
+		ArgsUsage: "[TASK…]",
+		Description: `Without TASK it asks about all jobs that were started from here and have not
+ended, in one question for each scheduler. Each change is a commit; when a job has
+ended, its output comes into the record.
+
+Examples:
+  qme refresh
+  qme refresh 019aaf3c --json`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "json", Usage: "print the records as JSON, one a line", Destination: &asJSON},
+		},
+		Action: func(ctx context.Context, c *cli.Command) error {
+			refs := c.Args().Slice()
+			for _, ref := range refs {
+				if ref == "" {
+					return &usageError{msg: "refresh was given an empty argument", help: "qme refresh --help"}
+				}
+			}
+			return a.refresh(ctx, refs, asJSON)
+		},
+	}
+}
+
+func (a *app) refresh(ctx context.Context, refs []string, asJSON bool) error {
+	q, err := a.history(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := q.Refresh(ctx, refs...)
+	if err != nil {
+		return err
+	}
+	if len(all) == 0 {
+		a.note("No job is open.")
+		return nil
+	}
+	if err := a.showJobs(all, asJSON); err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.Changed {
+			a.startSync()
+			a.follow()
+			break
+		}
+	}
+	return refreshFailed(all)
+}
+
+func (a *app) showJobs(all []queue.Refreshed, asJSON bool) error {
+	out := newFlusher(a.out)
+	if asJSON {
+		for _, r := range all {
+			if err := writeJSONLine(out, r.Record); err != nil {
+				return err
+			}
+		}
+		return out.Flush()
+	}
+	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	for _, r := range all {
+		job := r.Record.Data.Job
+		fmt.Fprintf(w, "%s\t%s\t%s\n", r.Record.UID, safe.Line(job.ID), safe.Line(jobState(job)))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// jobState says in words how a job goes.
+func jobState(job *record.Job) string {
+	text := job.State
+	if text == "" {
+		text = "not known yet"
+	}
+	if summary := elementsSummary(job); summary != "" {
+		text += ", " + summary
+	}
+	if rc := job.ReturnCode; rc != nil && *rc != 0 {
+		text += fmt.Sprintf(", returncode %d", *rc)
+	}
+	if job.Reason != "" && !job.Final {
+		text += " (" + job.Reason + ")"
+	}
+	return text
+}
+
+// elementsSummary counts the parts of an array: "3 of 10 completed, 1 failed".
+func elementsSummary(job *record.Job) string {
+	if len(job.Elements) == 0 {
+		return ""
+	}
+	completed, failed := 0, 0
+	for _, e := range job.Elements {
+		switch {
+		case e.Final && e.ReturnCode != nil && *e.ReturnCode == 0:
+			completed++
+		case e.Final:
+			failed++
+		}
+	}
+	text := fmt.Sprintf("%d of %d completed", completed, len(job.Elements))
+	if failed > 0 {
+		text += fmt.Sprintf(", %d failed", failed)
+	}
+	return text
+}
+
+// refreshFailed joins what kept single jobs from being asked about.
+func refreshFailed(all []queue.Refreshed) error {
+	var errs []error
+	for _, r := range all {
+		errs = append(errs, r.Err)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,73 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/record"
+)
+
+func (a *app) waitCommand() *cli.Command {
+	var timeout time.Duration
+	return &cli.Command{
+		Name:      "wait",
+		Usage:     "wait until a task has ended, with its job",
+		ArgsUsage: "[TASK]",
+		Description: `It ends with the return code of the task: that of its job where it has started
+one. A scheduler is asked less and less often, every 30 seconds at last. Ctrl-C ends
+the waiting, and neither the task nor its job.
+
+Examples:
+  qme wait
+  qme wait 019aaf3c --timeout 2h && qme get 019aaf3c`,
+		Flags: []cli.Flag{
+			&cli.DurationFlag{Name: "timeout", Usage: "wait no longer than `TIME`, such as 90s or 2h; the exit code is 124 then", HideDefault: true, Destination: &timeout},
+		},
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if err := oneTask(c); err != nil {
+				return err
+			}
+			if c.IsSet("timeout") && timeout <= 0 {
+				return &usageError{msg: "--timeout takes a time such as 90s", help: "qme wait --help"}
+			}
+			if timeout > 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, timeout)
+				defer cancel()
+			}
+			return a.wait(ctx, c.Args().First())
+		},
+	}
+}
+
+func (a *app) wait(ctx context.Context, ref string) error {
+	q, err := a.history(ctx)
+	if err != nil {
+		return err
+	}
+	rec, err := q.Wait(ctx, ref, nil)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &codeError{exitTimeout, fmt.Errorf("it has not ended yet")}
+	}
+	if err != nil {
+		return err
+	}
+	a.follow()
+	return endAs(rec)
+}
+
+// endAs ends with the code of a task.
+func endAs(rec *record.Record) error {
+	rc := rec.Code()
+	if rc == nil {
+		return &codeError{exitFailure, fmt.Errorf("task %s has ended, nobody saw with which return code", rec.UID)}
+	}
+	if *rc == 0 {
+		return nil
+	}
+	return &codeError{code: *rc}
+}

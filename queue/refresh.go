@@ -1,0 +1,251 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"qme/record"
+)
+
+// A Refreshed is what came of asking about one task's job.
+type Refreshed struct {
+	Record  *record.Record // as it is now
+	Changed bool           // there is a new commit
+	// Err says why nothing is known that was not known before.
+	Err error
+}
+
+// Refresh asks how the jobs of tasks go and records what is new, one commit for each
+// task that changed. Without refs it asks about all jobs that this home has started and
+// that may still come to another state, in one question for each executor. The error is
+// for what kept all from being asked; it wraps record.ErrConflict for a task without a job.
+func (q *Queue) Refresh(ctx context.Context, refs ...string) ([]Refreshed, error) {
+	recs, err := q.withJobs(refs)
+	if err != nil {
+		return nil, err
+	}
+	var all []Refreshed
+	for _, group := range byExecutor(recs) {
+		answers := q.tracker(group[0].Executor).Refresh(ctx, group)
+		for i, rec := range group {
+			all = append(all, q.refreshed(ctx, rec, answers[i]))
+		}
+	}
+	return all, errors.Join(ctx.Err(), q.keep(ctx, all))
+}
+
+// byExecutor groups records, in the order in which each executor comes first.
+func byExecutor(recs []*record.Record) [][]*record.Record {
+	var groups [][]*record.Record
+	at := map[string]int{}
+	for _, rec := range recs {
+		i, ok := at[rec.Executor]
+		if !ok {
+			i = len(groups)
+			at[rec.Executor] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], rec)
+	}
+	return groups
+}
+
+// withJobs returns the records that refs name, or those of all open jobs.
+func (q *Queue) withJobs(refs []string) ([]*record.Record, error) {
+	if len(refs) == 0 {
+		return q.openJobs()
+	}
+	var recs []*record.Record
+	for _, ref := range refs {
+		rec, err := q.resolveRecord(ref)
+		if err != nil {
+			return nil, err
+		}
+		if rec.Data.Status == record.Running {
+			return nil, fmt.Errorf("task %s is running: its command has not ended: %w", rec.UID, record.ErrConflict)
+		}
+		has, err := q.findJob(rec)
+		if err != nil {
+			return nil, err
+		}
+		if !has {
+			return nil, fmt.Errorf("task %s has started no job: %w", rec.UID, record.ErrConflict)
+		}
+		recs = append(recs, rec)
+	}
+	return recs, nil
+}
+
+// openJobs returns the records of the jobs that may still come to another state. Notes
+// of those that cannot are removed.
+func (q *Queue) openJobs() ([]*record.Record, error) {
+	ids, err := q.Jobs.IDs()
+	if err != nil {
+		return nil, err
+	}
+	var recs []*record.Record
+	for _, id := range ids {
+		rec, err := q.get(id)
+		if err == nil && rec.Data.Status == record.Running {
+			continue
+		}
+		has := false
+		if err == nil {
+			has, err = q.findJob(rec)
+		}
+		switch {
+		case errors.Is(err, record.ErrNotFound), err == nil && (!has || rec.Data.Job.Final):
+			q.closeJob(id)
+		case err != nil:
+			q.Warn("task %s: %v", id, err)
+		default:
+			recs = append(recs, rec)
+		}
+	}
+	return recs, nil
+}
+
+// findJob reports whether a task has a job that can be asked about. Where a crash came
+// between the command's end and the note of its job, what the command printed says it.
+func (q *Queue) findJob(rec *record.Record) (bool, error) {
+	tracker := q.tracker(rec.Executor)
+	if tracker == nil {
+		if rec.Data.Job != nil {
+			return false, fmt.Errorf("task %s: there is no executor %q here that follows its job: %w", rec.UID, rec.Executor, record.ErrConflict)
+		}
+		return false, nil
+	}
+	if rec.Data.Job != nil {
+		return true, nil
+	}
+	if rec.Data.ReturnCode == nil || *rec.Data.ReturnCode != 0 {
+		return false, nil
+	}
+	job, err := tracker.Submitted(rec)
+	if err != nil {
+		return false, fmt.Errorf("task %s: its job cannot be followed: %w: %w", rec.UID, err, record.ErrConflict)
+	}
+	rec.Data.Job = job
+	return job != nil, nil
+}
+
+// refreshed joins a record with an answer.
+func (q *Queue) refreshed(ctx context.Context, rec *record.Record, answer record.JobAnswer) Refreshed {
+	if answer.Err != nil {
+		return Refreshed{Record: rec, Err: fmt.Errorf("task %s: job %s: %w", rec.UID, rec.Data.Job.ID, answer.Err)}
+	}
+	next := *rec
+	next.Data.Job = answer.Job
+	return Refreshed{Record: &next, Changed: answer.Job.Follow(rec.Data.Job)}
+}
+
+// keepAtOnce bounds how many records share one flush, and so how many outputs lie twice
+// on disk.
+const keepAtOnce = 64
+
+// keep commits what has changed. What it could not commit is marked as not changed, with
+// the reason.
+func (q *Queue) keep(ctx context.Context, all []Refreshed) error {
+	for batch := range slices.Chunk(all, keepAtOnce) {
+		if err := q.keepBatch(ctx, batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (q *Queue) keepBatch(ctx context.Context, batch []Refreshed) error {
+	var changes []record.Change
+	for i := range batch {
+		r := &batch[i]
+		if r.Err != nil {
+			continue
+		}
+		streams, done, err := q.collect(ctx, r.Record)
+		defer done()
+		if r.Err = err; err != nil || !r.Changed && streams == nil {
+			continue
+		}
+		r.Changed = true
+		changes = append(changes, refreshChange(r, streams))
+	}
+	if len(changes) > 0 {
+		store, err := q.Store()
+		if err != nil {
+			return err
+		}
+		if _, err := store.Commit(ctx, changes...); err != nil {
+			return err
+		}
+	}
+	for _, r := range batch {
+		if r.Err == nil && r.Record.Data.Job.Final {
+			q.closeJob(r.Record.UID)
+		}
+	}
+	return nil
+}
+
+func refreshChange(r *Refreshed, streams map[record.StreamName]record.Blob) record.Change {
+	rec := r.Record
+	return record.Change{
+		Verb: "refresh", What: rec.Command, ID: rec.UID, Streams: streams,
+		Build: func(current *record.Record, _ string) (*record.Record, error) {
+			if current == nil || !current.Data.Timestamp.Equal(rec.Data.Timestamp.Time) || current.Data.Host != rec.Data.Host {
+				r.Changed, r.Err = false, fmt.Errorf("task %s was cleared or run again meanwhile: %w", rec.UID, record.ErrConflict)
+				return nil, nil
+			}
+			return rec, nil
+		},
+	}
+}
+
+// collect brings the output of a job that has ended into its record. It does so only for
+// jobs of this home: where the files of another one's lie is what that one says, and
+// records are shared.
+func (q *Queue) collect(ctx context.Context, rec *record.Record) (streams map[record.StreamName]record.Blob, done func(), err error) {
+	job, done := rec.Data.Job, func() {}
+	if !job.Final || job.Output != nil {
+		return nil, done, nil
+	}
+	if mine, err := q.Jobs.Has(rec.UID); err != nil || !mine {
+		return nil, done, err
+	}
+	entry, err := q.Spool.Scratch(rec)
+	if err != nil {
+		return nil, done, err
+	}
+	done = func() {
+		if err := entry.Remove(); err != nil {
+			q.Warn("%v", err)
+		}
+	}
+	var failed []error
+	for _, name := range []record.StreamName{record.JobStdout, record.JobStderr} {
+		if err := q.collectStream(ctx, rec, entry.Recorder(name, q.Settings.Keep), name); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	if job.OutputError = ""; len(failed) > 0 {
+		job.OutputError = valid(errors.Join(failed...).Error())
+	}
+	streams, err = entry.Streams(rec, record.JobStdout, record.JobStderr)
+	return streams, done, err
+}
+
+type recorder interface {
+	io.Writer
+	Close(rec *record.Record, inline int) error
+}
+
+func (q *Queue) collectStream(ctx context.Context, rec *record.Record, to recorder, name record.StreamName) error {
+	r, err := q.tracker(rec.Executor).Output(ctx, rec, name)
+	if err == nil && r != nil {
+		_, err = io.Copy(to, r)
+		err = errors.Join(err, r.Close())
+	}
+	return errors.Join(err, to.Close(rec, q.Settings.Inline))
+}

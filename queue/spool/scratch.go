@@ -1,0 +1,27 @@
+package spool
+
+import (
+	"errors"
+
+	"github.com/spf13/afero"
+
+	"qme/record"
+)
+
+// Scratch returns an entry that is in nobody's list, for streams that are brought into
+// a record from elsewhere. Remove it; one that a crash leaves is removed by a later
+// command.
+func (s *Spool) Scratch(rec *record.Record) (*Entry, error) {
+	if err := s.fs.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, err
+	}
+	tmp, err := afero.TempDir(s.fs, s.dir, newPrefix)
+	if err != nil {
+		return nil, err
+	}
+	e := &Entry{s: s, fs: s.fs, dir: tmp, id: rec.UID}
+	if err := e.fill(rec); err != nil {
+		return nil, errors.Join(err, e.Close(), s.fs.RemoveAll(tmp))
+	}
+	return e, nil
+}

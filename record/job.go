@@ -1,0 +1,177 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+)
+
+// A Job is what a command has started that goes on without it, such as the batch job
+// of an sbatch: how far it has come, by the last answer of its scheduler. The words
+// of State are the scheduler's own.
+type Job struct {
+	ID        string `json:"id"`                  // as the scheduler names it
+	Cluster   string `json:"cluster,omitempty"`   // where ids of several clusters may be equal
+	Name      string `json:"name,omitempty"`      // for people
+	Partition string `json:"partition,omitempty"` // or queue
+	// State is the scheduler's word, such as "RUNNING"; empty while it has not been
+	// asked.
+	State string `json:"state,omitempty"`
+	// Final says that no other state follows.
+	Final bool `json:"final"`
+	// ReturnCode is the exit code, 128+n when signal n ended the job; nil while it is
+	// not known. A job that failed without one of its own (a node that died) has 1.
+	ReturnCode *int  `json:"returncode,omitempty"`
+	Submitted  *Time `json:"submitted,omitempty"`
+	Started    *Time `json:"started,omitempty"`
+	Ended      *Time `json:"ended,omitempty"`
+	// Elapsed is how long it ran, in seconds.
+	Elapsed float64 `json:"elapsed,omitempty"`
+	CPUs    int     `json:"cpus,omitempty"`
+	Nodes   string  `json:"nodes,omitempty"`   // as the scheduler lists them
+	MaxRSS  int64   `json:"max_rss,omitempty"` // bytes, of the largest task
+	Reason  string  `json:"reason,omitempty"`  // why it waits, or ended
+	// Source is what the scheduler was asked with, such as "sacct".
+	Source string `json:"source,omitempty"`
+	// Checked is when the scheduler gave this answer.
+	Checked *Time `json:"checked,omitempty"`
+	// History is every state that was seen, the first one first. A scheduler forgets
+	// that a job was requeued; this does not.
+	History []JobState `json:"history,omitempty"`
+	// Elements are the parts of an array or of a heterogeneous job.
+	Elements []JobElement `json:"elements,omitempty"`
+	// StdoutFile and StderrFile are where the scheduler writes the job's output; they
+	// are equal where it writes both to one file.
+	StdoutFile string `json:"stdout_file,omitempty"`
+	StderrFile string `json:"stderr_file,omitempty"`
+	// Fields is what else is known, by names of the executor's.
+	Fields map[string]string `json:"fields,omitempty"`
+
+	// Output and Error are the job's own streams, brought here when it was final, as
+	// Data has those of the command. OutputError says why they could not be.
+	Output []string `json:"output,omitempty"`
+	Error  []string `json:"error,omitempty"`
+	Stdout *Stream  `json:"stdout,omitempty"`
+	Stderr *Stream  `json:"stderr,omitempty"`
+
+	OutputError string `json:"output_error,omitempty"`
+
+	// Extra holds the keys that this version does not know.
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// A JobState is a state that a job was seen in.
+type JobState struct {
+	State string `json:"state"`
+	At    Time   `json:"at"` // when it was seen first
+}
+
+// A JobElement is one part of a job that consists of several.
+type JobElement struct {
+	ID         string  `json:"id"`
+	State      string  `json:"state,omitempty"`
+	Final      bool    `json:"final"`
+	ReturnCode *int    `json:"returncode,omitempty"`
+	Elapsed    float64 `json:"elapsed,omitempty"` // seconds
+	Nodes      string  `json:"nodes,omitempty"`
+	MaxRSS     int64   `json:"max_rss,omitempty"` // bytes
+	Reason     string  `json:"reason,omitempty"`
+	StdoutFile string  `json:"stdout_file,omitempty"`
+	StderrFile string  `json:"stderr_file,omitempty"`
+}
+
+// Follow makes j, an answer of the scheduler, the next one after before, which may be
+// nil: states seen so far, and what the new answer does not say, are kept. It reports
+// whether anything but the moment of the answer is new.
+func (j *Job) Follow(before *Job) (changed bool) {
+	if before == nil {
+		before = &Job{}
+	}
+	keepText(&j.ID, before.ID)
+	keepText(&j.Cluster, before.Cluster)
+	keepText(&j.Name, before.Name)
+	keepText(&j.Partition, before.Partition)
+	keepText(&j.State, before.State)
+	keepText(&j.Nodes, before.Nodes)
+	keepText(&j.StdoutFile, before.StdoutFile)
+	keepText(&j.StderrFile, before.StderrFile)
+	if j.Submitted == nil {
+		j.Submitted = before.Submitted
+	}
+	if j.Fields == nil {
+		j.Fields = before.Fields
+	}
+	if j.Elements == nil {
+		j.Elements = before.Elements
+	}
+	j.Extra = before.Extra
+	j.Output, j.Error, j.Stdout, j.Stderr = before.Output, before.Error, before.Stdout, before.Stderr
+	j.OutputError = before.OutputError
+	j.History = before.History
+	if j.State != "" && (len(j.History) == 0 || j.History[len(j.History)-1].State != j.State) {
+		at := Now()
+		if j.Checked != nil {
+			at = *j.Checked
+		}
+		j.History = append(slices.Clone(j.History), JobState{j.State, at})
+	}
+	return !j.same(before)
+}
+
+func keepText(s *string, before string) {
+	if *s == "" {
+		*s = before
+	}
+}
+
+// same compares all but the moment and the tool of the answer, and how long a job that
+// goes on has run until it.
+func (j *Job) same(other *Job) bool {
+	plain := func(j *Job) string {
+		c := *j
+		c.Checked, c.Source = nil, ""
+		if !c.Final {
+			c.Elapsed, c.MaxRSS = 0, 0
+			c.Elements = slices.Clone(c.Elements)
+			for i := range c.Elements {
+				if e := &c.Elements[i]; !e.Final {
+					e.Elapsed, e.MaxRSS = 0, 0
+				}
+			}
+		}
+		b, err := json.Marshal(c)
+		if err != nil {
+			return "" // every value of Job can be written
+		}
+		return string(b)
+	}
+	return plain(j) == plain(other)
+}
+
+// MarshalJSON writes the job with the keys that this version does not know.
+func (j Job) MarshalJSON() ([]byte, error) {
+	type plain Job
+	var b bytes.Buffer
+	err := encodeWith(&b, plain(j), j.Extra)
+	return b.Bytes(), err
+}
+
+// UnmarshalJSON reads a job and keeps the keys that this version does not know.
+func (j *Job) UnmarshalJSON(b []byte) error {
+	type plain Job
+	if err := json.Unmarshal(b, (*plain)(j)); err != nil {
+		return err
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(b, &all); err != nil {
+		return err
+	}
+	j.Extra = unknown(all, jobKeys)
+	return nil
+}
+
+// A JobAnswer is what a scheduler says of one job, or why it says nothing.
+type JobAnswer struct {
+	Job *Job
+	Err error
+}
