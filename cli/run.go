@@ -5,16 +5,19 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 
 	"github.com/urfave/cli/v3"
 
+	"qme/cli/config"
 	"qme/queue"
 	"qme/record"
 )
 
 func (a *app) runCommand() *cli.Command {
 	one := 1
+	var o onOptions
 	return &cli.Command{
 		Name:      "run",
 		Usage:     "run a command and record it",
@@ -24,41 +27,75 @@ that has spaces or shell syntax in it is a command line for the shell.
 
 The exit code is the command's own; see docs/exit-codes.md.
 
+With --on slurm the command becomes a batch job, in this directory and with this
+environment; no script is needed.
+
 Examples:
   qme run make -j8
   qme run -m "baseline" python train.py --lr=3e-4
   qme run 'sort data.txt | uniq -c > counts.txt'
-  qme -q run ./quiet.sh`,
+  qme -q run ./quiet.sh
+  qme run --on slurm --cpus 4 --mem 8G --time 1:00:00 python train.py
+  qme run --on slurm --wait make test`,
+		Flags:        onFlags(&o),
 		StopOnNthArg: &one,
+		// A comma in the value of --option is the scheduler's.
+		DisableSliceFlagSeparator: true,
 		Action: func(ctx context.Context, c *cli.Command) error {
 			words := c.Args().Slice()
 			if len(words) == 0 {
 				return &usageError{msg: "there is no command to run", help: "qme run --help"}
 			}
-			return a.run(ctx, words)
+			if err := o.read(c); err != nil {
+				return err
+			}
+			return a.run(ctx, words, o)
 		},
 	}
 }
 
-func (a *app) run(ctx context.Context, words []string) error {
+func (a *app) run(ctx context.Context, words []string, o onOptions) error {
 	cfg, err := a.runConfig()
 	if err != nil {
 		return &codeError{exitNotRun, err}
 	}
-	cmd, err := a.executors(cfg).Recognise(words)
+	cmd, err := a.recognise(cfg, words, o)
 	if err != nil {
-		return &usageError{msg: err.Error(), help: "qme run --help"}
+		return err
 	}
 	q, err := a.queue()
 	if err != nil {
 		return &codeError{exitNotRun, err}
 	}
-	rep, err := q.RunNew(ctx, queue.Command{Executor: cmd.Executor, Cmd: cmd.Argv, Line: cmd.Line},
-		queue.RunOptions{Message: a.message, Quiet: a.quiet})
+	rep, err := q.RunNew(ctx, cmd, queue.RunOptions{Message: a.message, Quiet: a.quiet || o.wait})
+	if errors.Is(err, record.ErrInvalid) {
+		return &usageError{msg: err.Error(), help: "qme run --help"}
+	}
 	if err != nil {
 		return &codeError{exitNotRun, err}
 	}
-	return a.finishRun(rep)
+	err = a.finishRun(rep)
+	if o.wait && rep.Record.Data.Job == nil { // what it said in place of starting one
+		a.show(strings.Join(rep.Record.Data.Error, ""))
+	}
+	if err != nil || !o.wait || rep.Record.Data.Job == nil {
+		return err
+	}
+	e, _ := a.executors(cfg).Get(cmd.Executor)
+	return a.waitHere(ctx, q, e, rep.Record)
+}
+
+// recognise says how the words of a command are run, and by which executor.
+func (a *app) recognise(cfg *config.Config, words []string, o onOptions) (queue.Command, error) {
+	set := a.executors(cfg)
+	if o.on != "" {
+		return a.commandOn(set, cfg.String("executor.shell.shell"), words, o)
+	}
+	cmd, err := set.Recognise(words)
+	if err != nil {
+		return queue.Command{}, &usageError{msg: err.Error(), help: "qme run --help"}
+	}
+	return queue.Command{Executor: cmd.Executor, Cmd: cmd.Argv, Line: cmd.Line}, nil
 }
 
 // finishRun tells how a run went and ends with its return code.

@@ -10,8 +10,8 @@ import (
 // A Filter chooses tasks. The zero value chooses all.
 type Filter struct {
 	Executor string
-	Failed   bool // return code other than 0, of the job where there is one
-	Running  bool // with those whose job goes on
+	Failed   bool   // return code other than 0, of the job where there is one
+	Running  bool   // with those whose job goes on
 	Host     string // only runs of this machine; "" means any
 	User     string // only runs of this user; "" means any
 	Limit    int    // at most so many; 0 means all

@@ -1,0 +1,92 @@
+// Package slurm is the executor of sbatch, the batch jobs of Slurm.
+package slurm
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"qme/executor"
+	"qme/record"
+)
+
+// Name is the executor's name.
+const Name = "slurm"
+
+// resources are the options of a submission that have a name of their own here, with
+// that of sbatch(1). Others go by sbatch's name through "option".
+var resources = []struct {
+	executor.Option
+	sbatch string
+}{
+	{executor.Option{Name: "cpus", Value: "N", Usage: "processors for the command"}, "cpus-per-task"},
+	{executor.Option{Name: "mem", Value: "SIZE", Usage: "memory on each node, such as 8G"}, "mem"},
+	{executor.Option{Name: "time", Value: "TIME", Usage: "time limit, such as 1:30:00 or 2-0"}, "time"},
+	{executor.Option{Name: "partition", Value: "NAME", Usage: "partition, or queue"}, "partition"},
+	{executor.Option{Name: "gpus", Value: "N", Usage: "graphics processors"}, "gpus"},
+	{executor.Option{Name: "nodes", Value: "N", Usage: "nodes"}, "nodes"},
+	{executor.Option{Name: "account", Value: "NAME", Usage: "account that is charged"}, "account"},
+}
+
+// kept are options of sbatch that a submission needs for itself.
+var kept = []string{"output", "error", "wrap", "parsable", "chdir", "quiet", "wait", "array", "open-mode", "clusters"}
+
+// submit returns the sbatch that runs a command as a job: in the present directory, with
+// the present environment, its output in files of qme's. The words of the command become
+// one line of a shell script, quoted each; nothing else of them is looked at.
+func submit(s executor.Submission) (executor.Command, error) {
+	shell := executor.Shell{Program: s.Shell}
+	command, _ := shell.Recognise(s.Words)
+	argv := []string{"sbatch", "--parsable", "--export=ALL", "--job-name=" + jobName(s.Words)}
+	for _, file := range []struct{ option, path string }{{"output", s.Stdout}, {"error", s.Stderr}} {
+		// A backslash anywhere in it would change how sbatch reads the whole.
+		if strings.ContainsRune(file.path, '\\') {
+			return executor.Command{}, fmt.Errorf("the path %q has a backslash, which sbatch does not take as it is; choose another home: %w", file.path, record.ErrInvalid)
+		}
+		argv = append(argv, "--"+file.option+"="+strings.ReplaceAll(file.path, "%", "%%"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Options)) {
+		option, err := sbatchName(name)
+		if err != nil {
+			return executor.Command{}, err
+		}
+		if value := s.Options[name]; value != "" {
+			option += "=" + value
+		}
+		argv = append(argv, "--"+option)
+	}
+	argv = append(argv, "--wrap=exec "+executor.Quote(command.Argv))
+	return executor.Command{Executor: Name, Argv: argv, Line: executor.Quote(argv)}, nil
+}
+
+func sbatchName(name string) (string, error) {
+	for _, r := range resources {
+		if r.Name == name {
+			return r.sbatch, nil
+		}
+	}
+	if slices.Contains(kept, name) {
+		return "", fmt.Errorf("the option %s is qme's own here; run sbatch itself to set it (qme run sbatch …): %w", name, record.ErrInvalid)
+	}
+	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || name[0] == '-' {
+		return "", fmt.Errorf("%q is not the name of an option of sbatch, such as account or gres: %w", name, record.ErrInvalid)
+	}
+	return name, nil
+}
+
+// jobName is what squeue shows of a command: the name of its program.
+func jobName(words []string) string {
+	fields := strings.Fields(words[0])
+	name := strings.Map(func(r rune) rune {
+		if r <= ' ' || r == 0x7f || r > 0x7e || strings.ContainsRune(`%\"'`, r) {
+			return -1
+		}
+		return r
+	}, filepath.Base(fields[0]))
+	if name == "" {
+		return "qme"
+	}
+	return name
+}
