@@ -67,11 +67,12 @@ type lab struct {
 	latest   map[record.ID]time.Time // of each task, its latest run
 	cleared  map[record.ID]bool      // somebody cleared it at some time
 	commits  []string                // of every run
+	checked  map[string]time.Time    // of each task and run, when somebody last asked about its job
 	log      []string
 }
 
 func newLab(t *testing.T, rnd *rand.Rand, machines int) *lab {
-	l := &lab{T: t, rnd: rnd, dir: t.TempDir(), clock: epoch, latest: map[record.ID]time.Time{}, cleared: map[record.ID]bool{}}
+	l := &lab{T: t, rnd: rnd, dir: t.TempDir(), clock: epoch, latest: map[record.ID]time.Time{}, cleared: map[record.ID]bool{}, checked: map[string]time.Time{}}
 	for i := range machines + 1 {
 		l.machines = append(l.machines, l.open(i))
 	}
@@ -101,7 +102,11 @@ func (l *lab) step() {
 		if id := l.pick(i); id != "" {
 			l.run(i, id)
 		}
-	case n < 58:
+	case n < 54:
+		if id := l.pick(i); id != "" {
+			l.refresh(i, id)
+		}
+	case n < 60:
 		if id := l.pick(i); id != "" {
 			l.note("%d clears %s", i, id)
 			commit(l, l.machines[i], clearing(id))
@@ -156,6 +161,22 @@ func (l *lab) run(i int, id record.ID) {
 	l.note("%d runs %s at %s: %.10s", i, id, l.clock.Format(time.TimeOnly), version)
 	l.latest[id] = l.clock
 	l.commits = append(l.commits, version)
+}
+
+// refresh records a later state of the job of a task's present run.
+func (l *lab) refresh(i int, id record.ID) {
+	l.clock = l.clock.Add(time.Second)
+	change := record.Change{Verb: "refresh", ID: id, When: l.clock, Build: func(current *record.Record, _ string) (*record.Record, error) {
+		rec := *current
+		rec.Data.Job = &record.Job{ID: "1", State: fmt.Sprint(l.clock.Unix()), Checked: &record.Time{Time: l.clock}}
+		l.checked[l.runKey(&rec)] = l.clock
+		return &rec, nil
+	}}
+	l.note("%d asks about %s at %s: %.10s", i, id, l.clock.Format(time.TimeOnly), commit(l, l.machines[i], change))
+}
+
+func (l *lab) runKey(rec *record.Record) string {
+	return string(rec.UID) + rec.Data.Timestamp.UTC().String()
 }
 
 func (l *lab) pull(i, from int) {
@@ -230,6 +251,9 @@ func (l *lab) compareTasks(s *gitstore.Store) {
 		}
 		if err != nil || l.cleared[id] {
 			continue
+		}
+		if at, asked := l.checked[l.runKey(rec)]; asked && (rec.Data.Job == nil || !rec.Data.Job.Checked.Equal(at)) {
+			l.Errorf("the job of %s is not as it was at %s: %+v", id, at, rec.Data.Job)
 		}
 		if got, want := l.lines(s, rec), l.runsOf(id); got != want {
 			l.Errorf("task %s has %d runs of %d", id, got, want)

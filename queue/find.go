@@ -152,6 +152,10 @@ func (q *Queue) allRuns(store Store, newest Version, others []string) ([]Version
 	}
 	at := map[runKey]int64{}
 	for _, head := range heads {
+		if i := slices.IndexFunc(all, func(v Version) bool { return keyOf(v) == keyOf(head) }); i > 0 && asksLater(head, all[i]) {
+			all[i] = head // one of the same run: another machine has followed its job further
+			continue
+		}
 		line, from, err := q.line(head, at)
 		if err != nil {
 			errs = append(errs, err)
@@ -175,6 +179,15 @@ type runKey struct {
 
 func keyOf(v Version) runKey {
 	return runKey{v.Record.Data.Timestamp.UnixNano(), v.Record.Data.Host}
+}
+
+// asksLater reports whether the job of a run was asked about later in a than in b.
+func asksLater(a, b Version) bool {
+	ja, jb := a.Record.Data.Job, b.Record.Data.Job
+	if ja == nil || ja.Checked == nil {
+		return false
+	}
+	return jb == nil || jb.Checked == nil || ja.Checked.After(jb.Checked.Time)
 }
 
 // line returns a run and those before it, up to one that known has, and what that says.

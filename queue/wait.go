@@ -25,61 +25,67 @@ func (q *Queue) Wait(ctx context.Context, ref string, seen func(*record.Record))
 	if err != nil {
 		return nil, err
 	}
-	pause, warned := waitFirst, false
-	for {
-		if rec.Data.Status != record.Running {
-			if rec.Data.Job == nil || !rec.Data.Job.Final {
-				next, err := q.look(ctx, rec)
-				switch {
-				case errors.Is(err, record.ErrUnavailable), errors.Is(err, record.ErrNotYet):
-					if !warned && errors.Is(err, record.ErrUnavailable) {
-						q.Warn("%v; asking again", err)
-						warned = true
-					}
-				case err != nil:
-					return nil, err
-				default:
-					rec, warned = next, false
-				}
-			}
-			if !rec.Active() {
-				return rec, nil
-			}
+	if rec, err = q.waitForCommand(ctx, rec, seen); err != nil {
+		return nil, err
+	}
+	return q.waitForJob(ctx, rec, seen)
+}
+
+// waitForCommand waits until the command of a task has ended.
+func (q *Queue) waitForCommand(ctx context.Context, rec *record.Record, seen func(*record.Record)) (*record.Record, error) {
+	for rec.Data.Status == record.Running {
+		if seen != nil {
+			seen(rec)
+		}
+		if err := sleep(ctx, waitRun); err != nil {
+			return nil, err
+		}
+		id, err := rec.UID, error(nil)
+		if rec, err = q.get(id); err != nil {
+			return nil, fmt.Errorf("task %s, while it was waited for: %w", id, err)
+		}
+	}
+	return rec, nil
+}
+
+// waitForJob waits until the job of a task has ended, if it has one.
+func (q *Queue) waitForJob(ctx context.Context, rec *record.Record, seen func(*record.Record)) (*record.Record, error) {
+	if has, err := q.findJob(rec); err != nil || !has {
+		return rec, err
+	}
+	warned := false
+	for pause := waitFirst; !rec.Data.Job.Final; pause = min(pause*3/2, waitMost) {
+		next, err := q.lookAt(ctx, rec)
+		switch {
+		case err == nil:
+			rec, warned = next, false
+		case errors.Is(err, record.ErrNotYet):
+		case !errors.Is(err, record.ErrUnavailable) || ctx.Err() != nil:
+			return nil, err
+		case !warned:
+			q.Warn("%v; asking again", err)
+			warned = true
 		}
 		if seen != nil {
 			seen(rec)
 		}
-		if err := sleep(ctx, q.pause(rec, &pause)); err != nil {
+		if rec.Data.Job.Final {
+			break
+		}
+		if err := sleep(ctx, pause); err != nil {
 			return nil, err
 		}
-		if rec.Data.Status == record.Running {
-			if rec, err = q.get(rec.UID); err != nil {
-				return nil, fmt.Errorf("while it was waited for: %w", err)
-			}
-		}
 	}
+	return rec, nil
 }
 
-// look asks about the job of a task whose command has ended, if it has one.
-func (q *Queue) look(ctx context.Context, rec *record.Record) (*record.Record, error) {
-	if has, err := q.findJob(rec); err != nil || !has {
-		return rec, err
-	}
+// lookAt asks about the job of one task.
+func (q *Queue) lookAt(ctx context.Context, rec *record.Record) (*record.Record, error) {
 	all, err := q.Refresh(ctx, string(rec.UID))
 	if err != nil {
 		return nil, err
 	}
 	return all[0].Record, all[0].Err
-}
-
-// pause returns how long to wait before the next look.
-func (q *Queue) pause(rec *record.Record, last *time.Duration) time.Duration {
-	if rec.Data.Status == record.Running {
-		return waitRun
-	}
-	now := *last
-	*last = min(now*3/2, waitMost)
-	return now
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
