@@ -98,13 +98,16 @@ func (l *lab) step() {
 	switch n := l.rnd.IntN(100); {
 	case n < 30:
 		l.run(i, "")
-	case n < 50:
+	case n < 45:
 		if id := l.pick(i); id != "" {
 			l.run(i, id)
 		}
-	case n < 54:
+	case n < 55:
 		if id := l.pick(i); id != "" {
 			l.refresh(i, id)
+			if j := l.rnd.IntN(l.hub()); j != i && l.knows(j, id) {
+				l.refresh(j, id)
+			}
 		}
 	case n < 60:
 		if id := l.pick(i); id != "" {
@@ -173,6 +176,14 @@ func (l *lab) refresh(i int, id record.ID) {
 		return &rec, nil
 	}}
 	l.note("%d asks about %s at %s: %.10s", i, id, l.clock.Format(time.TimeOnly), commit(l, l.machines[i], change))
+}
+
+func (l *lab) knows(i int, id record.ID) bool {
+	_, err := l.machines[i].Get("", id)
+	if !errors.Is(err, record.ErrNotFound) {
+		l.must(err)
+	}
+	return err == nil
 }
 
 func (l *lab) runKey(rec *record.Record) string {
