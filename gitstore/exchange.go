@@ -101,7 +101,7 @@ func remoteHead(refs map[string]plumbing.Hash) (plumbing.Hash, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(refs)) {
 		if other, ok := strings.CutPrefix(name, "refs/heads/"); ok {
-			return plumbing.ZeroHash, fmt.Errorf("the remote has a branch %.80q and none called main, so it is no task history: %w", other, record.ErrInvalid)
+			return plumbing.ZeroHash, fmt.Errorf("the remote has a branch %.80q and none called main, so it is no task history: %w (tasks are shared through an empty repository, or one with a history in it; if its branch was renamed, \"git branch -m\" there puts that right)", other, record.ErrInvalid)
 		}
 	}
 	return plumbing.ZeroHash, nil

@@ -321,7 +321,7 @@ func TestShareGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, command := range []string{"push", "pull", "sync"} {
-		h.fails(8, []string{command}, hub.dir, "no such repository", "Check the URL")
+		h.fails(8, []string{command}, hub.dir, "no such repository", "git init --bare")
 	}
 	if got := h.head(); got != head {
 		t.Errorf("the head has moved to %s", got)
