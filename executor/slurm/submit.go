@@ -78,14 +78,14 @@ func sbatchName(name string) (string, error) {
 
 // jobName is what squeue shows of a command: the name of its program.
 func jobName(words []string) string {
-	fields := strings.Fields(words[0])
+	program, _, _ := strings.Cut(strings.TrimSpace(words[0]), " ")
 	name := strings.Map(func(r rune) rune {
 		if r <= ' ' || r == 0x7f || r > 0x7e || strings.ContainsRune(`%\"'`, r) {
 			return -1
 		}
 		return r
-	}, filepath.Base(fields[0]))
-	if name == "" {
+	}, filepath.Base(program))
+	if strings.Trim(name, "./-") == "" {
 		return "qme"
 	}
 	return name

@@ -30,6 +30,11 @@ func TestSubmit(t *testing.T) {
 			t.Errorf("option %q: %v", option, err)
 		}
 	}
+	for program, name := range map[string]string{" ": "qme", "/": "qme", "./a%j": "aj", "a | b": "a", "\n": "qme", "--x": "--x"} {
+		if got := jobName([]string{program, "x"}); got != name {
+			t.Errorf("the job of %q is called %q, want %q", program, got, name)
+		}
+	}
 	if _, err := submit(executor.Submission{Words: []string{"true"}, Stdout: `/a\b`}); !errors.Is(err, record.ErrInvalid) {
 		t.Errorf("a path with a backslash: %v", err)
 	}
