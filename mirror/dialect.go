@@ -33,6 +33,8 @@ type dialect struct {
 	// readOnly is the statement after which a session changes nothing; "" where a
 	// handle can be opened so.
 	readOnly string
+	// indexLater says that indexes are made when an empty table has been filled.
+	indexLater bool
 	// time returns what a column for a time takes.
 	time func(time.Time) any
 	// noTable, damaged, again and refused classify errors: a table is missing; the

@@ -20,10 +20,11 @@ var sqliteDialect = dialect{
 	folder: "sqlite", goose: goose.DialectSQLite3,
 	open:     openSQLite,
 	conflict: onConflict, taken: "excluded.%s", keep: keepHome,
-	time:    func(t time.Time) any { return t.Format(timeLayout) },
-	noTable: func(err error) bool { return strings.Contains(err.Error(), "no such table") },
-	damaged: func(err error) bool { return isSQLite(err, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) },
-	again:   never,
+	indexLater: true,
+	time:       func(t time.Time) any { return t.Format(timeLayout) },
+	noTable:    func(err error) bool { return strings.Contains(err.Error(), "no such table") },
+	damaged:    func(err error) bool { return isSQLite(err, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) },
+	again:      never,
 	refused: func(err error) bool {
 		return isSQLite(err, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE)
 	},
@@ -32,7 +33,7 @@ var sqliteDialect = dialect{
 // sqliteOptions: a reader keeps a writer waiting, but the file may lie on a network
 // file system, where a write-ahead log does not work. Those that wait do so as long
 // as their context lets them.
-const sqliteOptions = "_busy_timeout=600000&_txlock=immediate&_journal_mode=TRUNCATE&_synchronous=NORMAL&_pragma=cache_size(-65536)"
+const sqliteOptions = "_busy_timeout=600000&_txlock=immediate&_journal_mode=TRUNCATE&_synchronous=NORMAL&_pragma=cache_size(-16384)"
 
 func openSQLite(t *target.Target, readOnly bool) (*sql.DB, error) {
 	dsn := "file:" + (&url.URL{Path: t.Path}).EscapedPath() + "?"
