@@ -60,20 +60,32 @@ func (m *Mirror) apply(ctx context.Context, h History, anew bool, progress func(
 }
 
 // lockHome returns the number of the home's row and the commit up to which it is
-// mirrored. Nobody else changes the home's rows until the transaction has ended.
+// mirrored. Nobody else changes the home's rows until the transaction has ended. It
+// returns errTables where tables are to be made first.
 func (m *Mirror) lockHome(ctx context.Context, tx *sql.Tx) (id int64, commit string, err error) {
-	find := m.dialect.bind("SELECT id, commit_id FROM homes WHERE uid = ?" + m.dialect.lockRow)
-	err = tx.QueryRowContext(ctx, find, m.home.ID).Scan(&id, &commit)
-	if !errors.Is(err, sql.ErrNoRows) {
-		return id, commit, err
+	var version int64
+	find := func() error {
+		err := tx.QueryRowContext(ctx, m.dialect.bind("SELECT id, commit_id, ("+selectVersion+") FROM homes WHERE uid = ?"+m.dialect.lockRow), m.home.ID).Scan(&id, &commit, &version)
+		if err != nil && m.dialect.noTable(err) {
+			return errTables
+		}
+		return err
 	}
-	// Another process may be making it at this moment.
-	insert := m.dialect.bind("INSERT INTO homes (uid, name, commit_id, unreadable, updated) VALUES (?, ?, ?, ?, ?) " + m.dialect.keep)
-	if _, err = tx.ExecContext(ctx, insert, m.home.ID, text(m.home.Name, maxName), "", 0, m.dialect.timeOf(time.Now())); err != nil {
+	err = find()
+	if errors.Is(err, sql.ErrNoRows) {
+		// Another process may be making it at this moment.
+		insert := m.dialect.bind("INSERT INTO homes (uid, name, commit_id, unreadable, updated) VALUES (?, ?, ?, ?, ?) " + m.dialect.keep)
+		if _, err = tx.ExecContext(ctx, insert, m.home.ID, text(m.home.Name, maxName), "", 0, m.dialect.timeOf(time.Now())); err == nil {
+			err = find()
+		}
+	}
+	switch {
+	case err != nil:
 		return 0, "", err
+	case version < schemaVersion:
+		return 0, "", errTables
 	}
-	err = tx.QueryRowContext(ctx, find, m.home.ID).Scan(&id, &commit)
-	return id, commit, err
+	return id, commit, m.known(version)
 }
 
 // A writer writes the changes of one home within a transaction.

@@ -16,7 +16,9 @@ import (
 type dialect struct {
 	folder string // of the migrations
 	goose  goose.Dialect
-	locker lockerFunc // nil where there is none
+	// lockSchema waits for the lock of those who make tables, and gives 1 when it has
+	// it; unlockSchema lets go. They are "" where there is none.
+	lockSchema, unlockSchema string
 	// open returns a handle; readOnly is for one that can change nothing.
 	open func(t *target.Target, readOnly bool) (*sql.DB, error)
 	// numbered says that placeholders are $1, $2 … instead of ?.

@@ -1,10 +1,8 @@
 package mirror
 
 import (
-	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
@@ -14,16 +12,16 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 
 	"qme/mirror/target"
 )
 
 var mysqlDialect = dialect{
 	folder: "mysql", goose: goose.DialectMySQL,
-	locker:  func() (lock.SessionLocker, error) { return mysqlLock{}, nil },
-	open:    openMySQL,
-	lockRow: " FOR UPDATE",
+	lockSchema:   "SELECT GET_LOCK(CONCAT('qme_schema.', DATABASE()), 60)",
+	unlockSchema: "DO RELEASE_LOCK(CONCAT('qme_schema.', DATABASE()))",
+	open:         openMySQL,
+	lockRow:      " FOR UPDATE",
 	// Without gaps being locked, homes are not in each other's way.
 	isolation: sql.LevelReadCommitted,
 	conflict:  "ON DUPLICATE KEY UPDATE", taken: "VALUES(%s)", keep: "ON DUPLICATE KEY UPDATE uid = uid",
@@ -77,23 +75,4 @@ func openMySQL(t *target.Target, _ bool) (*sql.DB, error) {
 func isMySQL(err error, numbers ...uint16) bool {
 	var e *mysql.MySQLError
 	return errors.As(err, &e) && slices.Contains(numbers, e.Number)
-}
-
-// mysqlLock is held by a session, and goes with it.
-type mysqlLock struct{}
-
-// SessionLock implements lock.SessionLocker.
-func (mysqlLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
-	var got sql.NullInt64
-	err := conn.QueryRowContext(ctx, "SELECT GET_LOCK(CONCAT('qme_schema.', DATABASE()), 60)").Scan(&got)
-	if err == nil && got.Int64 != 1 {
-		err = fmt.Errorf("others are making the tables and do not come to an end")
-	}
-	return err
-}
-
-// SessionUnlock implements lock.SessionLocker.
-func (mysqlLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
-	_, err := conn.ExecContext(ctx, "DO RELEASE_LOCK(CONCAT('qme_schema.', DATABASE()))")
-	return err
 }

@@ -12,16 +12,16 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 
 	"qme/mirror/target"
 )
 
 var postgresDialect = dialect{
 	folder: "postgres", goose: goose.DialectPostgres,
-	locker:   func() (lock.SessionLocker, error) { return lock.NewPostgresSessionLocker() },
-	open:     openPostgres,
-	numbered: true, lockRow: " FOR UPDATE",
+	lockSchema:   "SELECT CASE WHEN pg_advisory_lock(hashtext('qme_schema')) IS NULL THEN 0 ELSE 1 END",
+	unlockSchema: "SELECT pg_advisory_unlock(hashtext('qme_schema'))",
+	open:         openPostgres,
+	numbered:     true, lockRow: " FOR UPDATE",
 	conflict: onConflict, taken: "excluded.%s", keep: keepHome,
 	readOnly: "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
 	time:     func(t time.Time) any { return t },
