@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"strconv"
@@ -32,6 +33,8 @@ type dialect struct {
 	keep string
 	// isolation of a transaction that writes.
 	isolation sql.IsolationLevel
+	// checkDatabase says why no tables can be made in a database; nil where all can.
+	checkDatabase func(context.Context, *sql.DB) error
 	// readOnly is the statement after which a session changes nothing; "" where a
 	// handle can be opened so.
 	readOnly string
@@ -53,6 +56,8 @@ var dialects = map[target.Kind]*dialect{
 
 // connectLimit is how long a server may take to answer at all.
 const connectLimit = 15 * time.Second
+
+var errNoAnswer = fmt.Errorf("no answer within %s", connectLimit)
 
 func never(error) bool { return false }
 

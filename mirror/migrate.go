@@ -83,6 +83,11 @@ func (m *Mirror) up(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if check := m.dialect.checkDatabase; check != nil {
+		if err := check(ctx, m.db); err != nil {
+			return err
+		}
+	}
 	if m.dialect.lockSchema != "" {
 		// Those of goose itself come only after it has made its own table, which is
 		// no single step in MySQL, and that for PostgreSQL asks every five seconds.

@@ -137,6 +137,8 @@ func (m *Mirror) catchUp(ctx context.Context, h History, anew bool, progress fun
 func (m *Mirror) failed(ctx context.Context, err error) error {
 	var history *historyError
 	switch {
+	case errors.Is(context.Cause(ctx), errNoAnswer):
+		return fmt.Errorf("%s: %w: %w", m.target, ErrUnreachable, errNoAnswer)
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", m.target, ctx.Err())
 	case errors.As(err, &history):
@@ -174,8 +176,11 @@ type State struct {
 	Unreadable int
 }
 
-// State reads how far the mirror is. It changes nothing.
+// State reads how far the mirror is. It changes nothing, and gives up a database that
+// does not answer within 15 seconds.
 func (m *Mirror) State(ctx context.Context) (State, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, connectLimit, errNoAnswer)
+	defer cancel()
 	var st State
 	version, err := m.schema(ctx)
 	if err != nil || version == 0 {

@@ -1,7 +1,9 @@
 package mirror
 
 import (
+	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"io"
 	"log"
@@ -32,7 +34,8 @@ var mysqlDialect = dialect{
 	again:    func(err error) bool { return isMySQL(err, 1213, 1205) },
 	refused: func(err error) bool {
 		var e *mysql.MySQLError
-		return errors.As(err, &e)
+		// Those others are of the connection, the account, and the server's end.
+		return errors.As(err, &e) && !isMySQL(err, 1040, 1044, 1045, 1049, 1053, 1129, 1130, 1152, 1203, 1226, 1317, 1927)
 	},
 }
 
@@ -64,12 +67,28 @@ func openMySQL(t *target.Target, _ bool) (*sql.DB, error) {
 	cfg.ParseTime, cfg.Loc = true, time.UTC
 	cfg.Params = map[string]string{"time_zone": "'+00:00'", "sql_mode": "'TRADITIONAL'"}
 	cfg.InterpolateParams = true            // one round trip for a statement, not three
+	cfg.MaxAllowedPacket = 0                // the server's own limit
 	cfg.Logger = log.New(io.Discard, "", 0) // what it would print is in its errors
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(connector), nil
+	return sql.OpenDB(boundedConnector{connector}), nil
+}
+
+// A boundedConnector gives up a server that takes a connection and then says nothing:
+// the driver's own timeout is for the network alone.
+type boundedConnector struct{ driver.Connector }
+
+// Connect implements driver.Connector.
+func (c boundedConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, connectLimit, errNoAnswer)
+	defer cancel()
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), errNoAnswer) {
+		return nil, errNoAnswer
+	}
+	return conn, err
 }
 
 func isMySQL(err error, numbers ...uint16) bool {
