@@ -96,12 +96,30 @@ func (m *Mirror) up(ctx context.Context) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, unlock()) }()
+		if err := m.dropHalfMade(ctx); err != nil {
+			return err
+		}
 	}
 	p, err := goose.NewProvider(m.dialect.goose, m.db, files, goose.WithTableName(schemaTable), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
 	}
 	_, err = p.Up(ctx)
+	return err
+}
+
+// dropHalfMade removes the table of versions where it is empty: a kill came between
+// its making and its first row, which goose takes for granted and MySQL does not join.
+func (m *Mirror) dropHalfMade(ctx context.Context) error {
+	var rows int
+	err := m.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+schemaTable).Scan(&rows)
+	switch {
+	case err != nil && m.dialect.noTable(err):
+		return nil
+	case err != nil || rows > 0:
+		return err
+	}
+	_, err = m.db.ExecContext(ctx, "DROP TABLE "+schemaTable)
 	return err
 }
 

@@ -22,7 +22,7 @@ func databases(t *testing.T, test func(t *testing.T, url string, server *service
 	for _, kind := range []struct {
 		name  string
 		start func(testing.TB) *services.Server
-	}{{"postgres", services.Postgres}, {"mariadb", services.MariaDB}} {
+	}{{"postgres", services.Postgres}, {"mariadb", func(t testing.TB) *services.Server { return services.MariaDB(t) }}} {
 		t.Run(kind.name, func(t *testing.T) {
 			server := kind.start(t)
 			test(t, server.Create("lab"), server)
