@@ -256,7 +256,7 @@ func (a *app) follow() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), followLimit)
 	defer cancel()
-	switch err := a.followInTurn(ctx, t, nil); {
+	switch _, err := a.followInTurn(ctx, t, nil); {
 	case err == nil:
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, mirror.ErrDamaged) && t.Own:
 		a.startDetached("mirror", "--auto")
@@ -268,16 +268,17 @@ func (a *app) follow() {
 
 // followInTurn catches up until nothing is left. Of many runs at once one does, and
 // the others leave theirs to it. With progress, which is told of the tasks so far, a
-// file of the home's own that is damaged is made anew.
-func (a *app) followInTurn(ctx context.Context, t *target.Target, progress func(int)) error {
+// file of the home's own that is damaged is made anew. It says whether it was this
+// process that has caught up.
+func (a *app) followInTurn(ctx context.Context, t *target.Target, progress func(int)) (caughtUp bool, err error) {
 	s, err := a.openStore()
 	if err != nil {
-		return err
+		return false, err
 	}
 	for {
 		turn, ok, err := a.mirrorTurn()
 		if err != nil || !ok {
-			return err
+			return caughtUp, err
 		}
 		var applied mirror.Applied
 		if progress != nil {
@@ -287,12 +288,13 @@ func (a *app) followInTurn(ctx context.Context, t *target.Target, progress func(
 		}
 		turn()
 		if err != nil {
-			return err
+			return false, err
 		}
+		caughtUp = true
 		// Who came meanwhile has seen the lock, and left it at that.
 		head, err := s.Head()
 		if err != nil || head.String() == applied.Commit {
-			return err
+			return caughtUp, err
 		}
 	}
 }
@@ -331,8 +333,9 @@ func (a *app) followBehind(ctx context.Context) error {
 	stalled := time.AfterFunc(stallLimit, func() { cancel(errStalled) })
 	defer stalled.Stop()
 	t, err := a.mirrorTarget()
+	caughtUp := err == nil && t == nil
 	if err == nil && t != nil {
-		err = a.followInTurn(ctx, t, func(int) { stalled.Reset(stallLimit) })
+		caughtUp, err = a.followInTurn(ctx, t, func(int) { stalled.Reset(stallLimit) })
 	}
 	if err != nil {
 		if errors.Is(context.Cause(ctx), errStalled) {
@@ -340,6 +343,9 @@ func (a *app) followBehind(ctx context.Context) error {
 		}
 		a.noteTrouble(err)
 		return nil
+	}
+	if !caughtUp {
+		return nil // whoever has the turn will know whether the trouble is over
 	}
 	return a.clearTrouble()
 }

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"qme/tests/require"
 	"qme/tests/services"
 )
@@ -71,12 +73,11 @@ func TestMirrorNewer(t *testing.T) {
 
 // TestMirrorHalfMade: what a kill has left of the first tables is no hindrance.
 func TestMirrorHalfMade(t *testing.T) {
-	databases(t, func(t *testing.T, url string, server *services.Server) {
+	databases(t, func(t *testing.T, _ string, server *services.Server) {
 		for i := range 8 {
+			url := "sqlite://" + filepath.Join(t.TempDir(), "half.db")
 			if server != nil {
 				url = server.Create(fmt.Sprint("half", i))
-			} else {
-				url = "sqlite://" + filepath.Join(t.TempDir(), "half.db")
 			}
 			h := mirrored(t, "filesystem")
 			h.must("run", "echo", "one")
@@ -93,7 +94,7 @@ func TestMirrorHalfMade(t *testing.T) {
 			return
 		}
 		// MySQL commits each table by itself.
-		url = server.Create("empty")
+		url := server.Create("empty")
 		server.ExecIn("empty", "CREATE TABLE qme_schema (id SERIAL, version_id BIGINT NOT NULL, is_applied BOOLEAN NOT NULL, tstamp TIMESTAMP NULL DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (id))")
 		h := mirrored(t, url)
 		h.must("run", "echo", "one")
@@ -183,6 +184,31 @@ func (h *home) trouble() string {
 		h.t.Error(err)
 	}
 	return string(b)
+}
+
+// TestMirrorToldOnce: who finds another process at work on the mirror does not take
+// its trouble for over, of which users would then be told again and again.
+func TestMirrorToldOnce(t *testing.T) {
+	h := mirrored(t, "postgresql://u:geheim@127.0.0.1:1/d")
+	if _, errs, _ := h.run("run", "true"); !strings.Contains(errs, "the mirror is behind") {
+		t.Fatalf("nothing is told: %s", errs)
+	}
+	f, err := os.Open(filepath.Join(h.dir, "mirror.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	before := h.trouble()
+	h.must("mirror", "--auto")
+	if after := h.trouble(); before == "" || after != before {
+		t.Errorf("the trouble was %q and is %q", before, after)
+	}
+	if _, errs, _ := h.run("run", "true"); strings.Contains(errs, "mirror") {
+		t.Errorf("told again: %s", errs)
+	}
 }
 
 // TestMirrorLocked: a sqlite file that another program keeps locked holds up no run,
