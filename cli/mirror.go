@@ -186,15 +186,20 @@ func (h followed) Differences(ctx context.Context, from, to string) iter.Seq2[mi
 
 // catchUp brings the mirror up to date, or makes it anew.
 func (a *app) catchUp(ctx context.Context, t *target.Target, anew bool) (mirror.Applied, error) {
-	s, err := a.openStore()
-	if err != nil {
-		return mirror.Applied{}, err
-	}
 	show, done := a.progress()
 	defer done()
 	var progress func(int)
 	if show != nil {
 		progress = func(n int) { show("tasks mirrored", n) }
+	}
+	return a.repairing(ctx, t, anew, progress)
+}
+
+// repairing is catchUpOnce, once more where a file of the home's own is damaged.
+func (a *app) repairing(ctx context.Context, t *target.Target, anew bool, progress func(int)) (mirror.Applied, error) {
+	s, err := a.openStore()
+	if err != nil {
+		return mirror.Applied{}, err
 	}
 	for again := false; ; again = true {
 		applied, err := a.catchUpOnce(ctx, t, followed{s}, anew, progress)
@@ -251,7 +256,7 @@ func (a *app) follow() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), followLimit)
 	defer cancel()
-	switch err := a.followInTurn(ctx, t, false); {
+	switch _, err := a.followInTurn(ctx, t, nil); {
 	case err == nil:
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, mirror.ErrDamaged) && t.Own:
 		a.startDetached("mirror", "--auto")
@@ -262,31 +267,34 @@ func (a *app) follow() {
 }
 
 // followInTurn catches up until nothing is left. Of many runs at once one does, and
-// the others leave theirs to it.
-func (a *app) followInTurn(ctx context.Context, t *target.Target, repair bool) error {
+// the others leave theirs to it. With progress, which is told of the tasks so far, a
+// file of the home's own that is damaged is made anew. It says whether it was this
+// process that has caught up.
+func (a *app) followInTurn(ctx context.Context, t *target.Target, progress func(int)) (caughtUp bool, err error) {
 	s, err := a.openStore()
 	if err != nil {
-		return err
+		return false, err
 	}
 	for {
 		turn, ok, err := a.mirrorTurn()
 		if err != nil || !ok {
-			return err
+			return caughtUp, err
 		}
 		var applied mirror.Applied
-		if repair {
-			applied, err = a.catchUp(ctx, t, false)
+		if progress != nil {
+			applied, err = a.repairing(ctx, t, false, progress)
 		} else {
 			applied, err = a.catchUpOnce(ctx, t, followed{s}, false, nil)
 		}
 		turn()
 		if err != nil {
-			return err
+			return false, err
 		}
+		caughtUp = true
 		// Who came meanwhile has seen the lock, and left it at that.
 		head, err := s.Head()
 		if err != nil || head.String() == applied.Commit {
-			return err
+			return caughtUp, err
 		}
 	}
 }
@@ -311,21 +319,33 @@ func (a *app) mirrorTurn() (release func(), ok bool, err error) {
 	}, true, nil
 }
 
-// followBehindLimit ends a catch-up in the background that gets nowhere.
-const followBehindLimit = 10 * time.Minute
+// stallLimit ends a catch-up in the background that writes nothing for that long. A
+// large history takes longer as a whole.
+const stallLimit = 5 * time.Minute
+
+var errStalled = fmt.Errorf("the database took nothing for %s", stallLimit)
 
 // followBehind catches up in a process that nobody waits for.
 func (a *app) followBehind(ctx context.Context) error {
 	a.quiet = true
-	ctx, cancel := context.WithTimeout(ctx, followBehindLimit)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stalled := time.AfterFunc(stallLimit, func() { cancel(errStalled) })
+	defer stalled.Stop()
 	t, err := a.mirrorTarget()
+	caughtUp := err == nil && t == nil
 	if err == nil && t != nil {
-		err = a.followInTurn(ctx, t, true)
+		caughtUp, err = a.followInTurn(ctx, t, func(int) { stalled.Reset(stallLimit) })
 	}
 	if err != nil {
+		if errors.Is(context.Cause(ctx), errStalled) {
+			err = fmt.Errorf("%s: %w", t, errStalled)
+		}
 		a.noteTrouble(err)
 		return nil
+	}
+	if !caughtUp {
+		return nil // whoever has the turn will know whether the trouble is over
 	}
 	return a.clearTrouble()
 }

@@ -3,6 +3,7 @@ package gitstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"path"
 	"strings"
@@ -17,7 +18,7 @@ import (
 type TaskDifference struct {
 	ID       record.ID
 	old, new plumbing.Hash // the blobs; the zero hash where there is none
-	root     plumbing.Hash // the later commit's tree
+	runs     plumbing.Hash // that of ID.runs in the later commit, likewise
 	r        objectReader
 }
 
@@ -36,12 +37,14 @@ func (d TaskDifference) New() (*record.Record, error) { return d.read(d.new) }
 
 // OtherRuns is Store.OtherRuns as of the later commit.
 func (d TaskDifference) OtherRuns() ([]string, error) {
-	commits, err := readRuns(d.r, d.root, runsPath(d.ID))
-	list := make([]string, len(commits))
-	for i, h := range commits {
-		list[i] = h.String()
+	if d.runs.IsZero() {
+		return nil, nil
 	}
-	return list, err
+	commits, err := runsOf(d.r, d.runs)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", runsPath(d.ID), err)
+	}
+	return names(commits), nil
 }
 
 func (d TaskDifference) read(h plumbing.Hash) (*record.Record, error) {
@@ -71,7 +74,7 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[Task
 			return
 		}
 		var last record.ID
-		err = diffTrees(s.odb, old, sn.root, "", func(p string, a, b treeEntry) error {
+		err = diffTrees(s.odb, old, sn.root, "", func(p string, a, b treeEntry, beside []treeEntry) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -79,14 +82,14 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[Task
 			if err != nil || id == last {
 				return nil // a stream, or one of the files at the top
 			}
-			d := TaskDifference{ID: id, old: a.hash, new: b.hash, root: sn.root, r: s.odb}
+			d := TaskDifference{ID: id, old: a.hash, new: b.hash, runs: blobOf(beside, string(id)+runsExt), r: s.odb}
 			switch path.Ext(p) {
 			case runsExt: // and not the record, whose name comes before
-				e, err := lookup(s.odb, sn.root, id.Path())
-				if err != nil || e == nil {
-					return err
+				same := blobOf(beside, string(id)+".json")
+				if same.IsZero() {
+					return nil
 				}
-				d.old, d.new = e.hash, e.hash
+				d.old, d.new = same, same
 			case ".json":
 			default:
 				return nil
@@ -105,10 +108,21 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[Task
 // errStop ends a walk early.
 var errStop = errors.New("stop")
 
+// blobOf returns what a folder has under a name, the zero hash when that is nothing.
+func blobOf(folder []treeEntry, name string) plumbing.Hash {
+	for _, e := range folder {
+		if e.name == name {
+			return e.hash
+		}
+	}
+	return plumbing.ZeroHash
+}
+
 // diffTrees calls fn for each file that differs between two trees, with its entry
-// in each: the zero entry where there is none. The zero hash is an empty tree.
-// Folders that are equal are not read. An error of fn ends it.
-func diffTrees(r objectReader, a, b plumbing.Hash, at string, fn func(p string, a, b treeEntry) error) error {
+// in each: the zero entry where there is none. beside is the folder in b that has
+// it. The zero hash is an empty tree. Folders that are equal are not read. An error
+// of fn ends it.
+func diffTrees(r objectReader, a, b plumbing.Hash, at string, fn func(p string, a, b treeEntry, beside []treeEntry) error) error {
 	if a == b {
 		return nil
 	}
@@ -129,7 +143,7 @@ func diffTrees(r objectReader, a, b plumbing.Hash, at string, fn func(p string, 
 		if old.isDir() || now.isDir() {
 			err = diffTrees(r, old.hash, now.hash, p, fn)
 		} else {
-			err = fn(p, old, now)
+			err = fn(p, old, now, news)
 		}
 		if err != nil {
 			return err

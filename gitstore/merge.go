@@ -463,7 +463,7 @@ func (g *graph) unchanged(parent plumbing.Hash, c *commitNode, paths map[string]
 		return nil, err
 	}
 	same := maps.Clone(paths)
-	return same, diffTrees(g.r, before.tree, c.tree, "", func(p string, _, _ treeEntry) error {
+	return same, diffTrees(g.r, before.tree, c.tree, "", func(p string, _, _ treeEntry, _ []treeEntry) error {
 		delete(same, p)
 		return nil
 	})

@@ -52,11 +52,15 @@ func (s *Store) OtherRuns(id record.ID) ([]string, error) {
 		return nil, err
 	}
 	commits, err := readRuns(s.odb, sn.root, runsPath(id))
+	return names(commits), err
+}
+
+func names(commits []plumbing.Hash) []string {
 	list := make([]string, len(commits))
 	for i, h := range commits {
 		list[i] = h.String()
 	}
-	return list, err
+	return list
 }
 
 // Base returns a commit that two commits have in common and from which they went

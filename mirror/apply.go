@@ -45,12 +45,11 @@ func (m *Mirror) apply(ctx context.Context, h History, anew bool, progress func(
 	}
 	w := &writer{ctx: ctx, tx: tx, d: m.dialect, home: home, progress: progress, full: map[*table]*sql.Stmt{}}
 	if done.Anew {
-		from = ""
-		if err := w.clear(); err != nil {
-			return done, err
-		}
+		err = w.fill(h, to)
+	} else {
+		err = w.write(h, from, to)
 	}
-	if err := w.write(h, from, to); err != nil {
+	if err != nil {
 		return done, err
 	}
 	done.Tasks, done.Unreadable = w.tasks, w.unreadable
@@ -61,20 +60,32 @@ func (m *Mirror) apply(ctx context.Context, h History, anew bool, progress func(
 }
 
 // lockHome returns the number of the home's row and the commit up to which it is
-// mirrored. Nobody else changes the home's rows until the transaction has ended.
+// mirrored. Nobody else changes the home's rows until the transaction has ended. It
+// returns errTables where tables are to be made first.
 func (m *Mirror) lockHome(ctx context.Context, tx *sql.Tx) (id int64, commit string, err error) {
-	find := m.dialect.bind("SELECT id, commit_id FROM homes WHERE uid = ?" + m.dialect.lockRow)
-	err = tx.QueryRowContext(ctx, find, m.home.ID).Scan(&id, &commit)
-	if !errors.Is(err, sql.ErrNoRows) {
-		return id, commit, err
+	var version int64
+	find := func() error {
+		err := tx.QueryRowContext(ctx, m.dialect.bind("SELECT id, commit_id, ("+selectVersion+") FROM homes WHERE uid = ?"+m.dialect.lockRow), m.home.ID).Scan(&id, &commit, &version)
+		if err != nil && m.dialect.noTable(err) {
+			return errTables
+		}
+		return err
 	}
-	// Another process may be making it at this moment.
-	insert := m.dialect.bind("INSERT INTO homes (uid, name, commit_id, unreadable, updated) VALUES (?, ?, ?, ?, ?) " + m.dialect.keep)
-	if _, err = tx.ExecContext(ctx, insert, m.home.ID, text(m.home.Name, maxName), "", 0, m.dialect.timeOf(time.Now())); err != nil {
+	err = find()
+	if errors.Is(err, sql.ErrNoRows) {
+		// Another process may be making it at this moment.
+		insert := m.dialect.bind("INSERT INTO homes (uid, name, commit_id, unreadable, updated) VALUES (?, ?, ?, ?, ?) " + m.dialect.keep)
+		if _, err = tx.ExecContext(ctx, insert, m.home.ID, text(m.home.Name, maxName), "", 0, m.dialect.timeOf(time.Now())); err == nil {
+			err = find()
+		}
+	}
+	switch {
+	case err != nil:
 		return 0, "", err
+	case version < schemaVersion:
+		return 0, "", errTables
 	}
-	err = tx.QueryRowContext(ctx, find, m.home.ID).Scan(&id, &commit)
-	return id, commit, err
+	return id, commit, m.known(version)
 }
 
 // A writer writes the changes of one home within a transaction.
@@ -110,15 +121,74 @@ func (w *writer) clear() error {
 	return nil
 }
 
+// fill writes all of the history in place of what the home has.
+func (w *writer) fill(h History, to string) error {
+	if err := w.clear(); err != nil {
+		return err
+	}
+	if !w.d.indexLater {
+		return w.write(h, "", to)
+	}
+	restore, err := w.dropIndexes()
+	if err != nil {
+		return err
+	}
+	if err := w.write(h, "", to); err != nil {
+		return err
+	}
+	return restore()
+}
+
+// dropIndexes lets an empty table be filled without its indexes, which restore makes
+// when all rows are there: each is then sorted once, and not changed in as many
+// places as there are rows. A table with rows of other homes keeps them.
+func (w *writer) dropIndexes() (restore func() error, err error) {
+	none := func() error { return nil }
+	var one int
+	err = w.tx.QueryRowContext(w.ctx, "SELECT 1 FROM runs LIMIT 1").Scan(&one)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return none, err
+	}
+	rows, err := w.tx.QueryContext(w.ctx, "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'runs' AND sql IS NOT NULL")
+	if err != nil {
+		return none, err
+	}
+	var drops, makes []string
+	for rows.Next() {
+		var name, statement string
+		if err := rows.Scan(&name, &statement); err != nil {
+			return none, errors.Join(err, rows.Close())
+		}
+		drops, makes = append(drops, `DROP INDEX "`+strings.ReplaceAll(name, `"`, `""`)+`"`), append(makes, statement)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return none, err
+	}
+	return func() error { return w.each(makes) }, w.each(drops)
+}
+
+// each executes statements.
+func (w *writer) each(statements []string) error {
+	for _, s := range statements {
+		if _, err := w.tx.ExecContext(w.ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (w *writer) write(h History, from, to string) error {
-	for c := range changes(w.ctx, h, from, to) {
+	for c := range (differ{h, w.d, w.home}).changes(w.ctx, from, to) {
 		if c.err != nil {
 			return ofHistory(c.err)
 		}
 		if err := w.add(c); err != nil {
 			return err
 		}
-		if w.tasks++; w.progress != nil {
+		if c.first {
+			w.tasks++
+		}
+		if c.first && w.progress != nil {
 			w.progress(w.tasks)
 		}
 	}
@@ -130,13 +200,13 @@ func (w *writer) write(h History, from, to string) error {
 
 func (w *writer) add(c change) error {
 	w.unreadable = append(w.unreadable, c.unreadable...)
-	if len(c.runs) == 0 {
+	switch {
+	case c.task != nil:
+		w.taskRows = append(w.taskRows, c.task)
+	case c.first:
 		w.gone = append(w.gone, c.id)
-	} else {
-		w.taskRows = append(w.taskRows, w.d.taskRow(w.home, c.runs[0]))
 	}
-	for _, r := range c.runs {
-		row := w.d.runRow(w.home, r)
+	for _, row := range c.runs {
 		for _, v := range row {
 			if s, ok := v.(string); ok {
 				w.bytes += len(s)

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"strconv"
@@ -16,7 +17,9 @@ import (
 type dialect struct {
 	folder string // of the migrations
 	goose  goose.Dialect
-	locker lockerFunc // nil where there is none
+	// lockSchema waits for the lock of those who make tables, and gives 1 when it has
+	// it; unlockSchema lets go. They are "" where there is none.
+	lockSchema, unlockSchema string
 	// open returns a handle; readOnly is for one that can change nothing.
 	open func(t *target.Target, readOnly bool) (*sql.DB, error)
 	// numbered says that placeholders are $1, $2 … instead of ?.
@@ -30,9 +33,13 @@ type dialect struct {
 	keep string
 	// isolation of a transaction that writes.
 	isolation sql.IsolationLevel
+	// checkDatabase says why no tables can be made in a database; nil where all can.
+	checkDatabase func(context.Context, *sql.DB) error
 	// readOnly is the statement after which a session changes nothing; "" where a
 	// handle can be opened so.
 	readOnly string
+	// indexLater says that indexes are made when an empty table has been filled.
+	indexLater bool
 	// time returns what a column for a time takes.
 	time func(time.Time) any
 	// noTable, damaged, again and refused classify errors: a table is missing; the
@@ -49,6 +56,8 @@ var dialects = map[target.Kind]*dialect{
 
 // connectLimit is how long a server may take to answer at all.
 const connectLimit = 15 * time.Second
+
+var errNoAnswer = fmt.Errorf("no answer within %s", connectLimit)
 
 func never(error) bool { return false }
 

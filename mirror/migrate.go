@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"database/sql"
 	"embed"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 
 	"qme/record"
 )
@@ -28,17 +28,31 @@ const (
 	schemaTable = "qme_schema"
 )
 
+// errTables says that there are no tables, or those of an earlier version.
+var errTables = errors.New("the tables are to be made")
+
+// selectVersion asks for the version of the tables.
+const selectVersion = "SELECT COALESCE(MAX(version_id), 0) FROM " + schemaTable
+
 // schema returns the version of the tables, 0 when there are none.
 func (m *Mirror) schema(ctx context.Context) (int64, error) {
 	var version int64
-	err := m.db.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+schemaTable).Scan(&version)
+	err := m.db.QueryRowContext(ctx, selectVersion).Scan(&version)
 	if err != nil && m.dialect.noTable(err) {
 		return 0, nil
 	}
-	if err == nil && version > schemaVersion {
-		err = fmt.Errorf("%s: its tables have version %d, this version of qme knows up to %d: %w", m.target, version, schemaVersion, record.ErrNewerFormat)
+	if err == nil {
+		err = m.known(version)
 	}
 	return version, err
+}
+
+// known refuses tables that a later version of qme has made.
+func (m *Mirror) known(version int64) error {
+	if version <= schemaVersion {
+		return nil
+	}
+	return fmt.Errorf("%s: its tables have version %d, this version of qme knows up to %d: %w", m.target, version, schemaVersion, record.ErrNewerFormat)
 }
 
 // migrateAttempts is how often tables are made that others make at the same time,
@@ -53,7 +67,7 @@ func (m *Mirror) migrate(ctx context.Context) error {
 			return err
 		}
 		err = m.up(ctx)
-		if err == nil || attempt == migrateAttempts || m.dialect.locker != nil {
+		if err == nil || attempt == migrateAttempts || m.dialect.lockSchema != "" {
 			return err
 		}
 		select {
@@ -69,14 +83,22 @@ func (m *Mirror) up(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if m.dialect.locker != nil {
-		// goose itself takes the lock only after it has made its own table, which is
-		// no single step in MySQL.
+	if check := m.dialect.checkDatabase; check != nil {
+		if err := check(ctx, m.db); err != nil {
+			return err
+		}
+	}
+	if m.dialect.lockSchema != "" {
+		// Those of goose itself come only after it has made its own table, which is
+		// no single step in MySQL, and that for PostgreSQL asks every five seconds.
 		unlock, err := m.lockSchema(ctx)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, unlock()) }()
+		if err := m.dropHalfMade(ctx); err != nil {
+			return err
+		}
 	}
 	p, err := goose.NewProvider(m.dialect.goose, m.db, files, goose.WithTableName(schemaTable), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
@@ -86,24 +108,38 @@ func (m *Mirror) up(ctx context.Context) (err error) {
 	return err
 }
 
-// lockSchema waits until nobody else makes tables. The connection that holds the lock
-// is one of its own.
-func (m *Mirror) lockSchema(ctx context.Context) (unlock func() error, err error) {
-	locker, err := m.dialect.locker()
-	if err != nil {
-		return nil, err
+// dropHalfMade removes the table of versions where it is empty: a kill came between
+// its making and its first row, which goose takes for granted and MySQL does not join.
+func (m *Mirror) dropHalfMade(ctx context.Context) error {
+	var rows int
+	err := m.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+schemaTable).Scan(&rows)
+	switch {
+	case err != nil && m.dialect.noTable(err):
+		return nil
+	case err != nil || rows > 0:
+		return err
 	}
+	_, err = m.db.ExecContext(ctx, "DROP TABLE "+schemaTable)
+	return err
+}
+
+// lockSchema waits until nobody else makes tables. The connection that holds the lock
+// is one of its own, and the lock goes with it.
+func (m *Mirror) lockSchema(ctx context.Context) (unlock func() error, err error) {
 	conn, err := m.db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := locker.SessionLock(ctx, conn); err != nil {
+	var got sql.NullInt64
+	err = conn.QueryRowContext(ctx, m.dialect.lockSchema).Scan(&got)
+	if err == nil && got.Int64 != 1 {
+		err = errors.New("others are making the tables and do not come to an end")
+	}
+	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return func() error {
-		return errors.Join(locker.SessionUnlock(context.WithoutCancel(ctx), conn), conn.Close())
+		_, err := conn.ExecContext(context.WithoutCancel(ctx), m.dialect.unlockSchema)
+		return errors.Join(err, conn.Close())
 	}, nil
 }
-
-// A lockerFunc makes what keeps two processes from making tables at once.
-type lockerFunc func() (lock.SessionLocker, error)

@@ -99,9 +99,9 @@ type Applied struct {
 	Anew bool
 }
 
-// deadlocks is how often a transaction is tried that the database ends because of
-// another.
-const deadlocks = 5
+// attempts is how often a transaction is tried that finds no tables, or that the
+// database ends because of another.
+const attempts = 6
 
 // CatchUp brings the mirror up to the newest commit, all of it in one transaction,
 // which the end of ctx undoes. A record that cannot be read is left out, and named
@@ -116,15 +116,18 @@ func (m *Mirror) Rebuild(ctx context.Context, h History, progress func(tasks int
 }
 
 func (m *Mirror) catchUp(ctx context.Context, h History, anew bool, progress func(int)) (Applied, error) {
-	if err := m.migrate(ctx); err != nil {
-		return Applied{}, m.failed(ctx, err)
-	}
 	for attempt := 1; ; attempt++ {
 		done, err := m.apply(ctx, h, anew, progress)
-		if err == nil {
+		switch {
+		case err == nil:
 			return done, nil
-		}
-		if !m.dialect.again(err) || attempt == deadlocks || ctx.Err() != nil {
+		case ctx.Err() != nil || attempt == attempts:
+			return Applied{}, m.failed(ctx, err)
+		case errors.Is(err, errTables):
+			if err := m.migrate(ctx); err != nil {
+				return Applied{}, m.failed(ctx, err)
+			}
+		case !m.dialect.again(err):
 			return Applied{}, m.failed(ctx, err)
 		}
 	}
@@ -134,6 +137,8 @@ func (m *Mirror) catchUp(ctx context.Context, h History, anew bool, progress fun
 func (m *Mirror) failed(ctx context.Context, err error) error {
 	var history *historyError
 	switch {
+	case errors.Is(context.Cause(ctx), errNoAnswer):
+		return fmt.Errorf("%s: %w: %w", m.target, ErrUnreachable, errNoAnswer)
 	case ctx.Err() != nil:
 		return fmt.Errorf("%s: %w", m.target, ctx.Err())
 	case errors.As(err, &history):
@@ -171,8 +176,11 @@ type State struct {
 	Unreadable int
 }
 
-// State reads how far the mirror is. It changes nothing.
+// State reads how far the mirror is. It changes nothing, and gives up a database that
+// does not answer within 15 seconds.
 func (m *Mirror) State(ctx context.Context) (State, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, connectLimit, errNoAnswer)
+	defer cancel()
 	var st State
 	version, err := m.schema(ctx)
 	if err != nil || version == 0 {

@@ -3,8 +3,8 @@ package mirror
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 	"log"
 	"net"
@@ -14,16 +14,16 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/pressly/goose/v3"
-	"github.com/pressly/goose/v3/lock"
 
 	"qme/mirror/target"
 )
 
 var mysqlDialect = dialect{
 	folder: "mysql", goose: goose.DialectMySQL,
-	locker:  func() (lock.SessionLocker, error) { return mysqlLock{}, nil },
-	open:    openMySQL,
-	lockRow: " FOR UPDATE",
+	lockSchema:   "SELECT GET_LOCK(CONCAT('qme_schema.', DATABASE()), 60)",
+	unlockSchema: "DO RELEASE_LOCK(CONCAT('qme_schema.', DATABASE()))",
+	open:         openMySQL,
+	lockRow:      " FOR UPDATE",
 	// Without gaps being locked, homes are not in each other's way.
 	isolation: sql.LevelReadCommitted,
 	conflict:  "ON DUPLICATE KEY UPDATE", taken: "VALUES(%s)", keep: "ON DUPLICATE KEY UPDATE uid = uid",
@@ -34,7 +34,8 @@ var mysqlDialect = dialect{
 	again:    func(err error) bool { return isMySQL(err, 1213, 1205) },
 	refused: func(err error) bool {
 		var e *mysql.MySQLError
-		return errors.As(err, &e)
+		// Those others are of the connection, the account, and the server's end.
+		return errors.As(err, &e) && !isMySQL(err, 1040, 1044, 1045, 1049, 1053, 1129, 1130, 1152, 1203, 1226, 1317, 1927)
 	},
 }
 
@@ -66,34 +67,31 @@ func openMySQL(t *target.Target, _ bool) (*sql.DB, error) {
 	cfg.ParseTime, cfg.Loc = true, time.UTC
 	cfg.Params = map[string]string{"time_zone": "'+00:00'", "sql_mode": "'TRADITIONAL'"}
 	cfg.InterpolateParams = true            // one round trip for a statement, not three
+	cfg.MaxAllowedPacket = 0                // the server's own limit
 	cfg.Logger = log.New(io.Discard, "", 0) // what it would print is in its errors
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return sql.OpenDB(connector), nil
+	return sql.OpenDB(boundedConnector{connector}), nil
+}
+
+// A boundedConnector gives up a server that takes a connection and then says nothing:
+// the driver's own timeout is for the network alone.
+type boundedConnector struct{ driver.Connector }
+
+// Connect implements driver.Connector.
+func (c boundedConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, connectLimit, errNoAnswer)
+	defer cancel()
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), errNoAnswer) {
+		return nil, errNoAnswer
+	}
+	return conn, err
 }
 
 func isMySQL(err error, numbers ...uint16) bool {
 	var e *mysql.MySQLError
 	return errors.As(err, &e) && slices.Contains(numbers, e.Number)
-}
-
-// mysqlLock is held by a session, and goes with it.
-type mysqlLock struct{}
-
-// SessionLock implements lock.SessionLocker.
-func (mysqlLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
-	var got sql.NullInt64
-	err := conn.QueryRowContext(ctx, "SELECT GET_LOCK(CONCAT('qme_schema.', DATABASE()), 60)").Scan(&got)
-	if err == nil && got.Int64 != 1 {
-		err = fmt.Errorf("others are making the tables and do not come to an end")
-	}
-	return err
-}
-
-// SessionUnlock implements lock.SessionLocker.
-func (mysqlLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
-	_, err := conn.ExecContext(ctx, "DO RELEASE_LOCK(CONCAT('qme_schema.', DATABASE()))")
-	return err
 }

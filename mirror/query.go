@@ -19,7 +19,8 @@ import (
 // rows. A value is nil, a bool, int64, float64, json.Number or string; a time is a
 // string in UTC. What the row function is given is its own. The error wraps ErrQuery
 // when the database does not accept the query, and is that of a function when one
-// returns an error.
+// returns an error. A result of which not all could be read is an error, too, that
+// says so.
 func Query(ctx context.Context, t *target.Target, statement string, columns func([]string) error, row func([]any) error) error {
 	d := dialects[t.Kind]
 	db, err := d.open(t, true)
@@ -39,7 +40,12 @@ func Query(ctx context.Context, t *target.Target, statement string, columns func
 		return fmt.Errorf("%s: %w", t, ctx.Err())
 	case errors.Is(err, ErrQuery):
 		return err
-	case d.refused(err):
+	}
+	refused := d.refused(err)
+	if r.given > 0 {
+		err = fmt.Errorf("the result ends after %d rows, which are not all of it: %w", r.given, err)
+	}
+	if refused {
 		return fmt.Errorf("%w: %w", ErrQuery, err)
 	}
 	return fmt.Errorf("%s: %w: %w", t, ErrUnreachable, err)
@@ -56,6 +62,7 @@ type reader struct {
 	d       *dialect
 	columns func([]string) error
 	row     func([]any) error
+	given   int // rows
 }
 
 func (r *reader) query(ctx context.Context, db *sql.DB, statement string) error {
@@ -130,6 +137,7 @@ func (r *reader) read(rows *sql.Rows) (err error) {
 		if err := r.row(values); err != nil {
 			return &callerError{err}
 		}
+		r.given++
 	}
 	return rows.Err()
 }

@@ -113,15 +113,18 @@ var (
 	lastTime  = time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC)
 )
 
-func (d *dialect) timeOf(t time.Time) any {
+func (d *dialect) timeOf(t time.Time) any { return d.time(storable(t)) }
+
+// storable returns the time as it will be in the database.
+func storable(t time.Time) time.Time {
 	t = t.UTC().Truncate(time.Microsecond)
 	switch {
 	case t.Before(firstTime):
-		t = firstTime
+		return firstTime
 	case t.After(lastTime):
-		t = lastTime
+		return lastTime
 	}
-	return d.time(t)
+	return t
 }
 
 func envOf(d *record.Data) any {

@@ -1,7 +1,9 @@
 package mirror
 
 import (
+	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"io/fs"
 	"net/url"
@@ -20,29 +22,29 @@ var sqliteDialect = dialect{
 	folder: "sqlite", goose: goose.DialectSQLite3,
 	open:     openSQLite,
 	conflict: onConflict, taken: "excluded.%s", keep: keepHome,
-	time:    func(t time.Time) any { return t.Format(timeLayout) },
-	noTable: func(err error) bool { return strings.Contains(err.Error(), "no such table") },
-	damaged: func(err error) bool { return isSQLite(err, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) },
-	again:   never,
+	indexLater: true,
+	time:       func(t time.Time) any { return t.Format(timeLayout) },
+	noTable:    func(err error) bool { return strings.Contains(err.Error(), "no such table") },
+	damaged:    func(err error) bool { return isSQLite(err, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) },
+	again:      never,
 	refused: func(err error) bool {
 		return isSQLite(err, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE)
 	},
 }
 
 // sqliteOptions: a reader keeps a writer waiting, but the file may lie on a network
-// file system, where a write-ahead log does not work. Those that wait do so as long
-// as their context lets them.
-const sqliteOptions = "_busy_timeout=600000&_txlock=immediate&_journal_mode=TRUNCATE&_synchronous=NORMAL&_pragma=cache_size(-65536)"
+// file system, where a write-ahead log does not work.
+const sqliteOptions = "_txlock=immediate&_journal_mode=PERSIST&_synchronous=NORMAL&_pragma=journal_size_limit(65536)&_pragma=cache_size(-16384)"
 
 func openSQLite(t *target.Target, readOnly bool) (*sql.DB, error) {
 	dsn := "file:" + (&url.URL{Path: t.Path}).EscapedPath() + "?"
 	if readOnly {
-		return sql.Open("sqlite", dsn+"mode=ro&_busy_timeout=600000&_query_only=1")
+		return sql.OpenDB(sqliteConnector{dsn + "mode=ro&_query_only=1"}), nil
 	}
 	// sqlite itself would let others read it.
 	f, err := os.OpenFile(t.Path, os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, fs.ErrPermission) { // it can still be read
-		return sql.Open("sqlite", dsn+"mode=ro&_busy_timeout=600000")
+		return sql.OpenDB(sqliteConnector{dsn + "mode=ro"}), nil
 	}
 	if err != nil {
 		return nil, err
@@ -50,7 +52,37 @@ func openSQLite(t *target.Target, readOnly bool) (*sql.DB, error) {
 	if err := f.Close(); err != nil {
 		return nil, err
 	}
-	return sql.Open("sqlite", dsn+sqliteOptions)
+	return sql.OpenDB(sqliteConnector{dsn + sqliteOptions}), nil
+}
+
+// A sqliteConnector opens a file as soon as nobody keeps it locked. Statements wait
+// as long as their context lets them. The driver's own opening, which reads the file
+// as well, heeds no context: so it waits for a moment only, and is tried again.
+type sqliteConnector struct{ dsn string }
+
+// Driver implements driver.Connector.
+func (sqliteConnector) Driver() driver.Driver { return &sqlite.Driver{} }
+
+// Connect implements driver.Connector.
+func (c sqliteConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	for {
+		conn, err := c.Driver().Open(c.dsn + "&_busy_timeout=20")
+		if err == nil {
+			_, err = conn.(driver.ExecerContext).ExecContext(ctx, "PRAGMA busy_timeout = 2147483647", nil)
+			if err != nil {
+				return nil, errors.Join(err, conn.Close())
+			}
+			return conn, nil
+		}
+		if !isSQLite(err, sqlite3.SQLITE_BUSY) {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func isSQLite(err error, codes ...int) bool {

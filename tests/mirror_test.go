@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -22,7 +23,7 @@ func databases(t *testing.T, test func(t *testing.T, url string, server *service
 	for _, kind := range []struct {
 		name  string
 		start func(testing.TB) *services.Server
-	}{{"postgres", services.Postgres}, {"mariadb", services.MariaDB}} {
+	}{{"postgres", services.Postgres}, {"mariadb", func(t testing.TB) *services.Server { return services.MariaDB(t) }}} {
 		t.Run(kind.name, func(t *testing.T) {
 			server := kind.start(t)
 			test(t, server.Create("lab"), server)
@@ -33,9 +34,31 @@ func databases(t *testing.T, test func(t *testing.T, url string, server *service
 // mirrored is a home with a mirror at a URL.
 func mirrored(t testing.TB, url string) *home {
 	h := newHome(t)
+	t.Cleanup(h.settled)
 	kind, _, _ := strings.Cut(url, ":")
 	h.env = []string{"QME_DATABASE=" + kind, "QME_DATABASE_STRING=" + url}
 	return h
+}
+
+// settled waits until no process in the background, as Linux shows them, is at work in
+// the home, which can then be removed.
+func (h *home) settled() {
+	ours := []byte("QME_HOME=" + h.dir + "\x00")
+	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		busy := false
+		all, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well-formed
+		for _, name := range all {
+			b, err := os.ReadFile(name) // of others, or gone: not ours
+			busy = busy || err == nil && bytes.Contains(b, ours)
+		}
+		if !busy {
+			return
+		}
+		if time.Since(begin) > time.Minute {
+			h.t.Error("a process in the background does not end")
+			return
+		}
+	}
 }
 
 // A mirrorRun is what the history and the mirror must have in common of a run.

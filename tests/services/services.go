@@ -4,6 +4,7 @@ package services
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -62,8 +63,8 @@ func Postgres(t testing.TB) *Server {
 	return s
 }
 
-// MariaDB starts MariaDB, or ends the test where it is not there.
-func MariaDB(t testing.TB) *Server {
+// MariaDB starts MariaDB with further options, or ends the test where it is not there.
+func MariaDB(t testing.TB, options ...string) *Server {
 	t.Helper()
 	require.Component(t, "mariadbd", "mariadb-install-db")
 	s := newServer(t, "mariadbd", "mysql", "mysql", "mysql")
@@ -77,6 +78,7 @@ func MariaDB(t testing.TB) *Server {
 	}
 	s.args = []string{"--no-defaults", "--datadir=" + data, "--socket=" + filepath.Join(s.dir, "socket"), "--pid-file=" + filepath.Join(s.dir, "pid"),
 		"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(s.port), "--skip-name-resolve", "--init-file=" + account}
+	s.args = append(s.args, options...)
 	s.Start()
 	return s
 }
@@ -171,7 +173,7 @@ func (s *Server) Start() {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
 	for {
-		err := s.ask(ctx, "SELECT 1")
+		err := s.ask(ctx, "", "SELECT 1")
 		if err == nil {
 			return
 		}
@@ -223,16 +225,22 @@ func (s *Server) Create(database string) string {
 // Exec executes a statement, apart from any database.
 func (s *Server) Exec(statement string) {
 	s.t.Helper()
-	if err := s.ask(context.Background(), statement); err != nil {
+	s.ExecIn("", statement)
+}
+
+// ExecIn executes a statement in a database.
+func (s *Server) ExecIn(database, statement string) {
+	s.t.Helper()
+	if err := s.ask(context.Background(), database, statement); err != nil {
 		s.t.Fatalf("%s: %v", statement, err)
 	}
 }
 
-func (s *Server) ask(ctx context.Context, statement string) error {
-	dsn := s.URL("postgres")
+func (s *Server) ask(ctx context.Context, database, statement string) error {
+	dsn := s.URL(cmp.Or(database, "postgres"))
 	if s.driver == "mysql" {
 		cfg := mysql.NewConfig()
-		cfg.User, cfg.Passwd, cfg.Net, cfg.Addr = User, Password, "tcp", fmt.Sprintf("127.0.0.1:%d", s.port)
+		cfg.User, cfg.Passwd, cfg.Net, cfg.Addr, cfg.DBName = User, Password, "tcp", fmt.Sprintf("127.0.0.1:%d", s.port), database
 		dsn = cfg.FormatDSN()
 	}
 	db, err := sql.Open(s.driver, dsn)
