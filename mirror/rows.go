@@ -33,7 +33,7 @@ var runsTable = table{name: "runs", key: 4, columns: []string{
 	"home_id", "task_id", "started", "host",
 	"executor", "command", "run", "username", "pwd", "message", "status", "returncode", "signal_name", "pid", "finished", "utc_offset", "duration",
 	"cpu_user", "cpu_system", "max_rss", "git_commit", "git_branch", "git_dirty",
-	"output", "output_bytes", "output_whole", "error", "error_bytes", "error_whole", "previous_commit", "cmd", "env", "more",
+	"output", "output_bytes", "output_whole", "error", "error_bytes", "error_whole", "previous_commit", "job_id", "job_state", "job_returncode", "cmd", "env", "job", "more",
 }}
 
 // taskRow returns the values for tasksTable.
@@ -68,7 +68,9 @@ func (d *dialect) runRow(home int64, r *record.Record) []any {
 	}
 	row = append(row, streamColumns(r, record.Stdout)...)
 	row = append(row, streamColumns(r, record.Stderr)...)
-	return append(row, orNull(v.Previous, maxWord), asJSON(v.Cmd), envOf(v), moreOf(r))
+	row = append(row, orNull(v.Previous, maxWord))
+	row = append(row, jobColumns(v.Job)...)
+	return append(row, asJSON(v.Cmd), envOf(v), jobOf(v.Job), moreOf(r))
 }
 
 // streamColumns are a stream's text, how many bytes the command wrote, and whether
@@ -132,6 +134,28 @@ func envOf(d *record.Data) any {
 		return nil
 	}
 	return asJSON(d.Env)
+}
+
+// jobColumns are what is asked most of a job.
+func jobColumns(j *record.Job) []any {
+	if j == nil {
+		return []any{nil, nil, nil}
+	}
+	columns := []any{text(j.ID, maxWord), orNull(j.State, maxWord), nil}
+	if j.ReturnCode != nil {
+		columns[2] = *j.ReturnCode
+	}
+	return columns
+}
+
+// jobOf is all of a job but the keys that this version does not know.
+func jobOf(j *record.Job) any {
+	if j == nil {
+		return nil
+	}
+	known := *j
+	known.Extra = nil
+	return asJSON(known)
 }
 
 // moreOf is what has no column: of streams that are stored by themselves what

@@ -88,7 +88,7 @@ func (r *Remote) fail(kind error, said, hint string) *failure {
 	if hint == "" {
 		hint = hints[kind]
 	}
-	if kind == ErrNotFound && r.loc.scheme == "file" {
+	if errors.Is(kind, ErrNotFound) && r.loc.scheme == "file" {
 		hint = fmt.Sprintf("Check the path; \"git init --bare %s\" makes a repository there.", quote(safe.Line(r.loc.path)))
 	}
 	return &failure{url: r.String(), kind: kind, said: said, hint: hint}

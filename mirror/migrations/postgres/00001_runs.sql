@@ -50,8 +50,12 @@ CREATE TABLE runs (
     error_bytes     BIGINT NOT NULL,
     error_whole     BOOLEAN NOT NULL,
     previous_commit TEXT,
+    job_id          TEXT,
+    job_state       TEXT,
+    job_returncode  BIGINT,
     cmd             JSON,
     env             JSON,
+    job             JSON,
     more            JSON,
     PRIMARY KEY (home_id, task_id, started, host)
 );

@@ -50,8 +50,12 @@ CREATE TABLE runs (
     error_bytes     INTEGER NOT NULL,
     error_whole     BOOLEAN NOT NULL,
     previous_commit TEXT,
+    job_id          TEXT,
+    job_state       TEXT,
+    job_returncode  INTEGER,
     cmd             TEXT,
     env             TEXT,
+    job             TEXT,
     more            TEXT,
     PRIMARY KEY (home_id, task_id, started, host)
 );
