@@ -191,6 +191,10 @@ func (a *app) newSearch(q *query.Query, o searchOptions, flying []index.Run) (*i
 	}
 	return &index.Search{
 		Source: source{store, sn}, Query: q, InFlight: flying, Limit: cfg.Size("search.limit"), Whole: o.json,
+		Hold: o.sort != sortNewest,
+		Waiting: func(most time.Duration) {
+			a.note("Another process makes the search index; this one waits for it, at most %s.", most)
+		},
 		Warn: func(err error) { a.warn("%v", err) },
 	}, nil
 }
@@ -241,10 +245,10 @@ func (s source) Stream(rec *record.Record, name record.StreamName) (io.ReadClose
 	return r, err
 }
 
-func (s source) Changes(ctx context.Context, from string) iter.Seq2[record.ID, error] {
-	return func(yield func(record.ID, error) bool) {
+func (s source) Changes(ctx context.Context, from string) iter.Seq2[index.Change, error] {
+	return func(yield func(index.Change, error) bool) {
 		for d, err := range s.store.Differences(ctx, from, s.Commit()) {
-			if !yield(d.ID, err) {
+			if !yield(index.Change{ID: d.ID, Gone: err == nil && d.Removed()}, err) {
 				return
 			}
 		}

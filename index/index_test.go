@@ -3,7 +3,9 @@ package index_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -35,6 +37,11 @@ func needle(rnd *rand.Rand, r *record.Record) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(piece) + `"`
 }
 
+var conditions = []string{
+	"failed", "-failed", "running", "status:cancelled", "-status:complete", "rc:>0", "rc:0", "-rc:1", "duration:>3", "duration:<=1", "after:2d", "-after:2d",
+	"before:1d -failed", "on:2d", "executor:shell", "-executor:shell", "id:shell-0", "id:7", "user:ada", "host:login2",
+}
+
 // TestSameAsScan has a thousand random needles, of one letter and more, find the same
 // with the index as without, while tasks come, change and go.
 func TestSameAsScan(t *testing.T) {
@@ -50,7 +57,7 @@ func TestSameAsScan(t *testing.T) {
 		}
 		r := pick(rnd, sn.all)
 		q := needle(rnd, r)
-		switch rnd.IntN(6) {
+		switch rnd.IntN(10) {
 		case 0:
 			q += " " + needle(rnd, r)
 		case 1:
@@ -59,11 +66,30 @@ func TestSameAsScan(t *testing.T) {
 			q = "output:" + q
 		case 3:
 			q += " rc:>0"
+		case 4:
+			q = "-" + q
+		case 5:
+			q += " " + conditions[rnd.IntN(len(conditions))]
+		}
+		var options []func(*index.Search)
+		if rnd.IntN(4) == 0 {
+			q = conditions[rnd.IntN(len(conditions))]
+		}
+		switch rnd.IntN(6) {
+		case 0:
+			options = append(options, func(s *index.Search) { s.Earlier = earlier })
+		case 1:
+			options = append(options, func(s *index.Search) { s.Whole = true })
+		case 2:
+			flying := inFlight(t, rnd, sn.all)
+			options = append(options, func(s *index.Search) { s.InFlight = flying })
+		case 3:
+			options = append(options, func(s *index.Search) { s.Hold = true })
 		}
 		if utf8.RuneCountInString(q) <= 4 {
 			short++
 		}
-		got := same(t, sn, dir, parse(t, q, false), fmt.Sprintf("needle %d, %s", i, q))
+		got := same(t, sn, dir, parse(t, q, false), fmt.Sprintf("needle %d, %s", i, q), options...)
 		if len(got.ids) > 0 {
 			found++
 		}
@@ -138,7 +164,7 @@ func TestLimit(t *testing.T) {
 		q := parse(t, "output:stored", false)
 		scan := &index.Search{Source: sn, Query: q, Limit: most}
 		s := &index.Search{Source: sn, Query: q, Limit: most, Warn: func(err error) { t.Error(err) }}
-		got, want := collect(s, s.Run(t.Context(), dir)), collect(scan, scan.Scan())
+		got, want := collect(s, s.Run(t.Context(), dir)), collect(scan, scan.Scan(t.Context()))
 		if !slices.Equal(got.ids, want.ids) || got.over != want.over {
 			t.Errorf("limit %d: %v, want %v", most, got, want)
 		}
@@ -214,7 +240,11 @@ func TestDamage(t *testing.T) {
 			h.forget(old)
 		}
 		same(t, sn, dir, q, what)
-		if made := filepath.Dir(files(t, dir)[0]); made == filepath.Dir(name) {
+		if left, err := os.ReadDir(filepath.Dir(name)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: the index was not given up: %v, %v", what, left, err)
+		}
+		same(t, sn, dir, q, "after "+what) // a damaged text is noticed on the way
+		if made := files(t, dir); len(made) != len(list) {
 			t.Errorf("%s: the index was not made anew", what)
 		}
 	}
@@ -280,7 +310,7 @@ func TestNoIndex(t *testing.T) {
 	q := parse(t, "moto", false)
 	s := &index.Search{Source: sn, Query: q, Limit: limit, Warn: func(error) { warned++ }}
 	scan := &index.Search{Source: sn, Query: q, Limit: limit}
-	if got, want := collect(s, s.Run(t.Context(), dir)), collect(scan, scan.Scan()); !slices.Equal(got.ids, want.ids) || warned != 1 {
+	if got, want := collect(s, s.Run(t.Context(), dir)), collect(scan, scan.Scan(t.Context())); !slices.Equal(got.ids, want.ids) || warned != 1 {
 		t.Errorf("%v, want %v; %d warnings", got, want, warned)
 	}
 }

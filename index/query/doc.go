@@ -47,6 +47,18 @@ type Doc struct {
 	texts map[field]*text
 }
 
+// A Texts holds what is searched of a run beside its id and executor: command, message,
+// directory, user, host, output and error output, as UTF-8.
+type Texts [7]string
+
+// Streams is the index of the output in Texts, behind which the error output comes.
+const Streams = 5
+
+// Texts returns all that is searched. What cannot be read is in Err then.
+func (d *Doc) Texts() Texts {
+	return Texts{d.text(command), d.text(message), d.text(pwd), d.text(user), d.text(host), d.text(output), d.text(errorText)}
+}
+
 type text struct {
 	raw, folded string
 	isFolded    bool

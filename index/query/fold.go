@@ -1,6 +1,7 @@
 package query
 
 import (
+	"encoding/binary"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,10 +18,57 @@ func Fold(s string) string {
 	return strings.Map(foldRune, strings.ToValidUTF8(s, "\ufffd"))
 }
 
+// AppendFold appends Fold of a text to dst, which is quick for ASCII. It reports whether it
+// is as long as the text, and each byte of it in its place.
+func AppendFold(dst, text []byte) (folded []byte, inPlace bool) {
+	inPlace = true
+	for len(text) > 0 {
+		n := 0
+		dst, n = appendASCII(dst, text)
+		if text = text[n:]; len(text) == 0 {
+			break
+		}
+		r, size := utf8.DecodeRune(text)
+		if r == utf8.RuneError && size == 1 {
+			return append(dst, Fold(string(text))...), false // what was before it ends with a rune
+		}
+		before := len(dst)
+		dst = utf8.AppendRune(dst, foldRune(r))
+		inPlace = inPlace && len(dst)-before == size
+		text = text[size:]
+	}
+	return dst, inPlace
+}
+
+// appendASCII appends the ASCII at the beginning of a text, folded, and returns how long
+// that is.
+func appendASCII(dst, text []byte) (folded []byte, n int) {
+	const highs, toA, pastZ = 0x80 * ones, (0x80 - 'A') * ones, (0x7f - 'Z') * ones
+	for ; n+8 <= len(text); n += 8 { // eight letters at a time
+		x := binary.LittleEndian.Uint64(text[n:])
+		if x&highs != 0 {
+			break
+		}
+		upper := (x + toA) &^ (x + pastZ) & highs
+		dst = binary.LittleEndian.AppendUint64(dst, x|upper>>2)
+	}
+	for ; n < len(text) && text[n] < utf8.RuneSelf; n++ {
+		c := text[n]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		dst = append(dst, c)
+	}
+	return dst, n
+}
+
+// ones has 1 in each byte.
+const ones = 0x0101010101010101
+
 // foldRune returns what stands for all runes that simple folding makes equal: the
 // least of them, or the lower-case letter where that is an ASCII one.
 func foldRune(r rune) rune {
-	if r >= utf8.RuneSelf {
+	if r >= utf8.RuneSelf && !hasNoCase(r) {
 		least := r
 		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
 			least = min(least, next)
@@ -31,6 +79,12 @@ func foldRune(r rune) rune {
 		r += 'a' - 'A'
 	}
 	return r
+}
+
+// hasNoCase knows the blocks of Unicode, from punctuation to dingbats and of Chinese,
+// Japanese and Korean, that programs like to print and that have no upper and lower case.
+func hasNoCase(r rune) bool {
+	return 0x2190 <= r && r < 0x2460 || 0x2500 <= r && r < 0x2c00 || 0x2000 <= r && r < 0x2100 || 0x2e80 <= r && r < 0xa640 || r == utf8.RuneError
 }
 
 // unfold returns the bytes of s at which a piece of Fold(s), given by its bytes,
