@@ -176,6 +176,10 @@ func (a *app) noteOver(s *index.Search) {
 	a.note("%s not searched past it, but for the end (setting search.limit).", streams)
 }
 
+// firstIndexWait is how long a search waits for another process that makes the index. To
+// look at each record takes as long, and slows the other one down.
+const firstIndexWait = 20 * time.Second
+
 func (a *app) newSearch(q *query.Query, o searchOptions, flying []index.Run) (*index.Search, error) {
 	store, err := a.openStore()
 	if err != nil {
@@ -191,9 +195,10 @@ func (a *app) newSearch(q *query.Query, o searchOptions, flying []index.Run) (*i
 	}
 	return &index.Search{
 		Source: source{store, sn}, Query: q, InFlight: flying, Limit: cfg.Size("search.limit"), Whole: o.json,
-		Hold: o.sort != sortNewest,
-		Waiting: func(most time.Duration) {
-			a.note("Another process makes the search index; this one waits for it, at most %s.", most)
+		Hold:    o.sort != sortNewest,
+		MaxWait: firstIndexWait,
+		Waiting: func() {
+			a.note("Another process is making the search index; this one waits for it, at most %s.", firstIndexWait)
 		},
 		Warn: func(err error) { a.warn("%v", err) },
 	}, nil

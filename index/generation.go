@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -319,25 +318,3 @@ func (g *generation) summary(but map[record.ID]bool) (over int, unreadable []rec
 
 // live counts the tasks of a segment that count.
 func (s *openSegment) live() int { return s.texts.len() - int(s.deleted.GetCardinality()) }
-
-// removeOld removes what is older than the newest generation, and what writers that
-// were killed have left. Only the writer whose turn it is may call it.
-func removeOld(dir string) error {
-	most, err := newest(dir)
-	if err != nil && !errors.Is(err, errUnusable) {
-		return err
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
-		n, ok := generationNumber(e.Name())
-		return (!ok || n >= most) && !strings.HasPrefix(e.Name(), newPrefix)
-	})
-	var errs []error
-	for _, e := range entries {
-		errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
-	}
-	return errors.Join(errs...)
-}

@@ -70,9 +70,11 @@ type Search struct {
 	Progress func(tasks int)
 	// Indexed, if not nil, is called when that has ended.
 	Indexed func()
-	// Waiting, if not nil, is called when the search waits for another process that makes
-	// the first index, and for how long it will at the most.
-	Waiting func(most time.Duration)
+	// MaxWait is how long the search waits, where there is no index, for another process
+	// that makes it. Then it looks at each record.
+	MaxWait time.Duration
+	// Waiting, if not nil, is called when that takes more than a moment.
+	Waiting func()
 	// Warn is told why the index cannot be used.
 	Warn func(error)
 

@@ -13,7 +13,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"qme/index"
 	"qme/record"
@@ -277,6 +280,54 @@ func TestTogether(t *testing.T) {
 	}
 	all.Wait()
 	files(t, dir)
+}
+
+// hold takes the turn to write the index.
+func hold(t *testing.T, dir string) (release func()) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = f.Close() }
+}
+
+// TestWhileAnotherWrites has searches find all there is while another process has the
+// turn to write: with what index there is, without waiting; and without one, for a while.
+func TestWhileAnotherWrites(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(19, 20))
+	dir := filepath.Join(t.TempDir(), "index")
+	h := new(history)
+	sn := h.commit(add(t, rnd, 300))
+	q := parse(t, "moto", false)
+	release := hold(t, dir)
+	same(t, sn, dir, q, "without an index, without waiting")
+	waited := false
+	same(t, sn, dir, q, "until the other one ends", func(s *index.Search) {
+		s.MaxWait, s.Waiting = time.Minute, func() {
+			waited = true
+			release()
+		}
+	})
+	if !waited {
+		t.Error("nothing has waited")
+	}
+	list := files(t, dir)
+	defer hold(t, dir)()
+	sn = h.commit(change(t, rnd, 299))
+	same(t, sn, dir, q, "with an old index", func(s *index.Search) {
+		s.MaxWait, s.Waiting = time.Minute, func() { t.Error("there is an index, and the search waits") }
+	})
+	if now := files(t, dir); !slices.Equal(now, list) {
+		t.Errorf("the index is %v, was %v", now, list)
+	}
 }
 
 // TestInterrupted ends a search while it indexes.

@@ -21,10 +21,8 @@ const (
 	// more often.
 	buildMemory = 272 << 20
 	buildGC     = 300 // percent: each batch leaves much behind
-	// maxWait is how long a search waits for another process that makes the first
-	// index. Looking at each record takes longer, and both then share the processors.
-	maxWait = 20 * time.Second
-	// waitPatience is after how long it says so.
+	// waitPatience is after how long a search says that it waits for another process,
+	// waitPoll how often it looks.
 	waitPatience = 500 * time.Millisecond
 	waitPoll     = 20 * time.Millisecond
 )
@@ -62,22 +60,15 @@ func (s *Search) Run(ctx context.Context, dir string) iter.Seq[Found] {
 // lookUp finds out where the tasks are that may answer to the query. With an error the
 // answer is nil.
 func (s *Search) lookUp(ctx context.Context, dir string) (*answer, error) {
-	a := &answer{s: s}
-	g, err := openNewest(dir, s.Limit)
-	if errors.Is(err, errUnusable) {
-		if g, err = s.first(ctx, dir); err != nil {
-			return nil, err
-		}
-	} else if err != nil {
+	g, err := s.first(ctx, dir)
+	if err != nil {
 		return nil, err
 	}
-	a.g = g
+	a := &answer{s: s, g: g}
 	err = a.ask(ctx, dir)
 	if errors.Is(err, errUnusable) { // damage that its checksums do not show, or a commit that is gone
-		err = a.g.close()
-		if g, err := s.rebuild(ctx, dir); err != nil {
-			return nil, err
-		} else {
+		if g, err = s.rebuild(ctx, dir, a.g.number); err == nil {
+			err = a.g.close()
 			a.g = g
 		}
 		if err == nil {
@@ -90,26 +81,37 @@ func (s *Search) lookUp(ctx context.Context, dir string) (*answer, error) {
 	return a, nil
 }
 
-// first makes the index, or waits while another process does.
+// first opens the newest generation. Where there is none that can be used it makes one, or
+// waits while another process does. The error is errOther when that takes too long.
 func (s *Search) first(ctx context.Context, dir string) (*generation, error) {
-	begin := time.Now()
 	said := false
-	for {
-		g, err := s.rebuild(ctx, dir)
-		if !errors.Is(err, errOther) || time.Since(begin) > maxWait {
+	begin := time.Now()
+	for tries := 0; ; tries++ {
+		number, err := newest(dir)
+		if err != nil && !errors.Is(err, errUnusable) {
+			return nil, err
+		}
+		g, err := openNewest(dir, s.Limit)
+		if errors.Is(err, errUnusable) {
+			g, err = s.rebuild(ctx, dir, number)
+		}
+		if !errors.Is(err, errOther) && !errors.Is(err, errUnusable) {
 			return g, err
 		}
+		if now, nerr := newest(dir); nerr == nil && now != number && tries < 10 {
+			continue // another one has just been made
+		}
+		if errors.Is(err, errUnusable) || time.Since(begin) > s.MaxWait {
+			return nil, err
+		}
 		if !said && s.Waiting != nil && time.Since(begin) > waitPatience {
-			s.Waiting(maxWait)
+			s.Waiting()
 			said = true
 		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-time.After(waitPoll):
-		}
-		if g, err := openNewest(dir, s.Limit); !errors.Is(err, errUnusable) {
-			return g, err
 		}
 	}
 }
@@ -135,19 +137,17 @@ func (s *Search) changes(ctx context.Context, from string) (changed, present []r
 	return changed, present, nil
 }
 
-// rebuild makes the index anew.
-func (s *Search) rebuild(ctx context.Context, dir string) (*generation, error) {
-	return s.write(ctx, dir, func(w *writer) error {
+// rebuild makes the index anew, in the place of a generation that cannot be used; its
+// number is 0 where there is none.
+func (s *Search) rebuild(ctx context.Context, dir string, number int) (*generation, error) {
+	return s.write(ctx, dir, number, func(w *writer) error {
 		return s.fill(ctx, w, s.Source.Records(record.Range{}))
 	})
 }
 
 // update makes a generation in which some tasks are as they are now.
 func (s *Search) update(ctx context.Context, dir string, g *generation, changed []record.ID) (*generation, error) {
-	return s.write(ctx, dir, func(w *writer) error {
-		if n, err := newest(dir); err != nil || n != g.number {
-			return errOther // somebody has just done it, and what g holds is gone
-		}
+	return s.write(ctx, dir, g.number, func(w *writer) error {
 		if err := g.without(changed); err != nil {
 			return err
 		}
@@ -158,16 +158,22 @@ func (s *Search) update(ctx context.Context, dir string, g *generation, changed 
 	})
 }
 
-// write makes a generation and opens it.
-func (s *Search) write(ctx context.Context, dir string, fill func(*writer) error) (*generation, error) {
+// write makes the generation that comes behind another, and opens it. The error is errOther
+// when somebody else is at that or has done it.
+func (s *Search) write(ctx context.Context, dir string, after int, fill func(*writer) error) (*generation, error) {
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(buildMemory))
 	defer debug.SetGCPercent(debug.SetGCPercent(buildGC))
 	w, err := newWriter(dir, s.Limit)
 	if err != nil {
 		return nil, err
 	}
+	if w.next != after+1 {
+		return nil, errors.Join(errOther, w.abandon())
+	}
 	if err = fill(w); err == nil {
 		err = w.publish(s.Source.Commit())
+	} else if now, nerr := newest(dir); nerr == nil && now != after {
+		err = errOther // where there are no locks; what was to be taken over is gone
 	}
 	if s.Indexed != nil {
 		s.Indexed()

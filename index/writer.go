@@ -12,7 +12,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	zap "github.com/blevesearch/zapx/v16"
 	"golang.org/x/sys/unix"
@@ -37,6 +39,7 @@ type writer struct {
 	next    int    // its number
 	limit   int64
 	release func() error
+	locked  bool // nobody else is writing
 
 	mu       sync.Mutex
 	segments []segmentInfo
@@ -52,7 +55,7 @@ func newWriter(dir string, limit int64) (w *writer, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	release, err := tryLock(filepath.Join(dir, "lock"))
+	release, locked, err := tryLock(filepath.Join(dir, "lock"))
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +65,8 @@ func newWriter(dir string, limit int64) (w *writer, err error) {
 			err = errors.Join(err, w.abandon())
 		}
 	}()
-	if err := removeOld(dir); err != nil {
+	w.locked = locked
+	if err := w.removeOld(); err != nil {
 		return w, err
 	}
 	n, err := newest(dir)
@@ -75,15 +79,51 @@ func newWriter(dir string, limit int64) (w *writer, err error) {
 	return w, err
 }
 
-func tryLock(path string) (release func() error, err error) {
+// tryLock takes the turn; locked is false on file systems without locks.
+func tryLock(path string) (release func() error, locked bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, errors.Join(errOther, f.Close())
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, false, errors.Join(errOther, f.Close())
 	}
-	return f.Close, nil
+	return f.Close, err == nil, nil
+}
+
+// restAge is from how long after its last file on a folder is taken for a killed writer's
+// where there are no locks. A writer adds one each second or so.
+const restAge = time.Hour
+
+// removeOld removes what is older than the newest generation, and what writers that
+// were killed have left.
+func (w *writer) removeOld() error {
+	most, err := newest(w.dir)
+	if err != nil && !errors.Is(err, errUnusable) {
+		return err
+	}
+	entries, err := os.ReadDir(w.dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		n, ok := generationNumber(e.Name())
+		if ok && n < most || strings.HasPrefix(e.Name(), newPrefix) && w.isRest(e) {
+			errs = append(errs, os.RemoveAll(filepath.Join(w.dir, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// isRest reports whether a folder is a killed writer's.
+func (w *writer) isRest(e fs.DirEntry) bool {
+	if w.locked {
+		return true
+	}
+	info, err := e.Info()
+	return err == nil && time.Since(info.ModTime()) > restAge
 }
 
 // abandon gives up what was not published, and ends the turn.
@@ -117,7 +157,7 @@ func (w *writer) publish(commit string) error {
 		return err
 	}
 	w.tmp = ""
-	return removeOld(w.dir)
+	return w.removeOld()
 }
 
 func (w *writer) newPath() string {
