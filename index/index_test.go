@@ -253,6 +253,42 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// TestDamagedText has text that is damaged, so that it still can be read, be noticed when it
+// is looked at.
+func TestDamagedText(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(21, 22))
+	dir := filepath.Join(t.TempDir(), "index")
+	sn := new(history).commit(add(t, rnd, 300))
+	q := parse(t, "moto", false)
+	for i, field := range []string{"anywhere", "command"} {
+		same(t, sn, dir, q, field)
+		for _, name := range files(t, dir) {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			other := bytes.ReplaceAll(b, []byte("Moto"), []byte("Mxto"))
+			if filepath.Ext(name) == ".texts" && bytes.Equal(b, other) {
+				t.Fatal("the text is not in the file as it is: the test does not test")
+			}
+			if filepath.Ext(name) != ".texts" {
+				continue
+			}
+			if err := os.WriteFile(name, other, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i == 1 {
+			q = parse(t, "command:moto", false)
+		}
+		same(t, sn, dir, q, "damaged, "+field)
+		if left, err := filepath.Glob(filepath.Join(dir, "*-*")); err != nil || len(left) > 0 {
+			t.Errorf("%s: the index was not given up: %v, %v", field, left, err)
+		}
+	}
+}
+
 // TestTogether has searches of one home, at different commits, while others bring the
 // index up to date: each finds what is in its commit.
 func TestTogether(t *testing.T) {
