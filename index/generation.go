@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -171,19 +172,27 @@ func openGeneration(dir string, number int) (*generation, error) {
 		return nil, err
 	}
 	g.manifest = *m
-	for _, info := range m.Segments {
-		s, err := openSegmentFile(filepath.Join(g.dir, filepath.Base(info.Name)), info)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("%w: %w", errUnusable, err), g.close())
-		}
-		g.segments = append(g.segments, s)
+	type result struct {
+		s   *openSegment
+		err error
 	}
-	if err := g.verify(); err != nil {
-		return nil, errors.Join(err, g.close())
+	open := func(info segmentInfo) result {
+		s, err := openSegmentFile(filepath.Join(g.dir, filepath.Base(info.Name)), info)
+		return result{s, err}
+	}
+	for r := range inOrder(slices.Values(m.Segments), func() func(segmentInfo) result { return open }) {
+		if r.s != nil {
+			g.segments = append(g.segments, r.s)
+		}
+		err = errors.Join(err, r.err)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", errUnusable, err), g.close())
 	}
 	return g, nil
 }
 
+// openSegmentFile opens a segment and compares it with its checksum.
 func openSegmentFile(path string, info segmentInfo) (*openSegment, error) {
 	st, err := os.Stat(path)
 	if err != nil {
@@ -202,8 +211,10 @@ func openSegmentFile(path string, info segmentInfo) (*openSegment, error) {
 		return nil, err
 	}
 	err = guard(func() error {
-		s.Segment, err = plugin.Open(path)
-		return err
+		if s.Segment, err = plugin.Open(path); err != nil {
+			return err
+		}
+		return s.verify()
 	})
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -221,19 +232,6 @@ func guard(fn func() error) (err error) {
 		}
 	}()
 	return fn()
-}
-
-// verify compares the segments with their checksums, on all processors.
-func (g *generation) verify() error {
-	results := make(chan error, len(g.segments))
-	for _, s := range g.segments {
-		go func() { results <- guard(s.verify) }()
-	}
-	var err error
-	for range g.segments {
-		err = errors.Join(err, <-results)
-	}
-	return err
 }
 
 func (s *openSegment) verify() error {

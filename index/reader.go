@@ -18,15 +18,17 @@ type reader struct {
 	s       *Search
 	g       *generation
 	needles []string
-	streams bool                    // whether the query looks at them
-	flying  map[record.ID]bool      // runs that stand in the place of these tasks
-	others  map[[6]byte][]uuid.UUID // tasks that are not in the generation, by their millisecond
-	inID    map[*textFile][]bool    // which needles an id may have
+	streams bool // whether the query looks at them
+	// Whether it looks at more than text.
+	conditions bool
+	flying     map[record.ID]bool      // runs that stand in the place of these tasks
+	others     map[[6]byte][]uuid.UUID // tasks that are not in the generation, by their millisecond
+	inID       map[*textFile][]bool    // which needles an id may have
 }
 
 func newReader(s *Search, g *generation, present []record.ID) (*reader, error) {
 	r := &reader{
-		s: s, g: g, needles: s.Query.Needles(), streams: s.Query.Streams(),
+		s: s, g: g, needles: s.Query.Needles(), streams: s.Query.Streams(), conditions: s.Query.HasConditions(),
 		flying: map[record.ID]bool{}, others: map[[6]byte][]uuid.UUID{}, inID: map[*textFile][]bool{},
 	}
 	for _, run := range s.InFlight {
@@ -137,8 +139,10 @@ func (w *worker) look(t *textFile, number, i int) (*Found, error) {
 	if w.s.Earlier != nil && row.run > 1 {
 		return &Found{Result: record.Result{ID: t.id(&row)}}, nil
 	}
-	if row.fill(&w.rec); !w.s.Query.Admits(&w.rec) {
-		return nil, nil
+	if w.conditions {
+		if row.fill(&w.rec); !w.s.Query.Admits(&w.rec) {
+			return nil, nil
+		}
 	}
 	b, err := w.block(t, number)
 	if err != nil {

@@ -2,6 +2,7 @@ package query
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"qme/record"
 )
@@ -71,7 +72,10 @@ func (d *Doc) get(f field) *text {
 	if d.texts == nil {
 		d.texts = make(map[field]*text, textCount)
 	}
-	t := &text{raw: strings.ToValidUTF8(d.read(f), "\ufffd")}
+	t := &text{raw: d.read(f)}
+	if !utf8.ValidString(t.raw) {
+		t.raw = strings.ToValidUTF8(t.raw, "\ufffd")
+	}
 	d.texts[f] = t
 	return t
 }

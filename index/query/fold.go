@@ -1,8 +1,10 @@
 package query
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -15,29 +17,30 @@ func Fold(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
 	}
-	return strings.Map(foldRune, strings.ToValidUTF8(s, "\ufffd"))
+	folded, _ := AppendFold(make([]byte, 0, len(s)), []byte(s))
+	return string(folded)
 }
 
 // AppendFold appends Fold of a text to dst, which is quick for ASCII. It reports whether it
 // is as long as the text, and each byte of it in its place.
 func AppendFold(dst, text []byte) (folded []byte, inPlace bool) {
-	inPlace = true
-	for len(text) > 0 {
+	begin, inPlace := len(dst), true
+	for rest := text; ; {
 		n := 0
-		dst, n = appendASCII(dst, text)
-		if text = text[n:]; len(text) == 0 {
-			break
+		dst, n = appendASCII(dst, rest)
+		if rest = rest[n:]; len(rest) == 0 {
+			return dst, inPlace
 		}
-		r, size := utf8.DecodeRune(text)
+		r, size := utf8.DecodeRune(rest)
 		if r == utf8.RuneError && size == 1 {
-			return append(dst, Fold(string(text))...), false // what was before it ends with a rune
+			dst, _ = AppendFold(dst[:begin], bytes.ToValidUTF8(text, []byte("\ufffd")))
+			return dst, false
 		}
 		before := len(dst)
 		dst = utf8.AppendRune(dst, foldRune(r))
 		inPlace = inPlace && len(dst)-before == size
-		text = text[size:]
+		rest = rest[size:]
 	}
-	return dst, inPlace
 }
 
 // appendASCII appends the ASCII at the beginning of a text, folded, and returns how long
@@ -68,17 +71,36 @@ const ones = 0x0101010101010101
 // foldRune returns what stands for all runes that simple folding makes equal: the
 // least of them, or the lower-case letter where that is an ASCII one.
 func foldRune(r rune) rune {
-	if r >= utf8.RuneSelf && !hasNoCase(r) {
-		least := r
-		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
-			least = min(least, next)
-		}
-		r = least
+	switch {
+	case r < lowRunes:
+		return lowFolds()[r]
+	case hasNoCase(r):
+		return r
 	}
-	if 'A' <= r && r <= 'Z' {
-		r += 'a' - 'A'
+	return findFold(r)
+}
+
+// lowFolds has what foldRune returns of the runes that two bytes can hold, since finding it
+// takes long.
+var lowFolds = sync.OnceValue(func() *[lowRunes]rune {
+	folds := new([lowRunes]rune)
+	for r := range folds {
+		folds[r] = findFold(rune(r))
 	}
-	return r
+	return folds
+})
+
+const lowRunes = 0x800
+
+func findFold(r rune) rune {
+	least := r
+	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+		least = min(least, next)
+	}
+	if 'A' <= least && least <= 'Z' {
+		least += 'a' - 'A'
+	}
+	return least
 }
 
 // hasNoCase knows the blocks of Unicode, from punctuation to dingbats and of Chinese,

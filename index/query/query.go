@@ -50,6 +50,11 @@ func (q *Query) Admits(r *record.Record) bool {
 	return true
 }
 
+// HasConditions reports whether Admits has anything to look at.
+func (q *Query) HasConditions() bool {
+	return slices.ContainsFunc(q.terms, func(t term) bool { return t.test != nil })
+}
+
 func (t term) holds(d *Doc) bool {
 	if t.test != nil {
 		return t.test(d.Record)
