@@ -148,12 +148,13 @@ const limit = 100 // of the streams, in bytes
 
 func randomRecord(t testing.TB, rnd *rand.Rand) *record.Record {
 	t.Helper()
-	id, err := record.NewID("shell")
+	executor := []string{"shell", "fmri-prep2"}[rnd.IntN(2)]
+	id, err := record.NewID(executor)
 	if err != nil {
 		t.Fatal(err)
 	}
 	code := rnd.IntN(3)
-	r := &record.Record{Executor: "shell", UID: id, Command: randomText(rnd, 8), Data: record.Data{
+	r := &record.Record{Executor: executor, UID: id, Command: randomText(rnd, 8), Data: record.Data{
 		PWD: "/home/" + randomText(rnd, 1), User: "ada", Host: "login1", Message: randomText(rnd, 2), Timestamp: record.Now(),
 		Status: record.Complete, ReturnCode: &code, Run: 1,
 		Output: strings.SplitAfter(randomText(rnd, 30), "\n"), Error: []string{randomText(rnd, 3)},

@@ -42,7 +42,7 @@ func needle(rnd *rand.Rand, r *record.Record) string {
 
 var conditions = []string{
 	"failed", "-failed", "running", "status:cancelled", "-status:complete", "rc:>0", "rc:0", "-rc:1", "duration:>3", "duration:<=1", "after:2d", "-after:2d",
-	"before:1d -failed", "on:2d", "executor:shell", "-executor:shell", "id:shell-0", "id:7", "user:ada", "host:login2",
+	"before:1d -failed", "on:2d", "executor:shell", "-executor:shell", "id:shell-0", "id:7", "prep2-0", "fmri", "2-0 -id:a", "user:ada", "host:login2",
 }
 
 // TestSameAsScan has a thousand random needles, of one letter and more, find the same

@@ -281,7 +281,7 @@ func (r *reader) unique(t *textFile, row int) int {
 			continue
 		}
 		for i := s.texts.find(begin[:]); i < s.texts.len() && string(s.texts.uuid(i)[:6]) == string(u[:6]); i++ {
-			if !(s.texts == t && i == row) && !s.deleted.Contains(uint32(i)) {
+			if (s.texts != t || i != row) && !s.deleted.Contains(uint32(i)) {
 				apart(uuid.UUID(s.texts.uuid(i)).String())
 			}
 		}
