@@ -246,6 +246,7 @@ func inFlight(t testing.TB, rnd *rand.Rand, all tasks) []index.Run {
 		r := randomRecord(t, rnd)
 		if rnd.IntN(2) == 0 {
 			r.UID = pick(rnd, all).UID
+			r.Executor = r.UID.Executor()
 		}
 		r.Data.Stdout, r.Data.Stderr, r.Data.Status = nil, nil, record.Running
 		runs = append(runs, index.Run{Record: r})

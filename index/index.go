@@ -152,6 +152,9 @@ func (s *Search) match(ctx context.Context, stored iter.Seq[Found]) iter.Seq[Fou
 				}
 			}
 		}
+		if err := ctx.Err(); err != nil { // what was found may not be all
+			yield(Found{Result: record.Result{Err: err}})
+		}
 	}
 }
 

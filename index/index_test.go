@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -115,7 +116,7 @@ func change(t testing.TB, rnd *rand.Rand, i int) func(tasks) {
 			delete(all, pick(rnd, all).UID)
 			old := pick(rnd, all)
 			again := randomRecord(t, rnd)
-			again.UID = old.UID
+			again.UID, again.Executor = old.UID, old.Executor
 			all[old.UID] = again
 		}
 	}
@@ -399,5 +400,33 @@ func TestNoIndex(t *testing.T) {
 	scan := &index.Search{Source: sn, Query: q, Limit: limit}
 	if got, want := collect(s, s.Run(t.Context(), dir)), collect(scan, scan.Scan(t.Context())); !slices.Equal(got.ids, want.ids) || warned != 1 {
 		t.Errorf("%v, want %v; %d warnings", got, want, warned)
+	}
+}
+
+// A canceler ends a search when it reads records one by one.
+type canceler struct {
+	snapshot
+	cancel func()
+}
+
+func (c canceler) Select([]record.ID, bool) iter.Seq[record.Result] {
+	c.cancel()
+	return func(func(record.Result) bool) {}
+}
+
+// TestInterruptedReading ends a search while it reads the index: it does not pass for one
+// that has found nothing.
+func TestInterruptedReading(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(23, 24))
+	dir := filepath.Join(t.TempDir(), "index")
+	h := new(history)
+	q := parse(t, "zzzz", false)
+	same(t, h.commit(add(t, rnd, 100)), dir, q, "first")
+	sn := h.commit(add(t, rnd, 1))
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &index.Search{Source: canceler{sn, cancel}, Query: q, Limit: limit}
+	if got := collect(s, s.Run(ctx, dir)); got.errs != 1 || len(got.ids) > 0 {
+		t.Errorf("%+v", got)
 	}
 }
