@@ -140,13 +140,17 @@ func (s *Search) changes(ctx context.Context, from string) (changed, present []r
 // rebuild makes the index anew, in the place of a generation that cannot be used; its
 // number is 0 where there is none.
 func (s *Search) rebuild(ctx context.Context, dir string, number int) (*generation, error) {
-	return s.write(ctx, dir, number, func(w *writer) error {
+	made, err := s.write(ctx, dir, number, func(w *writer) error {
 		return s.fill(ctx, w, s.Source.Records(record.Range{}))
 	})
+	if err != nil {
+		return nil, err
+	}
+	return openGeneration(dir, made)
 }
 
 // update makes a generation in which some tasks are as they are now.
-func (s *Search) update(ctx context.Context, dir string, g *generation, changed []record.ID) (*generation, error) {
+func (s *Search) update(ctx context.Context, dir string, g *generation, changed []record.ID) (number int, err error) {
 	return s.write(ctx, dir, g.number, func(w *writer) error {
 		if err := g.without(changed); err != nil {
 			return err
@@ -158,17 +162,18 @@ func (s *Search) update(ctx context.Context, dir string, g *generation, changed 
 	})
 }
 
-// write makes the generation that comes behind another, and opens it. The error is errOther
-// when somebody else is at that or has done it.
-func (s *Search) write(ctx context.Context, dir string, after int, fill func(*writer) error) (*generation, error) {
+// write makes the generation that comes behind another, and returns its number. The error is
+// errOther when somebody else is at that or has done it.
+func (s *Search) write(ctx context.Context, dir string, after int, fill func(*writer) error) (number int, err error) {
+	defer debug.FreeOSMemory() // before the index is mapped
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(buildMemory))
 	defer debug.SetGCPercent(debug.SetGCPercent(buildGC))
 	w, err := newWriter(dir, s.Limit)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	if w.next != after+1 {
-		return nil, errors.Join(errOther, w.abandon())
+		return 0, errors.Join(errOther, w.abandon())
 	}
 	if err = fill(w); err == nil {
 		err = w.publish(s.Source.Commit())
@@ -178,15 +183,14 @@ func (s *Search) write(ctx context.Context, dir string, after int, fill func(*wr
 	if s.Indexed != nil {
 		s.Indexed()
 	}
-	number := w.next
+	number = w.next
 	if err = errors.Join(err, w.abandon()); err != nil {
-		return nil, err
+		return 0, err
 	}
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return 0, ctx.Err()
 	}
-	debug.FreeOSMemory() // before the index is mapped
-	return openGeneration(dir, number)
+	return number, nil
 }
 
 // fill writes the text of records.
@@ -246,11 +250,10 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 		return err
 	}
 	if len(changed) > overlay {
-		newer, err := s.update(ctx, dir, a.g, changed)
+		number, err := s.update(ctx, dir, a.g, changed)
 		if err == nil {
 			changed, present = nil, nil
-			err = a.g.close()
-			a.g = newer
+			err = a.reopen(dir, number)
 		}
 		// What another process is about to write is looked at itself here.
 		if err != nil && !errors.Is(err, errOther) {
@@ -280,6 +283,20 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 	}
 	a.jobs = a.g.jobs(blocks)
 	a.reader, err = newReader(s, a.g, present)
+	return err
+}
+
+// reopen closes the generation and opens another; both at once would take twice the memory.
+func (a *answer) reopen(dir string, number int) error {
+	err := a.g.close()
+	a.g = new(generation)
+	if err != nil {
+		return err
+	}
+	g, err := openGeneration(dir, number)
+	if err == nil {
+		a.g = g
+	}
 	return err
 }
 

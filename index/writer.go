@@ -24,12 +24,12 @@ const (
 	// maxBatch bounds the tasks that are handed to a processor at once, batchText the
 	// bytes of their records: they are in memory until then.
 	maxBatch  = 4096
-	batchText = 4 << 20
+	batchText = 3 << 20
 	// segmentGrams is from how many grams on a segment is written, and another begun.
 	segmentGrams = 600_000
 	// From mergeFrom segments on of less than mergeBelow tasks each, they become one.
 	mergeFrom  = 8
-	mergeBelow = 2048
+	mergeBelow = 512
 )
 
 // A writer makes the next generation. What it has written is nothing until publish.
