@@ -132,6 +132,24 @@ func pick(rnd *rand.Rand, all tasks) *record.Record {
 	return nil
 }
 
+// TestManyUpdates has an index that is brought up to date often stay of few files, and
+// find the same.
+func TestManyUpdates(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(25, 26))
+	dir := filepath.Join(t.TempDir(), "index")
+	h := new(history)
+	sn := h.commit(add(t, rnd, 300))
+	for i := range 12 {
+		same(t, sn, dir, parse(t, "moto", false), fmt.Sprintf("update %d", i))
+		same(t, sn, dir, parse(t, "failed -left", false), fmt.Sprintf("update %d, conditions", i))
+		sn = h.commit(change(t, rnd, 299))
+	}
+	if list := files(t, dir); filepath.Base(filepath.Dir(list[0])) != "gen-12" || len(list) > 20 {
+		t.Errorf("after 12 updates the index is %v", list)
+	}
+}
+
 func TestExpressions(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(3, 4))
