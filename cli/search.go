@@ -176,6 +176,10 @@ func (a *app) noteOver(s *index.Search) {
 	a.note("%s not searched past it, but for the end (setting search.limit).", streams)
 }
 
+// firstIndexWait is how long a search waits for another process that makes the index. To
+// look at each record takes as long, and slows the other one down.
+const firstIndexWait = 20 * time.Second
+
 func (a *app) newSearch(q *query.Query, o searchOptions, flying []index.Run) (*index.Search, error) {
 	store, err := a.openStore()
 	if err != nil {
@@ -191,6 +195,11 @@ func (a *app) newSearch(q *query.Query, o searchOptions, flying []index.Run) (*i
 	}
 	return &index.Search{
 		Source: source{store, sn}, Query: q, InFlight: flying, Limit: cfg.Size("search.limit"), Whole: o.json,
+		Hold:    o.sort != sortNewest,
+		MaxWait: firstIndexWait,
+		Waiting: func() {
+			a.note("Another process is making the search index; this one waits for it, at most %s.", firstIndexWait)
+		},
 		Warn: func(err error) { a.warn("%v", err) },
 	}, nil
 }
@@ -241,10 +250,10 @@ func (s source) Stream(rec *record.Record, name record.StreamName) (io.ReadClose
 	return r, err
 }
 
-func (s source) Changes(ctx context.Context, from string) iter.Seq2[record.ID, error] {
-	return func(yield func(record.ID, error) bool) {
+func (s source) Changes(ctx context.Context, from string) iter.Seq2[index.Change, error] {
+	return func(yield func(index.Change, error) bool) {
 		for d, err := range s.store.Differences(ctx, from, s.Commit()) {
-			if !yield(d.ID, err) {
+			if !yield(index.Change{ID: d.ID, Gone: err == nil && d.Removed()}, err) {
 				return
 			}
 		}

@@ -16,23 +16,25 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 	zap "github.com/blevesearch/zapx/v16"
+	"github.com/google/uuid"
 
 	"qme/record"
 )
 
 // The index is a folder of generations. Each is a folder of its own that never changes
-// once it has its name: segments of bleve, and a manifest that says which commit they hold
-// and which of their documents no longer count. A writer makes the next generation under
+// once it has its name: segments of bleve, each with a file of texts, and a manifest that
+// says which commit they hold and which of their tasks no longer count. A writer makes the next generation under
 // another name, with hard links to the segments that stay, and renames it. So readers
 // need no lock, and whoever is killed leaves the last generation whole.
 
 // format changes with what is in a generation: an index of another one is made anew.
-const format = 1
+const format = 2
 
 const (
 	manifestName = "manifest"
 	genPrefix    = "gen-"
 	newPrefix    = "new-"
+	segmentExt   = ".zap"
 )
 
 // errUnusable says that there is no index, or one that cannot be used.
@@ -48,12 +50,15 @@ type manifest struct {
 
 // A segmentInfo describes a segment.
 type segmentInfo struct {
-	Name    string `json:"name"`
-	Size    int64  `json:"size"`
-	CRC     uint32 `json:"crc"` // CRC-32 (IEEE) of the file
-	Docs    uint64 `json:"docs"`
-	Deleted []byte `json:"deleted,omitempty"` // a roaring bitmap
+	Name    string   `json:"name"`
+	Size    int64    `json:"size"`
+	CRC     uint32   `json:"crc"`               // CRC-32 (IEEE) of the file
+	Texts   textInfo `json:"texts"`             // of the file beside it
+	Deleted []byte   `json:"deleted,omitempty"` // a roaring bitmap of rows
 }
+
+// textsOf names the file of texts beside a segment.
+func textsOf(segment string) string { return strings.TrimSuffix(segment, segmentExt) + ".texts" }
 
 // encode adds a checksum, in a line of its own.
 func (m *manifest) encode() ([]byte, error) {
@@ -81,14 +86,27 @@ type generation struct {
 	manifest
 	number   int
 	dir      string
-	segments []openSegment
+	segments []*openSegment
 }
 
-// An openSegment is a segment with the documents in it that no longer count.
+// An openSegment is a segment with its texts, and the rows in them that no longer count.
 type openSegment struct {
 	segment.Segment
+	texts   *textFile
 	info    segmentInfo
 	deleted *roaring.Bitmap
+}
+
+// Close closes both files.
+func (s *openSegment) Close() error {
+	var err error
+	if s.Segment != nil {
+		err = s.Segment.Close()
+	}
+	if s.texts != nil {
+		err = errors.Join(err, s.texts.f.Close())
+	}
+	return err
 }
 
 // openNewest opens the newest generation in a folder. The error wraps errUnusable when
@@ -154,38 +172,54 @@ func openGeneration(dir string, number int) (*generation, error) {
 		return nil, err
 	}
 	g.manifest = *m
-	for _, info := range m.Segments {
-		s, err := openSegmentFile(filepath.Join(g.dir, filepath.Base(info.Name)), info)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("%w: %w", errUnusable, err), g.close())
-		}
-		g.segments = append(g.segments, s)
+	type result struct {
+		s   *openSegment
+		err error
 	}
-	if err := g.verify(); err != nil {
-		return nil, errors.Join(err, g.close())
+	open := func(info segmentInfo) result {
+		s, err := openSegmentFile(filepath.Join(g.dir, filepath.Base(info.Name)), info)
+		return result{s, err}
+	}
+	for r := range inOrder(slices.Values(m.Segments), func() func(segmentInfo) result { return open }) {
+		if r.s != nil {
+			g.segments = append(g.segments, r.s)
+		}
+		err = errors.Join(err, r.err)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", errUnusable, err), g.close())
 	}
 	return g, nil
 }
 
-func openSegmentFile(path string, info segmentInfo) (s openSegment, err error) {
+// openSegmentFile opens a segment and compares it with its checksum.
+func openSegmentFile(path string, info segmentInfo) (*openSegment, error) {
 	st, err := os.Stat(path)
 	if err != nil {
-		return s, err
+		return nil, err
 	}
 	if st.Size() != info.Size {
-		return s, fmt.Errorf("%s has %d bytes, not %d", path, st.Size(), info.Size)
+		return nil, fmt.Errorf("%s has %d bytes, not %d", path, st.Size(), info.Size)
 	}
-	s = openSegment{info: info, deleted: roaring.New()}
+	s := &openSegment{info: info, deleted: roaring.New()}
 	if len(info.Deleted) > 0 {
 		if err := s.deleted.UnmarshalBinary(info.Deleted); err != nil {
-			return s, err
+			return nil, err
 		}
 	}
+	if s.texts, err = openTexts(textsOf(path), info.Texts); err != nil {
+		return nil, err
+	}
 	err = guard(func() error {
-		s.Segment, err = plugin.Open(path)
-		return err
+		if s.Segment, err = plugin.Open(path); err != nil {
+			return err
+		}
+		return s.verify()
 	})
-	return s, err
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // guard makes an error of a panic, or of a page that cannot be read, such as damage
@@ -200,20 +234,7 @@ func guard(fn func() error) (err error) {
 	return fn()
 }
 
-// verify compares the segments with their checksums, on all processors.
-func (g *generation) verify() error {
-	results := make(chan error, len(g.segments))
-	for _, s := range g.segments {
-		go func() { results <- guard(s.verify) }()
-	}
-	var err error
-	for range g.segments {
-		err = errors.Join(err, <-results)
-	}
-	return err
-}
-
-func (s openSegment) verify() error {
+func (s *openSegment) verify() error {
 	file, ok := s.Segment.(*zap.Segment)
 	if !ok {
 		return fmt.Errorf("a segment is a %T", s.Segment)
@@ -232,114 +253,66 @@ func (g *generation) close() error {
 	return errors.Join(errs...)
 }
 
-// candidates returns the tasks that have all pieces somewhere in their text.
-func (g *generation) candidates(pieces []string) (ids []record.ID, err error) {
+// candidates returns for each segment the blocks that may hold a task with all grams;
+// without grams nil, which is each block.
+func (g *generation) candidates(grams []string) (blocks []*roaring.Bitmap, err error) {
+	blocks = make([]*roaring.Bitmap, len(g.segments))
+	if len(grams) == 0 {
+		return blocks, nil
+	}
 	err = guard(func() error {
-		for _, s := range g.segments {
-			docs, err := s.withAll(pieces)
-			if err != nil {
+		for i, s := range g.segments {
+			if blocks[i], err = withAll(s.Segment, grams); err != nil {
 				return err
 			}
-			some, err := idsOf(s.Segment, docs)
-			if err != nil {
-				return err
-			}
-			ids = append(ids, some...)
 		}
 		return nil
 	})
 	if err != nil {
 		err = fmt.Errorf("%w: %w", errUnusable, err)
 	}
-	return ids, err
+	return blocks, err
 }
 
-// withAll returns the documents that have all pieces, and those that may have anything.
-func (s openSegment) withAll(pieces []string) (*roaring.Bitmap, error) {
-	any, err := withTerm(s.Segment, flagField, damaged)
-	if err != nil {
-		return nil, err
-	}
-	docs, err := s.withPieces(pieces)
-	if err != nil {
-		return nil, err
-	}
-	docs.Or(any)
-	docs.AndNot(s.deleted)
-	return docs, nil
-}
-
-func (s openSegment) withPieces(pieces []string) (*roaring.Bitmap, error) {
-	var all *roaring.Bitmap
-	for _, p := range pieces {
-		with := withTerm
-		if isShort(p) {
-			with = withPiece
-		}
-		docs, err := with(s.Segment, gramField, p)
+// without marks the rows of some tasks as no longer counting.
+func (g *generation) without(ids []record.ID) error {
+	for _, id := range ids {
+		u, err := uuid.Parse(id.UUID())
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if all == nil {
-			all = docs
-		} else {
-			all.And(docs)
-		}
-		if all.IsEmpty() {
-			return all, nil
-		}
-	}
-	return all, nil
-}
-
-// countOver counts the streams over the limit of all tasks but some.
-func (g *generation) countOver(but []record.ID) (n int, err error) {
-	names := make([]string, len(but))
-	for i, id := range but {
-		names[i] = string(id)
-	}
-	err = guard(func() error {
 		for _, s := range g.segments {
-			not, err := s.DocNumbers(names)
-			if err != nil {
-				return err
-			}
-			not.Or(s.deleted)
-			for _, term := range []string{oneOver, twoOver} {
-				docs, err := withTerm(s.Segment, flagField, term)
-				if err != nil {
-					return err
+			for i := s.texts.find(u[:]); i < s.texts.len() && string(s.texts.uuid(i)) == string(u[:]); i++ {
+				if r := s.texts.row(i); s.texts.id(&r) == id {
+					s.deleted.Add(uint32(i))
 				}
-				docs.AndNot(not)
-				n += int(docs.GetCardinality())
 			}
 		}
-		return nil
-	})
-	return n, err
+	}
+	return nil
 }
 
-// live counts the documents of a segment that count.
-func (s openSegment) live() uint64 { return s.info.Docs - s.deleted.GetCardinality() }
-
-// removeOld removes what is older than the newest generation, and what writers that
-// were killed have left. Only the writer whose turn it is may call it.
-func removeOld(dir string) error {
-	most, err := newest(dir)
-	if err != nil && !errors.Is(err, errUnusable) {
-		return err
+// summary counts the streams over the limit, but for some tasks, and lists the tasks that
+// could not be read.
+func (g *generation) summary(but map[record.ID]bool) (over int, unreadable []record.ID) {
+	for _, s := range g.segments {
+		for i := range s.texts.len() {
+			flags := s.texts.flags(i)
+			if flags < oneOver && flags&isUnreadable == 0 || s.deleted.Contains(uint32(i)) {
+				continue
+			}
+			r := s.texts.row(i)
+			id := s.texts.id(&r)
+			if !but[id] {
+				over += r.over()
+			}
+			if r.unreadable() {
+				unreadable = append(unreadable, id)
+			}
+		}
 	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool {
-		n, ok := generationNumber(e.Name())
-		return (!ok || n >= most) && !strings.HasPrefix(e.Name(), newPrefix)
-	})
-	var errs []error
-	for _, e := range entries {
-		errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
-	}
-	return errors.Join(errs...)
+	return over, unreadable
 }
+
+// live counts the tasks of a segment that count.
+func (s *openSegment) live() int { return s.texts.len() - int(s.deleted.GetCardinality()) }

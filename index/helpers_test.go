@@ -29,6 +29,23 @@ type history struct {
 
 type tasks map[record.ID]*record.Record
 
+// unique finds out how many characters of each UUID are its alone, as record.Result has it.
+func (all tasks) unique() map[record.ID]int {
+	unique := map[record.ID]int{}
+	sorted := slices.SortedFunc(maps.Keys(all), func(a, b record.ID) int { return cmp.Compare(a.UUID(), b.UUID()) })
+	for i, a := range sorted {
+		unique[a] = len("019aaf3c-1b2c")
+		for _, b := range append(sorted[max(0, i-1):i:i], sorted[i+1:min(i+2, len(sorted))]...) {
+			n := 0
+			for n < len(a.UUID())-1 && a.UUID()[n] == b.UUID()[n] {
+				n++
+			}
+			unique[a] = max(unique[a], n+1)
+		}
+	}
+	return unique
+}
+
 // commit makes a commit of what edit leaves of the newest one, and returns it.
 func (h *history) commit(edit func(tasks)) snapshot {
 	h.mu.Lock()
@@ -41,7 +58,7 @@ func (h *history) commit(edit func(tasks)) snapshot {
 	h.count++
 	h.head = fmt.Sprintf("commit-%d", h.count)
 	h.commits[h.head] = next
-	return snapshot{h, h.head, next}
+	return snapshot{h, h.head, next, next.unique()}
 }
 
 func (h *history) forget(commit string) {
@@ -55,6 +72,8 @@ type snapshot struct {
 	h    *history
 	name string
 	all  tasks
+
+	unique map[record.ID]int
 }
 
 func (s snapshot) Commit() string { return s.name }
@@ -72,9 +91,9 @@ func (s snapshot) Select(ids []record.ID, _ bool) iter.Seq[record.Result] {
 			if r == nil {
 				continue
 			}
-			res := record.Result{ID: id, Record: r}
+			res := record.Result{ID: id, Record: r, Unique: s.unique[id]}
 			if r.Data.Status == "unreadable" {
-				res = record.Result{ID: id, Err: record.ErrCorrupt}
+				res = record.Result{ID: id, Err: record.ErrCorrupt, Unique: s.unique[id]}
 			}
 			if !yield(res) {
 				return
@@ -92,18 +111,18 @@ func streamOf(rec *record.Record) string {
 	return strings.Repeat(rec.Data.Message+" stored \xff\n", 20) + rec.Command
 }
 
-func (s snapshot) Changes(_ context.Context, from string) iter.Seq2[record.ID, error] {
-	return func(yield func(record.ID, error) bool) {
+func (s snapshot) Changes(_ context.Context, from string) iter.Seq2[index.Change, error] {
+	return func(yield func(index.Change, error) bool) {
 		s.h.mu.Lock()
 		old, ok := s.h.commits[from]
 		s.h.mu.Unlock()
 		if !ok {
-			yield("", record.ErrCorrupt)
+			yield(index.Change{}, record.ErrCorrupt)
 			return
 		}
 		for _, m := range []tasks{old, s.all} {
 			for id := range m {
-				if old[id] != s.all[id] && (m[id] == s.all[id] || s.all[id] == nil) && !yield(id, nil) {
+				if old[id] != s.all[id] && (m[id] == s.all[id] || s.all[id] == nil) && !yield(index.Change{ID: id, Gone: s.all[id] == nil}, nil) {
 					return
 				}
 			}
@@ -129,16 +148,29 @@ const limit = 100 // of the streams, in bytes
 
 func randomRecord(t testing.TB, rnd *rand.Rand) *record.Record {
 	t.Helper()
-	id, err := record.NewID("shell")
+	executor := []string{"shell", "fmri-prep2"}[rnd.IntN(2)]
+	id, err := record.NewID(executor)
 	if err != nil {
 		t.Fatal(err)
 	}
 	code := rnd.IntN(3)
-	r := &record.Record{Executor: "shell", UID: id, Command: randomText(rnd, 8), Data: record.Data{
+	r := &record.Record{Executor: executor, UID: id, Command: randomText(rnd, 8), Data: record.Data{
 		PWD: "/home/" + randomText(rnd, 1), User: "ada", Host: "login1", Message: randomText(rnd, 2), Timestamp: record.Now(),
 		Status: record.Complete, ReturnCode: &code, Run: 1,
 		Output: strings.SplitAfter(randomText(rnd, 30), "\n"), Error: []string{randomText(rnd, 3)},
 	}}
+	r.Data.Timestamp = record.Time{Time: r.Data.Timestamp.Add(-time.Duration(rnd.IntN(100)) * time.Hour).In(time.FixedZone("", 900*rnd.IntN(50)-20_000))}
+	switch rnd.IntN(6) {
+	case 0:
+		r.Data.Status, r.Data.ReturnCode = record.Cancelled, nil
+	case 1:
+		r.Data.Status = record.Running
+	default:
+		r.Data.Finished, r.Data.Duration = &r.Data.Timestamp, float64(rnd.IntN(100))/7
+	}
+	if rnd.IntN(5) == 0 {
+		r.Data.Run = 2 + rnd.IntN(3)
+	}
 	switch rnd.IntN(20) {
 	case 0:
 		r.Data.Stdout = &record.Stream{Size: int64(len(streamOf(r)))}
@@ -168,9 +200,10 @@ func parse(t testing.TB, s string, regex bool) *query.Query {
 
 // A result is what a search came to.
 type result struct {
-	ids  []record.ID
-	errs int
-	over int
+	lines []string // of each task what can be seen of it
+	ids   []record.ID
+	errs  int
+	over  int
 }
 
 func collect(s *index.Search, found iter.Seq[index.Found]) (r result) {
@@ -180,20 +213,66 @@ func collect(s *index.Search, found iter.Seq[index.Found]) (r result) {
 			continue
 		}
 		r.ids = append(r.ids, f.ID)
+		d := f.Record.Data
+		took, known := query.Took(f.Record, now)
+		r.lines = append(r.lines, fmt.Sprint(f.ID, f.Unique, f.Number, f.Record.UID, f.Record.Executor, f.Record.Command,
+			d.Timestamp.Format(time.RFC3339Nano), d.Status, f.Record.Failed(), took, known, s.Query.Hits(f.Doc), s.Query.Relevance(f.Doc)))
 	}
 	r.over = s.Over()
 	return r
 }
 
+var now = time.Now()
+
+// earlier yields the runs before a record's.
+func earlier(rec *record.Record) iter.Seq2[index.Run, error] {
+	return func(yield func(index.Run, error) bool) {
+		for n := rec.Data.Run - 1; n > 0; n-- {
+			before := *rec
+			before.Data.Run, before.Data.Message = n, fmt.Sprintf("Moto earlier %d", n)
+			if !yield(index.Run{Record: &before, Number: n, Stream: func(record.StreamName) (io.ReadCloser, error) {
+				return io.NopCloser(strings.NewReader(streamOf(&before))), nil
+			}}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// inFlight returns runs in the place of some tasks and beside all.
+func inFlight(t testing.TB, rnd *rand.Rand, all tasks) []index.Run {
+	var runs []index.Run
+	for range 5 {
+		r := randomRecord(t, rnd)
+		if rnd.IntN(2) == 0 {
+			r.UID = pick(rnd, all).UID
+			r.Executor = r.UID.Executor()
+		}
+		r.Data.Stdout, r.Data.Stderr, r.Data.Status = nil, nil, record.Running
+		runs = append(runs, index.Run{Record: r})
+	}
+	slices.SortFunc(runs, func(a, b index.Run) int { return cmp.Compare(b.Record.UID.UUID(), a.Record.UID.UUID()) })
+	return slices.CompactFunc(runs, func(a, b index.Run) bool { return a.Record.UID == b.Record.UID })
+}
+
 // same compares a search of the index with a look at each record.
-func same(t testing.TB, sn snapshot, dir string, q *query.Query, what string) result {
+func same(t testing.TB, sn snapshot, dir string, q *query.Query, what string, options ...func(*index.Search)) result {
 	t.Helper()
 	scan := &index.Search{Source: sn, Query: q, Limit: limit}
-	want := collect(scan, scan.Scan())
 	s := &index.Search{Source: sn, Query: q, Limit: limit, Warn: func(err error) { t.Errorf("%s: %v", what, err) }}
+	for _, o := range options {
+		o(scan)
+		o(s)
+	}
+	want := collect(scan, scan.Scan(t.Context()))
 	got := collect(s, s.Run(t.Context(), dir))
 	if !slices.Equal(got.ids, want.ids) || got.errs != want.errs || q.Streams() && got.over != want.over {
 		t.Fatalf("%s: %d tasks, %d errors, %d over the limit; want %d, %d, %d", what, len(got.ids), got.errs, got.over, len(want.ids), want.errs, want.over)
+	}
+	for i := range want.lines {
+		if len(s.InFlight) == 0 && got.lines[i] != want.lines[i] {
+			t.Fatalf("%s: %q, want %q", what, got.lines[i], want.lines[i])
+		}
 	}
 	return want
 }

@@ -9,6 +9,8 @@ import (
 	"io"
 	"iter"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"qme/index/query"
 	"qme/record"
@@ -28,7 +30,13 @@ type Source interface {
 	Stream(rec *record.Record, name record.StreamName) (io.ReadCloser, error)
 	// Changes yields the tasks that are different in the commit from, which may be gone
 	// or no ancestor. It ends at the first error.
-	Changes(ctx context.Context, from string) iter.Seq2[record.ID, error]
+	Changes(ctx context.Context, from string) iter.Seq2[Change, error]
+}
+
+// A Change is a task that two commits do not have alike.
+type Change struct {
+	ID   record.ID
+	Gone bool // it is not in the later one
 }
 
 // A Run is one that a Source does not yield: it is not in the history yet, or it is not
@@ -49,8 +57,11 @@ type Search struct {
 	// Limit is how many bytes of a stream that is stored beside its record are
 	// searched. Of a longer one that, and the preview in the record.
 	Limit int64
-	// Whole has records read with all that is in them.
+	// Whole has records read with all that is in them. Without it those that are found
+	// may have no more than their id, executor, texts, times, status and return code.
 	Whole bool
+	// Hold says that what is found is still looked at when all of it has been.
+	Hold bool
 	// Earlier, if not nil, yields the runs of a task before that of its record, the
 	// latest first: they are looked at, too.
 	Earlier func(*record.Record) iter.Seq2[Run, error]
@@ -59,11 +70,17 @@ type Search struct {
 	Progress func(tasks int)
 	// Indexed, if not nil, is called when that has ended.
 	Indexed func()
+	// MaxWait is how long the search waits, where there is no index, for another process
+	// that makes it. Then it looks at each record.
+	MaxWait time.Duration
+	// Waiting, if not nil, is called when that takes more than a moment.
+	Waiting func()
 	// Warn is told why the index cannot be used.
 	Warn func(error)
 
-	over int
-	// fresh are the tasks that the index has not counted, nil when that is none.
+	over    int
+	damaged atomic.Bool // a block of the index was not what it should be
+	// fresh are the tasks whose streams the index has not counted, nil when that is all.
 	fresh map[record.ID]bool
 }
 
@@ -73,6 +90,8 @@ type Found struct {
 	record.Result
 	Doc    *query.Doc
 	Number int // as in Run
+
+	hit bool // it is known to answer
 }
 
 // Over returns how many streams are longer than Limit, of those that the search has
@@ -80,18 +99,43 @@ type Found struct {
 func (s *Search) Over() int { return s.over }
 
 // Scan looks at each record, newest task first.
-func (s *Search) Scan() iter.Seq[Found] {
-	return s.match(s.Source.Records(record.Range{Brief: s.brief()}))
+func (s *Search) Scan(ctx context.Context) iter.Seq[Found] {
+	return s.match(ctx, s.all(s.Source.Records(record.Range{Brief: s.brief()})))
+}
+
+// all makes records of the history what is to be looked at.
+func (s *Search) all(stored iter.Seq[record.Result]) iter.Seq[Found] {
+	return func(yield func(Found) bool) {
+		for res := range stored {
+			if !yield(s.stored(res)) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Search) stored(res record.Result) Found {
+	f := Found{Result: res}
+	if res.ID != "" && res.Err == nil {
+		f.Doc = s.doc(Run{Record: res.Record, Stream: func(name record.StreamName) (io.ReadCloser, error) {
+			return s.Source.Stream(res.Record, name)
+		}})
+	}
+	return f
 }
 
 // brief reports whether what a listing shows of a record is enough.
 func (s *Search) brief() bool { return !s.Whole && s.Earlier == nil && !s.Query.Streams() }
 
-// match yields those of the records, and of the runs before them, that answer to the
-// query, and those that cannot be read.
-func (s *Search) match(stored iter.Seq[record.Result]) iter.Seq[Found] {
+// match yields those of the tasks, and of the runs before them, that answer to the query,
+// and those that cannot be read.
+func (s *Search) match(ctx context.Context, stored iter.Seq[Found]) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
 		for f := range s.withInFlight(stored) {
+			if err := ctx.Err(); err != nil {
+				yield(Found{Result: record.Result{Err: err}})
+				return
+			}
 			if s.answers(&f) && !yield(f) || f.ID == "" {
 				return
 			}
@@ -108,6 +152,9 @@ func (s *Search) match(stored iter.Seq[record.Result]) iter.Seq[Found] {
 				}
 			}
 		}
+		if err := ctx.Err(); err != nil { // what was found may not be all
+			yield(Found{Result: record.Result{Err: err}})
+		}
 	}
 }
 
@@ -117,7 +164,10 @@ func (s *Search) answers(f *Found) bool {
 	if f.Err != nil {
 		return true
 	}
-	if s.fresh == nil || s.fresh[f.ID] {
+	if f.hit {
+		return true
+	}
+	if s.fresh == nil || s.fresh[f.ID] || f.Number > 0 {
 		s.over += query.CountOver(f.Record, s.Limit)
 	}
 	matches := s.Query.Match(f.Doc)
@@ -126,23 +176,18 @@ func (s *Search) answers(f *Found) bool {
 }
 
 // withInFlight puts the runs in flight among the others.
-func (s *Search) withInFlight(stored iter.Seq[record.Result]) iter.Seq[Found] {
+func (s *Search) withInFlight(stored iter.Seq[Found]) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
 		flying := s.InFlight
-		for res := range stored {
-			for res.ID != "" && len(flying) > 0 && flying[0].Record.UID.UUID() > res.ID.UUID() {
+		for f := range stored {
+			for f.ID != "" && len(flying) > 0 && flying[0].Record.UID.UUID() > f.ID.UUID() {
 				if !yield(s.flying(flying[0], 0)) {
 					return
 				}
 				flying = flying[1:]
 			}
-			f := Found{Result: res}
-			if len(flying) > 0 && flying[0].Record.UID == res.ID {
-				f, flying = s.flying(flying[0], res.Unique), flying[1:]
-			} else if res.Err == nil {
-				f.Doc = s.doc(Run{Record: res.Record, Stream: func(name record.StreamName) (io.ReadCloser, error) {
-					return s.Source.Stream(res.Record, name)
-				}})
+			if len(flying) > 0 && flying[0].Record.UID == f.ID {
+				f, flying = s.flying(flying[0], f.Unique), flying[1:]
 			}
 			if !yield(f) {
 				return

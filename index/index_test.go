@@ -3,7 +3,10 @@ package index_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -11,7 +14,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"qme/index"
 	"qme/record"
@@ -35,6 +41,11 @@ func needle(rnd *rand.Rand, r *record.Record) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(piece) + `"`
 }
 
+var conditions = []string{
+	"failed", "-failed", "running", "status:cancelled", "-status:complete", "rc:>0", "rc:0", "-rc:1", "duration:>3", "duration:<=1", "after:2d", "-after:2d",
+	"before:1d -failed", "on:2d", "executor:shell", "-executor:shell", "id:shell-0", "id:7", "prep2-0", "fmri", "2-0 -id:a", "user:ada", "host:login2",
+}
+
 // TestSameAsScan has a thousand random needles, of one letter and more, find the same
 // with the index as without, while tasks come, change and go.
 func TestSameAsScan(t *testing.T) {
@@ -50,7 +61,7 @@ func TestSameAsScan(t *testing.T) {
 		}
 		r := pick(rnd, sn.all)
 		q := needle(rnd, r)
-		switch rnd.IntN(6) {
+		switch rnd.IntN(10) {
 		case 0:
 			q += " " + needle(rnd, r)
 		case 1:
@@ -59,11 +70,30 @@ func TestSameAsScan(t *testing.T) {
 			q = "output:" + q
 		case 3:
 			q += " rc:>0"
+		case 4:
+			q = "-" + q
+		case 5:
+			q += " " + conditions[rnd.IntN(len(conditions))]
+		}
+		var options []func(*index.Search)
+		if rnd.IntN(4) == 0 {
+			q = conditions[rnd.IntN(len(conditions))]
+		}
+		switch rnd.IntN(6) {
+		case 0:
+			options = append(options, func(s *index.Search) { s.Earlier = earlier })
+		case 1:
+			options = append(options, func(s *index.Search) { s.Whole = true })
+		case 2:
+			flying := inFlight(t, rnd, sn.all)
+			options = append(options, func(s *index.Search) { s.InFlight = flying })
+		case 3:
+			options = append(options, func(s *index.Search) { s.Hold = true })
 		}
 		if utf8.RuneCountInString(q) <= 4 {
 			short++
 		}
-		got := same(t, sn, dir, parse(t, q, false), fmt.Sprintf("needle %d, %s", i, q))
+		got := same(t, sn, dir, parse(t, q, false), fmt.Sprintf("needle %d, %s", i, q), options...)
 		if len(got.ids) > 0 {
 			found++
 		}
@@ -86,7 +116,7 @@ func change(t testing.TB, rnd *rand.Rand, i int) func(tasks) {
 			delete(all, pick(rnd, all).UID)
 			old := pick(rnd, all)
 			again := randomRecord(t, rnd)
-			again.UID = old.UID
+			again.UID, again.Executor = old.UID, old.Executor
 			all[old.UID] = again
 		}
 	}
@@ -100,6 +130,24 @@ func pick(rnd *rand.Rand, all tasks) *record.Record {
 		}
 	}
 	return nil
+}
+
+// TestManyUpdates has an index that is brought up to date often stay of few files, and
+// find the same.
+func TestManyUpdates(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(25, 26))
+	dir := filepath.Join(t.TempDir(), "index")
+	h := new(history)
+	sn := h.commit(add(t, rnd, 300))
+	for i := range 12 {
+		same(t, sn, dir, parse(t, "moto", false), fmt.Sprintf("update %d", i))
+		same(t, sn, dir, parse(t, "failed -left", false), fmt.Sprintf("update %d, conditions", i))
+		sn = h.commit(change(t, rnd, 299))
+	}
+	if list := files(t, dir); filepath.Base(filepath.Dir(list[0])) != "gen-12" || len(list) > 20 {
+		t.Errorf("after 12 updates the index is %v", list)
+	}
 }
 
 func TestExpressions(t *testing.T) {
@@ -138,7 +186,7 @@ func TestLimit(t *testing.T) {
 		q := parse(t, "output:stored", false)
 		scan := &index.Search{Source: sn, Query: q, Limit: most}
 		s := &index.Search{Source: sn, Query: q, Limit: most, Warn: func(err error) { t.Error(err) }}
-		got, want := collect(s, s.Run(t.Context(), dir)), collect(scan, scan.Scan())
+		got, want := collect(s, s.Run(t.Context(), dir)), collect(scan, scan.Scan(t.Context()))
 		if !slices.Equal(got.ids, want.ids) || got.over != want.over {
 			t.Errorf("limit %d: %v, want %v", most, got, want)
 		}
@@ -214,8 +262,48 @@ func TestDamage(t *testing.T) {
 			h.forget(old)
 		}
 		same(t, sn, dir, q, what)
-		if made := filepath.Dir(files(t, dir)[0]); made == filepath.Dir(name) {
+		if left, err := os.ReadDir(filepath.Dir(name)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: the index was not given up: %v, %v", what, left, err)
+		}
+		same(t, sn, dir, q, "after "+what) // a damaged text is noticed on the way
+		if made := files(t, dir); len(made) != len(list) {
 			t.Errorf("%s: the index was not made anew", what)
+		}
+	}
+}
+
+// TestDamagedText has text that is damaged, so that it still can be read, be noticed when it
+// is looked at.
+func TestDamagedText(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(21, 22))
+	dir := filepath.Join(t.TempDir(), "index")
+	sn := new(history).commit(add(t, rnd, 300))
+	q := parse(t, "moto", false)
+	for i, field := range []string{"anywhere", "command"} {
+		same(t, sn, dir, q, field)
+		for _, name := range files(t, dir) {
+			b, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			other := bytes.ReplaceAll(b, []byte("Moto"), []byte("Mxto"))
+			if filepath.Ext(name) == ".texts" && bytes.Equal(b, other) {
+				t.Fatal("the text is not in the file as it is: the test does not test")
+			}
+			if filepath.Ext(name) != ".texts" {
+				continue
+			}
+			if err := os.WriteFile(name, other, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if i == 1 {
+			q = parse(t, "command:moto", false)
+		}
+		same(t, sn, dir, q, "damaged, "+field)
+		if left, err := filepath.Glob(filepath.Join(dir, "*-*")); err != nil || len(left) > 0 {
+			t.Errorf("%s: the index was not given up: %v, %v", field, left, err)
 		}
 	}
 }
@@ -249,6 +337,54 @@ func TestTogether(t *testing.T) {
 	files(t, dir)
 }
 
+// hold takes the turn to write the index.
+func hold(t *testing.T, dir string) (release func()) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = f.Close() }
+}
+
+// TestWhileAnotherWrites has searches find all there is while another process has the
+// turn to write: with what index there is, without waiting; and without one, for a while.
+func TestWhileAnotherWrites(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(19, 20))
+	dir := filepath.Join(t.TempDir(), "index")
+	h := new(history)
+	sn := h.commit(add(t, rnd, 300))
+	q := parse(t, "moto", false)
+	release := hold(t, dir)
+	same(t, sn, dir, q, "without an index, without waiting")
+	waited := false
+	same(t, sn, dir, q, "until the other one ends", func(s *index.Search) {
+		s.MaxWait, s.Waiting = time.Minute, func() {
+			waited = true
+			release()
+		}
+	})
+	if !waited {
+		t.Error("nothing has waited")
+	}
+	list := files(t, dir)
+	defer hold(t, dir)()
+	sn = h.commit(change(t, rnd, 299))
+	same(t, sn, dir, q, "with an old index", func(s *index.Search) {
+		s.MaxWait, s.Waiting = time.Minute, func() { t.Error("there is an index, and the search waits") }
+	})
+	if now := files(t, dir); !slices.Equal(now, list) {
+		t.Errorf("the index is %v, was %v", now, list)
+	}
+}
+
 // TestInterrupted ends a search while it indexes.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
@@ -280,7 +416,35 @@ func TestNoIndex(t *testing.T) {
 	q := parse(t, "moto", false)
 	s := &index.Search{Source: sn, Query: q, Limit: limit, Warn: func(error) { warned++ }}
 	scan := &index.Search{Source: sn, Query: q, Limit: limit}
-	if got, want := collect(s, s.Run(t.Context(), dir)), collect(scan, scan.Scan()); !slices.Equal(got.ids, want.ids) || warned != 1 {
+	if got, want := collect(s, s.Run(t.Context(), dir)), collect(scan, scan.Scan(t.Context())); !slices.Equal(got.ids, want.ids) || warned != 1 {
 		t.Errorf("%v, want %v; %d warnings", got, want, warned)
+	}
+}
+
+// A canceler ends a search when it reads records one by one.
+type canceler struct {
+	snapshot
+	cancel func()
+}
+
+func (c canceler) Select([]record.ID, bool) iter.Seq[record.Result] {
+	c.cancel()
+	return func(func(record.Result) bool) {}
+}
+
+// TestInterruptedReading ends a search while it reads the index: it does not pass for one
+// that has found nothing.
+func TestInterruptedReading(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(23, 24))
+	dir := filepath.Join(t.TempDir(), "index")
+	h := new(history)
+	q := parse(t, "zzzz", false)
+	same(t, h.commit(add(t, rnd, 100)), dir, q, "first")
+	sn := h.commit(add(t, rnd, 1))
+	ctx, cancel := context.WithCancel(t.Context())
+	s := &index.Search{Source: canceler{sn, cancel}, Query: q, Limit: limit}
+	if got := collect(s, s.Run(ctx, dir)); got.errs != 1 || len(got.ids) > 0 {
+		t.Errorf("%+v", got)
 	}
 }

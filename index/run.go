@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
+	"os"
 	"runtime/debug"
-	"slices"
-	"unicode/utf8"
+	"time"
 
 	"qme/index/query"
 	"qme/record"
@@ -22,21 +21,18 @@ const (
 	// more often.
 	buildMemory = 272 << 20
 	buildGC     = 300 // percent: each batch leaves much behind
+	// waitPatience is after how long a search says that it waits for another process,
+	// waitPoll how often it looks.
+	waitPatience = 500 * time.Millisecond
+	waitPoll     = 20 * time.Millisecond
 )
 
-func isShort(piece string) bool { return utf8.RuneCountInString(piece) < query.GramSize }
-
 // Run finds what Scan finds, with the index in the folder dir, which it makes and
-// brings up to date where that is due. When another process is at that, or the query
-// leaves the index nothing to say, it does without, and does not wait.
+// brings up to date where that is due. When another process is at that, it uses what there
+// is, waits for a while for the first index, and then does without.
 func (s *Search) Run(ctx context.Context, dir string) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
-		pieces := s.Query.Grams()
-		if len(pieces) == 0 || s.Earlier != nil {
-			s.Scan()(yield)
-			return
-		}
-		ids, err := s.lookUp(ctx, dir, selective(pieces))
+		a, err := s.lookUp(ctx, dir)
 		if err != nil {
 			s.over, s.fresh = 0, nil // what counts is then what is looked at
 		}
@@ -44,188 +40,168 @@ func (s *Search) Run(ctx context.Context, dir string) iter.Seq[Found] {
 		case ctx.Err() != nil:
 			yield(Found{Result: record.Result{Err: ctx.Err()}})
 		case errors.Is(err, errOther):
-			s.Scan()(yield)
+			s.Scan(ctx)(yield)
 		case err != nil:
 			s.Warn(fmt.Errorf("the search index cannot be used, so each record is looked at: %w", err))
-			s.Scan()(yield)
+			s.Scan(ctx)(yield)
 		default:
-			s.match(s.Source.Select(ids, s.brief()))(yield)
+			s.match(ctx, a.found(ctx))(yield)
+			if err := a.close(dir); err != nil {
+				s.Warn(fmt.Errorf("the search index: %w", err))
+			}
+			return
+		}
+		if a != nil {
+			_ = a.g.close() // that it cannot be used has been said
 		}
 	}
 }
 
-// selective returns the pieces to look for: short ones, for which all of a dictionary has to be
-// read, only where there are no others.
-func selective(pieces []string) []string {
-	long := slices.DeleteFunc(slices.Clone(pieces), isShort)
-	if len(long) == 0 {
-		return pieces
-	}
-	return long
-}
-
-// lookUp returns the tasks that may answer to the query.
-func (s *Search) lookUp(ctx context.Context, dir string, pieces []string) ([]record.ID, error) {
-	g, err := openNewest(dir, s.Limit)
-	if errors.Is(err, errUnusable) {
-		if g, err = s.rebuild(ctx, dir); err != nil {
-			return nil, err
-		}
-	} else if err != nil {
+// lookUp finds out where the tasks are that may answer to the query. With an error the
+// answer is nil.
+func (s *Search) lookUp(ctx context.Context, dir string) (*answer, error) {
+	g, err := s.first(ctx, dir)
+	if err != nil {
 		return nil, err
 	}
-	ids, err := s.ask(ctx, dir, &g, pieces)
+	a := &answer{s: s, g: g}
+	err = a.ask(ctx, dir)
 	if errors.Is(err, errUnusable) { // damage that its checksums do not show, or a commit that is gone
-		if g, err = s.rebuild(ctx, dir); err == nil {
-			ids, err = s.ask(ctx, dir, &g, pieces)
+		if g, err = s.rebuild(ctx, dir, a.g.number); err == nil {
+			err = a.g.close()
+			a.g = g
+		}
+		if err == nil {
+			err = a.ask(ctx, dir)
 		}
 	}
-	if g != nil {
-		err = errors.Join(err, g.close())
+	if err != nil {
+		return nil, errors.Join(err, a.g.close())
 	}
-	return ids, err
+	return a, nil
 }
 
-// ask looks into a generation, in whose place a newer one may come.
-func (s *Search) ask(ctx context.Context, dir string, g **generation, pieces []string) ([]record.ID, error) {
-	changed, err := s.changes(ctx, (*g).Commit)
-	if err != nil {
-		return nil, err
-	}
-	if len(changed) > overlay {
-		newer, err := s.update(ctx, dir, *g, changed)
-		if err == nil {
-			changed = nil
-			err = (*g).close()
-			*g = newer
-		}
-		// What another process is about to write is looked at itself here.
-		if err != nil && !errors.Is(err, errOther) {
+// first opens the newest generation. Where there is none that can be used it makes one, or
+// waits while another process does. The error is errOther when that takes too long.
+func (s *Search) first(ctx context.Context, dir string) (*generation, error) {
+	said := false
+	begin := time.Now()
+	for tries := 0; ; tries++ {
+		number, err := newest(dir)
+		if err != nil && !errors.Is(err, errUnusable) {
 			return nil, err
 		}
+		g, err := openNewest(dir, s.Limit)
+		if errors.Is(err, errUnusable) {
+			g, err = s.rebuild(ctx, dir, number)
+		}
+		if !errors.Is(err, errOther) && !errors.Is(err, errUnusable) {
+			return g, err
+		}
+		if now, nerr := newest(dir); nerr == nil && now != number && tries < 10 {
+			continue // another one has just been made
+		}
+		if errors.Is(err, errUnusable) || time.Since(begin) > s.MaxWait {
+			return nil, err
+		}
+		if !said && s.Waiting != nil && time.Since(begin) > waitPatience {
+			s.Waiting()
+			said = true
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(waitPoll):
+		}
 	}
-	ids, err := (*g).candidates(pieces)
-	if err != nil {
-		return nil, err
-	}
-	return s.overlaid(*g, ids, changed)
 }
 
-// changes returns the tasks that are not as they were in a commit.
-func (s *Search) changes(ctx context.Context, from string) ([]record.ID, error) {
+// changes returns the tasks that are not as they were in a commit, and which of them are
+// still there.
+func (s *Search) changes(ctx context.Context, from string) (changed, present []record.ID, err error) {
 	if from == s.Source.Commit() {
-		return nil, nil
+		return nil, nil, nil
 	}
-	var ids []record.ID
-	for id, err := range s.Source.Changes(ctx, from) {
+	for c, err := range s.Source.Changes(ctx, from) {
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: what has changed since %s: %w", errUnusable, from, err)
+			return nil, nil, fmt.Errorf("%w: what has changed since %s: %w", errUnusable, from, err)
 		}
-		ids = append(ids, id)
-	}
-	return ids, nil
-}
-
-// overlaid puts the tasks that have changed in the place of what the index says of
-// them, and counts the streams over the limit.
-func (s *Search) overlaid(g *generation, ids, changed []record.ID) ([]record.ID, error) {
-	s.fresh = map[record.ID]bool{}
-	for _, id := range changed {
-		s.fresh[id] = true
-	}
-	all := changed
-	for _, id := range ids {
-		if !s.fresh[id] {
-			all = append(all, id)
+		changed = append(changed, c.ID)
+		if !c.Gone {
+			present = append(present, c.ID)
 		}
 	}
-	n, err := g.countOver(changed)
-	s.over += n
-	return all, err
+	return changed, present, nil
 }
 
-// rebuild makes the index anew.
-func (s *Search) rebuild(ctx context.Context, dir string) (*generation, error) {
-	return s.write(ctx, dir, func(w *writer) error {
+// rebuild makes the index anew, in the place of a generation that cannot be used; its
+// number is 0 where there is none.
+func (s *Search) rebuild(ctx context.Context, dir string, number int) (*generation, error) {
+	made, err := s.write(ctx, dir, number, func(w *writer) error {
 		return s.fill(ctx, w, s.Source.Records(record.Range{}))
 	})
+	if err != nil {
+		return nil, err
+	}
+	return openGeneration(dir, made)
 }
 
 // update makes a generation in which some tasks are as they are now.
-func (s *Search) update(ctx context.Context, dir string, g *generation, changed []record.ID) (*generation, error) {
-	return s.write(ctx, dir, func(w *writer) error {
-		if n, err := newest(dir); err != nil || n != g.number {
-			return errOther // somebody has just done it, and what g holds is gone
-		}
-		if err := guard(func() error { return g.without(changed) }); err != nil {
+func (s *Search) update(ctx context.Context, dir string, g *generation, changed []record.ID) (number int, err error) {
+	return s.write(ctx, dir, g.number, func(w *writer) error {
+		if err := g.without(changed); err != nil {
 			return err
 		}
 		if err := s.fill(ctx, w, s.Source.Select(changed, false)); err != nil {
 			return err
 		}
-		return guard(func() error { return w.takeOver(g) })
+		return w.takeOver(ctx, g)
 	})
 }
 
-// takeOver has the segments of an earlier generation in the new one, the small ones
-// and those of which little is left as one.
-func (w *writer) takeOver(g *generation) error {
-	var small, large []openSegment
-	for _, s := range g.segments {
-		if s.live() < mergeBelow || s.live() < s.info.Docs/2 {
-			small = append(small, s)
-		} else {
-			large = append(large, s)
-		}
-	}
-	if len(small) < mergeFrom {
-		large, small = append(large, small...), nil
-	}
-	for _, s := range large {
-		if err := w.keep(s, g.dir); err != nil {
-			return err
-		}
-	}
-	return w.merge(small)
-}
-
-// write makes a generation and opens it.
-func (s *Search) write(ctx context.Context, dir string, fill func(*writer) error) (*generation, error) {
+// write makes the generation that comes behind another, and returns its number. The error is
+// errOther when somebody else is at that or has done it.
+func (s *Search) write(ctx context.Context, dir string, after int, fill func(*writer) error) (number int, err error) {
+	defer debug.FreeOSMemory() // before the index is mapped
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(buildMemory))
 	defer debug.SetGCPercent(debug.SetGCPercent(buildGC))
 	w, err := newWriter(dir, s.Limit)
 	if err != nil {
-		return nil, err
+		return 0, err
+	}
+	if w.next != after+1 {
+		return 0, errors.Join(errOther, w.abandon())
 	}
 	if err = fill(w); err == nil {
 		err = w.publish(s.Source.Commit())
+	} else if now, nerr := newest(dir); nerr == nil && now != after {
+		err = errOther // where there are no locks; what was to be taken over is gone
 	}
 	if s.Indexed != nil {
 		s.Indexed()
 	}
-	number := w.next
+	number = w.next
 	if err = errors.Join(err, w.abandon()); err != nil {
-		return nil, err
+		return 0, err
 	}
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return 0, ctx.Err()
 	}
-	debug.FreeOSMemory() // before the index is mapped
-	return openGeneration(dir, number)
+	return number, nil
 }
 
 // fill writes the text of records.
 func (s *Search) fill(ctx context.Context, w *writer, results iter.Seq[record.Result]) error {
-	return w.fill(ctx, func(yield func(*document) bool) error {
+	return w.fill(ctx, func(yield func(entry) bool) error {
 		n := 0
 		for res := range results {
 			if res.ID == "" {
 				return res.Err
 			}
-			if !yield(s.document(res)) {
+			if !yield(s.entry(res)) {
 				return nil
 			}
 			if n++; s.Progress != nil {
@@ -236,18 +212,168 @@ func (s *Search) fill(ctx context.Context, w *writer, results iter.Seq[record.Re
 	})
 }
 
-// document returns what is indexed of a task. One that cannot be read may hold any text:
+// entry returns what is indexed of a task. One that cannot be read may hold any text:
 // each search has to come by it, and say so.
-func (s *Search) document(res record.Result) *document {
+func (s *Search) entry(res record.Result) entry {
 	if res.Err != nil {
-		return unreadable(res.ID)
+		return entry{id: res.ID}
 	}
-	d := s.doc(Run{Record: res.Record, Stream: func(name record.StreamName) (io.ReadCloser, error) {
-		return s.Source.Stream(res.Record, name)
-	}})
-	doc := newDocument(res.ID, d, s.Limit)
-	if d.Err != nil {
-		return unreadable(res.ID)
+	rec := res.Record
+	e := entry{id: res.ID, doc: s.stored(res).Doc, over: query.CountOver(rec, s.Limit), size: len(rec.Command) + len(rec.Data.Message)}
+	for _, name := range []record.StreamName{record.Stdout, record.Stderr} {
+		lines, stored := name.Of(rec)
+		for _, l := range lines {
+			e.size += len(l)
+		}
+		if stored != nil {
+			e.size += int(min(stored.Stored(), s.Limit))
+		}
 	}
-	return doc
+	return e
+}
+
+// An answer is where in an open generation, and where else, the tasks are that may answer
+// to a query.
+type answer struct {
+	s      *Search
+	g      *generation
+	jobs   iter.Seq[[]span]
+	reader *reader
+	others []record.ID // to be looked at themselves
+}
+
+// ask looks into the generation, in whose place a newer one may come.
+func (a *answer) ask(ctx context.Context, dir string) error {
+	s := a.s
+	changed, present, err := s.changes(ctx, a.g.Commit)
+	if err != nil {
+		return err
+	}
+	if len(changed) > overlay {
+		number, err := s.update(ctx, dir, a.g, changed)
+		if err == nil {
+			changed, present = nil, nil
+			err = a.reopen(dir, number)
+		}
+		// What another process is about to write is looked at itself here.
+		if err != nil && !errors.Is(err, errOther) {
+			return err
+		}
+	}
+	grams := s.Query.Grams()
+	if s.Earlier != nil {
+		grams = nil // they say nothing of earlier runs
+	}
+	blocks, err := a.g.candidates(grams)
+	if err != nil {
+		return err
+	}
+	if err := a.g.without(changed); err != nil {
+		return err
+	}
+	s.fresh = map[record.ID]bool{}
+	for _, run := range s.InFlight {
+		s.fresh[run.Record.UID] = true
+	}
+	over, unreadable := a.g.summary(s.fresh)
+	s.over = over
+	a.others = append(present, unreadable...)
+	for _, id := range a.others {
+		s.fresh[id] = true
+	}
+	a.jobs = a.g.jobs(blocks)
+	a.reader, err = newReader(s, a.g, present)
+	return err
+}
+
+// reopen closes the generation and opens another; both at once would take twice the memory.
+func (a *answer) reopen(dir string, number int) error {
+	err := a.g.close()
+	a.g = new(generation)
+	if err != nil {
+		return err
+	}
+	g, err := openGeneration(dir, number)
+	if err == nil {
+		a.g = g
+	}
+	return err
+}
+
+// found yields the tasks that answer, and those to be looked at, in the order of their
+// ids.
+func (a *answer) found(ctx context.Context) iter.Seq[Found] {
+	indexed := a.reader.found(ctx, a.jobs)
+	if a.s.Whole || a.s.Earlier != nil {
+		indexed = a.fromHistory(indexed)
+	}
+	if len(a.others) == 0 {
+		return indexed
+	}
+	return merged(indexed, a.s.all(a.s.Source.Select(a.others, a.s.brief())))
+}
+
+// fromHistory reads the records of what is found, to be looked at.
+func (a *answer) fromHistory(found iter.Seq[Found]) iter.Seq[Found] {
+	return func(yield func(Found) bool) {
+		var ids []record.ID
+		most := 16
+		flush := func() bool {
+			for f := range a.s.all(a.s.Source.Select(ids, a.s.brief())) {
+				if !yield(f) {
+					return false
+				}
+			}
+			ids, most = nil, min(2*most, 1024)
+			return true
+		}
+		for f := range found {
+			if f.ID == "" {
+				if flush() {
+					yield(f)
+				}
+				return
+			}
+			if ids = append(ids, f.ID); len(ids) >= most && !flush() {
+				return
+			}
+		}
+		flush()
+	}
+}
+
+// merged yields what two sequences do, each with the newest first, in that order.
+func merged(a, b iter.Seq[Found]) iter.Seq[Found] {
+	return func(yield func(Found) bool) {
+		next, stop := iter.Pull(b)
+		defer stop()
+		g, more := next()
+		for f := range a {
+			for more && (g.ID == "" || g.ID.UUID() > f.ID.UUID()) {
+				if !yield(g) || g.ID == "" {
+					return
+				}
+				g, more = next()
+			}
+			if !yield(f) {
+				return
+			}
+		}
+		for more {
+			if !yield(g) {
+				return
+			}
+			g, more = next()
+		}
+	}
+}
+
+// close closes the generation. One that is damaged is removed, so that the next search
+// makes the index anew.
+func (a *answer) close(dir string) error {
+	err := a.g.close()
+	if a.s.damaged.Load() {
+		err = errors.Join(err, os.RemoveAll(generationPath(dir, a.g.number)))
+	}
+	return err
 }

@@ -2,64 +2,44 @@ package index
 
 import (
 	"fmt"
-	"strings"
+	"strconv"
 
 	"github.com/RoaringBitmap/roaring/v2"
 	bleve "github.com/blevesearch/bleve_index_api"
 	segment "github.com/blevesearch/scorch_segment_api/v2"
 	zap "github.com/blevesearch/zapx/v16"
-
-	"qme/index/query"
-	"qme/record"
 )
 
-// The fields of a segment, beside the id.
-const (
-	gramField = "g" // the grams of a task's text
-	flagField = "f" // see below
-)
-
-// The terms of flagField.
-const (
-	oneOver = "1" // a stream is longer than the limit
-	twoOver = "2" // so is the other
-	damaged = "u" // it cannot be read
-)
+// gramField is the field of a segment, beside the id: the grams of a block's tasks.
+const gramField = "g"
 
 var plugin zap.ZapPlugin
 
-// A document is a task as bleve's segments take it: its id, and which grams are in
-// its text, without how often and where.
+// A document is a block of tasks as bleve's segments take it: its number, and which grams
+// are in the text, without how often and where.
 type document struct {
 	id    string
 	grams bleve.TokenFrequencies
-	flags bleve.TokenFrequencies
 }
 
 // present says of a term that it is there and no more.
 var present = new(bleve.TokenFreq)
 
-func newDocument(id record.ID, d *query.Doc, limit int64) *document {
-	doc := &document{id: string(id), grams: bleve.TokenFrequencies{}}
-	d.EachGram(func(g string) { doc.grams[g] = present })
-	switch query.CountOver(d.Record, limit) {
-	case 1:
-		doc.flags = bleve.TokenFrequencies{oneOver: present}
-	case 2:
-		doc.flags = bleve.TokenFrequencies{oneOver: present, twoOver: present}
+// newDocument returns the document of a block, by its number.
+func newDocument(number int, entries []entry) *document {
+	doc := &document{id: strconv.Itoa(number), grams: bleve.TokenFrequencies{}}
+	for _, e := range entries {
+		if e.doc != nil {
+			e.doc.EachGram(func(g string) { doc.grams[g] = present })
+		}
 	}
 	return doc
-}
-
-func unreadable(id record.ID) *document {
-	return &document{id: string(id), flags: bleve.TokenFrequencies{damaged: present}}
 }
 
 // VisitFields implements bleve.Document, as do the other methods.
 func (d *document) VisitFields(visit bleve.FieldVisitor) {
 	visit(termField{"_id", d.id, bleve.TokenFrequencies{d.id: present}})
 	visit(termField{gramField, "", d.grams})
-	visit(termField{flagField, "", d.flags})
 }
 
 func (d *document) ID() string                                 { return d.id }
@@ -112,13 +92,28 @@ func writeSegment(path string, docs []*document) error {
 	return persistent.Persist(path)
 }
 
-// withTerm returns the documents of a segment that have a term.
-func withTerm(seg segment.Segment, field, term string) (*roaring.Bitmap, error) {
-	dict, err := seg.Dictionary(field)
+// withAll returns the documents of a segment that have all grams, at least one.
+func withAll(seg segment.Segment, grams []string) (*roaring.Bitmap, error) {
+	dict, err := seg.Dictionary(gramField)
 	if err != nil {
 		return nil, err
 	}
-	return postings(dict, term)
+	var all *roaring.Bitmap
+	for _, g := range grams {
+		docs, err := postings(dict, g)
+		if err != nil {
+			return nil, err
+		}
+		if all == nil {
+			all = docs
+		} else {
+			all.And(docs)
+		}
+		if all.IsEmpty() {
+			break
+		}
+	}
+	return all, nil
 }
 
 func postings(dict segment.TermDictionary, term string) (*roaring.Bitmap, error) {
@@ -132,49 +127,4 @@ func postings(dict segment.TermDictionary, term string) (*roaring.Bitmap, error)
 		return found, nil
 	}
 	return nil, fmt.Errorf("postings are a %T", list)
-}
-
-// withPiece returns the documents that have a term with a piece in it.
-func withPiece(seg segment.Segment, field, piece string) (*roaring.Bitmap, error) {
-	dict, err := seg.Dictionary(field)
-	if err != nil {
-		return nil, err
-	}
-	found := roaring.New()
-	terms := dict.AutomatonIterator(nil, nil, nil)
-	for {
-		entry, err := terms.Next()
-		if err != nil || entry == nil {
-			return found, err
-		}
-		if !strings.Contains(entry.Term, piece) {
-			continue
-		}
-		some, err := postings(dict, entry.Term)
-		if err != nil {
-			return nil, err
-		}
-		found.Or(some)
-	}
-}
-
-// idsOf returns the tasks of some documents.
-func idsOf(seg segment.Segment, docs *roaring.Bitmap) ([]record.ID, error) {
-	ids := make([]record.ID, 0, docs.GetCardinality())
-	reader, ok := seg.(interface{ DocID(uint64) ([]byte, error) })
-	if !ok {
-		return nil, fmt.Errorf("a segment is a %T", seg)
-	}
-	for it := docs.Iterator(); it.HasNext(); {
-		b, err := reader.DocID(uint64(it.Next()))
-		if err != nil {
-			return nil, err
-		}
-		id, err := record.ParseID(string(b))
-		if err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, nil
 }

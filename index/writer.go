@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,24 +11,25 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
-	"github.com/RoaringBitmap/roaring/v2"
-	segment "github.com/blevesearch/scorch_segment_api/v2"
 	zap "github.com/blevesearch/zapx/v16"
 	"golang.org/x/sys/unix"
-
-	"qme/record"
 )
 
 const (
-	// maxBatch bounds the tasks of a segment as it is first written, and batchGrams
-	// their grams: they are in memory until then, on each processor.
-	maxBatch   = 2000
-	batchGrams = 600_000
+	// maxBatch bounds the tasks that are handed to a processor at once, batchText the
+	// bytes of their records: they are in memory until then.
+	maxBatch  = 4096
+	batchText = 3 << 20
+	// segmentGrams is from how many grams on a segment is written, and another begun.
+	segmentGrams = 600_000
 	// From mergeFrom segments on of less than mergeBelow tasks each, they become one.
 	mergeFrom  = 8
-	mergeBelow = 16_000
+	mergeBelow = 512
 )
 
 // A writer makes the next generation. What it has written is nothing until publish.
@@ -37,10 +39,11 @@ type writer struct {
 	next    int    // its number
 	limit   int64
 	release func() error
+	locked  bool // nobody else is writing
 
 	mu       sync.Mutex
 	segments []segmentInfo
-	count    int // of segment files, for their names
+	count    int // of segments, for their names
 }
 
 // errOther says that another process is writing.
@@ -52,7 +55,7 @@ func newWriter(dir string, limit int64) (w *writer, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	release, err := tryLock(filepath.Join(dir, "lock"))
+	release, locked, err := tryLock(filepath.Join(dir, "lock"))
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +65,8 @@ func newWriter(dir string, limit int64) (w *writer, err error) {
 			err = errors.Join(err, w.abandon())
 		}
 	}()
-	if err := removeOld(dir); err != nil {
+	w.locked = locked
+	if err := w.removeOld(); err != nil {
 		return w, err
 	}
 	n, err := newest(dir)
@@ -75,15 +79,51 @@ func newWriter(dir string, limit int64) (w *writer, err error) {
 	return w, err
 }
 
-func tryLock(path string) (release func() error, err error) {
+// tryLock takes the turn; locked is false on file systems without locks.
+func tryLock(path string) (release func() error, locked bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, errors.Join(errOther, f.Close())
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, false, errors.Join(errOther, f.Close())
 	}
-	return f.Close, nil
+	return f.Close, err == nil, nil
+}
+
+// restAge is from how long after its last file on a folder is taken for a killed writer's
+// where there are no locks. A writer adds one each second or so.
+const restAge = time.Hour
+
+// removeOld removes what is older than the newest generation, and what writers that
+// were killed have left.
+func (w *writer) removeOld() error {
+	most, err := newest(w.dir)
+	if err != nil && !errors.Is(err, errUnusable) {
+		return err
+	}
+	entries, err := os.ReadDir(w.dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		n, ok := generationNumber(e.Name())
+		if ok && n < most || strings.HasPrefix(e.Name(), newPrefix) && w.isRest(e) {
+			errs = append(errs, os.RemoveAll(filepath.Join(w.dir, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// isRest reports whether a folder is a killed writer's.
+func (w *writer) isRest(e fs.DirEntry) bool {
+	if w.locked {
+		return true
+	}
+	info, err := e.Info()
+	return err == nil && time.Since(info.ModTime()) > restAge
 }
 
 // abandon gives up what was not published, and ends the turn.
@@ -117,30 +157,69 @@ func (w *writer) publish(commit string) error {
 		return err
 	}
 	w.tmp = ""
-	return removeOld(w.dir)
+	return w.removeOld()
 }
 
 func (w *writer) newPath() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.count++
-	return filepath.Join(w.tmp, fmt.Sprintf("%d-%d.zap", w.next, w.count))
+	return filepath.Join(w.tmp, fmt.Sprintf("%d-%d%s", w.next, w.count, segmentExt))
 }
 
-// add writes documents as a segment. It may be called from several goroutines.
-func (w *writer) add(docs []*document) error {
-	if len(docs) == 0 {
-		return nil
+// add writes tasks as segments, newest first. It may be called from several goroutines.
+func (w *writer) add(entries []entry) error {
+	slices.SortStableFunc(entries, func(a, b entry) int { return cmp.Compare(b.id.UUID(), a.id.UUID()) })
+	for len(entries) > 0 {
+		var err error
+		if entries, err = w.addSegment(entries); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// addSegment writes some tasks as a segment and returns the others.
+func (w *writer) addSegment(entries []entry) (others []entry, err error) {
 	path := w.newPath()
-	if err := writeSegment(path, docs); err != nil {
-		return err
+	texts, err := createTexts(textsOf(path))
+	if err != nil {
+		return nil, err
 	}
-	return w.list(path)
+	var docs []*document
+	for grams := 0; len(entries) > 0 && grams < segmentGrams && err == nil; {
+		n := blockOf(entries)
+		doc := newDocument(len(docs), entries[:n])
+		docs = append(docs, doc)
+		grams += len(doc.grams)
+		err = texts.add(entries[:n])
+		clear(entries[:n]) // their memory is wanted for the next
+		entries = entries[n:]
+	}
+	info, ferr := texts.finish()
+	if err = errors.Join(err, ferr); err != nil {
+		return nil, err
+	}
+	if err := writeSegment(path, docs); err != nil {
+		return nil, err
+	}
+	return entries, w.list(path, info)
 }
 
-// list adds a segment file to the generation.
-func (w *writer) list(path string) error {
+// blockOf returns how many of the entries, one at least, make a block.
+func blockOf(entries []entry) int {
+	size := 0
+	for i, e := range entries {
+		if i == blockTasks || size >= blockText {
+			return i
+		}
+		size += e.size
+	}
+	return len(entries)
+}
+
+// list adds a segment to the generation.
+func (w *writer) list(path string, texts textInfo) error {
 	seg, err := plugin.Open(path)
 	if err != nil {
 		return err
@@ -149,9 +228,7 @@ func (w *writer) list(path string) error {
 	if !ok {
 		return fmt.Errorf("a segment is a %T", seg)
 	}
-	info := segmentInfo{
-		Name: filepath.Base(path), Size: int64(len(file.Data())), CRC: crc32.ChecksumIEEE(file.Data()), Docs: file.Count(),
-	}
+	info := segmentInfo{Name: filepath.Base(path), Size: int64(len(file.Data())), CRC: crc32.ChecksumIEEE(file.Data()), Texts: texts}
 	w.mu.Lock()
 	w.segments = append(w.segments, info)
 	w.mu.Unlock()
@@ -159,7 +236,7 @@ func (w *writer) list(path string) error {
 }
 
 // keep takes over a segment of an earlier generation, without some documents.
-func (w *writer) keep(s openSegment, from string) error {
+func (w *writer) keep(s *openSegment, from string) error {
 	info := s.info
 	info.Deleted = nil
 	if !s.deleted.IsEmpty() {
@@ -169,10 +246,12 @@ func (w *writer) keep(s openSegment, from string) error {
 		}
 		info.Deleted = b
 	}
-	old, now := filepath.Join(from, info.Name), filepath.Join(w.tmp, info.Name)
-	if err := os.Link(old, now); err != nil {
-		if err := copyFile(old, now); err != nil { // as where there are no links
-			return err
+	for _, name := range []string{info.Name, textsOf(info.Name)} {
+		old, now := filepath.Join(from, name), filepath.Join(w.tmp, name)
+		if err := os.Link(old, now); err != nil {
+			if err := copyFile(old, now); err != nil { // as where there are no links
+				return err
+			}
 		}
 	}
 	w.mu.Lock()
@@ -194,49 +273,30 @@ func copyFile(from, to string) error {
 	return errors.Join(err, in.Close(), out.Close())
 }
 
-// merge has segments become one, without the documents that no longer count.
-func (w *writer) merge(group []openSegment) error {
-	var segments []segment.Segment
-	var drops []*roaring.Bitmap
-	left := uint64(0)
-	for _, s := range group {
-		segments, drops = append(segments, s.Segment), append(drops, s.deleted)
-		left += s.live()
-	}
-	if left == 0 {
-		return nil
-	}
-	path := w.newPath()
-	if _, _, err := plugin.Merge(segments, drops, path, nil, nil); err != nil {
-		return err
-	}
-	return w.list(path)
-}
-
 // fill writes what comes from next as segments, on all processors.
-func (w *writer) fill(ctx context.Context, next func(yield func(*document) bool) error) error {
+func (w *writer) fill(ctx context.Context, next func(yield func(entry) bool) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	batches := make(chan []*document)
+	batches := make(chan []entry)
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
-			for docs := range batches {
+			for entries := range batches {
 				if ctx.Err() == nil {
-					if err := w.add(docs); err != nil {
+					if err := w.add(entries); err != nil {
 						cancel(err)
 					}
 				}
 			}
 		})
 	}
-	var batch []*document
-	grams := 0
-	err := next(func(d *document) bool {
-		batch = append(batch, d)
-		if grams += len(d.grams); grams >= batchGrams || len(batch) >= maxBatch {
+	var batch []entry
+	size := 0
+	err := next(func(e entry) bool {
+		batch = append(batch, e)
+		if size += e.size; size >= batchText || len(batch) >= maxBatch {
 			batches <- batch
-			batch, grams = nil, 0
+			batch, size = nil, 0
 		}
 		return ctx.Err() == nil
 	})
@@ -247,20 +307,4 @@ func (w *writer) fill(ctx context.Context, next func(yield func(*document) bool)
 		return err
 	}
 	return context.Cause(ctx)
-}
-
-// without marks the documents of some tasks as no longer counting.
-func (g *generation) without(ids []record.ID) error {
-	names := make([]string, len(ids))
-	for i, id := range ids {
-		names[i] = string(id)
-	}
-	for _, s := range g.segments {
-		gone, err := s.DocNumbers(names)
-		if err != nil {
-			return err
-		}
-		s.deleted.Or(gone)
-	}
-	return nil
 }

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -13,19 +15,29 @@ import (
 	"golang.org/x/sys/unix"
 
 	"qme/record"
+	"qme/tests/genhistory/history"
 )
 
-// noLocksVariable has the kernel tell qme that there are no file locks, as on a network
-// file system without a lock service.
-const noLocksVariable = "QME_TEST_NO_LOCKS"
+// These have the kernel tell qme that there are no file locks, as on a network file system
+// without a lock service; or no hard links, as on FAT and many mounts.
+const (
+	noLocksVariable = "QME_TEST_NO_LOCKS"
+	noLinksVariable = "QME_TEST_NO_LINKS"
+)
 
 func init() {
-	if os.Getenv(noLocksVariable) == "" {
+	without(noLocksVariable, unix.SYS_FLOCK, unix.ENOLCK)
+	without(noLinksVariable, unix.SYS_LINKAT, unix.EPERM)
+}
+
+// without executes this program anew, if the variable is set, where a system call fails.
+func without(variable string, call uint32, errno syscall.Errno) {
+	if os.Getenv(variable) == "" {
 		return
 	}
-	err := os.Unsetenv(noLocksVariable)
+	err := os.Unsetenv(variable)
 	if err == nil {
-		err = forbidLocks()
+		err = forbid(call, errno)
 	}
 	if err == nil {
 		err = syscall.Exec("/proc/self/exe", os.Args, os.Environ())
@@ -34,15 +46,15 @@ func init() {
 	os.Exit(1)
 }
 
-// forbidLocks has flock(2) return ENOLCK for this thread and what it executes.
-func forbidLocks() error {
+// forbid has a system call fail for this thread and what it executes.
+func forbid(call uint32, errno syscall.Errno) error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("no new privileges: %w", err)
 	}
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the number of the call
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: unix.SYS_FLOCK},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOLCK)},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: call},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(errno)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
@@ -99,4 +111,42 @@ func TestNoLocks(t *testing.T) {
 		t.Errorf("the records are %+v", r)
 	}
 	h.verify()
+}
+
+// TestSearchNoLocks searches where there are no file locks, and where there are no hard
+// links: also while others do, and when a part of the index is taken over.
+func TestSearchNoLocks(t *testing.T) {
+	t.Parallel()
+	other := newHome(t)
+	if _, err := history.Generate(t.Context(), other.dir, history.Options{Tasks: 600, Seed: 2}); err != nil {
+		t.Fatal(err)
+	}
+	for _, variable := range []string{noLocksVariable, noLinksVariable} {
+		h := withHistory(t, 600)
+		h.env = append(h.env, variable+"=1")
+		for round := range 2 {
+			records := h.records()
+			var others sync.WaitGroup
+			for range 3 {
+				others.Go(func() {
+					if _, errs, code := h.run("search", "zzzz"); code != 0 || strings.Contains(errs, "cannot be used") {
+						t.Errorf("%s: search ends with %d and says %q", variable, code, errs)
+					}
+					checkSearch(t, h, records)
+				})
+			}
+			others.Wait()
+			left, err := filepath.Glob(filepath.Join(h.dir, "index", "*-*"))
+			if err != nil || len(left) != 1 || filepath.Base(left[0]) != fmt.Sprintf("gen-%d", round+1) {
+				t.Errorf("%s, round %d: the index holds %v (%v)", variable, round, left, err)
+			}
+			if round == 0 {
+				h.must("-q", "remote", filepath.Join(other.dir, "tasks.git"))
+				h.must("-q", "pull")
+				if now := len(h.records()); now != 1200 {
+					t.Fatalf("there are %d tasks: the test does not test", now)
+				}
+			}
+		}
+	}
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"qme/record"
 	"qme/tests/genhistory/history"
 )
@@ -104,4 +106,50 @@ func TestSearchTogether(t *testing.T) {
 	}
 	cancel()
 	others.Wait()
+}
+
+// TestSearchInterrupted presses Ctrl-C while the index is made, and while another process
+// makes it: nothing is left of the attempt, and the next search finds all.
+func TestSearchInterrupted(t *testing.T) {
+	t.Parallel()
+	h := withHistory(t, 1500)
+	index := filepath.Join(h.dir, "index")
+	for code := 0; code != 130; {
+		if err := os.RemoveAll(index); err != nil {
+			t.Fatal(err)
+		}
+		cmd := h.command("search", "zzzz")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for made := []string(nil); made == nil; {
+			var err error
+			if made, err = filepath.Glob(filepath.Join(index, "*-*")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // an error where the code is not 0
+		code = cmd.ProcessState.ExitCode()
+		if code != 0 && code != 130 { // 0: it was faster
+			t.Fatalf("search ended with %d", code)
+		}
+	}
+	if left, err := filepath.Glob(filepath.Join(index, "*-*")); err != nil || len(left) > 0 {
+		t.Errorf("the index holds %v (%v)", left, err)
+	}
+	lock, err := os.OpenFile(filepath.Join(index, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	interrupt(t, h, "Another process is making", "search", "zzzz")
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	checkSearch(t, h, h.records())
 }

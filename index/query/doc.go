@@ -2,6 +2,7 @@ package query
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"qme/record"
 )
@@ -47,6 +48,18 @@ type Doc struct {
 	texts map[field]*text
 }
 
+// A Texts holds what is searched of a run beside its id and executor: command, message,
+// directory, user, host, output and error output, as UTF-8.
+type Texts [7]string
+
+// Streams is the index of the output in Texts, behind which the error output comes.
+const Streams = 5
+
+// Texts returns all that is searched. What cannot be read is in Err then.
+func (d *Doc) Texts() Texts {
+	return Texts{d.text(command), d.text(message), d.text(pwd), d.text(user), d.text(host), d.text(output), d.text(errorText)}
+}
+
 type text struct {
 	raw, folded string
 	isFolded    bool
@@ -59,7 +72,10 @@ func (d *Doc) get(f field) *text {
 	if d.texts == nil {
 		d.texts = make(map[field]*text, textCount)
 	}
-	t := &text{raw: strings.ToValidUTF8(d.read(f), "\ufffd")}
+	t := &text{raw: d.read(f)}
+	if !utf8.ValidString(t.raw) {
+		t.raw = strings.ToValidUTF8(t.raw, "\ufffd")
+	}
 	d.texts[f] = t
 	return t
 }

@@ -39,6 +39,22 @@ func (q *Query) Match(d *Doc) bool {
 	return true
 }
 
+// Admits reports whether the conditions of the query hold that need no text of the run:
+// those on its status, return code, times and duration.
+func (q *Query) Admits(r *record.Record) bool {
+	for _, t := range q.terms {
+		if t.test != nil && t.test(r) == t.not {
+			return false
+		}
+	}
+	return true
+}
+
+// HasConditions reports whether Admits has anything to look at.
+func (q *Query) HasConditions() bool {
+	return slices.ContainsFunc(q.terms, func(t term) bool { return t.test != nil })
+}
+
 func (t term) holds(d *Doc) bool {
 	if t.test != nil {
 		return t.test(d.Record)

@@ -45,7 +45,7 @@ func (l *lab) measure(p process) (sample, error) {
 	if err != nil {
 		return sample{}, fmt.Errorf("%s: %w: %s", strings.Join(p.argv, " "), err, said)
 	}
-	return sample{took: took, rss: peak(cmd.ProcessState)}, errors.Join(rerr, errs.Close(), os.Remove(errs.Name()))
+	return sample{took: took, rss: peak(cmd.ProcessState), processor: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}, errors.Join(rerr, errs.Close(), os.Remove(errs.Name()))
 }
 
 // peak returns the peak memory of a process that has ended, in bytes. Linux never

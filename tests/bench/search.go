@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -13,15 +15,29 @@ import (
 )
 
 const (
-	searchGoal   = 60 * time.Millisecond
-	indexRate    = 5000 // tasks a second
-	indexMemory  = 400e6
-	indexPerText = 3
+	searchGoal    = 60 * time.Millisecond
+	conditionGoal = 200 * time.Millisecond
+	indexRate     = 5000 // tasks a second
+	indexMemory   = 400e6
+	indexPerText  = 3
 )
 
-// searched are the words that are searched for: in no task, in few, and in many of which
-// the newest are wanted.
-var searched = [][]string{{"zzzz"}, {"sub-0675"}, {"-n", "20", "checkpoint"}}
+// searched are the questions: words that are in no task, in few, in many and in many of which
+// the newest are wanted; and what the index has no words for, which may take longer.
+var searched = []struct {
+	args []string
+	goal time.Duration // 0: none
+}{
+	{[]string{"zzzz"}, searchGoal},
+	{[]string{"sub-0675"}, searchGoal},
+	{[]string{"checkpoint"}, searchGoal},
+	{[]string{"-n", "20", "checkpoint"}, searchGoal},
+	{[]string{"failed"}, conditionGoal},
+	{[]string{"rc:>0 after:2w"}, conditionGoal},
+	{[]string{"zq"}, conditionGoal},
+	{[]string{"--regex", `seed=4\d\b`}, conditionGoal},
+	{[]string{"--all-runs", "zzzz"}, 0},
+}
 
 // searchGroup measures searching, and the making of the index.
 func searchGroup(l *lab) ([]row, error) {
@@ -40,25 +56,93 @@ func searchGroup(l *lab) ([]row, error) {
 	if _, err := l.qmeStep(other, "search", "zzzz")(0); err != nil {
 		return nil, err
 	}
-	for _, words := range searched {
-		words = append([]string{"search"}, words...)
-		one := l.qmeStep(other, words...)
-		afterRun := func(i int) (sample, error) {
-			if _, err := l.qmeStep(other, "run", "true")(i); err != nil {
-				return sample{}, err
-			}
-			return one(i)
-		}
-		after, before, err := l.pairs(l.opts.n, afterRun, l.qmeStep(home, words...))
+	for _, q := range searched {
+		more, err := l.searchRows(home, other, q.args, q.goal)
 		if err != nil {
 			return nil, err
 		}
-		name := "qme " + strings.Join(words, " ")
-		rows = append(rows,
-			row{what: fmt.Sprintf("%s at %d tasks", name, l.opts.tasks), goal: "at most " + short(searchGoal), figure: before.String(), verdict: judge(before.median() <= searchGoal)},
-			compare("the same after a new run, against without", after, before, 1.5))
+		rows = append(rows, more...)
 	}
-	return rows, nil
+	beside, err := l.besideIndexing(other)
+	return append(rows, beside), err
+}
+
+// searchRows measures a search in a home, and in another one after each of some runs.
+func (l *lab) searchRows(home, other string, args []string, goal time.Duration) ([]row, error) {
+	args = append([]string{"search"}, args...)
+	one := l.qmeStep(other, args...)
+	afterRun := func(i int) (sample, error) {
+		if _, err := l.qmeStep(other, "run", "true")(i); err != nil {
+			return sample{}, err
+		}
+		return one(i)
+	}
+	after, before, err := l.pairs(l.opts.n, afterRun, l.qmeStep(home, args...))
+	if err != nil {
+		return nil, err
+	}
+	r := row{
+		what:   fmt.Sprintf("qme %s at %d tasks", strings.Join(args, " "), l.opts.tasks),
+		figure: fmt.Sprintf("%s; processor %s", before, short(before.processor())), verdict: noGoal,
+	}
+	if goal > 0 {
+		r.goal, r.verdict = "at most "+short(goal), judge(before.median() <= goal)
+	}
+	return []row{r, compare("the same after a new run, against without", after, before, 1.5)}, nil
+}
+
+// besideIndexing measures runs beside a search that makes the index, against runs beside
+// programs that keep as many processors busy and do nothing else.
+func (l *lab) besideIndexing(home string) (row, error) {
+	index := filepath.Join(home, "index")
+	run := l.qmeStep(home, "run", "true")
+	indexing := func(i int) (sample, error) {
+		if err := os.RemoveAll(index); err != nil {
+			return sample{}, err
+		}
+		stop, err := l.background(1, l.qme, "--home", home, "search", "zzzz")
+		if err != nil {
+			return sample{}, err
+		}
+		defer stop()
+		for made := []string(nil); len(made) == 0 && l.ctx.Err() == nil; time.Sleep(time.Millisecond) {
+			if made, err = filepath.Glob(filepath.Join(index, "new-*", "*.zap")); err != nil {
+				return sample{}, err
+			}
+		}
+		return run(i)
+	}
+	busy := func(i int) (sample, error) {
+		stop, err := l.background(runtime.GOMAXPROCS(0), "sh", "-c", "while :; do :; done")
+		if err != nil {
+			return sample{}, err
+		}
+		defer stop()
+		time.Sleep(50 * time.Millisecond) // until they run
+		return run(i)
+	}
+	a, b, err := l.pairs(l.opts.n, indexing, busy)
+	return compare("qme run true beside the making of the index, against beside busy processors", a, b, 1.2), err
+}
+
+// background starts a program some times; stop kills all of them.
+func (l *lab) background(times int, argv ...string) (stop func(), err error) {
+	var started []*exec.Cmd
+	stop = func() {
+		for _, cmd := range started {
+			_ = cmd.Process.Kill() // it may have ended
+			_ = cmd.Wait()
+		}
+	}
+	for range times {
+		cmd := l.command(process{argv: argv})
+		if err := cmd.Start(); err != nil {
+			stop()
+			return nil, err
+		}
+		started = append(started, cmd)
+	}
+	return stop, nil
 }
 
 // indexRows measures a search that has to make the index, once.

@@ -10,6 +10,9 @@ import (
 type sample struct {
 	took time.Duration
 	rss  int64 // peak memory in bytes, of the process or one of its children
+	// processor is the processor time of the process, which depends less on what else
+	// the machine does.
+	processor time.Duration
 }
 
 // samples are repeated measurements of one thing.
@@ -34,6 +37,15 @@ func (s samples) quantile(q float64) time.Duration {
 }
 
 func (s samples) median() time.Duration { return s.quantile(0.5) }
+
+// processor returns the median of the processor times.
+func (s samples) processor() time.Duration {
+	all := make(samples, len(s))
+	for i, x := range s {
+		all[i].took = x.processor
+	}
+	return all.median()
+}
 
 // rss returns the largest peak memory of the samples.
 func (s samples) rss() int64 {
