@@ -39,7 +39,7 @@ func sorted(found iter.Seq[index.Found], q *query.Query, o searchOptions) iter.S
 			return 0
 		}
 		if o.sort == sortDuration {
-			d, _ := query.Took(f.Record, now)
+			d, _ := f.Record.Took(now)
 			return d.Seconds()
 		}
 		return q.Relevance(f.Doc)

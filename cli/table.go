@@ -127,13 +127,11 @@ func (t *table) jobStatus(job *record.Job) (string, func(string) string) {
 }
 
 func (t *table) duration(r *record.Record) string {
-	if r.Data.Status == record.Running {
-		return shortDuration(now.Sub(r.Data.Timestamp.Time))
-	}
-	if r.Data.Finished == nil {
+	took, ok := r.Took(now)
+	if !ok {
 		return "-"
 	}
-	return shortDuration(time.Duration(r.Data.Duration * float64(time.Second)))
+	return shortDuration(took)
 }
 
 // age says how long ago something was, in one unit.

@@ -168,6 +168,9 @@ func randomRecord(t testing.TB, rnd *rand.Rand) *record.Record {
 	default:
 		r.Data.Finished, r.Data.Duration = &r.Data.Timestamp, float64(rnd.IntN(100))/7
 	}
+	if rnd.IntN(6) == 0 && r.Data.Status == record.Complete {
+		r.Data.Job = randomJob(rnd, r)
+	}
 	if rnd.IntN(5) == 0 {
 		r.Data.Run = 2 + rnd.IntN(3)
 	}
@@ -178,6 +181,22 @@ func randomRecord(t testing.TB, rnd *rand.Rand) *record.Record {
 		r.Data.Stderr = &record.Stream{Size: int64(len(streamOf(r)))}
 	}
 	return r
+}
+
+func randomJob(rnd *rand.Rand, r *record.Record) *record.Job {
+	job := &record.Job{ID: "17", Final: rnd.IntN(2) == 0}
+	if rnd.IntN(3) > 0 {
+		job.Started = &r.Data.Timestamp
+	}
+	if job.Final {
+		code := rnd.IntN(3)
+		job.ReturnCode, job.Elapsed = &code, float64(rnd.IntN(100))/7
+		job.Output, job.Error = record.Lines(randomText(rnd, 20)), record.Lines(randomText(rnd, 5))
+		if rnd.IntN(4) == 0 {
+			job.Stdout = &record.Stream{Size: int64(len(streamOf(r)))}
+		}
+	}
+	return job
 }
 
 func add(t testing.TB, rnd *rand.Rand, n int) func(tasks) {
@@ -214,7 +233,7 @@ func collect(s *index.Search, found iter.Seq[index.Found]) (r result) {
 		}
 		r.ids = append(r.ids, f.ID)
 		d := f.Record.Data
-		took, known := query.Took(f.Record, now)
+		took, known := f.Record.Took(now)
 		r.lines = append(r.lines, fmt.Sprint(f.ID, f.Unique, f.Number, f.Record.UID, f.Record.Executor, f.Record.Command,
 			d.Timestamp.Format(time.RFC3339Nano), d.Status, f.Record.Failed(), took, known, s.Query.Hits(f.Doc), s.Query.Relevance(f.Doc)))
 	}
@@ -248,7 +267,7 @@ func inFlight(t testing.TB, rnd *rand.Rand, all tasks) []index.Run {
 			r.UID = pick(rnd, all).UID
 			r.Executor = r.UID.Executor()
 		}
-		r.Data.Stdout, r.Data.Stderr, r.Data.Status = nil, nil, record.Running
+		r.Data.Stdout, r.Data.Stderr, r.Data.Job, r.Data.Status = nil, nil, nil, record.Running
 		runs = append(runs, index.Run{Record: r})
 	}
 	slices.SortFunc(runs, func(a, b index.Run) int { return cmp.Compare(b.Record.UID.UUID(), a.Record.UID.UUID()) })

@@ -26,6 +26,9 @@ import (
 // needle returns a random query for a piece of a record, or for what is in none.
 func needle(rnd *rand.Rand, r *record.Record) string {
 	texts := []string{r.Command, r.Data.Message, r.Data.PWD, strings.Join(r.Data.Output, ""), strings.Join(r.Data.Error, ""), string(r.UID), randomText(rnd, 2)}
+	if r.Data.Job != nil {
+		texts = append(texts, strings.Join(r.Data.Job.Output, ""), strings.Join(r.Data.Job.Error, ""))
+	}
 	if r.Data.Stdout != nil || r.Data.Stderr != nil {
 		texts = append(texts, strings.ToValidUTF8(streamOf(r), "\ufffd"))
 	}

@@ -224,14 +224,21 @@ func (w *worker) match(t *textFile, b *openBlock, row *row, i int) (*Found, erro
 	return f, f.Doc.Err
 }
 
-// stream returns a stream, from an open block or from the file.
+// stream returns a stream, from an open block or from the file. There those of a job are
+// with those of the command.
 func (r *reader) stream(b *openBlock, t *textFile, number, task int, name record.StreamName, id record.ID) (string, error) {
 	field := 0
 	if name == record.Stderr {
 		field = 1
 	}
+	of := func(c *column) string {
+		if name == record.JobStdout || name == record.JobStderr {
+			return ""
+		}
+		return c.of(task, field)
+	}
 	if b != nil && b.loaded[streams] {
-		return b.parts[streams].of(task, field), nil
+		return of(&b.parts[streams]), nil
 	}
 	c := new(column)
 	if b != nil {
@@ -244,7 +251,7 @@ func (r *reader) stream(b *openBlock, t *textFile, number, task int, name record
 	if b != nil {
 		b.loaded[streams] = true
 	}
-	return c.of(task, field), nil
+	return of(c), nil
 }
 
 func (r *reader) streamFromHistory(name record.StreamName, id record.ID) (string, error) {

@@ -36,7 +36,9 @@ const (
 	isComplete
 	isCancelled
 	isUnreadable
-	oneOver // and twice that for two
+	hasJob // finished and duration are the job's start and time, then
+	jobFinal
+	oneOver // and so many times that
 )
 
 var statusFlags = map[record.Status]uint32{record.Running: isRunning, record.Complete: isComplete, record.Cancelled: isCancelled}
@@ -53,13 +55,21 @@ func newRow(e entry) (row, error) {
 		uuid: u, flags: statusFlags[d.Status] + uint32(e.over)*oneOver, started: d.Timestamp.UnixMicro(), duration: d.Duration,
 		run: int64(d.Run), offset: int32(offset),
 	}
-	if d.ReturnCode != nil {
-		r.flags |= hasCode
-		r.returncode = int64(*d.ReturnCode)
+	finished := d.Finished
+	if d.Job != nil {
+		r.flags |= hasJob
+		if d.Job.Final {
+			r.flags |= jobFinal
+		}
+		finished, r.duration = d.Job.Started, d.Job.Elapsed
 	}
-	if d.Finished != nil {
+	if code := e.doc.Record.Code(); code != nil {
+		r.flags |= hasCode
+		r.returncode = int64(*code)
+	}
+	if finished != nil {
 		r.flags |= hasFinished
-		r.finished = d.Finished.UnixMicro()
+		r.finished = finished.UnixMicro()
 	}
 	return r, nil
 }
@@ -110,6 +120,11 @@ func (r *row) fill(rec *record.Record) {
 	}
 	if r.flags&hasFinished != 0 {
 		rec.Data.Finished = &record.Time{Time: time.UnixMicro(r.finished).In(zone)}
+	}
+	if r.flags&hasJob != 0 {
+		d := &rec.Data
+		d.Job = &record.Job{Final: r.flags&jobFinal != 0, ReturnCode: d.ReturnCode, Started: d.Finished, Elapsed: d.Duration}
+		d.ReturnCode, d.Finished, d.Duration = nil, nil, 0
 	}
 }
 

@@ -220,7 +220,7 @@ func (s *Search) entry(res record.Result) entry {
 	}
 	rec := res.Record
 	e := entry{id: res.ID, doc: s.stored(res).Doc, over: query.CountOver(rec, s.Limit), size: len(rec.Command) + len(rec.Data.Message)}
-	for _, name := range []record.StreamName{record.Stdout, record.Stderr} {
+	for _, name := range record.StreamNames {
 		lines, stored := name.Of(rec)
 		for _, l := range lines {
 			e.size += len(l)

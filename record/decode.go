@@ -52,11 +52,13 @@ func DecodeBrief(b []byte) (*Record, error) {
 			Signal     string  `json:"signal"`
 			Run        int     `json:"run"`
 			Job        *struct {
-				ID         string `json:"id"`
-				State      string `json:"state"`
-				Final      bool   `json:"final"`
-				ReturnCode *int   `json:"returncode"`
-				Checked    *Time  `json:"checked"`
+				ID         string  `json:"id"`
+				State      string  `json:"state"`
+				Final      bool    `json:"final"`
+				ReturnCode *int    `json:"returncode"`
+				Checked    *Time   `json:"checked"`
+				Started    *Time   `json:"started"`
+				Elapsed    float64 `json:"elapsed"`
 			} `json:"job"`
 		} `json:"data"`
 	}
@@ -69,7 +71,7 @@ func DecodeBrief(b []byte) (*Record, error) {
 		PID: d.PID, Host: d.Host, Finished: d.Finished, Duration: d.Duration, Signal: d.Signal, Run: d.Run,
 	}}
 	if j := d.Job; j != nil {
-		r.Data.Job = &Job{ID: j.ID, State: j.State, Final: j.Final, ReturnCode: j.ReturnCode, Checked: j.Checked}
+		r.Data.Job = &Job{ID: j.ID, State: j.State, Final: j.Final, ReturnCode: j.ReturnCode, Checked: j.Checked, Started: j.Started, Elapsed: j.Elapsed}
 	}
 	return r, r.check()
 }

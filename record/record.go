@@ -143,6 +143,25 @@ func (r *Record) Failed() bool {
 	return code != nil && *code != 0
 }
 
+// Took returns how long the run took, or has taken until now: its job where it has
+// started one. ok is false when that is not known, as of a job that waits.
+func (r *Record) Took(now time.Time) (d time.Duration, ok bool) {
+	job := r.Data.Job
+	switch {
+	case r.Data.Status == Running:
+		return max(0, now.Sub(r.Data.Timestamp.Time)), true
+	case job != nil && job.Final:
+		return seconds(job.Elapsed), true
+	case job != nil && job.Started != nil:
+		return max(0, now.Sub(job.Started.Time)), true
+	case job != nil || r.Data.Finished == nil:
+		return 0, false
+	}
+	return seconds(r.Data.Duration), true
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
 // Active reports whether the command runs, or the job that it has started may still
 // come to another state.
 func (r *Record) Active() bool {

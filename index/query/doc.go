@@ -108,11 +108,19 @@ func (d *Doc) read(f field) string {
 	case id:
 		return string(r.UID)
 	case output:
-		return d.stream(record.Stdout)
+		return d.streams(record.Stdout, record.JobStdout)
 	case errorText:
-		return d.stream(record.Stderr)
+		return d.streams(record.Stderr, record.JobStderr)
 	}
 	return ""
+}
+
+// streams returns a command's stream and behind it that of the job that it has started.
+func (d *Doc) streams(own, job record.StreamName) string {
+	if d.Record.Data.Job == nil {
+		return d.stream(own)
+	}
+	return d.stream(own) + d.stream(job)
 }
 
 func (d *Doc) stream(name record.StreamName) string {

@@ -90,7 +90,8 @@ func required(needles []string, re *syntax.Regexp) []string {
 // CountOver counts the streams of a run that are stored with more bytes than the limit.
 func CountOver(r *record.Record, limit int64) int {
 	n := 0
-	for _, s := range []*record.Stream{r.Data.Stdout, r.Data.Stderr} {
+	for _, name := range record.StreamNames {
+		_, s := name.Of(r)
 		if s != nil && s.Stored() > limit {
 			n++
 		}

@@ -131,27 +131,16 @@ type operator string
 
 func returncode(o operator, n int) func(*record.Record) bool {
 	return func(r *record.Record) bool {
-		return r.Data.ReturnCode != nil && o.holds(cmp.Compare(*r.Data.ReturnCode, n))
+		code := r.Code()
+		return code != nil && o.holds(cmp.Compare(*code, n))
 	}
 }
 
 func duration(o operator, d time.Duration, now time.Time) func(*record.Record) bool {
 	return func(r *record.Record) bool {
-		took, ok := Took(r, now)
+		took, ok := r.Took(now)
 		return ok && o.holds(cmp.Compare(took, d))
 	}
-}
-
-// Took returns how long a run took, or has taken so far; ok is false when that is
-// not known.
-func Took(r *record.Record, now time.Time) (d time.Duration, ok bool) {
-	switch {
-	case r.Data.Status == record.Running:
-		return max(0, now.Sub(r.Data.Timestamp.Time)), true
-	case r.Data.Finished == nil:
-		return 0, false
-	}
-	return time.Duration(r.Data.Duration * float64(time.Second)), true
 }
 
 func between(from, to time.Time) func(*record.Record) bool {
@@ -162,5 +151,8 @@ func between(from, to time.Time) func(*record.Record) bool {
 }
 
 func hasStatus(s record.Status) func(*record.Record) bool {
+	if s == record.Running {
+		return (*record.Record).Active
+	}
 	return func(r *record.Record) bool { return r.Data.Status == s }
 }
