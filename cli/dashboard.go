@@ -309,6 +309,7 @@ func (s *served) Rerun(ctx context.Context, ref string) (record.ID, error) {
 	if v.Record.Data.Status == record.Running {
 		return "", fmt.Errorf("task %s is running: %w (cancel it first)", id, record.ErrConflict)
 	}
+	s.landed(ctx, id)
 	messages, err := os.CreateTemp("", "qme-rerun-")
 	if err != nil {
 		return "", err
@@ -322,6 +323,33 @@ func (s *served) Rerun(ctx context.Context, ref string) (record.ID, error) {
 	return id, s.begun(ctx, v, ended, messages)
 }
 
+// A refusal is what a command printed that would not do it. It is a record.ErrConflict.
+type refusal string
+
+// Error implements error.
+func (r refusal) Error() string { return string(r) }
+
+// Is makes the error a record.ErrConflict.
+func (r refusal) Is(target error) bool { return target == record.ErrConflict }
+
+// landed waits until a run that has ended is in the history, or for as long as may be.
+func (s *served) landed(ctx context.Context, id record.ID) {
+	ctx, cancel := context.WithTimeout(ctx, rerunWait)
+	defer cancel()
+	look := time.NewTicker(rerunLook)
+	defer look.Stop()
+	for {
+		if _, err := s.spool.Get(id, 0); err != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
+}
+
 // begun waits until a task has another run than v.
 func (s *served) begun(ctx context.Context, v queue.Version, ended <-chan error, messages io.Reader) error {
 	ctx, cancel := context.WithTimeout(ctx, rerunWait)
@@ -330,13 +358,12 @@ func (s *served) begun(ctx context.Context, v queue.Version, ended <-chan error,
 	defer look.Stop()
 	for over := false; ; {
 		now, err := s.use().Find(string(v.Record.UID))
-		if err == nil && !now.Record.Data.Timestamp.Equal(v.Record.Data.Timestamp.Time) {
-			return nil
+		if err == nil && !now.Record.Data.Timestamp.Equal(v.Record.Data.Timestamp.Time) && (over || now.Record.Data.PID != 0) {
+			return nil // and it hears whoever cancels it
 		}
 		if over {
 			said, err := io.ReadAll(io.LimitReader(messages, 4<<10))
-			why := strings.TrimPrefix(strings.TrimSpace(string(said)), "qme: ")
-			return errors.Join(fmt.Errorf("%s: %w", why, record.ErrConflict), err)
+			return errors.Join(refusal(strings.TrimPrefix(strings.TrimSpace(string(said)), "qme: ")), err)
 		}
 		select {
 		case <-ended:

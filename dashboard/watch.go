@@ -15,8 +15,6 @@ const (
 	// tick is how often what is on disk is looked at while somebody is connected. File systems
 	// that are mounted over a network tell nobody of changes.
 	tick = 100 * time.Millisecond
-	// fresh is for how long what was looked at counts as new for those who ask.
-	fresh = 50 * time.Millisecond
 	// recoverEvery is how often runs are looked for whose process has died.
 	recoverEvery = 5 * time.Second
 	// loadBatch is how many records are shown at a time while the history is read, and
@@ -123,16 +121,17 @@ func (s *Server) loadFrom(ctx context.Context, sn Snapshot) error {
 	return nil
 }
 
-// refresh takes in what is new, and tells everybody. Where somebody has just done it, it
-// does nothing.
+// refresh takes in what is new, and tells everybody. Of many who ask at once one does it.
 func (s *Server) refresh(ctx context.Context) {
+	asked := time.Now()
 	s.refreshing.Lock()
 	defer s.refreshing.Unlock()
-	if time.Since(s.refreshed) < fresh || s.commit == "" {
+	if s.refreshed.After(asked) || s.commit == "" {
 		return
 	}
+	began := time.Now()
 	s.setBehind(s.refreshLocked(ctx))
-	s.refreshed = time.Now()
+	s.refreshed = began
 }
 
 func (s *Server) refreshLocked(ctx context.Context) error {
