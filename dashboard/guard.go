@@ -61,9 +61,6 @@ func (s *Server) headers(h http.Header) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
-	if s.o.Secure {
-		h.Set("Strict-Transport-Security", "max-age=31536000")
-	}
 }
 
 // foreign reports whether a websocket is asked for by another site. Other requests that
