@@ -60,7 +60,7 @@ type Server struct {
 	background sync.WaitGroup
 
 	refreshing sync.Mutex // guards what follows
-	refreshed  time.Time // when the last look began
+	refreshed  time.Time  // when the last look began
 	recovered  time.Time
 	commit     string
 	flights    map[record.ID]string
