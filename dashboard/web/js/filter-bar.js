@@ -59,7 +59,7 @@ class FilterBar extends HTMLElement {
     const at = err.position ?? bytes.length;
     const text = (part) => new TextDecoder().decode(part);
     return this.problem.replaceChildren(err.message, ' ',
-      at < bytes.length && h('code', {}, text(bytes.slice(0, at)), h('mark', {}, text(bytes.slice(at)))));
+      at < bytes.length ? h('code', {}, text(bytes.slice(0, at)), h('mark', {}, text(bytes.slice(at)))) : '');
   }
 
   focusBox() {
@@ -122,8 +122,7 @@ class FilterBar extends HTMLElement {
       this.#select('Host', 'host', f?.hosts),
       this.#select('User', 'user', f?.users),
       this.#directory(f?.directories ?? []),
-      this.#day('Since', 'after'), this.#day('Before', 'before'),
-      this.#since(), this.#order());
+      this.#order(), this.#day('Since', 'after'), this.#day('Before', 'before'), this.#since());
   }
 
   #field(label, control, id = `filter-${label.toLowerCase()}`) {

@@ -81,13 +81,17 @@ class Find extends HTMLElement {
     if (!text) return;
     this.#pattern = new RegExp(text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'), 'giu');
     for (const output of this.outputs()) for (const chunk of output.lines.chunks) this.#look(chunk);
-    this.#show();
-    if (this.#total) this.step(1);
     // Every hit counts, also where the output has not been fetched yet.
     for (const output of this.outputs()) {
-      while (search === this.#search && (await output.more())) this.#show(output.progress);
+      let more = true;
+      while (more) {
+        // The first hit is gone to once it is known that none comes before it.
+        if (!this.#at && output.lines.chunks.some((chunk) => this.#hits.has(chunk))) this.step(1);
+        this.#show(output.progress);
+        more = await output.more();
+        if (search !== this.#search) return;
+      }
     }
-    if (search !== this.#search) return;
     if (!this.#at && this.#total) this.step(1);
     this.#show();
   }

@@ -32,14 +32,14 @@ class Overview extends HTMLElement {
     try {
       this.#show(await api.overview(this.#off.signal));
     } catch (err) {
-      if (err.name !== 'AbortError' && !this.#known) this.replaceChildren(failure(err, () => this.#load()));
+      if (err.name !== 'AbortError' && !this.#known) this.replaceChildren(h('h1', {}, 'Overview'), failure(err, () => this.#load()));
     }
   }
 
   #show(found) {
     if (found.total === 0 && found.loaded.complete) {
       this.#known = null;
-      this.replaceChildren(empty('No tasks yet', h('p', {}, 'Once commands have been run, this page shows when, how often and how well:'), h('pre', {}, 'qme run echo hello')));
+      this.replaceChildren(h('h1', {}, 'Overview'), empty('No tasks yet', h('p', {}, 'Once commands have been run, this page shows when, how often and how well:'), h('pre', {}, 'qme run echo hello')));
       return;
     }
     if (!this.#known) this.#build();

@@ -85,7 +85,7 @@ class TaskPage extends HTMLElement {
 
   #cleared() {
     this.changed.cancel();
-    this.replaceChildren(empty('This task was deleted',
+    this.replaceChildren(h('h1.offscreen', {}, 'Task'), empty('This task was deleted',
       h('p', {}, 'Its runs stay in earlier versions of the history: ', h('code', {}, 'qme git log'), '.'), h('a.button', { href: '/' }, 'All tasks')));
   }
 
@@ -96,12 +96,12 @@ class TaskPage extends HTMLElement {
     } catch (err) {
       if (err.name === 'AbortError') return;
       if (err.status === 404) this.#missing(err);
-      else if (!this.#record) this.replaceChildren(failure(err, () => this.#load()));
+      else if (!this.#record) this.replaceChildren(h('h1.offscreen', {}, 'Task'), failure(err, () => this.#load()));
     }
   }
 
   #missing(err) {
-    this.replaceChildren(empty('There is no such task', h('p', {}, err.message), h('a.button', { href: '/' }, 'All tasks')));
+    this.replaceChildren(h('h1.offscreen', {}, 'Task'), empty('There is no such task', h('p', {}, err.message), h('a.button', { href: '/' }, 'All tasks')));
   }
 
   #take(record) {
@@ -225,6 +225,9 @@ class TaskPage extends HTMLElement {
         data.message && h('span.said', {}, data.message),
         h('span.space'), ...(live.readOnly ? [] : changes)),
       this.run ? h('p.older', { role: 'note' }, `This is run ${data.run ?? this.run}. `, h('a', { href: `/tasks/${uid}` }, 'Show the latest run')) : '');
+    // What scrolls has to be within reach of the keyboard.
+    const title = this.head.querySelector('h1');
+    if (title.scrollHeight > title.clientHeight) title.tabIndex = 0;
     if (focused) this.head.querySelector(`[data-act="${focused}"]`)?.focus();
   }
 

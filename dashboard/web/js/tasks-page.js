@@ -159,8 +159,8 @@ class TasksPage extends HTMLElement {
     else this.#tell(empty('No tasks yet', h('p', {}, 'Put ', h('code', {}, 'qme run'), ' before a command, in any terminal:'), h('pre', {}, 'qme run echo hello'), h('p', {}, 'It appears here at once.')));
   }
 
-  #nothing() {
-    return empty('No task matches',
+  #nothing(title = 'No task matches') {
+    return empty(title,
       h('p', {}, 'The search takes words, and conditions such as ', h('code', {}, 'rc:>0'), ', ', h('code', {}, 'after:yesterday'), ' or ', h('code', {}, 'duration:>1h'), '.'),
       h('button', { type: 'button', onclick: () => this.#change(filters.all(this.#filter)) }, 'Show all tasks'));
   }
@@ -174,6 +174,7 @@ class TasksPage extends HTMLElement {
   #fail(err) {
     if (err.status === 400) {
       this.bar.failure = err;
+      if (this.grid.rows.matched === 0) this.#tell(this.#nothing('That is no search'));
       return;
     }
     // What is there stays; the banner tells that the connection is gone.
