@@ -252,9 +252,9 @@ func (s *served) Cancel(ref string) (record.ID, error) {
 	return id, reference(err)
 }
 
-// start starts a qme of this home that outlives this process. What is returned is told
-// how it ended.
-func (s *served) start(stderr string, args ...string) (<-chan error, error) {
+// start starts a qme of this home that outlives this process. What is returned is closed
+// when it has ended.
+func (s *served) start(stderr string, args ...string) (<-chan struct{}, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -273,8 +273,11 @@ func (s *served) start(stderr string, args ...string) (<-chan error, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // what its end means, its messages say
+	}()
 	return ended, nil
 }
 
@@ -315,7 +318,7 @@ func (s *served) Rerun(ctx context.Context, ref string) (record.ID, error) {
 		return "", err
 	}
 	defer messages.Close()
-	defer os.Remove(messages.Name())
+	defer func() { _ = os.Remove(messages.Name()) }() // below the folder for such files
 	ended, err := s.start(messages.Name(), "-q", "rerun", string(id))
 	if err != nil {
 		return "", err
@@ -351,7 +354,7 @@ func (s *served) landed(ctx context.Context, id record.ID) {
 }
 
 // begun waits until a task has another run than v.
-func (s *served) begun(ctx context.Context, v queue.Version, ended <-chan error, messages io.Reader) error {
+func (s *served) begun(ctx context.Context, v queue.Version, ended <-chan struct{}, messages io.Reader) error {
 	ctx, cancel := context.WithTimeout(ctx, rerunWait)
 	defer cancel()
 	look := time.NewTicker(rerunLook)

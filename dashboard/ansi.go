@@ -154,22 +154,22 @@ func (c *cleaner) append(out, b []byte) []byte {
 }
 
 func (c *cleaner) ascii(out []byte, ch byte) []byte {
-	switch {
-	case ch == 0x1b:
+	switch ch {
+	case 0x1b:
 		c.state = inEscape
-	case ch == '\n':
+	case '\n':
 		if c.blank {
 			// The library has a line once something is written on it. This writes nothing.
 			out = append(out, "\x1b_bk;t=0\x07"...)
 		}
 		c.blank = true
 		out = append(out, ch)
-	case ch == '\r', ch == '\b':
+	case '\r', '\b':
 		out = append(out, ch)
-	case ch == '\t':
+	case '\t':
 		c.blank = false
 		out = append(out, ch)
-	case ch == 0x07, ch == 0: // a bell; padding
+	case 0x07, 0: // a bell; padding
 	default:
 		out = c.text(out, rune(ch))
 	}

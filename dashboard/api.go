@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -357,7 +358,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, v any) error {
 		}
 		return badRequest("the body is not what openapi.json says: " + err.Error())
 	}
-	if _, err := dec.Token(); err != io.EOF {
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return badRequest("more follows the JSON object")
 	}
 	return nil
@@ -542,7 +543,7 @@ func (s *Server) getRaw(w http.ResponseWriter, r *http.Request) error {
 	defer content.Close()
 	look := make([]byte, kindLook)
 	n, err := io.ReadFull(content, look)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return err
 	}
 	if _, err := content.Seek(0, io.SeekStart); err != nil {

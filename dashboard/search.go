@@ -2,68 +2,105 @@ package dashboard
 
 import (
 	"context"
+	"net/http"
 	"sync"
 	"time"
+
+	"qme/record"
 )
 
 const (
 	// searchesAtOnce bounds the searches that go on: each may use all processors.
 	searchesAtOnce = 2
 	searchesKept   = 8
-	searchTimeout  = 30 * time.Second
+	// searchTimeout is how long a request waits. A search that takes longer, since it has to
+	// make the index first, goes on for those who ask again.
+	searchTimeout = 20 * time.Second
+	// searchFresh is for how long what was found counts, in a history that does not
+	// change: a query may speak of times such as before:2d.
+	searchFresh = time.Minute
 )
 
-// searches holds what was found lately. What a query finds depends on the history alone, but for times such
-// as before:2d.
+// searches holds what was found lately, and what is being searched for.
 type searches struct {
 	sem  chan struct{}
 	mu   sync.Mutex
-	list []searched
+	list []*searched
 }
 
+// A searched is a search, which has ended when done is closed.
 type searched struct {
 	text, version string
 	at            time.Time
+	done          chan struct{}
 	found         map[taskKey]bool
+	err           error
 }
 
-// searchFresh is for how long what was found counts, in a history that does not change.
-const searchFresh = time.Minute
-
+// search returns what a query finds. Who asks for the same waits for the same search.
 func (s *Server) search(ctx context.Context, text string) (map[taskKey]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
 	defer cancel()
+	one := s.searches.get(text, s.table.state().Version)
+	if one == nil {
+		select {
+		case s.searches.sem <- struct{}{}:
+		case <-ctx.Done():
+			return nil, busySearching()
+		}
+		one = s.begin(text)
+	}
 	select {
-	case s.searches.sem <- struct{}{}:
-		defer func() { <-s.searches.sem }()
+	case <-one.done:
+		return one.found, one.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, busySearching()
 	}
-	version := s.table.state().Version
-	if found := s.searches.get(text, version); found != nil {
-		return found, nil
-	}
-	ids, err := s.o.Tasks.Search(ctx, text)
-	if err != nil {
-		return nil, err
-	}
-	found := keysOf(ids)
-	s.searches.put(searched{text, version, time.Now(), found})
-	return found, nil
 }
 
-func (c *searches) get(text, version string) map[taskKey]bool {
+func busySearching() error {
+	p := problem(http.StatusServiceUnavailable, "busy", "the search takes long, since the index is being made; it goes on, try again in a moment")
+	p.retry = 5
+	return p
+}
+
+// begin starts a search, for which there is room.
+func (s *Server) begin(text string) *searched {
+	one := &searched{text: text, version: s.table.state().Version, at: time.Now(), done: make(chan struct{})}
+	s.searches.put(one)
+	s.background.Go(func() {
+		defer func() { <-s.searches.sem }()
+		defer close(one.done)
+		var ids []record.ID
+		ids, one.err = s.o.Tasks.Search(s.life, text)
+		one.found = keysOf(ids)
+	})
+	return one
+}
+
+// get returns a search that has found, or will, what is to be found now.
+func (c *searches) get(text, version string) *searched {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, e := range c.list {
-		if e.text == text && e.version == version && time.Since(e.at) < searchFresh {
-			return e.found
+		if e.text == text && e.version == version && (e.going() || e.err == nil && time.Since(e.at) < searchFresh) {
+			return e
 		}
 	}
 	return nil
 }
 
-func (c *searches) put(e searched) {
+// going reports whether a search goes on; only when it does not its results may be read.
+func (e *searched) going() bool {
+	select {
+	case <-e.done:
+		return false
+	default:
+		return true
+	}
+}
+
+func (c *searches) put(e *searched) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.list = append(c.list, e); len(c.list) > searchesKept {

@@ -58,6 +58,7 @@ type Server struct {
 	ready sync.Once
 
 	background sync.WaitGroup
+	life       context.Context // of what goes on in the background
 
 	refreshing sync.Mutex // guards what follows
 	refreshed  time.Time  // when the last look began
@@ -71,7 +72,7 @@ type Server struct {
 
 // New makes a server. It does nothing until Serve.
 func New(o Options) *Server {
-	s := &Server{o: o, table: newTable(strconv.FormatInt(time.Now().UnixNano(), 36)), hub: newHub(), begun: make(chan struct{})}
+	s := &Server{o: o, table: newTable(strconv.FormatInt(time.Now().UnixNano(), 36)), hub: newHub(), begun: make(chan struct{}), life: context.Background()}
 	s.upgrade = s.upgrader()
 	s.searches.sem = make(chan struct{}, searchesAtOnce)
 	return s
@@ -96,6 +97,7 @@ const (
 func (s *Server) Serve(ctx context.Context, l net.Listener, config *tls.Config) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	s.life = ctx
 	s.run(ctx)
 	l = netutil.LimitListener(l, maxConns)
 	if config != nil {
@@ -116,7 +118,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, config *tls.Config) 
 		if err = server.Shutdown(soon); errors.Is(err, context.DeadlineExceeded) {
 			err = server.Close() // who still reads is a slow client
 		}
-		<-served
+		if serr := <-served; !errors.Is(serr, http.ErrServerClosed) {
+			err = errors.Join(err, serr)
+		}
 	}
 	cancel()
 	s.hub.close()

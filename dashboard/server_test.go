@@ -63,10 +63,11 @@ func serve(t *testing.T) (s *Server, url string) {
 
 func connect(t *testing.T, s *Server, url string) *websocket.Conn {
 	t.Helper()
-	conn, _, err := websocket.DefaultDialer.Dial(url, http.Header{"Authorization": {"Bearer " + s.o.Key}})
+	conn, resp, err := websocket.DefaultDialer.Dial(url, http.Header{"Authorization": {"Bearer " + s.o.Key}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	_ = resp.Body.Close() // of a websocket there is none
 	t.Cleanup(func() { _ = conn.Close() })
 	return conn
 }

@@ -25,14 +25,12 @@ const (
 
 // run keeps the table up to date until ctx ends.
 func (s *Server) run(ctx context.Context) {
-	s.background.Add(2)
-	go s.load(ctx)
-	go s.watch(ctx)
+	s.background.Go(func() { s.load(ctx) })
+	s.background.Go(func() { s.watch(ctx) })
 }
 
 // watch looks for news while somebody is connected.
 func (s *Server) watch(ctx context.Context) {
-	defer s.background.Done()
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
@@ -58,7 +56,6 @@ func (s *Server) watch(ctx context.Context) {
 // load reads the history from its newest task on. A history that cannot be read is tried
 // again: its file system may come back.
 func (s *Server) load(ctx context.Context) {
-	defer s.background.Done()
 	for {
 		err := s.loadOnce(ctx)
 		if err == nil || ctx.Err() != nil {
