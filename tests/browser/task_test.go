@@ -154,6 +154,9 @@ func TestLongOutputIsShownPiecewise(t *testing.T) {
 	p := h.serve().open("/tasks/" + h.id())
 	p.has("qme-output .text", "the quick brown fox")
 	p.until("document.querySelectorAll('.chunk').length < 200") // no more than is near
+	p.click("[aria-label='Go to the end']")
+	p.sees("qme-output .text", "the end")
+	p.sees(".cut", "Only the end is shown")
 	p.click("qme-find input")
 	p.keys("the end")
 	p.sees(".hits", "1 of 1")

@@ -26,6 +26,7 @@ const paths = {
   download: 'M8 2.500v7M5 7l3 3 3-3M3 13h10',
   up: 'M4 10l4-4 4 4',
   down: 'M4 6l4 4 4-4',
+  bottom: 'M4 3l4 4 4-4M4 7.500l4 4 4-4M3 13.500h10',
   left: 'M10 4 6 8l4 4',
   right: 'M6 4l4 4-4 4',
   close: 'M4 4l8 8M12 4l-8 8',

@@ -83,6 +83,7 @@ class Find extends HTMLElement {
     for (const output of this.outputs()) for (const chunk of output.lines.chunks) this.#look(chunk);
     // Every hit counts, also where the output has not been fetched yet.
     for (const output of this.outputs()) {
+      await output.fromStart();
       let more = true;
       while (more) {
         // The first hit is gone to once it is known that none comes before it.

@@ -33,7 +33,9 @@ export class Lines extends EventTarget {
 
   clear() {
     this.#into.replaceChildren();
+    const gone = this.chunks;
     this.chunks = [];
+    for (const chunk of gone) this.dispatchEvent(new CustomEvent('gone', { detail: chunk }));
     this.count = 0;
     this.#open = false;
   }

@@ -9,6 +9,14 @@ import { live } from './live.js';
 /** So many lines of a run that is watched are kept; the raw download has them all. */
 const keepLive = 50_000;
 
+/** How many bytes a piece has: little at first, so that something is there at once. */
+const firstPiece = 256 * 1024;
+const nextPiece = 512 * 1024;
+
+/** Who follows a run that has written more than far sees only so much of the end at first. */
+const far = 2 * 1024 * 1024;
+const lastPiece = 128 * 1024;
+
 /** Set id, stream, title and run (null: the latest) before it is connected. */
 class Output extends HTMLElement {
   task = '';
@@ -23,6 +31,7 @@ class Output extends HTMLElement {
   #ended = false; // whether the watch has told of the end
   #watching = false;
   #follow = true;
+  #tail = false; // whether only the end is shown
 
   connectedCallback() {
     this.#off = new AbortController();
@@ -38,15 +47,26 @@ class Output extends HTMLElement {
     this.#unwatch();
   }
 
-  /** Fetches all of it again. */
-  async load() {
+  /** Fetches it again, from the beginning; of a long run in flight only the end, unless whole is true. */
+  async load(whole = false) {
+    this.#clear();
+    this.whole = whole;
+    await this.#more();
+  }
+
+  /** Sees to it that it is shown from the beginning. */
+  async fromStart() {
+    if (this.#tail) await this.load(true);
+  }
+
+  #clear() {
     this.#unwatch();
     this.lines.clear();
     this.#piece = null;
     this.#gone = 0;
     this.#ended = false;
+    this.#tail = false;
     this.note.replaceChildren();
-    await this.#more();
   }
 
   /** Fetches the next piece. @returns whether there may be another one. */
@@ -87,6 +107,8 @@ class Output extends HTMLElement {
       this.following = !this.#follow;
     }, { kind: 'toggle' });
     this.followButton.hidden = true;
+    this.endButton = button('Go to the end', 'bottom', () => this.#toLast(), { shown: false, kind: 'quiet' });
+    this.endButton.hidden = true;
     this.wrapButton = button('Wrap long lines', 'wrap', () => this.#wrap(!this.scroller.classList.contains('wrap')), { shown: false, kind: 'quiet' });
     this.raw = h('a.button.quiet.icon', { href: api.rawAddress(this.task, this.stream, this.run), download: true, title: 'Download as written', 'aria-label': `Download ${name.toLowerCase()}` });
     this.raw.append(button('', 'download').firstChild);
@@ -95,7 +117,7 @@ class Output extends HTMLElement {
     this.scroller = h('div.scroller.wrap', { tabindex: 0, role: 'region', 'aria-label': name, onscroll: () => this.#scrolled() }, this.text, this.end);
     this.note = h('p.cut', { role: 'status' });
     this.append(
-      h('header.pane-head', {}, h('h2', {}, name), this.size, this.followButton,
+      h('header.pane-head', {}, h('h2', {}, name), this.size, this.followButton, this.endButton,
         copyButton(`Copy ${name.toLowerCase()}`, () => this.text.textContent, { shown: false, kind: 'quiet' }), this.wrapButton, this.raw),
       this.note, this.scroller);
     this.#wrap(true);
@@ -119,8 +141,9 @@ class Output extends HTMLElement {
     const { end = 0, style = '' } = this.#piece ?? {};
     this.end.classList.add('busy');
     try {
-      const piece = await api.output(this.task, this.stream, { run: this.run, offset: end, style }, this.#off.signal);
-      this.#take(piece);
+      const piece = await this.#get(end, style, end ? nextPiece : firstPiece);
+      if (!end && !this.whole && piece.running && piece.stored > far) await this.#getLast(piece);
+      else this.#take(piece);
     } catch (err) {
       if (err.name === 'AbortError') return;
       this.#piece = this.#piece && { ...this.#piece, more: false };
@@ -130,7 +153,36 @@ class Output extends HTMLElement {
       this.end.classList.remove('busy');
     }
     // Where the end is still in sight the observer would not speak up again.
-    if (this.#piece.more && this.end.getBoundingClientRect().top < this.scroller.getBoundingClientRect().bottom + 500) await this.#fetch();
+    if (this.#piece.more && ((this.#piece.running && this.#follow) || this.end.getBoundingClientRect().top < this.scroller.getBoundingClientRect().bottom + 500)) await this.#fetch();
+  }
+
+  #get(offset, style, limit) {
+    return api.output(this.task, this.stream, { run: this.run, offset, style, limit }, this.#off.signal);
+  }
+
+  // The last lines alone. What was read before stays unread.
+  async #getLast({ stored, cut }) {
+    const offset = stored - lastPiece;
+    const piece = await this.#get(offset, '', lastPiece);
+    this.#clear();
+    this.#tail = true;
+    // The first line has most likely begun before.
+    this.#take({ ...piece, lines: piece.lines.slice(1), cut });
+    this.note.replaceChildren(`Only the end is shown: ${bytes(offset)} come before it. `, h('button', { type: 'button', onclick: () => this.load(true) }, 'Show from the beginning'));
+  }
+
+  async #toLast() {
+    try {
+      if (this.#piece?.more && this.#piece.stored - this.#piece.end > far) await this.#getLast(this.#piece);
+      while (this.#piece?.more) await this.#more();
+      this.scroller.scrollTop = this.scroller.scrollHeight;
+      // Chunks that come into sight for the first time may be taller than was thought.
+      requestAnimationFrame(() => {
+        this.scroller.scrollTop = this.scroller.scrollHeight;
+      });
+    } catch (err) {
+      if (err.name !== 'AbortError') this.end.replaceChildren(h('p.problem', { role: 'alert' }, err.message));
+    }
   }
 
   #take(piece) {
@@ -140,6 +192,7 @@ class Output extends HTMLElement {
     this.end.replaceChildren();
     if (first) this.#showCut(piece.cut);
     this.#showSize(piece.size);
+    this.endButton.hidden = this.lines.count < 100 || piece.running;
     if (piece.running && !piece.more && !this.#watching) this.#watch(piece);
     this.#showEmpty();
   }

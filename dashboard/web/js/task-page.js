@@ -136,7 +136,7 @@ class TaskPage extends HTMLElement {
     const view = viewOf(executor);
     Object.assign(this.actions, { task: uid, hides: view.hides });
     this.own = h('section.own', { hidden: true });
-    this.aside = h('div.aside', {}, this.facts, this.own, this.actions, this.runs);
+    this.aside = h('div.aside', {}, this.own, this.actions, this.facts, this.runs);
     this.find = document.createElement('qme-find');
     this.panes = h('div.panes', {}, this.#output('stdout'), this.#output('stderr'));
     this.right = h('section.right', { 'aria-label': 'What it printed' }, this.find, this.panes);
