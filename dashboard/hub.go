@@ -15,7 +15,7 @@ import (
 const (
 	// queued is how many messages wait for a client. One that has let them pile up
 	// does not read, and is dropped.
-	queued = 64
+	queued = 256
 	// writeTimeout bounds how long one message may take.
 	writeTimeout = 10 * time.Second
 	// pingEvery and silence: a client that says nothing for so long is dead.

@@ -2,7 +2,6 @@ package tests
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -35,19 +34,24 @@ type board struct {
 	cmd       *exec.Cmd
 	base, key string
 	client    *http.Client
-	errs      *bytes.Buffer
+	errs      string // the file with its standard error
 	ended     chan struct{}
 }
 
 // serve starts qme start, and ends it with the test.
 func (h *home) serve(args ...string) *board {
 	h.t.Helper()
-	b := &board{t: h.t, client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, errs: new(bytes.Buffer), ended: make(chan struct{})}
+	b := &board{t: h.t, client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, errs: filepath.Join(h.t.TempDir(), "stderr"), ended: make(chan struct{})}
 	if !slices.Contains(args, "--socket") && !slices.Contains(args, "--port") {
 		args = append(args, "--port", "0")
 	}
 	b.cmd = h.command(append([]string{"start", "--no-browser"}, args...)...)
-	b.cmd.Stderr = b.errs
+	errs, err := os.Create(b.errs)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer errs.Close()
+	b.cmd.Stderr = errs
 	out, err := b.cmd.StdoutPipe()
 	if err == nil {
 		err = b.cmd.Start()
@@ -58,7 +62,7 @@ func (h *home) serve(args ...string) *board {
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		_ = b.cmd.Wait()
-		h.t.Fatalf("qme start printed %q and ended: %s", line, b.errs)
+		h.t.Fatalf("qme start printed %q and ended: %s", line, b.said())
 	}
 	u, err := url.Parse(strings.TrimSpace(line))
 	if err != nil || u.Query().Get("token") == "" {
@@ -68,6 +72,16 @@ func (h *home) serve(args ...string) *board {
 	go func() { _ = b.cmd.Wait(); close(b.ended) }()
 	h.t.Cleanup(func() { b.stop(os.Kill) })
 	return b
+}
+
+// said returns what the server has printed on standard error.
+func (b *board) said() string {
+	b.t.Helper()
+	text, err := os.ReadFile(b.errs)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return string(text)
 }
 
 // stop ends the server and returns its exit code.
@@ -658,8 +672,9 @@ func TestDashboardListens(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the socket: %v, %v", info, err)
 	}
-	if len(b.tasks("")) != 1 || !strings.Contains(b.errs.String(), "ssh -L 5000:"+path) {
-		t.Errorf("over the socket: %v\n%s", b.tasks(""), b.errs)
+	eventually(t, func() bool { return strings.Contains(b.said(), "ssh -L 5000:"+path) })
+	if len(b.tasks("")) != 1 {
+		t.Errorf("over the socket: %v", b.tasks(""))
 	}
 	b.listen()
 	if _, errs, code := h.run("start", "--no-browser", "--socket", path); code != 1 || !strings.Contains(errs, "a server listens on") {
@@ -676,8 +691,9 @@ func TestDashboardListens(t *testing.T) {
 	port := b.base[strings.LastIndexByte(b.base, ':')+1:]
 	b.base = "https://127.0.0.1:" + port
 	b.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	if len(b.tasks("")) != 1 || !strings.Contains(b.errs.String(), "SHA-256 fingerprint") {
-		t.Errorf("over TLS: %s", b.errs)
+	eventually(t, func() bool { return strings.Contains(b.said(), "SHA-256 fingerprint") })
+	if len(b.tasks("")) != 1 {
+		t.Errorf("over TLS: %v", b.tasks(""))
 	}
 	b.listen()
 	if info, err := os.Stat(filepath.Join(h.dir, "dashboard.pem")); err != nil || info.Mode().Perm() != 0o600 {
