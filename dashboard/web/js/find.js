@@ -3,11 +3,15 @@
 import { button, debounce, h, icon } from './dom.js';
 import { number } from './format.js';
 
-const all = new Highlight();
-const current = new Highlight();
-current.priority = 1;
-CSS.highlights.set('qme-hit', all);
-CSS.highlights.set('qme-hit-current', current);
+// Where the CSS Custom Highlight API is missing, hits are counted and stepped through all the same.
+const highlight = (name, priority) => {
+  const set = globalThis.Highlight ? new Highlight() : new Set();
+  set.priority = priority;
+  CSS.highlights?.set(name, set);
+  return set;
+};
+const all = highlight('qme-hit', 0);
+const current = highlight('qme-hit-current', 1);
 
 /** The ranges of a text within an element, for positions in order. */
 function ranges(el, spots) {
