@@ -205,6 +205,22 @@ func TestReconnects(t *testing.T) {
 	p.until("document.querySelector('#banner').innerText === ''")
 }
 
+func TestKeyThatIsReplacedIsSaid(t *testing.T) {
+	h := newHome(t)
+	h.qme("run", "echo", "one")
+	s := h.serve()
+	p := s.open("/")
+	for _, text := range []string{"/api/live", "/api/info", "ERR_CONNECTION_REFUSED"} {
+		p.excuse(text)
+	}
+	p.until(row("echo one"))
+	s.stop()
+	h.qme("generate-key")
+	s.start(s.url.Port())
+	p.sees("#live", "No key")
+	p.sees("#banner", "does not accept this browser’s key")
+}
+
 func TestReadOnly(t *testing.T) {
 	h := newHome(t)
 	h.qme("run", "echo", "one")
