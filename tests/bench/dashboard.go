@@ -204,6 +204,10 @@ func (c *listener) connect(b *board) error {
 		return err
 	}
 	c.conn = conn
+	// From the greeting on it hears everything.
+	if _, _, err := conn.ReadMessage(); err != nil {
+		return errors.Join(err, resp.Body.Close())
+	}
 	go c.listen()
 	return resp.Body.Close()
 }
@@ -259,7 +263,7 @@ var endedIn = func() func(string) []toldTask {
 // crowdRows has many clients hear of many runs.
 func (l *lab) crowdRows(b *board, home string) ([]row, error) {
 	before := memory(b.cmd.Process.Pid)
-	heard := make(chan time.Duration, crowd*crowdRuns)
+	heard := make(chan time.Duration, 2*crowd*crowdRuns) // with room for runs of before that they hear of late
 	clients := make([]*listener, crowd)
 	for i := range clients {
 		clients[i] = &listener{heard: heard, seen: map[string]bool{}}
