@@ -145,13 +145,7 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 	head, err := s.o.History.Head()
 	var changes []record.Result
 	if err == nil && head != s.commit {
-		for res := range s.o.History.Differences(ctx, s.commit, head) {
-			if res.ID == "" {
-				err = res.Err
-				break
-			}
-			changes = append(changes, res)
-		}
+		changes, err = s.changes(ctx, head)
 	}
 	if err != nil {
 		s.flights = nil // they are looked at again, together with the history
@@ -164,6 +158,52 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 		s.hub.broadcast(s.prepare(s.tell(n)))
 	}
 	return nil
+}
+
+// changes returns the tasks that differ from those that are shown. Where the version that
+// is shown is gone, since the branch was put back or the repository is another one, that is
+// all of them.
+func (s *Server) changes(ctx context.Context, head string) ([]record.Result, error) {
+	list, err := s.differences(ctx, s.commit, head)
+	if err == nil || ctx.Err() != nil {
+		return list, err
+	}
+	all, aerr := s.differences(ctx, "", head)
+	if aerr != nil {
+		return nil, errors.Join(err, aerr)
+	}
+	there := make(map[record.ID]bool, len(all))
+	for _, res := range all {
+		there[res.ID] = true
+	}
+	for _, id := range s.table.history() {
+		if !there[id] {
+			all = append(all, record.Result{ID: id})
+		}
+	}
+	return all, nil
+}
+
+func (s *Server) differences(ctx context.Context, from, to string) (list []record.Result, err error) {
+	for res := range s.o.History.Differences(ctx, from, to) {
+		if res.ID == "" {
+			return nil, res.Err
+		}
+		list = append(list, res)
+	}
+	return list, nil
+}
+
+// history returns the tasks of which the table has a run of the history.
+func (t *table) history() (ids []record.ID) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, r := range t.rows {
+		if t.flying[r.key] == nil || t.under[r.key] != nil {
+			ids = append(ids, t.words.id(r))
+		}
+	}
+	return ids
 }
 
 func (s *Server) tell(n *news) message {

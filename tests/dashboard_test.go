@@ -753,6 +753,29 @@ func TestDashboardPacked(t *testing.T) {
 	}
 }
 
+// TestDashboardOtherHistory has another history take the place of the one that is shown.
+func TestDashboardOtherHistory(t *testing.T) {
+	t.Parallel()
+	h, other := newHome(t), newHome(t)
+	h.must("-q", "run", "echo", "mine")
+	h.must("-q", "run", "echo", "mine too")
+	other.must("-q", "run", "echo", "other")
+	b := h.serve()
+	b.tasks("")
+	e := b.listen()
+	repo := filepath.Join(h.dir, "tasks.git")
+	if err := os.Rename(repo, repo+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(other.dir, "tasks.git"), repo); err != nil {
+		t.Fatal(err)
+	}
+	m := e.until(func(m told) bool { return m.Type == "tasks" && len(m.Removed) == 2 })
+	if len(m.Added) != 1 || m.Added[0].Command != "echo other" || m.Total != 1 {
+		t.Errorf("told %+v", m)
+	}
+}
+
 // TestDashboardDocument holds openapi.json against what is answered.
 func TestDashboardDocument(t *testing.T) {
 	t.Parallel()
