@@ -189,8 +189,8 @@ func (a *app) runner(cfg *config.Config) queue.Runner {
 	}
 }
 
-// secretEnv may hold the password of the mirror, and records are shared.
-var secretEnv = []string{"QME_DATABASE", target.ConnectionVariable}
+// secretEnv may hold the password of the mirror or the dashboard's key, and records are shared.
+var secretEnv = []string{"QME_DATABASE", target.ConnectionVariable, keyVariable}
 
 // allowedEnv returns the variables whose name fits one of the patterns.
 func allowedEnv(environ, patterns []string) []string {

@@ -79,6 +79,7 @@ func (a *app) root() *cli.Command {
 			a.lsCommand(), a.searchCommand(), a.getCommand(), a.logCommand(), a.diffCommand(), a.clearCommand(),
 			a.remoteCommand(), a.cloneCommand(), a.pullCommand(), a.pushCommand(), a.syncCommand(), a.statusCommand(),
 			a.mirrorCommand(), a.sqlCommand(),
+			a.startCommand(), a.generateKeyCommand(),
 			a.configCommand(), a.checkCommand(), a.gcCommand(), a.gitCommand(), a.completionCommand(), a.versionCommand(),
 			a.completeCommand(),
 		},

@@ -15,9 +15,30 @@ func (q *Queue) Select(what string) ([]record.ID, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ids, q.noneRuns(ids)
+}
+
+// SelectTasks is Select for several references, each of which names a task.
+func (q *Queue) SelectTasks(refs []string) ([]record.ID, error) {
+	var ids []record.ID
+	seen := map[record.ID]bool{}
+	for _, ref := range refs {
+		rec, err := q.resolveRecord(ref)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[rec.UID] {
+			ids, seen[rec.UID] = append(ids, rec.UID), true
+		}
+	}
+	return ids, q.noneRuns(ids)
+}
+
+// noneRuns refuses tasks of which one is running.
+func (q *Queue) noneRuns(ids []record.ID) error {
 	flying, err := q.inFlight(record.Range{})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	running := map[record.ID]bool{}
 	for _, res := range flying {
@@ -25,10 +46,10 @@ func (q *Queue) Select(what string) ([]record.ID, error) {
 	}
 	for _, id := range ids {
 		if running[id] {
-			return nil, fmt.Errorf("task %s is running: %w (\"qme cancel %s\" ends it)", id, record.ErrConflict, id)
+			return fmt.Errorf("task %s is running: %w (\"qme cancel %s\" ends it)", id, record.ErrConflict, id)
 		}
 	}
-	return ids, nil
+	return nil
 }
 
 func (q *Queue) candidates(what string) ([]record.ID, error) {

@@ -233,15 +233,8 @@ func (q *Queue) before(v Version) (Version, error) {
 		return Version{}, err
 	}
 	commit := v.Record.Data.Previous
-	if v.Record.Data.Status == record.Running {
-		rec, err := store.Get("", v.Record.UID)
-		if errors.Is(err, record.ErrNotFound) {
-			return Version{}, nil
-		}
-		if err == nil && rec.Data.Timestamp.Equal(v.Record.Data.Timestamp.Time) {
-			return Version{}, fmt.Errorf("task %s: the history has a run of it that has not ended: %w", rec.UID, record.ErrInvalid)
-		}
-		return Version{Record: rec, queue: q}, err
+	if v.Record.Data.Status == record.Running || commit == "" && v.Commit == "" && v.Record.Data.Run > 1 {
+		return beforeFlight(store, v)
 	}
 	if commit == "" {
 		return Version{}, nil
@@ -254,6 +247,26 @@ func (q *Queue) before(v Version) (Version, error) {
 		return Version{}, fmt.Errorf("task %s: run %d follows run %d: %w", rec.UID, v.Record.Data.Run, rec.Data.Run, record.ErrInvalid)
 	}
 	return Version{Record: rec, Commit: commit, queue: q}, nil
+}
+
+// beforeFlight returns the run before one that is in flight: it goes on, or has ended and
+// is about to be committed, and so does not name a commit yet.
+func beforeFlight(store Store, v Version) (Version, error) {
+	rec, err := store.Get("", v.Record.UID)
+	switch {
+	case errors.Is(err, record.ErrNotFound):
+		return Version{}, nil
+	case err != nil:
+		return Version{}, err
+	case !rec.Data.Timestamp.Equal(v.Record.Data.Timestamp.Time):
+		return Version{Record: rec, queue: v.queue}, nil
+	case v.Record.Data.Status == record.Running:
+		return Version{}, fmt.Errorf("task %s: the history has a run of it that has not ended: %w", rec.UID, record.ErrInvalid)
+	case rec.Data.Previous == "":
+		return Version{}, nil // its earlier runs are not known
+	}
+	// It has been committed meanwhile.
+	return v.queue.before(Version{Record: rec, queue: v.queue})
 }
 
 // resolveRecord returns the present record of a task.

@@ -88,6 +88,40 @@ func notEmpty(text string) error {
 	return nil
 }
 
+func portNumber(text string) error {
+	if n, err := strconv.ParseUint(text, 10, 16); err != nil || strconv.FormatUint(n, 10) != text {
+		return invalid("%q is not a port, a number from 0 to 65535", text)
+	}
+	return nil
+}
+
+// minKey is how long the dashboard's key is at least. It can be tried as often as one likes.
+const minKey = 32
+
+// serverKey does not quote the text, which is a secret.
+func serverKey(text string) error {
+	bad := func(r rune) bool { return r <= ' ' || r > '~' }
+	if text != "" && (len(text) < minKey || strings.ContainsFunc(text, bad)) {
+		return invalid("a key has %d printable ASCII characters at the least; \"qme generate-key\" makes one", minKey)
+	}
+	return nil
+}
+
+func keyInFile(text string) error {
+	if text == "" {
+		return nil
+	}
+	return invalid("a key does not belong in this file: set QME_SERVER_KEY, or have \"qme generate-key\" make one in a file of its own")
+}
+
+// hideKey says of a key no more than whether there is one.
+func hideKey(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "(hidden)"
+}
+
 func variableName(text string) error {
 	if strings.ContainsFunc(text, func(r rune) bool { return r == '=' || unicode.IsSpace(r) }) {
 		return invalid("%q is not the name of an environment variable, such as LANG or SLURM_*", text)

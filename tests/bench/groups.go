@@ -22,6 +22,7 @@ var groups = []group{
 	{"disk", diskGroup},
 	{"share", shareGroup},
 	{"mirror", mirrorGroup},
+	{"dashboard", dashboardGroup},
 }
 
 func groupNames() string {

@@ -30,6 +30,17 @@ func Component(t testing.TB, names ...string) {
 	}
 }
 
+// Missing ends a test whose component turned out not to be there, as Component does: as
+// failed when Variable names it, else as skipped. It is for what is no program, such as a
+// package that a program fetches.
+func Missing(t testing.TB, name, why string) {
+	t.Helper()
+	if required(name) {
+		t.Fatalf("%s requires %s: %s", Variable, name, why)
+	}
+	t.Skipf("this test needs %s: %s", name, why)
+}
+
 // Check is Component for tests that are not of the package testing: it returns
 // why the test cannot run, "" when it can, and whether that is a failure.
 func Check(names ...string) (reason string, fail bool) {

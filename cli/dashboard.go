@@ -1,0 +1,461 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/aymanbagabas/go-udiff"
+
+	"qme/dashboard"
+	"qme/gitstore"
+	"qme/index"
+	"qme/index/query"
+	"qme/queue"
+	"qme/queue/spool"
+	"qme/record"
+)
+
+// A served home connects the dashboard with the packages that do the work.
+type served struct {
+	a     *app
+	home  string
+	store *gitstore.Store
+	queue *queue.Queue // of which every request takes a copy
+	spool *spool.Spool
+
+	clearing sync.Mutex // one clear at a time: each is one commit
+}
+
+func (a *app) served() (*served, error) {
+	q, err := a.queue()
+	if err != nil {
+		return nil, err
+	}
+	store, err := a.openStore()
+	if err != nil {
+		return nil, err
+	}
+	home, err := a.homeDir()
+	if err != nil {
+		return nil, err
+	}
+	q.Store = func() (queue.Store, error) { return store, nil }
+	return &served{a: a, home: home, store: store, queue: q, spool: q.Spool}, nil
+}
+
+// use returns a queue for one request.
+func (s *served) use() *queue.Queue {
+	q := *s.queue
+	return &q
+}
+
+// Head implements dashboard.History, as do the next two.
+func (s *served) Head() (string, error) {
+	h, err := s.store.Head()
+	return h.String(), err
+}
+
+func (s *served) Latest() (dashboard.Snapshot, error) {
+	sn, err := s.store.Latest()
+	if err != nil {
+		return nil, err
+	}
+	return source{s.store, sn}, nil
+}
+
+func (s *served) Differences(ctx context.Context, from, to string) iter.Seq[record.Result] {
+	return func(yield func(record.Result) bool) {
+		for d, err := range s.store.Differences(ctx, from, to) {
+			if err != nil {
+				yield(record.Result{Err: err})
+				return
+			}
+			rec, err := d.New()
+			if !yield(record.Result{ID: d.ID, Record: rec, Err: err}) {
+				return
+			}
+		}
+	}
+}
+
+// Flights implements dashboard.Flights, as do the next ones.
+func (s *served) Flights() ([]dashboard.Flight, error) {
+	entries, err := os.ReadDir(s.spool.Dir())
+	if errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(s.home); err != nil {
+			return nil, err // the home is gone, and not only the spool
+		}
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []dashboard.Flight
+	for _, e := range entries {
+		id, err := record.ParseID(e.Name())
+		if err != nil || !e.IsDir() {
+			continue
+		}
+		// The record is replaced as a whole whenever it changes.
+		info, err := os.Stat(filepath.Join(s.spool.Dir(), e.Name(), "record.json"))
+		if err != nil {
+			continue // it has just been committed
+		}
+		stamp := fmt.Sprint(info.ModTime().UnixNano(), info.Size())
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			stamp += fmt.Sprint(" ", st.Ino)
+		}
+		list = append(list, dashboard.Flight{ID: id, Stamp: stamp})
+	}
+	return list, nil
+}
+
+func (s *served) Flight(id record.ID) (*record.Record, error) { return s.spool.Get(id, 0) }
+
+func (s *served) Follow(id record.ID, name record.StreamName, from, limit int64) (dashboard.Following, error) {
+	b, at, size, err := s.spool.Follow(id, name, from, limit)
+	return dashboard.Following{At: at, Data: b, Size: size}, err
+}
+
+func (s *served) Recover(ctx context.Context) error { return s.use().Recover(ctx) }
+
+// reference makes what cannot name a task an error of the request.
+func reference(err error) error {
+	if errors.Is(err, queue.ErrReference) {
+		return &dashboard.RequestError{Detail: err.Error()}
+	}
+	return err
+}
+
+func runOf(v queue.Version) dashboard.Run {
+	return dashboard.Run{Record: v.Record, Commit: v.Commit, Number: v.Number, Open: v.Stream}
+}
+
+// taskRef refuses what names no task as a whole: "@1" may be another one a moment later,
+// and "" too.
+func taskRef(ref string) error {
+	if ref == "" || strings.ContainsRune(ref, '@') {
+		return &dashboard.RequestError{Detail: fmt.Sprintf("%q is not the id of a task, nor the beginning of one", ref)}
+	}
+	return nil
+}
+
+// Find implements dashboard.Tasks, as do the next ones.
+func (s *served) Find(ref string, number int) (dashboard.Run, error) {
+	if err := taskRef(ref); err != nil {
+		return dashboard.Run{}, err
+	}
+	if number > 0 {
+		ref = fmt.Sprintf("%s@%d", ref, number)
+	}
+	v, err := s.use().Find(ref)
+	if err != nil {
+		return dashboard.Run{}, reference(err)
+	}
+	if v.Number == 0 {
+		v.Number = max(v.Record.Data.Run, 1)
+	}
+	return runOf(v), nil
+}
+
+func (s *served) Runs(ref string) iter.Seq2[dashboard.Run, error] {
+	return func(yield func(dashboard.Run, error) bool) {
+		if err := taskRef(ref); err != nil {
+			yield(dashboard.Run{}, err)
+			return
+		}
+		for v, err := range s.use().Runs(ref) {
+			if !yield(runOf(v), reference(err)) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (s *served) Compare(ref string, a, b int) (dashboard.Comparison, error) {
+	if err := taskRef(ref); err != nil {
+		return dashboard.Comparison{}, err
+	}
+	q := s.use()
+	from, err := q.Find(fmt.Sprintf("%s@%d", ref, a))
+	if err != nil {
+		return dashboard.Comparison{}, reference(err)
+	}
+	to, err := q.Find(fmt.Sprintf("%s@%d", ref, b))
+	if err != nil {
+		return dashboard.Comparison{}, reference(err)
+	}
+	c, err := q.Compare(from, to, diffLimit)
+	if err != nil {
+		return dashboard.Comparison{}, err
+	}
+	cmp := dashboard.Comparison{A: runOf(from), B: runOf(to)}
+	for _, f := range c.Fields {
+		cmp.Fields = append(cmp.Fields, dashboard.FieldChange{Name: f.Name, A: f.From, B: f.To})
+	}
+	cmp.Streams = []dashboard.StreamChange{streamChange(record.Stdout, c, c.Stdout), streamChange(record.Stderr, c, c.Stderr)}
+	return cmp, nil
+}
+
+func streamChange(name record.StreamName, c *queue.Comparison, s queue.StreamChange) dashboard.StreamChange {
+	change := dashboard.StreamChange{Name: name, Same: s.Same, Note: s.Note}
+	if !s.Same && s.Note == "" {
+		change.Diff = udiff.Unified(runName(c.A)+" "+string(name), runName(c.B)+" "+string(name), s.From, s.To)
+	}
+	return change
+}
+
+func (s *served) Clear(ctx context.Context, refs []string) (int, error) {
+	for _, ref := range refs {
+		if err := taskRef(ref); err != nil {
+			return 0, err
+		}
+	}
+	s.clearing.Lock()
+	defer s.clearing.Unlock()
+	q := s.use()
+	ids, err := q.SelectTasks(refs)
+	if err != nil {
+		return 0, reference(err)
+	}
+	what := string(ids[0])
+	if len(ids) > 1 {
+		what = fmt.Sprintf("%d tasks", len(ids))
+	}
+	if err := q.Clear(ctx, what, ids); err != nil {
+		return 0, err
+	}
+	if t, err := s.a.mirrorTarget(); err == nil && t != nil {
+		if _, err := s.start(os.DevNull, "mirror", "--auto"); err != nil {
+			s.a.warn("the mirror does not follow: %v", err)
+		}
+	}
+	return len(ids), nil
+}
+
+func (s *served) Cancel(ref string) (record.ID, error) {
+	if err := taskRef(ref); err != nil {
+		return "", err
+	}
+	id, err := s.use().Cancel(ref)
+	return id, reference(err)
+}
+
+// start starts a qme of this home that outlives this process. What is returned is closed
+// when it has ended.
+func (s *served) start(stderr string, args ...string) (<-chan struct{}, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(exe, append([]string{"--home", s.home}, args...)...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Dir = s.home
+	cmd.Env = withoutKey(os.Environ())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	f, err := os.OpenFile(stderr, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	cmd.Stderr = f
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // what its end means, its messages say
+	}()
+	return ended, nil
+}
+
+// withoutKey keeps the dashboard's key from the commands that it starts.
+func withoutKey(environ []string) []string {
+	var rest []string
+	for _, kv := range environ {
+		if !strings.HasPrefix(kv, keyVariable+"=") {
+			rest = append(rest, kv)
+		}
+	}
+	return rest
+}
+
+const (
+	// rerunLook is how often it is looked whether a rerun has begun, and rerunWait for how long.
+	rerunLook = 10 * time.Millisecond
+	rerunWait = 5 * time.Second
+)
+
+// Rerun starts "qme rerun" in a process of its own, and returns once the run has begun or
+// could not begin.
+func (s *served) Rerun(ctx context.Context, ref string) (record.ID, error) {
+	if err := taskRef(ref); err != nil {
+		return "", err
+	}
+	v, err := s.use().Find(ref)
+	if err != nil {
+		return "", reference(err)
+	}
+	id := v.Record.UID
+	if v.Record.Data.Status == record.Running {
+		return "", fmt.Errorf("task %s is running: %w (cancel it first)", id, record.ErrConflict)
+	}
+	s.landed(ctx, id)
+	messages, err := os.CreateTemp("", "qme-rerun-")
+	if err != nil {
+		return "", err
+	}
+	defer messages.Close()
+	defer func() { _ = os.Remove(messages.Name()) }() // below the folder for such files
+	ended, err := s.start(messages.Name(), "-q", "rerun", string(id))
+	if err != nil {
+		return "", err
+	}
+	return id, s.begun(ctx, v, ended, messages)
+}
+
+// A refusal is what a command printed that would not do it. It is a record.ErrConflict.
+type refusal string
+
+// Error implements error.
+func (r refusal) Error() string { return string(r) }
+
+// Is makes the error a record.ErrConflict.
+func (r refusal) Is(target error) bool { return target == record.ErrConflict }
+
+// landed waits until a run that has ended is in the history, or for as long as may be.
+func (s *served) landed(ctx context.Context, id record.ID) {
+	ctx, cancel := context.WithTimeout(ctx, rerunWait)
+	defer cancel()
+	look := time.NewTicker(rerunLook)
+	defer look.Stop()
+	for {
+		if _, err := s.spool.Get(id, 0); err != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
+}
+
+// begun waits until a task has another run than v.
+func (s *served) begun(ctx context.Context, v queue.Version, ended <-chan struct{}, messages io.Reader) error {
+	ctx, cancel := context.WithTimeout(ctx, rerunWait)
+	defer cancel()
+	look := time.NewTicker(rerunLook)
+	defer look.Stop()
+	for over := false; ; {
+		now, err := s.use().Find(string(v.Record.UID))
+		if err == nil && !now.Record.Data.Timestamp.Equal(v.Record.Data.Timestamp.Time) && (over || now.Record.Data.PID != 0) {
+			return nil // and it hears whoever cancels it
+		}
+		if over {
+			said, err := io.ReadAll(io.LimitReader(messages, 4<<10))
+			return errors.Join(refusal(strings.TrimPrefix(strings.TrimSpace(string(said)), "qme: ")), err)
+		}
+		select {
+		case <-ended:
+			over = true // and one look more
+		case <-ctx.Done():
+			return nil // it was started, and takes its time; the websocket tells of it
+		case <-look.C:
+		}
+	}
+}
+
+// Search finds what "qme search" finds.
+func (s *served) Search(ctx context.Context, text string) ([]record.ID, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = "" // then ~ stays as it is
+	}
+	q, err := query.Parse(text, query.Options{Now: time.Now(), Home: home})
+	var wrong *query.SyntaxError
+	if errors.As(err, &wrong) {
+		return nil, &dashboard.RequestError{Detail: wrong.Error(), Position: &wrong.Pos}
+	}
+	if err != nil {
+		return nil, err
+	}
+	search, err := s.a.newSearch(q, searchOptions{}, s.a.inFlight(s.use()))
+	if err != nil {
+		return nil, err
+	}
+	var ids []record.ID
+	for f := range search.Run(ctx, filepath.Join(s.home, "index")) {
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case f.ID == "":
+			return nil, f.Err
+		case f.Err == nil:
+			ids = append(ids, f.ID)
+		}
+	}
+	return ids, nil
+}
+
+// Actions lists what can be done with any task.
+func (s *served) Actions(rec *record.Record) []dashboard.Action {
+	list := []dashboard.Action{
+		{Name: "output", Summary: "print what it wrote to standard output"},
+		{Name: "error", Summary: "print what it wrote to standard error"},
+	}
+	if rec.Data.Status == record.Running {
+		list = append(list, dashboard.Action{Name: "cancel", Summary: "end the run"})
+	}
+	return list
+}
+
+// actionLimit is how much of a stream an action prints.
+const actionLimit = 1 << 20
+
+func (s *served) Act(_ context.Context, id record.ID, action string, args []string) (dashboard.Result, error) {
+	if len(args) > 0 {
+		return dashboard.Result{Exit: exitUsage, Stderr: fmt.Appendf(nil, "qme: %s takes no arguments\n", action)}, nil
+	}
+	if action == "cancel" {
+		if _, err := s.Cancel(string(id)); err != nil {
+			return dashboard.Result{}, err
+		}
+		return dashboard.Result{Stdout: fmt.Appendf(nil, "Task %s is being cancelled.\n", id)}, nil
+	}
+	name := record.Stdout
+	if action == "error" {
+		name = record.Stderr
+	}
+	v, err := s.use().Find(string(id))
+	if err != nil {
+		return dashboard.Result{}, err
+	}
+	r, err := v.Stream(name)
+	if err != nil {
+		return dashboard.Result{}, err
+	}
+	var out bytes.Buffer
+	_, err = io.Copy(&out, io.LimitReader(r, actionLimit+1))
+	return dashboard.Result{Stdout: out.Bytes()}, errors.Join(err, r.Close())
+}
+
+var (
+	_ dashboard.History  = (*served)(nil)
+	_ dashboard.Flights  = (*served)(nil)
+	_ dashboard.Tasks    = (*served)(nil)
+	_ dashboard.Snapshot = source{}
+	_ index.Source       = source{}
+)

@@ -1,0 +1,341 @@
+package cli
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/dashboard"
+)
+
+// startOptions are the flags of start.
+type startOptions struct {
+	port, host, socket, cert, key            string
+	debug, readOnly, insecureHTTP, noBrowser bool
+}
+
+func (a *app) startCommand() *cli.Command {
+	var o startOptions
+	return &cli.Command{
+		Name:  "start",
+		Usage: "show the tasks in a browser",
+		Description: `It serves a dashboard until it is interrupted, and prints its address. The key in the
+address is needed: other users of this machine can reach the server, too. From your own
+machine, forward the port with ssh as is shown.
+
+On another address than the machine's own, connections are encrypted: with --cert and
+--key, or with a certificate made on the spot, whose fingerprint is printed.
+
+Examples:
+  qme start
+  qme start --port 8000 --read-only
+  qme start --host 0.0.0.0
+  qme start --socket ~/qme.sock`,
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "port", Usage: "listen on port `N`; 0: any that is free (setting server.port)", Destination: &o.port},
+			&cli.StringFlag{Name: "host", Usage: "listen on this `ADDRESS` (setting server.host)", Destination: &o.host},
+			&cli.StringFlag{Name: "socket", Usage: "listen on a unix socket at `PATH` instead", Destination: &o.socket, TakesFile: true},
+			&cli.BoolFlag{Name: "read-only", Usage: "allow nobody to run, cancel or clear anything", Destination: &o.readOnly},
+			&cli.StringFlag{Name: "cert", Usage: "use the certificate in `FILE`", Destination: &o.cert, TakesFile: true},
+			&cli.StringFlag{Name: "key", Usage: "`FILE` holds the certificate's key", Destination: &o.key, TakesFile: true},
+			&cli.BoolFlag{Name: "insecure-http", Usage: "do not encrypt, on whatever address: who is on the way reads the key and all output", Destination: &o.insecureHTTP},
+			&cli.BoolFlag{Name: "no-browser", Usage: "do not open a browser", Destination: &o.noBrowser},
+			&cli.BoolFlag{Name: "debug", Usage: "print each request", Destination: &o.debug},
+		},
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if err := atMost(c, 0); err != nil {
+				return err
+			}
+			if o.socket != "" && (c.IsSet("port") || c.IsSet("host")) {
+				return startUsage("--socket excludes --port and --host")
+			}
+			if c.IsSet("socket") && o.socket == "" {
+				return startUsage("--socket was given no path")
+			}
+			if (o.cert == "") != (o.key == "") {
+				return startUsage("--cert and --key belong together")
+			}
+			if o.cert != "" && o.insecureHTTP {
+				return startUsage("--cert and --insecure-http exclude each other")
+			}
+			// A terminal that is closed ends it as Ctrl-C does.
+			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+			defer stop()
+			return a.startServer(ctx, o)
+		},
+	}
+}
+
+func startUsage(format string, args ...any) error {
+	return &usageError{msg: fmt.Sprintf(format, args...), help: "qme start --help"}
+}
+
+// serverGC is how much garbage a server lets pile up, in percent of what it holds.
+const serverGC = 100
+
+// startServer serves until ctx ends. That is how it is meant to end, so it is no error.
+func (a *app) startServer(ctx context.Context, o startOptions) error {
+	debug.SetGCPercent(serverGC)
+	s, err := a.served()
+	if err != nil {
+		return err
+	}
+	key, err := a.serverKey(s.home)
+	if err != nil {
+		return err
+	}
+	l, err := a.listen(o)
+	if err != nil {
+		return err
+	}
+	where := a.addressOf(l, o)
+	config, err := where.tls(s.home, o)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	if err := s.Recover(ctx); err != nil {
+		a.warn("a run is still in the spool: %v", err)
+	}
+	opts := dashboard.Options{
+		History: s, Flights: s, Tasks: s, Key: key, Hosts: where.names, Secure: config != nil, Remote: where.remote, ReadOnly: o.readOnly,
+		Version: version(), Home: s.home, Host: hostname(), User: login(), Log: a.warn,
+	}
+	if o.debug {
+		opts.Debug = a.warn
+	}
+	url := where.url(config != nil) + "/?token=" + key
+	if err := a.announce(where, url, config, o); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	close := a.openBrowser(s.home, url, where, o)
+	defer close()
+	return dashboard.New(opts).Serve(ctx, l, config)
+}
+
+// serverKey returns the key: of the environment, or of the home.
+func (a *app) serverKey(home string) (string, error) {
+	cfg, err := a.config()
+	if err != nil {
+		return "", err
+	}
+	if key := cfg.String("server.key"); key != "" {
+		return key, nil
+	}
+	return dashboard.LoadKey(home)
+}
+
+// An address is where a server is.
+type address struct {
+	host, port string   // port "" for a unix socket
+	names      []string // by which it may be called
+	remote     bool     // other machines can reach it
+	socket     string
+}
+
+// listen opens the port or the socket.
+func (a *app) listen(o startOptions) (net.Listener, error) {
+	if o.socket != "" {
+		return listenUnix(o.socket)
+	}
+	cfg, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	host, port := cfg.String("server.host"), cfg.String("server.port")
+	if o.host != "" {
+		host = o.host
+	}
+	if o.port != "" {
+		port = o.port
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		return nil, startUsage("--port takes a number from 0 to 65535, not %q", port)
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("port %s is in use%s; \"qme start --port %s\" takes another, --port 0 any that is free", port, usedBy(port), otherPort(port))
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("port %s is for the administrator; \"qme start --port 5000\" takes another", port)
+	case err != nil:
+		return nil, fmt.Errorf("listen on %s, port %s: %w (--host takes an address of this machine, such as 127.0.0.1 or 0.0.0.0)", host, port, err)
+	}
+	return l, nil
+}
+
+func otherPort(port string) string {
+	n, _ := strconv.Atoi(port) // it was checked
+	if n >= 65535 {
+		return "5000"
+	}
+	return strconv.Itoa(n + 1)
+}
+
+// listenUnix opens a socket that only its owner can reach. One that a dead server left is
+// taken away.
+func listenUnix(path string) (net.Listener, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case err == nil && info.Mode().Type() != os.ModeSocket:
+		return nil, fmt.Errorf("%s is there and is no socket; name another path", path)
+	case err == nil:
+		conn, err := net.DialTimeout("unix", path, time.Second)
+		if err == nil {
+			return nil, errors.Join(fmt.Errorf("a server listens on %s; name another path", path), conn.Close())
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return nil, err
+		}
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
+	}
+	old := syscall.Umask(0o177)
+	l, err := net.Listen("unix", path)
+	syscall.Umask(old)
+	return l, err
+}
+
+// addressOf says where a listener is, and by which names it may be called.
+func (a *app) addressOf(l net.Listener, o startOptions) address {
+	tcp, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		path, err := filepath.Abs(o.socket)
+		if err != nil {
+			path = o.socket
+		}
+		return address{host: "localhost", socket: path}
+	}
+	at := address{host: tcp.IP.String(), port: strconv.Itoa(tcp.Port), remote: !tcp.IP.IsLoopback()}
+	at.names = []string{at.host}
+	if given := o.host; given != "" {
+		at.names = append(at.names, given)
+	} else if a.cfg != nil {
+		at.names = append(at.names, a.cfg.String("server.host"))
+	}
+	if tcp.IP.IsUnspecified() {
+		at.host = hostname()
+		at.names = append(ownAddresses(), at.host)
+	}
+	slices.Sort(at.names)
+	at.names = slices.Compact(at.names)
+	return at
+}
+
+// ownAddresses returns the addresses of this machine.
+func ownAddresses() (list []string) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil // then the machine's name has to do
+	}
+	for _, addr := range addrs {
+		if n, ok := addr.(*net.IPNet); ok {
+			list = append(list, n.IP.String())
+		}
+	}
+	return list
+}
+
+func (at address) url(secure bool) string {
+	scheme := "http"
+	if secure {
+		scheme = "https"
+	}
+	if at.port == "" {
+		return scheme + "://localhost:5000" // where the other end of the ssh line is
+	}
+	return scheme + "://" + net.JoinHostPort(at.host, at.port)
+}
+
+// tls returns how connections are encrypted, nil when they are not.
+func (at address) tls(home string, o startOptions) (*tls.Config, error) {
+	var cert *tls.Certificate
+	var err error
+	switch {
+	case o.cert != "":
+		var given tls.Certificate
+		given, err = tls.LoadX509KeyPair(o.cert, o.key)
+		cert = &given
+	case at.remote && !o.insecureHTTP:
+		cert, err = dashboard.LoadCertificate(home, append([]string{"localhost", "127.0.0.1", "::1"}, at.names...))
+	default:
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}, nil
+}
+
+// announce prints where the server is: the address alone on standard output.
+func (a *app) announce(at address, url string, config *tls.Config, o startOptions) error {
+	if _, err := fmt.Fprintln(a.out, url); err != nil {
+		return outputError(err)
+	}
+	from := fmt.Sprintf("ssh -L %s:127.0.0.1:%s %s@%s", at.port, at.port, login(), hostname())
+	if at.socket != "" {
+		from = fmt.Sprintf("ssh -L 5000:%s %s@%s", at.socket, login(), hostname())
+	}
+	if !at.remote {
+		a.note("From another machine: %s\nand open the address there.", from)
+	}
+	if config != nil && o.cert == "" {
+		a.note("The certificate is made by qme itself. Browsers warn of it; its SHA-256 fingerprint is\n%s", dashboard.Fingerprint(&config.Certificates[0]))
+	}
+	if at.remote && config == nil {
+		a.warn("connections are not encrypted: who is on the way reads the key and all output")
+	}
+	a.note("Ctrl-C ends it.")
+	return nil
+}
+
+// openBrowser opens the page where somebody sits at a desktop. The key must not be among a
+// process's arguments, which other users can see, so the browser is sent by a file.
+func (a *app) openBrowser(home, url string, at address, o startOptions) (remove func()) {
+	remove = func() {}
+	opener := "xdg-open"
+	if runtime.GOOS == "darwin" {
+		opener = "open"
+	}
+	desktop := runtime.GOOS == "darwin" || os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != ""
+	overSSH := os.Getenv("SSH_CONNECTION") != "" || os.Getenv("SSH_TTY") != ""
+	if o.noBrowser || !desktop || overSSH || at.socket != "" || !isTerminal(a.out) {
+		return remove
+	}
+	program, err := exec.LookPath(opener)
+	if err != nil {
+		return remove
+	}
+	f, err := os.CreateTemp(home, ".open-dashboard-*.html") // mode 0600
+	if err != nil {
+		a.warn("no browser is opened: %v", err)
+		return remove
+	}
+	remove = func() { _ = os.Remove(f.Name()) } // it may be gone with the home
+	_, err = fmt.Fprintf(f, "<!doctype html><meta http-equiv=\"refresh\" content=\"0; url=%s\">\n", strings.ReplaceAll(url, "&", "&amp;"))
+	if err = errors.Join(err, f.Close()); err == nil {
+		cmd := exec.Command(program, f.Name())
+		if err = cmd.Start(); err == nil {
+			go func() { _ = cmd.Wait() }() // whether there is a browser shows by itself
+		}
+	}
+	if err != nil {
+		a.warn("no browser is opened: %v", err)
+	}
+	return remove
+}

@@ -1,0 +1,169 @@
+package dashboard
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"qme/record"
+)
+
+const (
+	// daysShown are a year and the rest of its first week.
+	daysShown    = 371
+	commandsMost = 10
+	runningShown = 100
+)
+
+// An Overview counts tasks by their latest run.
+type Overview struct {
+	Version  string         `json:"version"`
+	Loaded   Loaded         `json:"loaded"`
+	Total    int            `json:"total"`
+	Outcomes map[string]int `json:"outcomes"`
+	Days     []Day          `json:"days"`
+	Slowest  []CommandStats `json:"slowest"`
+	Frequent []CommandStats `json:"frequent"`
+	Running  []Summary      `json:"running"`
+}
+
+// A Day counts the runs that began on a day of the server's zone.
+type Day struct {
+	Day    string `json:"day"`
+	Runs   int    `json:"runs"`
+	Failed int    `json:"failed"`
+}
+
+// CommandStats are about the tasks with one command.
+type CommandStats struct {
+	Command string    `json:"command"`
+	Tasks   int       `json:"tasks"`
+	Failed  int       `json:"failed"`
+	Mean    float64   `json:"mean"`
+	Longest float64   `json:"longest"`
+	Latest  record.ID `json:"latest"`
+}
+
+// stats holds the last overview that was made.
+type stats struct {
+	mu   sync.Mutex
+	last *Overview
+}
+
+func (s *Server) overview() *Overview {
+	s.stats.mu.Lock()
+	defer s.stats.mu.Unlock()
+	if s.stats.last == nil || s.stats.last.Version != s.table.state().Version {
+		s.stats.last = s.table.overview(time.Now())
+	}
+	return s.stats.last
+}
+
+func (s *Server) getOverview(w http.ResponseWriter, r *http.Request) error {
+	if err := s.current(r.Context()); err != nil {
+		return err
+	}
+	if s.unchanged(w, r, s.table.state().Version) {
+		return nil
+	}
+	return s.answer(w, r, http.StatusOK, s.overview())
+}
+
+func (t *table) overview(now time.Time) *Overview {
+	running := t.running(runningShown)
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	st := t.stateLocked()
+	o := &Overview{Version: st.Version, Loaded: st.Loaded, Total: st.Total, Outcomes: map[string]int{}, Running: running}
+	var ended [5]int
+	days := newCalendar(now)
+	commands := map[string]*CommandStats{}
+	for _, r := range t.rows {
+		out := r.outcome()
+		ended[out]++
+		days.add(r.started, out == outcomeFailed)
+		c := commands[r.command]
+		if c == nil {
+			c = &CommandStats{Command: r.command, Latest: t.words.id(r)} // the rows are newest first
+			commands[r.command] = c
+		}
+		c.add(r, out)
+	}
+	for i, n := range ended {
+		o.Outcomes[outcomes[i]] = n
+	}
+	o.Days = days.list()
+	o.Slowest = top(commands, func(a, b *CommandStats) int { return cmp.Compare(b.Longest, a.Longest) })
+	o.Frequent = top(commands, func(a, b *CommandStats) int { return cmp.Compare(b.Tasks, a.Tasks) })
+	return o
+}
+
+func (c *CommandStats) add(r *row, outcome int) {
+	c.Tasks++
+	if outcome == outcomeFailed {
+		c.Failed++
+	}
+	c.Mean += (r.duration - c.Mean) / float64(c.Tasks)
+	c.Longest = max(c.Longest, r.duration)
+}
+
+// top returns the first commands of an order.
+func top(commands map[string]*CommandStats, order func(a, b *CommandStats) int) []CommandStats {
+	all := make([]*CommandStats, 0, len(commands))
+	for _, c := range commands {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b *CommandStats) int { return cmp.Or(order(a, b), cmp.Compare(a.Command, b.Command)) })
+	list := make([]CommandStats, 0, commandsMost)
+	for _, c := range all[:min(commandsMost, len(all))] {
+		list = append(list, *c)
+	}
+	return list
+}
+
+// A calendar counts runs by the day.
+type calendar struct {
+	first int64            // seconds since 1970
+	names map[int64]string // of quarters of an hour, at which every zone's days begin
+	days  map[string]*Day
+}
+
+func newCalendar(now time.Time) *calendar {
+	y, m, d := now.Date()
+	first := time.Date(y, m, d-daysShown+1, 0, 0, 0, 0, now.Location())
+	return &calendar{first.Unix(), map[int64]string{}, map[string]*Day{}}
+}
+
+const quarter = 15 * 60
+
+func (c *calendar) add(micros int64, failed bool) {
+	sec := micros / 1e6
+	if sec < c.first {
+		return
+	}
+	name, ok := c.names[sec/quarter]
+	if !ok {
+		name = time.Unix(sec/quarter*quarter, 0).Format(time.DateOnly)
+		c.names[sec/quarter] = name
+	}
+	d := c.days[name]
+	if d == nil {
+		d = &Day{Day: name}
+		c.days[name] = d
+	}
+	d.Runs++
+	if failed {
+		d.Failed++
+	}
+}
+
+func (c *calendar) list() []Day {
+	list := make([]Day, 0, len(c.days))
+	for _, d := range c.days {
+		list = append(list, *d)
+	}
+	slices.SortFunc(list, func(a, b Day) int { return cmp.Compare(a.Day, b.Day) })
+	return list[max(0, len(list)-daysShown):]
+}

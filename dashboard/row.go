@@ -1,0 +1,187 @@
+package dashboard
+
+import (
+	"encoding/hex"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"qme/record"
+)
+
+// A taskKey is the UUID of a task. The greater one is the newer task.
+type taskKey [16]byte
+
+func keyOf(id record.ID) (k taskKey) {
+	// An ID is valid, so this cannot fail; the zero key is older than any task.
+	_, _ = hex.Decode(k[:], []byte(strings.ReplaceAll(id.UUID(), "-", "")))
+	return k
+}
+
+// The values of row.status.
+const (
+	statusNone = iota
+	statusRunning
+	statusComplete
+	statusCancelled
+)
+
+var statuses = [...]record.Status{record.None, record.Running, record.Complete, record.Cancelled}
+
+// The outcomes, by which listings are filtered.
+const (
+	outcomeRunning = iota
+	outcomeSucceeded
+	outcomeFailed
+	outcomeCancelled
+	outcomeUnknown
+)
+
+var outcomes = []string{"running", "succeeded", "failed", "cancelled", "unknown"}
+
+// A row is a task's latest run as a table shows it, small, since all are held in
+// memory. It does not change. Texts that many tasks share are numbers of a words.
+type row struct {
+	key                                taskKey
+	executor, user, host, pwd, message uint32
+	command                            string
+	started, finished                  int64 // microseconds since 1970; finished 0: not yet
+	duration                           float64
+	zone                               int32 // seconds east of UTC
+	returnCode                         int32
+	run                                uint32
+	status                             uint8
+	hasCode                            bool
+}
+
+func (r *row) outcome() int {
+	switch {
+	case r.status == statusRunning:
+		return outcomeRunning
+	case r.status == statusCancelled:
+		return outcomeCancelled
+	case r.status == statusComplete && r.hasCode && r.returnCode == 0:
+		return outcomeSucceeded
+	case r.status == statusComplete && r.hasCode:
+		return outcomeFailed
+	}
+	return outcomeUnknown
+}
+
+// longest bounds how many bytes of a command or message a row has.
+const longest = 300
+
+// clip returns the beginning of a long text. What it returns holds on to no more memory
+// than it needs.
+func clip(s string) string {
+	if len(s) <= longest {
+		return strings.Clone(s)
+	}
+	end := longest
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "…"
+}
+
+// words gives texts numbers. It is for one goroutine at a time.
+type words struct {
+	list  []string
+	index map[string]uint32
+}
+
+func newWords() *words { return &words{index: map[string]uint32{}} }
+
+func (w *words) number(s string) uint32 {
+	if n, ok := w.index[s]; ok {
+		return n
+	}
+	n := uint32(len(w.list))
+	s = strings.Clone(s)
+	w.list = append(w.list, s)
+	w.index[s] = n
+	return n
+}
+
+// row makes the row of a record.
+func (w *words) row(rec *record.Record) *row {
+	d := &rec.Data
+	_, zone := d.Timestamp.Zone()
+	r := &row{
+		key: keyOf(rec.UID), executor: w.number(rec.Executor), user: w.number(d.User), host: w.number(d.Host),
+		pwd: w.number(d.PWD), message: w.number(clip(d.Message)), command: clip(rec.Command),
+		started: d.Timestamp.UnixMicro(), zone: int32(zone), duration: d.Duration, run: uint32(max(d.Run, 1)),
+	}
+	for i, s := range statuses {
+		if s == d.Status {
+			r.status = uint8(i)
+		}
+	}
+	if d.Finished != nil {
+		r.finished = d.Finished.UnixMicro()
+	}
+	if d.ReturnCode != nil {
+		r.returnCode, r.hasCode = int32(*d.ReturnCode), true
+	}
+	return r
+}
+
+// A Summary is a task as a row of a table: its latest run.
+type Summary struct {
+	ID         record.ID     `json:"id"`
+	Executor   string        `json:"executor"`
+	Command    string        `json:"command"`
+	Status     record.Status `json:"status"`
+	Outcome    string        `json:"outcome"`
+	ReturnCode *int          `json:"returncode"`
+	Started    record.Time   `json:"started"`
+	Finished   *record.Time  `json:"finished"`
+	Duration   *float64      `json:"duration"`
+	User       string        `json:"user"`
+	Host       string        `json:"host"`
+	PWD        string        `json:"pwd"`
+	Message    string        `json:"message"`
+	Run        int           `json:"run"`
+}
+
+func (w *words) id(r *row) record.ID {
+	return record.ID(w.list[r.executor] + "-" + uuid.UUID(r.key).String())
+}
+
+// summary is the inverse of row.
+func (w *words) summary(r *row) Summary {
+	zone := time.FixedZone("", int(r.zone))
+	s := Summary{
+		ID: w.id(r), Executor: w.list[r.executor], Command: r.command, Status: statuses[r.status], Outcome: outcomes[r.outcome()],
+		Started: record.Time{Time: time.UnixMicro(r.started).In(zone)},
+		User:    w.list[r.user], Host: w.list[r.host], PWD: w.list[r.pwd], Message: w.list[r.message], Run: int(r.run),
+	}
+	if r.hasCode {
+		code := int(r.returnCode)
+		s.ReturnCode = &code
+	}
+	if r.finished != 0 {
+		s.Finished = &record.Time{Time: time.UnixMicro(r.finished).In(zone)}
+	}
+	if r.status != statusRunning {
+		d := r.duration
+		s.Duration = &d
+	}
+	return s
+}
+
+func (w *words) summaries(rows []*row) []Summary {
+	list := make([]Summary, len(rows))
+	for i, r := range rows {
+		list[i] = w.summary(r)
+	}
+	return list
+}
+
+// summaryOf is the summary of any run, which needs not be the latest.
+func summaryOf(rec *record.Record) Summary {
+	w := newWords()
+	return w.summary(w.row(rec))
+}

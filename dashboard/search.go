@@ -1,0 +1,109 @@
+package dashboard
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"qme/record"
+)
+
+const (
+	// searchesAtOnce bounds the searches that go on: each may use all processors.
+	searchesAtOnce = 2
+	searchesKept   = 8
+	// searchTimeout is how long a request waits. A search that takes longer, since it has to
+	// make the index first, goes on for those who ask again.
+	searchTimeout = 20 * time.Second
+	// searchFresh is for how long what was found counts, in a history that does not
+	// change: a query may speak of times such as before:2d.
+	searchFresh = time.Minute
+)
+
+// searches holds what was found lately, and what is being searched for.
+type searches struct {
+	sem  chan struct{}
+	mu   sync.Mutex
+	list []*searched
+}
+
+// A searched is a search, which has ended when done is closed.
+type searched struct {
+	text, version string
+	at            time.Time
+	done          chan struct{}
+	found         map[taskKey]bool
+	err           error
+}
+
+// search returns what a query finds. Who asks for the same waits for the same search.
+func (s *Server) search(ctx context.Context, text string) (map[taskKey]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
+	defer cancel()
+	one := s.searches.get(text, s.table.state().Version)
+	if one == nil {
+		select {
+		case s.searches.sem <- struct{}{}:
+		case <-ctx.Done():
+			return nil, busySearching()
+		}
+		one = s.begin(text)
+	}
+	select {
+	case <-one.done:
+		return one.found, one.err
+	case <-ctx.Done():
+		return nil, busySearching()
+	}
+}
+
+func busySearching() error {
+	p := problem(http.StatusServiceUnavailable, "busy", "the search takes long, since the index is being made; it goes on, try again in a moment")
+	p.retry = 5
+	return p
+}
+
+// begin starts a search, for which there is room.
+func (s *Server) begin(text string) *searched {
+	one := &searched{text: text, version: s.table.state().Version, at: time.Now(), done: make(chan struct{})}
+	s.searches.put(one)
+	s.background.Go(func() {
+		defer func() { <-s.searches.sem }()
+		defer close(one.done)
+		var ids []record.ID
+		ids, one.err = s.o.Tasks.Search(s.life, text)
+		one.found = keysOf(ids)
+	})
+	return one
+}
+
+// get returns a search that has found, or will, what is to be found now.
+func (c *searches) get(text, version string) *searched {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.list {
+		if e.text == text && e.version == version && (e.going() || e.err == nil && time.Since(e.at) < searchFresh) {
+			return e
+		}
+	}
+	return nil
+}
+
+// going reports whether a search goes on; only when it does not its results may be read.
+func (e *searched) going() bool {
+	select {
+	case <-e.done:
+		return false
+	default:
+		return true
+	}
+}
+
+func (c *searches) put(e *searched) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.list = append(c.list, e); len(c.list) > searchesKept {
+		c.list = c.list[1:]
+	}
+}

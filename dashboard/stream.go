@@ -1,0 +1,256 @@
+package dashboard
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"qme/record"
+)
+
+// A lazyStream reads a stored stream from any place. What is packed can only be read
+// from its beginning, so going back costs; going on does not. It is for one goroutine.
+type lazyStream struct {
+	open func() (io.ReadCloser, error)
+	size int64
+	at   int64 // where the next Read is
+	r    io.ReadCloser
+	pos  int64 // where r is
+}
+
+// Seek implements io.Seeker.
+func (l *lazyStream) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += l.at
+	case io.SeekEnd:
+		offset += l.size
+	}
+	if offset < 0 {
+		return 0, fmt.Errorf("seek to %d: %w", offset, record.ErrInvalid)
+	}
+	l.at = offset
+	return offset, nil
+}
+
+// Read implements io.Reader.
+func (l *lazyStream) Read(b []byte) (int, error) {
+	if l.at >= l.size {
+		return 0, io.EOF
+	}
+	if l.r != nil && l.pos > l.at {
+		if err := l.Close(); err != nil {
+			return 0, err
+		}
+	}
+	if l.r == nil {
+		r, err := l.open()
+		if err != nil {
+			return 0, err
+		}
+		l.r, l.pos = r, 0
+	}
+	if l.pos < l.at {
+		n, err := io.CopyN(io.Discard, l.r, l.at-l.pos)
+		if l.pos += n; err != nil {
+			return 0, err
+		}
+	}
+	n, err := l.r.Read(b)
+	l.pos += int64(n)
+	l.at = l.pos
+	return n, err
+}
+
+// Close closes what is open. It can be read from again.
+func (l *lazyStream) Close() error {
+	if l.r == nil {
+		return nil
+	}
+	err := l.r.Close()
+	l.r = nil
+	return err
+}
+
+// stored returns how many bytes of a run's stream are stored, how many the command
+// wrote, and which of them are not stored.
+func stored(rec *record.Record, name record.StreamName) (stored, size int64, cut *record.Cut) {
+	lines, s := name.Of(rec)
+	if s != nil {
+		return s.Stored(), s.Size, s.Cut
+	}
+	for _, l := range lines {
+		size += int64(len(l))
+	}
+	return size, size, nil
+}
+
+// stream returns a run's stored stream.
+func (r Run) stream(name record.StreamName) *lazyStream {
+	n, _, _ := stored(r.Record, name)
+	return &lazyStream{open: func() (io.ReadCloser, error) { return r.Open(name) }, size: n}
+}
+
+// A runStream names a stream of a run for good.
+type runStream struct {
+	id      record.ID
+	started int64
+	host    string
+	name    record.StreamName
+}
+
+func streamOf(r Run, name record.StreamName) runStream {
+	return runStream{r.Record.UID, r.Record.Data.Timestamp.UnixMicro(), r.Record.Data.Host, name}
+}
+
+// A readers keeps streams open that are read piece by piece, so that all of one costs
+// what reading it once costs. Its methods may be called from several goroutines.
+type readers struct {
+	mu   sync.Mutex
+	list []openReader
+}
+
+type openReader struct {
+	of     runStream
+	stream *lazyStream
+}
+
+// readersKept bounds how many are open.
+const readersKept = 8
+
+// take returns a reader that stands at a place, or a new one.
+func (rs *readers) take(r Run, name record.StreamName, at int64) *lazyStream {
+	of := streamOf(r, name)
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	for i, o := range rs.list {
+		if o.of == of && o.stream.pos == at {
+			rs.list = append(rs.list[:i:i], rs.list[i+1:]...)
+			return o.stream
+		}
+	}
+	return r.stream(name)
+}
+
+// give keeps a reader for who goes on reading.
+func (rs *readers) give(r Run, name record.StreamName, stream *lazyStream) error {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.list = append(rs.list, openReader{streamOf(r, name), stream})
+	if len(rs.list) <= readersKept {
+		return nil
+	}
+	oldest := rs.list[0].stream
+	rs.list = rs.list[1:]
+	return oldest.Close()
+}
+
+func (rs *readers) close() error {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	var errs []error
+	for _, o := range rs.list {
+		errs = append(errs, o.stream.Close())
+	}
+	rs.list = nil
+	return errors.Join(errs...)
+}
+
+// readStored reads what is stored of a run's stream, from a position in what the command
+// wrote. It returns the position of the first byte, which is behind the one asked for
+// where bytes are not stored.
+func (rs *readers) readStored(r Run, name record.StreamName, from, limit int64) (at int64, data []byte, err error) {
+	n, size, cut := stored(r.Record, name)
+	at = min(from, size)
+	place, end := at, n
+	switch {
+	case cut == nil:
+	case at < cut.Offset:
+		end = cut.Offset // a piece does not reach across what is missing
+	default:
+		at = max(at, cut.Offset+cut.Bytes)
+		place = at - cut.Bytes
+	}
+	stream := rs.take(r, name, place)
+	if _, err := stream.Seek(place, io.SeekStart); err != nil {
+		return 0, nil, err
+	}
+	data = make([]byte, max(0, min(limit, end-place)))
+	got, err := io.ReadFull(stream, data)
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		err = fmt.Errorf("task %s: its %s ends %d bytes early: %w", r.Record.UID, name, len(data)-got, record.ErrCorrupt)
+	}
+	if err != nil {
+		return 0, nil, errors.Join(err, stream.Close())
+	}
+	return at, data, rs.give(r, name, stream)
+}
+
+// An OutputPiece is a part of a run's output, as HTML.
+type OutputPiece struct {
+	Stream  record.StreamName `json:"stream"`
+	Run     int               `json:"run"`
+	Started record.Time       `json:"started"`
+	Offset  int64             `json:"offset"`
+	End     int64             `json:"end"`
+	Style   string            `json:"style"`
+	More    bool              `json:"more"`
+	Running bool              `json:"running"`
+	Stored  int64             `json:"stored"`
+	Size    int64             `json:"size"`
+	Cut     *record.Cut       `json:"cut"`
+	Open    bool              `json:"open"`
+	Lines   []string          `json:"lines"`
+}
+
+// piece returns a part of a run's output: whole lines, if limit leaves room for one.
+func (s *Server) piece(r Run, name record.StreamName, offset, limit int64, style string) (*OutputPiece, error) {
+	p := &OutputPiece{Stream: name, Run: r.Number, Started: r.Record.Data.Timestamp, Running: r.Record.Data.Status == record.Running}
+	p.Stored, p.Size, p.Cut = stored(r.Record, name)
+	var data []byte
+	if p.Running {
+		f, err := s.o.Flights.Follow(r.Record.UID, name, offset, limit)
+		if err != nil {
+			return nil, err
+		}
+		p.Offset, data, p.Size = f.At, f.Data, max(f.Size, p.Size)
+	} else {
+		var err error
+		if p.Offset, data, err = s.readers.readStored(r, name, offset, limit); err != nil {
+			return nil, err
+		}
+	}
+	last := p.Offset+int64(len(data)) >= p.Size
+	end := p.Cut != nil && p.Offset+int64(len(data)) == p.Cut.Offset // there the stored part ends, whatever stands there
+	if i := bytes.LastIndexByte(data, '\n'); i >= 0 && !end && (!last || p.Running) {
+		data = data[:i+1]
+	} else if p.Running && last && i < 0 {
+		data = nil // who watches gets it
+	}
+	return p, p.draw(data, style, last)
+}
+
+// draw puts the lines of data, which begins at the offset, into the piece.
+func (p *OutputPiece) draw(data []byte, style string, last bool) error {
+	paint, err := newPainter(style)
+	if err != nil {
+		return err
+	}
+	if _, err := paint.Write(data); err != nil {
+		return err
+	}
+	final, shown := paint.lines()
+	p.Lines = append(append([]string{}, final...), shown...)
+	p.End, p.Style = p.Offset+int64(len(data)), paint.style()
+	if !last || p.Running {
+		p.End -= int64(min(paint.unfinished(), len(data)-1, 0x40))
+	}
+	if len(data) == 0 {
+		p.End = p.Offset
+	}
+	p.More = !last && len(data) > 0
+	p.Open = p.More && len(data) > 0 && data[len(data)-1] != '\n'
+	return nil
+}

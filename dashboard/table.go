@@ -1,0 +1,272 @@
+package dashboard
+
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+
+	"qme/record"
+)
+
+// Loaded says how far the history has been read.
+type Loaded struct {
+	Tasks    int  `json:"tasks"`
+	Complete bool `json:"complete"`
+	// Unreadable counts the records that cannot be read, and so are not listed.
+	Unreadable int `json:"unreadable"`
+}
+
+// A table holds a row for each task, newest first: of its run in flight where there is
+// one, else of its last run in the history. Its methods may be called from several
+// goroutines.
+type table struct {
+	mu      sync.RWMutex
+	words   *words
+	rows    []*row
+	flying  map[taskKey]*row
+	under   map[taskKey]*row // what the history has of tasks that fly
+	touched map[taskKey]bool // tasks of which later versions are known than the loader brings; nil once it is done
+	bad     map[taskKey]bool
+	epoch   string
+	count   uint64
+	done    bool
+	views   viewCache
+}
+
+// newTable makes an empty table. The epoch tells its versions from those of other tables.
+func newTable(epoch string) *table {
+	return &table{
+		words: newWords(), flying: map[taskKey]*row{}, under: map[taskKey]*row{}, touched: map[taskKey]bool{},
+		bad: map[taskKey]bool{}, epoch: epoch, views: viewCache{sem: make(chan struct{}, 1)},
+	}
+}
+
+// A tableState is what messages and answers say of the table as a whole.
+type tableState struct {
+	Version string
+	Total   int
+	Loaded  Loaded
+}
+
+func (t *table) state() tableState {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.stateLocked()
+}
+
+func (t *table) stateLocked() tableState {
+	return tableState{t.epoch + "-" + strconv.FormatUint(t.count, 10), len(t.rows), Loaded{len(t.rows), t.done, len(t.bad)}}
+}
+
+// load adds records of the history's version with which the table began.
+func (t *table) load(results []record.Result) tableState {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.edit()
+	for _, res := range results {
+		k := keyOf(res.ID)
+		if t.touched[k] {
+			continue
+		}
+		e.setHistory(k, res)
+	}
+	e.apply()
+	return t.stateLocked()
+}
+
+// loaded notes that there is no more to load.
+func (t *table) loaded() tableState {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.done, t.touched = true, nil
+	t.count++
+	return t.stateLocked()
+}
+
+// A news is what one change of the table means for who looks at it.
+type news struct {
+	tableState
+	Added, Changed []*row
+	Removed        []record.ID
+}
+
+func (n *news) len() int { return len(n.Added) + len(n.Changed) + len(n.Removed) }
+
+// update takes in what is new: of the history, and of the runs in flight, where a
+// result without a record is one that flies no more.
+func (t *table) update(history, flights []record.Result) *news {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.edit()
+	for _, res := range history {
+		k := keyOf(res.ID)
+		if t.touched != nil {
+			t.touched[k] = true
+		}
+		e.setHistory(k, res)
+	}
+	for _, res := range flights {
+		e.setFlight(keyOf(res.ID), res)
+	}
+	return e.apply()
+}
+
+// An edit is a change of the table in the making.
+type edit struct {
+	t       *table
+	pending map[taskKey]*row // nil: it is gone
+}
+
+func (t *table) edit() *edit { return &edit{t, map[taskKey]*row{}} }
+
+// now returns the row that is shown of a task, nil when there is none.
+func (e *edit) now(k taskKey) *row {
+	if r, ok := e.pending[k]; ok {
+		return r
+	}
+	if i, ok := e.t.find(k); ok {
+		return e.t.rows[i]
+	}
+	return nil
+}
+
+func (e *edit) rowOf(k taskKey, res record.Result) *row {
+	delete(e.t.bad, k)
+	if res.Err != nil {
+		e.t.bad[k] = true
+	}
+	if res.Err != nil || res.Record == nil {
+		return nil
+	}
+	return e.t.words.row(res.Record)
+}
+
+func (e *edit) setHistory(k taskKey, res record.Result) {
+	r := e.rowOf(k, res)
+	switch {
+	case e.t.flying[k] == nil:
+		e.pending[k] = r
+	case r == nil:
+		delete(e.t.under, k)
+	default:
+		e.t.under[k] = r
+	}
+}
+
+func (e *edit) setFlight(k taskKey, res record.Result) {
+	r := e.rowOf(k, res)
+	switch was := e.t.flying[k]; {
+	case r == nil && was == nil:
+		return
+	case r == nil:
+		e.pending[k] = e.t.under[k]
+		delete(e.t.flying, k)
+		delete(e.t.under, k)
+		return
+	case was == nil:
+		if old := e.now(k); old != nil {
+			e.t.under[k] = old
+		}
+	}
+	e.t.flying[k], e.pending[k] = r, r
+}
+
+// apply puts the change into the rows.
+func (e *edit) apply() *news {
+	t, n := e.t, &news{}
+	keys := slices.SortedFunc(maps.Keys(e.pending), func(a, b taskKey) int { return bytes.Compare(b[:], a[:]) })
+	merge := false
+	for _, k := range keys {
+		r := e.pending[k]
+		i, there := t.find(k)
+		switch {
+		case !there && r == nil, there && r != nil && *r == *t.rows[i]:
+			delete(e.pending, k)
+		case !there:
+			n.Added, merge = append(n.Added, r), true
+		case r == nil:
+			n.Removed, merge = append(n.Removed, t.words.id(t.rows[i])), true
+		default:
+			n.Changed = append(n.Changed, r)
+			t.rows[i] = r
+		}
+	}
+	if merge {
+		t.merge(keys, e.pending)
+	}
+	if n.len() > 0 {
+		t.count++
+	}
+	n.tableState = t.stateLocked()
+	return n
+}
+
+// merge puts added rows in and takes removed ones out. keys is in the order of the rows.
+func (t *table) merge(keys []taskKey, pending map[taskKey]*row) {
+	if last := len(t.rows) - 1; last < 0 || order(t.rows[last].key, keys[0]) < 0 {
+		for _, k := range keys { // as the loader goes: all of it is older
+			if r := pending[k]; r != nil {
+				t.rows = append(t.rows, r)
+			}
+		}
+		return
+	}
+	merged := make([]*row, 0, len(t.rows)+len(keys)+len(t.rows)/64)
+	rest := t.rows
+	for _, k := range keys {
+		r, changed := pending[k]
+		if !changed {
+			continue
+		}
+		i, there := slices.BinarySearchFunc(rest, k, func(r *row, k taskKey) int { return order(r.key, k) })
+		merged = append(merged, rest[:i]...)
+		if rest = rest[i:]; there {
+			rest = rest[1:]
+		}
+		if r != nil {
+			merged = append(merged, r)
+		}
+	}
+	t.rows = append(merged, rest...)
+}
+
+// order is that of the rows: newest first.
+func order(a, b taskKey) int { return bytes.Compare(b[:], a[:]) }
+
+func (t *table) find(k taskKey) (int, bool) {
+	return slices.BinarySearchFunc(t.rows, k, func(r *row, k taskKey) int { return order(r.key, k) })
+}
+
+// running returns the runs in flight, newest first, n at the most.
+func (t *table) running(n int) []Summary {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	rows := slices.SortedFunc(maps.Values(t.flying), func(a, b *row) int { return order(a.key, b.key) })
+	return t.words.summaries(rows[:min(n, len(rows))])
+}
+
+// summaries returns rows as they are shown.
+func (t *table) summaries(rows []*row) []Summary {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.words.summaries(rows)
+}
+
+// A Facet is a value that a filter can take.
+type Facet struct {
+	Value string `json:"value"`
+	Tasks int    `json:"tasks"`
+}
+
+// most returns the most frequent of some values.
+func most(counts map[string]int, n int) []Facet {
+	list := make([]Facet, 0, len(counts))
+	for v, c := range counts {
+		list = append(list, Facet{v, c})
+	}
+	slices.SortFunc(list, func(a, b Facet) int { return cmp.Or(cmp.Compare(b.Tasks, a.Tasks), cmp.Compare(a.Value, b.Value)) })
+	return list[:min(n, len(list))]
+}

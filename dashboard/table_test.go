@@ -1,0 +1,187 @@
+package dashboard
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"qme/record"
+)
+
+// aRecord makes a record of a task made at a second.
+func aRecord(t testing.TB, second, n int) *record.Record {
+	t.Helper()
+	ms := fmt.Sprintf("%012x", int64(second)*1000)
+	id, err := record.ParseID(fmt.Sprintf("shell-%s-%s-7000-8000-%012x", ms[:8], ms[8:], n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := n % 3
+	return &record.Record{Executor: "shell", UID: id, Command: fmt.Sprint("command ", n%7), Data: record.Data{
+		PWD: fmt.Sprint("/home/", n%5), User: "u", Host: fmt.Sprint("h", n%2), Status: record.Complete, ReturnCode: &code, Run: 1,
+		Timestamp: record.Time{Time: time.Unix(int64(second), 0).UTC()}, Duration: float64(n % 11),
+	}}
+}
+
+func flying(r *record.Record) *record.Record {
+	c := *r
+	c.Data.Status, c.Data.ReturnCode, c.Data.Run = record.Running, nil, r.Data.Run+1
+	return &c
+}
+
+// shown is what a table has, and what a page of it has.
+func shown(tb *table) (ids []string) {
+	for _, s := range tb.page(&filter{Sort: sortNewest}, 0, 1<<20).Rows {
+		ids = append(ids, fmt.Sprint(s.ID, s.Status, s.Run))
+	}
+	return ids
+}
+
+// TestTable does to a table what histories and runs do, in any order and while it is
+// being loaded, and compares it with a plain model.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(200) {
+		rnd := rand.New(rand.NewPCG(seed, 1))
+		tb := newTable("e")
+		var first []*record.Record
+		for i := range rnd.IntN(40) {
+			first = append(first, aRecord(t, 1000+rnd.IntN(50), i))
+		}
+		slices.SortFunc(first, func(a, b *record.Record) int { return strings.Compare(b.UID.UUID(), a.UID.UUID()) })
+		history, flights := map[record.ID]*record.Record{}, map[record.ID]*record.Record{}
+		for _, r := range first {
+			history[r.UID] = r
+		}
+		toLoad := first
+		for n := range 60 {
+			if take := min(rnd.IntN(8), len(toLoad)); take > 0 {
+				var batch []record.Result
+				for _, r := range toLoad[:take] {
+					batch = append(batch, record.Result{ID: r.UID, Record: r})
+				}
+				tb.load(batch)
+				toLoad = toLoad[take:]
+			}
+			var changes, flies []record.Result
+			for range rnd.IntN(3) {
+				r := aRecord(t, 1000+rnd.IntN(60), rnd.IntN(40))
+				r.Data.Run = n + 2
+				if rnd.IntN(3) == 0 {
+					delete(history, r.UID)
+					changes = append(changes, record.Result{ID: r.UID})
+					continue
+				}
+				history[r.UID] = r
+				changes = append(changes, record.Result{ID: r.UID, Record: r})
+			}
+			if rnd.IntN(2) == 0 {
+				r := flying(aRecord(t, 1000+rnd.IntN(60), rnd.IntN(40)))
+				flights[r.UID] = r
+				flies = append(flies, record.Result{ID: r.UID, Record: r})
+			}
+			for id := range flights {
+				if rnd.IntN(3) == 0 && !slices.ContainsFunc(flies, func(f record.Result) bool { return f.ID == id }) {
+					delete(flights, id)
+					flies = append(flies, record.Result{ID: id})
+				}
+			}
+			before := tb.state().Version
+			if news := tb.update(changes, flies); (news.len() > 0) != (tb.state().Version != before) {
+				t.Fatalf("seed %d: %d news, versions %s and %s", seed, news.len(), before, tb.state().Version)
+			}
+		}
+		var batch []record.Result
+		for _, r := range toLoad {
+			batch = append(batch, record.Result{ID: r.UID, Record: r})
+		}
+		tb.load(batch)
+		tb.loaded()
+		compareTable(t, seed, tb, history, flights)
+	}
+}
+
+func compareTable(t *testing.T, seed uint64, tb *table, history, flights map[record.ID]*record.Record) {
+	t.Helper()
+	want := map[record.ID]string{}
+	for _, all := range []map[record.ID]*record.Record{history, flights} {
+		for id, r := range all {
+			want[id] = fmt.Sprint(id, r.Data.Status, r.Data.Run)
+		}
+	}
+	var list []string
+	for _, s := range want {
+		list = append(list, s)
+	}
+	uuid := func(s string) string { return s[len("shell-"):] }
+	slices.SortFunc(list, func(a, b string) int { return strings.Compare(uuid(b), uuid(a)) })
+	if got := shown(tb); !slices.Equal(got, list) {
+		t.Fatalf("seed %d: the table has\n%q, want\n%q", seed, got, list)
+	}
+}
+
+// TestFilterAndSort compares what a filter chooses, and its order, with a plain sort.
+func TestFilterAndSort(t *testing.T) {
+	t.Parallel()
+	tb := newTable("e")
+	var all []record.Result
+	for i := range 300 {
+		r := aRecord(t, 5000-i, i)
+		all = append(all, record.Result{ID: r.UID, Record: r})
+	}
+	tb.load(all)
+	for name, c := range map[string]struct {
+		f    filter
+		want func(Summary) bool
+	}{
+		"host":    {filter{Hosts: []string{"h1", "nowhere"}}, func(s Summary) bool { return s.Host == "h1" }},
+		"nothing": {filter{Users: []string{"nobody"}}, func(Summary) bool { return false }},
+		"outcome": {filter{Statuses: []string{"succeeded"}}, func(s Summary) bool { return *s.ReturnCode == 0 }},
+		"below":   {filter{PWD: "/home"}, func(Summary) bool { return true }},
+		"beside":  {filter{PWD: "/hom"}, func(Summary) bool { return false }},
+		"time":    {filter{After: time.Unix(4800, 0), Before: time.Unix(4900, 0)}, func(s Summary) bool { return s.Started.Unix() >= 4800 && s.Started.Unix() < 4900 }},
+		"found":   {filter{Query: "x", found: keysOf([]record.ID{all[3].ID})}, func(s Summary) bool { return s.ID == all[3].ID }},
+	} {
+		c.f.Sort = sortNewest
+		matched := 0
+		for _, res := range all {
+			if c.want(summaryOf(res.Record)) {
+				matched++
+			}
+		}
+		p := tb.page(&c.f, 0, 1000)
+		if p.Matched != matched || len(p.Rows) != matched || slices.ContainsFunc(p.Rows, func(s Summary) bool { return !c.want(s) }) {
+			t.Errorf("%s: %d match, want %d", name, p.Matched, matched)
+		}
+	}
+	values := map[string]func(Summary) string{
+		"command": func(s Summary) string { return s.Command }, "duration": func(s Summary) string { return fmt.Sprintf("%09.3f", *s.Duration) },
+		"started": func(s Summary) string { return s.Started.String() }, "pwd": func(s Summary) string { return s.PWD }, "status": func(s Summary) string { return fmt.Sprint(min(1, *s.ReturnCode), *s.ReturnCode) },
+	}
+	for column, value := range values {
+		up := tb.page(&filter{Sort: column}, 0, 1000).Rows
+		down := tb.page(&filter{Sort: "-" + column}, 0, 1000).Rows
+		for i := range up[1:] {
+			if value(up[i]) > value(up[i+1]) || value(down[i]) < value(down[i+1]) {
+				t.Errorf("by %s: %q before %q, and %q before %q", column, value(up[i]), value(up[i+1]), value(down[i]), value(down[i+1]))
+			}
+		}
+		if len(up) != 300 || len(down) != 300 {
+			t.Errorf("by %s there are %d and %d", column, len(up), len(down))
+		}
+	}
+	if p := tb.page(&filter{Sort: "command"}, 290, 100); len(p.Rows) != 10 {
+		t.Errorf("behind 290 of 300 there are %d", len(p.Rows))
+	}
+}
+
+func TestClip(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("ä", longest)
+	if got := clip(long); len(got) > longest+len("…") || !strings.HasSuffix(got, "ä…") || clip("short") != "short" {
+		t.Errorf("clip makes %d bytes of %d", len(got), len(long))
+	}
+}

@@ -1,0 +1,302 @@
+package dashboard
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"qme/record"
+)
+
+// A filter chooses and orders tasks. The zero value is all of them, newest first.
+// Lists are alternatives; an empty one allows everything.
+type filter struct {
+	Query                             string
+	Executors, Statuses, Hosts, Users []string
+	PWD                               string
+	After, Before                     time.Time // Before itself is out
+	Sort                              string    // the name of a column; with - before it descending
+
+	// found are the tasks that answer to Query.
+	found map[taskKey]bool
+}
+
+// plain reports whether the filter is the zero value, for which nothing has to be made.
+func (f *filter) plain() bool {
+	return f.Query == "" && len(f.Executors)+len(f.Statuses)+len(f.Hosts)+len(f.Users) == 0 && f.PWD == "" &&
+		f.After.IsZero() && f.Before.IsZero() && f.Sort == sortNewest
+}
+
+// sortNewest is the order of the rows.
+const sortNewest = "-id"
+
+// A page is a part of what a filter chooses.
+type page struct {
+	tableState
+	Matched int
+	Rows    []Summary
+}
+
+// page returns limit tasks from the given place on.
+func (t *table) page(f *filter, offset, limit int) page {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	rows := t.rows
+	if !f.plain() {
+		rows = t.view(f)
+	}
+	offset = min(offset, len(rows))
+	return page{t.stateLocked(), len(rows), t.words.summaries(rows[offset:min(offset+limit, len(rows))])}
+}
+
+// viewsKept bounds how many filtered listings are held: of 100,000 tasks one takes 800 KB.
+const viewsKept = 8
+
+// A viewCache holds the listings of one version of the table. It is for those who hold
+// the table's lock for reading, of whom there are many.
+type viewCache struct {
+	sem  chan struct{}
+	of   uint64
+	list []cachedView
+}
+
+type cachedView struct {
+	key  string
+	rows []*row
+}
+
+// view returns what a filter chooses, from the cache where it is there. Two who ask at
+// once make it one after the other, and the second finds it.
+func (t *table) view(f *filter) []*row {
+	t.views.sem <- struct{}{}
+	defer func() { <-t.views.sem }()
+	if t.views.of != t.count {
+		t.views.of, t.views.list = t.count, nil
+	}
+	b, err := json.Marshal(f)
+	if err != nil { // strings and times
+		return t.choose(f)
+	}
+	key := string(b)
+	for _, v := range t.views.list {
+		if v.key == key {
+			return v.rows
+		}
+	}
+	rows := t.choose(f)
+	t.views.list = append(t.views.list, cachedView{key, rows})
+	if len(t.views.list) > viewsKept {
+		t.views.list = t.views.list[1:]
+	}
+	return rows
+}
+
+// choose returns the rows that fit, in order.
+func (t *table) choose(f *filter) []*row {
+	m := t.matcher(f)
+	var rows []*row
+	for _, r := range t.rows {
+		if m.match(r) {
+			rows = append(rows, r)
+		}
+	}
+	return t.sorted(rows, f.Sort)
+}
+
+// A matcher is a filter in the numbers of a words.
+type matcher struct {
+	f                            *filter
+	executors, hosts, users, pwd map[uint32]bool // nil: any
+	outcomes                     [5]bool
+	after, before                int64
+}
+
+func (t *table) matcher(f *filter) *matcher {
+	m := &matcher{f: f, executors: t.numbers(f.Executors), hosts: t.numbers(f.Hosts), users: t.numbers(f.Users), after: math.MinInt64, before: math.MaxInt64}
+	if f.PWD != "" {
+		m.pwd = map[uint32]bool{}
+		below := strings.TrimSuffix(f.PWD, "/") + "/"
+		for n, s := range t.words.list {
+			if s == strings.TrimSuffix(f.PWD, "/") || s == f.PWD || strings.HasPrefix(s, below) {
+				m.pwd[uint32(n)] = true
+			}
+		}
+	}
+	for i, o := range outcomes {
+		m.outcomes[i] = len(f.Statuses) == 0 || slices.Contains(f.Statuses, o)
+	}
+	if !f.After.IsZero() {
+		m.after = f.After.UnixMicro()
+	}
+	if !f.Before.IsZero() {
+		m.before = f.Before.UnixMicro()
+	}
+	return m
+}
+
+// numbers returns the numbers of texts, nil for no text.
+func (t *table) numbers(texts []string) map[uint32]bool {
+	if len(texts) == 0 {
+		return nil
+	}
+	set := map[uint32]bool{}
+	for _, s := range texts {
+		if n, ok := t.words.index[s]; ok {
+			set[n] = true
+		}
+	}
+	return set
+}
+
+func (m *matcher) match(r *row) bool {
+	return (m.executors == nil || m.executors[r.executor]) && (m.hosts == nil || m.hosts[r.host]) &&
+		(m.users == nil || m.users[r.user]) && (m.pwd == nil || m.pwd[r.pwd]) && m.outcomes[r.outcome()] &&
+		r.started >= m.after && r.started < m.before && (m.f.Query == "" || m.f.found[r.key])
+}
+
+// A sortKey stands for a row while rows are sorted: a number in the same order as the
+// column, and texts only where the numbers are equal.
+type sortKey struct {
+	number uint64
+	text   string
+	row    *row
+}
+
+// sorted brings rows, which are newest first, into an order. Equal ones stay newest first.
+func (t *table) sorted(rows []*row, by string) []*row {
+	column, descending := strings.CutPrefix(by, "-")
+	if column == "id" {
+		if !descending {
+			slices.Reverse(rows)
+		}
+		return rows
+	}
+	key := t.sortKey(column)
+	keys := make([]sortKey, len(rows))
+	for i, r := range rows {
+		keys[i].row = r
+		keys[i].number, keys[i].text = key(r)
+	}
+	slices.SortFunc(keys, func(a, b sortKey) int {
+		if descending {
+			a, b = b, a
+		}
+		c := cmp.Compare(a.number, b.number)
+		if c == 0 {
+			c = strings.Compare(a.text, b.text)
+		}
+		if c == 0 && descending {
+			return order(b.row.key, a.row.key)
+		} else if c == 0 {
+			return order(a.row.key, b.row.key)
+		}
+		return c
+	})
+	for i := range keys {
+		rows[i] = keys[i].row
+	}
+	return rows
+}
+
+// columns are the names by which tasks can be sorted.
+var columns = []string{"id", "executor", "command", "status", "started", "duration", "user", "host", "pwd", "message"}
+
+func (t *table) sortKey(column string) func(*row) (uint64, string) {
+	word := func(number func(*row) uint32) func(*row) (uint64, string) {
+		ranks := t.ranks()
+		return func(r *row) (uint64, string) { return ranks[number(r)], "" }
+	}
+	switch column {
+	case "executor":
+		return word(func(r *row) uint32 { return r.executor })
+	case "user":
+		return word(func(r *row) uint32 { return r.user })
+	case "host":
+		return word(func(r *row) uint32 { return r.host })
+	case "pwd":
+		return word(func(r *row) uint32 { return r.pwd })
+	case "message":
+		return word(func(r *row) uint32 { return r.message })
+	case "status":
+		return func(r *row) (uint64, string) { return uint64(r.outcome())<<32 | uint64(uint32(r.returnCode)), "" }
+	case "started":
+		return func(r *row) (uint64, string) { return uint64(r.started) ^ 1<<63, "" }
+	case "duration": // never negative, and so in the order of its bits
+		return func(r *row) (uint64, string) { return math.Float64bits(max(r.duration, 0)), "" }
+	}
+	return func(r *row) (uint64, string) { return beginning(r.command), r.command }
+}
+
+// beginning is the first eight bytes of a text as a number in the same order.
+func beginning(s string) uint64 {
+	var b [8]byte
+	copy(b[:], s)
+	return binary.BigEndian.Uint64(b[:])
+}
+
+// ranks returns the place of each word among all of them.
+func (t *table) ranks() []uint64 {
+	numbers := make([]uint32, len(t.words.list))
+	for i := range numbers {
+		numbers[i] = uint32(i)
+	}
+	slices.SortFunc(numbers, func(a, b uint32) int { return strings.Compare(t.words.list[a], t.words.list[b]) })
+	ranks := make([]uint64, len(numbers))
+	for rank, n := range numbers {
+		ranks[n] = uint64(rank)
+	}
+	return ranks
+}
+
+// Facets are the values that filters can take.
+type Facets struct {
+	Version     string  `json:"version"`
+	Loaded      Loaded  `json:"loaded"`
+	Executors   []Facet `json:"executors"`
+	Hosts       []Facet `json:"hosts"`
+	Users       []Facet `json:"users"`
+	Directories []Facet `json:"directories"`
+	Outcomes    []Facet `json:"outcomes"`
+}
+
+// facetsShown bounds the values of each facet.
+const facetsShown = 200
+
+func (t *table) facets() Facets {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	counts := map[string]map[uint32]int{"executor": {}, "host": {}, "user": {}, "pwd": {}}
+	var ended [5]int
+	for _, r := range t.rows {
+		counts["executor"][r.executor]++
+		counts["host"][r.host]++
+		counts["user"][r.user]++
+		counts["pwd"][r.pwd]++
+		ended[r.outcome()]++
+	}
+	byText := func(what string) []Facet {
+		texts := make(map[string]int, len(counts[what]))
+		for n, c := range counts[what] {
+			texts[t.words.list[n]] = c
+		}
+		return most(texts, facetsShown)
+	}
+	out := map[string]int{}
+	for i, c := range ended {
+		out[outcomes[i]] = c
+	}
+	st := t.stateLocked()
+	return Facets{st.Version, st.Loaded, byText("executor"), byText("host"), byText("user"), byText("pwd"), most(out, len(outcomes))}
+}
+
+func keysOf(ids []record.ID) map[taskKey]bool {
+	set := make(map[taskKey]bool, len(ids))
+	for _, id := range ids {
+		set[keyOf(id)] = true
+	}
+	return set
+}

@@ -1,0 +1,71 @@
+// The interface for programs (/api/openapi.json), as functions.
+
+/** A request that was refused: detail says why and the way out (RFC 9457). */
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body.detail || body.title || `the server answered ${status}`);
+    this.status = status;
+    this.code = body.code;
+    this.position = body.position;
+  }
+}
+
+/** The server did not answer. */
+export class Offline extends Error {
+  constructor() {
+    super('The server does not answer. Is "qme start" still running?');
+  }
+}
+
+async function request(method, path, { body, signal } = {}) {
+  const init = { method, signal, cache: 'no-cache', headers: {} };
+  if (body !== undefined) {
+    init.body = JSON.stringify(body);
+    init.headers['Content-Type'] = 'application/json';
+  }
+  let answer;
+  try {
+    answer = await fetch(path, init);
+  } catch (err) {
+    if (err.name === 'AbortError') throw err;
+    throw new Offline();
+  }
+  if (answer.status === 204) return null;
+  const type = answer.headers.get('Content-Type') ?? '';
+  const json = type.includes('json') ? await answer.json() : {};
+  if (!answer.ok) throw new Problem(answer.status, json);
+  return json;
+}
+
+/** @returns path with a query of the parameters that are set; lists are repeated. */
+export function address(path, parameters = {}) {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(parameters)) {
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one !== undefined && one !== null && one !== '') query.append(name, one);
+    }
+  }
+  const text = query.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+const task = (id, rest = '') => `/api/tasks/${encodeURIComponent(id)}${rest}`;
+const get = (path, parameters, signal) => request('GET', address(path, parameters), { signal });
+
+export const info = (signal) => get('/api/info', {}, signal);
+export const listTasks = (parameters, signal) => get('/api/tasks', parameters, signal);
+export const facets = (signal) => get('/api/facets', {}, signal);
+export const overview = (signal) => get('/api/overview', {}, signal);
+export const getTask = (id, run, signal) => get(task(id), { run }, signal);
+export const listRuns = (id, signal) => get(task(id, '/runs'), {}, signal);
+export const compareRuns = (id, a, b, signal) => get(task(id, '/diff'), { a, b }, signal);
+export const output = (id, stream, parameters, signal) => get(task(id, `/output/${stream}`), parameters, signal);
+export const actions = (id, signal) => get(task(id, '/actions'), {}, signal);
+export const act = (id, action, args) => request('POST', task(id, `/actions/${encodeURIComponent(action)}`), { body: { args } });
+export const rerun = (id) => request('POST', task(id, '/rerun'));
+export const cancel = (id) => request('POST', task(id, '/cancel'));
+export const clear = (ids) => request('POST', '/api/tasks/clear', { body: { ids } });
+
+export const rawAddress = (id, stream, run) => address(task(id, `/raw/${stream}`), { run });
+export const durationPlot = (id, theme) => address(task(id, '/plots/duration.svg'), { theme });
+export const plot = (name, theme) => address(`/api/plots/${name}.svg`, { theme });

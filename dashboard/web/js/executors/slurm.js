@@ -1,0 +1,76 @@
+// <qme-slurm>: the job behind a task: its state, its array's elements, its files.
+
+import { copyButton, h } from '../dom.js';
+import { bytes, duration, many, stamp } from '../format.js';
+
+/** The states of Slurm (squeue(1), JOB STATE CODES) by what they mean for a person. */
+const kinds = {
+  COMPLETED: 'succeeded',
+  PENDING: 'waiting', REQUEUED: 'waiting', SUSPENDED: 'waiting', CONFIGURING: 'waiting', STOPPED: 'waiting',
+  RUNNING: 'running', COMPLETING: 'running', STAGE_OUT: 'running', SIGNALING: 'running', RESIZING: 'running',
+  CANCELLED: 'cancelled', PREEMPTED: 'cancelled', REVOKED: 'cancelled',
+  FAILED: 'failed', TIMEOUT: 'failed', OUT_OF_MEMORY: 'failed', NODE_FAIL: 'failed', BOOT_FAIL: 'failed', DEADLINE: 'failed', SPECIAL_EXIT: 'failed',
+};
+
+// "CANCELLED by 1000" is a state too.
+const kindOf = (state) => kinds[String(state ?? '').split(' ')[0]] ?? 'unknown';
+
+const badge = (state) => h('span.outcome', { 'data-outcome': kindOf(state) }, String(state ?? 'not known').toLowerCase().replaceAll('_', ' '));
+
+class Slurm extends HTMLElement {
+  #record = null;
+
+  set record(record) {
+    this.#record = record;
+    if (this.isConnected) this.#show();
+  }
+
+  connectedCallback() {
+    this.#show();
+  }
+
+  #show() {
+    const job = this.#record?.data.job;
+    if (!job) {
+      this.replaceChildren();
+      return;
+    }
+    this.replaceChildren(
+      h('header.pane-head', {}, h('h2', {}, 'Slurm job'), badge(job.state)),
+      this.#facts(job),
+      job.history?.length ? this.#history(job.history) : '',
+      job.elements?.length ? this.#elements(job.elements) : '');
+  }
+
+  #facts(job) {
+    const facts = [
+      ['Job', [job.id, job.cluster && `on ${job.cluster}`].filter(Boolean).join(' ')], ['Name', job.name], ['Partition', job.partition], ['Nodes', job.nodes],
+      ['Reason', job.reason && job.reason !== 'None' ? job.reason : ''],
+      ['Elapsed', duration(job.elapsed)], ['Memory', job.max_rss ? bytes(job.max_rss) : ''],
+      ['Exit code', job.exitcode ?? ''], ['Signal', job.signal],
+    ];
+    const list = h('dl.facts', {}, ...facts.filter(([, value]) => value !== '' && value !== null && value !== undefined)
+      .flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, String(value))]));
+    for (const [name, path] of [['Output file', job.stdout], ['Error file', job.stderr]]) {
+      if (path) list.append(h('dt', {}, name), h('dd.path', {}, h('code', {}, path), copyButton(`Copy the path of the ${name.toLowerCase()}`, () => path, { shown: false, kind: 'quiet' })));
+    }
+    return list;
+  }
+
+  #history(history) {
+    return h('ol.states', { 'aria-label': 'States of the job' }, ...history.map(({ state, time }) => h('li', { 'data-outcome': kindOf(state) }, badge(state), h('time', { datetime: time }, stamp(time)))));
+  }
+
+  #elements(elements) {
+    const counts = Map.groupBy(elements, (element) => kindOf(element.state));
+    const grid = h('ul.elements', {}, ...elements.map((element) => {
+      const exit = element.exitcode === null || element.exitcode === undefined ? '' : `, exit code ${element.exitcode}`;
+      const text = `${element.id}: ${element.state}${exit}`;
+      return h('li', { 'data-outcome': kindOf(element.state), title: text }, h('span.offscreen', {}, text));
+    }));
+    const legend = [...counts].map(([kind, list]) => h('span.legend', { 'data-outcome': kind }, `${list.length} ${kind}`));
+    return h('section.array', {}, h('h3', {}, many(elements.length, 'array element')), grid, h('p.legends', {}, ...legend));
+  }
+}
+
+customElements.define('qme-slurm', Slurm);

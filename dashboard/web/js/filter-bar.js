@@ -1,0 +1,179 @@
+// <qme-filter>: the search box, the outcomes and the other filters of the listing.
+
+import * as api from './api.js';
+import { button, debounce, h, icon, throttle } from './dom.js';
+import { all, open, outcomes, parts, without } from './filter.js';
+import { date, number } from './format.js';
+
+const titles = { running: 'Running', succeeded: 'OK', failed: 'Failed', cancelled: 'Cancelled', unknown: 'Not known' };
+const orders = { '-id': 'newest first', id: 'oldest first', '-duration': 'slowest first', duration: 'quickest first', command: 'by command', status: 'by status', host: 'by host', user: 'by user' };
+
+/** It fires "filter" with {filter, typing} as detail; typing: one of many small steps. */
+class FilterBar extends HTMLElement {
+  #filter = null;
+  #facets = null;
+
+  connectedCallback() {
+    if (this.box) return;
+    this.box = h('input', { type: 'search', id: 'search', placeholder: 'Search: train rc:>0 after:yesterday', 'aria-label': 'Search tasks', autocomplete: 'off', spellcheck: 'false', enterkeyhint: 'search', maxlength: 4096, 'aria-describedby': 'search-problem' });
+    const typed = debounce(180, () => this.#change({ ...this.#filter, q: this.box.value }, true));
+    this.box.addEventListener('input', typed);
+    this.box.addEventListener('keydown', (event) => {
+      if (event.key === 'Enter') {
+        typed.cancel();
+        this.#change({ ...this.#filter, q: this.box.value });
+        this.dispatchEvent(new Event('leave'));
+      }
+    });
+    this.problem = h('p.problem', { id: 'search-problem', role: 'alert' });
+    this.status = h('div.chips', { role: 'group', 'aria-label': 'Status' }, ...outcomes.map((name) => this.#chip(name)));
+    this.panel = h('div.panel', { id: 'filters', hidden: true });
+    this.more = button('Filter', 'filter', () => this.#toggle());
+    this.more.setAttribute('aria-expanded', 'false');
+    this.more.setAttribute('aria-controls', 'filters');
+    this.tags = h('div.tags');
+    this.append(
+      h('div.bar', {}, h('div.searchbox', {}, icon('search'), this.box, h('kbd', { 'aria-hidden': 'true' }, '/')), this.status, this.more),
+      this.problem, this.panel, this.tags);
+    this.refresh = throttle(2000, () => this.#fetch());
+    this.refresh();
+  }
+
+  disconnectedCallback() {
+    this.refresh.cancel();
+  }
+
+  set filter(filter) {
+    this.#filter = filter;
+    if (document.activeElement !== this.box || this.box.value.trim() !== filter.q.trim()) this.box.value = filter.q;
+    for (const chip of this.status.children) chip.setAttribute('aria-pressed', filter.status.includes(chip.dataset.outcome));
+    this.#showTags();
+    if (!this.panel.hidden) this.#showPanel();
+  }
+
+  /** Says what is wrong with the query; null: nothing. */
+  set failure(err) {
+    this.box.setAttribute('aria-invalid', err !== null);
+    if (err === null) return this.problem.replaceChildren();
+    const bytes = new TextEncoder().encode(this.#filter.q);
+    const at = err.position ?? bytes.length;
+    const text = (part) => new TextDecoder().decode(part);
+    return this.problem.replaceChildren(err.message, ' ',
+      at < bytes.length ? h('code', {}, text(bytes.slice(0, at)), h('mark', {}, text(bytes.slice(at)))) : '');
+  }
+
+  focusBox() {
+    this.box.focus();
+    this.box.select();
+  }
+
+  #change(filter, typing = false) {
+    this.dispatchEvent(new CustomEvent('filter', { detail: { filter, typing } }));
+  }
+
+  #chip(name) {
+    return h('button.chip', {
+      type: 'button', 'data-outcome': name, 'aria-pressed': 'false',
+      onclick: () => {
+        const on = this.#filter.status.includes(name);
+        const status = on ? this.#filter.status.filter((one) => one !== name) : [...this.#filter.status, name];
+        this.#change({ ...this.#filter, status });
+      },
+    }, h('span.dot', { 'aria-hidden': 'true' }), titles[name], ' ', h('span.count'));
+  }
+
+  #toggle() {
+    this.panel.hidden = !this.panel.hidden;
+    this.more.setAttribute('aria-expanded', !this.panel.hidden);
+    if (this.panel.hidden) return;
+    this.#showPanel();
+    this.panel.querySelector('select, input').focus();
+  }
+
+  async #fetch() {
+    try {
+      this.#facets = await api.facets();
+    } catch {
+      return; // The listing says what is wrong.
+    }
+    for (const chip of this.status.children) {
+      const facet = this.#facets.outcomes.find((one) => one.value === chip.dataset.outcome);
+      chip.querySelector('.count').textContent = facet ? number(facet.tasks) : '0';
+      chip.hidden = !facet?.tasks && chip.dataset.outcome === 'unknown' && chip.ariaPressed !== 'true';
+    }
+    // A panel in use keeps what the user has begun in it.
+    if (!this.panel.hidden && !this.panel.contains(document.activeElement)) this.#showPanel();
+  }
+
+  #showTags() {
+    const filter = this.#filter;
+    this.tags.replaceChildren(...parts(filter).map((part) => {
+      const el = h('button.tag', { type: 'button', 'aria-label': `Remove the filter ${part.text}`, onclick: () => this.#change(without(filter, part)) }, h('span', {}, part.text));
+      el.append(icon('close'));
+      return el;
+    }));
+    if (!open(filter)) this.tags.append(h('button.quiet.clear', { type: 'button', onclick: () => this.#change(all(filter)) }, 'Show all'));
+  }
+
+  #showPanel() {
+    const f = this.#facets;
+    this.panel.replaceChildren(
+      this.#select('Executor', 'executor', f?.executors),
+      this.#select('Host', 'host', f?.hosts),
+      this.#select('User', 'user', f?.users),
+      this.#directory(f?.directories ?? []),
+      this.#order(), this.#day('Since', 'after'), this.#day('Before', 'before'), this.#since());
+  }
+
+  #field(label, control, id = `filter-${label.toLowerCase()}`) {
+    control.id = id;
+    return h('div.field', {}, h('label', { for: id }, label), control);
+  }
+
+  #select(label, name, values = []) {
+    const chosen = this.#filter[name];
+    const select = h('select', {
+      onchange: () => this.#change({ ...this.#filter, [name]: select.value ? [select.value] : [] }),
+    }, h('option', { value: '' }, 'any'));
+    const known = new Set(values.map((one) => one.value));
+    for (const value of chosen) if (!known.has(value)) values = [...values, { value, tasks: 0 }];
+    for (const { value, tasks } of values) select.append(h('option', { value, selected: chosen[0] === value }, `${value || '(none)'} (${number(tasks)})`));
+    return this.#field(label, select);
+  }
+
+  #directory(values) {
+    const input = h('input', {
+      type: 'text', list: 'directories', placeholder: 'any, with all below', spellcheck: 'false', autocomplete: 'off',
+      onchange: () => this.#change({ ...this.#filter, pwd: input.value.trim() }),
+    });
+    input.value = this.#filter.pwd;
+    const field = this.#field('Directory', input);
+    field.append(h('datalist', { id: 'directories' }, ...values.map(({ value }) => h('option', { value }))));
+    return field;
+  }
+
+  #day(label, name) {
+    const input = h('input', { type: 'date', onchange: () => this.#change({ ...this.#filter, [name]: input.value }) });
+    input.value = this.#filter[name].slice(0, 10);
+    return this.#field(label, input);
+  }
+
+  #since() {
+    const choose = (days) => {
+      const day = new Date();
+      day.setDate(day.getDate() - days);
+      this.#change({ ...this.#filter, after: date(day), before: '' });
+    };
+    const choice = (text, days) => h('button.quiet', { type: 'button', onclick: () => choose(days) }, text);
+    return h('div.field.since', { role: 'group', 'aria-label': 'Time' }, choice('Today', 0), choice('7 days', 6), choice('30 days', 29));
+  }
+
+  #order() {
+    const select = h('select', { onchange: () => this.#change({ ...this.#filter, sort: select.value }) });
+    const known = this.#filter.sort in orders ? orders : { ...orders, [this.#filter.sort]: this.#filter.sort };
+    for (const [value, text] of Object.entries(known)) select.append(h('option', { value, selected: value === this.#filter.sort }, text));
+    return this.#field('Order', select);
+  }
+}
+
+customElements.define('qme-filter', FilterBar);

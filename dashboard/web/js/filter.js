@@ -1,0 +1,57 @@
+// What the listing is restricted to. The address holds it, and nothing else does.
+
+/** The outcomes by which tasks are filtered, as the interface for programs names them. */
+export const outcomes = ['running', 'succeeded', 'failed', 'cancelled', 'unknown'];
+
+const lists = ['status', 'executor', 'host', 'user'];
+const single = ['q', 'pwd', 'after', 'before'];
+
+/** @returns the filter that an address holds: lists and texts by the names of parameters. */
+export function fromAddress(url) {
+  const filter = {};
+  for (const name of lists) filter[name] = url.searchParams.getAll(name);
+  for (const name of single) filter[name] = url.searchParams.get(name) ?? '';
+  filter.sort = url.searchParams.get('sort') ?? '-id';
+  return filter;
+}
+
+/** @returns the address of the listing with a filter. */
+export function toAddress(filter) {
+  const query = new URLSearchParams();
+  for (const name of single) if (filter[name]) query.set(name, filter[name]);
+  for (const name of lists) for (const value of filter[name]) query.append(name, value);
+  if (filter.sort !== '-id') query.set('sort', filter.sort);
+  const text = query.toString();
+  return text ? `/?${text}` : '/';
+}
+
+/** Whether all tasks are listed, in whatever order. */
+export const open = (filter) => lists.every((name) => filter[name].length === 0) && single.every((name) => !filter[name]);
+
+/** Whether the newest task comes first and none is left out. */
+export const plain = (filter) => open(filter) && filter.sort === '-id';
+
+/** @returns the parts of a filter that a user can take away: {name, value, text}. */
+export function parts(filter) {
+  const found = [];
+  for (const name of lists) {
+    if (name !== 'status') for (const value of filter[name]) found.push({ name, value, text: `${name}: ${value}` });
+  }
+  if (filter.pwd) found.push({ name: 'pwd', text: `in ${filter.pwd}` });
+  if (filter.after) found.push({ name: 'after', text: `since ${filter.after}` });
+  if (filter.before) found.push({ name: 'before', text: `before ${filter.before}` });
+  return found;
+}
+
+/** @returns the filter without one of its parts. */
+export function without(filter, { name, value }) {
+  return { ...filter, [name]: value === undefined ? '' : filter[name].filter((one) => one !== value) };
+}
+
+/** @returns the filter without any part; the order stays. */
+export function all(filter) {
+  const next = { sort: filter.sort };
+  for (const name of lists) next[name] = [];
+  for (const name of single) next[name] = '';
+  return next;
+}

@@ -1,0 +1,101 @@
+// How values are shown. Everything returned is plain text.
+
+const count = new Intl.NumberFormat('en');
+
+/** 12345 as 12,345. */
+export const number = (n) => count.format(n);
+
+/** A number with its noun: "1 task", "2 tasks". */
+export const many = (n, noun) => `${number(n)} ${noun}${n === 1 ? '' : 's'}`;
+
+/** Seconds as a person would say them, in two units at most. */
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return '';
+  if (seconds < 0.001) return `${Math.round(seconds * 1e6)} µs`;
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 2 : 1)} s`;
+  const s = Math.floor(seconds);
+  const two = (n) => String(n).padStart(2, '0');
+  if (s < 3600) return `${Math.floor(s / 60)}m ${two(s % 60)}s`;
+  if (s < 86400) return `${Math.floor(s / 3600)}h ${two(Math.floor((s % 3600) / 60))}m`;
+  return `${Math.floor(s / 86400)}d ${two(Math.floor((s % 86400) / 3600))}h`;
+}
+
+/** Bytes with a binary unit. */
+export function bytes(n) {
+  if (n < 1024) return `${n} B`;
+  const units = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  let unit = -1;
+  do {
+    n /= 1024;
+    unit++;
+  } while (n >= 1024 && unit < units.length - 1);
+  return `${n < 10 ? n.toFixed(1) : Math.round(n)} ${units[unit]}`;
+}
+
+const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const dayClock = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' });
+const longDay = new Intl.DateTimeFormat('en-GB', { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
+
+/** When something was, short: what is recent by its age, what is older by its date. */
+export function moment(text, now = Date.now()) {
+  const time = new Date(text);
+  const age = (now - time) / 1000;
+  if (age >= 0 && age < 60) return age < 5 ? 'just now' : `${Math.floor(age)} s ago`;
+  if (age >= 0 && age < 3600) return `${Math.floor(age / 60)} min ago`;
+  const today = new Date(now);
+  if (time.toDateString() === today.toDateString()) return clock.format(time);
+  if (time.getFullYear() === today.getFullYear() || (age >= 0 && age < 180 * 86400)) return dayClock.format(time).replace(',', '');
+  return date(time);
+}
+
+/** A Date as YYYY-MM-DD, in this machine's zone. */
+export function date(time) {
+  return [time.getFullYear(), time.getMonth() + 1, time.getDate()].map((n) => String(n).padStart(2, '0')).join('-');
+}
+
+/** A time of a record on the clock of the machine that ran it, to the second. */
+export function stamp(text) {
+  const m = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)/.exec(text ?? '');
+  return m ? `${m[1]} ${m[2]}` : String(text ?? '');
+}
+
+/** A day YYYY-MM-DD in words. */
+export const dayName = (day) => longDay.format(new Date(`${day}T12:00`));
+
+/** How a run ended, in a word or two. */
+export function outcomeText(task) {
+  switch (task.outcome) {
+    case 'running':
+      return 'running';
+    case 'succeeded':
+      return 'ok';
+    case 'failed':
+      return `exit ${task.returncode}`;
+    case 'cancelled':
+      return 'cancelled';
+    default:
+      return 'not known';
+  }
+}
+
+/** The outcome of a record, by the rule of the interface for programs. */
+export function outcomeOf({ status, returncode }) {
+  if (status === 'running' || status === 'cancelled') return status;
+  if (status !== 'complete' || returncode === null || returncode === undefined) return 'unknown';
+  return returncode === 0 ? 'succeeded' : 'failed';
+}
+
+const running = (seconds) => (seconds < 60 ? `${seconds} s` : duration(seconds));
+
+/** How long a task took, or has been running. */
+export function took(task, now = Date.now()) {
+  if (task.outcome === 'running') return running(Math.max(0, Math.floor((now - new Date(task.started)) / 1000)));
+  return duration(task.duration);
+}
+
+/** The beginning of an id that people read: executor and 12 digits. */
+export function shortId(id) {
+  const i = id.length - 36;
+  return id.slice(0, i + 12);
+}

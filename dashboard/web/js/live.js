@@ -1,0 +1,100 @@
+// The websocket (docs/dashboard.md). It connects again by itself, later and later.
+
+import * as api from './api.js';
+
+const firstWait = 300;
+const longestWait = 10_000;
+
+/**
+ * Live fires one event for each type of message, with the message as detail, and "state"
+ * when state, detail or retryAt has changed.
+ */
+class Live extends EventTarget {
+  /** "connecting" at first; "live", "behind": connected; "offline"; "refused": the key is not accepted. */
+  state = 'connecting';
+  detail = '';
+  retryAt = 0;
+  readOnly = false;
+  version = '';
+
+  #socket = null;
+  #wait = firstWait;
+  #timer = 0;
+
+  start() {
+    this.#connect();
+    addEventListener('online', () => this.now());
+    document.addEventListener('visibilitychange', () => document.hidden || this.now());
+    // A page that the browser keeps for the way back must hold no connection.
+    addEventListener('pagehide', () => this.#socket?.close());
+    addEventListener('pageshow', (event) => event.persisted && this.now());
+  }
+
+  /** Tries to connect at once, if it is not connected. */
+  now() {
+    if (this.#socket) return;
+    this.#wait = firstWait;
+    this.#connect();
+  }
+
+  /**
+   * Asks for the output of a run in flight, from a byte on, until unwatch or its end. It is
+   * over when the connection is: who hears "hello" asks again.
+   */
+  watch(id, stream, offset, style) {
+    this.#send({ type: 'watch', id, stream, offset, style });
+  }
+
+  unwatch(id, stream) {
+    this.#send({ type: 'unwatch', id, stream });
+  }
+
+  #send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
+  }
+
+  #connect() {
+    clearTimeout(this.#timer);
+    const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/live`);
+    this.#socket = socket;
+    socket.addEventListener('message', (event) => this.#message(JSON.parse(event.data)));
+    socket.addEventListener('close', () => {
+      this.#socket = null;
+      this.#again();
+    });
+  }
+
+  async #again() {
+    const wait = this.#wait * (0.75 + Math.random() / 2);
+    this.#wait = Math.min(this.#wait * 2, longestWait);
+    this.#timer = setTimeout(() => this.#connect(), wait);
+    this.retryAt = Date.now() + wait;
+    this.#set('offline', '');
+    // Why a websocket was refused a page may not know; a plain request tells.
+    try {
+      await api.info();
+    } catch (err) {
+      if ((err.status === 401 || err.status === 403) && !this.#socket) this.#set('refused', err.message);
+    }
+  }
+
+  #set(state, detail) {
+    this.state = state;
+    this.detail = detail;
+    this.dispatchEvent(new Event('state'));
+  }
+
+  #message(message) {
+    if (message.version) this.version = message.version;
+    if (message.type === 'hello') {
+      this.readOnly = message.read_only;
+      this.#wait = firstWait;
+      this.#set('live', '');
+    }
+    if (message.type === 'behind') this.#set(message.behind ? 'behind' : 'live', message.detail);
+    this.dispatchEvent(new CustomEvent(message.type, { detail: message }));
+  }
+}
+
+/** The one connection of the page. */
+export const live = new Live();

@@ -1,0 +1,73 @@
+// What the page says to its user: short notices, questions, empty and failed states.
+
+import { button, h } from './dom.js';
+import { Problem } from './api.js';
+
+/** A notice that goes away by itself. kind "bad": an error, which stays longer. link: {href, text}. */
+export function toast(text, kind = '', link = null) {
+  const el = h(`div.toast${kind && `.${kind}`}`, {}, h('span', {}, text));
+  if (link) el.append(h('a', { href: link.href }, link.text));
+  el.append(button('Dismiss', 'close', () => el.remove(), { shown: false, kind: 'quiet' }));
+  document.getElementById('toasts').append(el);
+  let timer = setTimeout(() => el.remove(), kind === 'bad' ? 12_000 : 5000);
+  el.addEventListener('pointerenter', () => clearTimeout(timer));
+  el.addEventListener('pointerleave', () => {
+    timer = setTimeout(() => el.remove(), 3000);
+  });
+}
+
+/** Runs an action, and says so when it fails. @returns whether it succeeded. */
+export async function attempt(run) {
+  try {
+    await run();
+    return true;
+  } catch (err) {
+    toast(err.message, 'bad');
+    return false;
+  }
+}
+
+/** Asks before something is done. @returns a promise of whether the user agreed. */
+export function ask(title, text, yes, kind = 'danger') {
+  const { promise, resolve } = Promise.withResolvers();
+  const agree = h(`button.${kind}`, { type: 'button', autofocus: true, onclick: () => dialog.close('yes') }, yes);
+  const dialog = h('dialog.ask', { 'aria-labelledby': 'ask-title' },
+    h('h2', { id: 'ask-title' }, title),
+    ...[text].flat().map((line) => h('p', {}, line)),
+    h('div.buttons', {}, h('button', { type: 'button', onclick: () => dialog.close() }, 'Keep'), agree));
+  dialog.addEventListener('close', () => {
+    dialog.remove();
+    resolve(dialog.returnValue === 'yes');
+  });
+  document.body.append(dialog);
+  dialog.showModal();
+  return promise;
+}
+
+/** A dialog that only tells. */
+export function tell(title, ...content) {
+  const dialog = h('dialog.tell', { 'aria-labelledby': 'tell-title' },
+    h('div.dialog-head', {}, h('h2', { id: 'tell-title' }, title), button('Close', 'close', () => dialog.close(), { shown: false, kind: 'quiet' })),
+    ...content);
+  dialog.addEventListener('close', () => dialog.remove());
+  dialog.addEventListener('click', (event) => event.target === dialog && dialog.close());
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+/** What stands in the place of something that could not be had. again: tries once more. */
+export function failure(err, again) {
+  const locked = err instanceof Problem && err.status === 401;
+  return h('div.empty.failed', { role: 'alert' },
+    h('h2', {}, locked ? 'This browser has no key' : 'That did not work'),
+    h('p', {}, err.message),
+    locked
+      ? h('p', {}, 'Open the address that ', h('code', {}, 'qme start'), ' printed: it holds the key.')
+      : again && h('button', { type: 'button', onclick: again }, 'Try again'));
+}
+
+/** What stands where there is nothing to show. */
+export function empty(title, ...content) {
+  return h('div.empty', {}, h('h2', {}, title), ...content);
+}

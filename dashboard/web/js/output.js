@@ -1,0 +1,282 @@
+// <qme-output>: one stream of a run, piece by piece, and live while it grows.
+
+import * as api from './api.js';
+import { button, copyButton, h } from './dom.js';
+import { bytes, many, number } from './format.js';
+import { Lines } from './lines.js';
+import { live } from './live.js';
+
+/** So many lines of a run that is watched are kept; the raw download has them all. */
+const keepLive = 50_000;
+
+/** How many bytes a piece has: little at first, so that something is there at once. */
+const firstPiece = 256 * 1024;
+const nextPiece = 512 * 1024;
+
+/** Who follows a run that has written more than far sees only so much of the end at first. */
+const far = 2 * 1024 * 1024;
+const lastPiece = 128 * 1024;
+
+/** Set id, stream, title and run (null: the latest) before it is connected. */
+class Output extends HTMLElement {
+  task = '';
+  stream = 'stdout';
+  run = null;
+
+  #off = null;
+  #piece = null; // the last one that was fetched
+  #loading = null;
+  #base = 0; // how many lines were there when the watch began
+  #gone = 0; // how many have been dropped at the beginning
+  #ended = false; // whether the watch has told of the end
+  #watching = false;
+  #follow = true;
+  #tail = false; // whether only the end is shown
+
+  connectedCallback() {
+    this.#off = new AbortController();
+    if (!this.text) this.#build();
+    live.addEventListener('output', (event) => this.#live(event.detail), { signal: this.#off.signal });
+    // Over a new connection the watch would begin anew, and the run may have ended meanwhile.
+    live.addEventListener('hello', () => this.#watching && this.load(), { signal: this.#off.signal });
+    this.load();
+  }
+
+  disconnectedCallback() {
+    this.#off.abort();
+    this.#unwatch();
+  }
+
+  /** Fetches it again, from the beginning; of a long run in flight only the end, unless whole is true. */
+  async load(whole = false) {
+    this.#clear();
+    this.whole = whole;
+    await this.#more();
+  }
+
+  /** Sees to it that it is shown from the beginning. */
+  async fromStart() {
+    if (this.#tail) await this.load(true);
+  }
+
+  #clear() {
+    this.#unwatch();
+    this.lines.clear();
+    this.#piece = null;
+    this.#gone = 0;
+    this.#ended = false;
+    this.#tail = false;
+    this.note.replaceChildren();
+  }
+
+  /** Fetches the next piece. @returns whether there may be another one. */
+  async more() {
+    if (this.#piece && !this.#piece.more) return false;
+    await this.#more();
+    return Boolean(this.#piece?.more);
+  }
+
+  /** How much of what is stored is here, from 0 to 1. */
+  get progress() {
+    return this.#piece?.stored ? this.#piece.end / this.#piece.stored : 1;
+  }
+
+  /** Whether the run has ended while it was watched, so that all of it is here. */
+  get complete() {
+    return this.#ended;
+  }
+
+  get following() {
+    return this.#watching && this.#follow;
+  }
+
+  set following(on) {
+    this.#follow = on;
+    this.#showFollow();
+    if (on) this.#toEnd();
+  }
+
+  get watching() {
+    return this.#watching;
+  }
+
+  #build() {
+    const name = this.stream === 'stdout' ? 'Output' : 'Error output';
+    this.size = h('span.size');
+    this.followButton = button('Follow', 'down', () => {
+      this.following = !this.#follow;
+    }, { kind: 'toggle' });
+    this.followButton.hidden = true;
+    this.endButton = button('Go to the end', 'bottom', () => this.#toLast(), { shown: false, kind: 'quiet' });
+    this.endButton.hidden = true;
+    this.wrapButton = button('Wrap long lines', 'wrap', () => this.#wrap(!this.scroller.classList.contains('wrap')), { shown: false, kind: 'quiet' });
+    this.raw = h('a.button.quiet.icon', { href: api.rawAddress(this.task, this.stream, this.run), download: true, title: 'Download as written', 'aria-label': `Download ${name.toLowerCase()}` });
+    this.raw.append(button('', 'download').firstChild);
+    this.text = h('div.text');
+    this.end = h('div.end');
+    this.scroller = h('div.scroller.wrap', { tabindex: 0, role: 'region', 'aria-label': name, onscroll: () => this.#scrolled() }, this.text, this.end);
+    this.note = h('p.cut', { role: 'status' });
+    this.append(
+      h('header.pane-head', {}, h('h2', {}, name), this.size, this.followButton, this.endButton,
+        copyButton(`Copy ${name.toLowerCase()}`, () => this.text.textContent, { shown: false, kind: 'quiet' }), this.wrapButton, this.raw),
+      this.note, this.scroller);
+    this.#wrap(true);
+    this.lines = new Lines(this.text);
+    new IntersectionObserver((entries) => entries.at(-1).isIntersecting && this.#piece?.more && this.#more(), { root: this.scroller, rootMargin: '1500px' }).observe(this.end);
+  }
+
+  #wrap(on) {
+    this.scroller.classList.toggle('wrap', on);
+    this.wrapButton.setAttribute('aria-pressed', on);
+  }
+
+  async #more() {
+    this.#loading ??= this.#fetch().finally(() => {
+      this.#loading = null;
+    });
+    return this.#loading;
+  }
+
+  async #fetch() {
+    const { end = 0, style = '' } = this.#piece ?? {};
+    this.end.classList.add('busy');
+    try {
+      const piece = await this.#get(end, style, end ? nextPiece : firstPiece);
+      if (!end && !this.whole && piece.running && piece.stored > far) await this.#getLast(piece);
+      else this.#take(piece);
+    } catch (err) {
+      if (err.name === 'AbortError') return;
+      this.#piece = this.#piece && { ...this.#piece, more: false };
+      this.end.replaceChildren(h('p.problem', { role: 'alert' }, err.message, ' '), h('button', { type: 'button', onclick: () => this.load() }, 'Try again'));
+      return;
+    } finally {
+      this.end.classList.remove('busy');
+    }
+    // Where the end is still in sight the observer would not speak up again.
+    if (this.#piece.more && ((this.#piece.running && this.#follow) || this.end.getBoundingClientRect().top < this.scroller.getBoundingClientRect().bottom + 500)) await this.#fetch();
+  }
+
+  #get(offset, style, limit) {
+    return api.output(this.task, this.stream, { run: this.run, offset, style, limit }, this.#off.signal);
+  }
+
+  // The last lines alone. What was read before stays unread.
+  async #getLast({ stored, cut }) {
+    const offset = stored - lastPiece;
+    const piece = await this.#get(offset, '', lastPiece);
+    this.#clear();
+    this.#tail = true;
+    // The first line has most likely begun before.
+    this.#take({ ...piece, lines: piece.lines.slice(1), cut });
+    this.note.replaceChildren(`Only the end is shown: ${bytes(offset)} come before it. `, h('button', { type: 'button', onclick: () => this.load(true) }, 'Show from the beginning'));
+  }
+
+  async #toLast() {
+    try {
+      if (this.#piece?.more && this.#piece.stored - this.#piece.end > far) await this.#getLast(this.#piece);
+      while (this.#piece?.more) await this.#more();
+      this.scroller.scrollTop = this.scroller.scrollHeight;
+      // Chunks that come into sight for the first time may be taller than was thought.
+      requestAnimationFrame(() => {
+        this.scroller.scrollTop = this.scroller.scrollHeight;
+      });
+    } catch (err) {
+      if (err.name !== 'AbortError') this.end.replaceChildren(h('p.problem', { role: 'alert' }, err.message));
+    }
+  }
+
+  #take(piece) {
+    const first = !this.#piece;
+    this.#piece = piece;
+    this.lines.add(piece.lines, piece.open);
+    this.end.replaceChildren();
+    if (first) this.#showCut(piece.cut);
+    this.#showSize(piece.size);
+    this.endButton.hidden = this.lines.count < 100 || piece.running;
+    if (piece.running && !piece.more && !this.#watching) this.#watch(piece);
+    this.#showEmpty();
+  }
+
+  #showCut(cut) {
+    if (cut) this.note.replaceChildren(`${number(cut.bytes)} bytes in the middle, from byte ${number(cut.offset)} on, were not kept: the command wrote more than is stored of a run.`);
+  }
+
+  #showSize(size) {
+    this.size.textContent = size ? bytes(size) : '';
+    this.dataset.empty = String(size === 0 && !this.#watching);
+  }
+
+  #showEmpty() {
+    this.text.dataset.empty = this.lines.count ? '' : this.#watching ? 'Nothing yet' : 'Nothing was written';
+    this.dispatchEvent(new Event('state', { bubbles: true }));
+  }
+
+  #watch({ end, style }) {
+    this.#base = this.lines.count;
+    this.#watching = true;
+    live.watch(this.task, this.stream, end, style);
+    this.#showFollow();
+    this.#toEnd();
+  }
+
+  #unwatch() {
+    if (this.#watching) live.unwatch(this.task, this.stream);
+    this.#watching = false;
+    if (this.text) this.#showFollow();
+  }
+
+  #live(message) {
+    if (!this.#watching || message.id !== this.task || message.stream !== this.stream) return;
+    if (!this.lines.truncate(this.#base - this.#gone + message.line)) {
+      this.load();
+      return;
+    }
+    this.lines.add(message.lines);
+    this.#gone += this.lines.trim(keepLive);
+    if (this.#gone || message.skipped) {
+      this.note.replaceChildren(message.skipped
+        ? `It is written faster than it can be shown: ${bytes(message.skipped)} were left out here. The download has them.`
+        : `The first ${many(this.#gone, 'line')} are not shown any more. The download has them.`);
+    }
+    this.#showSize(message.size);
+    if (message.done) {
+      this.#watching = false;
+      this.#ended = true;
+      this.#showFollow();
+    }
+    this.#showEmpty();
+    if (this.#follow) this.#toEnd();
+  }
+
+  #showFollow() {
+    this.followButton.hidden = !this.#watching;
+    this.followButton.setAttribute('aria-pressed', this.#follow);
+    this.followButton.lastChild.textContent = this.#follow ? 'Following' : 'Follow';
+    this.dataset.watching = String(this.#watching);
+  }
+
+  #toEnd() {
+    this.ownScroll = true;
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  // Scrolling up pauses; the end resumes.
+  #scrolled() {
+    if (!this.#watching) return;
+    const left = this.scroller.scrollHeight - this.scroller.clientHeight - this.scroller.scrollTop;
+    if (this.ownScroll) {
+      this.ownScroll = false;
+      this.lastTop = this.scroller.scrollTop;
+      return;
+    }
+    const up = this.scroller.scrollTop < (this.lastTop ?? 0);
+    this.lastTop = this.scroller.scrollTop;
+    const follow = left < 4 ? true : up ? false : this.#follow;
+    if (follow !== this.#follow) {
+      this.#follow = follow;
+      this.#showFollow();
+    }
+  }
+}
+
+customElements.define('qme-output', Output);

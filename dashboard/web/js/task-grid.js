@@ -1,0 +1,355 @@
+// A table of any length. Elements exist for the rows in sight alone.
+
+import { button, h } from './dom.js';
+import { number, moment, outcomeText, stamp, took } from './format.js';
+import { Rows } from './rows.js';
+
+const columns = [
+  { name: 'status', label: 'Status' },
+  { name: 'command', label: 'Command' },
+  { name: 'message', label: 'Message' },
+  { name: 'pwd', label: 'Directory' },
+  { name: 'started', label: 'Started', first: '-' },
+  { name: 'duration', label: 'Duration', first: '-' },
+  { name: 'executor', label: 'Executor' },
+  { name: 'user', label: 'User' },
+  { name: 'host', label: 'Host' },
+];
+
+/** Browsers draw no taller element than about this many pixels; beyond, scrolling is scaled. */
+const tallest = 12_000_000;
+const spare = 8;
+
+/**
+ * <qme-grid> shows Rows. It fires "sort" (detail: what to sort by), "selection", "open"
+ * (detail: a task), "counts", "failure" (detail: the error) and "act" (detail: {name, task}).
+ */
+class Grid extends HTMLElement {
+  rows = new Rows();
+  selected = new Set();
+  sort = '-id';
+
+  #els = new Map(); // index -> element
+  #active = 0;
+  #activeId = '';
+  #height = 0; // of a row
+  #lastPick = -1;
+  #frame = 0;
+  #place = null;
+
+  connectedCallback() {
+    if (this.grid) return;
+    this.head = h('div.row.head', { role: 'row', 'aria-rowindex': 1 }, this.#selectAll(), ...columns.map((column) => this.#header(column)),
+      h('span.cell.acts', { role: 'columnheader' }, h('span.offscreen', {}, 'Actions')));
+    this.body = h('div.rows', { role: 'rowgroup' });
+    this.grid = h('div.grid', {
+      role: 'grid', tabindex: 0, 'aria-label': 'Tasks', 'aria-multiselectable': 'true',
+      onscroll: () => this.#draw(), onfocus: () => this.#mark(), onclick: (event) => this.#click(event), ondblclick: (event) => this.#dblclick(event),
+    }, h('div.thead', { role: 'rowgroup' }, this.head), this.body);
+    this.append(this.grid);
+    this.rows.addEventListener('change', (event) => this.#changed(event.detail));
+    this.rows.addEventListener('failure', (event) => this.dispatchEvent(new CustomEvent('failure', { detail: event.detail })));
+    this.sizes = new ResizeObserver(() => this.#measure());
+    this.sizes.observe(this.grid);
+    this.clock = setInterval(() => this.#tick(), 1000);
+    this.#showSort();
+  }
+
+  disconnectedCallback() {
+    clearInterval(this.clock);
+    this.sizes.disconnect();
+    this.rows.close();
+  }
+
+  /** Shows another listing from its beginning, or from a place on. */
+  show(query, sort, place = null) {
+    this.sort = sort;
+    this.#showSort();
+    this.#place = place;
+    this.rows.query = { ...query, sort };
+    if (!place) this.grid.scrollTop = 0;
+  }
+
+  /** Where it is scrolled to: for show. */
+  get place() {
+    return { top: Math.round(this.#top()), active: this.#activeId };
+  }
+
+  /** The task on which the keyboard acts. */
+  get active() {
+    return this.rows.row(this.#active);
+  }
+
+  move(by) {
+    this.#activate(Math.min(Math.max(0, this.#active + by), Math.max(0, this.rows.matched - 1)));
+  }
+
+  /** How many rows fit. */
+  get page() {
+    return Math.max(1, Math.floor(this.grid.clientHeight / this.#height) - 2);
+  }
+
+  pick(index = this.#active, on = undefined) {
+    const task = this.rows.row(index);
+    if (!task) return;
+    if (on ?? !this.selected.has(task.id)) this.selected.add(task.id);
+    else this.selected.delete(task.id);
+    this.#lastPick = index;
+    this.#selection();
+  }
+
+  unpick() {
+    this.selected.clear();
+    this.#selection();
+  }
+
+  forget(ids) {
+    let n = 0;
+    for (const id of ids) n += this.selected.delete(id) ? 1 : 0;
+    if (n) this.#selection();
+  }
+
+  #selectAll() {
+    this.all = h('input', { type: 'checkbox', 'aria-label': 'Select all tasks that match', onclick: () => this.#pickAll() });
+    return h('span.cell.pick', { role: 'columnheader' }, this.all);
+  }
+
+  async #pickAll() {
+    if (!this.all.checked) return this.unpick();
+    try {
+      // No more can be deleted in one step.
+      this.selected = new Set(await this.rows.ids(20_000));
+    } catch (err) {
+      this.all.checked = false;
+      this.dispatchEvent(new CustomEvent('failure', { detail: err }));
+    }
+    return this.#selection();
+  }
+
+  #header({ name, label, first = '' }) {
+    const pressed = () => {
+      const up = this.sort === name;
+      const down = this.sort === `-${name}`;
+      let next = first + name;
+      if (up || down) next = up === (first === '') ? (up ? `-${name}` : name) : '-id';
+      this.dispatchEvent(new CustomEvent('sort', { detail: next }));
+    };
+    return h(`span.cell.${name}`, { role: 'columnheader', 'data-sort': name }, h('button', { type: 'button', onclick: pressed }, label));
+  }
+
+  #showSort() {
+    for (const cell of this.head?.querySelectorAll('[data-sort]') ?? []) {
+      const name = cell.dataset.sort;
+      // Ids are in the order in which tasks were made.
+      const by = this.sort.replace(/^(-?)id$/, '$1started');
+      if (by === name) cell.ariaSort = 'ascending';
+      else if (by === `-${name}`) cell.ariaSort = 'descending';
+      else cell.removeAttribute('aria-sort');
+    }
+  }
+
+  #measure() {
+    const height = parseFloat(getComputedStyle(this.grid).getPropertyValue('--row')) || 36;
+    const top = this.#height ? this.#top() : 0;
+    this.#height = height;
+    this.#stretch();
+    if (top) this.#scrollTo(top);
+    this.#draw();
+  }
+
+  /* Scrolling: what the browser scrolls, and which row, as a fraction, is at the top. */
+
+  #tall() {
+    return Math.min(this.rows.matched * this.#height, tallest);
+  }
+
+  #scale() {
+    const view = this.grid.clientHeight;
+    const full = this.rows.matched * this.#height;
+    return full <= tallest ? 1 : (full - view) / (tallest - view);
+  }
+
+  #top() {
+    return (this.grid.scrollTop * this.#scale()) / this.#height;
+  }
+
+  #scrollTo(row) {
+    this.grid.scrollTop = (row * this.#height) / this.#scale();
+  }
+
+  #stretch() {
+    this.body.style.setProperty('block-size', `${this.#tall()}px`);
+    this.grid.setAttribute('aria-rowcount', this.rows.matched + 1);
+  }
+
+  #changed({ before, shift }) {
+    const top = this.#top();
+    const anchor = before && top > 0.5 ? before.get(Math.floor(top)) : null;
+    this.#stretch();
+    if (this.#place) {
+      this.#scrollTo(this.#place.top);
+      this.#activeId = this.#place.active;
+      this.#place = null;
+    } else if (anchor) {
+      // New rows above must not move what is being read.
+      const now = this.rows.find(anchor.id);
+      if (now >= 0 && now !== Math.floor(top)) this.#scrollTo(now + (top % 1));
+    }
+    if (shift === undefined && this.#activeId) {
+      const now = this.rows.find(this.#activeId);
+      if (now >= 0) this.#active = now;
+    }
+    this.#active = Math.min(this.#active, Math.max(0, this.rows.matched - 1));
+    this.#draw();
+    this.dispatchEvent(new Event('counts'));
+  }
+
+  #draw() {
+    if (this.#frame || !this.#height) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#drawNow();
+    });
+  }
+
+  #drawNow() {
+    const top = this.#top();
+    const fit = Math.ceil(this.grid.clientHeight / this.#height);
+    const first = Math.max(0, Math.floor(top) - spare);
+    const last = Math.min(this.rows.matched - 1, Math.floor(top) + fit + spare);
+    for (const [index, el] of this.#els) {
+      if (index >= first && index <= last) continue;
+      el.remove();
+      this.#els.delete(index);
+    }
+    const offset = this.grid.scrollTop - top * this.#height; // 0 unless scaled
+    for (let index = first; index <= last; index++) this.#drawRow(index, index * this.#height + offset);
+    this.#mark();
+    this.rows.want(Math.max(0, Math.floor(top)), Math.min(last, Math.floor(top) + fit));
+  }
+
+  #drawRow(index, y) {
+    let el = this.#els.get(index);
+    const task = this.rows.row(index);
+    if (!el) {
+      el = h('div.row', { role: 'row', 'aria-rowindex': index + 2 });
+      this.#els.set(index, el);
+      this.#insert(index, el);
+    }
+    if (el.y !== y) {
+      el.style.setProperty('translate', `0 ${y}px`);
+      el.y = y;
+    }
+    if (el.task === task && el.firstChild) return;
+    el.task = task;
+    if (task) this.#fill(el, task, index);
+    else {
+      el.removeAttribute('id');
+      el.classList.add('waiting');
+      el.replaceChildren(h('span.cell.command', { role: 'gridcell' }, h('span.offscreen', {}, 'loading')));
+    }
+  }
+
+  // The order of elements is the order in which they are read aloud.
+  #insert(index, el) {
+    const next = this.#els.get(index + 1);
+    if (next) next.before(el);
+    else this.body.append(el);
+  }
+
+  #fill(el, task, index) {
+    el.id = `row-${task.id}`;
+    el.dataset.outcome = task.outcome;
+    el.classList.remove('waiting');
+    const picked = this.selected.has(task.id);
+    el.setAttribute('aria-selected', picked);
+    const pick = h('input', { type: 'checkbox', tabindex: -1, 'aria-label': `Select ${task.command}` });
+    pick.checked = picked;
+    const cell = (name, ...content) => h(`span.cell.${name}`, { role: 'gridcell' }, ...content);
+    const command = h('a.name', { href: `/tasks/${task.id}`, tabindex: -1, title: task.command }, task.command || '(empty)');
+    el.replaceChildren(
+      cell('pick', pick),
+      cell('status', h('span.outcome', { 'data-outcome': task.outcome }, outcomeText(task))),
+      cell('command', command, task.run > 1 && h('span.times', { title: `run ${task.run} of this task` }, `×${number(task.run)}`)),
+      cell('message', h('span.clip', { title: task.message || null }, task.message)),
+      cell('pwd', h('span.clip', { title: task.pwd }, task.pwd)),
+      cell('started', h('time', { datetime: task.started, title: stamp(task.started) }, moment(task.started))),
+      cell('duration', h('span', {}, took(task))),
+      cell('executor', task.executor),
+      cell('user', h('span.clip', { title: task.user }, task.user)),
+      cell('host', h('span.clip', { title: task.host }, task.host)),
+      cell('acts', ...this.#acts(task)));
+    el.index = index;
+  }
+
+  #acts(task) {
+    const act = (name, label, picture) => {
+      const el = button(label, picture, () => this.dispatchEvent(new CustomEvent('act', { detail: { name, task } })), { shown: false, kind: 'quiet' });
+      el.tabIndex = -1;
+      el.classList.add('change');
+      return el;
+    };
+    if (task.outcome === 'running') return [act('cancel', 'Cancel', 'stop')];
+    return [act('rerun', 'Run again', 'rerun'), act('remove', 'Delete', 'trash')];
+  }
+
+  #tick() {
+    if (document.hidden) return;
+    for (const el of this.#els.values()) {
+      if (!el.task) continue;
+      const time = el.querySelector('time');
+      const text = moment(el.task.started);
+      if (time.textContent !== text) time.textContent = text;
+      if (el.task.outcome === 'running') el.querySelector('.duration').firstChild.textContent = took(el.task);
+    }
+  }
+
+  #mark() {
+    const task = this.active;
+    for (const [index, el] of this.#els) el.classList.toggle('active', index === this.#active);
+    if (task && this.#els.has(this.#active)) this.grid.setAttribute('aria-activedescendant', `row-${task.id}`);
+    else this.grid.removeAttribute('aria-activedescendant');
+  }
+
+  #activate(index) {
+    this.#active = index;
+    this.#activeId = this.active?.id ?? '';
+    const top = this.#top();
+    const fit = (this.grid.clientHeight - this.head.offsetHeight) / this.#height;
+    if (index < top) this.#scrollTo(index);
+    else if (index + 1 > top + fit) this.#scrollTo(index + 1 - fit);
+    this.grid.focus({ preventScroll: true });
+    this.#draw();
+  }
+
+  #click(event) {
+    const el = event.target.closest('.rows > .row');
+    if (!el?.task || event.target.closest('a, .acts')) return;
+    if (event.target.closest('.pick')) {
+      const on = !this.selected.has(el.task.id);
+      const from = event.shiftKey && this.#lastPick >= 0 ? this.#lastPick : el.index;
+      for (let i = Math.min(from, el.index); i <= Math.max(from, el.index); i++) this.pick(i, on);
+      this.#lastPick = el.index;
+    }
+    this.#activate(el.index);
+  }
+
+  #dblclick(event) {
+    const el = event.target.closest('.rows > .row');
+    if (el?.task && !event.target.closest('a, .acts, .pick')) this.dispatchEvent(new CustomEvent('open', { detail: el.task }));
+  }
+
+  #selection() {
+    for (const el of this.#els.values()) {
+      if (!el.task) continue;
+      const on = this.selected.has(el.task.id);
+      el.setAttribute('aria-selected', on);
+      el.querySelector('input').checked = on;
+    }
+    this.all.checked = this.selected.size > 0 && this.selected.size >= this.rows.matched;
+    this.all.indeterminate = this.selected.size > 0 && !this.all.checked;
+    this.dispatchEvent(new Event('selection'));
+  }
+}
+
+customElements.define('qme-grid', Grid);

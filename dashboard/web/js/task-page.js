@@ -1,0 +1,268 @@
+// <qme-task>: one task, with one of its runs.
+
+import * as api from './api.js';
+import { button, copyButton, h, icon, throttle } from './dom.js';
+import { viewOf } from './executors/index.js';
+import { bytes, duration, outcomeOf, outcomeText, shortId, stamp, took } from './format.js';
+import { live } from './live.js';
+import { empty, failure } from './notice.js';
+import * as router from './router.js';
+import * as act from './task-actions.js';
+import './actions.js';
+import './compare.js';
+import './find.js';
+import './output.js';
+import './runs.js';
+
+/** Set ref, the task's id or the beginning of it, before it is connected. */
+class TaskPage extends HTMLElement {
+  #off = new AbortController();
+  #record = null;
+  #latest = 0;
+
+  connectedCallback() {
+    const url = new URL(location.href);
+    this.run = Number(url.searchParams.get('run')) || null;
+    document.title = 'Task – QueueMe';
+    this.append(h('p.dim.busy.wait', {}, 'Loading…'));
+    this.#listen();
+    this.clock = setInterval(() => this.#tick(), 1000);
+    this.#load();
+  }
+
+  disconnectedCallback() {
+    this.#off.abort();
+    this.changed.cancel();
+    clearInterval(this.clock);
+  }
+
+  key(name) {
+    const find = this.querySelector('qme-find');
+    switch (name) {
+      case '/':
+        find?.box.focus();
+        find?.box.select();
+        return true;
+      case 'n':
+      case 'N':
+        find?.step(name === 'n' ? 1 : -1);
+        return true;
+      case 'f':
+        for (const output of this.outputs) output.following = !output.following;
+        return true;
+      case 'r':
+        if (!live.readOnly && this.#record && outcomeOf(this.#record.data) !== 'running') act.rerun([this.#record.uid]);
+        return true;
+      case 'Escape':
+        if (find?.box.value) find.find('');
+        document.activeElement?.blur();
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  get outputs() {
+    return [...this.querySelectorAll('qme-output')];
+  }
+
+  #listen() {
+    const on = (type, run) => live.addEventListener(type, run, { signal: this.#off.signal });
+    this.changed = throttle(200, () => this.#load());
+    on('tasks', ({ detail: { added, changed, removed } }) => {
+      const id = this.#record?.uid;
+      if (removed.includes(id)) this.#cleared();
+      else if ([...added, ...changed].some((task) => task.id === id)) this.changed();
+    });
+    on('reload', () => this.changed());
+    let first = true;
+    on('hello', () => {
+      if (!first) this.changed();
+      first = false;
+    });
+    on('state', () => this.#record && this.#showHead());
+  }
+
+  #cleared() {
+    this.changed.cancel();
+    this.replaceChildren(h('h1.offscreen', {}, 'Task'), empty('This task was deleted',
+      h('p', {}, 'Its runs stay in earlier versions of the history: ', h('code', {}, 'qme git log'), '.'), h('a.button', { href: '/' }, 'All tasks')));
+  }
+
+  async #load() {
+    try {
+      const record = await api.getTask(this.ref, this.run, this.#off.signal);
+      this.#take(record);
+    } catch (err) {
+      if (err.name === 'AbortError') return;
+      if (err.status === 404) this.#missing(err);
+      else if (!this.#record) this.replaceChildren(h('h1.offscreen', {}, 'Task'), failure(err, () => this.#load()));
+    }
+  }
+
+  #missing(err) {
+    this.replaceChildren(h('h1.offscreen', {}, 'Task'), empty('There is no such task', h('p', {}, err.message), h('a.button', { href: '/' }, 'All tasks')));
+  }
+
+  #take(record) {
+    const before = this.#record;
+    this.#record = record;
+    this.ref = record.uid;
+    document.title = `${record.command.slice(0, 80)} – QueueMe`;
+    if (!before) this.#build();
+    this.#showHead();
+    this.#showFacts();
+    if (this.view) this.view.record = record;
+    if (!before) return;
+    const other = before.data.timestamp !== record.data.timestamp;
+    const ended = before.data.status === 'running' && record.data.status !== 'running';
+    // A run that has ended while it was watched has told its last words by itself.
+    for (const output of this.outputs) if (other || (ended && !output.watching && !output.complete)) output.load();
+    if (other || ended) {
+      this.runs.shown = record.data.run;
+      this.runs.load();
+      this.actions.load();
+    }
+  }
+
+  #build() {
+    const { uid, executor } = this.#record;
+    this.head = h('header.task-head');
+    this.facts = h('section.panel-facts', { 'aria-label': 'Details' });
+    this.runs = document.createElement('qme-runs');
+    Object.assign(this.runs, { task: uid, shown: this.#record.data.run });
+    this.runs.addEventListener('compare', (event) => this.#compare(...event.detail));
+    this.actions = document.createElement('qme-actions');
+    const view = viewOf(executor);
+    Object.assign(this.actions, { task: uid, hides: view.hides });
+    this.own = h('section.own', { hidden: true });
+    this.aside = h('div.aside', {}, this.own, this.actions, this.facts, this.runs);
+    this.find = document.createElement('qme-find');
+    this.panes = h('div.panes', {}, this.#output('stdout'), this.#output('stderr'));
+    this.right = h('section.right', { 'aria-label': 'What it printed' }, this.find, this.panes);
+    this.comparison = h('section.comparison', { hidden: true, 'aria-label': 'Comparison' });
+    this.replaceChildren(this.head, h('div.columns', {}, this.aside, h('div.main-column', {}, this.comparison, this.right)));
+    this.find.outputs = () => this.outputs;
+    for (const output of this.outputs) this.find.attend(output);
+    if (view.tag) this.#showView(view);
+    this.#fromAddress();
+  }
+
+  #output(stream) {
+    const output = document.createElement('qme-output');
+    Object.assign(output, { task: this.#record.uid, stream, run: this.run });
+    return output;
+  }
+
+  async #showView(view) {
+    try {
+      await view.load();
+    } catch (err) {
+      this.own.append(failure(err));
+      this.own.hidden = false;
+      return;
+    }
+    this.view = document.createElement(view.tag);
+    this.view.act = (name, args) => this.actions.act(name, args);
+    this.view.record = this.#record;
+    this.own.append(this.view);
+    this.own.hidden = false;
+  }
+
+  // The search and the comparison are in the address, so that they can be sent to somebody.
+  #fromAddress() {
+    const query = new URL(location.href).searchParams;
+    const [a, b] = (query.get('compare') ?? '').split(',').map(Number);
+    if (a > 0 && b > 0) this.#compare(a, b);
+    if (query.get('find')) this.find.find(query.get('find'));
+    this.find.addEventListener('find', ({ detail }) => this.#note('find', detail));
+  }
+
+  #note(name, value) {
+    const url = new URL(location.href);
+    if (value) url.searchParams.set(name, value);
+    else url.searchParams.delete(name);
+    router.go(url, { replace: true, quiet: true });
+  }
+
+  #compare(a, b) {
+    const compare = document.createElement('qme-compare');
+    Object.assign(compare, { task: this.#record.uid, a, b });
+    compare.addEventListener('close', () => {
+      this.comparison.hidden = true;
+      this.comparison.replaceChildren();
+      this.#note('compare', '');
+    });
+    this.comparison.hidden = false;
+    this.comparison.replaceChildren(compare);
+    this.#note('compare', `${a},${b}`);
+  }
+
+  #summary() {
+    const { data } = this.#record;
+    return { outcome: outcomeOf(data), returncode: data.returncode, started: data.timestamp, duration: data.duration };
+  }
+
+  #showHead() {
+    const { uid, command, data } = this.#record;
+    const summary = this.#summary();
+    const focused = document.activeElement?.dataset?.act;
+    const does = (name, label, picture, kind = '') => {
+      const el = button(label, picture, () => act[name]([uid]), { kind });
+      el.dataset.act = name;
+      el.classList.add('change');
+      return el;
+    };
+    this.took = h('span.took', {}, took(summary));
+    const changes = summary.outcome === 'running' ? [does('cancel', 'Cancel', 'stop')] : [does('rerun', 'Run again', 'rerun', 'primary'), does('remove', 'Delete', 'trash', 'danger')];
+    const crumb = h('a', { href: '/' });
+    crumb.append(icon('left'), 'Tasks');
+    this.head.replaceChildren(
+      h('nav.crumb', { 'aria-label': 'Path' }, crumb),
+      h('div.command-line', {}, h('h1', {}, command || '(empty)'), copyButton('Copy the command', () => command, { shown: false, kind: 'quiet' })),
+      h('div.under', {},
+        h('span.outcome.big', { 'data-outcome': summary.outcome }, outcomeText(summary)), this.took,
+        data.message && h('span.said', {}, data.message),
+        h('span.space'), ...(live.readOnly ? [] : changes)),
+      this.run ? h('p.older', { role: 'note' }, `This is run ${data.run ?? this.run}. `, h('a', { href: `/tasks/${uid}` }, 'Show the latest run')) : '');
+    // What scrolls has to be within reach of the keyboard.
+    const title = this.head.querySelector('h1');
+    if (title.scrollHeight > title.clientHeight) title.tabIndex = 0;
+    if (focused) this.head.querySelector(`[data-act="${focused}"]`)?.focus();
+  }
+
+  #tick() {
+    if (this.#record && this.#summary().outcome === 'running') this.took.textContent = took(this.#summary());
+  }
+
+  #showFacts() {
+    const { uid, executor, data } = this.#record;
+    const { git = {}, usage = {}, env = {} } = data;
+    const facts = [
+      ['Return code', data.returncode], ['Signal', data.signal],
+      ['Started', this.#time(data.timestamp)], ['Finished', this.#time(data.finished)], ['Duration', duration(data.duration)],
+      ['Directory', this.#code(data.pwd)], ['User', data.user], ['Host', data.host], ['Executor', executor],
+      ['Run', data.run], ['Process', data.pid || ''],
+      ['CPU time', usage.user === undefined ? '' : `${duration(usage.user)} user, ${duration(usage.system)} system`],
+      ['Memory', usage.max_rss ? `${bytes(usage.max_rss)} at most` : ''],
+      ['Git', git.commit || git.branch ? h('span', {}, h('code', { title: git.commit ?? null }, [git.branch, git.commit?.slice(0, 10)].filter(Boolean).join(' ')), git.dirty ? ' with changes' : '') : ''],
+      ['Message', data.message],
+    ];
+    const list = h('dl.facts', {}, ...facts.filter(([, value]) => value !== '' && value !== null && value !== undefined).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));
+    list.append(h('dt', {}, 'Id'), h('dd.path', {}, h('code', { title: uid }, shortId(uid)), copyButton('Copy the id', () => uid, { shown: false, kind: 'quiet' })));
+    const variables = Object.entries(env ?? {});
+    const more = variables.length ? h('details', { open: this.facts.querySelector('details')?.open }, h('summary', {}, `Environment (${variables.length})`),
+      h('dl.facts.env', {}, ...variables.flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, h('code', {}, String(value)))]))) : '';
+    this.facts.replaceChildren(h('h2.offscreen', {}, 'Details'), list, more);
+  }
+
+  #time(text) {
+    return text ? h('time', { datetime: text, title: text }, stamp(text)) : '';
+  }
+
+  #code(text) {
+    return text ? h('span.path', {}, h('code', {}, text), copyButton('Copy the directory', () => text, { shown: false, kind: 'quiet' })) : '';
+  }
+}
+
+customElements.define('qme-task', TaskPage);

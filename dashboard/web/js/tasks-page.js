@@ -1,0 +1,202 @@
+// <qme-tasks>: the listing.
+
+import { button, h, throttle } from './dom.js';
+import * as filters from './filter.js';
+import { many, number } from './format.js';
+import { live } from './live.js';
+import { empty, failure } from './notice.js';
+import * as router from './router.js';
+import * as act from './task-actions.js';
+import './filter-bar.js';
+import './task-grid.js';
+
+class TasksPage extends HTMLElement {
+  #off = new AbortController();
+  #filter = null;
+  #steady = true; // whether the address was last changed by more than typing
+  #failed = false;
+
+  connectedCallback() {
+    document.title = 'Tasks – QueueMe';
+    this.bar = document.createElement('qme-filter');
+    this.grid = document.createElement('qme-grid');
+    this.message = h('div.notice', { hidden: true });
+    this.counts = h('span.counts', { role: 'status' });
+    this.picked = h('div.picked', { role: 'toolbar', 'aria-label': 'Selected tasks', hidden: true });
+    this.append(h('h1.offscreen', {}, 'Tasks'), this.bar, this.picked, this.grid, this.message, h('footer.foot', {}, this.counts));
+    this.bar.addEventListener('filter', (event) => this.#change(event.detail.filter, event.detail.typing));
+    this.bar.addEventListener('leave', () => this.grid.grid.focus());
+    this.grid.addEventListener('sort', (event) => this.#change({ ...this.#filter, sort: event.detail }));
+    this.grid.addEventListener('open', (event) => router.go(`/tasks/${event.detail.id}`));
+    this.grid.addEventListener('counts', () => this.#counted());
+    this.grid.addEventListener('selection', () => this.#selected());
+    this.grid.addEventListener('failure', (event) => this.#fail(event.detail));
+    this.grid.addEventListener('act', ({ detail: { name, task } }) => act[name]([task.id]));
+    this.#listen();
+    this.#show(filters.fromAddress(new URL(location.href)), router.place());
+  }
+
+  disconnectedCallback() {
+    this.#off.abort();
+    this.soon.cancel();
+  }
+
+  place() {
+    return this.grid.place;
+  }
+
+  key(name, event) {
+    switch (name) {
+      case '/':
+        this.bar.focusBox();
+        return true;
+      case 'j':
+      case 'ArrowDown':
+        this.grid.move(1);
+        return true;
+      case 'k':
+      case 'ArrowUp':
+        this.grid.move(-1);
+        return true;
+      case 'PageDown':
+        this.grid.move(this.grid.page);
+        return true;
+      case 'PageUp':
+        this.grid.move(-this.grid.page);
+        return true;
+      case 'Home':
+        this.grid.move(-Infinity);
+        return true;
+      case 'End':
+        this.grid.move(Infinity);
+        return true;
+      case 'Enter':
+        if (event.target.closest('a, button, summary') || !this.grid.active) return false;
+        router.go(`/tasks/${this.grid.active.id}`);
+        return true;
+      case 'x':
+        this.grid.pick();
+        return true;
+      case 'r':
+        if (live.readOnly || !this.grid.active) return false;
+        act.rerun(this.grid.selected.size ? [...this.grid.selected] : [this.grid.active.id]);
+        return true;
+      case 'Escape':
+        if (document.activeElement === this.bar.box) this.grid.grid.focus();
+        else this.grid.unpick();
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #listen() {
+    const on = (type, run) => live.addEventListener(type, run, { signal: this.#off.signal });
+    let shift = 0;
+    // Also when fifty runs a second begin, the listing is fetched a few times a second at most.
+    this.soon = throttle(250, () => {
+      this.grid.rows.refresh(filters.plain(this.#filter) ? shift : 0);
+      shift = 0;
+    });
+    const changed = () => {
+      this.soon();
+      this.bar.refresh();
+    };
+    on('tasks', ({ detail: { added, changed: other, removed, total } }) => {
+      this.grid.forget(removed);
+      this.grid.rows.patch(other);
+      this.grid.rows.total = total;
+      shift += added.length - removed.length;
+      if (added.length || removed.length || !filters.plain(this.#filter)) changed();
+      else this.bar.refresh();
+    });
+    on('reload', changed);
+    on('loading', ({ detail }) => {
+      this.grid.rows.total = detail.total;
+      this.grid.rows.loaded = detail.loaded;
+      changed();
+    });
+    let first = true;
+    on('hello', ({ detail }) => {
+      if (!first || detail.version !== this.version) changed();
+      first = false;
+    });
+    on('state', () => this.#selected());
+  }
+
+  #change(filter, typing = false) {
+    if (filters.toAddress(filter) === filters.toAddress(this.#filter)) return;
+    // While somebody types, one entry of the browser's history takes all the steps.
+    router.go(filters.toAddress(filter), { replace: typing && !this.#steady, quiet: true });
+    this.#steady = !typing;
+    this.#show(filter);
+  }
+
+  #show(filter, place = null) {
+    this.#filter = filter;
+    this.bar.filter = filter;
+    this.bar.failure = null;
+    this.#failed = false;
+    const { sort, ...query } = filter;
+    this.grid.show(query, sort, place);
+  }
+
+  #counted() {
+    const rows = this.grid.rows;
+    if (!rows.known) return;
+    this.#failed = false;
+    this.bar.failure = null;
+    const some = !filters.open(this.#filter);
+    const reading = rows.loaded && !rows.loaded.complete;
+    const parts = [some ? `${number(rows.matched)} of ${many(rows.total, 'task')}` : many(rows.total, 'task')];
+    if (reading) parts.push('the history is still being read');
+    if (rows.loaded?.unreadable) parts.push(`${many(rows.loaded.unreadable, 'record')} cannot be read: see “qme check”`);
+    this.counts.textContent = parts.join(' · ');
+    this.counts.classList.toggle('reading', Boolean(reading));
+    if (rows.matched > 0) this.#tell(null);
+    else if (reading) this.#tell(empty('Reading the history…', h('p', {}, 'Tasks appear as they are found, the newest first.')));
+    else if (some) this.#tell(this.#nothing());
+    else this.#tell(empty('No tasks yet', h('p', {}, 'Put ', h('code', {}, 'qme run'), ' before a command, in any terminal:'), h('pre', {}, 'qme run echo hello'), h('p', {}, 'It appears here at once.')));
+  }
+
+  #nothing(title = 'No task matches') {
+    return empty(title,
+      h('p', {}, 'The search takes words, and conditions such as ', h('code', {}, 'rc:>0'), ', ', h('code', {}, 'after:yesterday'), ' or ', h('code', {}, 'duration:>1h'), '.'),
+      h('button', { type: 'button', onclick: () => this.#change(filters.all(this.#filter)) }, 'Show all tasks'));
+  }
+
+  #tell(content) {
+    this.message.hidden = content === null;
+    this.grid.hidden = content !== null;
+    this.message.replaceChildren(...(content ? [content] : []));
+  }
+
+  #fail(err) {
+    if (err.status === 400) {
+      this.bar.failure = err;
+      if (this.grid.rows.matched === 0) this.#tell(this.#nothing('That is no search'));
+      return;
+    }
+    // What is there stays; the banner tells that the connection is gone.
+    if (this.grid.rows.matched === 0 || err.status === 401) this.#tell(failure(err, () => this.grid.rows.refresh()));
+    this.counts.textContent = err.message;
+  }
+
+  #selected() {
+    const ids = [...this.grid.selected];
+    this.picked.hidden = ids.length === 0;
+    if (!ids.length) return;
+    const then = async (run) => {
+      if (await run(ids)) this.grid.unpick();
+    };
+    this.picked.replaceChildren(
+      h('strong', {}, `${number(ids.length)} selected`),
+      ...(live.readOnly ? [h('span', {}, 'This server is read-only.')] : [
+        button('Run again', 'rerun', () => then(act.rerun)),
+        button('Cancel', 'stop', () => then(act.cancel)),
+        button('Delete', 'trash', () => then(act.remove), { kind: 'danger' })]),
+      button('Clear selection', 'close', () => this.grid.unpick(), { shown: false, kind: 'quiet' }));
+  }
+}
+
+customElements.define('qme-tasks', TasksPage);

@@ -1,0 +1,7 @@
+// Sets the chosen theme before the first paint. A classic script, since modules run later.
+try {
+  const theme = localStorage.getItem('qme.theme');
+  if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
+} catch {
+  // Storage can be switched off: the system's theme holds.
+}

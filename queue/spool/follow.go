@@ -1,0 +1,73 @@
+package spool
+
+import (
+	"errors"
+	"io"
+	"path/filepath"
+
+	"github.com/spf13/afero"
+
+	"qme/record"
+)
+
+// Follow returns at most limit bytes of what a run in flight has printed, from a position
+// in all that it has printed, and how much that is so far. Where bytes from there on are
+// not kept, those behind them are returned, and at says where they lie. The error wraps
+// record.ErrNotFound when the run is in flight no more.
+func (s *Spool) Follow(id record.ID, name record.StreamName, from, limit int64) (b []byte, at, size int64, err error) {
+	dir := filepath.Join(s.dir, string(id))
+	c, err := openCapture(s.fs, dir, name)
+	if err == nil {
+		c.live = true
+		b, at, err = c.from(from, limit)
+	}
+	// What was read of an entry that was being removed is not to be believed.
+	if _, gone := readRecord(s.fs, dir, id); gone != nil {
+		return nil, 0, 0, gone
+	}
+	return b, at, c.size, err
+}
+
+// from returns bytes from a position on, and where they lie.
+func (c *captured) from(from, limit int64) (b []byte, at int64, err error) {
+	at = min(max(from, 0), c.size)
+	if at < c.half {
+		b, err = c.read(at, min(c.half, at+limit))
+		return b, at, err
+	}
+	if at = max(at, c.low); at >= c.size {
+		return nil, at, nil
+	}
+	b, err = c.ring(at, min(limit, c.size-at))
+	if err != nil {
+		return nil, 0, err
+	}
+	// What was overwritten meanwhile is left out.
+	low, _, err := c.count()
+	gone := min(max(0, low-at), int64(len(b)))
+	return b[gone:], at + gone, err
+}
+
+// ring returns n bytes of the ring from a position on.
+func (c *captured) ring(at, n int64) (b []byte, err error) {
+	f, err := c.fs.Open(c.path(".tail"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	b = make([]byte, n)
+	place := (at - c.half) % c.half
+	first := min(n, c.half-place)
+	if err := readFullAt(f, b[:first], place); err != nil {
+		return nil, err
+	}
+	return b, readFullAt(f, b[first:], 0)
+}
+
+func readFullAt(f afero.File, b []byte, at int64) error {
+	_, err := io.ReadFull(io.NewSectionReader(f, at, int64(len(b))), b)
+	if len(b) == 0 {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,323 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+const (
+	// crowd are the clients of the websocket, and pace how often a run is started for
+	// them to hear of.
+	crowd      = 1000
+	crowdRuns  = 200
+	pace       = time.Second / 50
+	eventGoal  = 500 * time.Millisecond
+	oneGoal    = 300 * time.Millisecond
+	pageRatio  = 1.2
+	besideGoal = 1.1
+)
+
+// A board is a dashboard that serves a home.
+type board struct {
+	cmd       *exec.Cmd
+	base, key string
+	began     time.Time
+}
+
+func (l *lab) serve(home string) (*board, error) {
+	b := &board{began: time.Now()}
+	b.cmd = exec.CommandContext(l.ctx, l.qme, "--home", home, "start", "--port", "0", "--no-browser")
+	b.cmd.Env, b.cmd.Dir = l.env, l.plain
+	out, err := b.cmd.StdoutPipe()
+	if err == nil {
+		err = b.cmd.Start()
+	}
+	if err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	u, perr := url.Parse(strings.TrimSpace(line))
+	if err = errors.Join(err, perr); err != nil {
+		return nil, errors.Join(err, b.end())
+	}
+	b.base, b.key = u.Host, u.Query().Get("token")
+	return b, nil
+}
+
+func (b *board) end() error {
+	_ = b.cmd.Process.Signal(os.Interrupt) // it may have ended
+	return b.cmd.Wait()
+}
+
+// get asks for something and returns how long the answer took.
+func (b *board) get(path string, v any) (sample, error) {
+	req, err := http.NewRequest("GET", "http://"+b.base+path, nil)
+	if err != nil {
+		return sample{}, err
+	}
+	req.Header.Set("Authorization", "Bearer "+b.key)
+	begin := time.Now()
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return sample{}, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	s := sample{took: time.Since(begin)}
+	if err = errors.Join(err, resp.Body.Close()); err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s: %s", path, resp.Status, body)
+	}
+	if err == nil && v != nil {
+		err = json.Unmarshal(body, v)
+	}
+	return s, err
+}
+
+// load waits until the whole history is shown, and returns when that was.
+func (b *board) load() (time.Duration, error) {
+	for {
+		var info struct{ Loaded struct{ Complete bool } }
+		if _, err := b.get("/api/info", &info); err != nil || info.Loaded.Complete {
+			return time.Since(b.began), err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// memory returns what a process holds now, and 0 where the system does not tell.
+func memory(pid int) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	var all, resident int64
+	if _, err := fmt.Sscan(string(b), &all, &resident); err != nil {
+		return 0
+	}
+	return resident * int64(os.Getpagesize())
+}
+
+// firstPage is what is asked for first.
+const firstPage = "/api/tasks?limit=100"
+
+// dashboardGroup measures the server alone: the page is measured by a browser.
+func dashboardGroup(l *lab) (rows []row, err error) {
+	small, err := l.copyOf(100)
+	if err != nil {
+		return nil, err
+	}
+	large, err := l.copyOf(l.opts.tasks)
+	if err != nil {
+		return nil, err
+	}
+	few, err := l.serve(small)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, few.end()) }()
+	many, err := l.serve(large)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, many.end()) }()
+	if _, err := many.get(firstPage, nil); err != nil {
+		return nil, err
+	}
+	shown := time.Since(many.began)
+	loaded, err := many.load()
+	if err != nil {
+		return nil, err
+	}
+	held := memory(many.cmd.Process.Pid)
+	a, b, err := l.pairs(5*l.opts.n, func(int) (sample, error) { return many.get(firstPage, nil) }, func(int) (sample, error) { return few.get(firstPage, nil) })
+	if err != nil {
+		return nil, err
+	}
+	rows = []row{
+		compare(fmt.Sprintf("first page of the dashboard at %d tasks, against 100", l.opts.tasks), a, b, pageRatio),
+		{what: fmt.Sprintf("from qme start to the first page, and to all of %d tasks", l.opts.tasks), figure: short(shown) + ", " + short(loaded), verdict: noGoal},
+		{what: "memory of the dashboard then", figure: mb(held), verdict: noGoal},
+	}
+	for _, path := range []string{"/api/tasks?limit=100&sort=command", "/api/overview"} {
+		s, err := many.get(path, nil)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row{what: path + " at so many tasks, the first time", figure: short(s.took), verdict: noGoal})
+	}
+	more, err := l.besideRows(few, small)
+	if err != nil {
+		return nil, err
+	}
+	rows = append(rows, more...)
+	more, err = l.crowdRows(few, small)
+	return append(rows, more...), err
+}
+
+// besideRows measures runs while somebody looks.
+func (l *lab) besideRows(b *board, home string) ([]row, error) {
+	other, err := l.copyOf(100)
+	if err != nil {
+		return nil, err
+	}
+	c := &listener{heard: make(chan time.Duration, 1<<20), seen: map[string]bool{}}
+	if err := c.connect(b); err != nil {
+		return nil, err
+	}
+	beside, alone, err := l.pairs(5*l.opts.n, l.qmeStep(home, "run", "true"), l.qmeStep(other, "run", "true"))
+	if err = errors.Join(err, c.conn.Close()); err != nil {
+		return nil, err
+	}
+	var all samples
+	for range len(c.heard) {
+		all = append(all, sample{took: <-c.heard})
+	}
+	return []row{
+		compare("qme run true beside an open dashboard, against without", beside, alone, besideGoal),
+		{what: "from a run's end to the one client: median, and of 99 %", goal: "at most " + short(oneGoal), figure: short(all.median()) + ", " + short(all.quantile(0.99)), verdict: judge(all.quantile(0.99) <= oneGoal)},
+	}, nil
+}
+
+// A listener is a client of the websocket.
+type listener struct {
+	conn  *websocket.Conn
+	heard chan time.Duration // from the end of a run to the message
+	seen  map[string]bool
+	ended atomic.Int64
+}
+
+func (c *listener) connect(b *board) error {
+	conn, resp, err := websocket.DefaultDialer.Dial("ws://"+b.base+"/api/live", http.Header{"Authorization": {"Bearer " + b.key}})
+	if err != nil {
+		return err
+	}
+	c.conn = conn
+	// From the greeting on it hears everything.
+	if _, _, err := conn.ReadMessage(); err != nil {
+		return errors.Join(err, resp.Body.Close())
+	}
+	go c.listen()
+	return resp.Body.Close()
+}
+
+func (c *listener) listen() {
+	for {
+		_, b, err := c.conn.ReadMessage()
+		if err != nil {
+			return // it was dropped, or has heard enough
+		}
+		now := time.Now()
+		for _, t := range endedIn(string(b)) {
+			if !c.seen[t.ID] {
+				c.seen[t.ID] = true
+				c.heard <- now.Sub(*t.Finished)
+				c.ended.Add(1)
+			}
+		}
+	}
+}
+
+// A toldTask is what a message says of a run.
+type toldTask struct {
+	ID       string
+	Finished *time.Time
+}
+
+// endedIn returns the runs that a message says have ended. All clients get the same
+// message, which is read once: it is the server that is measured.
+var endedIn = func() func(string) []toldTask {
+	var mu sync.Mutex
+	known := map[string][]toldTask{}
+	return func(text string) []toldTask {
+		mu.Lock()
+		defer mu.Unlock()
+		list, ok := known[text]
+		if ok {
+			return list
+		}
+		var m struct{ Added, Changed []toldTask }
+		if json.Unmarshal([]byte(text), &m) == nil {
+			for _, t := range append(m.Added, m.Changed...) {
+				if t.Finished != nil {
+					list = append(list, t)
+				}
+			}
+		}
+		known[text] = list
+		return list
+	}
+}()
+
+// crowdRows has many clients hear of many runs.
+func (l *lab) crowdRows(b *board, home string) ([]row, error) {
+	before := memory(b.cmd.Process.Pid)
+	heard := make(chan time.Duration, 2*crowd*crowdRuns) // with room for runs of before that they hear of late
+	clients := make([]*listener, crowd)
+	for i := range clients {
+		clients[i] = &listener{heard: heard, seen: map[string]bool{}}
+		if err := clients[i].connect(b); err != nil {
+			return nil, err
+		}
+	}
+	after := memory(b.cmd.Process.Pid)
+	took, err := l.paced(home)
+	if err != nil {
+		return nil, err
+	}
+	missing := crowd
+	for end := time.Now().Add(10 * time.Second); missing > 0 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		missing = 0
+		for _, c := range clients {
+			if c.ended.Load() < crowdRuns {
+				missing++
+			}
+		}
+	}
+	for _, c := range clients {
+		_ = c.conn.Close() // the server may have dropped it, which missing says
+	}
+	var all samples
+	for range len(heard) {
+		all = append(all, sample{took: <-heard})
+	}
+	rate := float64(crowdRuns) / took.Seconds()
+	return []row{
+		{what: fmt.Sprintf("from a run's end to %d clients, at %.0f runs a second: median, and of 99 %%", crowd, rate), goal: "at most " + short(eventGoal),
+			figure: short(all.median()) + ", " + short(all.quantile(0.99)), verdict: judge(all.quantile(0.99) <= eventGoal)},
+		{what: "clients that did not hear of all runs", goal: "none", figure: fmt.Sprint(missing), verdict: judge(missing == 0)},
+		{what: "memory for each client", figure: fmt.Sprintf("%.1f KB", float64(after-before)/crowd/1e3), verdict: noGoal},
+	}, nil
+}
+
+// paced starts runs one after the other at a pace, and returns how long that took.
+func (l *lab) paced(home string) (time.Duration, error) {
+	var wg sync.WaitGroup
+	errs := make(chan error, crowdRuns)
+	begin := time.Now()
+	for i := range crowdRuns {
+		time.Sleep(time.Until(begin.Add(time.Duration(i) * pace)))
+		wg.Go(func() {
+			_, err := l.qmeStep(home, "run", "true")(0)
+			errs <- err
+		})
+	}
+	wg.Wait()
+	close(errs)
+	var all []error
+	for err := range errs {
+		all = append(all, err)
+	}
+	return time.Since(begin), errors.Join(all...)
+}

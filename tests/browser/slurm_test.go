@@ -1,0 +1,75 @@
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"qme/gitstore"
+	"qme/record"
+)
+
+// job is what Slurm's executor keeps of a job: an array of which one element has failed.
+func job() json.RawMessage {
+	var elements []string
+	for i, state := range []string{"COMPLETED", "COMPLETED", "FAILED", "RUNNING", "PENDING", "CANCELLED by 1000"} {
+		elements = append(elements, fmt.Sprintf(`{"id": "4711_%d", "state": %q, "exitcode": %d}`, i, state, i))
+	}
+	return json.RawMessage(`{"id": "4711", "cluster": "hydra", "name": "<b>sweep</b>", "state": "RUNNING", "final": false,
+		"submitted": "2026-11-23T09:31:00.578123+01:00", "started": "2026-11-23T09:32:00.578123+01:00", "ended": null, "elapsed": 3723,
+		"exitcode": null, "signal": null, "nodes": "gpu[01-02]", "max_rss": 4294967296, "partition": "gpu", "reason": "None",
+		"stdout": "/home/ada/slurm-4711.out", "stderr": "/home/ada/slurm-4711.err",
+		"history": [{"state": "PENDING", "time": "2026-11-23T09:31:00.578123+01:00"}, {"state": "RUNNING", "time": "2026-11-23T09:32:00.578123+01:00"}],
+		"elements": [` + strings.Join(elements, ",") + `]}`)
+}
+
+// commitJob puts a task of the executor slurm into the history.
+func (h *home) commitJob() record.ID {
+	h.t.Helper()
+	store, err := gitstore.Open(afero.NewOsFs(), filepath.Join(h.dir, "tasks.git"), gitstore.Options{})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	id, err := record.NewID("slurm")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	code := 0
+	rec := &record.Record{Executor: "slurm", UID: id, Command: "sbatch sweep.sh"}
+	rec.Data = record.Data{
+		PWD: "/home/ada", User: "ada", Timestamp: record.Time{Time: time.Now()}, Cmd: []string{"sbatch", "sweep.sh"}, Status: record.Complete, ReturnCode: &code,
+		Host: "login1", Run: 1, Extra: map[string]json.RawMessage{"job": job()},
+	}
+	_, err = store.Commit(context.Background(), record.Change{
+		Verb: "run", What: rec.Command, When: time.Now(), ID: id,
+		Build: func(*record.Record, string) (*record.Record, error) { return rec, nil },
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return id
+}
+
+func TestSlurmHasItsOwnView(t *testing.T) {
+	h := newHome(t)
+	p := h.serve().open("/")
+	p.sees("main", "No tasks yet")
+	id := h.commitJob()
+	p.until(row("sbatch sweep.sh"))
+	p.visit("/tasks/" + string(id))
+	p.sees("qme-slurm", "4711 on hydra")
+	p.sees("qme-slurm", "<b>sweep</b>")
+	p.sees("qme-slurm", "1h 02m")
+	p.sees("qme-slurm", "/home/ada/slurm-4711.out")
+	p.sees("qme-slurm .states", "pending")
+	p.sees("qme-slurm .array", "6 array elements")
+	p.until(`[...document.querySelectorAll('.elements li')].map((el) => el.dataset.outcome).join() === 'succeeded,succeeded,failed,running,waiting,cancelled'`)
+	p.sees("qme-slurm .legends", "2 succeeded")
+	p.picture("slurm")
+}

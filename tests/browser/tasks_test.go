@@ -1,0 +1,234 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"qme/tests/genhistory/history"
+)
+
+// row finds the row of the command that a text is in.
+func row(text string) string {
+	return fmt.Sprintf("[...document.querySelectorAll('.rows > .row')].find((row) => row.innerText.includes(%q))", text)
+}
+
+func TestRunElsewhereAppears(t *testing.T) {
+	h := newHome(t)
+	p := h.serve().open("/")
+	p.sees("main", "qme run echo hello")
+	p.execute("window.mark = true")
+	h.background("run", "sh", "-c", "sleep 600; echo never")
+	p.until(row("sleep 600") + "?.innerText.includes('running')")
+	h.qme("-m", "the first", "run", "echo", "elsewhere")
+	p.until(row("echo elsewhere") + "?.innerText.includes('ok')")
+	p.until(row("echo elsewhere") + ".innerText.includes('the first')")
+	h.qme("run", "sh", "-c", "exit 7")
+	p.until(row("exit 7") + "?.querySelector('.status').innerText === 'exit 7'")
+	h.qme("cancel", "@3")
+	p.until(row("sleep 600") + "?.innerText.includes('cancelled')")
+	p.sees(".counts", "3 tasks")
+	p.until("window.mark") // it has never been loaded again
+}
+
+func TestTasksAreRunAgainCancelledAndDeletedFromTheTable(t *testing.T) {
+	h := newHome(t)
+	h.qme("run", "echo", "one")
+	h.qme("run", "echo", "two")
+	h.background("run", "sleep", "600")
+	p := h.serve().open("/")
+	p.until(row("sleep 600"))
+
+	p.execute(row("sleep 600") + ".querySelector('[aria-label=Cancel]').click()")
+	p.click("dialog .danger")
+	p.until(row("sleep 600") + ".innerText.includes('cancelled')")
+
+	p.execute(row("echo two") + ".querySelector('[aria-label=\"Run again\"]').click()")
+	p.until(row("echo two") + ".innerText.includes('×2')")
+	p.until("(await (await fetch('/api/tasks?status=running')).json()).matched === 0")
+	p.until(row("echo two") + ".innerText.includes('ok')")
+	if log := h.qme("log", "@2"); !strings.Contains(log, "@2 ") {
+		t.Errorf("it did not run again:\n%s", log)
+	}
+
+	p.execute(row("echo one") + ".querySelector('input').click()")
+	p.execute(row("echo two") + ".querySelector('input').click()")
+	p.sees(".picked", "2 selected")
+	p.click(".picked .danger")
+	p.click("dialog .danger")
+	p.until("document.querySelectorAll('.rows > .row').length === 1")
+	p.until("document.querySelector('.picked').hidden")
+	if list := h.qme("ls"); strings.Contains(list, "echo") {
+		t.Errorf("they are there:\n%s", list)
+	}
+}
+
+func TestKeyboard(t *testing.T) {
+	h := newHome(t)
+	for _, word := range []string{"alpha", "beta", "gamma"} {
+		h.qme("run", "echo", word)
+	}
+	p := h.serve().open("/")
+	p.until(row("alpha"))
+	active := "document.querySelector('.grid:focus .row.active')?.innerText ?? ''"
+	p.press("j")
+	p.until(active + ".includes('beta')")
+	p.press("j")
+	p.until(active + ".includes('alpha')")
+	p.press("k")
+	p.until(active + ".includes('beta')")
+	p.until("document.querySelector('.grid').getAttribute('aria-activedescendant') === document.querySelector('.row.active').id")
+	p.press("x")
+	p.until(row("beta") + ".ariaSelected === 'true'")
+	p.keys(kb.Escape)
+	p.until(row("beta") + ".ariaSelected === 'false'")
+	p.press("r")
+	p.until(row("beta") + ".innerText.includes('×2')")
+	p.press("?")
+	p.sees("dialog[open]", "these shortcuts")
+	p.keys(kb.Escape)
+	p.until("!document.querySelector('dialog')")
+	p.press("/")
+	p.until("document.activeElement.id === 'search'")
+	p.keys("gamma" + kb.Enter)
+	p.until("document.querySelectorAll('.rows > .row').length === 1")
+	p.keys(kb.Enter)
+	p.until("location.pathname.startsWith('/tasks/')")
+	p.sees("h1", "echo gamma")
+}
+
+func TestViewSurvivesReload(t *testing.T) {
+	h := newHome(t)
+	h.qme("run", "sh", "-c", "echo apple; exit 1")
+	h.qme("run", "sh", "-c", "echo apple; echo ripe")
+	h.qme("run", "sh", "-c", "echo pear; exit 1")
+	p := h.serve().open("/")
+	p.until("document.querySelectorAll('.rows > .row').length === 3")
+	p.click(".chip[data-outcome=failed]")
+	p.address("/?status=failed")
+	p.click("#search")
+	p.keys("apple")
+	p.address("/?q=apple&status=failed")
+	p.click(".head .command button")
+	p.address("/?q=apple&status=failed&sort=command")
+	check := func() {
+		t.Helper()
+		p.until("document.querySelectorAll('.rows > .row').length === 1")
+		p.until(row("apple") + ".innerText.includes('exit 1')")
+		p.until("document.querySelector('#search').value === 'apple'")
+		p.until("document.querySelector('.chip[data-outcome=failed]').ariaPressed === 'true'")
+		p.until("document.querySelector('.head .command').ariaSort === 'ascending'")
+		p.sees(".counts", "1 of 3 tasks")
+	}
+	check()
+	p.do(chromedp.Reload())
+	check()
+	p.execute(row("apple") + ".querySelector('a').click()")
+	p.sees("h1", "echo apple")
+	p.execute("history.back()")
+	p.address("/?q=apple&status=failed&sort=command")
+	check()
+	p.click(".tags .clear")
+	p.until("document.querySelectorAll('.rows > .row').length === 3")
+}
+
+func TestWrongQuerySaysWhere(t *testing.T) {
+	h := newHome(t)
+	h.qme("run", "echo", "one")
+	p := h.serve().open("/")
+	p.excuse("400 (Bad Request)") // the browser's own note on the answer
+	p.until(row("echo one"))
+	p.click("#search")
+	p.keys("moto ouput:seed")
+	p.sees("#search-problem", "there is no field")
+	p.sees("#search-problem mark", "ouput:seed")
+	p.until("document.querySelector('#search').ariaInvalid === 'true'")
+	p.execute("document.querySelector('#search').select()")
+	p.keys("one")
+	p.until("document.querySelector('#search-problem').innerText === ''")
+	p.until(row("echo one"))
+}
+
+func TestManyTasksScroll(t *testing.T) {
+	h := newHome(t)
+	const tasks = 20_000
+	if _, err := history.Generate(context.Background(), h.dir, history.Options{Tasks: tasks, Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	p := h.serve().open("/")
+	p.until("document.querySelector('.counts')?.innerText === '20,000 tasks'")
+	p.execute(`
+		window.top = () => Math.round(document.querySelector('.grid').scrollTop / 36);
+		window.at = (index) => document.querySelector('.rows > .row[aria-rowindex="' + (index + 2) + '"]');
+		window.right = async (index) => {
+			const { tasks } = await (await fetch('/api/tasks?limit=1&offset=' + index)).json();
+			return at(index)?.id === 'row-' + tasks[0].id;
+		}`)
+	for _, index := range []int{10_000, 19_970, 123, 0} {
+		p.execute(fmt.Sprintf("document.querySelector('.grid').scrollTop = %d * 36", index))
+		p.until(fmt.Sprintf("await right(%d)", index))
+		p.until("document.querySelectorAll('.rows > .row').length < 100")
+	}
+	p.keys(kb.End)
+	p.until(fmt.Sprintf("document.querySelector('.grid .row.active')?.ariaRowIndex === '%d'", tasks+1))
+
+	// What is being read stays where it is when another task begins.
+	p.execute("document.querySelector('.grid').scrollTop = 5000 * 36")
+	p.until("await right(5000)")
+	p.execute("window.reading = at(5000).id; window.y = at(5000).getBoundingClientRect().y")
+	h.qme("run", "echo", "new")
+	p.until("document.querySelector('.counts').innerText === '20,001 tasks'")
+	p.until("document.getElementById(reading)?.ariaRowIndex === '5003'")
+	p.until("Math.abs(document.getElementById(reading).getBoundingClientRect().y - y) < 1")
+}
+
+func TestReconnects(t *testing.T) {
+	h := newHome(t)
+	h.qme("run", "echo", "before")
+	s := h.serve()
+	p := s.open("/")
+	p.excuse("/api/live")
+	p.excuse("ERR_CONNECTION_REFUSED")
+	p.until(row("echo before"))
+	p.sees("#live", "Live")
+	s.stop()
+	p.sees("#live", "Offline")
+	p.sees("#banner", "No connection to the server")
+	h.qme("run", "echo", "meanwhile")
+	s.start(s.url.Port())
+	p.sees("#live", "Live")
+	p.until(row("echo meanwhile"))
+	p.until("document.querySelector('#banner').innerText === ''")
+}
+
+func TestKeyThatIsReplacedIsSaid(t *testing.T) {
+	h := newHome(t)
+	h.qme("run", "echo", "one")
+	s := h.serve()
+	p := s.open("/")
+	for _, text := range []string{"/api/live", "/api/info", "ERR_CONNECTION_REFUSED"} {
+		p.excuse(text)
+	}
+	p.until(row("echo one"))
+	s.stop()
+	h.qme("generate-key")
+	s.start(s.url.Port())
+	p.sees("#live", "No key")
+	p.sees("#banner", "does not accept this browser’s key")
+}
+
+func TestReadOnly(t *testing.T) {
+	h := newHome(t)
+	h.qme("run", "echo", "one")
+	p := h.serve("--read-only").open("/")
+	p.until(row("echo one"))
+	p.sees("#live", "read-only")
+	p.until("getComputedStyle(document.querySelector('.rows .acts button')).display === 'none'")
+	p.visit("/tasks/" + h.id())
+	p.sees("h1", "echo one")
+	p.until("document.querySelectorAll('[data-act]').length === 0")
+}
