@@ -18,6 +18,7 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 
 	"qme/dashboard"
+	"qme/executor"
 	"qme/gitstore"
 	"qme/index"
 	"qme/index/query"
@@ -33,6 +34,8 @@ type served struct {
 	store *gitstore.Store
 	queue *queue.Queue // of which every request takes a copy
 	spool *spool.Spool
+
+	executors *executor.Set
 
 	clearing sync.Mutex // one clear at a time: each is one commit
 }
@@ -51,7 +54,11 @@ func (a *app) served() (*served, error) {
 		return nil, err
 	}
 	q.Store = func() (queue.Store, error) { return store, nil }
-	return &served{a: a, home: home, store: store, queue: q, spool: q.Spool}, nil
+	cfg, err := a.config()
+	if err != nil {
+		return nil, err
+	}
+	return &served{a: a, home: home, store: store, queue: q, spool: q.Spool, executors: a.executors(cfg)}, nil
 }
 
 // use returns a queue for one request.
@@ -411,45 +418,71 @@ func (s *served) Search(ctx context.Context, text string) ([]record.ID, error) {
 }
 
 // Actions lists what can be done with any task.
+// Actions are those of the task's executor, without what only goes on in a terminal.
 func (s *served) Actions(rec *record.Record) []dashboard.Action {
-	list := []dashboard.Action{
-		{Name: "output", Summary: "print what it wrote to standard output"},
-		{Name: "error", Summary: "print what it wrote to standard error"},
+	e, ok := s.executors.Get(rec.Executor)
+	if !ok {
+		return nil
 	}
-	if rec.Data.Status == record.Running {
-		list = append(list, dashboard.Action{Name: "cancel", Summary: "end the run"})
+	var list []dashboard.Action
+	for _, act := range e.Actions() {
+		if act.Name == "cancel" && !rec.Active() {
+			continue
+		}
+		shown := dashboard.Action{Name: act.Name, Summary: act.Summary}
+		for _, o := range act.Options {
+			if o.Name != "follow" {
+				shown.Options = append(shown.Options, dashboard.ActionOption{Name: o.Name, Value: o.Value, Summary: o.Usage})
+			}
+		}
+		list = append(list, shown)
 	}
 	return list
 }
 
-// actionLimit is how much of a stream an action prints.
-const actionLimit = 1 << 20
+const (
+	// actionLimit is how much of a stream an action prints.
+	actionLimit = 1 << 20
+	// actionTime bounds how long an action takes.
+	actionTime = 30 * time.Second
+)
 
-func (s *served) Act(_ context.Context, id record.ID, action string, args []string) (dashboard.Result, error) {
-	if len(args) > 0 {
-		return dashboard.Result{Exit: exitUsage, Stderr: fmt.Appendf(nil, "qme: %s takes no arguments\n", action)}, nil
-	}
-	if action == "cancel" {
-		if _, err := s.Cancel(string(id)); err != nil {
-			return dashboard.Result{}, err
-		}
-		return dashboard.Result{Stdout: fmt.Appendf(nil, "Task %s is being cancelled.\n", id)}, nil
-	}
-	name := record.Stdout
-	if action == "error" {
-		name = record.Stderr
-	}
-	v, err := s.use().Find(string(id))
+// Act performs an action as "qme exec" does, which it runs: what an executor asks may
+// hang, and is ended then.
+func (s *served) Act(ctx context.Context, id record.ID, action string, args []string) (dashboard.Result, error) {
+	exe, err := os.Executable()
 	if err != nil {
 		return dashboard.Result{}, err
 	}
-	r, err := v.Stream(name)
-	if err != nil {
+	ctx, cancel := context.WithTimeout(ctx, actionTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, exe, append([]string{"--home", s.home, "--no-color", "exec", string(id), action}, args...)...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Dir = s.home
+	cmd.Env = withoutKey(os.Environ())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // and what it has started
+	cmd.WaitDelay = time.Second
+	var out, errs limited
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err = cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return dashboard.Result{}, fmt.Errorf("%s of task %s took longer than %s: %w", action, id, actionTime, record.ErrUnavailable)
+	case err != nil && !errors.As(err, &exit):
 		return dashboard.Result{}, err
 	}
-	var out bytes.Buffer
-	_, err = io.Copy(&out, io.LimitReader(r, actionLimit+1))
-	return dashboard.Result{Stdout: out.Bytes()}, errors.Join(err, r.Close())
+	return dashboard.Result{Stdout: out.b.Bytes(), Stderr: errs.b.Bytes(), Exit: cmd.ProcessState.ExitCode()}, nil
+}
+
+// A limited keeps what is written to it up to a little more than actionLimit.
+type limited struct{ b bytes.Buffer }
+
+// Write implements io.Writer. It never fails.
+func (l *limited) Write(p []byte) (int, error) {
+	l.b.Write(p[:min(len(p), max(0, actionLimit+1-l.b.Len()))])
+	return len(p), nil
 }
 
 var (

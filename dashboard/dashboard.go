@@ -103,6 +103,7 @@ type Action struct {
 // An ActionOption is a flag of an action.
 type ActionOption struct {
 	Name    string `json:"name"`
+	Value   string `json:"value,omitempty"` // what its value is called; empty for a switch
 	Summary string `json:"summary"`
 }
 

@@ -54,11 +54,13 @@ type row struct {
 	run                                uint32
 	status                             uint8
 	hasCode                            bool
+	active                             bool   // it runs, or its job goes on
+	job                                uint32 // the state of its job, counted from 1; 0: it has none
 }
 
 func (r *row) outcome() int {
 	switch {
-	case r.status == statusRunning:
+	case r.active:
 		return outcomeRunning
 	case r.status == statusCancelled:
 		return outcomeCancelled
@@ -119,16 +121,22 @@ func (w *words) row(rec *record.Record) *row {
 			r.status = uint8(i)
 		}
 	}
-	if d.Finished != nil {
-		r.finished = d.Finished.UnixMicro()
+	finished := d.Finished
+	if d.Job != nil {
+		r.job = w.number(clip(d.Job.State)) + 1
+		r.duration, finished = d.Job.Elapsed, d.Job.Ended
 	}
-	if d.ReturnCode != nil {
-		r.returnCode, r.hasCode = int32(*d.ReturnCode), true
+	if r.active = rec.Active(); finished != nil && !r.active {
+		r.finished = finished.UnixMicro()
+	}
+	if code := rec.Code(); code != nil {
+		r.returnCode, r.hasCode = int32(*code), true
 	}
 	return r
 }
 
-// A Summary is a task as a row of a table: its latest run.
+// A Summary is a task as a row of a table: its latest run, or the job that this has
+// started.
 type Summary struct {
 	ID         record.ID     `json:"id"`
 	Executor   string        `json:"executor"`
@@ -144,6 +152,8 @@ type Summary struct {
 	PWD        string        `json:"pwd"`
 	Message    string        `json:"message"`
 	Run        int           `json:"run"`
+	// JobState is the scheduler's word for the job that the command has started.
+	JobState string `json:"job_state,omitempty"`
 }
 
 func (w *words) id(r *row) record.ID {
@@ -165,7 +175,10 @@ func (w *words) summary(r *row) Summary {
 	if r.finished != 0 {
 		s.Finished = &record.Time{Time: time.UnixMicro(r.finished).In(zone)}
 	}
-	if r.status != statusRunning {
+	if r.job > 0 {
+		s.JobState = w.list[r.job-1]
+	}
+	if !r.active {
 		d := r.duration
 		s.Duration = &d
 	}
