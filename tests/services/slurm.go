@@ -25,7 +25,9 @@ import (
 // a test; tests that stop a daemon must not run beside others that use the cluster.
 //
 // The partition "debug" is the default and takes jobs. A job in the partition "never"
-// stays pending: its node is down.
+// stays pending: its node is down; so does a heterogeneous job, as its parts need a
+// node each. sacct may know of a job and of its end some seconds later than scontrol:
+// the controller sends what happened in batches, every five seconds.
 type Cluster struct {
 	// Dir holds the configuration (slurm.conf), the logs (*.log) and the state.
 	Dir string
@@ -66,9 +68,8 @@ func Slurm(t testing.TB) *Cluster {
 	return shared.cluster
 }
 
-// Env returns the variables that make the programs of Slurm use the cluster. It leads
-// to nothing where other variables that they know (SBATCH_*, SLURM_CLUSTERS) say
-// something else.
+// Env returns the variables, as KEY=VALUE, that make the programs of Slurm use the
+// cluster. Others that they know (SLURM_CLUSTERS, SBATCH_PARTITION) still count.
 func (c *Cluster) Env() []string { return []string{"SLURM_CONF=" + c.conf()} }
 
 // StopController ends slurmctld; jobs that run go on. It is started again at the end
