@@ -1,0 +1,499 @@
+package slurm
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"qme/record"
+)
+
+// Refresh implements executor.Tracker: sacct is asked once for all jobs of a cluster,
+// and once more for the memory of those that have ended. scontrol is asked about a job
+// that is new, for it knows where output goes, and where sacct does not answer.
+func (e *Executor) Refresh(ctx context.Context, recs []*record.Record) []record.JobAnswer {
+	answers := make([]record.JobAnswer, len(recs))
+	clusters := map[string]*inquiry{}
+	for i, rec := range recs {
+		if answers[i].Err = identity(rec.Data.Job); answers[i].Err != nil {
+			continue
+		}
+		q := clusters[rec.Data.Job.Cluster]
+		if q == nil {
+			q = &inquiry{e: e, cluster: rec.Data.Job.Cluster}
+			clusters[rec.Data.Job.Cluster] = q
+		}
+		q.subjects = append(q.subjects, &subject{rec: rec, answer: &answers[i]})
+	}
+	for _, name := range slices.Sorted(maps.Keys(clusters)) {
+		clusters[name].run(ctx)
+	}
+	return answers
+}
+
+// An inquiry is what is asked about the jobs of one cluster.
+type inquiry struct {
+	e        *Executor
+	cluster  string
+	subjects []*subject
+}
+
+// A subject is a job that is asked about.
+type subject struct {
+	rec    *record.Record
+	answer *record.JobAnswer
+	done   bool
+	other  bool // the id is another job's
+	// What the controller and the accounting say of the job's parts; nil where they were
+	// not asked, or have not answered.
+	controller, accounting map[string][]row
+}
+
+func (s *subject) id() string { return s.rec.Data.Job.ID }
+
+func ids(subjects []*subject) []string {
+	var list []string
+	for _, s := range subjects {
+		if !slices.Contains(list, s.id()) {
+			list = append(list, s.id())
+		}
+	}
+	return list
+}
+
+func (q *inquiry) open(want func(*subject) bool) []*subject {
+	var list []*subject
+	for _, s := range q.subjects {
+		if !s.done && want(s) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func (q *inquiry) run(ctx context.Context) {
+	fresh := q.open(func(s *subject) bool { return s.rec.Data.Job.State == "" })
+	// Where this fails, sacct may answer.
+	_ = q.askController(ctx, fresh, "", func(job *record.Job) bool { return !job.Final })
+	var accounting error
+	if left := q.open(always); len(left) > 0 {
+		accounting = q.askAccounting(ctx, left)
+	}
+	left := q.open(always)
+	vanished := ""
+	if unaccounted(accounting) {
+		vanished = unknownState
+	}
+	err := q.askController(ctx, left, vanished, func(*record.Job) bool { return true })
+	for _, s := range q.open(always) {
+		s.answer.Job, s.answer.Err = s.lost(accounting, err)
+	}
+}
+
+func always(*subject) bool { return true }
+
+// askController asks scontrol, unless it has been asked, and answers where accept says
+// that its answer is enough. vanished is as carry takes it.
+func (q *inquiry) askController(ctx context.Context, subjects []*subject, vanished string, accept func(*record.Job) bool) error {
+	err := q.consult(ctx, subjects)
+	for _, s := range subjects {
+		if len(s.controller) == 0 {
+			continue
+		}
+		job := build(s.rec, s.controller, "scontrol")
+		carry(job, s.rec.Data.Job, vanished)
+		if accept(job) {
+			s.end(job, s.controller)
+		}
+	}
+	return err
+}
+
+// consult notes what scontrol says of jobs that it has not been asked about.
+func (q *inquiry) consult(ctx context.Context, subjects []*subject) error {
+	unasked := slices.DeleteFunc(slices.Clone(subjects), func(s *subject) bool { return s.controller != nil })
+	if len(unasked) == 0 {
+		return nil
+	}
+	rows, err := q.e.controller(ctx, q.cluster, ids(unasked))
+	if err != nil {
+		return err
+	}
+	groups := byJob(rows)
+	for _, s := range unasked {
+		s.controller = s.own(groups)
+	}
+	return nil
+}
+
+// own returns the parts of the subject's job among rows by job.
+func (s *subject) own(groups map[string][]row) map[string][]row {
+	rows := groups[base(s.id())]
+	parts := chains(rows, s.rec)
+	s.other = s.other || len(parts) == 0 && len(rows) > 0
+	return parts
+}
+
+// end is the answer for a job.
+func (s *subject) end(job *record.Job, parts map[string][]row) {
+	locate(job, s.rec, parts)
+	now := record.Now()
+	job.Checked = &now
+	s.answer.Job, s.done = job, true
+}
+
+// askAccounting asks sacct.
+func (q *inquiry) askAccounting(ctx context.Context, subjects []*subject) error {
+	rows, err := q.e.accounting(ctx, q.cluster, ids(subjects))
+	if err != nil {
+		return err
+	}
+	groups := byJob(rows)
+	var found []*subject
+	for _, s := range subjects {
+		if s.accounting = s.own(groups); len(s.accounting) > 0 {
+			found = append(found, s)
+		}
+	}
+	doubtful := slices.DeleteFunc(slices.Clone(found), func(s *subject) bool { return !s.doubtful() })
+	// It says what sacct cannot. Where it says nothing, that has to do.
+	_ = q.consult(ctx, doubtful)
+	jobs := make([]*record.Job, len(found))
+	var ending []*subject
+	for i, s := range found {
+		if jobs[i] = s.joined(); anyFinal(jobs[i]) {
+			ending = append(ending, s)
+		}
+	}
+	if len(ending) > 0 {
+		steps, err := q.e.steps(ctx, q.cluster, ids(ending))
+		if err != nil {
+			return err // they are asked about again, so that nothing is left out
+		}
+		for i, s := range found {
+			apply(jobs[i], s.rec.Data.Job, steps)
+		}
+	}
+	for i, s := range found {
+		s.end(jobs[i], preferring(s.controller, s.accounting))
+	}
+	return nil
+}
+
+func anyFinal(job *record.Job) bool {
+	return job.Final || slices.ContainsFunc(job.Elements, func(el record.JobElement) bool { return el.Final })
+}
+
+// doubtful reports whether what sacct says may be less than the truth. It comes late, so
+// that elements of an array that start are in no row for some seconds; and it drops the
+// highest bit of exit codes.
+func (s *subject) doubtful() bool {
+	before := s.rec.Data.Job
+	job := build(s.rec, s.accounting, "")
+	if missing := absent(job, before); len(missing) > 0 {
+		return true
+	}
+	if before.Final {
+		return false
+	}
+	if len(job.Elements) == 0 {
+		return job.ReturnCode != nil && *job.ReturnCode != 0
+	}
+	known := byID(before.Elements)
+	return slices.ContainsFunc(job.Elements, func(el record.JobElement) bool {
+		return el.ReturnCode != nil && *el.ReturnCode != 0 && !known[el.ID].Final
+	})
+}
+
+// joined makes the job from what both say.
+func (s *subject) joined() *record.Job {
+	before := s.rec.Data.Job
+	parts := maps.Clone(s.accounting)
+	for id, runs := range s.controller {
+		there := parts[id]
+		switch {
+		case len(there) == 0:
+			parts[id] = runs // several sorts out what is there twice
+		case isFinal(there[len(there)-1].state) && isFinal(runs[len(runs)-1].state):
+			there = slices.Clone(there)
+			if status, _ := exitCode(runs[len(runs)-1].exit); status > 127 {
+				there[len(there)-1].exit = runs[len(runs)-1].exit
+			}
+			parts[id] = there
+		}
+	}
+	job := build(s.rec, parts, "sacct")
+	vanished := ""
+	if s.controller != nil {
+		vanished = "CANCELLED" // an element that is cancelled before it starts leaves no trace
+	}
+	carry(job, before, vanished)
+	return job
+}
+
+func byID(elements []record.JobElement) map[string]record.JobElement {
+	m := make(map[string]record.JobElement, len(elements))
+	for _, el := range elements {
+		m[el.ID] = el
+	}
+	return m
+}
+
+// absent returns the elements that were known before and of which an answer says
+// nothing.
+func absent(job, before *record.Job) []record.JobElement {
+	there := byID(job.Elements)
+	var list []record.JobElement
+	for _, el := range before.Elements {
+		if _, ok := there[el.ID]; !ok && !strings.HasSuffix(el.ID, "]") {
+			list = append(list, el)
+		}
+	}
+	return list
+}
+
+// carry keeps of an array what Slurm says nothing about any more: elements that have
+// ended as they did; others in the state vanished, of which CANCELLED is for those that
+// had not started alone, or as they were.
+func carry(job, before *record.Job, vanished string) {
+	missing := absent(job, before)
+	if len(missing) == 0 {
+		return
+	}
+	for _, el := range missing {
+		if !el.Final && (vanished == unknownState || vanished != "" && el.Nodes == "") {
+			el.State, el.Final, el.Reason = vanished, true, "Slurm lists it no more"
+			if vanished != unknownState {
+				el.ReturnCode = new(int)
+				*el.ReturnCode = 1
+			}
+		}
+		job.Elements = append(job.Elements, el)
+	}
+	slices.SortStableFunc(job.Elements, func(a, b record.JobElement) int { return byPart(a.ID, b.ID) })
+	summarise(job)
+}
+
+// preferring returns what a says of the parts, and b of those of which a says nothing.
+func preferring(a, b map[string][]row) map[string][]row {
+	both := maps.Clone(b)
+	maps.Copy(both, a)
+	return both
+}
+
+// settling is how long after its end a job's steps are waited for: its output may still
+// grow.
+const settling = 2 * time.Minute
+
+// apply adds what the steps tell: memory, the signal that ended the script, and whether
+// something still runs.
+func apply(job, before *record.Job, steps map[string]used) {
+	if !anyFinal(job) {
+		return
+	}
+	running := false
+	known := byID(before.Elements)
+	one := func(id, state string, rc **int) int64 {
+		u := steps[id]
+		running = running || u.running
+		if status, signal := exitCode(u.exit); *rc != nil && **rc == 1 && word(state) != "FAILED" && status+signal > 0 {
+			*rc = code(state, u.exit)
+		}
+		return u.maxRSS
+	}
+	if len(job.Elements) == 0 {
+		job.MaxRSS = one(job.ID, job.State, &job.ReturnCode)
+		if before.Final && before.ReturnCode != nil {
+			job.ReturnCode = before.ReturnCode // it was known better then
+		}
+	}
+	for i := range job.Elements {
+		el := &job.Elements[i]
+		el.MaxRSS = one(el.ID, el.State, &el.ReturnCode)
+		if old := known[el.ID]; old.Final && old.ReturnCode != nil {
+			el.ReturnCode = old.ReturnCode
+		}
+		job.MaxRSS = max(job.MaxRSS, el.MaxRSS)
+	}
+	if len(job.Elements) > 0 {
+		summarise(job)
+	}
+	if running && job.Final && (job.Ended == nil || time.Since(job.Ended.Time) < settling) {
+		job.Final, job.ReturnCode = false, nil
+	}
+}
+
+// build makes the job from what is said of its parts.
+func build(rec *record.Record, parts map[string][]row, source string) *record.Job {
+	before := rec.Data.Job
+	job := &record.Job{ID: before.ID, Cluster: before.Cluster, Source: source, Fields: maps.Clone(before.Fields)}
+	var all []row
+	for _, id := range slices.SortedFunc(maps.Keys(parts), byPart) {
+		runs := parts[id]
+		all = append(all, runs[len(runs)-1])
+		if job.Submitted == nil || compareTimes(runs[0].submit, job.Submitted) < 0 {
+			job.Submitted = runs[0].submit
+		}
+		if len(parts) == 1 {
+			job.History = earlier(runs)
+		}
+	}
+	if before.Submitted != nil {
+		job.Submitted = before.Submitted
+	}
+	job.Name, job.Partition = strings.ToValidUTF8(all[0].name, "\uFFFD"), all[0].partition
+	if len(all) == 1 && all[0].id == before.ID {
+		single(job, all[0])
+	} else {
+		several(job, all)
+	}
+	return job
+}
+
+// earlier returns how the runs before the last one ended.
+func earlier(runs []row) []record.JobState {
+	var states []record.JobState
+	for _, r := range runs[:len(runs)-1] {
+		if at := r.end; at != nil {
+			states = append(states, record.JobState{State: word(r.state), At: *at})
+		}
+	}
+	return states
+}
+
+func single(job *record.Job, r row) {
+	job.State, job.Final = word(r.state), isFinal(r.state)
+	job.Started, job.Elapsed, job.CPUs, job.Nodes, job.Reason = r.start, r.elapsed, r.cpus, r.nodes, because(r)
+	if job.Final {
+		job.ReturnCode, job.Ended = code(r.state, r.exit), r.end
+	}
+}
+
+// because says why a job waits or ended. What a job that has started once waited for is
+// no news.
+func because(r row) string {
+	_, by, cancelled := strings.Cut(r.state, "CANCELLED by ")
+	switch {
+	case cancelled:
+		return "cancelled by uid " + by
+	case r.exit == noOutput && isFinal(r.state):
+		return "its output file could not be opened"
+	case word(r.state) == "PENDING", isFinal(r.state) && r.controller:
+		return r.reason
+	}
+	return ""
+}
+
+// several fills in a job that has elements: an array or a heterogeneous job.
+func several(job *record.Job, all []row) {
+	listed := map[string]bool{}
+	for _, r := range all {
+		listed[r.id] = true
+	}
+	var nodes []string
+	for _, r := range all {
+		for _, id := range elements(r.id) {
+			if id != r.id && listed[id] {
+				continue // it has started and has a row of its own, or two groups hold it
+			}
+			listed[id] = true
+			job.Elements = append(job.Elements, elementOf(id, r))
+		}
+		if r.start != nil && (job.Started == nil || r.start.Before(job.Started.Time)) {
+			job.Started = r.start
+		}
+		if r.end != nil && (job.Ended == nil || r.end.After(job.Ended.Time)) {
+			job.Ended = r.end
+		}
+		job.Elapsed = max(job.Elapsed, r.elapsed)
+		if strings.Contains(r.id, "+") && r.nodes != "" {
+			nodes = append(nodes, r.nodes)
+			job.CPUs += r.cpus
+		} else {
+			job.CPUs = max(job.CPUs, r.cpus)
+		}
+	}
+	job.Nodes = strings.Join(nodes, ",")
+	if summarise(job); !job.Final {
+		job.Ended = nil
+		if word(job.State) == "PENDING" {
+			job.Reason = all[0].reason
+		}
+	}
+}
+
+func elementOf(id string, r row) record.JobElement {
+	el := record.JobElement{ID: id, State: word(r.state), Final: isFinal(r.state), Elapsed: r.elapsed, Nodes: r.nodes, Reason: because(r)}
+	if el.Final {
+		el.ReturnCode = code(r.state, r.exit)
+	}
+	return el
+}
+
+// byPart sorts the ids of parts by their numbers.
+func byPart(a, b string) int {
+	key := func(id string) (n int) {
+		_, rest, _ := strings.Cut(strings.ReplaceAll(id, "+", "_"), "_")
+		rest = strings.TrimPrefix(rest, "[")
+		for _, c := range []byte(rest) {
+			if c < '0' || c > '9' || n > 1<<40 {
+				break
+			}
+			n = n*10 + int(c-'0')
+		}
+		return n
+	}
+	if d := key(a) - key(b); d != 0 {
+		return d
+	}
+	return strings.Compare(a, b)
+}
+
+// forgets is how long a job is awaited that Slurm does not know: with accounting what
+// the controller has noted may come late; without, the controller knows every job for
+// some minutes after its end (MinJobAge).
+const (
+	forgets            = 24 * time.Hour
+	forgetsUnaccounted = 10 * time.Minute
+)
+
+// unknownState is the state of a job that Slurm has forgotten; squeue(1) has no word for it.
+const unknownState = "UNKNOWN"
+
+// unaccounted reports whether sacct says that there is no accounting at all.
+func unaccounted(err error) bool { return refused(err, "accounting storage is disabled") }
+
+// lost answers for a job of which neither program has said anything.
+func (s *subject) lost(accounting, controller error) (*record.Job, error) {
+	job := s.rec.Data.Job
+	disabled := unaccounted(accounting)
+	switch {
+	case s.other && job.Submitted != nil:
+		return unknownJob(job, "its number is that of another job now"), nil
+	case s.other:
+		return nil, fmt.Errorf("Slurm's job of that number was not submitted when the task ran: it is another one, or the clocks of the machines differ by minutes: %w", record.ErrConflict)
+	case controller != nil && accounting != nil && !disabled:
+		return nil, fmt.Errorf("%w (and %w)", controller, accounting)
+	case controller != nil:
+		return nil, controller
+	case accounting != nil && !disabled:
+		return nil, accounting
+	}
+	limit := forgets
+	if disabled {
+		limit = forgetsUnaccounted
+	}
+	if disabled && job.State != "" || time.Since(s.rec.Data.Timestamp.Time) > limit {
+		return unknownJob(job, "Slurm does not know this job any more"), nil
+	}
+	return nil, fmt.Errorf("Slurm does not know it so far: %w", record.ErrNotYet)
+}
+
+// unknownJob is the answer for a job that can never be asked about again.
+func unknownJob(job *record.Job, reason string) *record.Job {
+	now := record.Now()
+	return &record.Job{ID: job.ID, State: unknownState, Final: true, Reason: reason, Checked: &now, Source: "scontrol"}
+}

@@ -1,0 +1,172 @@
+// Package slurm follows the batch jobs that sbatch starts: it reads which job that is
+// from what sbatch prints, and asks sacct, or scontrol where that does not answer, how
+// it goes. docs/slurm.md describes what a user sees of it.
+//
+// What a record says is other people's input: nothing of it becomes an argument of a
+// program unless it is of the form of a job's id or of a cluster's name.
+package slurm
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"qme/executor"
+	"qme/record"
+)
+
+// Name is the name of the executor.
+const Name = "slurm"
+
+// Options are what the executor needs of the settings.
+type Options struct {
+	// Shell runs command lines, such as "sh".
+	Shell string
+	// Format is the fields that the action status shows, as sacct names them, separated
+	// by commas; empty for DefaultFormat.
+	Format string
+	// Timeout bounds every question to Slurm; 0 for DefaultTimeout.
+	Timeout time.Duration
+}
+
+// The defaults of Options.
+const (
+	DefaultFormat  = "JobID,JobName,Partition,AllocCPUS,Elapsed,State,ExitCode"
+	DefaultTimeout = 20 * time.Second
+)
+
+// Executor is the executor.Tracker of Slurm. Its methods may be called from several
+// goroutines.
+type Executor struct {
+	shell   *executor.Shell
+	format  string
+	timeout time.Duration
+}
+
+// New returns the executor. It asks nobody: Slurm need not be there.
+func New(o Options) *Executor {
+	e := &Executor{shell: &executor.Shell{Program: o.Shell}, format: o.Format, timeout: o.Timeout}
+	if e.format == "" {
+		e.format = DefaultFormat
+	}
+	if e.timeout <= 0 {
+		e.timeout = DefaultTimeout
+	}
+	return e
+}
+
+// Name implements executor.Executor.
+func (e *Executor) Name() string { return Name }
+
+// Recognise takes sbatch, also by its path, behind env(1), and as the only command of a
+// command line.
+func (e *Executor) Recognise(words []string) (executor.Command, bool) {
+	c, ok := e.shell.Recognise(words)
+	if !ok || e.find(c.Argv) == nil {
+		return executor.Command{}, false
+	}
+	c.Executor = Name
+	return c, true
+}
+
+func (e *Executor) find(argv []string) *invocation { return find(argv, e.shell.Program) }
+
+var (
+	jobID       = regexp.MustCompile(`^[0-9]{1,10}(_[0-9]{1,10}|\+[0-9]{1,10})?$`)
+	clusterName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
+	submitted   = regexp.MustCompile(`^Submitted batch job ([0-9]{1,10})(?: on cluster ([A-Za-z0-9][A-Za-z0-9_.-]{0,63}))?\s*$`)
+	parsable    = regexp.MustCompile(`^([0-9]{1,10})(?:;([A-Za-z0-9][A-Za-z0-9_.-]{0,63}))?\s*$`)
+)
+
+// Submitted implements executor.Tracker.
+func (e *Executor) Submitted(rec *record.Record) (*record.Job, error) {
+	in := e.find(rec.Data.Cmd)
+	if in == nil {
+		return nil, fmt.Errorf("its command is not one of sbatch alone: %w", record.ErrInvalid)
+	}
+	job := inOutput(rec.Data.Output)
+	r, whole := asked(in, rec.Data.PWD, rec.Data.Env)
+	switch {
+	case r.none:
+		return nil, nil
+	case job == nil && r.quiet:
+		return nil, fmt.Errorf("sbatch printed no id of a job: leave out --quiet, so that it does: %w", record.ErrInvalid)
+	case job == nil:
+		return nil, fmt.Errorf("sbatch printed no id of a job to standard output: %w", record.ErrInvalid)
+	}
+	job.Name = r.name
+	job.Fields = patterns(r, whole, rec)
+	return job, nil
+}
+
+// inOutput returns the job that a line of sbatch's output names: the plain message
+// counts more than a number alone, as --parsable prints it.
+func inOutput(lines []string) *record.Job {
+	for _, form := range []*regexp.Regexp{submitted, parsable} {
+		for i := len(lines) - 1; i >= 0; i-- {
+			if m := form.FindStringSubmatch(strings.TrimRight(lines[i], "\r\n")); m != nil {
+				return &record.Job{ID: m[1], Cluster: m[2]}
+			}
+		}
+	}
+	return nil
+}
+
+// The fields of record.Job.Fields: what the names of the output files are made of, where
+// the files themselves are not known yet, or are several.
+const (
+	stdoutPattern = "stdout_pattern"
+	stderrPattern = "stderr_pattern"
+	userField     = "user"
+)
+
+// patterns works out where output goes, as Slurm does. It is nil when that cannot be
+// told: when more may stand in a script that nobody can read now.
+func patterns(r request, whole bool, rec *record.Record) map[string]string {
+	if !whole && (r.output == "" || r.errors == "") || strings.Contains(r.output+r.errors+r.chdir, unknown) {
+		return nil
+	}
+	dir := absolute(rec.Data.PWD, r.chdir)
+	out := r.output
+	if out == "" {
+		if out = "slurm-%j.out"; r.array {
+			out = "slurm-%A_%a.out"
+		}
+	}
+	fields := map[string]string{stdoutPattern: inDir(dir, out), userField: rec.Data.User}
+	if r.errors != "" {
+		fields[stderrPattern] = inDir(dir, r.errors)
+	}
+	return fields
+}
+
+// inDir makes a pattern absolute. Slurm takes "none" for the place where all vanishes.
+func inDir(dir, pattern string) string {
+	if strings.EqualFold(pattern, "none") {
+		return os.DevNull
+	}
+	if strings.HasPrefix(pattern, "/") {
+		return pattern
+	}
+	// Patterns in the name of the folder are none.
+	return strings.TrimRight(strings.ReplaceAll(dir, "%", "%%"), "/") + "/" + pattern
+}
+
+// identity checks what a record says before it becomes an argument.
+func identity(job *record.Job) error {
+	if !jobID.MatchString(job.ID) {
+		return fmt.Errorf("%q is not the id of a job: %w", job.ID, record.ErrInvalid)
+	}
+	if job.Cluster != "" && !clusterName.MatchString(job.Cluster) {
+		return fmt.Errorf("%q is not the name of a cluster: %w", job.Cluster, record.ErrInvalid)
+	}
+	return nil
+}
+
+var (
+	_ executor.Tracker = (*Executor)(nil)
+	_ io.Reader        = (*follower)(nil)
+)
