@@ -107,6 +107,11 @@ func chains(rows []row, rec *record.Record) map[string][]row {
 			parts[r.id] = append(parts[r.id], r)
 		}
 	}
+	if len(parts) > 1 || len(rec.Data.Job.Elements) > 0 {
+		// An element that sacct has not heard the beginning of stands under its own number,
+		// which of the last one is that of the array.
+		delete(parts, rec.Data.Job.ID)
+	}
 	for id, list := range parts {
 		if list = chain(list, rec); len(list) == 0 {
 			delete(parts, id)

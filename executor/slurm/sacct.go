@@ -58,16 +58,15 @@ func known(text string) string {
 func table(text string, n, free int) [][]string {
 	var rows [][]string
 	var row strings.Builder
+	have := 0
 	for line := range strings.Lines(text) {
 		row.WriteString(line)
-		if strings.Count(row.String(), separator) < n-1 {
-			if row.Len() > 1<<20 { // no row of ours
-				row.Reset()
-			}
+		if have += strings.Count(line, separator); have < n-1 {
 			continue
 		}
 		f := strings.Split(strings.TrimSuffix(row.String(), "\n"), separator)
 		row.Reset()
+		have = 0
 		if more := len(f) - n; more > 0 {
 			joined := strings.Join(f[free:free+more+1], separator)
 			f = append(append(append([]string(nil), f[:free]...), joined), f[free+more+1:]...)

@@ -220,7 +220,7 @@ func TestChain(t *testing.T) {
 
 // These are answers of Slurm 22.05.8.
 const (
-	arrayAnswer = "3_0|9|wrap|debug|COMPLETED|0:0|1795486053|1795486054|1795486055|1|1|vm|None\n" +
+	arrayAnswer = "3|3|allocation||RUNNING|0:0|1795486053|1795486054|Unknown|1|1|vm|None\n" + "3_0|9|wrap|debug|COMPLETED|0:0|1795486053|1795486054|1795486055|1|1|vm|None\n" +
 		"3_1|10|wrap|debug|RUNNING|0:0|1795486053|1795486056|Unknown|1|1|vm|JobArrayTaskLimit\n" +
 		"3_2|11|na|me\nx|debug|FAILED|1:0|1795486053|1795486058|1795486059|1|1|vm|JobArrayTaskLimit\n" +
 		"3_[3-4%1]|3|wrap|debug|PENDING|0:0|1795486053|Unknown|Unknown|0|1|None assigned|JobArrayTaskLimit\n"
@@ -383,6 +383,64 @@ func answer(t *testing.T, rows []row) {
 		job.Follow(rec.Data.Job)
 		if job.Final && job.ReturnCode == nil {
 			t.Errorf("%+v has ended without a return code", job)
+		}
+	}
+}
+
+// TestLost says what becomes of a job of which Slurm says nothing.
+func TestLost(t *testing.T) {
+	down := errors.Join(&refusal{"sacct", "Problem talking to the database"}, record.ErrUnavailable)
+	none := errors.Join(&refusal{"sacct", "Slurm accounting storage is disabled"}, record.ErrUnavailable)
+	fresh, old := record.Now(), record.Time{Time: time.Now().Add(-48 * time.Hour)}
+	for name, tt := range map[string]struct {
+		at                     record.Time
+		state                  string
+		other                  bool
+		accounting, controller error
+		err                    error // nil: it has ended
+	}{
+		"new":                              {fresh, "", false, nil, nil, record.ErrNotYet},
+		"seen, and late in the accounting": {fresh, "RUNNING", false, nil, nil, record.ErrNotYet},
+		"nobody answers":                   {old, "RUNNING", false, down, down, record.ErrUnavailable},
+		"the accounting may know it":       {old, "RUNNING", false, down, nil, record.ErrUnavailable},
+		"the controller may know it":       {old, "RUNNING", false, none, down, record.ErrUnavailable},
+		"forgotten":                        {fresh, "RUNNING", false, none, nil, nil},
+		"never seen":                       {fresh, "", false, none, nil, record.ErrNotYet},
+		"never seen, long ago":             {old, "", false, none, nil, nil},
+		"removed from the accounting":      {old, "RUNNING", false, nil, nil, nil},
+		"its id is another job's":          {fresh, "RUNNING", true, nil, nil, nil},
+		"perhaps another one's":            {fresh, "", true, nil, nil, record.ErrConflict},
+	} {
+		rec := submission("/", []string{"sbatch", "x"})
+		rec.Data.Timestamp = tt.at
+		rec.Data.Job = &record.Job{ID: "7", State: tt.state}
+		if tt.state != "" {
+			rec.Data.Job.Submitted = &tt.at
+		}
+		job, err := (&subject{rec: rec, other: tt.other}).lost(tt.accounting, tt.controller)
+		if tt.err != nil && !errors.Is(err, tt.err) {
+			t.Errorf("%s: %+v, %v, want %v", name, job, err, tt.err)
+		}
+		if tt.err == nil && (err != nil || !job.Final || job.State != "UNKNOWN" || job.ReturnCode != nil) {
+			t.Errorf("%s: %+v, %v", name, job, err)
+		}
+	}
+}
+
+// TestCarry keeps elements that Slurm lists no more.
+func TestCarry(t *testing.T) {
+	zero := 0
+	before := &record.Job{ID: "7", Elements: []record.JobElement{
+		{ID: "7_0", State: "COMPLETED", Final: true, ReturnCode: &zero}, {ID: "7_1", State: "PENDING"}, {ID: "7_2", State: "RUNNING", Nodes: "n"}, {ID: "7_10", State: "PENDING"}}}
+	for vanished, want := range map[string]string{"": "COMPLETED PENDING RUNNING RUNNING", "CANCELLED": "COMPLETED CANCELLED RUNNING RUNNING", "UNKNOWN": "COMPLETED UNKNOWN UNKNOWN RUNNING"} {
+		job := &record.Job{ID: "7", Elements: []record.JobElement{{ID: "7_10", State: "RUNNING", Nodes: "n"}}}
+		carry(job, before, vanished)
+		var got []string
+		for _, el := range job.Elements {
+			got = append(got, el.State)
+		}
+		if strings.Join(got, " ") != want || job.State != "RUNNING" {
+			t.Errorf("vanished %q: %q, job %s", vanished, got, job.State)
 		}
 	}
 }

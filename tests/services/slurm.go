@@ -216,7 +216,8 @@ StoragePass=slurm
 StorageLoc=slurm
 `
 
-// AccountingStoragePass is the socket of munged for what goes to slurmdbd. The node
+// AccountingStoragePass is the socket of munged for what goes to slurmdbd. A requeued job
+// waits until its old credential has expired, which is 120 s else. The node
 // takes jobs whatever the machine has, and nothing needs a cgroup.
 const slurmConf = `ClusterName={cluster}
 SlurmctldHost={host}(127.0.0.1)
@@ -225,7 +226,7 @@ SlurmdPort={slurmd}
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-AuthInfo=socket={dir}/munge.socket
+AuthInfo=socket={dir}/munge.socket,cred_expire=15
 StateSaveLocation={dir}/state
 SlurmdSpoolDir={dir}/spool
 SlurmctldPidFile={dir}/slurmctld.pid
