@@ -405,6 +405,11 @@ func TestSlurmWithoutAccounting(t *testing.T) {
 	if code != 0 || !strings.Contains(out, `"state": "FAILED", "exitcode": "6:0"`) || !strings.Contains(errs, "from scontrol: sacct says:") {
 		t.Errorf("exec status: %d\n%s%s", code, out, errs)
 	}
+	s.script("sacct", "exec sleep 1000", "")
+	s.env = append(s.env, "QME_EXECUTOR_SLURM_TIMEOUT=1s")
+	if rec := s.ends(s.submit("--wrap", "exit 7"), 7); rec.Data.Job.Source != "scontrol" {
+		t.Errorf("who said so, where sacct does not answer: %q", rec.Data.Job.Source)
+	}
 }
 
 func TestSlurmWithoutController(t *testing.T) {

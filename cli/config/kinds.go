@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,18 +91,6 @@ func notEmpty(text string) error {
 func variableName(text string) error {
 	if strings.ContainsFunc(text, func(r rune) bool { return r == '=' || unicode.IsSpace(r) }) {
 		return invalid("%q is not the name of an environment variable, such as LANG or SLURM_*", text)
-	}
-	return nil
-}
-
-// sacctField is the name of a field, and how wide it is.
-var sacctField = regexp.MustCompile(`^[A-Za-z]+(%-?[0-9]{1,4})?$`)
-
-func sacctFields(text string) error {
-	for field := range strings.SplitSeq(text, ",") {
-		if !sacctField.MatchString(field) {
-			return invalid("%q is not a list of fields such as JobID,State%%20 (\"sacct --helpformat\" lists them)", text)
-		}
 	}
 	return nil
 }

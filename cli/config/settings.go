@@ -1,6 +1,9 @@
 package config
 
-import "qme/mirror/target"
+import (
+	"qme/executor/slurm"
+	"qme/mirror/target"
+)
 
 // settings is every setting there is. A new one is a new row: reading, editing,
 // the environment variable, the listing and the error messages follow from it.
@@ -35,9 +38,9 @@ var settings = []setting{
 		description: "a database that mirrors the history, as docs/mirror.md says; filesystem: none"},
 	{name: "executor.shell.shell", kind: stringKind, def: "sh", check: notEmpty,
 		description: "the shell that runs command lines"},
-	{name: "executor.slurm.sacct_format", alias: "QME_SLURM_SACCT_FORMAT", kind: stringKind, def: "JobID,JobName,Partition,AllocCPUS,Elapsed,State,ExitCode", check: sacctFields,
+	{name: "executor.slurm.sacct_format", alias: "QME_SLURM_SACCT_FORMAT", kind: stringKind, def: slurm.DefaultFormat, check: slurm.CheckFormat,
 		description: "what \"qme exec status\" shows of a job, as sacct --format takes it"},
-	{name: "executor.slurm.timeout", kind: durationKind, def: "20s",
+	{name: "executor.slurm.timeout", kind: durationKind, def: slurm.DefaultTimeout.String(),
 		description: "how long Slurm may take to answer a question"},
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -84,35 +83,34 @@ func (e *Executor) print(name record.StreamName) func(context.Context, *executor
 		}
 		file := c.Options["out"] + c.Options["err"] // an action takes one of them
 		index := c.Options["element"]
-		kept := rec.Data.Job.Output != nil && rec.Data.Job.OutputError == ""
-		if file == "" && index == "" && kept {
+		if file == "" && index == "" && rec.Data.Job.Output != nil && rec.Data.Job.OutputError == "" {
 			return printKept(c, rec, name)
 		}
-		if file == "" && !rec.Data.Job.Final {
+		if file != "" {
+			if file, err = filepath.Abs(file); err != nil {
+				return err
+			}
+		} else if !rec.Data.Job.Final {
 			// A file has its name once the job has started. What is known serves when
 			// nobody answers.
 			if now, err := e.refreshed(ctx, rec); err == nil {
 				rec = now
 			}
 		}
-		if file != "" {
-			if file, err = filepath.Abs(file); err != nil {
-				return err
-			}
-		}
-		path := pathOf(name, file, index)
 		if index != "" {
 			if _, err := pick(rec.Data.Job, index); err != nil {
 				return err
 			}
 		}
-		if c.Switch("follow") {
-			if file == "" && index == "" && isArray(rec.Data.Job) {
-				return fmt.Errorf("job %s is an array: follow one element, with --element: %w", rec.Data.Job.ID, record.ErrConflict)
-			}
-			return e.follow(ctx, c, rec, path)
+		one := file != "" || index != ""
+		path := pathOf(name, file, index)
+		switch {
+		case !c.Switch("follow"):
+			return e.copyOut(ctx, c, rec, name, path, one)
+		case !one && isArray(rec.Data.Job):
+			return fmt.Errorf("job %s is an array: follow one element, with --element: %w", rec.Data.Job.ID, record.ErrConflict)
 		}
-		return e.copyOut(ctx, c, rec, name, path, file != "" || index != "")
+		return e.follow(ctx, c, rec, path)
 	}
 }
 
@@ -181,8 +179,16 @@ func printKept(c *executor.Call, rec *record.Record, name record.StreamName) err
 	return errors.Join(err, r.Close())
 }
 
-// indexes is a list of elements, as scancel takes it.
-var indexes = regexp.MustCompile(`^[0-9]{1,10}(-[0-9]{1,10})?(,[0-9]{1,10}(-[0-9]{1,10})?)*$`)
+// isIndexes reports whether text is a list of elements such as 1,3-5.
+func isIndexes(text string) bool {
+	for part := range strings.SplitSeq(text, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		if !isNumber(from) || isRange && !isNumber(to) {
+			return false
+		}
+	}
+	return true
+}
 
 func (e *Executor) cancel(ctx context.Context, c *executor.Call) error {
 	if c.Record.Data.Status == record.Running {
@@ -193,7 +199,7 @@ func (e *Executor) cancel(ctx context.Context, c *executor.Call) error {
 		return err
 	}
 	list := c.Options["element"]
-	if list != "" && !indexes.MatchString(list) {
+	if list != "" && !isIndexes(list) {
 		return fmt.Errorf("--element %q is not a number or a range such as 3-5: %w", list, record.ErrConflict)
 	}
 	if rec, err = e.refreshed(ctx, rec); err != nil {

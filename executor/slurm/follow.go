@@ -116,7 +116,8 @@ func (f *follower) refresh(ctx context.Context, notes io.Writer) {
 	answer := f.e.Refresh(ctx, []*record.Record{f.rec})[0]
 	if answer.Err != nil {
 		if !f.warned && !errors.Is(answer.Err, record.ErrNotYet) && ctx.Err() == nil {
-			fmt.Fprintf(notes, "job %s: %v; asking again\n", f.rec.Data.Job.ID, answer.Err)
+			// Where it cannot be said, nobody reads it.
+			_, _ = fmt.Fprintf(notes, "job %s: %v; asking again\n", f.rec.Data.Job.ID, answer.Err)
 			f.warned = true
 		}
 		return

@@ -147,7 +147,7 @@ func (s *serial) Read(p []byte) (int, error) {
 		if s.now != nil {
 			n, err := s.now.Read(p)
 			if err != nil {
-				if err != io.EOF {
+				if !errors.Is(err, io.EOF) {
 					s.failed = append(s.failed, err)
 				}
 				err = s.now.Close()

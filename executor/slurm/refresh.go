@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"qme/record"
@@ -234,222 +233,11 @@ func (s *subject) joined() *record.Job {
 	return job
 }
 
-func byID(elements []record.JobElement) map[string]record.JobElement {
-	m := make(map[string]record.JobElement, len(elements))
-	for _, el := range elements {
-		m[el.ID] = el
-	}
-	return m
-}
-
-// absent returns the elements that were known before and of which an answer says
-// nothing.
-func absent(job, before *record.Job) []record.JobElement {
-	there := byID(job.Elements)
-	var list []record.JobElement
-	for _, el := range before.Elements {
-		if _, ok := there[el.ID]; !ok && !strings.HasSuffix(el.ID, "]") {
-			list = append(list, el)
-		}
-	}
-	return list
-}
-
-// carry keeps of an array what Slurm says nothing about any more: elements that have
-// ended as they did; others in the state vanished, of which CANCELLED is for those that
-// had not started alone, or as they were.
-func carry(job, before *record.Job, vanished string) {
-	missing := absent(job, before)
-	if len(missing) == 0 {
-		return
-	}
-	for _, el := range missing {
-		if !el.Final && (vanished == unknownState || vanished != "" && el.Nodes == "") {
-			el.State, el.Final, el.Reason = vanished, true, "Slurm lists it no more"
-			if vanished != unknownState {
-				el.ReturnCode = new(int)
-				*el.ReturnCode = 1
-			}
-		}
-		job.Elements = append(job.Elements, el)
-	}
-	slices.SortStableFunc(job.Elements, func(a, b record.JobElement) int { return byPart(a.ID, b.ID) })
-	summarise(job)
-}
-
 // preferring returns what a says of the parts, and b of those of which a says nothing.
 func preferring(a, b map[string][]row) map[string][]row {
 	both := maps.Clone(b)
 	maps.Copy(both, a)
 	return both
-}
-
-// settling is how long after its end a job's steps are waited for: its output may still
-// grow.
-const settling = 2 * time.Minute
-
-// apply adds what the steps tell: memory, the signal that ended the script, and whether
-// something still runs.
-func apply(job, before *record.Job, steps map[string]used) {
-	if !anyFinal(job) {
-		return
-	}
-	running := false
-	known := byID(before.Elements)
-	one := func(id, state string, rc **int) int64 {
-		u := steps[id]
-		running = running || u.running
-		if status, signal := exitCode(u.exit); *rc != nil && **rc == 1 && word(state) != "FAILED" && status+signal > 0 {
-			*rc = code(state, u.exit)
-		}
-		return u.maxRSS
-	}
-	if len(job.Elements) == 0 {
-		job.MaxRSS = one(job.ID, job.State, &job.ReturnCode)
-		if before.Final && before.ReturnCode != nil {
-			job.ReturnCode = before.ReturnCode // it was known better then
-		}
-	}
-	for i := range job.Elements {
-		el := &job.Elements[i]
-		el.MaxRSS = one(el.ID, el.State, &el.ReturnCode)
-		if old := known[el.ID]; old.Final && old.ReturnCode != nil {
-			el.ReturnCode = old.ReturnCode
-		}
-		job.MaxRSS = max(job.MaxRSS, el.MaxRSS)
-	}
-	if len(job.Elements) > 0 {
-		summarise(job)
-	}
-	if running && job.Final && (job.Ended == nil || time.Since(job.Ended.Time) < settling) {
-		job.Final, job.ReturnCode = false, nil
-	}
-}
-
-// build makes the job from what is said of its parts.
-func build(rec *record.Record, parts map[string][]row, source string) *record.Job {
-	before := rec.Data.Job
-	job := &record.Job{ID: before.ID, Cluster: before.Cluster, Source: source, Fields: maps.Clone(before.Fields)}
-	var all []row
-	for _, id := range slices.SortedFunc(maps.Keys(parts), byPart) {
-		runs := parts[id]
-		all = append(all, runs[len(runs)-1])
-		if job.Submitted == nil || compareTimes(runs[0].submit, job.Submitted) < 0 {
-			job.Submitted = runs[0].submit
-		}
-		if len(parts) == 1 {
-			job.History = earlier(runs)
-		}
-	}
-	if before.Submitted != nil {
-		job.Submitted = before.Submitted
-	}
-	job.Name, job.Partition = strings.ToValidUTF8(all[0].name, "\uFFFD"), all[0].partition
-	if len(all) == 1 && all[0].id == before.ID {
-		single(job, all[0])
-	} else {
-		several(job, all)
-	}
-	return job
-}
-
-// earlier returns how the runs before the last one ended.
-func earlier(runs []row) []record.JobState {
-	var states []record.JobState
-	for _, r := range runs[:len(runs)-1] {
-		if at := r.end; at != nil {
-			states = append(states, record.JobState{State: word(r.state), At: *at})
-		}
-	}
-	return states
-}
-
-func single(job *record.Job, r row) {
-	job.State, job.Final = word(r.state), isFinal(r.state)
-	job.Started, job.Elapsed, job.CPUs, job.Nodes, job.Reason = r.start, r.elapsed, r.cpus, r.nodes, because(r)
-	if job.Final {
-		job.ReturnCode, job.Ended = code(r.state, r.exit), r.end
-	}
-}
-
-// because says why a job waits or ended. What a job that has started once waited for is
-// no news.
-func because(r row) string {
-	_, by, cancelled := strings.Cut(r.state, "CANCELLED by ")
-	switch {
-	case cancelled:
-		return "cancelled by uid " + by
-	case r.exit == noOutput && isFinal(r.state):
-		return "its output file could not be opened"
-	case word(r.state) == "PENDING", isFinal(r.state) && r.controller:
-		return r.reason
-	}
-	return ""
-}
-
-// several fills in a job that has elements: an array or a heterogeneous job.
-func several(job *record.Job, all []row) {
-	listed := map[string]bool{}
-	for _, r := range all {
-		listed[r.id] = true
-	}
-	var nodes []string
-	for _, r := range all {
-		for _, id := range elements(r.id) {
-			if id != r.id && listed[id] {
-				continue // it has started and has a row of its own, or two groups hold it
-			}
-			listed[id] = true
-			job.Elements = append(job.Elements, elementOf(id, r))
-		}
-		if r.start != nil && (job.Started == nil || r.start.Before(job.Started.Time)) {
-			job.Started = r.start
-		}
-		if r.end != nil && (job.Ended == nil || r.end.After(job.Ended.Time)) {
-			job.Ended = r.end
-		}
-		job.Elapsed = max(job.Elapsed, r.elapsed)
-		if strings.Contains(r.id, "+") && r.nodes != "" {
-			nodes = append(nodes, r.nodes)
-			job.CPUs += r.cpus
-		} else {
-			job.CPUs = max(job.CPUs, r.cpus)
-		}
-	}
-	job.Nodes = strings.Join(nodes, ",")
-	if summarise(job); !job.Final {
-		job.Ended = nil
-		if word(job.State) == "PENDING" {
-			job.Reason = all[0].reason
-		}
-	}
-}
-
-func elementOf(id string, r row) record.JobElement {
-	el := record.JobElement{ID: id, State: word(r.state), Final: isFinal(r.state), Elapsed: r.elapsed, Nodes: r.nodes, Reason: because(r)}
-	if el.Final {
-		el.ReturnCode = code(r.state, r.exit)
-	}
-	return el
-}
-
-// byPart sorts the ids of parts by their numbers.
-func byPart(a, b string) int {
-	key := func(id string) (n int) {
-		_, rest, _ := strings.Cut(strings.ReplaceAll(id, "+", "_"), "_")
-		rest = strings.TrimPrefix(rest, "[")
-		for _, c := range []byte(rest) {
-			if c < '0' || c > '9' || n > 1<<40 {
-				break
-			}
-			n = n*10 + int(c-'0')
-		}
-		return n
-	}
-	if d := key(a) - key(b); d != 0 {
-		return d
-	}
-	return strings.Compare(a, b)
 }
 
 // forgets is how long a job is awaited that Slurm does not know: with accounting what
@@ -474,7 +262,7 @@ func (s *subject) lost(accounting, controller error) (*record.Job, error) {
 	case s.other && job.Submitted != nil:
 		return unknownJob(job, "its number is that of another job now"), nil
 	case s.other:
-		return nil, fmt.Errorf("Slurm's job of that number was not submitted when the task ran: it is another one, or the clocks of the machines differ by minutes: %w", record.ErrConflict)
+		return nil, fmt.Errorf("the job of that number was not submitted when the task ran: it is another one, or the clocks of the machines differ by minutes: %w", record.ErrConflict)
 	case controller != nil && accounting != nil && !disabled:
 		return nil, fmt.Errorf("%w (and %w)", controller, accounting)
 	case controller != nil:
@@ -489,7 +277,7 @@ func (s *subject) lost(accounting, controller error) (*record.Job, error) {
 	if disabled && job.State != "" || time.Since(s.rec.Data.Timestamp.Time) > limit {
 		return unknownJob(job, "Slurm does not know this job any more"), nil
 	}
-	return nil, fmt.Errorf("Slurm does not know it so far: %w", record.ErrNotYet)
+	return nil, fmt.Errorf("it is not known to Slurm so far: %w", record.ErrNotYet)
 }
 
 // unknownJob is the answer for a job that can never be asked about again.

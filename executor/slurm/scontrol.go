@@ -2,7 +2,6 @@ package slurm
 
 import (
 	"context"
-	"regexp"
 	"strings"
 )
 
@@ -34,19 +33,27 @@ func (e *Executor) controller(ctx context.Context, cluster string, ids []string)
 	return rows, nil
 }
 
-// begins is where a job begins: names may hold newlines.
-var begins = regexp.MustCompile(`(?m)^JobId=[0-9]+ `)
-
+// readController reads jobs. Each begins a line; names may hold newlines.
 func readController(text string) []row {
 	var rows []row
-	at := begins.FindAllStringIndex(text, -1)
-	for i := range at {
-		end := len(text)
-		if i+1 < len(at) {
-			end = at[i+1][0]
+	var job strings.Builder
+	flush := func() {
+		if job.Len() > 0 {
+			rows = append(rows, readJob(job.String()))
+			job.Reset()
 		}
-		rows = append(rows, readJob(text[at[i][0]:end]))
 	}
+	for line := range strings.Lines(text) {
+		id, _, _ := strings.Cut(strings.TrimPrefix(line, "JobId="), " ")
+		begins := strings.HasPrefix(line, "JobId=") && isNumber(id)
+		if begins {
+			flush()
+		}
+		if begins || job.Len() > 0 {
+			job.WriteString(line)
+		}
+	}
+	flush()
 	return rows
 }
 

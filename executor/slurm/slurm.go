@@ -8,9 +8,7 @@ package slurm
 
 import (
 	"fmt"
-	"io"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 
@@ -74,13 +72,6 @@ func (e *Executor) Recognise(words []string) (executor.Command, bool) {
 
 func (e *Executor) find(argv []string) *invocation { return find(argv, e.shell.Program) }
 
-var (
-	jobID       = regexp.MustCompile(`^[0-9]{1,10}(_[0-9]{1,10}|\+[0-9]{1,10})?$`)
-	clusterName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$`)
-	submitted   = regexp.MustCompile(`^Submitted batch job ([0-9]{1,10})(?: on cluster ([A-Za-z0-9][A-Za-z0-9_.-]{0,63}))?\s*$`)
-	parsable    = regexp.MustCompile(`^([0-9]{1,10})(?:;([A-Za-z0-9][A-Za-z0-9_.-]{0,63}))?\s*$`)
-)
-
 // Submitted implements executor.Tracker.
 func (e *Executor) Submitted(rec *record.Record) (*record.Job, error) {
 	in := e.find(rec.Data.Cmd)
@@ -105,14 +96,37 @@ func (e *Executor) Submitted(rec *record.Record) (*record.Job, error) {
 // inOutput returns the job that a line of sbatch's output names: the plain message
 // counts more than a number alone, as --parsable prints it.
 func inOutput(lines []string) *record.Job {
-	for _, form := range []*regexp.Regexp{submitted, parsable} {
+	for _, form := range []func(string) (id, cluster string){plainMessage, parsable} {
 		for i := len(lines) - 1; i >= 0; i-- {
-			if m := form.FindStringSubmatch(strings.TrimRight(lines[i], "\r\n")); m != nil {
-				return &record.Job{ID: m[1], Cluster: m[2]}
+			id, cluster := form(strings.TrimRight(lines[i], " \t\r\n"))
+			if isNumber(id) && (cluster == "" || isClusterName(cluster)) {
+				return &record.Job{ID: id, Cluster: cluster}
 			}
 		}
 	}
 	return nil
+}
+
+// plainMessage reads "Submitted batch job 7 on cluster c".
+func plainMessage(line string) (id, cluster string) {
+	rest, ok := strings.CutPrefix(line, "Submitted batch job ")
+	if !ok {
+		return "", ""
+	}
+	id, cluster, ok = strings.Cut(rest, " on cluster ")
+	if ok && cluster == "" {
+		return "", ""
+	}
+	return id, cluster
+}
+
+// parsable reads "7;c".
+func parsable(line string) (id, cluster string) {
+	id, cluster, ok := strings.Cut(line, ";")
+	if ok && cluster == "" {
+		return "", ""
+	}
+	return id, cluster
 }
 
 // The fields of record.Job.Fields: what the names of the output files are made of, where
@@ -157,16 +171,40 @@ func inDir(dir, pattern string) string {
 
 // identity checks what a record says before it becomes an argument.
 func identity(job *record.Job) error {
-	if !jobID.MatchString(job.ID) {
+	array, index, isArray := strings.Cut(job.ID, "_")
+	het, offset, isHet := strings.Cut(job.ID, "+")
+	if !isNumber(job.ID) && !(isArray && isNumber(array) && isNumber(index)) && !(isHet && isNumber(het) && isNumber(offset)) {
 		return fmt.Errorf("%q is not the id of a job: %w", job.ID, record.ErrInvalid)
 	}
-	if job.Cluster != "" && !clusterName.MatchString(job.Cluster) {
+	if job.Cluster != "" && !isClusterName(job.Cluster) {
 		return fmt.Errorf("%q is not the name of a cluster: %w", job.Cluster, record.ErrInvalid)
 	}
 	return nil
 }
 
-var (
-	_ executor.Tracker = (*Executor)(nil)
-	_ io.Reader        = (*follower)(nil)
-)
+// isNumber reports whether text is a number as Slurm's ids are, of 32 bits.
+func isNumber(text string) bool {
+	if text == "" || len(text) > 10 {
+		return false
+	}
+	for _, c := range []byte(text) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+func isClusterName(text string) bool {
+	if text == "" || len(text) > 64 || strings.IndexByte("_.-", text[0]) >= 0 {
+		return false
+	}
+	for _, c := range []byte(text) {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte("_.-", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+var _ executor.Tracker = (*Executor)(nil)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -16,17 +15,29 @@ import (
 	"qme/record/safe"
 )
 
-var formatField = regexp.MustCompile(`^[A-Za-z]+(%-?[0-9]{1,4})?$`)
-
 // CheckFormat refuses text that is no list of sacct's fields. The error wraps
 // record.ErrInvalid.
 func CheckFormat(text string) error {
 	for field := range strings.SplitSeq(text, ",") {
-		if !formatField.MatchString(field) {
+		if !isField(field) {
 			return fmt.Errorf("%q is not a list of fields such as %s (\"sacct --helpformat\" lists them): %w", text, DefaultFormat, record.ErrInvalid)
 		}
 	}
 	return nil
+}
+
+// isField reports whether text is a name and, behind "%", a width.
+func isField(text string) bool {
+	name, width, wide := strings.Cut(text, "%")
+	if wide && !isNumber(strings.TrimPrefix(width, "-")) {
+		return false
+	}
+	for _, c := range []byte(name) {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return name != ""
 }
 
 // names returns the fields of a format without their widths, which mean nothing where a
