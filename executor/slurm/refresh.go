@@ -212,17 +212,7 @@ func (s *subject) joined() *record.Job {
 	before := s.rec.Data.Job
 	parts := maps.Clone(s.accounting)
 	for id, runs := range s.controller {
-		there := parts[id]
-		switch {
-		case len(there) == 0:
-			parts[id] = runs // several sorts out what is there twice
-		case isFinal(there[len(there)-1].state) && isFinal(runs[len(runs)-1].state):
-			there = slices.Clone(there)
-			if status, _ := exitCode(runs[len(runs)-1].exit); status > 127 {
-				there[len(there)-1].exit = runs[len(runs)-1].exit
-			}
-			parts[id] = there
-		}
+		parts[id] = corrected(parts[id], runs) // several sorts out what is there twice
 	}
 	job := build(s.rec, parts, "sacct")
 	vanished := ""
@@ -231,6 +221,28 @@ func (s *subject) joined() *record.Job {
 	}
 	carry(job, before, vanished)
 	return job
+}
+
+// corrected returns the runs of a part as sacct has them, with what the controller, which
+// was asked later, knows better: that the job is not at its end, because processes are
+// still being ended or it was requeued, and how it ended.
+func corrected(accounting, controller []row) []row {
+	if len(accounting) == 0 {
+		return controller
+	}
+	runs := slices.Clone(accounting)
+	last, now := &runs[len(runs)-1], controller[len(controller)-1]
+	status, _ := exitCode(now.exit)
+	switch {
+	case !isFinal(last.state):
+	case !isFinal(now.state) && compareTimes(last.submit, now.submit) != 0:
+		runs = append(runs, now)
+	case !isFinal(now.state):
+		*last = now
+	case status > 127, last.exit == "0:0":
+		last.exit = now.exit
+	}
+	return runs
 }
 
 // preferring returns what a says of the parts, and b of those of which a says nothing.

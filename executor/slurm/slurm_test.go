@@ -229,10 +229,8 @@ const (
 		"JobId=15 HetJobId=14 HetJobOffset=1 JobName=het.sh HetJobIdSet=14-15 UserId=root(0) JobState=PENDING Reason=None SubmitTime=1795486158 Partition=debug NodeList= NumCPUs=1 StdErr=/tmp/slurm-15.out StdIn=/dev/null StdOut=/tmp/slurm-15.out\n"
 )
 
-// bars writes an answer with the separator; a bar in a name stays.
-func bars(text string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(text, "|", separator), "na"+separator+"me", "na|me")
-}
+// bars writes an answer with the separator.
+func bars(text string) string { return strings.ReplaceAll(text, "|", separator) }
 
 func TestArray(t *testing.T) {
 	rec := submission("/w", []string{"sbatch", "-a", "0-4%1", "--wrap", "x"}, "Submitted batch job 3\n")
@@ -256,6 +254,9 @@ func TestArray(t *testing.T) {
 	}
 	if job.State != "RUNNING" || job.Final || job.ReturnCode != nil || job.Ended != nil {
 		t.Errorf("the array is %+v", job)
+	}
+	if name := parts["3_2"][0].name; name != "na"+separator+"me\nx" {
+		t.Errorf("element 2 is called %q", name)
 	}
 	if *job.Elements[2].ReturnCode != 1 {
 		t.Errorf("element 2 has the return code %d", *job.Elements[2].ReturnCode)
@@ -441,6 +442,28 @@ func TestCarry(t *testing.T) {
 		}
 		if strings.Join(got, " ") != want || job.State != "RUNNING" {
 			t.Errorf("vanished %q: %q, job %s", vanished, got, job.State)
+		}
+	}
+}
+
+// TestCorrected: the controller is asked after sacct, and knows some things better.
+func TestCorrected(t *testing.T) {
+	for name, tt := range map[string]struct {
+		accounting, controller row
+		want                   string
+	}{
+		"its processes are being ended": {row{state: "CANCELLED by 0", exit: "0:0", submit: at(1)}, row{state: "COMPLETING", exit: "0:15", submit: at(1)}, "COMPLETING 0:15"},
+		"it was requeued":               {row{state: "NODE_FAIL", exit: "1:0", submit: at(1)}, row{state: "PENDING", exit: "0:0", submit: at(5)}, "NODE_FAIL 1:0, PENDING 0:0"},
+		"the highest bit":               {row{state: "FAILED", exit: "72:0", submit: at(1)}, row{state: "FAILED", exit: "200:0", submit: at(1)}, "FAILED 200:0"},
+		"the signal":                    {row{state: "TIMEOUT", exit: "0:0", submit: at(1)}, row{state: "TIMEOUT", exit: "0:15", submit: at(1)}, "TIMEOUT 0:15"},
+		"it goes on":                    {row{state: "RUNNING", exit: "0:0", submit: at(1)}, row{state: "FAILED", exit: "1:0", submit: at(1)}, "RUNNING 0:0"},
+	} {
+		var got []string
+		for _, r := range corrected([]row{tt.accounting}, []row{tt.controller}) {
+			got = append(got, r.state+" "+r.exit)
+		}
+		if strings.Join(got, ", ") != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}
 }
