@@ -171,9 +171,8 @@ func inDir(dir, pattern string) string {
 
 // identity checks what a record says before it becomes an argument.
 func identity(job *record.Job) error {
-	array, index, isArray := strings.Cut(job.ID, "_")
-	het, offset, isHet := strings.Cut(job.ID, "+")
-	if !isNumber(job.ID) && !(isArray && isNumber(array) && isNumber(index)) && !(isHet && isNumber(het) && isNumber(offset)) {
+	number, index, isElement := strings.Cut(strings.Replace(job.ID, "+", "_", 1), "_")
+	if !isNumber(number) || isElement && !isNumber(index) {
 		return fmt.Errorf("%q is not the id of a job: %w", job.ID, record.ErrInvalid)
 	}
 	if job.Cluster != "" && !isClusterName(job.Cluster) {
