@@ -7,6 +7,7 @@
 package slurm
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -76,7 +77,7 @@ func (e *Executor) find(argv []string) *invocation { return find(argv, e.shell.P
 func (e *Executor) Submitted(rec *record.Record) (*record.Job, error) {
 	in := e.find(rec.Data.Cmd)
 	if in == nil {
-		return nil, fmt.Errorf("its command is not one of sbatch alone: %w", record.ErrInvalid)
+		return nil, errors.New("its command is not one of sbatch alone")
 	}
 	job := inOutput(rec.Data.Output)
 	r, whole := asked(in, rec.Data.PWD, rec.Data.Env)
@@ -84,9 +85,9 @@ func (e *Executor) Submitted(rec *record.Record) (*record.Job, error) {
 	case r.none:
 		return nil, nil
 	case job == nil && r.quiet:
-		return nil, fmt.Errorf("sbatch printed no id of a job: leave out --quiet, so that it does: %w", record.ErrInvalid)
+		return nil, errors.New("sbatch printed no id of a job: leave out --quiet, so that it does")
 	case job == nil:
-		return nil, fmt.Errorf("sbatch printed no id of a job to standard output: %w", record.ErrInvalid)
+		return nil, errors.New("sbatch printed no id of a job to standard output")
 	}
 	job.Name = r.name
 	job.Fields = patterns(r, whole, rec)

@@ -324,8 +324,8 @@ func FuzzCommandLine(f *testing.F) {
 			return
 		}
 		rec := submission("/nosuch", c.Argv, "Submitted batch job 1\n")
-		if _, err := e.Submitted(rec); err != nil && !errors.Is(err, record.ErrInvalid) {
-			t.Error(err)
+		if job, err := e.Submitted(rec); err != nil || job != nil && job.ID != "1" {
+			t.Errorf("%+v, %v", job, err)
 		}
 	})
 }
