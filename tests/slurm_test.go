@@ -127,6 +127,11 @@ func (s *slurmHome) script(name, before, after string) {
 		s.t.Fatal(err)
 	}
 	bin := s.t.TempDir()
+	for _, kv := range s.env {
+		if path, ok := strings.CutPrefix(kv, "PATH="); ok {
+			s.t.Setenv("PATH", path)
+		}
+	}
 	text := fmt.Sprintf("#!/bin/sh\n%s\n%s \"$@\"\nrc=$?\n%s\nexit $rc\n", before, real, after)
 	if err := os.WriteFile(filepath.Join(bin, name), []byte(text), 0o755); err != nil {
 		s.t.Fatal(err)
@@ -321,6 +326,8 @@ func TestSlurmMany(t *testing.T) {
 	}
 	log := filepath.Join(t.TempDir(), "asked")
 	s.script("sacct", "echo sacct >>"+log, "")
+	others := filepath.Join(t.TempDir(), "scontrol")
+	s.script("scontrol", "echo scontrol >>"+others, "")
 	deadline := time.Now().Add(time.Minute)
 	for { // sacct knows jobs after seconds
 		if err := os.RemoveAll(log); err != nil {
@@ -331,8 +338,15 @@ func TestSlurmMany(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if bytes.Count(asked, []byte("\n")) != 1 {
-			t.Fatalf("asked %d times", bytes.Count(asked, []byte("\n")))
+		controller, err := os.ReadFile(others) // where sacct does not know them yet
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		if n, m := bytes.Count(asked, []byte("\n")), bytes.Count(controller, []byte("\n")); n != 1 || m > 1 {
+			t.Fatalf("sacct was asked %d times, scontrol %d times", n, m)
+		}
+		if err := os.RemoveAll(others); err != nil {
+			t.Fatal(err)
 		}
 		if n := strings.Count(out, "\n"); n != jobs {
 			t.Fatalf("%d answers:\n%s", n, out)

@@ -177,6 +177,29 @@ func byPart(a, b string) int {
 	return strings.Compare(a, b)
 }
 
+// forward undoes steps back: sacct may still say that a job waits of which the controller
+// has said before that it runs. After a requeue there is another run.
+func forward(job, before *record.Job, parts map[string][]row) {
+	back := func(id, state, known string, final bool) bool {
+		runs := parts[id]
+		late := len(runs) == 0 || len(runs) == 1 && !runs[0].controller
+		return late && state == "PENDING" && !final && slices.Contains(started, known)
+	}
+	if len(job.Elements) == 0 {
+		if back(job.ID, job.State, before.State, before.Final) {
+			job.State, job.Started, job.Nodes, job.Reason = before.State, before.Started, before.Nodes, before.Reason
+		}
+		return
+	}
+	known := byID(before.Elements)
+	for i, el := range job.Elements {
+		if old := known[el.ID]; back(el.ID, el.State, old.State, old.Final) {
+			job.Elements[i] = old
+		}
+	}
+	summarise(job)
+}
+
 func byID(elements []record.JobElement) map[string]record.JobElement {
 	m := make(map[string]record.JobElement, len(elements))
 	for _, el := range elements {

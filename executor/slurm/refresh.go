@@ -187,24 +187,30 @@ func anyFinal(job *record.Job) bool {
 }
 
 // doubtful reports whether what sacct says may be less than the truth. It comes late, so
-// that elements of an array that start are in no row for some seconds; and it drops the
-// highest bit of exit codes.
+// that a job that runs may be said to wait, and elements of an array that start are in no
+// row for some seconds; and it drops the highest bit of exit codes.
 func (s *subject) doubtful() bool {
 	before := s.rec.Data.Job
 	job := build(s.rec, s.accounting, "")
 	if missing := absent(job, before); len(missing) > 0 {
 		return true
 	}
-	if before.Final {
-		return false
-	}
 	if len(job.Elements) == 0 {
-		return job.ReturnCode != nil && *job.ReturnCode != 0
+		return !before.Final && differs(job.State, job.Final, job.ReturnCode, before.State)
 	}
 	known := byID(before.Elements)
 	return slices.ContainsFunc(job.Elements, func(el record.JobElement) bool {
-		return el.ReturnCode != nil && *el.ReturnCode != 0 && !known[el.ID].Final
+		return !known[el.ID].Final && differs(el.State, el.Final, el.ReturnCode, known[el.ID].State)
 	})
+}
+
+// differs reports whether an answer is worth a second question: a job that goes on in
+// another state than before, or has failed.
+func differs(state string, final bool, rc *int, before string) bool {
+	if final {
+		return rc != nil && *rc != 0
+	}
+	return state != before
 }
 
 // joined makes the job from what both say.
@@ -215,6 +221,7 @@ func (s *subject) joined() *record.Job {
 		parts[id] = corrected(parts[id], runs) // several sorts out what is there twice
 	}
 	job := build(s.rec, parts, "sacct")
+	forward(job, before, parts)
 	vanished := ""
 	if s.controller != nil {
 		vanished = "CANCELLED" // an element that is cancelled before it starts leaves no trace
@@ -234,7 +241,7 @@ func corrected(accounting, controller []row) []row {
 	last, now := &runs[len(runs)-1], controller[len(controller)-1]
 	status, _ := exitCode(now.exit)
 	switch {
-	case !isFinal(last.state):
+	case !isFinal(last.state) && isFinal(now.state): // sacct will say so, with the memory
 	case !isFinal(now.state) && compareTimes(last.submit, now.submit) != 0:
 		runs = append(runs, now)
 	case !isFinal(now.state):

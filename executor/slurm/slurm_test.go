@@ -456,6 +456,7 @@ func TestCorrected(t *testing.T) {
 		"it was requeued":               {row{state: "NODE_FAIL", exit: "1:0", submit: at(1)}, row{state: "PENDING", exit: "0:0", submit: at(5)}, "NODE_FAIL 1:0, PENDING 0:0"},
 		"the highest bit":               {row{state: "FAILED", exit: "72:0", submit: at(1)}, row{state: "FAILED", exit: "200:0", submit: at(1)}, "FAILED 200:0"},
 		"the signal":                    {row{state: "TIMEOUT", exit: "0:0", submit: at(1)}, row{state: "TIMEOUT", exit: "0:15", submit: at(1)}, "TIMEOUT 0:15"},
+		"it runs already":               {row{state: "PENDING", exit: "0:0", submit: at(1)}, row{state: "RUNNING", exit: "0:0", submit: at(1)}, "RUNNING 0:0"},
 		"it goes on":                    {row{state: "RUNNING", exit: "0:0", submit: at(1)}, row{state: "FAILED", exit: "1:0", submit: at(1)}, "RUNNING 0:0"},
 	} {
 		var got []string
@@ -465,5 +466,30 @@ func TestCorrected(t *testing.T) {
 		if strings.Join(got, ", ") != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
+	}
+}
+
+// TestForward: sacct is late, and a job does not go back.
+func TestForward(t *testing.T) {
+	one := map[string][]row{"7": {{id: "7", state: "PENDING"}}}
+	for name, tt := range map[string]struct {
+		parts  map[string][]row
+		before string
+		want   string
+	}{
+		"late":              {one, "RUNNING", "RUNNING"},
+		"it waits":          {one, "PENDING", "PENDING"},
+		"requeued":          {map[string][]row{"7": {{id: "7", state: "REQUEUED"}, {id: "7", state: "PENDING"}}}, "RUNNING", "PENDING"},
+		"by the controller": {map[string][]row{"7": {{id: "7", state: "PENDING", controller: true}}}, "RUNNING", "PENDING"},
+	} {
+		job := &record.Job{ID: "7", State: "PENDING"}
+		if forward(job, &record.Job{ID: "7", State: tt.before}, tt.parts); job.State != tt.want {
+			t.Errorf("%s: %s, want %s", name, job.State, tt.want)
+		}
+	}
+	job := &record.Job{ID: "7", State: "PENDING", Elements: []record.JobElement{{ID: "7_1", State: "PENDING"}, {ID: "7_2", State: "PENDING"}}}
+	forward(job, &record.Job{Elements: []record.JobElement{{ID: "7_1", State: "PENDING"}, {ID: "7_2", State: "RUNNING", Nodes: "n"}}}, map[string][]row{"7_[1-2]": {{id: "7_[1-2]"}}})
+	if job.State != "RUNNING" || job.Elements[0].State != "PENDING" || job.Elements[1].Nodes != "n" {
+		t.Errorf("an array: %+v", job)
 	}
 }

@@ -16,6 +16,9 @@ const completed = "COMPLETED"
 // and NODE_FAIL may come before a requeue, which a later row tells.
 var ended = []string{completed, "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY", "REVOKED", "LAUNCH_FAILED"}
 
+// started are the states of a job that does not wait any more and has not ended.
+var started = []string{"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT"}
+
 // handedOn are the states in which a run of a job may end before the next one begins.
 var handedOn = []string{"REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "PREEMPTED", "NODE_FAIL", "RESIZING"}
 
