@@ -158,14 +158,10 @@ func TestSlurmJob(t *testing.T) {
 	s.has("exec output", []string{s.must("exec", "output")}, "out\n")
 	s.has("exec error", []string{s.must("exec", "error")}, "err\n")
 	want := fmt.Sprintf("{\"jobid\": \"%s\", \"jobname\": \"night\", \"partition\": \"debug\", \"alloccpus\": \"1\", \"elapsed\": \"00:00:0", job.ID)
-	if status := s.until(rec, "COMPLETED"); status == nil || !strings.HasPrefix(s.status(job.ID), want) {
-		t.Errorf("exec status says %s, want %s…", s.must("exec", "status"), want)
-	}
+	s.says(want, "exec", "status")
 	s.env = append(s.env, "QME_SLURM_SACCT_FORMAT=JobID%5,State")
 	s.has("a status of other fields", []string{s.must("exec", "status")}, "{\"jobid\": \""+job.ID+"\", \"state\": \"COMPLETED\"}\n")
-	if all := s.must("exec", "status", "--all"); !strings.Contains(all, "\""+job.ID+".batch\"") {
-		t.Errorf("exec status --all says %s", all)
-	}
+	s.says("\""+job.ID+".batch\"", "exec", "status", "--all")
 	s.fails(5, "has ended (COMPLETED)", "exec", "cancel")
 	s.fails(5, "is no array", "exec", "output", "--element", "3")
 	s.has("another file", []string{s.must("exec", "output", "--out", job.StderrFile)}, "err\n")
@@ -175,15 +171,16 @@ func TestSlurmJob(t *testing.T) {
 	}
 }
 
-// status is "exec status" once sacct knows the job's name.
-func (s *slurmHome) status(id string) (text string) {
+// says runs qme until it prints a text: sacct hears of everything seconds later.
+func (s *slurmHome) says(want string, args ...string) {
 	s.t.Helper()
+	text := ""
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if text = s.must("exec", "status"); !strings.Contains(text, `"allocation"`) {
-			break
+		if text = s.must(args...); strings.Contains(text, want) {
+			return
 		}
 	}
-	return text
+	s.t.Errorf("qme %q says %s, want %s", args, text, want)
 }
 
 func (s *slurmHome) runAgain(rec *record.Record) *record.Record {
@@ -249,7 +246,8 @@ func TestSlurmArray(t *testing.T) {
 	s.has("exec output", []string{s.must("exec", "output")}, want)
 	s.has("the output of one", []string{s.must("exec", "output", "--element", "2")}, "I am 2\n")
 	s.fails(5, "has no element 9", "exec", "output", "--element", "9")
-	if status := s.must("exec", "status", "--element", "2"); strings.Count(status, "\n") != 1 || !strings.Contains(status, "5:0") {
+	s.says(`"state": "FAILED", "exitcode": "5:0"`, "exec", "status", "--element", "2")
+	if status := s.must("exec", "status", "--element", "2"); strings.Count(status, "\n") != 1 {
 		t.Errorf("the status of element 2: %s", status)
 	}
 }

@@ -9,9 +9,18 @@ import (
 	"qme/record"
 )
 
-// settling is how long after its end a job's steps are waited for: its output may still
-// grow.
-const settling = 2 * time.Minute
+// How long after a job's end its steps are waited for: those that run, for its output may
+// still grow, and those that sacct has not heard of, for they tell its memory.
+const (
+	settling = 2 * time.Minute
+	noticing = 10 * time.Second
+)
+
+// endedWithin reports whether a job ended less than so long ago. A clock that is behind
+// keeps nobody waiting.
+func endedWithin(job *record.Job, d time.Duration) bool {
+	return job.Ended != nil && time.Since(job.Ended.Time).Abs() < d
+}
 
 // apply adds what the steps tell: memory, the signal that ended the script, and whether
 // something still runs.
@@ -19,25 +28,26 @@ func apply(job, before *record.Job, steps map[string]used) {
 	if !anyFinal(job) {
 		return
 	}
-	running := false
+	running, late := false, false
 	known := byID(before.Elements)
-	one := func(id, state string, rc **int) int64 {
-		u := steps[id]
+	one := func(id, state, nodes string, rc **int) int64 {
+		u, there := steps[id]
 		running = running || u.running
+		late = late || !there && nodes != "" && !strings.Contains(id, "+")
 		if status, signal := exitCode(u.exit); *rc != nil && **rc == 1 && word(state) != "FAILED" && status+signal > 0 {
 			*rc = code(state, u.exit)
 		}
 		return u.maxRSS
 	}
 	if len(job.Elements) == 0 {
-		job.MaxRSS = one(job.ID, job.State, &job.ReturnCode)
+		job.MaxRSS = one(job.ID, job.State, job.Nodes, &job.ReturnCode)
 		if before.Final && before.ReturnCode != nil {
 			job.ReturnCode = before.ReturnCode // it was known better then
 		}
 	}
 	for i := range job.Elements {
 		el := &job.Elements[i]
-		el.MaxRSS = one(el.ID, el.State, &el.ReturnCode)
+		el.MaxRSS = one(el.ID, el.State, el.Nodes, &el.ReturnCode)
 		if old := known[el.ID]; old.Final && old.ReturnCode != nil {
 			el.ReturnCode = old.ReturnCode
 		}
@@ -46,7 +56,7 @@ func apply(job, before *record.Job, steps map[string]used) {
 	if len(job.Elements) > 0 {
 		summarise(job)
 	}
-	if running && job.Final && (job.Ended == nil || time.Since(job.Ended.Time) < settling) {
+	if job.Final && !before.Final && (running && endedWithin(job, settling) || late && endedWithin(job, noticing)) {
 		job.Final, job.ReturnCode = false, nil
 	}
 }

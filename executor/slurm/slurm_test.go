@@ -2,6 +2,7 @@ package slurm
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -491,5 +492,33 @@ func TestForward(t *testing.T) {
 	forward(job, &record.Job{Elements: []record.JobElement{{ID: "7_1", State: "PENDING"}, {ID: "7_2", State: "RUNNING", Nodes: "n"}}}, map[string][]row{"7_[1-2]": {{id: "7_[1-2]"}}})
 	if job.State != "RUNNING" || job.Elements[0].State != "PENDING" || job.Elements[1].Nodes != "n" {
 		t.Errorf("an array: %+v", job)
+	}
+}
+
+// TestApply: a job has ended once its steps have.
+func TestApply(t *testing.T) {
+	ago := func(d time.Duration) *record.Time { return &record.Time{Time: time.Now().Add(-d)} }
+	one := 1
+	for name, tt := range map[string]struct {
+		ended *record.Time
+		steps map[string]used
+		want  string
+	}{
+		"all is there":         {ago(0), map[string]used{"7": {maxRSS: 5, exit: "0:15"}}, "ended with 143"},
+		"its script runs":      {ago(time.Minute), map[string]used{"7": {running: true}}, "goes on"},
+		"its script is stuck":  {ago(time.Hour), map[string]used{"7": {running: true}}, "ended with 1"},
+		"no steps so far":      {ago(0), nil, "goes on"},
+		"no steps at all":      {ago(time.Minute), nil, "ended with 1"},
+		"a clock that is late": {ago(-time.Hour), nil, "ended with 1"},
+	} {
+		job := &record.Job{ID: "7", State: "CANCELLED", Final: true, ReturnCode: &one, Nodes: "n", Ended: tt.ended}
+		apply(job, &record.Job{}, tt.steps)
+		got := "goes on"
+		if job.Final {
+			got = fmt.Sprintf("ended with %d", *job.ReturnCode)
+		}
+		if got != tt.want {
+			t.Errorf("%s: it %s, want %s", name, got, tt.want)
+		}
 	}
 }
