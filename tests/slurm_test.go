@@ -340,7 +340,7 @@ func TestSlurmMany(t *testing.T) {
 		if err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
-		if n, m := bytes.Count(asked, []byte("\n")), bytes.Count(controller, []byte("\n")); n != 1 || m > 1 {
+		if n, m := bytes.Count(asked, []byte("\n")), bytes.Count(controller, []byte("\n")); n != 1 || m > 10 { // a few are asked about one by one
 			t.Fatalf("sacct was asked %d times, scontrol %d times", n, m)
 		}
 		if err := os.RemoveAll(others); err != nil {
