@@ -3,12 +3,16 @@ package cli
 import (
 	"qme/cli/config"
 	"qme/executor"
+	"qme/executor/slurm"
 	"qme/queue"
 )
 
 // executors returns the executors of this home.
 func (a *app) executors(cfg *config.Config) *executor.Set {
-	return executor.NewSet(&executor.Shell{Program: cfg.String("executor.shell.shell")})
+	shell := &executor.Shell{Program: cfg.String("executor.shell.shell")}
+	return executor.NewSet(shell,
+		slurm.New(slurm.Options{Shell: shell.Program, Format: cfg.String("executor.slurm.sacct_format"), Timeout: cfg.Duration("executor.slurm.timeout")}),
+	)
 }
 
 // tracker connects queue with the executors that follow jobs.

@@ -35,9 +35,11 @@ type Executor interface {
 // A Tracker is an Executor whose commands start jobs that go on without them.
 type Tracker interface {
 	Executor
-	// Submitted reads from the record of a command that has ended with return code 0
-	// which job it has started; nil when it has started none. The error is for the user
-	// and says why the job cannot be followed. Nobody is asked.
+	// Submitted reads from the record of a command that has ended which job it has
+	// started; nil when it has started none. A command may have failed, or have been
+	// interrupted, and its job goes on: one that waits for it ends as the job did. The
+	// error is for the user, after return code 0, and says why the job cannot be
+	// followed. Nobody is asked.
 	Submitted(rec *record.Record) (*record.Job, error)
 	// Refresh asks how the jobs of tasks go, all at once where it can: one answer for
 	// each record, in their order. The records have jobs and are not changed. Errors wrap

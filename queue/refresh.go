@@ -121,10 +121,10 @@ func (q *Queue) findJob(rec *record.Record) (bool, error) {
 	if rec.Data.Job != nil {
 		return true, nil
 	}
-	if rec.Data.ReturnCode == nil || *rec.Data.ReturnCode != 0 {
-		return false, nil
-	}
 	job, err := tracker.Submitted(rec)
+	if err != nil && (rec.Data.ReturnCode == nil || *rec.Data.ReturnCode != 0) {
+		return false, nil // it started none, and failed itself
+	}
 	if err != nil {
 		return false, fmt.Errorf("task %s: its job cannot be followed: %w: %w", rec.UID, err, record.ErrConflict)
 	}

@@ -43,10 +43,10 @@ func (f *flight) submitted(ctx context.Context) {
 }
 
 func (f *flight) job(ctx context.Context) *record.Job {
-	if *f.rec.Data.ReturnCode != 0 {
-		return nil
-	}
 	job, err := f.tracker.Submitted(f.rec)
+	if err != nil && *f.rec.Data.ReturnCode != 0 {
+		return nil // it started none, and failed itself
+	}
 	if err != nil {
 		f.q.Warn("its job cannot be followed: %v", err)
 		return nil

@@ -81,8 +81,9 @@ type JobElement struct {
 }
 
 // Follow makes j, an answer of the scheduler, the next one after before, which may be
-// nil: states seen so far, and what the new answer does not say, are kept. It reports
-// whether anything but the moment of the answer is new.
+// nil: states seen so far, and what the new answer does not say, are kept. j.History may
+// hold earlier states that the scheduler itself remembers. It reports whether anything
+// but the moment of the answer is new.
 func (j *Job) Follow(before *Job) (changed bool) {
 	if before == nil {
 		before = &Job{}
@@ -107,7 +108,7 @@ func (j *Job) Follow(before *Job) (changed bool) {
 	j.Extra = before.Extra
 	j.Output, j.Error, j.Stdout, j.Stderr = before.Output, before.Error, before.Stdout, before.Stderr
 	j.OutputError = before.OutputError
-	j.History = before.History
+	j.History = joined(before.History, j.History)
 	if j.State != "" && (len(j.History) == 0 || j.History[len(j.History)-1].State != j.State) {
 		at := Now()
 		if j.Checked != nil {
@@ -116,6 +117,27 @@ func (j *Job) Follow(before *Job) (changed bool) {
 		j.History = append(slices.Clone(j.History), JobState{j.State, at})
 	}
 	return !j.same(before)
+}
+
+// joined adds to the states that were seen those that the scheduler remembers and that
+// nobody has seen: each of them is there as often as in the fuller list.
+func joined(seen, remembered []JobState) []JobState {
+	list := slices.Clone(seen)
+	for i, s := range remembered {
+		if times(remembered[:i+1], s.State) > times(seen, s.State) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func times(list []JobState, state string) (n int) {
+	for _, s := range list {
+		if s.State == state {
+			n++
+		}
+	}
+	return n
 }
 
 func keepText(s *string, before string) {

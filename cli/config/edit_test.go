@@ -144,7 +144,7 @@ func TestRefusedEditsChangeNothing(t *testing.T) {
 		{"empty key", "", set("", "5"), []string{"lists all"}},
 		{"hostile key", "", set("\x1b[2J", "5"), []string{`"\x1b[2J"`}},
 		{"group", "", set("run", "5"), []string{"run is a group of settings", "run.inline"}},
-		{"executor", "", set("executor.slurm.shell", "x"), []string{"no executor slurm", "shell"}},
+		{"executor", "", set("executor.pbs.shell", "x"), []string{"no executor pbs", "shell"}},
 		{"value", "", set("run.keep", "lots"), []string{`run.keep: "lots" is not a size such as 64MiB`}},
 		{"list", "", set("run.env", "A,,B"), []string{"run.env", "empty"}},
 		{"line break", "", set("pager", "a\nb"), []string{"pager", `"a\nb"`}},

@@ -79,11 +79,14 @@ func (c *Config) readEnvironment(environ []string) error {
 	byVariable := make(map[string]setting, len(settings))
 	for _, s := range settings {
 		byVariable[s.variable()] = s
+		if s.alias != "" {
+			byVariable[s.alias] = s
+		}
 	}
 	for _, pair := range environ {
 		name, text, _ := strings.Cut(pair, "=")
 		s, ok := byVariable[name]
-		if !ok {
+		if !ok || name == s.alias && c.found[s.name].where == s.variable() {
 			continue
 		}
 		v, err := s.parse(text)
@@ -107,6 +110,9 @@ func Mistyped(environ []string, others ...string) iter.Seq2[string, string] {
 			known := slices.Clone(others)
 			for _, s := range settings {
 				known = append(known, s.variable())
+				if s.alias != "" {
+					known = append(known, s.alias)
+				}
 			}
 			name, _, _ := strings.Cut(pair, "=")
 			if meant := nearestVariable(name, known); meant != "" && !yield(name, meant) {

@@ -1,6 +1,9 @@
 package config
 
-import "qme/mirror/target"
+import (
+	"qme/executor/slurm"
+	"qme/mirror/target"
+)
 
 // settings is every setting there is. A new one is a new row: reading, editing,
 // the environment variable, the listing and the error messages follow from it.
@@ -41,19 +44,24 @@ var settings = []setting{
 		description: "a database that mirrors the history, as docs/mirror.md says; filesystem: none"},
 	{name: "executor.shell.shell", kind: stringKind, def: "sh", check: notEmpty,
 		description: "the shell that runs command lines"},
+	{name: "executor.slurm.sacct_format", alias: "QME_SLURM_SACCT_FORMAT", kind: stringKind, def: slurm.DefaultFormat, check: slurm.CheckFormat,
+		description: "what \"qme exec status\" shows of a job, as sacct --format takes it"},
+	{name: "executor.slurm.timeout", kind: durationKind, def: slurm.DefaultTimeout.String(),
+		description: "how long Slurm may take to answer a question"},
 }
 
 // defaultEnv names what a researcher looks for later: the place of a run in a
 // cluster's queue, the software environment, and what changes a computation or
-// its output. It has no wildcards: records are shared, and SLURM_* could one day
+// its output, and where a batch job prints. It has no wildcards: records are shared, and SLURM_* could one day
 // match a variable that holds a secret.
 const defaultEnv = "SLURM_JOB_ID,SLURM_ARRAY_JOB_ID,SLURM_ARRAY_TASK_ID,SLURM_JOB_NODELIST," +
 	"CONDA_DEFAULT_ENV,CONDA_PREFIX,VIRTUAL_ENV,CUDA_VISIBLE_DEVICES,OMP_NUM_THREADS," +
-	"LOADEDMODULES,LANG,LC_ALL,TZ"
+	"LOADEDMODULES,LANG,LC_ALL,TZ,SBATCH_OUTPUT,SBATCH_ERROR"
 
 // A setting is one row of the table.
 type setting struct {
 	name        string
+	alias       string // another environment variable that is read; "" for none
 	kind        kind
 	def         string // as on a command line; it must parse
 	description string

@@ -1,4 +1,3 @@
-// Package slurm is the executor of sbatch, the batch jobs of Slurm.
 package slurm
 
 import (
@@ -11,9 +10,6 @@ import (
 	"qme/executor"
 	"qme/record"
 )
-
-// Name is the executor's name.
-const Name = "slurm"
 
 // resources are the options of a submission that have a name of their own here, with
 // that of sbatch(1). Others go by sbatch's name through "option".
@@ -32,6 +28,18 @@ var resources = []struct {
 
 // kept are options of sbatch that a submission needs for itself.
 var kept = []string{"output", "error", "wrap", "parsable", "chdir", "quiet", "wait", "array", "open-mode", "clusters"}
+
+// Resources implements executor.Submitter.
+func (e *Executor) Resources() []executor.Option {
+	var list []executor.Option
+	for _, r := range resources {
+		list = append(list, r.Option)
+	}
+	return list
+}
+
+// Submit implements executor.Submitter.
+func (e *Executor) Submit(s executor.Submission) (executor.Command, error) { return submit(s) }
 
 // submit returns the sbatch that runs a command as a job: in the present directory, with
 // the present environment, its output in files of qme's. The words of the command become

@@ -72,7 +72,7 @@ func MariaDB(t testing.TB, options ...string) *Server {
 	data := filepath.Join(s.dir, "data")
 	s.run("mariadb-install-db", "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve")
 	account := filepath.Join(s.dir, "account.sql")
-	text := fmt.Sprintf("CREATE OR REPLACE USER %s@'127.0.0.1' IDENTIFIED BY '%s';\nGRANT ALL ON *.* TO %s@'127.0.0.1';\n", User, Password, User)
+	text := fmt.Sprintf("CREATE OR REPLACE USER %s@'127.0.0.1' IDENTIFIED BY '%s';\nGRANT ALL ON *.* TO %s@'127.0.0.1' WITH GRANT OPTION;\n", User, Password, User)
 	if err := os.WriteFile(account, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

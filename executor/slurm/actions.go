@@ -1,0 +1,265 @@
+package slurm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"qme/executor"
+	"qme/record"
+)
+
+// Actions implements executor.Executor.
+func (e *Executor) Actions() []executor.Action {
+	element := executor.Option{Name: "element", Value: "N", Usage: "of an array or heterogeneous job, this one"}
+	follow := executor.Option{Name: "follow", Usage: "go on until the job has ended"}
+	return []executor.Action{
+		{Name: "status", Summary: "show what Slurm says of its job, as JSON", Do: e.status, Options: []executor.Option{
+			{Name: "all", Usage: "with the steps of the job"}, element}},
+		{Name: "output", Summary: "print the job's output", Do: e.print(record.JobStdout), Options: []executor.Option{
+			follow, element, {Name: "out", Value: "FILE", Usage: "read this file instead"}}},
+		{Name: "error", Summary: "print the job's error output", Do: e.print(record.JobStderr), Options: []executor.Option{
+			follow, element, {Name: "err", Value: "FILE", Usage: "read this file instead"}}},
+		{Name: "cancel", Summary: "cancel the job", Alters: true, Do: e.cancel, Options: []executor.Option{
+			{Name: "element", Value: "N", Usage: "only these elements, such as 3, 3-5 or 1,7"}}},
+	}
+}
+
+// withJob returns the record with its job, which a crash may have kept out of it.
+func (e *Executor) withJob(rec *record.Record) (*record.Record, error) {
+	if rec.Data.Job != nil {
+		return rec, identity(rec.Data.Job)
+	}
+	if rec.Data.Status == record.Running {
+		return nil, fmt.Errorf("task %s: sbatch has not ended yet: %w", rec.UID, record.ErrNotYet)
+	}
+	job, err := e.Submitted(rec)
+	if rc := rec.Data.ReturnCode; err != nil && rc != nil && *rc != 0 {
+		return nil, fmt.Errorf("task %s has started no job: sbatch ended with %d: %w", rec.UID, *rc, record.ErrConflict)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("task %s has no job that is known: %w: %w", rec.UID, err, record.ErrConflict)
+	}
+	if job == nil {
+		return nil, fmt.Errorf("task %s has started no job: %w", rec.UID, record.ErrConflict)
+	}
+	next := *rec
+	next.Data.Job = job
+	return &next, nil
+}
+
+// refreshed returns the record with what Slurm says now.
+func (e *Executor) refreshed(ctx context.Context, rec *record.Record) (*record.Record, error) {
+	answer := e.Refresh(ctx, []*record.Record{rec})[0]
+	if answer.Err != nil {
+		return nil, fmt.Errorf("job %s: %w", rec.Data.Job.ID, answer.Err)
+	}
+	answer.Job.Follow(rec.Data.Job)
+	next := *rec
+	next.Data.Job = answer.Job
+	return &next, nil
+}
+
+// pick returns the element of that index.
+func pick(job *record.Job, index string) (record.JobElement, error) {
+	for _, el := range job.Elements {
+		if el.ID == job.ID+"_"+index || el.ID == job.ID+"+"+index {
+			return el, nil
+		}
+	}
+	if len(job.Elements) == 0 {
+		return record.JobElement{}, fmt.Errorf("job %s is no array, so it has no element %s: %w", job.ID, index, record.ErrConflict)
+	}
+	return record.JobElement{}, fmt.Errorf("job %s has no element %s, but %s to %s: %w", job.ID, index, job.Elements[0].ID, job.Elements[len(job.Elements)-1].ID, record.ErrConflict)
+}
+
+// print is the actions output and error.
+func (e *Executor) print(name record.StreamName) func(context.Context, *executor.Call) error {
+	return func(ctx context.Context, c *executor.Call) error {
+		rec, err := e.withJob(c.Record)
+		if err != nil {
+			return err
+		}
+		file := c.Options["out"] + c.Options["err"] // an action takes one of them
+		index := c.Options["element"]
+		if file == "" && index == "" && rec.Data.Job.Output != nil && rec.Data.Job.OutputError == "" {
+			return printKept(c, rec, name)
+		}
+		if file != "" {
+			if file, err = filepath.Abs(file); err != nil {
+				return err
+			}
+		} else if !rec.Data.Job.Final {
+			// A file has its name once the job has started. What is known serves when
+			// nobody answers.
+			if now, err := e.refreshed(ctx, rec); err == nil {
+				rec = now
+			}
+		}
+		if index != "" {
+			if _, err := pick(rec.Data.Job, index); err != nil {
+				return err
+			}
+		}
+		one := file != "" || index != ""
+		path := pathOf(name, file, index)
+		switch {
+		case !c.Switch("follow"):
+			return e.copyOut(ctx, c, rec, name, path, one)
+		case !one && isArray(rec.Data.Job):
+			return fmt.Errorf("job %s is an array: follow one element, with --element: %w", rec.Data.Job.ID, record.ErrConflict)
+		}
+		return e.follow(ctx, c, rec, path)
+	}
+}
+
+// pathOf returns how the file is found: a given one, that of an element, or the job's.
+func pathOf(name record.StreamName, given, index string) func(*record.Record) string {
+	return func(rec *record.Record) string {
+		job := rec.Data.Job
+		stdout, stderr := job.StdoutFile, job.StderrFile
+		if index != "" {
+			if el, err := pick(job, index); err == nil && isArray(job) {
+				stdout, stderr = el.StdoutFile, el.StderrFile
+			}
+		}
+		switch {
+		case given != "":
+			return given
+		case name == record.JobStderr:
+			return stderr
+		}
+		return stdout
+	}
+}
+
+func (e *Executor) copyOut(ctx context.Context, c *executor.Call, rec *record.Record, name record.StreamName, path func(*record.Record) string, one bool) error {
+	job := rec.Data.Job
+	var r io.ReadCloser
+	var err error
+	if one {
+		at := standing{job.State, job.Reason, job.Nodes, job.Final}
+		id := job.ID
+		if el, err := pick(job, c.Options["element"]); err == nil {
+			id, at = el.ID, standing{el.State, el.Reason, el.Nodes, el.Final}
+		}
+		r, err = open(path(rec), id, at)
+	} else {
+		r, err = e.Output(ctx, rec, name)
+	}
+	if err != nil {
+		return err
+	}
+	if r == nil {
+		return together(c, job)
+	}
+	_, err = io.Copy(c.Out, r)
+	return errors.Join(err, r.Close())
+}
+
+// together says where error output is that has no file of its own.
+func together(c *executor.Call, job *record.Job) error {
+	_, err := fmt.Fprintf(c.Err, "Job %s prints its errors to its output.\n", job.ID)
+	return err
+}
+
+// printKept prints what is in the record: the file may be gone, or have been written
+// again.
+func printKept(c *executor.Call, rec *record.Record, name record.StreamName) error {
+	job := rec.Data.Job
+	if name == record.JobStderr && len(job.Error) == 0 && job.StderrFile == job.StdoutFile {
+		return together(c, job)
+	}
+	r, err := c.Host.Stream(name)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(c.Out, r)
+	return errors.Join(err, r.Close())
+}
+
+// isIndexes reports whether text is a list of elements such as 1,3-5.
+func isIndexes(text string) bool {
+	for part := range strings.SplitSeq(text, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		if !isNumber(from) || isRange && !isNumber(to) {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *Executor) cancel(ctx context.Context, c *executor.Call) error {
+	if c.Record.Data.Status == record.Running {
+		return c.Host.Cancel(ctx)
+	}
+	rec, err := e.withJob(c.Record)
+	if err != nil {
+		return err
+	}
+	list := c.Options["element"]
+	if list != "" && !isIndexes(list) {
+		return fmt.Errorf("--element %q is not a number or a range such as 3-5: %w", list, record.ErrConflict)
+	}
+	if rec, err = e.refreshed(ctx, rec); err != nil {
+		return err
+	}
+	job := rec.Data.Job
+	targets, err := targets(job, list)
+	if err != nil {
+		return err
+	}
+	if _, err := e.ask(ctx, "scancel", append(onCluster(job.Cluster), targets...)...); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(c.Err, "Job %s is being cancelled.\n", strings.Join(targets, ", "))
+	return err
+}
+
+// targets returns what scancel is to cancel. The error wraps record.ErrConflict when all
+// of it has ended.
+func targets(job *record.Job, list string) ([]string, error) {
+	if list == "" {
+		if job.Final {
+			return nil, hasEnded(job.ID, job.State, job.Reason)
+		}
+		return []string{job.ID}, nil
+	}
+	if len(job.Elements) == 0 {
+		return nil, fmt.Errorf("job %s is no array, so it has no element %s: %w", job.ID, list, record.ErrConflict)
+	}
+	var ids []string
+	var over error
+	for _, id := range elements(job.ID + "_[" + list + "]") {
+		index := element(id)
+		i := slices.IndexFunc(job.Elements, func(el record.JobElement) bool {
+			return el.ID == job.ID+"_"+index || el.ID == job.ID+"+"+index
+		})
+		switch {
+		case i < 0:
+			if _, err := pick(job, index); err != nil {
+				return nil, err
+			}
+		case job.Elements[i].Final:
+			over = hasEnded(job.Elements[i].ID, job.Elements[i].State, job.Elements[i].Reason)
+		default:
+			ids = append(ids, job.Elements[i].ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, over
+	}
+	return ids, nil
+}
+
+// hasEnded says that there is nothing to cancel.
+func hasEnded(id, state, reason string) error {
+	if reason != "" {
+		state += ", " + reason
+	}
+	return fmt.Errorf("job %s has ended (%s): %w", id, state, record.ErrConflict)
+}

@@ -1,0 +1,132 @@
+package slurm
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"qme/record"
+	"qme/record/safe"
+)
+
+// answerLimit bounds what is read of an answer.
+const answerLimit = 256 << 20
+
+// A refusal is what a program of Slurm has said when it failed.
+type refusal struct {
+	program, message string
+}
+
+// Error implements error.
+func (r *refusal) Error() string {
+	if r.message == "" {
+		return r.program + " failed and said nothing"
+	}
+	return fmt.Sprintf("%s says: %s", r.program, r.message)
+}
+
+// The forms in which Slurm can be asked to write times.
+const (
+	epochTimes = "SLURM_TIME_FORMAT=%s"
+	localTimes = "SLURM_TIME_FORMAT=standard"
+)
+
+// ask runs a program of Slurm and returns what it prints. The error wraps
+// record.ErrUnavailable, and is a *refusal where the program itself has failed.
+func (e *Executor) ask(ctx context.Context, program string, args ...string) ([]byte, error) {
+	return e.askWith(ctx, epochTimes, program, args...)
+}
+
+func (e *Executor) askWith(ctx context.Context, times, program string, args ...string) ([]byte, error) {
+	path, err := exec.LookPath(program)
+	if err != nil {
+		return nil, fmt.Errorf("there is no program %s here, which asks Slurm (on a cluster, \"module load slurm\" may bring it): %w", program, record.ErrUnavailable)
+	}
+	limited, cancel := context.WithTimeout(ctx, e.timeout)
+	defer cancel()
+	cmd := exec.CommandContext(limited, path, args...)
+	cmd.Env = append(environment(os.Environ()), times)
+	cmd.WaitDelay = time.Second // what it has started may hold its output open
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &bounded{&out, answerLimit}, &bounded{&errs, 64 << 10}
+	err = cmd.Run()
+	switch {
+	case err == nil:
+		return out.Bytes(), nil
+	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
+		return nil, ctx.Err()
+	case limited.Err() != nil:
+		return nil, fmt.Errorf("%s did not answer in time: %w", program, record.ErrUnavailable)
+	case errors.As(err, new(*exec.ExitError)):
+		return nil, fmt.Errorf("%w: %w", &refusal{program, message(errs.String())}, record.ErrUnavailable)
+	}
+	return nil, fmt.Errorf("%s: %w: %w", program, err, record.ErrUnavailable)
+}
+
+// message returns what a program said, on one line without its own name.
+func message(stderr string) string {
+	var said []string
+	for line := range strings.Lines(stderr) {
+		if line = strings.TrimSpace(line); line != "" {
+			said = append(said, safe.Line(line))
+		}
+	}
+	return strings.Join(said, "; ")
+}
+
+// environment makes answers look the same everywhere: lists in full, and the cluster that
+// is asked the one that is named. Times are left to the caller.
+func environment(environ []string) []string {
+	var kept []string
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		switch name {
+		case "SLURM_TIME_FORMAT", "SLURM_BITSTR_LEN", "SLURM_CLUSTERS", "SLURM_EXPAND_PATTERNS", "SACCT_FORMAT", "SACCT_LOCAL", "SACCT_FEDERATION",
+			"SCONTROL_FUTURE", "SCONTROL_ALL", "SLURM_JOB_ID", "LC_ALL":
+		default:
+			kept = append(kept, kv)
+		}
+	}
+	return append(kept, "SLURM_BITSTR_LEN=0", "LC_ALL=C")
+}
+
+// A bounded writer refuses what is more than its limit.
+type bounded struct {
+	to    *bytes.Buffer
+	limit int
+}
+
+// Write implements io.Writer.
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.to.Len()+len(p) > b.limit {
+		return 0, errors.New("it answers more than is wanted")
+	}
+	return b.to.Write(p)
+}
+
+// onCluster returns the arguments that name a cluster.
+func onCluster(cluster string) []string {
+	if cluster == "" {
+		return nil
+	}
+	return []string{"--clusters=" + cluster}
+}
+
+// refused reports whether a program of Slurm has said one of the texts.
+func refused(err error, texts ...string) bool {
+	var r *refusal
+	if !errors.As(err, &r) {
+		return false
+	}
+	for _, t := range texts {
+		if strings.Contains(strings.ToLower(r.message), t) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,135 @@
+package slurm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"qme/executor"
+	"qme/record"
+)
+
+// How often following looks: at the file, which costs a stat, and at the job, which
+// costs the scheduler a question.
+const (
+	lookFirst = 200 * time.Millisecond
+	lookMost  = 2 * time.Second
+	askFirst  = 5 * time.Second
+	askMost   = 30 * time.Second
+)
+
+// A follower copies what a job prints until the job has ended, as "tail -f" does.
+type follower struct {
+	e    *Executor
+	rec  *record.Record // with the last answer
+	path func(*record.Record) string
+	file *os.File
+	read int64
+
+	look, ask time.Duration
+	asked     time.Time
+	warned    bool
+}
+
+// follow copies a file of a job, whose name may be known later, to the call's output.
+func (e *Executor) follow(ctx context.Context, c *executor.Call, rec *record.Record, path func(*record.Record) string) error {
+	f := &follower{e: e, rec: rec, path: path, look: lookFirst, ask: askFirst, asked: time.Now()}
+	defer f.close()
+	for {
+		final := f.rec.Data.Job.Final
+		n, err := io.Copy(c.Out, f)
+		if err != nil {
+			return err
+		}
+		if final {
+			return f.missed()
+		}
+		if n > 0 {
+			f.look = lookFirst
+		}
+		if err := f.pause(ctx); err != nil {
+			return err
+		}
+		if time.Since(f.asked) >= f.ask {
+			f.refresh(ctx, c.Err)
+		}
+	}
+}
+
+// Read implements io.Reader: io.EOF says that there is no more so far.
+func (f *follower) Read(p []byte) (int, error) {
+	if f.file == nil {
+		path := f.path(f.rec)
+		if path == "" {
+			return 0, io.EOF
+		}
+		file, err := openFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return 0, io.EOF
+		} else if err != nil {
+			return 0, err
+		}
+		f.file = file
+	}
+	if info, err := f.file.Stat(); err == nil && info.Size() < f.read { // it was begun anew, as by a requeue
+		if _, err := f.file.Seek(0, io.SeekStart); err != nil {
+			return 0, err
+		}
+		f.read = 0
+	}
+	n, err := f.file.Read(p)
+	f.read += int64(n)
+	return n, err
+}
+
+// missed says so when the job has ended and its file never came.
+func (f *follower) missed() error {
+	if f.file != nil {
+		return nil
+	}
+	job := f.rec.Data.Job
+	r, err := open(f.path(f.rec), job.ID, standing{job.State, job.Reason, job.Nodes, job.Final})
+	if err != nil {
+		return err
+	}
+	return r.Close()
+}
+
+func (f *follower) pause(ctx context.Context) error {
+	t := time.NewTimer(f.look)
+	defer t.Stop()
+	f.look = min(f.look*3/2, lookMost)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// refresh asks how the job goes. That nobody answers is said once.
+func (f *follower) refresh(ctx context.Context, notes io.Writer) {
+	f.asked, f.ask = time.Now(), min(f.ask*3/2, askMost)
+	answer := f.e.Refresh(ctx, []*record.Record{f.rec})[0]
+	if answer.Err != nil {
+		if !f.warned && !errors.Is(answer.Err, record.ErrNotYet) && ctx.Err() == nil {
+			// Where it cannot be said, nobody reads it.
+			_, _ = fmt.Fprintf(notes, "job %s: %v; asking again\n", f.rec.Data.Job.ID, answer.Err)
+			f.warned = true
+		}
+		return
+	}
+	answer.Job.Follow(f.rec.Data.Job)
+	next := *f.rec
+	next.Data.Job = answer.Job
+	f.rec, f.warned = &next, false
+}
+
+func (f *follower) close() {
+	if f.file != nil {
+		_ = f.file.Close() // it was only read
+	}
+}

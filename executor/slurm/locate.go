@@ -1,0 +1,110 @@
+package slurm
+
+import (
+	"strings"
+
+	"qme/record"
+)
+
+// locate says where the output of a job is: as the controller says where it was asked,
+// else by the patterns of the record.
+func locate(job *record.Job, rec *record.Record, parts map[string][]row) {
+	before := rec.Data.Job
+	user := before.Fields[userField]
+	if len(job.Elements) == 0 || parts[job.ID+"+0"] != nil {
+		id := job.ID
+		if len(job.Elements) > 0 {
+			id += "+0" // the batch script is of the first component
+		}
+		if runs := parts[id]; len(runs) > 0 {
+			locateOne(job, runs[len(runs)-1], user)
+		}
+		return
+	}
+	learn(job, parts)
+	known := byID(before.Elements)
+	for i := range job.Elements {
+		el := &job.Elements[i]
+		el.StdoutFile, el.StderrFile = known[el.ID].StdoutFile, known[el.ID].StderrFile
+		if el.StdoutFile == "" {
+			locateElement(job, el, parts, user)
+		}
+	}
+}
+
+func locateOne(job *record.Job, r row, user string) {
+	// The controller shows patterns filled in that a backslash turns off.
+	if r.stdout != "" && (job.Fields[stdoutPattern] == "" || !strings.Contains(r.stdout+r.stderr, `\`)) {
+		job.Fields = map[string]string{stdoutPattern: r.stdout, userField: user}
+		if r.stderr != "" && r.stderr != r.stdout {
+			job.Fields[stderrPattern] = r.stderr
+		}
+	}
+	v := values{job: r.raw, master: r.raw, element: noElement, name: r.name, user: user, node: r.node}
+	if v.node == "" {
+		v.node = firstNode(r.nodes)
+	}
+	job.StdoutFile, job.StderrFile = paths(job.Fields, v)
+	if job.StdoutFile != "" && job.StderrFile != "" {
+		job.Fields = map[string]string{} // nothing is left to be found out
+	}
+}
+
+// paths returns the files that patterns mean, "" for what is not known yet.
+func paths(fields map[string]string, v values) (stdout, stderr string) {
+	out := fields[stdoutPattern]
+	if out == "" {
+		return "", ""
+	}
+	if path, ok := expand(out, v); ok {
+		stdout = path
+	}
+	errs, apart := fields[stderrPattern]
+	if !apart {
+		return stdout, stdout
+	}
+	if path, ok := expand(errs, v); ok {
+		stderr = path
+	}
+	return stdout, stderr
+}
+
+// learn compares the patterns of an array with what the controller says of the elements
+// that wait: it has filled in the number of the whole array also where each element has
+// another, so that the pattern is worth more, if it is right.
+func learn(job *record.Job, parts map[string][]row) {
+	for id, runs := range parts {
+		r := runs[len(runs)-1]
+		if r.stdout == "" || len(elements(id)) == 1 && elements(id)[0] == id {
+			continue
+		}
+		v := values{job: r.raw, master: job.ID, element: noElement, name: r.name, user: job.Fields[userField], node: "%N"}
+		stdout, stderr := paths(job.Fields, v)
+		if said, _ := expand(r.stdout, v); said == stdout {
+			if said, _ := expand(r.stderr, v); said == stderr {
+				return
+			}
+		}
+		job.Fields = map[string]string{stdoutPattern: template(r.stdout), userField: job.Fields[userField]}
+		if r.stderr != r.stdout {
+			job.Fields[stderrPattern] = template(r.stderr)
+		}
+		return
+	}
+}
+
+func locateElement(job *record.Job, el *record.JobElement, parts map[string][]row, user string) {
+	v := values{master: job.ID, element: element(el.ID), name: job.Name, user: user, node: firstNode(el.Nodes)}
+	fields := job.Fields
+	if runs := parts[el.ID]; len(runs) > 0 {
+		r := runs[len(runs)-1]
+		v.job = r.raw
+		if r.stdout != "" {
+			fields = map[string]string{stdoutPattern: r.stdout}
+			if r.stderr != r.stdout {
+				fields[stderrPattern] = r.stderr
+			}
+		}
+	}
+	el.StdoutFile, el.StderrFile = paths(fields, v)
+}

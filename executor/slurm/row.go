@@ -1,0 +1,175 @@
+package slurm
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"qme/record"
+)
+
+// A row is what Slurm says of a job, or of one part of it.
+type row struct {
+	id        string // "12", "12_3", "12_[4-9%2]" for elements that wait, "12+1"
+	raw       string // the job's own number
+	name      string
+	partition string
+	state     string
+	exit      string
+	submit    *record.Time
+	start     *record.Time
+	end       *record.Time
+	elapsed   float64
+	cpus      int
+	nodes     string
+	reason    string
+	restarts  int // as scontrol says
+	// What scontrol alone says: where output goes, and where the batch script runs.
+	controller           bool
+	stdout, stderr, node string
+}
+
+// base returns the number with which an id begins.
+func base(id string) string {
+	if i := strings.IndexAny(id, "_+."); i >= 0 {
+		return id[:i]
+	}
+	return id
+}
+
+// byJob groups rows by the job that sbatch has named.
+func byJob(rows []row) map[string][]row {
+	groups := map[string][]row{}
+	for _, r := range rows {
+		groups[base(r.id)] = append(groups[base(r.id)], r)
+	}
+	return groups
+}
+
+// clockSlack is by how much the clocks of the machines of a cluster may differ.
+const clockSlack = 5 * time.Minute
+
+// isOf reports whether a row is of the job that a record means. Ids are used again after
+// Slurm's database was reset, so the times decide.
+func (r row) isOf(rec *record.Record) bool {
+	switch known := rec.Data.Job.Submitted; {
+	case r.submit == nil:
+		return false
+	case known != nil && r.submit.Equal(known.Truncate(time.Second)):
+		return true
+	case known != nil:
+		return r.restarts > 0 && r.submit.After(known.Time)
+	case r.submit.Before(rec.Data.Timestamp.Add(-clockSlack)):
+		return false
+	case r.restarts > 0 || rec.Data.Finished == nil:
+		return true
+	}
+	return !r.submit.After(rec.Data.Finished.Add(clockSlack))
+}
+
+// chain returns the runs of one part of a job, the last one last: each requeue begins
+// another with a submit time of its own. It is empty when none is of the record's job.
+func chain(rows []row, rec *record.Record) []row {
+	slices.SortStableFunc(rows, func(a, b row) int { return compareTimes(a.submit, b.submit) })
+	first := slices.IndexFunc(rows, func(r row) bool { return r.isOf(rec) })
+	if first < 0 {
+		return nil
+	}
+	last := first
+	for last+1 < len(rows) {
+		now, next := rows[last], rows[last+1]
+		if !slices.Contains(handedOn, word(now.state)) && compareTimes(now.submit, next.submit) != 0 {
+			break // the id was given to another job
+		}
+		last++
+	}
+	return rows[first : last+1]
+}
+
+func compareTimes(a, b *record.Time) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return -1
+	case b == nil:
+		return 1
+	}
+	return a.Compare(b.Time)
+}
+
+// chains returns the runs of every part of the record's job, by id.
+func chains(rows []row, rec *record.Record) map[string][]row {
+	parts := map[string][]row{}
+	for _, r := range rows {
+		if id := rec.Data.Job.ID; r.id == id || base(r.id) == id {
+			parts[r.id] = append(parts[r.id], r)
+		}
+	}
+	if len(parts) > 1 || len(rec.Data.Job.Elements) > 0 {
+		// An element that sacct has not heard the beginning of stands under its own number,
+		// which of the last one is that of the array.
+		delete(parts, rec.Data.Job.ID)
+	}
+	for id, list := range parts {
+		if list = chain(list, rec); len(list) == 0 {
+			delete(parts, id)
+		} else {
+			parts[id] = list
+		}
+	}
+	return parts
+}
+
+// manyElements is how many elements of an array that wait are listed one by one.
+const manyElements = 10_000
+
+// elements expands "12_[1-3,7%2]" to "12_1" and so on; of very many it returns the group
+// as it is.
+func elements(id string) []string {
+	array, list, ok := strings.Cut(id, "_[")
+	if !ok || !strings.HasSuffix(list, "]") {
+		return []string{id}
+	}
+	list, _, _ = strings.Cut(strings.TrimSuffix(list, "]"), "%")
+	var ids []string
+	for part := range strings.SplitSeq(list, ",") {
+		part, stride, _ := strings.Cut(part, ":")
+		from, to, isRange := strings.Cut(part, "-")
+		if !isRange {
+			to = from
+		}
+		a, aerr := strconv.ParseUint(from, 10, 32)
+		b, berr := strconv.ParseUint(to, 10, 32)
+		step, serr := strconv.ParseUint(stride, 10, 32)
+		if serr != nil || step == 0 {
+			step = 1
+		}
+		if aerr != nil || berr != nil || b < a || (b-a)/step > manyElements {
+			return []string{id}
+		}
+		for n := a; n <= b; n += step {
+			ids = append(ids, array+"_"+strconv.FormatUint(n, 10))
+		}
+		if len(ids) > manyElements {
+			return []string{id}
+		}
+	}
+	return ids
+}
+
+// element returns the index in the id of an element of an array, "" for other ids.
+func element(id string) string {
+	_, index, _ := strings.Cut(id, "_")
+	return index
+}
+
+func count(text string) int {
+	text, _, _ = strings.Cut(text, "-")
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > 1<<30 {
+		return 0
+	}
+	return n
+}

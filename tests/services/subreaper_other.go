@@ -1,0 +1,7 @@
+//go:build !linux
+
+package services
+
+import "errors"
+
+func becomeSubreaper() error { return errors.ErrUnsupported }
