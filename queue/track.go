@@ -60,10 +60,10 @@ func (f *flight) job(ctx context.Context) *record.Job {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	if answer := f.tracker.Refresh(ctx, []*record.Record{f.rec})[0]; answer.Err == nil {
+	if answer := f.tracker.Refresh(ctx, []*record.Record{f.rec})[0]; answer.Err == nil && !answer.Job.Final {
 		answer.Job.Follow(job)
 		return answer.Job
-	} // nobody answers yet: "qme refresh" asks again
+	} // nobody answers yet, or there is output to be brought: "qme refresh" asks again
 	return job
 }
 
