@@ -9,13 +9,16 @@ import (
 // values are not looked at.
 func (d *document) problem(path string) error {
 	for _, t := range d.tables[1:] {
+		if isSection(t.path) {
+			continue // whoever makes the executor says what is wrong with it
+		}
 		if err := t.problem(d.where(path, t.start)); err != nil {
 			return err
 		}
 	}
 	for _, e := range d.entries {
 		name, where := spell(e.path), d.where(path, e.start)
-		if _, ok := lookup(name); ok {
+		if _, ok := lookup(name); ok || isSection(e.path) {
 			continue
 		}
 		if first := firstOf(name); first != "" {
