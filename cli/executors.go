@@ -6,9 +6,16 @@ import (
 	"qme/queue"
 )
 
-// executors returns the executors of this home.
+// executors returns the executors of this home. The first time it warns of those whose
+// section in the settings is wrong, and leaves them out.
 func (a *app) executors(cfg *config.Config) *executor.Set {
-	return executor.NewSet(&executor.Shell{Program: cfg.String("executor.shell.shell")})
+	if a.set != nil {
+		return a.set
+	}
+	shell := &executor.Shell{Program: cfg.String("executor.shell.shell")}
+	others := a.configured(cfg, shell)
+	a.set = executor.NewSet(shell, others...)
+	return a.set
 }
 
 // tracker connects queue with the executors that follow jobs.
