@@ -17,10 +17,14 @@ func (d *document) problem(path string) error {
 		}
 	}
 	for _, e := range d.entries {
-		name, where := spell(e.path), d.where(path, e.start)
-		if _, ok := lookup(name); ok || isSection(e.path) {
+		if isSection(e.path) {
 			continue
 		}
+		name := spell(e.path)
+		if _, ok := lookup(name); ok {
+			continue
+		}
+		where := d.where(path, e.start)
 		if first := firstOf(name); first != "" {
 			return invalid("%s%s is a group of settings, not a setting: write [%s] and below it settings such as %s",
 				name, where, name, first[len(name)+1:])

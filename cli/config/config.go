@@ -55,7 +55,7 @@ type Setting struct {
 type Config struct {
 	found    map[string]found
 	sections []section.Section
-	keys     []Setting // what is in the sections
+	keys     func() []Setting // lists what is in the sections; nil for nothing
 }
 
 // found is a value with where it was found.
@@ -100,7 +100,10 @@ func (f found) public() string {
 
 // All returns every setting, with those in sections of executors, sorted by name.
 func (c *Config) All() []Setting {
-	all := slices.Clone(c.keys)
+	var all []Setting
+	if c.keys != nil {
+		all = c.keys()
+	}
 	for _, f := range c.found {
 		all = append(all, Setting{
 			Name: f.setting.name, Value: f.public(), Source: f.source, Where: f.where,

@@ -64,7 +64,7 @@ func (c *Config) readFile(fsys afero.Fs, path string) error {
 		}
 		c.found[s.name] = found{setting: s, value: v, source: FromFile, where: path}
 	}
-	c.sections, c.keys = doc.sections(path), doc.sectionKeys(path)
+	c.sections, c.keys = doc.sections(path), func() []Setting { return doc.sectionKeys(path) }
 	return nil
 }
 

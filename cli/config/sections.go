@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"qme/executor/section"
 )
@@ -17,23 +18,28 @@ func (c *Config) Sections() []section.Section { return slices.Clone(c.sections) 
 // isSection reports whether a path leads into [executor.NAME] of an executor without
 // settings of its own.
 func isSection(path []string) bool {
-	return len(path) > 1 && path[0] == "executor" && !slices.Contains(executors(), path[1])
+	return len(path) > 1 && path[0] == "executor" && !slices.Contains(builtIn(), path[1])
 }
+
+// builtIn is executors, found once.
+var builtIn = sync.OnceValue(executors)
 
 func (d *document) sections(file string) []section.Section {
 	group, _ := d.values["executor"].(map[string]any)
 	var all []section.Section
+	begin := map[string]int{}
 	for name, v := range group {
 		if !isSection([]string{"executor", name}) {
 			continue
 		}
 		values, _ := v.(map[string]any)
+		begin[name] = d.offset([]string{"executor", name})
 		all = append(all, section.Section{Name: name, Values: values, Where: func(path ...string) string {
 			return d.where(file, d.offset(append([]string{"executor", name}, path...)))
 		}})
 	}
 	slices.SortFunc(all, func(a, b section.Section) int {
-		return cmp.Compare(d.offset([]string{"executor", a.Name}), d.offset([]string{"executor", b.Name}))
+		return cmp.Compare(begin[a.Name], begin[b.Name])
 	})
 	return all
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"qme/record"
@@ -116,11 +117,13 @@ func setTime(to **record.Time, text string) bool {
 }
 
 // clock is [DAYS-][HOURS:]MINUTES:SECONDS.
-var clock = regexp.MustCompile(`^(?:(\d{1,6})-)?(?:(\d{1,9}):)?(\d{1,9}):(\d{1,9}(?:\.\d+)?)$`)
+var clock = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:(\d{1,6})-)?(?:(\d{1,9}):)?(\d{1,9}):(\d{1,9}(?:\.\d+)?)$`)
+})
 
 // setSeconds reads a duration: as clock has it, or a number of seconds.
 func setSeconds(to *float64, text string) bool {
-	if at := clock.FindStringSubmatch(text); at != nil {
+	if at := clock().FindStringSubmatch(text); at != nil {
 		var parts [4]float64
 		for i := range parts {
 			parts[i], _ = strconv.ParseFloat(at[i+1], 64) // the expression has digits alone, or nothing, which is 0
@@ -137,10 +140,12 @@ func setSeconds(to *float64, text string) bool {
 }
 
 // size is a number with a unit: that of schedulers, in which kb is 1024 bytes.
-var size = regexp.MustCompile(`(?i)^(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b(?:ytes)?)?$`)
+var size = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b(?:ytes)?)?$`)
+})
 
 func setBytes(to *int64, text string) bool {
-	at := size.FindStringSubmatch(text)
+	at := size().FindStringSubmatch(text)
 	if at == nil {
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -14,12 +15,12 @@ import (
 
 // placeholder is what stands for a value in an argument: {name}. In {{name}}, as in the
 // templates of docker and kubectl, it stands for itself.
-var placeholder = regexp.MustCompile(`\{+[a-z][a-z0-9_]*\}+`)
+var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{+[a-z][a-z0-9_]*\}+`) })
 
 // placeholders returns the names of those in an argument.
 func placeholders(arg string) []string {
 	var names []string
-	for _, at := range placeholder.FindAllString(arg, -1) {
+	for _, at := range placeholder().FindAllString(arg, -1) {
 		if name, ok := placeholderName(at); ok {
 			names = append(names, name)
 		}
@@ -32,7 +33,7 @@ func placeholderName(text string) (string, bool) {
 	return name, len(text) == len(name)+2
 }
 
-// A missingError says that a task has no value for a placeholder.
+// A missingError says that a task has no value for a placeholder().
 type missingError struct{ name string }
 
 func (e *missingError) Error() string { return "nothing is known of {" + e.name + "}" }
@@ -55,7 +56,7 @@ func fill(cmd []string, values func(name string) (string, error)) ([]string, err
 
 func fillOne(arg string, values func(name string) (string, error)) (string, error) {
 	var failed error
-	filled := placeholder.ReplaceAllStringFunc(arg, func(at string) string {
+	filled := placeholder().ReplaceAllStringFunc(arg, func(at string) string {
 		name, ok := placeholderName(at)
 		if !ok || failed != nil {
 			return at
@@ -67,7 +68,7 @@ func fillOne(arg string, values func(name string) (string, error)) (string, erro
 	if failed != nil {
 		return "", failed
 	}
-	if at := placeholder.FindStringIndex(arg); at != nil && at[0] == 0 && filled != arg && (filled == "" || filled[0] == '-') {
+	if at := placeholder().FindStringIndex(arg); at != nil && at[0] == 0 && filled != arg && (filled == "" || filled[0] == '-') {
 		return "", fmt.Errorf("\"%s\" would be an option, and not a value, in place of %s: %w", safe.Line(filled), arg, record.ErrInvalid)
 	}
 	return filled, nil
