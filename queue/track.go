@@ -35,6 +35,9 @@ func (f *flight) submitted(ctx context.Context) {
 	if f.tracker == nil {
 		return
 	}
+	if err := f.entry.Write(f.rec); err != nil { // before a program is waited for
+		f.q.Warn("the end of the command is not in the spool: %v", err)
+	}
 	job := f.job(ctx)
 	if job == nil {
 		f.q.closeJob(f.rec.UID)
