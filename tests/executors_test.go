@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"qme/record"
 	"qme/tests/require"
@@ -176,6 +175,7 @@ func TestSchedulers(t *testing.T) {
 		{"condor", []string{"condor_submit", "condor_q", "condor_history", "condor_rm"}, []string{"condor_submit", "job.sub"}, "condor/submit", []step{
 			{"condor_q", "condor/running", false, "RUNNING"},
 			{"condor_q", "condor/held", false, "HELD"},
+			{"condor_q", "condor/down", true, "HELD"}, // which is no answer
 			{"condor_q", "nothing", false, "UNKNOWN"}, // neither has it, for a moment
 			{"condor_history", "condor/history", false, "COMPLETED 0"},
 		}, "19", `"started":"2022-05-25T19:28:49.000000+00:00","ended":"2016-08-18T11:03:30.000000+00:00"`, "<condor_rm><19>"},
@@ -250,6 +250,26 @@ func (b *batch) wantJob(id string, s step) {
 	if final := strings.Contains(s.want, " ") || s.want == "GONE"; job.Final != final {
 		b.t.Fatalf("after %s the job is final: %v", s.recorded, job.Final)
 	}
+	if !job.Final && job.ReturnCode != nil {
+		b.t.Fatalf("after %s the job goes on and has return code %d", s.recorded, *job.ReturnCode)
+	}
+}
+
+// A job that its scheduler has forgotten a moment ago may be found again.
+func TestUnknownForAWhile(t *testing.T) {
+	b := newBatch(t, example(t, "lsf.toml"))
+	b.fake("bsub")
+	b.fake("bjobs")
+	b.says("bsub", "lsf/bsub", false)
+	b.says("bjobs", "lsf/bjobs", false)
+	b.ok("run", "bsub", "x")
+	for _, s := range []step{
+		{"bjobs", "lsf/unknown", true, "UNKNOWN"}, {"bjobs", "lsf/unknown", true, "UNKNOWN"}, {"bjobs", "lsf/bjobs", false, "RUN"},
+	} {
+		b.says(s.program, s.recorded, s.failed)
+		b.ok("refresh")
+		b.wantJob("764254593", s)
+	}
 }
 
 // TestSchedulerOutput brings the files that a scheduler has named into the record.
@@ -263,6 +283,8 @@ func TestSchedulerOutput(t *testing.T) {
 	b.ok("run", "condor_submit", "job.sub")
 	b.fails(9, "processMef.out is not there, job 19 is RUNNING", "exec", "output")
 	b.write(filepath.Join(b.work, "processMef.out"), "first\n", 0o600)
+	b.says("condor_q", "condor/down", true)
+	b.fails(8, "condor_q ended with 153: AUTHENTICATE:1003:Failed to authenticate with any method: no answer", "refresh")
 	if out := b.ok("exec", "output"); out != "first\n" {
 		t.Errorf("exec output prints %q of a job that runs", out)
 	}
@@ -449,27 +471,46 @@ func TestSpoolerByProgram(t *testing.T) {
 	}
 }
 
-// A program that is killed does not hold up a run for longer than it is waited for.
+// A program that hangs does not keep a run from being recorded, and is waited for only
+// so long.
 func TestProgramHangs(t *testing.T) {
 	b := newBatch(t, "[executor.x]\nprogram = true\nmatch_program = \"echo\"\n")
 	b.write(filepath.Join(b.bin, "qme-executor-x"), `#!/bin/sh
-read request
+read -r request
 case $request in
-*'"method":"submitted"'*) echo '{"version": 1, "job": {"id": "7"}}' ;;
+*'"method":"submitted"'*follow*) echo '{"version": 1, "job": {"id": "7"}}' ;;
 *) while :; do sleep 1; done ;;
 esac
 `, 0o755)
-	begun := time.Now()
-	if out := b.ok("run", "echo", "hi"); !strings.Contains(out, " job 7\n") {
+	if out := b.ok("run", "echo", "follow"); !strings.Contains(out, " job 7\n") {
 		t.Errorf("run says %q", out)
+	}
+	if job := b.job(); job.State != "" || job.Final {
+		t.Errorf("the job is %q, final: %v", job.State, job.Final)
 	}
 	if out := b.ok("exec", "x"); !strings.Contains(out, "qme-executor-x has not answered in time") || !strings.Contains(out, "status  ") {
 		t.Errorf("exec x says %q", out)
 	}
-	t.Logf("both took %v", time.Since(begun))
-	if job := b.job(); job.State != "" || job.Final {
-		t.Errorf("the job is %q, final: %v", job.State, job.Final)
+	out := b.ok("run", "echo", "on")
+	if !strings.Contains(out, "its job cannot be followed: qme-executor-x has not answered in time") || strings.Contains(out, "NOT RECORDED") {
+		t.Errorf("run says %q", out)
 	}
+	b.verify()
+}
+
+// A run whose command has ended is recorded as it ended, also when qme is killed while a
+// program is asked about its job.
+func TestKilledWhileAsking(t *testing.T) {
+	b := newBatch(t, "[executor.x]\nprogram = true\nmatch_program = \"echo\"\n")
+	b.write(filepath.Join(b.bin, "qme-executor-x"), "#!/bin/sh\nkill -9 $PPID\n", 0o755)
+	if out, code := b.qme("run", "echo", "hi"); code == 0 {
+		t.Fatalf("qme was not killed: %s", out)
+	}
+	rec := b.records()[0]
+	if rec.Data.Status != record.Complete || rec.Data.ReturnCode == nil || *rec.Data.ReturnCode != 0 {
+		t.Errorf("the run is recorded as %q with return code %v", rec.Data.Status, rec.Data.ReturnCode)
+	}
+	b.verify()
 }
 
 // The example in Go in the documentation is one that is built and run.

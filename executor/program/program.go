@@ -30,7 +30,7 @@ func Is(s section.Section) bool { return s.Has("program") }
 // How long a program may take to answer.
 const (
 	describeTime  = 5 * time.Second
-	submittedTime = 10 * time.Second
+	submittedTime = 5 * time.Second
 	refreshTime   = time.Minute
 	silence       = time.Minute // between two pieces of output
 )
