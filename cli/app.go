@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/afero"
 
 	"qme/cli/config"
+	"qme/executor"
 	"qme/executor/capture"
 	"qme/gitstore"
 	"qme/gitstore/worktree"
@@ -38,6 +39,7 @@ type app struct {
 	quiet, noColor, noPager bool
 
 	cfg   *config.Config
+	set   *executor.Set
 	store *gitstore.Store
 }
 

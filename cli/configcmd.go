@@ -85,6 +85,7 @@ func (a *app) showConfig(keys []string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
+	a.checkExecutors(cfg)
 	settings := cfg.All()
 	if len(keys) == 1 {
 		s, err := cfg.Lookup(keys[0])

@@ -131,14 +131,15 @@ func taskOf(q *queue.Queue, set *executor.Set, words []string) (queue.Version, [
 			}
 		}
 	}
-	if len(words) == 1 && isActionName(set, words[0]) {
+	v, found := q.Find(words[0])
+	// Whether it is an action of others is asked last: a program may have to tell.
+	if found != nil && len(words) == 1 && isActionName(set, words[0]) {
 		if err != nil {
 			return queue.Version{}, nil, err
 		}
 		return queue.Version{}, nil, &usageError{msg: fmt.Sprintf("the task that was updated last, %s, has no action %q", last.Record.UID, words[0]), help: "qme exec " + last.Record.Executor}
 	}
-	v, err := q.Find(words[0])
-	return v, words[1:], err
+	return v, words[1:], found
 }
 
 func isActionName(set *executor.Set, word string) bool {

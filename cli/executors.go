@@ -7,12 +7,17 @@ import (
 	"qme/queue"
 )
 
-// executors returns the executors of this home.
+// executors returns the executors of this home. The first time it warns of those whose
+// section in the settings is wrong, and leaves them out.
 func (a *app) executors(cfg *config.Config) *executor.Set {
+	if a.set != nil {
+		return a.set
+	}
 	shell := &executor.Shell{Program: cfg.String("executor.shell.shell")}
-	return executor.NewSet(shell,
-		slurm.New(slurm.Options{Shell: shell.Program, Format: cfg.String("executor.slurm.sacct_format"), Timeout: cfg.Duration("executor.slurm.timeout")}),
-	)
+	others := append(a.configured(cfg, shell),
+		slurm.New(slurm.Options{Shell: shell.Program, Format: cfg.String("executor.slurm.sacct_format"), Timeout: cfg.Duration("executor.slurm.timeout")}))
+	a.set = executor.NewSet(shell, others...)
+	return a.set
 }
 
 // tracker connects queue with the executors that follow jobs.

@@ -35,6 +35,9 @@ func (f *flight) submitted(ctx context.Context) {
 	if f.tracker == nil {
 		return
 	}
+	if err := f.entry.Write(f.rec); err != nil { // before a program is waited for
+		f.q.Warn("the end of the command is not in the spool: %v", err)
+	}
 	job := f.job(ctx)
 	if job == nil {
 		f.q.closeJob(f.rec.UID)
@@ -60,10 +63,10 @@ func (f *flight) job(ctx context.Context) *record.Job {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	if answer := f.tracker.Refresh(ctx, []*record.Record{f.rec})[0]; answer.Err == nil {
+	if answer := f.tracker.Refresh(ctx, []*record.Record{f.rec})[0]; answer.Err == nil && !answer.Job.Final {
 		answer.Job.Follow(job)
 		return answer.Job
-	} // nobody answers yet: "qme refresh" asks again
+	} // nobody answers yet, or there is output to be brought: "qme refresh" asks again
 	return job
 }
 

@@ -9,15 +9,22 @@ import (
 // values are not looked at.
 func (d *document) problem(path string) error {
 	for _, t := range d.tables[1:] {
+		if isSection(t.path) {
+			continue // whoever makes the executor says what is wrong with it
+		}
 		if err := t.problem(d.where(path, t.start)); err != nil {
 			return err
 		}
 	}
 	for _, e := range d.entries {
-		name, where := spell(e.path), d.where(path, e.start)
+		if isSection(e.path) {
+			continue
+		}
+		name := spell(e.path)
 		if _, ok := lookup(name); ok {
 			continue
 		}
+		where := d.where(path, e.start)
 		if first := firstOf(name); first != "" {
 			return invalid("%s%s is a group of settings, not a setting: write [%s] and below it settings such as %s",
 				name, where, name, first[len(name)+1:])

@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"qme/executor/section"
 )
 
 // File returns the path of the file that holds the settings.
@@ -51,7 +53,9 @@ type Setting struct {
 // The getters panic when there is no setting of that name and type: that is a
 // mistake in the program, not in its input.
 type Config struct {
-	found map[string]found
+	found    map[string]found
+	sections []section.Section
+	keys     func() []Setting // lists what is in the sections; nil for nothing
 }
 
 // found is a value with where it was found.
@@ -94,9 +98,12 @@ func (f found) public() string {
 	return f.setting.public(f.value.text)
 }
 
-// All returns every setting, sorted by name.
+// All returns every setting, with those in sections of executors, sorted by name.
 func (c *Config) All() []Setting {
-	all := make([]Setting, 0, len(c.found))
+	var all []Setting
+	if c.keys != nil {
+		all = c.keys()
+	}
 	for _, f := range c.found {
 		all = append(all, Setting{
 			Name: f.setting.name, Value: f.public(), Source: f.source, Where: f.where,

@@ -17,7 +17,8 @@ import (
 // one, over that the variables of environ ("NAME=VALUE", as from os.Environ). It
 // writes nothing.
 //
-// The file must be TOML and hold nothing but settings with values that fit, and
+// The file must be TOML and hold nothing but settings with values that fit (what is in
+// sections of executors, see Sections, is not looked at), and
 // so must the variables that name a setting; others, also those that begin with
 // QME_, are not looked at (see Mistyped). Otherwise the error wraps record.ErrInvalid and says
 // where the mistake is, and the Config is nil. Load of a home without a file
@@ -53,6 +54,9 @@ func (c *Config) readFile(fsys afero.Fs, path string) error {
 		return err
 	}
 	for _, e := range doc.entries {
+		if isSection(e.path) {
+			continue
+		}
 		s, _ := lookup(spell(e.path)) // problem has found that there is one
 		v, err := s.fromTOML(doc.lookup(e.path))
 		if err != nil {
@@ -60,6 +64,7 @@ func (c *Config) readFile(fsys afero.Fs, path string) error {
 		}
 		c.found[s.name] = found{setting: s, value: v, source: FromFile, where: path}
 	}
+	c.sections, c.keys = doc.sections(path), func() []Setting { return doc.sectionKeys(path) }
 	return nil
 }
 

@@ -173,8 +173,6 @@ func TestMistakesInTheFile(t *testing.T) {
 		"run = 5":                              {"run in", "line 1 is a group of settings", "write [run]", "inline"},
 		"executor.shell = 'bash'":              {"executor.shell in", "group", "such as shell"},
 		"[[run]]\nkeep = 5":                    {"run in", "list of tables", "[run]"},
-		"[executor.pbs]":                       {"no executor pbs in", "line 1", "shell"},
-		"executor.pbs.x = 1":                   {"no executor pbs in", "line 1", "shell"},
 		"executor.shell.x = 1":                 {"unknown setting executor.shell.x", "executor.shell.shell?"},
 		"run.keep = 'lots'":                    {"run.keep in " + File(home) + ` line 1: "lots" is not a size such as 64MiB`},
 		"run.keep = '64M'":                     {`"64M" is not a size`},

@@ -16,7 +16,8 @@ func unknown(name, where string) error {
 	if rest, ok := strings.CutPrefix(name, "executor."); ok {
 		executor, _, _ := strings.Cut(rest, ".")
 		if known := executors(); !slices.Contains(known, executor) {
-			return invalid("no executor %s%s: this version has %s", printable(executor), where, strings.Join(known, ", "))
+			return invalid("no executor %s%s has settings that can be set so: only %s has. What is in the section [executor.%s] of config.toml is edited in the file, as docs/executors.md says",
+				printable(executor), where, strings.Join(known, ", "), printable(executor))
 		}
 	}
 	if first := firstOf(name); first != "" {

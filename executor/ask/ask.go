@@ -1,0 +1,268 @@
+// Package ask runs the programs that know how a job goes: with a time limit, a bound on
+// what they print, and errors that say what went wrong.
+package ask
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"qme/record"
+	"qme/record/safe"
+)
+
+// A Question is a program to be run.
+type Question struct {
+	Argv  []string
+	Stdin []byte
+	// Limit is how long it may take; 0: as long as the context.
+	Limit time.Duration
+}
+
+// An Answer is what a program has said.
+type Answer struct {
+	Stdout, Stderr []byte
+	Code           int // its exit code
+}
+
+// Most is how many bytes of an answer are read, of each stream.
+const Most = 16 << 20
+
+// stragglers is how long the output of a program is awaited that has ended, or was
+// killed, while another process still holds it.
+const stragglers = time.Second
+
+// Run runs a program to its end and returns what it said, whatever its exit code. The
+// error wraps record.ErrUnavailable: it is not there, did not end in time, was killed or
+// printed too much.
+func Run(ctx context.Context, q Question) (Answer, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if q.Limit > 0 {
+		var stop func()
+		ctx, stop = context.WithTimeout(ctx, q.Limit)
+		defer stop()
+	}
+	cmd := exec.CommandContext(ctx, q.Argv[0], q.Argv[1:]...)
+	cmd.Stdin = bytes.NewReader(q.Stdin)
+	cmd.WaitDelay = stragglers
+	stdout, stderr := bounded{stop: cancel}, bounded{stop: cancel}
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	a := Answer{Stdout: stdout.kept.Bytes(), Stderr: stderr.kept.Bytes()}
+	if cmd.ProcessState != nil {
+		a.Code = cmd.ProcessState.ExitCode()
+	}
+	switch {
+	case stdout.full || stderr.full:
+		return a, unavailable(q.Argv, "has printed more than %d MiB", Most>>20)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return a, unavailable(q.Argv, "has not answered in time")
+	case ctx.Err() != nil:
+		return a, fmt.Errorf("%w: %w", unavailable(q.Argv, "was not waited for"), ctx.Err())
+	}
+	return a, failure(q.Argv, err, a)
+}
+
+// Show runs a program for somebody who waits: its standard output goes to out as it
+// comes, its standard error to messages, and there is no time limit. Without q.Stdin it
+// reads the standard input. The answer has no Stdout; where the program fails, its Stderr
+// is the last line, which messages did not get. The error is as that of Run.
+func Show(ctx context.Context, q Question, out, messages io.Writer) (Answer, error) {
+	cmd := exec.CommandContext(ctx, q.Argv[0], q.Argv[1:]...)
+	lines := &lineWriter{to: messages}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, out, lines
+	if q.Stdin != nil {
+		cmd.Stdin = bytes.NewReader(q.Stdin)
+	}
+	cmd.WaitDelay = stragglers
+	err := cmd.Run()
+	a := Answer{Stderr: lines.held}
+	if cmd.ProcessState != nil {
+		a.Code = cmd.ProcessState.ExitCode()
+	}
+	if err := failure(q.Argv, err, a); err != nil || a.Code != 0 {
+		return a, err
+	}
+	return a, lines.flush()
+}
+
+// lineWriter hands on lines, each when the next one begins.
+type lineWriter struct {
+	to   io.Writer
+	held []byte
+}
+
+// lineMost is how much of a line is held, in bytes.
+const lineMost = 64 << 10
+
+// Write implements io.Writer.
+func (w *lineWriter) Write(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	w.held = append(w.held, b...)
+	i := bytes.LastIndexByte(w.held[:len(w.held)-1], '\n') + 1
+	if i == 0 && len(w.held) > lineMost {
+		i = len(w.held)
+	}
+	if i == 0 {
+		return len(b), nil
+	}
+	_, err := w.to.Write(w.held[:i])
+	w.held = bytes.Clone(w.held[i:])
+	return len(b), err
+}
+
+func (w *lineWriter) flush() error {
+	if len(w.held) == 0 {
+		return nil
+	}
+	_, err := w.to.Write(w.held)
+	return err
+}
+
+// failure returns what kept a program from ending by itself. What it left behind may
+// hold its output for longer.
+func failure(argv []string, err error, a Answer) error {
+	var exit *exec.ExitError
+	switch {
+	case err == nil, errors.Is(err, exec.ErrWaitDelay):
+		return nil
+	case errors.As(err, &exit) && exit.Exited():
+		return nil
+	case errors.As(err, &exit):
+		return unavailable(argv, "has died (%v)%s", exit, a.Because())
+	}
+	return unavailable(argv, "cannot be run: %v", err)
+}
+
+// unavailable makes an error that wraps record.ErrUnavailable.
+func unavailable(argv []string, format string, args ...any) error {
+	return fmt.Errorf("%s %s: %w", safe.Line(argv[0]), fmt.Sprintf(format, args...), record.ErrUnavailable)
+}
+
+// becauseMost is how much of a reason is given, in bytes.
+const becauseMost = 300
+
+// Because returns ": " and the last line of stderr that is not empty, fit for a
+// terminal; "" when there is none.
+func (a Answer) Because() string {
+	lines := strings.Split(strings.TrimSpace(string(a.Stderr)), "\n")
+	last := strings.TrimSpace(lines[len(lines)-1])
+	if last == "" {
+		return ""
+	}
+	if len(last) > becauseMost {
+		last = string(record.TrimRune([]byte(last[:becauseMost]))) + "…"
+	}
+	return ": " + safe.Line(last)
+}
+
+// bounded keeps up to Most bytes, and stops who writes more. It has no other method to
+// be filled by.
+type bounded struct {
+	kept bytes.Buffer
+	stop func()
+	full bool
+}
+
+// Write implements io.Writer.
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.kept.Len()+len(p) > Most {
+		b.full = true
+		b.stop()
+		return 0, io.ErrShortWrite
+	}
+	return b.kept.Write(p)
+}
+
+// Stream runs a program and returns what it prints. A read fails, with an error that
+// wraps record.ErrUnavailable, when nothing comes for as long as idle; at the end it
+// fails with what ended returns of the program's answer, which has no Stdout. Close ends
+// the program.
+func Stream(ctx context.Context, q Question, idle time.Duration, ended func(Answer) error) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	cmd := exec.CommandContext(ctx, q.Argv[0], q.Argv[1:]...)
+	cmd.Stdin = bytes.NewReader(q.Stdin)
+	cmd.WaitDelay = stragglers
+	s := &stream{argv: q.Argv, cancel: cancel, idle: idle, ended: ended, stderr: bounded{stop: cancel}}
+	r, w := io.Pipe()
+	s.out, cmd.Stdout, cmd.Stderr = r, w, &s.stderr
+	if err := cmd.Start(); err != nil {
+		cancel()
+		return nil, unavailable(q.Argv, "cannot be run: %v", err)
+	}
+	s.timer = time.AfterFunc(idle, s.late)
+	s.timer.Stop() // it runs while somebody waits for the program
+	s.done.Add(1)
+	go func() {
+		defer s.done.Done()
+		w.CloseWithError(s.end(cmd.Wait(), cmd))
+	}()
+	return s, nil
+}
+
+// A stream is what a program prints.
+type stream struct {
+	argv   []string
+	cancel func()
+	out    *io.PipeReader
+	stderr bounded
+	idle   time.Duration
+	timer  *time.Timer
+	ended  func(Answer) error
+	done   sync.WaitGroup
+
+	mu      sync.Mutex
+	tooLate bool
+}
+
+// late ends a program that has fallen silent.
+func (s *stream) late() {
+	s.mu.Lock()
+	s.tooLate = true
+	s.mu.Unlock()
+	s.cancel()
+}
+
+// end returns with what the reader's stream ends.
+func (s *stream) end(err error, cmd *exec.Cmd) error {
+	s.mu.Lock()
+	late := s.tooLate
+	s.mu.Unlock()
+	if late {
+		return unavailable(s.argv, "has printed nothing for %v", s.idle)
+	}
+	a := Answer{Stderr: s.stderr.kept.Bytes(), Code: cmd.ProcessState.ExitCode()}
+	if err := failure(s.argv, err, a); err != nil {
+		return err
+	}
+	if err := s.ended(a); err != nil {
+		return err
+	}
+	return io.EOF
+}
+
+// Read implements io.Reader.
+func (s *stream) Read(p []byte) (int, error) {
+	s.timer.Reset(s.idle)
+	defer s.timer.Stop()
+	return s.out.Read(p)
+}
+
+// Close implements io.Closer.
+func (s *stream) Close() error {
+	s.timer.Stop()
+	s.cancel()
+	err := s.out.Close()
+	s.done.Wait()
+	return err
+}
