@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -12,10 +13,13 @@ import (
 	"qme/record"
 )
 
-// The size of a picture. A browser scales it.
+// The size of a picture, about that at which the page shows it, so that letters are
+// legible. A task's picture stands in a narrow column.
 const (
-	plotWidth  = 800
-	plotHeight = 260
+	plotWidth       = 680
+	plotHeight      = 240
+	plotNarrow      = 400
+	plotNarrowLower = 190
 )
 
 // A plot is a picture in the making.
@@ -26,6 +30,9 @@ type plot struct {
 	failed []float64 // a second series over the first; nil: none
 	format func(float64) string
 	line   bool
+	narrow bool
+	least  *float64 // the beginning of the scale; nil: what fits the values
+	most   *float64 // its end, likewise
 }
 
 // themeOf returns the colours that a request asks for.
@@ -58,7 +65,7 @@ func (s *Server) picture(w http.ResponseWriter, r *http.Request, p plot) error {
 }
 
 // labelsMost is how many labels there is room for.
-const labelsMost = 10
+const labelsMost = 5
 
 func (p plot) draw(theme string) ([]byte, error) {
 	if len(p.values) == 0 {
@@ -68,7 +75,11 @@ func (p plot) draw(theme string) ([]byte, error) {
 		}
 	}
 	palette := charts.GetTheme(theme).WithBackgroundColor(charts.ColorTransparent)
-	canvas := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: plotWidth, Height: plotHeight, Theme: palette})
+	width, height := plotWidth, plotHeight
+	if p.narrow {
+		width, height = plotNarrow, plotNarrowLower
+	}
+	canvas := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: width, Height: height, Theme: palette})
 	values := [][]float64{p.values}
 	names := []string{"runs"}
 	if p.failed != nil {
@@ -80,12 +91,18 @@ func (p plot) draw(theme string) ([]byte, error) {
 		opt.Title.Text, opt.Theme, opt.ValueFormatter = p.title, palette, p.format
 		opt.Legend.Show = charts.Ptr(false)
 		opt.XAxis.Labels, opt.XAxis.LabelCount = p.labels, min(labelsMost, len(p.labels))
+		for i := range opt.YAxis {
+			opt.YAxis[i].Min, opt.YAxis[i].Max = p.least, p.most
+		}
 		err = canvas.LineChart(opt)
 	} else {
 		opt := charts.NewBarChartOptionWithData(values)
 		opt.Title.Text, opt.Theme, opt.ValueFormatter = p.title, palette, p.format
 		opt.Legend.SeriesNames, opt.Legend.Show = names, charts.Ptr(p.failed != nil)
 		opt.CategoryAxis.Labels, opt.CategoryAxis.LabelCount = p.labels, min(labelsMost, len(p.labels))
+		for i := range opt.ValueAxis {
+			opt.ValueAxis[i].Min, opt.ValueAxis[i].Max = p.least, p.most
+		}
 		err = canvas.BarChart(opt)
 	}
 	if err != nil {
@@ -101,12 +118,22 @@ func (s *Server) plotDays(w http.ResponseWriter, r *http.Request) error {
 	if err := s.current(r.Context()); err != nil {
 		return err
 	}
-	p := plot{title: "Runs per day", failed: []float64{}, format: whole}
+	p := plot{title: "Runs per day", least: charts.Ptr(0.0), failed: []float64{}, format: whole}
 	for _, d := range lastDays(s.overview().Days, plotDaysShown, time.Now()) {
-		p.labels = append(p.labels, d.Day)
+		label, err := dayLabel(d.Day)
+		if err != nil {
+			return err
+		}
+		p.labels = append(p.labels, label)
 		p.values, p.failed = append(p.values, float64(d.Runs)), append(p.failed, float64(d.Failed))
 	}
 	return s.picture(w, r, p)
+}
+
+// dayLabel shortens a date.
+func dayLabel(day string) (string, error) {
+	t, err := time.Parse(time.DateOnly, day)
+	return t.Format("2 Jan"), err
 }
 
 func whole(v float64) string { return strconv.FormatFloat(v, 'f', 0, 64) }
@@ -135,8 +162,9 @@ func (s *Server) plotSuccess(w http.ResponseWriter, r *http.Request) error {
 	if err := s.current(r.Context()); err != nil {
 		return err
 	}
-	p := plot{title: "Success rate by week", line: true, format: func(v float64) string { return whole(v) + " %" }}
+	p := plot{title: "Success rate by week", line: true, most: charts.Ptr(100.0), format: func(v float64) string { return whole(v) + " %" }}
 	weeks := map[string]*Day{}
+	var mondays []string
 	for _, d := range s.overview().Days {
 		at, err := time.Parse(time.DateOnly, d.Day)
 		if err != nil {
@@ -145,13 +173,18 @@ func (s *Server) plotSuccess(w http.ResponseWriter, r *http.Request) error {
 		monday := at.AddDate(0, 0, -(int(at.Weekday())+6)%7).Format(time.DateOnly)
 		if weeks[monday] == nil {
 			weeks[monday] = &Day{Day: monday}
-			p.labels = append(p.labels, monday)
+			mondays = append(mondays, monday)
 		}
 		weeks[monday].Runs += d.Runs
 		weeks[monday].Failed += d.Failed
 	}
-	for _, monday := range p.labels {
+	for _, monday := range mondays {
+		label, err := dayLabel(monday)
+		if err != nil {
+			return err
+		}
 		week := weeks[monday]
+		p.labels = append(p.labels, label)
 		p.values = append(p.values, 100*float64(week.Runs-week.Failed)/float64(week.Runs))
 	}
 	return s.picture(w, r, p)
@@ -165,16 +198,34 @@ func (s *Server) plotDuration(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p := plot{title: "Duration of each run", format: seconds, line: len(runs.Runs) > 40}
+	p := plot{title: "Duration of each run", least: charts.Ptr(0.0), line: len(runs.Runs) > 40, narrow: true}
 	for _, run := range slices.Backward(runs.Runs) {
 		if run.Summary.Status != record.Running {
 			p.labels = append(p.labels, strconv.Itoa(run.Number))
 			p.values = append(p.values, *run.Summary.Duration)
 		}
 	}
+	unit, name := unitOf(p.values)
+	for i := range p.values {
+		p.values[i] /= unit
+	}
+	p.format = func(v float64) string { return strconv.FormatFloat(math.Round(100*v)/100, 'f', -1, 64) + name }
 	return s.picture(w, r, p)
 }
 
-func seconds(v float64) string {
-	return time.Duration(v * float64(time.Second)).Round(time.Millisecond).String()
+// unitOf returns the unit, in seconds, in which durations are read most easily. The
+// library finds a scale for numbers of one to some hundreds.
+func unitOf(durations []float64) (unit float64, name string) {
+	switch longest := slices.Max(append([]float64{0}, durations...)); {
+	case longest < 2e-3:
+		return 1e-6, " µs"
+	case longest < 2:
+		return 1e-3, " ms"
+	case longest < 120:
+		return 1, " s"
+	case longest < 7200:
+		return 60, " min"
+	default:
+		return 3600, " h"
+	}
 }

@@ -193,9 +193,9 @@ func (s *server) stop() {
 // A tab shows pages of a server. When the test ends it must not have complained, and must
 // have asked nobody else.
 type tab struct {
-	t      testing.TB
-	ctx    context.Context
-	server *server
+	t    testing.TB
+	ctx  context.Context
+	host string // with the port, also of a server that is started again
 
 	mu         sync.Mutex
 	complaints []string
@@ -207,7 +207,7 @@ func (s *server) open(path string) *tab {
 	t := s.home.t
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(shared, chromedp.WithNewBrowserContext())
-	p := &tab{t: t, ctx: ctx, server: s}
+	p := &tab{t: t, ctx: ctx, host: s.url.Host}
 	if err := chromedp.Listen(ctx, p.hear); err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func (p *tab) hear(event any) {
 			_, _ = chromedp.Call(p.ctx, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{})
 		}()
 	case *network.EventRequestWillBeSent:
-		if u, err := url.Parse(e.Request.URL); err != nil || (u.Host != p.server.url.Host && u.Scheme != "data") {
+		if u, err := url.Parse(e.Request.URL); err != nil || (u.Host != p.host && u.Scheme != "data") {
 			p.complain("a request to %s", e.Request.URL)
 		}
 	}
@@ -284,7 +284,7 @@ func (p *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 // visit goes to another page of the server.
 func (p *tab) visit(path string) {
 	p.t.Helper()
-	p.do(chromedp.Navigate("http://" + p.server.url.Host + path))
+	p.do(chromedp.Navigate("http://" + p.host + path))
 }
 
 // text returns what an element shows, "" when there is none.

@@ -143,9 +143,9 @@ func TestWrongQuerySaysWhere(t *testing.T) {
 	p.excuse("400 (Bad Request)") // the browser's own note on the answer
 	p.until(row("echo one"))
 	p.click("#search")
-	p.keys("moto ouput:seed")
+	p.keys("moto taste:seed")
 	p.sees("#search-problem", "there is no field")
-	p.sees("#search-problem mark", "ouput:seed")
+	p.sees("#search-problem mark", "taste:seed")
 	p.until("document.querySelector('#search').ariaInvalid === 'true'")
 	p.execute("document.querySelector('#search').select()")
 	p.keys("one")

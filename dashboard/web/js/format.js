@@ -11,6 +11,7 @@ export const many = (n, noun) => `${number(n)} ${noun}${n === 1 ? '' : 's'}`;
 /** Seconds as a person would say them, in two units at most. */
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return '';
+  if (seconds === 0) return '0 s';
   if (seconds < 0.001) return `${Math.round(seconds * 1e6)} µs`;
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 2 : 1)} s`;

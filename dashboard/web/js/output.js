@@ -31,6 +31,7 @@ class Output extends HTMLElement {
   #ended = false; // whether the watch has told of the end
   #watching = false;
   #follow = true;
+  #top = 0; // where it was last scrolled to
   #tail = false; // whether only the end is shown
 
   connectedCallback() {
@@ -122,6 +123,8 @@ class Output extends HTMLElement {
       this.note, this.scroller);
     this.#wrap(true);
     this.lines = new Lines(this.text);
+    // What comes into sight for the first time may be taller than was thought.
+    new ResizeObserver(() => this.#keepUp()).observe(this.text);
     new IntersectionObserver((entries) => entries.at(-1).isIntersecting && this.#piece?.more && this.#more(), { root: this.scroller, rootMargin: '1500px' }).observe(this.end);
   }
 
@@ -168,7 +171,12 @@ class Output extends HTMLElement {
     this.#tail = true;
     // The first line has most likely begun before.
     this.#take({ ...piece, lines: piece.lines.slice(1), cut });
-    this.note.replaceChildren(`Only the end is shown: ${bytes(offset)} come before it. `, h('button', { type: 'button', onclick: () => this.load(true) }, 'Show from the beginning'));
+    this.#lacks(`Only the end is shown: ${bytes(offset)} come before it. `);
+  }
+
+  #lacks(text) {
+    if (this.note.firstChild?.nodeType === Node.TEXT_NODE && this.note.lastElementChild) this.note.firstChild.data = text;
+    else this.note.replaceChildren(text, h('button', { type: 'button', onclick: () => this.load(true) }, 'Show from the beginning'));
   }
 
   async #toLast() {
@@ -233,19 +241,16 @@ class Output extends HTMLElement {
     }
     this.lines.add(message.lines);
     this.#gone += this.lines.trim(keepLive);
-    if (this.#gone || message.skipped) {
-      this.note.replaceChildren(message.skipped
-        ? `It is written faster than it can be shown: ${bytes(message.skipped)} were left out here. The download has them.`
-        : `The first ${many(this.#gone, 'line')} are not shown any more. The download has them.`);
-    }
+    if (message.skipped) this.#lacks(`It is written faster than it can be shown: ${bytes(message.skipped)} were left out here. `);
+    else if (this.#gone) this.#lacks(`The first ${many(this.#gone, 'line')} are not shown any more. `);
     this.#showSize(message.size);
+    this.#keepUp();
     if (message.done) {
       this.#watching = false;
       this.#ended = true;
       this.#showFollow();
     }
     this.#showEmpty();
-    if (this.#follow) this.#toEnd();
   }
 
   #showFollow() {
@@ -255,23 +260,25 @@ class Output extends HTMLElement {
     this.dataset.watching = String(this.#watching);
   }
 
+  #keepUp() {
+    // Who has scrolled up in this moment is not to be taken back down.
+    this.#scrolled();
+    if (this.following) this.#toEnd();
+  }
+
   #toEnd() {
-    this.ownScroll = true;
     this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.#top = this.scroller.scrollTop;
   }
 
   // Scrolling up pauses; the end resumes.
   #scrolled() {
     if (!this.#watching) return;
-    const left = this.scroller.scrollHeight - this.scroller.clientHeight - this.scroller.scrollTop;
-    if (this.ownScroll) {
-      this.ownScroll = false;
-      this.lastTop = this.scroller.scrollTop;
-      return;
-    }
-    const up = this.scroller.scrollTop < (this.lastTop ?? 0);
-    this.lastTop = this.scroller.scrollTop;
-    const follow = left < 4 ? true : up ? false : this.#follow;
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    const up = scrollTop < this.#top;
+    this.#top = scrollTop;
+    let follow = this.#follow && !up;
+    if (scrollHeight - clientHeight - scrollTop < 4) follow = true;
     if (follow !== this.#follow) {
       this.#follow = follow;
       this.#showFollow();
