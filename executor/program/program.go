@@ -75,6 +75,9 @@ func (p *program) Recognise(words []string) (executor.Command, bool) { return p.
 
 // Submitted implements executor.Tracker.
 func (p *program) Submitted(rec *record.Record) (*record.Job, error) {
+	if code := rec.Data.ReturnCode; code == nil || *code != 0 {
+		return nil, nil // no process is started for a command that has failed
+	}
 	said, err := p.ask(context.Background(), submittedTime, request{Method: "submitted", Task: rec})
 	if err != nil || said.Job == nil {
 		return nil, err
