@@ -20,6 +20,7 @@ type home struct {
 	t   testing.TB
 	dir string
 	env []string // beside the one of the test
+	cwd string   // where commands run; "" where the test does
 }
 
 func newHome(t testing.TB) *home {
@@ -34,7 +35,7 @@ func (h *home) command(args ...string) *exec.Cmd {
 		h.t.Fatal(err)
 	}
 	cmd := exec.Command(exe, args...)
-	cmd.Args[0] = "qme"
+	cmd.Args[0], cmd.Dir = "qme", h.cwd
 	cmd.Env = append(os.Environ(), "QME_HOME="+h.dir, "HOME="+filepath.Dir(h.dir), "USER=tester", "GIT_CONFIG_NOSYSTEM=1")
 	cmd.Env = append(cmd.Env, h.env...)
 	return cmd

@@ -17,7 +17,7 @@ import (
 )
 
 // A slurmHome is a home whose commands find the cluster, and a folder for scripts and
-// output, which is the working directory of the test.
+// output, in which they run.
 type slurmHome struct {
 	*home
 	cluster *services.Cluster
@@ -29,7 +29,7 @@ func newSlurmHome(t *testing.T) *slurmHome {
 	c := services.Slurm(t)
 	s := &slurmHome{newHome(t), c, t.TempDir()}
 	s.env = c.Env()
-	t.Chdir(s.dir)
+	s.cwd = s.dir
 	return s
 }
 
@@ -140,6 +140,7 @@ func (s *slurmHome) script(name, before, after string) {
 }
 
 func TestSlurmJob(t *testing.T) {
+	t.Parallel()
 	s := newSlurmHome(t)
 	rec := s.submit("-J", "night", "-o", "out-%x-%N-%j.txt", "--error=err-%4j", "--wrap", "echo out; echo err >&2")
 	rec = s.ends(rec, 0)
@@ -190,6 +191,7 @@ func (s *slurmHome) runAgain(rec *record.Record) *record.Record {
 }
 
 func TestSlurmCodes(t *testing.T) {
+	t.Parallel()
 	s := newSlurmHome(t)
 	timeout := s.submit("-t", "00:00:01", "--wrap", "echo begun; exec sleep 1000")
 	for command, code := range map[string]int{"exit 3": 3, "exit 200": 200, "kill -9 $$": 137} {
@@ -226,6 +228,7 @@ func TestSlurmCodes(t *testing.T) {
 }
 
 func TestSlurmArray(t *testing.T) {
+	t.Parallel()
 	s := newSlurmHome(t)
 	rec := s.submit("-a", "0-3%2", "-o", "a-%A-%a-%j", "--wrap", "echo I am $SLURM_ARRAY_TASK_ID; test $SLURM_ARRAY_TASK_ID != 2 || exit 5")
 	if len(rec.Data.Job.Elements) != 4 {
@@ -253,6 +256,7 @@ func TestSlurmArray(t *testing.T) {
 }
 
 func TestSlurmCancel(t *testing.T) {
+	t.Parallel()
 	s := newSlurmHome(t)
 	pending := s.submit("-p", "never", "--wrap", "true")
 	s.fails(9, "is PENDING", "exec", "output")
@@ -286,7 +290,7 @@ func TestSlurmCancel(t *testing.T) {
 	}
 	s.must("exec", "cancel")
 	s.ends(array, 1)
-	if err := os.WriteFile("het.sh", []byte("#!/bin/sh\n#SBATCH -n1 -p never\n#SBATCH hetjob\n#SBATCH -n1 -p never\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(s.dir, "het.sh"), []byte("#!/bin/sh\n#SBATCH -n1 -p never\n#SBATCH hetjob\n#SBATCH -n1 -p never\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	het := s.submit("het.sh")
@@ -298,12 +302,14 @@ func TestSlurmCancel(t *testing.T) {
 }
 
 func TestSlurmFollow(t *testing.T) {
+	t.Parallel()
 	s := newSlurmHome(t)
 	s.submit("--wrap", "for i in 1 2 3; do echo $i; sleep 0.5; done")
 	s.has("what is followed", []string{s.must("exec", "output", "--follow")}, "1\n2\n3\n")
 }
 
 func TestSlurmRequeue(t *testing.T) {
+	t.Parallel()
 	s := newSlurmHome(t)
 	rec := s.until(s.submit("--wrap", `test -n "$SLURM_RESTART_COUNT" || exec sleep 1000; echo again`), "RUNNING")
 	s.slurm("scontrol", "requeue", rec.Data.Job.ID)
@@ -377,7 +383,7 @@ func TestSlurmKilled(t *testing.T) {
 				t.Fatal(err)
 			}
 			for deadline := time.Now().Add(time.Minute); when.program == "sbatch"; time.Sleep(20 * time.Millisecond) {
-				if _, err := os.Stat("submitted"); err == nil {
+				if _, err := os.Stat(filepath.Join(s.dir, "submitted")); err == nil {
 					if err := cmd.Process.Kill(); err != nil {
 						t.Fatal(err)
 					}

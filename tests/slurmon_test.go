@@ -32,6 +32,7 @@ func (s *syncBuffer) String() string {
 
 // TestSlurmOn runs commands on the cluster that know nothing of it.
 func TestSlurmOn(t *testing.T) {
+	t.Parallel()
 	s := newSlurmHome(t)
 	s.env = append(s.env, "QUOTED=it's $HOME; \"x\"")
 	out, errs, code := s.run("run", "--on", "slurm", "--mem", "50", "--wait", "sh", "-c", `pwd; printf '%s|' "$QUOTED" "$@"; echo err >&2; exit 3`, "sh", "a b", "$(id)", "")
@@ -61,6 +62,7 @@ func TestSlurmOn(t *testing.T) {
 
 // TestSlurmOnResources asks for what a job needs, and leaves it alone.
 func TestSlurmOnResources(t *testing.T) {
+	t.Parallel()
 	s := newSlurmHome(t)
 	s.must("run", "--on", "slurm", "--cpus", "2", "--mem", "60", "--time", "5", "--partition", "debug", "--option", "comment=a,b c", "echo $SLURM_CPUS_PER_TASK; sleep 0.5; echo done")
 	rec := s.get("")
@@ -79,6 +81,7 @@ func TestSlurmOnResources(t *testing.T) {
 
 // TestSlurmOnInterrupted ends the job when the command in its place is ended.
 func TestSlurmOnInterrupted(t *testing.T) {
+	t.Parallel()
 	s := newSlurmHome(t)
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 		cmd := s.command("run", "--on", "slurm", "--mem", "50", "--wait", "sh", "-c", "echo begun; sleep 600")
@@ -107,6 +110,7 @@ func TestSlurmOnInterrupted(t *testing.T) {
 
 // TestSlurmOnLong passes on output while it comes, and all of it.
 func TestSlurmOnLong(t *testing.T) {
+	t.Parallel()
 	s := newSlurmHome(t)
 	out, _, code := s.run("-q", "run", "--on", "slurm", "--mem", "50", "--wait", "seq 1 300000; sleep 1; seq 1 300000 | tr -d '\\n' | md5sum")
 	if lines := strings.Count(out, "\n"); code != 0 || lines != 300001 {
