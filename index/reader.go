@@ -105,7 +105,7 @@ func (w *worker) do(spans []span) (found []Found) {
 			}
 			f, err := w.look(s.seg.texts, number, i)
 			if err != nil {
-				w.s.damaged.Store(true)
+				w.s.failed(err)
 				found = append(found, w.fromHistory(s.seg.texts, i)...)
 			} else if f != nil {
 				found = append(found, *f)
@@ -245,7 +245,7 @@ func (r *reader) stream(b *openBlock, t *textFile, number, task int, name record
 		c = &b.parts[streams]
 	}
 	if err := t.load(c, number, streams); err != nil {
-		r.s.damaged.Store(true)
+		r.s.failed(err)
 		return r.streamFromHistory(name, id)
 	}
 	if b != nil {

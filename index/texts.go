@@ -1,12 +1,10 @@
 package index
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"slices"
 	"sort"
@@ -18,17 +16,20 @@ import (
 	"qme/record"
 )
 
-// Beside each segment, which says which blocks of tasks may have what is asked for, there
-// is a file of their text: what is found is decided there, without a look at git. It holds
-// blocks of neighbouring tasks, each in two compressed parts (what is short; the streams),
-// and a table: a row of each task, newest first, where the blocks are, and the names of
-// the executors. The manifest has the table's checksum, the table those of the parts.
+// A segment has a file of text beside its table of grams, which says which blocks of tasks may
+// have what is asked for: what is found is decided there, without a look at git. It holds
+// blocks of neighbouring tasks, each in two compressed parts (what is short; the streams), a
+// row of each task, newest first, and a directory: where the blocks are, the checksums of
+// the rows, and the names of the executors. The manifest has the directory's checksum, the
+// directory those of all else.
 
 const (
 	// A block ends with blockTasks tasks or blockText bytes of text.
 	blockTasks = 16
 	blockText  = 256 << 10
 	blockSize  = 8 + 5*4
+	// pageRows are the rows that have a checksum.
+	pageRows = 4096
 )
 
 // A part is the half of a block: the texts up to query.Streams, or those from there.
@@ -57,17 +58,49 @@ type block struct {
 
 // A textInfo describes a text file in the manifest.
 type textInfo struct {
-	Rows   int    `json:"rows"`
-	Blocks int    `json:"blocks"`
-	Table  int64  `json:"table"` // where it begins
-	Size   int64  `json:"size"`  // of the file
-	CRC    uint32 `json:"crc"`   // CRC-32 (IEEE) of the table
+	Rows      int    `json:"rows"`
+	Blocks    int    `json:"blocks"`
+	Table     int64  `json:"table"`     // where the rows begin
+	Directory int64  `json:"directory"` // and what is behind them
+	Size      int64  `json:"size"`      // of the file
+	CRC       uint32 `json:"crc"`       // CRC-32 (IEEE) of the directory
+}
+
+// textBlocks are some blocks on their way into a text file.
+type textBlocks struct {
+	packed    []byte // their parts
+	rows      []byte
+	blocks    []block // as if the file began here
+	executors []string
+}
+
+// add adds a block of tasks.
+func (t *textBlocks) add(entries []entry) error {
+	b := block{first: uint32(len(t.rows) / rowSize), at: int64(len(t.packed))}
+	texts := make([]query.Texts, len(entries))
+	for i, e := range entries {
+		r, err := newRow(e)
+		if err != nil {
+			return err
+		}
+		r.executor = placeOf(&t.executors, e.id.Executor())
+		t.rows = appendRow(t.rows, r)
+		if e.doc != nil {
+			texts[i] = e.doc.Texts()
+		}
+	}
+	for p := range b.size {
+		packed := s2.Encode(nil, encodePart(texts, part(p)))
+		b.size[p], b.crc[p] = uint32(len(packed)), crc32.ChecksumIEEE(packed)
+		t.packed = append(t.packed, packed...)
+	}
+	t.blocks = append(t.blocks, b)
+	return nil
 }
 
 // A textWriter writes a text file.
 type textWriter struct {
 	f         *os.File
-	w         *bufio.Writer
 	at        int64
 	rows      []byte
 	blocks    []byte
@@ -80,43 +113,34 @@ func createTexts(path string) (*textWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &textWriter{f: f, w: bufio.NewWriterSize(f, 1<<16)}, nil
+	return &textWriter{f: f}, nil
 }
 
-// add writes a block of tasks.
-func (t *textWriter) add(entries []entry) error {
-	b := block{first: uint32(t.info.Rows), at: t.at}
-	texts := make([]query.Texts, len(entries))
-	for i, e := range entries {
-		r, err := newRow(e)
-		if err != nil {
-			return err
-		}
-		r.executor = t.executor(e.id.Executor())
-		t.rows = appendRow(t.rows, r)
-		if e.doc != nil {
-			texts[i] = e.doc.Texts()
-		}
+// add writes blocks.
+func (t *textWriter) add(some *textBlocks) error {
+	for _, b := range some.blocks {
+		b.first += uint32(t.info.Rows)
+		b.at += t.at
+		t.blocks = appendBlock(t.blocks, b)
 	}
-	for p := range b.size {
-		packed := s2.Encode(nil, encodePart(texts, part(p)))
-		if _, err := t.w.Write(packed); err != nil {
-			return err
-		}
-		b.size[p], b.crc[p] = uint32(len(packed)), crc32.ChecksumIEEE(packed)
-		t.at += int64(len(packed))
+	for rows := some.rows; len(rows) > 0; rows = rows[rowSize:] {
+		t.rows = append(t.rows, rows[:rowSize]...)
+		own := placeOf(&t.executors, some.executors[executorOf(rows)])
+		setExecutor(t.rows[len(t.rows)-rowSize:], own)
 	}
-	t.blocks = appendBlock(t.blocks, b)
-	t.info.Rows += len(entries)
-	t.info.Blocks++
-	return nil
+	t.at += int64(len(some.packed))
+	t.info.Rows = len(t.rows) / rowSize
+	t.info.Blocks += len(some.blocks)
+	_, err := t.f.Write(some.packed)
+	return err
 }
 
-func (t *textWriter) executor(name string) uint32 {
-	i := slices.Index(t.executors, name)
+// placeOf returns where a name is in a list, to which it is added where it is not.
+func placeOf(names *[]string, name string) uint32 {
+	i := slices.Index(*names, name)
 	if i < 0 {
-		i = len(t.executors)
-		t.executors = append(t.executors, name)
+		i = len(*names)
+		*names = append(*names, name)
 	}
 	return uint32(i)
 }
@@ -151,12 +175,20 @@ func decodeBlock(b []byte) block {
 	return block{first: at(0), at: int64(binary.LittleEndian.Uint64(b)), size: [2]uint32{at(1), at(2)}, crc: [2]uint32{at(3), at(4)}}
 }
 
-// finish writes the table and closes the file.
+// finish writes rows and directory, and closes the file.
 func (t *textWriter) finish() (textInfo, error) {
-	table := slices.Concat(t.rows, t.blocks, []byte(strings.Join(t.executors, "\n")))
-	_, err := t.w.Write(table)
-	err = errors.Join(err, t.w.Flush(), t.f.Close())
-	t.info.Table, t.info.CRC, t.info.Size = t.at, crc32.ChecksumIEEE(table), t.at+int64(len(table))
+	directory := t.blocks
+	for page := range slices.Chunk(t.rows, pageRows*rowSize) {
+		directory = binary.LittleEndian.AppendUint32(directory, crc32.ChecksumIEEE(page))
+	}
+	directory = append(directory, strings.Join(t.executors, "\n")...)
+	_, err := t.f.Write(t.rows)
+	if err == nil {
+		_, err = t.f.Write(directory)
+	}
+	err = errors.Join(err, t.f.Close())
+	t.info.Table, t.info.Directory = t.at, t.at+int64(len(t.rows))
+	t.info.CRC, t.info.Size = crc32.ChecksumIEEE(directory), t.info.Directory+int64(len(directory))
 	return t.info, err
 }
 
@@ -171,41 +203,68 @@ type textFile struct {
 // openTexts opens a text file. The error wraps errUnusable when it is not the one that is
 // described.
 func openTexts(path string, info textInfo) (*textFile, error) {
-	f, err := os.Open(path)
+	f, err := openSized(path, info.Size)
 	if err != nil {
 		return nil, err
 	}
 	t := &textFile{f: f}
 	if err := t.readTable(info); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %s: %w", errUnusable, path, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}
 	return t, nil
 }
 
+// openSized opens a file. The error wraps errUnusable when it is not there or of another size.
+func openSized(path string, size int64) (*os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, damageOr(err)
+	}
+	st, err := f.Stat()
+	if err == nil && st.Size() != size {
+		err = fmt.Errorf("%w: %s has %d bytes, not %d", errDamaged, path, st.Size(), size)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// readTable reads directory and rows, and verifies them.
 func (t *textFile) readTable(info textInfo) error {
-	st, err := t.f.Stat()
+	directory, err := readVerified(t.f, nil, info.Directory, int(info.Size-info.Directory), info.CRC)
 	if err != nil {
 		return err
 	}
-	if st.Size() != info.Size {
-		return fmt.Errorf("it has %d bytes, not %d", st.Size(), info.Size)
-	}
-	table := make([]byte, info.Size-info.Table)
-	if _, err := t.f.ReadAt(table, info.Table); err != nil {
-		return err
-	}
-	if crc32.ChecksumIEEE(table) != info.CRC {
-		return errors.New("its table is damaged")
-	}
-	rows := info.Rows * rowSize
-	t.rows, table = table[:rows], table[rows:]
-	for range info.Blocks {
-		t.blocks = append(t.blocks, decodeBlock(table))
-		table = table[blockSize:]
+	t.blocks = make([]block, info.Blocks, info.Blocks+1)
+	for i := range t.blocks {
+		t.blocks[i] = decodeBlock(directory)
+		directory = directory[blockSize:]
 	}
 	t.blocks = append(t.blocks, block{first: uint32(info.Rows), at: info.Table})
-	t.executors = strings.Split(string(table), "\n")
-	return nil
+	t.rows = make([]byte, info.Rows*rowSize)
+	var pages []rowPage
+	for page := range slices.Chunk(t.rows, pageRows*rowSize) {
+		at := info.Table + int64(len(pages))*pageRows*rowSize
+		pages = append(pages, rowPage{page, at, binary.LittleEndian.Uint32(directory)})
+		directory = directory[4:]
+	}
+	t.executors = strings.Split(string(directory), "\n")
+	read := func(p rowPage) error {
+		_, err := readVerified(t.f, p.rows, p.at, len(p.rows), p.crc)
+		return err
+	}
+	for perr := range inOrder(slices.Values(pages), func() func(rowPage) error { return read }) {
+		err = errors.Join(err, perr)
+	}
+	return err
+}
+
+// A rowPage is where rows are to be read to, and from where.
+type rowPage struct {
+	rows []byte
+	at   int64
+	crc  uint32
 }
 
 func (t *textFile) len() int { return len(t.rows) / rowSize }
@@ -249,26 +308,19 @@ type column struct {
 	isFolded   bool
 }
 
-// errBlock says that a block is not what was written.
-var errBlock = errors.New("a block of the search index is damaged")
-
-// load reads a part of a block.
+// load reads a part of a block. The error wraps errUnusable when it is damaged.
 func (t *textFile) load(c *column, number int, p part) error {
 	b := t.blocks[number]
 	at := b.at
 	if p == streams {
 		at += int64(b.size[heads])
 	}
-	c.packed = slices.Grow(c.packed[:0], int(b.size[p]))[:b.size[p]]
-	if _, err := t.f.ReadAt(c.packed, at); err != nil && !errors.Is(err, io.EOF) {
+	var err error
+	if c.packed, err = readVerified(t.f, c.packed, at, int(b.size[p]), b.crc[p]); err != nil {
 		return err
 	}
-	if crc32.ChecksumIEEE(c.packed) != b.crc[p] {
-		return errBlock
-	}
-	var err error
 	if c.plain, err = s2.Decode(c.plain[:cap(c.plain)], c.packed); err != nil {
-		return fmt.Errorf("%w: %w", errBlock, err)
+		return fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	from, to := p.fields()
 	c.perRow, c.isFolded = to-from, false
@@ -282,13 +334,13 @@ func (c *column) split(n int) error {
 	for range n {
 		length, k := binary.Uvarint(c.text)
 		if k <= 0 || length > uint64(len(c.text)) {
-			return errBlock
+			return errDamaged
 		}
 		c.text, end = c.text[k:], end+int(length)
 		c.ends = append(c.ends, end)
 	}
 	if end != len(c.text) {
-		return errBlock
+		return errDamaged
 	}
 	return nil
 }
