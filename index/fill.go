@@ -50,11 +50,11 @@ func (w *writer) fill(ctx context.Context, next func(yield func(entry) bool) err
 func batched(ctx context.Context, entries iter.Seq[entry]) iter.Seq[[]entry] {
 	return func(yield func([]entry) bool) {
 		var some []entry
-		size, more := 0, true
+		size := 0
 		for e := range entries {
 			some = append(some, e)
 			if size += e.size; size >= batchText || len(some) >= maxBatch {
-				if more = yield(some); !more {
+				if !yield(some) {
 					return
 				}
 				some, size = nil, 0

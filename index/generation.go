@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"iter"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -243,15 +246,23 @@ func (s *openSegment) withAll(grams []string) (*roaring.Bitmap, error) {
 
 // without marks the rows of some tasks as no longer counting.
 func (g *generation) without(ids []record.ID) error {
-	for _, id := range ids {
+	return g.eachRow(slices.Values(ids), func(s *openSegment, i int) { s.deleted.Add(uint32(i)) })
+}
+
+// eachRow calls fn for where tasks are, whether they count there or not.
+func (g *generation) eachRow(ids iter.Seq[record.ID], fn func(s *openSegment, i int)) error {
+	for id := range ids {
 		u, err := uuid.Parse(id.UUID())
 		if err != nil {
 			return err
 		}
 		for _, s := range g.segments {
-			for i := s.texts.find(u[:]); i < s.texts.len() && string(s.texts.uuid(i)) == string(u[:]); i++ {
+			for i, err := range s.texts.rowsWith(u[:]) {
+				if err != nil {
+					return err
+				}
 				if r := s.texts.row(i); s.texts.id(&r) == id {
-					s.deleted.Add(uint32(i))
+					fn(s, i)
 				}
 			}
 		}
@@ -261,24 +272,45 @@ func (g *generation) without(ids []record.ID) error {
 
 // summary counts the streams over the limit, but for some tasks, and lists the tasks that
 // could not be read.
-func (g *generation) summary(but map[record.ID]bool) (over int, unreadable []record.ID) {
+func (g *generation) summary(but map[record.ID]bool) (over int, unreadable []record.ID, err error) {
 	for _, s := range g.segments {
-		for i := range s.texts.len() {
-			flags := s.texts.flags(i)
-			if flags < oneOver && flags&isUnreadable == 0 || s.deleted.Contains(uint32(i)) {
-				continue
-			}
-			r := s.texts.row(i)
-			id := s.texts.id(&r)
-			if !but[id] {
-				over += r.over()
-			}
-			if r.unreadable() {
-				unreadable = append(unreadable, id)
+		over += s.info.Texts.Over
+		if s.info.Texts.Over > 0 {
+			for i := range roaring.Values(s.deleted) {
+				if err := s.texts.need(int(i), int(i)+1); err != nil {
+					return 0, nil, err
+				}
+				r := s.texts.row(int(i))
+				over -= r.over()
 			}
 		}
+		for _, i := range s.info.Texts.Unreadable {
+			if s.deleted.Contains(uint32(i)) {
+				continue
+			}
+			if err := s.texts.need(i, i+1); err != nil {
+				return 0, nil, err
+			}
+			r := s.texts.row(i)
+			unreadable = append(unreadable, s.texts.id(&r))
+		}
 	}
-	return over, unreadable
+	err = g.eachRow(maps.Keys(but), func(s *openSegment, i int) {
+		if r := s.texts.row(i); !s.deleted.Contains(uint32(i)) {
+			over -= r.over()
+		}
+	})
+	return over, unreadable, err
+}
+
+// need reads the rows of some blocks, see candidates.
+func (g *generation) need(blocks []*roaring.Bitmap) error {
+	for i, s := range g.segments {
+		if err := s.texts.needBlocks(blocks[i]); err != nil {
+			return fmt.Errorf("%s: %w", s.texts.f.Name(), err)
+		}
+	}
+	return nil
 }
 
 // live counts the tasks of a segment that count.

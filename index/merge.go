@@ -29,8 +29,11 @@ func (w *writer) takeOver(ctx context.Context, g *generation) error {
 		}
 	}
 	return w.fill(ctx, func(yield func(entry) bool) error {
-		only := &generation{segments: merged}
-		for job := range only.jobs(make([]*roaring.Bitmap, len(merged))) {
+		only, all := &generation{segments: merged}, make([]*roaring.Bitmap, len(merged))
+		if err := only.need(all); err != nil {
+			return err
+		}
+		for job := range only.jobs(all) {
 			for _, s := range job {
 				if more, err := copyRows(s, yield); err != nil || !more {
 					return err

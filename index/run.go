@@ -265,14 +265,17 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.g.without(changed); err != nil {
+	if err := errors.Join(a.g.need(blocks), a.g.without(changed)); err != nil {
 		return err
 	}
 	s.fresh = map[record.ID]bool{}
 	for _, run := range s.InFlight {
 		s.fresh[run.Record.UID] = true
 	}
-	over, unreadable := a.g.summary(s.fresh)
+	over, unreadable, err := a.g.summary(s.fresh)
+	if err != nil {
+		return err
+	}
 	s.over = over
 	a.others = append(present, unreadable...)
 	for _, id := range a.others {

@@ -1,15 +1,19 @@
 package index
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"iter"
 	"os"
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/klauspost/compress/s2"
 
 	"qme/index/query"
@@ -19,8 +23,8 @@ import (
 // A segment has a file of text beside its table of grams, which says which blocks of tasks may
 // have what is asked for: what is found is decided there, without a look at git. It holds
 // blocks of neighbouring tasks, each in two compressed parts (what is short; the streams), a
-// row of each task, newest first, and a directory: where the blocks are, the checksums of
-// the rows, and the names of the executors. The manifest has the directory's checksum, the
+// row of each task, newest first, and a directory: where the blocks are, of each page of rows
+// the first UUID and the checksum, and the names of the executors. The manifest has the directory's checksum, the
 // directory those of all else.
 
 const (
@@ -28,8 +32,9 @@ const (
 	blockTasks = 16
 	blockText  = 256 << 10
 	blockSize  = 8 + 5*4
-	// pageRows are the rows that have a checksum.
-	pageRows = 4096
+	// pageRows are the rows that are read, and have a checksum, at once.
+	pageRows     = 256
+	pageRowsSize = 16 + 4
 )
 
 // A part is the half of a block: the texts up to query.Streams, or those from there.
@@ -64,6 +69,9 @@ type textInfo struct {
 	Directory int64  `json:"directory"` // and what is behind them
 	Size      int64  `json:"size"`      // of the file
 	CRC       uint32 `json:"crc"`       // CRC-32 (IEEE) of the directory
+
+	Over       int   `json:"over,omitempty"`       // streams of all rows that are longer than the limit
+	Unreadable []int `json:"unreadable,omitempty"` // the rows of tasks that could not be read
 }
 
 // textBlocks are some blocks on their way into a text file.
@@ -127,6 +135,11 @@ func (t *textWriter) add(some *textBlocks) error {
 		t.rows = append(t.rows, rows[:rowSize]...)
 		own := placeOf(&t.executors, some.executors[executorOf(rows)])
 		setExecutor(t.rows[len(t.rows)-rowSize:], own)
+		if r := decodeRow(rows); r.unreadable() {
+			t.info.Unreadable = append(t.info.Unreadable, len(t.rows)/rowSize-1)
+		} else {
+			t.info.Over += r.over()
+		}
 	}
 	t.at += int64(len(some.packed))
 	t.info.Rows = len(t.rows) / rowSize
@@ -179,6 +192,7 @@ func decodeBlock(b []byte) block {
 func (t *textWriter) finish() (textInfo, error) {
 	directory := t.blocks
 	for page := range slices.Chunk(t.rows, pageRows*rowSize) {
+		directory = append(directory, page[:16]...)
 		directory = binary.LittleEndian.AppendUint32(directory, crc32.ChecksumIEEE(page))
 	}
 	directory = append(directory, strings.Join(t.executors, "\n")...)
@@ -192,12 +206,23 @@ func (t *textWriter) finish() (textInfo, error) {
 	return t.info, err
 }
 
-// A textFile is an open one. Its methods may be called from several goroutines.
+// A textFile is an open one. Its methods may be called from several goroutines. Rows can be
+// looked at once need has read them.
 type textFile struct {
 	f         *os.File
 	rows      []byte
+	at        int64 // of the rows
+	pages     []rowPage
 	blocks    []block // and one behind the last
 	executors []string
+}
+
+// A rowPage is some rows that are read at once.
+type rowPage struct {
+	first []byte // a UUID
+	crc   uint32
+	once  sync.Once
+	err   error
 }
 
 // openTexts opens a text file. The error wraps errUnusable when it is not the one that is
@@ -230,7 +255,7 @@ func openSized(path string, size int64) (*os.File, error) {
 	return f, nil
 }
 
-// readTable reads directory and rows, and verifies them.
+// readTable reads the directory.
 func (t *textFile) readTable(info textInfo) error {
 	directory, err := readVerified(t.f, nil, info.Directory, int(info.Size-info.Directory), info.CRC)
 	if err != nil {
@@ -242,29 +267,66 @@ func (t *textFile) readTable(info textInfo) error {
 		directory = directory[blockSize:]
 	}
 	t.blocks = append(t.blocks, block{first: uint32(info.Rows), at: info.Table})
-	t.rows = make([]byte, info.Rows*rowSize)
-	var pages []rowPage
-	for page := range slices.Chunk(t.rows, pageRows*rowSize) {
-		at := info.Table + int64(len(pages))*pageRows*rowSize
-		pages = append(pages, rowPage{page, at, binary.LittleEndian.Uint32(directory)})
-		directory = directory[4:]
+	t.rows, t.at = make([]byte, info.Rows*rowSize), info.Table
+	t.pages = make([]rowPage, (info.Rows+pageRows-1)/pageRows)
+	for i := range t.pages {
+		t.pages[i].first, t.pages[i].crc = directory[:16], binary.LittleEndian.Uint32(directory[16:])
+		directory = directory[pageRowsSize:]
 	}
 	t.executors = strings.Split(string(directory), "\n")
-	read := func(p rowPage) error {
-		_, err := readVerified(t.f, p.rows, p.at, len(p.rows), p.crc)
-		return err
-	}
-	for perr := range inOrder(slices.Values(pages), func() func(rowPage) error { return read }) {
-		err = errors.Join(err, perr)
-	}
-	return err
+	return nil
 }
 
-// A rowPage is where rows are to be read to, and from where.
-type rowPage struct {
-	rows []byte
-	at   int64
-	crc  uint32
+// need reads and verifies rows, from one up to before another, where that has not been done.
+// The error wraps errUnusable when they are damaged.
+func (t *textFile) need(from, to int) error {
+	for n := from / pageRows; n*pageRows < to; n++ {
+		p := &t.pages[n]
+		p.once.Do(func() {
+			at := n * pageRows * rowSize
+			rows := t.rows[at:min(at+pageRows*rowSize, len(t.rows))]
+			_, p.err = readVerified(t.f, rows, t.at+int64(at), len(rows), p.crc)
+		})
+		if p.err != nil {
+			return p.err
+		}
+	}
+	return nil
+}
+
+// needBlocks is need of the rows of some blocks, see candidates, on all processors.
+func (t *textFile) needBlocks(blocks *roaring.Bitmap) error {
+	var pages []int
+	add := func(from, to uint32) {
+		for n := int(from) / pageRows; n*pageRows < int(to); n++ {
+			if len(pages) == 0 || pages[len(pages)-1] < n {
+				pages = append(pages, n)
+			}
+		}
+	}
+	if blocks == nil {
+		add(0, uint32(t.len()))
+	} else {
+		for b := range roaring.Values(blocks) {
+			if int(b) >= len(t.blocks)-1 {
+				return errDamaged
+			}
+			add(t.blocks[b].first, t.blocks[b+1].first)
+		}
+	}
+	read := func(some []int) error {
+		for _, n := range some {
+			if err := t.need(n*pageRows, n*pageRows+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var err error
+	for some := range inOrder(slices.Chunk(pages, 64), func() func([]int) error { return read }) {
+		err = errors.Join(err, some)
+	}
+	return err
 }
 
 func (t *textFile) len() int { return len(t.rows) / rowSize }
@@ -274,21 +336,40 @@ func (t *textFile) row(i int) row { return decodeRow(t.rows[i*rowSize:]) }
 // uuid returns the bytes of a task's UUID, which are the file's.
 func (t *textFile) uuid(i int) []byte { return t.rows[i*rowSize:][:16] }
 
-func (t *textFile) flags(i int) uint32 { return binary.LittleEndian.Uint32(t.rows[i*rowSize+20:]) }
-
 func (t *textFile) id(r *row) record.ID {
 	return record.ID(t.executors[r.executor] + "-" + r.uuid.String())
 }
 
 // find returns the first row whose UUID is not after u.
-func (t *textFile) find(u []byte) int {
-	return sort.Search(t.len(), func(i int) bool { return string(t.uuid(i)) <= string(u) })
+func (t *textFile) find(u []byte) (int, error) {
+	p := sort.Search(len(t.pages), func(i int) bool { return string(t.pages[i].first) <= string(u) })
+	if p == 0 {
+		return 0, nil
+	}
+	from, to := (p-1)*pageRows, min(p*pageRows, t.len())
+	if err := t.need(from, to); err != nil {
+		return 0, err
+	}
+	return from + sort.Search(to-from, func(i int) bool { return string(t.uuid(from+i)) <= string(u) }), nil
 }
 
-// spans reports whether the beginning of a UUID is not beyond those of the file.
-func (t *textFile) spans(prefix []byte) bool {
-	n := len(prefix)
-	return t.len() > 0 && string(prefix) <= string(t.uuid(0)[:n]) && string(prefix) >= string(t.uuid(t.len() - 1)[:n])
+// rowsWith yields the rows whose UUIDs have a beginning.
+func (t *textFile) rowsWith(prefix []byte) iter.Seq2[int, error] {
+	return func(yield func(int, error) bool) {
+		begin := [16]byte(slices.Concat(prefix, bytes.Repeat([]byte{0xff}, 16-len(prefix))))
+		i, err := t.find(begin[:])
+		for ; err == nil && i < t.len(); i++ {
+			if err = t.need(i, i+1); err != nil || !bytes.HasPrefix(t.uuid(i), prefix) {
+				break
+			}
+			if !yield(i, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(0, err)
+		}
+	}
 }
 
 // blockOf returns the block in which a row is.
