@@ -17,6 +17,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 
 	"qme/index"
@@ -322,6 +323,39 @@ func TestDamagedText(t *testing.T) {
 		if left, err := filepath.Glob(filepath.Join(dir, "*-*")); err != nil || len(left) > 0 {
 			t.Errorf("%s: the index was not given up: %v, %v", field, left, err)
 		}
+	}
+}
+
+// TestDamagedRow has a return code that is damaged be noticed when it is looked at.
+func TestDamagedRow(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(29, 30))
+	dir := filepath.Join(t.TempDir(), "index")
+	sn := new(history).commit(add(t, rnd, 300))
+	q := parse(t, "rc:>0", false)
+	same(t, sn, dir, q, "first")
+	for _, name := range files(t, dir) {
+		if filepath.Ext(name) != ".texts" {
+			continue
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := uuid.MustParse(pick(rnd, sn.all).UID.UUID())
+		at := bytes.Index(b, id[:])
+		if at < 0 {
+			t.Fatal("the row is not in the file: the test does not test")
+		}
+		b[at+32] ^= 1
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := states(t, dir)
+	same(t, sn, dir, q, "damaged")
+	if after := states(t, dir); slices.Equal(after, before) {
+		t.Error("the index was not made anew")
 	}
 }
 
