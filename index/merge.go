@@ -16,7 +16,7 @@ const (
 	// how many on they stay as they are, so that no search has to wait for long.
 	mergeFrom = 8
 	smallest  = 512
-	largest   = 64 << 10
+	largest   = 32 << 10
 )
 
 // takeOver has the segments of an earlier generation in the new one, those of one size as
