@@ -6,37 +6,39 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
-	"iter"
-	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/RoaringBitmap/roaring/v2"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
+	zap "github.com/blevesearch/zapx/v16"
 	"github.com/google/uuid"
 
 	"qme/record"
 )
 
 // The index is a folder of generations. Each is a folder of its own that never changes
-// once it has its name: segments, each of them a table of grams and a file of texts, and a
-// manifest that says which commit they hold and which of their tasks no longer count. A
-// writer makes the next generation under another name, with hard links to the segments that
-// stay, and renames it. So readers need no lock, and whoever is killed leaves the last
-// generation whole.
+// once it has its name: segments of bleve, each with a file of texts, and a manifest that
+// says which commit they hold and which of their tasks no longer count. A writer makes the next generation under
+// another name, with hard links to the segments that stay, and renames it. So readers
+// need no lock, and whoever is killed leaves the last generation whole.
 
 // format changes with what is in a generation: an index of another one is made anew.
-const format = 4
+const format = 3
 
 const (
 	manifestName = "manifest"
 	genPrefix    = "gen-"
 	newPrefix    = "new-"
-	gramsExt     = ".grams"
-	textsExt     = ".texts"
+	segmentExt   = ".zap"
 )
+
+// errUnusable says that there is no index, or one that cannot be used.
+var errUnusable = errors.New("no usable index")
 
 // A manifest describes a generation.
 type manifest struct {
@@ -48,11 +50,15 @@ type manifest struct {
 
 // A segmentInfo describes a segment.
 type segmentInfo struct {
-	Name    string   `json:"name"` // of its files, without what tells them apart
-	Grams   gramInfo `json:"grams"`
-	Texts   textInfo `json:"texts"`
+	Name    string   `json:"name"`
+	Size    int64    `json:"size"`
+	CRC     uint32   `json:"crc"`               // CRC-32 (IEEE) of the file
+	Texts   textInfo `json:"texts"`             // of the file beside it
 	Deleted []byte   `json:"deleted,omitempty"` // a roaring bitmap of rows
 }
+
+// textsOf names the file of texts beside a segment.
+func textsOf(segment string) string { return strings.TrimSuffix(segment, segmentExt) + ".texts" }
 
 // encode adds a checksum, in a line of its own.
 func (m *manifest) encode() ([]byte, error) {
@@ -83,11 +89,10 @@ type generation struct {
 	segments []*openSegment
 }
 
-// An openSegment is a segment, and the rows in it that no longer count.
+// An openSegment is a segment with its texts, and the rows in them that no longer count.
 type openSegment struct {
-	grams   *gramTable
+	segment.Segment
 	texts   *textFile
-	file    *os.File // of the grams
 	info    segmentInfo
 	deleted *roaring.Bitmap
 }
@@ -95,8 +100,8 @@ type openSegment struct {
 // Close closes both files.
 func (s *openSegment) Close() error {
 	var err error
-	if s.file != nil {
-		err = s.file.Close()
+	if s.Segment != nil {
+		err = s.Segment.Close()
 	}
 	if s.texts != nil {
 		err = errors.Join(err, s.texts.f.Close())
@@ -160,44 +165,84 @@ func openGeneration(dir string, number int) (*generation, error) {
 	g := &generation{number: number, dir: generationPath(dir, number)}
 	b, err := os.ReadFile(filepath.Join(g.dir, manifestName))
 	if err != nil {
-		return nil, damageOr(err)
+		return nil, fmt.Errorf("%w: %w", errUnusable, err)
 	}
 	m, err := decodeManifest(b)
 	if err != nil {
 		return nil, err
 	}
 	g.manifest = *m
-	for _, info := range m.Segments {
-		s, err := openSegmentFiles(filepath.Join(g.dir, filepath.Base(info.Name)), info)
-		if err != nil {
-			return nil, errors.Join(err, g.close())
+	type result struct {
+		s   *openSegment
+		err error
+	}
+	open := func(info segmentInfo) result {
+		s, err := openSegmentFile(filepath.Join(g.dir, filepath.Base(info.Name)), info)
+		return result{s, err}
+	}
+	for r := range inOrder(slices.Values(m.Segments), func() func(segmentInfo) result { return open }) {
+		if r.s != nil {
+			g.segments = append(g.segments, r.s)
 		}
-		g.segments = append(g.segments, s)
+		err = errors.Join(err, r.err)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w", errUnusable, err), g.close())
 	}
 	return g, nil
 }
 
-// openSegmentFiles opens a segment, whose files have a path without their endings.
-func openSegmentFiles(path string, info segmentInfo) (s *openSegment, err error) {
-	s = &openSegment{info: info, deleted: roaring.New()}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}()
+// openSegmentFile opens a segment and compares it with its checksum.
+func openSegmentFile(path string, info segmentInfo) (*openSegment, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if st.Size() != info.Size {
+		return nil, fmt.Errorf("%s has %d bytes, not %d", path, st.Size(), info.Size)
+	}
+	s := &openSegment{info: info, deleted: roaring.New()}
 	if len(info.Deleted) > 0 {
 		if err := s.deleted.UnmarshalBinary(info.Deleted); err != nil {
-			return s, fmt.Errorf("%w: %w", errDamaged, err)
+			return nil, err
 		}
 	}
-	if s.file, err = openSized(path+gramsExt, info.Grams.Size); err != nil {
-		return s, err
+	if s.texts, err = openTexts(textsOf(path), info.Texts); err != nil {
+		return nil, err
 	}
-	if s.grams, err = openGrams(s.file, info.Grams); err != nil {
-		return s, fmt.Errorf("%s%s: %w", path, gramsExt, err)
+	err = guard(func() error {
+		if s.Segment, err = plugin.Open(path); err != nil {
+			return err
+		}
+		return s.verify()
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
-	s.texts, err = openTexts(path+textsExt, info.Texts)
-	return s, err
+	return s, nil
+}
+
+// guard makes an error of a panic, or of a page that cannot be read, such as damage
+// leads to in code that trusts its files.
+func guard(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errUnusable, p)
+		}
+	}()
+	return fn()
+}
+
+func (s *openSegment) verify() error {
+	file, ok := s.Segment.(*zap.Segment)
+	if !ok {
+		return fmt.Errorf("a segment is a %T", s.Segment)
+	}
+	if crc32.ChecksumIEEE(file.Data()) != s.info.CRC {
+		return fmt.Errorf("%w: %s is damaged", errUnusable, file.Path())
+	}
+	return nil
 }
 
 func (g *generation) close() error {
@@ -215,54 +260,31 @@ func (g *generation) candidates(grams []string) (blocks []*roaring.Bitmap, err e
 	if len(grams) == 0 {
 		return blocks, nil
 	}
-	for i, s := range g.segments {
-		if blocks[i], err = s.withAll(grams); err != nil {
-			return nil, err
+	err = guard(func() error {
+		for i, s := range g.segments {
+			if blocks[i], err = withAll(s.Segment, grams); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errUnusable, err)
 	}
-	return blocks, nil
-}
-
-// withAll returns the blocks of a segment that have all grams, at least one.
-func (s *openSegment) withAll(grams []string) (*roaring.Bitmap, error) {
-	var all *roaring.Bitmap
-	for _, g := range grams {
-		list, err := s.grams.blocks(newGram(g))
-		if err != nil {
-			return nil, err
-		}
-		some := roaring.BitmapOf(list...)
-		if all == nil {
-			all = some
-		} else {
-			all.And(some)
-		}
-		if all.IsEmpty() {
-			break
-		}
-	}
-	return all, nil
+	return blocks, err
 }
 
 // without marks the rows of some tasks as no longer counting.
 func (g *generation) without(ids []record.ID) error {
-	return g.eachRow(slices.Values(ids), func(s *openSegment, i int) { s.deleted.Add(uint32(i)) })
-}
-
-// eachRow calls fn for where tasks are, whether they count there or not.
-func (g *generation) eachRow(ids iter.Seq[record.ID], fn func(s *openSegment, i int)) error {
-	for id := range ids {
+	for _, id := range ids {
 		u, err := uuid.Parse(id.UUID())
 		if err != nil {
 			return err
 		}
 		for _, s := range g.segments {
-			for i, err := range s.texts.rowsWith(u[:]) {
-				if err != nil {
-					return err
-				}
+			for i := s.texts.find(u[:]); i < s.texts.len() && string(s.texts.uuid(i)) == string(u[:]); i++ {
 				if r := s.texts.row(i); s.texts.id(&r) == id {
-					fn(s, i)
+					s.deleted.Add(uint32(i))
 				}
 			}
 		}
@@ -272,45 +294,24 @@ func (g *generation) eachRow(ids iter.Seq[record.ID], fn func(s *openSegment, i 
 
 // summary counts the streams over the limit, but for some tasks, and lists the tasks that
 // could not be read.
-func (g *generation) summary(but map[record.ID]bool) (over int, unreadable []record.ID, err error) {
+func (g *generation) summary(but map[record.ID]bool) (over int, unreadable []record.ID) {
 	for _, s := range g.segments {
-		over += s.info.Texts.Over
-		if s.info.Texts.Over > 0 {
-			for i := range roaring.Values(s.deleted) {
-				if err := s.texts.need(int(i), int(i)+1); err != nil {
-					return 0, nil, err
-				}
-				r := s.texts.row(int(i))
-				over -= r.over()
-			}
-		}
-		for _, i := range s.info.Texts.Unreadable {
-			if s.deleted.Contains(uint32(i)) {
+		for i := range s.texts.len() {
+			flags := s.texts.flags(i)
+			if flags < oneOver && flags&isUnreadable == 0 || s.deleted.Contains(uint32(i)) {
 				continue
 			}
-			if err := s.texts.need(i, i+1); err != nil {
-				return 0, nil, err
-			}
 			r := s.texts.row(i)
-			unreadable = append(unreadable, s.texts.id(&r))
+			id := s.texts.id(&r)
+			if !but[id] {
+				over += r.over()
+			}
+			if r.unreadable() {
+				unreadable = append(unreadable, id)
+			}
 		}
 	}
-	err = g.eachRow(maps.Keys(but), func(s *openSegment, i int) {
-		if r := s.texts.row(i); !s.deleted.Contains(uint32(i)) {
-			over -= r.over()
-		}
-	})
-	return over, unreadable, err
-}
-
-// need reads the rows of some blocks, see candidates.
-func (g *generation) need(blocks []*roaring.Bitmap) error {
-	for i, s := range g.segments {
-		if err := s.texts.needBlocks(blocks[i]); err != nil {
-			return fmt.Errorf("%s: %w", s.texts.f.Name(), err)
-		}
-	}
-	return nil
+	return over, unreadable
 }
 
 // live counts the tasks of a segment that count.

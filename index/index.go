@@ -66,8 +66,7 @@ type Search struct {
 	// latest first: they are looked at, too.
 	Earlier func(*record.Record) iter.Seq2[Run, error]
 
-	// Progress, if not nil, is told how many tasks have been indexed, in another goroutine;
-	// not any more when Indexed is called.
+	// Progress, if not nil, is told how many tasks have been indexed.
 	Progress func(tasks int)
 	// Indexed, if not nil, is called when that has ended.
 	Indexed func()
@@ -80,7 +79,7 @@ type Search struct {
 	Warn func(error)
 
 	over    int
-	failure atomic.Pointer[error] // the first of a block of the index
+	damaged atomic.Bool // a block of the index was not what it should be
 	// fresh are the tasks whose streams the index has not counted, nil when that is all.
 	fresh map[record.ID]bool
 }
@@ -94,9 +93,6 @@ type Found struct {
 
 	hit bool // it is known to answer
 }
-
-// failed keeps why a block of the index could not be read. Its tasks are read from git.
-func (s *Search) failed(err error) { s.failure.CompareAndSwap(nil, &err) }
 
 // Over returns how many streams are longer than Limit, of those that the search has
 // come by.

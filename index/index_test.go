@@ -17,7 +17,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 
 	"qme/index"
@@ -144,14 +143,13 @@ func TestManyUpdates(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "index")
 	h := new(history)
 	sn := h.commit(add(t, rnd, 300))
-	const updates = 20
-	for i := range updates {
+	for i := range 12 {
 		same(t, sn, dir, parse(t, "moto", false), fmt.Sprintf("update %d", i))
 		same(t, sn, dir, parse(t, "failed -left", false), fmt.Sprintf("update %d, conditions", i))
 		sn = h.commit(change(t, rnd, 299))
 	}
-	if list := files(t, dir); filepath.Base(filepath.Dir(list[0])) != fmt.Sprintf("gen-%d", updates) || len(list) > 25 {
-		t.Errorf("after %d updates the index is %v", updates, list)
+	if list := files(t, dir); filepath.Base(filepath.Dir(list[0])) != "gen-12" || len(list) > 20 {
+		t.Errorf("after 12 updates the index is %v", list)
 	}
 }
 
@@ -213,8 +211,7 @@ func files(t *testing.T, dir string) []string {
 	return found
 }
 
-// TestDamage has an index that is damaged in any way find the same, and be made anew when the
-// damage is in what the search reads.
+// TestDamage has an index that is damaged in any way be noticed and made anew.
 func TestDamage(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(9, 10))
@@ -223,37 +220,31 @@ func TestDamage(t *testing.T) {
 	sn := h.commit(add(t, rnd, 300))
 	q := parse(t, "moto", false)
 	same(t, sn, dir, q, "first")
-	overwrite := func(name string, at int64, with []byte) (restore func()) {
-		whole, err := os.ReadFile(name)
+	overwrite := func(name string, at int64, with []byte) {
+		// Not in place: a search that runs may have mapped the file.
+		b, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		write := func(b []byte) {
-			if err := os.WriteFile(name, b, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-		b := slices.Clone(whole)
 		part := b[at%int64(len(b)):]
 		for i := range min(len(with), len(part)) {
 			part[i] ^= with[i]
 		}
-		write(b)
-		return func() { write(whole) }
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	unnoticed := 0
 	for i := range 25 {
 		list := files(t, dir)
 		name := list[rnd.IntN(len(list))]
 		what := ""
-		restore := func() {}
 		switch i % 5 {
 		case 0:
 			what = "flipped byte in " + name
-			restore = overwrite(name, rnd.Int64N(1<<40), []byte{byte(1 + rnd.IntN(255))})
+			overwrite(name, rnd.Int64N(1<<40), []byte{byte(1 + rnd.IntN(255))})
 		case 1:
 			what = "other bytes in " + name
-			restore = overwrite(name, rnd.Int64N(1<<40), bytes.Repeat([]byte{0x55}, 4096))
+			overwrite(name, rnd.Int64N(1<<40), bytes.Repeat([]byte{0x55}, 4096))
 		case 2:
 			what = "no " + name
 			if err := os.Remove(name); err != nil {
@@ -274,19 +265,13 @@ func TestDamage(t *testing.T) {
 			h.forget(old)
 		}
 		same(t, sn, dir, q, what)
-		if left, err := os.ReadDir(filepath.Dir(name)); err == nil && i%5 < 2 && filepath.Base(name) != "manifest" {
-			unnoticed++ // it is in what the search has not read
-			restore()
-		} else if !errors.Is(err, fs.ErrNotExist) {
+		if left, err := os.ReadDir(filepath.Dir(name)); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: the index was not given up: %v, %v", what, left, err)
 		}
 		same(t, sn, dir, q, "after "+what) // a damaged text is noticed on the way
 		if made := files(t, dir); len(made) != len(list) {
 			t.Errorf("%s: the index was not made anew", what)
 		}
-	}
-	if unnoticed > 5 {
-		t.Errorf("%d of 10 times damage was not noticed: the test does not test", unnoticed)
 	}
 }
 
@@ -323,39 +308,6 @@ func TestDamagedText(t *testing.T) {
 		if left, err := filepath.Glob(filepath.Join(dir, "*-*")); err != nil || len(left) > 0 {
 			t.Errorf("%s: the index was not given up: %v, %v", field, left, err)
 		}
-	}
-}
-
-// TestDamagedRow has a return code that is damaged be noticed when it is looked at.
-func TestDamagedRow(t *testing.T) {
-	t.Parallel()
-	rnd := rand.New(rand.NewPCG(29, 30))
-	dir := filepath.Join(t.TempDir(), "index")
-	sn := new(history).commit(add(t, rnd, 300))
-	q := parse(t, "rc:>0", false)
-	same(t, sn, dir, q, "first")
-	for _, name := range files(t, dir) {
-		if filepath.Ext(name) != ".texts" {
-			continue
-		}
-		b, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		id := uuid.MustParse(pick(rnd, sn.all).UID.UUID())
-		at := bytes.Index(b, id[:])
-		if at < 0 {
-			t.Fatal("the row is not in the file: the test does not test")
-		}
-		b[at+32] ^= 1
-		if err := os.WriteFile(name, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	before := states(t, dir)
-	same(t, sn, dir, q, "damaged")
-	if after := states(t, dir); slices.Equal(after, before) {
-		t.Error("the index was not made anew")
 	}
 }
 

@@ -105,7 +105,7 @@ func (w *worker) do(spans []span) (found []Found) {
 			}
 			f, err := w.look(s.seg.texts, number, i)
 			if err != nil {
-				w.s.failed(err)
+				w.s.damaged.Store(true)
 				found = append(found, w.fromHistory(s.seg.texts, i)...)
 			} else if f != nil {
 				found = append(found, *f)
@@ -245,7 +245,7 @@ func (r *reader) stream(b *openBlock, t *textFile, number, task int, name record
 		c = &b.parts[streams]
 	}
 	if err := t.load(c, number, streams); err != nil {
-		r.s.failed(err)
+		r.s.damaged.Store(true)
 		return r.streamFromHistory(name, id)
 	}
 	if b != nil {
@@ -279,12 +279,15 @@ func (r *reader) unique(t *textFile, row int) int {
 		}
 		n = max(n, min(k+1, len(text)))
 	}
+	begin := u // and what may be behind the millisecond
+	for i := 6; i < len(begin); i++ {
+		begin[i] = 0xff
+	}
 	for _, s := range r.g.segments {
-		for i, err := range s.texts.rowsWith(u[:6]) {
-			if err != nil { // so there may be others
-				r.s.failed(err)
-				return len(text)
-			}
+		if !s.texts.spans(u[:6]) {
+			continue
+		}
+		for i := s.texts.find(begin[:]); i < s.texts.len() && string(s.texts.uuid(i)[:6]) == string(u[:6]); i++ {
 			if (s.texts != t || i != row) && !s.deleted.Contains(uint32(i)) {
 				apart(uuid.UUID(s.texts.uuid(i)).String())
 			}

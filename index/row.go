@@ -100,11 +100,6 @@ func decodeRow(b []byte) (r row) {
 	return r
 }
 
-// executorOf returns the executor of an encoded row.
-func executorOf(b []byte) uint32 { return binary.LittleEndian.Uint32(b[16:]) }
-
-func setExecutor(b []byte, n uint32) { binary.LittleEndian.PutUint32(b[16:], n) }
-
 // fill puts what the row says into a record, which it overwrites.
 func (r *row) fill(rec *record.Record) {
 	zone := time.UTC

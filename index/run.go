@@ -42,14 +42,17 @@ func (s *Search) Run(ctx context.Context, dir string) iter.Seq[Found] {
 		case errors.Is(err, errOther):
 			s.Scan(ctx)(yield)
 		case err != nil:
-			s.Warn(fmt.Errorf("the search index cannot be used, so each record is looked at: %w", withAdvice(err, dir)))
+			s.Warn(fmt.Errorf("the search index cannot be used, so each record is looked at: %w", err))
 			s.Scan(ctx)(yield)
 		default:
 			s.match(ctx, a.found(ctx))(yield)
 			if err := a.close(dir); err != nil {
-				s.Warn(fmt.Errorf("the search index: %w", withAdvice(err, dir)))
+				s.Warn(fmt.Errorf("the search index: %w", err))
 			}
 			return
+		}
+		if a != nil {
+			_ = a.g.close() // that it cannot be used has been said
 		}
 	}
 }
@@ -124,7 +127,7 @@ func (s *Search) changes(ctx context.Context, from string) (changed, present []r
 			return nil, nil, ctx.Err()
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("what has changed since %s: %w", from, damageOr(err))
+			return nil, nil, fmt.Errorf("%w: what has changed since %s: %w", errUnusable, from, err)
 		}
 		changed = append(changed, c.ID)
 		if !c.Gone {
@@ -265,17 +268,14 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(a.g.need(blocks), a.g.without(changed)); err != nil {
+	if err := a.g.without(changed); err != nil {
 		return err
 	}
 	s.fresh = map[record.ID]bool{}
 	for _, run := range s.InFlight {
 		s.fresh[run.Record.UID] = true
 	}
-	over, unreadable, err := a.g.summary(s.fresh)
-	if err != nil {
-		return err
-	}
+	over, unreadable := a.g.summary(s.fresh)
 	s.over = over
 	a.others = append(present, unreadable...)
 	for _, id := range a.others {
@@ -369,16 +369,11 @@ func merged(a, b iter.Seq[Found]) iter.Seq[Found] {
 }
 
 // close closes the generation. One that is damaged is removed, so that the next search
-// makes the index anew. Any other error of its blocks is returned.
+// makes the index anew.
 func (a *answer) close(dir string) error {
 	err := a.g.close()
-	failure := a.s.failure.Load()
-	switch {
-	case failure == nil:
-	case errors.Is(*failure, errUnusable):
+	if a.s.damaged.Load() {
 		err = errors.Join(err, os.RemoveAll(generationPath(dir, a.g.number)))
-	default:
-		err = errors.Join(err, fmt.Errorf("some records are read from git: %w", *failure))
 	}
 	return err
 }

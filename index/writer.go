@@ -1,15 +1,22 @@
 package index
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	zap "github.com/blevesearch/zapx/v16"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,9 +25,11 @@ const (
 	// bytes of their records: they are in memory until then.
 	maxBatch  = 4096
 	batchText = 3 << 20
-	// mergeRunsFrom is from how many tables of grams on, in memory or of one level, they
-	// become one in a file.
-	mergeRunsFrom = 32
+	// segmentGrams is from how many grams on a segment is written, and another begun.
+	segmentGrams = 600_000
+	// From mergeFrom segments on of less than mergeBelow tasks each, they become one.
+	mergeFrom  = 8
+	mergeBelow = 512
 )
 
 // A writer makes the next generation. What it has written is nothing until publish.
@@ -32,8 +41,9 @@ type writer struct {
 	release func() error
 	locked  bool // nobody else is writing
 
+	mu       sync.Mutex
 	segments []segmentInfo
-	count    int // of files, for their names
+	count    int // of segments, for their names
 }
 
 // errOther says that another process is writing.
@@ -150,13 +160,82 @@ func (w *writer) publish(commit string) error {
 	return w.removeOld()
 }
 
-// newPath returns where the files of a segment are to be, without what tells them apart.
 func (w *writer) newPath() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.count++
-	return filepath.Join(w.tmp, fmt.Sprintf("%d-%d", w.next, w.count))
+	return filepath.Join(w.tmp, fmt.Sprintf("%d-%d%s", w.next, w.count, segmentExt))
 }
 
-// keep takes over a segment of an earlier generation, without some tasks.
+// add writes tasks as segments, newest first. It may be called from several goroutines.
+func (w *writer) add(entries []entry) error {
+	slices.SortStableFunc(entries, func(a, b entry) int { return cmp.Compare(b.id.UUID(), a.id.UUID()) })
+	for len(entries) > 0 {
+		var err error
+		if entries, err = w.addSegment(entries); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addSegment writes some tasks as a segment and returns the others.
+func (w *writer) addSegment(entries []entry) (others []entry, err error) {
+	path := w.newPath()
+	texts, err := createTexts(textsOf(path))
+	if err != nil {
+		return nil, err
+	}
+	var docs []*document
+	for grams := 0; len(entries) > 0 && grams < segmentGrams && err == nil; {
+		n := blockOf(entries)
+		doc := newDocument(len(docs), entries[:n])
+		docs = append(docs, doc)
+		grams += len(doc.grams)
+		err = texts.add(entries[:n])
+		clear(entries[:n]) // their memory is wanted for the next
+		entries = entries[n:]
+	}
+	info, ferr := texts.finish()
+	if err = errors.Join(err, ferr); err != nil {
+		return nil, err
+	}
+	if err := writeSegment(path, docs); err != nil {
+		return nil, err
+	}
+	return entries, w.list(path, info)
+}
+
+// blockOf returns how many of the entries, one at least, make a block.
+func blockOf(entries []entry) int {
+	size := 0
+	for i, e := range entries {
+		if i == blockTasks || size >= blockText {
+			return i
+		}
+		size += e.size
+	}
+	return len(entries)
+}
+
+// list adds a segment to the generation.
+func (w *writer) list(path string, texts textInfo) error {
+	seg, err := plugin.Open(path)
+	if err != nil {
+		return err
+	}
+	file, ok := seg.(*zap.Segment)
+	if !ok {
+		return fmt.Errorf("a segment is a %T", seg)
+	}
+	info := segmentInfo{Name: filepath.Base(path), Size: int64(len(file.Data())), CRC: crc32.ChecksumIEEE(file.Data()), Texts: texts}
+	w.mu.Lock()
+	w.segments = append(w.segments, info)
+	w.mu.Unlock()
+	return seg.Close()
+}
+
+// keep takes over a segment of an earlier generation, without some documents.
 func (w *writer) keep(s *openSegment, from string) error {
 	info := s.info
 	info.Deleted = nil
@@ -167,7 +246,7 @@ func (w *writer) keep(s *openSegment, from string) error {
 		}
 		info.Deleted = b
 	}
-	for _, name := range []string{info.Name + gramsExt, info.Name + textsExt} {
+	for _, name := range []string{info.Name, textsOf(info.Name)} {
 		old, now := filepath.Join(from, name), filepath.Join(w.tmp, name)
 		if err := os.Link(old, now); err != nil {
 			if err := copyFile(old, now); err != nil { // as where there are no links
@@ -175,7 +254,9 @@ func (w *writer) keep(s *openSegment, from string) error {
 			}
 		}
 	}
+	w.mu.Lock()
 	w.segments = append(w.segments, info)
+	w.mu.Unlock()
 	return nil
 }
 
@@ -190,4 +271,40 @@ func copyFile(from, to string) error {
 	}
 	_, err = io.Copy(out, in)
 	return errors.Join(err, in.Close(), out.Close())
+}
+
+// fill writes what comes from next as segments, on all processors.
+func (w *writer) fill(ctx context.Context, next func(yield func(entry) bool) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	batches := make(chan []entry)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for entries := range batches {
+				if ctx.Err() == nil {
+					if err := w.add(entries); err != nil {
+						cancel(err)
+					}
+				}
+			}
+		})
+	}
+	var batch []entry
+	size := 0
+	err := next(func(e entry) bool {
+		batch = append(batch, e)
+		if size += e.size; size >= batchText || len(batch) >= maxBatch {
+			batches <- batch
+			batch, size = nil, 0
+		}
+		return ctx.Err() == nil
+	})
+	batches <- batch
+	close(batches)
+	workers.Wait()
+	if err != nil {
+		return err
+	}
+	return context.Cause(ctx)
 }
