@@ -16,6 +16,8 @@ type Refreshed struct {
 	Changed bool           // there is a new commit
 	// Err says why nothing is known that was not known before.
 	Err error
+
+	upon *record.Job // what was known before
 }
 
 // Refresh asks how the jobs of tasks go and records what is new, one commit for each
@@ -139,7 +141,7 @@ func (q *Queue) refreshed(ctx context.Context, rec *record.Record, answer record
 	}
 	next := *rec
 	next.Data.Job = answer.Job
-	return Refreshed{Record: &next, Changed: answer.Job.Follow(rec.Data.Job)}
+	return Refreshed{Record: &next, Changed: answer.Job.Follow(rec.Data.Job), upon: rec.Data.Job}
 }
 
 // keepAtOnce bounds how many records share one flush, and so how many outputs lie twice
@@ -166,7 +168,11 @@ func (q *Queue) keepBatch(ctx context.Context, batch []Refreshed) error {
 		}
 		streams, done, err := q.collect(ctx, r.Record)
 		defer done()
-		if r.Err = err; err != nil || !r.Changed && streams == nil {
+		if r.Err = err; err != nil {
+			r.Changed = false
+			continue
+		}
+		if !r.Changed && streams == nil {
 			continue
 		}
 		r.Changed = true
@@ -194,13 +200,31 @@ func refreshChange(r *Refreshed, streams map[record.StreamName]record.Blob) reco
 	return record.Change{
 		Verb: "refresh", What: rec.Command, ID: rec.UID, Streams: streams,
 		Build: func(current *record.Record, _ string) (*record.Record, error) {
-			if current == nil || !current.Data.Timestamp.Equal(rec.Data.Timestamp.Time) || current.Data.Host != rec.Data.Host {
+			switch {
+			case current == nil || !sameRun(current, rec):
 				r.Changed, r.Err = false, fmt.Errorf("task %s was cleared or run again meanwhile: %w", rec.UID, record.ErrConflict)
+				return nil, nil
+			case overtaken(current.Data.Job, r.upon, rec.Data.Job):
+				r.Record, r.Changed = current, false
 				return nil, nil
 			}
 			return rec, nil
 		},
 	}
+}
+
+func sameRun(a, b *record.Record) bool {
+	return a.Data.Timestamp.Equal(b.Data.Timestamp.Time) && a.Data.Host == b.Data.Host
+}
+
+// overtaken reports whether another process has recorded an answer, current, since the one
+// upon which next was asked for, and next is no news after it: an end stays, with the
+// output that was brought.
+func overtaken(current, upon, next *record.Job) bool {
+	if current == nil || current.Checked == nil || upon != nil && upon.Checked != nil && current.Checked.Equal(upon.Checked.Time) {
+		return false
+	}
+	return current.Final || next.Checked == nil || !next.Checked.After(current.Checked.Time)
 }
 
 // collect brings the output of a job that has ended into its record. It does so only for
@@ -225,7 +249,15 @@ func (q *Queue) collect(ctx context.Context, rec *record.Record) (streams map[re
 	}
 	var failed []error
 	for _, name := range []record.StreamName{record.JobStdout, record.JobStderr} {
-		if err := q.collectStream(ctx, rec, entry.Recorder(name, q.Settings.Keep), name); err != nil {
+		to := &keeper{recorder: entry.Recorder(name, q.Settings.Keep)}
+		err := q.collectStream(ctx, rec, to, name)
+		if cerr := errors.Join(to.err, to.Close(rec, q.Settings.Inline)); cerr != nil {
+			return nil, done, fmt.Errorf("task %s: the output of job %s cannot be stored, and is brought by the next \"qme refresh\": %w", rec.UID, job.ID, cerr)
+		}
+		if ctx.Err() != nil {
+			return nil, done, ctx.Err() // what was cut off is no output
+		}
+		if err != nil {
 			failed = append(failed, err)
 		}
 	}
@@ -241,11 +273,25 @@ type recorder interface {
 	Close(rec *record.Record, inline int) error
 }
 
-func (q *Queue) collectStream(ctx context.Context, rec *record.Record, to recorder, name record.StreamName) error {
+// A keeper knows errors of storing, behind which the same may be tried again, from those
+// of reading.
+type keeper struct {
+	recorder
+	err error
+}
+
+// Write implements io.Writer.
+func (k *keeper) Write(b []byte) (int, error) {
+	n, err := k.recorder.Write(b)
+	k.err = errors.Join(k.err, err)
+	return n, err
+}
+
+func (q *Queue) collectStream(ctx context.Context, rec *record.Record, to io.Writer, name record.StreamName) error {
 	r, err := q.tracker(rec.Executor).Output(ctx, rec, name)
-	if err == nil && r != nil {
-		_, err = io.Copy(to, r)
-		err = errors.Join(err, r.Close())
+	if err != nil || r == nil {
+		return err
 	}
-	return errors.Join(err, to.Close(rec, q.Settings.Inline))
+	_, err = io.Copy(to, r)
+	return errors.Join(err, r.Close())
 }
