@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/afero"
 
-	"qme/queue/jobs"
 	"qme/queue/spool"
 	"qme/record"
 )
@@ -23,10 +22,14 @@ type scheduler struct {
 	output string
 	asked  func()
 	reads  func() error // before output is read
+	silent bool         // it does not say which job that is
 }
 
 // Submitted implements Tracker.
 func (s *scheduler) Submitted(rec *record.Record) (*record.Job, error) {
+	if s.silent {
+		return nil, record.ErrUnavailable
+	}
 	return &record.Job{ID: "7"}, nil
 }
 
@@ -49,7 +52,7 @@ func (s *scheduler) Refresh(_ context.Context, recs []*record.Record) []record.J
 }
 
 // Output implements Tracker.
-func (s *scheduler) Output(_ context.Context, _ *record.Record, name record.StreamName) (io.ReadCloser, error) {
+func (s *scheduler) Output(_ context.Context, rec *record.Record, name record.StreamName) (io.ReadCloser, error) {
 	if s.reads != nil {
 		if err := s.reads(); err != nil {
 			return nil, err
@@ -58,6 +61,9 @@ func (s *scheduler) Output(_ context.Context, _ *record.Record, name record.Stre
 	if name == record.JobStderr {
 		return nil, nil
 	}
+	if file := rec.Data.PWD + rec.Data.Job.StdoutFile; strings.Contains(file, "secret") {
+		return io.NopCloser(strings.NewReader(file)), nil
+	}
 	return io.NopCloser(strings.NewReader(s.output)), nil
 }
 
@@ -65,7 +71,6 @@ func (s *scheduler) Output(_ context.Context, _ *record.Record, name record.Stre
 func newJob(t *testing.T) (*bench, *scheduler, record.ID) {
 	t.Helper()
 	b, s := newBench(t, 0), &scheduler{state: "running", output: "out\n"}
-	b.Jobs = jobs.New(afero.NewOsFs(), filepath.Join(t.TempDir(), "jobs"))
 	b.Tracker = func(string) Tracker { return s }
 	return b, s, b.run(t).Record.UID
 }
@@ -159,4 +164,65 @@ func TestWaitsOut(t *testing.T) {
 	if _, err := b.Wait(context.Background(), string(id), nil); err != nil {
 		t.Errorf("a job that has ended is waited for by its executor alone: %v", err)
 	}
+}
+
+// What another home says of a job never decides which file is read here, and its word that
+// the job has ended does not keep the output from being brought.
+func TestOthersFollowToo(t *testing.T) {
+	for name, told := range map[string]func(*record.Record){
+		"a file":    func(r *record.Record) { r.Data.Job.StdoutFile = "secret" },
+		"the end":   func(r *record.Record) { r.Data.Job.State, r.Data.Job.Final = "done", true },
+		"an ending": func(r *record.Record) { r.Data.Job.StdoutFile, r.Data.Job.Final = "secret", true },
+	} {
+		b, s, id := newJob(t)
+		rec := *b.history.records[id]
+		job := *rec.Data.Job
+		now := record.Now()
+		rec.Data.Job, job.Checked = &job, &now
+		told(&rec)
+		b.history.records[id] = &rec
+		s.state = "done"
+		b.refresh(t)
+		if job := b.history.records[id].Data.Job; !job.Final || strings.Join(job.Output, "") != "out\n" {
+			t.Errorf("%s: the job is %+v", name, job)
+		}
+		b.isDone(t, id, "out\n")
+	}
+	b, s, id := newJob(t)
+	rec := *b.history.records[id]
+	rec.Data.PWD = "secret"
+	b.history.records[id] = &rec
+	s.state = "done"
+	b.refresh(t)
+	if job := b.history.records[id].Data.Job; !job.Final || len(job.Output) > 0 {
+		t.Errorf("in another folder: the job is %+v", job)
+	}
+}
+
+// While its job goes on, a task is neither run again nor cleared.
+func TestOpenJobIsKept(t *testing.T) {
+	b, s, id := newJob(t)
+	if _, err := b.Rerun(context.Background(), string(id), RunOptions{}); !errors.Is(err, record.ErrConflict) || !strings.Contains(err.Error(), "cancel") {
+		t.Errorf("it is run again: %v", err)
+	}
+	if _, err := b.SelectTasks([]string{string(id)}); !errors.Is(err, record.ErrConflict) {
+		t.Errorf("it may be cleared: %v", err)
+	}
+	s.state = "done"
+	if _, err := b.Rerun(context.Background(), string(id), RunOptions{}); err != nil {
+		t.Errorf("it is not run again once the job has ended: %v", err)
+	}
+	if n := len(b.history.order); n != 3 {
+		t.Errorf("there are %d commits, not the run, its job's end and the rerun", n)
+	}
+}
+
+// A job whose executor does not answer when it is submitted is asked for again.
+func TestSilentExecutor(t *testing.T) {
+	b, s, _ := newJob(t)
+	s.silent = true
+	id := b.run(t).Record.UID
+	s.silent, s.state = false, "done"
+	b.refresh(t)
+	b.isDone(t, id, "out\n")
 }

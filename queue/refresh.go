@@ -30,6 +30,14 @@ func (q *Queue) Refresh(ctx context.Context, refs ...string) ([]Refreshed, error
 		return nil, err
 	}
 	var all []Refreshed
+	if len(refs) == 0 {
+		recs = slices.DeleteFunc(recs, func(rec *record.Record) bool {
+			if rec.Data.Job.Final { // another home has asked; the output is to be brought
+				all = append(all, Refreshed{Record: rec, upon: rec.Data.Job})
+			}
+			return rec.Data.Job.Final
+		})
+	}
 	for _, group := range byExecutor(recs) {
 		answers := q.tracker(group[0].Executor).Refresh(ctx, group)
 		for i, rec := range group {
@@ -37,6 +45,34 @@ func (q *Queue) Refresh(ctx context.Context, refs ...string) ([]Refreshed, error
 		}
 	}
 	return all, errors.Join(ctx.Err(), q.keep(ctx, all))
+}
+
+// noJobOpen refuses a task whose job this home has started and has not seen at its end:
+// nobody would follow it any more. The error wraps record.ErrConflict.
+func (q *Queue) noJobOpen(ctx context.Context, rec *record.Record) error {
+	note, err := q.Jobs.Get(rec.UID)
+	if err != nil || note == nil || q.tracker(rec.Executor) == nil {
+		return err
+	}
+	if rec.Data.Job == nil || rec.Data.Job.Final && q.complete(rec) {
+		return nil
+	}
+	all, err := q.Refresh(ctx, string(rec.UID))
+	if err == nil {
+		err = all[0].Err
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("task %s: whether its job has ended is not known: %w: %w", rec.UID, err, record.ErrConflict)
+	case !all[0].Record.Data.Job.Final:
+		return jobOpen(all[0].Record)
+	}
+	return nil
+}
+
+func jobOpen(rec *record.Record) error {
+	return fmt.Errorf("task %s: its job %s has not ended, as far as is known: %w (\"qme exec %s cancel\" ends it, \"qme refresh\" asks how it goes)",
+		rec.UID, rec.Data.Job.ID, record.ErrConflict, rec.UID)
 }
 
 // byExecutor groups records, in the order in which each executor comes first.
@@ -99,7 +135,7 @@ func (q *Queue) openJobs() ([]*record.Record, error) {
 			has, err = q.findJob(rec)
 		}
 		switch {
-		case errors.Is(err, record.ErrNotFound), err == nil && (!has || rec.Data.Job.Final):
+		case errors.Is(err, record.ErrNotFound), err == nil && (!has || rec.Data.Job.Final && q.complete(rec)):
 			q.closeJob(id)
 		case err != nil:
 			q.Warn("task %s: %v", id, err)
@@ -108,6 +144,17 @@ func (q *Queue) openJobs() ([]*record.Record, error) {
 		}
 	}
 	return recs, nil
+}
+
+// complete reports whether a job's output is in its record, or cannot be brought: what
+// another home has recorded of its end has none.
+func (q *Queue) complete(rec *record.Record) bool {
+	job := rec.Data.Job
+	if job.Output != nil || job.Error != nil || job.OutputError != "" {
+		return true
+	}
+	note, err := q.Jobs.Get(rec.UID)
+	return err == nil && (!started(note, rec) || note.Data.Job == nil || note.Data.Job.Final)
 }
 
 // findJob reports whether a task has a job that can be asked about. Where a crash came
@@ -120,17 +167,30 @@ func (q *Queue) findJob(rec *record.Record) (bool, error) {
 		}
 		return false, nil
 	}
-	if rec.Data.Job != nil {
+	note, err := q.Jobs.Get(rec.UID)
+	if err != nil {
+		return false, err
+	}
+	mine := started(note, rec)
+	if mine {
+		trust(rec, note)
+	}
+	job := rec.Data.Job
+	if job != nil && (!mine || note.Data.Job != nil) {
 		return true, nil
 	}
-	job, err := tracker.Submitted(rec)
+	if job == nil {
+		job, err = tracker.Submitted(rec)
+	}
 	if err != nil && (rec.Data.ReturnCode == nil || *rec.Data.ReturnCode != 0) {
 		return false, nil // it started none, and failed itself
 	}
 	if err != nil {
 		return false, fmt.Errorf("task %s: its job cannot be followed: %w: %w", rec.UID, err, record.ErrConflict)
 	}
-	rec.Data.Job = job
+	if rec.Data.Job = job; job != nil && mine {
+		q.note(rec)
+	}
 	return job != nil, nil
 }
 
@@ -166,13 +226,15 @@ func (q *Queue) keepBatch(ctx context.Context, batch []Refreshed) error {
 		if r.Err != nil {
 			continue
 		}
+		before := r.Record.Data.Job.Output
 		streams, done, err := q.collect(ctx, r.Record)
 		defer done()
 		if r.Err = err; err != nil {
 			r.Changed = false
 			continue
 		}
-		if !r.Changed && streams == nil {
+		brought := before == nil && r.Record.Data.Job.Output != nil
+		if !r.Changed && !brought {
 			continue
 		}
 		r.Changed = true
@@ -188,8 +250,12 @@ func (q *Queue) keepBatch(ctx context.Context, batch []Refreshed) error {
 		}
 	}
 	for _, r := range batch {
-		if r.Err == nil && r.Record.Data.Job.Final {
+		switch {
+		case r.Err != nil:
+		case r.Record.Data.Job.Final && q.complete(r.Record):
 			q.closeJob(r.Record.UID)
+		case r.Changed:
+			q.noteAgain(r.Record)
 		}
 	}
 	return nil
@@ -235,7 +301,7 @@ func (q *Queue) collect(ctx context.Context, rec *record.Record) (streams map[re
 	if !job.Final || job.Output != nil {
 		return nil, done, nil
 	}
-	if mine, err := q.Jobs.Has(rec.UID); err != nil || !mine {
+	if note, err := q.Jobs.Get(rec.UID); err != nil || !started(note, rec) {
 		return nil, done, err
 	}
 	entry, err := q.Spool.Scratch(rec)
