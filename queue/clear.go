@@ -119,6 +119,10 @@ func (q *Queue) Cancel(ref string) (record.ID, error) {
 	if err != nil {
 		return "", err
 	}
+	if job := rec.Data.Job; rec.Data.Status != record.Running && job != nil && !job.Final {
+		return "", fmt.Errorf("task %s is not running: its command has ended, and its job %s goes on: %w (\"qme exec %s cancel\" ends that)",
+			rec.UID, job.ID, record.ErrConflict, rec.UID)
+	}
 	if rec.Data.Status != record.Running {
 		return "", fmt.Errorf("task %s is not running: %w", rec.UID, record.ErrConflict)
 	}
