@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -50,10 +51,20 @@ func (f *Folder) Open(rec *record.Record) error {
 		return err
 	}
 	path := filepath.Join(f.Path(rec.UID), noteName)
-	if err := afero.WriteFile(f.fs, path+".new", b, 0o600); err != nil {
+	if err := f.write(path+".new", b); err != nil {
 		return err
 	}
 	return f.fs.Rename(path+".new", path)
+}
+
+// write writes a file that a power cut does not empty behind a rename.
+func (f *Folder) write(path string, b []byte) error {
+	file, err := f.fs.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(b)
+	return errors.Join(err, file.Sync(), file.Close())
 }
 
 // Get returns the record of a task as it was noted last: unlike that of the history it
@@ -72,7 +83,7 @@ func (f *Folder) Get(id record.ID) (*record.Record, error) {
 		err = fmt.Errorf("it is of task %s: %w", rec.UID, record.ErrInvalid)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w (without that file the job is followed, and its output not brought)", path, err)
 	}
 	return rec, nil
 }
