@@ -194,6 +194,7 @@ func (a *app) act(ctx context.Context, q *queue.Queue, v queue.Version, e execut
 				return all[0].Err
 			}
 			if err == nil && all[0].Changed {
+				a.startSync()
 				a.follow()
 			}
 			call.Record, call.Fresh = all[0].Record, true
@@ -215,6 +216,7 @@ func (a *app) refreshQuietly(ctx context.Context, q *queue.Queue, rec *record.Re
 		return err
 	}
 	if all[0].Changed {
+		a.startSync()
 		a.follow()
 	}
 	return all[0].Err
