@@ -99,6 +99,10 @@ func (a *app) complete(root *cli.Command, line []string) answer {
 				return words(word, nil)
 			}
 		}
+		if p.command.Name == "exec" {
+			a.completeHome(p.out)
+			return words(word, a.execCandidates(p.rest, word))
+		}
 		if p.command.SkipFlagParsing || args > 0 && p.command.StopOnNthArg != nil {
 			return answer{with: fmt.Sprintf("command %d", last-len(p.rest))}
 		}
@@ -155,6 +159,8 @@ func (a *app) completeValue(f cli.Flag, word string) answer {
 			orders = append(orders, candidate{o, ""})
 		}
 		return words(word, orders)
+	case "on":
+		return words(word, a.inTime(func(reader *app) []candidate { return reader.executorNames() }))
 	case "database":
 		return words(word, []candidate{{"filesystem", "no mirror"}})
 	case "host":
@@ -206,19 +212,23 @@ func commandCandidates(root *cli.Command) []candidate {
 // argumentCandidates returns what a command's argument may be that has so many
 // before it.
 func (a *app) argumentCandidates(command string, before int, word string) []candidate {
-	if before > 1 || before == 1 && command != "diff" {
+	if before > 1 && command != "refresh" || before == 1 && command != "diff" && command != "refresh" {
 		return nil
 	}
 	switch command {
+	case "wait":
+		return taskCandidates(a.newest(), word, (*record.Record).Active)
+	case "refresh":
+		return taskCandidates(a.newest(), word, func(r *record.Record) bool { return r.Data.Status != record.Running && r.Active() })
 	case "get", "rerun", "log", "diff":
-		return taskCandidates(a.newest(), word, false)
+		return taskCandidates(a.newest(), word, nil)
 	case "cancel":
-		return taskCandidates(a.newest(), word, true)
+		return taskCandidates(a.newest(), word, func(r *record.Record) bool { return r.Data.Status == record.Running })
 	case "ls":
 		return executorCandidates(a.newest())
 	case "clear":
 		items := a.newest()
-		return append(executorCandidates(items), taskCandidates(items, word, false)...)
+		return append(executorCandidates(items), taskCandidates(items, word, nil)...)
 	case "remote", "pull", "push", "sync":
 		return a.remoteCandidates()
 	case "config":
@@ -242,11 +252,11 @@ func settingCandidates() []candidate {
 }
 
 // taskCandidates names tasks as word has begun to: with the executor, without it,
-// or by number.
-func taskCandidates(items []queue.Item, word string, running bool) []candidate {
+// or by number: those of which want is true, if it is given.
+func taskCandidates(items []queue.Item, word string, want func(*record.Record) bool) []candidate {
 	var found []candidate
 	for i, item := range items {
-		if running && item.Record.Data.Status != record.Running {
+		if want != nil && !want(item.Record) {
 			continue
 		}
 		name := item.Short
@@ -337,11 +347,13 @@ func (a *app) readsOnly() bool {
 
 // remoteCandidates returns the remotes, where they can be read in time.
 func (a *app) remoteCandidates() []candidate {
+	return a.inTime(func(reader *app) []candidate { return reader.readRemotes() })
+}
+
+// inTime returns what is read, or nothing when that takes too long.
+func (a *app) inTime(read func(reader *app) []candidate) []candidate {
 	found := make(chan []candidate, 1)
-	go func() {
-		reader := app{home: a.home}
-		found <- reader.readRemotes()
-	}()
+	go func() { found <- read(&app{home: a.home}) }()
 	select {
 	case list := <-found:
 		return list

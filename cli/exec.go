@@ -181,13 +181,31 @@ func optionsOf(e executor.Executor, act executor.Action, options []execOption, l
 }
 
 // act performs an action. What it may have changed of a job is then asked for, so that
-// the record says it, too.
+// the record says it, too; of a status, before, so that the scheduler is asked once.
 func (a *app) act(ctx context.Context, q *queue.Queue, v queue.Version, e executor.Executor, act executor.Action, options map[string]string) error {
-	err := act.Do(ctx, &executor.Call{Record: v.Record, Options: options, Out: a.out, Err: notesTo{a}, Host: host{q, v}})
-	if _, ok := e.(executor.Tracker); ok && v.Commit == "" && (act.Alters || act.Name == "status") && v.Record.Data.Status != record.Running {
-		if rerr := a.refreshQuietly(ctx, q, v.Record); rerr != nil && err == nil {
-			a.warn("the record does not say it yet: %v", rerr)
-		}
+	_, follows := e.(executor.Tracker)
+	follows = follows && v.Commit == "" && v.Record.Data.Status != record.Running
+	call := &executor.Call{Record: v.Record, Options: options, Out: a.out, Err: notesTo{a}, Host: host{q, v}}
+	var unsaid error // why the record may not say it
+	if follows && act.Name == "status" {
+		all, err := q.Refresh(ctx, string(v.Record.UID))
+		if unsaid = err; len(all) > 0 {
+			if all[0].Err != nil {
+				return all[0].Err
+			}
+			if err == nil && all[0].Changed {
+				a.startSync()
+				a.follow()
+			}
+			call.Record, call.Fresh = all[0].Record, true
+		} // else the action says what is missing
+	}
+	err := act.Do(ctx, call)
+	if follows && act.Alters {
+		unsaid = a.refreshQuietly(ctx, q, v.Record)
+	}
+	if unsaid != nil && err == nil {
+		a.warn("the record does not say it yet: %v", unsaid)
 	}
 	return err
 }
@@ -198,6 +216,7 @@ func (a *app) refreshQuietly(ctx context.Context, q *queue.Queue, rec *record.Re
 		return err
 	}
 	if all[0].Changed {
+		a.startSync()
 		a.follow()
 	}
 	return all[0].Err

@@ -136,6 +136,7 @@ func (a *app) waitHere(ctx context.Context, q *queue.Queue, e executor.Executor,
 	if perr := errors.Join(passed, out.rest(q, last, record.JobStdout), errs.rest(q, last, record.JobStderr)); perr != nil {
 		return perr
 	}
+	a.startSync()
 	a.follow()
 	return endAs(last)
 }

@@ -56,6 +56,9 @@ func (a *app) wait(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
+	if rec.Data.Job != nil { // which may have ended only now
+		a.startSync()
+	}
 	a.follow()
 	return endAs(rec)
 }

@@ -33,6 +33,9 @@ type Option struct {
 // A Call is one performance of an action.
 type Call struct {
 	Record *record.Record
+	// Fresh says that Record has an answer of this moment about the task's job, so that
+	// nobody need be asked again how it goes.
+	Fresh bool
 	// Options are those that were given, by name; a switch has "true".
 	Options map[string]string
 	// Out takes the result, Err messages for people. Bytes from commands go to Out as

@@ -372,8 +372,9 @@ func (t *threeWay) uniteRuns(id record.ID, kept, ours, theirs taskFiles) (taskFi
 }
 
 // later reports whether record a stands against record b: by the later time, then
-// as the one that says how the run ended, then as the one whose job was asked about
-// last, then by the larger name of its blob.
+// as the one that says how the run ended, then how its job ended, then with the job's
+// output, then as the one whose job was asked about last, then by the larger name of its
+// blob.
 // One that cannot be read is older than any other.
 func (t *threeWay) later(id record.ID, a, b plumbing.Hash) bool {
 	ra, aerr := readRecord(t.w, id, a, record.DecodeBrief)
@@ -387,10 +388,26 @@ func (t *threeWay) later(id record.ID, a, b plumbing.Hash) bool {
 	case (ra.Data.ReturnCode == nil) != (rb.Data.ReturnCode == nil):
 		return rb.Data.ReturnCode == nil
 	}
+	if n := t.jobKnown(id, a, ra) - t.jobKnown(id, b, rb); aerr == nil && n != 0 {
+		return n > 0
+	}
 	if n := checked(ra).Compare(checked(rb)); aerr == nil && n != 0 {
 		return n > 0
 	}
 	return bytes.Compare(a[:], b[:]) > 0
+}
+
+// jobKnown is 1 for a record that has its job's end, and 2 for one that has its output,
+// too, which only the home that started the job can bring. brief is what a listing shows
+// of the record.
+func (t *threeWay) jobKnown(id record.ID, h plumbing.Hash, brief *record.Record) int {
+	if brief == nil || brief.Data.Job == nil || !brief.Data.Job.Final {
+		return 0
+	}
+	if whole, err := readRecord(t.w, id, h, record.Decode); err == nil && len(whole.Data.Job.Output)+len(whole.Data.Job.Error) > 0 {
+		return 2
+	}
+	return 1
 }
 
 // checked is when a record's job was asked about, the zero time for never.

@@ -9,7 +9,7 @@ import (
 
 // Select returns the tasks that a "clear" means: every one, those of an executor,
 // or the one that a reference names. The error wraps record.ErrConflict when one
-// of them is running, and record.ErrNotFound when there is none.
+// of them is running or has an open job of this home, and record.ErrNotFound when there is none.
 func (q *Queue) Select(what string) ([]record.ID, error) {
 	ids, err := q.candidates(what)
 	if err != nil {
@@ -47,6 +47,32 @@ func (q *Queue) noneRuns(ids []record.ID) error {
 	for _, id := range ids {
 		if running[id] {
 			return fmt.Errorf("task %s is running: %w (\"qme cancel %s\" ends it)", id, record.ErrConflict, id)
+		}
+	}
+	return q.noneOpen(ids)
+}
+
+// noneOpen refuses tasks of which one has an open job of this home: nobody would know of
+// that any more, and a folder to which it may print would go.
+func (q *Queue) noneOpen(ids []record.ID) error {
+	open, err := q.Jobs.IDs()
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	meant := make(map[record.ID]bool, len(ids))
+	for _, id := range ids {
+		meant[id] = true
+	}
+	for _, id := range open {
+		if !meant[id] || q.tracker(id.Executor()) == nil {
+			continue
+		}
+		rec, err := q.get(id)
+		if err != nil {
+			return err
+		}
+		if job := rec.Data.Job; job != nil && !job.Final {
+			return jobOpen(rec)
 		}
 	}
 	return nil
@@ -92,6 +118,10 @@ func (q *Queue) Cancel(ref string) (record.ID, error) {
 	rec, err := q.resolveRecord(ref)
 	if err != nil {
 		return "", err
+	}
+	if job := rec.Data.Job; rec.Data.Status != record.Running && job != nil && !job.Final {
+		return "", fmt.Errorf("task %s is not running: its command has ended, and its job %s goes on: %w (\"qme exec %s cancel\" ends that)",
+			rec.UID, job.ID, record.ErrConflict, rec.UID)
 	}
 	if rec.Data.Status != record.Running {
 		return "", fmt.Errorf("task %s is not running: %w", rec.UID, record.ErrConflict)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"qme/queue/jobs"
 	"qme/queue/spool"
 	"qme/record"
 )
@@ -85,6 +86,7 @@ func newBench(t *testing.T, dead int) *bench {
 		Run:   func(context.Context, Execution) (*Outcome, error) { return &Outcome{PID: 1}, nil },
 		Settings: Settings{Inline: 100, Keep: 1000, Env: func() []string { return nil },
 			GitState: func(string) *record.Git { return nil }},
+		Jobs: jobs.New(afero.NewOsFs(), filepath.Join(t.TempDir(), "jobs")),
 		Warn: func(format string, args ...any) { b.said = append(b.said, fmt.Sprintf(format, args...)) },
 	}
 	for range dead {

@@ -16,6 +16,8 @@ type Refreshed struct {
 	Changed bool           // there is a new commit
 	// Err says why nothing is known that was not known before.
 	Err error
+
+	upon *record.Job // what was known before
 }
 
 // Refresh asks how the jobs of tasks go and records what is new, one commit for each
@@ -28,6 +30,14 @@ func (q *Queue) Refresh(ctx context.Context, refs ...string) ([]Refreshed, error
 		return nil, err
 	}
 	var all []Refreshed
+	if len(refs) == 0 {
+		recs = slices.DeleteFunc(recs, func(rec *record.Record) bool {
+			if rec.Data.Job.Final { // another home has asked; the output is to be brought
+				all = append(all, Refreshed{Record: rec, upon: rec.Data.Job})
+			}
+			return rec.Data.Job.Final
+		})
+	}
 	for _, group := range byExecutor(recs) {
 		answers := q.tracker(group[0].Executor).Refresh(ctx, group)
 		for i, rec := range group {
@@ -35,6 +45,34 @@ func (q *Queue) Refresh(ctx context.Context, refs ...string) ([]Refreshed, error
 		}
 	}
 	return all, errors.Join(ctx.Err(), q.keep(ctx, all))
+}
+
+// noJobOpen refuses a task whose job this home has started and has not seen at its end:
+// nobody would follow it any more. The error wraps record.ErrConflict.
+func (q *Queue) noJobOpen(ctx context.Context, rec *record.Record) error {
+	note, err := q.Jobs.Get(rec.UID)
+	if err != nil || note == nil || q.tracker(rec.Executor) == nil {
+		return err
+	}
+	if rec.Data.Job == nil || rec.Data.Job.Final && q.complete(rec) {
+		return nil
+	}
+	all, err := q.Refresh(ctx, string(rec.UID))
+	if err == nil {
+		err = all[0].Err
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("task %s: whether its job has ended is not known: %w: %w", rec.UID, err, record.ErrConflict)
+	case !all[0].Record.Data.Job.Final:
+		return jobOpen(all[0].Record)
+	}
+	return nil
+}
+
+func jobOpen(rec *record.Record) error {
+	return fmt.Errorf("task %s: its job %s has not ended, as far as is known: %w (\"qme exec %s cancel\" ends it, \"qme refresh\" asks how it goes)",
+		rec.UID, rec.Data.Job.ID, record.ErrConflict, rec.UID)
 }
 
 // byExecutor groups records, in the order in which each executor comes first.
@@ -97,7 +135,7 @@ func (q *Queue) openJobs() ([]*record.Record, error) {
 			has, err = q.findJob(rec)
 		}
 		switch {
-		case errors.Is(err, record.ErrNotFound), err == nil && (!has || rec.Data.Job.Final):
+		case errors.Is(err, record.ErrNotFound), err == nil && (!has || rec.Data.Job.Final && q.complete(rec)):
 			q.closeJob(id)
 		case err != nil:
 			q.Warn("task %s: %v", id, err)
@@ -106,6 +144,17 @@ func (q *Queue) openJobs() ([]*record.Record, error) {
 		}
 	}
 	return recs, nil
+}
+
+// complete reports whether a job's output is in its record, or cannot be brought: what
+// another home has recorded of its end has none.
+func (q *Queue) complete(rec *record.Record) bool {
+	job := rec.Data.Job
+	if job.Output != nil || job.Error != nil || job.OutputError != "" {
+		return true
+	}
+	note, err := q.Jobs.Get(rec.UID)
+	return err == nil && (!started(note, rec) || note.Data.Job == nil || note.Data.Job.Final)
 }
 
 // findJob reports whether a task has a job that can be asked about. Where a crash came
@@ -118,17 +167,30 @@ func (q *Queue) findJob(rec *record.Record) (bool, error) {
 		}
 		return false, nil
 	}
-	if rec.Data.Job != nil {
+	note, err := q.Jobs.Get(rec.UID)
+	if err != nil {
+		return false, err
+	}
+	mine := started(note, rec)
+	if mine {
+		trust(rec, note)
+	}
+	job := rec.Data.Job
+	if job != nil && (!mine || note.Data.Job != nil) {
 		return true, nil
 	}
-	job, err := tracker.Submitted(rec)
+	if job == nil {
+		job, err = tracker.Submitted(rec)
+	}
 	if err != nil && (rec.Data.ReturnCode == nil || *rec.Data.ReturnCode != 0) {
 		return false, nil // it started none, and failed itself
 	}
 	if err != nil {
 		return false, fmt.Errorf("task %s: its job cannot be followed: %w: %w", rec.UID, err, record.ErrConflict)
 	}
-	rec.Data.Job = job
+	if rec.Data.Job = job; job != nil && mine {
+		q.note(rec)
+	}
 	return job != nil, nil
 }
 
@@ -139,7 +201,7 @@ func (q *Queue) refreshed(ctx context.Context, rec *record.Record, answer record
 	}
 	next := *rec
 	next.Data.Job = answer.Job
-	return Refreshed{Record: &next, Changed: answer.Job.Follow(rec.Data.Job)}
+	return Refreshed{Record: &next, Changed: answer.Job.Follow(rec.Data.Job), upon: rec.Data.Job}
 }
 
 // keepAtOnce bounds how many records share one flush, and so how many outputs lie twice
@@ -164,9 +226,15 @@ func (q *Queue) keepBatch(ctx context.Context, batch []Refreshed) error {
 		if r.Err != nil {
 			continue
 		}
+		before := r.Record.Data.Job.Output
 		streams, done, err := q.collect(ctx, r.Record)
 		defer done()
-		if r.Err = err; err != nil || !r.Changed && streams == nil {
+		if r.Err = err; err != nil {
+			r.Changed = false
+			continue
+		}
+		brought := before == nil && r.Record.Data.Job.Output != nil
+		if !r.Changed && !brought {
 			continue
 		}
 		r.Changed = true
@@ -182,8 +250,12 @@ func (q *Queue) keepBatch(ctx context.Context, batch []Refreshed) error {
 		}
 	}
 	for _, r := range batch {
-		if r.Err == nil && r.Record.Data.Job.Final {
+		switch {
+		case r.Err != nil:
+		case r.Record.Data.Job.Final && q.complete(r.Record):
 			q.closeJob(r.Record.UID)
+		case r.Changed:
+			q.noteAgain(r.Record)
 		}
 	}
 	return nil
@@ -194,13 +266,31 @@ func refreshChange(r *Refreshed, streams map[record.StreamName]record.Blob) reco
 	return record.Change{
 		Verb: "refresh", What: rec.Command, ID: rec.UID, Streams: streams,
 		Build: func(current *record.Record, _ string) (*record.Record, error) {
-			if current == nil || !current.Data.Timestamp.Equal(rec.Data.Timestamp.Time) || current.Data.Host != rec.Data.Host {
+			switch {
+			case current == nil || !sameRun(current, rec):
 				r.Changed, r.Err = false, fmt.Errorf("task %s was cleared or run again meanwhile: %w", rec.UID, record.ErrConflict)
+				return nil, nil
+			case overtaken(current.Data.Job, r.upon, rec.Data.Job):
+				r.Record, r.Changed = current, false
 				return nil, nil
 			}
 			return rec, nil
 		},
 	}
+}
+
+func sameRun(a, b *record.Record) bool {
+	return a.Data.Timestamp.Equal(b.Data.Timestamp.Time) && a.Data.Host == b.Data.Host
+}
+
+// overtaken reports whether another process has recorded an answer, current, since the one
+// upon which next was asked for, and next is no news after it: an end stays, with the
+// output that was brought.
+func overtaken(current, upon, next *record.Job) bool {
+	if current == nil || current.Checked == nil || upon != nil && upon.Checked != nil && current.Checked.Equal(upon.Checked.Time) {
+		return false
+	}
+	return current.Final || next.Checked == nil || !next.Checked.After(current.Checked.Time)
 }
 
 // collect brings the output of a job that has ended into its record. It does so only for
@@ -211,7 +301,7 @@ func (q *Queue) collect(ctx context.Context, rec *record.Record) (streams map[re
 	if !job.Final || job.Output != nil {
 		return nil, done, nil
 	}
-	if mine, err := q.Jobs.Has(rec.UID); err != nil || !mine {
+	if note, err := q.Jobs.Get(rec.UID); err != nil || !started(note, rec) {
 		return nil, done, err
 	}
 	entry, err := q.Spool.Scratch(rec)
@@ -225,7 +315,15 @@ func (q *Queue) collect(ctx context.Context, rec *record.Record) (streams map[re
 	}
 	var failed []error
 	for _, name := range []record.StreamName{record.JobStdout, record.JobStderr} {
-		if err := q.collectStream(ctx, rec, entry.Recorder(name, q.Settings.Keep), name); err != nil {
+		to := &keeper{recorder: entry.Recorder(name, q.Settings.Keep)}
+		err := q.collectStream(ctx, rec, to, name)
+		if cerr := errors.Join(to.err, to.Close(rec, q.Settings.Inline)); cerr != nil {
+			return nil, done, fmt.Errorf("task %s: the output of job %s cannot be stored, and is brought by the next \"qme refresh\": %w", rec.UID, job.ID, cerr)
+		}
+		if ctx.Err() != nil {
+			return nil, done, ctx.Err() // what was cut off is no output
+		}
+		if err != nil {
 			failed = append(failed, err)
 		}
 	}
@@ -241,11 +339,25 @@ type recorder interface {
 	Close(rec *record.Record, inline int) error
 }
 
-func (q *Queue) collectStream(ctx context.Context, rec *record.Record, to recorder, name record.StreamName) error {
+// A keeper knows errors of storing, behind which the same may be tried again, from those
+// of reading.
+type keeper struct {
+	recorder
+	err error
+}
+
+// Write implements io.Writer.
+func (k *keeper) Write(b []byte) (int, error) {
+	n, err := k.recorder.Write(b)
+	k.err = errors.Join(k.err, err)
+	return n, err
+}
+
+func (q *Queue) collectStream(ctx context.Context, rec *record.Record, to io.Writer, name record.StreamName) error {
 	r, err := q.tracker(rec.Executor).Output(ctx, rec, name)
-	if err == nil && r != nil {
-		_, err = io.Copy(to, r)
-		err = errors.Join(err, r.Close())
+	if err != nil || r == nil {
+		return err
 	}
-	return errors.Join(err, to.Close(rec, q.Settings.Inline))
+	_, err = io.Copy(to, r)
+	return errors.Join(err, r.Close())
 }

@@ -86,6 +86,9 @@ func (q *Queue) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report
 	if old.Data.Status == record.Running {
 		return nil, fmt.Errorf("task %s is running: %w", old.UID, record.ErrConflict)
 	}
+	if err := q.noJobOpen(ctx, old); err != nil {
+		return nil, err
+	}
 	if len(old.Data.Cmd) == 0 {
 		return nil, fmt.Errorf("task %s has no command: %w", old.UID, record.ErrInvalid)
 	}

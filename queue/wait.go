@@ -19,7 +19,8 @@ const (
 
 // Wait returns the record of a task once its command, and the job that this may have
 // started, has ended. seen, if it is not nil, is called with the record after each look.
-// That the scheduler does not answer is warned about once and waited out.
+// That the scheduler does not answer, or that the history is locked, is warned about once
+// and waited out.
 func (q *Queue) Wait(ctx context.Context, ref string, seen func(*record.Record)) (*record.Record, error) {
 	rec, err := q.resolveRecord(ref)
 	if err != nil {
@@ -50,6 +51,9 @@ func (q *Queue) waitForCommand(ctx context.Context, rec *record.Record, seen fun
 
 // waitForJob waits until the job of a task has ended, if it has one.
 func (q *Queue) waitForJob(ctx context.Context, rec *record.Record, seen func(*record.Record)) (*record.Record, error) {
+	if job := rec.Data.Job; job != nil && job.Final {
+		return rec, nil // also where nobody follows it
+	}
 	if has, err := q.findJob(rec); err != nil || !has {
 		return rec, err
 	}
@@ -60,7 +64,7 @@ func (q *Queue) waitForJob(ctx context.Context, rec *record.Record, seen func(*r
 		case err == nil:
 			rec, warned = next, false
 		case errors.Is(err, record.ErrNotYet):
-		case !errors.Is(err, record.ErrUnavailable) || ctx.Err() != nil:
+		case !errors.Is(err, record.ErrUnavailable) && !errors.Is(err, record.ErrBusy) || ctx.Err() != nil:
 			return nil, err
 		case !warned:
 			q.Warn("%v; asking again", err)

@@ -22,12 +22,15 @@ func Status(t executor.Tracker) executor.Action {
 		if err != nil {
 			return err
 		}
-		answer := t.Refresh(ctx, []*record.Record{rec})[0]
-		if answer.Err != nil {
-			return fmt.Errorf("job %s: %w", safe.Line(rec.Data.Job.ID), answer.Err)
+		job := *rec.Data.Job
+		if !c.Fresh {
+			answer := t.Refresh(ctx, []*record.Record{rec})[0]
+			if answer.Err != nil {
+				return fmt.Errorf("job %s: %w", safe.Line(rec.Data.Job.ID), answer.Err)
+			}
+			answer.Job.Follow(rec.Data.Job)
+			job = *answer.Job
 		}
-		answer.Job.Follow(rec.Data.Job)
-		job := *answer.Job
 		job.Output, job.Error, job.Stdout, job.Stderr = nil, nil, nil, nil
 		b, err := json.Marshal(job)
 		if err != nil {

@@ -67,6 +67,12 @@ type program struct {
 	actions    func() []executor.Action
 }
 
+// Made reports whether an executor is one by program, whose Actions start that.
+func Made(e executor.Executor) bool {
+	_, ok := e.(*program)
+	return ok
+}
+
 // Name implements executor.Executor.
 func (p *program) Name() string { return p.name }
 

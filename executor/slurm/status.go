@@ -61,9 +61,11 @@ func (e *Executor) status(ctx context.Context, c *executor.Call) error {
 		return err
 	}
 	// Whose job it is, and whether it is the one that was meant, is asked first.
-	now, err := e.refreshed(ctx, rec)
-	if err != nil {
-		return err
+	now := rec
+	if !c.Fresh {
+		if now, err = e.refreshed(ctx, rec); err != nil {
+			return err
+		}
 	}
 	index := c.Options["element"]
 	if index != "" {

@@ -3,6 +3,7 @@ package slurm
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,6 +46,9 @@ func (e *Executor) Submit(s executor.Submission) (executor.Command, error) { ret
 // the present environment, its output in files of qme's. The words of the command become
 // one line of a shell script, quoted each; nothing else of them is looked at.
 func submit(s executor.Submission) (executor.Command, error) {
+	if os.Getenv("SBATCH_ARRAY_INX") != "" {
+		return executor.Command{}, fmt.Errorf("SBATCH_ARRAY_INX is set, which makes an array, and its elements would print to one file; unset it, or run sbatch itself (qme run sbatch …): %w", record.ErrInvalid)
+	}
 	shell := executor.Shell{Program: s.Shell}
 	command, _ := shell.Recognise(s.Words)
 	argv := []string{"sbatch", "--parsable", "--export=ALL", "--job-name=" + jobName(s.Words)}

@@ -64,3 +64,10 @@ func FuzzSubmit(f *testing.F) {
 		}
 	})
 }
+
+func TestSubmitNoArray(t *testing.T) {
+	t.Setenv("SBATCH_ARRAY_INX", "1-3")
+	if _, err := submit(executor.Submission{Words: []string{"true"}, Shell: "sh", Stdout: "/o", Stderr: "/e"}); !errors.Is(err, record.ErrInvalid) {
+		t.Errorf("an array by the environment is no error: %v", err)
+	}
+}

@@ -1,11 +1,13 @@
 // Package jobs keeps which tasks of this home have a job that goes on: a folder for
-// each, so that nobody has to look through the history for them. docs/format.md
-// specifies it.
+// each, so that nobody has to look through the history for them, with the task's record
+// as this home knows it. docs/format.md specifies it.
 package jobs
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,15 +29,67 @@ func New(fsys afero.Fs, dir string) *Folder { return &Folder{fsys, dir} }
 // Path is where a task's open job has its files.
 func (f *Folder) Path(id record.ID) string { return filepath.Join(f.dir, string(id)) }
 
-// Open notes that a task may have a job from now on. That it is noted already is no
-// error.
-func (f *Folder) Open(id record.ID) error { return f.fs.MkdirAll(f.Path(id), 0o700) }
+// noteName is the file with the record. Output of the job has other names.
+const noteName = "record.json"
+
+// Open notes that a task may have a job from now on, or how that one stands by now. What
+// has come of its output is not noted.
+func (f *Folder) Open(rec *record.Record) error {
+	note := *rec
+	note.Data.Output, note.Data.Error = []string{}, []string{}
+	note.Data.Stdout, note.Data.Stderr = nil, nil
+	if rec.Data.Job != nil {
+		job := *rec.Data.Job
+		job.Output, job.Error, job.Stdout, job.Stderr = nil, nil, nil, nil
+		note.Data.Job = &job
+	}
+	b, err := record.Encode(&note)
+	if err != nil {
+		return err
+	}
+	if err := f.fs.MkdirAll(f.Path(rec.UID), 0o700); err != nil {
+		return err
+	}
+	path := filepath.Join(f.Path(rec.UID), noteName)
+	if err := f.write(path+".new", b); err != nil {
+		return err
+	}
+	return f.fs.Rename(path+".new", path)
+}
+
+// write writes a file that a power cut does not empty behind a rename.
+func (f *Folder) write(path string, b []byte) error {
+	file, err := f.fs.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(b)
+	return errors.Join(err, file.Sync(), file.Close())
+}
+
+// Get returns the record of a task as it was noted last: unlike that of the history it
+// can only be of this home. It is nil when the task has no open job that this home has
+// started. The error wraps record.ErrInvalid when the note is damaged.
+func (f *Folder) Get(id record.ID) (*record.Record, error) {
+	path := filepath.Join(f.Path(id), noteName)
+	b, err := afero.ReadFile(f.fs, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	rec, err := record.Decode(b)
+	if err == nil && rec.UID != id {
+		err = fmt.Errorf("it is of task %s: %w", rec.UID, record.ErrInvalid)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w (without that file the job is followed, and its output not brought)", path, err)
+	}
+	return rec, nil
+}
 
 // Close notes that a task has no job any more, and removes the job's files.
 func (f *Folder) Close(id record.ID) error { return f.fs.RemoveAll(f.Path(id)) }
-
-// Has reports whether a task has an open job that this home has started.
-func (f *Folder) Has(id record.ID) (bool, error) { return afero.DirExists(f.fs, f.Path(id)) }
 
 // IDs lists the tasks with open jobs, newest first.
 func (f *Folder) IDs() ([]record.ID, error) {

@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"strings"
+
+	"qme/executor"
+	"qme/executor/program"
+	"qme/queue"
+)
+
+// execCandidates returns what may follow the words behind "exec".
+func (a *app) execCandidates(before []string, word string) []candidate {
+	typed, _, err := splitOptions(before)
+	if err != nil {
+		return nil
+	}
+	found := a.inTime(func(reader *app) []candidate { return reader.readActions(typed, strings.HasPrefix(word, "-")) })
+	if len(typed) > 0 || strings.HasPrefix(word, "-") {
+		return found
+	}
+	return append(found, taskCandidates(a.newest(), word, nil)...)
+}
+
+// readActions returns what may follow the words: actions of the task that they name, else
+// of the one that was updated last, with the executors; or the options of an action.
+func (a *app) readActions(typed []string, options bool) []candidate {
+	q, set := a.readsExecutors()
+	if set == nil {
+		return nil
+	}
+	e, rest := executorOf(q, set, typed)
+	switch {
+	case len(rest) > 0 && options:
+		return optionsFor(e, rest[0])
+	case options:
+		return []candidate{{"--json", "list the actions as JSON"}}
+	case len(rest) > 0:
+		return nil
+	}
+	var found []candidate
+	for _, act := range actionsOf(e) {
+		found = append(found, candidate{act.Name, act.Summary})
+	}
+	if len(typed) > 0 {
+		return found
+	}
+	for _, e := range set.All() {
+		found = append(found, candidate{e.Name(), "list its actions"})
+	}
+	return found
+}
+
+// readsExecutors prepares for reading in silence, with the executors of this home.
+func (a *app) readsExecutors() (*queue.Queue, *executor.Set) {
+	if !a.readsOnly() {
+		return nil, nil
+	}
+	defaults := a.cfg
+	a.cfg = nil
+	if _, err := a.config(); err != nil {
+		a.cfg = defaults
+	}
+	q, err := a.queue()
+	if err != nil {
+		return nil, nil
+	}
+	return q, a.executors(a.cfg)
+}
+
+// executorNames returns the executors of this home.
+func (a *app) executorNames() []candidate {
+	_, set := a.readsExecutors()
+	if set == nil {
+		set = executor.NewSet(&executor.Shell{})
+	}
+	var found []candidate
+	for _, e := range set.All() {
+		about := "runs commands of its own"
+		if _, ok := e.(executor.Submitter); ok {
+			about = "runs any command as a job"
+		}
+		found = append(found, candidate{e.Name(), about})
+	}
+	return found
+}
+
+// executorOf returns the executor of the task that is meant, nil for none, and the words
+// behind it, as taskOf does.
+func executorOf(q *queue.Queue, set *executor.Set, typed []string) (executor.Executor, []string) {
+	if last, err := q.Find(""); err == nil {
+		e, _ := set.Get(last.Record.Executor)
+		if _, ok := actionOf(e, typed); ok || len(typed) == 0 {
+			return e, typed
+		}
+	}
+	if len(typed) == 0 {
+		return nil, nil
+	}
+	v, err := q.Find(typed[0])
+	if err != nil {
+		return nil, nil
+	}
+	e, _ := set.Get(v.Record.Executor)
+	return e, typed[1:]
+}
+
+func actionOf(e executor.Executor, typed []string) (executor.Action, bool) {
+	for _, act := range actionsOf(e) {
+		if len(typed) > 0 && act.Name == typed[0] {
+			return act, true
+		}
+	}
+	return executor.Action{}, false
+}
+
+func optionsFor(e executor.Executor, action string) []candidate {
+	act, _ := actionOf(e, []string{action})
+	var found []candidate
+	for _, o := range act.Options {
+		found = append(found, candidate{"--" + o.Name, o.Usage})
+	}
+	return found
+}
+
+// actionsOf returns the actions of an executor that knows them without starting anything.
+func actionsOf(e executor.Executor) []executor.Action {
+	if e == nil || program.Made(e) {
+		return nil
+	}
+	return e.Actions()
+}
