@@ -37,9 +37,6 @@ const (
 	segmentExt   = ".zap"
 )
 
-// errUnusable says that there is no index, or one that cannot be used.
-var errUnusable = errors.New("no usable index")
-
 // A manifest describes a generation.
 type manifest struct {
 	Format   int           `json:"format"`
@@ -165,7 +162,7 @@ func openGeneration(dir string, number int) (*generation, error) {
 	g := &generation{number: number, dir: generationPath(dir, number)}
 	b, err := os.ReadFile(filepath.Join(g.dir, manifestName))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnusable, err)
+		return nil, unusable(err)
 	}
 	m, err := decodeManifest(b)
 	if err != nil {
@@ -187,7 +184,7 @@ func openGeneration(dir string, number int) (*generation, error) {
 		err = errors.Join(err, r.err)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %w", errUnusable, err), g.close())
+		return nil, errors.Join(unusable(err), g.close())
 	}
 	return g, nil
 }

@@ -42,12 +42,12 @@ func (s *Search) Run(ctx context.Context, dir string) iter.Seq[Found] {
 		case errors.Is(err, errOther):
 			s.Scan(ctx)(yield)
 		case err != nil:
-			s.Warn(fmt.Errorf("the search index cannot be used, so each record is looked at: %w", err))
+			s.Warn(fmt.Errorf("the search index cannot be used, so each record is looked at: %w", withAdvice(err)))
 			s.Scan(ctx)(yield)
 		default:
 			s.match(ctx, a.found(ctx))(yield)
 			if err := a.close(dir); err != nil {
-				s.Warn(fmt.Errorf("the search index: %w", err))
+				s.Warn(fmt.Errorf("the search index: %w", withAdvice(err)))
 			}
 			return
 		}

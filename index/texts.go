@@ -177,7 +177,7 @@ func openTexts(path string, info textInfo) (*textFile, error) {
 	}
 	t := &textFile{f: f}
 	if err := t.readTable(info); err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %s: %w", errUnusable, path, err), f.Close())
+		return nil, errors.Join(unusable(fmt.Errorf("%s: %w", path, err)), f.Close())
 	}
 	return t, nil
 }

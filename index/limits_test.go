@@ -1,0 +1,107 @@
+package index_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"qme/index"
+)
+
+// childDir names, to a child process of TestTooManyFiles, the folder of the index.
+const childDir = "QME_TEST_INDEX"
+
+// TestTooManyFiles has a search that cannot open the files of the index, as the system allows
+// no more, say so, find what there is and leave the index as it is.
+func TestTooManyFiles(t *testing.T) {
+	if dir := os.Getenv(childDir); dir != "" {
+		searchWithFewFiles(t, dir)
+		return
+	}
+	t.Parallel()
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestTooManyFiles$", "-test.v")
+	child.Env = append(os.Environ(), childDir+"="+filepath.Join(t.TempDir(), "index"))
+	out, err := child.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func searchWithFewFiles(t *testing.T, dir string) {
+	rnd := rand.New(rand.NewPCG(27, 28))
+	h := new(history)
+	sn := h.commit(add(t, rnd, 300))
+	q := parse(t, "moto", false)
+	same(t, sn, dir, q, "first")
+	sn = h.commit(add(t, rnd, 300))
+	same(t, sn, dir, q, "second")
+	before := states(t, dir)
+	failed := 0
+	for more := range uint64(6) {
+		var warnings []error
+		s := &index.Search{Source: sn, Query: q, Limit: limit, Warn: func(err error) { warnings = append(warnings, err) }}
+		scan := &index.Search{Source: sn, Query: q, Limit: limit}
+		restore := allowFiles(t, more)
+		got, want := collect(s, s.Run(t.Context(), dir)), collect(scan, scan.Scan(t.Context()))
+		restore()
+		if !slices.Equal(got.ids, want.ids) {
+			t.Errorf("with %d files: %d tasks, want %d", more, len(got.ids), len(want.ids))
+		}
+		if len(warnings) == 1 && errors.Is(warnings[0], unix.EMFILE) && strings.Contains(warnings[0].Error(), "ulimit -n") {
+			failed++
+		} else if len(warnings) > 0 {
+			t.Errorf("with %d files: %v", more, warnings)
+		}
+	}
+	if failed < 3 || failed == 6 {
+		t.Errorf("%d of 6 searches could not open their files: the test does not test", failed)
+	}
+	if after := states(t, dir); !slices.Equal(after, before) {
+		t.Errorf("the index is %v, was %v", after, before)
+	}
+}
+
+// allowFiles lets the process open no more than so many files, beside those that it has.
+func allowFiles(t *testing.T, more uint64) (restore func()) {
+	t.Helper()
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := uint64(f.Fd())
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	set := func(l unix.Rlimit) {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(unix.Rlimit{Cur: next + more, Max: old.Max})
+	return func() { set(old) }
+}
+
+// states returns the files of the newest generation with their times.
+func states(t *testing.T, dir string) []string {
+	t.Helper()
+	var all []string
+	for _, name := range files(t, dir) {
+		st, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, name+" "+st.ModTime().String())
+	}
+	return all
+}
