@@ -99,6 +99,9 @@ func (a *app) startServer(ctx context.Context, o startOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := os.Unsetenv(keyVariable); err != nil { // the programs that it starts need no key
+		return err
+	}
 	l, err := a.listen(o)
 	if err != nil {
 		return err

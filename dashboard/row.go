@@ -56,6 +56,7 @@ type row struct {
 	hasCode                            bool
 	active                             bool   // it runs, or its job goes on
 	job                                uint32 // the state of its job, counted from 1; 0: it has none
+	jobStarted                         int64  // as started; 0: it waits, or nobody knows
 }
 
 func (r *row) outcome() int {
@@ -125,6 +126,9 @@ func (w *words) row(rec *record.Record) *row {
 	if d.Job != nil {
 		r.job = w.number(clip(d.Job.State)) + 1
 		r.duration, finished = d.Job.Elapsed, d.Job.Ended
+		if d.Job.Started != nil {
+			r.jobStarted = d.Job.Started.UnixMicro()
+		}
 	}
 	if r.active = rec.Active(); finished != nil && !r.active {
 		r.finished = finished.UnixMicro()
@@ -152,8 +156,10 @@ type Summary struct {
 	PWD        string        `json:"pwd"`
 	Message    string        `json:"message"`
 	Run        int           `json:"run"`
-	// JobState is the scheduler's word for the job that the command has started.
-	JobState string `json:"job_state,omitempty"`
+	// JobState is the scheduler's word for the job that the command has started, empty while
+	// it has not been asked; nil where there is no job. JobStarted is when the job began to run.
+	JobState   *string      `json:"job_state,omitempty"`
+	JobStarted *record.Time `json:"job_started,omitempty"`
 }
 
 func (w *words) id(r *row) record.ID {
@@ -176,7 +182,11 @@ func (w *words) summary(r *row) Summary {
 		s.Finished = &record.Time{Time: time.UnixMicro(r.finished).In(zone)}
 	}
 	if r.job > 0 {
-		s.JobState = w.list[r.job-1]
+		state := w.list[r.job-1]
+		s.JobState = &state
+	}
+	if r.jobStarted != 0 {
+		s.JobStarted = &record.Time{Time: time.UnixMicro(r.jobStarted).In(zone)}
 	}
 	if !r.active {
 		d := r.duration

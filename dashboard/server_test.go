@@ -27,6 +27,7 @@ func (emptyHome) Latest() (Snapshot, error)                { return emptySnapsho
 func (emptyHome) Flights() ([]Flight, error)               { return nil, nil }
 func (emptyHome) Flight(record.ID) (*record.Record, error) { return nil, record.ErrNotFound }
 func (emptyHome) Recover(context.Context) error            { return nil }
+func (emptyHome) Refresh(context.Context) error            { return nil }
 func (emptyHome) Follow(record.ID, record.StreamName, int64, int64) (Following, error) {
 	return Following{}, record.ErrNotFound
 }
@@ -252,4 +253,33 @@ func TestCertificate(t *testing.T) {
 	if err != nil || Fingerprint(other) == Fingerprint(first) || other.Leaf.VerifyHostname("192.0.2.1") != nil {
 		t.Errorf("for another address it is not made anew, %v", err)
 	}
+}
+
+// TestJobs tells once of what keeps jobs from being asked about, and again when it is something else.
+func TestJobs(t *testing.T) {
+	t.Parallel()
+	var said []string
+	home := &troubled{}
+	s := New(Options{History: home, Flights: home, Tasks: home, Log: func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }})
+	told := ""
+	for _, trouble := range []string{"a", "a", "", "a", "b", "b"} {
+		home.trouble = trouble
+		told = s.askJobs(t.Context(), told)
+	}
+	if got := strings.Join(said, ","); got != "jobs: a,jobs: a,jobs: b" {
+		t.Errorf("it says %s", got)
+	}
+}
+
+// A troubled home has jobs that cannot be asked about.
+type troubled struct {
+	emptyHome
+	trouble string
+}
+
+func (h *troubled) Refresh(context.Context) error {
+	if h.trouble == "" {
+		return nil
+	}
+	return errors.New(h.trouble)
 }

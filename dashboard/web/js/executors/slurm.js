@@ -47,25 +47,25 @@ class Slurm extends HTMLElement {
       ['Job', [job.id, job.cluster && `on ${job.cluster}`].filter(Boolean).join(' ')], ['Name', job.name], ['Partition', job.partition], ['Nodes', job.nodes],
       ['Reason', job.reason && job.reason !== 'None' ? job.reason : ''],
       ['Elapsed', duration(job.elapsed)], ['Memory', job.max_rss ? bytes(job.max_rss) : ''],
-      ['Exit code', job.exitcode ?? ''], ['Signal', job.signal],
+      ['CPUs', job.cpus], ['Exit code', job.returncode ?? ''],
     ];
     const list = h('dl.facts', {}, ...facts.filter(([, value]) => value !== '' && value !== null && value !== undefined)
       .flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, String(value))]));
-    for (const [name, path] of [['Output file', job.stdout], ['Error file', job.stderr]]) {
+    for (const [name, path] of [['Output file', job.stdout_file], ['Error file', job.stderr_file === job.stdout_file ? '' : job.stderr_file]]) {
       if (path) list.append(h('dt', {}, name), h('dd.path', {}, h('code', {}, path), copyButton(`Copy the path of the ${name.toLowerCase()}`, () => path, { shown: false, kind: 'quiet' })));
     }
     return list;
   }
 
   #history(history) {
-    return h('ol.states', { 'aria-label': 'States of the job' }, ...history.map(({ state, time }) => h('li', { 'data-outcome': kindOf(state) }, badge(state), h('time', { datetime: time }, stamp(time)))));
+    return h('ol.states', { 'aria-label': 'States of the job' }, ...history.map(({ state, at }) => h('li', { 'data-outcome': kindOf(state) }, badge(state), h('time', { datetime: at }, stamp(at)))));
   }
 
   #elements(elements) {
     const counts = Map.groupBy(elements, (element) => kindOf(element.state));
     const grid = h('ul.elements', {}, ...elements.map((element) => {
-      const exit = element.exitcode === null || element.exitcode === undefined ? '' : `, exit code ${element.exitcode}`;
-      const text = `${element.id}: ${element.state}${exit}`;
+      const exit = element.returncode === null || element.returncode === undefined ? '' : `, exit code ${element.returncode}`;
+      const text = `${element.id}: ${element.state ?? 'not known'}${exit}`;
       return h('li', { 'data-outcome': kindOf(element.state), title: text }, h('span.offscreen', {}, text));
     }));
     const legend = [...counts].map(([kind, list]) => h('span.legend', { 'data-outcome': kind }, `${list.length} ${kind}`));
