@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -123,4 +124,25 @@ func TestJobIsCancelledFromItsPage(t *testing.T) {
 	p.sees(".under .outcome", "cancelled 143")
 	p.sees("qme-output[data-stream=job-stdout] .text", "so far")
 	p.sees(".under", "Run again")
+}
+
+func TestActionTakesOptions(t *testing.T) {
+	h := newHome(t)
+	b := h.newBatch(t)
+	h.qme("run", filepath.Join(b.dir, "greet"))
+	p := h.serve().open("/tasks/" + h.id())
+	const tell = "[...document.querySelectorAll('qme-actions button')].find((el) => el.innerText === 'tell')"
+	p.until(tell)
+	p.execute(tell + ".click()")
+	p.has(".options", "--loud in capitals")
+	p.click(".options input[type=text]")
+	p.keys("--a b=c ü")
+	p.click(".options input[type=checkbox]")
+	p.click(".options .primary")
+	p.sees(".result", `options:{"loud":"true","to":"--a b=c ü"}`)
+	p.sees(".result .outcome", "ok")
+	p.execute(tell + ".click()")
+	p.click(".options .primary")
+	p.until(fmt.Sprintf("!document.querySelector('.result').innerText.includes(%q)", "loud"))
+	p.sees(".result .outcome", "ok")
 }
