@@ -159,12 +159,17 @@ func (h *hub) close() {
 	h.mu.Lock()
 	h.closed = true
 	for c := range h.clients {
-		bye := websocket.FormatCloseMessage(websocket.CloseGoingAway, "the server ends")
-		_ = c.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(100*time.Millisecond)) // a courtesy
-		c.drop()
+		go c.bye() // one that does not read is waited for, and by no other
 	}
 	h.mu.Unlock()
 	h.done.Wait()
+}
+
+// bye tells a client that the server ends.
+func (c *client) bye() {
+	text := websocket.FormatCloseMessage(websocket.CloseGoingAway, "the server ends")
+	_ = c.conn.WriteControl(websocket.CloseMessage, text, time.Now().Add(100*time.Millisecond)) // a courtesy
+	c.drop()
 }
 
 // prepare encodes a message once for all who get it.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -282,4 +283,36 @@ func (h *troubled) Refresh(context.Context) error {
 		return nil
 	}
 	return errors.New(h.trouble)
+}
+
+// TestManyClients has a thousand clients come and go, and nothing of them stay.
+func TestManyClients(t *testing.T) {
+	s, url := serve(t)
+	connect(t, s, url)
+	for end := time.Now().Add(10 * time.Second); s.hub.count() < 1 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	open := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("files that are open cannot be counted here")
+		}
+		return len(list)
+	}
+	goroutines, files := runtime.NumGoroutine(), open()
+	for range 1000 {
+		conn, resp, err := websocket.DefaultDialer.Dial(url, http.Header{"Authorization": {"Bearer " + s.o.Key}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close() // of a websocket there is none
+		_ = conn.Close()
+	}
+	left := func() bool { return s.hub.count() > 1 || runtime.NumGoroutine() > goroutines || open() > files }
+	for end := time.Now().Add(20 * time.Second); left() && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if left() {
+		t.Errorf("%d clients, %d goroutines of %d and %d files of %d are there", s.hub.count(), runtime.NumGoroutine(), goroutines, open(), files)
+	}
 }

@@ -14,4 +14,4 @@ const views = {
 };
 
 /** @returns the view of an executor; of one that is not known, one that adds nothing. */
-export const viewOf = (executor) => views[executor] ?? { hides: [] };
+export const viewOf = (executor) => (Object.hasOwn(views, executor) ? views[executor] : { hides: [] });

@@ -12,6 +12,9 @@ const kinds = {
   FAILED: 'failed', TIMEOUT: 'failed', OUT_OF_MEMORY: 'failed', NODE_FAIL: 'failed', BOOT_FAIL: 'failed', DEADLINE: 'failed', SPECIAL_EXIT: 'failed',
 };
 
+/** So many elements of an array have a square of their own. */
+const shownMost = 5000;
+
 // "CANCELLED by 1000" is a state too.
 const kindOf = (state) => kinds[String(state ?? '').split(' ')[0]] ?? 'unknown';
 
@@ -63,13 +66,14 @@ class Slurm extends HTMLElement {
 
   #elements(elements) {
     const counts = Map.groupBy(elements, (element) => kindOf(element.state));
-    const grid = h('ul.elements', {}, ...elements.map((element) => {
+    const grid = h('ul.elements', {}, ...elements.slice(0, shownMost).map((element) => {
       const exit = element.returncode === null || element.returncode === undefined ? '' : `, exit code ${element.returncode}`;
       const text = `${element.id}: ${element.state ?? 'not known'}${exit}`;
       return h('li', { 'data-outcome': kindOf(element.state), title: text }, h('span.offscreen', {}, text));
     }));
     const legend = [...counts].map(([kind, list]) => h('span.legend', { 'data-outcome': kind }, `${list.length} ${kind}`));
-    return h('section.array', {}, h('h3', {}, many(elements.length, 'array element')), grid, h('p.legends', {}, ...legend));
+    const rest = elements.length > shownMost ? h('p.dim', {}, `The first ${many(shownMost, 'element')} are shown.`) : '';
+    return h('section.array', {}, h('h3', {}, many(elements.length, 'array element')), grid, rest, h('p.legends', {}, ...legend));
   }
 }
 
