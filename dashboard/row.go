@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"encoding/hex"
+	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -76,6 +77,9 @@ func (r *row) outcome() int {
 // longest bounds how many bytes of a command or message a row has.
 const longest = 300
 
+// longestRun bounds a duration, in seconds: what a record says is added up and drawn.
+const longestRun = 1e11
+
 // clip returns the beginning of a long text. What it returns holds on to no more memory
 // than it needs.
 func clip(s string) string {
@@ -130,11 +134,12 @@ func (w *words) row(rec *record.Record) *row {
 			r.jobStarted = d.Job.Started.UnixMicro()
 		}
 	}
+	r.duration = min(max(r.duration, 0), longestRun)
 	if r.active = rec.Active(); finished != nil && !r.active {
 		r.finished = finished.UnixMicro()
 	}
 	if code := rec.Code(); code != nil {
-		r.returnCode, r.hasCode = int32(*code), true
+		r.returnCode, r.hasCode = int32(min(max(*code, math.MinInt32), math.MaxInt32)), true
 	}
 	return r
 }
