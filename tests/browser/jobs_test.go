@@ -97,6 +97,8 @@ func TestJobIsFollowed(t *testing.T) {
 	h.qme("refresh")
 	p.sees(".under .outcome", "failed 3")
 	p.sees(".under .took", "1h 02m")
+	p.sees("qme-slurm .pane-head", "Job")
+	p.sees("qme-slurm .states", "queued")
 	p.sees("qme-output[data-stream=job-stdout] h2", "Output of the job")
 	p.sees("qme-output[data-stream=job-stdout] .term-fg31", "epoch 1")
 	p.sees("qme-output[data-stream=job-stdout] .text", "<script>")

@@ -114,6 +114,7 @@ class TaskPage extends HTMLElement {
     this.#showFacts();
     this.#showJob();
     if (this.view) this.view.record = record;
+    else this.#showOwn();
     if (!before) return;
     const other = before.data.timestamp !== record.data.timestamp;
     const ended = before.data.status === 'running' && record.data.status !== 'running';
@@ -148,7 +149,6 @@ class TaskPage extends HTMLElement {
     this.replaceChildren(this.head, h('div.columns', {}, this.aside, h('div.main-column', {}, this.comparison, this.right)));
     this.find.outputs = () => this.outputs;
     for (const output of this.outputs) this.find.attend(output);
-    if (view.tag) this.#showView(view);
     this.#fromAddress();
   }
 
@@ -176,6 +176,15 @@ class TaskPage extends HTMLElement {
       this.jobPanes.append(output);
       this.find.attend(output);
     }
+  }
+
+  // A job may come when the command has ended.
+  #showOwn() {
+    const { executor, data } = this.#record;
+    const view = viewOf(executor, Boolean(data.job));
+    if (!view.tag || this.viewing) return;
+    this.viewing = true;
+    this.#showView(view);
   }
 
   async #showView(view) {

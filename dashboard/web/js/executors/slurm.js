@@ -1,4 +1,5 @@
-// <qme-slurm>: the job behind a task: its state, its array's elements, its files.
+// <qme-slurm>: the job behind a task: its state, its array's elements, its files. Jobs of executors
+// without a view of their own have this one, too.
 
 import { copyButton, h } from '../dom.js';
 import { bytes, duration, many, stamp } from '../format.js';
@@ -18,7 +19,15 @@ const shownMost = 5000;
 // "CANCELLED by 1000" is a state too.
 const kindOf = (state) => kinds[String(state ?? '').split(' ')[0]] ?? 'unknown';
 
-const badge = (state) => h('span.outcome', { 'data-outcome': kindOf(state) }, String(state ?? 'not known').toLowerCase().replaceAll('_', ' '));
+// Of a state that is not Slurm's the rest of the job tells what it means.
+function stage({ state, final, returncode, started }) {
+  const kind = kindOf(state);
+  if (kind !== 'unknown') return kind;
+  if (!final) return started ? 'running' : 'waiting';
+  return typeof returncode === 'number' ? (returncode === 0 ? 'succeeded' : 'failed') : 'unknown';
+}
+
+const badge = (state, kind = kindOf(state)) => h('span.outcome', { 'data-outcome': kind }, String(state ?? 'not known').toLowerCase().replaceAll('_', ' '));
 
 class Slurm extends HTMLElement {
   #record = null;
@@ -39,7 +48,7 @@ class Slurm extends HTMLElement {
       return;
     }
     this.replaceChildren(
-      h('header.pane-head', {}, h('h2', {}, 'Slurm job'), badge(job.state)),
+      h('header.pane-head', {}, h('h2', {}, this.#record.executor === 'slurm' ? 'Slurm job' : 'Job'), badge(job.state, stage(job))),
       this.#facts(job),
       job.history?.length ? this.#history(job.history) : '',
       job.elements?.length ? this.#elements(job.elements) : '');
