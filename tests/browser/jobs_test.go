@@ -86,7 +86,9 @@ func TestJobIsFollowed(t *testing.T) {
 	p.sees(".under .outcome", "pending")
 	p.until("document.querySelector('.under .took').innerText === ''")
 	b.write("state", "state RUNNING\nstarted 1767225600\n")
-	p.execute("[...document.querySelectorAll('qme-actions button')].find((el) => el.innerText === 'status').click()")
+	const ask = "[...document.querySelectorAll('qme-actions button')].find((el) => el.innerText === 'status')"
+	p.until(ask)
+	p.execute(ask + ".click()")
 	p.sees(".result", `"state":"RUNNING"`)
 	p.sees(".under .outcome", "running")
 	p.until(`/^\d+d /.test(document.querySelector('.under .took').innerText)`)
