@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -36,6 +37,7 @@ type served struct {
 	spool *spool.Spool
 
 	executors *executor.Set
+	syncs     bool // a change is brought to the remote
 
 	clearing sync.Mutex // one clear at a time: each is one commit
 }
@@ -58,7 +60,7 @@ func (a *app) served() (*served, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &served{a: a, home: home, store: store, queue: q, spool: q.Spool, executors: a.executors(cfg)}, nil
+	return &served{a: a, home: home, store: store, queue: q, spool: q.Spool, executors: a.executors(cfg), syncs: cfg.Bool("sync.auto")}, nil
 }
 
 // use returns a queue for one request.
@@ -251,12 +253,58 @@ func (s *served) Clear(ctx context.Context, refs []string) (int, error) {
 	return len(ids), nil
 }
 
-func (s *served) Cancel(ref string) (record.ID, error) {
+// Cancel ends what is running: the command, or by its executor the job that it has started.
+func (s *served) Cancel(ctx context.Context, ref string) (record.ID, error) {
 	if err := taskRef(ref); err != nil {
 		return "", err
 	}
-	id, err := s.use().Cancel(ref)
-	return id, reference(err)
+	v, err := s.use().Find(ref)
+	if err != nil {
+		return "", reference(err)
+	}
+	rec := v.Record
+	offered := slices.ContainsFunc(s.Actions(rec), func(a dashboard.Action) bool { return a.Name == "cancel" })
+	if rec.Data.Status == record.Running || !rec.Active() || !offered {
+		id, err := s.use().Cancel(string(rec.UID))
+		return id, reference(err)
+	}
+	res, err := s.Act(ctx, rec.UID, "cancel", nil)
+	if err == nil && res.Exit != 0 {
+		err = refusal(strings.TrimPrefix(strings.TrimSpace(string(res.Stderr)), "qme: "))
+	}
+	return rec.UID, err
+}
+
+// Refresh implements dashboard.Tasks. Warnings are a part of what it returns, so that they are
+// told once and not each time.
+func (s *served) Refresh(ctx context.Context) error {
+	q := s.use()
+	var errs []error
+	q.Warn = func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	all, err := q.Refresh(ctx)
+	for _, r := range all {
+		errs = append(errs, r.Err)
+	}
+	if slices.ContainsFunc(all, func(r queue.Refreshed) bool { return r.Changed }) {
+		errs = append(errs, s.handOn())
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+// handOn lets the mirror and, where the setting sync.auto says so, the remote follow.
+func (s *served) handOn() error {
+	var errs []error
+	if t, err := s.a.mirrorTarget(); err != nil {
+		errs = append(errs, fmt.Errorf("the mirror does not follow: %w", err))
+	} else if t != nil {
+		_, err := s.start(os.DevNull, "mirror", "--auto")
+		errs = append(errs, err)
+	}
+	if s.syncs {
+		_, err := s.start(os.DevNull, "sync", "--auto")
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // start starts a qme of this home that outlives this process. What is returned is closed
@@ -269,7 +317,6 @@ func (s *served) start(stderr string, args ...string) (<-chan struct{}, error) {
 	cmd := exec.Command(exe, append([]string{"--home", s.home}, args...)...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Dir = s.home
-	cmd.Env = withoutKey(os.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	f, err := os.OpenFile(stderr, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
@@ -286,17 +333,6 @@ func (s *served) start(stderr string, args ...string) (<-chan struct{}, error) {
 		_ = cmd.Wait() // what its end means, its messages say
 	}()
 	return ended, nil
-}
-
-// withoutKey keeps the dashboard's key from the commands that it starts.
-func withoutKey(environ []string) []string {
-	var rest []string
-	for _, kv := range environ {
-		if !strings.HasPrefix(kv, keyVariable+"=") {
-			rest = append(rest, kv)
-		}
-	}
-	return rest
 }
 
 const (
@@ -417,7 +453,6 @@ func (s *served) Search(ctx context.Context, text string) ([]record.ID, error) {
 	return ids, nil
 }
 
-// Actions lists what can be done with any task.
 // Actions are those of the task's executor, without what only goes on in a terminal.
 func (s *served) Actions(rec *record.Record) []dashboard.Action {
 	e, ok := s.executors.Get(rec.Executor)
@@ -459,7 +494,6 @@ func (s *served) Act(ctx context.Context, id record.ID, action string, args []st
 	cmd := exec.CommandContext(ctx, exe, append([]string{"--home", s.home, "--no-color", "exec", string(id), action}, args...)...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Dir = s.home
-	cmd.Env = withoutKey(os.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // and what it has started
 	cmd.WaitDelay = time.Second

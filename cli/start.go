@@ -99,6 +99,9 @@ func (a *app) startServer(ctx context.Context, o startOptions) error {
 	if err != nil {
 		return err
 	}
+	if err := os.Unsetenv(keyVariable); err != nil { // the programs that it starts need no key
+		return err
+	}
 	l, err := a.listen(o)
 	if err != nil {
 		return err
@@ -163,10 +166,14 @@ func (a *app) listen(o startOptions) (net.Listener, error) {
 	if o.port != "" {
 		port = o.port
 	}
-	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+	n, err := strconv.Atoi(port)
+	if err != nil || n < 0 || n > 65535 {
 		return nil, startUsage("--port takes a number from 0 to 65535, not %q", port)
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if n != 0 && isBadPort(n) {
+		return nil, startUsage("browsers refuse to connect to port %s, which belongs to another protocol; \"qme start --port %s\" takes another", port, otherPort(port))
+	}
+	l, err := listenTCP(host, port)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("port %s is in use%s; \"qme start --port %s\" takes another, --port 0 any that is free", port, usedBy(port), otherPort(port))
@@ -178,12 +185,24 @@ func (a *app) listen(o startOptions) (net.Listener, error) {
 	return l, nil
 }
 
+// listenTCP listens on a port, of which 0 is any that is free and that browsers connect to.
+func listenTCP(host, port string) (net.Listener, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if err != nil || !isBadPort(l.Addr().(*net.TCPAddr).Port) {
+		return l, err
+	}
+	other, err := listenTCP(host, port) // while this one is taken
+	return other, errors.Join(err, l.Close())
+}
+
 func otherPort(port string) string {
 	n, _ := strconv.Atoi(port) // it was checked
-	if n >= 65535 {
+	for n++; isBadPort(n); n++ {
+	}
+	if n < 1024 || n > 65535 {
 		return "5000"
 	}
-	return strconv.Itoa(n + 1)
+	return strconv.Itoa(n)
 }
 
 // listenUnix opens a socket that only its owner can reach. One that a dead server left is

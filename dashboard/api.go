@@ -404,7 +404,7 @@ func (s *Server) rerun(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) cancel(w http.ResponseWriter, r *http.Request) error {
-	id, err := s.o.Tasks.Cancel(r.PathValue("id"))
+	id, err := s.o.Tasks.Cancel(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -480,10 +480,29 @@ func (s *Server) compareRuns(w http.ResponseWriter, r *http.Request) error {
 
 func streamName(r *http.Request) (record.StreamName, error) {
 	name := record.StreamName(r.PathValue("stream"))
-	if name != record.Stdout && name != record.Stderr {
-		return "", problem(http.StatusNotFound, "not-found", fmt.Sprintf("there is no stream %q, only stdout and stderr", name))
+	if !slices.Contains(streams, name) {
+		return "", problem(http.StatusNotFound, "not-found", fmt.Sprintf("there is no stream %q, only stdout, stderr, job-stdout and job-stderr", name))
 	}
 	return name, nil
+}
+
+// streams are those of a command, and those of the job that it has started.
+var streams = []record.StreamName{record.Stdout, record.Stderr, record.JobStdout, record.JobStderr}
+
+// ofJob refuses the output of a job where it is not recorded.
+func ofJob(run Run, name record.StreamName) error {
+	lines, _ := name.Of(run.Record)
+	if name == record.Stdout || name == record.Stderr || lines != nil && run.Record.Data.Status != record.Running {
+		return nil
+	}
+	job := run.Record.Data.Job
+	switch {
+	case job == nil:
+		return problem(http.StatusNotFound, "not-found", fmt.Sprintf("task %s has started no job", run.Record.UID))
+	case job.OutputError != "":
+		return problem(http.StatusNotFound, "not-found", fmt.Sprintf("the output of the job of task %s could not be brought: %s", run.Record.UID, job.OutputError))
+	}
+	return problem(http.StatusNotFound, "not-found", fmt.Sprintf("the output of the job of task %s is not recorded; it is when the job has ended, and the actions output and error show it before", run.Record.UID))
 }
 
 const (
@@ -509,6 +528,9 @@ func (s *Server) getOutput(w http.ResponseWriter, r *http.Request) error {
 		return badRequest("style is that of another piece, or empty")
 	}
 	run, err := s.find(r)
+	if err == nil {
+		err = ofJob(run, name)
+	}
 	if err != nil {
 		return err
 	}
@@ -533,6 +555,9 @@ func (s *Server) getRaw(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	run, err := s.find(r)
+	if err == nil {
+		err = ofJob(run, name)
+	}
 	if err != nil {
 		return err
 	}

@@ -81,12 +81,15 @@ type Tasks interface {
 	Compare(ref string, a, b int) (Comparison, error)
 	// Clear clears tasks in one step, or none, and returns how many that were.
 	Clear(ctx context.Context, refs []string) (int, error)
-	// Cancel tells a run to end.
-	Cancel(ref string) (record.ID, error)
+	// Cancel tells a run to end, or the job that it has started.
+	Cancel(ctx context.Context, ref string) (record.ID, error)
 	// Rerun runs a task again in a process of its own, and returns once that has begun.
 	Rerun(ctx context.Context, ref string) (record.ID, error)
 	// Search returns the tasks that answer to a query of "qme search".
 	Search(ctx context.Context, text string) ([]record.ID, error)
+	// Refresh asks how the open jobs go and records what is new. It returns what kept it from
+	// that, which says the same again when it is the same.
+	Refresh(ctx context.Context) error
 	// Actions lists what the executor of a task can do with it.
 	Actions(rec *record.Record) []Action
 	// Act does it. An action that fails says so by its exit code.

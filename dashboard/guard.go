@@ -32,7 +32,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.headers(w.Header())
 		if !s.knownHost(r.Host) {
-			s.fail(w, r, problem(http.StatusForbidden, "forbidden",
+			s.turnAway(w, r, problem(http.StatusForbidden, "forbidden",
 				"this server does not answer to that name (the Host header); use the address that \"qme start\" printed, or start it with --host NAME"))
 			return
 		}
@@ -42,7 +42,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		if p := s.authorise(r); p != nil {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="qme"`)
-			s.fail(w, r, p)
+			s.turnAway(w, r, p)
 			return
 		}
 		if origin.Check(r) != nil || foreign(r) {
@@ -51,6 +51,12 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// turnAway answers who has not the key, and ends the connection: of these there are so many for all.
+func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, p *Problem) {
+	w.Header().Set("Connection", "close")
+	s.fail(w, r, p)
 }
 
 func (s *Server) headers(h http.Header) {
@@ -112,7 +118,7 @@ func (s *Server) cookieValue() string {
 // the URL.
 func (s *Server) enter(w http.ResponseWriter, r *http.Request, token string) {
 	if p := s.judge(r, equal(token, s.o.Key)); p != nil {
-		s.fail(w, r, p)
+		s.turnAway(w, r, p)
 		return
 	}
 	http.SetCookie(w, &http.Cookie{

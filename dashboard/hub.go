@@ -65,10 +65,13 @@ type hub struct {
 	clients map[*client]bool
 	closed  bool
 	first   chan struct{} // told when there is a client again
+	asking  chan struct{} // likewise, for who asks about jobs
 	done    sync.WaitGroup
 }
 
-func newHub() *hub { return &hub{clients: map[*client]bool{}, first: make(chan struct{}, 1)} }
+func newHub() *hub {
+	return &hub{clients: map[*client]bool{}, first: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
+}
 
 // A client is one connection to the websocket.
 type client struct {
@@ -124,9 +127,11 @@ func (h *hub) add(c *client, hello func() *websocket.PreparedMessage) bool {
 	h.clients[c] = true
 	h.done.Add(1)
 	c.send(hello())
-	select {
-	case h.first <- struct{}{}:
-	default:
+	for _, told := range []chan struct{}{h.first, h.asking} {
+		select {
+		case told <- struct{}{}:
+		default:
+		}
 	}
 	return true
 }
@@ -154,12 +159,17 @@ func (h *hub) close() {
 	h.mu.Lock()
 	h.closed = true
 	for c := range h.clients {
-		bye := websocket.FormatCloseMessage(websocket.CloseGoingAway, "the server ends")
-		_ = c.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(100*time.Millisecond)) // a courtesy
-		c.drop()
+		go c.bye() // one that does not read is waited for, and by no other
 	}
 	h.mu.Unlock()
 	h.done.Wait()
+}
+
+// bye tells a client that the server ends.
+func (c *client) bye() {
+	text := websocket.FormatCloseMessage(websocket.CloseGoingAway, "the server ends")
+	_ = c.conn.WriteControl(websocket.CloseMessage, text, time.Now().Add(100*time.Millisecond)) // a courtesy
+	c.drop()
 }
 
 // prepare encodes a message once for all who get it.

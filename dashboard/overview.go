@@ -72,17 +72,19 @@ func (s *Server) getOverview(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (t *table) overview(now time.Time) *Overview {
-	running := t.running(runningShown)
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	st := t.stateLocked()
-	o := &Overview{Version: st.Version, Loaded: st.Loaded, Total: st.Total, Outcomes: map[string]int{}, Running: running}
+	o := &Overview{Version: st.Version, Loaded: st.Loaded, Total: st.Total, Outcomes: map[string]int{}, Running: []Summary{}}
 	var ended [5]int
 	days := newCalendar(now)
 	commands := map[string]*CommandStats{}
 	for _, r := range t.rows {
 		out := r.outcome()
 		ended[out]++
+		if out == outcomeRunning && len(o.Running) < runningShown {
+			o.Running = append(o.Running, t.words.summary(r))
+		}
 		days.add(r.started, out == outcomeFailed)
 		c := commands[r.command]
 		if c == nil {

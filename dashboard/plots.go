@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/go-analyze/charts"
-
-	"qme/record"
 )
 
 // The size of a picture, about that at which the page shows it, so that letters are
@@ -200,7 +198,7 @@ func (s *Server) plotDuration(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := plot{title: "Duration of each run", least: charts.Ptr(0.0), line: len(runs.Runs) > 40, narrow: true}
 	for _, run := range slices.Backward(runs.Runs) {
-		if run.Summary.Status != record.Running {
+		if run.Summary.Duration != nil { // it has ended, and so has its job
 			p.labels = append(p.labels, strconv.Itoa(run.Number))
 			p.values = append(p.values, *run.Summary.Duration)
 		}

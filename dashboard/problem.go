@@ -42,7 +42,9 @@ var problems = []struct {
 	{record.ErrNotFound, http.StatusNotFound, "not-found"},
 	{record.ErrAmbiguous, http.StatusConflict, "ambiguous"},
 	{record.ErrConflict, http.StatusConflict, "conflict"},
+	{record.ErrNotYet, http.StatusConflict, "conflict"},
 	{record.ErrBusy, http.StatusServiceUnavailable, "busy"},
+	{record.ErrUnavailable, http.StatusServiceUnavailable, "busy"},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "busy"},
 }
 

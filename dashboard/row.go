@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"encoding/hex"
+	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -56,6 +57,7 @@ type row struct {
 	hasCode                            bool
 	active                             bool   // it runs, or its job goes on
 	job                                uint32 // the state of its job, counted from 1; 0: it has none
+	jobStarted                         int64  // as started; 0: it waits, or nobody knows
 }
 
 func (r *row) outcome() int {
@@ -74,6 +76,9 @@ func (r *row) outcome() int {
 
 // longest bounds how many bytes of a command or message a row has.
 const longest = 300
+
+// longestRun bounds a duration, in seconds: what a record says is added up and drawn.
+const longestRun = 1e11
 
 // clip returns the beginning of a long text. What it returns holds on to no more memory
 // than it needs.
@@ -125,12 +130,16 @@ func (w *words) row(rec *record.Record) *row {
 	if d.Job != nil {
 		r.job = w.number(clip(d.Job.State)) + 1
 		r.duration, finished = d.Job.Elapsed, d.Job.Ended
+		if d.Job.Started != nil {
+			r.jobStarted = d.Job.Started.UnixMicro()
+		}
 	}
+	r.duration = min(max(r.duration, 0), longestRun)
 	if r.active = rec.Active(); finished != nil && !r.active {
 		r.finished = finished.UnixMicro()
 	}
 	if code := rec.Code(); code != nil {
-		r.returnCode, r.hasCode = int32(*code), true
+		r.returnCode, r.hasCode = int32(min(max(*code, math.MinInt32), math.MaxInt32)), true
 	}
 	return r
 }
@@ -152,8 +161,10 @@ type Summary struct {
 	PWD        string        `json:"pwd"`
 	Message    string        `json:"message"`
 	Run        int           `json:"run"`
-	// JobState is the scheduler's word for the job that the command has started.
-	JobState string `json:"job_state,omitempty"`
+	// JobState is the scheduler's word for the job that the command has started, empty while
+	// it has not been asked; nil where there is no job. JobStarted is when the job began to run.
+	JobState   *string      `json:"job_state,omitempty"`
+	JobStarted *record.Time `json:"job_started,omitempty"`
 }
 
 func (w *words) id(r *row) record.ID {
@@ -176,7 +187,11 @@ func (w *words) summary(r *row) Summary {
 		s.Finished = &record.Time{Time: time.UnixMicro(r.finished).In(zone)}
 	}
 	if r.job > 0 {
-		s.JobState = w.list[r.job-1]
+		state := w.list[r.job-1]
+		s.JobState = &state
+	}
+	if r.jobStarted != 0 {
+		s.JobStarted = &record.Time{Time: time.UnixMicro(r.jobStarted).In(zone)}
 	}
 	if !r.active {
 		d := r.duration

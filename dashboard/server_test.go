@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ func (emptyHome) Latest() (Snapshot, error)                { return emptySnapsho
 func (emptyHome) Flights() ([]Flight, error)               { return nil, nil }
 func (emptyHome) Flight(record.ID) (*record.Record, error) { return nil, record.ErrNotFound }
 func (emptyHome) Recover(context.Context) error            { return nil }
+func (emptyHome) Refresh(context.Context) error            { return nil }
 func (emptyHome) Follow(record.ID, record.StreamName, int64, int64) (Following, error) {
 	return Following{}, record.ErrNotFound
 }
@@ -251,5 +253,66 @@ func TestCertificate(t *testing.T) {
 	other, err := LoadCertificate(dir, []string{"192.0.2.1"})
 	if err != nil || Fingerprint(other) == Fingerprint(first) || other.Leaf.VerifyHostname("192.0.2.1") != nil {
 		t.Errorf("for another address it is not made anew, %v", err)
+	}
+}
+
+// TestJobs tells once of what keeps jobs from being asked about, and again when it is something else.
+func TestJobs(t *testing.T) {
+	t.Parallel()
+	var said []string
+	home := &troubled{}
+	s := New(Options{History: home, Flights: home, Tasks: home, Log: func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }})
+	told := ""
+	for _, trouble := range []string{"a", "a", "", "a", "b", "b"} {
+		home.trouble = trouble
+		told = s.askJobs(t.Context(), told)
+	}
+	if got := strings.Join(said, ","); got != "jobs: a,jobs: a,jobs: b" {
+		t.Errorf("it says %s", got)
+	}
+}
+
+// A troubled home has jobs that cannot be asked about.
+type troubled struct {
+	emptyHome
+	trouble string
+}
+
+func (h *troubled) Refresh(context.Context) error {
+	if h.trouble == "" {
+		return nil
+	}
+	return errors.New(h.trouble)
+}
+
+// TestManyClients has a thousand clients come and go, and nothing of them stay.
+func TestManyClients(t *testing.T) {
+	s, url := serve(t)
+	connect(t, s, url)
+	for end := time.Now().Add(10 * time.Second); s.hub.count() < 1 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	open := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("files that are open cannot be counted here")
+		}
+		return len(list)
+	}
+	goroutines, files := runtime.NumGoroutine(), open()
+	for range 1000 {
+		conn, resp, err := websocket.DefaultDialer.Dial(url, http.Header{"Authorization": {"Bearer " + s.o.Key}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close() // of a websocket there is none
+		_ = conn.Close()
+	}
+	left := func() bool { return s.hub.count() > 1 || runtime.NumGoroutine() > goroutines || open() > files }
+	for end := time.Now().Add(20 * time.Second); left() && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if left() {
+		t.Errorf("%d clients, %d goroutines of %d and %d files of %d are there", s.hub.count(), runtime.NumGoroutine(), goroutines, open(), files)
 	}
 }

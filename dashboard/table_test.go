@@ -1,7 +1,9 @@
 package dashboard
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -183,5 +185,24 @@ func TestClip(t *testing.T) {
 	long := strings.Repeat("ä", longest)
 	if got := clip(long); len(got) > longest+len("…") || !strings.HasSuffix(got, "ä…") || clip("short") != "short" {
 		t.Errorf("clip makes %d bytes of %d", len(got), len(long))
+	}
+}
+
+// TestNumbersOfRecords takes numbers that no run has, which a record can hold nonetheless.
+func TestNumbersOfRecords(t *testing.T) {
+	t.Parallel()
+	tab := newTable("x")
+	id := func(n int) record.ID { return record.ID(fmt.Sprintf("shell-019aaf3c-1b2c-7d3e-8f40-%012d", n)) }
+	var results []record.Result
+	for i, seconds := range []float64{math.MaxFloat64, -math.MaxFloat64, math.MaxFloat64} {
+		rec := &record.Record{Executor: "shell", UID: id(i)}
+		code := math.MaxUint32 + 1 // of which the lower half is 0
+		rec.Data = record.Data{Status: record.Complete, ReturnCode: &code, Duration: seconds}
+		results = append(results, record.Result{ID: rec.UID, Record: rec})
+	}
+	tab.load(results)
+	o := tab.overview(time.Now())
+	if _, err := json.Marshal(o); err != nil || o.Outcomes["failed"] != 3 {
+		t.Errorf("the overview is %+v, %v", o, err)
 	}
 }

@@ -27,6 +27,9 @@ const (
 func (s *Server) run(ctx context.Context) {
 	s.background.Go(func() { s.load(ctx) })
 	s.background.Go(func() { s.watch(ctx) })
+	if !s.o.ReadOnly {
+		s.background.Go(func() { s.followJobs(ctx) })
+	}
 }
 
 // watch looks for news while somebody is connected.

@@ -16,17 +16,23 @@ import (
 )
 
 // job is what Slurm's executor keeps of a job: an array of which one element has failed.
-func job() json.RawMessage {
+func job(t testing.TB) *record.Job {
+	t.Helper()
 	var elements []string
 	for i, state := range []string{"COMPLETED", "COMPLETED", "FAILED", "RUNNING", "PENDING", "CANCELLED by 1000"} {
-		elements = append(elements, fmt.Sprintf(`{"id": "4711_%d", "state": %q, "exitcode": %d}`, i, state, i))
+		elements = append(elements, fmt.Sprintf(`{"id": "4711_%d", "state": %q, "returncode": %d}`, i, state, i))
 	}
-	return json.RawMessage(`{"id": "4711", "cluster": "hydra", "name": "<b>sweep</b>", "state": "RUNNING", "final": false,
-		"submitted": "2026-11-23T09:31:00.578123+01:00", "started": "2026-11-23T09:32:00.578123+01:00", "ended": null, "elapsed": 3723,
-		"exitcode": null, "signal": null, "nodes": "gpu[01-02]", "max_rss": 4294967296, "partition": "gpu", "reason": "None",
-		"stdout": "/home/ada/slurm-4711.out", "stderr": "/home/ada/slurm-4711.err",
-		"history": [{"state": "PENDING", "time": "2026-11-23T09:31:00.578123+01:00"}, {"state": "RUNNING", "time": "2026-11-23T09:32:00.578123+01:00"}],
-		"elements": [` + strings.Join(elements, ",") + `]}`)
+	var j record.Job
+	err := json.Unmarshal([]byte(`{"id": "4711", "cluster": "hydra", "name": "<b>sweep</b>", "state": "RUNNING", "final": false,
+		"submitted": "2026-11-23T09:31:00.578123+01:00", "started": "2026-11-23T09:32:00.578123+01:00", "elapsed": 3723,
+		"nodes": "gpu[01-02]", "max_rss": 4294967296, "partition": "gpu", "reason": "None",
+		"stdout_file": "/home/ada/slurm-4711.out", "stderr_file": "/home/ada/slurm-4711.err",
+		"history": [{"state": "PENDING", "at": "2026-11-23T09:31:00.578123+01:00"}, {"state": "RUNNING", "at": "2026-11-23T09:32:00.578123+01:00"}],
+		"elements": [`+strings.Join(elements, ",")+`]}`), &j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &j
 }
 
 // commitJob puts a task of the executor slurm into the history.
@@ -44,7 +50,7 @@ func (h *home) commitJob() record.ID {
 	rec := &record.Record{Executor: "slurm", UID: id, Command: "sbatch sweep.sh"}
 	rec.Data = record.Data{
 		PWD: "/home/ada", User: "ada", Timestamp: record.Time{Time: time.Now()}, Cmd: []string{"sbatch", "sweep.sh"}, Status: record.Complete, ReturnCode: &code,
-		Host: "login1", Run: 1, Extra: map[string]json.RawMessage{"job": job()},
+		Host: "login1", Run: 1, Job: job(h.t),
 	}
 	_, err = store.Commit(context.Background(), record.Change{
 		Verb: "run", What: rec.Command, When: time.Now(), ID: id,
@@ -68,8 +74,10 @@ func TestSlurmHasItsOwnView(t *testing.T) {
 	p.sees("qme-slurm", "1h 02m")
 	p.sees("qme-slurm", "/home/ada/slurm-4711.out")
 	p.sees("qme-slurm .states", "pending")
+	p.sees("qme-slurm .states", "2026-11-23 09:32:00")
 	p.sees("qme-slurm .array", "6 array elements")
 	p.until(`[...document.querySelectorAll('.elements li')].map((el) => el.dataset.outcome).join() === 'succeeded,succeeded,failed,running,waiting,cancelled'`)
 	p.sees("qme-slurm .legends", "2 succeeded")
+	p.until(`document.querySelectorAll('.elements li')[2].title === '4711_2: FAILED, exit code 2'`)
 	p.picture("slurm")
 }

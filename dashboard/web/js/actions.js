@@ -4,7 +4,13 @@ import * as api from './api.js';
 import { h } from './dom.js';
 import { live } from './live.js';
 
-const flag = (name) => (name.startsWith('-') ? name : `--${name}`);
+const flag = ({ name }) => `--${name}`;
+
+/** An option as it is typed behind "qme exec ID ACTION". What is left empty is not given. */
+function typed(option, input) {
+  if (!option.value) return input.checked ? [flag(option)] : [];
+  return input.value ? [`${flag(option)}=${input.value}`] : [];
+}
 
 /** Set task and hides (names without a button). */
 class Actions extends HTMLElement {
@@ -30,7 +36,7 @@ class Actions extends HTMLElement {
       const { actions } = await api.actions(this.task, this.#off.signal);
       const shown = actions.filter((action) => !this.hides.includes(action.name));
       this.hidden = shown.length === 0;
-      this.buttons.replaceChildren(...shown.map((action) => h('button', { type: 'button', title: action.summary || null, onclick: () => this.#choose(action) }, action.name)));
+      this.buttons.replaceChildren(...shown.map((action) => h('button', { type: 'button', title: action.summary || null, disabled: live.readOnly, onclick: () => this.#choose(action) }, action.name)));
     } catch (err) {
       if (err.name !== 'AbortError') this.buttons.replaceChildren(h('p.problem', {}, err.message));
     }
@@ -57,21 +63,17 @@ class Actions extends HTMLElement {
   #choose(action) {
     this.form.hidden = true;
     if (action.options.length === 0) return this.act(action.name);
-    const boxes = action.options.map((option) => {
-      const box = h('input', { type: 'checkbox', id: `option-${option.name}` });
-      return [box, option];
-    });
-    const more = h('input', { type: 'text', placeholder: 'further arguments', 'aria-label': 'Further arguments', spellcheck: 'false' });
-    const run = () => {
-      const chosen = boxes.filter(([box]) => box.checked).map(([, option]) => flag(option.name));
+    const inputs = action.options.map((option) => [option, option.value ? h('input', { type: 'text', placeholder: option.value, spellcheck: 'false', autocomplete: 'off' }) : h('input', { type: 'checkbox' })]);
+    const run = (event) => {
+      event.preventDefault();
       this.form.hidden = true;
-      this.act(action.name, [...chosen, ...more.value.split(/\s+/).filter(Boolean)]);
+      this.act(action.name, inputs.flatMap(([option, input]) => typed(option, input)));
     };
-    this.form.replaceChildren(
-      ...boxes.map(([box, option]) => h('label', {}, box, h('code', {}, flag(option.name)), ' ', option.summary)),
-      more, h('div.buttons', {}, h('button', { type: 'button', onclick: () => { this.form.hidden = true; } }, 'Back'), h('button.primary', { type: 'button', onclick: run, disabled: live.readOnly }, action.name)));
+    this.form.replaceChildren(h('form', { onsubmit: run },
+      ...inputs.map(([option, input]) => h('label', {}, option.value ? '' : input, h('code', {}, flag(option)), ' ', option.summary, option.value ? input : '')),
+      h('div.buttons', {}, h('button', { type: 'button', onclick: () => { this.form.hidden = true; } }, 'Back'), h('button.primary', { type: 'submit' }, action.name))));
     this.form.hidden = false;
-    boxes[0][0].focus();
+    inputs[0][1].focus();
     return undefined;
   }
 }

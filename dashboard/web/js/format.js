@@ -64,8 +64,9 @@ export function stamp(text) {
 /** A day YYYY-MM-DD in words. */
 export const dayName = (day) => longDay.format(new Date(`${day}T12:00`));
 
-/** How a run ended, in a word or two. */
+/** How a run, or the job that it has started, goes or ended, in a word or two. */
 export function outcomeText(task) {
+  if (task.job_state !== undefined) return jobText(task);
   switch (task.outcome) {
     case 'running':
       return 'running';
@@ -80,8 +81,27 @@ export function outcomeText(task) {
   }
 }
 
-/** The outcome of a record, by the rule of the interface for programs. */
-export function outcomeOf({ status, returncode }) {
+// The scheduler's word says more than ours: "pending", "failed 3", "out of memory 137".
+function jobText({ job_state: state, outcome, returncode }) {
+  const word = state.replace(/ by \d+$/, '').toLowerCase().replaceAll('_', ' ') || 'submitted';
+  return outcome === 'failed' ? `${word} ${returncode}` : word;
+}
+
+/** What the outcome looks like: a job that waits for its start is not one that runs. */
+export const outcomeKind = (task) => (waits(task) ? 'waiting' : task.outcome);
+
+const waits = (task) => task.outcome === 'running' && task.job_state !== undefined && !task.job_started;
+
+/** A record as the interface for programs lists it, as far as outcomes and durations go. */
+export function summaryOf({ status, returncode, timestamp, duration: seconds, job }) {
+  const summary = { outcome: outcome(status, returncode), returncode, started: timestamp, duration: seconds };
+  if (!job) return summary;
+  const code = job.returncode ?? null;
+  const active = status === 'running' || !job.final;
+  return { ...summary, outcome: active ? 'running' : outcome(status, code), returncode: code, duration: job.elapsed ?? 0, job_state: job.state ?? '', job_started: job.started };
+}
+
+function outcome(status, returncode) {
   if (status === 'running' || status === 'cancelled') return status;
   if (status !== 'complete' || returncode === null || returncode === undefined) return 'unknown';
   return returncode === 0 ? 'succeeded' : 'failed';
@@ -89,9 +109,10 @@ export function outcomeOf({ status, returncode }) {
 
 const running = (seconds) => (seconds < 60 ? `${seconds} s` : duration(seconds));
 
-/** How long a task took, or has been running. */
+/** How long a task took, or has been running; nothing while its job waits. */
 export function took(task, now = Date.now()) {
-  if (task.outcome === 'running') return running(Math.max(0, Math.floor((now - new Date(task.started)) / 1000)));
+  if (waits(task)) return '';
+  if (task.outcome === 'running') return running(Math.max(0, Math.floor((now - new Date(task.job_started ?? task.started)) / 1000)));
   return duration(task.duration);
 }
 

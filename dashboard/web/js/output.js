@@ -17,6 +17,8 @@ const nextPiece = 512 * 1024;
 const far = 2 * 1024 * 1024;
 const lastPiece = 128 * 1024;
 
+const names = { stdout: 'Output', stderr: 'Error output', 'job-stdout': 'Output of the job', 'job-stderr': 'Error output of the job' };
+
 /** Set id, stream, title and run (null: the latest) before it is connected. */
 class Output extends HTMLElement {
   task = '';
@@ -102,7 +104,7 @@ class Output extends HTMLElement {
   }
 
   #build() {
-    const name = this.stream === 'stdout' ? 'Output' : 'Error output';
+    const name = names[this.stream];
     this.size = h('span.size');
     this.followButton = button('Follow', 'down', () => {
       this.following = !this.#follow;

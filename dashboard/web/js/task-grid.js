@@ -1,7 +1,7 @@
 // A table of any length. Elements exist for the rows in sight alone.
 
 import { button, h } from './dom.js';
-import { number, moment, outcomeText, stamp, took } from './format.js';
+import { number, moment, outcomeKind, outcomeText, stamp, took } from './format.js';
 import { Rows } from './rows.js';
 
 const columns = [
@@ -269,7 +269,7 @@ class Grid extends HTMLElement {
     const command = h('a.name', { href: `/tasks/${task.id}`, tabindex: -1, title: task.command }, task.command || '(empty)');
     el.replaceChildren(
       cell('pick', pick),
-      cell('status', h('span.outcome', { 'data-outcome': task.outcome }, outcomeText(task))),
+      cell('status', h('span.outcome', { 'data-outcome': outcomeKind(task) }, outcomeText(task))),
       cell('command', command, task.run > 1 && h('span.times', { title: `run ${task.run} of this task` }, `×${number(task.run)}`)),
       cell('message', h('span.clip', { title: task.message || null }, task.message)),
       cell('pwd', h('span.clip', { title: task.pwd }, task.pwd)),

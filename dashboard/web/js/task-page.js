@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import { button, copyButton, h, icon, throttle } from './dom.js';
 import { viewOf } from './executors/index.js';
-import { bytes, duration, outcomeOf, outcomeText, shortId, stamp, took } from './format.js';
+import { bytes, duration, outcomeKind, outcomeText, shortId, stamp, summaryOf, took } from './format.js';
 import { live } from './live.js';
 import { empty, failure } from './notice.js';
 import * as router from './router.js';
@@ -51,7 +51,7 @@ class TaskPage extends HTMLElement {
         for (const output of this.outputs) output.following = !output.following;
         return true;
       case 'r':
-        if (!live.readOnly && this.#record && outcomeOf(this.#record.data) !== 'running') act.rerun([this.#record.uid]);
+        if (!live.readOnly && this.#record && this.#summary().outcome !== 'running') act.rerun([this.#record.uid]);
         return true;
       case 'Escape':
         if (find?.box.value) find.find('');
@@ -112,13 +112,16 @@ class TaskPage extends HTMLElement {
     if (!before) this.#build();
     this.#showHead();
     this.#showFacts();
+    this.#showJob();
     if (this.view) this.view.record = record;
+    else this.#showOwn();
     if (!before) return;
     const other = before.data.timestamp !== record.data.timestamp;
     const ended = before.data.status === 'running' && record.data.status !== 'running';
+    const jobEnded = record.data.job?.final && !before.data.job?.final;
     // A run that has ended while it was watched has told its last words by itself.
     for (const output of this.outputs) if (other || (ended && !output.watching && !output.complete)) output.load();
-    if (other || ended) {
+    if (other || ended || jobEnded) {
       this.runs.shown = record.data.run;
       this.runs.load();
       this.actions.load();
@@ -139,12 +142,13 @@ class TaskPage extends HTMLElement {
     this.aside = h('div.aside', {}, this.own, this.actions, this.facts, this.runs);
     this.find = document.createElement('qme-find');
     this.panes = h('div.panes', {}, this.#output('stdout'), this.#output('stderr'));
-    this.right = h('section.right', { 'aria-label': 'What it printed' }, this.find, this.panes);
+    this.jobPanes = h('div.panes', { hidden: true });
+    this.jobNote = h('p.job-note', { hidden: true });
+    this.right = h('section.right', { 'aria-label': 'What it printed' }, this.find, this.jobNote, this.jobPanes, this.panes);
     this.comparison = h('section.comparison', { hidden: true, 'aria-label': 'Comparison' });
     this.replaceChildren(this.head, h('div.columns', {}, this.aside, h('div.main-column', {}, this.comparison, this.right)));
     this.find.outputs = () => this.outputs;
     for (const output of this.outputs) this.find.attend(output);
-    if (view.tag) this.#showView(view);
     this.#fromAddress();
   }
 
@@ -152,6 +156,35 @@ class TaskPage extends HTMLElement {
     const output = document.createElement('qme-output');
     Object.assign(output, { task: this.#record.uid, stream, run: this.run });
     return output;
+  }
+
+  // What its job printed is what people look for: it stands before what the command did.
+  #showJob() {
+    const { job } = this.#record.data;
+    const recorded = this.#record.data.status !== 'running' && ['output', 'error'].some((name) => job?.[name]);
+    this.jobPanes.hidden = !recorded;
+    this.jobNote.hidden = !job?.final || !job.output_error;
+    this.jobNote.textContent = job?.output_error ? `Of its job's output not all could be brought: ${job.output_error}` : '';
+    if (!recorded) {
+      this.jobPanes.replaceChildren();
+      return;
+    }
+    for (const [name, stream] of [['output', 'job-stdout'], ['error', 'job-stderr']]) {
+      if (!job[name] || this.jobPanes.querySelector(`[data-stream="${stream}"]`)) continue;
+      const output = this.#output(stream);
+      output.dataset.stream = stream;
+      this.jobPanes.append(output);
+      this.find.attend(output);
+    }
+  }
+
+  // A job may come when the command has ended.
+  #showOwn() {
+    const { executor, data } = this.#record;
+    const view = viewOf(executor, Boolean(data.job));
+    if (!view.tag || this.viewing) return;
+    this.viewing = true;
+    this.#showView(view);
   }
 
   async #showView(view) {
@@ -199,8 +232,7 @@ class TaskPage extends HTMLElement {
   }
 
   #summary() {
-    const { data } = this.#record;
-    return { outcome: outcomeOf(data), returncode: data.returncode, started: data.timestamp, duration: data.duration };
+    return summaryOf(this.#record.data);
   }
 
   #showHead() {
@@ -221,7 +253,7 @@ class TaskPage extends HTMLElement {
       h('nav.crumb', { 'aria-label': 'Path' }, crumb),
       h('div.command-line', {}, h('h1', {}, command || '(empty)'), copyButton('Copy the command', () => command, { shown: false, kind: 'quiet' })),
       h('div.under', {},
-        h('span.outcome.big', { 'data-outcome': summary.outcome }, outcomeText(summary)), this.took,
+        h('span.outcome.big', { 'data-outcome': outcomeKind(summary) }, outcomeText(summary)), this.took,
         data.message && h('span.said', {}, data.message),
         h('span.space'), ...(live.readOnly ? [] : changes)),
       this.run ? h('p.older', { role: 'note' }, `This is run ${data.run ?? this.run}. `, h('a', { href: `/tasks/${uid}` }, 'Show the latest run')) : '');

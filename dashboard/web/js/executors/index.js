@@ -13,5 +13,8 @@ const views = {
   slurm: { tag: 'qme-slurm', load: () => import('./slurm.js'), hides: [] },
 };
 
-/** @returns the view of an executor; of one that is not known, one that adds nothing. */
-export const viewOf = (executor) => views[executor] ?? { hides: [] };
+/** @returns the view of an executor; of one that is not known, that of any job where there is one. */
+export function viewOf(executor, hasJob = false) {
+  if (Object.hasOwn(views, executor)) return views[executor];
+  return hasJob ? views.slurm : { hides: [] };
+}

@@ -1,4 +1,5 @@
-// <qme-slurm>: the job behind a task: its state, its array's elements, its files.
+// <qme-slurm>: the job behind a task: its state, its array's elements, its files. Jobs of executors
+// without a view of their own have this one, too.
 
 import { copyButton, h } from '../dom.js';
 import { bytes, duration, many, stamp } from '../format.js';
@@ -12,10 +13,21 @@ const kinds = {
   FAILED: 'failed', TIMEOUT: 'failed', OUT_OF_MEMORY: 'failed', NODE_FAIL: 'failed', BOOT_FAIL: 'failed', DEADLINE: 'failed', SPECIAL_EXIT: 'failed',
 };
 
+/** So many elements of an array have a square of their own. */
+const shownMost = 5000;
+
 // "CANCELLED by 1000" is a state too.
 const kindOf = (state) => kinds[String(state ?? '').split(' ')[0]] ?? 'unknown';
 
-const badge = (state) => h('span.outcome', { 'data-outcome': kindOf(state) }, String(state ?? 'not known').toLowerCase().replaceAll('_', ' '));
+// Of a state that is not Slurm's the rest of the job tells what it means.
+function stage({ state, final, returncode, started }) {
+  const kind = kindOf(state);
+  if (kind !== 'unknown') return kind;
+  if (!final) return started ? 'running' : 'waiting';
+  return typeof returncode === 'number' ? (returncode === 0 ? 'succeeded' : 'failed') : 'unknown';
+}
+
+const badge = (state, kind = kindOf(state)) => h('span.outcome', { 'data-outcome': kind }, String(state ?? 'not known').toLowerCase().replaceAll('_', ' '));
 
 class Slurm extends HTMLElement {
   #record = null;
@@ -36,7 +48,7 @@ class Slurm extends HTMLElement {
       return;
     }
     this.replaceChildren(
-      h('header.pane-head', {}, h('h2', {}, 'Slurm job'), badge(job.state)),
+      h('header.pane-head', {}, h('h2', {}, this.#record.executor === 'slurm' ? 'Slurm job' : 'Job'), badge(job.state, stage(job))),
       this.#facts(job),
       job.history?.length ? this.#history(job.history) : '',
       job.elements?.length ? this.#elements(job.elements) : '');
@@ -47,29 +59,30 @@ class Slurm extends HTMLElement {
       ['Job', [job.id, job.cluster && `on ${job.cluster}`].filter(Boolean).join(' ')], ['Name', job.name], ['Partition', job.partition], ['Nodes', job.nodes],
       ['Reason', job.reason && job.reason !== 'None' ? job.reason : ''],
       ['Elapsed', duration(job.elapsed)], ['Memory', job.max_rss ? bytes(job.max_rss) : ''],
-      ['Exit code', job.exitcode ?? ''], ['Signal', job.signal],
+      ['CPUs', job.cpus], ['Exit code', job.returncode ?? ''],
     ];
     const list = h('dl.facts', {}, ...facts.filter(([, value]) => value !== '' && value !== null && value !== undefined)
       .flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, String(value))]));
-    for (const [name, path] of [['Output file', job.stdout], ['Error file', job.stderr]]) {
+    for (const [name, path] of [['Output file', job.stdout_file], ['Error file', job.stderr_file === job.stdout_file ? '' : job.stderr_file]]) {
       if (path) list.append(h('dt', {}, name), h('dd.path', {}, h('code', {}, path), copyButton(`Copy the path of the ${name.toLowerCase()}`, () => path, { shown: false, kind: 'quiet' })));
     }
     return list;
   }
 
   #history(history) {
-    return h('ol.states', { 'aria-label': 'States of the job' }, ...history.map(({ state, time }) => h('li', { 'data-outcome': kindOf(state) }, badge(state), h('time', { datetime: time }, stamp(time)))));
+    return h('ol.states', { 'aria-label': 'States of the job' }, ...history.map(({ state, at }) => h('li', { 'data-outcome': kindOf(state) }, badge(state), h('time', { datetime: at }, stamp(at)))));
   }
 
   #elements(elements) {
     const counts = Map.groupBy(elements, (element) => kindOf(element.state));
-    const grid = h('ul.elements', {}, ...elements.map((element) => {
-      const exit = element.exitcode === null || element.exitcode === undefined ? '' : `, exit code ${element.exitcode}`;
-      const text = `${element.id}: ${element.state}${exit}`;
+    const grid = h('ul.elements', {}, ...elements.slice(0, shownMost).map((element) => {
+      const exit = element.returncode === null || element.returncode === undefined ? '' : `, exit code ${element.returncode}`;
+      const text = `${element.id}: ${element.state ?? 'not known'}${exit}`;
       return h('li', { 'data-outcome': kindOf(element.state), title: text }, h('span.offscreen', {}, text));
     }));
     const legend = [...counts].map(([kind, list]) => h('span.legend', { 'data-outcome': kind }, `${list.length} ${kind}`));
-    return h('section.array', {}, h('h3', {}, many(elements.length, 'array element')), grid, h('p.legends', {}, ...legend));
+    const rest = elements.length > shownMost ? h('p.dim', {}, `The first ${many(shownMost, 'element')} are shown.`) : '';
+    return h('section.array', {}, h('h3', {}, many(elements.length, 'array element')), grid, rest, h('p.legends', {}, ...legend));
   }
 }
 

@@ -1,0 +1,43 @@
+package dashboard
+
+import (
+	"context"
+	"time"
+)
+
+// jobsEvery is how often schedulers are asked about open jobs while somebody is connected.
+// They serve everybody on a cluster.
+const jobsEvery = 30 * time.Second
+
+// followJobs asks how open jobs go while somebody is connected, until ctx ends. What comes of it
+// shows as any other change of the history does.
+func (s *Server) followJobs(ctx context.Context) {
+	told := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.hub.asking:
+		}
+		for s.hub.count() > 0 {
+			told = s.askJobs(ctx, told)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(jobsEvery):
+			}
+		}
+	}
+}
+
+// askJobs asks once. A failure is told when it is another one than the last, which it returns.
+func (s *Server) askJobs(ctx context.Context, told string) string {
+	err := s.o.Tasks.Refresh(ctx)
+	if err == nil || ctx.Err() != nil {
+		return ""
+	}
+	if err.Error() != told {
+		s.o.Log("jobs: %v", err)
+	}
+	return err.Error()
+}
