@@ -940,7 +940,6 @@ func TestDashboardJob(t *testing.T) {
 		}
 	}
 	write("submit", "#!/bin/sh\necho submitted 42\n", 0o700)
-	write("state", "state PENDING\n", 0o600)
 	write("output", "from the job\n", 0o600)
 	write("config.toml", strings.ReplaceAll(`
 [executor.batch]
@@ -959,7 +958,10 @@ cmd = ["cat", "DIR/output"]
 	if err := os.Rename(filepath.Join(dir, "config.toml"), filepath.Join(h.dir, "config.toml")); err != nil {
 		t.Fatal(err)
 	}
+	write("state", "state DONE\ncode 0\n", 0o600)
 	h.must("-q", "run", filepath.Join(dir, "submit"))
+	h.must("refresh")
+	write("state", "state PENDING\n", 0o600)
 	h.must("-q", "rerun", "@1")
 	h.env = append(h.env, "QME_SERVER_KEY=0123456789abcdef0123456789abcdef") // which the scheduler's program must not see
 	b := h.serve()
