@@ -310,14 +310,10 @@ func (s *served) handOn() error {
 // start starts a qme of this home that outlives this process. What is returned is closed
 // when it has ended.
 func (s *served) start(stderr string, args ...string) (<-chan struct{}, error) {
-	exe, err := os.Executable()
+	cmd, err := itself(context.Background(), s.home, args...)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(exe, append([]string{"--home", s.home}, args...)...)
-	cmd.Args[0] = os.Args[0]
-	cmd.Dir = s.home
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	f, err := os.OpenFile(stderr, os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		return nil, err
@@ -485,16 +481,12 @@ const (
 // Act performs an action as "qme exec" does, which it runs: what an executor asks may
 // hang, and is ended then.
 func (s *served) Act(ctx context.Context, id record.ID, action string, args []string) (dashboard.Result, error) {
-	exe, err := os.Executable()
+	ctx, cancel := context.WithTimeout(ctx, actionTime)
+	defer cancel()
+	cmd, err := itself(ctx, s.home, append([]string{"--no-color", "exec", string(id), action}, args...)...)
 	if err != nil {
 		return dashboard.Result{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, actionTime)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, exe, append([]string{"--home", s.home, "--no-color", "exec", string(id), action}, args...)...)
-	cmd.Args[0] = os.Args[0]
-	cmd.Dir = s.home
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // and what it has started
 	cmd.WaitDelay = time.Second
 	var out, errs limited

@@ -151,19 +151,29 @@ func (a *app) startSync() {
 // startDetached starts a qme of this home that outlives this process. What does not
 // start now is started by the next run.
 func (a *app) startDetached(args ...string) {
-	exe, err := os.Executable()
-	if err != nil {
-		return
-	}
 	home, err := a.homeDir()
 	if err != nil {
 		return
 	}
-	cmd := exec.Command(exe, append([]string{"--home", home}, args...)...)
-	cmd.Args[0] = os.Args[0]
-	cmd.Dir = home
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd, err := itself(context.Background(), home, args...)
+	if err != nil {
+		return
+	}
 	if cmd.Start() == nil {
 		_ = cmd.Process.Release()
 	}
+}
+
+// itself returns this program as a command upon a home, in a session of its own, so that
+// no key at a terminal ends it. It is killed when ctx ends.
+func itself(ctx context.Context, home string, args ...string) (*exec.Cmd, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, exe, append([]string{"--home", home}, args...)...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Dir = home
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd, nil
 }
