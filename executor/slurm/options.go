@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -91,12 +92,8 @@ func (r *request) letters(word string, args []string, other bool) []string {
 
 // complete returns the long option that a beginning of it means (getopt_long(3)).
 func complete(name string) string {
-	for _, list := range [][]string{flags, optional} {
-		for _, full := range list {
-			if full == name {
-				return name
-			}
-		}
+	if !takesValue(name) {
+		return name
 	}
 	found := name
 	for full := range meant {
@@ -111,14 +108,7 @@ func complete(name string) string {
 }
 
 func takesValue(name string) bool {
-	for _, list := range [][]string{flags, optional} {
-		for _, n := range list {
-			if n == name {
-				return false
-			}
-		}
-	}
-	return true
+	return !slices.Contains(flags, name) && !slices.Contains(optional, name)
 }
 
 func (r *request) long(name, value string) {
