@@ -15,6 +15,10 @@ const gramField = "g"
 
 var plugin zap.ZapPlugin
 
+// A segment's buffer grows with what is written to it. Guessed from the size of the last
+// segment's documents, as is usual, it is some 300 MB for many small ones behind few large ones.
+func init() { zap.NewSegmentBufferNumResultsFactor = 0 }
+
 // A document is a block of tasks as bleve's segments take it: its number, and which grams
 // are in the text, without how often and where.
 type document struct {
