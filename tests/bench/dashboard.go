@@ -157,18 +157,18 @@ func dashboardGroup(l *lab) (rows []row, err error) {
 		}
 		rows = append(rows, row{what: path + " at so many tasks, the first time", figure: short(s.took), verdict: noGoal})
 	}
-	more, err := l.besideRows(few, small)
+	more, err := l.besideRows(many, large)
 	if err != nil {
 		return nil, err
 	}
 	rows = append(rows, more...)
-	more, err = l.crowdRows(few, small)
+	more, err = l.crowdRows(many, large)
 	return append(rows, more...), err
 }
 
 // besideRows measures runs while somebody looks.
 func (l *lab) besideRows(b *board, home string) ([]row, error) {
-	other, err := l.copyOf(100)
+	other, err := l.copyOf(l.opts.tasks)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (l *lab) besideRows(b *board, home string) ([]row, error) {
 		all = append(all, sample{took: <-c.heard})
 	}
 	return []row{
-		compare("qme run true beside an open dashboard, against without", beside, alone, besideGoal),
+		compare(fmt.Sprintf("qme run true beside an open dashboard at %d tasks, against without", l.opts.tasks), beside, alone, besideGoal),
 		{what: "from a run's end to the one client: median, and of 99 %", goal: "at most " + short(oneGoal), figure: short(all.median()) + ", " + short(all.quantile(0.99)), verdict: judge(all.quantile(0.99) <= oneGoal)},
 	}, nil
 }
@@ -294,7 +294,7 @@ func (l *lab) crowdRows(b *board, home string) ([]row, error) {
 	}
 	rate := float64(crowdRuns) / took.Seconds()
 	return []row{
-		{what: fmt.Sprintf("from a run's end to %d clients, at %.0f runs a second: median, and of 99 %%", crowd, rate), goal: "at most " + short(eventGoal),
+		{what: fmt.Sprintf("from a run's end to %d clients, at %.0f runs a second and %d tasks: median, and of 99 %%", crowd, rate, l.opts.tasks), goal: "at most " + short(eventGoal),
 			figure: short(all.median()) + ", " + short(all.quantile(0.99)), verdict: judge(all.quantile(0.99) <= eventGoal)},
 		{what: "clients that did not hear of all runs", goal: "none", figure: fmt.Sprint(missing), verdict: judge(missing == 0)},
 		{what: "memory for each client", figure: fmt.Sprintf("%.1f KB", float64(after-before)/crowd/1e3), verdict: noGoal},
