@@ -124,7 +124,12 @@ func TestPushDeclined(t *testing.T) {
 	r := open(t, dir, remote.Options{Messages: &said})
 	ours := fetch(t, r)
 	err := push(t, r, ours, newCommit(t, ours, "ours\n"))
-	wants(t, err, remote.ErrDeclined, "pre-receive hook declined", `not on \x1b[31mFridays`, dir)
+	wants(t, err, remote.ErrDeclined, "pre-receive hook declined", dir)
+	if strings.Contains(err.Error(), "Fridays") {
+		t.Errorf("what the messages say is said again: %v", err)
+	}
+	quiet := open(t, dir, remote.Options{})
+	wants(t, push(t, quiet, ours, newCommit(t, ours, "ours too\n")), remote.ErrDeclined, "pre-receive hook declined", `not on \x1b[31mFridays`, dir)
 	if !strings.Contains(said.String(), `remote: not on \x1b[31mFridays`) || strings.Contains(said.String(), "\x1b") {
 		t.Errorf("messages: %q", said.String())
 	}

@@ -22,15 +22,17 @@ const tailLimit = 4 << 10
 type messages struct {
 	mu       sync.Mutex
 	w        io.Writer
+	shown    bool // somebody reads them
 	progress bool
 	width    int // columns of the line that the next one overwrites
 }
 
 func newMessages(w io.Writer, progress bool) *messages {
-	if w == nil {
+	shown := w != nil
+	if !shown {
 		w = io.Discard
 	}
-	return &messages{w: w, progress: progress}
+	return &messages{w: w, shown: shown, progress: progress}
 }
 
 // line passes on one line. end is '\n', or '\r' for one that the next overwrites.

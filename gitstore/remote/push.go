@@ -208,6 +208,10 @@ func (s *PushSession) judge(rep report, said string) error {
 		return nil
 	}
 	all := strings.TrimSpace(said + "\n" + why)
+	show := all
+	if s.remote.out.shown {
+		show = why // the rest has just been read
+	}
 	stale := false
 	for _, words := range moved {
 		stale = stale || rep.unpack == "" && strings.Contains(strings.ToLower(rep.ref), words)
@@ -223,7 +227,7 @@ func (s *PushSession) judge(rep report, said string) error {
 		}
 	}
 	if stale {
-		return s.remote.fail(ErrMoved, all, "")
+		return s.remote.fail(ErrMoved, show, "")
 	}
-	return s.remote.fail(ErrDeclined, all, "")
+	return s.remote.fail(ErrDeclined, show, "")
 }

@@ -28,7 +28,7 @@ type Options struct {
 	GitDir string
 
 	// Messages gets what the other side says, each line behind "remote: " and with
-	// its control characters escaped; nil drops it. It is written to from one
+	// its control characters escaped; without it errors say that. It is written to from one
 	// goroutine at a time. An error of it is ignored.
 	Messages io.Writer
 
