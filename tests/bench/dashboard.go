@@ -141,6 +141,10 @@ func dashboardGroup(l *lab) (rows []row, err error) {
 		return nil, err
 	}
 	held := memory(many.cmd.Process.Pid)
+	weighs, files, err := many.weight()
+	if err != nil {
+		return nil, err
+	}
 	a, b, err := l.pairs(5*l.opts.n, func(int) (sample, error) { return many.get(firstPage, nil) }, func(int) (sample, error) { return few.get(firstPage, nil) })
 	if err != nil {
 		return nil, err
@@ -149,6 +153,7 @@ func dashboardGroup(l *lab) (rows []row, err error) {
 		compare(fmt.Sprintf("first page of the dashboard at %d tasks, against 100", l.opts.tasks), a, b, pageRatio),
 		{what: fmt.Sprintf("from qme start to the first page, and to all of %d tasks", l.opts.tasks), figure: short(shown) + ", " + short(loaded), verdict: noGoal},
 		{what: "memory of the dashboard then", figure: mb(held), verdict: noGoal},
+		{what: "the page with all that it loads, as it is sent", goal: "under " + mb(weightGoal), figure: fmt.Sprintf("%.1f KB in %d files", float64(weighs)/1e3, files), verdict: judge(weighs < weightGoal)},
 	}
 	for _, path := range []string{"/api/tasks?limit=100&sort=command", "/api/overview"} {
 		s, err := many.get(path, nil)
