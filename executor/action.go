@@ -23,6 +23,10 @@ type Action struct {
 	Do func(ctx context.Context, c *Call) error
 }
 
+// FileValue is what the value of an option is called where it names a file of this machine. Such
+// options are for who has the account: the dashboard does not offer them.
+const FileValue = "FILE"
+
 // An Option is one that an action or a submission takes.
 type Option struct {
 	Name  string // without dashes

@@ -33,6 +33,10 @@ const (
 	submittedTime = 5 * time.Second
 	refreshTime   = time.Minute
 	silence       = time.Minute // between two pieces of output
+
+	// describeAgain is after how long a program that has not said what it can do is asked
+	// again, by a process that goes on for long.
+	describeAgain = 10 * time.Second
 )
 
 // New makes the executor of a section: program = true is qme-executor-NAME in PATH, or
@@ -51,20 +55,19 @@ func New(s section.Section, shell *executor.Shell, warn func(error)) (executor.T
 	} else {
 		p.path = t.Text("program")
 	}
-	p.actions = sync.OnceValue(func() []executor.Action {
-		actions, err := p.describe()
-		if err != nil {
-			warn(err)
-		}
-		return actions
-	})
+	p.warn = warn
 	return p, t.Done()
 }
 
 type program struct {
 	name, path string
 	match      *section.Match
-	actions    func() []executor.Action
+	warn       func(error)
+
+	describing sync.Mutex // guards what follows
+	described  bool
+	tried      time.Time // when it was last asked in vain
+	actions    []executor.Action
 }
 
 // Made reports whether an executor is one by program, whose Actions start that.
@@ -156,11 +159,11 @@ func (p *program) ended(a ask.Answer) error {
 	return fmt.Errorf("%s%s: %w", safe.Line(p.path), because, kindOf(a.Code))
 }
 
-// Actions implements executor.Executor. It starts the program, once.
+// Actions implements executor.Executor. It starts the program, until that has answered once.
 func (p *program) Actions() []executor.Action {
 	all := []executor.Action{follow.Status(p)}
 	names := map[string]bool{"status": true}
-	for _, a := range p.actions() {
+	for _, a := range p.own() {
 		if names[a.Name] {
 			continue
 		}
@@ -173,6 +176,23 @@ func (p *program) Actions() []executor.Action {
 		}
 	}
 	return all
+}
+
+// own returns what the program says that it can do, nothing while it does not say.
+func (p *program) own() []executor.Action {
+	p.describing.Lock()
+	defer p.describing.Unlock()
+	if p.described || time.Since(p.tried) < describeAgain {
+		return p.actions
+	}
+	actions, err := p.describe()
+	if err != nil {
+		p.tried = time.Now()
+		p.warn(err)
+		return nil
+	}
+	p.actions, p.described = actions, true
+	return actions
 }
 
 // describe asks what can be done with tasks.

@@ -21,9 +21,9 @@ func (e *Executor) Actions() []executor.Action {
 		{Name: "status", Summary: "show what Slurm says of its job, as JSON", Do: e.status, Options: []executor.Option{
 			{Name: "all", Usage: "with the steps of the job"}, element}},
 		{Name: "output", Summary: "print the job's output", Do: e.print(record.JobStdout), Options: []executor.Option{
-			follow, element, {Name: "out", Value: "FILE", Usage: "read this file instead"}}},
+			follow, element, {Name: "out", Value: executor.FileValue, Usage: "read this file instead"}}},
 		{Name: "error", Summary: "print the job's error output", Do: e.print(record.JobStderr), Options: []executor.Option{
-			follow, element, {Name: "err", Value: "FILE", Usage: "read this file instead"}}},
+			follow, element, {Name: "err", Value: executor.FileValue, Usage: "read this file instead"}}},
 		{Name: "cancel", Summary: "cancel the job", Alters: true, Do: e.cancel, Options: []executor.Option{
 			{Name: "element", Value: "N", Usage: "only these elements, such as 3, 3-5 or 1,7"}}},
 	}
