@@ -125,7 +125,11 @@ func (s *served) Flights() ([]dashboard.Flight, error) {
 		if st, ok := info.Sys().(*syscall.Stat_t); ok {
 			stamp += fmt.Sprint(" ", st.Ino)
 		}
-		list = append(list, dashboard.Flight{ID: id, Stamp: stamp})
+		f := dashboard.Flight{ID: id, Stamp: stamp}
+		if out, errs, err := s.spool.Written(id); err == nil { // who opens the task is told what is wrong
+			f.Written = dashboard.Written{Stdout: out, Stderr: errs}
+		}
+		list = append(list, f)
 	}
 	return list, nil
 }
@@ -449,7 +453,7 @@ func (s *served) Search(ctx context.Context, text string) ([]record.ID, error) {
 	return ids, nil
 }
 
-// Actions are those of the task's executor, without what only goes on in a terminal.
+// Actions are those of the task's executor, without what only goes on in a terminal and what names files.
 func (s *served) Actions(rec *record.Record) []dashboard.Action {
 	e, ok := s.executors.Get(rec.Executor)
 	if !ok {
@@ -460,9 +464,9 @@ func (s *served) Actions(rec *record.Record) []dashboard.Action {
 		if act.Name == "cancel" && !rec.Active() {
 			continue
 		}
-		shown := dashboard.Action{Name: act.Name, Summary: act.Summary}
+		shown := dashboard.Action{Name: act.Name, Summary: act.Summary, Alters: act.Alters}
 		for _, o := range act.Options {
-			if o.Name != "follow" {
+			if o.Name != "follow" && o.Value != executor.FileValue {
 				shown.Options = append(shown.Options, dashboard.ActionOption{Name: o.Name, Value: o.Value, Summary: o.Usage})
 			}
 		}

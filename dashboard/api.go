@@ -39,7 +39,7 @@ func (s *Server) routes() []route {
 		{"GET", "/api/tasks/{id}/{part}", s.getPart, false},
 		{"GET", "/api/tasks/{id}/output/{stream}", s.getOutput, false},
 		{"GET", "/api/tasks/{id}/raw/{stream}", s.getRaw, false},
-		{"POST", "/api/tasks/{id}/actions/{action}", s.act, true},
+		{"POST", "/api/tasks/{id}/actions/{action}", s.act, false}, // some only look
 		{"GET", "/api/tasks/{id}/plots/duration.svg", s.plotDuration, false},
 		{"GET", "/api/plots/days.svg", s.plotDays, false},
 		{"GET", "/api/plots/success.svg", s.plotSuccess, false},
@@ -78,7 +78,7 @@ func (s *Server) Handler() http.Handler {
 		mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) {
 			var err error
 			if rt.writes && s.o.ReadOnly {
-				err = problem(http.StatusForbidden, "read-only", "this server is read-only; \"qme start\" without --read-only is not")
+				err = readOnly()
 			} else {
 				err = rt.serve(w, r)
 			}
@@ -95,6 +95,10 @@ func (s *Server) Handler() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})))
+}
+
+func readOnly() error {
+	return problem(http.StatusForbidden, "read-only", "this server is read-only; \"qme start\" without --read-only is not")
 }
 
 // unrouted tells a path that is not there from a method that is not.
@@ -251,11 +255,16 @@ func (s *Server) listTasks(w http.ResponseWriter, r *http.Request) error {
 		if f.found, err = s.search(r.Context(), f.Query); err != nil {
 			return err
 		}
-	} else if s.unchanged(w, r, s.table.state().Version) {
+	} else if s.unchanged(w, r, s.shown()) {
 		return nil
 	}
 	p := s.table.page(f, int(offset), int(limit))
-	return s.answer(w, r, http.StatusOK, TaskPage{p.Version, p.Total, p.Matched, int(offset), p.Loaded, p.Rows})
+	return s.answer(w, r, http.StatusOK, TaskPage{p.Version, p.Total, p.Matched, int(offset), p.Loaded, s.printed.put(p.Rows)})
+}
+
+// shown names what is shown of the tasks and of what the running ones have printed last.
+func (s *Server) shown() string {
+	return s.table.state().Version + "-" + strconv.FormatUint(s.printed.changes(), 36)
 }
 
 // filterOf reads a filter from the parameters of a request.
@@ -649,10 +658,19 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	name := r.PathValue("action")
-	if !slices.ContainsFunc(s.o.Tasks.Actions(run.Record), func(a Action) bool { return a.Name == name }) {
+	offered := s.o.Tasks.Actions(run.Record)
+	i := slices.IndexFunc(offered, func(a Action) bool { return a.Name == name })
+	switch {
+	case i >= 0 && offered[i].Alters && s.o.ReadOnly:
+		return readOnly()
+	case i < 0:
 		return problem(http.StatusNotFound, "not-found", fmt.Sprintf("task %s has no action %q", run.Record.UID, name))
 	}
-	res, err := s.o.Tasks.Act(r.Context(), run.Record.UID, name, body.Args)
+	args, err := offered[i].words(body.Args)
+	if err != nil {
+		return err
+	}
+	res, err := s.o.Tasks.Act(r.Context(), run.Record.UID, name, args)
 	if err != nil {
 		return err
 	}
@@ -670,6 +688,31 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.answer(w, r, http.StatusOK, answer)
+}
+
+// words returns the options that were given, each as one word. What the action is not listed with
+// is refused: it may be for a terminal, or name a file.
+func (a Action) words(args []string) (words []string, err error) {
+	for i := 0; i < len(args); i++ {
+		name, value, given := strings.Cut(args[i], "=")
+		at := slices.IndexFunc(a.Options, func(o ActionOption) bool { return "--"+o.Name == name })
+		switch {
+		case at < 0:
+			return nil, badRequest(fmt.Sprintf("%s has no option %q here", a.Name, name))
+		case a.Options[at].Value == "" && given:
+			return nil, badRequest(name + " takes no value")
+		case a.Options[at].Value == "":
+			words = append(words, name)
+			continue
+		case !given && i+1 == len(args):
+			return nil, badRequest(fmt.Sprintf("%s needs a value: %s %s", name, name, a.Options[at].Value))
+		case !given:
+			i++
+			value = args[i]
+		}
+		words = append(words, name+"="+value)
+	}
+	return words, nil
 }
 
 func (s *Server) getFacets(w http.ResponseWriter, r *http.Request) error {

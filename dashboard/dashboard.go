@@ -36,9 +36,13 @@ type Snapshot interface {
 // A Flight is a run that is not in the history yet. Its record has changed when its
 // stamp has.
 type Flight struct {
-	ID    record.ID
-	Stamp string
+	ID      record.ID
+	Stamp   string
+	Written Written
 }
+
+// A Written is how many bytes a run in flight has written to its streams so far.
+type Written struct{ Stdout, Stderr int64 }
 
 // A Following is what was read of the output of a run in flight.
 type Following struct {
@@ -98,8 +102,10 @@ type Tasks interface {
 
 // An Action is one thing that an executor can do with its tasks.
 type Action struct {
-	Name    string         `json:"name"`
-	Summary string         `json:"summary"`
+	Name    string `json:"name"`
+	Summary string `json:"summary"`
+	// Alters says that it changes something; others only look.
+	Alters  bool           `json:"alters"`
 	Options []ActionOption `json:"options"`
 }
 

@@ -40,6 +40,7 @@ type message struct {
 	Added    *[]Summary  `json:"added,omitempty"`
 	Changed  *[]Summary  `json:"changed,omitempty"`
 	Removed  []record.ID `json:"removed,omitzero"`
+	Printed  *[]Printed  `json:"printed,omitempty"`
 	Behind   *bool       `json:"behind,omitempty"`
 	Detail   *string     `json:"detail,omitempty"`
 }
@@ -224,7 +225,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) hello() *websocket.PreparedMessage {
 	m := messageOf("hello", s.table.state(), true)
-	running := s.table.running(runningShown)
+	running := s.printed.put(s.table.running(runningShown))
 	m.ReadOnly, m.Running = &s.o.ReadOnly, &running
 	return s.prepare(m)
 }

@@ -65,10 +65,12 @@ func (s *Server) getOverview(w http.ResponseWriter, r *http.Request) error {
 	if err := s.current(r.Context()); err != nil {
 		return err
 	}
-	if s.unchanged(w, r, s.table.state().Version) {
+	if s.unchanged(w, r, s.shown()) {
 		return nil
 	}
-	return s.answer(w, r, http.StatusOK, s.overview())
+	o := *s.overview() // which all requests share
+	o.Running = s.printed.put(slices.Clone(o.Running))
+	return s.answer(w, r, http.StatusOK, o)
 }
 
 func (t *table) overview(now time.Time) *Overview {

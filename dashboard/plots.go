@@ -25,7 +25,7 @@ type plot struct {
 	title  string
 	labels []string
 	values []float64
-	failed []float64 // a second series over the first; nil: none
+	failed []float64 // how much of each value failed; nil: nobody has looked
 	format func(float64) string
 	line   bool
 	narrow bool
@@ -33,25 +33,30 @@ type plot struct {
 	most   *float64 // its end, likewise
 }
 
-// themeOf returns the colours that a request asks for.
-func themeOf(r *http.Request) (string, error) {
+// paletteOf returns the colours that a request asks for: those of web/css/base.css.
+func paletteOf(r *http.Request) (charts.ColorPalette, error) {
 	switch t := r.URL.Query().Get("theme"); t {
 	case "", "light":
-		return charts.ThemeLight, nil
+		return palette(charts.ThemeLight, "#3451c6", "#bb2a2a"), nil
 	case "dark":
-		return charts.ThemeDark, nil
+		return palette(charts.ThemeDark, "#93a9ff", "#ff8f87"), nil
 	default:
-		return "", badRequest(fmt.Sprintf("theme %q is neither light nor dark", t))
+		return nil, badRequest(fmt.Sprintf("theme %q is neither light nor dark", t))
 	}
+}
+
+func palette(theme, accent, bad string) charts.ColorPalette {
+	colours := []charts.Color{charts.ColorFromHex(accent), charts.ColorFromHex(bad)}
+	return charts.GetTheme(theme).WithBackgroundColor(charts.ColorTransparent).WithSeriesColors(colours)
 }
 
 // picture sends a plot as SVG.
 func (s *Server) picture(w http.ResponseWriter, r *http.Request, p plot) error {
-	theme, err := themeOf(r)
+	colours, err := paletteOf(r)
 	if err != nil {
 		return err
 	}
-	b, err := p.draw(theme)
+	b, err := p.draw(colours)
 	if err != nil {
 		return err
 	}
@@ -65,23 +70,24 @@ func (s *Server) picture(w http.ResponseWriter, r *http.Request, p plot) error {
 // labelsMost is how many labels there is room for.
 const labelsMost = 5
 
-func (p plot) draw(theme string) ([]byte, error) {
+func (p plot) draw(palette charts.ColorPalette) ([]byte, error) {
 	if len(p.values) == 0 {
 		p.labels, p.values, p.title = []string{""}, []float64{0}, p.title+": nothing yet"
 		if p.failed != nil {
 			p.failed = []float64{0}
 		}
 	}
-	palette := charts.GetTheme(theme).WithBackgroundColor(charts.ColorTransparent)
 	width, height := plotWidth, plotHeight
 	if p.narrow {
 		width, height = plotNarrow, plotNarrowLower
 	}
 	canvas := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: width, Height: height, Theme: palette})
 	values := [][]float64{p.values}
-	names := []string{"runs"}
 	if p.failed != nil {
-		values, names = append(values, p.failed), append(names, "failed")
+		values = [][]float64{make([]float64, len(p.values)), p.failed}
+		for i, failed := range p.failed {
+			values[0][i] = p.values[i] - failed
+		}
 	}
 	var err error
 	if p.line {
@@ -96,7 +102,8 @@ func (p plot) draw(theme string) ([]byte, error) {
 	} else {
 		opt := charts.NewBarChartOptionWithData(values)
 		opt.Title.Text, opt.Theme, opt.ValueFormatter = p.title, palette, p.format
-		opt.Legend.SeriesNames, opt.Legend.Show = names, charts.Ptr(p.failed != nil)
+		opt.Legend.SeriesNames, opt.Legend.Show = []string{"others", "failed"}[:len(values)], charts.Ptr(p.failed != nil)
+		opt.StackSeries = charts.Ptr(p.failed != nil)
 		opt.CategoryAxis.Labels, opt.CategoryAxis.LabelCount = p.labels, min(labelsMost, len(p.labels))
 		for i := range opt.ValueAxis {
 			opt.ValueAxis[i].Min, opt.ValueAxis[i].Max = p.least, p.most

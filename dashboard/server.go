@@ -52,6 +52,7 @@ type Server struct {
 	failures failures
 	searches searches
 	stats    stats
+	printed  printed
 
 	// begun is closed when there is something to show.
 	begun chan struct{}

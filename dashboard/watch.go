@@ -77,12 +77,14 @@ func (s *Server) load(ctx context.Context) {
 func (s *Server) loadOnce(ctx context.Context) error {
 	// First what is in flight: a run that ends meanwhile is then seen in one of the two.
 	s.refreshing.Lock()
-	flights, err := s.newFlights()
+	list, err := s.o.Flights.Flights()
 	if err == nil {
+		flights := s.newFlights(list)
 		var sn Snapshot
 		if sn, err = s.o.History.Latest(); err == nil {
 			s.commit = sn.Commit()
 			s.table.update(nil, flights)
+			s.newLines(list)
 			s.refreshing.Unlock()
 			return s.loadFrom(ctx, sn)
 		}
@@ -141,10 +143,11 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 			s.o.Log("a run is still in the spool: %v", err)
 		}
 	}
-	flights, err := s.newFlights()
+	list, err := s.o.Flights.Flights()
 	if err != nil {
 		return err
 	}
+	flights := s.newFlights(list)
 	head, err := s.o.History.Head()
 	var changes []record.Result
 	if err == nil && head != s.commit {
@@ -159,6 +162,9 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 		s.hub.broadcast(s.prepare(messageOf("reload", n.tableState, false)))
 	} else if n.len() > 0 {
 		s.hub.broadcast(s.prepare(s.tell(n)))
+	}
+	if lines := s.newLines(list); len(lines) > 0 {
+		s.hub.broadcast(s.prepare(message{Type: "printed", Printed: &lines}))
 	}
 	return nil
 }
@@ -211,19 +217,15 @@ func (t *table) history() (ids []record.ID) {
 
 func (s *Server) tell(n *news) message {
 	m := messageOf("tasks", n.tableState, false)
-	added, changed := s.table.summaries(n.Added), s.table.summaries(n.Changed)
+	added, changed := s.printed.put(s.table.summaries(n.Added)), s.printed.put(s.table.summaries(n.Changed))
 	m.Added, m.Changed, m.Removed = &added, &changed, append([]record.ID{}, n.Removed...)
 	return m
 }
 
-// newFlights returns the runs in flight that have changed, and without a record those
-// that are gone. A record that cannot be read is that of a run being made, or is named by
-// "qme check".
-func (s *Server) newFlights() ([]record.Result, error) {
-	list, err := s.o.Flights.Flights()
-	if err != nil {
-		return nil, err
-	}
+// newFlights returns the runs in flight that have changed, of all that there are, and without a
+// record those that are gone. A record that cannot be read is that of a run being made, or is
+// named by "qme check".
+func (s *Server) newFlights(list []Flight) []record.Result {
 	now := make(map[record.ID]string, len(list))
 	var results []record.Result
 	for _, f := range list {
@@ -242,7 +244,7 @@ func (s *Server) newFlights() ([]record.Result, error) {
 		results = append(results, record.Result{ID: id})
 	}
 	s.flights = now
-	return results, nil
+	return results
 }
 
 // flyingNot returns the tasks that the table has in flight and others have not.

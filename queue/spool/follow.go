@@ -28,6 +28,21 @@ func (s *Spool) Follow(id record.ID, name record.StreamName, from, limit int64) 
 	return b, at, c.size, err
 }
 
+// Written returns how many bytes a run in flight has printed so far, without reading them. Of one
+// that has just been committed it returns 0.
+func (s *Spool) Written(id record.ID) (stdout, stderr int64, err error) {
+	dir := filepath.Join(s.dir, string(id))
+	var sizes [2]int64
+	for i, name := range []record.StreamName{record.Stdout, record.Stderr} {
+		c, err := openCapture(s.fs, dir, name)
+		if err != nil {
+			return 0, 0, err
+		}
+		sizes[i] = c.size
+	}
+	return sizes[0], sizes[1], nil
+}
+
 // from returns bytes from a position on, and where they lie.
 func (c *captured) from(from, limit int64) (b []byte, at int64, err error) {
 	at = min(max(from, 0), c.size)

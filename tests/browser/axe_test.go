@@ -68,7 +68,7 @@ func TestPagesAreAccessible(t *testing.T) {
 
 	p.excuse("400 (Bad Request)")
 	p.excuse("404 (Not Found)")
-	h.qme("-m", "the baseline", "run", "sh", "-c", `printf '\033[31mred\033[0m \033[32mgreen\033[0m \033[33myellow\033[0m \033[34mblue\033[0m \033[38;5;208morange\033[0m \033[2mfaint\033[0m\n'; echo oops >&2; exit 2`)
+	h.qme("-m", "the baseline", "run", "sh", "-c", `for i in 0 1 2 3 4 5 6 7; do printf "\033[3${i}mletters\033[0m \033[9${i}mbright\033[0m \033[4${i}mground\033[0m \033[10${i}mbright ground\033[0m\n"; done; printf '\033[31mred\033[0m \033[32mgreen\033[0m \033[33myellow\033[0m \033[34mblue\033[0m \033[38;5;208morange\033[0m \033[2mfaint\033[0m\n'; echo oops >&2; exit 2`)
 	id := h.id()
 	h.qme("rerun", id)
 	h.qme("run", "echo", "hello moto")

@@ -130,6 +130,22 @@ func TestJobIsCancelledFromItsPage(t *testing.T) {
 	p.sees(".under", "Run again")
 }
 
+func TestReadOnlyLeavesWhatLooks(t *testing.T) {
+	h := newHome(t)
+	b := h.newBatch(t)
+	b.write("state", "state RUNNING\nstarted 1767225600\n")
+	b.write("output", "epoch 1\n")
+	h.qme("run", filepath.Join(b.dir, "submit"))
+	p := h.serve("--read-only").open("/tasks/" + h.id())
+	named := func(name string) string {
+		return fmt.Sprintf("[...document.querySelectorAll('qme-actions button')].find((el) => el.innerText === '%s')", name)
+	}
+	p.until(named("cancel") + "?.disabled")
+	p.until(named("output") + "?.disabled === false")
+	p.execute(named("output") + ".click()")
+	p.sees(".result", "epoch 1")
+}
+
 func TestActionTakesOptions(t *testing.T) {
 	h := newHome(t)
 	b := h.newBatch(t)

@@ -22,8 +22,13 @@ func TestRunElsewhereAppears(t *testing.T) {
 	p := h.serve().open("/")
 	p.sees("main", "qme run echo hello")
 	p.execute("window.mark = true")
-	h.background("run", "sh", "-c", "sleep 600; echo never")
+	in := newPipe(t)
+	h.background("run", "sh", "-c", `while read -r line; do echo "$line"; done <"$0"; sleep 600`, in.path)
 	p.until(row("sleep 600") + "?.innerText.includes('running')")
+	for _, line := range []string{"epoch 1 <b>", "epoch 2 <b>"} { // what it prints shows beside it
+		in.write(t, line+"\n")
+		p.until(fmt.Sprintf("%s?.querySelector('.says')?.innerText.includes(%q)", row("sleep 600"), line))
+	}
 	h.qme("-m", "the first", "run", "echo", "elsewhere")
 	p.until(row("echo elsewhere") + "?.innerText.includes('ok')")
 	p.until(row("echo elsewhere") + ".innerText.includes('the first')")
@@ -155,12 +160,12 @@ func TestWrongQuerySaysWhere(t *testing.T) {
 
 func TestManyTasksScroll(t *testing.T) {
 	h := newHome(t)
-	const tasks = 20_000
+	const tasks = 100_000
 	if _, err := history.Generate(context.Background(), h.dir, history.Options{Tasks: tasks, Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	p := h.serve().open("/")
-	p.until("document.querySelector('.counts')?.innerText === '20,000 tasks'")
+	p.until("document.querySelector('.counts')?.innerText === '100,000 tasks'")
 	p.execute(`
 		window.top = () => Math.round(document.querySelector('.grid').scrollTop / 36);
 		window.at = (index) => document.querySelector('.rows > .row[aria-rowindex="' + (index + 2) + '"]');
@@ -168,7 +173,7 @@ func TestManyTasksScroll(t *testing.T) {
 			const { tasks } = await (await fetch('/api/tasks?limit=1&offset=' + index)).json();
 			return at(index)?.id === 'row-' + tasks[0].id;
 		}`)
-	for _, index := range []int{10_000, 19_970, 123, 0} {
+	for _, index := range []int{50_000, 99_970, 123, 88_888, 0} {
 		p.execute(fmt.Sprintf("document.querySelector('.grid').scrollTop = %d * 36", index))
 		p.until(fmt.Sprintf("await right(%d)", index))
 		p.until("document.querySelectorAll('.rows > .row').length < 100")
@@ -177,12 +182,12 @@ func TestManyTasksScroll(t *testing.T) {
 	p.until(fmt.Sprintf("document.querySelector('.grid .row.active')?.ariaRowIndex === '%d'", tasks+1))
 
 	// What is being read stays where it is when another task begins.
-	p.execute("document.querySelector('.grid').scrollTop = 5000 * 36")
-	p.until("await right(5000)")
-	p.execute("window.reading = at(5000).id; window.y = at(5000).getBoundingClientRect().y")
+	p.execute("document.querySelector('.grid').scrollTop = 40_000 * 36")
+	p.until("await right(40_000)")
+	p.execute("window.reading = at(40_000).id; window.y = at(40_000).getBoundingClientRect().y")
 	h.qme("run", "echo", "new")
-	p.until("document.querySelector('.counts').innerText === '20,001 tasks'")
-	p.until("document.getElementById(reading)?.ariaRowIndex === '5003'")
+	p.until("document.querySelector('.counts').innerText === '100,001 tasks'")
+	p.until("document.getElementById(reading)?.ariaRowIndex === '40003'")
 	p.until("Math.abs(document.getElementById(reading).getBoundingClientRect().y - y) < 1")
 }
 

@@ -36,7 +36,7 @@ class Actions extends HTMLElement {
       const { actions } = await api.actions(this.task, this.#off.signal);
       const shown = actions.filter((action) => !this.hides.includes(action.name));
       this.hidden = shown.length === 0;
-      this.buttons.replaceChildren(...shown.map((action) => h('button', { type: 'button', title: action.summary || null, disabled: live.readOnly, onclick: () => this.#choose(action) }, action.name)));
+      this.buttons.replaceChildren(...shown.map((action) => h('button', { type: 'button', title: action.summary || null, disabled: live.readOnly && action.alters, onclick: () => this.#choose(action) }, action.name)));
     } catch (err) {
       if (err.name !== 'AbortError') this.buttons.replaceChildren(h('p.problem', {}, err.message));
     }

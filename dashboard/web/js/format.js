@@ -2,6 +2,9 @@
 
 const count = new Intl.NumberFormat('en');
 
+/** A text of several lines on one. */
+export const oneLine = (text) => text.replaceAll(/\r?\n/g, ' ↵ ');
+
 /** 12345 as 12,345. */
 export const number = (n) => count.format(n);
 

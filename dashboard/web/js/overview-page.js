@@ -2,7 +2,7 @@
 
 import * as api from './api.js';
 import { h, throttle } from './dom.js';
-import { duration, many, number, took } from './format.js';
+import { duration, many, number, oneLine, took } from './format.js';
 import { live } from './live.js';
 import { empty, failure } from './notice.js';
 import { theme, themes } from './theme.js';
@@ -17,6 +17,7 @@ class Overview extends HTMLElement {
     this.append(h('p.dim.busy.wait', {}, 'Loading…'));
     this.refresh = throttle(1000, () => this.#load());
     for (const type of ['tasks', 'reload', 'loading', 'hello']) live.addEventListener(type, this.refresh, { signal: this.#off.signal });
+    live.addEventListener('printed', (event) => this.#say(event.detail.printed), { signal: this.#off.signal });
     themes.addEventListener('change', () => this.#showPlots(), { signal: this.#off.signal });
     this.clock = setInterval(() => this.#tick(), 1000);
     this.refresh();
@@ -48,7 +49,7 @@ class Overview extends HTMLElement {
     this.#showRunning(found.running, found.outcomes.running);
     this.calendar.days = found.days;
     this.frequent.replaceChildren(...this.#commands(found.frequent, 'tasks'));
-    this.slowest.replaceChildren(...this.#commands(found.slowest, 'mean'));
+    this.slowest.replaceChildren(...this.#commands(found.slowest, 'longest'));
     this.#showPlots();
   }
 
@@ -84,10 +85,18 @@ class Overview extends HTMLElement {
     this.running.replaceChildren(...tasks.slice(0, 12).map((task) => {
       const time = h('span.took', {}, took(task));
       time.task = task;
-      return h('li', {}, h('span.dot', { 'data-outcome': 'running', 'aria-hidden': 'true' }), h('a', { href: `/tasks/${task.id}`, title: task.command }, task.command || '(empty)'), h('span.dim', {}, task.host), time);
+      const says = h('span.says', { 'data-says': task.id }, task.last_line ?? '');
+      return h('li', {}, h('span.dot', { 'data-outcome': 'running', 'aria-hidden': 'true' }), h('a', { href: `/tasks/${task.id}`, title: task.command }, oneLine(task.command) || '(empty)'), says, h('span.dim', {}, task.host), time);
     }));
     if (all > 12) this.running.append(h('li', {}, h('a', { href: '/?status=running' }, `and ${many(all - 12, 'other')}`)));
     if (tasks.length === 0) this.running.append(h('li.dim', {}, 'Nothing at present.'));
+  }
+
+  #say(lines) {
+    for (const { id, line } of lines) {
+      const el = this.querySelector(`[data-says="${id}"]`);
+      if (el) el.textContent = line;
+    }
   }
 
   #commands(commands, by) {
@@ -97,8 +106,8 @@ class Overview extends HTMLElement {
       bar.style.setProperty('--part', one[by] / most);
       const what = by === 'tasks'
         ? [many(one.tasks, 'task'), one.failed ? `${number(one.failed)} failed` : '']
-        : [`${duration(one.mean)} on average`, one.tasks > 1 ? `longest ${duration(one.longest)}` : ''];
-      return h('li', {}, bar, h('a', { href: `/tasks/${one.latest}`, title: one.command }, one.command || '(empty)'), h('span.dim', {}, what.filter(Boolean).join(', ')));
+        : [duration(one.longest), one.tasks > 1 ? `${duration(one.mean)} on average of ${many(one.tasks, 'task')}` : ''];
+      return h('li', {}, bar, h('a', { href: `/tasks/${one.latest}`, title: one.command }, oneLine(one.command) || '(empty)'), h('span.dim', {}, what.filter(Boolean).join(', ')));
     });
   }
 

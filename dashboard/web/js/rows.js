@@ -61,6 +61,12 @@ export class Rows extends EventTarget {
     return n;
   }
 
+  /** Takes what tasks have printed last: {id, line} each. */
+  say(lines) {
+    const said = new Map(lines.map(({ id, line }) => [id, line]));
+    this.patch([...this.#rows.values()].filter((row) => said.has(row.id)).map((row) => ({ ...row, last_line: said.get(row.id) })));
+  }
+
   /**
    * Fetches what is in sight again, and forgets the rest. shift says by how many rows what
    * is in sight has probably moved. Calls while one is under way become one.

@@ -1,7 +1,7 @@
 // A table of any length. Elements exist for the rows in sight alone.
 
 import { button, h } from './dom.js';
-import { number, moment, outcomeKind, outcomeText, stamp, took } from './format.js';
+import { number, moment, oneLine, outcomeKind, outcomeText, stamp, took } from './format.js';
 import { Rows } from './rows.js';
 
 const columns = [
@@ -261,16 +261,18 @@ class Grid extends HTMLElement {
     el.id = `row-${task.id}`;
     el.dataset.outcome = task.outcome;
     el.classList.remove('waiting');
+    el.classList.toggle('talks', Boolean(task.last_line) && !task.message);
     const picked = this.selected.has(task.id);
     el.setAttribute('aria-selected', picked);
     const pick = h('input', { type: 'checkbox', tabindex: -1, 'aria-label': `Select ${task.command}` });
     pick.checked = picked;
     const cell = (name, ...content) => h(`span.cell.${name}`, { role: 'gridcell' }, ...content);
-    const command = h('a.name', { href: `/tasks/${task.id}`, tabindex: -1, title: task.command }, task.command || '(empty)');
+    const command = h('a.name', { href: `/tasks/${task.id}`, tabindex: -1, title: task.command }, oneLine(task.command) || '(empty)');
     el.replaceChildren(
       cell('pick', pick),
       cell('status', h('span.outcome', { 'data-outcome': outcomeKind(task) }, outcomeText(task))),
-      cell('command', command, task.run > 1 && h('span.times', { title: `run ${task.run} of this task` }, `×${number(task.run)}`)),
+      cell('command', command, task.run > 1 && h('span.times', { title: `run ${task.run} of this task` }, `×${number(task.run)}`),
+        task.last_line && h('span.says', { title: task.last_line }, h('span.offscreen', {}, 'last printed: '), task.last_line)),
       cell('message', h('span.clip', { title: task.message || null }, task.message)),
       cell('pwd', h('span.clip', { title: task.pwd }, task.pwd)),
       cell('started', h('time', { datetime: task.started, title: stamp(task.started) }, moment(task.started))),

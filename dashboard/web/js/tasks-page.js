@@ -110,6 +110,7 @@ class TasksPage extends HTMLElement {
       if (added.length || removed.length || !filters.plain(this.#filter)) changed();
       else this.bar.refresh();
     });
+    on('printed', ({ detail }) => this.grid.rows.say(detail.printed));
     on('reload', changed);
     on('loading', ({ detail }) => {
       this.grid.rows.total = detail.total;

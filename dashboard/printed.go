@@ -1,0 +1,162 @@
+package dashboard
+
+import (
+	"bytes"
+	"html"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"qme/record"
+)
+
+const (
+	// printedEvery is how often the last line of a run is told at the most, and printedMost of
+	// how many runs it is read at a time; the others follow.
+	printedEvery = 250 * time.Millisecond
+	printedMost  = 200
+	// printedLook is how much of the end of a stream is looked at for its last line.
+	printedLook = 2 << 10
+)
+
+// A Printed is the last line that a run in flight has printed, as plain text.
+type Printed struct {
+	ID   record.ID `json:"id"`
+	Line string    `json:"line"`
+}
+
+// printed knows the last line of each run in flight. Its methods may be called from several
+// goroutines.
+type printed struct {
+	mu    sync.Mutex
+	last  map[record.ID]lastLine
+	count uint64 // of changes
+}
+
+// A lastLine is what was read last.
+type lastLine struct {
+	written Written
+	at      time.Time
+	text    string
+}
+
+// grown returns the stream that has other bytes at its end than when the line was read, "" when
+// none has.
+func (l lastLine) grown(now Written) (record.StreamName, int64) {
+	switch {
+	case now.Stdout > 0 && now.Stdout != l.written.Stdout:
+		return record.Stdout, now.Stdout
+	case now.Stderr > 0 && now.Stderr != l.written.Stderr:
+		return record.Stderr, now.Stderr
+	}
+	return "", 0
+}
+
+func (p *printed) get(id record.ID) lastLine {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last[id]
+}
+
+// set notes a line and reports whether it is another one.
+func (p *printed) set(id record.ID, l lastLine) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	other := p.last[id].text != l.text
+	if other {
+		p.count++
+	}
+	if p.last == nil {
+		p.last = map[record.ID]lastLine{}
+	}
+	p.last[id] = l
+	return other
+}
+
+// keep forgets all but the runs in a list.
+func (p *printed) keep(list []Flight) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.last) == 0 {
+		return
+	}
+	there := make(map[record.ID]bool, len(list))
+	for _, f := range list {
+		there[f.ID] = true
+	}
+	for id := range p.last {
+		if !there[id] {
+			delete(p.last, id)
+		}
+	}
+}
+
+// put gives the lines to summaries of runs in flight.
+func (p *printed) put(list []Summary) []Summary {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range list {
+		list[i].LastLine = p.last[list[i].ID].text
+	}
+	return list
+}
+
+func (p *printed) changes() uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count
+}
+
+// newLines returns the last lines of the runs in flight that have printed others since it was
+// asked last. It is for one goroutine at a time.
+func (s *Server) newLines(list []Flight) (news []Printed) {
+	now, read := time.Now(), 0
+	for _, f := range list {
+		l := s.printed.get(f.ID)
+		name, size := l.grown(f.Written)
+		if name == "" || now.Sub(l.at) < printedEvery || read == printedMost {
+			continue
+		}
+		read++
+		next := lastLine{f.Written, now, s.lastLine(f.ID, name, size)}
+		if again := f.Written.Stdout < l.written.Stdout || f.Written.Stderr < l.written.Stderr; next.text == "" && !again {
+			next.text = l.text // blank lines say nothing
+		}
+		if s.printed.set(f.ID, next) {
+			news = append(news, Printed{f.ID, next.text})
+		}
+	}
+	s.printed.keep(list)
+	return news
+}
+
+// lastLine returns the last line with text of what a stream ends in, "" when there is none. A
+// stream that cannot be read is that of a run that has just been committed.
+func (s *Server) lastLine(id record.ID, name record.StreamName, size int64) string {
+	from := max(0, size-printedLook)
+	f, err := s.o.Flights.Follow(id, name, from, 2*printedLook)
+	if err != nil {
+		return ""
+	}
+	if i := bytes.IndexAny(f.Data, "\r\n"); from > 0 && len(bytes.TrimSpace(f.Data[i+1:])) > 0 {
+		f.Data = f.Data[i+1:] // the line has begun before
+	}
+	lines, _, err := paint(f.Data, "")
+	if err != nil {
+		return ""
+	}
+	for i := len(lines) - 1; i >= 0; i-- {
+		if text := plainText(lines[i]); text != "" {
+			return clip(text)
+		}
+	}
+	return ""
+}
+
+var tags = regexp.MustCompile(`<[^>]*>`)
+
+// plainText returns the text of a line that a painter has made.
+func plainText(line string) string {
+	return strings.TrimSpace(html.UnescapeString(tags.ReplaceAllString(line, "")))
+}
