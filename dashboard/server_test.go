@@ -12,7 +12,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -315,4 +317,56 @@ func TestManyClients(t *testing.T) {
 	if left() {
 		t.Errorf("%d clients, %d goroutines of %d and %d files of %d are there", s.hub.count(), runtime.NumGoroutine(), goroutines, open(), files)
 	}
+}
+
+// TestJobsAgain asks about jobs as long as somebody is connected: at once, and then at intervals.
+func TestJobsAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		home := &counted{}
+		s := New(Options{History: home, Flights: home, Tasks: home, Log: t.Logf})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { s.followJobs(ctx); close(ended) }()
+		asked := func(want int64) {
+			t.Helper()
+			synctest.Wait()
+			if got := home.asked.Load(); got != want {
+				t.Errorf("it has asked %d times, want %d", got, want)
+			}
+		}
+		come := func() *client {
+			c := &client{queue: make(chan *websocket.PreparedMessage, queued), ended: make(chan struct{})}
+			s.hub.add(c, s.hello)
+			return c
+		}
+		time.Sleep(time.Hour)
+		asked(0) // nobody looks
+		c := come()
+		asked(1)
+		time.Sleep(jobsEvery - 1)
+		asked(1)
+		time.Sleep(1)
+		asked(2)
+		time.Sleep(2 * jobsEvery)
+		asked(4)
+		s.hub.remove(c)
+		time.Sleep(time.Hour)
+		asked(4)
+		come()
+		asked(5)
+		cancel()
+		<-ended
+	})
+}
+
+// A counted home counts how often it is asked about its jobs.
+type counted struct {
+	emptyHome
+	asked atomic.Int64
+}
+
+func (h *counted) Refresh(context.Context) error {
+	h.asked.Add(1)
+	return nil
 }

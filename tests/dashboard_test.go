@@ -2,12 +2,9 @@ package tests
 
 import (
 	"bufio"
-	"context"
-	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -20,9 +17,6 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
-	"qme/tests/require"
 )
 
 // patience is how long something is waited for that has to happen.
@@ -154,6 +148,7 @@ func (b *board) get(path string, v any) {
 type task struct {
 	ID, Command, Status, Outcome string
 	Run                          int
+	LastLine                     string `json:"last_line"`
 }
 
 func (b *board) tasks(query string) (list []task) {
@@ -171,6 +166,7 @@ type told struct {
 	Removed, Lines          []string
 	Line, Total             int
 	Done, Behind            bool
+	Printed                 []struct{ ID, Line string }
 }
 
 // live connects to the websocket, and has read the greeting.
@@ -283,21 +279,49 @@ func TestDashboardLive(t *testing.T) {
 	e.until(func(m told) bool { return slices.Contains(m.Removed, id) })
 }
 
-// TestDashboardPull has tasks arrive from another machine, few and many.
-func TestDashboardPull(t *testing.T) {
+// TestDashboardPrints follows the last line of runs that print, as a listing shows it.
+func TestDashboardPrints(t *testing.T) {
 	t.Parallel()
-	require.Component(t, "git")
-	hub := newHub(t)
-	far, h := newHome(t), newHome(t)
-	far.must("remote", hub.dir)
-	h.must("remote", hub.dir)
-	far.must("-q", "run", "echo", "far")
-	far.must("push")
+	h := newHome(t)
 	b := h.serve()
 	e := b.listen()
-	h.must("pull")
-	if m := e.until(func(m told) bool { return m.Type == "tasks" }); len(m.Added) != 1 || m.Added[0].Command != "echo far" {
-		t.Errorf("told of a pull: %+v", m)
+	gate := newFIFO(t)
+	run := h.start("-q", "run", "sh", "-c", `while read -r line; do printf "$line"; done <`+gate)
+	id := e.until(func(m told) bool { return m.Type == "tasks" && len(m.Added) == 1 }).Added[0].ID
+	pipe, err := os.OpenFile(gate, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range [][2]string{
+		{`\033[1;32mepoch 1\033[0m\n`, "epoch 1"}, {`10%%`, "10%"}, {`\r20%% <b>\033[K`, "20% <b>"}, {`\n\n \n`, ""}, {`\033]0;title\007a\342\200\256b\n`, `a\u202eb`},
+		{strings.Repeat("x", 3000) + `\n`, strings.Repeat("x", 250)},
+	} {
+		if _, err := pipe.WriteString(c[0] + "\n"); err != nil {
+			t.Fatal(err)
+		}
+		if c[1] == "" {
+			continue // blank lines change nothing
+		}
+		e.until(func(m told) bool {
+			return len(m.Printed) == 1 && m.Printed[0].ID == id && strings.HasPrefix(m.Printed[0].Line, c[1])
+		})
+		if got := b.tasks("")[0].LastLine; !strings.HasPrefix(got, c[1]) {
+			t.Errorf("the last line is %q, want %q", got, c[1])
+		}
+		var o struct{ Running []task }
+		if b.get("/api/overview", &o); !strings.HasPrefix(o.Running[0].LastLine, c[1]) {
+			t.Errorf("in the overview the last line is %q, want %q", o.Running[0].LastLine, c[1])
+		}
+	}
+	if err := pipe.Close(); err != nil {
+		t.Fatal(err)
+	}
+	run.wait()
+	e.until(func(m told) bool {
+		return m.Type == "tasks" && len(m.Changed) == 1 && m.Changed[0].Status == "complete"
+	})
+	if got := b.tasks("")[0].LastLine; got != "" {
+		t.Errorf("the run that has ended has the last line %q", got)
 	}
 }
 
@@ -365,257 +389,6 @@ func eventually(t *testing.T, ok func() bool) {
 	}
 }
 
-// TestDashboardKey tries to get in with and without the key.
-func TestDashboardKey(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	h.must("-q", "run", "true")
-	b := h.serve()
-	for _, path := range []string{"/", "/overview", "/assets/index.html", "/api/tasks", "/api/live", "/api/openapi.json", "/nothing"} {
-		if resp, body := b.do("GET", path, "", noKey); resp.StatusCode != 401 || strings.Contains(body, b.key) {
-			t.Errorf("without the key %s answers %s\n%s", path, resp.Status, body)
-		}
-	}
-	resp, _ := b.do("GET", "/overview?theme=dark&token="+b.key, "", noKey)
-	if resp.StatusCode != 303 || resp.Header.Get("Location") != "/overview?theme=dark" {
-		t.Fatalf("the printed address leads to %s %q", resp.Status, resp.Header.Get("Location"))
-	}
-	cookie := resp.cookies[0]
-	if !cookie.HttpOnly || cookie.SameSite != http.SameSiteStrictMode || cookie.Value == b.key {
-		t.Errorf("the cookie is %v", resp.Header.Get("Set-Cookie"))
-	}
-	withCookie := func(r *http.Request) { noKey(r); r.AddCookie(cookie) }
-	for path, want := range map[string]int{"/": 200, "/api/tasks": 200, "//evil.example/?token=" + b.key: 303} {
-		resp, _ := b.do("GET", path, "", withCookie)
-		if resp.StatusCode != want || strings.HasPrefix(resp.Header.Get("Location"), "//") {
-			t.Errorf("with the cookie %s answers %s, to %q", path, resp.Status, resp.Header.Get("Location"))
-		}
-	}
-	for i := range 30 {
-		resp, _ := b.do("GET", "/api/tasks", "", header("Authorization", fmt.Sprintf("Bearer %043d", i)))
-		if limited := resp.StatusCode == 429 && resp.Header.Get("Retry-After") != ""; limited != (i >= 10) {
-			t.Errorf("the wrong key number %d gets %s", i+1, resp.Status)
-		}
-	}
-	if resp, _ := b.do("GET", "/?token=wrong", "", noKey); resp.StatusCode != 429 {
-		t.Errorf("a wrong key in the address gets %s", resp.Status)
-	}
-	// Others on this machine have the same address, and must not lock the owner out.
-	if got := b.tasks(""); len(got) != 1 {
-		t.Errorf("the right key no longer opens")
-	}
-	info, err := os.Stat(filepath.Join(h.dir, "dashboard.key"))
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the key's file: %v, %v", info.Mode(), err)
-	}
-	b.stop(os.Interrupt)
-	if again := h.serve(); again.key != b.key {
-		t.Errorf("after a restart the key is another one")
-	}
-	made := strings.TrimSpace(h.must("generate-key"))
-	if again := h.serve(); again.key != made || made == b.key {
-		t.Errorf("generate-key printed %q, the key is %q", made, again.key)
-	}
-}
-
-// TestDashboardOtherSites has other sites, and names that point here, ask.
-func TestDashboardOtherSites(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	h.must("-q", "run", "true")
-	b := h.serve()
-	id := b.tasks("")[0].ID
-	port := b.base[strings.LastIndexByte(b.base, ':')+1:]
-	for host, want := range map[string]int{
-		"localhost:" + port: 200, "LOCALHOST": 200, "127.0.0.1:1": 200, "[::1]:" + port: 200, "localhost.:" + port: 200,
-		"evil.example": 403, "evil.example:" + port: 403, "127.0.0.1.evil.example": 403, "localhost.evil.example:" + port: 403, "0.0.0.0:" + port: 403,
-	} {
-		if resp, _ := b.do("GET", "/api/tasks", "", called(host)); resp.StatusCode != want {
-			t.Errorf("called %s it answers %s", host, resp.Status)
-		}
-	}
-	for name, a := range map[string]ask{
-		"origin": header("Origin", "https://evil.example"), "another port": header("Origin", "http://127.0.0.1:1"), "null": header("Origin", "null"),
-		"cross-site": header("Sec-Fetch-Site", "cross-site"), "same site": header("Sec-Fetch-Site", "same-site"),
-	} {
-		for _, c := range [][2]string{{"DELETE", "/api/tasks/" + id}, {"POST", "/api/tasks/" + id + "/rerun"}} {
-			if resp, body := b.do(c[0], c[1], "", a); resp.StatusCode != 403 {
-				t.Errorf("%s: %s %s answers %s\n%s", name, c[0], c[1], resp.Status, body)
-			}
-		}
-	}
-	key := "Bearer " + b.key
-	for name, c := range map[string]struct {
-		h    http.Header
-		want int
-	}{
-		"own origin": {http.Header{"Authorization": {key}, "Origin": {b.base}}, 101}, "no browser": {http.Header{"Authorization": {key}}, 101},
-		"other origin": {http.Header{"Authorization": {key}, "Origin": {"https://evil.example"}}, 403}, "null": {http.Header{"Authorization": {key}, "Origin": {"null"}}, 403},
-		"no key": {http.Header{"Origin": {b.base}}, 401}, "browser without origin": {http.Header{"Authorization": {key}, "Sec-Fetch-Site": {"cross-site"}}, 403},
-	} {
-		conn, status, err := b.live(c.h)
-		if status != c.want {
-			t.Errorf("websocket, %s: %d, %v", name, status, err)
-		}
-		if err == nil {
-			_ = conn.Close()
-		}
-	}
-	if len(b.tasks("")) != 1 || b.tasks("")[0].Run != 1 {
-		t.Errorf("another site changed tasks")
-	}
-}
-
-// TestDashboardHeaders looks at what every answer has.
-func TestDashboardHeaders(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	h.must("-q", "run", "true")
-	b := h.serve()
-	id := b.tasks("")[0].ID
-	for _, path := range []string{"/", "/tasks/" + id, "/api/tasks", "/api/tasks/" + id + "/raw/stdout", "/api/plots/days.svg", "/nothing"} {
-		resp, _ := b.do("GET", path, "")
-		csp := resp.Header.Get("Content-Security-Policy")
-		if resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Referrer-Policy") != "no-referrer" ||
-			!strings.Contains(csp, "default-src 'none'") || !strings.Contains(csp, "frame-ancestors 'none'") && !strings.Contains(csp, "sandbox") ||
-			strings.Contains(csp, "script-src 'unsafe") {
-			t.Errorf("%s has the headers %v", path, resp.Header)
-		}
-	}
-	for _, path := range []string{"/", "/assets/index.html", "/api/tasks", "/api/facets", "/api/overview", "/api/tasks/" + id, "/api/openapi.json", "/api/plots/days.svg"} {
-		resp, _ := b.do("GET", path, "")
-		tag := resp.Header.Get("ETag")
-		again, body := b.do("GET", path, "", header("If-None-Match", tag))
-		if resp.StatusCode != 200 || tag == "" || again.StatusCode != 304 || body != "" {
-			t.Errorf("%s answers %s with the tag %q, and then %s", path, resp.Status, tag, again.Status)
-		}
-	}
-	resp, _ := b.do("GET", "/api/tasks", "")
-	h.must("-q", "run", "true")
-	if again, _ := b.do("GET", "/api/tasks", "", header("If-None-Match", resp.Header.Get("ETag"))); again.StatusCode != 200 {
-		t.Errorf("after another run the listing answers %s", again.Status)
-	}
-}
-
-// TestDashboardRefuses has requests that are wrong change nothing and be told why.
-func TestDashboardRefuses(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	h.must("-q", "run", "true")
-	b := h.serve()
-	id := b.tasks("")[0].ID
-	for _, c := range []struct {
-		status                   int
-		method, path, body, want string
-	}{
-		{400, "GET", "/api/tasks?sort=size", "", "size"}, {400, "GET", "/api/tasks?status=done", "", "done"}, {400, "GET", "/api/tasks?limit=1001", "", "1000"},
-		{400, "GET", "/api/tasks?offset=-1", "", "offset"}, {400, "GET", "/api/tasks?after=soon", "", "soon"}, {400, "GET", "/api/tasks?q=nofield:x", "", `"position":0`},
-		{400, "GET", "/api/tasks/" + id + "?run=0", "", "run"}, {404, "GET", "/api/tasks/" + id + "?run=2", "", "no run 2"}, {400, "GET", "/api/tasks/@1", "", "@1"},
-		{404, "GET", "/api/tasks/" + id + "/output/stdin", "", "stdin"}, {400, "GET", "/api/tasks/" + id + "/output/stdout?style=x", "", "style"},
-		{400, "GET", "/api/tasks/" + id + "/diff?a=1", "", "two runs"}, {404, "GET", "/api/tasks/" + id + "/nothing", "", "/api/openapi.json"},
-		{404, "GET", "/api/nothing", "", "nothing"}, {404, "GET", "/assets/nothing.js", "", "nothing"}, {404, "GET", "/assets/%2e%2e/openapi.json", "", ""},
-		{405, "PUT", "/api/tasks/" + id, "", "PUT"}, {405, "POST", "/api/info", "", "GET"}, {404, "POST", "/api/tasks/" + id + "/actions/shutdown", `{"args": []}`, "shutdown"},
-		{400, "POST", "/api/tasks/clear", `{"ids": []}`, "ids"}, {400, "POST", "/api/tasks/clear", `{"ids": [""]}`, "empty"}, {400, "POST", "/api/tasks/clear", `{"id": ["x"]}`, "id"},
-		{400, "POST", "/api/tasks/clear", `{`, "body"}, {400, "POST", "/api/tasks/clear", `{"ids": ["x"]} {}`, "more"},
-		{413, "POST", "/api/tasks/clear", `{"ids": ["` + strings.Repeat("x", 3<<20) + `"]}`, "larger"}, {400, "GET", "/api/plots/days.svg?theme=pink", "", "pink"},
-	} {
-		resp, body := b.do(c.method, c.path, c.body)
-		if resp.StatusCode != c.status || !strings.Contains(body, c.want) {
-			t.Errorf("%s %s: %s, want %d and %q\n%s", c.method, c.path, resp.Status, c.status, c.want, body)
-		}
-		if kind := resp.Header.Get("Content-Type"); kind != "application/problem+json" {
-			t.Errorf("%s %s answers with %q", c.method, c.path, kind)
-		}
-	}
-	if resp, _ := b.do("POST", "/api/tasks/clear", `{"ids": ["`+id+`"]}`, header("Content-Type", "text/plain")); resp.StatusCode != 415 {
-		t.Errorf("a form of another site is answered with %s", resp.Status)
-	}
-	b.stop(os.Interrupt)
-	b = h.serve("--read-only")
-	for _, c := range [][3]string{
-		{"DELETE", "/api/tasks/" + id, ""}, {"POST", "/api/tasks/" + id + "/rerun", ""}, {"POST", "/api/tasks/" + id + "/cancel", ""},
-		{"POST", "/api/tasks/clear", `{"ids": ["` + id + `"]}`}, {"POST", "/api/tasks/" + id + "/actions/cancel", `{"args": []}`},
-	} {
-		if resp, body := b.do(c[0], c[1], c[2]); resp.StatusCode != 403 || !strings.Contains(body, `"code":"read-only"`) {
-			t.Errorf("read-only: %s %s: %s\n%s", c[0], c[1], resp.Status, body)
-		}
-	}
-	if got := b.tasks(""); len(got) != 1 || got[0].Run != 1 {
-		t.Errorf("there are %v", got)
-	}
-}
-
-// TestDashboardHostile shows what wants to be more than text.
-func TestDashboardHostile(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	script := `<script>alert(1)</script><img src=x onerror=alert(1)>`
-	for _, out := range []string{
-		script, `\033]8;;javascript:alert(1)\007link\033]8;;\007`, `\033]1337;File=inline=1;url=http://evil.example/:\007 picture`, `\033]1339;url=http://evil.example\007 link`,
-		`\033_bk;t=1\007stamp`, `\342\200\256abc`, `\377\376\000\001`, `\033]0;never ended`, `\033[31;<b>m`, `\302\233 31m`,
-	} {
-		h.must("-q", "run", "sh", "-c", "printf '"+out+"'")
-	}
-	h.must("-q", "run", "sh", "-c", `head -c 10000000 /dev/zero | tr '\0' '<'`)
-	h.must("-q", "-m", script+"\u202e", "run", "echo", script, "\x1b[31m", "\xff")
-	b := h.serve()
-	resp, _ := b.do("GET", "/api/tasks", "")
-	if resp.Header.Get("Content-Type") != "application/json" {
-		t.Errorf("tasks are %q", resp.Header.Get("Content-Type"))
-	}
-	for _, task := range b.tasks("?limit=1000") {
-		size := checkPieces(t, b, task.ID)
-		resp, raw := b.do("GET", "/api/tasks/"+task.ID+"/raw/stdout", "")
-		kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
-		if !strings.HasPrefix(resp.Header.Get("Content-Disposition"), "attachment") || !strings.Contains(resp.Header.Get("Content-Security-Policy"), "sandbox") ||
-			kind != "text/plain" && kind != "application/octet-stream" || len(raw) != size {
-			t.Errorf("%s: %d bytes, of %d, with %v", task.Command, len(raw), size, resp.Header)
-		}
-		part, piece := b.do("GET", "/api/tasks/"+task.ID+"/raw/stdout", "", header("Range", "bytes=1-2"))
-		if part.StatusCode != 206 || piece != raw[1:3] {
-			t.Errorf("%s: a range is answered with %s, %q", task.Command, part.Status, piece)
-		}
-	}
-}
-
-// checkPieces reads a task's output as the page does, and returns its size.
-func checkPieces(t *testing.T, b *board, id string) int {
-	t.Helper()
-	var p struct {
-		Offset, End, Size int
-		Style             string
-		More              bool
-		Lines             []string
-	}
-	p.More = true
-	for p.More {
-		from := p.End
-		b.get(fmt.Sprintf("/api/tasks/%s/output/stdout?offset=%d&style=%s", id, p.End, url.QueryEscape(p.Style)), &p)
-		if p.Offset != from || p.End <= from && p.More {
-			t.Fatalf("%s: a piece from %d is from %d to %d", id, from, p.Offset, p.End)
-		}
-		for _, line := range p.Lines {
-			rest := line
-			for tag, after, found := "", "", true; found; rest = after {
-				if _, rest, found = strings.Cut(rest, "<"); !found {
-					break
-				}
-				tag, after, _ = strings.Cut(rest, ">")
-				if class, ok := strings.CutPrefix(tag, `span class="`); tag != "/span" && (!ok || strings.Trim(class, `abcdefghijklmnopqrstuvwxyz0123456789- "`) != "") {
-					t.Fatalf("the output has the element %.80q", tag)
-				}
-			}
-			if strings.ContainsAny(line, "\x1b\x00\u202e\u009b") {
-				t.Errorf("the output has the line %.80q", line)
-			}
-		}
-	}
-	if p.End != p.Size {
-		t.Errorf("%s: the pieces end at %d of %d", id, p.End, p.Size)
-	}
-	return p.Size
-}
-
 // TestDashboardLongOutput reads what has its middle cut out, while it runs and when it has ended.
 func TestDashboardLongOutput(t *testing.T) {
 	t.Parallel()
@@ -656,369 +429,5 @@ func TestDashboardLongOutput(t *testing.T) {
 	run.wait()
 	if got := last(); got != "200000" {
 		t.Errorf("the last line is %q", got)
-	}
-}
-
-// TestDashboardListens serves on a socket and over TLS, and says what is in the way.
-func TestDashboardListens(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	h.must("-q", "run", "true")
-	path := filepath.Join(t.TempDir(), "s")
-	b := h.serve("--socket", path)
-	b.client.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", path)
-	}}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the socket: %v, %v", info, err)
-	}
-	eventually(t, func() bool { return strings.Contains(b.said(), "ssh -L 5000:"+path) })
-	if len(b.tasks("")) != 1 {
-		t.Errorf("over the socket: %v", b.tasks(""))
-	}
-	b.listen()
-	if _, errs, code := h.run("start", "--no-browser", "--socket", path); code != 1 || !strings.Contains(errs, "a server listens on") {
-		t.Errorf("a second server ends with %d, %s", code, errs)
-	}
-	b.stop(os.Kill)
-	b = h.serve("--socket", path) // what a killed one left is no obstacle
-	b.stop(os.Interrupt)
-	if _, err := os.Stat(path); err == nil {
-		t.Errorf("the socket is left")
-	}
-
-	b = h.serve("--host", "0.0.0.0")
-	port := b.base[strings.LastIndexByte(b.base, ':')+1:]
-	b.base = "https://127.0.0.1:" + port
-	b.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	eventually(t, func() bool { return strings.Contains(b.said(), "SHA-256 fingerprint") })
-	if len(b.tasks("")) != 1 {
-		t.Errorf("over TLS: %v", b.tasks(""))
-	}
-	b.listen()
-	if info, err := os.Stat(filepath.Join(h.dir, "dashboard.pem")); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the certificate: %v, %v", info, err)
-	}
-	if _, errs, code := h.run("start", "--no-browser", "--port", port, "--host", "0.0.0.0"); code != 1 || !strings.Contains(errs, "in use") || !strings.Contains(errs, "--port 0") {
-		t.Errorf("a second server ends with %d, %s", code, errs)
-	}
-}
-
-// TestDashboardHomeGone has the home vanish and come back.
-func TestDashboardHomeGone(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	h.must("-q", "run", "true")
-	b := h.serve()
-	b.tasks("")
-	e := b.listen()
-	away := h.dir + ".away"
-	if err := os.Rename(h.dir, away); err != nil {
-		t.Fatal(err)
-	}
-	if m := e.until(func(m told) bool { return m.Type == "behind" && m.Behind }); m.Detail == "" {
-		t.Errorf("told %+v", m)
-	}
-	if len(b.tasks("")) != 1 {
-		t.Errorf("what was known is gone")
-	}
-	if err := os.Rename(away, h.dir); err != nil {
-		t.Fatal(err)
-	}
-	e.until(func(m told) bool { return m.Type == "behind" && !m.Behind })
-	h.must("-q", "run", "echo", "again")
-	e.until(func(m told) bool { return m.Type == "tasks" && m.Total == 2 })
-}
-
-// TestDashboardPacked has the repository be packed, by qme and by git, while it is shown.
-func TestDashboardPacked(t *testing.T) {
-	t.Parallel()
-	require.Component(t, "git")
-	h := newHome(t)
-	for i := range 5 {
-		h.must("-q", "run", "echo", fmt.Sprint(i))
-	}
-	b := h.serve()
-	e := b.listen()
-	h.must("gc")
-	gitIn(t, filepath.Join(h.dir, "tasks.git"), "gc", "-q")
-	gitIn(t, filepath.Join(h.dir, "tasks.git"), "pack-refs", "--all")
-	h.must("-q", "run", "echo", "after")
-	e.until(func(m told) bool { return m.Type == "tasks" && len(m.Added)+len(m.Changed) > 0 && m.Total == 6 })
-	for _, task := range b.tasks("") {
-		checkPieces(t, b, task.ID)
-	}
-	if got := b.tasks("?q=after"); len(got) != 1 || got[0].Command != "echo after" {
-		t.Errorf("found %v", got)
-	}
-}
-
-// TestDashboardOtherHistory has another history take the place of the one that is shown.
-func TestDashboardOtherHistory(t *testing.T) {
-	t.Parallel()
-	h, other := newHome(t), newHome(t)
-	h.must("-q", "run", "echo", "mine")
-	h.must("-q", "run", "echo", "mine too")
-	other.must("-q", "run", "echo", "other")
-	b := h.serve()
-	b.tasks("")
-	e := b.listen()
-	repo := filepath.Join(h.dir, "tasks.git")
-	if err := os.Rename(repo, repo+".away"); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(filepath.Join(other.dir, "tasks.git"), repo); err != nil {
-		t.Fatal(err)
-	}
-	m := e.until(func(m told) bool { return m.Type == "tasks" && len(m.Removed) == 2 })
-	if len(m.Added) != 1 || m.Added[0].Command != "echo other" || m.Total != 1 {
-		t.Errorf("told %+v", m)
-	}
-}
-
-// TestDashboardDocument holds openapi.json against what is answered.
-func TestDashboardDocument(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	h.run("-q", "run", "sh", "-c", "printf '\\033[31mred\\n'; exit 3")
-	id := h.records()[0].UID
-	h.must("-q", "-m", "x", "run", "echo", "one")
-	other := string(h.records()[0].UID)
-	h.run("-q", "rerun", string(id))
-	gate := newFIFO(t)
-	h.start("-q", "run", "sh", "-c", "echo begun; read x <"+gate)
-	b := h.serve()
-	eventually(t, func() bool { return len(b.tasks("?status=running")) == 1 })
-	live := b.tasks("?status=running")[0].ID
-	d := readDocument(t, b)
-	one := "/api/tasks/" + string(id)
-	for _, c := range [][3]string{
-		{"GET", "/api/info"}, {"GET", "/api/openapi.json"}, {"GET", "/api/tasks"}, {"GET", "/api/tasks?q=echo&sort=-duration&status=succeeded"},
-		{"GET", "/api/tasks/executor/shell"}, {"GET", one}, {"GET", one + "?run=1"}, {"GET", one + "/runs"}, {"GET", one + "/runs?limit=1"},
-		{"GET", one + "/diff?a=1&b=2"}, {"GET", one + "/output/stdout"}, {"GET", "/api/tasks/" + live + "/output/stdout"}, {"GET", "/api/tasks/" + live + "/actions"},
-		{"GET", one + "/raw/stdout"}, {"GET", one + "/actions"}, {"POST", one + "/actions/output", `{"args": []}`}, {"GET", one + "/plots/duration.svg"},
-		{"GET", "/api/plots/days.svg?theme=dark"}, {"GET", "/api/plots/success.svg"}, {"GET", "/api/facets"}, {"GET", "/api/overview"}, {"GET", "/api/live"},
-		{"POST", one + "/rerun"}, {"POST", "/api/tasks/" + live + "/cancel"}, {"DELETE", "/api/tasks/" + other}, {"POST", "/api/tasks/clear", `{"ids": ["` + other + `"]}`},
-		{"GET", "/api/tasks/zzz"}, {"GET", "/api/tasks?sort=x"}, {"GET", "/api/tasks?q=nofield:x"},
-	} {
-		resp, body := b.do(c[0], c[1], c[2])
-		d.check(c[0], c[1], resp, body)
-	}
-	eventually(t, func() bool { return len(b.tasks("?status=running")) == 0 })
-	resp, body := b.do("POST", "/api/tasks/clear", `{"ids": ["`+string(id)+`"]}`)
-	d.check("POST", "/api/tasks/clear", resp, body)
-	d.complete()
-}
-
-// A document is openapi.json.
-type document struct {
-	t        testing.TB
-	compiler *jsonschema.Compiler
-	paths    map[string]map[string]any
-	seen     map[string]bool
-}
-
-func readDocument(t *testing.T, b *board) *document {
-	t.Helper()
-	_, body := b.do("GET", "/api/openapi.json", "")
-	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &document{t: t, compiler: jsonschema.NewCompiler(), paths: map[string]map[string]any{}, seen: map[string]bool{}}
-	d.compiler.DefaultDraft(jsonschema.Draft2020)
-	if err := d.compiler.AddResource("mem:///openapi.json", doc); err != nil {
-		t.Fatal(err)
-	}
-	for path, item := range doc.(map[string]any)["paths"].(map[string]any) {
-		d.paths[path] = item.(map[string]any)
-	}
-	for name, s := range doc.(map[string]any)["components"].(map[string]any)["schemas"].(map[string]any) {
-		schema := d.compiler.MustCompile("mem:///openapi.json#/components/schemas/" + name)
-		examples, _ := s.(map[string]any)["examples"].([]any)
-		for _, ex := range examples {
-			if err := schema.Validate(ex); err != nil {
-				t.Errorf("the example of %s: %v", name, err)
-			}
-		}
-	}
-	return d
-}
-
-// pathOf returns the document's path for one that was asked for.
-func (d *document) pathOf(path string) string {
-	path, _, _ = strings.Cut(path, "?")
-	parts := strings.Split(path, "/")
-	best, most := "", -1
-	for known := range d.paths {
-		words := strings.Split(known, "/")
-		literal := 0
-		for i, w := range words {
-			if len(words) != len(parts) || !strings.HasPrefix(w, "{") && w != parts[i] {
-				literal = -1
-				break
-			}
-			if !strings.HasPrefix(w, "{") {
-				literal++
-			}
-		}
-		if literal > most {
-			best, most = known, literal
-		}
-	}
-	return best
-}
-
-// check holds an answer against the document.
-func (d *document) check(method, path string, resp *answer, body string) {
-	d.t.Helper()
-	known := d.pathOf(path)
-	at := []string{"paths", known, strings.ToLower(method), "responses", fmt.Sprint(resp.StatusCode)}
-	op, ok := d.paths[known][at[2]].(map[string]any)
-	if !ok {
-		d.t.Errorf("%s %s is not in the document", method, path)
-		return
-	}
-	d.seen[method+" "+known] = true
-	answer, ok := op["responses"].(map[string]any)[at[4]].(map[string]any)
-	if !ok {
-		d.t.Errorf("%s %s answers %s, of which the document says nothing\n%s", method, path, resp.Status, body)
-		return
-	}
-	if ref, ok := answer["$ref"].(string); ok {
-		at = strings.Split(strings.TrimPrefix(ref, "#/"), "/")
-		answer = map[string]any{"content": map[string]any{"application/problem+json": nil}}
-	}
-	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
-	content, _ := answer["content"].(map[string]any)
-	if _, ok := content[kind]; !ok && body != "" {
-		d.t.Errorf("%s %s answers with %q, and not with %v", method, path, kind, content)
-		return
-	}
-	if !strings.HasSuffix(kind, "json") {
-		return
-	}
-	v, err := jsonschema.UnmarshalJSON(strings.NewReader(body))
-	if err != nil {
-		d.t.Errorf("%s %s: %v\n%s", method, path, err, body)
-		return
-	}
-	pointer := "mem:///openapi.json#"
-	for _, p := range append(at, "content", kind, "schema") {
-		pointer += "/" + url.PathEscape(strings.NewReplacer("~", "~0", "/", "~1").Replace(p))
-	}
-	schema, err := d.compiler.Compile(pointer)
-	if err == nil {
-		err = schema.Validate(v)
-	}
-	if err != nil {
-		d.t.Errorf("%s %s: %v\n%s", method, path, err, body)
-	}
-}
-
-// complete fails where something of the document was not asked for.
-func (d *document) complete() {
-	for path, item := range d.paths {
-		for method := range item {
-			if method != "parameters" && !d.seen[strings.ToUpper(method)+" "+path] {
-				d.t.Errorf("%s %s was not tried", method, path)
-			}
-		}
-	}
-}
-
-// TestDashboardJob has a task whose job waits: all that is asked about it answers, and what its job
-// printed is there once it has ended.
-func TestDashboardJob(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	dir := t.TempDir()
-	write := func(name, text string, mode os.FileMode) {
-		t.Helper()
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), mode); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("submit", "#!/bin/sh\necho submitted 42\n", 0o700)
-	write("output", "from the job\n", 0o600)
-	write("config.toml", strings.ReplaceAll(`
-[executor.batch]
-match_program = "submit"
-capture = ['^submitted (?P<id>\d+)$']
-[executor.batch.refresh]
-cmd = ["sh", "-c", 'test -z "$QME_SERVER_KEY" && cat "$1"', "sh", "DIR/state"]
-capture = ['^state (?P<state>\w+)$', '^code (?P<returncode>\d+)$', '^elapsed (?P<elapsed>\d+)$']
-final = ["DONE"]
-[executor.batch.actions.output]
-cmd = ["cat", "DIR/output"]
-`, "DIR", dir), 0o600)
-	if err := os.MkdirAll(h.dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(filepath.Join(dir, "config.toml"), filepath.Join(h.dir, "config.toml")); err != nil {
-		t.Fatal(err)
-	}
-	write("state", "state DONE\ncode 0\n", 0o600)
-	h.must("-q", "run", filepath.Join(dir, "submit"))
-	h.must("refresh")
-	write("state", "state PENDING\n", 0o600)
-	h.must("-q", "rerun", "@1")
-	h.env = append(h.env, "QME_SERVER_KEY=0123456789abcdef0123456789abcdef") // which the scheduler's program must not see
-	b := h.serve()
-	d := readDocument(t, b)
-	id := b.tasks("")[0].ID
-	one := "/api/tasks/" + id
-	ask := func(want int, method, path, body string) string {
-		t.Helper()
-		resp, got := b.do(method, path, body)
-		if resp.StatusCode != want {
-			t.Errorf("%s %s: %s, want %d\n%s", method, path, resp.Status, want, got)
-		}
-		d.check(method, path, resp, got)
-		return got
-	}
-	if got := ask(200, "GET", "/api/tasks", ""); !strings.Contains(got, `"job_state":"PENDING"`) || !strings.Contains(got, `"duration":null`) {
-		t.Errorf("the job that waits is %s", got)
-	}
-	if got := ask(200, "GET", "/api/overview", ""); !strings.Contains(got, `"running":[{"id":"`+id) {
-		t.Errorf("the overview has %s", got)
-	}
-	ask(200, "GET", one+"/plots/duration.svg", "")
-	ask(404, "GET", one+"/output/job-stdout", "")
-	ask(404, "GET", one+"/raw/job-stderr", "")
-	ask(409, "POST", one+"/cancel", "") // the section says of no way
-
-	write("state", "state DONE\ncode 3\nelapsed 7\n", 0o600)
-	b.listen() // and the server asks
-	eventually(t, func() bool { return b.tasks("")[0].Outcome == "failed" })
-	if got := ask(200, "GET", one+"/output/job-stdout", ""); !strings.Contains(got, `"lines":["from the job"]`) {
-		t.Errorf("the job has printed %s", got)
-	}
-	if got := ask(200, "GET", one+"/raw/job-stdout", ""); got != "from the job\n" {
-		t.Errorf("the job has printed %q", got)
-	}
-	if got := ask(200, "GET", "/api/tasks", ""); !strings.Contains(got, `"duration":7,`) || !strings.Contains(got, `"returncode":3`) {
-		t.Errorf("the job that has ended is %s", got)
-	}
-}
-
-// TestDashboardConnections has who has not the key keep no connection.
-func TestDashboardConnections(t *testing.T) {
-	t.Parallel()
-	h := newHome(t)
-	b := h.serve()
-	for _, c := range []struct{ host, path string }{{"localhost", "/"}, {"localhost", "/?token=x"}, {"example.org", "/"}} {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(b.base, "http://"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = conn.SetDeadline(time.Now().Add(patience))
-		if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", c.path, c.host); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.ReadAll(conn); err != nil {
-			t.Errorf("%s of %s: the connection is kept: %v", c.path, c.host, err)
-		}
-		_ = conn.Close()
 	}
 }
