@@ -30,6 +30,15 @@ func TestMain(m *testing.M) {
 			countSignals()
 		}
 	}
+	// What a script starts in the background ignores it, and so would all that the tests start.
+	if signal.Ignored(os.Interrupt) {
+		interrupted := make(chan os.Signal, 1)
+		signal.Notify(interrupted, os.Interrupt)
+		go func() {
+			<-interrupted
+			os.Exit(130)
+		}()
+	}
 	// Under the race detector each process would sleep for a second when it ends.
 	if os.Getenv("GORACE") == "" {
 		os.Setenv("GORACE", "atexit_sleep_ms=0")

@@ -140,7 +140,11 @@ func (s *PushSession) reported(ctx context.Context, a *answer, up *upload, ref s
 	case err != nil:
 		return err
 	}
-	return s.judge(rep, said.text())
+	err = s.judge(rep, said.text())
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err() // what is refused is the pack that was broken off
+	}
+	return err
 }
 
 // unreported is the error when a push has got no report.
