@@ -43,7 +43,7 @@ func TestEmptyCommit(t *testing.T) {
 	w := newWorld(t)
 	w.git("init", "-q")
 	w.git("commit", "-q", "--allow-empty", "-m", "first")
-	w.remove(".git/objects/4b") // the empty tree, which need not be there
+	w.remove(".git/objects/4b/825dc642cb6eb9a060e54bf8d69288fbee4904") // the empty tree, which need not be there
 	w.checkIs("clean", exact)
 	w.remove(".git/index") // in which its name may be noted
 	w.checkIs("clean", exact)
