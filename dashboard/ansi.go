@@ -27,24 +27,29 @@ type painter struct {
 // newPainter begins with the colours that style stands for (see painter.style).
 func newPainter(style string) (*painter, error) {
 	p := &painter{clean: cleaner{style: style, blank: true}}
-	s, err := terminal.NewScreen(terminal.WithSize(screenColumns, screenLines), terminal.WithMaxSize(0, screenLines))
-	if err != nil {
-		return nil, err
-	}
-	s.Timestamps = false
-	s.ScrollOutFunc = func(line string) { p.final = append(p.final, htmlLine(line)) }
-	p.screen = s
-	if style != "" {
-		_, err = s.Write([]byte("\x1b[" + style + "m"))
+	err := p.clear()
+	if err == nil && style != "" {
+		_, err = p.screen.Write([]byte("\x1b[" + style + "m"))
 	}
 	return p, err
 }
 
-func (p *painter) Write(b []byte) (int, error) {
-	if _, err := p.screen.Write(p.clean.append(nil, b)); err != nil {
-		return 0, err
+// clear begins with an empty screen.
+func (p *painter) clear() error {
+	s, err := terminal.NewScreen(terminal.WithSize(screenColumns, screenLines), terminal.WithMaxSize(0, screenLines))
+	if err != nil {
+		return err
 	}
-	return len(b), nil
+	s.Timestamps = false
+	s.ScrollOutFunc = func(line string) { p.final = append(p.final, htmlLine(line)) }
+	p.screen = s
+	return nil
+}
+
+// draw draws on the screen.
+func (p *painter) draw(b []byte) error {
+	_, err := p.screen.Write(p.clean.append(nil, b))
+	return err
 }
 
 // lines returns what has left the screen since it was asked last, and what is on it.
@@ -247,7 +252,7 @@ func (c *cleaner) sequence(out []byte, ch byte) []byte {
 	if ch < 0x40 {
 		return out
 	}
-	if params := string(c.held[2 : len(c.held)-1]); ch == 'm' && validStyle(params) {
+	if params := string(c.held[2 : len(c.held)-1]); (ch == 'm' || ch == 'M') && validStyle(params) { // the library takes both for colours
 		c.remember(params)
 	}
 	out = append(out, c.held...)
