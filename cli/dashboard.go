@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"os"
 	"os/exec"
@@ -39,7 +38,8 @@ type served struct {
 	executors *executor.Set
 	syncs     bool // a change is brought to the remote
 
-	clearing sync.Mutex // one clear at a time: each is one commit
+	clearing  sync.Mutex // one clear at a time: each is one commit
+	rerunning sync.Map   // by record.ID: the tasks that are being started again
 }
 
 func (a *app) served() (*served, error) {
@@ -155,9 +155,15 @@ func runOf(v queue.Version) dashboard.Run {
 	return dashboard.Run{Record: v.Record, Commit: v.Commit, Number: v.Number, Open: v.Stream}
 }
 
+// longestRef is more than any id has.
+const longestRef = 200
+
 // taskRef refuses what names no task as a whole: "@1" may be another one a moment later,
 // and "" too.
 func taskRef(ref string) error {
+	if len(ref) > longestRef {
+		return &dashboard.RequestError{Detail: fmt.Sprintf("%q… is too long for the id of a task", ref[:20])}
+	}
 	if ref == "" || strings.ContainsRune(ref, '@') {
 		return &dashboard.RequestError{Detail: fmt.Sprintf("%q is not the id of a task, nor the beginning of one", ref)}
 	}
@@ -311,9 +317,8 @@ func (s *served) handOn() error {
 	return errors.Join(errs...)
 }
 
-// start starts a qme of this home that outlives this process. What is returned is closed
-// when it has ended.
-func (s *served) start(stderr string, args ...string) (<-chan struct{}, error) {
+// start starts a qme of this home that outlives this process.
+func (s *served) start(stderr string, args ...string) (*process, error) {
 	cmd, err := itself(context.Background(), s.home, args...)
 	if err != nil {
 		return nil, err
@@ -327,98 +332,12 @@ func (s *served) start(stderr string, args ...string) (<-chan struct{}, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	ended := make(chan struct{})
+	p := &process{cmd, make(chan struct{})}
 	go func() {
-		defer close(ended)
+		defer close(p.ended)
 		_ = cmd.Wait() // what its end means, its messages say
 	}()
-	return ended, nil
-}
-
-const (
-	// rerunLook is how often it is looked whether a rerun has begun, and rerunWait for how long.
-	rerunLook = 10 * time.Millisecond
-	rerunWait = 5 * time.Second
-)
-
-// Rerun starts "qme rerun" in a process of its own, and returns once the run has begun or
-// could not begin.
-func (s *served) Rerun(ctx context.Context, ref string) (record.ID, error) {
-	if err := taskRef(ref); err != nil {
-		return "", err
-	}
-	v, err := s.use().Find(ref)
-	if err != nil {
-		return "", reference(err)
-	}
-	id := v.Record.UID
-	if v.Record.Data.Status == record.Running {
-		return "", fmt.Errorf("task %s is running: %w (cancel it first)", id, record.ErrConflict)
-	}
-	s.landed(ctx, id)
-	messages, err := os.CreateTemp("", "qme-rerun-")
-	if err != nil {
-		return "", err
-	}
-	defer messages.Close()
-	defer func() { _ = os.Remove(messages.Name()) }() // below the folder for such files
-	ended, err := s.start(messages.Name(), "-q", "rerun", string(id))
-	if err != nil {
-		return "", err
-	}
-	return id, s.begun(ctx, v, ended, messages)
-}
-
-// A refusal is what a command printed that would not do it. It is a record.ErrConflict.
-type refusal string
-
-// Error implements error.
-func (r refusal) Error() string { return string(r) }
-
-// Is makes the error a record.ErrConflict.
-func (r refusal) Is(target error) bool { return target == record.ErrConflict }
-
-// landed waits until a run that has ended is in the history, or for as long as may be.
-func (s *served) landed(ctx context.Context, id record.ID) {
-	ctx, cancel := context.WithTimeout(ctx, rerunWait)
-	defer cancel()
-	look := time.NewTicker(rerunLook)
-	defer look.Stop()
-	for {
-		if _, err := s.spool.Get(id, 0); err != nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-look.C:
-		}
-	}
-}
-
-// begun waits until a task has another run than v.
-func (s *served) begun(ctx context.Context, v queue.Version, ended <-chan struct{}, messages io.Reader) error {
-	ctx, cancel := context.WithTimeout(ctx, rerunWait)
-	defer cancel()
-	look := time.NewTicker(rerunLook)
-	defer look.Stop()
-	for over := false; ; {
-		now, err := s.use().Find(string(v.Record.UID))
-		if err == nil && !now.Record.Data.Timestamp.Equal(v.Record.Data.Timestamp.Time) && (over || now.Record.Data.PID != 0) {
-			return nil // and it hears whoever cancels it
-		}
-		if over {
-			said, err := io.ReadAll(io.LimitReader(messages, 4<<10))
-			return errors.Join(refusal(strings.TrimPrefix(strings.TrimSpace(string(said)), "qme: ")), err)
-		}
-		select {
-		case <-ended:
-			over = true // and one look more
-		case <-ctx.Done():
-			return nil // it was started, and takes its time; the websocket tells of it
-		case <-look.C:
-		}
-	}
+	return p, nil
 }
 
 // Search finds what "qme search" finds.

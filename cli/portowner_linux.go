@@ -1,22 +1,20 @@
 package cli
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 )
 
-// usedBy says who listens on a port, as far as the system tells: " by NAME's process 123
-// (python3)".
-func usedBy(port string) string {
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		return ""
-	}
-	uid, inode := listener(n)
+// usedBy says who listens on a port of an address, as far as the system tells: " by process 123 (python3)
+// of NAME".
+func usedBy(host string, port int) string {
+	uid, inode := listener(host, port)
 	if inode == "" {
 		return ""
 	}
@@ -40,8 +38,13 @@ func usedBy(port string) string {
 	return " by " + who
 }
 
-// listener returns the user and the inode of the socket that listens on a port (proc(5)).
-func listener(port int) (uid, inode string) {
+// listener returns the user and the inode of the socket that is in the way of another on an address
+// (proc(5)): one on the same, or where either is all addresses.
+func listener(host string, port int) (uid, inode string) {
+	wanted, err := netip.ParseAddr(host)
+	if err != nil {
+		wanted = netip.IPv4Unspecified() // a name: any address may be meant
+	}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		b, err := os.ReadFile(table)
 		if err != nil {
@@ -49,10 +52,31 @@ func listener(port int) (uid, inode string) {
 		}
 		for line := range strings.Lines(string(b)) {
 			f := strings.Fields(line)
-			if len(f) > 9 && f[3] == "0A" && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", port)) {
+			if len(f) < 10 || f[3] != "0A" {
+				continue
+			}
+			at, ok := strings.CutSuffix(f[1], fmt.Sprintf(":%04X", port))
+			if !ok {
+				continue
+			}
+			has, ok := procAddr(at)
+			if !ok || has == wanted.Unmap() || has.IsUnspecified() || wanted.IsUnspecified() {
 				return f[7], f[9]
 			}
 		}
 	}
 	return "", ""
+}
+
+// procAddr reads an address as /proc has it: words of 32 bits in the order of the machine.
+func procAddr(text string) (netip.Addr, bool) {
+	b, err := hex.DecodeString(text)
+	if err != nil || len(b)%4 != 0 {
+		return netip.Addr{}, false
+	}
+	for i := 0; i < len(b); i += 4 {
+		binary.NativeEndian.PutUint32(b[i:], binary.BigEndian.Uint32(b[i:]))
+	}
+	addr, ok := netip.AddrFromSlice(b)
+	return addr.Unmap(), ok
 }

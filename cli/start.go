@@ -73,12 +73,24 @@ Examples:
 			if o.cert != "" && o.insecureHTTP {
 				return startUsage("--cert and --insecure-http exclude each other")
 			}
-			// A terminal that is closed ends it as Ctrl-C does.
-			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+			ctx, stop := untilSignalled(ctx)
 			defer stop()
 			return a.startServer(ctx, o)
 		},
 	}
+}
+
+// untilSignalled ends ctx when the server is to end: a terminal that is closed ends it as Ctrl-C
+// does. What nohup or a shell's & has ignored stays ignored.
+func untilSignalled(ctx context.Context) (context.Context, context.CancelFunc) {
+	// Who reads the messages may go. A write then fails, and is not the end of the server. What it
+	// starts inherits nothing of this.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
+	if len(signals) == 0 {
+		return context.WithCancel(ctx) // of no signals NotifyContext would make all
+	}
+	return signal.NotifyContext(ctx, signals...)
 }
 
 func startUsage(format string, args ...any) error {
@@ -176,7 +188,7 @@ func (a *app) listen(o startOptions) (net.Listener, error) {
 	l, err := listenTCP(host, port)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("port %s is in use%s; \"qme start --port %s\" takes another, --port 0 any that is free", port, usedBy(port), otherPort(port))
+		return nil, fmt.Errorf("port %s is in use%s; \"qme start --port %s\" takes another, --port 0 any that is free", port, usedBy(host, n), otherPort(port))
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("port %s is for the administrator; \"qme start --port 5000\" takes another", port)
 	case err != nil:
@@ -205,6 +217,9 @@ func otherPort(port string) string {
 	return strconv.Itoa(n)
 }
 
+// socketMost is how long the path of a unix socket can be (unix(7); less on macOS).
+const socketMost = len(syscall.RawSockaddrUnix{}.Path) - 1
+
 // listenUnix opens a socket that only its owner can reach. One that a dead server left is
 // taken away.
 func listenUnix(path string) (net.Listener, error) {
@@ -223,6 +238,9 @@ func listenUnix(path string) (net.Listener, error) {
 		if err := os.Remove(path); err != nil {
 			return nil, err
 		}
+	}
+	if len(path) > socketMost {
+		return nil, fmt.Errorf("the path %s has %d characters, and one of a socket %d at the most; name a shorter one", path, len(path), socketMost)
 	}
 	old := syscall.Umask(0o177)
 	l, err := net.Listen("unix", path)
@@ -289,9 +307,14 @@ func (at address) tls(home string, o startOptions) (*tls.Config, error) {
 	case o.cert != "":
 		var given tls.Certificate
 		given, err = tls.LoadX509KeyPair(o.cert, o.key)
-		cert = &given
+		if cert = &given; err != nil {
+			return nil, fmt.Errorf("certificate %s with key %s: %s; both are PEM, and the key is not encrypted", o.cert, o.key, strings.TrimPrefix(err.Error(), "tls: "))
+		}
 	case at.remote && !o.insecureHTTP:
 		cert, err = dashboard.LoadCertificate(home, append([]string{"localhost", "127.0.0.1", "::1"}, at.names...))
+		if err != nil {
+			err = fmt.Errorf("%w (--cert and --key name one that is there already)", err)
+		}
 	default:
 		return nil, nil
 	}
@@ -306,12 +329,16 @@ func (a *app) announce(at address, url string, config *tls.Config, o startOption
 	if _, err := fmt.Fprintln(a.out, url); err != nil {
 		return outputError(err)
 	}
-	from := fmt.Sprintf("ssh -L %s:127.0.0.1:%s %s@%s", at.port, at.port, login(), hostname())
+	from := fmt.Sprintf("ssh -L %s:%s %s@%s", at.port, net.JoinHostPort(at.host, at.port), login(), hostname())
 	if at.socket != "" {
 		from = fmt.Sprintf("ssh -L 5000:%s %s@%s", at.socket, login(), hostname())
 	}
 	if !at.remote {
-		a.note("From another machine: %s\nand open the address there.", from)
+		there := ""
+		if at.socket == "" && at.host != "127.0.0.1" { // where the other end does not listen
+			there = fmt.Sprintf(", with localhost in the place of %s", at.host)
+		}
+		a.note("From another machine: %s\nand open the address there%s.", from, there)
 	}
 	if config != nil && o.cert == "" {
 		a.note("The certificate is made by qme itself. Browsers warn of it; its SHA-256 fingerprint is\n%s", dashboard.Fingerprint(&config.Certificates[0]))

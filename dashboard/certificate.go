@@ -56,7 +56,7 @@ func LoadCertificate(dir string, hosts []string) (*tls.Certificate, error) {
 	if b, err = selfSigned(hosts); err != nil {
 		return nil, err
 	}
-	if err := writePrivate(file, b); err != nil {
+	if err := writePrivate(file, b, os.Rename); err != nil {
 		return nil, err
 	}
 	cert, err := tls.X509KeyPair(b, b)

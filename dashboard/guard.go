@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 // policy is the page's content security policy: nothing but the server's own files, and
@@ -72,7 +74,7 @@ func (s *Server) headers(h http.Header) {
 // foreign reports whether a websocket is asked for by another site. Other requests that
 // only read get no cookie from elsewhere, and their answers cannot be read there.
 func foreign(r *http.Request) bool {
-	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+	if !websocket.IsWebSocketUpgrade(r) {
 		return false
 	}
 	from := r.Header.Get("Origin")
@@ -141,8 +143,10 @@ func (s *Server) enter(w http.ResponseWriter, r *http.Request, token string) {
 
 // authorise returns why a request has not the key, nil if it has.
 func (s *Server) authorise(r *http.Request) *Problem {
-	if c, err := r.Cookie(cookieName(r)); err == nil && equal(c.Value, s.cookieValue()) {
-		return nil
+	for _, c := range r.CookiesNamed(cookieName(r)) { // another server of this host may have set one, too
+		if equal(c.Value, s.cookieValue()) {
+			return nil
+		}
 	}
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -215,7 +216,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer s.hub.remove(c)
 	defer c.drop()
-	if detail := s.behindNow(); detail != "" {
+	if detail := s.behind.now(); detail != "" {
 		c.send(s.behindMessage(detail))
 	}
 	go c.write()
@@ -274,7 +275,14 @@ func (s *Server) listen(c *client) {
 			return
 		}
 		var req request
-		if kind != websocket.TextMessage || json.Unmarshal(b, &req) != nil {
+		err = json.Unmarshal(b, &req)
+		var field *json.UnmarshalTypeError
+		if kind == websocket.TextMessage && errors.As(err, &field) && field.Field != "" {
+			detail := fmt.Sprintf("%s is not a JSON %s", field.Field, field.Value)
+			c.send(s.prepare(message{Type: "error", Detail: &detail}))
+			continue
+		}
+		if kind != websocket.TextMessage || err != nil {
 			bye := websocket.FormatCloseMessage(websocket.CloseUnsupportedData, "messages are JSON objects")
 			_ = c.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(writeTimeout)) // a courtesy
 			return

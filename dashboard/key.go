@@ -40,13 +40,17 @@ func CheckKey(text string) error {
 }
 
 // LoadKey returns the key of the home in the folder dir, which it makes where there is
-// none. The error wraps record.ErrInvalid where the file holds none, and record.ErrConflict
+// none. Of several processes that make one at a time all return the same. The error wraps record.ErrInvalid where the file holds none, and record.ErrConflict
 // where others can read it.
 func LoadKey(dir string) (string, error) {
 	file := filepath.Join(dir, KeyFile)
 	b, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return SaveKey(dir, NewKey())
+		key := NewKey()
+		if err = writePrivate(file, []byte(key+"\n"), os.Link); err != nil && !errors.Is(err, fs.ErrExist) {
+			return SaveKey(dir, key) // some file systems have no links
+		}
+		b, err = os.ReadFile(file)
 	}
 	if err != nil {
 		return "", err
@@ -75,11 +79,12 @@ func private(file string) error {
 
 // SaveKey makes key that of the home in the folder dir, all of it or not at all.
 func SaveKey(dir, key string) (string, error) {
-	return key, writePrivate(filepath.Join(dir, KeyFile), []byte(key+"\n"))
+	return key, writePrivate(filepath.Join(dir, KeyFile), []byte(key+"\n"), os.Rename)
 }
 
-// writePrivate puts a file that only its owner can read in the place of another.
-func writePrivate(file string, content []byte) error {
+// writePrivate puts a file that only its owner can read in the place of another by os.Rename, or
+// by os.Link where there is none.
+func writePrivate(file string, content []byte, put func(from, to string) error) error {
 	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-") // mode 0600
 	if err != nil {
 		return err
@@ -87,10 +92,10 @@ func writePrivate(file string, content []byte) error {
 	_, err = f.Write(content)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), file)
+		err = put(f.Name(), file)
 	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+	if rerr := os.Remove(f.Name()); !errors.Is(rerr, fs.ErrNotExist) {
+		err = errors.Join(err, rerr)
 	}
-	return nil
+	return err
 }

@@ -79,7 +79,7 @@ func problemOf(err error) *Problem {
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
 	if p.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
-		s.o.Log("%s %s: %v", r.Method, r.URL.Path, err)
+		s.o.Log("%s %s: %v", r.Method, r.URL.EscapedPath(), err)
 	}
 	body, err := json.Marshal(p)
 	if err != nil {

@@ -1,7 +1,9 @@
 package dashboard
 
 import (
+	"encoding/binary"
 	"encoding/hex"
+	"hash/maphash"
 	"math"
 	"strings"
 	"time"
@@ -12,12 +14,19 @@ import (
 	"qme/record"
 )
 
-// A taskKey is the UUID of a task. The greater one is the newer task.
-type taskKey [16]byte
+// A taskKey is the UUID of a task, and a hash of its executor: records that others have made may
+// have equal UUIDs. The greater key is the newer task.
+type taskKey [uuidSize + 8]byte
+
+const uuidSize = 16
+
+// executorSeed is another one in each process, so that nobody can find names with equal hashes.
+var executorSeed = maphash.MakeSeed()
 
 func keyOf(id record.ID) (k taskKey) {
 	// An ID is valid, so this cannot fail; the zero key is older than any task.
 	_, _ = hex.Decode(k[:], []byte(strings.ReplaceAll(id.UUID(), "-", "")))
+	binary.BigEndian.PutUint64(k[uuidSize:], maphash.String(executorSeed, id.Executor()))
 	return k
 }
 
@@ -170,7 +179,7 @@ type Summary struct {
 }
 
 func (w *words) id(r *row) record.ID {
-	return record.ID(w.list[r.executor] + "-" + uuid.UUID(r.key).String())
+	return record.ID(w.list[r.executor] + "-" + uuid.UUID(r.key[:uuidSize]).String())
 }
 
 // summary is the inverse of row.

@@ -25,11 +25,13 @@ const (
 type searches struct {
 	sem  chan struct{}
 	mu   sync.Mutex
+	made uint64
 	list []*searched
 }
 
 // A searched is a search, which has ended when done is closed.
 type searched struct {
+	number        uint64 // of all searches
 	text, version string
 	at            time.Time
 	done          chan struct{}
@@ -37,8 +39,9 @@ type searched struct {
 	err           error
 }
 
-// search returns what a query finds. Who asks for the same waits for the same search.
-func (s *Server) search(ctx context.Context, text string) (map[taskKey]bool, error) {
+// search has a filter know what its query finds. Who asks for the same waits for the same search.
+func (s *Server) search(ctx context.Context, f *filter) error {
+	text := f.Query
 	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
 	defer cancel()
 	one := s.searches.get(text, s.table.state().Version)
@@ -46,15 +49,16 @@ func (s *Server) search(ctx context.Context, text string) (map[taskKey]bool, err
 		select {
 		case s.searches.sem <- struct{}{}:
 		case <-ctx.Done():
-			return nil, busySearching()
+			return busySearching()
 		}
 		one = s.begin(text)
 	}
 	select {
 	case <-one.done:
-		return one.found, one.err
+		f.Found, f.found = one.number, one.found
+		return one.err
 	case <-ctx.Done():
-		return nil, busySearching()
+		return busySearching()
 	}
 }
 
@@ -103,6 +107,8 @@ func (e *searched) going() bool {
 func (c *searches) put(e *searched) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.made++
+	e.number = c.made
 	if c.list = append(c.list, e); len(c.list) > searchesKept {
 		c.list = c.list[1:]
 	}

@@ -63,12 +63,13 @@ type Server struct {
 
 	refreshing sync.Mutex // guards what follows
 	refreshed  time.Time  // when the last look began
-	recovered  time.Time
+	recovered  time.Time  // when runs were last looked for whose process has died
+	unspooled  string     // what kept them from the history, as it was told
+	retried    time.Time  // when records that could not be read were last tried again
 	commit     string
 	flights    map[record.ID]string
 
-	behindMu sync.Mutex
-	behind   string
+	behind behind
 }
 
 // New makes a server. It does nothing until Serve.

@@ -138,7 +138,7 @@ func TestMalformed(t *testing.T) {
 		close bool
 	}{
 		{websocket.TextMessage, "", true}, {websocket.TextMessage, "{", true}, {websocket.TextMessage, "[]", true}, {websocket.BinaryMessage, "{}", true},
-		{websocket.TextMessage, `{"type": 1}`, true}, {websocket.TextMessage, strings.Repeat(" ", maxMessage+1), true},
+		{websocket.TextMessage, `{"type": 1}`, false}, {websocket.TextMessage, `{"type": "watch", "offset": "1"}`, false}, {websocket.TextMessage, strings.Repeat(" ", maxMessage+1), true},
 		{websocket.TextMessage, `{}`, false}, {websocket.TextMessage, `{"type": "watch"}`, false}, {websocket.TextMessage, `{"type": "watch", "id": "../../x"}`, false},
 		{websocket.TextMessage, `{"type": "watch", "id": "shell-019aaf3c-1b2c-7d3e-8f40-5b1f0c2d9e7a", "stream": "stdin"}`, false},
 		{websocket.TextMessage, `{"type": "watch", "id": "shell-019aaf3c-1b2c-7d3e-8f40-5b1f0c2d9e7a", "stream": "stdout", "offset": -1}`, false},
@@ -228,6 +228,21 @@ func TestKeyFile(t *testing.T) {
 	}
 	if again, err := LoadKey(dir); again != key || err != nil {
 		t.Errorf("the second time it returns %q, %v", again, err)
+	}
+	// Several that make it at the same time all have the same.
+	other := t.TempDir()
+	keys := make(chan string, 16)
+	for range cap(keys) {
+		go func() {
+			key, err := LoadKey(other)
+			keys <- fmt.Sprint(key, err)
+		}()
+	}
+	first := <-keys
+	for range cap(keys) - 1 {
+		if key := <-keys; key != first {
+			t.Errorf("one has the key %s, another %s", first, key)
+		}
 	}
 	file := filepath.Join(dir, KeyFile)
 	for mode, content := range map[os.FileMode]string{0o644: key, 0o600: "short", 0o400: key + " x"} {

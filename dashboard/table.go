@@ -27,9 +27,9 @@ type table struct {
 	words   *words
 	rows    []*row
 	flying  map[taskKey]*row
-	under   map[taskKey]*row // what the history has of tasks that fly
-	touched map[taskKey]bool // tasks of which later versions are known than the loader brings; nil once it is done
-	bad     map[taskKey]bool
+	under   map[taskKey]*row      // what the history has of tasks that fly
+	touched map[taskKey]bool      // tasks of which later versions are known than the loader brings; nil once it is done
+	bad     map[taskKey]record.ID // those whose record cannot be read
 	epoch   string
 	count   uint64
 	done    bool
@@ -40,7 +40,7 @@ type table struct {
 func newTable(epoch string) *table {
 	return &table{
 		words: newWords(), flying: map[taskKey]*row{}, under: map[taskKey]*row{}, touched: map[taskKey]bool{},
-		bad: map[taskKey]bool{}, epoch: epoch, views: viewCache{sem: make(chan struct{}, 1)},
+		bad: map[taskKey]record.ID{}, epoch: epoch, views: viewCache{sem: make(chan struct{}, 1)},
 	}
 }
 
@@ -118,9 +118,10 @@ func (t *table) update(history, flights []record.Result) *news {
 type edit struct {
 	t       *table
 	pending map[taskKey]*row // nil: it is gone
+	recount bool             // other records than before cannot be read
 }
 
-func (t *table) edit() *edit { return &edit{t, map[taskKey]*row{}} }
+func (t *table) edit() *edit { return &edit{t: t, pending: map[taskKey]*row{}} }
 
 // now returns the row that is shown of a task, nil when there is none.
 func (e *edit) now(k taskKey) *row {
@@ -134,9 +135,11 @@ func (e *edit) now(k taskKey) *row {
 }
 
 func (e *edit) rowOf(k taskKey, res record.Result) *row {
-	delete(e.t.bad, k)
-	if res.Err != nil {
-		e.t.bad[k] = true
+	_, was := e.t.bad[k]
+	if e.recount = e.recount || was != (res.Err != nil); res.Err != nil {
+		e.t.bad[k] = res.ID
+	} else {
+		delete(e.t.bad, k)
 	}
 	if res.Err != nil || res.Record == nil {
 		return nil
@@ -159,6 +162,8 @@ func (e *edit) setHistory(k taskKey, res record.Result) {
 func (e *edit) setFlight(k taskKey, res record.Result) {
 	r := e.rowOf(k, res)
 	switch was := e.t.flying[k]; {
+	case res.Err != nil && was != nil:
+		return // what was known of it stays until it can be read again
 	case r == nil && was == nil:
 		return
 	case r == nil:
@@ -197,7 +202,7 @@ func (e *edit) apply() *news {
 	if merge {
 		t.merge(keys, e.pending)
 	}
-	if n.len() > 0 {
+	if n.len() > 0 || e.recount {
 		t.count++
 	}
 	n.tableState = t.stateLocked()
@@ -235,6 +240,19 @@ func (t *table) merge(keys []taskKey, pending map[taskKey]*row) {
 
 // order is that of the rows: newest first.
 func order(a, b taskKey) int { return bytes.Compare(b[:], a[:]) }
+
+// unreadable returns some of the tasks whose record cannot be read, n at the most.
+func (t *table) unreadable(n int) (ids []record.ID) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, id := range t.bad {
+		if len(ids) == n {
+			break
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
 
 func (t *table) find(k taskKey) (int, bool) {
 	return slices.BinarySearchFunc(t.rows, k, func(r *row, k taskKey) int { return order(r.key, k) })

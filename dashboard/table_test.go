@@ -125,6 +125,36 @@ func compareTable(t *testing.T, seed uint64, tb *table, history, flights map[rec
 	}
 }
 
+// TestEqualUUIDs has records that others have made with the UUID of a task and another executor.
+func TestEqualUUIDs(t *testing.T) {
+	t.Parallel()
+	tb := newTable("e")
+	mine := aRecord(t, 1000, 1)
+	forged := *mine
+	forged.Executor, forged.UID = "zz", record.ID("zz-"+mine.UID.UUID())
+	tb.update([]record.Result{{ID: mine.UID, Record: mine}}, nil)
+	if n := tb.update([]record.Result{{ID: forged.UID, Record: &forged}}, nil); len(n.Added) != 1 || n.Total != 2 {
+		t.Errorf("the other one makes %+v", n)
+	}
+	if n := tb.update([]record.Result{{ID: forged.UID}}, nil); !slices.Equal(n.Removed, []record.ID{forged.UID}) || n.Total != 1 {
+		t.Errorf("without it there is %+v", n)
+	}
+}
+
+// TestFoundAnew has a query find other tasks than before in a history that has not changed.
+func TestFoundAnew(t *testing.T) {
+	t.Parallel()
+	tb := newTable("e")
+	one, two := aRecord(t, 1000, 1), aRecord(t, 1001, 2)
+	tb.update([]record.Result{{ID: one.UID, Record: one}, {ID: two.UID, Record: two}}, nil)
+	for i, ids := range [][]record.ID{{one.UID}, {one.UID, two.UID}, {}} {
+		f := &filter{Query: "after:1m", Sort: sortNewest, Found: uint64(i + 1), found: keysOf(ids)}
+		if p := tb.page(f, 0, 10); p.Matched != len(ids) {
+			t.Errorf("of %d found it shows %d", len(ids), p.Matched)
+		}
+	}
+}
+
 // TestFilterAndSort compares what a filter chooses, and its order, with a plain sort.
 func TestFilterAndSort(t *testing.T) {
 	t.Parallel()

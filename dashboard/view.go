@@ -21,7 +21,8 @@ type filter struct {
 	After, Before                     time.Time // Before itself is out
 	Sort                              string    // the name of a column; with - before it descending
 
-	// found are the tasks that answer to Query.
+	// Found names the search whose result found is: the tasks that answer to Query.
+	Found uint64
 	found map[taskKey]bool
 }
 

@@ -1,12 +1,9 @@
 package dashboard
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"time"
-
-	"github.com/gorilla/websocket"
 
 	"qme/record"
 )
@@ -15,8 +12,11 @@ const (
 	// tick is how often what is on disk is looked at while somebody is connected. File systems
 	// that are mounted over a network tell nobody of changes.
 	tick = 100 * time.Millisecond
-	// recoverEvery is how often runs are looked for whose process has died.
+	// recoverEvery is how often runs are looked for whose process has died, retryEvery how often
+	// records that could not be read are tried again, and retryMost how many of them.
 	recoverEvery = 5 * time.Second
+	retryEvery   = 5 * time.Second
+	retryMost    = 32
 	// loadBatch is how many records are shown at a time while the history is read, and
 	// loadTold how often that is told.
 	loadBatch = 512
@@ -56,73 +56,6 @@ func (s *Server) watch(ctx context.Context) {
 	}
 }
 
-// load reads the history from its newest task on. A history that cannot be read is tried
-// again: its file system may come back.
-func (s *Server) load(ctx context.Context) {
-	for {
-		err := s.loadOnce(ctx)
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		s.setBehind(err)
-		s.ready.Do(func() { close(s.begun) })
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(time.Second):
-		}
-	}
-}
-
-func (s *Server) loadOnce(ctx context.Context) error {
-	// First what is in flight: a run that ends meanwhile is then seen in one of the two.
-	s.refreshing.Lock()
-	list, err := s.o.Flights.Flights()
-	if err == nil {
-		flights := s.newFlights(list)
-		var sn Snapshot
-		if sn, err = s.o.History.Latest(); err == nil {
-			s.commit = sn.Commit()
-			s.table.update(nil, flights)
-			s.newLines(list)
-			s.refreshing.Unlock()
-			return s.loadFrom(ctx, sn)
-		}
-	}
-	s.refreshing.Unlock()
-	return err
-}
-
-func (s *Server) loadFrom(ctx context.Context, sn Snapshot) error {
-	var batch []record.Result
-	var told time.Time
-	size := 64 // the first rows are wanted at once
-	put := func() {
-		st := s.table.load(batch)
-		batch, size = batch[:0], loadBatch
-		s.ready.Do(func() { close(s.begun) })
-		if time.Since(told) > loadTold {
-			told = time.Now()
-			s.hub.broadcast(s.prepare(messageOf("loading", st, true)))
-		}
-	}
-	for res := range sn.Records(record.Range{Brief: true}) {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if res.ID == "" {
-			return res.Err
-		}
-		if batch = append(batch, res); len(batch) >= size {
-			put()
-		}
-	}
-	put()
-	st := s.table.loaded()
-	s.hub.broadcast(s.prepare(messageOf("loading", st, true)))
-	return nil
-}
-
 // refresh takes in what is new, and tells everybody. Of many who ask at once one does it.
 func (s *Server) refresh(ctx context.Context) {
 	asked := time.Now()
@@ -132,16 +65,14 @@ func (s *Server) refresh(ctx context.Context) {
 		return
 	}
 	began := time.Now()
-	s.setBehind(s.refreshLocked(ctx))
+	s.setBehind(refreshing, s.refreshLocked(ctx))
 	s.refreshed = began
 }
 
 func (s *Server) refreshLocked(ctx context.Context) error {
 	if len(s.flights) > 0 && time.Since(s.recovered) > recoverEvery {
 		s.recovered = time.Now()
-		if err := s.o.Flights.Recover(ctx); err != nil && ctx.Err() == nil {
-			s.o.Log("a run is still in the spool: %v", err)
-		}
+		s.recover(ctx)
 	}
 	list, err := s.o.Flights.Flights()
 	if err != nil {
@@ -158,6 +89,7 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 		return err
 	}
 	s.commit = head
+	changes = append(changes, s.readable()...)
 	if n := s.table.update(changes, flights); n.len() > maxNews {
 		s.hub.broadcast(s.prepare(messageOf("reload", n.tableState, false)))
 	} else if n.len() > 0 {
@@ -167,6 +99,39 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 		s.hub.broadcast(s.prepare(message{Type: "printed", Printed: &lines}))
 	}
 	return nil
+}
+
+// recover brings what dead processes have left into the history. What keeps it from that is told
+// when it is something else than before.
+func (s *Server) recover(ctx context.Context) {
+	text := ""
+	if err := s.o.Flights.Recover(ctx); err != nil {
+		text = err.Error()
+	}
+	if ctx.Err() != nil || text == s.unspooled {
+		return
+	}
+	if s.unspooled = text; text != "" {
+		s.o.Log("a run is still in the spool: %s", text)
+	}
+}
+
+// readable returns the records of the history that could not be read and now can: their file system
+// may have been gone for a moment.
+func (s *Server) readable() (list []record.Result) {
+	if time.Since(s.retried) < retryEvery {
+		return nil
+	}
+	s.retried = time.Now()
+	for _, id := range s.table.unreadable(retryMost) {
+		if _, flies := s.flights[id]; flies {
+			continue
+		}
+		if r, err := s.o.Tasks.Find(string(id), 0); err == nil && r.Record.Data.Status != record.Running {
+			list = append(list, record.Result{ID: id, Record: r.Record})
+		}
+	}
+	return list
 }
 
 // changes returns the tasks that differ from those that are shown. Where the version that
@@ -237,7 +202,9 @@ func (s *Server) newFlights(list []Flight) []record.Result {
 		if errors.Is(err, record.ErrNotFound) {
 			continue
 		}
-		now[f.ID] = f.Stamp
+		if now[f.ID] = f.Stamp; err != nil {
+			now[f.ID] = "" // it is tried again
+		}
 		results = append(results, record.Result{ID: f.ID, Record: rec, Err: err})
 	}
 	for _, id := range s.table.flyingNot(now) {
@@ -258,179 +225,4 @@ func (t *table) flyingNot(others map[record.ID]string) (ids []record.ID) {
 		}
 	}
 	return ids
-}
-
-// setBehind notes whether the history can be read, and tells when that changes.
-func (s *Server) setBehind(err error) {
-	detail := ""
-	if err != nil {
-		detail = err.Error()
-	}
-	s.behindMu.Lock()
-	was := s.behind
-	s.behind = detail
-	s.behindMu.Unlock()
-	if was == detail {
-		return
-	}
-	if detail != "" {
-		s.o.Log("behind: %s", detail)
-	}
-	s.hub.broadcast(s.behindMessage(detail))
-}
-
-func (s *Server) behindMessage(detail string) *websocket.PreparedMessage {
-	behind := detail != ""
-	return s.prepare(message{Type: "behind", Behind: &behind, Detail: &detail})
-}
-
-// behindNow returns why the history cannot be read, "" when it can.
-func (s *Server) behindNow() string {
-	s.behindMu.Lock()
-	defer s.behindMu.Unlock()
-	return s.behind
-}
-
-// A watchKey names an output that is watched.
-type watchKey struct {
-	id   record.ID
-	name record.StreamName
-}
-
-// A watch is a client's wish to see output as it comes.
-type watch struct {
-	watchKey
-	at      int64 // how much of it has been read
-	paint   *painter
-	started *record.Time
-	run     int
-	base    int      // the number of the first line that is on the screen
-	shown   []string // what is on the screen
-	skipped int64
-}
-
-const (
-	// followPiece is how much of an output is taken at a time, and followBehind from where on the rest of it is
-	// left out, since nobody reads it.
-	followPiece  = 256 << 10
-	followBehind = 2 << 20
-	// followKeep is how much is shown of what is left out.
-	followKeep = 64 << 10
-)
-
-// An outputMessage tells of output.
-type outputMessage struct {
-	Type    string            `json:"type"`
-	ID      record.ID         `json:"id"`
-	Stream  record.StreamName `json:"stream"`
-	Run     int               `json:"run"`
-	Started *record.Time      `json:"started"`
-	Line    int               `json:"line"`
-	Lines   []string          `json:"lines"`
-	Size    int64             `json:"size"`
-	Skipped int64             `json:"skipped"`
-	Done    bool              `json:"done"`
-}
-
-// follow sends a client what is new of what it watches.
-func (s *Server) follow(ctx context.Context, c *client) {
-	c.mu.Lock()
-	watches := make([]*watch, 0, len(c.watches))
-	for _, w := range c.watches {
-		watches = append(watches, w)
-	}
-	c.mu.Unlock()
-	for _, w := range watches {
-		m, err := s.advance(w)
-		if err != nil {
-			detail := problemOf(err).Detail
-			c.send(s.prepare(message{Type: "error", Detail: &detail}))
-		}
-		if m != nil {
-			c.send(s.prepare(m))
-		}
-		if err != nil || m != nil && m.Done {
-			c.mu.Lock()
-			if c.watches[w.watchKey] == w {
-				delete(c.watches, w.watchKey)
-			}
-			c.mu.Unlock()
-		}
-		if ctx.Err() != nil {
-			return
-		}
-	}
-}
-
-// advance reads on and returns what is to be said, nil when there is nothing new.
-func (s *Server) advance(w *watch) (*outputMessage, error) {
-	rec, err := s.o.Flights.Flight(w.id)
-	if err == nil && (w.started == nil || rec.Data.Timestamp.Equal(w.started.Time)) {
-		w.started, w.run = &rec.Data.Timestamp, rec.Data.Run
-		f, err := s.o.Flights.Follow(w.id, w.name, w.at, followPiece)
-		if err == nil && f.Size-w.at > followBehind {
-			f, err = s.o.Flights.Follow(w.id, w.name, f.Size-followKeep, followPiece)
-			if i := bytes.IndexByte(f.Data, '\n'); i >= 0 {
-				f.At, f.Data = f.At+int64(i)+1, f.Data[i+1:]
-			}
-		}
-		if !errors.Is(err, record.ErrNotFound) {
-			if err != nil || len(f.Data) == 0 {
-				return nil, err
-			}
-			return w.put(f, false)
-		}
-	} else if err != nil && !errors.Is(err, record.ErrNotFound) {
-		return nil, err
-	}
-	return s.finish(w)
-}
-
-// finish sends the rest of a run that is in the history by now.
-func (s *Server) finish(w *watch) (*outputMessage, error) {
-	r, err := s.o.Tasks.Find(string(w.id), 0)
-	if err != nil {
-		return nil, err
-	}
-	if w.started == nil && r.Record.Data.Status != record.Running {
-		w.started, w.run = &r.Record.Data.Timestamp, r.Record.Data.Run
-	}
-	if r.Record.Data.Status == record.Running || !r.Record.Data.Timestamp.Equal(w.started.Time) {
-		if w.started == nil {
-			return nil, nil // it has just begun
-		}
-		return w.put(Following{At: w.at, Size: w.at}, true) // another run has begun meanwhile
-	}
-	_, size, _ := stored(r.Record, w.name)
-	from := w.at
-	if size-from > followBehind {
-		from = size - followKeep
-	}
-	at, data, err := s.readers.readStored(r, w.name, from, followBehind)
-	if err != nil {
-		return nil, err
-	}
-	done := at+int64(len(data)) >= size
-	return w.put(Following{At: at, Data: data, Size: size}, done)
-}
-
-// put draws what was read and returns which lines that changes.
-func (w *watch) put(f Following, done bool) (*outputMessage, error) {
-	w.skipped += max(0, f.At-w.at)
-	w.at = f.At + int64(len(f.Data))
-	if _, err := w.paint.Write(f.Data); err != nil {
-		return nil, err
-	}
-	final, shown := w.paint.lines()
-	lines := append(append([]string{}, final...), shown...)
-	same := 0
-	for same < len(lines) && same < len(w.shown) && lines[same] == w.shown[same] {
-		same++
-	}
-	m := &outputMessage{
-		Type: "output", ID: w.id, Stream: w.name, Run: w.run, Started: w.started,
-		Line: w.base + same, Lines: lines[same:], Size: f.Size, Skipped: w.skipped, Done: done,
-	}
-	w.base, w.shown = w.base+len(final), shown
-	return m, nil
 }

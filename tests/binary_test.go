@@ -21,6 +21,8 @@ type home struct {
 	dir string
 	env []string // beside the one of the test
 	cwd string   // where commands run; "" where the test does
+	// shell starts them, if it is not empty: "$0" "$@" is the command.
+	shell string
 }
 
 func newHome(t testing.TB) *home {
@@ -36,6 +38,11 @@ func (h *home) command(args ...string) *exec.Cmd {
 	}
 	cmd := exec.Command(exe, args...)
 	cmd.Args[0], cmd.Dir = "qme", h.cwd
+	if h.shell != "" {
+		// Under its own name it is the tests, and no longer qme.
+		cmd = exec.Command("bash", append([]string{"-c", strings.ReplaceAll(h.shell, "exec ", "exec -a qme "), exe}, args...)...)
+		cmd.Dir = h.cwd
+	}
 	cmd.Env = append(os.Environ(), "QME_HOME="+h.dir, "HOME="+filepath.Dir(h.dir), "USER=tester", "GIT_CONFIG_NOSYSTEM=1")
 	cmd.Env = append(cmd.Env, h.env...)
 	return cmd

@@ -9,9 +9,11 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -377,6 +379,95 @@ func TestDashboardRerun(t *testing.T) {
 	expect(404, "GET", "/api/tasks/"+id, "", "not-found")
 	if len(b.tasks("")) != 0 {
 		t.Errorf("there are tasks: %v", b.tasks(""))
+	}
+}
+
+// TestDashboardRerunsAtOnce has a task be run again by several at once: one does, and the others are
+// told.
+func TestDashboardRerunsAtOnce(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.must("-q", "run", "sleep", "1")
+	boards := []*board{h.serve(), h.serve()} // of one home
+	id := boards[0].tasks("")[0].ID
+	var codes [6]int
+	var wg sync.WaitGroup
+	for i := range codes {
+		wg.Go(func() {
+			resp, _ := boards[i%2].do("POST", "/api/tasks/"+id+"/rerun", "")
+			codes[i] = resp.StatusCode
+		})
+	}
+	wg.Wait()
+	slices.Sort(codes[:])
+	if codes != [...]int{202, 409, 409, 409, 409, 409} {
+		t.Errorf("they are answered %v", codes)
+	}
+	eventually(t, func() bool { return boards[0].tasks("")[0].Outcome == "succeeded" })
+	if run := boards[0].tasks("")[0].Run; run != 2 {
+		t.Errorf("it has run %d times", run)
+	}
+}
+
+// TestDashboardEnds has signals end the server, but for those that were ignored where it was started.
+func TestDashboardEnds(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		if signal.Ignored(sig) {
+			continue // here, too
+		}
+		b := h.serve()
+		e := b.listen()
+		if code := b.stop(sig); code != 0 {
+			t.Errorf("%v: it ends with %d", sig, code)
+		}
+		_, _, err := e.conn.ReadMessage()
+		if !websocket.IsCloseError(err, websocket.CloseGoingAway) {
+			t.Errorf("%v: the websocket ends with %v", sig, err)
+		}
+	}
+	h.shell = `trap "" HUP; exec "$0" "$@"`
+	b := h.serve()
+	if err := b.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	b.tasks("")
+	if code := b.stop(syscall.SIGTERM); code != 0 {
+		t.Errorf("under nohup it ends with %d", code)
+	}
+}
+
+// TestDashboardUnheard has nobody read the messages of the server.
+func TestDashboardUnheard(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.shell = `exec "$0" "$@" 2>"` + newFIFO(t) + `"`
+	read, err := os.OpenFile(h.shell[strings.LastIndex(h.shell, ">")+2:len(h.shell)-1], os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := h.serve("--debug")
+	b.tasks("")
+	if err := read.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		b.tasks("")
+	}
+	if code := b.stop(syscall.SIGTERM); code != 0 {
+		t.Errorf("it ends with %d", code)
+	}
+}
+
+// TestDashboardDebug has what is asked for be one line, whatever it is.
+func TestDashboardDebug(t *testing.T) {
+	t.Parallel()
+	b := newHome(t).serve("--debug")
+	b.do("GET", "/%0Aqme:%20forged?token=secret", "", noKey)
+	eventually(t, func() bool { return strings.Contains(b.said(), "forged") })
+	if said := b.said(); strings.Contains(said, "\nqme: forged") || strings.Contains(said, "secret") {
+		t.Errorf("it says %s", said)
 	}
 }
 

@@ -37,6 +37,22 @@ func TestDashboardDocument(t *testing.T) {
 		resp, body := b.do(c[0], c[1], c[2])
 		d.check(c[0], c[1], resp, body)
 	}
+	for _, c := range []struct {
+		method, path, body string
+		ask                ask
+		want               int
+	}{
+		{"POST", "/api/tasks/clear", "{}", header("Content-Type", "text/plain"), 415}, {"POST", one + "/actions/output", "{}", header("Content-Type", "text/plain"), 415},
+		{"GET", one + "/raw/stdout", "", header("Range", "bytes=0-1"), 206}, {"GET", one + "/raw/stdout", "", header("Range", "bytes=99-"), 416},
+		{"GET", "/api/plots/days.svg", "", header("If-None-Match", "*"), 304}, {"GET", one + "/plots/duration.svg", "", header("If-None-Match", "*"), 304},
+		{"GET", one + "/raw/stdout", "", header("If-None-Match", "*"), 304},
+	} {
+		resp, body := b.do(c.method, c.path, c.body, c.ask)
+		if resp.StatusCode != c.want {
+			t.Errorf("%s %s: %s, want %d", c.method, c.path, resp.Status, c.want)
+		}
+		d.check(c.method, c.path, resp, body)
+	}
 	eventually(t, func() bool { return len(b.tasks("?status=running")) == 0 })
 	resp, body := b.do("POST", "/api/tasks/clear", `{"ids": ["`+string(id)+`"]}`)
 	d.check("POST", "/api/tasks/clear", resp, body)

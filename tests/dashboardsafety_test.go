@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -39,6 +40,10 @@ func TestDashboardKey(t *testing.T) {
 			t.Errorf("with the cookie %s answers %s, to %q", path, resp.Status, resp.Header.Get("Location"))
 		}
 	}
+	// Another server of this host may have set a cookie of that name, too.
+	if resp, _ := b.do("GET", "/api/tasks", "", noKey, header("Cookie", cookie.Name+"=junk; "+cookie.Name+"="+cookie.Value)); resp.StatusCode != 200 {
+		t.Errorf("with two cookies it answers %s", resp.Status)
+	}
 	for i := range 30 {
 		resp, _ := b.do("GET", "/api/tasks", "", header("Authorization", fmt.Sprintf("Bearer %043d", i)))
 		if limited := resp.StatusCode == 429 && resp.Header.Get("Retry-After") != ""; limited != (i >= 10) {
@@ -56,7 +61,7 @@ func TestDashboardKey(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key's file: %v, %v", info.Mode(), err)
 	}
-	b.stop(os.Interrupt)
+	b.stop(syscall.SIGTERM)
 	if again := h.serve(); again.key != b.key {
 		t.Errorf("after a restart the key is another one")
 	}
@@ -158,13 +163,14 @@ func TestDashboardRefuses(t *testing.T) {
 	}{
 		{400, "GET", "/api/tasks?sort=size", "", "size"}, {400, "GET", "/api/tasks?status=done", "", "done"}, {400, "GET", "/api/tasks?limit=1001", "", "1000"},
 		{400, "GET", "/api/tasks?offset=-1", "", "offset"}, {400, "GET", "/api/tasks?after=soon", "", "soon"}, {400, "GET", "/api/tasks?q=nofield:x", "", `"position":0`},
+		{400, "GET", "/api/tasks?after=2026-11-23T09:31:00+01:00", "", "%2B"}, {400, "GET", "/api/tasks/" + strings.Repeat("0", 5000), "", "too long"},
 		{400, "GET", "/api/tasks/" + id + "?run=0", "", "run"}, {404, "GET", "/api/tasks/" + id + "?run=2", "", "no run 2"}, {400, "GET", "/api/tasks/@1", "", "@1"},
 		{404, "GET", "/api/tasks/" + id + "/output/stdin", "", "stdin"}, {400, "GET", "/api/tasks/" + id + "/output/stdout?style=x", "", "style"},
 		{400, "GET", "/api/tasks/" + id + "/diff?a=1", "", "two runs"}, {404, "GET", "/api/tasks/" + id + "/nothing", "", "/api/openapi.json"},
 		{404, "GET", "/api/nothing", "", "nothing"}, {404, "GET", "/assets/nothing.js", "", "nothing"}, {404, "GET", "/assets/%2e%2e/openapi.json", "", ""},
 		{405, "PUT", "/api/tasks/" + id, "", "PUT"}, {405, "POST", "/api/info", "", "GET"}, {404, "POST", "/api/tasks/" + id + "/actions/shutdown", `{"args": []}`, "shutdown"},
 		{400, "POST", "/api/tasks/clear", `{"ids": []}`, "ids"}, {400, "POST", "/api/tasks/clear", `{"ids": [""]}`, "empty"}, {400, "POST", "/api/tasks/clear", `{"id": ["x"]}`, "id"},
-		{400, "POST", "/api/tasks/clear", `{`, "body"}, {400, "POST", "/api/tasks/clear", `{"ids": ["x"]} {}`, "more"},
+		{400, "POST", "/api/tasks/clear", `{`, "body"}, {400, "POST", "/api/tasks/clear", `{"ids": "x"}`, "ids is a JSON string"}, {400, "POST", "/api/tasks/clear", `[]`, "JSON array"}, {400, "POST", "/api/tasks/clear", `{"ids": ["x"]} {}`, "more"},
 		{413, "POST", "/api/tasks/clear", `{"ids": ["` + strings.Repeat("x", 3<<20) + `"]}`, "larger"}, {400, "GET", "/api/plots/days.svg?theme=pink", "", "pink"},
 	} {
 		resp, body := b.do(c.method, c.path, c.body)
@@ -177,19 +183,6 @@ func TestDashboardRefuses(t *testing.T) {
 	}
 	if resp, _ := b.do("POST", "/api/tasks/clear", `{"ids": ["`+id+`"]}`, header("Content-Type", "text/plain")); resp.StatusCode != 415 {
 		t.Errorf("a form of another site is answered with %s", resp.Status)
-	}
-	b.stop(os.Interrupt)
-	b = h.serve("--read-only")
-	for _, c := range [][3]string{
-		{"DELETE", "/api/tasks/" + id, ""}, {"POST", "/api/tasks/" + id + "/rerun", ""}, {"POST", "/api/tasks/" + id + "/cancel", ""},
-		{"POST", "/api/tasks/clear", `{"ids": ["` + id + `"]}`}, {"POST", "/api/tasks/" + id + "/actions/cancel", `{"args": []}`},
-	} {
-		if resp, body := b.do(c[0], c[1], c[2]); resp.StatusCode != 403 || !strings.Contains(body, `"code":"read-only"`) {
-			t.Errorf("read-only: %s %s: %s\n%s", c[0], c[1], resp.Status, body)
-		}
-	}
-	if got := b.tasks(""); len(got) != 1 || got[0].Run != 1 {
-		t.Errorf("there are %v", got)
 	}
 }
 
@@ -287,7 +280,7 @@ func TestDashboardListens(t *testing.T) {
 	}
 	b.stop(os.Kill)
 	b = h.serve("--socket", path) // what a killed one left is no obstacle
-	b.stop(os.Interrupt)
+	b.stop(syscall.SIGTERM)
 	if _, err := os.Stat(path); err == nil {
 		t.Errorf("the socket is left")
 	}

@@ -61,15 +61,30 @@ func (s *Spool) checkEntry(dir string, id record.ID) (note string, err error) {
 
 // ownerOf names for people the process that a lock names.
 func (s *Spool) ownerOf(dir string) string {
-	f, err := s.fs.Open(filepath.Join(dir, lockFile))
+	o, err := s.readOwner(dir)
 	if err != nil {
 		return "its process"
 	}
-	o, err := readOwner(f)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return "its process"
-	}
 	return fmt.Sprintf("process %d of host %q", o.PID, o.Host)
+}
+
+func (s *Spool) readOwner(dir string) (o owner, err error) {
+	f, err := s.fs.Open(filepath.Join(dir, lockFile))
+	if err != nil {
+		return owner{}, err
+	}
+	o, err = readOwner(f)
+	return o, errors.Join(err, f.Close())
+}
+
+// Owner returns the number of the process that records a run in flight, as its own machine counts
+// them; 0 when that is not known.
+func (s *Spool) Owner(id record.ID) int {
+	o, err := s.readOwner(filepath.Join(s.dir, string(id)))
+	if err != nil {
+		return 0 // it has just ended
+	}
+	return o.PID
 }
 
 // lostDir holds what is left of runs whose record is gone.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -58,7 +59,7 @@ func (l *lab) serve(home string) (*board, error) {
 }
 
 func (b *board) end() error {
-	_ = b.cmd.Process.Signal(os.Interrupt) // it may have ended
+	_ = b.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 	return b.cmd.Wait()
 }
 

@@ -185,8 +185,8 @@ func (s *server) stop() {
 	if s.cmd == nil {
 		return
 	}
-	_ = s.cmd.Process.Signal(os.Interrupt) // it may have ended
-	_ = s.cmd.Wait()                       // as a signal had it
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	_ = s.cmd.Wait()                          // as a signal had it
 	s.cmd = nil
 }
 

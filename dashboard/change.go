@@ -1,0 +1,56 @@
+package dashboard
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"qme/record"
+)
+
+// clearMost bounds how many tasks are cleared at a time.
+const clearMost = 20000
+
+func (s *Server) clearTasks(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		IDs []string `json:"ids"`
+	}
+	if err := s.read(w, r, &body); err != nil {
+		return err
+	}
+	if len(body.IDs) == 0 || len(body.IDs) > clearMost {
+		return badRequest(fmt.Sprintf("ids has %d elements; it takes 1 to %d", len(body.IDs), clearMost))
+	}
+	if slices.Contains(body.IDs, "") {
+		return badRequest("an id is empty")
+	}
+	n, err := s.o.Tasks.Clear(r.Context(), body.IDs)
+	if err != nil {
+		return err
+	}
+	return s.answer(w, r, http.StatusOK, map[string]int{"cleared": n})
+}
+
+func (s *Server) clearTask(w http.ResponseWriter, r *http.Request) error {
+	if _, err := s.o.Tasks.Clear(r.Context(), []string{r.PathValue("id")}); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) rerun(w http.ResponseWriter, r *http.Request) error {
+	id, err := s.o.Tasks.Rerun(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return s.answer(w, r, http.StatusAccepted, map[string]record.ID{"id": id})
+}
+
+func (s *Server) cancel(w http.ResponseWriter, r *http.Request) error {
+	id, err := s.o.Tasks.Cancel(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return s.answer(w, r, http.StatusAccepted, map[string]record.ID{"id": id})
+}

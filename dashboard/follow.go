@@ -1,0 +1,153 @@
+package dashboard
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"qme/record"
+)
+
+// A watchKey names an output that is watched.
+type watchKey struct {
+	id   record.ID
+	name record.StreamName
+}
+
+// A watch is a client's wish to see output as it comes.
+type watch struct {
+	watchKey
+	at      int64 // how much of it has been read
+	paint   *painter
+	started *record.Time
+	run     int
+	base    int      // the number of the first line that is on the screen
+	shown   []string // what is on the screen
+	skipped int64
+}
+
+const (
+	// followPiece is how much of an output is taken at a time, and followBehind from where on the rest of it is
+	// left out, since nobody reads it.
+	followPiece  = 256 << 10
+	followBehind = 2 << 20
+	// followKeep is how much is shown of what is left out.
+	followKeep = 64 << 10
+)
+
+// An outputMessage tells of output.
+type outputMessage struct {
+	Type    string            `json:"type"`
+	ID      record.ID         `json:"id"`
+	Stream  record.StreamName `json:"stream"`
+	Run     int               `json:"run"`
+	Started *record.Time      `json:"started"`
+	Line    int               `json:"line"`
+	Lines   []string          `json:"lines"`
+	Size    int64             `json:"size"`
+	Skipped int64             `json:"skipped"`
+	Done    bool              `json:"done"`
+}
+
+// follow sends a client what is new of what it watches.
+func (s *Server) follow(ctx context.Context, c *client) {
+	c.mu.Lock()
+	watches := make([]*watch, 0, len(c.watches))
+	for _, w := range c.watches {
+		watches = append(watches, w)
+	}
+	c.mu.Unlock()
+	for _, w := range watches {
+		m, err := s.advance(w)
+		if err != nil {
+			detail := problemOf(err).Detail
+			c.send(s.prepare(message{Type: "error", Detail: &detail}))
+		}
+		if m != nil {
+			c.send(s.prepare(m))
+		}
+		if err != nil || m != nil && m.Done {
+			c.mu.Lock()
+			if c.watches[w.watchKey] == w {
+				delete(c.watches, w.watchKey)
+			}
+			c.mu.Unlock()
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// advance reads on and returns what is to be said, nil when there is nothing new.
+func (s *Server) advance(w *watch) (*outputMessage, error) {
+	rec, err := s.o.Flights.Flight(w.id)
+	if err == nil && (w.started == nil || rec.Data.Timestamp.Equal(w.started.Time)) {
+		w.started, w.run = &rec.Data.Timestamp, rec.Data.Run
+		f, err := s.o.Flights.Follow(w.id, w.name, w.at, followPiece)
+		if err == nil && f.Size-w.at > followBehind {
+			f, err = s.o.Flights.Follow(w.id, w.name, f.Size-followKeep, followPiece)
+			if i := bytes.IndexByte(f.Data, '\n'); i >= 0 {
+				f.At, f.Data = f.At+int64(i)+1, f.Data[i+1:]
+			}
+		}
+		if !errors.Is(err, record.ErrNotFound) {
+			if err != nil || len(f.Data) == 0 {
+				return nil, err
+			}
+			return w.put(f, false)
+		}
+	} else if err != nil && !errors.Is(err, record.ErrNotFound) {
+		return nil, err
+	}
+	return s.finish(w)
+}
+
+// finish sends the rest of a run that is in the history by now.
+func (s *Server) finish(w *watch) (*outputMessage, error) {
+	r, err := s.o.Tasks.Find(string(w.id), 0)
+	if err != nil {
+		return nil, err
+	}
+	if w.started == nil && r.Record.Data.Status != record.Running {
+		w.started, w.run = &r.Record.Data.Timestamp, r.Record.Data.Run
+	}
+	if r.Record.Data.Status == record.Running || !r.Record.Data.Timestamp.Equal(w.started.Time) {
+		if w.started == nil {
+			return nil, nil // it has just begun
+		}
+		return w.put(Following{At: w.at, Size: w.at}, true) // another run has begun meanwhile
+	}
+	_, size, _ := stored(r.Record, w.name)
+	from := w.at
+	if size-from > followBehind {
+		from = size - followKeep
+	}
+	at, data, err := s.readers.readStored(r, w.name, from, followBehind)
+	if err != nil {
+		return nil, err
+	}
+	done := at+int64(len(data)) >= size
+	return w.put(Following{At: at, Data: data, Size: size}, done)
+}
+
+// put draws what was read and returns which lines that changes.
+func (w *watch) put(f Following, done bool) (*outputMessage, error) {
+	w.skipped += max(0, f.At-w.at)
+	w.at = f.At + int64(len(f.Data))
+	if _, err := w.paint.Write(f.Data); err != nil {
+		return nil, err
+	}
+	final, shown := w.paint.lines()
+	lines := append(append([]string{}, final...), shown...)
+	same := 0
+	for same < len(lines) && same < len(w.shown) && lines[same] == w.shown[same] {
+		same++
+	}
+	m := &outputMessage{
+		Type: "output", ID: w.id, Stream: w.name, Run: w.run, Started: w.started,
+		Line: w.base + same, Lines: lines[same:], Size: f.Size, Skipped: w.skipped, Done: done,
+	}
+	w.base, w.shown = w.base+len(final), shown
+	return m, nil
+}

@@ -1,0 +1,117 @@
+package dashboard
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A TaskPage is a part of the tasks that a filter chooses.
+type TaskPage struct {
+	Version string    `json:"version"`
+	Total   int       `json:"total"`
+	Matched int       `json:"matched"`
+	Offset  int       `json:"offset"`
+	Loaded  Loaded    `json:"loaded"`
+	Tasks   []Summary `json:"tasks"`
+}
+
+const (
+	pageDefault = 100
+	pageMost    = 1000
+)
+
+func (s *Server) listTasks(w http.ResponseWriter, r *http.Request) error {
+	if err := s.current(r.Context()); err != nil {
+		return err
+	}
+	f, err := filterOf(r)
+	if err != nil {
+		return err
+	}
+	offset, err := numberOf(r, "offset", 0, 0, 1<<31)
+	if err != nil {
+		return err
+	}
+	limit, err := numberOf(r, "limit", pageDefault, 0, pageMost)
+	if err != nil {
+		return err
+	}
+	if f.Query != "" {
+		if err = s.search(r.Context(), f); err != nil {
+			return err
+		}
+	} else if s.unchanged(w, r, s.shown()) {
+		return nil
+	}
+	p := s.table.page(f, int(offset), int(limit))
+	return s.answer(w, r, http.StatusOK, TaskPage{p.Version, p.Total, p.Matched, int(offset), p.Loaded, s.printed.put(p.Rows)})
+}
+
+// shown names what is shown of the tasks and of what the running ones have printed last.
+func (s *Server) shown() string {
+	return s.table.state().Version + "-" + strconv.FormatUint(s.printed.changes(), 36)
+}
+
+// filterOf reads a filter from the parameters of a request.
+func filterOf(r *http.Request) (*filter, error) {
+	q := r.URL.Query()
+	f := &filter{
+		Query: strings.TrimSpace(q.Get("q")), Executors: q["executor"], Statuses: q["status"], Hosts: q["host"], Users: q["user"],
+		PWD: q.Get("pwd"), Sort: q.Get("sort"),
+	}
+	if name := r.PathValue("name"); name != "" {
+		f.Executors = []string{name}
+	}
+	if len(f.Query) > 4096 {
+		return nil, badRequest("q is longer than 4096 bytes")
+	}
+	for _, st := range f.Statuses {
+		if !slices.Contains(outcomes, st) {
+			return nil, badRequest(fmt.Sprintf("status %q is none of %s", st, strings.Join(outcomes, ", ")))
+		}
+	}
+	if f.Sort == "" {
+		f.Sort = sortNewest
+	}
+	if !slices.Contains(columns, strings.TrimPrefix(f.Sort, "-")) {
+		return nil, badRequest(fmt.Sprintf("sort %q is none of %s, nor one with - before it", f.Sort, strings.Join(columns, ", ")))
+	}
+	var err error
+	if f.After, err = timeOf("after", q.Get("after")); err != nil {
+		return nil, err
+	}
+	f.Before, err = timeOf("before", q.Get("before"))
+	return f, err
+}
+
+func timeOf(name, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return t, nil
+	}
+	t, err := time.ParseInLocation(time.DateOnly, text, time.Local)
+	if err != nil {
+		hint := ""
+		if strings.Contains(text, " ") {
+			hint = "; a + in an address is written %2B"
+		}
+		return t, badRequest(fmt.Sprintf("%s %q is no time such as 2026-11-23T09:31:00Z, and no date such as 2026-11-23%s", name, text, hint))
+	}
+	return t, nil
+}
+
+func (s *Server) getFacets(w http.ResponseWriter, r *http.Request) error {
+	if err := s.current(r.Context()); err != nil {
+		return err
+	}
+	if s.unchanged(w, r, s.table.state().Version) {
+		return nil
+	}
+	return s.answer(w, r, http.StatusOK, s.table.facets())
+}
