@@ -82,6 +82,7 @@ func start(ctx context.Context, dir string) error {
 type home struct {
 	t   testing.TB
 	dir string
+	env []string // beside the one of the test
 }
 
 // newHome prepares the program and the browser, or ends the test where there is none.
@@ -92,13 +93,14 @@ func newHome(t testing.TB) *home {
 	if failed != nil {
 		t.Fatal(failed)
 	}
-	return &home{t, filepath.Join(t.TempDir(), "home")}
+	return &home{t: t, dir: filepath.Join(t.TempDir(), "home")}
 }
 
 func (h *home) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(program, args...)
 	cmd.Dir = h.t.TempDir()
 	cmd.Env = append(os.Environ(), "QME_HOME="+h.dir, "HOME="+filepath.Dir(h.dir), "USER=tester", "GIT_CONFIG_NOSYSTEM=1")
+	cmd.Env = append(cmd.Env, h.env...)
 	return cmd
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"qme/gitstore"
 	"qme/record"
+	"qme/tests/services"
 )
 
 // job is what Slurm's executor keeps of a job: an array of which one element has failed.
@@ -80,4 +81,40 @@ func TestSlurmHasItsOwnView(t *testing.T) {
 	p.sees("qme-slurm .legends", "2 succeeded")
 	p.until(`document.querySelectorAll('.elements li')[2].title === '4711_2: FAILED, exit code 2'`)
 	p.picture("slurm")
+}
+
+// TestSlurmArrayRuns follows an array on a real Slurm from its page, to which another terminal's
+// "qme wait" and the page's own buttons bring how it goes.
+func TestSlurmArrayRuns(t *testing.T) {
+	h := newHome(t)
+	h.env = services.Slurm(t).Env()
+	in := newPipe(t)
+	dir := t.TempDir()
+	p := h.serve().open("/")
+	h.qme("run", "sbatch", "--mem=50", "--array=0-2", "--output="+filepath.Join(dir, "%a.out"), "--wrap",
+		fmt.Sprintf("test $SLURM_ARRAY_TASK_ID != 2 || read -r line <'%s'; echo I am $SLURM_ARRAY_TASK_ID; exit $SLURM_ARRAY_TASK_ID", in.path))
+	p.until(row("sbatch --mem=50"))
+	p.execute(row("sbatch --mem=50") + ".querySelector('a').click()")
+	p.sees("qme-slurm h2", "Slurm job")
+	p.sees("qme-slurm .array", "3 array elements")
+	status := "[...document.querySelectorAll('qme-actions button')].find((el) => el.innerText === 'status')"
+	elements := "[...document.querySelectorAll('.elements li')].map((el) => el.dataset.outcome).join()"
+	p.until(status)
+	// Each time the button is pressed Slurm is asked, and the page shows what it says.
+	ask := "(" + status + ".click(), document.querySelector('qme-actions form .primary').click(), await new Promise((done) => setTimeout(done, 500)), "
+	p.until(ask + elements + " === 'succeeded,failed,running')")
+	p.sees(".under .outcome", "running")
+
+	in.write(t, "go on\n")
+	h.qme("wait")
+	p.until(elements + " === 'succeeded,failed,failed'")
+	p.sees(".under .outcome", "failed 1") // the first that has failed
+	p.has("qme-output[data-stream=job-stdout] .text", "I am 2")
+	p.sees("qme-slurm", "Exit code")
+	output := strings.Replace(status, "'status'", "'output'", 1)
+	p.execute(output + ".click()")
+	p.execute("[...document.querySelectorAll('qme-actions form input')][0].value = '1'")
+	p.execute("document.querySelector('qme-actions form .primary').click()")
+	p.has("qme-actions .result .text", "I am 1")
+	p.until("!document.querySelector('qme-actions .result .text').textContent.includes('I am 0')")
 }
