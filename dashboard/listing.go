@@ -113,5 +113,5 @@ func (s *Server) getFacets(w http.ResponseWriter, r *http.Request) error {
 	if s.unchanged(w, r, s.table.state().Version) {
 		return nil
 	}
-	return s.answer(w, r, http.StatusOK, s.table.facets())
+	return s.answer(w, r, http.StatusOK, s.facets())
 }

@@ -46,19 +46,37 @@ type CommandStats struct {
 	Latest  record.ID `json:"latest"`
 }
 
-// stats holds the last overview that was made.
-type stats struct {
-	mu   sync.Mutex
-	last *Overview
+// A latest holds what was last made of the table, which many ask for at a time. Its method may be
+// called from several goroutines.
+type latest[T any] struct {
+	mu      sync.Mutex
+	version string
+	value   T
+}
+
+// of returns what make makes of the table, as of the version that it returns with it. Who gets it
+// shares it with others.
+func (l *latest[T]) of(version string, make func() (T, string)) T {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.version != version {
+		l.value, l.version = make()
+	}
+	return l.value
 }
 
 func (s *Server) overview() *Overview {
-	s.stats.mu.Lock()
-	defer s.stats.mu.Unlock()
-	if s.stats.last == nil || s.stats.last.Version != s.table.state().Version {
-		s.stats.last = s.table.overview(time.Now())
-	}
-	return s.stats.last
+	return s.lastOverview.of(s.table.state().Version, func() (*Overview, string) {
+		o := s.table.overview(time.Now())
+		return o, o.Version
+	})
+}
+
+func (s *Server) facets() *Facets {
+	return s.lastFacets.of(s.table.state().Version, func() (*Facets, string) {
+		f := s.table.facets()
+		return &f, f.Version
+	})
 }
 
 func (s *Server) getOverview(w http.ResponseWriter, r *http.Request) error {

@@ -31,6 +31,7 @@ type plot struct {
 	narrow bool
 	least  *float64 // the beginning of the scale; nil: what fits the values
 	most   *float64 // its end, likewise
+	marks  int      // how many numbers the scale has; 0: what fits
 }
 
 // paletteOf returns the colours that a request asks for: those of web/css/base.css.
@@ -96,7 +97,7 @@ func (p plot) draw(palette charts.ColorPalette) ([]byte, error) {
 		opt.Legend.Show = charts.Ptr(false)
 		opt.XAxis.Labels, opt.XAxis.LabelCount = p.labels, min(labelsMost, len(p.labels))
 		for i := range opt.YAxis {
-			opt.YAxis[i].Min, opt.YAxis[i].Max = p.least, p.most
+			opt.YAxis[i].Min, opt.YAxis[i].Max, opt.YAxis[i].LabelCount = p.least, p.most, p.marks
 		}
 		err = canvas.LineChart(opt)
 	} else {
@@ -191,6 +192,10 @@ func (s *Server) plotSuccess(w http.ResponseWriter, r *http.Request) error {
 		week := weeks[monday]
 		p.labels = append(p.labels, label)
 		p.values = append(p.values, 100*float64(week.Runs-week.Failed)/float64(week.Runs))
+	}
+	if len(p.values) > 0 { // tens, so that the scale has round numbers
+		p.least = charts.Ptr(math.Min(90, 10*math.Floor(slices.Min(p.values)/10)))
+		p.marks = int(100-*p.least)/10 + 1
 	}
 	return s.picture(w, r, p)
 }

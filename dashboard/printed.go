@@ -97,7 +97,9 @@ func (p *printed) put(list []Summary) []Summary {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range list {
-		list[i].LastLine = p.last[list[i].ID].text
+		if list[i].Status == record.Running {
+			list[i].LastLine = p.last[list[i].ID].text
+		}
 	}
 	return list
 }

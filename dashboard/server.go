@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -44,15 +45,16 @@ type Options struct {
 
 // A Server is the dashboard of one home.
 type Server struct {
-	o        Options
-	table    *table
-	hub      *hub
-	upgrade  *websocket.Upgrader
-	readers  readers
-	failures failures
-	searches searches
-	stats    stats
-	printed  printed
+	o            Options
+	table        *table
+	hub          *hub
+	upgrade      *websocket.Upgrader
+	readers      readers
+	failures     failures
+	searches     searches
+	lastOverview latest[*Overview]
+	lastFacets   latest[*Facets]
+	printed      printed
 
 	// begun is closed when there is something to show.
 	begun chan struct{}
@@ -64,10 +66,12 @@ type Server struct {
 	refreshing sync.Mutex // guards what follows
 	refreshed  time.Time  // when the last look began
 	recovered  time.Time  // when runs were last looked for whose process has died
-	unspooled  string     // what kept them from the history, as it was told
 	retried    time.Time  // when records that could not be read were last tried again
 	commit     string
 	flights    map[record.ID]string
+
+	recovering atomic.Bool
+	unspooled  string // what kept such runs from the history, as it was told; for who is recovering
 
 	behind behind
 }

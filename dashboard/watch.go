@@ -12,6 +12,11 @@ const (
 	// tick is how often what is on disk is looked at while somebody is connected. File systems
 	// that are mounted over a network tell nobody of changes.
 	tick = 100 * time.Millisecond
+	// tickForEach is how much longer it is between two looks for each client, and tickMost how
+	// long at the most: many are told of more at a time, or telling them would keep a processor
+	// busy.
+	tickForEach = 150 * time.Microsecond
+	tickMost    = 250 * time.Millisecond
 	// recoverEvery is how often runs are looked for whose process has died, retryEvery how often
 	// records that could not be read are tried again, and retryMost how many of them.
 	recoverEvery = 5 * time.Second
@@ -34,8 +39,8 @@ func (s *Server) run(ctx context.Context) {
 
 // watch looks for news while somebody is connected.
 func (s *Server) watch(ctx context.Context) {
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
+	timer := time.NewTimer(tick)
+	defer timer.Stop()
 	for {
 		if s.hub.count() == 0 {
 			select {
@@ -47,8 +52,9 @@ func (s *Server) watch(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		timer.Reset(min(tick+time.Duration(s.hub.count())*tickForEach, tickMost))
 		s.refresh(ctx)
 		for _, c := range s.hub.list() {
 			s.follow(ctx, c)
@@ -70,9 +76,12 @@ func (s *Server) refresh(ctx context.Context) {
 }
 
 func (s *Server) refreshLocked(ctx context.Context) error {
-	if len(s.flights) > 0 && time.Since(s.recovered) > recoverEvery {
+	if len(s.flights) > 0 && time.Since(s.recovered) > recoverEvery && s.recovering.CompareAndSwap(false, true) {
 		s.recovered = time.Now()
-		s.recover(ctx)
+		s.background.Go(func() { // it may have to wait for who writes to the history, and news do not
+			defer s.recovering.Store(false)
+			s.recover(s.life)
+		})
 	}
 	list, err := s.o.Flights.Flights()
 	if err != nil {

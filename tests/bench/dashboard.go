@@ -11,21 +11,11 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/gorilla/websocket"
 )
 
 const (
-	// crowd are the clients of the websocket, and pace how often a run is started for
-	// them to hear of.
-	crowd      = 1000
-	crowdRuns  = 200
-	pace       = time.Second / 50
-	eventGoal  = 500 * time.Millisecond
 	oneGoal    = 300 * time.Millisecond
 	pageRatio  = 1.2
 	besideGoal = 1.1
@@ -164,11 +154,6 @@ func dashboardGroup(l *lab) (rows []row, err error) {
 		rows = append(rows, row{what: path + " at so many tasks, the first time", figure: short(s.took), verdict: noGoal})
 	}
 	more, err := l.besideRows(many, large)
-	if err != nil {
-		return nil, err
-	}
-	rows = append(rows, more...)
-	more, err = l.crowdRows(many, large)
 	return append(rows, more...), err
 }
 
@@ -178,152 +163,30 @@ func (l *lab) besideRows(b *board, home string) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &listener{heard: make(chan time.Duration, 1<<20), seen: map[string]bool{}}
+	c := &listener{seen: map[string]time.Time{}}
 	if err := c.connect(b); err != nil {
 		return nil, err
 	}
 	beside, alone, err := l.pairs(5*l.opts.n, l.qmeStep(home, "run", "true"), l.qmeStep(other, "run", "true"))
-	if err = errors.Join(err, c.conn.Close()); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	var all samples
-	for range len(c.heard) {
-		all = append(all, sample{took: <-c.heard})
+	time.Sleep(time.Second) // the last message is under way
+	if err := c.conn.Close(); err != nil {
+		return nil, err
 	}
+	finished, err := l.finished(home)
+	if err != nil {
+		return nil, err
+	}
+	for id := range finished {
+		if c.seen[id].IsZero() {
+			delete(finished, id) // it ran before
+		}
+	}
+	all, _ := c.after(finished)
 	return []row{
 		compare(fmt.Sprintf("qme run true beside an open dashboard at %d tasks, against without", l.opts.tasks), beside, alone, besideGoal),
 		{what: "from a run's end to the one client: median, and of 99 %", goal: "at most " + short(oneGoal), figure: short(all.median()) + ", " + short(all.quantile(0.99)), verdict: judge(all.quantile(0.99) <= oneGoal)},
 	}, nil
-}
-
-// A listener is a client of the websocket.
-type listener struct {
-	conn  *websocket.Conn
-	heard chan time.Duration // from the end of a run to the message
-	seen  map[string]bool
-	ended atomic.Int64
-}
-
-func (c *listener) connect(b *board) error {
-	conn, resp, err := websocket.DefaultDialer.Dial("ws://"+b.base+"/api/live", http.Header{"Authorization": {"Bearer " + b.key}})
-	if err != nil {
-		return err
-	}
-	c.conn = conn
-	// From the greeting on it hears everything.
-	if _, _, err := conn.ReadMessage(); err != nil {
-		return errors.Join(err, resp.Body.Close())
-	}
-	go c.listen()
-	return resp.Body.Close()
-}
-
-func (c *listener) listen() {
-	for {
-		_, b, err := c.conn.ReadMessage()
-		if err != nil {
-			return // it was dropped, or has heard enough
-		}
-		now := time.Now()
-		for _, t := range endedIn(string(b)) {
-			if !c.seen[t.ID] {
-				c.seen[t.ID] = true
-				c.heard <- now.Sub(*t.Finished)
-				c.ended.Add(1)
-			}
-		}
-	}
-}
-
-// A toldTask is what a message says of a run.
-type toldTask struct {
-	ID       string
-	Finished *time.Time
-}
-
-// endedIn returns the runs that a message says have ended. All clients get the same
-// message, which is read once: it is the server that is measured.
-var endedIn = func() func(string) []toldTask {
-	var mu sync.Mutex
-	known := map[string][]toldTask{}
-	return func(text string) []toldTask {
-		mu.Lock()
-		defer mu.Unlock()
-		list, ok := known[text]
-		if ok {
-			return list
-		}
-		var m struct{ Added, Changed []toldTask }
-		if json.Unmarshal([]byte(text), &m) == nil {
-			for _, t := range append(m.Added, m.Changed...) {
-				if t.Finished != nil {
-					list = append(list, t)
-				}
-			}
-		}
-		known[text] = list
-		return list
-	}
-}()
-
-// crowdRows has many clients hear of many runs.
-func (l *lab) crowdRows(b *board, home string) ([]row, error) {
-	before := memory(b.cmd.Process.Pid)
-	heard := make(chan time.Duration, 2*crowd*crowdRuns) // with room for runs of before that they hear of late
-	clients := make([]*listener, crowd)
-	for i := range clients {
-		clients[i] = &listener{heard: heard, seen: map[string]bool{}}
-		if err := clients[i].connect(b); err != nil {
-			return nil, err
-		}
-	}
-	after := memory(b.cmd.Process.Pid)
-	took, err := l.paced(home)
-	if err != nil {
-		return nil, err
-	}
-	missing := crowd
-	for end := time.Now().Add(10 * time.Second); missing > 0 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		missing = 0
-		for _, c := range clients {
-			if c.ended.Load() < crowdRuns {
-				missing++
-			}
-		}
-	}
-	for _, c := range clients {
-		_ = c.conn.Close() // the server may have dropped it, which missing says
-	}
-	var all samples
-	for range len(heard) {
-		all = append(all, sample{took: <-heard})
-	}
-	rate := float64(crowdRuns) / took.Seconds()
-	return []row{
-		{what: fmt.Sprintf("from a run's end to %d clients, at %.0f runs a second and %d tasks: median, and of 99 %%", crowd, rate, l.opts.tasks), goal: "at most " + short(eventGoal),
-			figure: short(all.median()) + ", " + short(all.quantile(0.99)), verdict: judge(all.quantile(0.99) <= eventGoal)},
-		{what: "clients that did not hear of all runs", goal: "none", figure: fmt.Sprint(missing), verdict: judge(missing == 0)},
-		{what: "memory for each client", figure: fmt.Sprintf("%.1f KB", float64(after-before)/crowd/1e3), verdict: noGoal},
-	}, nil
-}
-
-// paced starts runs one after the other at a pace, and returns how long that took.
-func (l *lab) paced(home string) (time.Duration, error) {
-	var wg sync.WaitGroup
-	errs := make(chan error, crowdRuns)
-	begin := time.Now()
-	for i := range crowdRuns {
-		time.Sleep(time.Until(begin.Add(time.Duration(i) * pace)))
-		wg.Go(func() {
-			_, err := l.qmeStep(home, "run", "true")(0)
-			errs <- err
-		})
-	}
-	wg.Wait()
-	close(errs)
-	var all []error
-	for err := range errs {
-		all = append(all, err)
-	}
-	return time.Since(begin), errors.Join(all...)
 }

@@ -23,6 +23,7 @@ var groups = []group{
 	{"share", shareGroup},
 	{"mirror", mirrorGroup},
 	{"dashboard", dashboardGroup},
+	{"crowd", crowdGroup},
 }
 
 func groupNames() string {

@@ -45,11 +45,12 @@ class Calendar extends HTMLElement {
         first.setDate(first.getDate() + 1);
       }
     }
+    const scrolled = this.firstChild ? this.scrollLeft : null;
     const focused = this.contains(document.activeElement) ? document.activeElement.dataset.day : null;
     this.replaceChildren(h('table', {}, h('caption.offscreen', {}, 'Runs per day in the last year; the arrow keys go from day to day'), h('thead', {}, months), h('tbody', {}, ...rows)), this.#legend());
     this.onkeydown = (event) => this.#key(event);
-    this.#rove(focused ?? this.#at ?? today, Boolean(focused));
-    this.scrollLeft = this.scrollWidth;
+    this.#rove(focused ?? (this.#at || today), Boolean(focused));
+    this.scrollLeft = scrolled ?? this.scrollWidth;
   }
 
   #day(day, one, limits) {

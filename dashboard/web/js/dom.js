@@ -83,12 +83,14 @@ export function copyButton(name, text, options) {
 async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   // Plain http on another host than localhost has no clipboard interface.
+  const was = document.activeElement;
   const area = h('textarea', { readonly: true, class: 'offscreen', 'aria-hidden': 'true' });
   area.value = text;
   document.body.append(area);
   area.select();
   const done = document.execCommand('copy');
   area.remove();
+  was?.focus({ preventScroll: true });
   if (!done) throw new Error('the browser does not allow it here');
 }
 

@@ -16,11 +16,11 @@ class FilterBar extends HTMLElement {
   connectedCallback() {
     if (this.box) return;
     this.box = h('input', { type: 'search', id: 'search', placeholder: 'Search: train rc:>0 after:yesterday', 'aria-label': 'Search tasks', autocomplete: 'off', spellcheck: 'false', enterkeyhint: 'search', maxlength: 4096, 'aria-describedby': 'search-problem' });
-    const typed = debounce(180, () => this.#change({ ...this.#filter, q: this.box.value }, true));
-    this.box.addEventListener('input', typed);
+    this.typed = debounce(180, () => this.#change({ ...this.#filter, q: this.box.value }, true));
+    this.box.addEventListener('input', this.typed);
     this.box.addEventListener('keydown', (event) => {
       if (event.key === 'Enter') {
-        typed.cancel();
+        this.typed.cancel();
         this.#change({ ...this.#filter, q: this.box.value });
         this.dispatchEvent(new Event('leave'));
       }
@@ -41,6 +41,7 @@ class FilterBar extends HTMLElement {
 
   disconnectedCallback() {
     this.refresh.cancel();
+    this.typed.cancel(); // the address is another page's by now
   }
 
   set filter(filter) {
@@ -48,7 +49,7 @@ class FilterBar extends HTMLElement {
     if (document.activeElement !== this.box || this.box.value.trim() !== filter.q.trim()) this.box.value = filter.q;
     for (const chip of this.status.children) chip.setAttribute('aria-pressed', filter.status.includes(chip.dataset.outcome));
     this.#showTags();
-    if (!this.panel.hidden) this.#showPanel();
+    if (!this.panel.hidden && !this.panel.contains(document.activeElement)) this.#showPanel();
   }
 
   /** Says what is wrong with the query; null: nothing. */
@@ -108,11 +109,27 @@ class FilterBar extends HTMLElement {
   #showTags() {
     const filter = this.#filter;
     this.tags.replaceChildren(...parts(filter).map((part) => {
-      const el = h('button.tag', { type: 'button', 'aria-label': `Remove the filter ${part.text}`, onclick: () => this.#change(without(filter, part)) }, h('span', {}, part.text));
+      const el = h('button.tag', { type: 'button', 'aria-label': `Remove the filter ${part.text}`, onclick: () => this.#drop(part) }, h('span', {}, part.text));
       el.append(icon('close'));
       return el;
     }));
-    if (!open(filter)) this.tags.append(h('button.quiet.clear', { type: 'button', onclick: () => this.#change(all(filter)) }, 'Show all'));
+    if (!open(filter)) this.tags.append(h('button.quiet.clear', { type: 'button', onclick: () => this.#drop(null) }, 'Show all'));
+  }
+
+  // Takes a part of the filter away, or all. The button goes with it, and the next one gets the focus.
+  #drop(part) {
+    const at = [...this.tags.children].indexOf(document.activeElement);
+    this.#change(part ? without(this.#filter, part) : all(this.#filter));
+    if (!this.panel.hidden) this.#showPanel();
+    (this.tags.children[at] ?? this.tags.lastChild ?? this.more).focus();
+  }
+
+  /** Closes the panel, if it is open and in use. @returns whether it was. */
+  leavePanel() {
+    if (this.panel.hidden || !this.panel.contains(document.activeElement)) return false;
+    this.#toggle();
+    this.more.focus();
+    return true;
   }
 
   #showPanel() {
@@ -153,7 +170,8 @@ class FilterBar extends HTMLElement {
   }
 
   #day(label, name) {
-    const input = h('input', { type: 'date', onchange: () => this.#change({ ...this.#filter, [name]: input.value }) });
+    // A year that is being typed is one of the first century.
+    const input = h('input', { type: 'date', min: '1970-01-01', onchange: () => input.validity.valid && this.#change({ ...this.#filter, [name]: input.value }) });
     input.value = this.#filter[name].slice(0, 10);
     return this.#field(label, input);
   }
@@ -163,8 +181,10 @@ class FilterBar extends HTMLElement {
       const day = new Date();
       day.setDate(day.getDate() - days);
       this.#change({ ...this.#filter, after: date(day), before: '' });
+      this.#showPanel();
+      this.panel.querySelector(`[data-days="${days}"]`).focus();
     };
-    const choice = (text, days) => h('button.quiet', { type: 'button', onclick: () => choose(days) }, text);
+    const choice = (text, days) => h('button.quiet', { type: 'button', 'data-days': days, onclick: () => choose(days) }, text);
     return h('div.field.since', { role: 'group', 'aria-label': 'Time' }, choice('Today', 0), choice('7 days', 6), choice('30 days', 29));
   }
 

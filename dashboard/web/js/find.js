@@ -56,8 +56,8 @@ class Find extends HTMLElement {
     this.count = h('span.hits', { role: 'status' });
     const step = (name, picture, by) => button(name, picture, () => this.step(by), { shown: false, kind: 'quiet' });
     this.append(h('div.searchbox', {}, icon('search'), this.box, h('kbd', { 'aria-hidden': 'true' }, '/')), this.count, step('Previous hit (N)', 'up', -1), step('Next hit (n)', 'down', 1));
-    const typed = debounce(120, () => this.find(this.box.value));
-    this.box.addEventListener('input', typed);
+    this.typed = debounce(120, () => this.find(this.box.value));
+    this.box.addEventListener('input', this.typed);
     this.box.addEventListener('keydown', (event) => {
       if (event.key === 'Enter') {
         event.preventDefault();
@@ -67,6 +67,7 @@ class Find extends HTMLElement {
   }
 
   disconnectedCallback() {
+    this.typed.cancel();
     this.#reset();
   }
 
@@ -128,10 +129,8 @@ class Find extends HTMLElement {
     const { chunk, n } = this.#at;
     const output = chunk.closest('qme-output');
     if (output.watching) output.following = false;
-    const [range] = ranges(chunk, [this.#hits.get(chunk)[n]]);
-    current.clear();
+    const range = this.#mark();
     if (!range) return;
-    current.add(range);
     // What is out of sight has no layout; its chunk has to come into sight first.
     chunk.scrollIntoView({ block: 'nearest' });
     const to = () => {
@@ -144,6 +143,14 @@ class Find extends HTMLElement {
       to();
       requestAnimationFrame(to);
     });
+  }
+
+  // Marks the hit that is stepped to, and returns its range.
+  #mark() {
+    current.clear();
+    const [range] = this.#at ? ranges(this.#at.chunk, [this.#hits.get(this.#at.chunk)[this.#at.n]]) : [];
+    if (range) current.add(range);
+    return range;
   }
 
   #look(chunk) {
@@ -160,7 +167,10 @@ class Find extends HTMLElement {
     if (!this.#pattern) return;
     const at = this.#at?.chunk === chunk ? this.#at : null;
     this.#look(chunk);
-    if (at) this.#at = this.#hits.get(chunk)?.[at.n] ? at : null;
+    if (at) {
+      this.#at = this.#hits.get(chunk)?.[at.n] ? at : null;
+      this.#mark();
+    }
     this.#show();
   }
 

@@ -58,10 +58,14 @@ export function date(time) {
   return [time.getFullYear(), time.getMonth() + 1, time.getDate()].map((n) => String(n).padStart(2, '0')).join('-');
 }
 
-/** A time of a record on the clock of the machine that ran it, to the second. */
+/** A time of a record on the clock of the machine that ran it, to the second; with its zone where that is not the browser's. */
 export function stamp(text) {
-  const m = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)/.exec(text ?? '');
-  return m ? `${m[1]} ${m[2]}` : String(text ?? '');
+  const m = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)[.\d]*(Z|[+-]\d\d:\d\d)?/.exec(text ?? '');
+  if (!m) return String(text ?? '');
+  const zone = !m[3] || m[3] === 'Z' ? '+00:00' : m[3];
+  const minutes = (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4))) * (zone[0] === '-' ? -1 : 1);
+  const here = -new Date(text).getTimezoneOffset() === minutes;
+  return `${m[1]} ${m[2]}${here ? '' : ` (UTC${minutes ? zone : ''})`}`;
 }
 
 /** A day YYYY-MM-DD in words. */

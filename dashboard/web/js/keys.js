@@ -31,6 +31,7 @@ export function keys(button) {
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (document.querySelector('dialog[open]') || (writing(event.target) && event.key !== 'Escape')) return;
+    if (event.repeat && event.key === 'r') return; // once is meant
     if (event.key === '?') help();
     else if (!document.getElementById('main').firstElementChild?.key?.(event.key, event)) return;
     event.preventDefault();

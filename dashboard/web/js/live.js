@@ -5,6 +5,10 @@ import * as api from './api.js';
 const firstWait = 300;
 const longestWait = 10_000;
 
+/** After so long without a message it is asked whether the server still answers: a connection can hang. */
+const silence = 20_000;
+const answerTime = 10_000;
+
 /**
  * Live fires one event for each type of message, with the message as detail, and "state"
  * when state, detail or retryAt has changed.
@@ -20,9 +24,11 @@ class Live extends EventTarget {
   #socket = null;
   #wait = firstWait;
   #timer = 0;
+  #heard = 0; // when the last message came
 
   start() {
     this.#connect();
+    setInterval(() => this.#check(), 5000);
     addEventListener('online', () => this.now());
     document.addEventListener('visibilitychange', () => document.hidden || this.now());
     // A page that the browser keeps for the way back must hold no connection.
@@ -58,10 +64,28 @@ class Live extends EventTarget {
     const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/api/live`);
     this.#socket = socket;
     socket.addEventListener('message', (event) => this.#message(JSON.parse(event.data)));
-    socket.addEventListener('close', () => {
-      this.#socket = null;
-      this.#again();
-    });
+    this.#heard = Date.now();
+    socket.addEventListener('close', () => this.#gone(socket));
+  }
+
+  #gone(socket) {
+    if (this.#socket !== socket) return; // another one has taken its place
+    this.#socket = null;
+    this.#again();
+  }
+
+  // What the server asks to learn whether this side is there, a page does not hear of.
+  async #check() {
+    const socket = this.#socket;
+    if (!socket || document.hidden || Date.now() - this.#heard < silence) return;
+    this.#heard = Date.now();
+    try {
+      await api.info(AbortSignal.timeout(answerTime));
+    } catch (err) {
+      if (err.status) return; // it answers
+      socket.close();
+      this.#gone(socket);
+    }
   }
 
   async #again() {
@@ -85,6 +109,7 @@ class Live extends EventTarget {
   }
 
   #message(message) {
+    this.#heard = Date.now();
     if (message.version) this.version = message.version;
     if (message.type === 'hello') {
       this.readOnly = message.read_only;

@@ -15,7 +15,11 @@ router.route(/^\/$/, 'tasks', () => document.createElement('qme-tasks'));
 router.route(/^\/overview\/?$/, 'overview', () => document.createElement('qme-overview'));
 router.route(/^\/tasks\/([^/]+)\/?$/, 'task', (match) => {
   const page = document.createElement('qme-task');
-  page.ref = decodeURIComponent(match[1]);
+  try {
+    page.ref = decodeURIComponent(match[1]);
+  } catch {
+    page.ref = match[1]; // which is no task
+  }
   return page;
 });
 
@@ -32,25 +36,26 @@ function showState() {
 }
 
 let bannerTimer = 0;
+let bannerShown = '';
 
 function showBanner() {
+  const key = `${live.state} ${live.detail}`;
+  if (key === bannerShown) return; // what is read aloud, and may have the focus, stays
+  bannerShown = key;
   clearTimeout(bannerTimer);
-  const banner = document.getElementById('banner');
-  const retry = h('button', { type: 'button', onclick: () => live.now() }, 'Try now');
-  switch (live.state) {
-    case 'behind':
-      return banner.replaceChildren(h('p', {}, h('strong', {}, 'What you see may be old. '), 'The history cannot be read: ', live.detail));
-    case 'refused':
-      return banner.replaceChildren(h('p', {}, h('strong', {}, 'The server does not accept this browser’s key any more. '),
-        'Open the address that ', h('code', {}, 'qme start'), ' printed.'));
-    case 'offline':
-      // A restart takes a moment: only what lasts is worth a line.
-      bannerTimer = setTimeout(() => banner.replaceChildren(
-        h('p', {}, h('strong', {}, 'No connection to the server. '), 'What you see may be old; it is tried again by itself.'), retry), 1500);
-      return undefined;
-    default:
-      return banner.replaceChildren();
-  }
+  // A restart takes a moment: only what lasts is worth a line.
+  if (live.state === 'offline') bannerTimer = setTimeout(() => setBanner(live.state), 1500);
+  else setBanner(live.state);
+}
+
+function setBanner(state) {
+  const say = (strong, ...rest) => h('p', {}, h('strong', {}, strong), ' ', ...rest);
+  const lines = {
+    behind: () => [say('What you see may be old.', 'The history cannot be read: ', live.detail)],
+    refused: () => [say('The server does not accept this browser’s key any more.', 'Open the address that ', h('code', {}, 'qme start'), ' printed.')],
+    offline: () => [say('No connection to the server.', 'What you see may be old; it is tried again by itself.'), h('button', { type: 'button', onclick: () => live.now() }, 'Try now')],
+  };
+  document.getElementById('banner').replaceChildren(...(lines[state]?.() ?? []));
 }
 
 async function showWhere() {

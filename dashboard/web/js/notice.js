@@ -27,14 +27,17 @@ export async function attempt(run) {
   }
 }
 
-/** Asks before something is done. @returns a promise of whether the user agreed. */
+/**
+ * Asks before something is done. text is a list of paragraphs, of which {code} is shown as a command.
+ * @returns a promise of whether the user agreed.
+ */
 export function ask(title, text, yes, kind = 'danger') {
   const { promise, resolve } = Promise.withResolvers();
-  const agree = h(`button.${kind}`, { type: 'button', autofocus: true, onclick: () => dialog.close('yes') }, yes);
-  const dialog = h('dialog.ask', { 'aria-labelledby': 'ask-title' },
+  const agree = h(`button.${kind}`, { type: 'button', autofocus: kind !== 'danger', onclick: () => dialog.close('yes') }, yes);
+  const dialog = h('dialog.ask', { 'aria-labelledby': 'ask-title', 'aria-describedby': 'ask-text' },
     h('h2', { id: 'ask-title' }, title),
-    ...[text].flat().map((line) => h('p', {}, line)),
-    h('div.buttons', {}, h('button', { type: 'button', onclick: () => dialog.close() }, 'Keep'), agree));
+    h('div', { id: 'ask-text' }, ...[text].flat().map((line) => h('p', {}, line.code ? h('code', {}, line.code) : line))),
+    h('div.buttons', {}, h('button', { type: 'button', autofocus: kind === 'danger', onclick: () => dialog.close() }, kind === 'danger' ? 'Keep' : 'Not now'), agree));
   dialog.addEventListener('close', () => {
     dialog.remove();
     resolve(dialog.returnValue === 'yes');

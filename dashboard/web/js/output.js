@@ -13,6 +13,9 @@ const keepLive = 50_000;
 const firstPiece = 256 * 1024;
 const nextPiece = 512 * 1024;
 
+/** More than so many bytes are not fetched to be copied. */
+const copyMost = 8 * 1024 * 1024;
+
 /** Who follows a run that has written more than far sees only so much of the end at first. */
 const far = 2 * 1024 * 1024;
 const lastPiece = 128 * 1024;
@@ -79,6 +82,14 @@ class Output extends HTMLElement {
     return Boolean(this.#piece?.more);
   }
 
+  // The text to be copied: all of it.
+  async #all() {
+    if (this.#piece?.stored > copyMost) throw new Error(`it has ${bytes(this.#piece.stored)}; download it`);
+    await this.fromStart();
+    while (await this.more());
+    return this.text.textContent;
+  }
+
   /** How much of what is stored is here, from 0 to 1. */
   get progress() {
     return this.#piece?.stored ? this.#piece.end / this.#piece.stored : 1;
@@ -121,7 +132,7 @@ class Output extends HTMLElement {
     this.note = h('p.cut', { role: 'status' });
     this.append(
       h('header.pane-head', {}, h('h2', {}, name), this.size, this.followButton, this.endButton,
-        copyButton(`Copy ${name.toLowerCase()}`, () => this.text.textContent, { shown: false, kind: 'quiet' }), this.wrapButton, this.raw),
+        copyButton(`Copy ${name.toLowerCase()}`, () => this.#all(), { shown: false, kind: 'quiet' }), this.wrapButton, this.raw),
       this.note, this.scroller);
     this.#wrap(true);
     this.lines = new Lines(this.text);

@@ -48,8 +48,8 @@ class Overview extends HTMLElement {
     this.#showNumbers(found);
     this.#showRunning(found.running, found.outcomes.running);
     this.calendar.days = found.days;
-    this.frequent.replaceChildren(...this.#commands(found.frequent, 'tasks'));
-    this.slowest.replaceChildren(...this.#commands(found.slowest, 'longest'));
+    this.#showCommands(this.frequent, found.frequent, 'tasks');
+    this.#showCommands(this.slowest, found.slowest, 'longest');
     this.#showPlots();
   }
 
@@ -74,7 +74,7 @@ class Overview extends HTMLElement {
     const rate = ended ? `${((100 * outcomes.succeeded) / ended).toFixed(1)} %` : '–';
     const one = (value, text, href, outcome) => h('li', { 'data-outcome': outcome }, h('a', { href }, h('strong', {}, value), h('span', {}, text)));
     this.numbers.replaceChildren(
-      one(number(total), loaded.complete ? 'tasks' : 'tasks so far', '/'),
+      one(number(total), `${total === 1 ? 'task' : 'tasks'}${loaded.complete ? '' : ' so far'}`, '/'),
       one(rate, 'succeeded', '/?status=succeeded', 'succeeded'),
       one(number(outcomes.failed), 'failed', '/?status=failed', 'failed'),
       one(number(outcomes.cancelled), 'cancelled', '/?status=cancelled', 'cancelled'),
@@ -99,6 +99,14 @@ class Overview extends HTMLElement {
     }
   }
 
+  // What has not changed stays, with the focus that may be in it.
+  #showCommands(list, commands, by) {
+    const text = JSON.stringify(commands);
+    if (list.shown === text) return;
+    list.shown = text;
+    list.replaceChildren(...this.#commands(commands, by));
+  }
+
   #commands(commands, by) {
     const most = Math.max(...commands.map((one) => one[by]), 1e-9);
     return commands.map((one) => {
@@ -113,7 +121,7 @@ class Overview extends HTMLElement {
 
   #showPlots() {
     for (const img of this.querySelectorAll('[data-plot]')) {
-      const address = api.plot(img.dataset.plot, theme());
+      const address = `${api.plot(img.dataset.plot, theme())}&v=${this.#known?.version}`; // else the browser shows the one that it has
       if (img.getAttribute('src') !== address) img.src = address;
     }
   }

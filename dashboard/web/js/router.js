@@ -41,10 +41,11 @@ function show(fresh) {
     shown = element;
     outlet.replaceChildren(element);
     document.body.dataset.page = name;
-    for (const link of document.querySelectorAll('[data-page]')) {
+    for (const link of document.querySelectorAll('nav [data-page]')) {
       if (link.dataset.page === name) link.setAttribute('aria-current', 'page');
       else link.removeAttribute('aria-current');
     }
+    document.querySelector('dialog[open]')?.close(); // it was about the page before
     if (fresh) outlet.focus({ preventScroll: true });
     scrollTo(0, 0);
     return;

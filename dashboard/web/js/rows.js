@@ -6,6 +6,9 @@ import * as api from './api.js';
 const pageSize = 100;
 const atOnce = 2;
 
+/** When there are more rows, those out of sight are forgotten. */
+const keptMost = 5000;
+
 /**
  * Rows fires "change" when rows or counts have changed, and "failure" with the error as
  * detail. A row that has not been fetched yet is undefined.
@@ -23,6 +26,11 @@ export class Rows extends EventTarget {
   #range = [0, 50];
   #refreshing = null;
   #again = false;
+
+  /** Says which rows are to be fetched first. */
+  begin(first, last) {
+    this.#range = [first, last];
+  }
 
   /** Asks for another listing. What was fetched is shown until the first answer comes. */
   set query(query) {
@@ -61,10 +69,27 @@ export class Rows extends EventTarget {
     return n;
   }
 
+  /**
+   * Puts new tasks, the newest first, before all others of a listing without a filter. Nothing is
+   * fetched. @returns whether it could: they have to be newer than the first row, which has to be here.
+   */
+  prepend(tasks, total) {
+    const first = this.#rows.get(0);
+    const uuid = (task) => task.id.slice(-36);
+    if (!this.known || this.#refreshing || this.#fetching.size || !first || this.#rows.size > keptMost || uuid(tasks.at(-1)) <= uuid(first)) return false;
+    const before = this.#rows;
+    this.#rows = new Map(tasks.map((task, i) => [i, task]));
+    for (const [index, row] of before) this.#rows.set(index + tasks.length, row);
+    this.matched += tasks.length;
+    this.total = total;
+    this.dispatchEvent(new CustomEvent('change', { detail: { before } }));
+    return true;
+  }
+
   /** Takes what tasks have printed last: {id, line} each. */
   say(lines) {
     const said = new Map(lines.map(({ id, line }) => [id, line]));
-    this.patch([...this.#rows.values()].filter((row) => said.has(row.id)).map((row) => ({ ...row, last_line: said.get(row.id) })));
+    this.patch([...this.#rows.values()].filter((row) => said.has(row.id) && row.outcome === 'running').map((row) => ({ ...row, last_line: said.get(row.id) })));
   }
 
   /**

@@ -16,6 +16,11 @@ const columns = [
   { name: 'host', label: 'Host' },
 ];
 
+const says = (task) => h('span.says', { title: task.last_line }, h('span.offscreen', {}, 'last printed: '), task.last_line);
+
+/** Whether two summaries of a task look alike but for the line that it has printed. A row in use must not be built anew. */
+const sameButSaid = (a, b) => Boolean(a.last_line) === Boolean(b.last_line) && JSON.stringify({ ...a, last_line: '' }) === JSON.stringify({ ...b, last_line: '' });
+
 /** Browsers draw no taller element than about this many pixels; beyond, scrolling is scaled. */
 const tallest = 12_000_000;
 const spare = 8;
@@ -66,13 +71,15 @@ class Grid extends HTMLElement {
     this.sort = sort;
     this.#showSort();
     this.#place = place;
+    if (place) this.rows.begin(place.top, place.top + 50);
     this.rows.query = { ...query, sort };
     if (!place) this.grid.scrollTop = 0;
   }
 
   /** Where it is scrolled to: for show. */
   get place() {
-    return { top: Math.round(this.#top()), active: this.#activeId };
+    const top = Math.round(this.#top());
+    return { top, id: top > 0 ? this.rows.row(top)?.id : undefined, active: this.#activeId };
   }
 
   /** The task on which the keyboard acts. */
@@ -110,12 +117,17 @@ class Grid extends HTMLElement {
   }
 
   #selectAll() {
-    this.all = h('input', { type: 'checkbox', 'aria-label': 'Select all tasks that match', onclick: () => this.#pickAll() });
+    this.all = h('input', { type: 'checkbox', 'aria-label': 'Select all tasks that match', onclick: () => this.#toggleAll() });
     return h('span.cell.pick', { role: 'columnheader' }, this.all);
   }
 
-  async #pickAll() {
-    if (!this.all.checked) return this.unpick();
+  #toggleAll() {
+    if (this.all.checked) this.pickAll();
+    else this.unpick();
+  }
+
+  /** Selects all tasks that match, of which some have not been fetched yet. */
+  async pickAll() {
     try {
       // No more can be deleted in one step.
       this.selected = new Set(await this.rows.ids(20_000));
@@ -123,7 +135,7 @@ class Grid extends HTMLElement {
       this.all.checked = false;
       this.dispatchEvent(new CustomEvent('failure', { detail: err }));
     }
-    return this.#selection();
+    this.#selection();
   }
 
   #header({ name, label, first = '' }) {
@@ -187,7 +199,9 @@ class Grid extends HTMLElement {
     const anchor = before && top > 0.5 ? before.get(Math.floor(top)) : null;
     this.#stretch();
     if (this.#place) {
-      this.#scrollTo(this.#place.top);
+      // New tasks may have come above it since.
+      const now = this.#place.id ? this.rows.find(this.#place.id) : -1;
+      this.#scrollTo(now >= 0 ? now : this.#place.top);
       this.#activeId = this.#place.active;
       this.#place = null;
     } else if (anchor) {
@@ -201,6 +215,7 @@ class Grid extends HTMLElement {
     }
     this.#active = Math.min(this.#active, Math.max(0, this.rows.matched - 1));
     this.#draw();
+    this.#showAll();
     this.dispatchEvent(new Event('counts'));
   }
 
@@ -217,32 +232,39 @@ class Grid extends HTMLElement {
     const fit = Math.ceil(this.grid.clientHeight / this.#height);
     const first = Math.max(0, Math.floor(top) - spare);
     const last = Math.min(this.rows.matched - 1, Math.floor(top) + fit + spare);
-    for (const [index, el] of this.#els) {
-      if (index >= first && index <= last) continue;
-      el.remove();
-      this.#els.delete(index);
-    }
     const offset = this.grid.scrollTop - top * this.#height; // 0 unless scaled
-    for (let index = first; index <= last; index++) this.#drawRow(index, index * this.#height + offset);
+    // A task keeps its element wherever it moves to: somebody may be pressing a button in it.
+    const before = this.#els;
+    const known = new Map([...before.values()].filter((el) => el.task).map((el) => [el.task.id, el]));
+    const waiting = (index) => (before.get(index)?.task ? undefined : before.get(index));
+    this.#els = new Map();
+    for (let index = last; index >= first; index--) {
+      const task = this.rows.row(index);
+      this.#drawRow(index, index * this.#height + offset, task, known.get(task?.id) ?? waiting(index));
+    }
+    for (const el of before.values()) if (this.#els.get(el.index) !== el) el.remove();
     this.#mark();
     this.rows.want(Math.max(0, Math.floor(top)), Math.min(last, Math.floor(top) + fit));
   }
 
-  #drawRow(index, y) {
-    let el = this.#els.get(index);
-    const task = this.rows.row(index);
-    if (!el) {
-      el = h('div.row', { role: 'row', 'aria-rowindex': index + 2 });
-      this.#els.set(index, el);
-      this.#insert(index, el);
+  #drawRow(index, y, task, el = h('div.row', { role: 'row' })) {
+    this.#els.set(index, el);
+    // The order of elements is the order in which they are read aloud. Rows are drawn from the last.
+    const next = this.#els.get(index + 1) ?? null;
+    if (el.parentNode !== this.body || (next && el.nextElementSibling !== next && !this.#follows(el, next))) this.body.insertBefore(el, next);
+    if (el.index !== index) {
+      el.index = index;
+      el.setAttribute('aria-rowindex', index + 2);
     }
     if (el.y !== y) {
       el.style.setProperty('translate', `0 ${y}px`);
       el.y = y;
     }
     if (el.task === task && el.firstChild) return;
+    const was = el.task;
     el.task = task;
-    if (task) this.#fill(el, task, index);
+    if (was && task && sameButSaid(was, task)) el.querySelector('.says')?.replaceWith(says(task));
+    else if (task) this.#fill(el, task);
     else {
       el.removeAttribute('id');
       el.classList.add('waiting');
@@ -250,14 +272,12 @@ class Grid extends HTMLElement {
     }
   }
 
-  // The order of elements is the order in which they are read aloud.
-  #insert(index, el) {
-    const next = this.#els.get(index + 1);
-    if (next) next.before(el);
-    else this.body.append(el);
+  // Whether an element stands before another; what stands between them is about to go.
+  #follows(el, next) {
+    return Boolean(el.compareDocumentPosition(next) & Node.DOCUMENT_POSITION_FOLLOWING);
   }
 
-  #fill(el, task, index) {
+  #fill(el, task) {
     el.id = `row-${task.id}`;
     el.dataset.outcome = task.outcome;
     el.classList.remove('waiting');
@@ -270,18 +290,17 @@ class Grid extends HTMLElement {
     const command = h('a.name', { href: `/tasks/${task.id}`, tabindex: -1, title: task.command }, oneLine(task.command) || '(empty)');
     el.replaceChildren(
       cell('pick', pick),
-      cell('status', h('span.outcome', { 'data-outcome': outcomeKind(task) }, outcomeText(task))),
+      cell('status', h('span.outcome', { 'data-outcome': outcomeKind(task), title: outcomeText(task) }, h('span.clip', {}, outcomeText(task)))),
       cell('command', command, task.run > 1 && h('span.times', { title: `run ${task.run} of this task` }, `×${number(task.run)}`),
-        task.last_line && h('span.says', { title: task.last_line }, h('span.offscreen', {}, 'last printed: '), task.last_line)),
+        task.last_line && says(task)),
       cell('message', h('span.clip', { title: task.message || null }, task.message)),
       cell('pwd', h('span.clip', { title: task.pwd }, task.pwd)),
       cell('started', h('time', { datetime: task.started, title: stamp(task.started) }, moment(task.started))),
       cell('duration', h('span', {}, took(task))),
-      cell('executor', task.executor),
+      cell('executor', h('span.clip', { title: task.executor }, task.executor)),
       cell('user', h('span.clip', { title: task.user }, task.user)),
       cell('host', h('span.clip', { title: task.host }, task.host)),
       cell('acts', ...this.#acts(task)));
-    el.index = index;
   }
 
   #acts(task) {
@@ -348,9 +367,13 @@ class Grid extends HTMLElement {
       el.setAttribute('aria-selected', on);
       el.querySelector('input').checked = on;
     }
+    this.#showAll();
+    this.dispatchEvent(new Event('selection'));
+  }
+
+  #showAll() {
     this.all.checked = this.selected.size > 0 && this.selected.size >= this.rows.matched;
     this.all.indeterminate = this.selected.size > 0 && !this.all.checked;
-    this.dispatchEvent(new Event('selection'));
   }
 }
 

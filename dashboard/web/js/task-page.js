@@ -27,6 +27,8 @@ class TaskPage extends HTMLElement {
     this.append(h('p.dim.busy.wait', {}, 'Loading…'));
     this.#listen();
     this.clock = setInterval(() => this.#tick(), 1000);
+    const y = router.place()?.y;
+    if (y) this.addEventListener('state', () => scrollTo(0, y), { once: true }); // when there is output
     this.#load();
   }
 
@@ -62,6 +64,11 @@ class TaskPage extends HTMLElement {
     }
   }
 
+  /** Where it is scrolled to: for the way back. */
+  place() {
+    return { y: Math.round(scrollY) };
+  }
+
   get outputs() {
     return [...this.querySelectorAll('qme-output')];
   }
@@ -75,7 +82,7 @@ class TaskPage extends HTMLElement {
       else if ([...added, ...changed].some((task) => task.id === id)) this.changed();
     });
     on('reload', () => this.changed());
-    let first = true;
+    let first = live.state === 'connecting';
     on('hello', () => {
       if (!first) this.changed();
       first = false;
@@ -95,7 +102,7 @@ class TaskPage extends HTMLElement {
       this.#take(record);
     } catch (err) {
       if (err.name === 'AbortError') return;
-      if (err.status === 404) this.#missing(err);
+      if (err.status === 404 || err.status === 400) this.#missing(err);
       else if (!this.#record) this.replaceChildren(h('h1.offscreen', {}, 'Task'), failure(err, () => this.#load()));
     }
   }
@@ -225,6 +232,7 @@ class TaskPage extends HTMLElement {
       this.comparison.hidden = true;
       this.comparison.replaceChildren();
       this.#note('compare', '');
+      this.runs.compareButton?.focus();
     });
     this.comparison.hidden = false;
     this.comparison.replaceChildren(compare);
@@ -240,7 +248,7 @@ class TaskPage extends HTMLElement {
     const summary = this.#summary();
     const focused = document.activeElement?.dataset?.act;
     const does = (name, label, picture, kind = '') => {
-      const el = button(label, picture, () => act[name]([uid]), { kind });
+      const el = button(label, picture, () => act[name]([uid], command), { kind });
       el.dataset.act = name;
       el.classList.add('change');
       return el;
@@ -260,7 +268,8 @@ class TaskPage extends HTMLElement {
     // What scrolls has to be within reach of the keyboard.
     const title = this.head.querySelector('h1');
     if (title.scrollHeight > title.clientHeight) title.tabIndex = 0;
-    if (focused) this.head.querySelector(`[data-act="${focused}"]`)?.focus();
+    // The button that was pressed may have become another one.
+    if (focused) (this.head.querySelector(`[data-act="${focused}"]`) ?? this.head.querySelector('[data-act]'))?.focus();
   }
 
   #tick() {

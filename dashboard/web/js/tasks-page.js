@@ -23,6 +23,7 @@ class TasksPage extends HTMLElement {
     this.message = h('div.notice', { hidden: true });
     this.counts = h('span.counts', { role: 'status' });
     this.picked = h('div.picked', { role: 'toolbar', 'aria-label': 'Selected tasks', hidden: true });
+    this.pickAll = h('button', { type: 'button', onclick: () => this.grid.pickAll() });
     this.append(h('h1.offscreen', {}, 'Tasks'), this.bar, this.picked, this.grid, this.message, h('footer.foot', {}, this.counts));
     this.bar.addEventListener('filter', (event) => this.#change(event.detail.filter, event.detail.typing));
     this.bar.addEventListener('leave', () => this.grid.grid.focus());
@@ -31,7 +32,7 @@ class TasksPage extends HTMLElement {
     this.grid.addEventListener('counts', () => this.#counted());
     this.grid.addEventListener('selection', () => this.#selected());
     this.grid.addEventListener('failure', (event) => this.#fail(event.detail));
-    this.grid.addEventListener('act', ({ detail: { name, task } }) => act[name]([task.id]));
+    this.grid.addEventListener('act', ({ detail: { name, task } }) => act[name]([task.id], task.command));
     this.#listen();
     this.#show(filters.fromAddress(new URL(location.href)), router.place());
   }
@@ -71,7 +72,7 @@ class TasksPage extends HTMLElement {
         this.grid.move(Infinity);
         return true;
       case 'Enter':
-        if (event.target.closest('a, button, summary') || !this.grid.active) return false;
+        if (event.target.closest('a, button, summary, input') || !this.grid.active) return false;
         router.go(`/tasks/${this.grid.active.id}`);
         return true;
       case 'x':
@@ -83,7 +84,7 @@ class TasksPage extends HTMLElement {
         return true;
       case 'Escape':
         if (document.activeElement === this.bar.box) this.grid.grid.focus();
-        else this.grid.unpick();
+        else if (!this.bar.leavePanel()) this.grid.unpick();
         return true;
       default:
         return false;
@@ -106,8 +107,13 @@ class TasksPage extends HTMLElement {
       this.grid.forget(removed);
       this.grid.rows.patch(other);
       this.grid.rows.total = total;
+      const plain = filters.plain(this.#filter);
+      if (plain && added.length && !removed.length && this.grid.rows.prepend(added, total)) {
+        this.bar.refresh();
+        return;
+      }
       shift += added.length - removed.length;
-      if (added.length || removed.length || !filters.plain(this.#filter)) changed();
+      if (added.length || removed.length || !plain) changed();
       else this.bar.refresh();
     });
     on('printed', ({ detail }) => this.grid.rows.say(detail.printed));
@@ -130,6 +136,7 @@ class TasksPage extends HTMLElement {
     // While somebody types, one entry of the browser's history takes all the steps.
     router.go(filters.toAddress(filter), { replace: typing && !this.#steady, quiet: true });
     this.#steady = !typing;
+    this.grid.unpick(); // what is not shown must not be deleted
     this.#show(filter);
   }
 
@@ -145,6 +152,7 @@ class TasksPage extends HTMLElement {
   #counted() {
     const rows = this.grid.rows;
     if (!rows.known) return;
+    this.#showPickAll();
     this.#failed = false;
     this.bar.failure = null;
     const some = !filters.open(this.#filter);
@@ -163,7 +171,7 @@ class TasksPage extends HTMLElement {
   #nothing(title = 'No task matches') {
     return empty(title,
       h('p', {}, 'The search takes words, and conditions such as ', h('code', {}, 'rc:>0'), ', ', h('code', {}, 'after:yesterday'), ' or ', h('code', {}, 'duration:>1h'), '.'),
-      h('button', { type: 'button', onclick: () => this.#change(filters.all(this.#filter)) }, 'Show all tasks'));
+      h('button', { type: 'button', onclick: () => this.#change({ ...filters.all(this.#filter), sort: '-id' }) }, 'Show all tasks'));
   }
 
   #tell(content) {
@@ -175,7 +183,7 @@ class TasksPage extends HTMLElement {
   #fail(err) {
     if (err.status === 400) {
       this.bar.failure = err;
-      if (this.grid.rows.matched === 0) this.#tell(this.#nothing('That is no search'));
+      if (this.grid.rows.matched === 0) this.#tell(this.#nothing(err.position === undefined ? 'The address asks for what is not there' : 'That is no search'));
       return;
     }
     // What is there stays; the banner tells that the connection is gone.
@@ -183,8 +191,16 @@ class TasksPage extends HTMLElement {
     this.counts.textContent = err.message;
   }
 
+  // There is no box for all where the screen is narrow.
+  #showPickAll() {
+    const { selected, rows } = this.grid;
+    this.pickAll.hidden = selected.size === 0 || selected.size >= rows.matched;
+    this.pickAll.textContent = `Select all ${number(rows.matched)}`;
+  }
+
   #selected() {
     const ids = [...this.grid.selected];
+    this.#showPickAll();
     this.picked.hidden = ids.length === 0;
     if (!ids.length) return;
     const then = async (run) => {
@@ -192,6 +208,7 @@ class TasksPage extends HTMLElement {
     };
     this.picked.replaceChildren(
       h('strong', {}, `${number(ids.length)} selected`),
+      this.pickAll,
       ...(live.readOnly ? [h('span', {}, 'This server is read-only.')] : [
         button('Run again', 'rerun', () => then(act.rerun)),
         button('Cancel', 'stop', () => then(act.cancel)),
