@@ -125,16 +125,17 @@ func (s *served) Flights() ([]dashboard.Flight, error) {
 		if st, ok := info.Sys().(*syscall.Stat_t); ok {
 			stamp += fmt.Sprint(" ", st.Ino)
 		}
-		f := dashboard.Flight{ID: id, Stamp: stamp}
-		if out, errs, err := s.spool.Written(id); err == nil { // who opens the task is told what is wrong
-			f.Written = dashboard.Written{Stdout: out, Stderr: errs}
-		}
-		list = append(list, f)
+		list = append(list, dashboard.Flight{ID: id, Stamp: stamp})
 	}
 	return list, nil
 }
 
 func (s *served) Flight(id record.ID) (*record.Record, error) { return s.spool.Get(id, 0) }
+
+func (s *served) Written(id record.ID) (dashboard.Written, error) {
+	out, errs, err := s.spool.Written(id)
+	return dashboard.Written{Stdout: out, Stderr: errs}, err
+}
 
 func (s *served) Follow(id record.ID, name record.StreamName, from, limit int64) (dashboard.Following, error) {
 	b, at, size, err := s.spool.Follow(id, name, from, limit)

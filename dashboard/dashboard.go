@@ -36,9 +36,8 @@ type Snapshot interface {
 // A Flight is a run that is not in the history yet. Its record has changed when its
 // stamp has.
 type Flight struct {
-	ID      record.ID
-	Stamp   string
-	Written Written
+	ID    record.ID
+	Stamp string
 }
 
 // A Written is how many bytes a run in flight has written to its streams so far.
@@ -58,6 +57,9 @@ type Flights interface {
 	// Flight returns the record of one of them, with as little of its output as can be.
 	// The error wraps record.ErrNotFound when it is in the history by now.
 	Flight(id record.ID) (*record.Record, error)
+	// Written returns how much a run in flight has written so far; zero when it is in the history
+	// by now.
+	Written(id record.ID) (Written, error)
 	// Follow returns at most limit bytes of a stream from a position on. The error is as that of Flight.
 	Follow(id record.ID, name record.StreamName, from, limit int64) (Following, error)
 	// Recover brings what dead processes have left into the history.

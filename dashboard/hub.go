@@ -21,7 +21,7 @@ const (
 	writeTimeout = 10 * time.Second
 	// pingEvery and silence: a client that says nothing for so long is dead.
 	pingEvery = 20 * time.Second
-	silence   = 45 * time.Second
+	silence   = 65 * time.Second
 	// maxMessage bounds what a client may send at a time, in bytes.
 	maxMessage = 4 << 10
 	// maxClients bounds the connections to the websocket, and maxWatches what one of

@@ -39,7 +39,7 @@ func (s *Server) loadOnce(ctx context.Context) error {
 				s.commit = sn.Commit()
 			}
 			s.table.update(nil, flights)
-			s.newLines(list)
+			s.newLines()
 			s.refreshing.Unlock()
 			return s.loadFrom(ctx, sn)
 		}

@@ -75,15 +75,15 @@ func (p *printed) set(id record.ID, l lastLine) bool {
 }
 
 // keep forgets all but the runs in a list.
-func (p *printed) keep(list []Flight) {
+func (p *printed) keep(list []record.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.last) == 0 {
 		return
 	}
 	there := make(map[record.ID]bool, len(list))
-	for _, f := range list {
-		there[f.ID] = true
+	for _, id := range list {
+		there[id] = true
 	}
 	for id := range p.last {
 		if !there[id] {
@@ -112,25 +112,45 @@ func (p *printed) changes() uint64 {
 
 // newLines returns the last lines of the runs in flight that have printed others since it was
 // asked last. It is for one goroutine at a time.
-func (s *Server) newLines(list []Flight) (news []Printed) {
+func (s *Server) newLines() (news []Printed) {
 	now, read := time.Now(), 0
-	for _, f := range list {
-		l := s.printed.get(f.ID)
-		name, size := l.grown(f.Written)
-		if name == "" || now.Sub(l.at) < printedEvery || read == printedMost {
+	going := s.table.going()
+	for _, id := range going {
+		l := s.printed.get(id)
+		if now.Sub(l.at) < printedEvery || read == printedMost {
+			continue
+		}
+		written, err := s.o.Flights.Written(id)
+		if err != nil {
+			continue // who opens the task is told what is wrong
+		}
+		name, size := l.grown(written)
+		if name == "" {
 			continue
 		}
 		read++
-		next := lastLine{f.Written, now, s.lastLine(f.ID, name, size)}
-		if again := f.Written.Stdout < l.written.Stdout || f.Written.Stderr < l.written.Stderr; next.text == "" && !again {
+		next := lastLine{written, now, s.lastLine(id, name, size)}
+		if again := written.Stdout < l.written.Stdout || written.Stderr < l.written.Stderr; next.text == "" && !again {
 			next.text = l.text // blank lines say nothing
 		}
-		if s.printed.set(f.ID, next) {
-			news = append(news, Printed{f.ID, next.text})
+		if s.printed.set(id, next) {
+			news = append(news, Printed{id, next.text})
 		}
 	}
-	s.printed.keep(list)
+	s.printed.keep(going)
 	return news
+}
+
+// going returns the runs in flight whose command goes on.
+func (t *table) going() (ids []record.ID) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, r := range t.flying {
+		if r.status == statusRunning {
+			ids = append(ids, t.words.id(r))
+		}
+	}
+	return ids
 }
 
 // lastLine returns the last line with text of what a stream ends in, "" when there is none. A

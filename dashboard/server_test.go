@@ -34,6 +34,7 @@ func (emptyHome) Refresh(context.Context) error            { return nil }
 func (emptyHome) Follow(record.ID, record.StreamName, int64, int64) (Following, error) {
 	return Following{}, record.ErrNotFound
 }
+func (emptyHome) Written(record.ID) (Written, error) { return Written{}, nil }
 func (emptyHome) Differences(context.Context, string, string) iter.Seq[record.Result] {
 	return func(func(record.Result) bool) {}
 }

@@ -104,7 +104,7 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 	} else if n.len() > 0 {
 		s.hub.broadcast(s.prepare(s.tell(n)))
 	}
-	if lines := s.newLines(list); len(lines) > 0 {
+	if lines := s.newLines(); len(lines) > 0 {
 		s.hub.broadcast(s.prepare(message{Type: "printed", Printed: &lines}))
 	}
 	return nil

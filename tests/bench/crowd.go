@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,9 +25,12 @@ const (
 	eventGoal = 500 * time.Millisecond
 )
 
-// crowdPaces are how often a run is started: as often as the goal has it, and as a machine with two
-// cores has time for.
-var crowdPaces = []time.Duration{time.Second / 50, time.Second / 20}
+// A crowdPace says how often a run is started, and how: as often as the goal has it, by one process
+// and each by a "qme run" of its own, and as often as a machine with two cores has time for.
+var crowdPaces = []struct {
+	every time.Duration
+	here  bool
+}{{time.Second / 50, true}, {time.Second / 50, false}, {time.Second / 20, false}}
 
 // crowdGroup measures how long it takes until many clients have heard of many runs.
 func crowdGroup(l *lab) (rows []row, err error) {
@@ -52,7 +56,14 @@ func crowdGroup(l *lab) (rows []row, err error) {
 	}
 	held := float64(memory(b.cmd.Process.Pid)-before) / crowd / 1e3
 	for _, pace := range crowdPaces {
-		more, err := l.crowdRows(b, home, clients, pace)
+		run, how := l.runThere(home), "each a process"
+		if pace.here {
+			if run, err = runHere(home); err != nil {
+				return nil, err
+			}
+			how = "by one process"
+		}
+		more, err := l.crowdRows(b, home, clients, pace.every, run, how)
 		if err != nil {
 			return nil, err
 		}
@@ -135,6 +146,13 @@ func (c *listener) listen() {
 	}
 }
 
+// deaf reports whether it has not heard of the end of a run.
+func (c *listener) deaf(id string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seen[id].IsZero()
+}
+
 // after returns how long after some moments it heard of the ends of runs, and how many of them it
 // has not heard of.
 func (c *listener) after(moments map[string]time.Time) (all samples, missing int) {
@@ -185,12 +203,12 @@ var endedIn = func() func([]byte) []string {
 }()
 
 // crowdRows has many clients hear of many runs.
-func (l *lab) crowdRows(b *board, home string, clients []*listener, pace time.Duration) ([]row, error) {
+func (l *lab) crowdRows(b *board, home string, clients []*listener, pace time.Duration, run runner, how string) ([]row, error) {
 	from, err := spentBy(b)
 	if err != nil {
 		return nil, err
 	}
-	returned, took, err := l.paced(home, pace)
+	returned, took, err := l.paced(pace, run)
 	if err != nil {
 		return nil, err
 	}
@@ -217,12 +235,12 @@ func (l *lab) crowdRows(b *board, home string, clients []*listener, pace time.Du
 			ends, returns, missing = append(ends, since...), append(returns, later...), missing+min(lost, 1)
 		}
 	}
-	at := fmt.Sprintf("%.0f runs a second (%.0f wanted)", float64(crowdRuns)/took.Seconds(), float64(time.Second)/float64(pace))
+	at := fmt.Sprintf("%.0f runs a second (%.0f wanted, %s)", float64(crowdRuns)/took.Seconds(), float64(time.Second)/float64(pace), how)
 	times := func(all samples) string { return short(all.median()) + ", " + short(all.quantile(0.99)) }
 	return []row{
 		{what: fmt.Sprintf("from a command's end to %d clients, at %s and %d tasks: median, and of 99 %%", crowd, at, l.opts.tasks), goal: "at most " + short(eventGoal),
 			figure: times(ends), verdict: judge(ends.quantile(0.99) <= eventGoal)},
-		{what: "from the return of qme run, which has recorded it", goal: "at most " + short(eventGoal), figure: times(returns), verdict: judge(returns.quantile(0.99) <= eventGoal)},
+		{what: "from when the run has been recorded", goal: "at most " + short(eventGoal), figure: times(returns), verdict: judge(returns.quantile(0.99) <= eventGoal)},
 		{what: "processor time meanwhile of the server, of the clients and of the runs", verdict: noGoal,
 			figure: fmt.Sprintf("%s, %s, %s in %s on %d cores", short(to.server-from.server), short(to.clients-from.clients), short(to.runs-from.runs), short(took), runtime.NumCPU())},
 		{what: "clients that did not hear of all runs", goal: "none", figure: fmt.Sprint(missing), verdict: judge(missing == 0)},
@@ -231,7 +249,7 @@ func (l *lab) crowdRows(b *board, home string, clients []*listener, pace time.Du
 
 // paced starts runs one after the other at a pace, and returns when each has returned, by the task's
 // id, and how long all of it took.
-func (l *lab) paced(home string, pace time.Duration) (returned map[string]time.Time, took time.Duration, err error) {
+func (l *lab) paced(pace time.Duration, run runner) (returned map[string]time.Time, took time.Duration, err error) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var errs []error
@@ -240,10 +258,8 @@ func (l *lab) paced(home string, pace time.Duration) (returned map[string]time.T
 	for i := range crowdRuns {
 		time.Sleep(time.Until(begin.Add(time.Duration(i) * pace)))
 		wg.Go(func() {
-			cmd := l.command(process{argv: []string{l.qme, "--home", home, "run", "true"}})
-			said, err := cmd.CombinedOutput()
+			id, err := run(l.ctx)
 			now := time.Now()
-			id, _, _ := strings.Cut(strings.TrimPrefix(string(said), "["), "]")
 			mu.Lock()
 			defer mu.Unlock()
 			errs = append(errs, err)
@@ -252,6 +268,18 @@ func (l *lab) paced(home string, pace time.Duration) (returned map[string]time.T
 	}
 	wg.Wait()
 	return returned, time.Since(begin), errors.Join(errs...)
+}
+
+// A runner runs a command and returns the task's id, once it is recorded.
+type runner = func(context.Context) (id string, err error)
+
+// runThere returns a runner that starts qme.
+func (l *lab) runThere(home string) runner {
+	return func(context.Context) (string, error) {
+		said, err := l.command(process{argv: []string{l.qme, "--home", home, "run", "true"}}).CombinedOutput()
+		id, _, _ := strings.Cut(strings.TrimPrefix(string(said), "["), "]")
+		return id, err
+	}
 }
 
 // finished returns when the commands of the newest tasks ended.

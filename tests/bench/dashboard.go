@@ -180,7 +180,7 @@ func (l *lab) besideRows(b *board, home string) ([]row, error) {
 		return nil, err
 	}
 	for id := range finished {
-		if c.seen[id].IsZero() {
+		if c.deaf(id) {
 			delete(finished, id) // it ran before
 		}
 	}

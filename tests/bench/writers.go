@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/afero"
+
+	"qme/gitstore"
+	"qme/queue"
+	"qme/queue/jobs"
+	"qme/queue/spool"
+	"qme/record"
+)
+
+// inline is as the setting run.inline has it by default, and keep as run.keep.
+const (
+	inline = 64 << 10
+	keep   = 64 << 20
+)
+
+// runHere returns a function that does what "qme run true" does, within this process: the command
+// is executed, and its record goes through the spool into the history. It spares what it costs to
+// start qme, so that a machine has time for more runs. It may be called from several goroutines.
+func runHere(home string) (func(ctx context.Context) (id string, err error), error) {
+	const atOnce = 2
+	idle := make(chan *queue.Queue, atOnce)
+	for range atOnce {
+		store, err := gitstore.Open(afero.NewOsFs(), filepath.Join(home, "tasks.git"), gitstore.Options{})
+		if err != nil {
+			return nil, err
+		}
+		idle <- &queue.Queue{
+			Store: func() (queue.Store, error) { return store, nil }, Spool: spool.New(afero.NewOsFs(), filepath.Join(home, "running")),
+			Run: plainly, Jobs: jobs.New(afero.NewOsFs(), filepath.Join(home, "jobs")), Tracker: func(string) queue.Tracker { return nil }, Warn: func(string, ...any) {},
+			Settings: queue.Settings{
+				Inline: inline, Keep: keep, Host: "bench", User: "bench",
+				Env: func() []string { return nil }, GitState: func(string) *record.Git { return nil },
+			},
+		}
+	}
+	return func(ctx context.Context) (string, error) {
+		q := <-idle
+		defer func() { idle <- q }()
+		rep, err := q.RunNew(ctx, queue.Command{Executor: "shell", Cmd: []string{"true"}, Line: "true"}, queue.RunOptions{Quiet: true})
+		if err != nil {
+			return "", err
+		}
+		return string(rep.Record.UID), rep.Err
+	}, nil
+}
+
+// plainly is a queue.Runner that captures no more than it has to.
+func plainly(_ context.Context, e queue.Execution) (*queue.Outcome, error) {
+	begin := time.Now()
+	cmd := exec.Command(e.Cmd[0], e.Cmd[1:]...)
+	cmd.Stdout, cmd.Stderr = e.Out, e.Err
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	e.OnStart(cmd.Process.Pid)
+	err := cmd.Wait()
+	return &queue.Outcome{PID: cmd.Process.Pid, ReturnCode: cmd.ProcessState.ExitCode(), Duration: time.Since(begin), RecordErr: err}, nil
+}
