@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -45,10 +46,13 @@ func knock(s *Server, addr string) (net.Conn, error) {
 		return nil, err
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err == nil && resp.StatusCode != http.StatusSwitchingProtocols {
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusSwitchingProtocols {
 		err = fmt.Errorf("the websocket is answered with %s", resp.Status)
 	}
-	return conn, err
+	return conn, errors.Join(err, resp.Body.Close()) // what follows has no body
 }
 
 // FuzzFrames sends whatever bytes behind the opening of a websocket. The server ends the
@@ -101,8 +105,8 @@ func FuzzFrames(f *testing.F) {
 }
 
 func isTimeout(err error) bool {
-	timeout, ok := err.(net.Error)
-	return ok && timeout.Timeout()
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // missing has no task.

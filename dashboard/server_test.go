@@ -362,7 +362,7 @@ func TestJobsAgain(t *testing.T) {
 		asked(1)
 		time.Sleep(jobsEvery - 1)
 		asked(1)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		asked(2)
 		time.Sleep(2 * jobsEvery)
 		asked(4)
