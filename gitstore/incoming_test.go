@@ -81,7 +81,8 @@ func TestRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			theirs, ours := emptyStore(t), emptyStore(t)
-			commit(t, theirs, run(good, nil))
+			good := *good // a commit writes to it
+			commit(t, theirs, run(&good, nil))
 			if err := theirs.Plant(context.Background(), c.planted...); err != nil {
 				t.Fatal(err)
 			}
@@ -119,7 +120,7 @@ func TestRefused(t *testing.T) {
 			if err != nil || m.Before != head.String() {
 				t.Fatalf("Merge: %+v, %v", m, err)
 			}
-			wantTasks(t, ours, record.Range{}, []*record.Record{good})
+			wantTasks(t, ours, record.Range{}, []*record.Record{&good})
 			selfCheck(t, ours)
 			fsckLoosely(t, ours.Dir())
 		})

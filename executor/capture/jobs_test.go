@@ -191,8 +191,8 @@ func TestTypedAheadIsForTheShell(t *testing.T) {
 	u.expect("echo begi") // the command's terminal has it
 	g.open("1")
 	u.expect("> a1head\r\n") // it was echoed when it was typed
-	u.typed("nning\n")
-	u.expect("\nbeginning\r\n")
+	u.typed("nning$((1))\n")
+	u.expect("beginning1\r\n") // which nobody has typed, wherever the prompt stands
 }
 
 func TestControlZWithoutAShell(t *testing.T) {
