@@ -115,18 +115,22 @@ type listener struct {
 	seen map[string]time.Time // when it heard of the end of a run, by the task's id
 }
 
-func (c *listener) connect(b *board) error {
-	conn, resp, err := websocket.DefaultDialer.Dial("ws://"+b.base+"/api/live", http.Header{"Authorization": {"Bearer " + b.key}})
-	if err != nil {
+func (c *listener) connect(b *board) (err error) {
+	if c.conn, err = b.dial(); err != nil {
 		return err
 	}
-	c.conn = conn
-	// From the greeting on it hears everything.
-	if _, _, err := conn.ReadMessage(); err != nil {
-		return errors.Join(err, resp.Body.Close())
-	}
 	go c.listen()
-	return resp.Body.Close()
+	return nil
+}
+
+// dial opens a websocket and reads the greeting, from which on it hears everything.
+func (b *board) dial() (*websocket.Conn, error) {
+	conn, resp, err := websocket.DefaultDialer.Dial("ws://"+b.base+"/api/live", http.Header{"Authorization": {"Bearer " + b.key}})
+	if err != nil {
+		return nil, err
+	}
+	_, _, err = conn.ReadMessage()
+	return conn, errors.Join(err, resp.Body.Close())
 }
 
 func (c *listener) listen() {

@@ -153,8 +153,14 @@ func dashboardGroup(l *lab) (rows []row, err error) {
 		}
 		rows = append(rows, row{what: path + " at so many tasks, the first time", figure: short(s.took), verdict: noGoal})
 	}
-	more, err := l.besideRows(many, large)
-	return append(rows, more...), err
+	for _, measure := range []func(*board, string) ([]row, error){l.newsRows, l.besideRows} {
+		more, err := measure(many, large)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
+	}
+	return rows, nil
 }
 
 // besideRows measures runs while somebody looks.

@@ -241,6 +241,7 @@ class Grid extends HTMLElement {
     for (let index = last; index >= first; index--) {
       const task = this.rows.row(index);
       this.#drawRow(index, index * this.#height + offset, task, known.get(task?.id) ?? waiting(index));
+      known.delete(task?.id); // two windows that do not fit together yet may both have it
     }
     for (const el of before.values()) if (this.#els.get(el.index) !== el) el.remove();
     this.#mark();
