@@ -201,7 +201,11 @@ func TestStateIsWhatGitSays(t *testing.T) {
 				w.checkIs(s.want, s.tol)
 				if form.name == "loose" {
 					w.git("status") // now the index is refreshed
-					w.checkIs(s.want, s.tol)
+					tol := s.tol
+					if s.name == "large file touched" {
+						tol = mayNil // git has looked at it, and notes so if its clock has gone on since
+					}
+					w.checkIs(s.want, tol)
 				}
 			})
 		}

@@ -263,7 +263,7 @@ class TaskPage extends HTMLElement {
       h('div.under', {},
         h('span.outcome.big', { 'data-outcome': outcomeKind(summary) }, outcomeText(summary)), this.took,
         data.message && h('span.said', {}, data.message),
-        h('span.space'), ...(live.readOnly ? [] : changes)),
+        live.readOnly ? '' : h('div.buttons', {}, ...changes)),
       this.run ? h('p.older', { role: 'note' }, `This is run ${data.run ?? this.run}. `, h('a', { href: `/tasks/${uid}` }, 'Show the latest run')) : '');
     // What scrolls has to be within reach of the keyboard.
     const title = this.head.querySelector('h1');
