@@ -19,11 +19,13 @@ import (
 )
 
 const (
-	// crowd are the clients of the websocket, and crowdRuns how many runs they hear of.
+	// crowd are the clients of the websocket.
 	crowd     = 1000
-	crowdRuns = 500
 	eventGoal = 500 * time.Millisecond
 )
+
+// crowdRuns is how many runs they hear of, each way.
+func (l *lab) crowdRuns() int { return 25 * l.opts.n }
 
 // A crowdPace says how often a run is started, and how: as often as the goal has it, by one process
 // and each by a "qme run" of its own, and as often as a machine with two cores has time for.
@@ -239,7 +241,7 @@ func (l *lab) crowdRows(b *board, home string, clients []*listener, pace time.Du
 			ends, returns, missing = append(ends, since...), append(returns, later...), missing+min(lost, 1)
 		}
 	}
-	at := fmt.Sprintf("%.0f runs a second (%.0f wanted, %s)", float64(crowdRuns)/took.Seconds(), float64(time.Second)/float64(pace), how)
+	at := fmt.Sprintf("%.0f runs a second (%.0f wanted, %s)", float64(len(returned))/took.Seconds(), float64(time.Second)/float64(pace), how)
 	times := func(all samples) string { return short(all.median()) + ", " + short(all.quantile(0.99)) }
 	return []row{
 		{what: fmt.Sprintf("from a command's end to %d clients, at %s and %d tasks: median, and of 99 %%", crowd, at, l.opts.tasks), goal: "at most " + short(eventGoal),
@@ -259,7 +261,7 @@ func (l *lab) paced(pace time.Duration, run runner) (returned map[string]time.Ti
 	var errs []error
 	returned = map[string]time.Time{}
 	begin := time.Now()
-	for i := range crowdRuns {
+	for i := range l.crowdRuns() {
 		time.Sleep(time.Until(begin.Add(time.Duration(i) * pace)))
 		wg.Go(func() {
 			id, err := run(l.ctx)
@@ -288,7 +290,7 @@ func (l *lab) runThere(home string) runner {
 
 // finished returns when the commands of the newest tasks ended.
 func (l *lab) finished(home string) (map[string]time.Time, error) {
-	text, err := l.text("", l.qme, "--home", home, "ls", "--json", "-n", strconv.Itoa(crowdRuns))
+	text, err := l.text("", l.qme, "--home", home, "ls", "--json", "-n", strconv.Itoa(l.crowdRuns()))
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // newsRuns is how many runs are started and print, one after the other.
-const newsRuns = 40
+func (l *lab) newsRuns() int { return 2 * l.opts.n }
 
 // newsRows measures how long it takes until a client hears that a command has been started, and
 // what it has printed.
@@ -21,7 +21,7 @@ func (l *lab) newsRows(b *board, home string) ([]row, error) {
 	var starts, prints samples
 	done := make(chan error)
 	go func() {
-		for len(starts) < newsRuns || len(prints) < newsRuns {
+		for len(starts) < l.newsRuns() || len(prints) < l.newsRuns() {
 			_, text, err := conn.ReadMessage()
 			now := time.Now()
 			var m struct {
@@ -47,7 +47,7 @@ func (l *lab) newsRows(b *board, home string) ([]row, error) {
 		done <- nil
 	}()
 	run := l.qmeStep(home, "run", "sh", "-c", "sleep 0.1; date +%s%N; sleep 0.3")
-	for i := range newsRuns {
+	for i := range l.newsRuns() {
 		if _, err := run(i); err != nil {
 			return nil, err
 		}
