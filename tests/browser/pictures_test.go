@@ -104,7 +104,7 @@ func (h *home) scene() *server {
 	return s
 }
 
-// smaller gives a picture a palette: the colours that it has most of.
+// smaller gives a picture a palette: of the colours that it has most of those that differ.
 func smaller(b []byte) ([]byte, error) {
 	img, err := png.Decode(bytes.NewReader(b))
 	if err != nil {
@@ -118,12 +118,21 @@ func smaller(b []byte) ([]byte, error) {
 	}
 	most := slices.SortedFunc(maps.Keys(counts), func(a, b color.RGBA) int { return cmp.Compare(counts[b], counts[a]) })
 	var palette color.Palette
-	for _, c := range most[:min(256, len(most))] {
-		palette = append(palette, c)
+	for _, c := range most {
+		if len(palette) < 256 && !slices.ContainsFunc(palette, func(p color.Color) bool { return alike(p.(color.RGBA), c) }) {
+			palette = append(palette, c)
+		}
 	}
 	small := image.NewPaletted(full.Bounds(), palette)
 	draw.Draw(small, small.Bounds(), full, image.Point{}, draw.Src)
 	var out bytes.Buffer
 	err = (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, small)
 	return out.Bytes(), err
+}
+
+// alike reports whether nobody tells two colours apart.
+func alike(a, b color.RGBA) bool {
+	const most = 6
+	apart := func(a, b uint8) bool { return max(a, b)-min(a, b) > most }
+	return !apart(a.R, b.R) && !apart(a.G, b.G) && !apart(a.B, b.B)
 }
