@@ -66,7 +66,9 @@ func (s *Server) loadFrom(ctx context.Context, sn Snapshot) error {
 			return ctx.Err()
 		}
 		if res.ID == "" {
-			put()
+			if len(batch) > 0 { // of nothing it is said first why there is nothing
+				put()
+			}
 			return res.Err
 		}
 		if batch = append(batch, res); len(batch) >= size {

@@ -19,7 +19,7 @@ func (l *lab) newsRows(b *board, home string) ([]row, error) {
 		return nil, err
 	}
 	var starts, prints samples
-	done := make(chan error)
+	done := make(chan error, 1) // nobody may wait for it any more
 	go func() {
 		for len(starts) < l.newsRuns() || len(prints) < l.newsRuns() {
 			_, text, err := conn.ReadMessage()
