@@ -106,6 +106,9 @@ func (r *Record) check() error {
 	default:
 		return fmt.Errorf("%w record %s: status %q", ErrInvalid, r.UID, r.Data.Status)
 	}
+	if r.Data.Run < 0 || r.Data.Run > maxRun {
+		return fmt.Errorf("%w record %s: run %d is out of range", ErrInvalid, r.UID, r.Data.Run)
+	}
 	for _, name := range StreamNames {
 		_, s := name.Of(r)
 		if s == nil {
@@ -117,6 +120,10 @@ func (r *Record) check() error {
 	}
 	return nil
 }
+
+// maxRun is the largest number of a run. Far beyond what a task is run, and far enough
+// from the end of the integers for sums.
+const maxRun = 1 << 31
 
 var (
 	topKeys  = jsonKeys(reflect.TypeFor[Record]())

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -76,6 +77,14 @@ type Data struct {
 	Env    map[string]string `json:"env,omitempty"`
 	// Job is what the command has started that goes on without it, nil for most.
 	Job *Job `json:"job,omitempty"`
+	// Terminal says which of the caller's streams were terminals; nil where that was
+	// not recorded.
+	Terminal *Terminal `json:"terminal,omitempty"`
+	// Merged says that standard output and standard error were one stream, as on a
+	// terminal, and are both in Output.
+	Merged bool `json:"merged,omitempty"`
+	// Stdin says where standard input came from; nil where that was not recorded.
+	Stdin *Stdin `json:"stdin,omitempty"`
 	// Run counts the task's runs from 1.
 	Run int `json:"run"`
 	// Previous is the commit whose tree holds the run before this one.
@@ -83,6 +92,24 @@ type Data struct {
 
 	// Extra holds the keys under data that this version does not know.
 	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// Terminal says which of the caller's streams were terminals: some of "stdin", "stdout"
+// and "stderr", in that order.
+type Terminal struct {
+	Streams []string `json:"streams"`
+}
+
+// Has reports whether the stream of that name was a terminal.
+func (t *Terminal) Has(stream string) bool { return t != nil && slices.Contains(t.Streams, stream) }
+
+// Stdin says where a command's standard input came from.
+type Stdin struct {
+	// Kind is "terminal", "null" (/dev/null), "file", "pipe", "socket", "closed" or
+	// "other".
+	Kind string `json:"kind"`
+	Path string `json:"path,omitempty"` // of a file, absolute; for people, never opened
+	Size int64  `json:"size,omitempty"` // of a file, in bytes, when the run began
 }
 
 // Usage is what the command and those of its descendants that it waited for

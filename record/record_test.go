@@ -59,7 +59,8 @@ func TestEncode(t *testing.T) {
 		PWD: "/home/user", User: "user", Timestamp: at, Message: "a \"message\"\n", Cmd: []string{"echo", "<&>\u2028"}, Status: record.Cancelled, ReturnCode: &code,
 		PID: 20852, Output: []string{"line\n", "\ttab, \x00\n", "no newline"}, Error: []string{"[...]\n"}, Stderr: &record.Stream{Size: 1 << 40, SHA256: "ab", Cut: &record.Cut{Offset: 10, Bytes: 1 << 39}},
 		Host: "login1", Finished: &end, Duration: 1.421877, Signal: "SIGKILL", Usage: &record.Usage{User: 0.001, System: 2, MaxRSS: 2359296},
-		Git: &record.Git{Commit: "abc", Branch: "main", Dirty: &dirty}, Env: map[string]string{"B": "2", "A": ""}, Run: 2, Previous: "def",
+		Git: &record.Git{Commit: "abc", Branch: "main", Dirty: &dirty}, Env: map[string]string{"B": "2", "A": ""}, Terminal: &record.Terminal{Streams: []string{"stdin", "stderr"}}, Merged: true,
+		Stdin: &record.Stdin{Kind: "file", Path: "/data/in.csv", Size: 12}, Run: 2, Previous: "def",
 		Extra: map[string]json.RawMessage{"zeta": json.RawMessage(`{"b":1,"a":[1.50,"<"]}`), "alpha": json.RawMessage("null")}},
 		Extra: map[string]json.RawMessage{"later": json.RawMessage(`1e400`)}}
 	if got := encode(t, r); got != string(want) {
@@ -116,6 +117,8 @@ func TestDecodeRefuses(t *testing.T) {
 		"another executor": with(t, `"executor":"shell"`, `"executor":"slurm"`), "unknown status": with(t, "complete", "done"),
 		"no time": with(t, "2026-11-23T09:31:00.578123+01:00", ""), "time without offset": with(t, "+01:00", ""), "time is null": with(t, `"2026-11-23T09:31:00.578123+01:00"`, "null"),
 		"wrong type": with(t, `"pid":1`, `"pid":"1"`), "fraction of a pid": with(t, `"pid":1`, `"pid":1.5`), "no data": `{"executor":"shell","uid":"` + example + `","x":1}`,
+		"negative run":       with(t, `"pid":1`, `"run":-1,"pid":1`),
+		"run without end":    with(t, `"pid":1`, `"run":9223372036854775807,"pid":1`),
 		"negative size":      with(t, `"pid":1`, `"stdout":{"size":-1,"sha256":""},"pid":1`),
 		"cut beyond the end": with(t, `"pid":1`, `"stdout":{"size":10,"sha256":"","cut":{"offset":9,"bytes":2}},"pid":1`),
 		"negative cut":       with(t, `"pid":1`, `"stderr":{"size":10,"sha256":"","cut":{"offset":-1,"bytes":2}},"pid":1`),

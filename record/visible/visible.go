@@ -1,0 +1,165 @@
+// Package visible reduces the output of a command to the text that a person saw on a
+// terminal: what a search looks at, what it shows, and what two runs are compared by.
+package visible
+
+import "strings"
+
+// Text returns s without control sequences (ECMA-48): those that set colours and
+// modes, hyperlinks and titles, character sets, graphics. A carriage return ends a
+// line, as does a sequence that moves the cursor to another one; a carriage return
+// before a newline is a part of that newline. A backspace takes the character before
+// it away, as an overstruck one does on paper. A sequence that never ends loses its
+// escape character and is text.
+//
+// The result is never longer than s, and is s itself where there is nothing to
+// remove. Time is linear in the length of s, whatever it holds.
+func Text(s string) string {
+	if strings.IndexAny(s, controls) < 0 {
+		return s
+	}
+	r := reader{in: s, out: make([]byte, 0, len(s))}
+	for r.at < len(s) {
+		n := strings.IndexAny(s[r.at:], controls)
+		if n < 0 {
+			n = len(s) - r.at
+		}
+		r.out = append(r.out, s[r.at:r.at+n]...)
+		if r.at += n; r.at < len(s) {
+			r.control()
+		}
+	}
+	return string(r.out)
+}
+
+// controls are the characters that Text does anything about: bell, backspace, carriage
+// return, shift out, shift in, escape.
+const controls = "\a\b\r\x0e\x0f\x1b"
+
+// A reader is at one place of a text. The marks say where the next terminators are.
+type reader struct {
+	in              string
+	at              int
+	out             []byte
+	bell, end, line mark
+}
+
+// control reads what begins with one of controls.
+func (r *reader) control() {
+	c := r.in[r.at]
+	r.at++
+	switch c {
+	case '\r':
+		r.carriageReturn()
+	case '\b':
+		r.rubOut()
+	case '\x1b':
+		r.sequence()
+	}
+}
+
+func (r *reader) carriageReturn() {
+	for r.at < len(r.in) && r.in[r.at] == '\r' {
+		r.at++
+	}
+	if r.at < len(r.in) && r.in[r.at] != '\n' {
+		r.endLine()
+	}
+}
+
+func (r *reader) endLine() {
+	if n := len(r.out); n > 0 && r.out[n-1] != '\n' {
+		r.out = append(r.out, '\n')
+	}
+}
+
+// rubOut takes the last character of the line away.
+func (r *reader) rubOut() {
+	n := len(r.out)
+	if n == 0 || r.out[n-1] == '\n' {
+		return
+	}
+	for n--; n > 0 && r.out[n]&0xc0 == 0x80 && r.out[n-1] != '\n'; n-- { // bytes that go on a character of UTF-8
+	}
+	r.out = r.out[:n]
+}
+
+// sequence reads what follows an escape character.
+func (r *reader) sequence() {
+	if r.at == len(r.in) {
+		return
+	}
+	switch c := r.in[r.at]; {
+	case c == '[':
+		r.at++
+		r.csi()
+	case c == ']':
+		r.toEnd(true)
+	case strings.IndexByte("PX^_", c) >= 0: // DCS, SOS, PM, APC
+		r.toEnd(false)
+	case between(c, ' ', '/'): // a character set, say
+		for r.at < len(r.in) && between(r.in[r.at], ' ', '/') {
+			r.at++
+		}
+		if r.at < len(r.in) && between(r.in[r.at], '0', '~') {
+			r.at++
+		}
+	case between(c, '0', '~'):
+		r.at++
+	}
+}
+
+// csi reads a control sequence behind its "ESC [".
+func (r *reader) csi() {
+	for r.at < len(r.in) && between(r.in[r.at], ' ', '?') {
+		r.at++
+	}
+	if r.at == len(r.in) || !between(r.in[r.at], '@', '~') {
+		return // broken off: what follows is text
+	}
+	final := r.in[r.at]
+	r.at++
+	switch final {
+	case 'A', 'B', 'E', 'F', 'H', 'f', 'd':
+		r.endLine()
+	case 'C', 'G':
+		r.out = append(r.out, ' ')
+	}
+}
+
+// toEnd skips a string up to its terminator: ESC \, and for OSC a bell as well. An OSC
+// that does not end on its line is broken: what follows is text.
+func (r *reader) toEnd(osc bool) {
+	end := r.end.next(r.in, "\x1b\\", r.at)
+	after := end + 2
+	if osc {
+		if bell := r.bell.next(r.in, "\a", r.at); bell < end {
+			end, after = bell, bell+1
+		}
+		if r.line.next(r.in, "\n", r.at) < end {
+			return
+		}
+	}
+	if end < len(r.in) {
+		r.at = after
+	}
+}
+
+// A mark remembers where a string stands next, so that all looks for it together read
+// the text once.
+type mark struct {
+	at    int
+	known bool
+}
+
+// next returns where what stands in s at from or later, len(s) where it does not.
+func (m *mark) next(s, what string, from int) int {
+	if !m.known || m.at < from {
+		m.known, m.at = true, len(s)
+		if n := strings.Index(s[from:], what); n >= 0 {
+			m.at = from + n
+		}
+	}
+	return m.at
+}
+
+func between(c, low, high byte) bool { return low <= c && c <= high }
