@@ -108,7 +108,7 @@ func (s snapshot) Stream(rec *record.Record, _ record.StreamName) (io.ReadCloser
 
 // streamOf is what is stored beside a record.
 func streamOf(rec *record.Record) string {
-	return strings.Repeat(rec.Data.Message+" stored \xff\n", 20) + rec.Command
+	return strings.Repeat(rec.Data.Message+" st\x1b[1mored \xff\r\n", 20) + rec.Command
 }
 
 func (s snapshot) Changes(_ context.Context, from string) iter.Seq2[index.Change, error] {
@@ -131,7 +131,8 @@ func (s snapshot) Changes(_ context.Context, from string) iter.Seq2[index.Change
 }
 
 // words are what random records consist of, and many needles.
-var words = []string{"T1w.nii.gz", "--lr=3e-4", "Größe", "ΣΊΣΥΦΟΣ", "K\u212A", "seed=42", "a", "\n", "\t", "no space left", "%", "日本", "\u0000", "\"", "\\", "Moto", "ẞ", "İ", "-", "𝔘", "\ufffd"}
+var words = []string{"T1w.nii.gz", "--lr=3e-4", "Größe", "ΣΊΣΥΦΟΣ", "K\u212A", "seed=42", "a", "\n", "\t", "no space left", "%", "日本", "\u0000", "\"", "\\", "Moto", "ẞ", "İ", "-", "𝔘", "\ufffd",
+	"\x1b[31m", "er\x1b[1mror", "\x1b]8;;https://example.org/31m\a", "\r", "\r\n", "\b", "\x1b", "\x1bP"}
 
 func randomText(rnd *rand.Rand, most int) string {
 	var b strings.Builder

@@ -5,10 +5,8 @@ package index
 
 import (
 	"context"
-	"errors"
 	"io"
 	"iter"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -207,28 +205,9 @@ func (s *Search) flying(r Run, unique int) Found {
 
 func (s *Search) doc(r Run) *query.Doc { return newDoc(r, s.Limit) }
 
-// newDoc returns what is searched of a run. Of a stream that stands in the record that is
-// all of it.
+// newDoc returns what is searched of a run.
 func newDoc(r Run, limit int64) *query.Doc {
 	return &query.Doc{Record: r.Record, Stream: func(name record.StreamName) (string, error) {
-		lines, stored := name.Of(r.Record)
-		if stored == nil {
-			return strings.Join(lines, ""), nil
-		}
-		text, err := head(r, name, limit)
-		if err == nil && stored.Stored() > limit {
-			text += "\n" + strings.Join(lines, "")
-		}
-		return text, err
+		return query.StreamText(r.Record, name, limit, r.Stream)
 	}}
-}
-
-// head returns the first bytes of a stream.
-func head(r Run, name record.StreamName, limit int64) (string, error) {
-	in, err := r.Stream(name)
-	if err != nil {
-		return "", err
-	}
-	b, err := io.ReadAll(io.LimitReader(in, limit))
-	return string(b), errors.Join(err, in.Close())
 }

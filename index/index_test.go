@@ -163,6 +163,70 @@ func TestExpressions(t *testing.T) {
 	}
 }
 
+// TestVisible has the text that stood on the screen be found, and not what made it
+// coloured, wherever it is read from: the index, the records, a run in flight.
+func TestVisible(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(29, 30))
+	dir := filepath.Join(t.TempDir(), "index")
+	r := randomRecord(t, rnd)
+	r.Command, r.Data.Message, r.Data.Job, r.Data.Run = "c\x1b[33md", "m", nil, 1
+	r.Data.Stdout, r.Data.Stderr = nil, nil
+	r.Data.Output = []string{"\x1b[1m\x1b[31merror\x1b[0m\x1b[1m: mismatched types\x1b[0m\r\n", "10%\r100% ok\r\n", "\x1b]8;;https://example.org\x1b\\a link\x1b]8;;\x1b\\\n"}
+	r.Data.Error = []string{"wa\x1b[35mrn\x1b(B\x1b[ming\n"}
+	stored := randomRecord(t, rnd)
+	stored.Command, stored.Data.Message = "c", "m"
+	stored.Data.Job, stored.Data.Stderr, stored.Data.Run = nil, nil, 1
+	stored.Data.Stdout = &record.Stream{Size: int64(len(streamOf(stored)))}
+	h := new(history)
+	h.commit(add(t, rnd, 60))
+	before := h.commit(func(all tasks) { delete(all, r.UID) })
+	same(t, before, dir, parse(t, "x", false), "first")
+	now := h.commit(func(all tasks) { all[r.UID], all[stored.UID] = r, stored })
+	for _, c := range []struct {
+		query string
+		regex bool
+		field string
+		line  int
+		match string
+	}{
+		{query: `"error: mismatched"`, field: "output", line: 1, match: "error: mismatched"},
+		{query: "output:warning"},
+		{query: "error:warning", field: "error", line: 1, match: "warning"},
+		{query: "output:31m"}, {query: "error:35m"}, {query: "output:example.org"}, {query: `output:"a link"`, field: "output", line: 4, match: "a link"},
+		{query: "command:33md", field: "command", match: "33md"},
+		{query: `output:"100% ok$"`, regex: true, field: "output", line: 3, match: "100% ok"},
+		{query: `output:"^100% "`, regex: true, field: "output", line: 3, match: "100% "},
+		{query: "output:\x1b", regex: true},
+	} {
+		for name, option := range map[string]func(*index.Search){
+			"index": func(*index.Search) {}, "whole": func(s *index.Search) { s.Whole = true }, "earlier": func(s *index.Search) { s.Earlier = earlier },
+			"in flight": func(s *index.Search) { s.InFlight = []index.Run{{Record: r}} },
+		} {
+			for _, sn := range []snapshot{now, h.commit(func(tasks) {})} {
+				what := fmt.Sprintf("%s, %s", c.query, name)
+				q := parse(t, c.query, c.regex)
+				if got := same(t, sn, dir, q, what, option); slices.Contains(got.ids, r.UID) != (c.field != "") {
+					t.Errorf("%s: %v", what, got.lines)
+				}
+				s := &index.Search{Source: sn, Query: q, Limit: limit}
+				option(s)
+				for f := range s.Run(t.Context(), dir) {
+					if f.ID != r.UID {
+						continue
+					}
+					if hits := q.Hits(f.Doc); len(hits) != 1 || hits[0].Field != c.field || hits[0].Line != c.line || hits[0].Match != c.match {
+						t.Errorf("%s: %+v", what, hits)
+					}
+				}
+			}
+		}
+	}
+	if got := same(t, now, dir, parse(t, "output:stored", false), "stored"); !slices.Contains(got.ids, stored.UID) {
+		t.Errorf("a stream beside its record: %v", got.ids)
+	}
+}
+
 // TestUnreadable has a record that cannot be read be told of by each search.
 func TestUnreadable(t *testing.T) {
 	t.Parallel()

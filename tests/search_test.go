@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"qme/record"
+	"qme/record/visible"
 	"qme/tests/genhistory/history"
 )
 
@@ -22,7 +23,7 @@ func searched(records []*record.Record, text string) []string {
 	ids := []string{}
 	for _, r := range records {
 		d := r.Data
-		all := []string{r.Command, d.Message, d.PWD, d.User, d.Host, string(r.UID), strings.Join(d.Output, ""), strings.Join(d.Error, "")}
+		all := []string{r.Command, d.Message, d.PWD, d.User, d.Host, string(r.UID), visible.Text(strings.Join(d.Output, "")), visible.Text(strings.Join(d.Error, ""))}
 		if slices.ContainsFunc(all, func(s string) bool { return strings.Contains(strings.ToLower(s), text) }) {
 			ids = append(ids, string(r.UID))
 		}

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"qme/record"
+	"qme/record/visible"
 )
 
 // A field is a part of a record that is looked at by itself: a text that is found
@@ -39,7 +40,7 @@ func (f field) texts() []field {
 // A Doc is what is searched of one run. It is for one goroutine.
 type Doc struct {
 	Record *record.Record
-	// Stream returns what is searched of a stream, see Text. It is asked for when it
+	// Stream returns what is searched of a stream, see StreamText. It is asked for when it
 	// is needed; nil means what the record holds.
 	Stream func(record.StreamName) (string, error)
 	// Err is the first error of Stream. The stream counts as empty then.
@@ -126,7 +127,7 @@ func (d *Doc) streams(own, job record.StreamName) string {
 func (d *Doc) stream(name record.StreamName) string {
 	if d.Stream == nil {
 		lines, _ := name.Of(d.Record)
-		return strings.Join(lines, "")
+		return visible.Text(strings.Join(lines, ""))
 	}
 	s, err := d.Stream(name)
 	if err != nil && d.Err == nil {

@@ -2,19 +2,24 @@
 // terminal: what a search looks at, what it shows, and what two runs are compared by.
 package visible
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
 
 // Text returns s without control sequences (ECMA-48): those that set colours and
 // modes, hyperlinks and titles, character sets, graphics. A carriage return ends a
 // line, as does a sequence that moves the cursor to another one; a carriage return
 // before a newline is a part of that newline. A backspace takes the character before
 // it away, as an overstruck one does on paper. A sequence that never ends loses its
-// escape character and is text.
+// escape character and is text. The one-byte forms of these sequences (U+0080 to U+009F)
+// are text as well: text that was decoded wrongly is full of them.
 //
 // The result is never longer than s, and is s itself where there is nothing to
 // remove. Time is linear in the length of s, whatever it holds.
 func Text(s string) string {
-	if strings.IndexAny(s, controls) < 0 {
+	if !hasControls(s) {
 		return s
 	}
 	r := reader{in: s, out: make([]byte, 0, len(s))}
@@ -31,9 +36,69 @@ func Text(s string) string {
 	return string(r.out)
 }
 
+// longestCut is from how many bytes on Cut takes a sequence that has not ended for text.
+const longestCut = 64 << 10
+
+// Cut returns the beginning of a text, which was cut off at any byte, without what that may
+// have cut in two: a character of UTF-8, or a control sequence. It is for Text, which would
+// take the half of a sequence for text.
+func Cut(s string) string {
+	s = cutRune(s)
+	if strings.HasSuffix(s, "\x1b") { // which may have been to end a sequence
+		s = s[:len(s)-1]
+	}
+	i := strings.LastIndexByte(s[max(0, len(s)-longestCut):], '\x1b')
+	if i < 0 {
+		return s
+	}
+	i += max(0, len(s)-longestCut)
+	rest := s[i+1:]
+	open := false
+	switch {
+	case rest == "":
+		open = true
+	case rest[0] == '[':
+		open = strings.IndexFunc(rest[1:], func(r rune) bool { return r < ' ' || r > '?' }) < 0
+	case rest[0] == ']', rest[0] == 'k':
+		open = !strings.ContainsAny(rest, "\a\n")
+	case strings.IndexByte("PX^_", rest[0]) >= 0:
+		open = true // as there is no escape character that would end it
+	case between(rest[0], ' ', '/'):
+		open = strings.IndexFunc(rest, func(r rune) bool { return r < ' ' || r > '/' }) < 0
+	}
+	if open {
+		return s[:i]
+	}
+	return s
+}
+
+// cutRune drops a character of UTF-8 that the end of s has cut in two.
+func cutRune(s string) string {
+	for i := 1; i <= min(len(s), utf8.UTFMax); i++ {
+		if utf8.RuneStart(s[len(s)-i]) {
+			if !utf8.FullRuneInString(s[len(s)-i:]) {
+				return s[:len(s)-i]
+			}
+			break
+		}
+	}
+	return s
+}
+
 // controls are the characters that Text does anything about: bell, backspace, carriage
 // return, shift out, shift in, escape.
 const controls = "\a\b\r\x0e\x0f\x1b"
+
+// hasControls looks for one after the other, which is several times as fast as for all at
+// once.
+func hasControls(s string) bool {
+	for i := range len(controls) {
+		if strings.IndexByte(s, controls[i]) >= 0 {
+			return true
+		}
+	}
+	return false
+}
 
 // A reader is at one place of a text. The marks say where the next terminators are.
 type reader struct {
@@ -72,15 +137,16 @@ func (r *reader) endLine() {
 	}
 }
 
-// rubOut takes the last character of the line away.
-func (r *reader) rubOut() {
+// rubOut takes the last character of the line away, and reports whether there was one.
+func (r *reader) rubOut() bool {
 	n := len(r.out)
 	if n == 0 || r.out[n-1] == '\n' {
-		return
+		return false
 	}
 	for n--; n > 0 && r.out[n]&0xc0 == 0x80 && r.out[n-1] != '\n'; n-- { // bytes that go on a character of UTF-8
 	}
 	r.out = r.out[:n]
+	return true
 }
 
 // sequence reads what follows an escape character.
@@ -92,7 +158,7 @@ func (r *reader) sequence() {
 	case c == '[':
 		r.at++
 		r.csi()
-	case c == ']':
+	case c == ']', c == 'k': // OSC; the title of a window of screen
 		r.toEnd(true)
 	case strings.IndexByte("PX^_", c) >= 0: // DCS, SOS, PM, APC
 		r.toEnd(false)
@@ -110,20 +176,43 @@ func (r *reader) sequence() {
 
 // csi reads a control sequence behind its "ESC [".
 func (r *reader) csi() {
+	begin := r.at
 	for r.at < len(r.in) && between(r.in[r.at], ' ', '?') {
 		r.at++
 	}
 	if r.at == len(r.in) || !between(r.in[r.at], '@', '~') {
 		return // broken off: what follows is text
 	}
-	final := r.in[r.at]
+	parameters, final := r.in[begin:r.at], r.in[r.at]
 	r.at++
 	switch final {
 	case 'A', 'B', 'E', 'F', 'H', 'f', 'd':
 		r.endLine()
-	case 'C', 'G':
+	case 'D':
+		for range max(1, number(parameters)) {
+			if !r.rubOut() {
+				break
+			}
+		}
+	case 'G', '`':
+		if number(parameters) <= 1 { // as a carriage return does
+			r.endLine()
+			break
+		}
+		fallthrough
+	case 'C', 'a':
 		r.out = append(r.out, ' ')
 	}
+}
+
+// number reads the only parameter of a control sequence: 0 where there is none or it is no
+// number, and no more than a line is long.
+func number(parameter string) int {
+	n, err := strconv.ParseUint(parameter, 10, 16)
+	if err != nil {
+		return 0
+	}
+	return int(n)
 }
 
 // toEnd skips a string up to its terminator: ESC \, and for OSC a bell as well. An OSC

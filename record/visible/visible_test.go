@@ -30,11 +30,42 @@ func TestText(t *testing.T) {
 		{"\x1b]0;over\nlines\a", "]0;over\nlines"},
 		{"\x1bPnever ended", "Pnever ended"},
 		{"\x1b[12\nnext", "\nnext"},
+		{"10%\x1b[1G20%\x1b[G30%\x1b[8Gx", "10%\n20%\n30% x"},
+		{"|\x1b[D/\x1b[1D-", "-"},
+		{"abc\n12\x1b[65000Dx\x1b[99999999999999999999Dy", "abc\ny"},
+		{"\x1bkvim\x1b\\text", "text"},
+		{"\u00c3\u009f \u009b31m", "\u00c3\u009f \u009b31m"},
 		{"end\x1b", "end"},
 		{"end\x1b[", "end"},
 		{"\xff\x1b[m\xfe", "\xff\xfe"},
 	} {
 		if got := visible.Text(c.in); got != c.want {
+			t.Errorf("%q: %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
+func TestCut(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"plain", "plain"},
+		{"caf\xc3", "caf"},
+		{"\xff", "\xff"},
+		{"a\x1b", "a"},
+		{"a\x1b[", "a"},
+		{"a\x1b[31;1", "a"},
+		{"a\x1b[31mb", "a\x1b[31mb"},
+		{"a\x1b]8;;https://exam", "a"},
+		{"a\x1b]8;;https://example.org\x1b", "a"},
+		{"a\x1b]8;;https://example.org\ab", "a\x1b]8;;https://example.org\ab"},
+		{"a\x1b]8;;x\x1b\\b", "a\x1b]8;;x\x1b\\b"},
+		{"a\x1b]broken\nb", "a\x1b]broken\nb"},
+		{"a\x1bPq#0\n12", "a"},
+		{"a\x1bP" + strings.Repeat("x", 100_000), "a\x1bP" + strings.Repeat("x", 100_000)},
+		{"a\x1b(", "a"},
+		{"a\x1b(Bc", "a\x1b(Bc"},
+		{"a\x1b7", "a\x1b7"},
+	} {
+		if got := visible.Cut(c.in); got != c.want {
 			t.Errorf("%q: %q, want %q", c.in, got, c.want)
 		}
 	}
@@ -47,6 +78,9 @@ func FuzzText(f *testing.F) {
 		got := visible.Text(s)
 		if len(got) > len(s) {
 			t.Fatalf("%q became the longer %q", s, got)
+		}
+		if cut := visible.Cut(s); !strings.HasPrefix(s, cut) {
+			t.Fatalf("%q was cut to %q", s, cut)
 		}
 		if i := strings.IndexAny(got, "\a\b\r\x0e\x0f\x1b"); i >= 0 {
 			t.Fatalf("%q: %q has a control character at %d", s, got, i)
