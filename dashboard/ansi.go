@@ -17,16 +17,19 @@ const (
 )
 
 // A painter draws output on a terminal and returns its lines as HTML: text, and span
-// elements with the classes of colours. It is for one goroutine.
+// elements with the classes of colours. What cannot be drawn, or becomes far more than it was,
+// is shown as it is, escaped (see plainly.go), from there to its end. It is for one goroutine.
 type painter struct {
 	screen *terminal.Screen
 	clean  cleaner
 	final  []string
+	room   int      // how many bytes what is drawn may still come to until lines is asked
+	raw    *plainly // nil while all is drawn
 }
 
 // newPainter begins with the colours that style stands for (see painter.style).
 func newPainter(style string) (*painter, error) {
-	p := &painter{clean: cleaner{style: style, blank: true}}
+	p := &painter{clean: cleaner{style: style, blank: true}, room: drawnLeast}
 	err := p.clear()
 	if err == nil && style != "" {
 		_, err = p.screen.Write([]byte("\x1b[" + style + "m"))
@@ -41,41 +44,78 @@ func (p *painter) clear() error {
 		return err
 	}
 	s.Timestamps = false
-	s.ScrollOutFunc = func(line string) { p.final = append(p.final, htmlLine(line)) }
+	s.ScrollOutFunc = func(line string) {
+		p.final = append(p.final, htmlLine(line))
+		p.room -= len(line)
+	}
 	p.screen = s
 	return nil
 }
 
-// draw draws on the screen.
-func (p *painter) draw(b []byte) error {
-	_, err := p.screen.Write(p.clean.append(nil, b))
-	return err
+// drawnAtOnce is how much is drawn before it is looked whether it has become too much.
+const drawnAtOnce = 4 << 10
+
+// draw draws on the screen. The error is errTooMuch when no more is to be drawn; drawn is how much
+// of b was.
+func (p *painter) draw(b []byte) (drawn int, err error) {
+	for drawn < len(b) {
+		part := b[drawn:min(drawn+drawnAtOnce, len(b))]
+		p.put(part)
+		if drawn += len(part); p.room < 0 {
+			return drawn, errTooMuch
+		}
+	}
+	return drawn, nil
 }
+
+// put draws all of b. The library's Write returns no errors.
+func (p *painter) put(b []byte) { _, _ = p.screen.Write(p.clean.append(nil, b)) }
 
 // lines returns what has left the screen since it was asked last, and what is on it.
 func (p *painter) lines() (final, shown []string) {
-	final, p.final = p.final, nil
+	if p.raw == nil {
+		err := safely(func() error {
+			shown = p.onScreen()
+			return nil
+		})
+		if err != nil {
+			p.giveUp()
+		}
+	}
+	if p.raw != nil {
+		shown = p.raw.open()
+	}
+	final, p.final, p.room = p.final, nil, drawnLeast
+	return final, shown
+}
+
+func (p *painter) onScreen() (shown []string) {
 	text := strings.TrimSuffix(p.screen.AsHTMLWithTimestamps(false), "\n")
 	if text == "" {
-		return final, nil
+		return nil
 	}
 	for line := range strings.SplitSeq(text, "\n") {
 		shown = append(shown, htmlLine(line))
 	}
-	return final, shown
+	return shown
 }
 
 // unfinished returns how many bytes at the end are the beginning of a character or of a
 // sequence, of which nothing is drawn yet.
 func (p *painter) unfinished() int {
-	if p.clean.state == inEscape {
-		return 1
+	if p.raw != nil {
+		return len(p.raw.held)
 	}
-	return len(p.clean.held)
+	return len(p.clean.pending())
 }
 
 // style returns the colours in force, as the parameters of an SGR sequence.
-func (p *painter) style() string { return p.clean.style }
+func (p *painter) style() string {
+	if p.raw != nil {
+		return ""
+	}
+	return p.clean.style
+}
 
 // htmlLine takes away what only serves to give an empty line its height.
 func htmlLine(line string) string {
@@ -107,8 +147,9 @@ func validStyle(text string) bool {
 	return len(text) <= longestStyle && strings.Trim(text, "0123456789;") == ""
 }
 
-// A cleaner leaves of output what is text, colours and movements of the cursor. The
-// strings with which programs set titles, and which some terminals take for links and
+// A cleaner leaves of output what is text, colours and movements of the cursor, of which no
+// number is larger than a terminal: what the library does not know it would show, and what it knows
+// it adds up as it comes. The strings with which programs set titles, and which some terminals take for links and
 // pictures, go. Characters that are invisible or reorder text become escapes, as package
 // record/safe writes them, and bytes that are not UTF-8 become U+FFFD.
 type cleaner struct {
@@ -123,8 +164,9 @@ type cleanState int
 const (
 	inText cleanState = iota
 	inEscape
-	inSequence // ESC [
-	inString   // ESC ] and the like, up to BEL or ESC \ or the end of the line
+	inSelection // ESC ( and the like, of which one more character comes
+	inSequence  // ESC [
+	inString    // ESC ] and the like, up to BEL or ESC \ or the end of the line
 	inStringEscape
 )
 
@@ -215,8 +257,14 @@ func (c *cleaner) control(out []byte, ch byte) []byte {
 			c.state = inEscape
 		case '\n', '\r':
 			return c.ascii(out, ch)
+		default:
+			if ch >= 0x20 && ch <= 0x2f { // such as the choice of a character set
+				c.state, c.held = inSelection, append(c.held[:0], 0x1b, ch)
+			}
 		}
-		return out // of the others, such as the choice of a character set, there is nothing to see
+		return out // of the others there is nothing to see
+	case inSelection:
+		return c.selection(out, ch)
 	case inSequence:
 		return c.sequence(out, ch)
 	case inString:
@@ -239,6 +287,20 @@ func (c *cleaner) control(out []byte, ch byte) []byte {
 	return out
 }
 
+// selection takes a byte of an escape sequence with intermediate bytes (ECMA-35, section 13.2), of
+// which there is nothing to see.
+func (c *cleaner) selection(out []byte, ch byte) []byte {
+	if ch >= 0x20 && ch <= 0x2f && len(c.held) < longestSequence {
+		c.held = append(c.held, ch)
+		return out
+	}
+	c.state, c.held = inText, c.held[:0]
+	if ch == '\n' || ch == '\r' || ch == 0x1b {
+		return c.ascii(out, ch)
+	}
+	return out
+}
+
 // sequence takes a byte of a control sequence (ECMA-48, section 5.4).
 func (c *cleaner) sequence(out []byte, ch byte) []byte {
 	if ch < 0x20 || ch > 0x7e || len(c.held) >= longestSequence {
@@ -252,12 +314,43 @@ func (c *cleaner) sequence(out []byte, ch byte) []byte {
 	if ch < 0x40 {
 		return out
 	}
-	if params := string(c.held[2 : len(c.held)-1]); (ch == 'm' || ch == 'M') && validStyle(params) { // the library takes both for colours
+	params := string(c.held[2 : len(c.held)-1])
+	c.state, c.held = inText, c.held[:0]
+	if strings.Trim(params, "0123456789;") != "" {
+		return out
+	}
+	if ch == 'm' {
 		c.remember(params)
 	}
-	out = append(out, c.held...)
-	c.state, c.held = inText, c.held[:0]
-	return out
+	return appendSequence(out, params, ch)
+}
+
+// The control sequences that are drawn: the cursor goes (A to H, f), a part of the screen is cleared
+// (J, K), colours are set (m). The library takes letters of both cases for the same, and so
+// others for these.
+const sequencesDrawn = "ABCDEFGHJKmf"
+
+// largestParameter is more than anything on a screen, and than any colour.
+const largestParameter = "9999"
+
+func appendSequence(out []byte, params string, final byte) []byte {
+	if !strings.Contains(sequencesDrawn, string(final)) {
+		return out
+	}
+	if final == 'f' {
+		final = 'H' // the same
+	}
+	out = append(out, "\x1b["...)
+	for i, p := range strings.Split(params, ";") {
+		if i > 0 {
+			out = append(out, ';')
+		}
+		if len(strings.TrimLeft(p, "0")) > len(largestParameter) {
+			p = largestParameter
+		}
+		out = append(out, p...)
+	}
+	return append(out, final)
 }
 
 // remember notes the parameters of a sequence that sets colours.

@@ -72,7 +72,7 @@ func (s *Server) Handler() http.Handler {
 			if rt.writes && s.o.ReadOnly {
 				err = readOnly()
 			} else {
-				err = rt.serve(w, r)
+				err = safely(func() error { return rt.serve(w, r) })
 			}
 			if err != nil {
 				s.fail(w, r, err)

@@ -58,7 +58,11 @@ func (s *Server) follow(ctx context.Context, c *client) {
 	}
 	c.mu.Unlock()
 	for _, w := range watches {
-		m, err := s.advance(w)
+		var m *outputMessage
+		err := safely(func() (err error) {
+			m, err = s.advance(w)
+			return err
+		})
 		if err != nil {
 			detail := problemOf(err).Detail
 			c.send(s.prepare(message{Type: "error", Detail: &detail}))

@@ -219,7 +219,7 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) error {
 	if detail := s.behind.now(); detail != "" {
 		c.send(s.behindMessage(detail))
 	}
-	go c.write()
+	go s.guarded(c.write)
 	s.listen(c)
 	return nil
 }
@@ -287,7 +287,7 @@ func (s *Server) listen(c *client) {
 			_ = c.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(writeTimeout)) // a courtesy
 			return
 		}
-		if err := s.serve(c, req); err != nil {
+		if err := safely(func() error { return s.serve(c, req) }); err != nil {
 			detail := problemOf(err).Detail
 			c.send(s.prepare(message{Type: "error", Detail: &detail}))
 		}

@@ -32,7 +32,7 @@ func (s *Server) followJobs(ctx context.Context) {
 
 // askJobs asks once. A failure is told when it is another one than the last, which it returns.
 func (s *Server) askJobs(ctx context.Context, told string) string {
-	err := s.o.Tasks.Refresh(ctx)
+	err := safely(func() error { return s.o.Tasks.Refresh(ctx) })
 	if err == nil || ctx.Err() != nil {
 		return ""
 	}

@@ -11,7 +11,7 @@ import (
 // again: its file system may come back.
 func (s *Server) load(ctx context.Context) {
 	for {
-		err := s.loadOnce(ctx)
+		err := safely(func() error { return s.loadOnce(ctx) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -28,24 +28,36 @@ func (s *Server) load(ctx context.Context) {
 }
 
 func (s *Server) loadOnce(ctx context.Context) error {
-	// First what is in flight: a run that ends meanwhile is then seen in one of the two.
-	s.refreshing.Lock()
-	list, err := s.o.Flights.Flights()
-	if err == nil {
-		flights := s.newFlights(list)
-		var sn Snapshot
-		if sn, err = s.o.History.Latest(); err == nil {
-			if s.commit == "" { // else what has changed since then is still to be looked at
-				s.commit = sn.Commit()
-			}
-			s.table.update(nil, flights)
-			s.newLines()
-			s.refreshing.Unlock()
-			return s.loadFrom(ctx, sn)
-		}
+	sn, err := s.loadFlights()
+	if err != nil {
+		return err
 	}
-	s.refreshing.Unlock()
-	return err
+	return s.loadFrom(ctx, sn)
+}
+
+// loadFlights takes in what is in flight, and returns the history as of then: a run that ends
+// meanwhile is seen in one of the two.
+func (s *Server) loadFlights() (Snapshot, error) {
+	s.refreshing.Lock()
+	defer s.refreshing.Unlock()
+	list, err := s.o.Flights.Flights()
+	if err != nil {
+		return nil, err
+	}
+	done := false
+	defer s.unlessTaken(&done)
+	flights := s.newFlights(list)
+	sn, err := s.o.History.Latest()
+	if err != nil {
+		return nil, err
+	}
+	if s.commit == "" { // else what has changed since then is still to be looked at
+		s.commit = sn.Commit()
+	}
+	s.table.update(nil, flights)
+	done = true
+	s.newLines()
+	return sn, nil
 }
 
 func (s *Server) loadFrom(ctx context.Context, sn Snapshot) error {

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -78,33 +79,46 @@ func plainLine(b []byte) (n int, plain bool) {
 // Write draws more output. It keeps nothing of b.
 func (p *painter) Write(b []byte) (int, error) {
 	size := len(b)
-	for len(b) > 0 {
-		run := findPlain(b, p.clean.atLine())
-		if err := p.draw(b[:run.start]); err != nil {
-			return 0, err
+	p.room += drawnTimes * size
+	for len(b) > 0 && p.raw == nil {
+		before, drawn := len(p.final), 0
+		err := safely(func() (err error) {
+			drawn, err = p.some(b)
+			return err
+		})
+		switch {
+		case errors.Is(err, errTooMuch):
+			p.giveUp()
+		case err != nil: // what of this part was drawn nobody knows
+			p.final, drawn = p.final[:before], 0
+			p.giveUp()
 		}
-		var err error
-		if run.end > run.start && p.clean.atLine() && p.clean.style == "" {
-			err = p.pass(b, run)
-		} else {
-			err = p.draw(b[run.start:run.end])
-		}
-		if err != nil {
-			return 0, err
-		}
-		b = b[run.end:]
+		b = b[drawn:]
+	}
+	if p.raw != nil {
+		p.final = append(p.final, p.raw.take(b)...)
 	}
 	return size, nil
+}
+
+// some draws up to the end of the first run of plain lines, and returns how much that is.
+func (p *painter) some(b []byte) (int, error) {
+	run := findPlain(b, p.clean.atLine())
+	if n, err := p.draw(b[:run.start]); err != nil {
+		return n, err
+	}
+	if run.end > run.start && p.clean.atLine() && p.clean.style == "" {
+		return run.end, p.pass(b, run)
+	}
+	n, err := p.draw(b[run.start:run.end])
+	return run.start + n, err
 }
 
 // pass takes a run of plain lines, of which it draws the first and the last screenful.
 func (p *painter) pass(b []byte, run plainLines) error {
 	first, last := run.ends[screenLines-1], run.ends[len(run.ends)-screenLines-1]
-	if err := p.draw(b[run.start:first]); err != nil {
-		return err
-	}
-	final, shown := p.lines()
-	p.final = append(final, shown...)
+	p.put(b[run.start:first])
+	p.final = append(p.final, p.onScreen()...)
 	text := strings.TrimSuffix(string(b[first:last]), "\n")
 	for line := range strings.SplitSeq(escapes.Replace(text), "\n") {
 		p.final = append(p.final, strings.TrimRight(strings.TrimRight(line, "\r"), " \t"))
@@ -112,7 +126,8 @@ func (p *painter) pass(b []byte, run plainLines) error {
 	if err := p.clear(); err != nil {
 		return err
 	}
-	return p.draw(b[last:run.end])
+	p.put(b[last:run.end])
+	return nil
 }
 
 // escapes are those of the library.

@@ -32,7 +32,7 @@ func TestPlainLines(t *testing.T) {
 			}
 		}
 		whole := []byte(text.String())
-		drawn := painted(t, whole, func(p *painter, b []byte) error { return p.draw(b) })
+		drawn := painted(t, whole, func(p *painter, b []byte) error { p.put(b); return nil })
 		passed := painted(t, whole, func(p *painter, b []byte) error {
 			for len(b) > 0 { // in parts, as they come
 				n := min(len(b), 1+r.IntN(20000))

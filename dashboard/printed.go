@@ -129,7 +129,9 @@ func (s *Server) newLines() (news []Printed) {
 			continue
 		}
 		read++
-		next := lastLine{written, now, s.lastLine(id, name, size)}
+		next := lastLine{written: written, at: now}
+		// What it has printed must not keep the others from being told of.
+		s.guarded(func() { next.text = s.lastLine(id, name, size) })
 		if again := written.Stdout < l.written.Stdout || written.Stderr < l.written.Stderr; next.text == "" && !again {
 			next.text = l.text // blank lines say nothing
 		}

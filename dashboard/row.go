@@ -182,12 +182,24 @@ func (w *words) id(r *row) record.ID {
 	return record.ID(w.list[r.executor] + "-" + uuid.UUID(r.key[:uuidSize]).String())
 }
 
+// timeIn returns a time in a zone, or where it has no year of four digits there in one where it has:
+// what a record says of its times is in zones of their own.
+func timeIn(micros int64, zone int32) record.Time {
+	const day = 24*60*60 - 60
+	t := time.UnixMicro(micros)
+	for _, z := range []int32{zone, -day, day} {
+		if t = t.In(time.FixedZone("", int(z))); t.Year() >= 0 && t.Year() <= 9999 {
+			break
+		}
+	}
+	return record.Time{Time: t}
+}
+
 // summary is the inverse of row.
 func (w *words) summary(r *row) Summary {
-	zone := time.FixedZone("", int(r.zone))
 	s := Summary{
 		ID: w.id(r), Executor: w.list[r.executor], Command: r.command, Status: statuses[r.status], Outcome: outcomes[r.outcome()],
-		Started: record.Time{Time: time.UnixMicro(r.started).In(zone)},
+		Started: timeIn(r.started, r.zone),
 		User:    w.list[r.user], Host: w.list[r.host], PWD: w.list[r.pwd], Message: w.list[r.message], Run: int(r.run),
 	}
 	if r.hasCode {
@@ -195,14 +207,16 @@ func (w *words) summary(r *row) Summary {
 		s.ReturnCode = &code
 	}
 	if r.finished != 0 {
-		s.Finished = &record.Time{Time: time.UnixMicro(r.finished).In(zone)}
+		t := timeIn(r.finished, r.zone)
+		s.Finished = &t
 	}
 	if r.job > 0 {
 		state := w.list[r.job-1]
 		s.JobState = &state
 	}
 	if r.jobStarted != 0 {
-		s.JobStarted = &record.Time{Time: time.UnixMicro(r.jobStarted).In(zone)}
+		t := timeIn(r.jobStarted, r.zone)
+		s.JobStarted = &t
 	}
 	if !r.active {
 		d := r.duration

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"qme/record"
 )
 
 const (
@@ -75,9 +73,11 @@ func (s *Server) begin(text string) *searched {
 	s.background.Go(func() {
 		defer func() { <-s.searches.sem }()
 		defer close(one.done)
-		var ids []record.ID
-		ids, one.err = s.o.Tasks.Search(s.life, text)
-		one.found = keysOf(ids)
+		one.err = safely(func() error {
+			ids, err := s.o.Tasks.Search(s.life, text)
+			one.found = keysOf(ids)
+			return err
+		})
 	})
 	return one
 }

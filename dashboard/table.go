@@ -136,15 +136,19 @@ func (e *edit) now(k taskKey) *row {
 
 func (e *edit) rowOf(k taskKey, res record.Result) *row {
 	_, was := e.t.bad[k]
+	var r *row
+	if res.Err == nil && res.Record != nil {
+		res.Err = safely(func() error {
+			r = e.t.words.row(res.Record)
+			return nil
+		})
+	}
 	if e.recount = e.recount || was != (res.Err != nil); res.Err != nil {
 		e.t.bad[k] = res.ID
 	} else {
 		delete(e.t.bad, k)
 	}
-	if res.Err != nil || res.Record == nil {
-		return nil
-	}
-	return e.t.words.row(res.Record)
+	return r
 }
 
 func (e *edit) setHistory(k taskKey, res record.Result) {

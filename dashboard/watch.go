@@ -30,11 +30,28 @@ const (
 
 // run keeps the table up to date until ctx ends.
 func (s *Server) run(ctx context.Context) {
-	s.background.Go(func() { s.load(ctx) })
-	s.background.Go(func() { s.watch(ctx) })
+	s.goOn(ctx, s.load)
+	s.goOn(ctx, s.watch)
 	if !s.o.ReadOnly {
-		s.background.Go(func() { s.followJobs(ctx) })
+		s.goOn(ctx, s.followJobs)
 	}
+}
+
+// againAfter is how long a part of the server rests that has ended by a mistake.
+const againAfter = time.Second
+
+// goOn runs a part of the server in the background, to its end: a mistake is told, and then it
+// begins again.
+func (s *Server) goOn(ctx context.Context, part func(context.Context)) {
+	s.background.Go(func() {
+		for !s.guarded(func() { part(ctx) }) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(againAfter):
+			}
+		}
+	})
 }
 
 // watch looks for news while somebody is connected.
@@ -71,7 +88,7 @@ func (s *Server) refresh(ctx context.Context) {
 		return
 	}
 	began := time.Now()
-	s.setBehind(refreshing, s.refreshLocked(ctx))
+	s.setBehind(refreshing, safely(func() error { return s.refreshLocked(ctx) }))
 	s.refreshed = began
 }
 
@@ -80,13 +97,15 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 		s.recovered = time.Now()
 		s.background.Go(func() { // it may have to wait for who writes to the history, and news do not
 			defer s.recovering.Store(false)
-			s.recover(s.life)
+			s.guarded(func() { s.recover(s.life) })
 		})
 	}
 	list, err := s.o.Flights.Flights()
 	if err != nil {
 		return err
 	}
+	done := false
+	defer s.unlessTaken(&done)
 	flights := s.newFlights(list)
 	head, err := s.o.History.Head()
 	var changes []record.Result
@@ -94,12 +113,12 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 		changes, err = s.changes(ctx, head)
 	}
 	if err != nil {
-		s.flights = nil // they are looked at again, together with the history
 		return err
 	}
-	s.commit = head
 	changes = append(changes, s.readable()...)
-	if n := s.table.update(changes, flights); n.len() > maxNews {
+	n := s.table.update(changes, flights)
+	s.commit, done = head, true
+	if n.len() > maxNews {
 		s.hub.broadcast(s.prepare(messageOf("reload", n.tableState, false)))
 	} else if n.len() > 0 {
 		s.hub.broadcast(s.prepare(s.tell(n)))
@@ -108,6 +127,14 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 		s.hub.broadcast(s.prepare(message{Type: "printed", Printed: &lines}))
 	}
 	return nil
+}
+
+// unlessTaken has the runs in flight be looked at again, together with the history, when the table has
+// not taken in what newFlights has returned.
+func (s *Server) unlessTaken(done *bool) {
+	if !*done {
+		s.flights = nil
+	}
 }
 
 // recover brings what dead processes have left into the history. What keeps it from that is told

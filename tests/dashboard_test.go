@@ -290,12 +290,14 @@ func TestDashboardPrints(t *testing.T) {
 	gate := newFIFO(t)
 	run := h.start("-q", "run", "sh", "-c", `while read -r line; do printf "$line"; done <`+gate)
 	id := e.until(func(m told) bool { return m.Type == "tasks" && len(m.Added) == 1 }).Added[0].ID
+	e.say(map[string]any{"type": "watch", "id": id, "stream": "stdout", "offset": 0, "style": ""})
 	pipe, err := os.OpenFile(gate, os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range [][2]string{
 		{`\033[1;32mepoch 1\033[0m\n`, "epoch 1"}, {`10%%`, "10%"}, {`\r20%% <b>\033[K`, "20% <b>"}, {`\n\n \n`, ""}, {`\033]0;title\007a\342\200\256b\n`, `a\u202eb`},
+		{`a\033[9223372036854775807Cb\n`, "a" + strings.Repeat(" ", 248) + "b"}, {`c\n\033[9223372036854775807Bd\n`, "d"}, {`e\033[999999999999999999999999;9223372036854775807Hf\n`, "f"},
 		{strings.Repeat("x", 3000) + `\n`, strings.Repeat("x", 250)},
 	} {
 		if _, err := pipe.WriteString(c[0] + "\n"); err != nil {

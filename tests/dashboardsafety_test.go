@@ -193,6 +193,7 @@ func TestDashboardHostile(t *testing.T) {
 	script := `<script>alert(1)</script><img src=x onerror=alert(1)>`
 	for _, out := range []string{
 		script, `\033]8;;javascript:alert(1)\007link\033]8;;\007`, `\033]1337;File=inline=1;url=http://evil.example/:\007 picture`, `\033]1339;url=http://evil.example\007 link`,
+		`a\033[9223372036854775807Cb`, `a\n\033[9223372036854775807Bb`, `a\033[9223372036854775807;9223372036854775807Hb`, `\033[9223372036854775807Aa\033[9223372036854775807Db\033[9223372036854775807Jc`,
 		`\033_bk;t=1\007stamp`, `\342\200\256abc`, `\377\376\000\001`, `\033]0;never ended`, `\033[31;<b>m`, `\302\233 31m`,
 	} {
 		h.must("-q", "run", "sh", "-c", "printf '"+out+"'")
