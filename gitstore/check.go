@@ -115,7 +115,7 @@ func (c *checker) history(ctx context.Context, head plumbing.Hash) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		commit, err := readCommit(c.s.odb, h)
+		commit, err := c.commit(h)
 		if err != nil {
 			c.report(err)
 			continue
@@ -124,10 +124,25 @@ func (c *checker) history(ctx context.Context, head plumbing.Hash) error {
 		if c.rep.Commits%1000 == 0 {
 			c.progress("commits", c.rep.Commits)
 		}
-		c.tree(commit.TreeHash, "")
-		todo = append(todo, commit.ParentHashes...)
+		c.tree(commit.tree, "")
+		todo = append(todo, commit.parents...)
 	}
 	return nil
+}
+
+// commit reads a commit, and reports what others would have against it.
+func (c *checker) commit(h plumbing.Hash) (*commitNode, error) {
+	t, b, err := c.s.odb.Get(h)
+	if err != nil {
+		return nil, err
+	}
+	if t != plumbing.CommitObject {
+		return nil, fmt.Errorf("object %s is a %s, not a commit: %w", h, t, record.ErrCorrupt)
+	}
+	if err := fsckCommit(b); err != nil {
+		c.report(fmt.Errorf("commit %s: %w", h, err))
+	}
+	return parseCommitNode(h, b)
 }
 
 func (c *checker) tree(h plumbing.Hash, at string) {
@@ -140,13 +155,18 @@ func (c *checker) tree(h plumbing.Hash, at string) {
 		c.report(fmt.Errorf("folder %q: %w", at, err))
 		return
 	}
+	if err := checkOrder(entries); err != nil {
+		c.report(fmt.Errorf("folder %q: tree %s: %w", at, h, err))
+	}
 	for _, e := range entries {
 		p := path.Join(at, e.name)
+		if err := checkEntry(e); err != nil {
+			c.report(fmt.Errorf("folder %q: %w", at, err))
+		}
 		switch {
 		case e.isDir():
 			c.tree(e.hash, p)
-		case e.mode != modeFile:
-			c.report(fmt.Errorf("%s has the mode %s, not a plain file's: %w", p, e.mode, record.ErrInvalid))
+		case e.mode == modeSubmodule: // its commit is in another repository
 		case !c.have[e.hash]:
 			// Written, or packed into another pack, since they were listed?
 			if ok, err := c.s.odb.Has(e.hash); err != nil || !ok {

@@ -122,7 +122,11 @@ func (s *Store) transfer(ctx context.Context, remote string, head, theirs plumbi
 	if err != nil {
 		return "", err
 	}
-	pack, err := s.odb.Receive(ctx, r, odb.ReceiveOptions{MaxPack: opts.MaxPack, MaxObject: opts.MaxObject, Check: checkObject, Progress: opts.Progress})
+	a := &arriving{attributes: map[plumbing.Hash]bool{}}
+	pack, err := s.odb.Receive(ctx, r, odb.ReceiveOptions{MaxPack: opts.MaxPack, MaxObject: opts.MaxObject, Check: a.check, Progress: opts.Progress})
+	if err == nil {
+		err = a.rest(s.odb)
+	}
 	if err = errors.Join(err, r.Close()); err != nil {
 		return "", errors.Join(err, s.odb.Discard(pack))
 	}

@@ -17,6 +17,15 @@ import (
 // BootID is bootID for the tests of this package.
 var BootID = bootID
 
+// Fsck looks at a commit or tree as those that come are looked at.
+func Fsck(kind string, b []byte) error {
+	if kind == "commit" {
+		return fsckCommit(b)
+	}
+	_, err := fsckTree(b)
+	return err
+}
+
 // A Peer is a history as another one reaches it, without a line between.
 type Peer struct{ s *Store }
 

@@ -32,7 +32,7 @@ func parseCommitNode(h plumbing.Hash, b []byte) (*commitNode, error) {
 	bad := func(what string) (*commitNode, error) {
 		return nil, fmt.Errorf("commit %s: %s: %w", h, what, record.ErrCorrupt)
 	}
-	last := ""
+	last, dated := "", false
 	for len(b) > 0 && b[0] != '\n' {
 		line, rest, _ := bytes.Cut(b, []byte("\n"))
 		b = rest
@@ -53,13 +53,20 @@ func parseCommitNode(h plumbing.Hash, b []byte) (*commitNode, error) {
 				c.parents = append(c.parents, name)
 			}
 		case "committer":
+			if dated {
+				continue // git reads the first one
+			}
 			// NAME <EMAIL> SECONDS ZONE
 			fields := bytes.Fields(value[bytes.LastIndexByte(value, '>')+1:])
 			if len(fields) == 0 {
 				return bad("no time")
 			}
-			// A time that cannot be read only costs order, as in git.
-			c.when, _ = strconv.ParseInt(string(fields[0]), 10, 64)
+			// A time that cannot be read only costs order, as in git. It is none that a
+			// merge could take over.
+			if when, err := strconv.ParseInt(string(fields[0]), 10, 64); err == nil {
+				c.when = max(0, when)
+			}
+			dated = true
 		}
 	}
 	if c.tree.IsZero() {

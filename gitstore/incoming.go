@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -45,54 +44,42 @@ func (e *RefusedError) Error() string {
 // Is makes the error a record.ErrInvalid.
 func (e *RefusedError) Is(target error) bool { return target == record.ErrInvalid }
 
-// checkObject is what Receive has each commit, tree and tag go through: what no
-// history of tasks has, and what could lead out of a folder when somebody checks
-// the tree out.
-func checkObject(h plumbing.Hash, t plumbing.ObjectType, b []byte) error {
-	switch t {
-	case plumbing.CommitObject:
-		_, err := parseCommitNode(h, b)
-		return err
-	case plumbing.TreeObject:
-		entries, err := parseTree(b)
-		if err != nil {
-			return err
-		}
-		files := map[string]bool{} // by the names of files, which come before folders of that name
-		for i, e := range entries {
-			if err := checkEntry(e); err != nil {
-				return fmt.Errorf("tree %s: %w", h, err)
-			}
-			if i > 0 && entries[i-1].key() >= e.key() {
-				return fmt.Errorf("tree %s: %.80q is out of order: %w", h, e.name, record.ErrInvalid)
-			}
-			if files[e.name] {
-				return fmt.Errorf("tree %s: %.80q is there twice: %w", h, e.name, record.ErrInvalid)
-			}
-			files[e.name] = !e.isDir()
-		}
-		return nil
-	}
-	return fmt.Errorf("object %s is a %s, which no history has: %w", h, t, record.ErrInvalid)
+// An arriving pack is looked at by these checks.
+type arriving struct {
+	attributes map[plumbing.Hash]bool // files that git may read for attributes
 }
 
-func checkEntry(e treeEntry) error {
-	why := ""
-	switch name := strings.ToLower(e.name); {
-	case e.mode == modeLink:
-		why = "is a symbolic link"
-	case e.mode == modeSubmodule:
-		why = "is a submodule"
-	case e.mode != modeFile && e.mode != modeDir:
-		why = fmt.Sprintf("has the mode %.20q", e.mode)
-	case strings.ContainsFunc(name, unicode.IsControl):
-		why = "has a control character in it"
-	case name == "" || name == "." || name == ".." || name == ".git" || name == "git~1" || strings.ContainsAny(name, "/\\"):
-		why = "cannot be the name of a file"
-	default:
-		return nil
+// check is what Receive has each commit, tree and tag go through: what no history of
+// tasks has, what git's checks refuse, and what could lead out of a folder when
+// somebody checks the tree out.
+func (a *arriving) check(_ plumbing.Hash, t plumbing.ObjectType, b []byte) error {
+	switch t {
+	case plumbing.CommitObject:
+		return fsckCommit(b)
+	case plumbing.TreeObject:
+		entries, err := fsckTree(b)
+		for _, e := range entries {
+			if !ordinary(e.name) && isAttributes(e.name) {
+				a.attributes[e.hash] = true
+			}
+		}
+		return err
 	}
-	return fmt.Errorf("%.80q %s: %w", e.name, why, record.ErrInvalid)
+	return fmt.Errorf("no history has one: %w", record.ErrInvalid)
+}
+
+// rest is for what could not be looked at before all of the pack was there.
+func (a *arriving) rest(r objectReader) error {
+	for h := range a.attributes {
+		_, b, err := r.Get(h)
+		if err == nil {
+			err = fsckAttributes(b)
+		}
+		if err != nil {
+			return fmt.Errorf("blob %s: %w", h, err)
+		}
+	}
+	return nil
 }
 
 // An inspection looks at what another history would bring, before any of it is

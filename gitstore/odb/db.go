@@ -110,6 +110,23 @@ func (db *DB) Has(h plumbing.Hash) (bool, error) {
 	return err == nil, err
 }
 
+// kind returns an object's type without unpacking it. The error is ErrMissing when
+// there is no such object.
+func (db *DB) kind(h plumbing.Hash) (plumbing.ObjectType, error) {
+	var t plumbing.ObjectType
+	err := db.find(h, func(p *pack, off int64) (err error) {
+		t, err = p.kindAt(off)
+		return err
+	}, func(f afero.File) (err error) {
+		t, err = looseKind(f)
+		return err
+	})
+	if err != nil {
+		return plumbing.InvalidObject, fmt.Errorf("object %s: %w", h, err)
+	}
+	return t, nil
+}
+
 // Open returns a reader of an object's content and its size, without holding all
 // of it in memory where it is stored whole.
 func (db *DB) Open(h plumbing.Hash) (io.ReadCloser, int64, error) {

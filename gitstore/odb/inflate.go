@@ -111,6 +111,26 @@ func (i *inflating) Close() error {
 	return nil
 }
 
+// looseKind reads the type of a loose object, and nothing of its content.
+func looseKind(f afero.File) (plumbing.ObjectType, error) {
+	z, err := getInflater(bufio.NewReader(f))
+	if err != nil {
+		return plumbing.InvalidObject, fmt.Errorf("loose object: %w: %w", err, record.ErrCorrupt)
+	}
+	defer putInflater(z)
+	head := make([]byte, 8)
+	n, err := io.ReadFull(z, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) { // the shortest header, of an empty blob, has seven bytes
+		return plumbing.InvalidObject, fmt.Errorf("loose object: %w: %w", err, record.ErrCorrupt)
+	}
+	name, _, _ := bytes.Cut(head[:n], []byte{' '})
+	t, err := plumbing.ParseObjectType(string(name))
+	if err != nil {
+		return plumbing.InvalidObject, fmt.Errorf("loose object: %w: %w", err, record.ErrCorrupt)
+	}
+	return t, nil
+}
+
 // readLoose reads a loose object: the deflated header "TYPE SIZE\0" and content.
 func readLoose(f afero.File) (plumbing.ObjectType, []byte, error) {
 	bad := func(err error) (plumbing.ObjectType, []byte, error) {

@@ -282,6 +282,30 @@ func (db *DB) unpackAt(p *pack, off int64, depth int) (plumbing.ObjectType, []by
 	return t, out, nil
 }
 
+// kindAt returns the type of the object at off: that of the whole object on which its
+// deltas rest.
+func (p *pack) kindAt(off int64) (plumbing.ObjectType, error) {
+	for range maxDepth {
+		e, err := p.entryAt(off)
+		if err != nil {
+			return plumbing.InvalidObject, err
+		}
+		switch e.kind {
+		case plumbing.OFSDeltaObject:
+			off = e.base
+		case plumbing.REFDeltaObject:
+			at, ok, err := p.lookup(e.baseRef)
+			if err != nil || !ok {
+				return plumbing.InvalidObject, p.corrupt(off, errors.Join(err, fmt.Errorf("base %s is not in the pack", e.baseRef)))
+			}
+			off = at
+		default:
+			return e.kind, nil
+		}
+	}
+	return plumbing.InvalidObject, p.corrupt(off, errors.New("endless chain of deltas"))
+}
+
 // deltaBase is unpackAt with a small cache: many deltas share their base.
 func (db *DB) deltaBase(p *pack, off int64, depth int) (plumbing.ObjectType, []byte, error) {
 	if t, b, ok := db.bases.get(p, off); ok {

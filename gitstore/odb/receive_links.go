@@ -16,9 +16,37 @@ import (
 	"qme/record"
 )
 
-// links gathers the names that objects refer to. A history names nearly all of its
-// objects again and again, so most are recognised and left out.
+// links gathers the names that objects refer to, apart by the kind of object that
+// each has to be.
 type links struct {
+	r    *receiver
+	sets [linkKinds]*linkSet // made when needed
+}
+
+// The kinds of links. What a tag names may be of any kind.
+const (
+	toCommit = iota
+	toTree
+	toBlob
+	toAny
+	linkKinds
+)
+
+// kindOfLink is what objects have to be to which a link leads.
+var kindOfLink = [linkKinds]plumbing.ObjectType{plumbing.CommitObject, plumbing.TreeObject, plumbing.BlobObject, plumbing.AnyObject}
+
+func newLinks(r *receiver) links { return links{r: r} }
+
+func (l *links) add(kind int, name []byte) error {
+	if l.sets[kind] == nil {
+		l.sets[kind] = newLinkSet(l.r)
+	}
+	return l.sets[kind].add(name)
+}
+
+// A linkSet is names of objects. A history names nearly all of its objects again and
+// again, so most are recognised and left out.
+type linkSet struct {
 	r      *receiver
 	names  [][]plumbing.Hash // in pieces: to grow in one would take twice the memory
 	n      int
@@ -35,16 +63,16 @@ const (
 	someLinks = 4096
 )
 
-func newLinks(r *receiver) links {
+func newLinkSet(r *receiver) *linkSet {
 	size := 1 << bits.Len(uint(min(max(r.total, 256), maxRecent)-1))
-	l := links{r: r, limit: freeLinks, recent: make([]plumbing.Hash, size)}
+	l := &linkSet{r: r, limit: freeLinks, recent: make([]plumbing.Hash, size)}
 	for i := range l.recent[0] {
 		l.recent[0][i] = 0xff // a name that does not belong there: zeros would
 	}
 	return l
 }
 
-func (l *links) add(name []byte) error {
+func (l *linkSet) add(name []byte) error {
 	place := &l.recent[binary.LittleEndian.Uint32(name)&uint32(len(l.recent)-1)]
 	if bytes.Equal(place[:], name) {
 		return nil
@@ -67,7 +95,7 @@ func (l *links) add(name []byte) error {
 
 // compact makes room. A history that is whole names hardly more objects than it
 // has; a few bytes of delta could name millions that nobody has.
-func (l *links) compact() error {
+func (l *linkSet) compact() error {
 	all := slices.Concat(l.names...)
 	slices.SortFunc(all, func(a, b plumbing.Hash) int { return bytes.Compare(a[:], b[:]) })
 	all = slices.Compact(all)
@@ -86,20 +114,20 @@ func (l *links) of(kind plumbing.ObjectType, content []byte) error {
 	case plumbing.TreeObject:
 		return l.ofTree(content)
 	case plumbing.CommitObject:
-		rest, err := l.line(content, "tree ")
+		rest, err := l.line(content, "tree ", toTree)
 		for err == nil && bytes.HasPrefix(rest, []byte("parent ")) {
-			rest, err = l.line(rest, "parent ")
+			rest, err = l.line(rest, "parent ", toCommit)
 		}
 		return err
 	case plumbing.TagObject:
-		_, err := l.line(content, "object ")
+		_, err := l.line(content, "object ", toAny)
 		return err
 	}
 	return nil
 }
 
 // line adds the name on the first line, which begins with key.
-func (l *links) line(b []byte, key string) (rest []byte, err error) {
+func (l *links) line(b []byte, key string, kind int) (rest []byte, err error) {
 	bad := fmt.Errorf("a line %q with the name of an object is missing: %w", key, record.ErrInvalid)
 	digits, ok := bytes.CutPrefix(b, []byte(key))
 	if !ok || len(digits) < 2*hashLen+1 || digits[2*hashLen] != '\n' {
@@ -109,11 +137,15 @@ func (l *links) line(b []byte, key string) (rest []byte, err error) {
 	if _, err := hex.Decode(h[:], digits[:2*hashLen]); err != nil {
 		return nil, bad
 	}
-	return digits[2*hashLen+1:], l.add(h[:])
+	return digits[2*hashLen+1:], l.add(kind, h[:])
 }
 
-// submodule is the mode of an entry that names a commit of another repository.
-const submodule = "160000"
+const (
+	// submodule is the mode of an entry that names a commit of another repository.
+	submodule = "160000"
+	// folder is the mode of an entry that names a tree.
+	folder = "40000"
+)
 
 func (l *links) ofTree(b []byte) error {
 	for len(b) > 0 {
@@ -123,8 +155,12 @@ func (l *links) ofTree(b []byte) error {
 			return fmt.Errorf("not the entries of a tree: %w", record.ErrInvalid)
 		}
 		name := b[end+1 : end+1+hashLen]
+		kind := toBlob
+		if string(b[:space]) == folder {
+			kind = toTree
+		}
 		if string(b[:space]) != submodule {
-			if err := l.add(name); err != nil {
+			if err := l.add(kind, name); err != nil {
 				return err
 			}
 		}
@@ -134,15 +170,17 @@ func (l *links) ofTree(b []byte) error {
 }
 
 // connected checks that the pack or the database has all that the pack's objects
-// name.
+// name, and that it is of the kind that they name.
 func (r *receiver) connected(ctx context.Context, names []nameKey, resolvers []*resolver) error {
 	errs := make([]error, len(resolvers))
 	var wait sync.WaitGroup
 	for i, w := range resolvers {
 		wait.Go(func() {
-			for len(w.links.names) > 0 && errs[i] == nil {
-				errs[i] = r.haveAll(ctx, names, w.links.names[0])
-				w.links.names = w.links.names[1:]
+			for kind, set := range w.links.sets {
+				for set != nil && len(set.names) > 0 && errs[i] == nil {
+					errs[i] = r.haveAll(ctx, names, set.names[0], kindOfLink[kind])
+					set.names = set.names[1:]
+				}
 			}
 		})
 	}
@@ -150,18 +188,22 @@ func (r *receiver) connected(ctx context.Context, names []nameKey, resolvers []*
 	return errors.Join(errs...)
 }
 
-func (r *receiver) haveAll(ctx context.Context, names []nameKey, wanted []plumbing.Hash) error {
+func (r *receiver) haveAll(ctx context.Context, names []nameKey, wanted []plumbing.Hash, kind plumbing.ObjectType) error {
 	for i, h := range wanted {
 		if i%someLinks == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if r.has(names, h) {
-			continue
+		got, ok := r.kindIn(names, h)
+		if !ok {
+			var err error
+			if got, err = r.db.kind(h); errors.Is(err, ErrMissing) {
+				return fmt.Errorf("the pack names object %s, which is neither in it nor here: %w", h, record.ErrInvalid)
+			} else if err != nil {
+				return err
+			}
 		}
-		if ok, err := r.db.Has(h); err != nil {
-			return err
-		} else if !ok {
-			return fmt.Errorf("the pack names object %s, which is neither in it nor here: %w", h, record.ErrInvalid)
+		if kind != plumbing.AnyObject && got != kind {
+			return fmt.Errorf("the pack names object %s as a %s, and it is a %s: %w", h, kind, got, record.ErrInvalid)
 		}
 	}
 	return nil

@@ -111,14 +111,14 @@ func twice(h plumbing.Hash) error {
 	return fmt.Errorf("object %s is in the pack twice: %w", h, record.ErrInvalid)
 }
 
-// has reports whether an object is in the pack.
-func (r *receiver) has(names []nameKey, h plumbing.Hash) bool {
+// kindIn returns the kind of an object of the pack; ok is false when it is not in there.
+func (r *receiver) kindIn(names []nameKey, h plumbing.Hash) (kind plumbing.ObjectType, ok bool) {
 	key := binary.BigEndian.Uint64(h[:])
 	i := sort.Search(len(names), func(i int) bool { return names[i].key >= key })
 	for ; i < len(names) && names[i].key == key; i++ {
-		if r.slots.at(names[i].at).hash == h {
-			return true
+		if s := r.slots.at(names[i].at); s.hash == h {
+			return s.kind, true
 		}
 	}
-	return false
+	return plumbing.InvalidObject, false
 }

@@ -324,6 +324,47 @@ func TestReceiveLinksToWhatIsHere(t *testing.T) {
 	}
 }
 
+// named is a tree with one entry.
+func named(mode string, h plumbing.Hash) []byte {
+	return append([]byte(mode+" x\x00"), h[:]...)
+}
+
+// TestReceiveKindsOfWhatIsHere receives trees that take what came before, packed, as a
+// delta or loose, for something else.
+func TestReceiveKindsOfWhatIsHere(t *testing.T) {
+	t.Parallel()
+	dir := grown(t)
+	git(t, dir, "", "repack", "-adq")
+	loose := plumbing.NewHash(git(t, dir, "loose", "hash-object", "-w", "--stdin"))
+	db := Open(afero.NewOsFs(), filepath.Join(dir, ".git", "objects"), Options{NoSync: true})
+	known := map[plumbing.Hash]plumbing.ObjectType{loose: plumbing.BlobObject}
+	if err := db.Each(context.Background(), func(h plumbing.Hash) {
+		kind, _, err := db.Get(h)
+		if err != nil {
+			t.Error(err)
+		}
+		known[h] = kind
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if len(known) < 100 {
+		t.Fatalf("only %d objects", len(known))
+	}
+	for h, kind := range known {
+		for mode, want := range map[string]plumbing.ObjectType{"100644": plumbing.BlobObject, "40000": plumbing.TreeObject} {
+			p := newBuilder(t)
+			p.whole(plumbing.TreeObject, named(mode, h))
+			_, err := receive(db, p.bytes(), ReceiveOptions{})
+			if kind == want && err != nil || kind != want && !errors.Is(err, record.ErrInvalid) {
+				t.Errorf("a %s with mode %s: %v", kind, mode, err)
+			}
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestReceiveStops ends the context, and the sender's stream, at every byte.
 func TestReceiveStops(t *testing.T) {
 	t.Parallel()
@@ -460,6 +501,21 @@ func TestReceiveRefuses(t *testing.T) {
 		"a tree of an entry without name": {make: func(p *builder) { p.whole(plumbing.TreeObject, []byte("100644 \x0012345678901234567890")) }, is: record.ErrInvalid, says: "tree"},
 		"a tree that names what is not there": {make: func(p *builder) { p.whole(plumbing.TreeObject, []byte("100644 x\x00abcdefghijklmnopqrst")) },
 			is: record.ErrInvalid, says: fmt.Sprintf("%x", "abcdefghijklmnopqrst")},
+		"a tree as a file": {make: func(p *builder) {
+			p.whole(plumbing.TreeObject, nil)
+			p.whole(plumbing.TreeObject, named("100644", plumbing.ComputeHash(plumbing.TreeObject, nil)))
+		}, is: record.ErrInvalid, says: "as a blob"},
+		"a file as a folder": {make: func(p *builder) { blob(p); p.whole(plumbing.TreeObject, named("40000", blobHash(one))) },
+			is: record.ErrInvalid, says: "as a tree"},
+		"a file as the tree of a commit": {make: func(p *builder) {
+			blob(p)
+			p.whole(plumbing.CommitObject, fmt.Appendf(nil, "tree %s\n", blobHash(one)))
+		}, is: record.ErrInvalid, says: "as a tree"},
+		"a file as a parent": {make: func(p *builder) {
+			blob(p)
+			p.whole(plumbing.TreeObject, nil)
+			p.whole(plumbing.CommitObject, fmt.Appendf(nil, "tree %s\nparent %s\n", plumbing.ComputeHash(plumbing.TreeObject, nil), blobHash(one)))
+		}, is: record.ErrInvalid, says: "as a commit"},
 		"a tag of nothing": {make: func(p *builder) { p.whole(plumbing.TagObject, []byte("tag x\n")) }, is: record.ErrInvalid, says: "tag"},
 	} {
 		t.Run(name, func(t *testing.T) {
