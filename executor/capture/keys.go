@@ -2,6 +2,7 @@ package capture
 
 import (
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +20,8 @@ type keys struct {
 	on     bool
 	hungUp bool
 	closed bool
-	rest   []byte // after the end: what was read and could not be passed on
+	rest   []byte       // after the end: what was read and could not be passed on
+	mine   unix.Termios // as the terminal must be for its keys to be ours
 }
 
 // newKeys starts to pass keys on once it is switched on. On lost it says, without
@@ -32,6 +34,22 @@ func newKeys(tty *terminal, pty int, lost chan<- struct{}) (*keys, error) {
 	k := &keys{tty: tty, pty: pty, wake: [2]int{r, w}, lost: lost, done: make(chan struct{})}
 	go k.run()
 	return k, nil
+}
+
+// expect says how the terminal is set while its keys are ours.
+func (k *keys) expect(mine unix.Termios) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.mine = mine
+}
+
+// taken says whether another program has set the terminal for itself, to read it key by
+// key: pinentry does that on a terminal that it was given by name. It would have to share
+// a passphrase with us, until it sets the terminal back. A line that somebody else reads
+// cannot be recognised, since a terminal that is repaired by hand looks the same.
+func (k *keys) taken() bool {
+	now, err := unix.IoctlGetTermios(k.tty.fd, getTermios)
+	return err == nil && now.Lflag&unix.ICANON == 0 && *now != k.mine
 }
 
 // switchTo switches the reading. When it returns from switching off, no read is in
@@ -76,7 +94,13 @@ func (k *keys) run() {
 			}
 			continue
 		}
-		if !k.pass(k.read(buf)) {
+		b, wait := k.read(buf)
+		if wait {
+			// Switching ends the wait, which the next round sees.
+			_, _ = unix.Poll(fds[:1], int(lookAgain/time.Millisecond))
+			continue
+		}
+		if !k.pass(b) {
 			return
 		}
 	}
@@ -89,12 +113,12 @@ func (k *keys) isOn() bool {
 }
 
 // read reads what is there. At the terminal's end it returns what means the end of
-// input to the command.
-func (k *keys) read(buf []byte) []byte {
+// input to the command. wait says that it is not for us to read now, and may be soon.
+func (k *keys) read(buf []byte) (b []byte, wait bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.on {
-		return nil
+		return nil, false
 	}
 	if !inForeground(k.tty.fd) {
 		k.on = false
@@ -102,20 +126,23 @@ func (k *keys) read(buf []byte) []byte {
 		case k.lost <- struct{}{}:
 		default:
 		}
-		return nil
+		return nil, false
+	}
+	if k.taken() {
+		return nil, true
 	}
 	n, err := unix.Read(k.tty.fd, buf)
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
-		return nil
+		return nil, false
 	case n > 0:
-		return buf[:n]
+		return buf[:n], false
 	}
 	k.hungUp = true
 	if t, err := unix.IoctlGetTermios(k.pty, getTermios); err == nil && t.Lflag&unix.ICANON != 0 {
-		return []byte{t.Cc[unix.VEOF]}
+		return []byte{t.Cc[unix.VEOF]}, false
 	}
-	return nil
+	return nil, false
 }
 
 // pass writes to the pseudo-terminal, which may be full for as long as the command

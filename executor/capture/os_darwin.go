@@ -44,6 +44,17 @@ func foregroundGroup(fd int) (int, error) { return unix.IoctlGetInt(fd, unix.TIO
 // sameTerminal says whether two descriptors are one terminal. Under its alias
 // /dev/tty a terminal is not recognised.
 func sameTerminal(a, b int) bool {
-	var x, y unix.Stat_t
-	return unix.Fstat(a, &x) == nil && unix.Fstat(b, &y) == nil && x.Rdev == y.Rdev
+	x, err := deviceOf(a)
+	if err != nil {
+		return false
+	}
+	y, err := deviceOf(b)
+	return err == nil && x == y
+}
+
+// deviceOf returns the number of a terminal's device.
+func deviceOf(fd int) (uint64, error) {
+	var st unix.Stat_t
+	err := unix.Fstat(fd, &st)
+	return uint64(st.Rdev), err
 }

@@ -57,10 +57,16 @@ func foregroundGroup(fd int) (int, error) {
 // sameTerminal says whether two descriptors are one terminal, whatever the names
 // under which they were opened.
 func sameTerminal(a, b int) bool {
-	x, err := unix.IoctlGetUint32(a, unix.TIOCGDEV)
+	x, err := deviceOf(a)
 	if err != nil {
 		return false
 	}
-	y, err := unix.IoctlGetUint32(b, unix.TIOCGDEV)
+	y, err := deviceOf(b)
 	return err == nil && x == y
+}
+
+// deviceOf returns the number of a terminal's device, as stat(2) tells it of its name.
+func deviceOf(fd int) (uint64, error) {
+	n, err := unix.IoctlGetUint32(fd, unix.TIOCGDEV)
+	return uint64(n), err
 }

@@ -14,6 +14,7 @@ const ptyCapacity = 128 << 10
 // exec; the master is non-blocking.
 type ptyPair struct {
 	master, slave int
+	name          string // of the slave
 }
 
 // openPTY makes a pseudo-terminal with the size and settings of the terminal like.
@@ -65,13 +66,13 @@ func setOPOST(fd int, on bool) error {
 func newPTY() (ptyPair, error) {
 	m, s, err := pty.Open()
 	if err != nil {
-		return ptyPair{-1, -1}, fmt.Errorf("open a pseudo-terminal: %w", err)
+		return ptyPair{master: -1, slave: -1}, fmt.Errorf("open a pseudo-terminal: %w", err)
 	}
 	// Copies of our own, since a *os.File closes its descriptor when it is
 	// collected, and Fd makes it blocking.
 	defer m.Close()
 	defer s.Close()
-	p := ptyPair{-1, -1}
+	p := ptyPair{master: -1, slave: -1, name: s.Name()}
 	if p.master, err = dup(int(m.Fd())); err == nil {
 		if p.slave, err = dup(int(s.Fd())); err == nil {
 			err = unix.SetNonblock(p.master, true)

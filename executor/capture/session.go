@@ -247,6 +247,7 @@ func (s *session) uncook() {
 	if err := s.tty.enterRaw(); err != nil {
 		return // the terminal is gone: the command will notice by its input's end
 	}
+	s.keys.expect(s.tty.mine)
 	s.raw.Store(s.same)
 	s.keys.switchTo(s.ready)
 	if !was {

@@ -175,7 +175,7 @@ func (s *session) startMonitor() (*startError, error) {
 	files, at := placed(std, theirs, s.user())
 	argv := append([]string{helperName(monitorName, at...)}, s.Cmd...)
 	pid, err := syscall.ForkExec(program, argv, &syscall.ProcAttr{
-		Dir: s.Dir, Env: s.Env, Files: files,
+		Dir: s.Dir, Env: ownName(s.Env, s.pty.name, s.out, s.user()), Files: files,
 		Sys: &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: monitorTTY},
 	})
 	if errors.Is(err, unix.E2BIG) {
