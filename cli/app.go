@@ -141,12 +141,13 @@ func (a *app) queue() (*queue.Queue, error) {
 		return nil, err
 	}
 	return &queue.Queue{
-		Store:   func() (queue.Store, error) { return a.openStore() },
-		Spool:   spool.New(afero.NewOsFs(), filepath.Join(home, "running")),
-		Run:     a.runner(cfg),
-		Jobs:    jobs.New(afero.NewOsFs(), filepath.Join(home, "jobs")),
-		Tracker: tracker(a.executors(cfg)),
-		Warn:    a.warn,
+		Store:     func() (queue.Store, error) { return a.openStore() },
+		Spool:     spool.New(afero.NewOsFs(), filepath.Join(home, "running")),
+		Run:       a.runner(cfg),
+		Jobs:      jobs.New(afero.NewOsFs(), filepath.Join(home, "jobs")),
+		Tracker:   tracker(a.executors(cfg)),
+		Remembers: remembers(a.executors(cfg)),
+		Warn:      a.warn,
 		Settings: queue.Settings{
 			Inline:   int(cfg.Size("run.inline")),
 			Keep:     cfg.Size("run.keep"),

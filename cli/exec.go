@@ -185,7 +185,10 @@ func optionsOf(e executor.Executor, act executor.Action, options []execOption, l
 func (a *app) act(ctx context.Context, q *queue.Queue, v queue.Version, e executor.Executor, act executor.Action, options map[string]string) error {
 	_, follows := e.(executor.Tracker)
 	follows = follows && v.Commit == "" && v.Record.Data.Status != record.Running
-	call := &executor.Call{Record: v.Record, Options: options, Out: a.out, Err: notesTo{a}, Host: host{q, v}}
+	call := &executor.Call{Options: options, Out: a.out, Err: notesTo{a}, Host: host{q, v}}
+	if err := useOf(q, v, call); err != nil {
+		return err
+	}
 	var unsaid error // why the record may not say it
 	if follows && act.Name == "status" {
 		all, err := q.Refresh(ctx, string(v.Record.UID))
@@ -197,16 +200,26 @@ func (a *app) act(ctx context.Context, q *queue.Queue, v queue.Version, e execut
 				a.startSync()
 				a.follow()
 			}
-			call.Record, call.Fresh = all[0].Record, true
+			v.Record, call.Fresh = all[0].Record, true
+			if err := useOf(q, v, call); err != nil {
+				return err
+			}
 		} // else the action says what is missing
 	}
-	err := act.Do(ctx, call)
+	err := act.Perform(ctx, call)
 	if follows && act.Alters {
 		unsaid = a.refreshQuietly(ctx, q, v.Record)
 	}
 	if unsaid != nil && err == nil {
 		a.warn("the record does not say it yet: %v", unsaid)
 	}
+	return err
+}
+
+// useOf puts into a call what the action may use of a run.
+func useOf(q *queue.Queue, v queue.Version, call *executor.Call) error {
+	usable, own, err := q.Usable(v)
+	call.Record, call.Foreign, call.Told = usable, !own, v.Record.Data.Job
 	return err
 }
 

@@ -30,3 +30,16 @@ func tracker(set *executor.Set) func(name string) queue.Tracker {
 		return nil
 	}
 }
+
+// remembers tells queue which executors have no tracker and are not the shell: their actions
+// may use what their commands have printed.
+func remembers(set *executor.Set) func(name string) bool {
+	return func(name string) bool {
+		e, ok := set.Get(name)
+		if !ok || name == executor.ShellName {
+			return false
+		}
+		_, tracks := e.(executor.Tracker)
+		return !tracks
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 
+	"qme/executor"
 	"qme/gitstore"
 	"qme/mirror"
 	"qme/queue"
@@ -70,6 +71,7 @@ var codes = []struct {
 	{queue.ErrReference, exitUsage},
 	{mirror.ErrQuery, exitUsage},
 	{mirror.ErrUnreachable, exitRemote},
+	{executor.ErrNoOutput, exitNotFound},
 	{record.ErrNotYet, exitNotYet},
 	{record.ErrUnavailable, exitRemote},
 	{record.ErrNewerFormat, exitNewerFormat},

@@ -69,8 +69,11 @@ func endAs(rec *record.Record) error {
 	if rc == nil {
 		return &codeError{exitFailure, fmt.Errorf("task %s has ended, nobody saw with which return code", rec.UID)}
 	}
-	if *rc == 0 {
+	switch {
+	case *rc == 0:
 		return nil
+	case *rc < 0 || *rc > 255: // no process ends so, and 256 would pass for 0
+		return &codeError{exitFailure, fmt.Errorf("task %s has ended, with a return code that is none: %d", rec.UID, *rc)}
 	}
 	return &codeError{code: *rc}
 }

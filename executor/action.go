@@ -2,12 +2,14 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
 	"qme/record"
+	"qme/record/safe"
 )
 
 // An Action is something that can be done with a task.
@@ -36,7 +38,14 @@ type Option struct {
 
 // A Call is one performance of an action.
 type Call struct {
+	// Record is the task, with nothing in it but what may be acted upon.
 	Record *record.Record
+	// Foreign says that this home has not made the run, or has no note of it: of Record
+	// there is little left, and where output is cannot be known.
+	Foreign bool
+	// Told is what the record says of the task's job, nil for none. It is for people:
+	// nothing of it may be acted upon.
+	Told *record.Job
 	// Fresh says that Record has an answer of this moment about the task's job, so that
 	// nobody need be asked again how it goes.
 	Fresh bool
@@ -47,6 +56,59 @@ type Call struct {
 	Out, Err io.Writer
 	Host     Host
 }
+
+// Perform does the action. Of a run that is not this home's, output is what is recorded, and
+// nothing is opened nor run for it, unless the caller has named a file: whatever the executor
+// does for its own.
+func (a Action) Perform(ctx context.Context, c *Call) error {
+	if c.Foreign && (a.Name == "output" || a.Name == "error") && !a.givenFile(c) {
+		return recorded(a.Name, c)
+	}
+	return a.Do(ctx, c)
+}
+
+// givenFile reports whether an option names a file of this machine.
+func (a Action) givenFile(c *Call) bool {
+	return slices.ContainsFunc(a.Options, func(o Option) bool { return o.Value == FileValue && c.Options[o.Name] != "" })
+}
+
+// recorded prints a stream as it is recorded: that of the job, where there is one.
+func recorded(action string, c *Call) error {
+	name, job := map[string]record.StreamName{"output": record.Stdout, "error": record.Stderr}[action], c.Told
+	if job != nil {
+		name = map[string]record.StreamName{"output": record.JobStdout, "error": record.JobStderr}[action]
+	}
+	switch {
+	case c.Options["element"] != "":
+		return fmt.Errorf("task %s: this home has not noted where the elements of job %s print: without --element there is what is recorded of all: %w", c.Record.UID, idOf(job), record.ErrConflict)
+	case job == nil:
+	case job.Output == nil && !job.Final:
+		return fmt.Errorf("task %s: where job %s prints is known to the home that started it alone, and is recorded there when it has ended: %w", c.Record.UID, idOf(job), record.ErrNotYet)
+	case job.Output == nil && job.OutputError != "":
+		return fmt.Errorf("task %s: %w: %s", c.Record.UID, ErrNoOutput, safe.Line(job.OutputError))
+	case job.Output == nil:
+		return fmt.Errorf("task %s: the output of job %s is not in its record, and only the home that started it knows where it was: %w", c.Record.UID, idOf(job), ErrNoOutput)
+	case name == record.JobStderr && len(job.Error) == 0 && job.StderrFile == job.StdoutFile:
+		_, err := fmt.Fprintf(c.Err, "Job %s prints its errors to its output.\n", idOf(job))
+		return err
+	}
+	r, err := c.Host.Stream(name)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(c.Out, r)
+	return errors.Join(err, r.Close())
+}
+
+func idOf(job *record.Job) string {
+	if job == nil {
+		return "(none)"
+	}
+	return safe.Line(job.ID)
+}
+
+// ErrNoOutput says that there is no output, and that none will come.
+var ErrNoOutput = errors.New("there is no output")
 
 // Switch reports whether a switch was given.
 func (c *Call) Switch(name string) bool { return c.Options[name] == "true" }

@@ -108,8 +108,13 @@ func (q *Queue) Clear(ctx context.Context, what string, ids []record.ID) error {
 	if err != nil {
 		return err
 	}
-	_, err = store.Commit(ctx, record.Change{Verb: "clear", What: what, Delete: ids})
-	return err
+	if _, err = store.Commit(ctx, record.Change{Verb: "clear", What: what, Delete: ids}); err != nil {
+		return err
+	}
+	if err := q.Jobs.Forget(ids); err != nil {
+		q.Warn("notes of tasks that were cleared stay: %v", err)
+	}
+	return nil
 }
 
 // Cancel ends the run of a task: its processes get TERM, and KILL after a grace.

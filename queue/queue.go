@@ -93,6 +93,9 @@ type Queue struct {
 	// Tracker returns what follows the jobs of an executor, nil for one whose commands
 	// start none, or that is not known here.
 	Tracker func(executor string) Tracker
+	// Remembers reports whether actions of an executor that has no tracker use what its
+	// commands have printed; nil for none.
+	Remembers func(executor string) bool
 	// Warn tells the user of something that went wrong and does not end what is
 	// being done.
 	Warn func(format string, args ...any)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"qme/queue/jobs"
 	"qme/record"
 )
 
@@ -39,12 +40,33 @@ func (q *Queue) Refresh(ctx context.Context, refs ...string) ([]Refreshed, error
 		})
 	}
 	for _, group := range byExecutor(recs) {
-		answers := q.tracker(group[0].Executor).Refresh(ctx, group)
+		answers := q.ask(ctx, group)
 		for i, rec := range group {
 			all = append(all, q.refreshed(ctx, rec, answers[i]))
 		}
 	}
 	return all, errors.Join(ctx.Err(), q.keep(ctx, all))
+}
+
+// ask asks an executor about the jobs of its tasks, one answer for each. It is told what it
+// may use of them.
+func (q *Queue) ask(ctx context.Context, recs []*record.Record) []record.JobAnswer {
+	answers := make([]record.JobAnswer, len(recs))
+	var asked []*record.Record
+	var at []int
+	for i, rec := range recs {
+		usable, err := q.usable(rec)
+		if answers[i].Err = err; err == nil {
+			asked, at = append(asked, usable), append(at, i)
+		}
+	}
+	if len(asked) == 0 {
+		return answers
+	}
+	for i, a := range q.tracker(recs[0].Executor).Refresh(ctx, asked) {
+		answers[at[i]] = a
+	}
+	return answers
 }
 
 // noJobOpen refuses a task whose job this home has started and has not seen at its end:
@@ -135,8 +157,10 @@ func (q *Queue) openJobs() ([]*record.Record, error) {
 			has, err = q.findJob(rec)
 		}
 		switch {
-		case errors.Is(err, record.ErrNotFound), err == nil && (!has || rec.Data.Job.Final && q.complete(rec)):
+		case errors.Is(err, record.ErrNotFound), err == nil && !has:
 			q.closeJob(id)
+		case err == nil && rec.Data.Job.Final && q.complete(rec):
+			q.endJob(rec)
 		case err != nil:
 			q.Warn("task %s: %v", id, err)
 		default:
@@ -154,7 +178,7 @@ func (q *Queue) complete(rec *record.Record) bool {
 		return true
 	}
 	note, err := q.Jobs.Get(rec.UID)
-	return err == nil && (!started(note, rec) || note.Data.Job == nil || note.Data.Job.Final)
+	return err == nil && (!jobs.Started(note, rec) || note.Data.Job == nil || note.Data.Job.Final)
 }
 
 // findJob reports whether a task has a job that can be asked about. Where a crash came
@@ -171,27 +195,39 @@ func (q *Queue) findJob(rec *record.Record) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	mine := started(note, rec)
-	if mine {
-		trust(rec, note)
+	if !jobs.Started(note, rec) {
+		return rec.Data.Job != nil, nil // what another home's command has printed says nothing here
 	}
-	job := rec.Data.Job
-	if job != nil && (!mine || note.Data.Job != nil) {
+	if note.Data.Job != nil {
+		rec.Data.Job = jobs.Trusted(note, rec)
 		return true, nil
 	}
-	if job == nil {
-		job, err = tracker.Submitted(rec)
-	}
+	job, err := q.submittedBefore(tracker, rec)
 	if err != nil && (rec.Data.ReturnCode == nil || *rec.Data.ReturnCode != 0) {
 		return false, nil // it started none, and failed itself
 	}
 	if err != nil {
 		return false, fmt.Errorf("task %s: its job cannot be followed: %w: %w", rec.UID, err, record.ErrConflict)
 	}
-	if rec.Data.Job = job; job != nil && mine {
-		q.note(rec)
+	if rec.Data.Job = job; job != nil {
+		note.Data.Job = job
+		q.note(note)
 	}
 	return job != nil, nil
+}
+
+// submittedBefore returns the job that a command of this home has started, by what the
+// history says that it has printed: where output is does not count there.
+func (q *Queue) submittedBefore(tracker Tracker, rec *record.Record) (*record.Job, error) {
+	own, err := q.usable(rec)
+	if err != nil {
+		return nil, err
+	}
+	job, err := tracker.Submitted(own)
+	if job != nil {
+		job.StdoutFile, job.StderrFile = "", ""
+	}
+	return job, err
 }
 
 // refreshed joins a record with an answer.
@@ -253,7 +289,7 @@ func (q *Queue) keepBatch(ctx context.Context, batch []Refreshed) error {
 		switch {
 		case r.Err != nil:
 		case r.Record.Data.Job.Final && q.complete(r.Record):
-			q.closeJob(r.Record.UID)
+			q.endJob(r.Record)
 		case r.Changed:
 			q.noteAgain(r.Record)
 		}
@@ -301,9 +337,14 @@ func (q *Queue) collect(ctx context.Context, rec *record.Record) (streams map[re
 	if !job.Final || job.Output != nil {
 		return nil, done, nil
 	}
-	if note, err := q.Jobs.Get(rec.UID); err != nil || !started(note, rec) {
+	if note, err := q.Jobs.Get(rec.UID); err != nil || !jobs.Started(note, rec) {
 		return nil, done, err
 	}
+	own, err := q.usable(rec)
+	if err != nil {
+		return nil, done, err
+	}
+	own.Data.Job = job // the answer, which is made of nothing but the note
 	entry, err := q.Spool.Scratch(rec)
 	if err != nil {
 		return nil, done, err
@@ -316,7 +357,7 @@ func (q *Queue) collect(ctx context.Context, rec *record.Record) (streams map[re
 	var failed []error
 	for _, name := range []record.StreamName{record.JobStdout, record.JobStderr} {
 		to := &keeper{recorder: entry.Recorder(name, q.Settings.Keep)}
-		err := q.collectStream(ctx, rec, to, name)
+		err := q.collectStream(ctx, own, to, name)
 		if cerr := errors.Join(to.err, to.Close(rec, q.Settings.Inline)); cerr != nil {
 			return nil, done, fmt.Errorf("task %s: the output of job %s cannot be stored, and is brought by the next \"qme refresh\": %w", rec.UID, job.ID, cerr)
 		}

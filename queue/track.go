@@ -3,9 +3,9 @@ package queue
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
+	"qme/queue/jobs"
 	"qme/record"
 )
 
@@ -34,68 +34,24 @@ func (f *flight) track() {
 
 // note notes a job as this home knows it.
 func (q *Queue) note(rec *record.Record) {
-	if err := q.Jobs.Open(rec); err != nil {
+	if err := q.Jobs.Note(rec); err != nil {
 		q.Warn("task %s: what is known of its job is not noted, and its output may not be brought: %v", rec.UID, err)
 	}
 }
 
-// noteAgain notes an answer about a job that this home has started.
+// noteAgain notes an answer about a job that this home has started. The rest of the note
+// stays as it is: the record is that of the history.
 func (q *Queue) noteAgain(rec *record.Record) {
-	if note, err := q.Jobs.Get(rec.UID); err == nil && started(note, rec) {
-		q.note(rec)
-	}
-}
-
-// started reports whether a note of this home is of the job of a task's last run.
-func started(note, rec *record.Record) bool {
-	if note == nil || !sameRun(note, rec) || note.Data.PWD != rec.Data.PWD || !slices.Equal(note.Data.Cmd, rec.Data.Cmd) {
-		return false
-	}
-	job, mine := rec.Data.Job, note.Data.Job
-	if mine == nil {
-		// A crash came between the command's end and the note: what the spool has kept
-		// has no answer of a scheduler.
-		return job == nil || job.Checked == nil
-	}
-	return job == nil || mine.ID == job.ID && mine.Cluster == job.Cluster
-}
-
-// trust puts into the record of a task what this home has noted of the job that it has
-// started. Records are shared, so where the job is and prints may be somebody else's word
-// there, and files are read by it.
-func trust(rec, note *record.Record) {
-	if note.Data.Job == nil {
-		return
-	}
-	job := *note.Data.Job
-	if told := rec.Data.Job; told != nil {
-		job.History, job.Extra = told.History, told.Extra
-		if told.Final {
-			settle(&job, told)
-		}
-	}
-	rec.Data.Job = &job
-}
-
-// settle takes over from what another home has recorded how a job has ended.
-func settle(job, told *record.Job) {
-	where := *job
-	*job = *told
-	job.Fields, job.StdoutFile, job.StderrFile = where.Fields, where.StdoutFile, where.StderrFile
-	job.Name, job.Partition = where.Name, where.Partition
-	job.Elements = slices.Clone(told.Elements)
-	for i := range job.Elements {
-		el := &job.Elements[i]
-		el.StdoutFile, el.StderrFile = "", ""
-		if at := slices.IndexFunc(where.Elements, func(e record.JobElement) bool { return e.ID == el.ID }); at >= 0 {
-			el.StdoutFile, el.StderrFile = where.Elements[at].StdoutFile, where.Elements[at].StderrFile
-		}
+	if note, err := q.Jobs.Get(rec.UID); err == nil && jobs.Started(note, rec) {
+		note.Data.Job = rec.Data.Job
+		q.note(note)
 	}
 }
 
 // submitted finds out which job the command has started.
 func (f *flight) submitted(ctx context.Context) {
 	if f.tracker == nil {
+		f.remember()
 		return
 	}
 	if err := f.entry.Write(f.rec); err != nil { // before a program is waited for
@@ -106,6 +62,9 @@ func (f *flight) submitted(ctx context.Context) {
 	case job != nil && job.Checked != nil:
 		f.q.note(f.rec)
 	case job == nil && !errors.Is(err, record.ErrUnavailable): // who did not answer may later
+		if _, enough := f.tracker.(byID); !enough {
+			f.keep()
+		}
 		f.q.closeJob(f.rec.UID)
 	}
 }
@@ -134,6 +93,52 @@ func (f *flight) job(ctx context.Context) (*record.Job, error) {
 		return answer.Job, nil
 	} // nobody answers yet, or there is output to be brought: "qme refresh" asks again
 	return job, nil
+}
+
+// remember notes a run whose executor has actions that use what its command has printed.
+func (f *flight) remember() {
+	if f.q.Remembers != nil && f.q.Remembers(f.rec.Executor) {
+		f.keep()
+	}
+}
+
+func (f *flight) keep() {
+	if err := f.q.Jobs.Keep(f.rec); err != nil {
+		f.q.Warn("task %s is not noted as one of this home, so that its actions will know nothing of it: %v", f.rec.UID, err)
+	}
+}
+
+// byID is a tracker whose actions need nothing of a job but its id, once its output is in
+// the record and where it has no parts.
+type byID interface{ ByID() }
+
+// endJob removes the note of a job that has ended. What actions may need is kept.
+func (q *Queue) endJob(rec *record.Record) {
+	job := rec.Data.Job
+	_, enough := q.tracker(rec.Executor).(byID)
+	enough = enough && job.Output != nil && job.OutputError == "" && len(job.Elements) == 0
+	if note, err := q.Jobs.Get(rec.UID); err == nil && !enough && jobs.Started(note, rec) {
+		note.Data.Job = rec.Data.Job
+		if err := q.Jobs.Keep(note); err != nil {
+			q.Warn("task %s: what is known of its job is not kept, so that its actions will know little of it: %v", rec.UID, err)
+		}
+	}
+	q.closeJob(rec.UID)
+}
+
+// usable returns what trackers may be told of a task whose job is followed.
+func (q *Queue) usable(rec *record.Record) (*record.Record, error) {
+	usable, _, err := q.Jobs.Usable(rec)
+	return usable, err
+}
+
+// Usable returns what actions may use of a run: see jobs.Folder. What is in flight here is of
+// this home.
+func (q *Queue) Usable(v Version) (rec *record.Record, own bool, err error) {
+	if v.Commit == "" && q.inSpool(v.Record) {
+		return v.Record, true, nil
+	}
+	return q.Jobs.Usable(v.Record)
 }
 
 // closeJob removes the note of an open job. One that stays costs a question more.

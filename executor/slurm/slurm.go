@@ -60,6 +60,9 @@ func New(o Options) *Executor {
 // Name implements executor.Executor.
 func (e *Executor) Name() string { return Name }
 
+// ByID says that actions need nothing of a job but its id, once its output is recorded.
+func (e *Executor) ByID() {}
+
 // Recognise takes sbatch, also by its path, behind env(1), and as the only command of a
 // command line.
 func (e *Executor) Recognise(words []string) (executor.Command, bool) {

@@ -34,23 +34,41 @@ const noteName = "record.json"
 
 // Open notes that a task may have a job from now on, or how that one stands by now. What
 // has come of its output is not noted.
-func (f *Folder) Open(rec *record.Record) error {
-	note := *rec
-	note.Data.Output, note.Data.Error = []string{}, []string{}
-	note.Data.Stdout, note.Data.Stderr = nil, nil
-	if rec.Data.Job != nil {
-		job := *rec.Data.Job
-		job.Output, job.Error, job.Stdout, job.Stderr = nil, nil, nil, nil
-		note.Data.Job = &job
-	}
-	b, err := record.Encode(&note)
+func (f *Folder) Open(rec *record.Record) error { return f.open(rec, false) }
+
+// Note notes, as Open does, a run whose command has ended, with what that has printed: which
+// job it is may stand there.
+func (f *Folder) Note(rec *record.Record) error { return f.open(rec, true) }
+
+func (f *Folder) open(rec *record.Record, printed bool) error {
+	b, err := encode(rec, printed)
 	if err != nil {
 		return err
 	}
 	if err := f.fs.MkdirAll(f.Path(rec.UID), 0o700); err != nil {
 		return err
 	}
-	path := filepath.Join(f.Path(rec.UID), noteName)
+	return f.replace(filepath.Join(f.Path(rec.UID), noteName), b)
+}
+
+// encode writes a record as it is noted: without the output of its job, and with what the
+// command has printed, as far as the record itself has it, only if it is wanted.
+func encode(rec *record.Record, printed bool) ([]byte, error) {
+	note := *rec
+	if !printed {
+		note.Data.Output, note.Data.Error = []string{}, []string{}
+	}
+	note.Data.Stdout, note.Data.Stderr = nil, nil
+	if rec.Data.Job != nil {
+		job := *rec.Data.Job
+		job.Output, job.Error, job.Stdout, job.Stderr = nil, nil, nil, nil
+		note.Data.Job = &job
+	}
+	return record.Encode(&note)
+}
+
+// replace writes a file as a whole.
+func (f *Folder) replace(path string, b []byte) error {
 	if err := f.write(path+".new", b); err != nil {
 		return err
 	}
@@ -71,7 +89,10 @@ func (f *Folder) write(path string, b []byte) error {
 // can only be of this home. It is nil when the task has no open job that this home has
 // started. The error wraps record.ErrInvalid when the note is damaged.
 func (f *Folder) Get(id record.ID) (*record.Record, error) {
-	path := filepath.Join(f.Path(id), noteName)
+	return f.read(filepath.Join(f.Path(id), noteName), id)
+}
+
+func (f *Folder) read(path string, id record.ID) (*record.Record, error) {
 	b, err := afero.ReadFile(f.fs, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

@@ -1,0 +1,214 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/spf13/afero"
+
+	"qme/record"
+)
+
+// Usable returns a record with nothing in it but what may be acted upon: become the path
+// of a file, a program, an option, an argument, or a size. It is the one place that decides
+// it. Records are shared, so what the history says may be anybody's word:
+//
+//   - of a run that this home has made (own is true) all that it has noted itself counts,
+//     and of the history only how its job has ended;
+//   - of any other run there is left by which id the scheduler knows the job, in the form of
+//     an id, and how it goes: no paths, no fields, no command, no directory, no output.
+//
+// rec is not changed. The error wraps record.ErrInvalid: the note is damaged, or the job of
+// another home's record has an id that is none.
+func (f *Folder) Usable(rec *record.Record) (usable *record.Record, own bool, err error) {
+	note, err := f.Own(rec.UID)
+	if err != nil {
+		return nil, false, err
+	}
+	if Started(note, rec) {
+		return ownRun(note, rec), true, nil
+	}
+	usable, err = foreign(rec)
+	return usable, false, err
+}
+
+// Own returns what this home has noted last of a task, also where its job has ended. It is
+// nil when it has noted nothing. The error is as that of Get.
+func (f *Folder) Own(id record.ID) (*record.Record, error) {
+	if note, err := f.Get(id); note != nil || err != nil {
+		return note, err
+	}
+	return f.read(f.endedPath(id), id)
+}
+
+// Started reports whether a note of this home is of the run that a record is of, and of its
+// job.
+func Started(note, rec *record.Record) bool {
+	if note == nil || !sameRun(note, rec) || note.Data.PWD != rec.Data.PWD || !slices.Equal(note.Data.Cmd, rec.Data.Cmd) {
+		return false
+	}
+	job, mine := rec.Data.Job, note.Data.Job
+	if mine == nil {
+		// A crash came between the command's end and the note: what the spool has kept
+		// has no answer of a scheduler.
+		return job == nil || job.Checked == nil
+	}
+	return job == nil || mine.ID == job.ID && mine.Cluster == job.Cluster
+}
+
+func sameRun(a, b *record.Record) bool {
+	return a.Data.Timestamp.Equal(b.Data.Timestamp.Time) && a.Data.Host == b.Data.Host
+}
+
+// ownRun returns the run of a note, with what the history knows of its end.
+func ownRun(note, rec *record.Record) *record.Record {
+	own := *note
+	if note.Data.ReturnCode == nil { // it was noted when the command began
+		own.Data.Status, own.Data.ReturnCode, own.Data.Finished = rec.Data.Status, rec.Data.ReturnCode, rec.Data.Finished
+		own.Data.Output, own.Data.Error = rec.Data.Output, rec.Data.Error
+	}
+	own.Data.Job = Trusted(note, rec)
+	if mine := note.Data.Job; mine != nil {
+		own.Data.Job.Nodes, own.Data.Job.Reason = mine.Nodes, mine.Reason
+	}
+	return &own
+}
+
+// Trusted returns the job of a run of this home as it is noted, with what the history says
+// of its states and of its end. It is nil where none is noted.
+func Trusted(note, rec *record.Record) *record.Job {
+	if note.Data.Job == nil {
+		return nil
+	}
+	job := *note.Data.Job
+	if told := rec.Data.Job; told != nil {
+		job.History, job.Extra = told.History, told.Extra
+		if told.Final {
+			settle(&job, told)
+		}
+	}
+	return &job
+}
+
+// settle takes over from what another home has recorded how a job has ended.
+func settle(job, told *record.Job) {
+	where := *job
+	*job = *told
+	job.Fields, job.StdoutFile, job.StderrFile = where.Fields, where.StdoutFile, where.StderrFile
+	job.Name, job.Partition = where.Name, where.Partition
+	job.ReturnCode = code(told.ReturnCode)
+	job.Elements = slices.Clone(told.Elements)
+	for i := range job.Elements {
+		el := &job.Elements[i]
+		el.StdoutFile, el.StderrFile = "", ""
+		if at := slices.IndexFunc(where.Elements, func(e record.JobElement) bool { return e.ID == el.ID }); at >= 0 {
+			el.StdoutFile, el.StderrFile = where.Elements[at].StdoutFile, where.Elements[at].StderrFile
+		}
+	}
+}
+
+// foreign returns what is left of a record of which this home knows nothing itself.
+func foreign(rec *record.Record) (*record.Record, error) {
+	left := &record.Record{Executor: rec.Executor, UID: rec.UID, Data: record.Data{
+		Timestamp: rec.Data.Timestamp, Finished: rec.Data.Finished, Status: rec.Data.Status, ReturnCode: code(rec.Data.ReturnCode),
+		Run: rec.Data.Run, Cmd: []string{}, Output: []string{}, Error: []string{}}}
+	job := rec.Data.Job
+	if job == nil {
+		return left, nil
+	}
+	for _, name := range []struct{ what, value string }{{"id", job.ID}, {"cluster", job.Cluster}} {
+		if !isName(name.value) && (name.what == "id" || name.value != "") {
+			return nil, fmt.Errorf("task %s: its %s, %q, is none that capture could have found, nor any scheduler has given: %w", rec.UID, name.what, name.value, record.ErrInvalid)
+		}
+	}
+	left.Data.Job = &record.Job{ID: job.ID, Cluster: job.Cluster, State: state(job.State), Final: job.Final, ReturnCode: code(job.ReturnCode),
+		Submitted: job.Submitted, Started: job.Started, Ended: job.Ended, Checked: job.Checked, Elements: parts(job.Elements)}
+	return left, nil
+}
+
+// The bounds of what is taken over from a record of another home.
+const (
+	nameMost  = 256     // bytes of an id or a state
+	partsMost = 100_000 // elements of an array
+)
+
+// isName reports whether text may be the id of a job: one word that is no option.
+func isName(text string) bool {
+	return text != "" && len(text) <= nameMost && text[0] != '-' && utf8.ValidString(text) &&
+		!strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
+}
+
+func state(text string) string {
+	if isName(strings.ReplaceAll(text, " ", "_")) {
+		return text
+	}
+	return ""
+}
+
+// code returns a return code, of which a process has one from 0 to 255.
+func code(rc *int) *int {
+	if rc == nil || *rc < 0 || *rc > 255 {
+		return nil
+	}
+	return rc
+}
+
+func parts(elements []record.JobElement) []record.JobElement {
+	var left []record.JobElement
+	for _, el := range elements[:min(len(elements), partsMost)] {
+		if isName(el.ID) {
+			left = append(left, record.JobElement{ID: el.ID, State: state(el.State), Final: el.Final, ReturnCode: code(el.ReturnCode)})
+		}
+	}
+	return left
+}
+
+// endedName is the folder of the notes of tasks whose job has ended, or that have none. It
+// is not of the form of a task's id.
+const endedName = "ended"
+
+func (f *Folder) endedPath(id record.ID) string {
+	return filepath.Join(f.dir, endedName, string(id)+".json")
+}
+
+// Keep notes a run of this home that has no job that goes on, for the actions on it.
+func (f *Folder) Keep(rec *record.Record) error {
+	b, err := encode(rec, true)
+	if err != nil {
+		return err
+	}
+	if err := f.fs.MkdirAll(filepath.Join(f.dir, endedName), 0o700); err != nil {
+		return err
+	}
+	return f.replace(f.endedPath(rec.UID), b)
+}
+
+// Forget removes the notes of tasks that have no open job.
+func (f *Folder) Forget(ids []record.ID) error {
+	entries, err := afero.ReadDir(f.fs, filepath.Join(f.dir, endedName))
+	if errors.Is(err, fs.ErrNotExist) || len(entries) == 0 {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	there := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		there[e.Name()] = true
+	}
+	var errs []error
+	for _, id := range ids {
+		if path := f.endedPath(id); there[filepath.Base(path)] {
+			if err := f.fs.Remove(path); !errors.Is(err, os.ErrNotExist) {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
