@@ -24,6 +24,7 @@ import (
 	"qme/gitstore/worktree"
 	"qme/mirror/target"
 	"qme/queue"
+	"qme/queue/given"
 	"qme/queue/jobs"
 	"qme/queue/spool"
 	"qme/record"
@@ -143,6 +144,7 @@ func (a *app) queue() (*queue.Queue, error) {
 	return &queue.Queue{
 		Store:     func() (queue.Store, error) { return a.openStore() },
 		Spool:     spool.New(afero.NewOsFs(), filepath.Join(home, "running")),
+		Given:     given.New(afero.NewOsFs(), filepath.Join(home, given.Name)),
 		Run:       a.runner(cfg),
 		Jobs:      jobs.New(afero.NewOsFs(), filepath.Join(home, "jobs")),
 		Tracker:   tracker(a.executors(cfg)),
@@ -155,6 +157,7 @@ func (a *app) queue() (*queue.Queue, error) {
 			GitState: func(dir string) *record.Git { return worktree.State(dir, cfg.Duration("run.git")) },
 			Host:     hostname(),
 			User:     login(),
+			Within:   os.Getenv(taskVariable),
 		},
 	}, nil
 }
@@ -191,6 +194,9 @@ func (a *app) runner(cfg *config.Config) queue.Runner {
 		}, nil
 	}
 }
+
+// taskVariable names the task whose command a process belongs to, in its environment.
+const taskVariable = "QME_TASK"
 
 // secretEnv may hold the password of the mirror or the dashboard's key, and records are shared.
 var secretEnv = []string{"QME_DATABASE", target.ConnectionVariable, keyVariable}

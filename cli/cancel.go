@@ -28,7 +28,12 @@ Examples:
 			if err != nil {
 				return err
 			}
-			id, err := q.Cancel(c.Args().First())
+			v, err := q.Find(c.Args().First())
+			if err != nil {
+				return err
+			}
+			a.taken(c.Args().First(), v.Record)
+			id, err := q.Cancel(string(v.Record.UID))
 			if err != nil {
 				return err
 			}

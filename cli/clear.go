@@ -12,6 +12,8 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"qme/executor"
+	"qme/queue"
 	"qme/record"
 )
 
@@ -21,8 +23,10 @@ func (a *app) clearCommand() *cli.Command {
 		Name:      "clear",
 		Usage:     "delete a task, those of an executor, or all",
 		ArgsUsage: "[TASK|EXECUTOR]",
-		Description: `The tasks are gone from "qme ls" and "qme get". Their runs stay in the git
-history ("qme git log"): what was ever recorded is not lost.
+		Description: `Without a name it is all tasks. They are gone from "qme ls" and "qme get", and
+with the next sync from the other clones. Their runs stay in the git history
+("qme git log"): what was ever recorded is not lost, and git can take the
+commit back. How is said when the tasks are gone.
 
 Examples:
   qme clear 019aaf3c
@@ -52,17 +56,48 @@ func (a *app) clear(ctx context.Context, what string, force bool) error {
 		return nil
 	}
 	subject, short := clearing(what, ids)
+	if err := a.takenByClear(q, what, ids); err != nil {
+		return err
+	}
 	if !force {
-		if err := a.confirm(ctx, "This will delete "+subject); err != nil {
+		if err := a.confirm(ctx, "This will delete "+subject+" (git can bring back what is deleted)"); err != nil {
 			return err
 		}
 	}
-	if err := q.Clear(ctx, short, ids); err != nil {
+	version, err := q.Clear(ctx, short, ids)
+	if err != nil {
 		return err
 	}
 	a.note("Deleted %s.", subject)
+	a.note("To get back what was deleted: %s", a.undoing(version))
 	a.follow()
 	return nil
+}
+
+// takenByClear says which task it is, where that was not typed.
+func (a *app) takenByClear(q *queue.Queue, what string, ids []record.ID) error {
+	if len(ids) > 1 || what != "" && !strings.HasPrefix(what, "@") {
+		return nil
+	}
+	v, err := q.Find(string(ids[0]))
+	if err != nil {
+		return err
+	}
+	a.taken("", v.Record)
+	return nil
+}
+
+// undoing returns a line for a shell that takes a commit of the history back. git needs a
+// folder for that, which is made and goes again.
+func (a *app) undoing(version string) string {
+	const folder = "qme-undo"
+	qme := []string{"qme"}
+	if a.home != "" && a.home != os.Getenv("QME_HOME") {
+		qme = append(qme, "--home", a.home)
+	}
+	add := executor.Quote(append(qme, "git", "worktree", "add", "-q", folder, "main"))
+	remove := executor.Quote(append(qme, "git", "worktree", "remove", folder))
+	return fmt.Sprintf("%s && git -C %s revert --no-edit %.10s && %s", add, folder, version, remove)
 }
 
 // clearing names the tasks that are to go: for who is asked, and for the commit.
@@ -83,16 +118,22 @@ func clearing(what string, ids []record.ID) (subject, short string) {
 
 // confirm asks, and is nil for a yes only.
 func (a *app) confirm(ctx context.Context, what string) error {
+	return a.ask(ctx, what+", are you sure", codeError{exitFailure, errors.New("nothing was deleted")}, " (--force does not ask)")
+}
+
+// ask asks a question, and is nil for a yes only. no is what any other answer means, and
+// hint the way out.
+func (a *app) ask(ctx context.Context, question string, no codeError, hint string) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
-	a.show(what + ", are you sure? [n]|y:")
+	a.show(question + "? [n]|y:")
 	line, err := a.readLine(ctx)
 	if !isTerminal(a.in) || !strings.HasSuffix(line, "\n") {
 		a.show("\n") // where the terminal has shown none
 	}
 	switch {
 	case ctx.Err() != nil:
-		return &codeError{exitInterrupted, errors.New("interrupted; nothing was deleted")}
+		return &codeError{exitInterrupted, fmt.Errorf("interrupted; %w", no.err)}
 	case err != nil && !errors.Is(err, io.EOF):
 		return err
 	}
@@ -100,7 +141,7 @@ func (a *app) confirm(ctx context.Context, what string) error {
 	case "y", "yes":
 		return nil
 	}
-	return &codeError{exitFailure, errors.New("nothing was deleted (--force does not ask)")}
+	return &codeError{no.code, fmt.Errorf("%w%s", no.err, hint)}
 }
 
 // readLine reads a line of standard input, and does not wait for it when ctx ends.

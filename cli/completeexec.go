@@ -22,7 +22,7 @@ func (a *app) execCandidates(before []string, word string) []candidate {
 }
 
 // readActions returns what may follow the words: actions of the task that they name, else
-// of the one that was updated last, with the executors; or the options of an action.
+// of the last one, with the executors; or the options of an action.
 func (a *app) readActions(typed []string, options bool) []candidate {
 	q, set := a.readsExecutors()
 	if set == nil {

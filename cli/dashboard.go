@@ -253,7 +253,7 @@ func (s *served) Clear(ctx context.Context, refs []string) (int, error) {
 	if len(ids) > 1 {
 		what = fmt.Sprintf("%d tasks", len(ids))
 	}
-	if err := q.Clear(ctx, what, ids); err != nil {
+	if _, err := q.Clear(ctx, what, ids); err != nil {
 		return 0, err
 	}
 	if t, err := s.a.mirrorTarget(); err == nil && t != nil {

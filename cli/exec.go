@@ -22,7 +22,7 @@ func (a *app) execCommand() *cli.Command {
 		Usage:           "do what a task's executor offers: show a job's state or output, cancel it, …",
 		ArgsUsage:       "[TASK] ACTION [OPTION…] | EXECUTOR | TASK",
 		SkipFlagParsing: true,
-		Description: `TASK is as in "qme get"; without it, the task that was updated last. With a
+		Description: `TASK is as in "qme get"; without it, the task that you gave last. With a
 task or an executor alone the actions that there are and their options are listed,
 with --json as JSON.
 
@@ -94,7 +94,7 @@ func (a *app) exec(ctx context.Context, words []string, options []execOption) er
 	if err != nil {
 		return err
 	}
-	v, rest, err := taskOf(q, set, words)
+	v, ref, rest, err := taskOf(q, set, words)
 	if err != nil {
 		return err
 	}
@@ -117,17 +117,20 @@ func (a *app) exec(ctx context.Context, words []string, options []execOption) er
 	if err != nil {
 		return err
 	}
+	if act.Alters {
+		a.taken(ref, v.Record)
+	}
 	return a.act(ctx, q, v, e, act, given)
 }
 
-// taskOf returns the task that is meant and the words behind it. A word that is an action
-// of the task that was updated last means that one.
-func taskOf(q *queue.Queue, set *executor.Set, words []string) (queue.Version, []string, error) {
+// taskOf returns the task that is meant, the word that names it, and the words behind it.
+// A word that is an action of the last task means that one, which no word names.
+func taskOf(q *queue.Queue, set *executor.Set, words []string) (v queue.Version, ref string, rest []string, err error) {
 	last, err := q.Find("")
 	if err == nil {
 		if e, ok := set.Get(last.Record.Executor); ok {
 			if _, err := executor.Find(e, words[0]); err == nil {
-				return last, words, nil
+				return last, "", words, nil
 			}
 		}
 	}
@@ -135,11 +138,11 @@ func taskOf(q *queue.Queue, set *executor.Set, words []string) (queue.Version, [
 	// Whether it is an action of others is asked last: a program may have to tell.
 	if found != nil && len(words) == 1 && isActionName(set, words[0]) {
 		if err != nil {
-			return queue.Version{}, nil, err
+			return queue.Version{}, "", nil, err
 		}
-		return queue.Version{}, nil, &usageError{msg: fmt.Sprintf("the task that was updated last, %s, has no action %q", last.Record.UID, words[0]), help: "qme exec " + last.Record.Executor}
+		return queue.Version{}, "", nil, &usageError{msg: fmt.Sprintf("the last task, %s, has no action %q", last.Record.UID, words[0]), help: "qme exec " + last.Record.Executor}
 	}
-	return v, words[1:], found
+	return v, words[0], words[1:], found
 }
 
 func isActionName(set *executor.Set, word string) bool {

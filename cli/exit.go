@@ -123,7 +123,12 @@ func (a *app) exitCode(err error) int {
 func hintFor(err error) string {
 	var ambiguous *queue.AmbiguousError
 	var refused *gitstore.RefusedError
+	var none *queue.NoLastError
 	switch {
+	case errors.As(err, &none) && none.Empty:
+		return "\"qme run CMD\" runs a command and records it."
+	case errors.As(err, &none):
+		return "Name one: \"qme ls\" lists them, and @1 is the first of its lines."
 	case errors.As(err, &ambiguous):
 		return "Give more of the id."
 	case errors.As(err, &refused):

@@ -18,7 +18,7 @@ func (a *app) getCommand() *cli.Command {
 		Usage:     "show a task's record as JSON, or its exact output",
 		ArgsUsage: "[TASK[@RUN]]",
 		Description: `TASK is an id or the beginning of one, with or without its executor, or @N for
-the N-th newest task. Without it, the task that was updated last. @RUN picks an
+the N-th newest task. Without it, the task that you gave last. @RUN picks an
 earlier run: @1 the first, @-1 the one before the last.
 
 Examples:

@@ -5,7 +5,6 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
-	"iter"
 	"math"
 	"slices"
 	"strconv"
@@ -130,37 +129,6 @@ func (q *commitHeap) Pop() any {
 	c := (*q)[last]
 	*q = (*q)[:last]
 	return c
-}
-
-// newestFirst yields a commit and its ancestors, each once, by their times.
-func (g *graph) newestFirst(from plumbing.Hash) iter.Seq2[*commitNode, error] {
-	return func(yield func(*commitNode, error) bool) {
-		var queue commitHeap
-		seen := map[plumbing.Hash]bool{}
-		todo := []plumbing.Hash{from}
-		for {
-			for _, h := range todo {
-				if seen[h] {
-					continue
-				}
-				seen[h] = true
-				c, err := g.node(h)
-				if err != nil {
-					yield(nil, err)
-					return
-				}
-				heap.Push(&queue, c)
-			}
-			if len(queue) == 0 {
-				return
-			}
-			c := heap.Pop(&queue).(*commitNode)
-			if !yield(c, nil) {
-				return
-			}
-			todo = c.parents
-		}
-	}
 }
 
 // The marks of a walk through the graph.

@@ -73,16 +73,6 @@ func (s *Store) Base(ctx context.Context, a, b string) (string, error) {
 	return common[0].String(), nil
 }
 
-// LastUpdated returns the task of the newest run, by the order of the commits,
-// that is still there. The error wraps record.ErrNotFound when there is none.
-func (s *Store) LastUpdated() (*record.Record, error) {
-	sn, err := s.Latest()
-	if err != nil {
-		return nil, err
-	}
-	return sn.lastUpdated()
-}
-
 // IDs yields the tasks in the range, newest first, as of now. It ends at the
 // first error. The cost is that of the folders in the range of time which the
 // prefix spans.

@@ -2,10 +2,8 @@ package gitstore_test
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -76,30 +74,6 @@ func TestOrphanedPack(t *testing.T) {
 	collect(t, patient(t, dir), true)
 	if _, err := os.Stat(orphan); !os.IsNotExist(err) {
 		t.Errorf("it is still there: %v", err)
-	}
-}
-
-// TestLastUpdatedOfAClearedHistory takes away the packs of the runs after all tasks
-// were cleared: to say that there is no task, no commit but the newest is read.
-func TestLastUpdatedOfAClearedHistory(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "tasks.git")
-	openStore(t, afero.NewOsFs(), dir, nil)
-	first := packs(t, dir)
-	have := history(t, dir, 3)
-	ofRuns := slices.DeleteFunc(packs(t, dir), func(p string) bool { return slices.Contains(first, p) })
-	var ids []record.ID
-	for _, rec := range have {
-		ids = append(ids, rec.UID)
-	}
-	commit(t, patient(t, dir), clearing(ids...))
-	for _, p := range ofRuns {
-		if err := os.Remove(p); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if rec, err := patient(t, dir).LastUpdated(); !errors.Is(err, record.ErrNotFound) {
-		t.Errorf("LastUpdated: %v, %v; want record.ErrNotFound", rec, err)
 	}
 }
 

@@ -1,7 +1,6 @@
 package gitstore
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -129,46 +128,4 @@ func (sn *Snapshot) Stream(rec *record.Record, name record.StreamName) (io.ReadC
 		_ = r.Close()
 	}
 	return r, size, err
-}
-
-// parseMessage returns the first line of a commit's message and its trailers "Task".
-func parseMessage(msg string) (subject string, tasks []record.ID) {
-	subject, body, _ := strings.Cut(msg, "\n")
-	for line := range strings.Lines(body) {
-		if v, ok := strings.CutPrefix(line, "Task: "); ok {
-			if id, err := record.ParseID(strings.TrimSpace(v)); err == nil {
-				tasks = append(tasks, id)
-			}
-		}
-	}
-	return subject, tasks
-}
-
-// lastUpdated returns the task of the newest run that is still there, by the
-// times of the commits. The error wraps record.ErrNotFound when there is none.
-func (sn *Snapshot) lastUpdated() (*record.Record, error) {
-	none := fmt.Errorf("no task is recorded yet: %w", record.ErrNotFound)
-	// When all tasks were cleared, no commit has one that is still there.
-	if e, err := lookup(sn.r, sn.root, "tasks"); err != nil {
-		return nil, err
-	} else if e == nil {
-		return nil, none
-	}
-	for c, err := range newGraph(sn.r).newestFirst(sn.Commit) {
-		if err != nil {
-			return nil, err
-		}
-		commit, err := readCommit(sn.r, c.hash)
-		if err != nil {
-			return nil, err
-		}
-		_, tasks := parseMessage(commit.Message)
-		for _, id := range tasks {
-			rec, err := sn.Get(id)
-			if !errors.Is(err, record.ErrNotFound) {
-				return rec, err
-			}
-		}
-	}
-	return nil, none
 }

@@ -35,7 +35,6 @@ var behaviours = map[string]func(*testing.T, place){
 	"streams are exact":           streamsAreExact,
 	"a rerun drops a stream":      rerunDropsStream,
 	"delete":                      deletes,
-	"last updated":                lastUpdated,
 	"no change is no commit":      noChange,
 	"several changes":             severalChanges,
 	"a failed build does nothing": failedBuild,
@@ -295,34 +294,6 @@ func deletes(t *testing.T, p place) {
 		t.Errorf("a task that was cleared comes back as run %d", recs[1].Data.Run)
 	}
 	wantTasks(t, s, record.Range{}, []*record.Record{recs[1]})
-}
-
-func lastUpdated(t *testing.T, p place) {
-	s := openStore(t, p.fs, p.dir, nil)
-	want := func(rec *record.Record) {
-		t.Helper()
-		got, err := s.LastUpdated()
-		if err != nil {
-			t.Errorf("LastUpdated: %v", err)
-		} else if got.UID != rec.UID {
-			t.Errorf("LastUpdated is %s, want %s", got.UID, rec.UID)
-		}
-	}
-	if len(p.have) == 0 {
-		if _, err := s.LastUpdated(); !errors.Is(err, record.ErrNotFound) {
-			t.Errorf("LastUpdated of an empty history: %v, want record.ErrNotFound", err)
-		}
-	} else {
-		want(p.have[0])
-	}
-	a, b := task(idAt("shell", epoch, 1)), task(idAt("shell", epoch.Add(time.Hour), 2))
-	commit(t, s, run(a, nil))
-	commit(t, s, run(b, nil))
-	want(b)
-	commit(t, s, run(a, nil))
-	want(a)
-	commit(t, s, clearing(a.UID))
-	want(b)
 }
 
 func noChange(t *testing.T, p place) {

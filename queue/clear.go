@@ -101,20 +101,21 @@ func (q *Queue) candidates(what string) ([]record.ID, error) {
 	return ids, nil
 }
 
-// Clear removes tasks from the history's newest version. Their runs stay in the
-// versions before.
-func (q *Queue) Clear(ctx context.Context, what string, ids []record.ID) error {
+// Clear removes tasks from the history's newest version, and returns the commit that
+// does. Their runs stay in the versions before.
+func (q *Queue) Clear(ctx context.Context, what string, ids []record.ID) (version string, err error) {
 	store, err := q.Store()
 	if err != nil {
-		return err
+		return "", err
 	}
-	if _, err = store.Commit(ctx, record.Change{Verb: "clear", What: what, Delete: ids}); err != nil {
-		return err
+	version, err = store.Commit(ctx, record.Change{Verb: "clear", What: what, Delete: ids})
+	if err != nil {
+		return "", err
 	}
 	if err := q.Jobs.Forget(ids); err != nil {
 		q.Warn("notes of tasks that were cleared stay: %v", err)
 	}
-	return nil
+	return version, nil
 }
 
 // Cancel ends the run of a task: its processes get TERM, and KILL after a grace.

@@ -49,7 +49,7 @@ func (q *Queue) inSpool(rec *record.Record) bool {
 
 // Find returns what a reference names:
 //
-//	""               the task that was updated last
+//	""               the task that this user gave last in this home, see last
 //	shell-019aaf3c…  a task by its id or the beginning of it, with or without its executor
 //	@2               the second newest task
 //	REF@1            a task's first run; REF@-1 the one before the last
@@ -272,7 +272,7 @@ func beforeFlight(store Store, v Version) (Version, error) {
 // resolveRecord returns the present record of a task.
 func (q *Queue) resolveRecord(ref string) (*record.Record, error) {
 	if ref == "" {
-		return q.lastUpdated()
+		return q.last()
 	}
 	if n, ok := strings.CutPrefix(ref, "@"); ok {
 		return q.nth(ref, n)
@@ -297,31 +297,6 @@ func (q *Queue) get(id record.ID) (*record.Record, error) {
 	return store.Get("", id)
 }
 
-func (q *Queue) lastUpdated() (*record.Record, error) {
-	running, err := q.Spool.List(q.Settings.Inline)
-	if err != nil {
-		return nil, err
-	}
-	var last *record.Record
-	for _, res := range running {
-		if res.Err == nil && (last == nil || res.Record.Data.Timestamp.After(last.Data.Timestamp.Time)) {
-			last = res.Record
-		}
-	}
-	store, err := q.Store()
-	if err != nil {
-		return nil, err
-	}
-	rec, err := store.LastUpdated()
-	if last == nil || err != nil && !errors.Is(err, record.ErrNotFound) {
-		return rec, err
-	}
-	if err == nil && rec.Data.Finished != nil && rec.Data.Finished.After(last.Data.Timestamp.Time) {
-		return rec, nil
-	}
-	return last, nil
-}
-
 func (q *Queue) nth(ref, text string) (*record.Record, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
@@ -335,6 +310,9 @@ func (q *Queue) nth(ref, text string) (*record.Record, error) {
 		if count++; count == n {
 			return q.get(id)
 		}
+	}
+	if count == 0 {
+		return nil, &NoLastError{Empty: true}
 	}
 	return nil, fmt.Errorf("%s: there are only %d tasks: %w", ref, count, record.ErrNotFound)
 }

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"time"
 
+	"qme/queue/given"
 	"qme/queue/jobs"
 	"qme/queue/spool"
 	"qme/record"
@@ -24,8 +25,6 @@ type Store interface {
 	Get(version string, id record.ID) (*record.Record, error)
 	// Stream returns the stored bytes of a record that is of this version.
 	Stream(version string, rec *record.Record, name record.StreamName) (io.ReadCloser, error)
-	// LastUpdated returns the record of the newest commit's task.
-	LastUpdated() (*record.Record, error)
 	// OtherRuns returns versions that hold runs of a task to which the chain of
 	// data.previous does not lead.
 	OtherRuns(id record.ID) ([]string, error)
@@ -78,6 +77,8 @@ type Settings struct {
 	GitState func(dir string) *record.Git
 	Host     string
 	User     string
+	// Within is the task whose command has started this process, "" for none.
+	Within string
 }
 
 // A Queue does things with tasks. It is for one goroutine, as is one command.
@@ -86,6 +87,7 @@ type Queue struct {
 	// that cannot be opened must not keep a command from running.
 	Store    func() (Store, error)
 	Spool    *spool.Spool
+	Given    *given.File // what the user of this home has given it to run
 	Run      Runner
 	Settings Settings
 	// Jobs are the open jobs of this home.

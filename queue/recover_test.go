@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"qme/queue/given"
 	"qme/queue/jobs"
 	"qme/queue/spool"
 	"qme/record"
@@ -83,6 +84,7 @@ func newBench(t *testing.T, dead int) *bench {
 	b.Queue = &Queue{
 		Store: func() (Store, error) { return b.history, nil },
 		Spool: spool.New(afero.NewOsFs(), filepath.Join(t.TempDir(), "running")),
+		Given: given.New(afero.NewOsFs(), filepath.Join(t.TempDir(), given.Name)),
 		Run:   func(context.Context, Execution) (*Outcome, error) { return &Outcome{PID: 1}, nil },
 		Settings: Settings{Inline: 100, Keep: 1000, Env: func() []string { return nil },
 			GitState: func(string) *record.Git { return nil }},

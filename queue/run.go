@@ -28,6 +28,10 @@ type Command struct {
 type RunOptions struct {
 	Message string
 	Quiet   bool
+	// Confirm, if it is set, is called by Rerun with the record that would be run again;
+	// own says whether this user has given that command in this home. An error keeps it
+	// from running and is what Rerun returns.
+	Confirm func(rec *record.Record, own bool) error
 }
 
 // A Report is what came of a run.
@@ -95,6 +99,9 @@ func (q *Queue) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report
 	if slices.ContainsFunc(append([]string{old.Data.PWD}, old.Data.Cmd...), func(s string) bool { return strings.ContainsRune(s, '\uFFFD') }) {
 		return nil, fmt.Errorf("task %s has an argument or a directory that was not UTF-8, and so is not recorded exactly: %w", old.UID, record.ErrConflict)
 	}
+	if err := q.confirm(old, opts); err != nil {
+		return nil, err
+	}
 	if err := os.Chdir(old.Data.PWD); err != nil {
 		return nil, fmt.Errorf("task %s ran in %s, which cannot be entered (%w): %w", old.UID, old.Data.PWD, cause(err), record.ErrConflict)
 	}
@@ -131,6 +138,9 @@ func (q *Queue) execute(ctx context.Context, rec *record.Record, cmd []string, v
 	entry, begun := q.Spool.Begin(rec)
 	if errors.Is(begun, record.ErrConflict) {
 		return nil, begun
+	}
+	if begun == nil {
+		q.noteGiven(rec)
 	}
 	run := &flight{q: q, rec: rec, entry: entry, verb: verb}
 	run.track()

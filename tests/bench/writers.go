@@ -10,6 +10,7 @@ import (
 
 	"qme/gitstore"
 	"qme/queue"
+	"qme/queue/given"
 	"qme/queue/jobs"
 	"qme/queue/spool"
 	"qme/record"
@@ -34,7 +35,7 @@ func runHere(home string) (func(ctx context.Context) (id string, err error), err
 		}
 		idle <- &queue.Queue{
 			Store: func() (queue.Store, error) { return store, nil }, Spool: spool.New(afero.NewOsFs(), filepath.Join(home, "running")),
-			Run: plainly, Jobs: jobs.New(afero.NewOsFs(), filepath.Join(home, "jobs")), Tracker: func(string) queue.Tracker { return nil }, Warn: func(string, ...any) {},
+			Given: given.New(afero.NewOsFs(), filepath.Join(home, given.Name)), Run: plainly, Jobs: jobs.New(afero.NewOsFs(), filepath.Join(home, "jobs")), Tracker: func(string) queue.Tracker { return nil }, Warn: func(string, ...any) {},
 			Settings: queue.Settings{
 				Inline: inline, Keep: keep, Host: "bench", User: "bench",
 				Env: func() []string { return nil }, GitState: func(string) *record.Git { return nil },
