@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"html"
 	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -133,11 +135,11 @@ func (a *app) startServer(ctx context.Context, o startOptions) error {
 	if o.debug {
 		opts.Debug = a.warn
 	}
-	url := where.url(config != nil) + "/?token=" + key
-	if err := a.announce(where, url, config, o); err != nil {
+	address := where.url(config != nil) + "/?token=" + url.QueryEscape(key)
+	if err := a.announce(where, address, config, o); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	close := a.openBrowser(s.home, url, where, o)
+	close := a.openBrowser(s.home, address, where, o)
 	defer close()
 	return dashboard.New(opts).Serve(ctx, l, config)
 }
@@ -350,6 +352,11 @@ func (a *app) announce(at address, url string, config *tls.Config, o startOption
 	return nil
 }
 
+// redirect returns a page that leads to an address.
+func redirect(to string) string {
+	return `<!doctype html><meta http-equiv="refresh" content="0; url=` + html.EscapeString(to) + `">`
+}
+
 // openBrowser opens the page where somebody sits at a desktop. The key must not be among a
 // process's arguments, which other users can see, so the browser is sent by a file.
 func (a *app) openBrowser(home, url string, at address, o startOptions) (remove func()) {
@@ -373,7 +380,7 @@ func (a *app) openBrowser(home, url string, at address, o startOptions) (remove 
 		return remove
 	}
 	remove = func() { _ = os.Remove(f.Name()) } // it may be gone with the home
-	_, err = fmt.Fprintf(f, "<!doctype html><meta http-equiv=\"refresh\" content=\"0; url=%s\">\n", strings.ReplaceAll(url, "&", "&amp;"))
+	_, err = fmt.Fprintln(f, redirect(url))
 	if err = errors.Join(err, f.Close()); err == nil {
 		cmd := exec.Command(program, f.Name())
 		if err = cmd.Start(); err == nil {

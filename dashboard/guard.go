@@ -92,11 +92,12 @@ var loopbackNames = []string{"localhost", "127.0.0.1", "::1"}
 // knownHost reports whether a Host header names this server, so that a name that
 // somebody else points at it (DNS rebinding) does not.
 func (s *Server) knownHost(host string) bool {
-	name, _, err := net.SplitHostPort(host)
-	if err != nil {
-		name = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+	// The header is what stands in an address, no more and no less (RFC 9110, section 7.2).
+	u, err := url.Parse("http://" + host)
+	if err != nil || u.Host != host || strings.HasPrefix(host, "[") != strings.Contains(u.Hostname(), ":") {
+		return false
 	}
-	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	name := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 	return slices.Contains(loopbackNames, name) || slices.ContainsFunc(s.o.Hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
@@ -109,10 +110,11 @@ func cookieName(r *http.Request) string {
 	return "qme_key_" + port
 }
 
-// cookieValue is what the cookie holds: it opens the dashboard, and is not the key.
+// cookieValue is what the cookie holds: it opens this server, and is not the key. It opens no other
+// start of it: when this one has ended, browsers send it to whoever listens on the port next.
 func (s *Server) cookieValue() string {
 	mac := hmac.New(sha256.New, []byte(s.o.Key))
-	mac.Write([]byte("qme dashboard cookie"))
+	mac.Write([]byte("qme dashboard cookie " + s.start))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 

@@ -46,6 +46,7 @@ type Options struct {
 // A Server is the dashboard of one home.
 type Server struct {
 	o            Options
+	start        string // another random text each time
 	table        *table
 	hub          *hub
 	upgrade      *websocket.Upgrader
@@ -78,7 +79,7 @@ type Server struct {
 
 // New makes a server. It does nothing until Serve.
 func New(o Options) *Server {
-	s := &Server{o: o, table: newTable(strconv.FormatInt(time.Now().UnixNano(), 36)), hub: newHub(), begun: make(chan struct{}), life: context.Background()}
+	s := &Server{o: o, start: NewKey(), table: newTable(strconv.FormatInt(time.Now().UnixNano(), 36)), hub: newHub(), begun: make(chan struct{}), life: context.Background()}
 	s.upgrade = s.upgrader()
 	s.searches.sem = make(chan struct{}, searchesAtOnce)
 	return s

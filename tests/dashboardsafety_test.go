@@ -61,13 +61,42 @@ func TestDashboardKey(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key's file: %v, %v", info.Mode(), err)
 	}
+	port := b.base[strings.LastIndexByte(b.base, ':')+1:]
 	b.stop(syscall.SIGTERM)
-	if again := h.serve(); again.key != b.key {
+	again := h.serve("--port", port)
+	if again.key != b.key {
 		t.Errorf("after a restart the key is another one")
+	}
+	// Whoever listened on the port meanwhile has been sent the cookie.
+	if resp, body := again.do("GET", "/api/tasks", "", withCookie); resp.StatusCode != 401 {
+		t.Errorf("after a restart the cookie of the server before gets %s\n%s", resp.Status, body)
+	}
+	if resp, _ := again.do("GET", "/?token="+b.key, "", noKey); resp.StatusCode != 303 || resp.cookies[0].Value == cookie.Value {
+		t.Errorf("after a restart the address leads to %s, with the cookie of before", resp.Status)
 	}
 	made := strings.TrimSpace(h.must("generate-key"))
 	if again := h.serve(); again.key != made || made == b.key {
 		t.Errorf("generate-key printed %q, the key is %q", made, again.key)
+	}
+}
+
+// TestDashboardOddKey opens the printed address, whatever characters the key has.
+func TestDashboardOddKey(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	for _, odd := range []string{"abc+", "&token=", "#", "%2B", ";", `"'<>`, "=?/@:"} {
+		h.env = append(h.env, "QME_SERVER_KEY="+strings.Repeat(odd, 32/len(odd)+1))
+		b := h.serve()
+		if want := strings.Repeat(odd, 32/len(odd)+1); b.key != want {
+			t.Errorf("the address holds the key %q, want %q", b.key, want)
+		}
+		resp, _ := b.do("GET", "/?token="+url.QueryEscape(b.key), "", noKey)
+		if resp.StatusCode != 303 {
+			t.Errorf("with the key %q the address gets %s", b.key, resp.Status)
+		}
+		if got := b.tasks(""); len(got) != 0 {
+			t.Errorf("in a header the key %q does not open", b.key)
+		}
 	}
 }
 
@@ -81,6 +110,7 @@ func TestDashboardOtherSites(t *testing.T) {
 	port := b.base[strings.LastIndexByte(b.base, ':')+1:]
 	for host, want := range map[string]int{
 		"localhost:" + port: 200, "LOCALHOST": 200, "127.0.0.1:1": 200, "[::1]:" + port: 200, "localhost.:" + port: 200,
+		"[::1": 403, "::1]": 403, "::1": 403, "[::1]x": 403, "[localhost]": 403, "x@localhost": 403, "localhost:x": 403, "[::1]": 200, "localhost:": 200, "[127.0.0.1]": 403, "[[::1]]": 403,
 		"evil.example": 403, "evil.example:" + port: 403, "127.0.0.1.evil.example": 403, "localhost.evil.example:" + port: 403, "0.0.0.0:" + port: 403,
 	} {
 		if resp, _ := b.do("GET", "/api/tasks", "", called(host)); resp.StatusCode != want {

@@ -231,6 +231,12 @@ func (s *server) open(path string) *tab {
 	return p
 }
 
+// enter has the browser open the printed address again, as in another tab.
+func (p *tab) enter(s *server) {
+	p.t.Helper()
+	p.execute(fmt.Sprintf("fetch(%q).then((answer) => answer.ok || Promise.reject(answer.status))", s.url.RequestURI()))
+}
+
 // excuse lets complaints with this text pass.
 func (p *tab) excuse(text string) {
 	p.mu.Lock()

@@ -107,8 +107,9 @@ func TestTaskPageCatchesUp(t *testing.T) {
 	in := newPipe(t)
 	s := h.serve()
 	p := s.open("/")
-	p.excuse("/api/live")
-	p.excuse("ERR_CONNECTION_REFUSED")
+	for _, text := range []string{"/api/live", "/api/info", "ERR_CONNECTION_REFUSED"} {
+		p.excuse(text)
+	}
 	run := h.background("run", "sh", "-c", `read -r line <"$0"; echo "$line"; exit 4`, in.path)
 	p.until(row("exit 4"))
 	p.execute(row("exit 4") + ".querySelector('a').click()")
@@ -119,6 +120,7 @@ func TestTaskPageCatchesUp(t *testing.T) {
 	for run.ProcessState == nil && !strings.Contains(h.qme("ls"), " 4 ") {
 	}
 	s.start(s.url.Port())
+	p.enter(s)
 	p.sees("#live", "Live")
 	p.sees(".under .outcome", "exit 4")
 	p.has("qme-output .text", "over")

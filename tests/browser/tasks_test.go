@@ -196,8 +196,9 @@ func TestReconnects(t *testing.T) {
 	h.qme("run", "echo", "before")
 	s := h.serve()
 	p := s.open("/")
-	p.excuse("/api/live")
-	p.excuse("ERR_CONNECTION_REFUSED")
+	for _, text := range []string{"/api/live", "/api/info", "ERR_CONNECTION_REFUSED"} {
+		p.excuse(text)
+	}
 	p.until(row("echo before"))
 	p.sees("#live", "Live")
 	s.stop()
@@ -205,6 +206,8 @@ func TestReconnects(t *testing.T) {
 	p.sees("#banner", "No connection to the server")
 	h.qme("run", "echo", "meanwhile")
 	s.start(s.url.Port())
+	p.sees("#banner", "does not accept this browser’s key")
+	p.enter(s)
 	p.sees("#live", "Live")
 	p.until(row("echo meanwhile"))
 	p.until("document.querySelector('#banner').innerText === ''")
