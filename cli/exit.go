@@ -72,6 +72,8 @@ var codes = []struct {
 	{mirror.ErrQuery, exitUsage},
 	{mirror.ErrUnreachable, exitRemote},
 	{executor.ErrNoOutput, exitNotFound},
+	{mirror.ErrDenied, exitRemote},
+	{mirror.ErrForeign, exitConflict},
 	{record.ErrNotYet, exitNotYet},
 	{record.ErrUnavailable, exitRemote},
 	{record.ErrNewerFormat, exitNewerFormat},
@@ -139,6 +141,10 @@ func hintFor(err error) string {
 		return "Try again in a moment."
 	case errors.Is(err, mirror.ErrUnreachable):
 		return "The history is complete without it, and the mirror catches up when it is back. \"qme config database\" shows which it is, docs/mirror.md how it is set."
+	case errors.Is(err, mirror.ErrForeign):
+		return "Nothing in it was changed. Give the mirror a database of its own or, in PostgreSQL, a schema, by ?search_path=NAME at the end of the URL."
+	case errors.Is(err, mirror.ErrDenied):
+		return "docs/mirror.md says which rights the mirror needs. The history is complete without it."
 	case errors.Is(err, mirror.ErrDamaged):
 		return "Move the file away, or name another: a mirror is made anew from the history."
 	case errors.Is(err, mirror.ErrQuery):

@@ -479,7 +479,7 @@ func (a *app) mirrorStatus(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	st := mirrorStatusJSON{Database: t.String(), Trouble: a.mirrorTrouble().why}
-	if err := a.compareMirror(ctx, s, t, &st); err != nil {
+	if _, err := a.compareMirror(ctx, s, t, &st); err != nil {
 		return err
 	}
 	if !asJSON {
@@ -494,32 +494,33 @@ func (a *app) mirrorStatus(ctx context.Context, asJSON bool) error {
 	return err
 }
 
-func (a *app) compareMirror(ctx context.Context, s *gitstore.Store, t *target.Target, st *mirrorStatusJSON) error {
+// compareMirror finds how far the mirror is, and which version its tables have.
+func (a *app) compareMirror(ctx context.Context, s *gitstore.Store, t *target.Target, st *mirrorStatusJSON) (schema int64, err error) {
 	h := followed{s}
 	head, err := h.Head()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if t.Kind == target.SQLite {
 		if _, err := os.Stat(t.Path); errors.Is(err, fs.ErrNotExist) { // asking would make it
 			st.Behind, err = countTasks(ctx, s, "", head)
-			return err
+			return 0, err
 		}
 	}
 	m, err := a.openMirror(t)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer m.Close()
 	state, err := m.State(ctx)
 	if err != nil {
-		return interruptedMirror(err)
+		return 0, interruptedMirror(err)
 	}
 	from := state.Commit
 	if from != "" {
 		follows, err := h.Follows(ctx, from, head)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if !follows {
 			from = "" // all of it will be made anew
@@ -527,7 +528,7 @@ func (a *app) compareMirror(ctx context.Context, s *gitstore.Store, t *target.Ta
 	}
 	st.Commit, st.Unreadable = state.Commit, state.Unreadable
 	st.Behind, err = countTasks(ctx, s, from, head)
-	return err
+	return state.Schema, err
 }
 
 func (st mirrorStatusJSON) text() string {

@@ -19,6 +19,7 @@ import (
 
 	"qme/mirror"
 	"qme/mirror/target"
+	"qme/queue"
 	"qme/record/safe"
 )
 
@@ -72,15 +73,47 @@ func (a *app) sql(ctx context.Context, query string, asJSON, asCSV bool) error {
 	if _, err := a.history(ctx); err != nil {
 		return err
 	}
+	if err := a.upToDate(ctx, t); err != nil {
+		return err
+	}
+	return a.query(ctx, t, query, asJSON, asCSV)
+}
+
+// upToDate brings the mirror up to date or, where its database lets this user only read,
+// says how far behind it is.
+func (a *app) upToDate(ctx context.Context, t *target.Target) error {
 	applied, err := a.catchUp(ctx, t, false)
+	if errors.Is(err, mirror.ErrDenied) {
+		return a.readOnlyMirror(ctx, t, err)
+	}
 	if err != nil {
 		return interruptedMirror(err)
 	}
 	a.warnUnreadable(applied)
-	if err := a.clearTrouble(); err != nil {
+	return a.clearTrouble()
+}
+
+// readOnlyMirror says how far behind a mirror is that cannot be brought up to date. denied
+// is why, and what is returned where there is nothing to be asked.
+func (a *app) readOnlyMirror(ctx context.Context, t *target.Target, denied error) error {
+	s, err := a.openStore()
+	if err != nil {
 		return err
 	}
-	return a.query(ctx, t, query, asJSON, asCSV)
+	var st mirrorStatusJSON
+	schema, err := a.compareMirror(ctx, s, t, &st)
+	switch {
+	case errors.Is(err, mirror.ErrDenied):
+		a.warn("how far behind the mirror is cannot be told: %v", err)
+		return nil
+	case err != nil:
+		return err
+	case schema == 0:
+		return denied
+	case st.Behind != (queue.Traffic{}):
+		a.warn("the mirror is %s behind, and stays so: %v", traffic(st.Behind), denied)
+	}
+	return nil
 }
 
 // query runs a query and prints what it gives.

@@ -258,7 +258,7 @@ func (w *writer) insert(t *table, rows [][]any) error {
 	for _, row := range rows {
 		args = append(args, row...)
 	}
-	if len(rows) < batch {
+	if len(rows) < batch || w.d.unprepared {
 		_, err := w.tx.ExecContext(w.ctx, w.d.upsert(t, len(rows)), args...)
 		return err
 	}
@@ -271,7 +271,8 @@ func (w *writer) insert(t *table, rows [][]any) error {
 }
 
 // prepared returns the statement for a whole batch, which a long transaction executes
-// often. It ends with the transaction.
+// often. It ends with the transaction; in PostgreSQL it would stay in the session, which a
+// pooler lends to others.
 func (w *writer) prepared(t *table) (*sql.Stmt, error) {
 	if w.full[t] == nil {
 		stmt, err := w.tx.PrepareContext(w.ctx, w.d.upsert(t, batch))

@@ -18,7 +18,8 @@ type dialect struct {
 	folder string // of the migrations
 	goose  goose.Dialect
 	// lockSchema waits for the lock of those who make tables, and gives 1 when it has
-	// it; unlockSchema lets go. They are "" where there is none.
+	// it; unlockSchema lets go. They are "" where tables are made in one transaction: of
+	// those who make them at the same time one succeeds.
 	lockSchema, unlockSchema string
 	// open returns a handle; readOnly is for one that can change nothing.
 	open func(t *target.Target, readOnly bool) (*sql.DB, error)
@@ -35,17 +36,30 @@ type dialect struct {
 	isolation sql.IsolationLevel
 	// checkDatabase says why no tables can be made in a database; nil where all can.
 	checkDatabase func(context.Context, *sql.DB) error
-	// readOnly is the statement after which a session changes nothing; "" where a
-	// handle can be opened so.
-	readOnly string
+	// unprepared says that a prepared statement outlives its transaction.
+	unprepared bool
+	// grammar is of queries.
+	grammar grammar
+	// relations is a statement that lists relations by their names.
+	relations string
+	// explain says more of an error in making tables; "" for nothing.
+	explain func(error) string
 	// indexLater says that indexes are made when an empty table has been filled.
 	indexLater bool
 	// time returns what a column for a time takes.
 	time func(time.Time) any
-	// noTable, damaged, again and refused classify errors: a table is missing; the
-	// file is damaged; another transaction was in the way; the server has understood
-	// and says no.
-	noTable, damaged, again, refused func(error) bool
+	// noTable, damaged, again, denied and refused classify errors: a table is missing, or
+	// is not ours; the file is damaged; another transaction was in the way; the user has
+	// not the right to write; the server has understood and says no.
+	noTable, damaged, again, denied, refused func(error) bool
+}
+
+// explained adds to an error in making tables what can be done about it.
+func (d *dialect) explained(err error) error {
+	if err == nil || d.explain == nil || d.explain(err) == "" {
+		return err
+	}
+	return fmt.Errorf("%w; %s", err, d.explain(err))
 }
 
 var dialects = map[target.Kind]*dialect{

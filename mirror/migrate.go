@@ -66,8 +66,13 @@ func (m *Mirror) migrate(ctx context.Context) error {
 		if err != nil || version == schemaVersion {
 			return err
 		}
+		if version == 0 {
+			if err := m.checkForeign(ctx); err != nil {
+				return err
+			}
+		}
 		err = m.up(ctx)
-		if err == nil || attempt == migrateAttempts || m.dialect.lockSchema != "" {
+		if err == nil || attempt == migrateAttempts || m.dialect.lockSchema != "" || m.dialect.denied(err) {
 			return err
 		}
 		select {
@@ -90,27 +95,28 @@ func (m *Mirror) up(ctx context.Context) (err error) {
 	}
 	if m.dialect.lockSchema != "" {
 		// Those of goose itself come only after it has made its own table, which is
-		// no single step in MySQL, and that for PostgreSQL asks every five seconds.
+		// no single step in MySQL.
 		unlock, err := m.lockSchema(ctx)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, unlock()) }()
-		if err := m.dropHalfMade(ctx); err != nil {
-			return err
-		}
+	}
+	if err := m.completeHalfMade(ctx); err != nil {
+		return err
 	}
 	p, err := goose.NewProvider(m.dialect.goose, m.db, files, goose.WithTableName(schemaTable), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return err
 	}
 	_, err = p.Up(ctx)
-	return err
+	return m.dialect.explained(err)
 }
 
-// dropHalfMade removes the table of versions where it is empty: a kill came between
-// its making and its first row, which goose takes for granted and MySQL does not join.
-func (m *Mirror) dropHalfMade(ctx context.Context) error {
+// completeHalfMade gives the table of versions its first row where it is empty: a kill
+// came between its making and that row, which goose takes for granted and MySQL does not
+// join.
+func (m *Mirror) completeHalfMade(ctx context.Context) error {
 	var rows int
 	err := m.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+schemaTable).Scan(&rows)
 	switch {
@@ -119,7 +125,7 @@ func (m *Mirror) dropHalfMade(ctx context.Context) error {
 	case err != nil || rows > 0:
 		return err
 	}
-	_, err = m.db.ExecContext(ctx, "DROP TABLE "+schemaTable)
+	_, err = m.db.ExecContext(ctx, "INSERT INTO "+schemaTable+" (version_id, is_applied) VALUES (0, true)")
 	return err
 }
 

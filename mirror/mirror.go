@@ -82,7 +82,7 @@ func Open(t *target.Target, home Home) (*Mirror, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", t, ErrUnreachable, err)
 	}
-	db.SetMaxOpenConns(2) // migrations hold a lock by one of them
+	db.SetMaxOpenConns(2) // MySQL's migrations hold a lock by one of them
 	return &Mirror{target: t, home: home, db: db, dialect: d}, nil
 }
 
@@ -143,10 +143,12 @@ func (m *Mirror) failed(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %w", m.target, ctx.Err())
 	case errors.As(err, &history):
 		return history.err
-	case errors.Is(err, record.ErrNewerFormat):
+	case errors.Is(err, record.ErrNewerFormat), errors.Is(err, ErrForeign):
 		return err
 	case m.dialect.damaged(err):
 		return fmt.Errorf("%s: %w: %w", m.target, ErrDamaged, err)
+	case m.dialect.denied(err):
+		return fmt.Errorf("%s: %w: %w", m.target, ErrDenied, err)
 	}
 	return fmt.Errorf("%s: %w: %w", m.target, ErrUnreachable, err)
 }

@@ -27,11 +27,14 @@ var mysqlDialect = dialect{
 	// Without gaps being locked, homes are not in each other's way.
 	isolation: sql.LevelReadCommitted,
 	conflict:  "ON DUPLICATE KEY UPDATE", taken: "VALUES(%s)", keep: "ON DUPLICATE KEY UPDATE uid = uid",
-	readOnly: "SET SESSION TRANSACTION READ ONLY",
-	time:     func(t time.Time) any { return t },
-	noTable:  func(err error) bool { return isMySQL(err, 1146) },
-	damaged:  never,
-	again:    func(err error) bool { return isMySQL(err, 1213, 1205) },
+	grammar:   grammar{queries: []string{"select", "with", "values", "table", "explain", "describe", "desc", "show"}, mysql: true},
+	time:      func(t time.Time) any { return t },
+	noTable:   func(err error) bool { return isMySQL(err, 1146, 1054) },
+	damaged:   never,
+	again:     func(err error) bool { return isMySQL(err, 1213, 1205) },
+	relations: mysqlRelations,
+	// Statements that are refused the user, servers that take no changes.
+	denied: func(err error) bool { return isMySQL(err, 1142, 1143, 1227, 1290, 1792, 1836) },
 	refused: func(err error) bool {
 		var e *mysql.MySQLError
 		// Those others are of the connection, the account, and the server's end.
@@ -66,6 +69,7 @@ func openMySQL(t *target.Target, _ bool) (*sql.DB, error) {
 	}
 	cfg.ParseTime, cfg.Loc = true, time.UTC
 	cfg.Params = map[string]string{"time_zone": "'+00:00'", "sql_mode": "'TRADITIONAL'"}
+	cfg.MultiStatements = false             // a query is one
 	cfg.InterpolateParams = true            // one round trip for a statement, not three
 	cfg.MaxAllowedPacket = 0                // the server's own limit
 	cfg.Logger = log.New(io.Discard, "", 0) // what it would print is in its errors

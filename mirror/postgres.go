@@ -19,21 +19,27 @@ import (
 
 var postgresDialect = dialect{
 	folder: "postgres", goose: goose.DialectPostgres,
-	lockSchema:   "SELECT CASE WHEN pg_advisory_lock(hashtext('qme_schema')) IS NULL THEN 0 ELSE 1 END",
-	unlockSchema: "SELECT pg_advisory_unlock(hashtext('qme_schema'))",
-	open:         openPostgres,
-	numbered:     true, lockRow: " FOR UPDATE",
+	open:     openPostgres,
+	numbered: true, unprepared: true, lockRow: " FOR UPDATE",
 	conflict: onConflict, taken: "excluded.%s", keep: keepHome,
 	checkDatabase: checkEncoding,
-	readOnly:      "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+	grammar:       grammar{queries: []string{"select", "with", "values", "table", "explain", "show"}, nested: true},
 	time:          func(t time.Time) any { return t },
-	noTable:       func(err error) bool { return isPostgres(err, "42P01") },
+	relations:     postgresRelations,
+	explain:       explainPostgres,
+	noTable:       func(err error) bool { return isPostgres(err, "42P01", "42703") },
 	damaged:       never,
 	again:         func(err error) bool { return isPostgres(err, "40P01", "40001") },
+	denied: func(err error) bool {
+		var connect *pgconn.ConnectError
+		// 25006 is a server that is a copy of another.
+		return isPostgres(err, "42501", "25006") && !errors.As(err, &connect)
+	},
 	refused: func(err error) bool {
 		var e *pgconn.PgError
-		// 57 is an operator's intervention, 53 a lack of resources, 08 the connection.
-		return errors.As(err, &e) && !slices.Contains([]string{"57", "53", "08"}, e.Code[:2])
+		// 57 is an operator's intervention, 53 a lack of resources, 08 the connection; but
+		// 57014 is a query that takes too long, 08P01 one that needs parameters.
+		return errors.As(err, &e) && (!slices.Contains([]string{"57", "53", "08"}, e.Code[:2]) || isPostgres(err, "57014", "08P01"))
 	},
 }
 
@@ -48,6 +54,9 @@ func openPostgres(t *target.Target, _ bool) (*sql.DB, error) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectLimit
 	}
+	// Whatever the URL says: one statement at a time, and none that has a name, which a
+	// pooler would keep for the next client.
+	cfg.DefaultQueryExecMode, cfg.StatementCacheCapacity, cfg.DescriptionCacheCapacity = pgx.QueryExecModeExec, 0, 0
 	cfg.RuntimeParams["application_name"] = "qme"
 	cfg.RuntimeParams["timezone"] = "UTC"
 	return stdlib.OpenDB(*cfg), nil
@@ -69,4 +78,13 @@ func checkEncoding(ctx context.Context, db *sql.DB) error {
 		return fmt.Errorf("the database has the encoding %s, in which not every character can be stored: make one with CREATE DATABASE NAME ENCODING 'UTF8' TEMPLATE template0", encoding)
 	}
 	return nil
+}
+
+// explainPostgres says what to do where the user may make no tables: since version 15 the
+// schema public is not for everybody.
+func explainPostgres(err error) string {
+	if isPostgres(err, "42501", "3F000") {
+		return "an administrator can let the user make tables, by GRANT CREATE ON SCHEMA public TO …, or a schema of the user's own is named in the URL, by ?search_path=NAME"
+	}
+	return ""
 }

@@ -23,6 +23,9 @@ import (
 // says so.
 func Query(ctx context.Context, t *target.Target, statement string, columns func([]string) error, row func([]any) error) error {
 	d := dialects[t.Kind]
+	if err := d.grammar.check(statement); err != nil {
+		return err
+	}
 	db, err := d.open(t, true)
 	if err != nil {
 		return fmt.Errorf("%s: %w: %w", t, ErrUnreachable, err)
@@ -71,7 +74,7 @@ func (r *reader) query(ctx context.Context, db *sql.DB, statement string) error 
 		return err
 	}
 	defer conn.Close()
-	if r.d.readOnly != "" {
+	if r.target.Kind != target.SQLite {
 		return r.queryServer(ctx, conn, statement)
 	}
 	// The file is opened for reading only; others that a query would attach are not.
@@ -85,12 +88,9 @@ func (r *reader) query(ctx context.Context, db *sql.DB, statement string) error 
 	return r.read(rows)
 }
 
-// queryServer asks in a transaction that is read-only, of a session that is: MySQL
-// ends the transaction before it looks at a DROP.
+// queryServer asks in a transaction that is read-only. The session is left as it is: a
+// pooler lends it to others.
 func (r *reader) queryServer(ctx context.Context, conn *sql.Conn, statement string) error {
-	if _, err := conn.ExecContext(ctx, r.d.readOnly); err != nil {
-		return err
-	}
 	tx, err := conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return err

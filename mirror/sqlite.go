@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -23,12 +24,19 @@ var sqliteDialect = dialect{
 	open:     openSQLite,
 	conflict: onConflict, taken: "excluded.%s", keep: keepHome,
 	indexLater: true,
+	grammar:    grammar{queries: []string{"select", "with", "values", "explain", "pragma"}, brackets: true, several: true},
 	time:       func(t time.Time) any { return t.Format(timeLayout) },
-	noTable:    func(err error) bool { return strings.Contains(err.Error(), "no such table") },
-	damaged:    func(err error) bool { return isSQLite(err, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) },
-	again:      never,
+	relations:  sqliteRelations,
+	noTable: func(err error) bool {
+		return strings.Contains(err.Error(), "no such table") || strings.Contains(err.Error(), "no such column")
+	},
+	denied:  func(err error) bool { return isSQLite(err, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM) },
+	damaged: func(err error) bool { return isSQLite(err, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) },
+	again:   never,
 	refused: func(err error) bool {
-		return isSQLite(err, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE)
+		var e *sqlite.Error
+		return !errors.As(err, &e) || // the driver's own, such as on a parameter that has no value
+			isSQLite(err, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG)
 	},
 }
 
@@ -43,7 +51,7 @@ func openSQLite(t *target.Target, readOnly bool) (*sql.DB, error) {
 	}
 	// sqlite itself would let others read it.
 	f, err := os.OpenFile(t.Path, os.O_RDWR|os.O_CREATE, 0o600)
-	if errors.Is(err, fs.ErrPermission) { // it can still be read
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) { // it can still be read
 		return sql.OpenDB(sqliteConnector{dsn + "mode=ro"}), nil
 	}
 	if err != nil {

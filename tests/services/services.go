@@ -94,6 +94,9 @@ func newServer(t testing.TB, name, scheme, driver, account string) *Server {
 	s := &Server{t: t, name: name, dir: dir, port: freePort(t), scheme: scheme, driver: driver}
 	t.Cleanup(func() {
 		s.Crash()
+		if t.Failed() {
+			t.Logf("%s: %s", name, s.log.String())
+		}
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
