@@ -171,6 +171,18 @@ func taskRef(ref string) error {
 	return nil
 }
 
+// wholeID is taskRef for what changes something: the beginning of an id may fit another
+// task a moment later, and "shell-" fits the only one of its executor.
+func wholeID(ref string) error {
+	if err := taskRef(ref); err != nil {
+		return err
+	}
+	if _, err := record.ParseID(ref); err != nil {
+		return &dashboard.RequestError{Detail: fmt.Sprintf("%q is not the whole id of a task, which is what this takes", ref)}
+	}
+	return nil
+}
+
 // Find implements dashboard.Tasks, as do the next ones.
 func (s *served) Find(ref string, number int) (dashboard.Run, error) {
 	if err := taskRef(ref); err != nil {
@@ -238,7 +250,7 @@ func streamChange(name record.StreamName, c *queue.Comparison, s queue.StreamCha
 
 func (s *served) Clear(ctx context.Context, refs []string) (int, error) {
 	for _, ref := range refs {
-		if err := taskRef(ref); err != nil {
+		if err := wholeID(ref); err != nil {
 			return 0, err
 		}
 	}
@@ -266,7 +278,7 @@ func (s *served) Clear(ctx context.Context, refs []string) (int, error) {
 
 // Cancel ends what is running: the command, or by its executor the job that it has started.
 func (s *served) Cancel(ctx context.Context, ref string) (record.ID, error) {
-	if err := taskRef(ref); err != nil {
+	if err := wholeID(ref); err != nil {
 		return "", err
 	}
 	v, err := s.use().Find(ref)

@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"qme/dashboard"
 	"qme/queue"
+	"qme/queue/given"
 	"qme/record"
 )
 
@@ -22,8 +24,8 @@ const (
 
 // Rerun starts "qme rerun" in a process of its own, and returns once the run has begun or
 // could not begin.
-func (s *served) Rerun(ctx context.Context, ref string) (record.ID, error) {
-	if err := taskRef(ref); err != nil {
+func (s *served) Rerun(ctx context.Context, ref string, agreed dashboard.Agreement) (record.ID, error) {
+	if err := wholeID(ref); err != nil {
 		return "", err
 	}
 	v, err := s.use().Find(ref)
@@ -45,11 +47,35 @@ func (s *served) Rerun(ctx context.Context, ref string) (record.ID, error) {
 	}
 	defer messages.Close()
 	defer func() { _ = os.Remove(messages.Name()) }() // below the folder for such files
-	p, err := s.start(messages.Name(), "-q", "rerun", string(id))
+	words, err := s.rerunWords(v.Record, agreed)
+	if err != nil {
+		return "", err
+	}
+	p, err := s.start(messages.Name(), words...)
 	if err != nil {
 		return "", err
 	}
 	return id, s.begun(ctx, v, p, messages)
+}
+
+// rerunWords returns the command line that runs a task again. The error is a
+// dashboard.Foreign for a command that was not given in this home and was not agreed to.
+func (s *served) rerunWords(rec *record.Record, agreed dashboard.Agreement) ([]string, error) {
+	words := []string{"-q", "rerun"}
+	own, err := s.use().Own(rec)
+	if err != nil {
+		s.a.warn("whether this command was given here is not known: %v", err)
+	}
+	digest := given.Digest(rec)
+	switch {
+	case own:
+	case !agreed.Confirm || agreed.Digest != "" && agreed.Digest != digest:
+		f := foreignCommand(rec)
+		return nil, &dashboard.Foreign{User: f.User, Host: f.Host, Directory: f.Dir, Command: f.Command, Digest: digest}
+	default:
+		words = append(words, "--yes")
+	}
+	return append(words, string(rec.UID)), nil
 }
 
 // A process is a qme that this one has started.

@@ -46,6 +46,9 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) error {
 	case i < 0:
 		return problem(http.StatusNotFound, "not-found", fmt.Sprintf("task %s has no action %q", run.Record.UID, name))
 	}
+	if offered[i].Alters && r.PathValue("id") != string(run.Record.UID) {
+		return badRequest("what changes something takes the whole id of a task, " + string(run.Record.UID))
+	}
 	args, err := offered[i].words(body.Args)
 	if err != nil {
 		return err

@@ -40,7 +40,13 @@ func (s *Server) clearTask(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) rerun(w http.ResponseWriter, r *http.Request) error {
-	id, err := s.o.Tasks.Rerun(r.Context(), r.PathValue("id"))
+	var agreed Agreement
+	if r.ContentLength != 0 { // a body need not be there
+		if err := s.read(w, r, &agreed); err != nil {
+			return err
+		}
+	}
+	id, err := s.o.Tasks.Rerun(r.Context(), r.PathValue("id"), agreed)
 	if err != nil {
 		return err
 	}

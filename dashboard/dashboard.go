@@ -6,6 +6,7 @@ package dashboard
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"iter"
 
@@ -85,12 +86,14 @@ type Tasks interface {
 	Runs(ref string) iter.Seq2[Run, error]
 	// Compare compares two runs of a task.
 	Compare(ref string, a, b int) (Comparison, error)
-	// Clear clears tasks in one step, or none, and returns how many that were.
-	Clear(ctx context.Context, refs []string) (int, error)
+	// Clear clears tasks in one step, or none, and returns how many that were. Like all
+	// that changes something it takes whole ids.
+	Clear(ctx context.Context, ids []string) (int, error)
 	// Cancel tells a run to end, or the job that it has started.
-	Cancel(ctx context.Context, ref string) (record.ID, error)
-	// Rerun runs a task again in a process of its own, and returns once that has begun.
-	Rerun(ctx context.Context, ref string) (record.ID, error)
+	Cancel(ctx context.Context, id string) (record.ID, error)
+	// Rerun runs a task again in a process of its own, and returns once that has begun. The
+	// error is a Foreign for a command that was not given in this home and was not agreed to.
+	Rerun(ctx context.Context, id string, agreed Agreement) (record.ID, error)
 	// Search returns the tasks that answer to a query of "qme search".
 	Search(ctx context.Context, text string) ([]record.ID, error)
 	// Refresh asks how the open jobs go and records what is new. It returns what kept it from
@@ -101,6 +104,31 @@ type Tasks interface {
 	// Act does it. An action that fails says so by its exit code.
 	Act(ctx context.Context, id record.ID, action string, args []string) (Result, error)
 }
+
+// An Agreement says that somebody agrees to run a command that was not given in this home:
+// any, or, where there is a digest, the one that was shown.
+type Agreement struct {
+	Confirm bool   `json:"confirm"`
+	Digest  string `json:"digest"`
+}
+
+// A Foreign is an error that says whose command it is that was not agreed to, in texts for
+// people. It is a record.ErrConflict.
+type Foreign struct {
+	User      string `json:"user"`
+	Host      string `json:"host"`
+	Directory string `json:"directory"`
+	Command   string `json:"command"`
+	Digest    string `json:"digest"` // of what would be run
+}
+
+// Error implements error.
+func (f *Foreign) Error() string {
+	return fmt.Sprintf("this command was not given in this home; by its record it is of %s on %s, in %s: %s", f.User, f.Host, f.Directory, f.Command)
+}
+
+// Is makes the error a record.ErrConflict.
+func (f *Foreign) Is(target error) bool { return target == record.ErrConflict }
 
 // An Action is one thing that an executor can do with its tasks.
 type Action struct {

@@ -18,6 +18,8 @@ type Problem struct {
 	Detail   string `json:"detail"`
 	Code     string `json:"code"`
 	Position *int   `json:"position,omitempty"`
+	// Foreign is the command that was not agreed to, where the code is "unconfirmed".
+	Foreign *Foreign `json:"foreign,omitempty"`
 
 	retry int // seconds; 0: not said
 }
@@ -53,12 +55,17 @@ func problemOf(err error) *Problem {
 	var p *Problem
 	var wrong *RequestError
 	var large *http.MaxBytesError
+	var foreign *Foreign
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &wrong):
 		p = problem(http.StatusBadRequest, "invalid", wrong.Detail)
 		p.Position = wrong.Position
+		return p
+	case errors.As(err, &foreign):
+		p = problem(http.StatusConflict, "unconfirmed", err.Error())
+		p.Foreign = foreign
 		return p
 	case errors.As(err, &large):
 		return problem(http.StatusRequestEntityTooLarge, "too-large", "the body is larger than "+strconv.FormatInt(large.Limit, 10)+" bytes")

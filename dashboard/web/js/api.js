@@ -7,6 +7,7 @@ export class Problem extends Error {
     this.status = status;
     this.code = body.code;
     this.position = body.position;
+    this.foreign = body.foreign;
   }
 }
 
@@ -62,7 +63,7 @@ export const compareRuns = (id, a, b, signal) => get(task(id, '/diff'), { a, b }
 export const output = (id, stream, parameters, signal) => get(task(id, `/output/${stream}`), parameters, signal);
 export const actions = (id, signal) => get(task(id, '/actions'), {}, signal);
 export const act = (id, action, args) => request('POST', task(id, `/actions/${encodeURIComponent(action)}`), { body: { args } });
-export const rerun = (id) => request('POST', task(id, '/rerun'));
+export const rerun = (id, agreed) => request('POST', task(id, '/rerun'), { body: agreed });
 export const cancel = (id) => request('POST', task(id, '/cancel'));
 export const clear = (ids) => request('POST', '/api/tasks/clear', { body: { ids } });
 

@@ -24,17 +24,31 @@ async function each(ids, run) {
   return refused.length === 0;
 }
 
-/** Runs tasks again, in the background. */
+/** Runs a task again. A command that was not given here is asked about; false is a no. */
+async function again(id, agreed) {
+  try {
+    await api.rerun(id, agreed);
+    return true;
+  } catch (err) {
+    if (err.code !== 'unconfirmed') throw err;
+    const { user, host, directory, command, digest } = err.foreign;
+    const whose = `It came with a pull: by its record it is of ${user} on ${host}. It would run here, as you, in ${directory}.`;
+    return (await ask('Run a command that was not given here?', [{ code: command }, whose], 'Run it', 'danger', 'Not now')) && again(id, { confirm: true, digest });
+  }
+}
+
+/** Runs tasks again, in the background. The first no to a question ends it. */
 export async function rerun(ids) {
   if (ids.length > 1 && !(await ask(`Run ${many(ids.length, 'task')} again?`, 'They are started one after the other and run at the same time.', 'Run again', 'primary'))) return false;
-  let started = 0;
+  const started = [];
+  let kept = false;
   const done = await each(ids, async (id) => {
-    await api.rerun(id);
-    started++;
+    if (kept || !(await again(id))) kept = true;
+    else started.push(id);
   });
-  if (started === 1) toast(`Running ${shortId(ids[0])} again`, '', link(ids[0]));
-  else if (started) toast(`Running ${many(started, 'task')} again`);
-  return done;
+  if (started.length === 1) toast(`Running ${shortId(started[0])} again`, '', link(started[0]));
+  else if (started.length) toast(`Running ${many(started.length, 'task')} again`);
+  return done && !kept;
 }
 
 // What a question is about: of one task its command, since rows move.
