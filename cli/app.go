@@ -7,11 +7,8 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"path"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -22,7 +19,6 @@ import (
 	"qme/executor/capture"
 	"qme/gitstore"
 	"qme/gitstore/worktree"
-	"qme/mirror/target"
 	"qme/queue"
 	"qme/queue/given"
 	"qme/queue/jobs"
@@ -92,7 +88,7 @@ func (a *app) config() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	for name, meant := range config.Mistyped(os.Environ(), "QME_HOME", target.ConnectionVariable) {
+	for name, meant := range config.Mistyped(os.Environ(), ownNames()...) {
 		a.note("qme: there is no variable %s that qme knows: did you mean %s?", name, meant)
 	}
 	a.cfg, err = config.Load(afero.NewOsFs(), home, os.Environ())
@@ -193,30 +189,6 @@ func (a *app) runner(cfg *config.Config) queue.Runner {
 			Usage: res.Usage, Cancelled: res.Cancelled, PassErr: res.PassErr, RecordErr: res.RecordErr,
 		}, nil
 	}
-}
-
-// taskVariable names the task whose command a process belongs to, in its environment.
-const taskVariable = "QME_TASK"
-
-// secretEnv may hold the password of the mirror or the dashboard's key, and records are shared.
-var secretEnv = []string{"QME_DATABASE", target.ConnectionVariable, keyVariable}
-
-// allowedEnv returns the variables whose name fits one of the patterns.
-func allowedEnv(environ, patterns []string) []string {
-	var allowed []string
-	for _, kv := range environ {
-		name, _, _ := strings.Cut(kv, "=")
-		if slices.Contains(secretEnv, name) {
-			continue
-		}
-		for _, p := range patterns {
-			if ok, err := path.Match(p, name); err == nil && ok {
-				allowed = append(allowed, kv)
-				break
-			}
-		}
-	}
-	return allowed
 }
 
 func hostname() string {

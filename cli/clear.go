@@ -92,7 +92,7 @@ func (a *app) takenByClear(q *queue.Queue, what string, ids []record.ID) error {
 func (a *app) undoing(version string) string {
 	const folder = "qme-undo"
 	qme := []string{"qme"}
-	if a.home != "" && a.home != os.Getenv("QME_HOME") {
+	if a.home != "" && a.home != os.Getenv(homeVariable) {
 		qme = append(qme, "--home", a.home)
 	}
 	add := executor.Quote(append(qme, "git", "worktree", "add", "-q", folder, "main"))

@@ -58,7 +58,7 @@ func (a *app) root() *cli.Command {
 		ErrWriter:       a.err,
 		ExitErrHandler:  func(context.Context, *cli.Command, error) {}, // see exitCode
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "home", Aliases: []string{"config_dir"}, Usage: "keep tasks and settings in `DIR`", Sources: cli.EnvVars("QME_HOME"), Destination: &a.home, TakesFile: true},
+			&cli.StringFlag{Name: "home", Aliases: []string{"config_dir"}, Usage: "keep tasks and settings in `DIR`", Sources: cli.EnvVars(homeVariable), Destination: &a.home, TakesFile: true},
 			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "`TEXT` says what a run is for", Destination: &a.message},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print no output of the command, and no messages but errors", Destination: &a.quiet},
 			&cli.BoolFlag{Name: "no-color", Usage: "print no colours (so does NO_COLOR)", Destination: &a.noColor},

@@ -16,6 +16,7 @@ import (
 
 	"qme/cli/config"
 	"qme/executor"
+	"qme/gitstore/remote"
 	"qme/queue"
 	"qme/record"
 	"qme/record/safe"
@@ -377,7 +378,7 @@ func (a *app) readRemotes() []candidate {
 	}
 	var found []candidate
 	for _, r := range remotes {
-		found = append(found, candidate{r.Name, r.URL})
+		found = append(found, candidate{r.Name, remote.Shown(r.URL)})
 	}
 	return found
 }

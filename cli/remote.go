@@ -120,7 +120,7 @@ func (a *app) setRemote(s *gitstore.Store, name, url string) error {
 	}
 	for _, r := range remotes {
 		if r.Name == name && r.URL != url {
-			a.note("The remote %s was %s before.", name, r.URL)
+			a.note("The remote %s was %s before.", name, remote.Shown(r.URL))
 		}
 	}
 	if _, err := os.Stat(url); filepath.IsAbs(url) && errors.Is(err, fs.ErrNotExist) {
@@ -156,7 +156,7 @@ func (a *app) listRemotes(s *gitstore.Store, name string, asJSON bool) error {
 	list := []remoteJSON{}
 	for _, r := range remotes {
 		if name == "" || r.Name == name {
-			list = append(list, remoteJSON(r))
+			list = append(list, remoteJSON{r.Name, remote.Shown(r.URL)})
 		}
 	}
 	if asJSON {

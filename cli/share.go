@@ -296,7 +296,7 @@ type skippedJSON struct {
 
 // reportShared prints the summary of an exchange.
 func (a *app) reportShared(target gitstore.RemoteURL, shared queue.Shared, refused []gitstore.Refused, o shareOptions) error {
-	sum := sharedJSON{Remote: target.Name, URL: target.URL, DryRun: o.dryRun, Pulled: shared.Pulled, Pushed: shared.Pushed, Skipped: []skippedJSON{}}
+	sum := sharedJSON{Remote: target.Name, URL: remote.Shown(target.URL), DryRun: o.dryRun, Pulled: shared.Pulled, Pushed: shared.Pushed, Skipped: []skippedJSON{}}
 	for _, r := range refused {
 		a.warn("left out %s: %v", r.Path, r.Why)
 		sum.Skipped = append(sum.Skipped, skippedJSON{r.Path, r.Why.Error()})

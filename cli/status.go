@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/gitstore"
+	"qme/gitstore/remote"
 	"qme/queue"
 	"qme/record"
 	"qme/record/safe"
@@ -119,7 +120,7 @@ func onlyFetch(ctx context.Context, x queue.Exchange, _ queue.ShareOptions) (que
 }
 
 func compareRemote(ctx context.Context, s *gitstore.Store, r gitstore.RemoteURL) (remoteStatus, error) {
-	st := remoteStatus{Name: r.Name, URL: r.URL}
+	st := remoteStatus{Name: r.Name, URL: remote.Shown(r.URL)}
 	head, err := s.Head()
 	if err != nil {
 		return st, err

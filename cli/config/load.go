@@ -109,7 +109,7 @@ func (c *Config) readEnvironment(environ []string) error {
 func Mistyped(environ []string, others ...string) iter.Seq2[string, string] {
 	return func(yield func(name, meant string) bool) {
 		for _, pair := range environ {
-			if !strings.HasPrefix(pair, variablePrefix) {
+			if !strings.HasPrefix(pair, VariablePrefix) {
 				continue
 			}
 			known := slices.Clone(others)
@@ -134,20 +134,38 @@ func nearestVariable(name string, known []string) string {
 		if k == name {
 			return ""
 		}
-		bare = append(bare, strings.TrimPrefix(k, variablePrefix))
+		bare = append(bare, strings.TrimPrefix(k, VariablePrefix))
 	}
 	// The prefix, which is right, must not make more mistakes seem few.
-	meant := near.Best(strings.TrimPrefix(name, variablePrefix), bare)
+	meant := near.Best(strings.TrimPrefix(name, VariablePrefix), bare)
 	if meant == "" {
 		return ""
 	}
-	return variablePrefix + meant
+	return VariablePrefix + meant
 }
 
-// variablePrefix begins the name of every variable that qme knows.
-const variablePrefix = "QME_"
+// VariablePrefix begins the name of every variable that qme knows.
+const VariablePrefix = "QME_"
+
+// A Variable is an environment variable that qme reads.
+type Variable struct {
+	Name   string
+	Secret bool // its value may be one
+}
+
+// Variables returns those of the settings.
+func Variables() []Variable {
+	var all []Variable
+	for _, s := range settings {
+		all = append(all, Variable{s.variable(), s.public != nil})
+		if s.alias != "" {
+			all = append(all, Variable{s.alias, s.public != nil})
+		}
+	}
+	return all
+}
 
 // variable names the environment variable of the setting.
 func (s setting) variable() string {
-	return variablePrefix + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
+	return VariablePrefix + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
 }

@@ -13,10 +13,10 @@ import (
 	"qme/record/safe"
 )
 
-// tokenVariable holds a token: the way to be let in where nobody can be asked and
-// nothing may be written to a file, such as in a pipeline. It is sent to nobody but
-// the host that the user has named.
-const tokenVariable = "QME_TOKEN"
+// TokenVariable names the environment variable that holds a token: the way to be let in
+// where nobody can be asked and nothing may be written to a file, such as in a pipeline.
+// It is sent to nobody but the host that the user has named.
+const TokenVariable = "QME_TOKEN"
 
 // tokenUser is the name that goes with a token. Services that know tokens look at
 // no name, but want one.
@@ -130,10 +130,10 @@ func loopback(host string) bool {
 // denied is the error when there is nothing left to try.
 func (a *authority) denied(u *url.URL, from string) error {
 	said := "it does not take what we have to prove who we are"
-	hint := "Set the variable " + tokenVariable + " to a token, or a credential helper (git config --global credential.helper ...), or put the host into ~/.netrc."
+	hint := "Set the variable " + TokenVariable + " to a token, or a credential helper (git config --global credential.helper ...), or put the host into ~/.netrc."
 	if from != a.named {
 		said = fmt.Sprintf("it redirects to %s, which wants to know who we are", from)
-		hint = "A token in " + tokenVariable + " is sent to no other host than that of the URL: give the URL that it redirects to. " + hint
+		hint = "A token in " + TokenVariable + " is sent to no other host than that of the URL: give the URL that it redirects to. " + hint
 	}
 	if a.said != "" {
 		said += "\n" + a.said
@@ -150,7 +150,7 @@ func (a *authority) user(u *url.URL) string {
 }
 
 func (a *authority) token(_ context.Context, u *url.URL) (*credential, error) {
-	token := a.remote.getenv(tokenVariable)
+	token := a.remote.getenv(TokenVariable)
 	if token == "" || origin(u) != a.named {
 		return nil, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 
 	"qme/record/safe"
 )
@@ -115,11 +116,29 @@ func isIPv6(host string) bool {
 
 // badURL is the error for a URL; why is for people.
 func badURL(s, why string) error {
-	return &failure{url: safe.Line(masked(s)), kind: ErrURL, said: why}
+	return &failure{url: Shown(s), kind: ErrURL, said: why}
 }
+
+// Shown returns a URL or path as it may be shown: fit for one line, and without what may
+// be a password. Git's own configuration may hold any.
+func Shown(s string) string { return safe.Line(masked(s)) }
 
 // masked hides what may be a password, in a URL that need not be a valid one.
 func masked(s string) string {
+	query := strings.IndexAny(s, "?#")
+	if query < 0 || !urlForm().MatchString(s) {
+		return maskedUser(s)
+	}
+	head := maskedUser(s[:query])
+	// A password may have the character in it.
+	if !strings.Contains(head, "@") && strings.Contains(s[query:], "@") {
+		return head[:strings.Index(head, "://")] + "://***"
+	}
+	return head + s[query:query+1] + "***"
+}
+
+// maskedUser hides what stands before the host.
+func maskedUser(s string) string {
 	start := 0
 	if i := strings.Index(s, "://"); i >= 0 {
 		start = i + len("://")
@@ -177,10 +196,48 @@ func parseURL(scheme, rest string) (loc location, why string) {
 	return loc, ""
 }
 
-// isToken reports whether what stands where a name should is a token of one of the
-// large git hosts, which is a password.
+// tokenPrefixes begin the tokens of large git hosts.
+var tokenPrefixes = []string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "gldt-", "glcbt-", "glptt-", "gloas-", "ATBB", "ATCTT3"}
+
+// The parts of a token are long, and letters and digits change often in them. In names
+// they do not: firstname.lastname-at-123456789012, gitlab+deploy-token-1234567.
+const (
+	tokenPart    = 20
+	tokenChanges = 4
+)
+
+// isToken reports whether what stands where a name should is a token, which is a password:
+// of one of the large git hosts, or what looks like one.
 func isToken(user string) bool {
-	return slices.ContainsFunc([]string{"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-"}, func(p string) bool { return strings.HasPrefix(user, p) })
+	if name, err := url.PathUnescape(user); err == nil {
+		user = name
+	}
+	if slices.ContainsFunc(tokenPrefixes, func(p string) bool { return strings.HasPrefix(user, p) }) {
+		return true
+	}
+	parts := strings.FieldsFunc(user, func(r rune) bool { return strings.ContainsRune("-.+@", r) })
+	return slices.ContainsFunc(parts, func(part string) bool { return len(part) >= tokenPart && changes(part) >= tokenChanges })
+}
+
+// changes counts how often letters and digits of a text follow each other.
+func changes(s string) int {
+	n, last := 0, 0
+	for _, c := range s {
+		kind := 0
+		switch {
+		case unicode.IsDigit(c):
+			kind = 1
+		case unicode.IsLetter(c):
+			kind = 2
+		}
+		if kind != 0 && last != 0 && kind != last {
+			n++
+		}
+		if kind != 0 {
+			last = kind
+		}
+	}
+	return n
 }
 
 // parseAuthority takes [user@]host[:port] apart.
@@ -213,6 +270,9 @@ func parseAuthority(s string) (loc location, why string) {
 func parseSCP(s string) (loc location, why string) {
 	m := scpForm().FindStringSubmatch(s)
 	loc = location{scheme: "ssh", user: strings.TrimSuffix(m[1], "@"), host: m[2], path: m[3]}
+	if isToken(loc.user) {
+		return location{}, passwordHint
+	}
 	if inner, ok := strings.CutPrefix(m[2], "["); ok {
 		loc.host = strings.TrimSuffix(inner, "]")
 		if !isIPv6(loc.host) {

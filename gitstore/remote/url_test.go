@@ -68,6 +68,17 @@ func TestOpenRefuses(t *testing.T) {
 		{"https://me:sec?ret@host/h", ""},
 		{"https://me:sec@ret@host/h", "password"},
 		{"https://me%3Asecret@host/h", "user name"},
+		{"https://secret0123456789abcdef0123456789abcdef01@host/h", "password"},
+		{"https://glpat-secret@host/h", "password"},
+		{"https://ATBBsecret@host/h", "password"},
+		{"https://sec0ret1sec2ret3sec4ret5sec6ret7sec8ret9sec0ret1@host/h", "password"},
+		{"ssh://secret0123456789abcdef0123456789abcdef01@host/h", "password"},
+		{"secret0123456789abcdef0123456789abcdef01@host:h", "password"},
+		{"https://secret012%33456789abcdef0123456789abcdef01@host/h", "password"},
+		{"https://host/h?token=secret", "'?'"},
+		{"https://host/h?token=secret@x", "'?'"},
+		{"https://host:1/h?token=secret@x:y", "'?'"},
+		{"https://host/h#secret", "'?'"},
 		{"me:secret@host:h", "password"},
 		{"ssh://-oProxyCommand=true/h", "option"},
 		{"ssh://-oProxyCommand=true@host/h", "option"},
@@ -105,6 +116,30 @@ func TestOpenRefuses(t *testing.T) {
 			if strings.Contains(err.Error(), bad) {
 				t.Errorf("the error for %q tells %q: %v", tt.url, bad, err)
 			}
+		}
+	}
+}
+
+// TestShown masks URLs that git may have in its configuration.
+func TestShown(t *testing.T) {
+	for url, want := range map[string]string{
+		"https://host/h": "https://host/h", "host:h": "host:h", "me@host:h": "me@host:h", "/srv/a b": "/srv/a b", "": "",
+		"https://me@host/h":                                       "https://me@host/h",
+		"https://me:secret@host:1/h":                              "https://me:***@host:1/h",
+		"https://me:a@b:c@host/h":                                 "https://me:***@host/h",
+		"https://me%3asecret@host/h":                              "https://me:***@host/h",
+		"https://abcdef0123456789abcdef0123456789abcdef01@host/h": "https://***@host/h",
+		"https://host/h?token=secret":                             "https://host/h?***",
+		"https://me:sec?ret@host/h":                               "https://***",
+		"me:secret@host:h":                                        "me:***@host:h",
+		"ssh://first.last-at-123456789012@host/h":                 "ssh://first.last-at-123456789012@host/h",
+		"https://gitlab+deploy-token-1234567@host/h":              "https://gitlab+deploy-token-1234567@host/h",
+		"https://reallylongusername2024x@host/h":                  "https://reallylongusername2024x@host/h",
+		"/srv/what?no#url":                                        "/srv/what?no#url",
+		"host:\x1b[2J":                                            `host:\x1b[2J`,
+	} {
+		if got := remote.Shown(url); got != want {
+			t.Errorf("%q is shown as %q, want %q", url, got, want)
 		}
 	}
 }
