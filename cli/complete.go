@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/mattn/go-runewidth"
 	"github.com/spf13/afero"
@@ -74,9 +76,18 @@ func (r answer) write(w *bufio.Writer) {
 	}
 }
 
-// words answers with those of the candidates that begin as the word does.
+// words answers with those of the candidates that begin as the word does. What a shell
+// would expand is left out: a name in a record may be $(a command), and not every shell
+// quotes what it puts into the line.
 func words(word string, candidates []candidate) answer {
-	return answer{"words", slices.DeleteFunc(candidates, func(c candidate) bool { return !strings.HasPrefix(c.word, word) })}
+	return answer{"words", slices.DeleteFunc(candidates, func(c candidate) bool { return !strings.HasPrefix(c.word, word) || !harmless(c.word) })}
+}
+
+// harmless reports whether a word means itself to every shell, wherever it stands.
+func harmless(word string) bool {
+	return word != "" && word[0] != '=' && !strings.ContainsFunc(word, func(r rune) bool {
+		return r == utf8.RuneError || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_./:,+@=%", r)
+	})
 }
 
 func (a *app) complete(root *cli.Command, line []string) answer {
@@ -177,7 +188,8 @@ func namesIn(items []queue.Item, name func(*record.Record) string) []candidate {
 	var found []candidate
 	for _, item := range items {
 		c := candidate{word: name(item.Record)}
-		if c.word != "" && c.word == safe.Line(c.word) && !slices.Contains(found, c) {
+		// What begins with a dash would be an option.
+		if !strings.HasPrefix(c.word, "-") && !slices.Contains(found, c) {
 			found = append(found, c)
 		}
 	}

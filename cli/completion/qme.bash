@@ -38,9 +38,13 @@ _qme() {
 }
 
 _qme_dirs() {
-    local IFS=$'\n'
-    compopt -o filenames 2>/dev/null
+    local IFS=$'\n' i
     COMPREPLY=($(compgen -d -- "$1"))
+    # bash quotes what is a name of a file, where it can be told so.
+    compopt -o filenames 2>/dev/null && return
+    for i in "${!COMPREPLY[@]}"; do
+        printf -v "COMPREPLY[$i]" %q "${COMPREPLY[i]}"
+    done
 }
 
 # The command that is to be run completes as it does without qme, as far as bash
