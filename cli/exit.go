@@ -148,7 +148,7 @@ func hintFor(err error) string {
 	case errors.Is(err, mirror.ErrDamaged):
 		return "Move the file away, or name another: a mirror is made anew from the history."
 	case errors.Is(err, mirror.ErrQuery):
-		return "docs/mirror.md describes the tables: homes, tasks, runs and latest_runs."
+		return "\"qme sql --schema\" lists the tables with their columns, docs/mirror.md describes them."
 	case errors.Is(err, record.ErrNewerFormat):
 		return "Install a newer version of qme."
 	case errors.Is(err, record.ErrCorrupt):

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/mattn/go-runewidth"
 	"github.com/urfave/cli/v3"
 
 	"qme/mirror"
@@ -23,42 +22,70 @@ import (
 	"qme/record/safe"
 )
 
+// sqlOptions say what is asked, and in which form the answer is printed.
+type sqlOptions struct {
+	json, csv, lines, schema bool
+	query                    string
+}
+
 func (a *app) sqlCommand() *cli.Command {
-	var asJSON, asCSV bool
+	var o sqlOptions
 	return &cli.Command{
 		Name:      "sql",
 		Usage:     "ask the mirror a query in SQL",
 		ArgsUsage: "QUERY",
 		Description: `The mirror is brought up to date first, and is only read. Without one that is set,
-it is the sqlite file qme.db of the home. docs/mirror.md describes the tables.
+it is the sqlite file qme.db of the home. Times are in UTC. docs/mirror.md describes
+the tables.
 
 Examples:
   qme sql "select task_id, command from latest_runs where returncode <> 0"
   qme sql "select host, count(*) as runs from runs group by host" --csv
-  qme sql --json "select * from runs order by started desc limit 1"`,
+  qme sql --lines "select * from runs order by started desc limit 1"
+  qme sql --schema`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "json", Usage: "print one row a line as JSON", Destination: &asJSON},
-			&cli.BoolFlag{Name: "csv", Usage: "print as CSV", Destination: &asCSV},
+			&cli.BoolFlag{Name: "json", Usage: "print one row a line as JSON", Destination: &o.json},
+			&cli.BoolFlag{Name: "csv", Usage: "print as CSV", Destination: &o.csv},
+			&cli.BoolFlag{Name: "lines", Aliases: []string{"x"}, Usage: "print each value on a line of its own, for wide rows", Destination: &o.lines},
+			&cli.BoolFlag{Name: "schema", Usage: "print the tables with their columns instead of asking a query", Destination: &o.schema},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := atMost(c, 1); err != nil {
 				return err
 			}
-			if asJSON && asCSV {
-				return &usageError{msg: "--json and --csv exclude each other", help: "qme sql --help"}
-			}
-			query := c.Args().First()
-			if strings.TrimSpace(query) == "" {
-				return &usageError{msg: "sql needs a query, in quotes", help: "qme sql --help"}
+			o.query = c.Args().First()
+			if msg := o.wrong(); msg != "" {
+				return &usageError{msg: msg, help: "qme sql --help"}
 			}
 			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			return a.sql(ctx, query, asJSON, asCSV)
+			return a.sql(ctx, o)
 		},
 	}
 }
 
-func (a *app) sql(ctx context.Context, query string, asJSON, asCSV bool) error {
+// wrong says what does not fit together, "" for nothing.
+func (o sqlOptions) wrong() string {
+	forms := 0
+	for _, f := range []bool{o.json, o.csv, o.lines} {
+		if f {
+			forms++
+		}
+	}
+	switch {
+	case o.json && o.csv:
+		return "--json and --csv exclude each other"
+	case forms > 1:
+		return "--json, --csv and --lines exclude each other"
+	case o.schema && o.query != "":
+		return "--schema takes no query"
+	case !o.schema && strings.TrimSpace(o.query) == "":
+		return "sql needs a query, in quotes"
+	}
+	return ""
+}
+
+func (a *app) sql(ctx context.Context, o sqlOptions) error {
 	t, err := a.mirrorTarget()
 	if err != nil {
 		return err
@@ -76,7 +103,7 @@ func (a *app) sql(ctx context.Context, query string, asJSON, asCSV bool) error {
 	if err := a.upToDate(ctx, t); err != nil {
 		return err
 	}
-	return a.query(ctx, t, query, asJSON, asCSV)
+	return a.query(ctx, t, o)
 }
 
 // upToDate brings the mirror up to date or, where its database lets this user only read,
@@ -117,22 +144,18 @@ func (a *app) readOnlyMirror(ctx context.Context, t *target.Target, denied error
 }
 
 // query runs a query and prints what it gives.
-func (a *app) query(ctx context.Context, t *target.Target, query string, asJSON, asCSV bool) error {
-	out, closePager, err := a.pager(asJSON || asCSV)
+func (a *app) query(ctx context.Context, t *target.Target, o sqlOptions) error {
+	out, closePager, err := a.pager(o.json || o.csv)
 	if err != nil {
 		return err
 	}
 	w := newFlusher(out)
-	var p rowPrinter
-	switch {
-	case asJSON:
-		p = &jsonRows{w: w}
-	case asCSV:
-		p = newCSVRows(w, isTerminal(a.out))
-	default:
-		p = &tableRows{w: w, color: a.palette()}
+	p := a.rowPrinter(w, o)
+	if o.schema {
+		err = mirror.Schema(ctx, t, p.columns, p.row)
+	} else {
+		err = mirror.Query(ctx, t, o.query, p.columns, p.row)
 	}
-	err = mirror.Query(ctx, t, query, p.columns, p.row)
 	if err == nil {
 		err = p.end()
 	}
@@ -140,6 +163,18 @@ func (a *app) query(ctx context.Context, t *target.Target, query string, asJSON,
 		err = outputError(ferr)
 	}
 	return errors.Join(interruptedQuery(err), closePager())
+}
+
+func (a *app) rowPrinter(w *bufio.Writer, o sqlOptions) rowPrinter {
+	switch {
+	case o.json:
+		return &jsonRows{w: w}
+	case o.csv:
+		return newCSVRows(w, isTerminal(a.out))
+	case o.lines:
+		return &lineRows{w: w, color: a.palette()}
+	}
+	return &tableRows{w: w, width: a.width()}
 }
 
 func interruptedQuery(err error) error {
@@ -218,12 +253,13 @@ func (p *jsonRows) end() error { return nil }
 
 // csvRows prints RFC 4180, with NULL as an empty field. For a terminal it is escaped.
 type csvRows struct {
+	out      io.Writer
 	w        *csv.Writer
 	terminal bool
 }
 
 func newCSVRows(w io.Writer, terminal bool) *csvRows {
-	return &csvRows{w: csv.NewWriter(w), terminal: terminal}
+	return &csvRows{out: w, w: csv.NewWriter(w), terminal: terminal}
 }
 
 func (p *csvRows) columns(names []string) error { return p.write(names) }
@@ -242,101 +278,16 @@ func (p *csvRows) write(fields []string) error {
 			fields[i] = safe.Message(f)
 		}
 	}
+	if len(fields) == 1 && fields[0] == "" {
+		// As an empty line, which the writer would make of it, readers skip it.
+		p.w.Flush()
+		_, err := io.WriteString(p.out, "\"\"\n")
+		return outputError(errors.Join(p.w.Error(), err))
+	}
 	return outputError(p.w.Write(fields))
 }
 
 func (p *csvRows) end() error {
 	p.w.Flush()
 	return outputError(p.w.Error())
-}
-
-// widthRows is how many rows of a table decide on the widths of its columns.
-const widthRows = 500
-
-// maxCell is how wide a column may become for one long value.
-const maxCell = 60
-
-// tableRows prints aligned columns. Of a long result only the first rows are waited
-// for.
-type tableRows struct {
-	w      *bufio.Writer
-	color  palette
-	head   []string
-	first  [][]string
-	number []bool // every value so far is one
-	widths []int
-}
-
-func (p *tableRows) columns(names []string) error {
-	for _, n := range names {
-		p.head = append(p.head, safe.Line(n))
-		p.number = append(p.number, true)
-	}
-	return nil
-}
-
-func (p *tableRows) row(values []any) error {
-	cells := make([]string, len(values))
-	for i, v := range values {
-		switch v.(type) {
-		case nil, int64, float64, json.Number:
-		default:
-			p.number[i] = p.number[i] && p.widths != nil
-		}
-		text, ok := cell(v)
-		if !ok {
-			text = "NULL"
-		}
-		cells[i] = safe.Line(text)
-	}
-	if p.widths != nil {
-		return p.print(cells)
-	}
-	if p.first = append(p.first, cells); len(p.first) < widthRows {
-		return nil
-	}
-	return p.start()
-}
-
-// start prints the rows that were waited for.
-func (p *tableRows) start() error {
-	p.widths = make([]int, len(p.head))
-	for _, cells := range append(p.first, p.head) {
-		for i, c := range cells {
-			p.widths[i] = max(p.widths[i], min(runewidth.StringWidth(c), maxCell))
-		}
-	}
-	if err := p.print(p.head); err != nil {
-		return err
-	}
-	for _, cells := range p.first {
-		if err := p.print(cells); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (p *tableRows) print(cells []string) error {
-	var line strings.Builder
-	for i, c := range cells {
-		if i > 0 {
-			line.WriteString("  ")
-		}
-		if p.number[i] {
-			c = runewidth.FillLeft(c, p.widths[i])
-		} else {
-			c = runewidth.FillRight(c, p.widths[i])
-		}
-		line.WriteString(c)
-	}
-	_, err := p.w.WriteString(strings.TrimRight(line.String(), " ") + "\n")
-	return outputError(err)
-}
-
-func (p *tableRows) end() error {
-	if p.widths != nil {
-		return nil
-	}
-	return p.start()
 }

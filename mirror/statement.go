@@ -52,7 +52,7 @@ func (g *grammar) check(statement string) error {
 	case first == "" || first == ";":
 		return &refusal{"it holds no statement"}
 	case strings.HasPrefix(first, ".") || strings.HasPrefix(first, `\`):
-		return &refusal{fmt.Sprintf("%q is a command of another program; \"qme sql --schema\" shows the tables and their columns", strings.Fields(first)[0])}
+		return &refusal{first + " is a command of another program; \"qme sql --schema\" shows the tables and their columns"}
 	case !slices.Contains(g.queries, first):
 		return &refusal{fmt.Sprintf("it can only be read, and what begins with %q is no query; one begins with %s", first, strings.Join(g.queries, ", "))}
 	}

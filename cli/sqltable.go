@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mattn/go-runewidth"
+
+	"qme/record/safe"
+)
+
+const (
+	// widthRows is how many rows of a table decide on the widths of its columns.
+	widthRows = 500
+	// maxCell is how wide a column may become for one long value, where nothing is cut.
+	maxCell = 250
+	// minCell is what is left of a column at the least when a terminal is narrow.
+	minCell = 8
+)
+
+// timeColumns are those of our tables that hold a time, which is in UTC.
+var timeColumns = []string{"started", "finished", "created", "updated"}
+
+// headOf is the name of a column as people see it: that of a time says UTC, where the
+// first value that there is looks as one of ours.
+func headOf(name string, i int, rows [][]string) string {
+	if !slices.Contains(timeColumns, name) {
+		return name
+	}
+	for _, cells := range rows {
+		if isMirrorTime(cells[i]) {
+			return name + " (UTC)"
+		}
+	}
+	return name
+}
+
+// isMirrorTime tells what the mirror has of a time from what a query may have made of it.
+func isMirrorTime(s string) bool {
+	const like = "0000-00-00 00:00:00.000000"
+	if len(s) != len(like) {
+		return false
+	}
+	for i := range like {
+		if digit := s[i] >= '0' && s[i] <= '9'; digit != (like[i] == '0') || !digit && s[i] != like[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// shownCell is a value as people see it.
+func shownCell(v any) string {
+	text, ok := cell(v)
+	if !ok {
+		return "NULL"
+	}
+	return safe.Line(text)
+}
+
+// tableRows prints aligned columns. Of a long result only the first rows are waited
+// for.
+type tableRows struct {
+	w      *bufio.Writer
+	width  int // of the terminal, to which rows are cut; 0 for none
+	head   []string
+	first  [][]string
+	number []bool // every value so far is one
+	widths []int
+}
+
+func (p *tableRows) columns(names []string) error {
+	for _, n := range names {
+		p.head = append(p.head, safe.Line(n))
+		p.number = append(p.number, true)
+	}
+	return nil
+}
+
+func (p *tableRows) row(values []any) error {
+	cells := make([]string, len(values))
+	for i, v := range values {
+		switch v.(type) {
+		case nil, int64, float64, json.Number:
+		default:
+			p.number[i] = p.number[i] && p.widths != nil
+		}
+		cells[i] = shownCell(v)
+	}
+	if p.widths != nil {
+		return p.print(cells)
+	}
+	if p.first = append(p.first, cells); len(p.first) < widthRows {
+		return nil
+	}
+	return p.start()
+}
+
+// start prints the rows that were waited for.
+func (p *tableRows) start() error {
+	for i, name := range p.head {
+		p.head[i] = headOf(name, i, p.first)
+	}
+	p.widths = make([]int, len(p.head))
+	for _, cells := range append(p.first, p.head) {
+		for i, c := range cells {
+			p.widths[i] = max(p.widths[i], min(runewidth.StringWidth(c), maxCell))
+		}
+	}
+	if p.width > 0 {
+		p.fit()
+	}
+	if err := p.print(p.head); err != nil {
+		return err
+	}
+	for _, cells := range p.first {
+		if err := p.print(cells); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fit narrows the widest columns until a row fits the terminal, or all are narrow.
+func (p *tableRows) fit() {
+	total := 2 * (len(p.widths) - 1)
+	for _, w := range p.widths {
+		total += w
+	}
+	for ; total > p.width; total-- {
+		widest := 0
+		for i, w := range p.widths {
+			if w > p.widths[widest] {
+				widest = i
+			}
+		}
+		if len(p.widths) == 0 || p.widths[widest] <= minCell {
+			return
+		}
+		p.widths[widest]--
+	}
+}
+
+func (p *tableRows) print(cells []string) error {
+	var line strings.Builder
+	for i, c := range cells {
+		if i > 0 {
+			line.WriteString("  ")
+		}
+		if p.width > 0 {
+			c = runewidth.Truncate(c, p.widths[i], "…")
+		}
+		if p.number[i] {
+			c = runewidth.FillLeft(c, p.widths[i])
+		} else {
+			c = runewidth.FillRight(c, p.widths[i])
+		}
+		line.WriteString(c)
+	}
+	_, err := p.w.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	return outputError(err)
+}
+
+func (p *tableRows) end() error {
+	if p.widths != nil {
+		return nil
+	}
+	return p.start()
+}
+
+// lineRows prints each value on a line of its own, behind its column's name.
+type lineRows struct {
+	w     *bufio.Writer
+	color palette
+	names []string
+	width int
+	rows  int
+}
+
+func (p *lineRows) columns(names []string) error {
+	for _, n := range names {
+		n = safe.Line(n)
+		p.names = append(p.names, n)
+		p.width = max(p.width, runewidth.StringWidth(n))
+	}
+	if slices.ContainsFunc(names, func(n string) bool { return slices.Contains(timeColumns, n) }) {
+		p.width = max(p.width, len("finished (UTC)"))
+	}
+	return nil
+}
+
+func (p *lineRows) row(values []any) error {
+	p.rows++
+	var out strings.Builder
+	out.WriteString(p.color.bold(fmt.Sprintf("row %d", p.rows)) + "\n")
+	for i, v := range values {
+		text := shownCell(v)
+		name := headOf(p.names[i], 0, [][]string{{text}})
+		out.WriteString(strings.TrimRight(runewidth.FillRight(name, p.width)+"  "+text, " ") + "\n")
+	}
+	_, err := p.w.WriteString(out.String())
+	return outputError(err)
+}
+
+func (p *lineRows) end() error { return nil }
