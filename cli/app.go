@@ -35,6 +35,8 @@ type app struct {
 	home, message           string
 	quiet, noColor, noPager bool
 
+	endedBy syscall.Signal // ended the command that was run, 0: none
+
 	cfg   *config.Config
 	set   *executor.Set
 	store *gitstore.Store

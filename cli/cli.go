@@ -18,7 +18,8 @@ import (
 )
 
 // Main runs the program with the process's own arguments and streams and returns
-// its exit code. A helper process (see capture.Helper) does not return from it.
+// its exit code. A helper process (see capture.Helper) does not return from it, nor does one
+// whose command was ended by a signal: it ends by the same.
 func Main() int {
 	capture.Helper()
 	// A command is short and its memory small: collect less often.
@@ -28,6 +29,10 @@ func Main() int {
 	if cerr := a.close(); cerr != nil && code == 0 {
 		a.say("qme: %v", cerr)
 		code = exitFailure
+	}
+	if a.endedBy != 0 {
+		// A shell stops a loop only when it sees that Ctrl-C has ended what it waits for.
+		capture.Die(a.endedBy)
 	}
 	return code
 }

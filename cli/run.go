@@ -98,7 +98,8 @@ func (a *app) recognise(cfg *config.Config, words []string, o onOptions) (queue.
 	return queue.Command{Executor: cmd.Executor, Cmd: cmd.Argv, Line: cmd.Line}, nil
 }
 
-// finishRun tells how a run went and ends with its return code.
+// finishRun tells how a run went and ends with its return code, or as Main has it by the
+// signal that has ended the command.
 func (a *app) finishRun(rep *queue.Report) error {
 	rc := *rep.Record.Data.ReturnCode
 	if errors.Is(rep.Err, queue.ErrNotRecorded) {
@@ -118,6 +119,8 @@ func (a *app) finishRun(rep *queue.Report) error {
 		return &codeError{code: exitFailure}
 	case rc == 0:
 		return nil
+	case rep.Record.Data.Signal != "":
+		a.endedBy = syscall.Signal(rc - 128)
 	}
 	return &codeError{code: rc}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"qme/record"
@@ -59,7 +60,16 @@ func (h *home) run(args ...string) (stdout, stderr string, code int) {
 	if err != nil && !errors.As(err, &exit) {
 		h.t.Fatal(err)
 	}
-	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+	return out.String(), errs.String(), codeOf(cmd.ProcessState)
+}
+
+// codeOf returns the exit code of a process as a shell has it: of one that a signal has
+// ended, 128 and the signal's number.
+func codeOf(p *os.ProcessState) int {
+	if ws, ok := p.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
+	return p.ExitCode()
 }
 
 // must is run for what has to succeed. It returns stdout.

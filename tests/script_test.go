@@ -2,6 +2,7 @@
 package tests
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -59,14 +60,19 @@ func requires(ts *testscript.TestScript, neg bool, args []string) {
 // testKey is under which Setup keeps the script's test.
 type testKey struct{}
 
-// exits runs a program and compares its exit code: exits CODE PROGRAM [ARG…]
+// signals are the words for how a program was ended, with the code that shells make of it.
+var signals = map[string]string{"interrupt": "130", "quit": "131", "killed": "137", "terminated": "143"}
+
+// exits runs a program and compares its exit code, as a shell sees it: exits CODE PROGRAM [ARG…]
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE PROGRAM [ARG…]")
 	}
 	err := ts.Exec(args[1], args[2:]...)
 	got := "0"
-	if err != nil {
+	if name, ok := strings.CutPrefix(fmt.Sprint(err), "signal: "); ok {
+		got = signals[strings.TrimSuffix(name, " (core dumped)")]
+	} else if err != nil {
 		got = strings.TrimPrefix(err.Error(), "exit status ")
 	}
 	if got != args[0] {

@@ -29,6 +29,7 @@ type job struct {
 	end            *ending
 	pumps          []*pump
 	res            Result
+	endedBy        syscall.Signal // 0: by itself
 	began          time.Time
 }
 
@@ -148,11 +149,20 @@ func (j *job) ended(x exit) {
 	j.res.Usage = &x.Usage
 	ws := syscall.WaitStatus(x.Status)
 	if ws.Signaled() {
-		j.res.Signal = unix.SignalName(ws.Signal())
+		j.endedBy = ws.Signal()
+		j.res.Signal = signalName(ws.Signal())
 		j.res.ReturnCode = 128 + int(ws.Signal())
 		return
 	}
 	j.res.ReturnCode = ws.ExitStatus()
+}
+
+// signalName names also the signals that have a number only.
+func signalName(sig syscall.Signal) string {
+	if name := unix.SignalName(sig); name != "" {
+		return name
+	}
+	return fmt.Sprintf("SIG%d", int(sig))
 }
 
 // An exit is how a process ended. The monitor sends it as JSON.

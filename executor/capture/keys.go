@@ -12,6 +12,7 @@ import (
 // process that does is stopped when it comes to the background.
 type keys struct {
 	tty    *terminal
+	from   int // what tty is read by
 	pty    int
 	wake   [2]int // a byte: look again; closed: end
 	lost   chan<- struct{}
@@ -22,6 +23,7 @@ type keys struct {
 	closed bool
 	rest   []byte       // after the end: what was read and could not be passed on
 	mine   unix.Termios // as the terminal must be for its keys to be ours
+	sigs   *keySignals
 }
 
 // newKeys starts to pass keys on once it is switched on. On lost it says, without
@@ -31,9 +33,25 @@ func newKeys(tty *terminal, pty int, lost chan<- struct{}) (*keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &keys{tty: tty, pty: pty, wake: [2]int{r, w}, lost: lost, done: make(chan struct{})}
+	k := &keys{tty: tty, from: readable(tty.fd), pty: pty, wake: [2]int{r, w}, lost: lost, done: make(chan struct{})}
+	k.sigs = &keySignals{pty: pty, tell: tellGroup}
 	go k.run()
 	return k, nil
+}
+
+// readable opens a terminal a second time, non-blocking: another "qme run" may take the key
+// for which we were woken, and what others share with us must stay as it is. Where it is not
+// the controlling terminal it is read as it is.
+func readable(tty int) int {
+	fd, err := unix.Open("/dev/tty", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return tty
+	}
+	if !sameTerminal(fd, tty) {
+		unix.Close(fd)
+		return tty
+	}
+	return fd
 }
 
 // expect says how the terminal is set while its keys are ours.
@@ -74,6 +92,9 @@ func (k *keys) close() {
 	unix.Close(k.wake[1])
 	<-k.done
 	unix.Close(k.wake[0])
+	if k.from != k.tty.fd {
+		unix.Close(k.from)
+	}
 }
 
 func (k *keys) run() {
@@ -82,7 +103,7 @@ func (k *keys) run() {
 	for {
 		tty := unix.PollFd{Fd: -1}
 		if k.isOn() {
-			tty = unix.PollFd{Fd: int32(k.tty.fd), Events: unix.POLLIN}
+			tty = unix.PollFd{Fd: int32(k.from), Events: unix.POLLIN}
 		}
 		fds := []unix.PollFd{{Fd: int32(k.wake[0]), Events: unix.POLLIN}, tty}
 		if _, err := unix.Poll(fds, -1); err != nil {
@@ -131,7 +152,7 @@ func (k *keys) read(buf []byte) (b []byte, wait bool) {
 	if k.taken() {
 		return nil, true
 	}
-	n, err := unix.Read(k.tty.fd, buf)
+	n, err := unix.Read(k.from, buf)
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return nil, false
@@ -152,6 +173,7 @@ func (k *keys) pass(b []byte) bool {
 		n, err := unix.Write(k.pty, b)
 		switch err {
 		case nil:
+			k.sigs.typed(b[:n])
 			b = b[n:]
 		case unix.EINTR:
 		case unix.EAGAIN:

@@ -29,7 +29,7 @@ func monitorMain(args []int, argv []string) int {
 	if len(args) != 2 || len(argv) == 0 {
 		return 2
 	}
-	inheritQuit()
+	inherit()
 	unix.CloseOnExec(args[1])
 	ctl, err := newControl(args[0])
 	if err != nil {

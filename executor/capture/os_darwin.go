@@ -20,6 +20,12 @@ const (
 	pipeSize = 64 << 10 // to which the kernel lets a pipe grow by itself
 )
 
+// flagField is the type of the flags of a terminal's settings.
+type flagField = uint64
+
+// noteAt are control characters that the system calls spare: see marks.go.
+var noteAt = [2]int{7, 19}
+
 // self is the path under which this program can be started again.
 func self() (string, error) { return os.Executable() }
 

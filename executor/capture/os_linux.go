@@ -21,6 +21,12 @@ const (
 	pipeSize = 1 << 20
 )
 
+// flagField is the type of the flags of a terminal's settings.
+type flagField = uint32
+
+// noteAt are control characters that Linux keeps and does not use: see marks.go.
+var noteAt = [2]int{len(unix.Termios{}.Cc) - 2, len(unix.Termios{}.Cc) - 1}
+
 // self is the path under which this program can be started again, also when
 // its file has been replaced in the meantime.
 func self() (string, error) {

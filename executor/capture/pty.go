@@ -24,9 +24,9 @@ func openPTY(like int) (ptyPair, error) {
 		return p, err
 	}
 	copySize(like, p.master)
-	t, err := unix.IoctlGetTermios(like, getTermios)
+	t, err := cookedSettings(like)
 	if err == nil {
-		err = unix.IoctlSetTermios(p.slave, setTermios, t)
+		err = unix.IoctlSetTermios(p.slave, setTermios, &t)
 	}
 	if err != nil {
 		p.close()

@@ -139,7 +139,7 @@ func (s *session) settle() {
 
 // mustLook says whether the terminal's state can change without our being told.
 func (s *session) mustLook() bool {
-	return s.tty != nil && (!s.direct || !s.tty.raw)
+	return s.tty != nil && (!s.direct || !s.tty.raw || s.tty.shared)
 }
 
 // update makes the terminal raw or not, and passes keys on or not, as it should
@@ -207,8 +207,8 @@ func (s *session) refresh() {
 	if s.changed() {
 		return
 	}
-	if t, err := unix.IoctlGetTermios(s.tty.fd, getTermios); err == nil {
-		_ = unix.IoctlSetTermios(s.pty.master, setTermios, t) // else it keeps what it has
+	if t, err := cookedSettings(s.tty.fd); err == nil {
+		_ = unix.IoctlSetTermios(s.pty.master, setTermios, &t) // else it keeps what it has
 		s.noteSettings()
 	}
 }

@@ -26,7 +26,7 @@ var jobSignals = []syscall.Signal{unix.SIGTSTP, unix.SIGCONT}
 // that would be inherited; the channel never delivers it. stop ends it all, in the
 // background: it takes os/signal longer than a small command runs.
 func catch(jobs bool) (sigs <-chan os.Signal, stop func()) {
-	inheritQuit()
+	inherit()
 	list := slices.Clone(basicSignals)
 	ignored := signal.Ignored
 	if jobs {
@@ -44,20 +44,13 @@ func catch(jobs bool) (sigs <-chan os.Signal, stop func()) {
 		signal.Notify(c, wanted...)
 	}
 	pipes := make(chan os.Signal, 1)
-	signal.Notify(pipes, unix.SIGPIPE)
+	if !signal.Ignored(unix.SIGPIPE) {
+		signal.Notify(pipes, unix.SIGPIPE)
+	}
 	return c, func() {
 		go func() {
 			signal.Stop(c)
 			signal.Stop(pipes)
 		}()
-	}
-}
-
-// inheritQuit ignores SIGQUIT where SIGINT is ignored. Shells without job control
-// start background commands with both ignored, but Go keeps only the one, and the
-// command would inherit SIGQUIT at its default.
-func inheritQuit() {
-	if signal.Ignored(unix.SIGINT) {
-		signal.Ignore(unix.SIGQUIT)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,6 +12,32 @@ import (
 // wasIgnored knows what signal.Ignored knows: here there is no other source.
 func wasIgnored() func(os.Signal) bool {
 	return func(sig os.Signal) bool { return signal.Ignored(sig) }
+}
+
+// die is Die but for the core. Other signals would have the runtime print what all
+// goroutines do.
+func die(sig syscall.Signal) {
+	switch sig {
+	case unix.SIGHUP, unix.SIGINT, unix.SIGTERM, unix.SIGKILL:
+	default:
+		return
+	}
+	signal.Reset(sig)
+	_ = unix.Kill(unix.Getpid(), sig)
+	time.Sleep(time.Second) // any thread may get it
+}
+
+// tellGroup sends a signal to all processes of our process group but this one.
+func tellGroup(sig syscall.Signal) {
+	procs, err := processes()
+	if err != nil {
+		return // the command has its signal; the others are not to be found
+	}
+	for _, p := range procs {
+		if p.pgrp == unix.Getpgrp() && p.pid != os.Getpid() {
+			_ = unix.Kill(p.pid, sig) // it may just have ended
+		}
+	}
 }
 
 // stopSelf stops this process, by SIGSTOP since os/signal has no way back to the

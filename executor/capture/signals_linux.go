@@ -55,6 +55,29 @@ func stopSelf(sig syscall.Signal) {
 	_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), sig)
 }
 
+// die is Die but for the core, which a program that receives cores would get in spite of
+// a limit.
+func die(sig syscall.Signal) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	setAction(sig, defaultAction)
+	set := unix.Sigset_t{}
+	bit := uint(sig - 1)
+	set.Val[bit/bitsOfSet] |= 1 << (bit % bitsOfSet)
+	_ = unix.PthreadSigmask(unix.SIG_UNBLOCK, &set, nil)
+	// A signal to this very thread is acted on before the call returns.
+	_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), sig)
+}
+
+const bitsOfSet = uint(8 * unsafe.Sizeof(unix.Sigset_t{}.Val[0]))
+
+// tellGroup sends a signal to all processes of our process group but this one.
+func tellGroup(sig syscall.Signal) {
+	defer setAction(sig, ignore)()
+	_ = unix.Kill(0, sig) // always permitted for one's own group
+}
+
 // A sigaction is the kernel's struct sigaction, which begins with the handler and goes
 // on in a way that depends on the architecture.
 type sigaction [32]uintptr

@@ -3,9 +3,11 @@ package capture
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -104,25 +106,38 @@ func TestIgnoredSignalsStayIgnored(t *testing.T) {
 	c.send(unix.SIGHUP)
 	c.finish() // qme lives, and has not passed it on
 
-	for name, script := range map[string]string{
-		"HUP":  `trap "" HUP; exec "$0" as-qme sh -c 'kill -HUP $$; echo lives'`,
-		"INT":  `trap "" INT; exec "$0" as-qme sh -c 'kill -INT $$; echo lives'`,
-		"QUIT": `trap "" INT QUIT; exec "$0" as-qme sh -c 'kill -QUIT $$; echo lives'`,
-		"TSTP": `trap "" TSTP; exec "$0" as-qme sh -c 'kill -TSTP $$; echo lives'`,
-	} {
+	const all = "HUP INT QUIT ABRT USR1 USR2 PIPE ALRM TERM XCPU XFSZ VTALRM IO PWR 40 64 TSTP TTIN TTOU"
+	for _, ignored := range append(strings.Fields(all), all) {
+		script := `trap "" ` + ignored + `; exec "$0" as-qme sh -c 'for s in ` + ignored + `; do kill -$s $$; done; echo lives'`
 		cmd := exec.Command("setsid", "sh", "-c", script, os.Args[0])
 		cmd.Env = append(os.Environ(), "CAPTURE_DIR="+t.TempDir())
 		if out, err := cmd.Output(); err != nil || string(out) != "lives\n" {
-			t.Errorf("%s ignored by the caller: %q, %v", name, out, err)
+			t.Errorf("%s ignored by the caller: %q, %v", ignored, out, err)
+		}
+		u := newUser(t)
+		cmd = exec.Command("sh", "-c", script, os.Args[0])
+		cmd.Env = append(os.Environ(), "CAPTURE_DIR="+t.TempDir())
+		u.start(cmd)
+		u.expect("lives\r\n")
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%s ignored by the caller, at a terminal: %v", ignored, err)
 		}
 	}
 }
 
+// What the caller does not ignore is at its default, also for signals that this process
+// or the runtime use.
 func TestDefaultSignalsAreDefault(t *testing.T) {
 	for _, name := range []string{"HUP", "INT", "QUIT", "TERM", "USR1", "PIPE", "ALRM"} {
 		got := runPiped(t, nil, "sh", "-c", "kill -"+name+" $$; echo lives")
 		if got.Signal != "SIG"+name || got.out != "" {
 			t.Errorf("%s: signal %q, output %q", name, got.Signal, got.out)
+		}
+	}
+	for _, number := range []int{40, 61, 63, 64} {
+		got := runPiped(t, nil, "sh", "-c", fmt.Sprintf("kill -%d $$; echo lives", number))
+		if got.Signal != fmt.Sprintf("SIG%d", number) || got.ReturnCode != 128+number || got.out != "" {
+			t.Errorf("%d: result %+v, output %q", number, got.Result, got.out)
 		}
 	}
 }

@@ -84,6 +84,9 @@ func (j *job) runTerminal(ctx context.Context, p ptyPair) error {
 	}
 	s.flowPTY()
 	err = s.supervise(ctx, receive[report](s.ctl), sigs)
+	if s.keys != nil {
+		s.keys.sigs.ended(s.endedBy)
+	}
 	s.withdraw() // what is typed from now on is for the shell
 	if s.ending != nil {
 		<-s.ending
@@ -204,7 +207,7 @@ func (s *session) flowPTY() {
 	p := &pump{
 		src: s.pty.master, dst: s.screen(s.out), rec: s.outRec, end: s.end, drain: s.Drain,
 		capacity: ptyCapacity, keepOn: true,
-		nl:     &newlines{onlcr: s.onlcr, raw: s.raw.Load},
+		nl:     &newlines{onlcr: s.onlcr, raw: s.untouched},
 		before: func() { s.follow(true) },
 	}
 	s.pumps = append(s.pumps, p)
@@ -214,6 +217,10 @@ func (s *session) flowPTY() {
 		s.flow(s.side)
 	}
 }
+
+// untouched says whether the screen passes bytes on as they are: we, or another "qme run"
+// upon it, have made it so.
+func (s *session) untouched() bool { return s.raw.Load() || passesOn(s.out) }
 
 // onlcr says whether the pty turns "\n" into "\r\n".
 func (s *session) onlcr() bool {

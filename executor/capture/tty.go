@@ -24,6 +24,23 @@ func inForeground(fd int) bool {
 	return err == nil && pgrp == unix.Getpgrp()
 }
 
+// cookedSettings returns the settings of a terminal, those before if another "qme run" has
+// made it raw.
+func cookedSettings(fd int) (unix.Termios, error) {
+	now, err := unix.IoctlGetTermios(fd, getTermios)
+	if err != nil {
+		return unix.Termios{}, err
+	}
+	before, _ := unmarked(now)
+	return before, nil
+}
+
+// passesOn says whether a terminal passes line ends on as they are.
+func passesOn(fd int) bool {
+	t, err := unix.IoctlGetTermios(fd, getTermios)
+	return err == nil && t.Oflag&unix.OPOST == 0
+}
+
 // copySize makes one terminal as large as the other. It returns false when it already
 // was, or has no size: then no process has been told of a change.
 func copySize(from, to int) bool {
@@ -49,10 +66,13 @@ func sizeOf(fd int) unix.Winsize {
 
 // A terminal is the user's, in so far as we change it.
 type terminal struct {
-	fd    int
-	raw   bool
-	saved unix.Termios // as it was, while raw
-	mine  unix.Termios // what we set, while raw
+	fd  int
+	raw bool
+	// shared: another "qme run" had made it raw, and sets it back when it ends, although
+	// we may still need it raw.
+	shared bool
+	saved  unix.Termios // as it was, while raw
+	mine   unix.Termios // what we set, while raw
 }
 
 // enterRaw makes the terminal pass all bytes on untouched. It may be called
@@ -67,6 +87,10 @@ func (t *terminal) enterRaw() error {
 		return nil
 	}
 	t.saved, t.mine = *now, rawTermios(*now)
+	// Who finds it raw leaves it so, for the one who will set it back.
+	if _, t.shared = unmarked(now); !t.shared {
+		mark(&t.mine, now)
+	}
 	if err := unix.IoctlSetTermios(t.fd, setTermios, &t.mine); err != nil {
 		return err
 	}

@@ -1,0 +1,57 @@
+package capture
+
+import "golang.org/x/sys/unix"
+
+// A terminal that is raw for one command cannot say how it was before, and a second
+// "qme run" on it (make -j2, two processes of a script) has to give its command the
+// settings that the user has made. So whoever makes a terminal raw leaves a note in two of
+// its control characters that no system uses: which of the flags that rawTermios clears
+// were set. The kernel keeps them, and programs pass them on as they are.
+
+// A flag is one that rawTermios clears.
+type flag struct {
+	of  func(*unix.Termios) *flagField
+	bit flagField
+}
+
+var rawFlags = []flag{
+	{iflag, unix.IGNBRK}, {iflag, unix.BRKINT}, {iflag, unix.PARMRK}, {iflag, unix.ISTRIP},
+	{iflag, unix.INLCR}, {iflag, unix.IGNCR}, {iflag, unix.ICRNL}, {iflag, unix.IXON},
+	{oflag, unix.OPOST},
+	{lflag, unix.ECHO}, {lflag, unix.ECHONL}, {lflag, unix.ICANON}, {lflag, unix.ISIG}, {lflag, unix.IEXTEN},
+}
+
+func iflag(t *unix.Termios) *flagField { return &t.Iflag }
+func oflag(t *unix.Termios) *flagField { return &t.Oflag }
+func lflag(t *unix.Termios) *flagField { return &t.Lflag }
+
+// markBit is set in each note: a terminal without one has zeroes there.
+const markBit = 1 << 15
+
+// mark leaves a note in raw of how the terminal was before.
+func mark(raw, before *unix.Termios) {
+	note := uint16(markBit)
+	for i, f := range rawFlags {
+		if *f.of(before)&f.bit != 0 {
+			note |= 1 << i
+		}
+	}
+	raw.Cc[noteAt[0]], raw.Cc[noteAt[1]] = byte(note>>8), byte(note)
+}
+
+// unmarked returns how a terminal was before this program made it raw, for another
+// command; ok is false when it did not.
+func unmarked(now *unix.Termios) (before unix.Termios, ok bool) {
+	note := uint16(now.Cc[noteAt[0]])<<8 | uint16(now.Cc[noteAt[1]])
+	if note&markBit == 0 || *now != rawTermios(*now) {
+		return *now, false
+	}
+	before = *now
+	before.Cc[noteAt[0]], before.Cc[noteAt[1]] = 0, 0
+	for i, f := range rawFlags {
+		if note&(1<<i) != 0 {
+			*f.of(&before) |= f.bit
+		}
+	}
+	return before, true
+}
