@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/aymanbagabas/go-udiff"
-
 	"qme/dashboard"
 	"qme/executor"
 	"qme/gitstore"
@@ -242,8 +240,9 @@ func (s *served) Compare(ref string, a, b int) (dashboard.Comparison, error) {
 
 func streamChange(name record.StreamName, c *queue.Comparison, s queue.StreamChange) dashboard.StreamChange {
 	change := dashboard.StreamChange{Name: name, Same: s.Same, Note: s.Note}
-	if !s.Same && s.Note == "" {
-		change.Diff = udiff.Unified(runName(c.A)+" "+string(name), runName(c.B)+" "+string(name), s.From, s.To)
+	if !s.Same {
+		change.Diff = unified(c, s)
+		change.Note = strings.Join(slices.DeleteFunc(append([]string{s.Note}, c.Notes...), func(n string) bool { return n == "" }), " ")
 	}
 	return change
 }

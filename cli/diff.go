@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/queue"
+	"qme/record"
 	"qme/record/safe"
 )
 
@@ -26,6 +27,10 @@ func (a *app) diffCommand() *cli.Command {
 		ArgsUsage: "[TASK[@RUN] [TASK[@RUN]]]",
 		Description: `Of one task, it compares the latest run (or the one given) with the run before
 it. It shows what was recorded differently, and both streams as a unified diff.
+Of jobs it compares the state, return code, resources and output of the job. Where
+only one run had a terminal, colours do not count.
+
+It ends with 5 where there is nothing to compare: the task has been run once.
 
 Examples:
   qme diff
@@ -91,7 +96,7 @@ func runsToCompare(q *queue.Queue, refs []string) (from, to queue.Version, err e
 		return from, to, err
 	}
 	if to.Number < 2 {
-		return from, to, fmt.Errorf("task %s has no run before run %d; give two to compare: qme diff A B", to.Record.UID, to.Number)
+		return from, to, fmt.Errorf("there is nothing to compare: task %s has no run before run %d; \"qme diff A B\" compares two: %w", to.Record.UID, to.Number, record.ErrConflict)
 	}
 	from, err = q.Find(fmt.Sprintf("%s@%d", to.Record.UID, to.Number-1))
 	return from, to, err
@@ -120,11 +125,11 @@ func (a *app) writeDiff(w *bufio.Writer, c *queue.Comparison) error {
 	for _, f := range c.Fields {
 		fmt.Fprintf(w, "%s: %s -> %s\n", safe.Line(f.Name), shown(f.From), shown(f.To))
 	}
-	for _, s := range []struct {
-		name string
-		queue.StreamChange
-	}{{"stdout", c.Stdout}, {"stderr", c.Stderr}} {
-		if err := writeStreamDiff(w, p, s.name, c, s.StreamChange); err != nil {
+	for _, note := range c.Notes {
+		fmt.Fprintln(w, safe.Line(note))
+	}
+	for _, s := range []queue.StreamChange{c.Stdout, c.Stderr} {
+		if err := writeStreamDiff(w, p, c, s); err != nil {
 			return err
 		}
 	}
@@ -134,6 +139,14 @@ func (a *app) writeDiff(w *bufio.Writer, c *queue.Comparison) error {
 	return w.Flush()
 }
 
+// unified returns the difference of a stream, "" where it is only told apart.
+func unified(c *queue.Comparison, s queue.StreamChange) string {
+	if s.From == "" && s.To == "" {
+		return ""
+	}
+	return udiff.Unified(runName(c.A)+" "+s.Name, runName(c.B)+" "+s.Name, s.From, s.To)
+}
+
 func shown(s string) string {
 	if s == "" {
 		return "(none)"
@@ -141,16 +154,16 @@ func shown(s string) string {
 	return safe.Line(s)
 }
 
-func writeStreamDiff(w *bufio.Writer, p palette, name string, c *queue.Comparison, s queue.StreamChange) error {
-	switch {
-	case s.Same:
+func writeStreamDiff(w *bufio.Writer, p palette, c *queue.Comparison, s queue.StreamChange) error {
+	if s.Same {
 		return nil
-	case s.Note != "":
-		_, err := fmt.Fprintf(w, "%s: %s\n", name, s.Note)
-		return err
 	}
-	text := udiff.Unified(runName(c.A)+" "+name, runName(c.B)+" "+name, s.From, s.To)
-	for line := range strings.Lines(text) {
+	if s.Note != "" {
+		if _, err := fmt.Fprintf(w, "%s: %s\n", s.Name, safe.Line(s.Note)); err != nil {
+			return err
+		}
+	}
+	for line := range strings.Lines(unified(c, s)) {
 		line = safe.Message(strings.TrimSuffix(line, "\n"))
 		switch {
 		case strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "---"):
@@ -169,22 +182,23 @@ func writeStreamDiff(w *bufio.Writer, p palette, name string, c *queue.Compariso
 
 // A streamJSON is how --json shows a stream.
 type streamJSON struct {
+	Name string `json:"name"`
 	Same bool   `json:"same"`
 	Diff string `json:"diff,omitempty"`
 	Note string `json:"note,omitempty"`
 }
 
 func writeDiffJSON(w *bufio.Writer, c *queue.Comparison) error {
-	stream := func(name string, s queue.StreamChange) streamJSON {
-		j := streamJSON{Same: s.Same, Note: s.Note}
-		if !s.Same && s.Note == "" {
-			j.Diff = udiff.Unified(runName(c.A)+" "+name, runName(c.B)+" "+name, s.From, s.To)
+	stream := func(s queue.StreamChange) streamJSON {
+		j := streamJSON{Name: s.Name, Same: s.Same, Note: s.Note}
+		if !s.Same {
+			j.Diff = unified(c, s)
 		}
 		return j
 	}
 	b, err := json.Marshal(map[string]any{
 		"from": runName(c.A), "to": runName(c.B), "same": c.Same(), "fields": append([]queue.FieldChange{}, c.Fields...),
-		"stdout": stream("stdout", c.Stdout), "stderr": stream("stderr", c.Stderr),
+		"stdout": stream(c.Stdout), "stderr": stream(c.Stderr), "notes": append([]string{}, c.Notes...),
 	})
 	if err != nil {
 		return err

@@ -1,15 +1,12 @@
 package queue
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
-	"unicode/utf8"
 
 	"qme/record"
 )
@@ -18,9 +15,19 @@ import (
 type Comparison struct {
 	A, B   Version
 	Fields []FieldChange // what is not output, in a fixed order
+	// Stdout and Stderr are what the commands printed; of two jobs, what the jobs
+	// printed. Where one run's streams were one, and the other's two, all of it is in
+	// Stdout.
 	Stdout StreamChange
 	Stderr StreamChange
+	// Notes say, for people, what was compared in another way than byte by byte, and what
+	// could not be compared, because it was not recorded.
+	Notes []string
 }
+
+// NotRecorded is the value of a field that one of the runs has and the other could not
+// have, since nobody took it down.
+const NotRecorded = "not recorded"
 
 // A FieldChange is one value that differs; "" means that there is none.
 type FieldChange struct {
@@ -31,6 +38,7 @@ type FieldChange struct {
 
 // A StreamChange is a stream that may differ.
 type StreamChange struct {
+	Name string // for people: "stdout", "stderr", "output" for both in one, "job stdout"
 	Same bool
 	// From and To are the streams as text when both are UTF-8 and no longer than the limit
 	// of Compare; else Note says how they differ.
@@ -38,53 +46,149 @@ type StreamChange struct {
 	Note     string
 }
 
-// Same reports whether the runs had the same result: return code, status and
-// output. How long they took does not count.
+// Same reports whether the runs had the same result: return code, status and output, of
+// jobs their state, return code and output. How long they took does not count. What is not
+// known, because a run goes on or was cut off, is not the same.
 func (c *Comparison) Same() bool {
-	rcA, rcB := c.A.Record.Data.ReturnCode, c.B.Record.Data.ReturnCode
-	sameRC := rcA == rcB || rcA != nil && rcB != nil && *rcA == *rcB
-	return sameRC && c.A.Record.Data.Status == c.B.Record.Data.Status && c.Stdout.Same && c.Stderr.Same
+	return sameEnd(c.A.Record, c.B.Record) && c.Stdout.Same && c.Stderr.Same
 }
+
+func sameEnd(a, b *record.Record) bool {
+	ja, jb := a.Data.Job, b.Data.Job
+	sameCode := equal(a.Code(), b.Code())
+	switch {
+	case a.Data.Status != b.Data.Status || (ja == nil) != (jb == nil):
+		return false
+	case ja != nil: // its state says how it ended, where there is no code
+		return sameCode && ja.Final && jb.Final && ja.State == jb.State && elementStates(ja) == elementStates(jb)
+	}
+	return sameCode && a.Code() != nil
+}
+
+func equal(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
 
 // Compare compares two runs. Streams of more than limit bytes are only told
 // apart, not returned.
 func (q *Queue) Compare(a, b Version, limit int64) (*Comparison, error) {
 	c := &Comparison{A: a, B: b}
-	fa, fb := fields(a.Record), fields(b.Record)
+	jobs := a.Record.Data.Job != nil && b.Record.Data.Job != nil
+	fa, fb := fields(a.Record, jobs), fields(b.Record, jobs)
 	for i := range fa {
 		if fa[i].From != fb[i].From {
 			c.Fields = append(c.Fields, FieldChange{fa[i].Name, fa[i].From, fb[i].From})
 		}
 	}
 	c.Fields = append(c.Fields, envChanges(a.Record.Data.Env, b.Record.Data.Env)...)
-	for name, change := range map[record.StreamName]*StreamChange{record.Stdout: &c.Stdout, record.Stderr: &c.Stderr} {
-		if err := compareStream(change, a, b, name, limit); err != nil {
-			return nil, err
+	if err := c.compareOutput(jobs, limit); err != nil {
+		return nil, err
+	}
+	for _, v := range []Version{a, b} {
+		switch {
+		case v.Record.Active():
+			c.Notes = append(c.Notes, runName(v)+" has not ended.")
+		case v.Record.Data.Job == nil && v.Record.Code() == nil:
+			c.Notes = append(c.Notes, "The return code of "+runName(v)+" was not recorded.")
 		}
 	}
 	return c, nil
 }
 
-// fields lists a record's values, each in From.
-func fields(r *record.Record) []FieldChange {
+func runName(v Version) string { return fmt.Sprintf("%s@%d", v.Record.UID, v.Number) }
+
+// fields lists a record's values, each in From. Of jobs it leaves out how long the command
+// took that submitted them.
+func fields(r *record.Record, jobs bool) []FieldChange {
 	d := r.Data
-	rc, branch, commit, dirty := "", "", "", ""
-	if d.ReturnCode != nil {
-		rc = strconv.Itoa(*d.ReturnCode)
-	}
+	branch, commit, dirty := "", "", ""
 	if d.Git != nil {
 		branch, commit, dirty = d.Git.Branch, d.Git.Commit, "unknown"
 		if d.Git.Dirty != nil {
 			dirty = strconv.FormatBool(*d.Git.Dirty)
 		}
 	}
-	duration := time.Duration(d.Duration * float64(time.Second)).Round(time.Microsecond).String()
-	return []FieldChange{
+	list := []FieldChange{
 		{Name: "command", From: r.Command}, {Name: "pwd", From: d.PWD}, {Name: "message", From: d.Message},
-		{Name: "status", From: string(d.Status)}, {Name: "returncode", From: rc}, {Name: "signal", From: d.Signal},
-		{Name: "duration", From: duration}, {Name: "user", From: d.User}, {Name: "host", From: d.Host},
-		{Name: "git.commit", From: commit}, {Name: "git.branch", From: branch}, {Name: "git.dirty", From: dirty},
+		{Name: "status", From: string(d.Status)}, {Name: "returncode", From: codeText(d.ReturnCode)}, {Name: "signal", From: d.Signal},
 	}
+	if !jobs {
+		list = append(list, FieldChange{Name: "duration", From: secondsText(d.Duration)})
+	}
+	list = append(list, jobFields(d.Job)...)
+	return append(list,
+		FieldChange{Name: "user", From: d.User}, FieldChange{Name: "host", From: d.Host},
+		FieldChange{Name: "stdin", From: stdinText(d.Stdin)}, FieldChange{Name: "terminal", From: terminalText(d.Terminal)},
+		FieldChange{Name: "git.commit", From: commit}, FieldChange{Name: "git.branch", From: branch}, FieldChange{Name: "git.dirty", From: dirty},
+	)
+}
+
+// jobFields lists what is compared of a job. Its number is another one each time.
+func jobFields(j *record.Job) []FieldChange {
+	if j == nil {
+		j = new(record.Job)
+	}
+	number := func(n int64) string {
+		if n == 0 {
+			return ""
+		}
+		return strconv.FormatInt(n, 10)
+	}
+	elapsed := ""
+	if j.Started != nil || j.Elapsed != 0 {
+		elapsed = secondsText(j.Elapsed)
+	}
+	return []FieldChange{
+		{Name: "job.state", From: j.State}, {Name: "job.returncode", From: codeText(j.ReturnCode)}, {Name: "job.reason", From: j.Reason},
+		{Name: "job.elements", From: elementStates(j)}, {Name: "job.elapsed", From: elapsed}, {Name: "job.max_rss", From: number(j.MaxRSS)},
+		{Name: "job.cpus", From: number(int64(j.CPUs))}, {Name: "job.nodes", From: j.Nodes}, {Name: "job.partition", From: j.Partition},
+	}
+}
+
+// elementStates counts the parts of an array by how they ended.
+func elementStates(j *record.Job) string {
+	counts := map[string]int{}
+	for _, e := range j.Elements {
+		state := e.State
+		if code := codeText(e.ReturnCode); code != "" {
+			state += " " + code
+		}
+		counts[state]++
+	}
+	var list []string
+	for _, state := range slices.Sorted(maps.Keys(counts)) {
+		list = append(list, fmt.Sprintf("%d %s", counts[state], state))
+	}
+	return strings.Join(list, ", ")
+}
+
+func codeText(code *int) string {
+	if code == nil {
+		return ""
+	}
+	return strconv.Itoa(*code)
+}
+
+func secondsText(s float64) string {
+	return time.Duration(s * float64(time.Second)).Round(time.Microsecond).String()
+}
+
+func stdinText(s *record.Stdin) string {
+	switch {
+	case s == nil:
+		return NotRecorded
+	case s.Kind == "file":
+		return fmt.Sprintf("file %s of %d bytes", s.Path, s.Size)
+	}
+	return s.Kind
+}
+
+func terminalText(t *record.Terminal) string {
+	switch {
+	case t == nil:
+		return NotRecorded
+	case len(t.Streams) == 0:
+		return "none"
+	}
+	return strings.Join(t.Streams, ", ")
 }
 
 func envChanges(a, b map[string]string) []FieldChange {
@@ -101,66 +205,4 @@ func envChanges(a, b map[string]string) []FieldChange {
 		}
 	}
 	return changes
-}
-
-func compareStream(change *StreamChange, a, b Version, name record.StreamName, limit int64) error {
-	sa, sb := describe(a, name), describe(b, name)
-	if sa.sum != "" && sa.sum == sb.sum {
-		change.Same = true
-		return nil
-	}
-	if sa.size > limit || sb.size > limit {
-		change.Note = fmt.Sprintf("%d bytes%s became %d bytes%s", sa.size, sa.shownSum(), sb.size, sb.shownSum())
-		return nil
-	}
-	ba, err := readStream(a, name)
-	if err != nil {
-		return err
-	}
-	bb, err := readStream(b, name)
-	if err != nil {
-		return err
-	}
-	switch {
-	case bytes.Equal(ba, bb) && sa.size == sb.size:
-		change.Same = true
-	case !utf8.Valid(ba) || !utf8.Valid(bb):
-		change.Note = fmt.Sprintf("binary: %d bytes became %d bytes", sa.size, sb.size)
-	default:
-		change.From, change.To = string(ba), string(bb)
-	}
-	return nil
-}
-
-type streamFacts struct {
-	size int64
-	sum  string // "" when unknown
-}
-
-func (f streamFacts) shownSum() string {
-	if f.sum == "" {
-		return ""
-	}
-	return " (SHA-256 " + f.sum[:min(12, len(f.sum))] + ")"
-}
-
-func describe(v Version, name record.StreamName) streamFacts {
-	lines, s := name.Of(v.Record)
-	if s != nil {
-		return streamFacts{s.Size, s.SHA256}
-	}
-	var f streamFacts
-	for _, l := range lines {
-		f.size += int64(len(l))
-	}
-	return f
-}
-
-func readStream(v Version, name record.StreamName) ([]byte, error) {
-	r, err := v.Stream(name)
-	if err != nil {
-		return nil, err
-	}
-	b, err := io.ReadAll(r)
-	return b, errors.Join(err, r.Close())
 }
