@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"qme/record"
+	"qme/record/day"
 )
 
 const (
@@ -154,7 +155,7 @@ type calendar struct {
 
 func newCalendar(now time.Time) *calendar {
 	y, m, d := now.Date()
-	first := time.Date(y, m, d-daysShown+1, 0, 0, 0, 0, now.Location())
+	first := day.Start(y, m, d-daysShown+1, now.Location())
 	return &calendar{first.Unix(), map[int64]string{}, map[string]*Day{}}
 }
 

@@ -1,9 +1,12 @@
 package query
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"qme/record/day"
 )
 
 // when makes a condition on the time at which a run began: "after" includes the
@@ -22,51 +25,66 @@ func (p *parser) when(name, value string, at int) (term, error) {
 	return term{test: between(from, to)}, nil
 }
 
-// layouts are the ways to write a time, each with the span that it names.
+// layouts are the ways to write a time by the clocks of the place, each with what is next
+// to what it names.
 var layouts = []struct {
 	layout string
 	next   func(time.Time) time.Time
 }{
 	{"2006", func(t time.Time) time.Time { return t.AddDate(1, 0, 0) }},
 	{"2006-01", func(t time.Time) time.Time { return t.AddDate(0, 1, 0) }},
-	{"2006-01-02", nextDay},
+	{time.DateOnly, func(t time.Time) time.Time { return t.AddDate(0, 0, 1) }},
 	{"2006-01-02T15", func(t time.Time) time.Time { return t.Add(time.Hour) }},
 	{"2006-01-02T15:04", func(t time.Time) time.Time { return t.Add(time.Minute) }},
-	{"2006-01-02T15:04Z07:00", func(t time.Time) time.Time { return t.Add(time.Minute) }},
 	{"2006-01-02T15:04:05", func(t time.Time) time.Time { return t.Add(time.Second) }},
-	{time.RFC3339, func(t time.Time) time.Time { return t.Add(time.Second) }},
 }
 
-func nextDay(t time.Time) time.Time { return t.AddDate(0, 0, 1) }
+// zoned are those that name the zone as well, each with its length.
+var zoned = []struct {
+	layout string
+	length time.Duration
+}{
+	{"2006-01-02T15:04Z07:00", time.Minute},
+	{time.RFC3339, time.Second},
+}
 
 // span returns the beginning of the time that is named, and its end. A length such as
 // 2d is the moment so long ago or, when a whole day is wanted, the day of it.
 func (p *parser) span(s string, wholeDay bool) (from, to time.Time, ok bool) {
 	now := p.opts.Now
-	midnight := func(t time.Time) time.Time {
-		return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, t.Location())
-	}
-	switch strings.ToLower(s) {
-	case "now":
+	if strings.EqualFold(s, "now") {
 		return now, now, true
-	case "today":
-		return midnight(now), nextDay(midnight(now)), true
-	case "yesterday":
-		return midnight(now.AddDate(0, 0, -1)), midnight(now), true
 	}
 	if ago, ok := back(now, s); ok {
 		if wholeDay {
-			ago = midnight(ago)
+			return day.Of(ago), day.Next(ago), true
 		}
-		return ago, nextDay(ago), true
+		return ago, ago, true
 	}
-	s = strings.ToUpper(strings.Replace(s, " ", "T", 1)) // the T and the Z may be small
-	for _, l := range layouts {
-		if t, err := time.ParseInLocation(l.layout, s, now.Location()); err == nil {
-			return t, l.next(t), true
+	s = p.withDate(s)
+	for _, l := range layouts { // the clocks first, as if they were those of UTC
+		if t, err := time.Parse(l.layout, s); err == nil {
+			return day.First(t, now.Location()), day.First(l.next(t), now.Location()), true
+		}
+	}
+	for _, l := range zoned {
+		if t, err := time.Parse(l.layout, s); err == nil {
+			return t, t.Add(l.length), true
 		}
 	}
 	return from, to, false
+}
+
+// withDate writes a time as the layouts have it: with the date of "today" and "yesterday",
+// and with a T behind the date. T and Z may be small.
+func (p *parser) withDate(s string) string {
+	s = strings.ToUpper(strings.Replace(s, " ", "T", 1))
+	for name, at := range map[string]time.Time{"TODAY": p.opts.Now, "YESTERDAY": day.Before(p.opts.Now, 1)} {
+		if rest, ok := strings.CutPrefix(s, name); ok && (rest == "" || rest[0] == 'T') {
+			return at.Format(time.DateOnly) + rest
+		}
+	}
+	return s
 }
 
 // back returns the moment so long before now: "2d", "3w", "2mo" and "1y" by the calendar,
@@ -79,16 +97,32 @@ func back(now time.Time, s string) (time.Time, bool) {
 	}
 	switch s[digits:] {
 	case "d":
-		return now.AddDate(0, 0, -n), true
+		return day.Before(now, n), true
 	case "w":
-		return now.AddDate(0, 0, -7*n), true
+		return day.Before(now, 7*n), true
 	case "mo":
-		return now.AddDate(0, -n, 0), true
+		return day.MonthsBefore(now, n), true
 	case "y":
-		return now.AddDate(-n, 0, 0), true
+		return day.MonthsBefore(now, 12*n), true
 	}
 	d, ok := parseLength(s)
 	return now.Add(-d), ok
+}
+
+// clockTime is what may follow a date behind a blank, as people write it.
+var clockTime = regexp.MustCompile(`(?i)^\s+([0-2]?[0-9]:[0-5][0-9](:[0-5][0-9])?(Z|[+-][0-9]{2}:[0-9]{2})?)(\s|$)`)
+
+// cutTime reads a time of day that follows a date without quotes.
+func (p *parser) cutTime(date string) string {
+	if _, err := time.Parse(time.DateOnly, p.withDate(date)); err != nil {
+		return date
+	}
+	m := clockTime.FindStringSubmatch(p.in[p.pos:])
+	if m == nil {
+		return date
+	}
+	p.pos += strings.Index(p.in[p.pos:], m[1]) + len(m[1])
+	return date + " " + m[1]
 }
 
 // parseLength reads a length of time: Go's notation, a number of seconds, or days.

@@ -95,6 +95,9 @@ func (p *parser) term() (term, error) {
 	if err != nil {
 		return term{}, err
 	}
+	if !quoted && (name == "after" || name == "before" || name == "on") {
+		value = p.cutTime(value)
+	}
 	var t term
 	switch {
 	case name == "" && !quoted && value == "failed":

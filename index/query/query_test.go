@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	_ "time/tzdata"
 	"unicode"
 	"unicode/utf8"
 
@@ -55,6 +56,8 @@ func TestMatch(t *testing.T) {
 		"after:2026-11-23": true, "before:2026-11-23": false, "on:2026-11-23": true, "on:2026-11": true, "on:2026": true, "on:2025": false, "on:2026-11-22": false,
 		"after:2026-11-23T09:31": true, "after:2026-11-23T09:31:01": false, "before:2026-11-23T09:31:01": true, "on:2026-11-23T09:31": true, "on:2026-11-23t09": true,
 		"after:2026-11-23T08:31:00Z": true, "before:2026-11-23T08:31:00Z": false, `after:"2026-11-23 09:30"`: true, "on:today": true, "on:yesterday": false, "after:yesterday": true,
+		"after:2026-11-23 09:31": true, "after:2026-11-23 9:32": false, "before:2026-11-23 09:31:30 train": true, "on:2026-11-23 09:31 -zzz": true, "on:today 09:31": true, "on:yesterday 09:31": false,
+		"after:2026-11-23 08:31Z": true, "after:2026-11-23 \"09:32\"": false, "after:2026-11-23 12:30x": false, "after:2026-11 12:30": true, "-after:2026-11-23 09:32": true,
 		"before:today": false, "after:3h": true, "after:2h": false, "before:2h": true, "after:2d": true, "on:0d": true, "on:1d": false, "after:1mo": true, "before:1y": false, "after:1w": true, "before:now": true,
 	} {
 		if got := parse(t, q, false).Match(example()); got != want {
@@ -70,6 +73,54 @@ func TestMatch(t *testing.T) {
 		}
 		if got := parse(t, q, true).Match(example()); got != want {
 			t.Errorf("--regex %s: %v, want %v", q, got, want)
+		}
+	}
+}
+
+// TestDays has days begin where they do, where clocks are put forward or back at midnight.
+func TestDays(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		zone, now, at string // at is when the run began
+		yes, no       []string
+	}{
+		{"America/Santiago", "2026-09-06T12:00:00-03:00", "2026-09-05T23:30:00-04:00",
+			[]string{"on:2026-09-05", "before:2026-09-06", "before:today", "on:yesterday", "on:1d"}, []string{"on:2026-09-06", "after:2026-09-06", "on:today", "after:today"}},
+		{"America/Santiago", "2026-09-06T12:00:00-03:00", "2026-09-06T01:00:00-03:00",
+			[]string{"on:2026-09-06", "after:2026-09-06", "on:today"}, []string{"on:2026-09-05", "before:2026-09-06", "on:yesterday"}},
+		{"America/Santiago", "2026-04-05T12:00:00-04:00", "2026-04-04T23:30:00-04:00", // the second time
+			[]string{"on:2026-04-04", "on:yesterday", "before:today"}, []string{"on:2026-04-05", "after:today"}},
+		{"America/Havana", "2026-11-01T12:00:00-05:00", "2026-11-01T00:30:00-04:00", // the first time
+			[]string{"on:2026-11-01", "after:2026-11-01", "on:today", "on:2026-11", "on:2026-11-01T00:30"}, []string{"on:2026-10-31", "before:2026-11-01", "on:2026-10", "on:yesterday"}},
+		{"America/New_York", "2026-11-01T12:00:00-05:00", "2026-11-01T01:30:00-05:00", // the second time
+			[]string{"on:2026-11-01T01", "before:2026-11-01T02:00"}, []string{"on:2026-11-01T00"}},
+		{"America/Sao_Paulo", "2018-11-04T12:00:00-02:00", "2018-11-03T23:59:59-03:00", []string{"before:today", "on:2018-11-03"}, []string{"on:today", "on:2018-11-04"}},
+		{"UTC", "2026-03-31T12:00:00Z", "2026-03-01T12:00:00Z", []string{"after:1mo"}, []string{"before:1mo", "on:1mo"}},
+		{"UTC", "2026-03-31T12:00:00Z", "2026-02-28T12:00:00Z", []string{"after:1mo", "on:1mo"}, []string{"before:1mo"}},
+	} {
+		loc, err := time.LoadLocation(c.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		when, err := time.Parse(time.RFC3339, c.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began, err := time.Parse(time.RFC3339, c.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := &query.Doc{Record: &record.Record{Data: record.Data{Timestamp: record.Time{Time: began}}}}
+		for _, list := range [][]string{c.yes, c.no} {
+			for _, s := range list {
+				q, err := query.Parse(s, query.Options{Now: when.In(loc)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := q.Match(d); got != slices.Contains(c.yes, s) {
+					t.Errorf("%s: %s of a run at %s: %v", c.zone, s, c.at, got)
+				}
+			}
 		}
 	}
 }
