@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"qme/executor"
@@ -126,6 +127,8 @@ func hintFor(err error) string {
 	var ambiguous *queue.AmbiguousError
 	var refused *gitstore.RefusedError
 	var none *queue.NoLastError
+	var limit *gitstore.LimitError
+	var theirs *gitstore.PackError
 	switch {
 	case errors.As(err, &none) && none.Empty:
 		return "\"qme run CMD\" runs a command and records it."
@@ -135,6 +138,8 @@ func hintFor(err error) string {
 		return "Give more of the id."
 	case errors.As(err, &refused):
 		return "\"--skip-invalid\" leaves the tasks out and counts them as cleared."
+	case errors.As(err, &limit):
+		return limitHint(limit)
 	case errors.Is(err, gitstore.ErrTooLarge):
 		return "The settings share.max_pack, share.max_object and share.max_record say how much is let in."
 	case errors.Is(err, gitstore.ErrBusy):
@@ -151,12 +156,23 @@ func hintFor(err error) string {
 		return "\"qme sql --schema\" lists the tables with their columns, docs/mirror.md describes them."
 	case errors.Is(err, record.ErrNewerFormat):
 		return "Install a newer version of qme."
+	case errors.As(err, &theirs):
+		return "What the remote sent is damaged, and nothing of it was kept. Try again; if it stays so, \"git fsck\" there says more."
 	case errors.Is(err, record.ErrCorrupt):
 		return "\"qme check\" looks at everything and says what can be done."
 	case errors.Is(err, record.ErrNotFound):
 		return "\"qme ls\" lists the tasks."
 	}
 	return ""
+}
+
+// limitHint says which setting lets in what is too large. Sizes are rounded up.
+func limitHint(e *gitstore.LimitError) string {
+	setting := "share.max_" + e.Limit
+	if e.Needed == 0 {
+		return fmt.Sprintf("If you trust the remote, raise the setting %s for this once: QME_%s=0 lets in any amount.", setting, strings.ToUpper(strings.ReplaceAll(setting, ".", "_")))
+	}
+	return fmt.Sprintf("If you trust the remote, \"qme config %s %dMiB\" lets it in, here and for nobody else.", setting, (e.Needed+1<<20-1)>>20)
 }
 
 // settingError makes a wrong setting a matter of usage where it is one.

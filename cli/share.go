@@ -166,7 +166,7 @@ func interrupted(err error) error {
 
 func fetchOptions(cfg *config.Config, o shareOptions, show gitstore.Progress) gitstore.FetchOptions {
 	return gitstore.FetchOptions{
-		MaxPack: cfg.Size("share.max_pack"), MaxObject: cfg.Size("share.max_object"), MaxRecord: cfg.Size("share.max_record"),
+		MaxPack: cfg.Size("share.max_pack"), MaxObject: cfg.Size("share.max_object"), MaxRecord: cfg.Size("share.max_record"), MaxUnpacked: cfg.Size("share.max_unpacked"),
 		SkipInvalid: o.skipInvalid, Progress: show,
 	}
 }

@@ -42,6 +42,17 @@ type Sink interface {
 // record.ErrInvalid.
 var ErrTooLarge = odb.ErrTooLarge
 
+// A LimitError is an ErrTooLarge that says which limit has to be raised.
+type LimitError = odb.LimitError
+
+// A PackError says that what a remote sent is damaged, and not this history. It is a
+// record.ErrCorrupt.
+type PackError = odb.PackError
+
+// LimitRecord is the LimitError.Limit of FetchOptions.MaxRecord; the others are those of
+// package odb: "pack", "object" and "unpacked".
+const LimitRecord = "record"
+
 // Progress is told how many of how many objects have been dealt with, and how many
 // bytes went over the line; total is 0 as long as it is not known.
 type Progress func(done, total int, bytes int64)
@@ -51,6 +62,8 @@ type FetchOptions struct {
 	MaxPack   int64 // bytes that come over the line
 	MaxObject int64 // bytes of one object
 	MaxRecord int64 // bytes of one record
+	// MaxUnpacked is how many bytes all objects may have that come.
+	MaxUnpacked int64
 	// SkipInvalid has Fetch leave out what is wrong instead of refusing everything.
 	SkipInvalid bool
 	Progress    Progress // may be nil
@@ -123,7 +136,7 @@ func (s *Store) transfer(ctx context.Context, remote string, head, theirs plumbi
 		return "", err
 	}
 	a := &arriving{attributes: map[plumbing.Hash]bool{}}
-	pack, err := s.odb.Receive(ctx, r, odb.ReceiveOptions{MaxPack: opts.MaxPack, MaxObject: opts.MaxObject, Check: a.check, Progress: opts.Progress})
+	pack, err := s.odb.Receive(ctx, r, odb.ReceiveOptions{MaxPack: opts.MaxPack, MaxObject: opts.MaxObject, MaxUnpacked: opts.MaxUnpacked, Check: a.check, Progress: opts.Progress})
 	if err == nil {
 		err = a.rest(s.odb)
 	}
@@ -215,6 +228,9 @@ func unique(list []plumbing.Hash) []plumbing.Hash {
 // admit checks what would come into the history with a commit.
 func (s *Store) admit(ctx context.Context, head, theirs plumbing.Hash, opts FetchOptions) ([]Refused, error) {
 	sn, err := s.At(theirs)
+	if errors.Is(err, errNoHistory) {
+		return nil, fmt.Errorf("the remote: %w (tasks are shared through an empty repository: make one without a README, licence or .gitignore, or set another remote)", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the remote: %w", err)
 	}

@@ -2,6 +2,7 @@ package gitstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -197,6 +198,9 @@ func TestFaultsOfGC(t *testing.T) {
 		failed := fsys.Failed()
 		if failed != "" && err == nil && !fault.Crash {
 			t.Errorf("%q failed and GC says nothing", failed)
+		}
+		if errors.Is(err, record.ErrCorrupt) && !fault.Crash {
+			t.Errorf("%q failed and GC takes the history for damaged: %v", failed, err)
 		}
 		if failed != "" && !fault.Crash {
 			// The same store goes on.

@@ -257,7 +257,7 @@ func (in *inspection) wrong(id record.ID, files taskFiles) error {
 	}
 	rec, err := readRecord(in.s.odb, id, e.hash, func(b []byte) (*record.Record, error) {
 		if in.maxRecord > 0 && int64(len(b)) > in.maxRecord {
-			return nil, fmt.Errorf("its record has %d bytes, the setting share.max_record allows %d: %w", len(b), in.maxRecord, odb.ErrTooLarge)
+			return nil, odb.NewLimitError(LimitRecord, int64(len(b)), in.maxRecord, "its record has")
 		}
 		return record.Decode(b)
 	})

@@ -42,7 +42,7 @@ func (s *Store) At(commit plumbing.Hash) (*Snapshot, error) {
 		return nil, err
 	}
 	if e == nil {
-		return nil, fmt.Errorf("commit %s has no file \"format\", so it is no task history: %w", commit, record.ErrInvalid)
+		return nil, fmt.Errorf("commit %s has no file \"format\", so it is %w", commit, errNoHistory)
 	}
 	_, b, err := s.odb.Get(e.hash)
 	if err != nil {
@@ -50,6 +50,9 @@ func (s *Store) At(commit plumbing.Hash) (*Snapshot, error) {
 	}
 	return snap, checkFormat(b)
 }
+
+// errNoHistory says that a repository is one of something else.
+var errNoHistory = fmt.Errorf("no task history: %w", record.ErrInvalid)
 
 func readCommit(r objectReader, h plumbing.Hash) (*object.Commit, error) {
 	t, b, err := r.Get(h)

@@ -73,9 +73,9 @@ case $request in
 esac
 `
 
-// forge makes a remote with hostile records of all executors and returns its path, and the
+// forgeRecords makes a remote with hostile records of all executors and returns its path, and the
 // ids.
-func forge(t *testing.T, variants map[string]func(r *record.Record)) (remote string, ids map[string][]record.ID) {
+func forgeRecords(t *testing.T, variants map[string]func(r *record.Record)) (remote string, ids map[string][]record.ID) {
 	t.Helper()
 	base := t.TempDir()
 	git := func(dir string, args ...string) {
@@ -193,7 +193,7 @@ func newHostile(t *testing.T) (b *batch, ids map[string][]record.ID) {
 	b.write(filepath.Join(b.bin, "qme-executor-prog"), strings.ReplaceAll(hostileProgram, "BIN", b.bin), 0o755)
 	b.write(filepath.Join(b.bin, "requests"), "", 0o600)
 	b.write(filepath.Join(b.bin, "calls"), "", 0o600)
-	remote, ids := forge(t, hostileVariants(secret))
+	remote, ids := forgeRecords(t, hostileVariants(secret))
 	b.ok("-q", "run", "true")
 	b.ok("remote", remote)
 	b.ok("pull")

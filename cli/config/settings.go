@@ -28,6 +28,8 @@ var settings = []setting{
 		description: "how large a stream or record from a remote may be; 0: any size"},
 	{name: "share.max_record", kind: sizeKind, def: "16MiB",
 		description: "how large a record from a remote may be; 0: any size"},
+	{name: "share.max_unpacked", kind: sizeKind, def: "64GiB",
+		description: "how much all that a remote sends at a time may be when it is unpacked; 0: any amount"},
 	{name: "search.limit", kind: sizeKind, def: "1MiB",
 		description: "how much of a stream that is stored beside its record is searched"},
 	{name: "server.host", kind: stringKind, def: "127.0.0.1", check: notEmpty,

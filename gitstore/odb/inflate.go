@@ -97,7 +97,7 @@ func (i *inflating) Read(b []byte) (int, error) {
 	case i.left < 0, err == io.EOF && i.left > 0:
 		return n, fmt.Errorf("object has not the size that its header says: %w", record.ErrCorrupt)
 	case err != nil && err != io.EOF:
-		return n, fmt.Errorf("%w: %w", err, record.ErrCorrupt)
+		return n, damage(err)
 	}
 	return n, err
 }
@@ -115,18 +115,18 @@ func (i *inflating) Close() error {
 func looseKind(f afero.File) (plumbing.ObjectType, error) {
 	z, err := getInflater(bufio.NewReader(f))
 	if err != nil {
-		return plumbing.InvalidObject, fmt.Errorf("loose object: %w: %w", err, record.ErrCorrupt)
+		return plumbing.InvalidObject, fmt.Errorf("loose object: %w", damage(err))
 	}
 	defer putInflater(z)
 	head := make([]byte, 8)
 	n, err := io.ReadFull(z, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) { // the shortest header, of an empty blob, has seven bytes
-		return plumbing.InvalidObject, fmt.Errorf("loose object: %w: %w", err, record.ErrCorrupt)
+		return plumbing.InvalidObject, fmt.Errorf("loose object: %w", damage(err))
 	}
 	name, _, _ := bytes.Cut(head[:n], []byte{' '})
 	t, err := plumbing.ParseObjectType(string(name))
 	if err != nil {
-		return plumbing.InvalidObject, fmt.Errorf("loose object: %w: %w", err, record.ErrCorrupt)
+		return plumbing.InvalidObject, fmt.Errorf("loose object: %w", damage(err))
 	}
 	return t, nil
 }
@@ -134,7 +134,7 @@ func looseKind(f afero.File) (plumbing.ObjectType, error) {
 // readLoose reads a loose object: the deflated header "TYPE SIZE\0" and content.
 func readLoose(f afero.File) (plumbing.ObjectType, []byte, error) {
 	bad := func(err error) (plumbing.ObjectType, []byte, error) {
-		return plumbing.InvalidObject, nil, fmt.Errorf("loose object: %w: %w", err, record.ErrCorrupt)
+		return plumbing.InvalidObject, nil, fmt.Errorf("loose object: %w", damage(err))
 	}
 	z, err := getInflater(bufio.NewReader(f))
 	if err != nil {

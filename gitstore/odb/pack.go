@@ -160,7 +160,7 @@ func (p *pack) entryAt(off int64) (entry, error) {
 }
 
 func (p *pack) corrupt(off int64, err error) error {
-	return fmt.Errorf("%s.pack at %d: %w: %w", p.name, off, err, record.ErrCorrupt)
+	return fmt.Errorf("%s.pack at %d: %w", p.name, off, damage(err))
 }
 
 var errEntry = errors.New("not the header of an object")

@@ -182,6 +182,9 @@ func (p *packFile) copy(h plumbing.Hash, src *pack, e entry, next, base int64) e
 		}
 	}
 	n, err := io.Copy(p, io.LimitReader(&packReader{p: src, off: e.data}, next-e.data))
+	if werr := p.write(nil); werr != nil {
+		return werr // what has failed once is kept by the buffer: the disk is full, say
+	}
 	if err != nil || n != next-e.data {
 		return src.corrupt(e.offset, errors.Join(err, io.ErrUnexpectedEOF))
 	}

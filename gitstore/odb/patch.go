@@ -8,8 +8,9 @@ import (
 var errDelta = errors.New("not a delta")
 
 // patch returns what a delta (gitformat-pack(5)) makes of its base. It allocates by
-// what is there and not by what the delta claims.
-func patch(base, delta []byte, limit int64) ([]byte, error) {
+// what is there and not by what the delta claims. allow is asked whether so many bytes
+// may be made.
+func patch(base, delta []byte, allow func(size int64) error) ([]byte, error) {
 	from, d, err := deltaSize(delta)
 	if err != nil {
 		return nil, err
@@ -25,8 +26,8 @@ func patch(base, delta []byte, limit int64) ([]byte, error) {
 	if from != int64(len(base)) {
 		return nil, fmt.Errorf("the delta is for a base of %d bytes, and it has %d", from, len(base))
 	}
-	if size > limit {
-		return nil, fmt.Errorf("the delta makes %d bytes, and %d are allowed: %w", size, limit, ErrTooLarge)
+	if err := allow(size); err != nil {
+		return nil, err
 	}
 	out := make([]byte, 0, min(size, int64(len(base)+len(delta))))
 	for len(d) > 0 {

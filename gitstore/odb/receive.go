@@ -9,6 +9,7 @@ import (
 	"io"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/afero"
@@ -20,6 +21,37 @@ import (
 // ReceiveOptions or of this package. It is also a record.ErrInvalid.
 var ErrTooLarge = fmt.Errorf("over the limit: %w", record.ErrInvalid)
 
+// The limits of ReceiveOptions. The settings that set them are share.max_ and these.
+const (
+	LimitPack     = "pack"
+	LimitObject   = "object"
+	LimitUnpacked = "unpacked"
+)
+
+// A LimitError is an ErrTooLarge about one of the limits that a caller has set.
+type LimitError struct {
+	Limit   string // which one
+	Allowed int64  // bytes
+	Needed  int64  // bytes that would have to be allowed, 0 when that is not known
+	what    string
+}
+
+// NewLimitError makes a LimitError; what says in words what is too large.
+func NewLimitError(limit string, needed, allowed int64, what string) *LimitError {
+	return &LimitError{Limit: limit, Allowed: allowed, Needed: needed, what: what}
+}
+
+// Error implements error.
+func (e *LimitError) Error() string {
+	if e.Needed == 0 {
+		return fmt.Sprintf("%s more than the %d bytes that share.max_%s allows: %v", e.what, e.Allowed, e.Limit, ErrTooLarge)
+	}
+	return fmt.Sprintf("%s %d bytes, and share.max_%s allows %d: %v", e.what, e.Needed, e.Limit, e.Allowed, ErrTooLarge)
+}
+
+// Unwrap makes the error an ErrTooLarge.
+func (e *LimitError) Unwrap() error { return ErrTooLarge }
+
 // ReceiveOptions bounds and checks what Receive takes from an untrusted sender.
 type ReceiveOptions struct {
 	// MaxPack is how many bytes the pack file may have; 0 means no limit.
@@ -28,6 +60,10 @@ type ReceiveOptions struct {
 	// limit. What has to be held in memory, which is all but blobs that are stored
 	// whole, is never more than 2 GiB.
 	MaxObject int64
+	// MaxUnpacked is how many bytes all objects together may have when they are
+	// unpacked; 0 means no limit. With a limit deltas may not make more than 512 MiB and
+	// a thousand times the bytes that have come, either.
+	MaxUnpacked int64
 	// Check, if not nil, is called with each commit, tree and tag, in no order, by one
 	// goroutine at a time, though not always the same. Its error ends Receive, which
 	// returns it wrapped. content is valid during the call only.
@@ -56,8 +92,8 @@ type ReceiveOptions struct {
 // few times the largest object that is not a blob stored whole; it follows what
 // has really come and not what the pack says of itself.
 //
-// An error leaves the database as it was. It wraps record.ErrCorrupt when the pack is
-// damaged or cut off, record.ErrInvalid when it is not one to take, ErrTooLarge when
+// An error leaves the database as it was. It is a *PackError when the pack is
+// damaged or cut off, wraps record.ErrInvalid when it is not one to take, ErrTooLarge when
 // it is over a limit, what r returned, or the error of ctx. ctx is looked at between
 // reads of r: a Read that blocks has to be ended by who made r.
 func (db *DB) Receive(ctx context.Context, r io.Reader, opts ReceiveOptions) (name string, err error) {
@@ -66,7 +102,7 @@ func (db *DB) Receive(ctx context.Context, r io.Reader, opts ReceiveOptions) (na
 		name, err = rec.receive(ctx, r)
 	}
 	if err != nil {
-		return "", fmt.Errorf("receive a pack: %w", err)
+		return "", fmt.Errorf("receive a pack: %w", received(err))
 	}
 	return name, nil
 }
@@ -85,9 +121,13 @@ type receiver struct {
 	sum   plumbing.Hash // the trailer
 	pack  *pack         // what is in tmp, for the second pass
 
+	unpacked atomic.Int64 // bytes of all objects so far
+	patched  atomic.Int64 // bytes that deltas have made, some of them again and again
+
 	mu    sync.Mutex // for opts.Check, opts.Progress and the fields below
 	named int
 	bytes int64
+	came  int64 // bytes of the whole pack, once it has come
 }
 
 func (db *DB) newReceiver(opts ReceiveOptions) (*receiver, error) {
@@ -210,7 +250,33 @@ func (r *receiver) inMemory() int64 {
 
 // tooLarge is the error of an object that lies at off.
 func tooLarge(off, size, limit int64) error {
-	return fmt.Errorf("object at %d of the pack has %d bytes, and %d are allowed: %w", off, size, limit, ErrTooLarge)
+	return NewLimitError(LimitObject, size, limit, fmt.Sprintf("object at %d of the pack has", off))
+}
+
+const (
+	// freePatched and patchedRatio bound what deltas make. A minute with thousands of
+	// runs, each of which is a tree that differs little from the one before, makes two
+	// hundred times of what comes; bytes that were deflated can have become a thousand
+	// times as many.
+	freePatched  = 512 << 20
+	patchedRatio = 1000
+)
+
+// unpack counts the bytes of an object.
+func (r *receiver) unpack(n int64) error {
+	if max := r.opts.MaxUnpacked; r.unpacked.Add(n) > max && max > 0 {
+		return NewLimitError(LimitUnpacked, 0, max, "the objects of the pack have")
+	}
+	return nil
+}
+
+// patching counts the bytes that a delta is going to make.
+func (r *receiver) patching(n int64) error {
+	max := freePatched + patchedRatio*r.came
+	if r.patched.Add(n) > max && r.opts.MaxUnpacked > 0 {
+		return NewLimitError(LimitUnpacked, 0, max, fmt.Sprintf("the deltas of the pack, which has %d bytes, make", r.came))
+	}
+	return nil
 }
 
 // damaged is the error of an entry that lies at off.
@@ -218,5 +284,5 @@ func damaged(off int64, err error) error {
 	if errors.Is(err, record.ErrCorrupt) {
 		return fmt.Errorf("object at %d of the pack: %w", off, err)
 	}
-	return fmt.Errorf("object at %d of the pack: %w: %w", off, err, record.ErrCorrupt)
+	return fmt.Errorf("object at %d of the pack: %w", off, damage(err))
 }

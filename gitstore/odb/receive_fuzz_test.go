@@ -89,7 +89,7 @@ func FuzzReceiveEntries(f *testing.F) {
 			base := all[max(0, len(all)-back)%len(all)]
 			off := p.entry(kind, content, min(base.off, int64(len(p.b))-1), blobHash(base.content))
 			if kind == plumbing.OFSDeltaObject || kind == plumbing.REFDeltaObject {
-				if out, err := patch(base.content, content, 1<<16); err == nil {
+				if out, err := patch(base.content, content, atMost(1<<16)); err == nil {
 					content = out
 				}
 			}
@@ -108,7 +108,7 @@ func FuzzPatch(f *testing.F) {
 	f.Add(base, []byte{0xc8, 0x01, 0xff, 0xff, 0xff, 0xff, 0x7f, 0x80})
 	f.Add(noise(1, 70_000), []byte{0xf0, 0xa2, 4, 0x80, 0x80, 4, 0x80})
 	f.Fuzz(func(t *testing.T, base, delta []byte) {
-		out, err := patch(base, delta, 1<<20)
+		out, err := patch(base, delta, atMost(1<<20))
 		if err != nil {
 			return
 		}
@@ -117,4 +117,14 @@ func FuzzPatch(f *testing.F) {
 			t.Errorf("patch makes %d bytes, PatchDelta %d, %v", len(out), len(want), err)
 		}
 	})
+}
+
+// atMost allows deltas to make so many bytes.
+func atMost(limit int64) func(int64) error {
+	return func(size int64) error {
+		if size > limit {
+			return ErrTooLarge
+		}
+		return nil
+	}
 }

@@ -199,7 +199,7 @@ func (r *receiver) haveAll(ctx context.Context, names []nameKey, wanted []plumbi
 			if got, err = r.db.kind(h); errors.Is(err, ErrMissing) {
 				return fmt.Errorf("the pack names object %s, which is neither in it nor here: %w", h, record.ErrInvalid)
 			} else if err != nil {
-				return err
+				return &ownError{err}
 			}
 		}
 		if kind != plumbing.AnyObject && got != kind {

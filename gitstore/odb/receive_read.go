@@ -64,7 +64,7 @@ func (a *arrival) fill() {
 	n, err := a.r.Read(a.buf[a.end:])
 	a.end, a.came, a.err = a.end+n, a.came+int64(n), err
 	if a.max > 0 && a.came > a.max {
-		a.err = fmt.Errorf("the pack has more than the %d bytes that are allowed: %w", a.max, ErrTooLarge)
+		a.err = NewLimitError(LimitPack, 0, a.max, "the pack has")
 	}
 }
 
@@ -188,7 +188,7 @@ func (r *receiver) read(ctx context.Context, from io.Reader, first *resolver) er
 	if r.sum, err = a.trailer(); err != nil {
 		return err
 	}
-	r.bytes = a.came
+	r.bytes, r.came = a.came, a.came
 	r.count(named)
 	return nil
 }
@@ -234,7 +234,7 @@ func (r *receiver) checkSize(e entry) error {
 	if limit > 0 && e.size > limit {
 		return tooLarge(e.offset, e.size, limit)
 	}
-	return nil
+	return r.unpack(e.size) // of a delta; what it makes is counted when that is known
 }
 
 // linkDelta notes where the base of a delta is, or what its name is.

@@ -109,7 +109,7 @@ func (w *resolver) name(at int32, kind plumbing.ObjectType, content []byte) erro
 	s := w.r.slots.at(at)
 	s.hash, s.kind = w.endHash(), kind
 	if err := w.r.local.compare(s.hash, kind, content); err != nil {
-		return err
+		return &ownError{err}
 	}
 	if kind == plumbing.BlobObject {
 		return nil
@@ -247,6 +247,9 @@ func (w *resolver) resolveDelta(parent, at int32, base []byte) ([]byte, error) {
 		return nil, fmt.Errorf("object at %d of the pack ends a chain of more than %d deltas: %w", s.off, maxDepth, ErrTooLarge)
 	}
 	out, err := w.patch(s.off, base)
+	if err == nil {
+		err = w.r.unpack(int64(len(out)))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -266,9 +269,14 @@ func (w *resolver) patch(off int64, base []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := patch(base, delta, w.r.inMemory())
+	out, err := patch(base, delta, func(size int64) error {
+		if limit := w.r.inMemory(); size > limit {
+			return tooLarge(off, size, limit)
+		}
+		return w.r.patching(size)
+	})
 	if errors.Is(err, ErrTooLarge) {
-		return nil, fmt.Errorf("object at %d of the pack: %w", off, err)
+		return nil, err
 	} else if err != nil {
 		return nil, damaged(off, err)
 	}

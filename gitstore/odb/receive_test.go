@@ -91,6 +91,14 @@ func appending(base int, more []byte) []byte {
 	return append(append(d, byte(len(more))), more...)
 }
 
+// copying is a delta that takes over the first 16 MiB of a base, less a byte, and adds
+// something.
+func copying(base int, more []byte) []byte {
+	d := append(leb(base), leb(1<<24-1+len(more))...)
+	d = append(d, 0xf0, 0xff, 0xff, 0xff)
+	return append(append(d, byte(len(more))), more...)
+}
+
 func blobHash(b []byte) plumbing.Hash { return plumbing.ComputeHash(plumbing.BlobObject, b) }
 
 // files lists a file system: what must be there as before when something fails.
@@ -463,6 +471,21 @@ func TestReceiveRefuses(t *testing.T) {
 		"object too large":           {make: func(p *builder) { blob(p) }, opts: ReceiveOptions{MaxObject: 499}, is: ErrTooLarge, says: "499"},
 		"delta makes too much": {make: func(p *builder) { p.ofs(appending(500, []byte("x")), blob(p)) }, opts: ReceiveOptions{MaxObject: 500},
 			is: ErrTooLarge, says: "500"},
+		"too much in all": {make: func(p *builder) { blob(p); p.whole(plumbing.BlobObject, noise(8, 500)) }, opts: ReceiveOptions{MaxUnpacked: 999},
+			is: ErrTooLarge, says: "999"},
+		"too much by deltas": {make: func(p *builder) {
+			at := blob(p)
+			for i := range 5 {
+				p.ofs(appending(500, []byte{byte(i)}), at)
+			}
+		}, opts: ReceiveOptions{MaxUnpacked: 2500}, is: ErrTooLarge, says: "2500"},
+		"deltas that make a thousand times of what comes": {make: func(p *builder) {
+			const size = 32 << 20
+			at := p.whole(plumbing.BlobObject, make([]byte, size))
+			for i := range 40 {
+				p.ofs(copying(size, []byte{byte(i)}), at)
+			}
+		}, opts: ReceiveOptions{MaxUnpacked: 64 << 30}, is: ErrTooLarge, says: "deltas of the pack"},
 		"a tree of 3 GiB": {make: func(p *builder) {
 			p.b = append(appendEntryHeader(p.b, plumbing.TreeObject, 3<<30, 12, 0), deflate(p.t, one)...)
 			p.count++
@@ -528,6 +551,8 @@ func TestReceiveRefuses(t *testing.T) {
 			}
 			if err := refused(t, b, c.opts); !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%v; want %v and %q", err, c.is, c.says)
+			} else if theirs := new(PackError); errors.As(err, &theirs) != errors.Is(err, record.ErrCorrupt) {
+				t.Errorf("%v is taken for damage of our own, or the other way round", err)
 			}
 		})
 	}

@@ -193,7 +193,7 @@ func (db *DB) looseObject(h plumbing.Hash) (*object, error) {
 // openLoose returns the type, size and content of a loose object.
 func (db *DB) openLoose(h plumbing.Hash) (plumbing.ObjectType, int64, io.ReadCloser, error) {
 	bad := func(err error) (plumbing.ObjectType, int64, io.ReadCloser, error) {
-		return plumbing.InvalidObject, 0, nil, fmt.Errorf("object %s: %w: %w", h, err, record.ErrCorrupt)
+		return plumbing.InvalidObject, 0, nil, fmt.Errorf("object %s: %w", h, damage(err))
 	}
 	f, err := db.fs.Open(db.loosePath(h))
 	if err != nil {

@@ -71,7 +71,7 @@ func (a *authority) accepted(ctx context.Context, resp *http.Response) error {
 // tell speaks to git's helpers. That they fail does not change what was done.
 func (a *authority) tell(ctx context.Context, verb string, c *credential) {
 	if _, said, err := a.remote.git(ctx, c.helper, "credential", verb); err != nil {
-		a.remote.out.line("", "warning: git credential "+verb+": "+tidy(said), '\n')
+		a.remote.out.own("warning: git credential " + verb + ": " + tidy(said))
 	}
 	c.helper = ""
 }

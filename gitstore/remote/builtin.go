@@ -191,12 +191,12 @@ func (r *Remote) agentSigners() (signers []ssh.Signer, done func()) {
 	}
 	conn, err := net.Dial("unix", socket)
 	if err != nil {
-		r.out.line("ssh: ", "the agent cannot be reached: "+err.Error(), '\n')
+		r.out.own("ssh: the agent cannot be reached: " + err.Error())
 		return nil, done
 	}
 	done = func() { _ = conn.Close() }
 	if signers, err = agent.NewClient(conn).Signers(); err != nil {
-		r.out.line("ssh: ", "the agent gives no keys: "+err.Error(), '\n')
+		r.out.own("ssh: the agent gives no keys: " + err.Error())
 	}
 	return signers, done
 }
@@ -222,7 +222,7 @@ func (r *Remote) fileSigners(unlock bool) (signers []ssh.Signer) {
 			}
 		}
 		if err != nil {
-			r.out.line("ssh: ", "the key "+path+" is not used: "+err.Error(), '\n')
+			r.out.own("ssh: the key " + path + " is not used: " + err.Error())
 			continue
 		}
 		signers = append(signers, signer)

@@ -72,9 +72,13 @@ func (f *failure) Unwrap() []error {
 	return []error{f.kind, f.cause}
 }
 
-// tidy makes what somebody said harmless, and drops empty lines.
+// tidy makes what somebody said harmless, drops empty lines, and bounds it.
 func tidy(said string) string {
 	var lines []string
+	if len(said) > tailLimit {
+		said = strings.ToValidUTF8(said[:tailLimit], "") + "..."
+	}
+	said = strings.ReplaceAll(said, "\x00", "") // git ends what it reports with one
 	for line := range strings.Lines(strings.ReplaceAll(said, "\r", "\n")) {
 		if line = strings.TrimSpace(line); line != "" {
 			lines = append(lines, safe.Line(line))

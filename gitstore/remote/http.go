@@ -94,7 +94,7 @@ func (r *Remote) transport(set map[string]string, d *dialer) (*http.Transport, e
 	verify, ok := set["http.sslverify"]
 	if r.getenv("GIT_SSL_NO_VERIFY") != "" || ok && !truth(verify) {
 		conf.InsecureSkipVerify = true // as the user has told git
-		r.out.line("", "warning: "+r.String()+": the certificate is not checked (http.sslVerify, GIT_SSL_NO_VERIFY)", '\n')
+		r.out.own("warning: " + r.String() + ": the certificate is not checked (http.sslVerify, GIT_SSL_NO_VERIFY)")
 	}
 	proxy := http.ProxyFromEnvironment
 	if p := set["http.proxy"]; p != "" {

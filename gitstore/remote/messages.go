@@ -17,6 +17,15 @@ const lineLimit = 4 << 10
 // tailLimit bounds, in bytes, what is kept of messages for an error.
 const tailLimit = 4 << 10
 
+const (
+	// shownLimit bounds, in bytes, what of the other side's messages is passed on, and
+	// progressLimit what of its progress, whose lines overwrite each other.
+	shownLimit    = 64 << 10
+	progressLimit = 512 << 10
+	// saidLimit bounds, in bytes, what the other side may say before it has to be done.
+	saidLimit = 64 << 20
+)
+
 // messages is where that which the other side says goes to: line by line, behind
 // "remote: ", and harmless.
 type messages struct {
@@ -25,6 +34,9 @@ type messages struct {
 	shown    bool // somebody reads them
 	progress bool
 	width    int // columns of the line that the next one overwrites
+	lines    int // bytes of lines that were passed on
+	updates  int // bytes of those that overwrite each other
+	full     bool
 }
 
 func newMessages(w io.Writer, progress bool) *messages {
@@ -35,13 +47,42 @@ func newMessages(w io.Writer, progress bool) *messages {
 	return &messages{w: w, shown: shown, progress: progress}
 }
 
-// line passes on one line. end is '\n', or '\r' for one that the next overwrites.
+// line passes on one line of the other side's. end is '\n', or '\r' for one that the
+// next overwrites. When there are too many, that is said once.
 func (m *messages) line(prefix, text string, end byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if end == '\r' && !m.progress {
 		end = '\n'
 	}
+	said, limit := &m.lines, shownLimit
+	if end == '\r' {
+		said, limit = &m.updates, progressLimit
+	}
+	switch *said += len(prefix) + len(text) + 1; {
+	case *said <= limit:
+		m.print(prefix, text, end)
+	case !m.full:
+		m.full = true
+		m.print(prefix, "... (what else the other side says is not shown)", '\n')
+	}
+}
+
+// own passes on one line of ours.
+func (m *messages) own(text string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.print("", text, '\n')
+}
+
+// read reports whether somebody reads all that is said.
+func (m *messages) read() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.shown && !m.full
+}
+
+func (m *messages) print(prefix, text string, end byte) {
 	text = prefix + safe.Line(text)
 	width := utf8.RuneCountInString(text)
 	pad := strings.Repeat(" ", max(0, m.width-width))
@@ -61,8 +102,9 @@ type lineWriter struct {
 	mu     sync.Mutex
 	rest   []byte // the beginning of a line
 	held   bool
-	waits  []string // lines that are held back
-	waited int      // their size
+	doubt  func(text string) bool // which lines are held back; nil: all, or none
+	waits  []string               // lines that are held back
+	waited int                    // their size
 	tail   []byte
 }
 
@@ -85,6 +127,13 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// drop forgets the lines that were held back.
+func (w *lineWriter) drop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waits = nil
+}
+
 func (w *lineWriter) keep(p []byte) {
 	w.tail = append(w.tail, p...)
 	if over := len(w.tail) - tailLimit; over > 0 {
@@ -103,7 +152,7 @@ func (w *lineWriter) end(with byte) {
 	if w.rest = w.rest[:0]; text == "" {
 		return
 	}
-	if !w.held || strings.HasPrefix(text, touch) {
+	if !w.held || strings.HasPrefix(text, touch) || w.doubt != nil && !w.doubt(text) {
 		w.to.line(w.prefix, text, with)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -118,7 +119,8 @@ func (u *upload) write(w io.Writer, ref string, old, new plumbing.Hash, caps str
 
 // reported reads what the other side says of the update.
 func (s *PushSession) reported(ctx context.Context, a *answer, up *upload, ref string, band bool) error {
-	said := &lineWriter{to: s.remote.out, prefix: "remote: "}
+	// What is said of a branch that has moved is nothing to see when that is tried again.
+	said := &lineWriter{to: s.remote.out, prefix: "remote: ", held: true, doubt: saysMoved}
 	in := io.Reader(a)
 	if band {
 		in = &demux{lines: pktline.NewScanner(a), to: said}
@@ -134,14 +136,17 @@ func (s *PushSession) reported(ctx context.Context, a *answer, up *upload, ref s
 		err = s.unreported(ctx, err)
 	}
 	_ = a.sent() // whether all was read is what the report says
+	if err == nil {
+		err = s.judge(rep, said.text())
+	}
+	if errors.Is(err, ErrMoved) {
+		said.drop()
+	}
+	said.release()
 	switch {
 	case up.err != nil && ctx.Err() == nil:
 		return fmt.Errorf("%s: %w", s.remote, up.err)
-	case err != nil:
-		return err
-	}
-	err = s.judge(rep, said.text())
-	if err != nil && ctx.Err() != nil {
+	case err != nil && ctx.Err() != nil:
 		return ctx.Err() // what is refused is the pack that was broken off
 	}
 	return err
@@ -202,6 +207,12 @@ var moved = []string{
 	"reference already exists", "remote ref changed", "lock_failure", "lock error", "stale info", "cannot update ref",
 }
 
+// saysMoved reports whether a text is about a ref that is not where it is expected.
+func saysMoved(text string) bool {
+	text = strings.ToLower(text)
+	return slices.ContainsFunc(moved, func(words string) bool { return strings.Contains(text, words) })
+}
+
 // judge makes an error of a report, or nil.
 func (s *PushSession) judge(rep report, said string) error {
 	why := rep.ref
@@ -213,13 +224,10 @@ func (s *PushSession) judge(rep report, said string) error {
 	}
 	all := strings.TrimSpace(said + "\n" + why)
 	show := all
-	if s.remote.out.shown {
+	if s.remote.out.read() {
 		show = why // the rest has just been read
 	}
-	stale := false
-	for _, words := range moved {
-		stale = stale || rep.unpack == "" && strings.Contains(strings.ToLower(rep.ref), words)
-	}
+	stale := rep.unpack == "" && saysMoved(rep.ref)
 	// A service that cannot write where it stores says so in its messages alone. The
 	// messages of a hook are its own.
 	if stale || rep.unpack != "" {

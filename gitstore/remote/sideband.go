@@ -23,6 +23,7 @@ type demux struct {
 	data  []byte // what is left of the current packet
 	err   error
 	next  bool // the current packet is not looked at yet
+	said  int  // bytes of messages
 }
 
 // Read implements io.Reader.
@@ -58,6 +59,9 @@ func (d *demux) packet() error {
 	case bandData:
 		d.data = b[1:]
 	case bandMessage:
+		if d.said += len(b); d.said > saidLimit {
+			return fmt.Errorf("it says more than %d bytes beside its answer", saidLimit)
+		}
 		_, _ = d.to.Write(b[1:]) // never fails
 	case bandError:
 		return &serverError{string(b[1:])}
