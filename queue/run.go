@@ -250,6 +250,9 @@ func (f *flight) finish(out *Outcome) *record.Record {
 // land brings the record of a run that has ended into the history.
 func (f *flight) land(ctx context.Context, out *Outcome) *Report {
 	rec := f.finish(out)
+	if err := f.entry.End(rec); err != nil {
+		f.q.Warn("the end of the command is not in the spool yet: %v", err)
+	}
 	if err := f.close(out.RecordErr); err != nil {
 		f.q.Warn("a part of the output is not recorded: %v", err)
 	}

@@ -7,28 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"qme/record"
 	"qme/tests/require"
 )
 
 // TestFullDisk fills the disk of the home. The command runs, its code is passed
 // on, and once there is room the next command commits what the spool kept.
 func TestFullDisk(t *testing.T) {
-	require.Component(t, "root", "mount")
-	h := newHome(t)
-	if err := os.MkdirAll(h.dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", h.dir).CombinedOutput(); err != nil {
-		if os.Getenv(require.Variable) != "" {
-			t.Fatalf("mount: %v\n%s", err, out)
-		}
-		t.Skipf("this test mounts a small file system, which is not allowed here: %s", out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.Command("umount", "-l", h.dir).CombinedOutput(); err != nil {
-			t.Errorf("umount: %v\n%s", err, out)
-		}
-	})
+	h := newSmallHome(t, "2m")
 	h.must("-q", "run", "echo", "before")
 	fill := filepath.Join(h.dir, "fill")
 	// Random sizes of what is left bring the error to different writes.
@@ -52,6 +38,72 @@ func TestFullDisk(t *testing.T) {
 		if r.Data.Message != "full" {
 			h.must("-q", "run", "echo", "before")
 		}
+	}
+}
+
+// newSmallHome is newHome on a file system of its own, of the given size.
+func newSmallHome(t *testing.T, size string) *home {
+	t.Helper()
+	require.Component(t, "root", "mount")
+	h := newHome(t)
+	if err := os.MkdirAll(h.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", h.dir).CombinedOutput(); err != nil {
+		if os.Getenv(require.Variable) != "" {
+			t.Fatalf("mount: %v\n%s", err, out)
+		}
+		t.Skipf("this test mounts a small file system, which is not allowed here: %s", out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", "-l", h.dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v\n%s", err, out)
+		}
+	})
+	return h
+}
+
+// TestDiskFillsMeanwhile runs commands that fill the disk of the home themselves. How they
+// ended is shown as long as the disk is full, and is in the history when there is room.
+func TestDiskFillsMeanwhile(t *testing.T) {
+	for name, test := range map[string]struct {
+		script string
+		code   int
+		status record.Status
+	}{
+		"a file":        {`cat /dev/zero >"$QME_HOME"/fill 2>/dev/null; echo out; sleep 0.1; exit 5`, 5, record.Complete},
+		"its output":    {`cat /dev/zero >"$QME_HOME"/fill 2>/dev/null; seq 200000; exit 6`, 6, record.Complete},
+		"then a signal": {`cat /dev/zero >"$QME_HOME"/fill 2>/dev/null; kill -TERM $$`, 143, record.Complete},
+		"qme is killed": {`cat /dev/zero >"$QME_HOME"/fill 2>/dev/null; kill -KILL $PPID`, 137, record.Cancelled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newSmallHome(t, "3m")
+			h.must("-q", "run", "true")
+			_, errs, code := h.run("-m", "filling", "run", "sh", "-c", test.script)
+			if killed := name == "qme is killed"; code != test.code || killed == strings.Contains(errs, "NOT RECORDED") {
+				t.Fatalf("code %d, stderr %q", code, errs)
+			}
+			var before float64
+			for _, full := range []bool{true, true, false} {
+				if !full {
+					if err := os.Remove(filepath.Join(h.dir, "fill")); err != nil {
+						t.Fatal(err)
+					}
+				}
+				d := h.records()[0].Data
+				if d.Message != "filling" || d.Status != test.status {
+					t.Errorf("disk full %v: the task %q is %s", full, d.Message, d.Status)
+				}
+				if test.status == record.Complete && (d.ReturnCode == nil || *d.ReturnCode != test.code || d.Duration == 0 || d.Finished == nil) {
+					t.Errorf("disk full %v: data %+v", full, d)
+				}
+				if before != 0 && d.Duration != before {
+					t.Errorf("disk full %v: it took %v, and %v before", full, d.Duration, before)
+				}
+				before = d.Duration
+			}
+			h.verify()
+		})
 	}
 }
 

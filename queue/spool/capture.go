@@ -312,8 +312,8 @@ func (e *Entry) Streams(rec *record.Record, names ...record.StreamName) (map[rec
 	return blobs, nil
 }
 
-// Salvage returns the record of an entry that was taken over: as it is, when the
-// run had ended, else as cancelled, with the output that had arrived. The error wraps
+// Salvage returns the record of an entry that was taken over: complete, when the run had
+// ended, else as cancelled, with the output that had arrived. The error wraps
 // record.ErrNotFound when there is none any more, and ErrEmpty when it was lost.
 func (e *Entry) Salvage(inline int) (*record.Record, error) {
 	if same, err := sameFile(e.fs, e.lock, filepath.Join(e.dir, lockFile)); err != nil {
@@ -337,6 +337,9 @@ func (e *Entry) Salvage(inline int) (*record.Record, error) {
 			return nil, err
 		}
 	}
-	rec.Data.Status = record.Cancelled
-	return rec, nil
+	known, err := ended(e.fs, e.dir, rec)
+	if !known {
+		rec.Data.Status = record.Cancelled
+	}
+	return rec, err
 }

@@ -33,19 +33,29 @@ func self() owner {
 	return o
 }
 
-// write puts the owner into an empty lock file.
+// write puts the owner into an empty lock file, and takes the room for how the run ends.
 func (o owner) write(f afero.File) error {
 	b, err := json.Marshal(o)
-	if err == nil {
-		_, err = f.WriteAt(append(b, '\n'), 0)
+	if err != nil {
+		return err
 	}
+	if len(b) >= endAt {
+		b = nil // nobody has such a host name; the lock itself still tells
+	}
+	_, err = f.WriteAt(append(padded(b, endAt), padded(nil, lockSize-endAt)...), 0)
+	return err
+}
+
+// disown makes a lock file that names nobody, without a change of its size.
+func disown(f afero.File) error {
+	_, err := f.WriteAt(padded(nil, endAt), 0)
 	return err
 }
 
 // readOwner returns whom a lock file names: nobody where it is empty, or damaged as
 // after a power cut.
 func readOwner(f afero.File) (owner, error) {
-	b, err := io.ReadAll(io.NewSectionReader(f, 0, 4096))
+	b, err := io.ReadAll(io.NewSectionReader(f, 0, endAt))
 	if err != nil {
 		return owner{}, err
 	}
@@ -94,6 +104,11 @@ func (o owner) here(me owner, locked bool) verdict {
 		return dead // locks reach into other containers
 	}
 	return unknown
+}
+
+// gone reports whether the process of this machine has certainly ended.
+func (o owner) gone(me owner) bool {
+	return o != owner{} && o.Boot != "" && o.Boot == me.Boot && o.Space == me.Space && o.look() == dead
 }
 
 // look looks for the process.

@@ -132,7 +132,7 @@ func (e *Entry) Write(rec *record.Record) error {
 	}
 	_, err = f.Write(b)
 	if err = errors.Join(err, f.Close()); err != nil {
-		return err
+		return errors.Join(err, e.fs.Remove(path+".new")) // on a full disk it takes what others need
 	}
 	return e.fs.Rename(path+".new", path)
 }
@@ -241,7 +241,7 @@ func clearAway(fsys afero.Fs, dir string, unlock func() error) error {
 func (e *Entry) Close() error {
 	var err error
 	if e.lock != nil && e.own {
-		err = e.lock.Truncate(0) // this process lives, and records the run no more
+		err = disown(e.lock) // this process lives, and records the run no more
 	}
 	return errors.Join(err, e.release())
 }
@@ -300,7 +300,7 @@ func (s *Spool) Get(id record.ID, inline int) (*record.Record, error) {
 	if now, err := readRecord(s.fs, dir, id); err != nil || now.Data.Status != record.Running {
 		return now, err
 	}
-	return rec, nil
+	return rec, s.settle(dir, rec)
 }
 
 func readRecord(fsys afero.Fs, dir string, id record.ID) (*record.Record, error) {

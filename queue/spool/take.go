@@ -97,7 +97,11 @@ func (s *Spool) take(id record.ID) (*Entry, error) {
 // it will not be a second time in the history.
 func (s *Spool) over(dir string, id record.ID) bool {
 	rec, err := readRecord(s.fs, dir, id)
-	return err == nil && rec.Data.Status != record.Running || errors.Is(err, record.ErrNotFound)
+	if err != nil || rec.Data.Status != record.Running {
+		return err == nil || errors.Is(err, record.ErrNotFound)
+	}
+	known, err := ended(s.fs, dir, rec)
+	return err == nil && known
 }
 
 // removeRest removes a folder that has neither a lock nor a record: one that was
