@@ -79,6 +79,10 @@ func TestTaskIsRunAgainAndDeleted(t *testing.T) {
 	p := h.serve().open("/tasks/" + h.id())
 	p.sees("h1", "date +%N")
 	p.click("[data-act=rerun]")
+	p.sees("dialog", "date +%N")
+	p.until("document.activeElement.innerText === 'Not now'")
+	p.click("dialog .primary")
+	p.sees("#toasts", "Running again: sh -c 'date")
 	p.until("document.querySelectorAll('.timeline li').length === 2")
 
 	p.click("qme-runs .pane-head button")

@@ -53,6 +53,8 @@ func TestTasksAreRunAgainCancelledAndDeletedFromTheTable(t *testing.T) {
 	p.until(row("sleep 600") + ".innerText.includes('cancelled')")
 
 	p.execute(row("echo two") + ".querySelector('[aria-label=\"Run again\"]').click()")
+	p.sees("dialog code", "echo two")
+	p.click("dialog .primary")
 	p.until(row("echo two") + ".innerText.includes('×2')")
 	p.until("(await (await fetch('/api/tasks?status=running')).json()).matched === 0")
 	p.until(row("echo two") + ".innerText.includes('ok')")
@@ -92,6 +94,8 @@ func TestKeyboard(t *testing.T) {
 	p.keys(kb.Escape)
 	p.until(row("beta") + ".ariaSelected === 'false'")
 	p.press("r")
+	p.sees("dialog code", "echo beta")
+	p.click("dialog .primary")
 	p.until(row("beta") + ".innerText.includes('×2')")
 	p.press("?")
 	p.sees("dialog[open]", "these shortcuts")

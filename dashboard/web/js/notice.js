@@ -29,15 +29,16 @@ export async function attempt(run) {
 
 /**
  * Asks before something is done. text is a list of paragraphs, of which {code} is shown as a command.
+ * What stands ready for the keyboard is not to do it: whoever was typing has not read the question.
  * @returns a promise of whether the user agreed.
  */
 export function ask(title, text, yes, kind = 'danger', no = kind === 'danger' ? 'Keep' : 'Not now') {
   const { promise, resolve } = Promise.withResolvers();
-  const agree = h(`button.${kind}`, { type: 'button', autofocus: kind !== 'danger', onclick: () => dialog.close('yes') }, yes);
+  const agree = h(`button.${kind}`, { type: 'button', onclick: () => dialog.close('yes') }, yes);
   const dialog = h('dialog.ask', { 'aria-labelledby': 'ask-title', 'aria-describedby': 'ask-text' },
     h('h2', { id: 'ask-title' }, title),
     h('div', { id: 'ask-text' }, ...[text].flat().map((line) => h('p', {}, line.code ? h('code', {}, line.code) : line))),
-    h('div.buttons', {}, h('button', { type: 'button', autofocus: kind === 'danger', onclick: () => dialog.close() }, no), agree));
+    h('div.buttons', {}, h('button', { type: 'button', autofocus: true, onclick: () => dialog.close() }, no), agree));
   dialog.addEventListener('close', () => {
     dialog.remove();
     resolve(dialog.returnValue === 'yes');

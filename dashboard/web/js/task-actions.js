@@ -37,22 +37,26 @@ async function again(id, agreed) {
   }
 }
 
-/** Runs tasks again, in the background. The first no to a question ends it. */
-export async function rerun(ids) {
-  if (ids.length > 1 && !(await ask(`Run ${many(ids.length, 'task')} again?`, 'They are started one after the other and run at the same time.', 'Run again', 'primary'))) return false;
+// What a question is about: of one task its command, since rows move.
+const about = (command) => (command ? [{ code: oneLine(command).slice(0, 200) }] : []);
+
+/**
+ * Runs tasks again, in the background, once the user has agreed; command is that of a single one.
+ * The first no to a question ends it.
+ */
+export async function rerun(ids, command = '') {
+  const text = ids.length === 1 ? about(command) : ['They are started one after the other and run at the same time.'];
+  if (!(await ask(`Run ${ids.length === 1 ? 'this task' : many(ids.length, 'task')} again?`, text, 'Run again', 'primary'))) return false;
   const started = [];
   let kept = false;
   const done = await each(ids, async (id) => {
     if (kept || !(await again(id))) kept = true;
     else started.push(id);
   });
-  if (started.length === 1) toast(`Running ${shortId(started[0])} again`, '', link(started[0]));
+  if (started.length === 1) toast(`Running again: ${command ? oneLine(command).slice(0, 60) : shortId(started[0])}`, '', link(started[0]));
   else if (started.length) toast(`Running ${many(started.length, 'task')} again`);
   return done && !kept;
 }
-
-// What a question is about: of one task its command, since rows move.
-const about = (command) => (command ? [{ code: oneLine(command).slice(0, 200) }] : []);
 
 /** Ends runs, once the user has agreed; command is that of a single one. */
 export async function cancel(ids, command = '') {

@@ -87,6 +87,15 @@ class Grid extends HTMLElement {
     return this.rows.row(this.#active);
   }
 
+  /** The same where it is seen that it is the one: its row is marked, and in sight. Else undefined. */
+  get marked() {
+    const el = this.#els.get(this.#active);
+    if (document.activeElement !== this.grid || !el?.task) return undefined;
+    const row = el.getBoundingClientRect();
+    const view = this.grid.getBoundingClientRect();
+    return row.top >= view.top + this.head.offsetHeight - 1 && row.bottom <= view.bottom + 1 ? el.task : undefined;
+  }
+
   move(by) {
     this.#activate(Math.min(Math.max(0, this.#active + by), Math.max(0, this.rows.matched - 1)));
   }

@@ -53,7 +53,7 @@ class TaskPage extends HTMLElement {
         for (const output of this.outputs) output.following = !output.following;
         return true;
       case 'r':
-        if (!live.readOnly && this.#record && this.#summary().outcome !== 'running') act.rerun([this.#record.uid]);
+        if (!live.readOnly && this.#record && this.#summary().outcome !== 'running') act.rerun([this.#record.uid], this.#record.command);
         return true;
       case 'Escape':
         if (find?.box.value) find.find('');

@@ -73,14 +73,19 @@ class TasksPage extends HTMLElement {
         return true;
       case 'Enter':
         if (event.target.closest('a, button, summary, input') || !this.grid.active) return false;
-        router.go(`/tasks/${this.grid.active.id}`);
+        if (this.grid.marked) router.go(`/tasks/${this.grid.marked.id}`);
+        else this.grid.move(0);
         return true;
       case 'x':
-        this.grid.pick();
+        // What acts on a task acts on one that is seen to be the one; else it is shown which that is.
+        if (this.grid.marked) this.grid.pick();
+        else this.grid.move(0);
         return true;
       case 'r':
         if (live.readOnly || !this.grid.active) return false;
-        act.rerun(this.grid.selected.size ? [...this.grid.selected] : [this.grid.active.id]);
+        if (this.grid.selected.size) this.#act('rerun', [...this.grid.selected]);
+        else if (this.grid.marked) this.#act('rerun', [this.grid.marked.id]);
+        else this.grid.move(0);
         return true;
       case 'Escape':
         if (document.activeElement === this.bar.box) this.grid.grid.focus();
@@ -198,21 +203,25 @@ class TasksPage extends HTMLElement {
     this.pickAll.textContent = `Select all ${number(rows.matched)}`;
   }
 
+  // Of a single task the question names the command. What was selected is done with then.
+  async #act(name, ids) {
+    const { rows } = this.grid;
+    const command = ids.length === 1 ? rows.row(rows.find(ids[0]))?.command : '';
+    if (await act[name](ids, command)) this.grid.unpick();
+  }
+
   #selected() {
     const ids = [...this.grid.selected];
     this.#showPickAll();
     this.picked.hidden = ids.length === 0;
     if (!ids.length) return;
-    const then = async (run) => {
-      if (await run(ids)) this.grid.unpick();
-    };
     this.picked.replaceChildren(
       h('strong', {}, `${number(ids.length)} selected`),
       this.pickAll,
       ...(live.readOnly ? [h('span', {}, 'This server is read-only.')] : [
-        button('Run again', 'rerun', () => then(act.rerun)),
-        button('Cancel', 'stop', () => then(act.cancel)),
-        button('Delete', 'trash', () => then(act.remove), { kind: 'danger' })]),
+        button('Run again', 'rerun', () => this.#act('rerun', ids)),
+        button('Cancel', 'stop', () => this.#act('cancel', ids)),
+        button('Delete', 'trash', () => this.#act('remove', ids), { kind: 'danger' })]),
       button('Clear selection', 'close', () => this.grid.unpick(), { shown: false, kind: 'quiet' }));
   }
 }
