@@ -130,7 +130,7 @@ func FuzzPaint(f *testing.F) {
 		f.Add([]byte(s), uint16(3), uint8(1))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, cut uint16, times uint8) {
-		b = bytes.Repeat(b, 1+int(times))[:min(len(b)*(1+int(times)), pieceMost)] // sequences that are harmless once
+		b = bytes.Repeat(b, 1+int(times))[:min(len(b)*(1+int(times)), pieceMost/16)] // sequences that are harmless once
 		whole := mustPaint(t)
 		if _, err := whole.Write(b); err != nil {
 			t.Fatal(err)
@@ -155,7 +155,7 @@ func FuzzPaint(f *testing.F) {
 		}
 		w := watch{paint: mustPaint(t)}
 		var told []string
-		for part := range slices.Chunk(b, max(1, int(cut))) {
+		for part := range slices.Chunk(b, max(1, int(cut), len(b)/32)) { // the screen is sent with each
 			m, err := w.put(Following{At: w.at, Data: part}, false)
 			if err != nil || m.Line > len(told) {
 				t.Fatalf("line %d comes after %d (%v)", m.Line, len(told), err)

@@ -24,6 +24,15 @@ type watch struct {
 	base    int      // the number of the first line that is on the screen
 	shown   []string // what is on the screen
 	skipped int64
+	mark    mark
+}
+
+// A mark is a place at which a watch can be taken up again: a byte at which a line begins, the colours
+// in force there, and how many lines come before.
+type mark struct {
+	End   int64  `json:"end"`
+	Style string `json:"style"`
+	Kept  int    `json:"kept"`
 }
 
 const (
@@ -47,6 +56,7 @@ type outputMessage struct {
 	Size    int64             `json:"size"`
 	Skipped int64             `json:"skipped"`
 	Done    bool              `json:"done"`
+	mark
 }
 
 // follow sends a client what is new of what it watches.
@@ -139,10 +149,10 @@ func (s *Server) finish(w *watch) (*outputMessage, error) {
 func (w *watch) put(f Following, done bool) (*outputMessage, error) {
 	w.skipped += max(0, f.At-w.at)
 	w.at = f.At + int64(len(f.Data))
-	if _, err := w.paint.Write(f.Data); err != nil {
+	final, shown, err := w.draw(f)
+	if err != nil {
 		return nil, err
 	}
-	final, shown := w.paint.lines()
 	lines := append(append([]string{}, final...), shown...)
 	same := 0
 	for same < len(lines) && same < len(w.shown) && lines[same] == w.shown[same] {
@@ -150,8 +160,29 @@ func (w *watch) put(f Following, done bool) (*outputMessage, error) {
 	}
 	m := &outputMessage{
 		Type: "output", ID: w.id, Stream: w.name, Run: w.run, Started: w.started,
-		Line: w.base + same, Lines: lines[same:], Size: f.Size, Skipped: w.skipped, Done: done,
+		Line: w.base + same, Lines: lines[same:], Size: f.Size, Skipped: w.skipped, Done: done, mark: w.mark,
 	}
 	w.base, w.shown = w.base+len(final), shown
 	return m, nil
+}
+
+// draw draws what was read, and marks where its last line begins.
+func (w *watch) draw(f Following) (final, shown []string, err error) {
+	ended := bytes.LastIndexByte(f.Data, '\n') + 1
+	if ended > 0 {
+		if _, err := w.paint.Write(f.Data[:ended]); err != nil {
+			return nil, nil, err
+		}
+		final, shown = w.paint.lines()
+		w.mark = mark{f.At + int64(ended), w.paint.style(), w.base + len(final) + len(shown)}
+	}
+	if ended < len(f.Data) || ended == 0 {
+		if _, err := w.paint.Write(f.Data[ended:]); err != nil {
+			return nil, nil, err
+		}
+		var more []string
+		more, shown = w.paint.lines()
+		final = append(final, more...)
+	}
+	return final, shown, nil
 }

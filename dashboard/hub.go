@@ -317,7 +317,7 @@ func (s *Server) serve(c *client, req request) error {
 	}
 	p, err := newPainter(req.Style)
 	if err == nil {
-		c.watches[key] = &watch{watchKey: key, at: req.Offset, paint: p}
+		c.watches[key] = &watch{watchKey: key, at: req.Offset, paint: p, mark: mark{End: req.Offset, Style: req.Style}}
 	}
 	return err
 }

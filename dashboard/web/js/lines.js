@@ -89,6 +89,7 @@ export class Lines extends EventTarget {
       gone += first.height;
       this.dispatchEvent(new CustomEvent('gone', { detail: first }));
     }
+    this.count -= gone;
     return gone;
   }
 

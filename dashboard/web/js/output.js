@@ -31,8 +31,10 @@ class Output extends HTMLElement {
   #off = null;
   #piece = null; // the last one that was fetched
   #loading = null;
-  #base = 0; // how many lines were there when the watch began
-  #gone = 0; // how many have been dropped at the beginning
+  #base = 0; // how many lines there had been when the watch began
+  #gone = 0; // how many of them have been dropped at the beginning
+  #mark = null; // where the watch can be taken up again: {end, style, lines}
+  #failed = false; // whether a piece could not be fetched
   #ended = false; // whether the watch has told of the end
   #watching = false;
   #follow = true;
@@ -43,8 +45,7 @@ class Output extends HTMLElement {
     this.#off = new AbortController();
     if (!this.text) this.#build();
     live.addEventListener('output', (event) => this.#live(event.detail), { signal: this.#off.signal });
-    // Over a new connection the watch would begin anew, and the run may have ended meanwhile.
-    live.addEventListener('hello', () => this.#watching && this.load(), { signal: this.#off.signal });
+    live.addEventListener('hello', () => this.#resume(), { signal: this.#off.signal });
     this.load();
   }
 
@@ -57,12 +58,13 @@ class Output extends HTMLElement {
   async load(whole = false) {
     this.#clear();
     this.whole = whole;
+    this.#follow = !whole;
     await this.#more();
   }
 
   /** Sees to it that it is shown from the beginning. */
   async fromStart() {
-    if (this.#tail) await this.load(true);
+    if (this.#tail || this.#gone) await this.load(true);
   }
 
   #clear() {
@@ -70,6 +72,7 @@ class Output extends HTMLElement {
     this.lines.clear();
     this.#piece = null;
     this.#gone = 0;
+    this.#failed = false;
     this.#ended = false;
     this.#tail = false;
     this.note.replaceChildren();
@@ -79,7 +82,7 @@ class Output extends HTMLElement {
   async more() {
     if (this.#piece && !this.#piece.more) return false;
     await this.#more();
-    return Boolean(this.#piece?.more);
+    return Boolean(this.#piece?.more && !this.#failed);
   }
 
   // The text to be copied: all of it.
@@ -138,7 +141,7 @@ class Output extends HTMLElement {
     this.lines = new Lines(this.text);
     // What comes into sight for the first time may be taller than was thought.
     new ResizeObserver(() => this.#keepUp()).observe(this.text);
-    new IntersectionObserver((entries) => entries.at(-1).isIntersecting && this.#piece?.more && this.#more(), { root: this.scroller, rootMargin: '1500px' }).observe(this.end);
+    new IntersectionObserver((entries) => entries.at(-1).isIntersecting && this.#piece?.more && !this.#failed && this.#more(), { root: this.scroller, rootMargin: '1500px' }).observe(this.end);
   }
 
   #wrap(on) {
@@ -155,6 +158,7 @@ class Output extends HTMLElement {
 
   async #fetch() {
     const { end = 0, style = '' } = this.#piece ?? {};
+    this.#failed = false;
     this.end.classList.add('busy');
     try {
       const piece = await this.#get(end, style, end ? nextPiece : firstPiece);
@@ -162,8 +166,8 @@ class Output extends HTMLElement {
       else this.#take(piece);
     } catch (err) {
       if (err.name === 'AbortError') return;
-      this.#piece = this.#piece && { ...this.#piece, more: false };
-      this.end.replaceChildren(h('p.problem', { role: 'alert' }, err.message, ' '), h('button', { type: 'button', onclick: () => this.load() }, 'Try again'));
+      this.#failed = true;
+      this.end.replaceChildren(h('p.problem', { role: 'alert' }, err.message, ' '), h('button', { type: 'button', onclick: () => this.#more() }, 'Try again'));
       return;
     } finally {
       this.end.classList.remove('busy');
@@ -195,7 +199,10 @@ class Output extends HTMLElement {
   async #toLast() {
     try {
       if (this.#piece?.more && this.#piece.stored - this.#piece.end > far) await this.#getLast(this.#piece);
-      while (this.#piece?.more) await this.#more();
+      while (this.#piece?.more) {
+        await this.#more();
+        if (this.#failed) return;
+      }
       this.scroller.scrollTop = this.scroller.scrollHeight;
       // Chunks that come into sight for the first time may be taller than was thought.
       requestAnimationFrame(() => {
@@ -233,11 +240,20 @@ class Output extends HTMLElement {
   }
 
   #watch({ end, style }) {
-    this.#base = this.lines.count;
+    this.#base = this.#gone + this.lines.count;
+    this.#mark = { end, style, lines: this.#base };
     this.#watching = true;
     live.watch(this.task, this.stream, end, style);
     this.#showFollow();
-    this.#toEnd();
+    if (this.#follow) this.#toEnd();
+  }
+
+  // Over a new connection a watch is taken up where it was: what is there stays. The run may have ended meanwhile.
+  #resume() {
+    if (this.#watching) {
+      if (this.lines.truncate(this.#mark.lines - this.#gone)) this.#watch(this.#mark);
+      else this.load();
+    } else if (this.#failed) this.#more();
   }
 
   #unwatch() {
@@ -248,16 +264,21 @@ class Output extends HTMLElement {
 
   #live(message) {
     if (!this.#watching || message.id !== this.task || message.stream !== this.stream) return;
-    if (!this.lines.truncate(this.#base - this.#gone + message.line)) {
+    const other = message.started && new Date(message.started).getTime() !== new Date(this.#piece.started).getTime();
+    this.#scrolled(); // who has scrolled up in this moment is not to be taken back down
+    if (other || !this.lines.truncate(this.#base - this.#gone + message.line)) {
       this.load();
       return;
     }
+    const reading = this.#follow ? null : this.#inSight();
     this.lines.add(message.lines);
     this.#gone += this.lines.trim(keepLive);
+    this.#mark = { end: message.end, style: message.style, lines: this.#base + message.kept };
     if (message.skipped) this.#lacks(`It is written faster than it can be shown: ${bytes(message.skipped)} were left out here. `);
     else if (this.#gone) this.#lacks(`The first ${many(this.#gone, 'line')} are not shown any more. `);
     this.#showSize(message.size);
-    this.#keepUp();
+    if (this.#follow) this.#toEnd();
+    else this.#backTo(reading);
     if (message.done) {
       this.#watching = false;
       this.#ended = true;
@@ -271,6 +292,18 @@ class Output extends HTMLElement {
     this.followButton.setAttribute('aria-pressed', this.#follow);
     this.followButton.lastChild.textContent = this.#follow ? 'Following' : 'Follow';
     this.dataset.watching = String(this.#watching);
+  }
+
+  // The first chunk in sight, and where it is: what goes above it must not move what is being read.
+  #inSight() {
+    const { top } = this.scroller.getBoundingClientRect();
+    const chunk = this.lines.chunks.find((one) => one.getBoundingClientRect().bottom > top);
+    return chunk && { chunk, y: chunk.getBoundingClientRect().top - top };
+  }
+
+  #backTo(place) {
+    if (place?.chunk.isConnected) this.scroller.scrollTop += place.chunk.getBoundingClientRect().top - this.scroller.getBoundingClientRect().top - place.y;
+    this.#top = this.scroller.scrollTop;
   }
 
   #keepUp() {
