@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -156,6 +158,9 @@ func (a *app) queue() (*queue.Queue, error) {
 			Host:     hostname(),
 			User:     login(),
 			Within:   os.Getenv(taskVariable),
+			Streams: func() (*record.Terminal, *record.Stdin) {
+				return capture.Terminals(a.in, a.out, a.err), capture.Stdin(a.in)
+			},
 		},
 	}, nil
 }
@@ -179,7 +184,7 @@ func (a *app) history(ctx context.Context) (*queue.Queue, error) {
 func (a *app) runner(cfg *config.Config) queue.Runner {
 	return func(ctx context.Context, e queue.Execution) (*queue.Outcome, error) {
 		res, err := capture.Run(ctx, capture.Spec{
-			Cmd: e.Cmd, Stdin: a.in, Stdout: a.out, Stderr: a.err, Quiet: e.Quiet,
+			Cmd: e.Cmd, Env: taskEnv(e.ID), Stdin: a.in, Stdout: a.out, Stderr: a.err, Quiet: e.Quiet,
 			Out: e.Out, Err: e.Err, OnStart: e.OnStart,
 			Drain: cfg.Duration("run.drain"), KillGrace: cfg.Duration("cancel.grace"),
 		})
@@ -188,9 +193,15 @@ func (a *app) runner(cfg *config.Config) queue.Runner {
 		}
 		return &queue.Outcome{
 			PID: res.PID, ReturnCode: res.ReturnCode, Signal: res.Signal, Duration: res.Duration,
-			Usage: res.Usage, Cancelled: res.Cancelled, PassErr: res.PassErr, RecordErr: res.RecordErr,
+			Usage: res.Usage, Cancelled: res.Cancelled, Merged: res.Merged, PassErr: res.PassErr, RecordErr: res.RecordErr,
 		}, nil
 	}
+}
+
+// taskEnv returns the environment of a task's command.
+func taskEnv(id record.ID) []string {
+	env := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, taskVariable+"=") })
+	return append(env, taskVariable+"="+string(id))
 }
 
 func hostname() string {

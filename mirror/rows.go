@@ -58,7 +58,10 @@ func (d *dialect) runRow(home int64, r *record.Record) []any {
 		row[14] = d.timeOf(v.Finished.Time)
 	}
 	if u := v.Usage; u != nil {
-		row[17], row[18], row[19] = u.User, u.System, u.MaxRSS
+		row[17], row[18], row[19] = u.User, u.System, nil
+		if u.MaxRSS > 0 { // else it was not recorded
+			row[19] = u.MaxRSS
+		}
 	}
 	if g := v.Git; g != nil {
 		row[20], row[21] = orNull(g.Commit, maxWord), orNull(g.Branch, maxName)

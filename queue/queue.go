@@ -37,8 +37,9 @@ type Store interface {
 // An Execution is a command to be executed, connected with the caller's own
 // streams.
 type Execution struct {
-	Cmd   []string // run in the current directory
-	Quiet bool     // pass no output on
+	ID    record.ID // of the task, for the command to know
+	Cmd   []string  // run in the current directory
+	Quiet bool      // pass no output on
 	// Out and Err record the streams; nil when nothing can be recorded.
 	Out, Err io.Writer
 	// OnStart is called once with the process id when the command runs.
@@ -53,6 +54,7 @@ type Outcome struct {
 	Duration   time.Duration
 	Usage      *record.Usage
 	Cancelled  bool
+	Merged     bool  // both streams are in Out
 	PassErr    error // why a part of the output did not reach the caller's streams
 	RecordErr  error // why a part of the output is not recorded
 }
@@ -79,6 +81,8 @@ type Settings struct {
 	User     string
 	// Within is the task whose command has started this process, "" for none.
 	Within string
+	// Streams says what is known of the caller's own streams.
+	Streams func() (*record.Terminal, *record.Stdin)
 }
 
 // A Queue does things with tasks. It is for one goroutine, as is one command.

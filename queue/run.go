@@ -145,7 +145,7 @@ func (q *Queue) execute(ctx context.Context, rec *record.Record, cmd []string, v
 	run := &flight{q: q, rec: rec, entry: entry, verb: verb}
 	run.track()
 	beside := q.recoverBeside(ctx) // while the command runs, so that it costs no time
-	out, err := run.start(ctx, Execution{Cmd: cmd, Quiet: quiet})
+	out, err := run.start(ctx, Execution{ID: rec.UID, Cmd: cmd, Quiet: quiet})
 	beside.pause()
 	// From here on other processes may hold the history. Its own record goes first, and
 	// the user waits once for all.
@@ -186,6 +186,12 @@ func (q *Queue) fill(rec *record.Record) {
 			d.Env = map[string]string{}
 		}
 		d.Env[valid(name)] = valid(value)
+	}
+	if q.Settings.Streams != nil {
+		d.Terminal, d.Stdin = q.Settings.Streams()
+	}
+	if d.Stdin != nil {
+		d.Stdin.Path = valid(d.Stdin.Path)
 	}
 	d.Timestamp = record.Now()
 }
@@ -236,7 +242,7 @@ func (f *flight) giveUp(ctx context.Context) error {
 // finish completes the record with how the run ended.
 func (f *flight) finish(out *Outcome) *record.Record {
 	d := &f.rec.Data
-	d.PID, d.Signal, d.Usage = out.PID, out.Signal, out.Usage
+	d.PID, d.Signal, d.Usage, d.Merged = out.PID, out.Signal, out.Usage, out.Merged
 	d.ReturnCode = &out.ReturnCode
 	d.Duration = float64(out.Duration.Round(time.Microsecond)) / float64(time.Second)
 	d.Finished = &record.Time{Time: d.Timestamp.Add(out.Duration).Truncate(time.Microsecond)}

@@ -115,9 +115,11 @@ type Stdin struct {
 // Usage is what the command and those of its descendants that it waited for
 // have used (getrusage(2)).
 type Usage struct {
-	User   float64 `json:"user"`    // seconds of processor time
-	System float64 `json:"system"`  // seconds of processor time
-	MaxRSS int64   `json:"max_rss"` // bytes, of the largest process
+	User   float64 `json:"user"`   // seconds of processor time
+	System float64 `json:"system"` // seconds of processor time
+	// MaxRSS is in bytes, of the largest process; 0 where it was not recorded, since it
+	// cannot be told from what qme itself occupied.
+	MaxRSS int64 `json:"max_rss,omitempty"`
 }
 
 // Git is the state of the repository that holds the working directory.

@@ -171,12 +171,31 @@ type exit struct {
 	Usage  record.Usage `json:"usage"`
 }
 
-func newExit(ws syscall.WaitStatus, ru *syscall.Rusage) exit {
+func newExit(ws syscall.WaitStatus, ru *syscall.Rusage, ours int64) exit {
 	return exit{Status: uint32(ws), Usage: record.Usage{
 		User:   seconds(ru.Utime),
 		System: seconds(ru.Stime),
-		MaxRSS: int64(ru.Maxrss) * maxRSSUnit,
+		MaxRSS: ofCommand(int64(ru.Maxrss)*maxRSSUnit, ours),
 	}}
+}
+
+// ofCommand returns the peak of a command's memory, 0 when it cannot be told from ours: a
+// process takes over, through exec(2), the peak of the one that has started it. Kernels
+// count each processor's pages by themselves, so both figures are a little uncertain.
+func ofCommand(peak, ours int64) int64 {
+	if peak <= ours+max(1<<20, ours/8) {
+		return 0
+	}
+	return peak
+}
+
+// maxRSS returns the peak of this process, or of those that it was made of.
+func maxRSS() int64 {
+	var ru syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &ru) != nil {
+		return 0
+	}
+	return int64(ru.Maxrss) * maxRSSUnit
 }
 
 func seconds(t syscall.Timeval) float64 {

@@ -3,6 +3,7 @@ package capture
 import (
 	"os"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,6 +58,23 @@ func sameTerminal(a, b int) bool {
 	y, err := deviceOf(b)
 	return err == nil && x == y
 }
+
+// sameOpen says whether one descriptor was made of the other, as far as it can be told.
+func sameOpen(a, b int) bool { return samePlace(a, b) }
+
+// nameOf returns the path under which the system knows an open file, "" when it does not
+// tell.
+func nameOf(fd int) string {
+	var buf [unix.PathMax]byte
+	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETPATH, uintptr(unsafe.Pointer(&buf))); errno != 0 {
+		return ""
+	}
+	return unix.ByteSliceToString(buf[:])
+}
+
+// ownPeak returns how much memory this process has occupied at most, in bytes: what a
+// process that it starts may have on its account from the beginning.
+func ownPeak() int64 { return maxRSS() }
 
 // deviceOf returns the number of a terminal's device.
 func deviceOf(fd int) (uint64, error) {

@@ -1,7 +1,10 @@
 package capture
 
 import (
+	"bytes"
+	"fmt"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -69,6 +72,41 @@ func sameTerminal(a, b int) bool {
 	}
 	y, err := deviceOf(b)
 	return err == nil && x == y
+}
+
+// sameOpen says whether one descriptor was made of the other, and not by opening its file
+// again.
+func sameOpen(a, b int) bool {
+	const kcmpFile = 0
+	pid := uintptr(unix.Getpid())
+	order, _, errno := unix.RawSyscall6(unix.SYS_KCMP, pid, pid, kcmpFile, uintptr(a), uintptr(b), 0)
+	if errno != 0 { // containers may forbid the call
+		return samePlace(a, b)
+	}
+	return order == 0
+}
+
+// nameOf returns the path under which the system knows an open file, "" when it does not
+// tell.
+func nameOf(fd int) string {
+	path, err := os.Readlink(fmt.Sprintf("%s/%d", fdFolder, fd))
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
+// ownPeak returns how much memory this process has occupied at most, in bytes: what a
+// process that it starts has on its account from the beginning.
+func ownPeak() int64 {
+	if status, err := os.ReadFile("/proc/self/status"); err == nil {
+		_, rest, _ := bytes.Cut(status, []byte("\nVmHWM:"))
+		line, _, _ := bytes.Cut(rest, []byte(" kB"))
+		if kb, err := strconv.ParseInt(string(bytes.TrimSpace(line)), 10, 64); err == nil {
+			return kb << 10
+		}
+	}
+	return maxRSS()
 }
 
 // deviceOf returns the number of a terminal's device, as stat(2) tells it of its name.

@@ -25,11 +25,14 @@ func (j *job) runPipe(ctx context.Context) error {
 		return err
 	}
 	defer out.close()
-	side, err := j.newStream(j.err, j.errRec)
-	if err != nil {
-		return err
+	streams, side := []*stream{out}, out
+	if j.res.Merged = together(j.screen(j.out), j.screen(j.err)); !j.res.Merged {
+		if side, err = j.newStream(j.err, j.errRec); err != nil {
+			return err
+		}
+		defer side.close()
+		streams = append(streams, side)
 	}
-	defer side.close()
 
 	attr := &syscall.ProcAttr{
 		Dir: j.Dir, Env: j.Env,
@@ -44,7 +47,7 @@ func (j *job) runPipe(ctx context.Context) error {
 		j.refuse(refused)
 		return nil
 	}
-	j.flow(out, side)
+	j.flow(streams...)
 	f := &pipeForwarder{p: watch(pid, ctty < 0), ctty: ctty, side: side, screen: j.err}
 	j.started(pid)
 	err = j.supervise(ctx, f, sigs)

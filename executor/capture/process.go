@@ -22,6 +22,7 @@ func (c change) ended() bool { return c.err != nil || c.status.Exited() || c.sta
 type process struct {
 	pid     int
 	changes <-chan change // closed after the end
+	ours    int64         // memory, in bytes, that counts as its own and was ours
 
 	mu     sync.Mutex
 	reaped bool
@@ -38,6 +39,7 @@ func watch(pid int, jobs bool) *process {
 	p := &process{pid: pid, changes: c}
 	go func() {
 		defer close(c)
+		p.ours = ownPeak()
 		for {
 			ch := p.next(options)
 			c <- ch
@@ -60,7 +62,7 @@ func (p *process) wait4(options int) (c change, ok bool) {
 		case err != nil:
 			return change{err: fmt.Errorf("wait for process %d: %w", p.pid, err)}, true
 		default:
-			return change{status: ws, exit: newExit(ws, &ru)}, pid == p.pid
+			return change{status: ws, exit: newExit(ws, &ru, p.ours)}, pid == p.pid
 		}
 	}
 }

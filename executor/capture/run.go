@@ -78,13 +78,14 @@ type Result struct {
 	// draining of what others still write.
 	Duration time.Duration
 	// Usage is of the command and of those descendants that it waited for; nil
-	// when the command could not be started. MaxRSS is never below what this
-	// process itself occupied when it started the command: so the kernel counts.
+	// when the command could not be started. MaxRSS is 0 where it was not more
+	// than what this process itself occupied when it started the command, or about as
+	// much: the kernel counts that as the command's.
 	Usage *record.Usage
 	// Cancelled says that the context ended the command.
 	Cancelled bool
-	// Merged says that standard output and standard error were one terminal,
-	// and are both in Spec.Out.
+	// Merged says that standard output and standard error were one terminal, pipe, socket
+	// or file, and are both in Spec.Out.
 	Merged bool
 	// PassErr says why output could not be passed on, to a full disk say: the command
 	// itself could not learn it. A reader that has gone is no error.

@@ -285,7 +285,7 @@ class TaskPage extends HTMLElement {
       ['Directory', this.#code(data.pwd)], ['User', data.user], ['Host', data.host], ['Executor', executor],
       ['Run', data.run], ['Process', data.pid || ''],
       ['CPU time', usage.user === undefined ? '' : `${duration(usage.user)} user, ${duration(usage.system)} system`],
-      ['Memory', usage.max_rss ? `${bytes(usage.max_rss)} at most` : ''],
+      ['Memory', usage.max_rss ? `${bytes(usage.max_rss)} at most` : usage.user === undefined ? '' : 'not recorded: less than qme itself needs'],
       ['Git', git.commit || git.branch ? h('span', {}, h('code', { title: git.commit ?? null }, [git.branch, git.commit?.slice(0, 10)].filter(Boolean).join(' ')), git.dirty ? ' with changes' : '') : ''],
       ['Message', data.message],
     ];

@@ -1,0 +1,62 @@
+package capture
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"qme/record"
+)
+
+// Terminals says which of the streams that a command is to get are terminals. A nil
+// stream is none.
+func Terminals(stdin, stdout, stderr *os.File) *record.Terminal {
+	t := &record.Terminal{Streams: []string{}}
+	for i, f := range []*os.File{stdin, stdout, stderr} {
+		if isTerminal(descriptor(f)) {
+			t.Streams = append(t.Streams, []string{"stdin", "stdout", "stderr"}[i])
+		}
+	}
+	return t
+}
+
+// Stdin says where standard input comes from. Nothing is opened or read for it; nil is
+// the null device.
+func Stdin(f *os.File) *record.Stdin {
+	if f == nil {
+		return &record.Stdin{Kind: "null"}
+	}
+	fd := descriptor(f)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return &record.Stdin{Kind: "closed"}
+	}
+	switch uint32(st.Mode) & unix.S_IFMT {
+	case unix.S_IFREG:
+		return &record.Stdin{Kind: "file", Path: pathOf(fd, &st), Size: st.Size}
+	case unix.S_IFIFO:
+		return &record.Stdin{Kind: "pipe"}
+	case unix.S_IFSOCK:
+		return &record.Stdin{Kind: "socket"}
+	case unix.S_IFCHR:
+		var null unix.Stat_t
+		switch {
+		case isTerminal(fd):
+			return &record.Stdin{Kind: "terminal"}
+		case unix.Stat(os.DevNull, &null) == nil && null.Rdev == st.Rdev:
+			return &record.Stdin{Kind: "null"}
+		}
+	}
+	return &record.Stdin{Kind: "other"}
+}
+
+// pathOf returns the absolute path of an open file, "" where it has none any more or the
+// system does not tell.
+func pathOf(fd int, st *unix.Stat_t) string {
+	path := nameOf(fd)
+	var now unix.Stat_t
+	if path == "" || unix.Stat(path, &now) != nil || now.Dev != st.Dev || now.Ino != st.Ino {
+		return ""
+	}
+	return path
+}
