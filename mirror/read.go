@@ -167,7 +167,7 @@ func (r *reading) line(ctx context.Context, rec *record.Record) {
 			return
 		}
 		before, err := r.h.Get(rec.Data.Previous, r.ID)
-		if err == nil && before.Data.Run >= rec.Data.Run {
+		if err == nil && !record.Follows(rec.Data.Run, before.Data.Run) {
 			err = errors.New("it is not an earlier one")
 		}
 		if err != nil {

@@ -243,7 +243,7 @@ func (q *Queue) before(v Version) (Version, error) {
 	if err != nil {
 		return Version{}, fmt.Errorf("the run before run %d: %w", v.Record.Data.Run, err)
 	}
-	if rec.Data.Run >= v.Record.Data.Run {
+	if !record.Follows(v.Record.Data.Run, rec.Data.Run) {
 		return Version{}, fmt.Errorf("task %s: run %d follows run %d: %w", rec.UID, v.Record.Data.Run, rec.Data.Run, record.ErrInvalid)
 	}
 	return Version{Record: rec, Commit: commit, queue: q}, nil

@@ -106,7 +106,7 @@ func (q *Queue) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report
 		return nil, fmt.Errorf("task %s ran in %s, which cannot be entered (%w): %w", old.UID, old.Data.PWD, cause(err), record.ErrConflict)
 	}
 	rec := &record.Record{Executor: old.Executor, UID: old.UID, Command: old.Command, Extra: old.Extra, Data: record.Data{
-		PWD: old.Data.PWD, Cmd: old.Data.Cmd, Message: old.Data.Message, Run: old.Data.Run + 1, Extra: old.Data.Extra}}
+		PWD: old.Data.PWD, Cmd: old.Data.Cmd, Message: old.Data.Message, Run: record.NextRun(old.Data.Run), Extra: old.Data.Extra}}
 	if opts.Message != "" {
 		rec.Data.Message = valid(opts.Message)
 	}
@@ -328,7 +328,7 @@ func upon(rec, current *record.Record, version string) *record.Record {
 		rec.Data.Run, rec.Data.Previous = current.Data.Run, current.Data.Previous
 		return rec
 	}
-	rec.Data.Run, rec.Data.Previous = max(current.Data.Run, 1)+1, version
+	rec.Data.Run, rec.Data.Previous = record.NextRun(current.Data.Run), version
 	return rec
 }
 

@@ -106,7 +106,7 @@ func (r *Record) check() error {
 	default:
 		return fmt.Errorf("%w record %s: status %q", ErrInvalid, r.UID, r.Data.Status)
 	}
-	if r.Data.Run < 0 || r.Data.Run > maxRun {
+	if r.Data.Run < 0 || int64(r.Data.Run) > maxRun {
 		return fmt.Errorf("%w record %s: run %d is out of range", ErrInvalid, r.UID, r.Data.Run)
 	}
 	for _, name := range StreamNames {
@@ -124,6 +124,13 @@ func (r *Record) check() error {
 // maxRun is the largest number of a run. Far beyond what a task is run, and far enough
 // from the end of the integers for sums.
 const maxRun = 1 << 31
+
+// NextRun returns the number of the run after the one with number n. The last number
+// there is stays: a run is recorded also where it cannot be counted.
+func NextRun(n int) int { return int(min(int64(max(n, 1))+1, maxRun)) }
+
+// Follows reports whether a run with number b can be the one after a run with number a.
+func Follows(b, a int) bool { return b > a || b == a && int64(b) == maxRun }
 
 var (
 	topKeys  = jsonKeys(reflect.TypeFor[Record]())

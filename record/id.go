@@ -49,8 +49,15 @@ func ParseID(s string) (ID, error) {
 	if err != nil || u.Version() != 7 || u.Variant() != uuid.RFC4122 || u.String() != text {
 		return "", fmt.Errorf("%w task id %q: %s is not a UUIDv7 in lower case", ErrInvalid, s, text)
 	}
+	if text[:len(lastTime)] > lastTime {
+		return "", fmt.Errorf("%w task id %q: its time is after the year 9999", ErrInvalid, s)
+	}
 	return ID(s), nil
 }
+
+// lastTime begins the UUIDs of the last millisecond whose year has four digits, as a
+// folder's name has to: otherwise the order of names is not that of times.
+const lastTime = "e677d21f-dbff"
 
 // CheckExecutor says whether name can name an executor: it begins with a lower
 // case letter and goes on with lower case letters, digits, '_' and '-', 64 at

@@ -30,6 +30,7 @@ func TestParseID(t *testing.T) {
 		"version 4": "shell-019aaf3c-1b2c-4d3e-8f40-5b1f0c2d9e7a", "another variant": "shell-019aaf3c-1b2c-7d3e-cf40-5b1f0c2d9e7a",
 		"no dashes": "shell-" + strings.ReplaceAll(uuidText, "-", ""), "braces": "shell-{" + uuidText[1:35] + "}", "short": "shell-" + uuidText[:35],
 		"long": "shell-" + uuidText + "a", "not hexadecimal": "shell-g" + uuidText[1:], "newline": "shell-" + uuidText + "\n", "urn": "urn:uuid:" + uuidText,
+		"year 10000": "shell-e677d21f-dc00-7000-8000-000000000000", "last UUID": "shell-ffffffff-ffff-7fff-bfff-ffffffffffff",
 	} {
 		if id, err := record.ParseID(s); !errors.Is(err, record.ErrInvalid) {
 			t.Errorf("%s: ParseID(%q) returns %q, %v; want record.ErrInvalid", name, s, id, err)

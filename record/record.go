@@ -213,7 +213,8 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	return []byte(`"` + t.Format(timeLayout) + `"`), nil
 }
 
-// UnmarshalJSON reads any RFC 3339 time with an offset.
+// UnmarshalJSON reads any RFC 3339 time with an offset whose year, in UTC, has four
+// digits: others cannot be written again.
 func (t *Time) UnmarshalJSON(b []byte) error {
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {
@@ -222,6 +223,9 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	parsed, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
 		return err
+	}
+	if y := parsed.UTC().Year(); y < 1 || y > 9999 {
+		return fmt.Errorf("the time %s is in the year %d", s, y)
 	}
 	t.Time = parsed.Truncate(time.Microsecond)
 	return nil

@@ -130,6 +130,43 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+// TestTimesOfFourDigits reads each time of a record at the ends of what can be written.
+func TestTimesOfFourDigits(t *testing.T) {
+	t.Parallel()
+	job := func(members string) string {
+		return with(t, `"pid":1`, `"job":{"id":"1","state":"X","final":false,`+members+`},"pid":1`)
+	}
+	for field, base := range map[string]string{
+		"timestamp": with(t, "2026-11-23T09:31:00.578123+01:00", "TIME"),
+		"finished":  with(t, `"pid":1`, `"finished":"TIME","pid":1`),
+		"submitted": job(`"submitted":"TIME"`), "started": job(`"started":"TIME"`), "ended": job(`"ended":"TIME"`), "checked": job(`"checked":"TIME"`),
+		"history": job(`"history":[{"state":"X","at":"TIME"}]`),
+	} {
+		for at, good := range map[string]bool{
+			"9999-12-31T23:59:59-12:00": false, "9999-12-31T23:59:59.999999-00:01": false, "9999-12-31T23:59:59.999999Z": true, "9999-12-31T23:59:59+14:00": true,
+			"0000-12-31T23:59:59Z": false, "0001-01-01T00:30:00+01:00": false, "0001-01-01T00:00:00Z": true, "0000-12-31T23:30:00-01:00": true, "2026-11-23T09:31:00+01:00": true,
+		} {
+			text := strings.Replace(base, "TIME", at, 1)
+			if !strings.Contains(text, at) {
+				t.Fatalf("%s: %s", field, text)
+			}
+			r, err := record.Decode([]byte(text))
+			if good && err != nil || !good && !errors.Is(err, record.ErrInvalid) {
+				t.Errorf("%s %s: Decode returns %v, %v", field, at, r, err)
+			}
+			if good {
+				decode(t, encode(t, r))
+			}
+			if field == "submitted" || field == "ended" || field == "history" {
+				continue // a listing does not read them
+			}
+			if r, err := record.DecodeBrief([]byte(text)); good && err != nil || !good && !errors.Is(err, record.ErrInvalid) {
+				t.Errorf("%s %s: DecodeBrief returns %v, %v", field, at, r, err)
+			}
+		}
+	}
+}
+
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	base := with(t, `"complete"`, "STATUS")
