@@ -125,9 +125,14 @@ func (a *app) openStore() (*gitstore.Store, error) {
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return nil, err
 	}
-	a.store, err = gitstore.Open(afero.NewOsFs(), filepath.Join(home, "tasks.git"), gitstore.Options{
+	dir := filepath.Join(home, "tasks.git")
+	_, missing := os.Lstat(dir)
+	a.store, err = gitstore.Open(afero.NewOsFs(), dir, gitstore.Options{
 		Warn: func(msg string) { a.warn("%s", msg) },
 	})
+	if missing != nil && err == nil {
+		a.warnIfOpen() // once
+	}
 	return a.store, err
 }
 

@@ -53,6 +53,14 @@ func (a *app) check(ctx context.Context) error {
 			fmt.Fprintln(w, "  "+advice)
 		}
 	}
+	home, err := a.homeDir()
+	if err != nil {
+		return err
+	}
+	for _, line := range openHome(home) {
+		problems++
+		fmt.Fprintln(w, safe.Line(line))
+	}
 	spooled, err := checkSpool(ctx, q, func(line string) { fmt.Fprintln(w, safe.Line(line)) })
 	if err != nil {
 		return err

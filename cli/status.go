@@ -102,6 +102,7 @@ func (a *app) status(ctx context.Context, fetch, asJSON bool) error {
 	if st.AutoSync, err = a.autoSyncError(); err != nil {
 		return err
 	}
+	a.warnIfOpen()
 	if asJSON {
 		err = a.printJSON(st)
 	} else {

@@ -20,7 +20,7 @@ import (
 func (s *Store) createLock(ctx context.Context, q *queueLock, lock string) (afero.File, error) {
 	deadline := time.Now().Add(s.opts.LockTimeout)
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		f, err := s.fs.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		f, err := s.fs.OpenFile(lock, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err == nil || !errors.Is(err, fs.ErrExist) {
 			return f, err
 		}

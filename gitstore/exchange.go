@@ -443,7 +443,7 @@ func (s *Store) setTracking(ctx context.Context, remote string, h plumbing.Hash)
 	}
 	defer q.unlock()
 	path := filepath.Join(s.dir, filepath.FromSlash(trackingRef(remote)))
-	if err := s.fs.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := s.fs.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
 	if err := q.intend(h); err != nil { // so that a lock which a crash leaves is known for ours
@@ -489,7 +489,7 @@ func (s *Store) TryTurn() (release func(), ok bool, err error) {
 }
 
 func (s *Store) lockFile(ctx context.Context, name string) (unlock func(), err error) {
-	f, err := s.fs.OpenFile(filepath.Join(s.dir, name), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := s.fs.OpenFile(filepath.Join(s.dir, name), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}

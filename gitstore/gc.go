@@ -125,7 +125,7 @@ func (s *Store) GC(ctx context.Context, all bool) (rep *GCReport, err error) {
 // lockGC takes the lock that one GC at a time holds, until unlockGC. It is nil when
 // another has it.
 func (s *Store) lockGC(how int) (afero.File, error) {
-	f, err := s.fs.OpenFile(filepath.Join(s.dir, "qme-gc.lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := s.fs.OpenFile(filepath.Join(s.dir, "qme-gc.lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func (s *Store) lockQueue(ctx context.Context) (*queueLock, error) {
 
 func (s *Store) openQueue(ctx context.Context) (*queueLock, error) {
 	path := filepath.Join(s.dir, "qme.lock")
-	f, err := s.fs.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := s.fs.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -87,7 +87,7 @@ func (s *Store) swap(ctx context.Context, q *queueLock, old, next plumbing.Hash)
 	path := filepath.Join(s.dir, branch)
 	lock := path + ".lock"
 	// A crash can leave refs/heads away where git has packed all references.
-	if err := s.fs.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := s.fs.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
 	if err := q.intend(next); err != nil {

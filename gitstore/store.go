@@ -138,12 +138,11 @@ func (s *Store) init() error {
 	return odb.SyncDir(s.fs, parent)
 }
 
+// fill makes a repository for its owner alone: the home around it may be open, when
+// somebody else has made that. dir has mode 0700.
 func (s *Store) fill(dir string) error {
-	if err := s.fs.Chmod(dir, 0o755); err != nil {
-		return err
-	}
 	for _, sub := range []string{"objects/info", "objects/pack", "refs/heads", "refs/tags", "info"} {
-		if err := s.fs.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+		if err := s.fs.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return err
 		}
 	}
@@ -173,7 +172,7 @@ func (s *Store) fill(dir string) error {
 }
 
 func (s *Store) writeFile(path, text string) error {
-	f, err := s.fs.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := s.fs.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ type packFile struct {
 
 // newPackFile begins a pack of exactly count objects.
 func (db *DB) newPackFile(count int) (*packFile, error) {
-	if err := db.fs.MkdirAll(db.packDir(), 0o755); err != nil {
+	if err := db.fs.MkdirAll(db.packDir(), 0o700); err != nil {
 		return nil, err
 	}
 	// git removes files of this name that a crash leaves behind.
@@ -243,7 +243,7 @@ func (s *sealedPack) publish(keep bool) (err error) {
 		}
 	}()
 	if keep {
-		if err := afero.WriteFile(s.db.fs, path+".keep", []byte(keepText), 0o644); err != nil {
+		if err := afero.WriteFile(s.db.fs, path+".keep", []byte(keepText), 0o600); err != nil {
 			return err
 		}
 	}
@@ -270,7 +270,7 @@ func (s *sealedPack) remove(path string) error {
 
 // close flushes the file to disk and closes it.
 func (p *packFile) close() error {
-	err := p.db.fs.Chmod(p.file.Name(), 0o444)
+	err := p.db.fs.Chmod(p.file.Name(), 0o400)
 	if err == nil && !p.db.opts.NoSync {
 		err = p.file.Sync()
 	}
@@ -295,7 +295,7 @@ func (p *packFile) writeIndex(sum plumbing.Hash) (string, error) {
 	}
 	_, err = f.Write(b.Bytes())
 	if err == nil {
-		err = p.db.fs.Chmod(f.Name(), 0o444)
+		err = p.db.fs.Chmod(f.Name(), 0o400)
 	}
 	if err == nil && !p.db.opts.NoSync {
 		err = f.Sync()

@@ -131,7 +131,7 @@ type receiver struct {
 }
 
 func (db *DB) newReceiver(opts ReceiveOptions) (*receiver, error) {
-	if err := db.fs.MkdirAll(db.packDir(), 0o755); err != nil {
+	if err := db.fs.MkdirAll(db.packDir(), 0o700); err != nil {
 		return nil, err
 	}
 	local, err := db.snapshot()
