@@ -31,7 +31,7 @@ Examples:
   qme ls --host login1 --user alice
   qme ls --json | jq -r .command`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "failed", Usage: "only those with a return code other than 0", Destination: &f.Failed},
+			&cli.BoolFlag{Name: "failed", Usage: "only those that ended by themselves with a return code other than 0", Destination: &f.Failed},
 			&cli.BoolFlag{Name: "running", Usage: "only those that are running", Destination: &f.Running},
 			&cli.StringFlag{Name: "host", Usage: "only those that ran on the machine `NAME`", Destination: &f.Host},
 			&cli.StringFlag{Name: "user", Usage: "only those that the user `NAME` ran", Destination: &f.User},

@@ -41,16 +41,17 @@ func (a *app) searchCommand() *cli.Command {
 		Usage:     "find tasks by any part of their text, newest first",
 		ArgsUsage: "WORD…",
 		Description: `A word is found wherever it stands in the command, message, output, error output,
-directory, user, host or id, in upper or lower case; all words must be there. A
-phrase goes in double quotes, and -WORD leaves out what has the word. FIELD:WORD
-looks in one field: command, message, output, error, pwd, user, host, executor, id,
-status. Further conditions: rc:>0, duration:<90s, after:2026-11-01, before:2d,
-on:yesterday, failed, running. Quote all of it for the shell.
+directory, user, host or id, in upper or lower case; all words must be there, and of
+words with OR between them one. A phrase goes in double quotes, and -WORD leaves out
+what has the word. FIELD:WORD looks in one field: command, message, output, error,
+pwd, user, host, executor, id, commit, branch, status. Further conditions: rc:>0,
+duration:<90s, after:2026-11-01, before:2d, on:yesterday, failed, running. Quote all
+of it for the shell.
 
 Examples:
   qme search moto
   qme search 'T1w.nii rc:>0 after:2026-11-01 pwd:~/proj -pilot'
-  qme search '"no space left" error:disk'
+  qme search '"no space left" OR "quota exceeded" status:failed'
   qme search --regex 'seed=(4[0-9])\b' --json
   qme search -- --lr=3e-4`,
 		Flags: []cli.Flag{

@@ -42,14 +42,11 @@ var statuses = [...]record.Status{record.None, record.Running, record.Complete, 
 
 // The outcomes, by which listings are filtered.
 const (
-	outcomeRunning = iota
-	outcomeSucceeded
-	outcomeFailed
-	outcomeCancelled
-	outcomeUnknown
+	outcomeRunning = int(record.Goes)
+	outcomeFailed  = int(record.Failed)
 )
 
-var outcomes = []string{"running", "succeeded", "failed", "cancelled", "unknown"}
+var outcomes = []string{record.Goes.String(), record.Succeeded.String(), record.Failed.String(), record.Stopped.String(), record.Unknown.String()}
 
 // A row is a task's latest run as a table shows it, small, since all are held in
 // memory. It does not change. Texts that many tasks share are numbers of a words.
@@ -70,17 +67,7 @@ type row struct {
 }
 
 func (r *row) outcome() int {
-	switch {
-	case r.active:
-		return outcomeRunning
-	case r.status == statusCancelled:
-		return outcomeCancelled
-	case r.status == statusComplete && r.hasCode && r.returnCode == 0:
-		return outcomeSucceeded
-	case r.status == statusComplete && r.hasCode:
-		return outcomeFailed
-	}
-	return outcomeUnknown
+	return int(record.OutcomeOf(r.active, statuses[r.status], r.hasCode, r.returnCode == 0))
 }
 
 // longest bounds how many bytes of a command or message a row has.

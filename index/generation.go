@@ -250,16 +250,14 @@ func (g *generation) close() error {
 	return errors.Join(errs...)
 }
 
-// candidates returns for each segment the blocks that may hold a task with all grams;
-// without grams nil, which is each block.
-func (g *generation) candidates(grams []string) (blocks []*roaring.Bitmap, err error) {
+// candidates returns for each segment the blocks that may hold a task with all grams and,
+// of each choice, with those of one of the alternatives; nil, which is each block, where
+// there are neither.
+func (g *generation) candidates(grams []string, choices [][][]string) (blocks []*roaring.Bitmap, err error) {
 	blocks = make([]*roaring.Bitmap, len(g.segments))
-	if len(grams) == 0 {
-		return blocks, nil
-	}
 	err = guard(func() error {
 		for i, s := range g.segments {
-			if blocks[i], err = withAll(s.Segment, grams); err != nil {
+			if blocks[i], err = candidates(s.Segment, grams, choices); err != nil {
 				return err
 			}
 		}
@@ -269,6 +267,32 @@ func (g *generation) candidates(grams []string) (blocks []*roaring.Bitmap, err e
 		err = fmt.Errorf("%w: %w", errUnusable, err)
 	}
 	return blocks, err
+}
+
+func candidates(s segment.Segment, grams []string, choices [][][]string) (*roaring.Bitmap, error) {
+	var blocks *roaring.Bitmap
+	if len(grams) > 0 {
+		var err error
+		if blocks, err = withAll(s, grams); err != nil {
+			return nil, err
+		}
+	}
+	for _, choice := range choices {
+		some := roaring.New()
+		for _, alternative := range choice {
+			found, err := withAll(s, alternative)
+			if err != nil {
+				return nil, err
+			}
+			some.Or(found)
+		}
+		if blocks == nil {
+			blocks = some
+		} else {
+			blocks.And(some)
+		}
+	}
+	return blocks, nil
 }
 
 // without marks the rows of some tasks as no longer counting.

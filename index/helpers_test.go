@@ -145,6 +145,8 @@ func randomText(rnd *rand.Rand, most int) string {
 	return b.String()
 }
 
+var commits = []string{"0123456789abcdef0123456789abcdef01234567", "0123456789abcdefffffffffffffffffffffffff", "fedcba98", ""}
+
 const limit = 100 // of the streams, in bytes
 
 func randomRecord(t testing.TB, rnd *rand.Rand) *record.Record {
@@ -161,6 +163,9 @@ func randomRecord(t testing.TB, rnd *rand.Rand) *record.Record {
 		Output: strings.SplitAfter(randomText(rnd, 30), "\n"), Error: []string{randomText(rnd, 3)},
 	}}
 	r.Data.Timestamp = record.Time{Time: r.Data.Timestamp.Add(-time.Duration(rnd.IntN(100)) * time.Hour).In(time.FixedZone("", 900*rnd.IntN(50)-20_000))}
+	if rnd.IntN(2) == 0 {
+		r.Data.Git = &record.Git{Commit: commits[rnd.IntN(len(commits))], Branch: "main-" + randomText(rnd, 1)}
+	}
 	switch rnd.IntN(6) {
 	case 0:
 		r.Data.Status, r.Data.ReturnCode = record.Cancelled, nil

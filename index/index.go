@@ -123,7 +123,7 @@ func (s *Search) stored(res record.Result) Found {
 }
 
 // brief reports whether what a listing shows of a record is enough.
-func (s *Search) brief() bool { return !s.Whole && s.Earlier == nil && !s.Query.Streams() }
+func (s *Search) brief() bool { return !s.Whole && s.Earlier == nil && s.Query.Brief() }
 
 // match yields those of the tasks, and of the runs before them, that answer to the query,
 // and those that cannot be read.

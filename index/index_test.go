@@ -47,6 +47,8 @@ func needle(rnd *rand.Rand, r *record.Record) string {
 var conditions = []string{
 	"failed", "-failed", "running", "status:cancelled", "-status:complete", "rc:>0", "rc:0", "-rc:1", "duration:>3", "duration:<=1", "after:2d", "-after:2d",
 	"before:1d -failed", "on:2d", "executor:shell", "-executor:shell", "id:shell-0", "id:7", "prep2-0", "fmri", "2-0 -id:a", "user:ada", "host:login2",
+	"commit:0123", "commit:123", "0123456789abcdef", "0123456", "branch:main-", "branch:moto", "-commit:f", "status:ok", "-status:ok", "status:unknown",
+	"moto OR seed", "failed OR moto", "a OR 日本", "moto OR -seed", "output:moto OR error:space", "rc:1 OR rc:2", "commit:0123 OR moto T1w OR seed",
 }
 
 // TestSameAsScan has a thousand random needles, of one letter and more, find the same
@@ -75,6 +77,8 @@ func TestSameAsScan(t *testing.T) {
 			q += " rc:>0"
 		case 4:
 			q = "-" + q
+		case 6:
+			q += " OR " + needle(rnd, pick(rnd, sn.all))
 		case 5:
 			q += " " + conditions[rnd.IntN(len(conditions))]
 		}

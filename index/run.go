@@ -260,11 +260,11 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	grams := s.Query.Grams()
+	grams, alternatives := s.Query.Grams(), s.Query.Alternatives()
 	if s.Earlier != nil {
-		grams = nil // they say nothing of earlier runs
+		grams, alternatives = nil, nil // they say nothing of earlier runs
 	}
-	blocks, err := a.g.candidates(grams)
+	blocks, err := a.g.candidates(grams, alternatives)
 	if err != nil {
 		return err
 	}

@@ -342,5 +342,8 @@ func (t *textFile) record(r *row, h *column, task int) *record.Record {
 	rec.UID, rec.Executor = t.id(r), t.executors[r.executor]
 	d := &rec.Data
 	rec.Command, d.Message, d.PWD, d.User, d.Host = h.of(task, 0), h.of(task, 1), h.of(task, 2), h.of(task, 3), h.of(task, 4)
+	if commit, branch := h.of(task, 5), h.of(task, 6); commit != "" || branch != "" {
+		d.Git = &record.Git{Commit: commit, Branch: branch}
+	}
 	return rec
 }

@@ -10,7 +10,7 @@ import (
 // A Filter chooses tasks. The zero value chooses all.
 type Filter struct {
 	Executor string
-	Failed   bool   // return code other than 0, of the job where there is one
+	Failed   bool   // those that have failed: see record.Failed
 	Running  bool   // with those whose job goes on
 	Host     string // only runs of this machine; "" means any
 	User     string // only runs of this user; "" means any

@@ -165,12 +165,9 @@ func (r *Record) Code() *int {
 	return r.Data.ReturnCode
 }
 
-// Failed reports whether the run, with its job, has ended with a return code other
-// than 0.
-func (r *Record) Failed() bool {
-	code := r.Code()
-	return code != nil && *code != 0
-}
+// Failed reports whether the run, with its job, has ended by itself with a return code
+// other than 0. One that was cancelled has not failed.
+func (r *Record) Failed() bool { return r.Outcome() == Failed }
 
 // Took returns how long the run took, or has taken until now: its job where it has
 // started one. ok is false when that is not known, as of a job that waits.

@@ -23,19 +23,17 @@ const (
 	host      field = "host"
 	executor  field = "executor"
 	id        field = "id"
-	textCount       = 9
+	commit    field = "commit"
+	branch    field = "branch"
+	textCount       = 11
 )
 
 // textFields are what a word without a field is looked for in, the shortest first.
-var textFields = []field{command, message, pwd, user, host, id, output, errorText}
-
-// texts returns the text fields that a field stands for.
-func (f field) texts() []field {
-	if f == anywhere {
-		return textFields
-	}
-	return []field{f}
-}
+var (
+	textFields = []field{command, message, pwd, user, host, id, output, errorText}
+	withCommit = append([]field{commit}, textFields...)
+	allTexts   = append([]field{branch}, withCommit...) // of which there are grams
+)
 
 // A Doc is what is searched of one run. It is for one goroutine.
 type Doc struct {
@@ -50,15 +48,15 @@ type Doc struct {
 }
 
 // A Texts holds what is searched of a run beside its id and executor: command, message,
-// directory, user, host, output and error output, as UTF-8.
-type Texts [7]string
+// directory, user, host, git commit and branch, output and error output, as UTF-8.
+type Texts [9]string
 
 // Streams is the index of the output in Texts, behind which the error output comes.
-const Streams = 5
+const Streams = 7
 
 // Texts returns all that is searched. What cannot be read is in Err then.
 func (d *Doc) Texts() Texts {
-	return Texts{d.text(command), d.text(message), d.text(pwd), d.text(user), d.text(host), d.text(output), d.text(errorText)}
+	return Texts{d.text(command), d.text(message), d.text(pwd), d.text(user), d.text(host), d.text(commit), d.text(branch), d.text(output), d.text(errorText)}
 }
 
 type text struct {
@@ -108,6 +106,14 @@ func (d *Doc) read(f field) string {
 		return r.Executor
 	case id:
 		return string(r.UID)
+	case commit:
+		if r.Data.Git != nil {
+			return r.Data.Git.Commit
+		}
+	case branch:
+		if r.Data.Git != nil {
+			return r.Data.Git.Branch
+		}
 	case output:
 		return d.streams(record.Stdout, record.JobStdout)
 	case errorText:

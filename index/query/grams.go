@@ -16,17 +16,25 @@ func isWordRune(r rune) bool {
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_')
 }
 
+// needles returns texts, folded, each of which is in a field of any run for which the term
+// holds.
+func (t term) needles() []string {
+	switch {
+	case t.not || t.test != nil || t.field == executor:
+		return nil
+	case t.regex != nil:
+		return appendRequired(nil, t.regex.String())
+	}
+	return []string{t.needle}
+}
+
 // Needles returns texts, folded, each of which is in a field of any run that answers to the
 // query. None means that nothing can be said.
 func (q *Query) Needles() []string {
 	var needles []string
-	for _, t := range q.terms {
-		switch {
-		case t.not || t.test != nil || t.field == executor:
-		case t.regex != nil:
-			needles = appendRequired(needles, t.regex.String())
-		default:
-			needles = append(needles, t.needle)
+	for _, c := range q.clauses {
+		if len(c) == 1 {
+			needles = append(needles, c[0].needles()...)
 		}
 	}
 	slices.Sort(needles)
@@ -34,13 +42,36 @@ func (q *Query) Needles() []string {
 }
 
 // Grams returns the grams that any run that answers to the query has.
-func (q *Query) Grams() []string {
-	var grams []string
-	for _, n := range q.Needles() {
-		eachGram(n, func(g string) { grams = append(grams, g) })
+func (q *Query) Grams() []string { return grams(q.Needles()) }
+
+// Alternatives returns, for each choice that the query leaves and that says something, the
+// grams of what can be chosen: a run that answers has all those of one of them.
+func (q *Query) Alternatives() [][][]string {
+	var all [][][]string
+	for _, c := range q.clauses {
+		if len(c) == 1 {
+			continue
+		}
+		var choice [][]string
+		for _, t := range c {
+			if g := grams(t.needles()); len(g) > 0 {
+				choice = append(choice, g)
+			}
+		}
+		if len(choice) == len(c) {
+			all = append(all, choice)
+		}
 	}
-	slices.Sort(grams)
-	return slices.Compact(grams)
+	return all
+}
+
+func grams(needles []string) []string {
+	var list []string
+	for _, n := range needles {
+		eachGram(n, func(g string) { list = append(list, g) })
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // eachGram calls fn for each piece of gramSize runes.
@@ -60,7 +91,7 @@ func eachGram(s string, fn func(string)) {
 // EachGram calls fn for the grams of all that is searched of a run: its pieces of three
 // runes, folded; for some of them more than once.
 func (d *Doc) EachGram(fn func(string)) {
-	for _, f := range textFields {
+	for _, f := range allTexts {
 		eachGram(d.folded(f), fn)
 	}
 }

@@ -32,11 +32,8 @@ const perField = 3
 // field, in the order of the query.
 func (q *Query) Hits(d *Doc) []Hit {
 	var hits []Hit
-	for _, t := range q.terms {
-		if t.not || t.test != nil {
-			continue
-		}
-		for _, f := range t.field.texts() {
+	for t := range q.asked {
+		for _, f := range t.fields() {
 			hits = append(hits, t.hits(d, f)...)
 		}
 	}
@@ -86,11 +83,8 @@ func lastRunes(s string) string {
 // one, and more often more, by the logarithm. Larger is better; it means nothing else.
 func (q *Query) Relevance(d *Doc) float64 {
 	score := 0.0
-	for _, t := range q.terms {
-		if t.not || t.test != nil {
-			continue
-		}
-		for _, f := range t.field.texts() {
+	for t := range q.asked {
+		for _, f := range t.fields() {
 			hits := t.hits(d, f)
 			if len(hits) == 0 {
 				continue

@@ -16,7 +16,7 @@ import (
 )
 
 // Fields are the names that can stand before a colon, for messages.
-var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "status", "rc", "duration", "after", "before", "on"}
+var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "status", "rc", "duration", "after", "before", "on"}
 
 // Options say how a query is read.
 type Options struct {
@@ -51,17 +51,56 @@ func Parse(s string, o Options) (*Query, error) {
 	p := &parser{in: s, opts: o}
 	q := new(Query)
 	for p.skipSpace(); p.pos < len(p.in); p.skipSpace() {
-		t, err := p.term()
-		if err != nil {
+		if err := p.next(q); err != nil {
 			return nil, err
 		}
-		q.terms = append(q.terms, t)
 	}
-	if len(q.terms) == 0 {
+	if len(q.clauses) == 0 {
 		return nil, p.errorAt(p.pos, "there is nothing to search for")
 	}
 	q.sort()
 	return q, nil
+}
+
+// next reads a term with what joins it to those before: AND or nothing, or OR, which binds
+// closer.
+func (p *parser) next(q *Query) error {
+	at := p.pos
+	join := p.operator("OR", "AND")
+	if join != "" && (len(q.clauses) == 0 || p.pos == len(p.in)) {
+		return p.errorAt(at, "%s stands between two words; as text it is in quotes: \"%s\"", join, join)
+	}
+	if at = p.pos; p.operator("OR", "AND") != "" {
+		return p.errorAt(at, "here a word is missing; as text OR and AND are in quotes")
+	}
+	if p.operator("NOT") != "" { // not taken for a dash: it may well be text
+		return p.errorAt(at, "NOT is written as a dash: -WORD; as text it is in quotes: \"NOT\"")
+	}
+	t, err := p.term()
+	if err != nil {
+		return err
+	}
+	if join == "OR" {
+		last := len(q.clauses) - 1
+		q.clauses[last] = append(q.clauses[last], t)
+		return nil
+	}
+	q.clauses = append(q.clauses, clause{t})
+	return nil
+}
+
+// operator reads one of some words in capitals, and the blanks after it, if that is what
+// comes.
+func (p *parser) operator(words ...string) string {
+	for _, w := range words {
+		rest, ok := strings.CutPrefix(p.in[p.pos:], w)
+		if ok && (rest == "" || startsWithSpace(rest)) {
+			p.pos += len(w)
+			p.skipSpace()
+			return w
+		}
+	}
+	return ""
 }
 
 type parser struct {
@@ -100,10 +139,8 @@ func (p *parser) term() (term, error) {
 	}
 	var t term
 	switch {
-	case name == "" && !quoted && value == "failed":
-		t.test = (*record.Record).Failed
-	case name == "" && !quoted && value == "running":
-		t.test = hasStatus(record.Running)
+	case name == "" && !quoted && (value == "failed" || value == "running"):
+		t, err = p.status(value, at)
 	case value == "" && name != "":
 		return term{}, p.errorAt(valueAt, "%s: needs something behind the colon", name)
 	case value == "":
@@ -210,13 +247,15 @@ func cutOperator(s string) (operator, string) {
 }
 
 func (p *parser) status(value string, at int) (term, error) {
-	switch s := record.Status(strings.ToLower(value)); s {
-	case record.Running, record.Complete, record.Cancelled:
-		return term{test: hasStatus(s)}, nil
-	case "failed":
-		return term{test: (*record.Record).Failed}, nil
+	word := strings.ToLower(value)
+	if word == string(record.Complete) {
+		return term{test: isComplete}, nil
 	}
-	return term{}, p.errorAt(at, "status: is one of running, complete, cancelled and failed, not %q", value)
+	o, ok := record.ParseOutcome(word)
+	if !ok {
+		return term{}, p.errorAt(at, "status: is one of running, ok (succeeded), failed, cancelled, unknown and complete, not %q", value)
+	}
+	return term{test: hasOutcome(o)}, nil
 }
 
 // expandHome replaces a ~ as a shell would have, in regular expressions as well.

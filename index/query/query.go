@@ -12,11 +12,14 @@ import (
 	"qme/record"
 )
 
-// A Query is what runs are compared with: all its terms must hold. It does not
+// A Query is what runs are compared with: all its clauses must hold. It does not
 // change and may be used by several goroutines at once.
 type Query struct {
-	terms []term
+	clauses []clause
 }
+
+// A clause holds when one of its terms does.
+type clause []term
 
 // A term is one condition.
 type term struct {
@@ -31,8 +34,8 @@ type term struct {
 // Match reports whether the run answers to the query. What could not be read of the
 // run is in d.Err; then the answer is not to be relied on.
 func (q *Query) Match(d *Doc) bool {
-	for _, t := range q.terms {
-		if t.holds(d) == t.not {
+	for _, c := range q.clauses {
+		if !slices.ContainsFunc(c, func(t term) bool { return t.holds(d) != t.not }) {
 			return false
 		}
 	}
@@ -42,8 +45,8 @@ func (q *Query) Match(d *Doc) bool {
 // Admits reports whether the conditions of the query hold that need no text of the run:
 // those on its status, return code, times and duration.
 func (q *Query) Admits(r *record.Record) bool {
-	for _, t := range q.terms {
-		if t.test != nil && t.test(r) == t.not {
+	for _, c := range q.clauses {
+		if c.needsNoText() && !slices.ContainsFunc(c, func(t term) bool { return t.test(r) != t.not }) {
 			return false
 		}
 	}
@@ -51,20 +54,58 @@ func (q *Query) Admits(r *record.Record) bool {
 }
 
 // HasConditions reports whether Admits has anything to look at.
-func (q *Query) HasConditions() bool {
-	return slices.ContainsFunc(q.terms, func(t term) bool { return t.test != nil })
+func (q *Query) HasConditions() bool { return slices.ContainsFunc(q.clauses, clause.needsNoText) }
+
+func (c clause) needsNoText() bool {
+	return !slices.ContainsFunc(c, func(t term) bool { return t.test == nil })
+}
+
+// anyTerm reports whether there is a term of which something is true.
+func (q *Query) anyTerm(is func(term) bool) bool {
+	return slices.ContainsFunc(q.clauses, func(c clause) bool { return slices.ContainsFunc(c, is) })
+}
+
+// asked yields the terms whose text is looked for.
+func (q *Query) asked(yield func(term) bool) {
+	for _, c := range q.clauses {
+		for _, t := range c {
+			if !t.not && t.test == nil && !yield(t) {
+				return
+			}
+		}
+	}
 }
 
 func (t term) holds(d *Doc) bool {
 	if t.test != nil {
 		return t.test(d.Record)
 	}
-	for _, f := range t.field.texts() {
-		if t.regex != nil && t.regex.MatchString(d.text(f)) || t.regex == nil && strings.Contains(d.folded(f), t.needle) {
-			return true
-		}
+	return slices.ContainsFunc(t.fields(), func(f field) bool { return t.in(d, f) })
+}
+
+// fields returns the text fields that the term is looked for in. What may be the name of a
+// commit is looked for there as well.
+func (t term) fields() []field {
+	if t.field != anywhere {
+		return []field{t.field}
 	}
-	return false
+	if t.regex == nil && maybeCommit.MatchString(t.needle) {
+		return withCommit
+	}
+	return textFields
+}
+
+// maybeCommit is what git takes for a commit where it shortens its name: 7 digits at least.
+var maybeCommit = regexp.MustCompile(`^[0-9a-f]{7,64}$`)
+
+func (t term) in(d *Doc, f field) bool {
+	switch {
+	case t.regex != nil:
+		return t.regex.MatchString(d.text(f))
+	case f == commit: // which is named by its beginning
+		return strings.HasPrefix(d.folded(f), t.needle)
+	}
+	return strings.Contains(d.folded(f), t.needle)
 }
 
 // find returns the first places in a text field, as bytes of it, at which the term
@@ -72,6 +113,12 @@ func (t term) holds(d *Doc) bool {
 func (t term) find(d *Doc, f field, most int) [][]int {
 	if t.regex != nil {
 		return t.regex.FindAllStringIndex(d.text(f), most)
+	}
+	if f == commit {
+		if !t.in(d, f) {
+			return nil
+		}
+		most = 1
 	}
 	var found [][]int
 	folded := d.folded(f)
@@ -89,9 +136,14 @@ func (t term) find(d *Doc, f field, most int) [][]int {
 
 // Streams reports whether the query looks at a run's output or error output.
 func (q *Query) Streams() bool {
-	return slices.ContainsFunc(q.terms, func(t term) bool {
+	return q.anyTerm(func(t term) bool {
 		return t.test == nil && (t.field == anywhere || t.field == output || t.field == errorText)
 	})
+}
+
+// Brief reports whether a record.DecodeBrief has all that the query looks at.
+func (q *Query) Brief() bool {
+	return !q.Streams() && !q.anyTerm(func(t term) bool { return t.field == commit || t.field == branch })
 }
 
 // sort puts first what is cheap to find out.
@@ -107,7 +159,16 @@ func (q *Query) sort() {
 		}
 		return 2
 	}
-	slices.SortStableFunc(q.terms, func(a, b term) int { return cmp.Compare(cost(a), cost(b)) })
+	dearest := func(c clause) (most int) {
+		for _, t := range c {
+			most = max(most, cost(t))
+		}
+		return most
+	}
+	for _, c := range q.clauses {
+		slices.SortStableFunc(c, func(a, b term) int { return cmp.Compare(cost(a), cost(b)) })
+	}
+	slices.SortStableFunc(q.clauses, func(a, b clause) int { return cmp.Compare(dearest(a), dearest(b)) })
 }
 
 // compare is a relation between two values of which cmp.Compare says c.
@@ -150,9 +211,9 @@ func between(from, to time.Time) func(*record.Record) bool {
 	}
 }
 
-func hasStatus(s record.Status) func(*record.Record) bool {
-	if s == record.Running {
-		return (*record.Record).Active
-	}
-	return func(r *record.Record) bool { return r.Data.Status == s }
+func hasOutcome(o record.Outcome) func(*record.Record) bool {
+	return func(r *record.Record) bool { return r.Outcome() == o }
 }
+
+// isComplete reports whether a run, not its job, has come to its end, whatever the return code.
+func isComplete(r *record.Record) bool { return r.Data.Status == record.Complete }

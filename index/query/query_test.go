@@ -26,6 +26,7 @@ func example() *query.Doc {
 	at := record.Time{Time: time.Date(2026, 11, 23, 9, 31, 0, 0, zone)}
 	end := record.Time{Time: at.Add(90 * time.Second)}
 	r := &record.Record{Executor: "shell", UID: "shell-019aaf3c-1b2c-7d3e-8f40-5b1f0c2d9e7a", Command: `train --lr=3e-4 01_T1w.nii.gz "x y"`, Data: record.Data{
+		Git: &record.Git{Commit: "0123456789abcdef0123456789abcdef01234567", Branch: "feature/Moto"},
 		PWD: "/home/ada/proj/a", User: "ada", Host: "login1", Message: "Größe 12:30", Timestamp: at, Finished: &end, Duration: 90, ReturnCode: &code,
 		Status: record.Complete, Output: []string{"seed=42\n", "K\u212Aelvin\n", "last line"}, Error: []string{"no space left\n", "on device\n"}}}
 	return &query.Doc{Record: r}
@@ -58,6 +59,11 @@ func TestMatch(t *testing.T) {
 		"after:2026-11-23T08:31:00Z": true, "before:2026-11-23T08:31:00Z": false, `after:"2026-11-23 09:30"`: true, "on:today": true, "on:yesterday": false, "after:yesterday": true,
 		"after:2026-11-23 09:31": true, "after:2026-11-23 9:32": false, "before:2026-11-23 09:31:30 train": true, "on:2026-11-23 09:31 -zzz": true, "on:today 09:31": true, "on:yesterday 09:31": false,
 		"after:2026-11-23 08:31Z": true, "after:2026-11-23 \"09:32\"": false, "after:2026-11-23 12:30x": false, "after:2026-11 12:30": true, "-after:2026-11-23 09:32": true,
+		"train OR zzz": true, "zzz OR train": true, "zzz OR yyy": false, "train zzz OR login1": true, "zzz OR train login2": false, "zzz OR train OR yyy ada": true, "zzz OR -yyy": true, "zzz or train": false,
+		`"OR"`: false, `"ON" OR zzz`: true, `"train OR zzz"`: false, "train AND login1": true, "train AND zzz": false, "zzz OR status:failed": true, "status:cancelled OR rc:3": true, "running OR rc:4": false, "ORDER": false, "zzz OR output:seed": true,
+		"status:ok": false, "status:succeeded": false, "-status:success": true, "status:cancelled": false, "status:unknown": false, "status:Failed": true,
+		"commit:0123": true, "commit:0123456789ABCDEF": true, "commit:1234": false, "0123456": true, "0123456789abcdef0123456789abcdef01234567": true, "1234567": false, "012345": false, "0123456 -zzz": true,
+		"branch:moto": true, "branch:feature/": true, "feature/moto": false,
 		"before:today": false, "after:3h": true, "after:2h": false, "before:2h": true, "after:2d": true, "on:0d": true, "on:1d": false, "after:1mo": true, "before:1y": false, "after:1w": true, "before:now": true,
 	} {
 		if got := parse(t, q, false).Match(example()); got != want {
@@ -129,7 +135,7 @@ func TestRefuses(t *testing.T) {
 	t.Parallel()
 	for q, at := range map[string]int{
 		"": 0, "  ": 2, "a outputs:x": 2, "a -foo:x": 3, `a "b c`: 2, `"a"b`: 3, `""`: 0, "command:": 8, "a rc:x": 5, "rc:>": 3, "rc:1.5": 3, "duration:5s": 9, "duration:>x": 9, "duration:>-1s": 9,
-		"duration:>nan": 9, "after:": 6, "after:soon": 6, "on:2026-13-01": 3, "on:5x": 3, "before:99999999d": 7, "status:done": 7, `output:""`: 7,
+		"duration:>nan": 9, "after:": 6, "after:soon": 6, "on:2026-13-01": 3, "on:5x": 3, "before:99999999d": 7, "status:done": 7, "OR": 0, "a OR": 2, "OR a": 0, "a OR OR b": 5, "AND": 0, "a AND OR b": 6, "NOT a": 0, "a NOT b": 2, "a OR NOT b": 5, `output:""`: 7,
 	} {
 		_, err := query.Parse(q, query.Options{Now: now})
 		var wrong *query.SyntaxError

@@ -72,7 +72,7 @@ func errorOutput(s *shape, f *filler, rec *record.Record) []byte {
 	switch {
 	case *rec.Data.ReturnCode == 127:
 		return []byte("sh: 1: " + strings.Fields(rec.Command)[0] + ": not found\n")
-	case rec.Failed():
+	case *rec.Data.ReturnCode != 0:
 		return []byte(f.expand(s.err, 0))
 	case f.r.Float64() < 0.05:
 		return []byte(f.expand("/opt/lib/python3.11/site-packages/{word}/{word}.py:{nnn}: FutureWarning: '{word}' is deprecated\n", 0))

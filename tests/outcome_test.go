@@ -1,0 +1,82 @@
+package tests
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"qme/record"
+)
+
+// TestOneVocabulary has search, ls and the dashboard mean the same by how a run went.
+func TestOneVocabulary(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	put := func(status record.Status, code int, edit ...func(*record.Record)) string {
+		r := ran(t, "a\n", "")
+		r.Data.Status = status
+		if r.Data.ReturnCode = &code; code < 0 {
+			r.Data.ReturnCode = nil
+		}
+		for _, e := range edit {
+			e(r)
+		}
+		h.put(r)
+		return string(r.UID)
+	}
+	job := func(final bool, code int) func(*record.Record) {
+		return func(r *record.Record) {
+			if aJob(r, "17", "X", code, "", ""); code < 0 {
+				r.Data.Job.ReturnCode = nil
+			}
+			r.Data.Job.Final = final
+		}
+	}
+	want := map[string][]string{
+		"succeeded": {put(record.Complete, 0), put(record.Complete, 0, job(true, 0))},
+		"failed":    {put(record.Complete, 1), put(record.Complete, 143), put(record.Complete, 0, job(true, 3))},
+		"cancelled": {put(record.Cancelled, 143), put(record.Cancelled, 0), put(record.Cancelled, -1)},
+		"running":   {put(record.Complete, 0, job(false, -1))},
+		"unknown":   {put(record.Complete, -1), put(record.None, -1), put(record.Complete, 0, job(true, -1))},
+	}
+	board := h.serve()
+	for begin := time.Now(); len(board.tasks("")) < 12; time.Sleep(10 * time.Millisecond) {
+		if time.Since(begin) > patience {
+			t.Fatal("the dashboard does not show all tasks")
+		}
+	}
+	for word, ids := range want {
+		slices.Sort(ids)
+		found := strings.Fields(h.must("search", "--ids", "status:"+word))
+		if slices.Sort(found); !slices.Equal(found, ids) {
+			t.Errorf("search status:%s finds %q, want %q", word, found, ids)
+		}
+		var shown []string
+		for _, task := range board.tasks("?status=" + word) {
+			shown = append(shown, task.ID)
+		}
+		if slices.Sort(shown); !slices.Equal(shown, ids) {
+			t.Errorf("the dashboard shows as %s %q, want %q", word, shown, ids)
+		}
+	}
+	same := func(word string, args ...string) {
+		t.Helper()
+		var listed []string
+		for line := range strings.Lines(h.must(args...)) {
+			r := new(record.Record)
+			if err := json.Unmarshal([]byte(line), r); err != nil {
+				t.Fatal(err)
+			}
+			listed = append(listed, string(r.UID))
+		}
+		if slices.Sort(listed); !slices.Equal(listed, want[word]) {
+			t.Errorf("%q: %q, want those that are %s: %q", args, listed, word, want[word])
+		}
+	}
+	same("failed", "ls", "--failed", "--json")
+	for word, query := range map[string]string{"failed": "failed", "running": "running", "succeeded": "status:ok"} {
+		same(word, "search", "--json", query)
+	}
+}
