@@ -171,13 +171,23 @@ func (a *app) queue() (*queue.Queue, error) {
 }
 
 // history is queue for commands that show what is there: it commits first what a
-// crash has left in the spool.
+// crash has left in the spool, unless that would have to wait for somebody.
 func (a *app) history(ctx context.Context) (*queue.Queue, error) {
+	return a.recovered(ctx, (*queue.Queue).RecoverSoon)
+}
+
+// settled is history for commands that change something: it waits for a lock, as they
+// will have to.
+func (a *app) settled(ctx context.Context) (*queue.Queue, error) {
+	return a.recovered(ctx, (*queue.Queue).Recover)
+}
+
+func (a *app) recovered(ctx context.Context, how func(*queue.Queue, context.Context) error) (*queue.Queue, error) {
 	q, err := a.queue()
 	if err != nil {
 		return nil, err
 	}
-	if err := q.Recover(ctx); errors.Is(err, syscall.ENOTDIR) {
+	if err := how(q, ctx); errors.Is(err, syscall.ENOTDIR) {
 		return nil, err // there is no spool: its place is taken
 	} else if err != nil {
 		a.warn("a run is still in the spool: %v", err)

@@ -43,7 +43,7 @@ Examples:
 }
 
 func (a *app) clear(ctx context.Context, what string, force bool) error {
-	q, err := a.history(ctx)
+	q, err := a.settled(ctx)
 	if err != nil {
 		return err
 	}

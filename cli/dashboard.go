@@ -140,7 +140,7 @@ func (s *served) Follow(id record.ID, name record.StreamName, from, limit int64)
 	return dashboard.Following{At: at, Data: b, Size: size}, err
 }
 
-func (s *served) Recover(ctx context.Context) error { return s.use().Recover(ctx) }
+func (s *served) Recover(ctx context.Context) error { return s.use().RecoverSoon(ctx) }
 
 // reference makes what cannot name a task an error of the request.
 func reference(err error) error {

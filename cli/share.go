@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ const defaultRemote = "origin"
 // shareOptions are the flags of push, pull and sync.
 type shareOptions struct {
 	json, dryRun, skipInvalid bool
+	background                bool // nobody waits for it
 }
 
 func (o *shareOptions) flags() []cli.Flag {
@@ -86,7 +88,7 @@ func (a *app) share(ctx context.Context, name string, o shareOptions, how exchan
 // shareStore opens the history, with the runs in it that a crash has left in the
 // spool.
 func (a *app) shareStore(ctx context.Context) (*gitstore.Store, error) {
-	if _, err := a.history(ctx); err != nil {
+	if _, err := a.settled(ctx); err != nil {
 		return nil, err
 	}
 	return a.openStore()
@@ -146,14 +148,49 @@ func (a *app) exchange(ctx context.Context, s *gitstore.Store, target gitstore.R
 	if err != nil {
 		return queue.Shared{}, nil, err
 	}
-	unlock, err := a.lockExchange(ctx, s)
+	unlock, err := a.lockExchange(ctx, s, target.Name, o.background)
 	if err != nil {
 		return queue.Shared{}, nil, interrupted(err)
 	}
 	defer unlock()
+	if o.background {
+		var stop func()
+		ctx, stop = giveWay(ctx, s)
+		defer stop()
+	}
 	x := &exchange{store: s, remote: r, name: target.Name, progress: show, fetch: fetchOptions(cfg, o, show)}
 	shared, err := how(ctx, x, queue.ShareOptions{DryRun: o.dryRun})
+	if err != nil && errors.Is(context.Cause(ctx), errGaveWay) {
+		err = errGaveWay
+	}
 	return shared, x, interrupted(err)
+}
+
+// errGaveWay says why a sync in the background was ended.
+var errGaveWay = errors.New("it had got nowhere when another push, pull or sync of this home was given, and made way")
+
+// gaveWay is for how long somebody waits for an exchange in the background to end.
+const gaveWay = 2 * time.Second
+
+// giveWay returns a context that ends when somebody has waited for the exchange: one in
+// the background may be talking to a host that does not answer. The next run syncs again.
+func giveWay(ctx context.Context, s *gitstore.Store) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		const look = 200 * time.Millisecond
+		for wanted := time.Duration(0); wanted < gaveWay; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(look):
+			}
+			if wanted += look; !s.ExchangeWanted() {
+				wanted = 0
+			}
+		}
+		cancel(errGaveWay)
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // interrupted says it in words when it was the user who ended an exchange.
@@ -175,18 +212,36 @@ func fetchOptions(cfg *config.Config, o shareOptions, show gitstore.Progress) gi
 const exchangePatience = time.Second
 
 // lockExchange waits for other exchanges of this home to end.
-func (a *app) lockExchange(ctx context.Context, s *gitstore.Store) (func(), error) {
+func (a *app) lockExchange(ctx context.Context, s *gitstore.Store, name string, background bool) (func(), error) {
+	what := "the exchange"
+	if background {
+		what = "the sync in the background"
+	}
+	who := fmt.Sprintf("%s with %s (process %d on %s)", what, name, os.Getpid(), hostname())
 	soon, cancel := context.WithTimeout(ctx, exchangePatience)
 	defer cancel()
-	unlock, err := s.LockExchange(soon)
+	unlock, err := s.LockExchange(soon, who)
 	if errors.Is(err, gitstore.ErrBusy) && ctx.Err() == nil {
-		a.note("Waiting for another qme push, pull or sync of this home to end.")
-		unlock, err = s.LockExchange(ctx)
+		a.note("Waiting for %s to end.", cmp.Or(safe.Line(s.ExchangeHolder()), "another qme push, pull or sync of this home"))
+		unlock, err = a.waitExchange(ctx, s, who, background)
 	}
 	if ctx.Err() != nil && err != nil {
 		err = ctx.Err()
 	}
 	return unlock, err
+}
+
+// waitExchange waits for the exchange that is at work. One in the background ends for
+// those that are not.
+func (a *app) waitExchange(ctx context.Context, s *gitstore.Store, who string, background bool) (func(), error) {
+	if !background {
+		release, err := s.WantExchange()
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
+	return s.LockExchange(ctx, who)
 }
 
 // An exchange connects the history with one remote. It is a queue.Exchange.

@@ -116,7 +116,7 @@ func (a *app) syncInTurn(ctx context.Context) (synced bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	_, _, err = a.exchange(ctx, s, target, shareOptions{}, func(ctx context.Context, x queue.Exchange, o queue.ShareOptions) (queue.Shared, error) {
+	_, _, err = a.exchange(ctx, s, target, shareOptions{background: true}, func(ctx context.Context, x queue.Exchange, o queue.ShareOptions) (queue.Shared, error) {
 		turn() // whoever runs something from now on needs another sync
 		return queue.Sync(ctx, x, o)
 	})

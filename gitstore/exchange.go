@@ -7,14 +7,11 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"golang.org/x/sys/unix"
 
 	"qme/gitstore/odb"
 	"qme/record"
@@ -466,42 +463,4 @@ func (s *Store) setTracking(ctx context.Context, remote string, h plumbing.Hash)
 	}
 	q.done()
 	return nil
-}
-
-// LockExchange makes the exchanges of this history wait for each other: two that
-// fetch the same would remove each other's packs. It waits as long as ctx lets it;
-// the error is ErrBusy then. File systems without locks have none here either.
-func (s *Store) LockExchange(ctx context.Context) (unlock func(), err error) {
-	return s.lockFile(ctx, "qme-exchange.lock")
-}
-
-// TryTurn takes the one place in front of LockExchange for those that need not all
-// have an exchange of their own. ok is false when somebody has it, who is going to
-// exchange all that is there by now. release may be called more than once.
-func (s *Store) TryTurn() (release func(), ok bool, err error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // do not wait
-	release, err = s.lockFile(ctx, "qme-turn.lock")
-	if errors.Is(err, ErrBusy) {
-		return nil, false, nil
-	}
-	return release, err == nil, err
-}
-
-func (s *Store) lockFile(ctx context.Context, name string) (unlock func(), err error) {
-	f, err := s.fs.OpenFile(filepath.Join(s.dir, name), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	real, ok := f.(*os.File)
-	if !ok {
-		return func() { _ = f.Close() }, nil
-	}
-	if _, err := flock(ctx, real); err != nil {
-		return nil, fmt.Errorf("%w: another qme is exchanging tasks with a remote", err)
-	}
-	return sync.OnceFunc(func() {
-		_ = unix.Flock(int(real.Fd()), unix.LOCK_UN) // also where a process being started has it open
-		_ = f.Close()
-	}), nil
 }

@@ -163,7 +163,7 @@ func TestFaultsOfCommit(t *testing.T) {
 		if _, lerr := os.Stat(filepath.Join(dir, "refs", "heads", "main.lock")); lerr == nil && !fault.Crash {
 			t.Errorf("%q failed: main.lock is left", fsys.Failed())
 		}
-		if left, _ := filepath.Glob(filepath.Join(dir, "objects", "pack", "tmp_*")); len(left) > 0 && !fault.Crash {
+		if left, _ := filepath.Glob(filepath.Join(dir, "objects", "pack", "qme_*")); len(left) > 0 && !fault.Crash {
 			t.Errorf("%q failed: left behind: %v", fsys.Failed(), left)
 		}
 		want := have

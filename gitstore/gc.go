@@ -199,7 +199,8 @@ func (s *Store) releaseStale() error {
 func (s *Store) removeLeftovers() error {
 	var errs []error
 	packs := filepath.Join(s.dir, "objects", "pack")
-	for dir, prefix := range map[string]string{packs: "tmp_", s.dir: brokenLock, filepath.Dir(s.dir): ".new-history-"} {
+	for _, place := range []struct{ dir, prefix string }{{packs, "tmp_"}, {packs, odb.Temporary}, {s.dir, brokenLock}, {filepath.Dir(s.dir), ".new-history-"}} {
+		dir, prefix := place.dir, place.prefix
 		entries, err := afero.ReadDir(s.fs, dir)
 		if err != nil {
 			errs = append(errs, err)

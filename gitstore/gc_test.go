@@ -285,11 +285,12 @@ func TestGCRemovesLeftovers(t *testing.T) {
 	have := history(t, dir, 1)
 	age := map[string]time.Duration{
 		filepath.Join(dir, "objects", "pack", "tmp_pack_old"):        25 * time.Hour,
-		filepath.Join(dir, "objects", "pack", "tmp_idx_old"):         25 * time.Hour,
+		filepath.Join(dir, "objects", "pack", "qme_pack_old"):        25 * time.Hour,
+		filepath.Join(dir, "objects", "pack", "qme_idx_old"):         25 * time.Hour,
 		filepath.Join(home, ".new-history-old", "HEAD"):              25 * time.Hour,
 		filepath.Join(dir, "qme-broken-lock-old", "lock"):            25 * time.Hour,
 		filepath.Join(dir, "qme-broken-lock-new", "lock"):            time.Hour,
-		filepath.Join(dir, "objects", "pack", "tmp_pack_new"):        time.Hour,
+		filepath.Join(dir, "objects", "pack", "qme_pack_new"):        time.Hour,
 		filepath.Join(home, ".new-history-new", "HEAD"):              time.Hour,
 		filepath.Join(home, "running", "shell-x", "of someone else"): 25 * time.Hour,
 	}

@@ -44,10 +44,10 @@ func TestGCWritesABadPack(t *testing.T) {
 	fsys := storetest.New(afero.NewOsFs())
 	s := openStore(t, fsys, dir, nil)
 	fsys.Before(func(op, path string) {
-		if op != "create" || !strings.HasPrefix(filepath.Base(path), "tmp_idx_") {
+		if op != "create" || !strings.HasPrefix(filepath.Base(path), "qme_idx_") {
 			return
 		}
-		made, err := filepath.Glob(filepath.Join(dir, "objects", "pack", "tmp_pack_*"))
+		made, err := filepath.Glob(filepath.Join(dir, "objects", "pack", "qme_pack_*"))
 		if err != nil || len(made) != 1 {
 			t.Fatalf("%v, %v", made, err)
 		}
@@ -61,7 +61,7 @@ func TestGCWritesABadPack(t *testing.T) {
 }
 
 // TestOrphanedPack has a process die between the two names of a pack, or between
-// the two removals. GC should clear away what is left, as it does with tmp_*.
+// the two removals. GC should clear away what is left, as it does with qme_*.
 func TestOrphanedPack(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "tasks.git")
 	history(t, dir, 2)

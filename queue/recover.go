@@ -20,6 +20,8 @@ const (
 	// and when it has ended. The store needs two seconds to be sure that a lock is one
 	// that a crash left.
 	patience = 3 * time.Second
+	// moment bounds how long one who only reads waits for a lock.
+	moment = 100 * time.Millisecond
 )
 
 // Recover commits what dead processes have left in the spool. An entry that
@@ -28,6 +30,21 @@ const (
 func (q *Queue) Recover(ctx context.Context) error {
 	r := q.recovery()
 	r.work(ctx)
+	return r.close(ctx)
+}
+
+// RecoverSoon is Recover for those that only read: it waits for no lock for longer than
+// a moment, and what is left is another command's. Work that can begin is not broken off.
+func (q *Queue) RecoverSoon(ctx context.Context) error {
+	r := q.recovery()
+	for more := true; more; {
+		soon, cancel := context.WithTimeout(ctx, moment)
+		more = r.step(soon)
+		if len(r.entries) > 0 && !more && ctx.Err() == nil {
+			r.leave(errBusy)
+		}
+		cancel()
+	}
 	return r.close(ctx)
 }
 

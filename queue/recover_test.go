@@ -374,3 +374,31 @@ func TestRecoverOfAnEarlierRun(t *testing.T) {
 		t.Error("the later run is not the record any more")
 	}
 }
+
+// TestRecoverSoon finds the history locked for good. One who only reads does not wait
+// for the lock, and what is left is recovered later.
+func TestRecoverSoon(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, 3)
+	b.history.before = func(ctx context.Context, _ record.ID) error {
+		<-ctx.Done() // as one who waits for a lock
+		return fmt.Errorf("wait for the lock: %w", ctx.Err())
+	}
+	err := b.RecoverSoon(context.Background())
+	if !errors.Is(err, record.ErrBusy) || b.history.attempts != 1 || len(b.spooled(t)) != 3 {
+		t.Errorf("%v after %d attempts, and the spool holds %v", err, b.history.attempts, b.spooled(t))
+	}
+	for _, id := range b.dead {
+		if err == nil || !strings.Contains(err.Error(), string(id)) {
+			t.Errorf("the error does not name %s: %v", id, err)
+		}
+	}
+	// Work that takes long, and waits for nobody, is not broken off.
+	b.history.before = func(ctx context.Context, _ record.ID) error {
+		<-ctx.Done()
+		return nil
+	}
+	if err := b.RecoverSoon(context.Background()); err != nil || len(b.spooled(t)) != 0 {
+		t.Errorf("%v, and the spool holds %v", err, b.spooled(t))
+	}
+}

@@ -129,7 +129,7 @@ func noRests(t *testing.T, h *home) {
 		t.Fatal(err)
 	}
 	for _, e := range packs {
-		if strings.HasPrefix(e.Name(), "tmp_") || strings.HasSuffix(e.Name(), ".keep") {
+		if strings.HasPrefix(e.Name(), "qme_") || strings.HasPrefix(e.Name(), "tmp_") || strings.HasSuffix(e.Name(), ".keep") {
 			t.Errorf("%s is left", e.Name())
 		}
 	}

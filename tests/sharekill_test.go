@@ -271,7 +271,7 @@ func (k *killer) temporary() []string {
 			_, err := os.Stat(filepath.Join(k.home.dir, "tasks.git/objects/pack", pack+".idx"))
 			return err != nil
 		}
-		return strings.HasPrefix(name, "tmp_") || strings.HasSuffix(name, ".keep") || strings.HasPrefix(name, ".new-")
+		return strings.HasPrefix(name, "qme_") || strings.HasPrefix(name, "tmp_") || strings.HasSuffix(name, ".keep") || strings.HasPrefix(name, ".new-")
 	})
 }
 

@@ -86,3 +86,35 @@ func TestQuietRace(t *testing.T) {
 	}
 	hub.verify()
 }
+
+// TestSyncAutoHangs pushes to one remote while a sync in the background hangs with
+// another. It makes way, and the message says what is waited for.
+func TestSyncAutoHangs(t *testing.T) {
+	t.Parallel()
+	hub, h, fifo := newHub(t), newHome(t), newFIFO(t)
+	h.must("remote", "ssh://far.invalid/r.git")
+	h.must("remote", "ok", hub.dir)
+	h.must("config", "sync.auto", "true")
+	ssh := filepath.Join(t.TempDir(), "ssh")
+	writeScript(t, ssh, "exec cat '"+fifo+"'")
+	cmd := h.command("-q", "run", "true")
+	cmd.Env = append(cmd.Env, "GIT_SSH_COMMAND="+ssh, "GIT_SSH_VARIANT=simple")
+	s := h.startCommand(cmd)
+	if code := s.wait(); code != 0 {
+		t.Fatalf("the run ended with %d\n%s", code, s.errs.String())
+	}
+	w, err := os.OpenFile(fifo, os.O_WRONLY, 0) // ssh is at work from here on
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	out, errs, code := h.run("push", "ok")
+	if code != 0 || out != "pushed 1 task\n" || !strings.Contains(errs, "Waiting for the sync in the background with origin (process ") {
+		t.Errorf("push ends with %d: %s%s", code, out, errs)
+	}
+	s.waitAll()
+	if out := h.must("status"); !strings.Contains(out, "made way") {
+		t.Errorf("status says %q", out)
+	}
+	hub.verify()
+}

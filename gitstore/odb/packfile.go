@@ -40,13 +40,21 @@ type packFile struct {
 	differ differ
 }
 
+// Temporary begins the names of files that are not whole yet. They are not git's own
+// (tmp_), which "git prune" removes under the hands of whoever writes them.
+const Temporary = "qme_"
+
+const (
+	tmpPack  = Temporary + "pack_"
+	tmpIndex = Temporary + "idx_"
+)
+
 // newPackFile begins a pack of exactly count objects.
 func (db *DB) newPackFile(count int) (*packFile, error) {
 	if err := db.fs.MkdirAll(db.packDir(), 0o700); err != nil {
 		return nil, err
 	}
-	// git removes files of this name that a crash leaves behind.
-	f, err := afero.TempFile(db.fs, db.packDir(), "tmp_pack_")
+	f, err := afero.TempFile(db.fs, db.packDir(), tmpPack)
 	if err != nil {
 		return nil, err
 	}
@@ -289,7 +297,7 @@ func (p *packFile) writeIndex(sum plumbing.Hash) (string, error) {
 	if _, err := idxfile.NewEncoder(&b).Encode(index); err != nil {
 		return "", err
 	}
-	f, err := afero.TempFile(p.db.fs, p.db.packDir(), "tmp_idx_")
+	f, err := afero.TempFile(p.db.fs, p.db.packDir(), tmpIndex)
 	if err != nil {
 		return "", err
 	}

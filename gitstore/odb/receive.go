@@ -138,7 +138,7 @@ func (db *DB) newReceiver(opts ReceiveOptions) (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := afero.TempFile(db.fs, db.packDir(), "tmp_pack_")
+	f, err := afero.TempFile(db.fs, db.packDir(), tmpPack)
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 // writeIndex writes and flushes the index of a received pack, and returns the name of
 // its temporary file. Nothing is left of it after an error.
 func (r *receiver) writeIndex(names []nameKey) (string, error) {
-	f, err := afero.TempFile(r.db.fs, r.db.packDir(), "tmp_idx_")
+	f, err := afero.TempFile(r.db.fs, r.db.packDir(), tmpIndex)
 	if err != nil {
 		return "", err
 	}
