@@ -34,14 +34,15 @@ import (
 type app struct {
 	in, out, err *os.File
 
-	home, message           string
+	home, message, color    string
 	quiet, noColor, noPager bool
 
 	endedBy syscall.Signal // ended the command that was run, 0: none
 
-	cfg   *config.Config
-	set   *executor.Set
-	store *gitstore.Store
+	cfg          *config.Config
+	toldMistakes bool // of the settings
+	set          *executor.Set
+	store        *gitstore.Store
 }
 
 // say prints a line for people, on stderr.
@@ -84,10 +85,47 @@ func (a *app) homeDir() (string, error) {
 	return filepath.Join(home, ".qme"), nil
 }
 
+// config returns the settings. What is wrong with them is said once, and is as if it were
+// not set: a mistake must not keep the results of work from being seen. A file that cannot
+// be read is an error. Where a setting matters, see sure.
 func (a *app) config() (*config.Config, error) {
 	if a.cfg != nil {
 		return a.cfg, nil
 	}
+	cfg, err := a.readConfig()
+	if err == nil {
+		err = cfg.Unread()
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.cfg = cfg
+	a.tellMistakes()
+	return cfg, nil
+}
+
+// runConfig is config for commands that run something: nothing that is wrong with the
+// settings must keep a night's work from starting.
+func (a *app) runConfig() (*config.Config, error) {
+	cfg, err := a.readConfig()
+	if err != nil {
+		return nil, err
+	}
+	a.cfg = cfg
+	a.tellMistakes()
+	return cfg, nil
+}
+
+// tellMistakes says what is wrong with the settings, unless it has.
+func (a *app) tellMistakes() {
+	if err := a.cfg.Mistakes(); err != nil && !a.toldMistakes {
+		a.warn("%v\nThe default settings apply instead.", err)
+		a.toldMistakes = true
+	}
+}
+
+// readConfig is config in silence.
+func (a *app) readConfig() (*config.Config, error) {
 	home, err := a.homeDir()
 	if err != nil {
 		return nil, err
@@ -95,22 +133,24 @@ func (a *app) config() (*config.Config, error) {
 	for name, meant := range config.Mistyped(os.Environ(), ownNames()...) {
 		a.note("qme: there is no variable %s that qme knows: did you mean %s?", name, meant)
 	}
-	a.cfg, err = config.Load(afero.NewOsFs(), home, os.Environ())
-	return a.cfg, settingError(err)
+	return config.Read(afero.NewOsFs(), home, os.Environ()), nil
 }
 
-// runConfig is config for commands that run something: a mistake in the settings
-// must not keep a night's work from starting, so the defaults serve.
-func (a *app) runConfig() (*config.Config, error) {
-	if _, err := a.homeDir(); err != nil {
-		return nil, err
+// sure is config for commands that must not go by a default instead of what was meant:
+// a mistake anywhere is an error.
+func (a *app) sure() (*config.Config, error) {
+	if a.cfg == nil {
+		cfg, err := a.readConfig()
+		if err != nil {
+			return nil, err
+		}
+		a.cfg = cfg
 	}
-	_, err := a.config()
-	if err != nil {
-		a.warn("%v; this run goes by the default settings", err)
-		a.cfg, err = config.Load(afero.NewMemMapFs(), "", nil)
+	err := a.cfg.Mistakes()
+	if err != nil && a.toldMistakes {
+		err = &usageError{msg: "this goes by no default: the settings have to be right", help: "qme config --help"}
 	}
-	return a.cfg, err
+	return a.cfg, settingError(err)
 }
 
 // openStore opens the history, which it makes at the first use.

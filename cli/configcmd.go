@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/cli/config"
+	"qme/executor"
 	"qme/record/safe"
 )
 
@@ -17,6 +18,7 @@ type configOptions struct {
 	json     bool
 	unset    bool
 	set      bool
+	edit     bool
 	database string
 }
 
@@ -28,18 +30,21 @@ func (a *app) configCommand() *cli.Command {
 		ArgsUsage: "[KEY [VALUE]]",
 		Description: `Without arguments it shows every setting, its value, and where that comes from:
 the default, the file config.toml, or a variable such as QME_RUN_KEEP, which
-overrides the file.
+overrides the file. A list replaces the one that there is; names that begin with +
+are added to it.
 
 Examples:
   qme config
   qme config run.keep
   qme config run.keep 256MiB
+  qme config run.env +MYVAR
   qme config --unset run.keep
   qme config --set shell shell bash
   qme config --database filesystem`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print as JSON", Destination: &o.json},
 			&cli.BoolFlag{Name: "unset", Usage: "go back to the default of KEY", Destination: &o.unset},
+			&cli.BoolFlag{Name: "edit", Usage: "open the file in an editor (VISUAL or EDITOR), and check what it saves", Destination: &o.edit},
 			&cli.BoolFlag{Name: "set", Usage: "set an executor's setting: --set EXECUTOR KEY VALUE", Destination: &o.set},
 			&cli.StringFlag{Name: "database", Usage: "mirror the history in a database `X`; filesystem: none", Destination: &o.database},
 		},
@@ -56,12 +61,20 @@ func (a *app) configure(c *cli.Command, o configOptions) error {
 	}
 	fsys, args := afero.NewOsFs(), c.Args().Slice()
 	usage := func(msg string) error { return &usageError{msg: msg, help: "qme config --help"} }
+	if meant, ok := otherConfig(args); ok && !o.set && !o.unset {
+		return usage(fmt.Sprintf("there is no setting %q; did you mean %q?", args[0], executor.Quote(append([]string{"qme", "config"}, meant...))))
+	}
 	switch {
 	case c.IsSet("database"):
-		if len(args) > 0 || o.set || o.unset {
+		if len(args) > 0 || o.set || o.unset || o.edit {
 			return usage("--database stands alone")
 		}
 		return settingError(config.Set(fsys, home, "database", o.database))
+	case o.edit:
+		if len(args) > 0 || o.set || o.unset {
+			return usage("--edit stands alone")
+		}
+		return a.editConfig(home)
 	case o.set:
 		if len(args) != 3 || o.unset {
 			return usage("--set takes EXECUTOR KEY VALUE")
@@ -80,11 +93,50 @@ func (a *app) configure(c *cli.Command, o configOptions) error {
 	return a.showConfig(args, o.json)
 }
 
+// otherConfig returns the words behind "config" that are meant where others are typed, as
+// git and gh have them: config set KEY VALUE; ok is false where none are.
+func otherConfig(args []string) (meant []string, ok bool) {
+	if len(args) == 0 {
+		return nil, false
+	}
+	switch rest := args[1:]; args[0] {
+	case "set", "add":
+		return orWords(rest, "KEY", "VALUE"), true
+	case "get", "show":
+		return orWords(rest, "KEY"), true
+	case "list", "ls":
+		return rest, true
+	case "unset", "rm", "remove", "delete":
+		return append([]string{"--unset"}, orWords(rest, "KEY")...), true
+	case "edit":
+		return append([]string{"--edit"}, rest...), true
+	}
+	return nil, false
+}
+
+// orWords returns words, or others when there are none.
+func orWords(words []string, others ...string) []string {
+	if len(words) == 0 {
+		return others
+	}
+	return words
+}
+
 func (a *app) showConfig(keys []string, asJSON bool) error {
-	cfg, err := a.config()
+	cfg, err := a.readConfig()
+	if err == nil {
+		err = cfg.Unread()
+	}
 	if err != nil {
 		return err
 	}
+	a.cfg = cfg
+	if len(keys) == 1 {
+		if err := cfg.Wrong(keys[0]); err != nil {
+			return settingError(err)
+		}
+	}
+	a.tellMistakes()
 	a.checkExecutors(cfg)
 	settings := cfg.All()
 	if len(keys) == 1 {

@@ -70,6 +70,9 @@ func (a *app) mirrorTarget() (*target.Target, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := cfg.Wrong("database"); err != nil {
+		return nil, settingError(err)
+	}
 	home, err := a.homeDir()
 	if err != nil {
 		return nil, err

@@ -68,6 +68,9 @@ type exchangeFunc func(context.Context, queue.Exchange, queue.ShareOptions) (que
 func (a *app) share(ctx context.Context, name string, o shareOptions, how exchangeFunc) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if _, err := a.sure(); err != nil {
+		return err
+	}
 	s, err := a.shareStore(ctx)
 	if err != nil {
 		return err
@@ -137,7 +140,7 @@ const exchangeMemory = 192 << 20
 // exchange has one function after the other go through between the history and a
 // remote, while no other exchange of this home is at work.
 func (a *app) exchange(ctx context.Context, s *gitstore.Store, target gitstore.RemoteURL, o shareOptions, how exchangeFunc) (queue.Shared, *exchange, error) {
-	cfg, err := a.config()
+	cfg, err := a.sure() // limits are in it
 	if err != nil {
 		return queue.Shared{}, nil, err
 	}

@@ -105,6 +105,9 @@ const serverGC = 100
 // startServer serves until ctx ends. That is how it is meant to end, so it is no error.
 func (a *app) startServer(ctx context.Context, o startOptions) error {
 	debug.SetGCPercent(serverGC)
+	if _, err := a.sure(); err != nil {
+		return err
+	}
 	s, err := a.served()
 	if err != nil {
 		return err

@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"qme/record"
+	"qme/record/span"
 )
 
 func (a *app) waitCommand() *cli.Command {
-	var timeout time.Duration
+	var limit string
 	return &cli.Command{
 		Name:      "wait",
 		Usage:     "wait until a task has ended, with its job",
@@ -25,16 +25,17 @@ Examples:
   qme wait
   qme wait 019aaf3c --timeout 2h && qme get 019aaf3c`,
 		Flags: []cli.Flag{
-			&cli.DurationFlag{Name: "timeout", Usage: "wait no longer than `TIME`, such as 90s or 2h; the exit code is 124 then", HideDefault: true, Destination: &timeout},
+			&cli.StringFlag{Name: "timeout", Usage: "wait no longer than `TIME`, such as 90s, 2h30m, 1d or 1-00:00:00; the exit code is 124 then", Destination: &limit},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := oneTask(c); err != nil {
 				return err
 			}
-			if c.IsSet("timeout") && timeout <= 0 {
-				return &usageError{msg: "--timeout takes a time such as 90s", help: "qme wait --help"}
-			}
-			if timeout > 0 {
+			if c.IsSet("timeout") {
+				timeout, err := span.Parse(limit)
+				if err != nil || timeout == 0 {
+					return &usageError{msg: fmt.Sprintf("--timeout takes a time such as 90s, 2h30m, 1d or 1-00:00:00, not %q", limit), help: "qme wait --help"}
+				}
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithTimeout(ctx, timeout)
 				defer cancel()

@@ -5,37 +5,45 @@ import (
 	"strings"
 )
 
-// problem says what in the document is not a setting, nil when everything is. The
-// values are not looked at.
-func (d *document) problem(path string) error {
-	for _, t := range d.tables[1:] {
-		if isSection(t.path) {
+// problems says what in the document is not a setting, and in which tables nothing is
+// one. The values are not looked at.
+func (d *document) problems(path string) (all []error, wrong map[int]bool) {
+	wrong = map[int]bool{}
+	for i, t := range d.tables {
+		if i == 0 || isSection(t.path) {
 			continue // whoever makes the executor says what is wrong with it
 		}
 		if err := t.problem(d.where(path, t.start)); err != nil {
-			return err
+			all, wrong[i] = append(all, err), true
 		}
 	}
 	for _, e := range d.entries {
-		if isSection(e.path) {
+		if isSection(e.path) || wrong[e.table] {
 			continue
 		}
-		name := spell(e.path)
-		if _, ok := lookup(name); ok {
-			continue
+		if err := d.entryProblem(path, e); err != nil {
+			all = append(all, err)
 		}
-		where := d.where(path, e.start)
-		if first := firstOf(name); first != "" {
-			return invalid("%s%s is a group of settings, not a setting: write [%s] and below it settings such as %s",
-				name, where, name, first[len(name)+1:])
-		}
-		err := unknown(name, where)
-		if strings.ContainsAny(name, "\"\\") {
-			return err // a shell would not read the name as it is here
-		}
-		return fmt.Errorf("%w \"qme config --unset %s\" removes it", err, name)
 	}
-	return nil
+	return all, wrong
+}
+
+// entryProblem says why an entry is no setting, nil when it is one.
+func (d *document) entryProblem(path string, e entry) error {
+	name := spell(e.path)
+	if _, ok := lookup(name); ok {
+		return nil
+	}
+	where := d.where(path, e.start)
+	if first := firstOf(name); first != "" {
+		return invalid("%s%s is a group of settings, not a setting: write [%s] and below it settings such as %s",
+			name, where, name, first[len(name)+1:])
+	}
+	err := unknown(name, where)
+	if strings.ContainsAny(name, "\"\\") {
+		return err // a shell would not read the name as it is here
+	}
+	return fmt.Errorf("%w \"qme config --unset %s\" removes it", err, name)
 }
 
 func (t table) problem(where string) error {

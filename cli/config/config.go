@@ -6,8 +6,8 @@
 // front: QME_RUN_KEEP sets run.keep. Flags are the command line's business.
 //
 // A size is a number of bytes or carries a unit (B, KB to TB in powers of 1000,
-// KiB to TiB in powers of 1024), a duration is one of Go's (200ms, 5s, 1h30m), and
-// a list is an array of strings in the file and separated by commas elsewhere.
+// KiB to TiB in powers of 1024), a duration is as package span reads it (200ms, 5s,
+// 1h30m, 1d), and a list is an array of strings in the file and separated by commas elsewhere.
 package config
 
 import (
@@ -56,6 +56,7 @@ type Config struct {
 	found    map[string]found
 	sections []section.Section
 	keys     func() []Setting // lists what is in the sections; nil for nothing
+	mistakes Mistakes
 }
 
 // found is a value with where it was found.

@@ -10,7 +10,15 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"qme/record"
 )
+
+// A syntaxProblem is a line that is no TOML, counted from 1.
+type syntaxProblem struct {
+	problem
+	line int
+}
 
 // A document is a TOML file with the places of what is in it. The decoder knows
 // what a value is, the unstable parser where it stands; neither knows both.
@@ -75,7 +83,7 @@ func syntaxError(err error) error {
 	var decode *toml.DecodeError
 	if errors.As(err, &decode) {
 		line, column := decode.Position()
-		return invalid("line %d column %d: %s", line, column, message)
+		return &syntaxProblem{problem{fmt.Sprintf("line %d column %d: %s", line, column, message), record.ErrInvalid}, line}
 	}
 	return invalid("is not TOML: %s", message)
 }

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/spf13/afero"
 )
@@ -20,7 +22,9 @@ import (
 // record.ErrInvalid for an unknown key, a value that does not fit, or a file that
 // is not TOML or leaves no place for the setting, record.ErrConflict when another
 // process edits it for more than two seconds, and what the file system says. Mistakes elsewhere in the file
-// do not keep a setting from being set.
+// do not keep a setting from being set, unless it is not TOML there; in the line of the setting itself it need not be.
+//
+// Elements of a list that begin with + are added to what the file has of the setting.
 func Set(fsys afero.Fs, home, key, text string) error {
 	s, ok := lookup(key)
 	if !ok {
@@ -39,10 +43,11 @@ func Set(fsys afero.Fs, home, key, text string) error {
 }
 
 func set(path string, old []byte, s setting, v value) ([]byte, error) {
-	doc, err := parse(old)
+	doc, err := parseWithout(path, old, s.name)
 	if err != nil {
-		return nil, inFile(path, err)
+		return nil, err
 	}
+	v = doc.adding(s, v)
 	var first error
 	for _, text := range doc.with(s.name, s.literal(v)) {
 		err := doc.verify(text, s.name, func(after *document) error { return after.holds(s, v) })
@@ -54,8 +59,8 @@ func set(path string, old []byte, s setting, v value) ([]byte, error) {
 		}
 	}
 	// What Load has to say about the file is the better explanation.
-	if err := doc.problem(path); err != nil {
-		return nil, fmt.Errorf("cannot set %s: %w", s.name, err)
+	if problems, _ := doc.problems(path); len(problems) > 0 {
+		return nil, fmt.Errorf("cannot set %s: %w", s.name, problems[0])
 	}
 	return nil, invalid("cannot set %s in %s: %v; edit the file by hand", s.name, path, first)
 }
@@ -83,14 +88,14 @@ func Unset(fsys afero.Fs, home, key string) error {
 }
 
 func unset(path string, old []byte, key string, known bool) ([]byte, error) {
-	doc, err := parse(old)
+	doc, err := parseWithout(path, old, key)
 	if err != nil {
-		return nil, inFile(path, err)
+		return nil, err
 	}
 	e, ok := doc.find(key)
 	switch {
-	case !ok && known:
-		return old, nil
+	case !ok && (known || len(doc.text) < len(old)):
+		return doc.text, nil
 	case !ok:
 		return nil, unknown(key, "")
 	case doc.lookup(e.path) == nil:
@@ -146,4 +151,62 @@ func (d *document) others(name string) []string {
 		}
 	}
 	return all
+}
+
+// adding returns the value to be written of one whose elements are to be added.
+func (d *document) adding(s setting, v value) value {
+	e, ok := d.find(s.name)
+	if !ok || !v.adds() {
+		return v
+	}
+	there, err := s.fromTOML(d.lookup(e.path))
+	if err != nil {
+		return v
+	}
+	if there.adds() {
+		v.list = union(there.list, v.list)
+	} else {
+		v.list = union(there.list, v.added())
+	}
+	v.text = strings.Join(v.list, ",")
+	return v
+}
+
+// parseWithout is parse of a text in which the line of one setting may be no TOML: then
+// it is left out.
+func parseWithout(path string, text []byte, name string) (*document, error) {
+	doc, err := parse(text)
+	if err == nil {
+		return doc, nil
+	}
+	var mistake *syntaxProblem
+	if !errors.As(err, &mistake) {
+		return nil, inFile(path, err)
+	}
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	if mistake.line > len(lines) {
+		return nil, inFile(path, err)
+	}
+	rest := bytes.Join(slices.Delete(slices.Clone(lines), mistake.line-1, mistake.line), nil)
+	key, _, ok := strings.Cut(string(lines[mistake.line-1]), "=")
+	doc, rerr := parse(rest)
+	if !ok || rerr != nil {
+		return nil, inFile(path, err)
+	}
+	group := doc.groupAt(len(bytes.Join(lines[:mistake.line-1], nil)))
+	if strings.Join(append(group, strings.TrimSpace(key)), ".") != name {
+		return nil, inFile(path, err)
+	}
+	return doc, nil
+}
+
+// groupAt returns the path of the [table] in which what is at an offset stands.
+func (d *document) groupAt(offset int) []string {
+	var path []string
+	for _, t := range d.tables[1:] {
+		if !t.inline && t.start < offset {
+			path = slices.Clone(t.path)
+		}
+	}
+	return path
 }

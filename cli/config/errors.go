@@ -28,5 +28,5 @@ func conflict(format string, args ...any) error {
 
 // inFile says of an error of parse which file it is about, and what can be done.
 func inFile(path string, err error) error {
-	return fmt.Errorf("%s %w; correct it, or move the file away to go by the defaults", path, err)
+	return fmt.Errorf("%s %w; correct it, or move the file away to go by the defaults; \"qme config --edit\" opens it", path, err)
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"qme/record/span"
 )
 
 // kind is the type of a setting's value.
@@ -65,8 +67,8 @@ func parseBool(text string) (bool, error) {
 }
 
 func parseDuration(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
+	d, err := span.Parse(text)
+	if err != nil {
 		return 0, invalid("%q is not %s", text, durationKind.fits())
 	}
 	return d, nil

@@ -20,10 +20,19 @@ import (
 // The file must be TOML and hold nothing but settings with values that fit (what is in
 // sections of executors, see Sections, is not looked at), and
 // so must the variables that name a setting; others, also those that begin with
-// QME_, are not looked at (see Mistyped). Otherwise the error wraps record.ErrInvalid and says
-// where the mistake is, and the Config is nil. Load of a home without a file
-// gives the defaults.
+// QME_, are not looked at (see Mistyped). Otherwise the error is a Mistakes and the
+// Config is nil. Load of a home without a file gives the defaults.
 func Load(fsys afero.Fs, home string, environ []string) (*Config, error) {
+	c := Read(fsys, home, environ)
+	if len(c.mistakes) > 0 {
+		return nil, c.mistakes
+	}
+	return c, nil
+}
+
+// Read is Load that goes on with what is right: the rest is as if it were not there, and
+// named by Mistakes.
+func Read(fsys afero.Fs, home string, environ []string) *Config {
 	c := &Config{found: make(map[string]found, len(settings))}
 	for _, s := range settings {
 		v, err := s.parse(s.def)
@@ -32,40 +41,51 @@ func Load(fsys afero.Fs, home string, environ []string) (*Config, error) {
 		}
 		c.found[s.name] = found{setting: s, value: v, source: FromDefault}
 	}
-	if err := c.readFile(fsys, File(home)); err != nil {
-		return nil, err
-	}
-	if err := c.readEnvironment(environ); err != nil {
-		return nil, err
-	}
-	return c, nil
+	c.readFile(fsys, File(home))
+	c.readEnvironment(environ)
+	return c
 }
 
-func (c *Config) readFile(fsys afero.Fs, path string) error {
+func (c *Config) readFile(fsys afero.Fs, path string) {
 	text, err := read(fsys, path)
 	if err != nil {
-		return err
+		c.wrong("", err)
+		return
 	}
+	c.readText(path, text)
+}
+
+func (c *Config) readText(path string, text []byte) {
 	doc, err := parse(text)
 	if err != nil {
-		return inFile(path, err)
+		c.wrong("", inFile(path, err))
+		return
 	}
-	if err := doc.problem(path); err != nil {
-		return err
+	problems, tables := doc.problems(path)
+	for _, err := range problems {
+		c.wrong(noSetting, err)
 	}
 	for _, e := range doc.entries {
-		if isSection(e.path) {
+		s, ok := lookup(spell(e.path))
+		if isSection(e.path) || !ok || tables[e.table] {
 			continue
 		}
-		s, _ := lookup(spell(e.path)) // problem has found that there is one
 		v, err := s.fromTOML(doc.lookup(e.path))
 		if err != nil {
-			return fmt.Errorf("%s%s: %w", s.name, doc.where(path, e.start), err)
+			c.wrong(s.name, fmt.Errorf("%s%s: %w", s.name, doc.where(path, e.start), err))
+			continue
 		}
-		c.found[s.name] = found{setting: s, value: v, source: FromFile, where: path}
+		c.take(s, v, FromFile, path)
 	}
 	c.sections, c.keys = doc.sections(path), func() []Setting { return doc.sectionKeys(path) }
-	return nil
+}
+
+// take sets a setting. Elements of a list that begin with + are added to what it was.
+func (c *Config) take(s setting, v value, from Source, where string) {
+	if v.adds() {
+		v.list = union(c.found[s.name].value.list, v.added())
+	}
+	c.found[s.name] = found{setting: s, value: v, source: from, where: where}
 }
 
 // read returns the content of the file, nil when there is none.
@@ -80,7 +100,7 @@ func read(fsys afero.Fs, path string) ([]byte, error) {
 	return text, nil
 }
 
-func (c *Config) readEnvironment(environ []string) error {
+func (c *Config) readEnvironment(environ []string) {
 	byVariable := make(map[string]setting, len(settings))
 	for _, s := range settings {
 		byVariable[s.variable()] = s
@@ -96,11 +116,11 @@ func (c *Config) readEnvironment(environ []string) error {
 		}
 		v, err := s.parse(text)
 		if err != nil {
-			return fmt.Errorf("environment variable %s: %w", name, err)
+			c.wrong(s.name, fmt.Errorf("environment variable %s: %w", name, err))
+			continue
 		}
-		c.found[s.name] = found{setting: s, value: v, source: FromEnvironment, where: name}
+		c.take(s, v, FromEnvironment, name)
 	}
-	return nil
 }
 
 // Mistyped yields the variables of environ that begin with QME_ and are nearly, but

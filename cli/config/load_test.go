@@ -185,7 +185,8 @@ func TestMistakesInTheFile(t *testing.T) {
 		"run.keep = true":                      {"true is not a size"},
 		"run.keep = [1]":                       {"a list is not a size"},
 		"run.keep = 1979-05-27":                {"1979-05-27 is not a size"},
-		"run.drain = 5":                        {`"5" is not a duration such as 5s`},
+		"run.drain = '5x'":                     {`"5x" is not a duration such as 5s`},
+		"run.drain = -5":                       {`"-5" is not a duration such as 5s`},
 		"run.drain = '-5s'":                    {`"-5s" is not a duration`},
 		"run.env = 'A,B'":                      {`"A,B" is not a list such as`},
 		"run.env = ['A', 5]":                   {"run.env in", "not text in quotes"},
@@ -227,7 +228,7 @@ func TestMistakesInTheEnvironment(t *testing.T) {
 		"QME_RUN_KEEP=":             {"QME_RUN_KEEP", `"" is not a size`},
 		"QME_RUN_ENV=A,,B":          {"QME_RUN_ENV", "empty"},
 		"QME_COLOR=\xff":            {"QME_COLOR", "UTF-8"},
-		"QME_CANCEL_GRACE=5":        {"QME_CANCEL_GRACE", "duration such as 5s"},
+		"QME_CANCEL_GRACE=5x":       {"QME_CANCEL_GRACE", "duration such as 5s"},
 		"QME_DATABASE=postgres://x": {"QME_DATABASE", "ends with the name of the database"},
 	} {
 		_, err := Load(afero.NewMemMapFs(), home, []string{pair})

@@ -17,7 +17,7 @@ var settings = []setting{
 	{name: "run.git", kind: durationKind, def: "10ms",
 		description: "how long finding out whether the working tree is dirty may take; 0: never look"},
 	{name: "run.env", kind: listKind, def: defaultEnv, check: variableName,
-		description: "environment variables to record; * and ? match"},
+		description: "environment variables to record; * and ? match; +NAME adds to the list"},
 	{name: "cancel.grace", kind: durationKind, def: "5s",
 		description: "how long after TERM a cancelled command is killed"},
 	{name: "sync.auto", kind: boolKind, def: "false",

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,20 +58,54 @@ func (s setting) parseScalar(text string) (v value, err error) {
 
 func (s setting) parseList(elements []string) (value, error) {
 	v := value{list: make([]string, 0, len(elements))}
+	adds := 0
 	for _, e := range elements {
 		e = strings.TrimSpace(e)
-		if e == "" || strings.Contains(e, ",") {
+		name, added := strings.CutPrefix(e, addition)
+		if added {
+			adds++
+		}
+		if name == "" || strings.Contains(e, ",") {
 			return value{}, invalid("%q cannot be an element of a list: it is empty or holds a comma", e)
 		}
 		if s.check != nil {
-			if err := s.check(e); err != nil {
+			if err := s.check(name); err != nil {
 				return value{}, err
 			}
 		}
 		v.list = append(v.list, e)
 	}
 	v.text = strings.Join(v.list, ",")
+	if adds > 0 && adds < len(v.list) {
+		return value{}, invalid("%q is a list of which only a part begins with %s: all of them do to be added to the list that there is, or none to replace it", v.text, addition)
+	}
 	return v, nil
+}
+
+// addition begins the elements of a list that are added to what is set otherwise.
+const addition = "+"
+
+// adds says whether the elements of a list are to be added.
+func (v value) adds() bool { return len(v.list) > 0 && strings.HasPrefix(v.list[0], addition) }
+
+// added returns those elements.
+func (v value) added() []string {
+	list := make([]string, 0, len(v.list))
+	for _, e := range v.list {
+		list = append(list, strings.TrimPrefix(e, addition))
+	}
+	return list
+}
+
+// union returns a list with the elements of another that it does not have.
+func union(list, more []string) []string {
+	list = slices.Clone(list)
+	for _, e := range more {
+		if !slices.Contains(list, e) {
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 // inFile refuses a value that must not stand in the file.
@@ -96,6 +131,10 @@ func (s setting) fromTOML(decoded any) (value, error) {
 	case int64:
 		if s.kind == sizeKind || s.kind == durationKind {
 			return s.parse(strconv.FormatInt(x, 10))
+		}
+	case float64:
+		if s.kind == durationKind {
+			return s.parse(strconv.FormatFloat(x, 'f', -1, 64))
 		}
 	case []any:
 		if s.kind == listKind {

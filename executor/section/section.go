@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"qme/record"
+	"qme/record/span"
 )
 
 // A Section is the part of the settings below [executor.NAME].
@@ -146,7 +147,7 @@ func (t *Table) Duration(key string, def time.Duration) time.Duration {
 	if text == "" {
 		return def
 	}
-	d, err := time.ParseDuration(text)
+	d, err := span.Parse(text)
 	if err != nil || d <= 0 {
 		t.fail(key, "%q is not a duration such as 30s", text)
 	}

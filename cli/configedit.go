@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/spf13/afero"
+
+	"qme/cli/config"
+)
+
+// editedFile is where a text is kept that has mistakes in it, for the next --edit.
+const editedFile = "config.toml.edited"
+
+// editConfig opens the settings in an editor. The file is replaced as a whole once what
+// was saved is right; what is not is kept beside it.
+func (a *app) editConfig(home string) error {
+	fsys, path := afero.NewOsFs(), filepath.Join(home, editedFile)
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return err
+	}
+	before, err := config.Text(fsys, home)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(path); err == nil {
+		a.note("This is what you have edited before, with mistakes: %s", path)
+	} else if err := os.WriteFile(path, before, 0o600); err != nil {
+		return err
+	}
+	if err := a.editor(path); err != nil {
+		return err
+	}
+	after, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := config.Replace(fsys, home, before, after); err != nil {
+		return settingError(fmt.Errorf("%w\nThe settings are as they were; \"qme config --edit\" goes on with what you have saved", err))
+	}
+	return os.Remove(path)
+}
+
+// editor runs the user's editor on a file, as git does.
+func (a *app) editor(path string) error {
+	program := cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"), "vi")
+	if name := missingProgram(program); name != "" {
+		return &usageError{msg: fmt.Sprintf("there is no editor %q: set VISUAL or EDITOR to one", name), help: "qme config --help"}
+	}
+	cmd := exec.Command("sh", "-c", program+` "$@"`, "sh", path)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out, a.err
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("the editor %q: %w; the settings are as they were", program, err)
+	}
+	return nil
+}
