@@ -67,9 +67,10 @@ func (p *arranger) arrange() error {
 	return nil
 }
 
-// helpOf makes "help COMMAND" of a command that there is "COMMAND --help".
+// helpOf makes "help COMMAND" of a command that there is "COMMAND --help". What follows
+// it, as in "help config set", is a part of it elsewhere.
 func (p *arranger) helpOf() bool {
-	if len(p.rest) != 1 {
+	if len(p.rest) == 0 {
 		return false
 	}
 	c := p.root.Command(p.rest[0])
@@ -160,6 +161,9 @@ func (p *arranger) add(f cli.Flag, typed, value string, hasValue bool) error {
 		}
 		value = strconv.Itoa(n) // the parser would read 010 as 8
 	case *cli.StringFlag:
+		if f.Name == "color" && !slices.Contains([]string{"always", "auto", "never"}, value) {
+			return p.usage("%s takes always, auto or never, not %q", typed, value)
+		}
 		if what := neverEmpty(f); what != "" && value == "" {
 			return p.usage("%s needs a %s, and was given nothing, as by a variable that is not set", typed, what)
 		}
@@ -213,7 +217,9 @@ func (p *arranger) unknown(typed, word string) error {
 			}
 		}
 	}
-	if best := near.Best(strings.TrimLeft(word, "-"), names); best != "" {
+	if hint := otherOptions[p.command.Name][strings.TrimLeft(typed, "-")]; hint != "" {
+		msg += "; " + hint
+	} else if best := near.Best(strings.TrimLeft(word, "-"), names); best != "" {
 		msg += "; did you mean --" + best + "?"
 	}
 	if p.command.Name == "search" {

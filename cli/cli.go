@@ -6,7 +6,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"os"
+	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/cli/near"
+	"qme/executor"
 	"qme/executor/capture"
 )
 
@@ -40,11 +43,31 @@ func Main() int {
 // start runs the command that argv names.
 func (a *app) start(argv []string) error {
 	root := a.root()
+	out := &noticing{to: a.out}
+	root.Writer = out
 	argv, err := arrange(root, argv)
 	if err != nil {
 		return err
 	}
-	return root.Run(context.Background(), argv)
+	if err := root.Run(context.Background(), argv); err != nil {
+		return err
+	}
+	return outputError(out.err)
+}
+
+// noticing keeps the first error in writing: the library, which writes help, drops it.
+type noticing struct {
+	to  io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (n *noticing) Write(p []byte) (int, error) {
+	written, err := n.to.Write(p)
+	if n.err == nil {
+		n.err = err
+	}
+	return written, err
 }
 
 const description = `qme run CMD… runs any command and keeps what happened: the command, its
@@ -59,25 +82,25 @@ func (a *app) root() *cli.Command {
 		Version:         version(),
 		HideHelpCommand: true,
 		Reader:          a.in,
-		Writer:          a.out,
 		ErrWriter:       a.err,
 		ExitErrHandler:  func(context.Context, *cli.Command, error) {}, // see exitCode
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "home", Aliases: []string{"config_dir"}, Usage: "keep tasks and settings in `DIR`", Sources: cli.EnvVars(homeVariable), Destination: &a.home, TakesFile: true},
 			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "`TEXT` says what a run is for", Destination: &a.message},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print no output of the command, and no messages but errors", Destination: &a.quiet},
+			&cli.StringFlag{Name: "color", Usage: "print colours `WHEN`: always, never, or auto, on terminals", Destination: &a.color},
 			&cli.BoolFlag{Name: "no-color", Usage: "print no colours (so does NO_COLOR)", Destination: &a.noColor},
 			&cli.BoolFlag{Name: "no-pager", Usage: "show long listings without a pager", Destination: &a.noPager},
 		},
 		Action: func(_ context.Context, c *cli.Command) error {
 			args := c.Args().Slice()
-			if len(args) > 1 && args[0] == "help" {
-				return unknownCommand(c, args[1])
+			if len(args) > 1 && args[0] == "help" && args[1] != "help" {
+				return unknownCommand(c, args[1:])
 			}
 			if len(args) == 0 || args[0] == "help" {
 				return cli.ShowRootCommandHelp(c)
 			}
-			return unknownCommand(c, args[0])
+			return unknownCommand(c, args)
 		},
 		Commands: []*cli.Command{
 			a.runCommand(), a.rerunCommand(), a.cancelCommand(), a.waitCommand(), a.refreshCommand(), a.execCommand(),
@@ -99,21 +122,34 @@ func (a *app) root() *cli.Command {
 }
 
 func usageErrorOf(_ context.Context, c *cli.Command, err error, _ bool) error {
-	return &usageError{msg: err.Error(), help: c.FullName() + " --help"}
+	return &usageError{msg: inOurWords(err.Error()), help: c.FullName() + " --help"}
 }
 
-// elsewhere are commands of other programs that have another name here.
-var elsewhere = map[string]string{
-	"cat": "get", "show": "get",
-	"delete": "clear", "remove": "clear", "rm": "clear",
-	"fetch":   "status --fetch",
-	"history": "log",
-	"kill":    "cancel", "stop": "cancel",
-	"merge": "sync",
-	"ps":    "ls --running",
+// libraryErrors are how the library words what is wrong with an option, and how we do.
+// Most of it arrange has found before.
+var libraryErrors = []struct {
+	theirs *regexp.Regexp
+	ours   string
+}{
+	{regexp.MustCompile(`^invalid value "(.*)" for (?:flag|argument) -*([^:]+)(?:: .*)?$`), `--$2 cannot be "$1"`},
+	{regexp.MustCompile(`^flag provided but not defined: -*(.*)$`), `unknown option --$1`},
+	{regexp.MustCompile(`^flag needs an argument: -*(.*)$`), `--$1 needs a value`},
+	{regexp.MustCompile(`^(?:invalid boolean value|parse error) "?(.*?)"? for -*([^:]+)(?:: .*)?$`), `--$2 cannot be "$1"`},
 }
 
-func unknownCommand(c *cli.Command, name string) error {
+// inOurWords says an error of the library as the rest of the program would.
+func inOurWords(msg string) string {
+	for _, e := range libraryErrors {
+		if e.theirs.MatchString(msg) {
+			return e.theirs.ReplaceAllString(msg, e.ours)
+		}
+	}
+	return msg
+}
+
+// unknownCommand says what was probably meant by words that begin with no command.
+func unknownCommand(c *cli.Command, words []string) error {
+	name := words[0]
 	msg := fmt.Sprintf("there is no command %q", name)
 	var names []string
 	for _, known := range c.Commands {
@@ -124,7 +160,7 @@ func unknownCommand(c *cli.Command, name string) error {
 	if best := cmp.Or(elsewhere[name], near.Best(name, names)); best != "" {
 		msg += fmt.Sprintf("; did you mean %q?", best)
 	}
-	return &usageError{msg: msg + fmt.Sprintf(" (to run and record it: qme run %s)", name), help: "qme --help"}
+	return &usageError{msg: msg + fmt.Sprintf(" (to run and record it: qme run %s)", executor.Quote(words)), help: "qme --help"}
 }
 
 // atMost refuses arguments that a command has no use for, and empty ones.

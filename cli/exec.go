@@ -31,6 +31,8 @@ Examples:
   qme exec 019aaf3c output --follow
   qme exec @2 cancel
   qme exec slurm`,
+		// Options are those of actions, and told from words by their own rules: this is for the help.
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print the actions as JSON, one a line"}},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			words, options, err := splitOptions(c.Args().Slice())
 			if err != nil {

@@ -12,6 +12,7 @@ import (
 	"qme/mirror"
 	"qme/queue"
 	"qme/record"
+	"qme/record/safe"
 )
 
 // The exit codes, as docs/exit-codes.md promises them. Those of run and rerun are
@@ -94,7 +95,7 @@ func (a *app) exitCode(err error) int {
 	var code *codeError
 	if errors.As(err, &code) {
 		if code.err != nil {
-			a.say("qme: %v", code.err)
+			a.fail(code.err.Error())
 		}
 		return code.code
 	}
@@ -103,11 +104,12 @@ func (a *app) exitCode(err error) int {
 	}
 	var usage *usageError
 	if errors.As(err, &usage) {
-		a.say("qme: %s\nSee %q.", usage.msg, usage.help)
+		a.fail(usage.msg)
+		a.say("See %q.", usage.help)
 		return exitUsage
 	}
 	// The only one who cancels is the user, or whoever sends SIGTERM.
-	a.say("qme: %s", strings.ReplaceAll(strings.TrimSpace(err.Error()), context.Canceled.Error(), "interrupted"))
+	a.fail(strings.ReplaceAll(strings.TrimSpace(err.Error()), context.Canceled.Error(), "interrupted"))
 	if hint := cmp.Or(hintFor(err), a.homeHint(err)); hint != "" {
 		a.say("%s", hint)
 	}
@@ -120,6 +122,11 @@ func (a *app) exitCode(err error) int {
 		}
 	}
 	return exitFailure
+}
+
+// fail says why a command has failed.
+func (a *app) fail(msg string) {
+	a.show(a.paletteOf(a.err).red("qme:") + " " + safe.Message(msg) + "\n")
 }
 
 // hintFor says what to do next.

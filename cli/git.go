@@ -21,7 +21,10 @@ func (a *app) gitCommand() *cli.Command {
   qme git log --oneline
   qme git log -p -1
   qme git fsck`,
-		Action: func(_ context.Context, c *cli.Command) error {
+		Action: func(ctx context.Context, c *cli.Command) error {
+			if args := c.Args().Slice(); len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
+				return cli.ShowCommandHelp(ctx, c.Root(), c.Name) // git's own: qme git help
+			}
 			s, err := a.openStore()
 			if err != nil {
 				return err

@@ -46,20 +46,35 @@ func (p palette) sgr(code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
-// palette follows --no-color, the setting color, NO_COLOR (no-color.org) and
-// whether stdout is a terminal.
-func (a *app) palette() palette {
-	mode := "auto"
-	if a.cfg != nil {
+// palette is for stdout.
+func (a *app) palette() palette { return a.paletteOf(a.out) }
+
+// paletteOf follows, in this order, --color and --no-color, the setting color, NO_COLOR
+// (no-color.org), CLICOLOR_FORCE and FORCE_COLOR, CLICOLOR=0 (bixense.com/clicolors), and
+// whether the file is a terminal that has colours.
+func (a *app) paletteOf(f *os.File) palette {
+	mode := a.color
+	if a.noColor {
+		mode = "never"
+	}
+	if mode == "" && a.cfg != nil {
 		mode = a.cfg.String("color")
 	}
 	switch {
-	case a.noColor || mode == "never":
+	case mode == "always", mode == "never":
+		return palette{on: mode == "always"}
+	case os.Getenv("NO_COLOR") != "":
 		return palette{}
-	case mode == "always":
+	case forced("CLICOLOR_FORCE"), forced("FORCE_COLOR"):
 		return palette{on: true}
 	}
-	return palette{on: isTerminal(a.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	return palette{on: os.Getenv("CLICOLOR") != "0" && isTerminal(f) && os.Getenv("TERM") != "dumb"}
+}
+
+// forced says whether a variable is set to more than a no.
+func forced(name string) bool {
+	value := os.Getenv(name)
+	return value != "" && value != "0" && value != "false"
 }
 
 // pager returns where a long listing goes: to a pager on a terminal, else to
@@ -71,7 +86,7 @@ func (a *app) pager(never bool) (out io.Writer, wait func() error, err error) {
 		return nil, nil, err
 	}
 	program := pagerProgram(cfg.String("pager"))
-	if never || a.noPager || !isTerminal(a.out) || program == "" || program == "cat" {
+	if never || a.noPager || !isTerminal(a.out) || dumb() || program == "" || program == "cat" {
 		return a.out, none, nil
 	}
 	if name := missingProgram(program); name != "" {
@@ -82,6 +97,10 @@ func (a *app) pager(never bool) (out io.Writer, wait func() error, err error) {
 	}
 	return a.startPager(program)
 }
+
+// dumb says whether the terminal can do no more than print, as in Emacs: a pager would
+// complain.
+func dumb() bool { return os.Getenv("TERM") == "dumb" || os.Getenv("TERM") == "" }
 
 // pagerProgram returns the command line of the pager, "" for none: the setting's
 // or, when that is empty, that of PAGER, which may be set to nothing.

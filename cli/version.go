@@ -5,38 +5,93 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
 	"qme/record"
 )
 
+// release is the version of a build whose version go does not know, such as one of a
+// packager: go build -ldflags "-X qme/cli.release=v1.2.3".
+var release string
+
 // version names the build: a release's tag or, of a checkout, its commit.
 func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
+	v, commit := build()
+	switch {
+	case v != "":
 		return v
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return "devel-" + s.Value[:min(12, len(s.Value))]
-		}
+	case commit != "":
+		return "devel-" + shortCommit(commit)
 	}
 	return "devel"
 }
 
+// build returns the release, "" when there is none, and the commit, as far as they are
+// known. A commit ends in + where files were not as they are in it.
+func build() (tag, commit string) {
+	tag = release
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return tag, ""
+	}
+	if v := info.Main.Version; tag == "" && v != "(devel)" {
+		tag = v
+	}
+	dirty := ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			commit = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "+"
+		}
+	}
+	if commit != "" {
+		commit += dirty
+	}
+	return tag, commit
+}
+
+// shortCommit is enough of a commit to name it, with the + that it may end in.
+func shortCommit(commit string) string {
+	hash, changed := strings.CutSuffix(commit, "+")
+	if hash = hash[:min(12, len(hash))]; changed {
+		return hash + "+"
+	}
+	return hash
+}
+
+// A versionJSON is the build as JSON. Its keys are stable.
+type versionJSON struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit"` // "" when it is not known
+	Format  string `json:"format"` // of the history
+	Go      string `json:"go"`
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+}
+
 func (a *app) versionCommand() *cli.Command {
+	var asJSON bool
 	return &cli.Command{
 		Name:  "version",
 		Usage: "print the version",
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print as JSON", Destination: &asJSON}},
 		Action: func(_ context.Context, c *cli.Command) error {
 			if err := atMost(c, 0); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(a.out, "qme %s (format %s, %s, %s/%s)\n", version(), record.Format, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, commit := build()
+			if asJSON {
+				return a.printJSON(versionJSON{version(), commit, record.Format, runtime.Version(), runtime.GOOS, runtime.GOARCH})
+			}
+			about := fmt.Sprintf("format %s, %s, %s/%s", record.Format, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			if commit != "" {
+				about += ", commit " + shortCommit(commit)
+			}
+			_, err := fmt.Fprintf(a.out, "qme %s (%s)\n", version(), about)
 			return err
 		},
 	}

@@ -1,0 +1,49 @@
+package cli
+
+// elsewhere are words that other programs have for what is called otherwise here: shells,
+// git, task queues, batch systems, containers.
+var elsewhere = map[string]string{
+	// to run
+	"add": "run", "submit": "run", "enqueue": "run", "queue": "run", "launch": "run", "record": "run", "execute": "run", "time": "run", "tsp": "run",
+	"sbatch": "run sbatch", "srun": "run srun", "qsub": "run qsub", "bsub": "run bsub",
+	"retry": "rerun", "replay": "rerun", "again": "rerun", "repeat": "rerun", "redo": "rerun", "restart": "rerun", "reproduce": "rerun",
+	"kill": "cancel", "stop": "cancel", "abort": "cancel", "scancel": "cancel", "qdel": "cancel", "terminate": "cancel",
+	// to see
+	"history": "ls", "tasks": "ls", "runs": "ls", "dir": "ls", "ll": "ls", "recent": "ls",
+	"ps": "ls --running", "jobs": "ls --running", "top": "ls --running", "running": "ls --running", "squeue": "ls --running", "qstat": "ls --running", "htop": "ls --running",
+	"failed": "ls --failed",
+	"cat":    "get", "show": "get", "info": "get", "inspect": "get", "describe": "get", "view": "get", "print": "get", "details": "get", "last": "get", "scontrol": "get",
+	"output": "exec output", "logs": "exec output", "tail": "exec output", "follow": "exec output", "stdout": "get --stdout", "stderr": "get --stderr", "sacct": "exec status",
+	"find": "search", "grep": "search", "rg": "search", "locate": "search", "lookup": "search",
+	"compare": "diff", "cmp": "diff",
+	"stats": "sql", "statistics": "sql", "query": "sql", "select": "sql", "report": "sql",
+	"dashboard": "start", "web": "start", "ui": "start", "gui": "start", "serve": "start", "server": "start", "browse": "start", "open": "start", "notebook": "start",
+	// to keep in order
+	"delete": "clear", "remove": "clear", "rm": "clear", "del": "clear", "forget": "clear",
+	"prune": "gc", "clean": "gc", "cleanup": "gc", "pack": "gc", "repack": "gc", "compact": "gc", "vacuum": "gc",
+	"verify": "check", "fsck": "check", "doctor": "check", "validate": "check", "repair": "check",
+	"set": "config", "settings": "config", "setup": "config", "configure": "config", "preferences": "config",
+	// to share
+	"share": "push", "upload": "push", "publish": "push", "backup": "push",
+	"download": "pull", "merge": "sync", "import": "clone",
+	"fetch": "status --fetch",
+}
+
+const (
+	seeTask   = "\"qme get TASK\" and \"qme log TASK\" say more of a task"
+	seeAll    = "all tasks are listed without it"
+	seeTime   = "\"qme search after:yesterday\" finds by time"
+	seeOutput = "\"qme exec output\" shows the output of a task"
+)
+
+// otherOptions are options that other programs of a command's name have, with what does
+// that here.
+var otherOptions = map[string]map[string]string{
+	"ls": {
+		"l": seeTask, "long": seeTask, "a": seeAll, "all": seeAll,
+		"since": seeTime, "after": seeTime, "until": seeTime, "before": seeTime,
+		"status": "\"qme search status:failed\" finds by status", "grep": "\"qme search WORD\" finds text",
+	},
+	"get": {"f": seeOutput, "follow": seeOutput},
+	"log": {"f": seeOutput, "follow": seeOutput},
+}
