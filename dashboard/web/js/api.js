@@ -18,6 +18,9 @@ export class Offline extends Error {
   }
 }
 
+/** It fires "refused", with the error as detail, when an answer says that the key is not accepted. */
+export const refusals = new EventTarget();
+
 async function request(method, path, { body, signal } = {}) {
   const init = { method, signal, cache: 'no-cache', headers: {} };
   if (body !== undefined) {
@@ -34,8 +37,10 @@ async function request(method, path, { body, signal } = {}) {
   if (answer.status === 204) return null;
   const type = answer.headers.get('Content-Type') ?? '';
   const json = type.includes('json') ? await answer.json() : {};
-  if (!answer.ok) throw new Problem(answer.status, json);
-  return json;
+  if (answer.ok) return json;
+  const problem = new Problem(answer.status, json);
+  if (answer.status === 401) refusals.dispatchEvent(new CustomEvent('refused', { detail: problem }));
+  throw problem;
 }
 
 /** @returns path with a query of the parameters that are set; lists are repeated. */
@@ -53,10 +58,23 @@ export function address(path, parameters = {}) {
 const task = (id, rest = '') => `/api/tasks/${encodeURIComponent(id)}${rest}`;
 const get = (path, parameters, signal) => request('GET', address(path, parameters), { signal });
 
+/** The browser's zone, in which days are counted; '' where the server knows none of that name, and counts in its own. */
+let zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? '';
+
+async function zoned(path, parameters, signal) {
+  try {
+    return await get(path, { ...parameters, tz: zone }, signal);
+  } catch (err) {
+    if (err.code !== 'unknown-zone') throw err;
+    zone = '';
+    return get(path, parameters, signal);
+  }
+}
+
 export const info = (signal) => get('/api/info', {}, signal);
-export const listTasks = (parameters, signal) => get('/api/tasks', parameters, signal);
+export const listTasks = (parameters, signal) => zoned('/api/tasks', parameters, signal);
 export const facets = (signal) => get('/api/facets', {}, signal);
-export const overview = (signal) => get('/api/overview', {}, signal);
+export const overview = (signal) => zoned('/api/overview', {}, signal);
 export const getTask = (id, run, signal) => get(task(id), { run }, signal);
 export const listRuns = (id, signal) => get(task(id, '/runs'), {}, signal);
 export const compareRuns = (id, a, b, signal) => get(task(id, '/diff'), { a, b }, signal);
@@ -69,4 +87,4 @@ export const clear = (ids) => request('POST', '/api/tasks/clear', { body: { ids 
 
 export const rawAddress = (id, stream, run) => address(task(id, `/raw/${stream}`), { run });
 export const durationPlot = (id, theme) => address(task(id, '/plots/duration.svg'), { theme });
-export const plot = (name, theme) => address(`/api/plots/${name}.svg`, { theme });
+export const plot = (name, theme) => address(`/api/plots/${name}.svg`, { theme, tz: zone });

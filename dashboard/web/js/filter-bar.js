@@ -11,6 +11,7 @@ const orders = { '-id': 'newest first', id: 'oldest first', '-duration': 'slowes
 /** It fires "filter" with {filter, typing} as detail; typing: one of many small steps. */
 class FilterBar extends HTMLElement {
   #filter = null;
+  #applied = null; // what is shown answers to
   #facets = null;
 
   connectedCallback() {
@@ -47,9 +48,19 @@ class FilterBar extends HTMLElement {
   set filter(filter) {
     this.#filter = filter;
     if (document.activeElement !== this.box || this.box.value.trim() !== filter.q.trim()) this.box.value = filter.q;
-    for (const chip of this.status.children) chip.setAttribute('aria-pressed', filter.status.includes(chip.dataset.outcome));
-    this.#showTags();
+    this.applied = filter;
     if (!this.panel.hidden && !this.panel.contains(document.activeElement)) this.#showPanel();
+  }
+
+  /** Which filter the rows answer to: another one while what was asked for cannot be had. */
+  set applied(filter) {
+    this.#applied = filter;
+    for (const chip of this.status.children) {
+      const [wanted, is] = [this.#filter, filter].map((one) => one.status.includes(chip.dataset.outcome));
+      chip.setAttribute('aria-pressed', is);
+      chip.classList.toggle('wanted', wanted !== is);
+    }
+    this.#showTags();
   }
 
   /** Says what is wrong with the query; null: nothing. */
@@ -108,8 +119,9 @@ class FilterBar extends HTMLElement {
 
   #showTags() {
     const filter = this.#filter;
+    const applied = new Set(parts(this.#applied).map(({ text }) => text));
     this.tags.replaceChildren(...parts(filter).map((part) => {
-      const el = h('button.tag', { type: 'button', 'aria-label': `Remove the filter ${part.text}`, onclick: () => this.#drop(part) }, h('span', {}, part.text));
+      const el = h(`button.tag${applied.has(part.text) ? '' : '.wanted'}`, { type: 'button', 'aria-label': `Remove the filter ${part.text}`, onclick: () => this.#drop(part) }, h('span', {}, part.text));
       el.append(icon('close'));
       return el;
     }));

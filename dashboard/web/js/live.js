@@ -28,6 +28,7 @@ class Live extends EventTarget {
 
   start() {
     this.#connect();
+    api.refusals.addEventListener('refused', ({ detail }) => this.#refused(detail));
     setInterval(() => this.#check(), 5000);
     addEventListener('online', () => this.now());
     document.addEventListener('visibilitychange', () => document.hidden || this.now());
@@ -93,13 +94,23 @@ class Live extends EventTarget {
     this.#wait = Math.min(this.#wait * 2, longestWait);
     this.#timer = setTimeout(() => this.#connect(), wait);
     this.retryAt = Date.now() + wait;
-    this.#set('offline', '');
+    if (this.state !== 'refused') this.#set('offline', '');
     // Why a websocket was refused a page may not know; a plain request tells.
     try {
       await api.info();
     } catch (err) {
-      if ((err.status === 401 || err.status === 403) && !this.#socket) this.#set('refused', err.message);
+      if (!this.#socket) this.#set(err.status === 401 || err.status === 403 ? 'refused' : 'offline', err.message);
     }
+  }
+
+  // The key is gone, while a connection that was made with it may go on: it is not shown as one that serves.
+  #refused(err) {
+    const socket = this.#socket;
+    if (!socket || this.state === 'connecting' || this.state === 'refused') return;
+    this.#socket = null;
+    socket.close();
+    this.#set('refused', err.message);
+    this.#again();
   }
 
   #set(state, detail) {

@@ -53,7 +53,7 @@ function setBanner(state) {
   const lines = {
     behind: () => [say('What you see may be old.', 'The history cannot be read: ', live.detail)],
     refused: () => [say('The server does not accept this browser’s key any more.', 'Each start of it gives keys of its own. Open the address that ', h('code', {}, 'qme start'), ' printed; this page then goes on.')],
-    offline: () => [say('No connection to the server.', 'What you see may be old; it is tried again by itself.'), h('button', { type: 'button', onclick: () => live.now() }, 'Try now')],
+    offline: () => [say('No connection to the server.', 'Is ', h('code', {}, 'qme start'), ' still running? What you see may be old; it is tried again by itself.'), h('button', { type: 'button', onclick: () => live.now() }, 'Try now')],
   };
   document.getElementById('banner').replaceChildren(...(lines[state]?.() ?? []));
 }

@@ -63,12 +63,12 @@ export function tell(title, ...content) {
 /** What stands in the place of something that could not be had. again: tries once more. */
 export function failure(err, again) {
   const locked = err instanceof Problem && err.status === 401;
+  // What is to be done then stands at the top of the page.
+  if (locked) return h('div.empty.failed', {}, h('h2', {}, 'This browser has no key'));
   return h('div.empty.failed', { role: 'alert' },
-    h('h2', {}, locked ? 'This browser has no key' : 'That did not work'),
+    h('h2', {}, 'That did not work'),
     h('p', {}, err.message),
-    locked
-      ? h('p', {}, 'Open the address that ', h('code', {}, 'qme start'), ' printed: it holds the key.')
-      : again && h('button', { type: 'button', onclick: again }, 'Try again'));
+    again && h('button', { type: 'button', onclick: again }, 'Try again'));
 }
 
 /** What stands where there is nothing to show. */

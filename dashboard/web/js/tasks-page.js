@@ -13,6 +13,7 @@ import './task-grid.js';
 class TasksPage extends HTMLElement {
   #off = new AbortController();
   #filter = null;
+  #shown = null; // the filter that the rows answer to
   #steady = true; // whether the address was last changed by more than typing
   #failed = false;
 
@@ -158,6 +159,8 @@ class TasksPage extends HTMLElement {
     const rows = this.grid.rows;
     if (!rows.known) return;
     this.#showPickAll();
+    if (this.#failed) this.bar.applied = this.#filter;
+    this.#shown = this.#filter;
     this.#failed = false;
     this.bar.failure = null;
     const some = !filters.open(this.#filter);
@@ -191,9 +194,14 @@ class TasksPage extends HTMLElement {
       if (this.grid.rows.matched === 0) this.#tell(this.#nothing(err.position === undefined ? 'The address asks for what is not there' : 'That is no search'));
       return;
     }
-    // What is there stays; the banner tells that the connection is gone.
-    if (this.grid.rows.matched === 0 || err.status === 401) this.#tell(failure(err, () => this.grid.rows.refresh()));
-    this.counts.textContent = err.message;
+    // What is there stays; the banner tells that the connection, or the key, is gone.
+    const { rows } = this.grid;
+    if (rows.matched === 0) this.#tell(failure(err, () => rows.refresh()));
+    else if (!rows.known && this.#shown) {
+      this.#failed = true;
+      this.bar.applied = this.#shown;
+      this.counts.textContent = 'What is asked for could not be had yet: these are the rows from before.';
+    } else if (err.status !== 401 && err.status !== undefined) this.counts.textContent = err.message;
   }
 
   // There is no box for all where the screen is narrow.
