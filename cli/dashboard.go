@@ -353,12 +353,12 @@ func (s *served) start(stderr string, args ...string) (*process, error) {
 }
 
 // Search finds what "qme search" finds.
-func (s *served) Search(ctx context.Context, text string) ([]record.ID, error) {
+func (s *served) Search(ctx context.Context, text string, now time.Time) ([]record.ID, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		home = "" // then ~ stays as it is
 	}
-	q, err := query.Parse(text, query.Options{Now: time.Now(), Home: home})
+	q, err := query.Parse(text, query.Options{Now: now, Home: home})
 	var wrong *query.SyntaxError
 	if errors.As(err, &wrong) {
 		return nil, &dashboard.RequestError{Detail: wrong.Error(), Position: &wrong.Pos}

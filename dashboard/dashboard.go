@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"time"
 
 	"qme/record"
 )
@@ -94,8 +95,9 @@ type Tasks interface {
 	// Rerun runs a task again in a process of its own, and returns once that has begun. The
 	// error is a Foreign for a command that was not given in this home and was not agreed to.
 	Rerun(ctx context.Context, id string, agreed Agreement) (record.ID, error)
-	// Search returns the tasks that answer to a query of "qme search".
-	Search(ctx context.Context, text string) ([]record.ID, error)
+	// Search returns the tasks that answer to a query of "qme search", whose days are those of the
+	// zone of now.
+	Search(ctx context.Context, text string, now time.Time) ([]record.ID, error)
 	// Refresh asks how the open jobs go and records what is new. It returns what kept it from
 	// that, which says the same again when it is the same.
 	Refresh(ctx context.Context) error

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"qme/record/day"
 )
 
 // A TaskPage is a part of the tasks that a filter chooses.
@@ -40,11 +42,12 @@ func (s *Server) listTasks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	f.at(time.Now())
 	if f.Query != "" {
 		if err = s.search(r.Context(), f); err != nil {
 			return err
 		}
-	} else if s.unchanged(w, r, s.shown()) {
+	} else if s.unchanged(w, r, s.shown()+strconv.FormatInt(f.Now, 36)) {
 		return nil
 	}
 	p := s.table.page(f, int(offset), int(limit))
@@ -61,7 +64,7 @@ func filterOf(r *http.Request) (*filter, error) {
 	q := r.URL.Query()
 	f := &filter{
 		Query: strings.TrimSpace(q.Get("q")), Executors: q["executor"], Statuses: q["status"], Hosts: q["host"], Users: q["user"],
-		PWD: q.Get("pwd"), Sort: q.Get("sort"),
+		PWD: q.Get("pwd"), Sort: q.Get("sort"), Command: clip(q.Get("command")),
 	}
 	if name := r.PathValue("name"); name != "" {
 		f.Executors = []string{name}
@@ -81,21 +84,25 @@ func filterOf(r *http.Request) (*filter, error) {
 		return nil, badRequest(fmt.Sprintf("sort %q is none of %s, nor one with - before it", f.Sort, strings.Join(columns, ", ")))
 	}
 	var err error
-	if f.After, err = timeOf("after", q.Get("after")); err != nil {
+	if f.zone, err = zoneOf(r); err != nil {
 		return nil, err
 	}
-	f.Before, err = timeOf("before", q.Get("before"))
+	if f.After, err = timeOf("after", q.Get("after"), f.zone); err != nil {
+		return nil, err
+	}
+	f.Before, err = timeOf("before", q.Get("before"), f.zone)
 	return f, err
 }
 
-func timeOf(name, text string) (time.Time, error) {
+// timeOf reads a time, or a date in a zone, which is its first moment there.
+func timeOf(name, text string, zone *time.Location) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return t, nil
 	}
-	t, err := time.ParseInLocation(time.DateOnly, text, time.Local)
+	t, err := time.Parse(time.DateOnly, text)
 	if err != nil {
 		hint := ""
 		if strings.Contains(text, " ") {
@@ -103,7 +110,7 @@ func timeOf(name, text string) (time.Time, error) {
 		}
 		return t, badRequest(fmt.Sprintf("%s %q is no time such as 2026-11-23T09:31:00Z, and no date such as 2026-11-23%s", name, text, hint))
 	}
-	return t, nil
+	return day.First(t, zone), nil
 }
 
 func (s *Server) getFacets(w http.ResponseWriter, r *http.Request) error {

@@ -46,7 +46,10 @@ func (h *mistaken) Find(string, int) (Run, error) { h.stumble(); return Run{}, r
 func (h *mistaken) Runs(string) iter.Seq2[Run, error] {
 	return func(func(Run, error) bool) { h.stumble() }
 }
-func (h *mistaken) Search(context.Context, string) ([]record.ID, error) { h.stumble(); return nil, nil }
+func (h *mistaken) Search(context.Context, string, time.Time) ([]record.ID, error) {
+	h.stumble()
+	return nil, nil
+}
 
 // TestMistakes has everything panic that reads what others have made: requests are answered, the
 // server goes on, and what has stumbled begins again.

@@ -30,10 +30,10 @@ type Overview struct {
 	Running  []Summary      `json:"running"`
 }
 
-// A Day counts the runs that began on a day of the server's zone.
+// A Day counts the tasks whose last run began on it.
 type Day struct {
 	Day    string `json:"day"`
-	Runs   int    `json:"runs"`
+	Tasks  int    `json:"tasks"`
 	Failed int    `json:"failed"`
 }
 
@@ -45,36 +45,56 @@ type CommandStats struct {
 	Mean    float64   `json:"mean"`
 	Longest float64   `json:"longest"`
 	Latest  record.ID `json:"latest"`
+	Slowest record.ID `json:"slowest"` // the one whose last run took longest
+
+	ended int
 }
 
 // A latest holds what was last made of the table, which many ask for at a time. Its method may be
 // called from several goroutines.
 type latest[T any] struct {
-	mu      sync.Mutex
-	version string
-	value   T
+	mu   sync.Mutex
+	list []made[T]
 }
 
-// of returns what make makes of the table, as of the version that it returns with it. Who gets it
-// shares it with others.
-func (l *latest[T]) of(version string, make func() (T, string)) T {
+// A made is what was made of a version of the table for those who ask by a key.
+type made[T any] struct {
+	key, version string
+	value        T
+}
+
+// latestKept is for how many keys something is held.
+const latestKept = 8
+
+// of returns what make makes of the table for a key, as of the version that it returns with it. Who
+// gets it shares it with others.
+func (l *latest[T]) of(key, version string, make func() (T, string)) T {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.version != version {
-		l.value, l.version = make()
+	for _, m := range l.list {
+		if m.key == key && m.version == version {
+			return m.value
+		}
 	}
-	return l.value
+	value, version := make()
+	l.list = slices.DeleteFunc(l.list, func(m made[T]) bool { return m.key == key })
+	if l.list = append(l.list, made[T]{key, version, value}); len(l.list) > latestKept {
+		l.list = l.list[1:]
+	}
+	return value
 }
 
-func (s *Server) overview() *Overview {
-	return s.lastOverview.of(s.table.state().Version, func() (*Overview, string) {
-		o := s.table.overview(time.Now())
+// overview counts days in a zone. Which they are depends on today.
+func (s *Server) overview(zone *time.Location) *Overview {
+	now := time.Now().In(zone)
+	return s.lastOverview.of(zone.String()+" "+now.Format(time.DateOnly), s.table.state().Version, func() (*Overview, string) {
+		o := s.table.overview(now)
 		return o, o.Version
 	})
 }
 
 func (s *Server) facets() *Facets {
-	return s.lastFacets.of(s.table.state().Version, func() (*Facets, string) {
+	return s.lastFacets.of("", s.table.state().Version, func() (*Facets, string) {
 		f := s.table.facets()
 		return &f, f.Version
 	})
@@ -84,10 +104,14 @@ func (s *Server) getOverview(w http.ResponseWriter, r *http.Request) error {
 	if err := s.current(r.Context()); err != nil {
 		return err
 	}
-	if s.unchanged(w, r, s.shown()) {
+	zone, err := zoneOf(r)
+	if err != nil {
+		return err
+	}
+	if s.unchanged(w, r, s.shown()+time.Now().In(zone).Format(time.DateOnly)) {
 		return nil
 	}
-	o := *s.overview() // which all requests share
+	o := *s.overview(zone) // which all requests share
 	o.Running = s.printed.put(slices.Clone(o.Running))
 	return s.answer(w, r, http.StatusOK, o)
 }
@@ -109,10 +133,12 @@ func (t *table) overview(now time.Time) *Overview {
 		days.add(r.started, out == outcomeFailed)
 		c := commands[r.command]
 		if c == nil {
-			c = &CommandStats{Command: r.command, Latest: t.words.id(r)} // the rows are newest first
+			c = &CommandStats{Command: r.command, Latest: t.words.id(r), Slowest: t.words.id(r)} // the rows are newest first
 			commands[r.command] = c
 		}
-		c.add(r, out)
+		if c.add(r, out) {
+			c.Slowest = t.words.id(r)
+		}
 	}
 	for i, n := range ended {
 		o.Outcomes[outcomes[i]] = n
@@ -123,13 +149,20 @@ func (t *table) overview(now time.Time) *Overview {
 	return o
 }
 
-func (c *CommandStats) add(r *row, outcome int) {
+// add counts a task, and reports whether none has taken longer.
+func (c *CommandStats) add(r *row, outcome int) (slowest bool) {
 	c.Tasks++
 	if outcome == outcomeFailed {
 		c.Failed++
 	}
-	c.Mean += (r.duration - c.Mean) / float64(c.Tasks)
+	if r.active {
+		return false // how long it takes is not known yet
+	}
+	c.ended++
+	c.Mean += (r.duration - c.Mean) / float64(c.ended)
+	slowest = r.duration > c.Longest
 	c.Longest = max(c.Longest, r.duration)
+	return slowest
 }
 
 // top returns the first commands of an order.
@@ -146,29 +179,31 @@ func top(commands map[string]*CommandStats, order func(a, b *CommandStats) int) 
 	return list
 }
 
-// A calendar counts runs by the day.
+// A calendar counts tasks by the day of their last run, up to today: days to come are those of a clock
+// that is wrong.
 type calendar struct {
-	first int64            // seconds since 1970
-	names map[int64]string // of quarters of an hour, at which every zone's days begin
-	days  map[string]*Day
+	first, end int64 // seconds since 1970
+	zone       *time.Location
+	names      map[int64]string // of quarters of an hour, at which every zone's days begin
+	days       map[string]*Day
 }
 
 func newCalendar(now time.Time) *calendar {
 	y, m, d := now.Date()
 	first := day.Start(y, m, d-daysShown+1, now.Location())
-	return &calendar{first.Unix(), map[int64]string{}, map[string]*Day{}}
+	return &calendar{first.Unix(), day.Next(now).Unix(), now.Location(), map[int64]string{}, map[string]*Day{}}
 }
 
 const quarter = 15 * 60
 
 func (c *calendar) add(micros int64, failed bool) {
 	sec := micros / 1e6
-	if sec < c.first {
+	if sec < c.first || sec >= c.end {
 		return
 	}
 	name, ok := c.names[sec/quarter]
 	if !ok {
-		name = time.Unix(sec/quarter*quarter, 0).Format(time.DateOnly)
+		name = time.Unix(sec/quarter*quarter, 0).In(c.zone).Format(time.DateOnly)
 		c.names[sec/quarter] = name
 	}
 	d := c.days[name]
@@ -176,7 +211,7 @@ func (c *calendar) add(micros int64, failed bool) {
 		d = &Day{Day: name}
 		c.days[name] = d
 	}
-	d.Runs++
+	d.Tasks++
 	if failed {
 		d.Failed++
 	}
@@ -188,5 +223,5 @@ func (c *calendar) list() []Day {
 		list = append(list, *d)
 	}
 	slices.SortFunc(list, func(a, b Day) int { return cmp.Compare(a.Day, b.Day) })
-	return list[max(0, len(list)-daysShown):]
+	return list
 }

@@ -124,14 +124,18 @@ func (s *Server) plotDays(w http.ResponseWriter, r *http.Request) error {
 	if err := s.current(r.Context()); err != nil {
 		return err
 	}
-	p := plot{title: "Runs per day", least: charts.Ptr(0.0), failed: []float64{}, format: whole}
-	for _, d := range lastDays(s.overview().Days, plotDaysShown, time.Now()) {
+	zone, err := zoneOf(r)
+	if err != nil {
+		return err
+	}
+	p := plot{title: "Tasks by day of their last run", least: charts.Ptr(0.0), failed: []float64{}, format: whole}
+	for _, d := range lastDays(s.overview(zone).Days, plotDaysShown, time.Now().In(zone)) {
 		label, err := dayLabel(d.Day)
 		if err != nil {
 			return err
 		}
 		p.labels = append(p.labels, label)
-		p.values, p.failed = append(p.values, float64(d.Runs)), append(p.failed, float64(d.Failed))
+		p.values, p.failed = append(p.values, float64(d.Tasks)), append(p.failed, float64(d.Failed))
 	}
 	return s.picture(w, r, p)
 }
@@ -144,7 +148,7 @@ func dayLabel(day string) (string, error) {
 
 func whole(v float64) string { return strconv.FormatFloat(v, 'f', 0, 64) }
 
-// lastDays returns the days up to now, also those without runs.
+// lastDays returns the days up to now, also those without tasks.
 func lastDays(days []Day, n int, now time.Time) []Day {
 	if len(days) == 0 {
 		return nil
@@ -157,7 +161,7 @@ func lastDays(days []Day, n int, now time.Time) []Day {
 		if at := slices.IndexFunc(days, func(d Day) bool { return d.Day == name }); at >= 0 {
 			day = days[at]
 		}
-		if day.Runs > 0 || len(list) > 0 {
+		if day.Tasks > 0 || len(list) > 0 {
 			list = append(list, day)
 		}
 	}
@@ -168,10 +172,14 @@ func (s *Server) plotSuccess(w http.ResponseWriter, r *http.Request) error {
 	if err := s.current(r.Context()); err != nil {
 		return err
 	}
-	p := plot{title: "Success rate by week", line: true, most: charts.Ptr(100.0), format: func(v float64) string { return whole(v) + " %" }}
+	zone, err := zoneOf(r)
+	if err != nil {
+		return err
+	}
+	p := plot{title: "Success rate by week of the last run", line: true, most: charts.Ptr(100.0), format: func(v float64) string { return whole(v) + " %" }}
 	weeks := map[string]*Day{}
 	var mondays []string
-	for _, d := range s.overview().Days {
+	for _, d := range s.overview(zone).Days {
 		at, err := time.Parse(time.DateOnly, d.Day)
 		if err != nil {
 			return err
@@ -181,7 +189,7 @@ func (s *Server) plotSuccess(w http.ResponseWriter, r *http.Request) error {
 			weeks[monday] = &Day{Day: monday}
 			mondays = append(mondays, monday)
 		}
-		weeks[monday].Runs += d.Runs
+		weeks[monday].Tasks += d.Tasks
 		weeks[monday].Failed += d.Failed
 	}
 	for _, monday := range mondays {
@@ -191,7 +199,7 @@ func (s *Server) plotSuccess(w http.ResponseWriter, r *http.Request) error {
 		}
 		week := weeks[monday]
 		p.labels = append(p.labels, label)
-		p.values = append(p.values, 100*float64(week.Runs-week.Failed)/float64(week.Runs))
+		p.values = append(p.values, 100*float64(week.Tasks-week.Failed)/float64(week.Tasks))
 	}
 	if len(p.values) > 0 { // tens, so that the scale has round numbers
 		p.least = charts.Ptr(math.Min(90, 10*math.Floor(slices.Min(p.values)/10)))

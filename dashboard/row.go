@@ -70,6 +70,21 @@ func (r *row) outcome() int {
 	return int(record.OutcomeOf(r.active, statuses[r.status], r.hasCode, r.returnCode == 0))
 }
 
+// took returns how many seconds a run has taken, or its job: of one that goes on until now, and
+// nothing while the job waits.
+func (r *row) took(now int64) float64 {
+	began := r.started
+	switch {
+	case !r.active:
+		return max(r.duration, 0)
+	case r.job > 0 && r.jobStarted == 0:
+		return 0
+	case r.job > 0:
+		began = r.jobStarted
+	}
+	return min(max(float64(now-began)/1e6, 0), longestRun)
+}
+
 // longest bounds how many bytes of a command or message a row has.
 const longest = 300
 

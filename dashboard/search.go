@@ -31,6 +31,7 @@ type searches struct {
 type searched struct {
 	number        uint64 // of all searches
 	text, version string
+	zone          string // in which its days are
 	at            time.Time
 	done          chan struct{}
 	found         map[taskKey]bool
@@ -39,17 +40,17 @@ type searched struct {
 
 // search has a filter know what its query finds. Who asks for the same waits for the same search.
 func (s *Server) search(ctx context.Context, f *filter) error {
-	text := f.Query
+	text, zone := f.Query, f.zone
 	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
 	defer cancel()
-	one := s.searches.get(text, s.table.state().Version)
+	one := s.searches.get(text, zone.String(), s.table.state().Version)
 	if one == nil {
 		select {
 		case s.searches.sem <- struct{}{}:
 		case <-ctx.Done():
 			return busySearching()
 		}
-		one = s.begin(text)
+		one = s.begin(text, zone)
 	}
 	select {
 	case <-one.done:
@@ -67,14 +68,14 @@ func busySearching() error {
 }
 
 // begin starts a search, for which there is room.
-func (s *Server) begin(text string) *searched {
-	one := &searched{text: text, version: s.table.state().Version, at: time.Now(), done: make(chan struct{})}
+func (s *Server) begin(text string, zone *time.Location) *searched {
+	one := &searched{text: text, zone: zone.String(), version: s.table.state().Version, at: time.Now(), done: make(chan struct{})}
 	s.searches.put(one)
 	s.background.Go(func() {
 		defer func() { <-s.searches.sem }()
 		defer close(one.done)
 		one.err = safely(func() error {
-			ids, err := s.o.Tasks.Search(s.life, text)
+			ids, err := s.o.Tasks.Search(s.life, text, one.at.In(zone))
 			one.found = keysOf(ids)
 			return err
 		})
@@ -83,11 +84,11 @@ func (s *Server) begin(text string) *searched {
 }
 
 // get returns a search that has found, or will, what is to be found now.
-func (c *searches) get(text, version string) *searched {
+func (c *searches) get(text, zone, version string) *searched {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, e := range c.list {
-		if e.text == text && e.version == version && (e.going() || e.err == nil && time.Since(e.at) < searchFresh) {
+		if e.text == text && e.zone == zone && e.version == version && (e.going() || e.err == nil && time.Since(e.at) < searchFresh) {
 			return e
 		}
 	}

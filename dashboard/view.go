@@ -17,9 +17,13 @@ import (
 type filter struct {
 	Query                             string
 	Executors, Statuses, Hosts, Users []string
-	PWD                               string
+	PWD, Command                      string    // Command is as a row has it
 	After, Before                     time.Time // Before itself is out
 	Sort                              string    // the name of a column; with - before it descending
+
+	// Now is a recent moment, in microseconds since 1970, where the order depends on it.
+	Now  int64
+	zone *time.Location // in which days are
 
 	// Found names the search whose result found is: the tasks that answer to Query.
 	Found uint64
@@ -28,8 +32,18 @@ type filter struct {
 
 // plain reports whether the filter is the zero value, for which nothing has to be made.
 func (f *filter) plain() bool {
-	return f.Query == "" && len(f.Executors)+len(f.Statuses)+len(f.Hosts)+len(f.Users) == 0 && f.PWD == "" &&
+	return f.Query == "" && len(f.Executors)+len(f.Statuses)+len(f.Hosts)+len(f.Users) == 0 && f.PWD == "" && f.Command == "" &&
 		f.After.IsZero() && f.Before.IsZero() && f.Sort == sortNewest
+}
+
+// durationsFor is for how long an order by duration counts while something runs.
+const durationsFor = 5 * time.Second
+
+// at notes the time for an order that depends on it.
+func (f *filter) at(now time.Time) {
+	if strings.TrimPrefix(f.Sort, "-") == "duration" {
+		f.Now = now.Truncate(durationsFor).UnixMicro()
+	}
 }
 
 // sortNewest is the order of the rows.
@@ -105,7 +119,7 @@ func (t *table) choose(f *filter) []*row {
 			rows = append(rows, r)
 		}
 	}
-	return t.sorted(rows, f.Sort)
+	return t.sorted(rows, f.Sort, f.Now)
 }
 
 // A matcher is a filter in the numbers of a words.
@@ -156,7 +170,7 @@ func (t *table) numbers(texts []string) map[uint32]bool {
 func (m *matcher) match(r *row) bool {
 	return (m.executors == nil || m.executors[r.executor]) && (m.hosts == nil || m.hosts[r.host]) &&
 		(m.users == nil || m.users[r.user]) && (m.pwd == nil || m.pwd[r.pwd]) && m.outcomes[r.outcome()] &&
-		r.started >= m.after && r.started < m.before && (m.f.Query == "" || m.f.found[r.key])
+		r.started >= m.after && r.started < m.before && (m.f.Command == "" || m.f.Command == r.command) && (m.f.Query == "" || m.f.found[r.key])
 }
 
 // A sortKey stands for a row while rows are sorted: a number in the same order as the
@@ -168,7 +182,8 @@ type sortKey struct {
 }
 
 // sorted brings rows, which are newest first, into an order. Equal ones stay newest first.
-func (t *table) sorted(rows []*row, by string) []*row {
+// What runs has taken the time until now.
+func (t *table) sorted(rows []*row, by string, now int64) []*row {
 	column, descending := strings.CutPrefix(by, "-")
 	if column == "id" {
 		if !descending {
@@ -176,7 +191,7 @@ func (t *table) sorted(rows []*row, by string) []*row {
 		}
 		return rows
 	}
-	key := t.sortKey(column)
+	key := t.sortKey(column, now)
 	keys := make([]sortKey, len(rows))
 	for i, r := range rows {
 		keys[i].row = r
@@ -206,7 +221,7 @@ func (t *table) sorted(rows []*row, by string) []*row {
 // columns are the names by which tasks can be sorted.
 var columns = []string{"id", "executor", "command", "status", "started", "duration", "user", "host", "pwd", "message"}
 
-func (t *table) sortKey(column string) func(*row) (uint64, string) {
+func (t *table) sortKey(column string, now int64) func(*row) (uint64, string) {
 	word := func(number func(*row) uint32) func(*row) (uint64, string) {
 		ranks := t.ranks()
 		return func(r *row) (uint64, string) { return ranks[number(r)], "" }
@@ -227,7 +242,7 @@ func (t *table) sortKey(column string) func(*row) (uint64, string) {
 	case "started":
 		return func(r *row) (uint64, string) { return uint64(r.started) ^ 1<<63, "" }
 	case "duration": // never negative, and so in the order of its bits
-		return func(r *row) (uint64, string) { return math.Float64bits(max(r.duration, 0)), "" }
+		return func(r *row) (uint64, string) { return math.Float64bits(r.took(now)), "" }
 	}
 	return func(r *row) (uint64, string) { return beginning(r.command), r.command }
 }

@@ -75,7 +75,7 @@ func TestSlurmHasItsOwnView(t *testing.T) {
 	p.sees("qme-slurm", "1h 02m")
 	p.sees("qme-slurm", "/home/ada/slurm-4711.out")
 	p.sees("qme-slurm .states", "pending")
-	p.sees("qme-slurm .states", "2026-11-23 09:32:00")
+	p.sees("qme-slurm .states", "2026-11-23 08:32:00")
 	p.sees("qme-slurm .array", "6 array elements")
 	p.until(`[...document.querySelectorAll('.elements li')].map((el) => el.dataset.outcome).join() === 'succeeded,succeeded,failed,running,waiting,cancelled'`)
 	p.sees("qme-slurm .legends", "2 succeeded")

@@ -22,10 +22,10 @@ function bounds(counts) {
 class Calendar extends HTMLElement {
   #at = '';
 
-  /** A list of {day: "YYYY-MM-DD", runs, failed}, in order. */
+  /** A list of {day: "YYYY-MM-DD", tasks, failed}, in order. */
   set days(days) {
     const known = new Map(days.map((one) => [one.day, one]));
-    const limits = bounds(days.map((one) => one.runs));
+    const limits = bounds(days.map((one) => one.tasks));
     const first = new Date();
     first.setHours(12, 0, 0, 0);
     first.setDate(first.getDate() - ((first.getDay() + 6) % 7) - 7 * (weeks - 1));
@@ -47,7 +47,7 @@ class Calendar extends HTMLElement {
     }
     const scrolled = this.firstChild ? this.scrollLeft : null;
     const focused = this.contains(document.activeElement) ? document.activeElement.dataset.day : null;
-    this.replaceChildren(h('table', {}, h('caption.offscreen', {}, 'Runs per day in the last year; the arrow keys go from day to day'), h('thead', {}, months), h('tbody', {}, ...rows)), this.#legend());
+    this.replaceChildren(h('table', {}, h('caption.offscreen', {}, 'Tasks by day of their last run, in the last year; the arrow keys go from day to day'), h('thead', {}, months), h('tbody', {}, ...rows)), this.#legend());
     this.onkeydown = (event) => this.#key(event);
     this.#rove(focused ?? (this.#at || today), Boolean(focused));
     this.scrollLeft = scrolled ?? this.scrollWidth;
@@ -55,10 +55,10 @@ class Calendar extends HTMLElement {
 
   #day(day, one, limits) {
     if (!one) return h('a', { href: `/?after=${day}&before=${nextDay(day)}`, 'data-day': day, 'data-shade': 0, tabindex: -1, 'aria-label': `${dayName(day)}: nothing`, title: `${dayName(day)}: nothing` });
-    const text = `${dayName(day)}: ${many(one.runs, 'run')}${one.failed ? `, ${one.failed} failed` : ''}`;
-    const shade = 1 + limits.filter((limit) => one.runs > limit).length;
+    const text = `${dayName(day)}: ${many(one.tasks, 'task')}${one.failed ? `, ${one.failed} failed` : ''}`;
+    const shade = 1 + limits.filter((limit) => one.tasks > limit).length;
     const el = h('a', { href: `/?after=${day}&before=${nextDay(day)}`, 'data-day': day, 'data-shade': shade, tabindex: -1, 'aria-label': text, title: text });
-    if (one.failed * 2 > one.runs) el.dataset.bad = '';
+    if (one.failed * 2 > one.tasks) el.dataset.bad = '';
     return el;
   }
 

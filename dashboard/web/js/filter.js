@@ -4,7 +4,7 @@
 export const outcomes = ['running', 'succeeded', 'failed', 'cancelled', 'unknown'];
 
 const lists = ['status', 'executor', 'host', 'user'];
-const single = ['q', 'pwd', 'after', 'before'];
+const single = ['q', 'pwd', 'command', 'after', 'before'];
 
 /** @returns the filter that an address holds: lists and texts by the names of parameters. */
 export function fromAddress(url) {
@@ -38,6 +38,7 @@ export function parts(filter) {
     if (name !== 'status') for (const value of filter[name]) found.push({ name, value, text: `${name}: ${value}` });
   }
   if (filter.pwd) found.push({ name: 'pwd', text: `in ${filter.pwd}` });
+  if (filter.command) found.push({ name: 'command', text: `command: ${filter.command.replaceAll(/\s+/g, ' ')}` });
   if (filter.after) found.push({ name: 'after', text: `since ${filter.after}` });
   if (filter.before) found.push({ name: 'before', text: `before ${filter.before}` });
   return found;

@@ -44,6 +44,7 @@ const longDay = new Intl.DateTimeFormat('en-GB', { weekday: 'long', day: 'numeri
 /** When something was, short: what is recent by its age, what is older by its date. */
 export function moment(text, now = Date.now()) {
   const time = new Date(text);
+  if (Number.isNaN(time.getTime())) return String(text); // the browser counts fewer years
   const age = (now - time) / 1000;
   if (age >= 0 && age < 60) return age < 5 ? 'just now' : `${Math.floor(age)} s ago`;
   if (age >= 0 && age < 3600) return `${Math.floor(age / 60)} min ago`;
@@ -58,14 +59,18 @@ export function date(time) {
   return [time.getFullYear(), time.getMonth() + 1, time.getDate()].map((n) => String(n).padStart(2, '0')).join('-');
 }
 
-/** A time of a record on the clock of the machine that ran it, to the second; with its zone where that is not the browser's. */
+/** A time of a record in the browser's zone, to the second. */
 export function stamp(text) {
+  const time = new Date(text ?? '');
+  if (Number.isNaN(time.getTime())) return String(text ?? '');
+  return `${date(time)} ${[time.getHours(), time.getMinutes(), time.getSeconds()].map((n) => String(n).padStart(2, '0')).join(':')}`;
+}
+
+/** The same, with the time on the clock of the machine that wrote it where that is another. */
+export function stamps(text) {
   const m = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)[.\d]*(Z|[+-]\d\d:\d\d)?/.exec(text ?? '');
-  if (!m) return String(text ?? '');
-  const zone = !m[3] || m[3] === 'Z' ? '+00:00' : m[3];
-  const minutes = (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4))) * (zone[0] === '-' ? -1 : 1);
-  const here = -new Date(text).getTimezoneOffset() === minutes;
-  return `${m[1]} ${m[2]}${here ? '' : ` (UTC${minutes ? zone : ''})`}`;
+  const here = stamp(text);
+  return !m || here === `${m[1]} ${m[2]}` ? here : `${here} – where it ran: ${m[1]} ${m[2]} (UTC${!m[3] || /^Z|[+-]00:00$/.test(m[3]) ? '' : m[3]})`;
 }
 
 /** A day YYYY-MM-DD in words. */

@@ -63,10 +63,10 @@ class Overview extends HTMLElement {
     this.plots = h('div.plots');
     this.replaceChildren(h('h1', {}, 'Overview'), this.numbers,
       section('running-now', 'Running now', this.running),
-      section('days', 'Runs per day', this.calendar),
+      section('days', 'Tasks by day of their last run', this.calendar),
       this.plots,
       section('frequent', 'Most frequent', this.frequent), section('slowest', 'Slowest', this.slowest));
-    for (const name of ['days', 'success']) this.plots.append(h('img.plot', { 'data-plot': name, alt: name === 'days' ? 'Runs per day, as a curve' : 'Success rate by week, as a curve' }));
+    for (const name of ['days', 'success']) this.plots.append(h('img.plot', { 'data-plot': name, alt: name === 'days' ? 'Tasks by day of their last run, as bars' : 'Success rate by week of the last run, as a curve' }));
   }
 
   #showNumbers({ total, outcomes, loaded }) {
@@ -115,7 +115,7 @@ class Overview extends HTMLElement {
       const what = by === 'tasks'
         ? [many(one.tasks, 'task'), one.failed ? `${number(one.failed)} failed` : '']
         : [duration(one.longest), one.tasks > 1 ? `${duration(one.mean)} on average of ${many(one.tasks, 'task')}` : ''];
-      return h('li', {}, bar, h('a', { href: `/tasks/${one.latest}`, title: one.command }, oneLine(one.command) || '(empty)'), h('span.dim', {}, what.filter(Boolean).join(', ')));
+      return h('li', {}, bar, h('a', { href: by === 'tasks' ? api.address('/', { command: one.command }) : `/tasks/${one.slowest}`, title: one.command }, oneLine(one.command) || '(empty)'), h('span.dim', {}, what.filter(Boolean).join(', ')));
     });
   }
 

@@ -2,7 +2,7 @@
 
 import * as api from './api.js';
 import { button, h } from './dom.js';
-import { duration, many, outcomeKind, outcomeText, stamp } from './format.js';
+import { duration, many, outcomeKind, outcomeText, stamp, stamps } from './format.js';
 import { failure } from './notice.js';
 import { theme, themes } from './theme.js';
 
@@ -59,7 +59,7 @@ class Runs extends HTMLElement {
       several && pick,
       h('a', { href: `/tasks/${this.task}${latest ? '' : `?run=${number}`}` }, `Run ${number}`),
       h('span.outcome', { 'data-outcome': outcomeKind(summary) }, outcomeText(summary)),
-      h('time', { datetime: summary.started, title: summary.started }, stamp(summary.started)),
+      h('time', { datetime: summary.started, title: stamps(summary.started) }, stamp(summary.started)),
       h('span.took', {}, bar, duration(summary.duration)));
   }
 

@@ -1,7 +1,7 @@
 // A table of any length. Elements exist for the rows in sight alone.
 
 import { button, h } from './dom.js';
-import { number, moment, oneLine, outcomeKind, outcomeText, stamp, took } from './format.js';
+import { number, moment, oneLine, outcomeKind, outcomeText, stamps, took } from './format.js';
 import { Rows } from './rows.js';
 
 const columns = [
@@ -305,7 +305,7 @@ class Grid extends HTMLElement {
         task.last_line && says(task)),
       cell('message', h('span.clip', { title: task.message || null }, task.message)),
       cell('pwd', h('span.clip', { title: task.pwd }, task.pwd)),
-      cell('started', h('time', { datetime: task.started, title: stamp(task.started) }, moment(task.started))),
+      cell('started', h('time', { datetime: task.started, title: stamps(task.started) }, moment(task.started))),
       cell('duration', h('span', {}, took(task))),
       cell('executor', h('span.clip', { title: task.executor }, task.executor)),
       cell('user', h('span.clip', { title: task.user }, task.user)),

@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import { button, copyButton, h, icon, throttle } from './dom.js';
 import { viewOf } from './executors/index.js';
-import { bytes, duration, outcomeKind, outcomeText, shortId, stamp, summaryOf, took } from './format.js';
+import { bytes, duration, outcomeKind, outcomeText, shortId, stamp, stamps, summaryOf, took } from './format.js';
 import { live } from './live.js';
 import { empty, failure } from './notice.js';
 import * as router from './router.js';
@@ -285,7 +285,7 @@ class TaskPage extends HTMLElement {
       ['Directory', this.#code(data.pwd)], ['User', data.user], ['Host', data.host], ['Executor', executor],
       ['Run', data.run], ['Process', data.pid || ''],
       ['CPU time', usage.user === undefined ? '' : `${duration(usage.user)} user, ${duration(usage.system)} system`],
-      ['Memory', usage.max_rss ? `${bytes(usage.max_rss)} at most` : usage.user === undefined ? '' : 'not recorded: less than qme itself needs'],
+      ['Memory', usage.max_rss ? `${bytes(usage.max_rss)} at most` : usage.user === undefined ? '' : h('span.dim', { title: 'less than qme itself needs' }, 'not recorded')],
       ['Git', git.commit || git.branch ? h('span', {}, h('code', { title: git.commit ?? null }, [git.branch, git.commit?.slice(0, 10)].filter(Boolean).join(' ')), git.dirty ? ' with changes' : '') : ''],
       ['Message', data.message],
     ];
@@ -298,7 +298,7 @@ class TaskPage extends HTMLElement {
   }
 
   #time(text) {
-    return text ? h('time', { datetime: text, title: text }, stamp(text)) : '';
+    return text ? h('time', { datetime: text, title: stamps(text) }, stamp(text)) : '';
   }
 
   #code(text) {

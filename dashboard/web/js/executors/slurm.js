@@ -2,7 +2,7 @@
 // without a view of their own have this one, too.
 
 import { copyButton, h } from '../dom.js';
-import { bytes, duration, many, stamp } from '../format.js';
+import { bytes, duration, many, stamp, stamps } from '../format.js';
 
 /** The states of Slurm (squeue(1), JOB STATE CODES) by what they mean for a person. */
 const kinds = {
@@ -70,7 +70,7 @@ class Slurm extends HTMLElement {
   }
 
   #history(history) {
-    return h('ol.states', { 'aria-label': 'States of the job' }, ...history.map(({ state, at }) => h('li', { 'data-outcome': kindOf(state) }, badge(state), h('time', { datetime: at }, stamp(at)))));
+    return h('ol.states', { 'aria-label': 'States of the job' }, ...history.map(({ state, at }) => h('li', { 'data-outcome': kindOf(state) }, badge(state), h('time', { datetime: at, title: stamps(at) }, stamp(at)))));
   }
 
   #elements(elements) {
