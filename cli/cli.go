@@ -157,7 +157,8 @@ func unknownCommand(c *cli.Command, words []string) error {
 			names = append(names, known.Names()...)
 		}
 	}
-	if best := cmp.Or(elsewhere[name], near.Best(name, names)); best != "" {
+	lower := strings.ToLower(name)
+	if best := cmp.Or(elsewhere[lower], near.Best(lower, names)); best != "" {
 		msg += fmt.Sprintf("; did you mean %q?", best)
 	}
 	return &usageError{msg: msg + fmt.Sprintf(" (to run and record it: qme run %s)", executor.Quote(words)), help: "qme --help"}

@@ -44,6 +44,11 @@ var otherOptions = map[string]map[string]string{
 		"since": seeTime, "after": seeTime, "until": seeTime, "before": seeTime,
 		"status": "\"qme search status:failed\" finds by status", "grep": "\"qme search WORD\" finds text",
 	},
+	"config": {
+		"list": "\"qme config\" lists all settings", "l": "\"qme config\" lists all settings", "show-origin": "\"qme config\" says where each comes from",
+		"get": "\"qme config KEY\" shows one", "add": "\"qme config KEY +VALUE\" adds to a list",
+		"global": "there is one file for each home", "local": "there is one file for each home", "system": "there is one file for each home",
+	},
 	"get": {"f": seeOutput, "follow": seeOutput},
 	"log": {"f": seeOutput, "follow": seeOutput},
 }

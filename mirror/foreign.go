@@ -31,10 +31,12 @@ func firstTables() map[string][]string {
 var firstIndexes = []string{"runs_started", "runs_executor", "runs_returncode", "runs_host", "runs_username", "runs_pwd"}
 
 // The statements that list what is there of some names, each with its columns, a row for
-// each. %s are the names.
+// each. %s are the names; in PostgreSQL types have theirs among those of tables.
 const (
 	postgresRelations = `SELECT c.relname::text, COALESCE(a.attname::text, '') FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND c.relname IN (%s)`
+WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND c.relname IN (%[1]s)
+UNION ALL SELECT typname::text, '' FROM pg_type
+WHERE typnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND typname IN (%[1]s) AND typrelid = 0`
 	mysqlRelations  = `SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name IN (%s)`
 	sqliteRelations = `SELECT lower(m.name), COALESCE(c.name, '') FROM sqlite_master m LEFT JOIN pragma_table_info(m.name) c WHERE lower(m.name) IN (%s)`
 )

@@ -87,14 +87,14 @@ func hostileQueries(url string) []string {
 			"explain analyze delete from runs", "with x as (delete from runs returning 1) select * from x",
 			"with s as (select set_config('transaction_read_only', 'off', false)), x as (delete from runs returning 1) select * from s, x",
 			"select set_config('transaction_read_only', 'off', false); delete from runs", "select nextval('homes_id_seq')", "select * into other from runs",
-			"do $$ begin delete from runs; end $$", "prepare p as delete from runs", "copy runs from program 'echo'", "copy (select 1) to program 'true'", "copy (select 1) to '/tmp/qme-copied'", "lock table runs", "select 1 from runs for update",
+			"do $$ begin delete from runs; end $$", "prepare p as delete from runs", "copy runs from program 'echo'", "copy (select 1) to program 'true'", "copy (select 1) to '/tmp/qme-copied'", "lock table runs", "select 1 from runs for update", "select nextval('numbers')", "select setval('numbers', 5)",
 			"/* /* a */ b */ delete from runs", "select $1")
 	case strings.HasPrefix(url, "mysql"):
 		return append(all,
 			"commit; start transaction read write; delete from runs; commit; select 1", "/*!50000 drop table runs */", "/*M!100000 drop table runs */", "/*! delete from runs */",
 			"# a\ndelete from runs", "set session transaction read write", "analyze delete from runs", "analyze format=json delete from runs", "call nothing()",
 			"alter table runs add x int", "rename table runs to runs3", "optimize table runs", "select 1 from runs for update; drop table runs", "execute immediate 'drop table runs'",
-			"begin not atomic drop table runs; end", "create or replace view latest_runs as select 1 as n", "flush tables", "select ?", "handler runs open",
+			"begin not atomic drop table runs; end", "create or replace view latest_runs as select 1 as n", "flush tables", "select nextval(numbers)", "select setval(numbers, 5)", "select ?", "handler runs open",
 			"select 1 into outfile '/tmp/qme-copied'", "select 1 --1 into/**/outfile '/tmp/qme-copied'", "(select 1) INTO DUMPFILE '/tmp/qme-copied'",
 			"select 1 /*!into outfile '/tmp/qme-copied'*/", "select 'a\\'' into outfile '/tmp/qme-copied'")
 	}
@@ -123,6 +123,9 @@ func TestMirrorOnlyRead(t *testing.T) {
 			h := mirrored(t, full)
 			h.must("run", "echo", "one")
 			h.must("sql", "select 1")
+			if server != nil && mode == "" {
+				execMirror(t, url, server, "create sequence numbers")
+			}
 			before := h.inMirror()
 			for _, query := range hostileQueries(url) {
 				out, errs, code := h.run("sql", "--", query)

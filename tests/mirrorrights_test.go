@@ -25,6 +25,10 @@ func TestMirrorForeign(t *testing.T) {
 		} {
 			foreignDatabase(t, name, statement, server)
 		}
+		if strings.HasPrefix(url, "postgresql") {
+			foreignDatabase(t, "enum", "create type runs as enum ('a')", server)
+			foreignDatabase(t, "other_index", "create table x (a int); create index runs_started on x (a)", server)
+		}
 	})
 }
 
@@ -156,4 +160,26 @@ func TestMirrorNoTables(t *testing.T) {
 	u.RawQuery = "search_path=other,public"
 	h.env = mirrored(t, u.String()).env
 	h.compareMirror()
+}
+
+// TestMirrorReadOnlyFolder: a sqlite file that can be written is read where its folder
+// cannot, as the journal lies there.
+func TestMirrorReadOnlyFolder(t *testing.T) {
+	url := "sqlite://" + filepath.Join(t.TempDir(), "mirror.db")
+	h := mirrored(t, url)
+	h.must("run", "echo", "one")
+	h.must("sql", "select 1")
+	path := strings.TrimPrefix(url, "sqlite://")
+	if err := os.Remove(path + "-journal"); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	readOnly(t, h, url, nil)
+	if err := os.Chmod(path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	h.run("run", "echo", "two")
+	out, errs, code := h.run("sql", "--csv", "select command from runs")
+	if code != 0 || out != "command\necho one\n" || !strings.Contains(errs, "the mirror is 1 task behind") {
+		t.Errorf("code %d\n%s%s", code, out, errs)
+	}
 }
