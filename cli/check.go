@@ -125,21 +125,56 @@ func adviceFor(err error) string {
 	return ""
 }
 
-// progress shows on a terminal how far a long piece of work is.
-func (a *app) progress() (show func(what string, n int), done func()) {
+// progress shows on a terminal how far a long piece of work is: how much of it is done, of
+// a total where that is known and not 0.
+func (a *app) progress() (show func(what string, n, total int), done func()) {
 	if a.quiet || !isTerminal(a.err) {
 		return nil, func() {}
 	}
 	var last time.Time
 	shown := false
-	return func(what string, n int) {
+	return func(what string, n, total int) {
 			if time.Since(last) > 100*time.Millisecond {
 				last, shown = time.Now(), true
-				a.show(fmt.Sprintf("\r\x1b[K%d %s", n, what))
+				a.show("\r\x1b[K" + progressText(what, n, total))
 			}
 		}, func() {
 			if shown {
 				a.show("\r\x1b[K")
 			}
 		}
+}
+
+func progressText(what string, n, total int) string {
+	if total == 0 {
+		return fmt.Sprintf("%d %s", n, what)
+	}
+	return fmt.Sprintf("%d of %d %s (%d %%)", n, total, what, min(100, 100*n/total))
+}
+
+// elapsing shows on a terminal that a piece of work goes on of which nothing is known
+// before its end.
+func (a *app) elapsing(what string) (done func()) {
+	show, clear := a.progress()
+	if show == nil {
+		return clear
+	}
+	begin, ticker, end, ended := time.Now(), time.NewTicker(time.Second), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-ticker.C:
+				show(what, int(time.Since(begin).Seconds()), 0)
+			case <-end:
+				return
+			}
+		}
+	}()
+	return func() {
+		ticker.Stop()
+		close(end)
+		<-ended
+		clear()
+	}
 }

@@ -52,7 +52,12 @@ func (a *app) gc(ctx context.Context, auto bool) error {
 			_ = syscall.Setpriority(syscall.PRIO_PGRP, 0, 19)
 		}
 	}
+	done := func() {}
+	if !auto {
+		done = a.elapsing("s so far: packing the history")
+	}
 	rep, err := s.GC(ctx, !auto)
+	done()
 	if err != nil || auto {
 		return err
 	}

@@ -193,7 +193,7 @@ func (a *app) catchUp(ctx context.Context, t *target.Target, anew bool) (mirror.
 	defer done()
 	var progress func(int)
 	if show != nil {
-		progress = func(n int) { show("tasks mirrored", n) }
+		progress = func(n int) { show("tasks mirrored", n, 0) }
 	}
 	return a.repairing(ctx, t, anew, progress)
 }

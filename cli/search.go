@@ -158,7 +158,7 @@ func (a *app) indexProgress(s *index.Search) {
 			first = time.Now()
 		}
 		if time.Since(first) > progressPatience {
-			show("tasks indexed for searching", tasks)
+			show("tasks indexed for searching", tasks, 0)
 		}
 	}
 	s.Indexed = done

@@ -418,13 +418,10 @@ func (a *app) transferProgress() (gitstore.Progress, func()) {
 	}
 	return func(objects, total int, bytes int64) {
 		what := "objects"
-		if total > 0 {
-			what = fmt.Sprintf("of %d objects", total)
-		}
 		if bytes > 0 {
 			what += ", " + humanize.IBytes(uint64(bytes))
 		}
-		show(what, objects)
+		show(what, objects, total)
 	}, done
 }
 

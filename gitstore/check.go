@@ -25,10 +25,11 @@ type CheckReport struct {
 // Check reads the whole history: every object is what its name says, every
 // object that a commit needs is there, every record parses, lies at its path and
 // has its streams. It calls report for each thing that is wrong, and goes on.
-// progress, if not nil, is called now and then with what is being done and how much of it is.
-func (s *Store) Check(ctx context.Context, report func(error), progress func(what string, n int)) (*CheckReport, error) {
+// progress, if not nil, is called now and then with what is being done, how much of it is,
+// and how much there is of it, 0 where that is not known.
+func (s *Store) Check(ctx context.Context, report func(error), progress func(what string, n, total int)) (*CheckReport, error) {
 	if progress == nil {
-		progress = func(string, int) {}
+		progress = func(string, int, int) {}
 	}
 	c := &checker{s: s, report: report, progress: progress, seen: map[plumbing.Hash]bool{}}
 	if err := c.objects(ctx); err != nil {
@@ -53,7 +54,7 @@ func (s *Store) Check(ctx context.Context, report func(error), progress func(wha
 type checker struct {
 	s        *Store
 	report   func(error)
-	progress func(string, int)
+	progress func(string, int, int)
 	have     map[plumbing.Hash]bool
 	seen     map[plumbing.Hash]bool
 	rep      CheckReport
@@ -65,10 +66,15 @@ func (c *checker) objects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	done := 0
+	done, total := 0, 0
+	for _, p := range packs {
+		if n, err := c.s.odb.ObjectCount(p.Name); err == nil { // what is wrong with it comes below
+			total += int(n)
+		}
+	}
 	for _, p := range packs {
 		// VerifyPack first: it looks for packs that came since the last look.
-		err := c.s.odb.VerifyPack(ctx, p.Name, func(n int) { c.progress("objects", done+n) })
+		err := c.s.odb.VerifyPack(ctx, p.Name, func(n int) { c.progress("objects", done+n, total) })
 		if cerr := ctx.Err(); cerr != nil {
 			return cerr
 		}
@@ -122,7 +128,7 @@ func (c *checker) history(ctx context.Context, head plumbing.Hash) error {
 		}
 		c.rep.Commits++
 		if c.rep.Commits%1000 == 0 {
-			c.progress("commits", c.rep.Commits)
+			c.progress("commits", c.rep.Commits, 0)
 		}
 		c.tree(commit.tree, "")
 		todo = append(todo, commit.parents...)
@@ -203,7 +209,7 @@ func (c *checker) tasks(ctx context.Context, sn *Snapshot) error {
 		}
 		c.rep.Tasks++
 		if c.rep.Tasks%1000 == 0 {
-			c.progress("tasks", c.rep.Tasks)
+			c.progress("tasks", c.rep.Tasks, 0)
 		}
 		for _, name := range record.StreamNames {
 			_, stored := name.Of(res.Record)

@@ -26,7 +26,7 @@ func TestCheckDuringCommit(t *testing.T) {
 	s := patient(t, dir)
 	// progress "commits" is called too late and too seldom: commit when the packs are verified
 	done := false
-	_, err := s.Check(context.Background(), func(err error) { t.Errorf("a sound history: %v", err) }, func(what string, n int) {
+	_, err := s.Check(context.Background(), func(err error) { t.Errorf("a sound history: %v", err) }, func(what string, _, _ int) {
 		if what == "objects" && !done {
 			done = true
 			for i := range 2 {
