@@ -95,7 +95,7 @@ func (a *app) exitCode(err error) int {
 	var code *codeError
 	if errors.As(err, &code) {
 		if code.err != nil {
-			a.fail(code.err.Error())
+			a.fail(said(code.err.Error()))
 		}
 		return code.code
 	}
@@ -109,7 +109,7 @@ func (a *app) exitCode(err error) int {
 		return exitUsage
 	}
 	// The only one who cancels is the user, or whoever sends SIGTERM.
-	a.fail(strings.ReplaceAll(strings.TrimSpace(err.Error()), context.Canceled.Error(), "interrupted"))
+	a.fail(said(strings.ReplaceAll(strings.TrimSpace(err.Error()), context.Canceled.Error(), "interrupted")))
 	if hint := cmp.Or(hintFor(err), a.homeHint(err)); hint != "" {
 		a.say("%s", hint)
 	}

@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"regexp"
+	"strings"
+
+	"qme/queue"
+	"qme/record"
+)
+
+// kinds are errors that say of what kind another one is, and nothing that a sentence does
+// not say itself.
+var kinds = []error{record.ErrNotFound, record.ErrInvalid, record.ErrConflict, record.ErrCorrupt, record.ErrAmbiguous, queue.ErrReference}
+
+// bareName is a text that only names something, such as: task "01a2", commit 0a1b, an id.
+var bareName = regexp.MustCompile(`^(\S+ )?("(\\.|[^"\\])*"|\S+)( \([^)]*\))?$`)
+
+// kindAtEnd is a kind where a clause ends.
+var kindAtEnd = regexp.MustCompile(`: (` + kindNames() + `)(?:$|\n|; | \()`)
+
+func kindNames() string {
+	var names []string
+	for _, k := range kinds {
+		names = append(names, regexp.QuoteMeta(k.Error()))
+	}
+	return strings.Join(names, "|")
+}
+
+// said returns what an error says to people: "there are only 3 tasks" without the kind of
+// the error at its end, which stays where a name alone would be left.
+func said(text string) string {
+	for from := 0; ; {
+		m := kindAtEnd.FindStringSubmatchIndex(text[from:])
+		if m == nil {
+			return text
+		}
+		at, end := from+m[0], from+m[3]
+		clause := text[:at]
+		clause = strings.TrimSpace(clause[max(strings.LastIndex(clause, ": "), strings.LastIndexByte(clause, '\n'))+1:])
+		if bareName.MatchString(clause) && !strings.Contains("|"+kindNames()+"|", "|"+clause+"|") {
+			from = end
+			continue
+		}
+		text, from = text[:at]+text[end:], 0
+	}
+}
