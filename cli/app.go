@@ -36,6 +36,8 @@ type app struct {
 
 	home, message, color    string
 	quiet, noColor, noPager bool
+	silent                  bool // nothing is written: neither messages nor what is disposable
+	noZone                  bool // TZ is not understood, and that has not been said yet
 
 	endedBy syscall.Signal // ended the command that was run, 0: none
 
@@ -60,7 +62,7 @@ func (a *app) note(format string, args ...any) {
 	}
 }
 
-func (a *app) warn(format string, args ...any) { a.say("qme: "+format, args...) }
+func (a *app) warn(format string, args ...any) { a.say("qme: %s", said(fmt.Sprintf(format, args...))) }
 
 func (a *app) close() error {
 	if a.store == nil {
@@ -188,6 +190,8 @@ func (a *app) queue() (*queue.Queue, error) {
 	}
 	return &queue.Queue{
 		Store:     func() (queue.Store, error) { return a.openStore() },
+		Order:     func() (*record.Order, error) { return a.listOrder(context.Background()) },
+		Usual:     executor.ShellName,
 		Spool:     spool.New(afero.NewOsFs(), filepath.Join(home, "running")),
 		Given:     given.New(afero.NewOsFs(), filepath.Join(home, given.Name)),
 		Run:       a.runner(cfg),

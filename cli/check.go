@@ -128,7 +128,7 @@ func adviceFor(err error) string {
 // progress shows on a terminal how far a long piece of work is: how much of it is done, of
 // a total where that is known and not 0.
 func (a *app) progress() (show func(what string, n, total int), done func()) {
-	if a.quiet || !isTerminal(a.err) {
+	if a.quiet || a.silent || !isTerminal(a.err) {
 		return nil, func() {}
 	}
 	var last time.Time

@@ -16,6 +16,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/cli/near"
+	"qme/cli/zone"
 	"qme/executor"
 	"qme/executor/capture"
 )
@@ -27,7 +28,7 @@ func Main() int {
 	capture.Helper()
 	// A command is short and its memory small: collect less often.
 	debug.SetGCPercent(200)
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, noZone: !zone.Set()}
 	code := a.exitCode(a.start(os.Args))
 	if cerr := a.close(); cerr != nil && code == 0 {
 		a.say("qme: %v", cerr)

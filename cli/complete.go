@@ -102,7 +102,7 @@ func (a *app) complete(root *cli.Command, line []string) answer {
 		case len(w) > 1 && w[0] == '-' && !dashes:
 			if err := p.option(w); err != nil && p.wants != nil {
 				a.completeHome(p.out)
-				return a.completeValue(p.wants, word)
+				return a.completeValue(p.command.Name, p.wants, word)
 			} // what is wrong otherwise is said when the command is run
 		case p.command != root:
 			args++
@@ -161,16 +161,20 @@ func (a *app) completeHome(options []string) {
 	}
 }
 
-func (a *app) completeValue(f cli.Flag, word string) answer {
+func (a *app) completeValue(command string, f cli.Flag, word string) answer {
 	switch f.Names()[0] {
 	case "home":
 		return answer{with: "dirs"}
 	case "sort":
-		var orders []candidate
-		for _, o := range sortOrders {
-			orders = append(orders, candidate{o, ""})
+		orders := sortOrders
+		if command == "ls" {
+			orders = queue.Sorts
 		}
-		return words(word, orders)
+		var found []candidate
+		for _, o := range orders {
+			found = append(found, candidate{o, ""})
+		}
+		return words(word, found)
 	case "on":
 		return words(word, a.inTime(func(reader *app) []candidate { return reader.executorNames() }))
 	case "database":
@@ -264,8 +268,8 @@ func settingCandidates() []candidate {
 	return found
 }
 
-// taskCandidates names tasks as word has begun to: with the executor, without it,
-// or by number: those of which want is true, if it is given.
+// taskCandidates names tasks as word has begun to: by their short names, with the executor
+// where the word has it, or by number: those of which want is true, if it is given.
 func taskCandidates(items []queue.Item, word string, want func(*record.Record) bool) []candidate {
 	var found []candidate
 	for i, item := range items {
@@ -273,11 +277,17 @@ func taskCandidates(items []queue.Item, word string, want func(*record.Record) b
 			continue
 		}
 		name := item.Short
-		switch uuid := strings.TrimPrefix(name, item.ID.Executor()+"-"); {
+		if len(word) > len(name) { // it has more of the id
+			name = item.ID.UUID()
+		}
+		switch whole := item.ID.Executor() + "-" + name; {
 		case strings.HasPrefix(word, "@"):
 			name = fmt.Sprintf("@%d", i+1)
-		case word != "" && strings.HasPrefix(uuid, word):
-			name = uuid
+		case word != "" && !strings.HasPrefix(name, word) && strings.HasPrefix(string(item.ID), word):
+			name = whole
+			if len(word) > len(name) {
+				name = string(item.ID)
+			}
 		}
 		found = append(found, candidate{name, item.Record.Command})
 	}
@@ -344,6 +354,7 @@ func (a *app) read(items chan<- queue.Item) {
 // readsOnly prepares for reading in silence; it is false where there is nothing to
 // read.
 func (a *app) readsOnly() bool {
+	a.silent = true
 	home, err := a.homeDir()
 	if err != nil {
 		return false

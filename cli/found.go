@@ -16,22 +16,28 @@ import (
 
 	"qme/index"
 	"qme/index/query"
+	"qme/queue"
 	"qme/record/safe"
 )
 
-// The orders of search.
+// The orders of search. Newest is the older name of started.
 const (
-	sortNewest    = "newest"
+	sortStarted   = queue.SortStarted
+	sortCreated   = queue.SortCreated
 	sortRelevance = "relevance"
-	sortDuration  = "duration"
+	sortDuration  = queue.SortDuration
+	sortNewest    = "newest"
 )
 
-var sortOrders = []string{sortNewest, sortRelevance, sortDuration}
+var sortOrders = []string{sortStarted, sortCreated, sortRelevance, sortDuration}
 
-// sorted brings what is found into an order. Any but the newest first holds all of it,
-// or as many as are wanted, without the output where nothing will be shown of it.
+// streams reports whether what is found comes in the order that is wanted.
+func (o searchOptions) streams() bool { return o.sort != sortRelevance && o.sort != sortDuration }
+
+// sorted brings what is found into an order. One that is not that of the search holds all
+// of it, or as many as are wanted, without the output where nothing will be shown of it.
 func sorted(found iter.Seq[index.Found], q *query.Query, o searchOptions) iter.Seq[index.Found] {
-	if o.sort == sortNewest || o.sort == "" {
+	if o.streams() {
 		return found
 	}
 	key := func(f index.Found) float64 {
@@ -39,7 +45,10 @@ func sorted(found iter.Seq[index.Found], q *query.Query, o searchOptions) iter.S
 			return 0
 		}
 		if o.sort == sortDuration {
-			d, _ := f.Record.Took(now)
+			d, ok := f.Record.Took(now)
+			if !ok {
+				return -1
+			}
 			return d.Seconds()
 		}
 		return q.Relevance(f.Doc)
@@ -85,18 +94,6 @@ func nameOf(f index.Found) string {
 	return fmt.Sprintf("%s@%d", f.ID, f.Number)
 }
 
-// shortName is nameOf with as much of the id as is needed.
-func shortName(f index.Found) string {
-	uuid := f.ID.UUID()
-	if f.Unique > 0 {
-		uuid = uuid[:f.Unique]
-	}
-	if f.Number > 0 {
-		uuid += "@" + strconv.Itoa(f.Number)
-	}
-	return f.ID.Executor() + "-" + uuid
-}
-
 // writeFoundJSON prints a record with a further key "hits".
 func writeFoundJSON(w *bufio.Writer, f index.Found, q *query.Query) error {
 	hits := q.Hits(f.Doc)
@@ -116,18 +113,28 @@ func writeFoundJSON(w *bufio.Writer, f index.Found, q *query.Query) error {
 	return writeJSONLine(w, &rec)
 }
 
-// The widths of the columns of search, with the space between them.
 const (
-	numberWidth = 4
-	timeWidth   = len(time.DateTime) + 2
+	// timeWidth is that of the column of times.
+	timeWidth = len(time.DateTime) + 2
+	// snippetIndent is how far what was found is set in below a task.
+	snippetIndent = 4
 )
 
-// found prints a task that was found and, on a terminal, where.
-func (t *table) found(n int, f index.Found, q *query.Query) error {
-	number := fmt.Sprintf("%-*d", numberWidth-1, n) + " "
-	line := number + runewidth.FillRight(shortName(f), idWidth-1) + "  "
+// found prints a task that was found, by its short name, and, on a terminal, where.
+func (t *table) found(f index.Found, short string, q *query.Query) error {
+	if f.Number > 0 {
+		short += "@" + strconv.Itoa(f.Number)
+	}
+	name := nameWidth
+	if t.width > 0 && t.width < narrow {
+		name = narrowNameWidth
+	}
+	line := runewidth.FillRight(short, name-1) + " "
 	if t.fits(runewidth.StringWidth(line) + timeWidth) {
-		line += f.Record.Data.Timestamp.Format(time.DateTime) + "  "
+		line += f.Record.Data.Timestamp.Local().Format(time.DateTime) + "  "
+	}
+	if (t.width == 0 || t.mixed) && t.fits(runewidth.StringWidth(line)+executorWidth) {
+		line += t.executor(f.Record)
 	}
 	room := 0
 	if t.width > 0 {
@@ -206,7 +213,7 @@ func (t *table) snippets(hits []query.Hit) error {
 			continue
 		}
 		shown[where] = true
-		indent := strings.Repeat(" ", numberWidth) + where + ": "
+		indent := strings.Repeat(" ", snippetIndent) + where + ": "
 		room := t.width - runewidth.StringWidth(indent)
 		if room <= 0 {
 			continue

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -20,14 +22,17 @@ func (a *app) lsCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "ls",
 		Aliases:   []string{"list"},
-		Usage:     "list tasks, newest first",
-		ArgsUsage: "[EXECUTOR]",
-		Description: `With --json it prints one record a line (JSON Lines), as docs/format.md
+		Usage:     "list tasks, the latest run first",
+		ArgsUsage: "[EXECUTOR|ID]",
+		Description: `Of an executor, or those whose id begins so. The task whose latest run began last
+comes first, and @1 is its name; --sort created has the newest task first, and --sort
+duration the longest run. With --json it prints one record a line (JSON Lines), as docs/format.md
 describes it.
 
 Examples:
   qme ls
   qme ls shell --failed -n 20
+  qme ls --running --sort duration
   qme ls --host login1 --user alice
   qme ls --json | jq -r .command`,
 		Flags: []cli.Flag{
@@ -36,30 +41,34 @@ Examples:
 			&cli.StringFlag{Name: "host", Usage: "only those that ran on the machine `NAME`", Destination: &f.Host},
 			&cli.StringFlag{Name: "user", Usage: "only those that the user `NAME` ran", Destination: &f.User},
 			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` of them", HideDefault: true, Destination: &f.Limit},
+			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started, created or duration", Value: queue.SortStarted, Destination: &f.Sort},
 			&cli.BoolFlag{Name: "json", Usage: "print one record a line as JSON", Destination: &asJSON},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := atMost(c, 1); err != nil {
 				return err
 			}
-			f.Executor = c.Args().First()
 			if f.Limit < 1 && c.IsSet("limit") {
 				return &usageError{msg: fmt.Sprintf("-n takes a number from 1, not %d; without it all tasks are listed", f.Limit), help: "qme ls --help"}
 			}
-			if f.Executor != "" {
-				if err := record.CheckExecutor(f.Executor); err != nil {
-					return &usageError{msg: fmt.Sprintf("%v; of one task, \"qme log TASK\" lists the runs and \"qme get TASK\" shows the record", err), help: "qme ls --help"}
-				}
+			if !slices.Contains(queue.Sorts, f.Sort) {
+				return &usageError{msg: fmt.Sprintf("--sort takes %s, not %q", strings.Join(queue.Sorts, ", "), f.Sort), help: "qme ls --help"}
 			}
-			return a.ls(ctx, f, asJSON)
+			f.Executor, f.Prefix = "", ""
+			return a.ls(ctx, c.Args().First(), f, asJSON)
 		},
 	}
 }
 
-func (a *app) ls(ctx context.Context, f queue.Filter, asJSON bool) error {
+func (a *app) ls(ctx context.Context, of string, f queue.Filter, asJSON bool) error {
 	q, err := a.history(ctx)
 	if err != nil {
 		return err
+	}
+	if of != "" {
+		if err := restrict(q, of, &f); err != nil {
+			return err
+		}
 	}
 	out, closePager, err := a.pager(asJSON)
 	if err != nil {
@@ -72,10 +81,30 @@ func (a *app) ls(ctx context.Context, f queue.Filter, asJSON bool) error {
 	return err
 }
 
+// restrict has a filter choose the tasks of an executor or, where no task is of it, those
+// whose id begins so.
+func restrict(q *queue.Queue, of string, f *queue.Filter) error {
+	notName := record.CheckExecutor(of)
+	if notName == nil {
+		f.Executor = of
+	}
+	rg, err := q.Fitting(of)
+	switch {
+	case errors.Is(err, record.ErrNotFound) && notName == nil:
+		return nil
+	case errors.Is(err, record.ErrNotFound), errors.Is(err, queue.ErrReference):
+		return &usageError{msg: fmt.Sprintf("no id begins with %q, nor can it name an executor; of one task, \"qme log TASK\" lists the runs and \"qme get TASK\" shows the record", of), help: "qme ls --help"}
+	case err != nil:
+		return err
+	}
+	f.Executor, f.Prefix = rg.Executor, rg.Prefix
+	return nil
+}
+
 // noteNone says why a listing is empty. A name that fits no task is likely to be
 // a mistake; that nothing has failed is no news for a script.
 func (a *app) noteNone(q *queue.Queue, f queue.Filter) {
-	named := queue.Filter{Executor: f.Executor, Host: f.Host, User: f.User}
+	named := queue.Filter{Executor: f.Executor, Prefix: f.Prefix, Host: f.Host, User: f.User}
 	all := !f.Failed && !f.Running // of that name
 	if named != (queue.Filter{}) && (all || !hasTasks(q, named)) {
 		a.note("There are no %s.", tasksOf(named))
@@ -83,7 +112,7 @@ func (a *app) noteNone(q *queue.Queue, f queue.Filter) {
 	}
 	switch {
 	case !isTerminal(a.err):
-	case f == queue.Filter{Limit: f.Limit}:
+	case f == queue.Filter{Limit: f.Limit, Sort: f.Sort}:
 		a.note("There are no tasks yet; \"qme run CMD\" records one.")
 	default:
 		a.note("There are no %s.", tasksOf(f))
@@ -99,7 +128,7 @@ func tasksOf(f queue.Filter) string {
 	if f.Failed {
 		text = "failed " + text
 	}
-	for _, of := range []struct{ how, name string }{{"of executor", f.Executor}, {"on host", f.Host}, {"by user", f.User}} {
+	for _, of := range []struct{ how, name string }{{"of executor", f.Executor}, {"with ids that begin with", f.Prefix}, {"on host", f.Host}, {"by user", f.User}} {
 		if of.name != "" {
 			text += " " + of.how + " " + of.name
 		}
@@ -108,7 +137,7 @@ func tasksOf(f queue.Filter) string {
 }
 
 func hasTasks(q *queue.Queue, f queue.Filter) bool {
-	f.Limit, f.Brief = 1, true
+	f.Limit, f.Brief, f.Sort = 1, true, queue.SortCreated
 	for range q.List(f) {
 		return true
 	}
@@ -120,8 +149,10 @@ func (a *app) list(q *queue.Queue, f queue.Filter, asJSON bool, to io.Writer) (n
 	f.Brief = !asJSON
 	w := newFlusher(to)
 	t := a.newTable(w)
+	listing := q.Listing(f)
+	t.mixed = listing.Mixed
 	var unreadable []error
-	for item := range q.List(f) {
+	for item := range listing.Items {
 		switch {
 		case item.Err != nil && item.ID == "":
 			return n, errors.Join(w.Flush(), item.Err)

@@ -38,7 +38,7 @@ func (a *app) searchCommand() *cli.Command {
 	var o searchOptions
 	return &cli.Command{
 		Name:      "search",
-		Usage:     "find tasks by any part of their text, newest first",
+		Usage:     "find tasks by any part of their text, the latest run first",
 		ArgsUsage: "WORD…",
 		Description: `A word is found wherever it stands in the command, message, output, error output,
 directory, user, host or id, in upper or lower case; all words must be there, and of
@@ -58,13 +58,16 @@ Examples:
 			&cli.BoolFlag{Name: "regex", Usage: "read words as regular expressions, which tell upper from lower case", Destination: &o.regex},
 			&cli.BoolFlag{Name: "all-runs", Usage: "look at the earlier runs of each task, too", Destination: &o.allRuns},
 			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` of them", Destination: &o.limit},
-			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is newest, relevance or duration (longest first)", Value: sortNewest, Destination: &o.sort},
+			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started (the latest run first), created (the newest task first), relevance or duration (longest first)", Value: sortStarted, Destination: &o.sort},
 			&cli.BoolFlag{Name: "ids", Usage: "print only ids, one a line", Destination: &o.ids},
 			&cli.BoolFlag{Name: "json", Usage: "print one record a line as JSON, with where it was found", Destination: &o.json},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if o.limit < 1 && c.IsSet("limit") {
 				return &usageError{msg: fmt.Sprintf("-n takes a number from 1, not %d; without it all tasks are listed", o.limit), help: "qme search --help"}
+			}
+			if o.sort == sortNewest {
+				o.sort = sortStarted
 			}
 			if !slices.Contains(sortOrders, o.sort) {
 				return &usageError{msg: fmt.Sprintf("--sort takes %s, not %q", strings.Join(sortOrders, ", "), o.sort), help: "qme search --help"}
@@ -116,6 +119,11 @@ func (a *app) search(ctx context.Context, q *query.Query, o searchOptions) error
 	if err != nil {
 		return err
 	}
+	if o.sort == sortStarted {
+		if err := a.orderFound(ctx, s); err != nil {
+			return err
+		}
+	}
 	home, err := a.homeDir()
 	if err != nil {
 		return err
@@ -123,12 +131,16 @@ func (a *app) search(ctx context.Context, q *query.Query, o searchOptions) error
 	if o.allRuns {
 		s.Earlier = earlierRuns(hist)
 	}
+	short, err := hist.Short()
+	if err != nil {
+		return err
+	}
 	a.indexProgress(s)
 	out, closePager, err := a.pager(o.json || o.ids)
 	if err != nil {
 		return err
 	}
-	n, err := a.printFound(ctx, sorted(s.Run(ctx, filepath.Join(home, "index")), q, o), q, o, out)
+	n, err := a.printFound(ctx, sorted(s.Run(ctx, filepath.Join(home, "index")), q, o), q, o, naming{short, s.Order == nil || s.Order.Mixed}, out)
 	err = errors.Join(err, closePager())
 	if errors.Is(err, context.Canceled) {
 		return &codeError{exitInterrupted, errors.New("interrupted")}
@@ -143,25 +155,33 @@ func (a *app) search(ctx context.Context, q *query.Query, o searchOptions) error
 	return nil
 }
 
-// progressPatience is how long indexing goes on before anything is shown of it.
+// progressPatience is how long work goes on before anything is shown of it.
 const progressPatience = 500 * time.Millisecond
 
-// indexProgress shows on a terminal how far indexing is, when it takes its time.
-func (a *app) indexProgress(s *index.Search) {
-	show, done := a.progress()
-	if show == nil {
-		return
+// patientProgress shows on a terminal how far work is, when it takes its time. show is nil
+// where nothing can be shown.
+func (a *app) patientProgress(what string) (show func(n int), done func()) {
+	now, done := a.progress()
+	if now == nil {
+		return nil, done
 	}
 	var first time.Time
-	s.Progress = func(tasks int) {
+	return func(n int) {
 		if first.IsZero() {
 			first = time.Now()
 		}
 		if time.Since(first) > progressPatience {
-			show("tasks indexed for searching", tasks, 0)
+			now(what, n, 0)
 		}
+	}, done
+}
+
+// indexProgress shows how far indexing is.
+func (a *app) indexProgress(s *index.Search) {
+	show, done := a.patientProgress("tasks indexed for searching")
+	if show != nil {
+		s.Progress, s.Indexed = show, done
 	}
-	s.Indexed = done
 }
 
 // noteOver says of how many streams only a part was searched.
@@ -196,13 +216,27 @@ func (a *app) newSearch(q *query.Query, o searchOptions, flying []index.Run) (*i
 	}
 	return &index.Search{
 		Source: source{store, sn}, Query: q, InFlight: flying, Limit: cfg.Size("search.limit"), Whole: o.json,
-		Hold:    o.sort != sortNewest,
+		Hold:    !o.streams(),
 		MaxWait: firstIndexWait,
 		Waiting: func() {
 			a.note("Another process is making the search index; this one waits for it, at most %s.", firstIndexWait)
 		},
 		Warn: func(err error) { a.warn("%v", err) },
 	}, nil
+}
+
+// orderFound has a search find the latest run first.
+func (a *app) orderFound(ctx context.Context, s *index.Search) error {
+	o, err := a.orderOf(ctx, s.Source.(source))
+	if err != nil {
+		return err
+	}
+	var recs []*record.Record
+	for _, r := range s.InFlight {
+		recs = append(recs, r.Record)
+	}
+	s.Order = o.With(recs)
+	return nil
 }
 
 // earlierRuns yields the runs of a task before its latest.
@@ -261,10 +295,17 @@ func (s source) Changes(ctx context.Context, from string) iter.Seq2[index.Change
 	}
 }
 
+// naming is how the tasks that were found are named.
+type naming struct {
+	short func(id record.ID, unique int) (string, error)
+	mixed bool // as in record.Order
+}
+
 // printFound prints tasks as they are found and counts them.
-func (a *app) printFound(ctx context.Context, found iter.Seq[index.Found], q *query.Query, o searchOptions, to io.Writer) (n int, err error) {
+func (a *app) printFound(ctx context.Context, found iter.Seq[index.Found], q *query.Query, o searchOptions, names naming, to io.Writer) (n int, err error) {
 	w := newFlusher(to)
 	t := a.newTable(w)
+	t.mixed = names.mixed
 	unreadable := false
 	for f := range found {
 		switch {
@@ -284,7 +325,11 @@ func (a *app) printFound(ctx context.Context, found iter.Seq[index.Found], q *qu
 		case o.json:
 			err = writeFoundJSON(w, f, q)
 		default:
-			err = t.found(n, f, q)
+			var name string
+			if name, err = names.short(f.ID, f.Unique); err != nil {
+				return n, errors.Join(w.Flush(), err)
+			}
+			err = t.found(f, name, q)
 		}
 		if err != nil {
 			return n, outputError(err)

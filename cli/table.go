@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/mattn/go-runewidth"
 
+	"qme/cli/zone"
+	"qme/executor"
 	"qme/queue"
 	"qme/record"
 	"qme/record/safe"
@@ -22,10 +25,15 @@ type table struct {
 	width int // of the terminal; 0 means that nothing is cut
 	color palette
 	rows  int
+	mixed bool // there are tasks of other executors than the usual one
 }
 
 func (a *app) newTable(w *bufio.Writer) *table {
-	return &table{w: w, width: a.width(), color: a.palette()}
+	if a.noZone {
+		a.noZone = false
+		a.warn("%s=%q is not understood, so times are UTC", zone.Variable, os.Getenv(zone.Variable))
+	}
+	return &table{w: w, width: a.width(), color: a.palette(), mixed: true}
 }
 
 // newFlusher buffers a listing.
@@ -33,23 +41,76 @@ func newFlusher(w io.Writer) *bufio.Writer { return bufio.NewWriterSize(w, 64<<1
 
 // The widths of the columns, with the space between them.
 const (
-	idWidth       = 20
+	nameWidth     = record.ShortWidth + 1
 	ageWidth      = 5
 	durationWidth = 8
 	statusWidth   = 10
-	fixedWidth    = idWidth + ageWidth + durationWidth + statusWidth
+	executorWidth = 7
+
+	// From narrow columns on the name has room for further digits, which are hardly ever
+	// needed.
+	narrow          = 60
+	narrowNameWidth = len("019aaf3c-1b2c") + 1
 )
 
 // minCommand is how much of a command a terminal shows at least, before columns
 // are left out for it.
 const minCommand = 10
 
+// A layout says which columns there are.
+type layout struct {
+	name                            int // its width
+	age, duration, status, executor bool
+}
+
+// layout chooses the columns: what there is no room for goes, the age first, the status
+// last. In a pipe all of them are there, so that a script finds each in its place.
+func (t *table) layout() layout {
+	l := layout{name: nameWidth}
+	if t.width > 0 && t.width < narrow {
+		l.name = narrowNameWidth
+	}
+	used := l.name
+	take := func(width int) bool {
+		if t.width > 0 && used+width+minCommand > t.width {
+			return false
+		}
+		used += width
+		return true
+	}
+	l.status = take(statusWidth)
+	l.executor = (t.width == 0 || t.mixed) && take(executorWidth)
+	l.duration = take(durationWidth)
+	l.age = l.duration && take(ageWidth)
+	return l
+}
+
 // row prints one task.
 func (t *table) row(item queue.Item) error {
-	id := runewidth.FillRight(item.Short, idWidth-1) + " "
-	line := id + t.columns(item.Record)
-	command := safe.Line(item.Record.Command)
-	switch room := t.width - t.fixed() - (runewidth.StringWidth(id) - idWidth); {
+	l, r := t.layout(), item.Record
+	line := runewidth.FillRight(item.Short, l.name-1) + " "
+	if l.age {
+		line += fmt.Sprintf("%*s ", ageWidth-1, age(r.Data.Timestamp.Time))
+	}
+	if l.duration {
+		line += fmt.Sprintf("%*s  ", durationWidth-2, t.duration(r))
+	}
+	if used := runewidth.StringWidth(line); l.status {
+		status, paint := t.status(r)
+		cell := runewidth.FillRight(status, statusWidth-1)
+		return t.end(line+paint(cell)+" ", used+runewidth.StringWidth(cell)+1, l, r)
+	}
+	return t.end(line, runewidth.StringWidth(line), l, r)
+}
+
+// end prints a line that has used so many columns, with its executor and its command.
+func (t *table) end(line string, used int, l layout, r *record.Record) error {
+	if l.executor {
+		cell := t.executor(r)
+		line, used = line+cell, used+runewidth.StringWidth(cell)
+	}
+	command := safe.Line(r.Command)
+	switch room := t.width - used; {
 	case t.width == 0:
 		line += command
 	case room > 0:
@@ -65,33 +126,16 @@ func (t *table) row(item queue.Item) error {
 	return err
 }
 
-// columns returns what stands between a task's id and its command.
-func (t *table) columns(r *record.Record) string {
-	if !t.fits(idWidth + statusWidth - minCommand) {
-		return ""
+// executor is the column of the executor: on a terminal only where it is not the usual one.
+func (t *table) executor(r *record.Record) string {
+	name := r.Executor
+	if t.width > 0 {
+		if name == executor.ShellName {
+			name = ""
+		}
+		name = runewidth.Truncate(name, executorWidth-1, "…")
 	}
-	status, paint := t.status(r)
-	text := paint(runewidth.FillRight(status, statusWidth-1)) + " "
-	if t.fits(fixedWidth - ageWidth) {
-		text = fmt.Sprintf("%*s  ", durationWidth-2, t.duration(r)) + text
-	}
-	if t.fits(fixedWidth) {
-		text = fmt.Sprintf("%*s ", ageWidth-1, age(now.Sub(r.Data.Timestamp.Time))) + text
-	}
-	return text
-}
-
-// fixed is the width of all columns but that of the command.
-func (t *table) fixed() int {
-	switch {
-	case t.fits(fixedWidth):
-		return fixedWidth
-	case t.fits(fixedWidth - ageWidth):
-		return fixedWidth - ageWidth
-	case t.fits(idWidth + statusWidth - minCommand):
-		return idWidth + statusWidth
-	}
-	return idWidth
+	return runewidth.FillRight(name, executorWidth-1) + " "
 }
 
 // fits says whether columns of that width leave enough for the command.
@@ -134,11 +178,22 @@ func (t *table) duration(r *record.Record) string {
 	return shortDuration(took)
 }
 
-// age says how long ago something was, in one unit.
-func age(d time.Duration) string {
+// age says how long ago something was, in one unit. What the clock of another machine
+// puts into the future is said to be there.
+func age(at time.Time) string {
+	const day = 24 * time.Hour
+	switch d := now.Sub(at); {
+	case d < -day:
+		return at.Local().Format(time.DateOnly)
+	case d <= -time.Minute:
+		return "+" + inOneUnit(-d)
+	default:
+		return inOneUnit(max(d, 0))
+	}
+}
+
+func inOneUnit(d time.Duration) string {
 	switch day := 24 * time.Hour; {
-	case d < 0:
-		return "0s"
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", d/time.Second)
 	case d < time.Hour:

@@ -78,7 +78,7 @@ func filterOf(r *http.Request) (*filter, error) {
 		}
 	}
 	if f.Sort == "" {
-		f.Sort = sortNewest
+		f.Sort = sortLatest
 	}
 	if !slices.Contains(columns, strings.TrimPrefix(f.Sort, "-")) {
 		return nil, badRequest(fmt.Sprintf("sort %q is none of %s, nor one with - before it", f.Sort, strings.Join(columns, ", ")))

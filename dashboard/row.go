@@ -30,6 +30,15 @@ func keyOf(id record.ID) (k taskKey) {
 	return k
 }
 
+// placeAt returns the key that a task would have if it had been made at that time, in
+// microseconds since 1970.
+func placeAt(micros int64, k taskKey) taskKey {
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(max(micros, 0)/1000))
+	copy(k[:6], ms[2:])
+	return k
+}
+
 // The values of row.status.
 const (
 	statusNone = iota
@@ -52,6 +61,7 @@ var outcomes = []string{record.Goes.String(), record.Succeeded.String(), record.
 // memory. It does not change. Texts that many tasks share are numbers of a words.
 type row struct {
 	key                                taskKey
+	place                              taskKey // by which the latest run comes first: see placeAt
 	executor, user, host, pwd, message uint32
 	command                            string
 	started, finished                  int64 // microseconds since 1970; finished 0: not yet
@@ -90,6 +100,9 @@ const longest = 300
 
 // longestRun bounds a duration, in seconds: what a record says is added up and drawn.
 const longestRun = 1e11
+
+// maxStarted is the last microsecond that a UUID can speak of.
+const maxStarted = (1<<48 - 1) * 1000
 
 // clip returns the beginning of a long text. What it returns holds on to no more memory
 // than it needs.
@@ -131,6 +144,10 @@ func (w *words) row(rec *record.Record) *row {
 		key: keyOf(rec.UID), executor: w.number(rec.Executor), user: w.number(d.User), host: w.number(d.Host),
 		pwd: w.number(d.PWD), message: w.number(clip(d.Message)), command: clip(rec.Command),
 		started: d.Timestamp.UnixMicro(), zone: int32(zone), duration: d.Duration, run: uint32(max(d.Run, 1)),
+	}
+	r.place = r.key
+	if _, moved := record.MovedOf(rec); moved {
+		r.place = placeAt(min(r.started, maxStarted), r.key)
 	}
 	for i, s := range statuses {
 		if s == d.Status {

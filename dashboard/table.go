@@ -262,11 +262,11 @@ func (t *table) find(k taskKey) (int, bool) {
 	return slices.BinarySearchFunc(t.rows, k, func(r *row, k taskKey) int { return order(r.key, k) })
 }
 
-// running returns the runs in flight, newest first, n at the most.
+// running returns the runs in flight, the latest first, n at the most.
 func (t *table) running(n int) []Summary {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	rows := slices.SortedFunc(maps.Values(t.flying), func(a, b *row) int { return order(a.key, b.key) })
+	rows := slices.SortedFunc(maps.Values(t.flying), func(a, b *row) int { return cmp.Or(order(a.place, b.place), order(a.key, b.key)) })
 	return t.words.summaries(rows[:min(n, len(rows))])
 }
 

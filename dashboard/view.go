@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
@@ -12,7 +13,7 @@ import (
 	"qme/record"
 )
 
-// A filter chooses and orders tasks. The zero value is all of them, newest first.
+// A filter chooses and orders tasks. The zero value is all of them, the latest run first.
 // Lists are alternatives; an empty one allows everything.
 type filter struct {
 	Query                             string
@@ -30,7 +31,8 @@ type filter struct {
 	found map[taskKey]bool
 }
 
-// plain reports whether the filter is the zero value, for which nothing has to be made.
+// plain reports whether the filter chooses the rows as they are, for which nothing has to
+// be made.
 func (f *filter) plain() bool {
 	return f.Query == "" && len(f.Executors)+len(f.Statuses)+len(f.Hosts)+len(f.Users) == 0 && f.PWD == "" && f.Command == "" &&
 		f.After.IsZero() && f.Before.IsZero() && f.Sort == sortNewest
@@ -46,8 +48,12 @@ func (f *filter) at(now time.Time) {
 	}
 }
 
-// sortNewest is the order of the rows.
-const sortNewest = "-id"
+const (
+	// sortNewest is the order of the rows.
+	sortNewest = "-id"
+	// sortLatest is the order of a listing that asks for none: the latest run first.
+	sortLatest = "-started"
+)
 
 // A page is a part of what a filter chooses.
 type page struct {
@@ -191,6 +197,13 @@ func (t *table) sorted(rows []*row, by string, now int64) []*row {
 		}
 		return rows
 	}
+	if column == "started" {
+		rows = latestFirst(rows, time.Now())
+		if !descending {
+			slices.Reverse(rows)
+		}
+		return rows
+	}
 	key := t.sortKey(column, now)
 	keys := make([]sortKey, len(rows))
 	for i, r := range rows {
@@ -218,6 +231,33 @@ func (t *table) sorted(rows []*row, by string, now int64) []*row {
 	return rows
 }
 
+// latestFirst brings rows, which are newest first, into the order in which "qme ls" lists
+// tasks: see record.Order. Few of them have moved.
+func latestFirst(rows []*row, now time.Time) []*row {
+	var moved, future []*row
+	limit := placeAt(now.Add(record.ClockSkew).UnixMicro(), taskKey{})
+	still := rows[:0:0]
+	for _, r := range rows {
+		switch {
+		case bytes.Compare(r.place[:6], limit[:6]) > 0:
+			future = append(future, r)
+		case r.place != r.key:
+			moved = append(moved, r)
+		default:
+			still = append(still, r)
+		}
+	}
+	byPlace := func(a, b *row) int { return cmp.Or(order(a.place, b.place), order(a.key, b.key)) }
+	slices.SortFunc(moved, byPlace)
+	slices.SortFunc(future, byPlace)
+	merged := make([]*row, 0, len(rows))
+	for _, r := range moved {
+		i, _ := slices.BinarySearchFunc(still, r, byPlace)
+		merged, still = append(append(merged, still[:i]...), r), still[i:]
+	}
+	return slices.Concat(append(merged, still...), future)
+}
+
 // columns are the names by which tasks can be sorted.
 var columns = []string{"id", "executor", "command", "status", "started", "duration", "user", "host", "pwd", "message"}
 
@@ -239,8 +279,6 @@ func (t *table) sortKey(column string, now int64) func(*row) (uint64, string) {
 		return word(func(r *row) uint32 { return r.message })
 	case "status":
 		return func(r *row) (uint64, string) { return uint64(r.outcome())<<32 | uint64(uint32(r.returnCode)), "" }
-	case "started":
-		return func(r *row) (uint64, string) { return uint64(r.started) ^ 1<<63, "" }
 	case "duration": // never negative, and so in the order of its bits
 		return func(r *row) (uint64, string) { return math.Float64bits(r.took(now)), "" }
 	}

@@ -73,12 +73,19 @@ func (s *Store) Base(ctx context.Context, a, b string) (string, error) {
 	return common[0].String(), nil
 }
 
-// IDs yields the tasks in the range, newest first, as of now. It ends at the
-// first error. The cost is that of the folders in the range of time which the
-// prefix spans.
+// ofRange returns the history as a range sees it.
+func (s *Store) ofRange(rg record.Range) (*Snapshot, error) {
+	if rg.Order == nil {
+		return s.Latest()
+	}
+	return s.snapshot(rg.Order.Commit)
+}
+
+// IDs yields the tasks in the range, in its order. It ends at the first error. The
+// cost is that of Snapshot.Tasks.
 func (s *Store) IDs(rg record.Range) iter.Seq2[record.ID, error] {
 	return func(yield func(record.ID, error) bool) {
-		sn, err := s.Latest()
+		sn, err := s.ofRange(rg)
 		if err != nil {
 			yield("", err)
 			return
@@ -91,12 +98,12 @@ func (s *Store) IDs(rg record.Range) iter.Seq2[record.ID, error] {
 	}
 }
 
-// Records yields the records in the range, newest first, as of now, reading ahead
-// on all processors. A record that cannot be read is yielded with its error and
+// Records yields the records in the range, in its order, reading ahead on all
+// processors. A record that cannot be read is yielded with its error and
 // the walk goes on; a result without an ID ends it.
 func (s *Store) Records(rg record.Range) iter.Seq[record.Result] {
 	return func(yield func(record.Result) bool) {
-		sn, err := s.Latest()
+		sn, err := s.ofRange(rg)
 		if err != nil {
 			yield(record.Result{Err: err})
 			return

@@ -33,9 +33,13 @@ func (e Entry) brief() (*record.Record, error) {
 	return readRecord(e.r, e.ID, e.blob, record.DecodeBrief)
 }
 
-// Tasks yields the tasks in the range, newest first. It ends at the first error.
-// The cost is that of the folders in the range of time which the prefix spans.
+// Tasks yields the tasks in the range in its order. It ends at the first error.
+// The cost is that of the folders in the range of time which the prefix spans, and of
+// those that hold tasks which have moved.
 func (sn *Snapshot) Tasks(rg record.Range) iter.Seq2[Entry, error] {
+	if rg.Order != nil {
+		return sn.ordered(rg)
+	}
 	return func(yield func(Entry, error) bool) {
 		w := &walker{sn: sn, rg: rg, yield: yield}
 		w.lo, w.hi = bounds(rg.Prefix)

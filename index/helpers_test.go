@@ -78,14 +78,18 @@ type snapshot struct {
 
 func (s snapshot) Commit() string { return s.name }
 
-func (s snapshot) Records(record.Range) iter.Seq[record.Result] {
-	return s.Select(slices.Collect(maps.Keys(s.all)), false)
+func (s snapshot) Records(rg record.Range) iter.Seq[record.Result] {
+	return s.ordered(slices.Collect(maps.Keys(s.all)), rg.Order)
 }
 
 func (s snapshot) Select(ids []record.ID, _ bool) iter.Seq[record.Result] {
+	return s.ordered(ids, nil)
+}
+
+func (s snapshot) ordered(ids []record.ID, o *record.Order) iter.Seq[record.Result] {
 	return func(yield func(record.Result) bool) {
 		ids = slices.Clone(ids)
-		slices.SortFunc(ids, func(a, b record.ID) int { return cmp.Compare(b.UUID(), a.UUID()) })
+		slices.SortFunc(ids, o.Compare)
 		for _, id := range ids {
 			r := s.all[id]
 			if r == nil {
@@ -278,6 +282,50 @@ func inFlight(t testing.TB, rnd *rand.Rand, all tasks) []index.Run {
 	}
 	slices.SortFunc(runs, func(a, b index.Run) int { return cmp.Compare(b.Record.UID.UUID(), a.Record.UID.UUID()) })
 	return slices.CompactFunc(runs, func(a, b index.Run) bool { return a.Record.UID == b.Record.UID })
+}
+
+// orderOf returns the order in which people see the tasks of a snapshot.
+func orderOf(sn snapshot, flying []index.Run) *record.Order {
+	var moved []record.Moved
+	for res := range sn.Records(record.Range{Brief: true}) {
+		if res.Err != nil {
+			continue
+		}
+		if m, ok := record.MovedOf(res.Record); ok {
+			moved = append(moved, m)
+		}
+	}
+	var recs []*record.Record
+	for _, r := range flying {
+		recs = append(recs, r.Record)
+	}
+	// Some of the tasks are of the future.
+	return record.NewOrder("", moved, middle(sn)).With(recs)
+}
+
+// middle returns when the task in the middle of a history was made.
+func middle(sn snapshot) time.Time {
+	var ids []record.ID
+	for res := range sn.Records(record.Range{Brief: true}) {
+		ids = append(ids, res.ID)
+	}
+	if len(ids) == 0 {
+		return time.Now()
+	}
+	return ids[len(ids)/2].Time()
+}
+
+// sameInBothOrders is same, also with the latest run first: random records have many that
+// have moved.
+func sameInBothOrders(t testing.TB, sn snapshot, dir string, q *query.Query, what string, options ...func(*index.Search)) result {
+	t.Helper()
+	probe := &index.Search{}
+	for _, o := range options {
+		o(probe)
+	}
+	o := orderOf(sn, probe.InFlight)
+	same(t, sn, dir, q, what+", by run", append(slices.Clone(options), func(s *index.Search) { s.Order = o })...)
+	return same(t, sn, dir, q, what, options...)
 }
 
 // same compares a search of the index with a look at each record.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -19,10 +20,10 @@ import (
 type Source interface {
 	// Commit names it.
 	Commit() string
-	// Records yields the records in a range, newest task first. One that cannot be
-	// read has an error; a result without an ID ends it.
+	// Records yields the records in a range, in its order. One that cannot be read has
+	// an error; a result without an ID ends it.
 	Records(rg record.Range) iter.Seq[record.Result]
-	// Select is Records of those of the tasks that are there.
+	// Select is Records of those of the tasks that are there, newest first.
 	Select(ids []record.ID, brief bool) iter.Seq[record.Result]
 	// Stream returns the bytes of a record's stream, as far as they are stored.
 	Stream(rec *record.Record, name record.StreamName) (io.ReadCloser, error)
@@ -49,9 +50,11 @@ type Run struct {
 type Search struct {
 	Source Source
 	Query  *query.Query
-	// InFlight are runs that stand in the place of those before them, newest task
-	// first.
+	// InFlight are runs that stand in the place of those before them.
 	InFlight []Run
+	// Order is that in which tasks are found, of this commit and with the runs in flight;
+	// nil is the newest task first.
+	Order *record.Order
 	// Limit is how many bytes of a stream that is stored beside its record are
 	// searched. Of a longer one that, and the preview in the record.
 	Limit int64
@@ -96,9 +99,9 @@ type Found struct {
 // come by.
 func (s *Search) Over() int { return s.over }
 
-// Scan looks at each record, newest task first.
+// Scan looks at each record, in the order of the search.
 func (s *Search) Scan(ctx context.Context) iter.Seq[Found] {
-	return s.match(ctx, s.all(s.Source.Records(record.Range{Brief: s.brief()})))
+	return s.match(ctx, s.all(s.Source.Records(record.Range{Brief: s.brief(), Order: s.Order})))
 }
 
 // all makes records of the history what is to be looked at.
@@ -176,9 +179,10 @@ func (s *Search) answers(f *Found) bool {
 // withInFlight puts the runs in flight among the others.
 func (s *Search) withInFlight(stored iter.Seq[Found]) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
-		flying := s.InFlight
+		flying := slices.Clone(s.InFlight)
+		slices.SortFunc(flying, func(a, b Run) int { return s.Order.Compare(a.Record.UID, b.Record.UID) })
 		for f := range stored {
-			for f.ID != "" && len(flying) > 0 && flying[0].Record.UID.UUID() > f.ID.UUID() {
+			for f.ID != "" && len(flying) > 0 && s.Order.Compare(flying[0].Record.UID, f.ID) < 0 {
 				if !yield(s.flying(flying[0], 0)) {
 					return
 				}

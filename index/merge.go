@@ -32,7 +32,7 @@ func (w *writer) takeOver(ctx context.Context, g *generation) error {
 	}
 	return w.fill(ctx, func(yield func(entry) bool) error {
 		only := &generation{segments: small}
-		for job := range only.jobs(make([]*roaring.Bitmap, len(small))) {
+		for job := range only.jobs(make([]*roaring.Bitmap, len(small)), nil) {
 			for _, s := range job {
 				if more, err := copyRows(s, yield); err != nil || !more {
 					return err

@@ -24,6 +24,7 @@ type reader struct {
 	flying     map[record.ID]bool      // runs that stand in the place of these tasks
 	others     map[[6]byte][]uuid.UUID // tasks that are not in the generation, by their millisecond
 	inID       map[*textFile][]bool    // which needles an id may have
+	elsewhere  *placed
 }
 
 func newReader(s *Search, g *generation, present []record.ID) (*reader, error) {
@@ -96,7 +97,7 @@ func (w *worker) do(spans []span) (found []Found) {
 			if i >= int(s.seg.texts.blocks[number+1].first) {
 				number++
 			}
-			if s.seg.deleted.Contains(uint32(i)) {
+			if s.seg.deleted.Contains(uint32(i)) || !s.placed && w.elsewhere.has(s.seg, i) {
 				continue
 			}
 			if w.isFlying(s.seg.texts, i) {

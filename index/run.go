@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"qme/index/query"
@@ -281,8 +282,14 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 	for _, id := range a.others {
 		s.fresh[id] = true
 	}
-	a.jobs = a.g.jobs(blocks)
-	a.reader, err = newReader(s, a.g, present)
+	elsewhere, err := a.g.placed(s.Order, blocks)
+	if err != nil {
+		return err
+	}
+	a.jobs = a.g.jobs(blocks, elsewhere)
+	if a.reader, err = newReader(s, a.g, present); err == nil {
+		a.reader.elsewhere = elsewhere
+	}
 	return err
 }
 
@@ -300,17 +307,43 @@ func (a *answer) reopen(dir string, number int) error {
 	return err
 }
 
-// found yields the tasks that answer, and those to be looked at, in the order of their
-// ids.
+// found yields the tasks that answer, and those to be looked at, in the order of the
+// search.
 func (a *answer) found(ctx context.Context) iter.Seq[Found] {
 	indexed := a.reader.found(ctx, a.jobs)
 	if a.s.Whole || a.s.Earlier != nil {
 		indexed = a.fromHistory(indexed)
 	}
-	if len(a.others) == 0 {
-		return indexed
+	// Those that have moved come one by one, and the rest as the history has them.
+	var still, moved []record.ID
+	for _, id := range a.others {
+		if a.s.Order.Has(id) || a.s.Order.Future(id.UUID()) {
+			moved = append(moved, id)
+		} else {
+			still = append(still, id)
+		}
 	}
-	return merged(indexed, a.s.all(a.s.Source.Select(a.others, a.s.brief())))
+	if len(still) > 0 {
+		indexed = a.merged(indexed, a.s.all(a.s.Source.Select(still, a.s.brief())))
+	}
+	if len(moved) > 0 {
+		slices.SortFunc(moved, a.s.Order.Compare)
+		indexed = a.merged(indexed, a.oneByOne(moved))
+	}
+	return indexed
+}
+
+// oneByOne reads the records of tasks in the order that is given.
+func (a *answer) oneByOne(ids []record.ID) iter.Seq[Found] {
+	return func(yield func(Found) bool) {
+		for _, id := range ids {
+			for f := range a.s.all(a.s.Source.Select([]record.ID{id}, a.s.brief())) {
+				if !yield(f) || f.ID == "" {
+					return
+				}
+			}
+		}
+	}
 }
 
 // fromHistory reads the records of what is found, to be looked at.
@@ -334,22 +367,25 @@ func (a *answer) fromHistory(found iter.Seq[Found]) iter.Seq[Found] {
 				}
 				return
 			}
-			if ids = append(ids, f.ID); len(ids) >= most && !flush() {
+			// Records come newest first; one that has moved breaks this.
+			full := len(ids) >= most || len(ids) > 0 && ids[len(ids)-1].UUID() < f.ID.UUID()
+			if full && !flush() {
 				return
 			}
+			ids = append(ids, f.ID)
 		}
 		flush()
 	}
 }
 
-// merged yields what two sequences do, each with the newest first, in that order.
-func merged(a, b iter.Seq[Found]) iter.Seq[Found] {
+// merged yields what two sequences do, each in the order of the search, in that order.
+func (a *answer) merged(one, other iter.Seq[Found]) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
-		next, stop := iter.Pull(b)
+		next, stop := iter.Pull(other)
 		defer stop()
 		g, more := next()
-		for f := range a {
-			for more && (g.ID == "" || g.ID.UUID() > f.ID.UUID()) {
+		for f := range one {
+			for more && (g.ID == "" || f.ID != "" && a.s.Order.Compare(g.ID, f.ID) < 0) {
 				if !yield(g) || g.ID == "" {
 					return
 				}

@@ -12,6 +12,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/google/uuid"
 	"github.com/klauspost/compress/s2"
 
 	"qme/index/query"
@@ -224,6 +225,20 @@ func (t *textFile) id(r *row) record.ID {
 // find returns the first row whose UUID is not after u.
 func (t *textFile) find(u []byte) int {
 	return sort.Search(t.len(), func(i int) bool { return string(t.uuid(i)) <= string(u) })
+}
+
+// rowOf returns the row of a task.
+func (t *textFile) rowOf(id record.ID) (int, bool) {
+	u, err := uuid.Parse(id.UUID())
+	if err != nil || !t.spans(u[:]) {
+		return 0, false
+	}
+	for i := t.find(u[:]); i < t.len() && string(t.uuid(i)) == string(u[:]); i++ {
+		if r := t.row(i); t.id(&r) == id {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 // spans reports whether the beginning of a UUID is not beyond those of the file.

@@ -51,7 +51,7 @@ func (q *Queue) inSpool(rec *record.Record) bool {
 //
 //	""               the task that this user gave last in this home, see last
 //	shell-019aaf3c…  a task by its id or the beginning of it, with or without its executor
-//	@2               the second newest task
+//	@2               the second task of a plain listing
 //	REF@1            a task's first run; REF@-1 the one before the last
 //
 // The error wraps record.ErrNotFound, record.ErrAmbiguous or ErrReference.
@@ -297,22 +297,33 @@ func (q *Queue) get(id record.ID) (*record.Record, error) {
 	return store.Get("", id)
 }
 
+// nth returns the n-th task of a plain listing.
 func (q *Queue) nth(ref, text string) (*record.Record, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		return nil, fmt.Errorf("%q: @ takes a number from 1, the newest task: %w", ref, ErrReference)
+		return nil, fmt.Errorf("%q: @ takes a number from 1, the first task that \"qme ls\" lists: %w", ref, ErrReference)
+	}
+	v, err := q.view(true)
+	if err != nil {
+		return nil, err
 	}
 	count := 0
-	for id, err := range q.ids(record.Range{}) {
-		if err != nil {
-			return nil, err
+	for res := range v.records(record.Range{Brief: true, Order: v.order}, false) {
+		if res.ID == "" {
+			return nil, res.Err
+		}
+		if res.Err != nil {
+			continue // as in the listing
 		}
 		if count++; count == n {
-			return q.get(id)
+			return q.get(res.ID)
 		}
 	}
-	if count == 0 {
+	switch count {
+	case 0:
 		return nil, &NoLastError{Empty: true}
+	case 1:
+		return nil, fmt.Errorf("%s: there is only 1 task: %w", ref, record.ErrNotFound)
 	}
 	return nil, fmt.Errorf("%s: there are only %d tasks: %w", ref, count, record.ErrNotFound)
 }
@@ -350,6 +361,29 @@ func (q *Queue) resolve(ref string) (record.ID, error) {
 		return found[0], nil
 	}
 	return "", &AmbiguousError{Ref: ref, IDs: found[:min(len(found), ambiguousShown)], More: len(found) > ambiguousShown}
+}
+
+// Fitting returns the tasks that a listing of what means: those of an executor, if there
+// are any, else those whose id begins so. The error wraps record.ErrNotFound where there
+// are none, and ErrReference where it can be neither.
+func (q *Queue) Fitting(what string) (record.Range, error) {
+	var ranges []record.Range
+	if record.CheckExecutor(what) == nil {
+		ranges = append(ranges, record.Range{Executor: what})
+	}
+	begin, err := rangesOf(what)
+	if id, perr := record.ParseID(what); perr == nil {
+		begin, err = []record.Range{{Executor: id.Executor(), Prefix: id.UUID()}}, nil
+	}
+	if err != nil && len(ranges) == 0 {
+		return record.Range{}, err
+	}
+	for _, rg := range append(ranges, begin...) {
+		for _, err := range q.ids(rg) {
+			return rg, err
+		}
+	}
+	return record.Range{}, fmt.Errorf("task %q: %w", what, record.ErrNotFound)
 }
 
 // rangesOf reads a prefix of an id. What looks like "c-0" may be an executor with
@@ -404,23 +438,27 @@ func (e *AmbiguousError) Is(target error) bool { return target == record.ErrAmbi
 // ids yields the tasks in a range, newest first: those in the history, and those
 // whose first run is in flight.
 func (q *Queue) ids(rg record.Range) iter.Seq2[record.ID, error] {
+	flying, err := q.inFlight(record.Range{})
+	if err != nil {
+		return func(yield func(record.ID, error) bool) { yield("", err) }
+	}
+	return (&view{q: q, flying: flying}).ids(rg)
+}
+
+// ids yields the tasks in a range, in its order, as records does.
+func (v *view) ids(rg record.Range) iter.Seq2[record.ID, error] {
 	return func(yield func(record.ID, error) bool) {
-		flying, err := q.inFlight(rg)
-		if err != nil {
-			yield("", err)
-			return
-		}
-		store, err := q.Store()
+		store, err := v.q.Store()
 		if err != nil {
 			yield("", err)
 			return
 		}
 		var pending []record.ID
-		for _, res := range flying {
+		for _, res := range v.inRange(rg) {
 			pending = append(pending, res.ID)
 		}
 		for id, err := range store.IDs(rg) {
-			for err == nil && len(pending) > 0 && pending[0].UUID() > id.UUID() {
+			for err == nil && len(pending) > 0 && v.order.Compare(pending[0], id) < 0 {
 				if !yield(pending[0], nil) {
 					return
 				}

@@ -1,21 +1,36 @@
 package queue
 
 import (
+	"cmp"
 	"errors"
 	"iter"
+	"slices"
+	"time"
 
 	"qme/record"
 )
 
+// The orders of a listing.
+const (
+	SortStarted  = "started"  // the task whose latest run began last comes first
+	SortCreated  = "created"  // the newest task
+	SortDuration = "duration" // the one whose latest run takes, or took, longest
+)
+
+// Sorts are all of them, the default first. It must not be changed.
+var Sorts = []string{SortStarted, SortCreated, SortDuration}
+
 // A Filter chooses tasks. The zero value chooses all.
 type Filter struct {
 	Executor string
+	Prefix   string // of the UUID
 	Failed   bool   // those that have failed: see record.Failed
 	Running  bool   // with those whose job goes on
 	Host     string // only runs of this machine; "" means any
 	User     string // only runs of this user; "" means any
 	Limit    int    // at most so many; 0 means all
 	Brief    bool   // read what a table shows: see record.DecodeBrief
+	Sort     string // one of Sorts; "" is the default
 }
 
 func (f Filter) match(r *record.Record) bool {
@@ -26,85 +41,200 @@ func (f Filter) match(r *record.Record) bool {
 // An Item is one task of a listing.
 type Item struct {
 	record.Result
-	// Short is the beginning of the id that is enough to name the task, its
-	// executor included.
+	// Short is the task's short name: see record.ID.Short.
 	Short string
 }
 
-// shortest is how much of the UUID a short id shows at least: two thirds of a
-// minute, so that it stays enough while tasks are added now and then.
-const shortest = 8
+// A Listing is some tasks in an order.
+type Listing struct {
+	// Mixed is that of record.Order.
+	Mixed bool
+	// Items yields the tasks, a run in flight in place of the one before it. A record that
+	// cannot be read is yielded with its error, whatever the filter, and the listing goes
+	// on; a result without an ID ends it.
+	Items iter.Seq[Item]
+}
 
-// List yields the tasks that the filter chooses, newest first, a run in flight
-// in place of the one before it. A record that cannot be read is yielded with its
-// error, whatever the filter, and the listing goes on; a result without an ID
-// ends it.
-func (q *Queue) List(f Filter) iter.Seq[Item] {
+// List is Listing for one who needs the tasks alone.
+func (q *Queue) List(f Filter) iter.Seq[Item] { return q.Listing(f).Items }
+
+// Listing returns the tasks that the filter chooses.
+func (q *Queue) Listing(f Filter) Listing {
+	v, err := q.view(f.Sort != SortCreated)
+	if err != nil {
+		return Listing{Items: func(yield func(Item) bool) { yield(Item{Result: record.Result{Err: err}}) }}
+	}
+	rg := record.Range{Executor: f.Executor, Prefix: f.Prefix, Brief: f.Brief, Order: v.order}
+	items := q.chosen(f, v.named(v.records(rg, f.Running)))
+	if f.Sort == SortDuration {
+		items = longestFirst(items, f.Limit)
+	}
+	return Listing{v.mixed, items}
+}
+
+// chosen yields the items that a filter chooses; how many it bounds itself where they are
+// in order.
+func (q *Queue) chosen(f Filter, items iter.Seq[Item]) iter.Seq[Item] {
 	return func(yield func(Item) bool) {
 		n := 0
-		for item := range withShort(q.records(record.Range{Executor: f.Executor, Brief: f.Brief}, f.Running)) {
+		for item := range items {
 			if item.Err == nil {
 				if !f.match(item.Record) {
 					continue
 				}
 				n++
 			}
-			if !yield(item) || f.Limit > 0 && n >= f.Limit {
+			if !yield(item) || f.Limit > 0 && n >= f.Limit && f.Sort != SortDuration {
 				return
 			}
 		}
 	}
 }
 
-// withShort adds the short ids. The tasks come in the order of their UUIDs, so
-// that of all others a task's neighbours have most in common with it.
-func withShort(results iter.Seq[record.Result]) iter.Seq[Item] {
+// longestFirst holds all items, or as many as are wanted; those whose duration is not known
+// come last.
+func longestFirst(items iter.Seq[Item], limit int) iter.Seq[Item] {
 	return func(yield func(Item) bool) {
-		var held record.Result
-		var before record.ID
-		emit := func(after record.ID) bool {
-			n := max(shortest, common(held.ID, before)+1, common(held.ID, after)+1)
-			uuid := held.ID.UUID()
-			item := Item{Result: held, Short: held.ID.Executor() + "-" + uuid[:min(n, len(uuid))]}
-			before = held.ID
-			return yield(item)
+		now := time.Now()
+		type timed struct {
+			Item
+			took time.Duration
 		}
-		for res := range results {
-			if held.ID != "" && !emit(res.ID) {
-				return
-			}
-			if held = res; res.ID == "" {
-				yield(Item{Result: res})
-				return
+		var all []timed
+		longest := func() {
+			slices.SortStableFunc(all, func(a, b timed) int { return cmp.Compare(b.took, a.took) })
+			if limit > 0 && len(all) > limit {
+				clear(all[limit:])
+				all = all[:limit]
 			}
 		}
-		if held.ID != "" {
-			emit("")
+		for item := range items {
+			if item.Err != nil {
+				if !yield(item) || item.ID == "" {
+					return
+				}
+				continue
+			}
+			took, ok := item.Record.Took(now)
+			if !ok {
+				took = -1
+			}
+			if all = append(all, timed{item, took}); limit > 0 && len(all) >= max(2*limit, 64) {
+				longest()
+			}
+		}
+		longest()
+		for _, t := range all {
+			if !yield(t.Item) {
+				return
+			}
 		}
 	}
 }
 
-// common counts the characters with which the UUIDs of both begin.
-func common(a, b record.ID) int {
-	x, y := a.UUID(), b.UUID()
-	n := 0
-	for n < min(len(x), len(y)) && x[n] == y[n] {
-		n++
-	}
-	return n
+// A view is the tasks as they are at one moment.
+type view struct {
+	q      *Queue
+	flying []record.Result // in order
+	order  *record.Order   // nil: that of the ids
+	mixed  bool            // as in record.Order, of the runs in flight as well
 }
 
-// records merges the history and the runs in flight.
-func (q *Queue) records(rg record.Range, flyingOnly bool) iter.Seq[record.Result] {
-	return func(yield func(record.Result) bool) {
-		flying, err := q.inFlight(rg)
+// view looks first at what is in flight: a run that ends meanwhile is then seen in one of
+// the two.
+func (q *Queue) view(byRun bool) (*view, error) {
+	flying, err := q.inFlight(record.Range{})
+	if err != nil {
+		return nil, err
+	}
+	v := &view{q: q, flying: flying, mixed: true}
+	if q.Order != nil {
+		o, err := q.Order()
 		if err != nil {
-			yield(record.Result{Err: err})
-			return
+			return nil, err
 		}
-		stored := q.openRecords(rg)
+		var recs []*record.Record
+		v.mixed = o.Mixed
+		for _, res := range flying {
+			v.mixed = v.mixed || res.ID.Executor() != q.Usual
+			if res.Err == nil {
+				recs = append(recs, res.Record)
+			}
+		}
+		if byRun {
+			v.order = o.With(recs)
+		}
+	}
+	slices.SortFunc(v.flying, func(a, b record.Result) int { return v.order.Compare(a.ID, b.ID) })
+	return v, nil
+}
+
+// inRange returns the runs in flight of a range.
+func (v *view) inRange(rg record.Range) []record.Result {
+	return slices.DeleteFunc(slices.Clone(v.flying), func(r record.Result) bool { return !rg.Has(r.ID) })
+}
+
+// named adds the short names.
+func (v *view) named(results iter.Seq[record.Result]) iter.Seq[Item] {
+	return func(yield func(Item) bool) {
+		for res := range results {
+			item := Item{Result: res}
+			if res.ID != "" {
+				var err error
+				if item.Short, err = v.short(res.ID, res.Unique); err != nil {
+					yield(Item{Result: record.Result{Err: err}})
+					return
+				}
+			}
+			if !yield(item) {
+				return
+			}
+		}
+	}
+}
+
+// Short returns the short names of tasks as they are at one moment, in the history and in
+// flight. unique is as in record.Result.
+func (q *Queue) Short() (func(id record.ID, unique int) (string, error), error) {
+	flying, err := q.inFlight(record.Range{})
+	if err != nil {
+		return nil, err
+	}
+	return (&view{q: q, flying: flying}).short, nil
+}
+
+// short returns a task's short name.
+func (v *view) short(id record.ID, unique int) (string, error) {
+	apart := func(other record.ID) {
+		if other != id {
+			unique = max(unique, id.SharedWith(other)+1)
+		}
+	}
+	if unique == 0 {
+		store, err := v.q.Store()
+		if err != nil {
+			return "", err
+		}
+		for other, err := range store.IDs(record.Range{Prefix: id.Millisecond()}) {
+			if err != nil {
+				return "", err
+			}
+			apart(other)
+		}
+	}
+	for _, f := range v.flying {
+		apart(f.ID)
+	}
+	return id.Short(unique), nil
+}
+
+// records merges the history and the runs in flight, in the order of the range.
+func (v *view) records(rg record.Range, flyingOnly bool) iter.Seq[record.Result] {
+	return func(yield func(record.Result) bool) {
+		flying := v.inRange(rg)
+		stored := v.q.openRecords(rg)
 		if !flyingOnly {
-			store, err := q.Store()
+			store, err := v.q.Store()
 			if err != nil {
 				yield(record.Result{Err: err})
 				return
@@ -112,14 +242,16 @@ func (q *Queue) records(rg record.Range, flyingOnly bool) iter.Seq[record.Result
 			stored = store.Records(rg)
 		}
 		for res := range stored {
-			for res.ID != "" && len(flying) > 0 && flying[0].ID.UUID() > res.ID.UUID() {
+			for res.ID != "" && len(flying) > 0 && v.order.Compare(flying[0].ID, res.ID) < 0 {
 				if !yield(flying[0]) {
 					return
 				}
 				flying = flying[1:]
 			}
 			if len(flying) > 0 && flying[0].ID == res.ID {
+				unique := res.Unique
 				res, flying = flying[0], flying[1:]
+				res.Unique = unique
 			}
 			if !yield(res) {
 				return
@@ -133,7 +265,7 @@ func (q *Queue) records(rg record.Range, flyingOnly bool) iter.Seq[record.Result
 	}
 }
 
-// openRecords yields the tasks of a range whose job goes on, newest first.
+// openRecords yields the tasks of a range whose job goes on, in its order.
 func (q *Queue) openRecords(rg record.Range) iter.Seq[record.Result] {
 	return func(yield func(record.Result) bool) {
 		ids, err := q.Jobs.IDs()
@@ -149,6 +281,7 @@ func (q *Queue) openRecords(rg record.Range) iter.Seq[record.Result] {
 			yield(record.Result{Err: err})
 			return
 		}
+		slices.SortFunc(ids, rg.Order.Compare)
 		for _, id := range ids {
 			if !rg.Has(id) {
 				continue

@@ -28,9 +28,9 @@ type Store interface {
 	// OtherRuns returns versions that hold runs of a task to which the chain of
 	// data.previous does not lead.
 	OtherRuns(id record.ID) ([]string, error)
-	// IDs yields the tasks in a range, newest first.
+	// IDs yields the tasks in a range, in its order.
 	IDs(rg record.Range) iter.Seq2[record.ID, error]
-	// Records yields the records in a range, newest first.
+	// Records yields the records in a range, in its order.
 	Records(rg record.Range) iter.Seq[record.Result]
 }
 
@@ -89,7 +89,11 @@ type Settings struct {
 type Queue struct {
 	// Store returns the history. It is asked for when it is needed: a history
 	// that cannot be opened must not keep a command from running.
-	Store    func() (Store, error)
+	Store func() (Store, error)
+	// Order returns the order in which tasks are listed, as of the newest commit; nil is
+	// that of the ids.
+	Order    func() (*record.Order, error)
+	Usual    string // the executor of most tasks
 	Spool    *spool.Spool
 	Given    *given.File // what the user of this home has given it to run
 	Run      Runner

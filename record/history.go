@@ -88,6 +88,9 @@ type Range struct {
 	Executor string
 	// Brief reads of each record what a listing shows; see DecodeBrief.
 	Brief bool
+	// Order is that in which the tasks come, as of its commit; nil is the newest task
+	// first, as of now.
+	Order *Order
 }
 
 // Has reports whether a task is in the range.

@@ -97,12 +97,56 @@ func (id ID) Time() time.Time {
 	if u == "" {
 		return time.Time{}
 	}
-	ms, err := strconv.ParseInt(u[:8]+u[9:13], 16, 64)
+	return clockTime(u)
+}
+
+// clockTime returns the moment that the beginning of a UUID says, in UTC.
+func clockTime(uuid string) time.Time {
+	ms, err := strconv.ParseInt(uuid[:8]+uuid[9:shortLen], 16, 64)
 	if err != nil {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms).UTC()
 }
+
+// shortLen is the length of the part of a UUID that says the millisecond, and shortMost
+// that of the next longer name.
+const (
+	shortLen  = len("019aaf3c-1b2c")
+	shortMost = len("019aaf3c-1b2c-7d3e")
+)
+
+// ShortWidth is how wide a column of short names is: two tasks that need more have
+// hardly ever been made.
+const ShortWidth = shortMost
+
+// Short returns the short name of a task, the same wherever one is shown: the beginning
+// of its UUID that says when it was made, to the millisecond, and the next digits where
+// other tasks share it. unique is how many characters of the UUID no other task begins
+// with, 0 where that is not known. Any beginning of an id names its task, so this does.
+func (id ID) Short(unique int) string {
+	u := id.UUID()
+	for _, n := range []int{shortLen, shortMost, len("019aaf3c-1b2c-7d3e-8f40")} {
+		if unique <= n && n <= len(u) {
+			return u[:n]
+		}
+	}
+	return u
+}
+
+// SharedWith counts the characters with which the UUIDs of both begin.
+func (id ID) SharedWith(other ID) int {
+	x, y := id.UUID(), other.UUID()
+	n := 0
+	for n < min(len(x), len(y)) && x[n] == y[n] {
+		n++
+	}
+	return n
+}
+
+// Millisecond returns the beginning of the UUID that is equal in all tasks made in the
+// same millisecond.
+func (id ID) Millisecond() string { return id.Short(0) }
 
 // Dir returns the folder of the repository's tree that holds the task:
 // tasks/YYYY/MM/DD/HH/MM of the id's millisecond, in UTC.

@@ -30,6 +30,7 @@ func run() (err error) {
 	flag.IntVar(&opts.Tasks, "n", 100_000, "how many `tasks`")
 	flag.Uint64Var(&opts.Seed, "seed", 1, "equal seeds give equal histories")
 	flag.IntVar(&opts.Batch, "batch", 0, "write so many `runs` at once (0: 500; 1: as normal use does)")
+	flag.Float64Var(&opts.Reruns, "reruns", 0, "this `share` of the tasks is run again (0: one in twenty)")
 	profile := flag.String("cpuprofile", "", "write a profile of the processor time to `FILE`")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: genhistory [flags] HOME")

@@ -6,7 +6,7 @@ import { all, open, outcomes, parts, without } from './filter.js';
 import { date, number } from './format.js';
 
 const titles = { running: 'Running', succeeded: 'OK', failed: 'Failed', cancelled: 'Cancelled', unknown: 'Not known' };
-const orders = { '-id': 'newest first', id: 'oldest first', '-duration': 'slowest first', duration: 'quickest first', command: 'by command', status: 'by status', host: 'by host', user: 'by user' };
+const orders = { '-started': 'latest run first', started: 'longest ago first', '-id': 'newest task first', id: 'oldest task first', '-duration': 'slowest first', duration: 'quickest first', command: 'by command', status: 'by status', host: 'by host', user: 'by user' };
 
 /** It fires "filter" with {filter, typing} as detail; typing: one of many small steps. */
 class FilterBar extends HTMLElement {

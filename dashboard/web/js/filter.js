@@ -3,6 +3,9 @@
 /** The outcomes by which tasks are filtered, as the interface for programs names them. */
 export const outcomes = ['running', 'succeeded', 'failed', 'cancelled', 'unknown'];
 
+/** The order of a listing that asks for none: the latest run first. */
+export const usual = '-started';
+
 const lists = ['status', 'executor', 'host', 'user'];
 const single = ['q', 'pwd', 'command', 'after', 'before'];
 
@@ -11,7 +14,7 @@ export function fromAddress(url) {
   const filter = {};
   for (const name of lists) filter[name] = url.searchParams.getAll(name);
   for (const name of single) filter[name] = url.searchParams.get(name) ?? '';
-  filter.sort = url.searchParams.get('sort') ?? '-id';
+  filter.sort = url.searchParams.get('sort') ?? usual;
   return filter;
 }
 
@@ -20,7 +23,7 @@ export function toAddress(filter) {
   const query = new URLSearchParams();
   for (const name of single) if (filter[name]) query.set(name, filter[name]);
   for (const name of lists) for (const value of filter[name]) query.append(name, value);
-  if (filter.sort !== '-id') query.set('sort', filter.sort);
+  if (filter.sort !== usual) query.set('sort', filter.sort);
   const text = query.toString();
   return text ? `/?${text}` : '/';
 }
@@ -28,8 +31,8 @@ export function toAddress(filter) {
 /** Whether all tasks are listed, in whatever order. */
 export const open = (filter) => lists.every((name) => filter[name].length === 0) && single.every((name) => !filter[name]);
 
-/** Whether the newest task comes first and none is left out. */
-export const plain = (filter) => open(filter) && filter.sort === '-id';
+/** Whether the latest run comes first and no task is left out. */
+export const plain = (filter) => open(filter) && filter.sort === usual;
 
 /** @returns the parts of a filter that a user can take away: {name, value, text}. */
 export function parts(filter) {

@@ -128,8 +128,7 @@ export function took(task, now = Date.now()) {
   return duration(task.duration);
 }
 
-/** The beginning of an id that people read: executor and 12 digits. */
+/** The short name of a task, as every view has it: the 12 digits of its id that say when it was made. */
 export function shortId(id) {
-  const i = id.length - 36;
-  return id.slice(0, i + 12);
+  return id.slice(-36).slice(0, 13);
 }

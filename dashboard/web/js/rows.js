@@ -9,6 +9,9 @@ const atOnce = 2;
 /** When there are more rows, those out of sight are forgotten. */
 const keptMost = 5000;
 
+/** What begins later than this from now, in milliseconds, is the work of a wrong clock and listed last. */
+const skew = 5 * 60_000;
+
 /**
  * Rows fires "change" when rows or counts have changed, and "failure" with the error as
  * detail. A row that has not been fetched yet is undefined.
@@ -71,12 +74,12 @@ export class Rows extends EventTarget {
 
   /**
    * Puts new tasks, the newest first, before all others of a listing without a filter. Nothing is
-   * fetched. @returns whether it could: they have to be newer than the first row, which has to be here.
+   * fetched. @returns whether it could: they have to begin later than the first row, which has to be here.
    */
   prepend(tasks, total) {
     const first = this.#rows.get(0);
-    const uuid = (task) => task.id.slice(-36);
-    if (!this.known || this.#refreshing || this.#fetching.size || !first || this.#rows.size > keptMost || uuid(tasks.at(-1)) <= uuid(first)) return false;
+    const begun = (task) => new Date(task.started).getTime();
+    if (!this.known || this.#refreshing || this.#fetching.size || !first || this.#rows.size > keptMost || tasks.some((task) => begun(task) <= begun(first) || begun(task) > Date.now() + skew)) return false;
     const before = this.#rows;
     this.#rows = new Map(tasks.map((task, i) => [i, task]));
     for (const [index, row] of before) this.#rows.set(index + tasks.length, row);

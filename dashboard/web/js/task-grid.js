@@ -2,6 +2,7 @@
 
 import { button, h } from './dom.js';
 import { number, moment, oneLine, outcomeKind, outcomeText, stamps, took } from './format.js';
+import { usual } from './filter.js';
 import { Rows } from './rows.js';
 
 const columns = [
@@ -32,7 +33,7 @@ const spare = 8;
 class Grid extends HTMLElement {
   rows = new Rows();
   selected = new Set();
-  sort = '-id';
+  sort = usual;
 
   #els = new Map(); // index -> element
   #active = 0;
@@ -151,8 +152,12 @@ class Grid extends HTMLElement {
     const pressed = () => {
       const up = this.sort === name;
       const down = this.sort === `-${name}`;
+      // A second press turns the order round; a third one leaves it, where it is not the usual one.
       let next = first + name;
-      if (up || down) next = up === (first === '') ? (up ? `-${name}` : name) : '-id';
+      if (up || down) {
+        const turned = up ? `-${name}` : name;
+        next = (up ? name : `-${name}`) === first + name || usual === first + name ? turned : usual;
+      }
       this.dispatchEvent(new CustomEvent('sort', { detail: next }));
     };
     return h(`span.cell.${name}`, { role: 'columnheader', 'data-sort': name }, h('button', { type: 'button', onclick: pressed }, label));
@@ -161,10 +166,8 @@ class Grid extends HTMLElement {
   #showSort() {
     for (const cell of this.head?.querySelectorAll('[data-sort]') ?? []) {
       const name = cell.dataset.sort;
-      // Ids are in the order in which tasks were made.
-      const by = this.sort.replace(/^(-?)id$/, '$1started');
-      if (by === name) cell.ariaSort = 'ascending';
-      else if (by === `-${name}`) cell.ariaSort = 'descending';
+      if (this.sort === name) cell.ariaSort = 'ascending';
+      else if (this.sort === `-${name}`) cell.ariaSort = 'descending';
       else cell.removeAttribute('aria-sort');
     }
   }

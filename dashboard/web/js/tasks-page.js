@@ -114,12 +114,14 @@ class TasksPage extends HTMLElement {
       this.grid.rows.patch(other);
       this.grid.rows.total = total;
       const plain = filters.plain(this.#filter);
-      if (plain && added.length && !removed.length && this.grid.rows.prepend(added, total)) {
+      // A task that is run again comes to the top.
+      const moved = other.some((task) => task.run > 1);
+      if (plain && !moved && added.length && !removed.length && this.grid.rows.prepend(added, total)) {
         this.bar.refresh();
         return;
       }
       shift += added.length - removed.length;
-      if (added.length || removed.length || !plain) changed();
+      if (added.length || removed.length || moved || !plain) changed();
       else this.bar.refresh();
     });
     on('printed', ({ detail }) => this.grid.rows.say(detail.printed));
@@ -179,7 +181,7 @@ class TasksPage extends HTMLElement {
   #nothing(title = 'No task matches') {
     return empty(title,
       h('p', {}, 'The search takes words, and conditions such as ', h('code', {}, 'rc:>0'), ', ', h('code', {}, 'after:yesterday'), ' or ', h('code', {}, 'duration:>1h'), '.'),
-      h('button', { type: 'button', onclick: () => this.#change({ ...filters.all(this.#filter), sort: '-id' }) }, 'Show all tasks'));
+      h('button', { type: 'button', onclick: () => this.#change({ ...filters.all(this.#filter), sort: filters.usual }) }, 'Show all tasks'));
   }
 
   #tell(content) {

@@ -3,6 +3,7 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,8 @@ type Options struct {
 	// batch of 1 writes as normal use does, and takes several times as long.
 	// The history is the same whatever the batch; only its packs differ.
 	Batch int
+	// Reruns is the share of the tasks that are run again; 0 means one in twenty.
+	Reruns float64
 	// Progress, if not nil, is called after each batch from the goroutine that
 	// called Generate.
 	Progress func(runs, of int)
@@ -54,7 +57,7 @@ func Generate(ctx context.Context, home string, opts Options) (*Report, error) {
 		return nil, err
 	}
 	rep := new(Report)
-	err = fill(ctx, store, newPlan(opts.Tasks, opts.Seed), opts, rep)
+	err = fill(ctx, store, newPlanOf(opts.Tasks, opts.Seed, cmp.Or(opts.Reruns, rerunShare)), opts, rep)
 	if err = errors.Join(err, store.Close()); err != nil {
 		return nil, err
 	}

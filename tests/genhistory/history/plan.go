@@ -47,12 +47,16 @@ func (r run) end() time.Time { return r.start.Add(r.took) }
 // A plan is a whole history before its records are made.
 type plan struct {
 	tasks []task
-	runs  []run // in the order in which they end
+	runs  []run   // in the order in which they end
+	again float64 // the share of tasks that are run again
 }
 
 // newPlan plans a history of n tasks. Equal arguments give equal plans.
-func newPlan(n int, seed uint64) *plan {
-	p := &plan{tasks: make([]task, 0, n)}
+func newPlan(n int, seed uint64) *plan { return newPlanOf(n, seed, rerunShare) }
+
+// newPlanOf is newPlan with another share of tasks that are run again.
+func newPlanOf(n int, seed uint64, again float64) *plan {
+	p := &plan{tasks: make([]task, 0, n), again: again}
 	r := rand.New(rand.NewPCG(seed, 0))
 	for cal := newCalendar(r); len(p.tasks) < n; {
 		p.sitting(r, cal.pick(r), n)
@@ -95,7 +99,7 @@ func (p *plan) sitting(r *rand.Rand, at time.Time, n int) {
 // addRuns adds the first run of a task and, for some, reruns.
 func (p *plan) addRuns(r *rand.Rand, i int) {
 	again := 0
-	if r.Float64() < rerunShare {
+	if r.Float64() < p.again {
 		again = 1 + int(r.ExpFloat64()*0.4)
 	}
 	at := p.tasks[i].made

@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"context"
+	"iter"
+	"path/filepath"
+	"time"
+
+	"qme/executor"
+	"qme/queue/reruns"
+	"qme/record"
+)
+
+// listOrder returns the order in which tasks are listed, as of the newest commit.
+func (a *app) listOrder(ctx context.Context) (*record.Order, error) {
+	store, err := a.openStore()
+	if err != nil {
+		return nil, err
+	}
+	sn, err := store.Latest()
+	if err != nil {
+		return nil, err
+	}
+	return a.orderOf(ctx, source{store, sn})
+}
+
+// orderOf is listOrder as of a commit.
+func (a *app) orderOf(ctx context.Context, s source) (*record.Order, error) {
+	home, err := a.homeDir()
+	if err != nil {
+		return nil, err
+	}
+	list := reruns.List{
+		Path: filepath.Join(home, reruns.FileName), Usual: executor.ShellName, ReadOnly: a.silent,
+		Warn: func(err error) { a.warn("%v", err) },
+	}
+	show, done := a.patientProgress("records read for the order of the listing")
+	list.Progress = show
+	defer done()
+	return list.Order(ctx, ordered{s}, time.Now())
+}
+
+// ordered is a source as reruns wants it.
+type ordered struct{ source }
+
+// Changes implements reruns.Source.
+func (s ordered) Changes(ctx context.Context, from string) iter.Seq2[reruns.Change, error] {
+	return func(yield func(reruns.Change, error) bool) {
+		for d, err := range s.store.Differences(ctx, from, s.Commit()) {
+			if !yield(reruns.Change{ID: d.ID, Gone: err == nil && d.Removed()}, err) {
+				return
+			}
+		}
+	}
+}
