@@ -37,6 +37,7 @@ type app struct {
 	home, message, color    string
 	quiet, noColor, noPager bool
 	silent                  bool // nothing is written: neither messages nor what is disposable
+	eager                   bool // the list of reruns is written also where little has changed
 	noZone                  bool // TZ is not understood, and that has not been said yet
 
 	endedBy syscall.Signal // ended the command that was run, 0: none

@@ -83,9 +83,9 @@ func (a *app) check(ctx context.Context) error {
 	if err := w.Flush(); err != nil {
 		return outputError(err)
 	}
-	summary := fmt.Sprintf("%d tasks, %d commits, %d objects, %d running", rep.Tasks, rep.Commits, rep.Objects, len(running))
+	summary := fmt.Sprintf("%s, %s, %s, %d running", count(rep.Tasks, "task"), count(rep.Commits, "commit"), count(rep.Objects, "object"), len(running))
 	if problems > 0 {
-		return &codeError{exitCorrupt, fmt.Errorf("%s: %d problems", summary, problems)}
+		return &codeError{exitCorrupt, fmt.Errorf("%s: %s", summary, count(problems, "problem"))}
 	}
 	_, err = fmt.Fprintln(a.out, summary+": all is well")
 	return err

@@ -70,6 +70,7 @@ func (a *app) clone(ctx context.Context, url string, o shareOptions) error {
 		a.note("The remote has no tasks yet; \"qme push\" sends yours.")
 	}
 	a.follow()
+	a.catchUpOrder(ctx)
 	return a.reportShared(target, shared, x.refused, o)
 }
 

@@ -52,6 +52,7 @@ func (a *app) gc(ctx context.Context, auto bool) error {
 			_ = syscall.Setpriority(syscall.PRIO_PGRP, 0, 19)
 		}
 	}
+	a.catchUpOrder(ctx) // so that a listing after many runs does not have to
 	done := func() {}
 	if !auto {
 		done = a.elapsing("s so far: packing the history")
@@ -65,6 +66,6 @@ func (a *app) gc(ctx context.Context, auto bool) error {
 		a.note("Another qme gc is at work.")
 		return nil
 	}
-	a.note("%d packs of %s became %d of %s.", rep.PacksBefore, humanize.IBytes(uint64(rep.BytesBefore)), rep.PacksAfter, humanize.IBytes(uint64(rep.BytesAfter)))
+	a.note("%s of %s became %d of %s.", count(rep.PacksBefore, "pack"), humanize.IBytes(uint64(rep.BytesBefore)), rep.PacksAfter, humanize.IBytes(uint64(rep.BytesAfter)))
 	return nil
 }

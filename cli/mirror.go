@@ -407,7 +407,7 @@ func (a *app) tellTrouble(t trouble) {
 	if t.told || a.quiet {
 		return
 	}
-	a.note("qme: the mirror is behind (the history is not): %s; \"qme mirror status\" says more", t.why)
+	a.note("qme: the mirror is behind (the history is not): %s; \"qme mirror status\" says more", hereTime(t.why))
 	t.told = true
 	a.writeTrouble(t)
 }
@@ -548,7 +548,7 @@ func (st mirrorStatusJSON) text() string {
 		fmt.Fprintf(&out, "not mirrored, as they cannot be read: %d; \"qme check\" says more\n", st.Unreadable)
 	}
 	if st.Trouble != "" {
-		fmt.Fprintf(&out, "the last attempt failed: %s\n", safe.Line(st.Trouble))
+		fmt.Fprintf(&out, "the last attempt failed: %s\n", safe.Line(hereTime(st.Trouble)))
 	}
 	return out.String()
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"path/filepath"
 	"time"
@@ -24,6 +25,25 @@ func (a *app) listOrder(ctx context.Context) (*record.Order, error) {
 	return a.orderOf(ctx, source{store, sn})
 }
 
+// catchUpOrder brings the list by which tasks are ordered up to date, so that the next
+// listing need not.
+func (a *app) catchUpOrder(ctx context.Context) {
+	store, err := a.openStore()
+	if err != nil {
+		a.warn("the order of listings: %v", err)
+		return
+	}
+	sn, err := store.Latest()
+	if err == nil {
+		a.eager = true
+		_, err = a.orderOf(ctx, source{store, sn})
+		a.eager = false
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		a.warn("the order of listings: %v", err)
+	}
+}
+
 // orderOf is listOrder as of a commit.
 func (a *app) orderOf(ctx context.Context, s source) (*record.Order, error) {
 	home, err := a.homeDir()
@@ -31,7 +51,7 @@ func (a *app) orderOf(ctx context.Context, s source) (*record.Order, error) {
 		return nil, err
 	}
 	list := reruns.List{
-		Path: filepath.Join(home, reruns.FileName), Usual: executor.ShellName, ReadOnly: a.silent,
+		Path: filepath.Join(home, reruns.FileName), Usual: executor.ShellName, Eager: a.eager, ReadOnly: a.silent,
 		Warn: func(err error) { a.warn("%v", err) },
 	}
 	show, done := a.patientProgress("records read for the order of the listing")

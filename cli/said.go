@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"qme/queue"
 	"qme/record"
@@ -24,6 +26,25 @@ func kindNames() string {
 		names = append(names, regexp.QuoteMeta(k.Error()))
 	}
 	return strings.Join(names, "|")
+}
+
+// count says how many of something there are.
+func count(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
+// hereTime puts the time with which a note of the background begins into the zone of the
+// reader, which may be another one than that of who wrote it.
+func hereTime(note string) string {
+	word, rest, _ := strings.Cut(note, " ")
+	at, err := time.Parse(time.RFC3339, word)
+	if err != nil {
+		return note
+	}
+	return at.Local().Format(time.DateTime) + " " + rest
 }
 
 // said returns what an error says to people: "there are only 3 tasks" without the kind of

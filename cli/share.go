@@ -85,6 +85,7 @@ func (a *app) share(ctx context.Context, name string, o shareOptions, how exchan
 	}
 	a.startGC() // a home in which nothing is run gets packs all the same
 	a.follow()
+	a.catchUpOrder(ctx)
 	return a.reportShared(target, shared, x.refused, o)
 }
 

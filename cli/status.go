@@ -187,7 +187,7 @@ func (st statusJSON) text() string {
 		fmt.Fprintf(&out, "in the spool: %s\n", traffic(queue.Traffic{Tasks: n}))
 	}
 	if st.AutoSync != "" {
-		fmt.Fprintf(&out, "the last automatic sync failed: %s\n", safe.Line(st.AutoSync))
+		fmt.Fprintf(&out, "the last automatic sync failed: %s\n", safe.Line(hereTime(st.AutoSync)))
 	}
 	return out.String()
 }

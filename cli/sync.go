@@ -66,6 +66,7 @@ func (a *app) autoSync(ctx context.Context) error {
 		return os.WriteFile(log, []byte(text), 0o600)
 	}
 	a.follow()
+	a.catchUpOrder(ctx)
 	return a.clearSyncLog()
 }
 

@@ -3,7 +3,8 @@
 
 _qme() {
 	local program=qme line value
-	local -a answer described
+	local -a answer values texts shown
+	local -i width i
 	[[ ${words[1]} == */* ]] && program=${(Q)~words[1]}
 	answer=("${(@f)$($program __complete "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)}")
 	case ${answer[1]} in
@@ -18,10 +19,17 @@ _qme() {
 	(words)
 		for line in "${(@)answer[2,-1]}"; do
 			value=${line%%$'\t'*}
-			described+=("${value//:/\\:}:${line#*$'\t'}")
+			values+=("$value")
+			texts+=("${line#*$'\t'}")
+			(( ${#value} > width )) && width=${#value}
 		done
-		# In their order, the newest first.
-		_describe -V -t values 'qme' described
+		# In their order, the latest first, each on its line and as it is: _describe would
+		# put those of equal descriptions together, and take backslashes and colons out.
+		for (( i = 1; i <= ${#values}; i++ )); do
+			line="${(r:width:)values[i]}  ${texts[i]:+-- ${texts[i]}}"
+			shown+=("${line[1,COLUMNS - 1]}")
+		done
+		(( ${#values} )) && compadd -l -V values -d shown -a values
 		;;
 	esac
 }

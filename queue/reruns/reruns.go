@@ -54,6 +54,8 @@ type List struct {
 	Path string
 	// Usual is the executor of most tasks; see record.Order.Mixed.
 	Usual string
+	// Eager writes the list whenever it is not that of the newest commit.
+	Eager bool
 	// ReadOnly leaves the file as it is.
 	ReadOnly bool
 	// Warn, if not nil, is told that the list cannot be written, so that each reader has
@@ -119,7 +121,7 @@ func (l List) catchUp(ctx context.Context, src Source) (*caughtUp, error) {
 			}
 		}
 	}
-	c := &caughtUp{state: state{commit: src.Commit(), mixed: old.mixed}, due: len(changed) >= writeFrom}
+	c := &caughtUp{state: state{commit: src.Commit(), mixed: old.mixed}, due: len(changed) >= writeFrom || l.Eager && old.commit != src.Commit()}
 	if len(changed)+len(old.unread) == 0 {
 		c.moved = old.moved
 		return c, nil
