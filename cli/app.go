@@ -1,15 +1,12 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -26,6 +23,7 @@ import (
 	"qme/queue/jobs"
 	"qme/queue/spool"
 	"qme/record"
+	"qme/record/account"
 	"qme/record/safe"
 )
 
@@ -35,6 +33,7 @@ type app struct {
 	in, out, err *os.File
 
 	home, message, color    string
+	absolute                string // home, once it is known
 	quiet, noColor, noPager bool
 	silent                  bool // nothing is written: neither messages nor what is disposable
 	eager                   bool // the list of reruns is written also where little has changed
@@ -72,21 +71,29 @@ func (a *app) close() error {
 	return a.store.Close()
 }
 
-// homeDir returns the folder of tasks and settings, absolute.
+// homeDir returns the folder of tasks and settings, absolute. It is asked for before
+// anything else, since a rerun changes the directory.
 func (a *app) homeDir() (string, error) {
-	if a.home != "" {
-		return filepath.Abs(a.home)
+	if a.absolute != "" {
+		return a.absolute, nil
 	}
-	home, err := os.UserHomeDir()
-	if err != nil { // as in a job without an environment
-		u, uerr := user.Current()
-		if uerr != nil || u.HomeDir == "" {
-			return "", fmt.Errorf("%w; set QME_HOME or give --home DIR", err)
+	dir := a.home
+	if dir == "" {
+		home := account.Home() // also in a job without an environment
+		if home == "" {
+			return "", errHome
 		}
-		home = u.HomeDir
+		dir = filepath.Join(home, ".qme")
 	}
-	return filepath.Join(home, ".qme"), nil
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	a.absolute = dir
+	return dir, nil
 }
+
+var errHome = errors.New("HOME is not set, and this user has no home directory; set QME_HOME or give --home DIR")
 
 // config returns the settings. What is wrong with them is said once, and is as if it were
 // not set: a mistake must not keep the results of work from being seen. A file that cannot
@@ -111,6 +118,9 @@ func (a *app) config() (*config.Config, error) {
 // settings must keep a night's work from starting.
 func (a *app) runConfig() (*config.Config, error) {
 	cfg, err := a.readConfig()
+	if errors.Is(err, errHome) { // that it cannot be recorded is said at the end
+		cfg, err = config.Read(afero.NewMemMapFs(), "", os.Environ()), nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -186,17 +196,18 @@ func (a *app) queue() (*queue.Queue, error) {
 		return nil, err
 	}
 	home, err := a.homeDir()
+	var fsys afero.Fs = afero.NewOsFs()
 	if err != nil {
-		return nil, err
+		fsys = noFs{afero.NewMemMapFs(), err} // a command can run all the same
 	}
 	return &queue.Queue{
 		Store:     func() (queue.Store, error) { return a.openStore() },
 		Order:     func() (*record.Order, error) { return a.listOrder(context.Background()) },
 		Usual:     executor.ShellName,
-		Spool:     spool.New(afero.NewOsFs(), filepath.Join(home, "running")),
-		Given:     given.New(afero.NewOsFs(), filepath.Join(home, given.Name)),
+		Spool:     spool.New(fsys, filepath.Join(home, "running")),
+		Given:     given.New(fsys, filepath.Join(home, given.Name)),
 		Run:       a.runner(cfg),
-		Jobs:      jobs.New(afero.NewOsFs(), filepath.Join(home, "jobs")),
+		Jobs:      jobs.New(fsys, filepath.Join(home, "jobs")),
 		Tracker:   tracker(a.executors(cfg)),
 		Remembers: remembers(a.executors(cfg)),
 		Warn:      a.warn,
@@ -228,6 +239,9 @@ func (a *app) settled(ctx context.Context) (*queue.Queue, error) {
 }
 
 func (a *app) recovered(ctx context.Context, how func(*queue.Queue, context.Context) error) (*queue.Queue, error) {
+	if _, err := a.homeDir(); err != nil {
+		return nil, err
+	}
 	q, err := a.queue()
 	if err != nil {
 		return nil, err
@@ -272,17 +286,8 @@ func hostname() string {
 	return name
 }
 
-// login returns the login name. The environment is asked first: on a cluster the
-// system's answer may come from a directory server on the network.
-func login() string {
-	if name := cmp.Or(os.Getenv("USER"), os.Getenv("LOGNAME")); name != "" {
-		return name
-	}
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return strconv.Itoa(os.Getuid())
-}
+// login returns the login name.
+func login() string { return account.Login() }
 
 // now is when the command began, from which ages are counted.
 var now = time.Now()

@@ -29,6 +29,10 @@ func Main() int {
 	// A command is short and its memory small: collect less often.
 	debug.SetGCPercent(200)
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, noZone: !zone.Set()}
+	if err := capture.Able(); err != nil {
+		a.say("qme: %v", err)
+		return exitNotRun
+	}
 	code := a.exitCode(a.start(os.Args))
 	if cerr := a.close(); cerr != nil && code == 0 {
 		a.say("qme: %v", cerr)

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
+
+	"qme/record/account"
 )
 
 // usedBy says who listens on a port of an address, as far as the system tells: " by process 123 (python3)
@@ -19,8 +20,8 @@ func usedBy(host string, port int) string {
 		return ""
 	}
 	who := uid
-	if u, err := user.LookupId(uid); err == nil {
-		who = u.Username
+	if u, ok := account.Lookup(uid); ok {
+		who = u.Login
 	}
 	links, err := filepath.Glob("/proc/[0-9]*/fd/*")
 	if err != nil {

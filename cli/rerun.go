@@ -35,6 +35,9 @@ Examples:
 			if err := oneTask(c); err != nil {
 				return err
 			}
+			if _, err := a.homeDir(); err != nil {
+				return err
+			}
 			if _, err := a.runConfig(); err != nil {
 				return err
 			}

@@ -3,11 +3,11 @@ package gitstore
 import (
 	"cmp"
 	"os"
-	"os/user"
 	"strings"
 	"sync"
 
 	"qme/gitstore/worktree"
+	"qme/record/account"
 )
 
 // An Identity is who commits.
@@ -41,13 +41,7 @@ func detectIdentity(dir string) Identity {
 		name, email := worktree.User(dir)
 		id.Name, id.Email = cmp.Or(id.Name, name), cmp.Or(id.Email, email)
 	}
-	login := cmp.Or(os.Getenv("USER"), os.Getenv("LOGNAME"))
-	if login == "" {
-		if u, err := user.Current(); err == nil {
-			login = u.Username
-		}
-	}
-	login = cmp.Or(login, "unknown")
+	login := account.Login()
 	host, err := os.Hostname()
 	if err != nil {
 		host = "localhost"

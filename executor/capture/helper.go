@@ -26,6 +26,12 @@ func Helper() {
 	}
 }
 
+// canStartAgain says whether this program is to be found, as it is not without /proc.
+func canStartAgain() bool {
+	_, err := self()
+	return err == nil
+}
+
 // helperName is the name under which a role is started, with numbers that it needs.
 func helperName(role string, numbers ...int) string {
 	for _, n := range numbers {

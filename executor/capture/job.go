@@ -100,10 +100,10 @@ func (j *job) close() {
 	}
 }
 
-// run chooses the mode. Where no pseudo-terminal can be had, the command runs on
-// pipes rather than not at all.
+// run chooses the mode. Where no pseudo-terminal can be had, or no monitor, the command
+// runs on pipes rather than not at all.
 func (j *job) run(ctx context.Context) error {
-	if isTerminal(j.out) {
+	if isTerminal(j.out) && canStartAgain() {
 		p, err := openPTY(j.out)
 		if err == nil {
 			return j.runTerminal(ctx, p)
@@ -205,7 +205,7 @@ func seconds(t syscall.Timeval) float64 {
 // finish reads what is left of the output and hands what others hold open to a
 // relay. Where passing on is blocked, say by a pager that waits for a key, a cancel or
 // a signal that would have ended the command ends it: the rest is only recorded.
-func (j *job) finish(ctx context.Context, sigs <-chan os.Signal) error {
+func (j *job) finish(ctx context.Context, sigs <-chan os.Signal) {
 	j.end.announce()
 	cancelled := ctx.Done()
 	var enough <-chan time.Time
@@ -227,7 +227,9 @@ func (j *job) finish(ctx context.Context, sigs <-chan os.Signal) error {
 		}
 	}
 	j.complain()
-	return j.handOver()
+	if err := j.handOver(); err != nil { // how the command ended is known all the same
+		j.say("qme: " + err.Error() + ": what outlives the command meets a closed pipe\n")
+	}
 }
 
 func (j *job) abandon() {

@@ -3,8 +3,10 @@ package capture
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -20,6 +22,16 @@ type startError struct {
 	Code int    `json:"code"`
 	Text string `json:"text"` // for people
 }
+
+// codeOwn is for what is no fault of the command: it can be tried again as it is.
+const codeOwn = 125
+
+// Error implements error.
+func (e *startError) Error() string { return e.Text }
+
+// scarce are the errors of fork(2), and of what comes before and with it, that say that the
+// system or a limit has nothing left to start a process with.
+var scarce = []syscall.Errno{unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE}
 
 // launch starts a command by start, which is given the path of a file to execute
 // and returns the pid or the error of execve(2), a syscall.Errno. The file is
@@ -135,8 +147,11 @@ func explain(name, path string, err error) *startError {
 		}
 	}
 	e := &startError{Code: 126, Text: name + ": " + errnoText(errno)}
-	if errno == unix.ENOENT || errno == unix.ENOTDIR {
+	switch {
+	case errno == unix.ENOENT || errno == unix.ENOTDIR:
 		e.Code = 127
+	case slices.Contains(scarce, errno):
+		return &startError{Code: codeOwn, Text: fmt.Sprintf("no process can be started: %s; see the limits of descriptors, processes and memory (ulimit -a)", errnoText(errno))}
 	}
 	return e
 }

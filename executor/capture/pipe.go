@@ -2,7 +2,6 @@ package capture
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"syscall"
@@ -43,6 +42,9 @@ func (j *job) runPipe(ctx context.Context) error {
 	pid, refused := launch(j.Cmd, j.Env, j.Dir, func(path string, argv []string) (int, error) {
 		return syscall.ForkExec(path, argv, attr)
 	})
+	if refused != nil && refused.Code == codeOwn {
+		return refused
+	}
 	if refused != nil {
 		j.refuse(refused)
 		return nil
@@ -51,7 +53,8 @@ func (j *job) runPipe(ctx context.Context) error {
 	f := &pipeForwarder{p: watch(pid, ctty < 0), ctty: ctty, side: side, screen: j.err}
 	j.started(pid)
 	err = j.supervise(ctx, f, sigs)
-	return errors.Join(err, j.finish(ctx, sigs))
+	j.finish(ctx, sigs)
+	return err
 }
 
 // controllingTerminal opens this process's terminal; -1 when it has none.

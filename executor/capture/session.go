@@ -26,7 +26,7 @@ func (s *session) supervise(ctx context.Context, reports <-chan report, sigs <-c
 				return errMonitor
 			}
 			if s.report(r) {
-				return nil
+				return s.failed
 			}
 		case sig := <-sigs:
 			s.forward(sig.(syscall.Signal))
@@ -50,6 +50,9 @@ func (s *session) report(r report) bool {
 		s.started(r.Started)
 	case r.Resumed:
 		s.takeKeys()
+	case r.Refused != nil && r.Refused.Code == codeOwn:
+		s.failed = r.Refused
+		return true
 	case r.Refused != nil:
 		s.refuseCooked(r.Refused)
 		return true

@@ -57,6 +57,7 @@ type session struct {
 	same    bool                         // tty and screen are one terminal
 	look    chan struct{}
 	ending  <-chan struct{} // of a cancel
+	failed  error           // the command was not started, and not for a reason of its own
 }
 
 // runTerminal runs the command in terminal mode.
@@ -93,7 +94,7 @@ func (j *job) runTerminal(ctx context.Context, p ptyPair) error {
 	}
 	for range s.monitor.changes { // while it lives it holds the pseudo-terminal open
 	}
-	err = errors.Join(err, j.finish(ctx, sigs))
+	j.finish(ctx, sigs)
 	s.giveBack()
 	return err
 }

@@ -7,9 +7,9 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/user"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +17,8 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 	"golang.org/x/crypto/ssh/knownhosts"
+
+	"qme/record/account"
 )
 
 // connectTimeout is how long a host may take to be reached, and again to say who it
@@ -136,11 +138,11 @@ func (r *Remote) sshConfig(addr string) (cfg *ssh.ClientConfig, closeAgent func(
 	}
 	name := cmp.Or(r.loc.user, r.getenv("USER"), r.getenv("LOGNAME"))
 	if name == "" {
-		u, err := user.Current()
-		if err != nil {
-			return nil, nil, r.fail(ErrURL, err.Error(), "Give the user in the URL.").because(err)
+		u, ok := account.Lookup(strconv.Itoa(os.Getuid()))
+		if !ok {
+			return nil, nil, r.fail(ErrURL, "this process's account has no name", "Give the user in the URL.")
 		}
-		name = u.Username
+		name = u.Login
 	}
 	signers, closeAgent := r.agentSigners()
 	signers = append(signers, r.fileSigners(len(signers) == 0)...)

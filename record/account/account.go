@@ -1,0 +1,65 @@
+// Package account finds out whose account a process has. The program is built without the C
+// library, and so knows by itself what stands in /etc/passwd; accounts of a directory
+// server (sssd, LDAP) are asked of getent, for a short time.
+package account
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"os/exec"
+	"os/user"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// askTime bounds how long a directory server may take.
+const askTime = 2 * time.Second
+
+// An Entry is what the system knows of an account. What it does not is empty.
+type Entry struct{ Login, Home string }
+
+// Lookup returns the account of a user id; ok is false when it has none.
+func Lookup(uid string) (e Entry, ok bool) {
+	if u, err := user.LookupId(uid); err == nil && u.Username != "" {
+		return Entry{u.Username, u.HomeDir}, true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "getent", "passwd", uid)
+	cmd.WaitDelay = askTime
+	line, err := cmd.Output()
+	if err != nil { // there is no such program (macOS), or no such account
+		return Entry{}, false
+	}
+	return parse(string(line), uid)
+}
+
+// parse reads a line of passwd(5).
+func parse(line, uid string) (Entry, bool) {
+	line, _, _ = strings.Cut(line, "\n")
+	f := strings.Split(line, ":")
+	if len(f) < 6 || f[0] == "" || f[2] != uid {
+		return Entry{}, false
+	}
+	return Entry{f[0], f[5]}, true
+}
+
+var own = sync.OnceValue(func() Entry {
+	e, _ := Lookup(strconv.Itoa(os.Getuid()))
+	return e
+})
+
+// Login returns the login name of this process: of the environment, since on a cluster the
+// system's answer comes over the network, else of the system, else the number.
+func Login() string {
+	if name := cmp.Or(os.Getenv("USER"), os.Getenv("LOGNAME")); name != "" {
+		return name
+	}
+	return cmp.Or(own().Login, strconv.Itoa(os.Getuid()))
+}
+
+// Home returns the home directory of this process, "" when it has none.
+func Home() string { return cmp.Or(os.Getenv("HOME"), own().Home) }
