@@ -24,6 +24,7 @@ import (
 	"qme/queue/spool"
 	"qme/record"
 	"qme/record/account"
+	"qme/record/regular"
 	"qme/record/safe"
 )
 
@@ -146,7 +147,7 @@ func (a *app) readConfig() (*config.Config, error) {
 	for name, meant := range config.Mistyped(os.Environ(), ownNames()...) {
 		a.note("qme: there is no variable %s that qme knows: did you mean %s?", name, meant)
 	}
-	return config.Read(afero.NewOsFs(), home, os.Environ()), nil
+	return config.Read(regular.NewFS(), home, os.Environ()), nil
 }
 
 // sure is config for commands that must not go by a default instead of what was meant:
@@ -180,7 +181,7 @@ func (a *app) openStore() (*gitstore.Store, error) {
 	}
 	dir := filepath.Join(home, "tasks.git")
 	_, missing := os.Lstat(dir)
-	a.store, err = gitstore.Open(afero.NewOsFs(), dir, gitstore.Options{
+	a.store, err = gitstore.Open(regular.NewFS(), dir, gitstore.Options{
 		Warn: func(msg string) { a.warn("%s", msg) },
 	})
 	if missing != nil && err == nil {
@@ -196,7 +197,7 @@ func (a *app) queue() (*queue.Queue, error) {
 		return nil, err
 	}
 	home, err := a.homeDir()
-	var fsys afero.Fs = afero.NewOsFs()
+	var fsys afero.Fs = regular.NewFS()
 	if err != nil {
 		fsys = noFs{afero.NewMemMapFs(), err} // a command can run all the same
 	}

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"text/tabwriter"
 
-	"github.com/spf13/afero"
 	"github.com/urfave/cli/v3"
 
 	"qme/cli/config"
 	"qme/executor"
+	"qme/record/regular"
 	"qme/record/safe"
 )
 
@@ -59,7 +59,7 @@ func (a *app) configure(c *cli.Command, o configOptions) error {
 	if err != nil {
 		return err
 	}
-	fsys, args := afero.NewOsFs(), c.Args().Slice()
+	fsys, args := regular.NewFS(), c.Args().Slice()
 	usage := func(msg string) error { return &usageError{msg: msg, help: "qme config --help"} }
 	if meant, ok := otherConfig(args); ok && !o.set && !o.unset {
 		return usage(fmt.Sprintf("there is no setting %q; did you mean %q?", args[0], executor.Quote(append([]string{"qme", "config"}, meant...))))

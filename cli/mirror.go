@@ -23,6 +23,7 @@ import (
 	"qme/mirror/target"
 	"qme/queue"
 	"qme/record"
+	"qme/record/regular"
 	"qme/record/safe"
 )
 
@@ -110,8 +111,11 @@ const homeIDFile = "mirror.id"
 // use.
 func homeID(home string) (string, error) {
 	path := filepath.Join(home, homeIDFile)
-	for {
-		b, err := os.ReadFile(path)
+	for tries := 0; ; tries++ {
+		b, err := regular.ReadHere(path)
+		if errors.Is(err, fs.ErrNotExist) && tries > 2 {
+			return "", fmt.Errorf("%s leads nowhere: remove it: %w", path, record.ErrInvalid)
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			if err = makeHomeID(home, path); err != nil {
 				return "", err
@@ -309,7 +313,7 @@ func (a *app) mirrorTurn() (release func(), ok bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	f, err := os.OpenFile(filepath.Join(home, "mirror.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := regular.OpenHere(filepath.Join(home, "mirror.lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, false, err
 	}
@@ -374,7 +378,7 @@ func (a *app) mirrorTrouble() trouble {
 	if err != nil {
 		return trouble{}
 	}
-	b, err := os.ReadFile(path)
+	b, err := regular.ReadHere(path)
 	if err != nil {
 		return trouble{}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/queue"
+	"qme/record/regular"
 	"qme/record/safe"
 )
 
@@ -94,7 +95,7 @@ func (a *app) autoSyncError() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	b, err := os.ReadFile(log)
+	b, err := regular.ReadHere(log)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

@@ -19,6 +19,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"qme/record/regular"
 )
 
 // CertificateFile is the name of the file in a home that holds the certificate which was
@@ -37,7 +39,7 @@ const (
 // that of LoadKey.
 func LoadCertificate(dir string, hosts []string) (*tls.Certificate, error) {
 	file := filepath.Join(dir, CertificateFile)
-	b, err := os.ReadFile(file)
+	b, err := regular.ReadHere(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

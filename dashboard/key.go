@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"qme/record"
+	"qme/record/regular"
 )
 
 // KeyFile is the name of the file in a home that holds the key.
@@ -44,13 +45,13 @@ func CheckKey(text string) error {
 // where others can read it.
 func LoadKey(dir string) (string, error) {
 	file := filepath.Join(dir, KeyFile)
-	b, err := os.ReadFile(file)
+	b, err := regular.ReadHere(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		key := NewKey()
 		if err = writePrivate(file, []byte(key+"\n"), os.Link); err != nil && !errors.Is(err, fs.ErrExist) {
 			return SaveKey(dir, key) // some file systems have no links
 		}
-		b, err = os.ReadFile(file)
+		b, err = regular.ReadHere(file)
 	}
 	if err != nil {
 		return "", err

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/spf13/afero"
+
+	"qme/record/regular"
 )
 
 // createLock makes the lock file of the branch, waiting for whoever has it until
@@ -150,7 +152,7 @@ func (s *Store) putBack(aside, lock string) error {
 // link is link(2) where the file system has it.
 func link(fsys afero.Fs, from, to string) error {
 	switch f := fsys.(type) {
-	case *afero.OsFs:
+	case *afero.OsFs, *regular.FS:
 		return os.Link(from, to)
 	case interface{ Link(from, to string) error }:
 		return f.Link(from, to)

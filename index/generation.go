@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"qme/record"
+	"qme/record/regular"
 )
 
 // The index is a folder of generations. Each is a folder of its own that never changes
@@ -160,7 +161,7 @@ func generationPath(dir string, number int) string {
 
 func openGeneration(dir string, number int) (*generation, error) {
 	g := &generation{number: number, dir: generationPath(dir, number)}
-	b, err := os.ReadFile(filepath.Join(g.dir, manifestName))
+	b, err := regular.ReadHere(filepath.Join(g.dir, manifestName))
 	if err != nil {
 		return nil, unusable(err)
 	}

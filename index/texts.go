@@ -17,6 +17,7 @@ import (
 
 	"qme/index/query"
 	"qme/record"
+	"qme/record/regular"
 )
 
 // Beside each segment, which says which blocks of tasks may have what is asked for, there
@@ -172,7 +173,7 @@ type textFile struct {
 // openTexts opens a text file. The error wraps errUnusable when it is not the one that is
 // described.
 func openTexts(path string, info textInfo) (*textFile, error) {
-	f, err := os.Open(path)
+	f, err := regular.OpenHere(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}

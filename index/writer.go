@@ -18,6 +18,8 @@ import (
 
 	zap "github.com/blevesearch/zapx/v16"
 	"golang.org/x/sys/unix"
+
+	"qme/record/regular"
 )
 
 const (
@@ -81,7 +83,7 @@ func newWriter(dir string, limit int64) (w *writer, err error) {
 
 // tryLock takes the turn; locked is false on file systems without locks.
 func tryLock(path string) (release func() error, locked bool, err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := regular.OpenHere(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, false, err
 	}
@@ -261,7 +263,7 @@ func (w *writer) keep(s *openSegment, from string) error {
 }
 
 func copyFile(from, to string) error {
-	in, err := os.Open(from)
+	in, err := regular.OpenHere(from, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"qme/mirror/target"
+	"qme/record/regular"
 )
 
 var sqliteDialect = dialect{
@@ -50,7 +51,7 @@ func openSQLite(t *target.Target, readOnly bool) (*sql.DB, error) {
 		return sql.OpenDB(sqliteConnector{dsn + "mode=ro&_query_only=1"}), nil
 	}
 	// sqlite itself would let others read it.
-	f, err := os.OpenFile(t.Path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := regular.OpenHere(t.Path, os.O_RDWR|os.O_CREATE, 0o600)
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) { // it can still be read
 		return sql.OpenDB(sqliteConnector{dsn + "mode=ro"}), nil
 	}

@@ -12,13 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"qme/record"
+	"qme/record/regular"
 )
 
 // Listen calls cancel, once, when another process asks by Cancel to end the run.
 // It asks through a FIFO and not by a signal, because all signals belong to the
 // command. A file system that has no FIFOs cannot be asked; that is no error.
 func (e *Entry) Listen(cancel func()) (stop func()) {
-	if _, ok := e.fs.(*afero.OsFs); !ok {
+	switch e.fs.(type) {
+	case *afero.OsFs, *regular.FS:
+	default:
 		return func() {}
 	}
 	path := filepath.Join(e.dir, controlFile)

@@ -78,7 +78,7 @@ func (s *Spool) Begin(rec *record.Record) (*Entry, error) {
 	dir := filepath.Join(s.dir, string(rec.UID))
 	if err := s.rename(tmp, dir); err != nil {
 		err = errors.Join(err, e.Close(), s.fs.RemoveAll(tmp))
-		if _, serr := s.fs.Stat(dir); serr == nil {
+		if info, serr := s.fs.Stat(dir); serr == nil && info.IsDir() {
 			return nil, fmt.Errorf("task %s is running: %w", rec.UID, record.ErrConflict)
 		}
 		return nil, err
@@ -305,7 +305,8 @@ func (s *Spool) Get(id record.ID, inline int) (*record.Record, error) {
 
 func readRecord(fsys afero.Fs, dir string, id record.ID) (*record.Record, error) {
 	b, err := afero.ReadFile(fsys, filepath.Join(dir, recordFile))
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		// What is no folder is no entry; Take and Check name it.
 		return nil, fmt.Errorf("task %s is not running: %w", id, record.ErrNotFound)
 	} else if err != nil {
 		return nil, err

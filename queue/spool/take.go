@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/afero"
@@ -77,6 +78,8 @@ func (s *Spool) take(id record.ID) (*Entry, error) {
 	f, err := s.fs.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, s.removeRest(dir)
+	} else if errors.Is(err, syscall.ENOTDIR) {
+		return nil, noFolder(dir)
 	} else if err != nil {
 		return nil, err
 	}
@@ -92,6 +95,9 @@ func (s *Spool) take(id record.ID) (*Entry, error) {
 	}
 	return &Entry{s: s, fs: s.fs, dir: dir, id: id, lock: f, locked: had}, nil
 }
+
+// noFolder is the error for what is named as an entry and is none.
+func noFolder(path string) error { return fmt.Errorf("%s should be a folder: move it away", path) }
 
 // over reports whether the run of an entry has ended, so that anybody may commit it:
 // it will not be a second time in the history.

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/afero"
@@ -50,16 +49,20 @@ func kind(m fs.FileMode) string {
 // Open is OpenFile of a regular file, or of a link to one. The error is an Error for
 // anything else, and wraps fs.ErrNotExist as usual.
 func Open(fsys afero.Fs, path string, flag int, perm fs.FileMode) (afero.File, error) {
-	f, err := fsys.OpenFile(path, flag|syscall.O_NONBLOCK, perm)
+	return open(fsys, path, flag, perm, fs.FileMode.IsRegular)
+}
+
+func open(fsys afero.Fs, path string, flag int, perm fs.FileMode, good func(fs.FileMode) bool) (afero.File, error) {
+	f, err := fsys.OpenFile(path, flag|syscall.O_NONBLOCK|syscall.O_NOCTTY, perm)
 	if err != nil {
 		// A socket, a FIFO that nobody reads, or a folder cannot be opened so.
-		if info, serr := fsys.Stat(path); serr == nil && !info.Mode().IsRegular() {
+		if info, serr := fsys.Stat(path); serr == nil && !good(info.Mode()) {
 			err = &Error{path, info.Mode()}
 		}
 		return nil, err
 	}
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
+	if err == nil && !good(info.Mode()) {
 		err = &Error{path, info.Mode()}
 	}
 	if err != nil {
@@ -78,15 +81,29 @@ func ReadFile(fsys afero.Fs, path string) ([]byte, error) {
 	return b, errors.Join(err, f.Close())
 }
 
-// CheckDir returns an error, which is an ErrNotDir, where something else is in the place of
-// a folder. A link to a folder is one; what is not there is none.
-func CheckDir(fsys afero.Fs, path string) error {
-	info, err := fsys.Stat(path)
-	if err == nil && !info.IsDir() {
-		return fmt.Errorf("%s should be a folder: move away what is there: %w", filepath.Clean(path), ErrNotDir)
-	}
-	return err
+// FS is the file system of the machine, on which nothing but regular files and folders can
+// be opened.
+type FS struct{ afero.OsFs }
+
+// NewFS returns it.
+func NewFS() afero.Fs { return &FS{} }
+
+// Open implements afero.Fs.
+func (f *FS) Open(path string) (afero.File, error) { return f.OpenFile(path, os.O_RDONLY, 0) }
+
+// OpenFile implements afero.Fs.
+func (f *FS) OpenFile(path string, flag int, perm fs.FileMode) (afero.File, error) {
+	return open(&f.OsFs, path, flag, perm, func(m fs.FileMode) bool { return m.IsRegular() || m.IsDir() })
 }
 
-// ErrNotDir says that a folder is none.
-var ErrNotDir = errors.New("no folder")
+// OpenHere is Open on the machine's file system.
+func OpenHere(path string, flag int, perm fs.FileMode) (*os.File, error) {
+	f, err := Open(&afero.OsFs{}, path, flag, perm)
+	if err != nil {
+		return nil, err
+	}
+	return f.(*os.File), nil // it makes no others
+}
+
+// ReadHere is ReadFile on the machine's file system.
+func ReadHere(path string) ([]byte, error) { return ReadFile(&afero.OsFs{}, path) }
