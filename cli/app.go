@@ -44,6 +44,7 @@ type app struct {
 
 	cfg          *config.Config
 	toldMistakes bool // of the settings
+	toldRefused  bool // which programs of them are not run
 	set          *executor.Set
 	store        *gitstore.Store
 }
@@ -130,9 +131,17 @@ func (a *app) runConfig() (*config.Config, error) {
 	return cfg, nil
 }
 
-// tellMistakes says what is wrong with the settings, unless it has.
+// tellMistakes says what is wrong with the settings, and what is left out of them, unless
+// it has.
 func (a *app) tellMistakes() {
-	if err := a.cfg.Mistakes(); err != nil && !a.toldMistakes {
+	if a.toldMistakes {
+		return
+	}
+	if refused := a.cfg.Refused(); refused != "" && !a.toldRefused {
+		a.warn("%s", refused)
+		a.toldRefused = true
+	}
+	if err := a.cfg.Mistakes(); err != nil {
 		a.warn("%v\nThe default settings apply instead.", err)
 		a.toldMistakes = true
 	}

@@ -6,10 +6,21 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 
+	"github.com/spf13/afero"
 	"github.com/urfave/cli/v3"
+
+	"qme/cli/config"
+	"qme/record"
 )
+
+// distrusted says why programs that the configuration of a history names must not be run;
+// "" where they may be.
+func (a *app) distrusted(dir string) string {
+	return config.Untrusted(afero.NewOsFs(), filepath.Dir(dir), filepath.Join(dir, "config"))
+}
 
 func (a *app) gitCommand() *cli.Command {
 	return &cli.Command{
@@ -28,6 +39,10 @@ func (a *app) gitCommand() *cli.Command {
 			s, err := a.openStore()
 			if err != nil {
 				return err
+			}
+			// git itself does not look, where it is told which repository is meant.
+			if why := a.distrusted(s.Dir()); why != "" {
+				return fmt.Errorf("%s, and git runs what its configuration says: %w", why, record.ErrConflict)
 			}
 			git, err := exec.LookPath("git")
 			if errors.Is(err, exec.ErrNotFound) {

@@ -148,7 +148,12 @@ func (a *app) exchange(ctx context.Context, s *gitstore.Store, target gitstore.R
 	debug.SetMemoryLimit(exchangeMemory)
 	show, done := a.transferProgress()
 	defer done()
-	r, err := remote.Open(target.URL, remote.Options{GitDir: s.Dir(), Messages: a.remoteMessages(), Ask: a.asker(ctx)})
+	gitDir := s.Dir()
+	if why := a.distrusted(gitDir); why != "" {
+		a.warn("%s: its git configuration does not count", why)
+		gitDir = ""
+	}
+	r, err := remote.Open(target.URL, remote.Options{GitDir: gitDir, Messages: a.remoteMessages(), Ask: a.asker(ctx)})
 	if err != nil {
 		return queue.Shared{}, nil, err
 	}

@@ -57,6 +57,7 @@ type Config struct {
 	sections []section.Section
 	keys     func() []Setting // lists what is in the sections; nil for nothing
 	mistakes Mistakes
+	refused  string // see Refused
 }
 
 // found is a value with where it was found.

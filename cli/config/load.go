@@ -20,7 +20,8 @@ import (
 // The file must be TOML and hold nothing but settings with values that fit (what is in
 // sections of executors, see Sections, is not looked at), and
 // so must the variables that name a setting; others, also those that begin with
-// QME_, are not looked at (see Mistyped). Otherwise the error is a Mistakes and the
+// QME_, are not looked at (see Mistyped). Programs in a file that somebody else could
+// have written are left out (see Refused). Otherwise the error is a Mistakes and the
 // Config is nil. Load of a home without a file gives the defaults.
 func Load(fsys afero.Fs, home string, environ []string) (*Config, error) {
 	c := Read(fsys, home, environ)
@@ -42,6 +43,7 @@ func Read(fsys afero.Fs, home string, environ []string) *Config {
 		c.found[s.name] = found{setting: s, value: v, source: FromDefault}
 	}
 	c.readFile(fsys, File(home))
+	c.distrust(fsys, home)
 	c.readEnvironment(environ)
 	return c
 }

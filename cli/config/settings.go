@@ -40,11 +40,11 @@ var settings = []setting{
 		description: "what opens the dashboard, for QME_SERVER_KEY alone; else a file in the home"},
 	{name: "color", kind: stringKind, def: "auto", check: oneOf("auto", "always", "never"),
 		description: "auto, always or never"},
-	{name: "pager", kind: stringKind, def: "",
+	{name: "pager", kind: stringKind, def: "", program: true,
 		description: "program that shows long listings on a terminal (else PAGER)"},
 	{name: "database", kind: stringKind, def: target.None, check: target.Check, checkFile: target.CheckPublic, public: target.Public,
 		description: "a database that mirrors the history, as docs/mirror.md says; filesystem: none"},
-	{name: "executor.shell.shell", kind: stringKind, def: "sh", check: notEmpty,
+	{name: "executor.shell.shell", kind: stringKind, def: "sh", check: notEmpty, program: true,
 		description: "the shell that runs command lines"},
 	{name: "executor.slurm.sacct_format", alias: "QME_SLURM_SACCT_FORMAT", kind: stringKind, def: slurm.DefaultFormat, check: slurm.CheckFormat,
 		description: "what \"qme exec status\" shows of a job, as sacct --format takes it"},
@@ -73,6 +73,8 @@ type setting struct {
 	// checkFile refuses text that check allows elsewhere but that must not stand in
 	// the file. nil refuses nothing more.
 	checkFile func(text string) error
+	// program says that the value is run.
+	program bool
 	// public returns the text as it may be shown; nil: as it is. Nothing else of the
 	// text, nor an error of check, may hold a secret.
 	public func(text string) string

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/format/config"
+
+	"qme/record/regular"
 )
 
 // git runs the program git on our own repository's behalf, for what it alone knows:
@@ -94,7 +96,7 @@ func take(set map[string]string, section string, options config.Options) {
 // readConfig returns the sections of a configuration file; none where the file is
 // missing or cannot be understood: git itself would tell.
 func readConfig(name string) config.Sections {
-	f, err := os.Open(name)
+	f, err := regular.OpenHere(name, os.O_RDONLY, 0)
 	if err != nil {
 		return nil
 	}

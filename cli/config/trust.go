@@ -1,0 +1,89 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/afero"
+)
+
+// Untrusted says why programs that a file of a home names must not be run: another user
+// than the present one and root owns the file or a folder on the way to it from the home,
+// or others can change them. It returns "" where they may be run, or there is no file.
+func Untrusted(fsys afero.Fs, home, path string) string {
+	if _, err := fsys.Stat(path); err != nil {
+		return ""
+	}
+	rel, err := filepath.Rel(home, path)
+	if err != nil {
+		return fmt.Sprintf("%s is not in %s", path, home)
+	}
+	reach := fs.FileMode(0o011) // who can pass the folders up to here
+	at := home
+	for i, part := range append([]string{""}, strings.Split(rel, string(filepath.Separator))...) {
+		at = filepath.Join(at, part)
+		info, err := fsys.Stat(at)
+		if err != nil {
+			return fmt.Sprintf("who owns %s cannot be told (%v)", at, err)
+		}
+		if why := foreign(at, info); why != "" {
+			return why
+		}
+		open := info.Mode().Perm() & 0o022
+		if i > 0 {
+			open &= reach << 1
+		}
+		if info.Mode()&fs.ModeSetgid != 0 { // shared with its group on purpose
+			open &= 0o002
+		}
+		if open != 0 {
+			return fmt.Sprintf("others can change %s (mode %04o)", at, info.Mode().Perm())
+		}
+		reach &= info.Mode().Perm()
+	}
+	return ""
+}
+
+// foreign says that a file belongs to somebody else.
+func foreign(path string, info fs.FileInfo) string {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || st.Uid == 0 || int(st.Uid) == os.Geteuid() {
+		return ""
+	}
+	return fmt.Sprintf("%s belongs to user %d", path, st.Uid)
+}
+
+// distrust takes back what the file says of programs, where that must not be run.
+func (c *Config) distrust(fsys afero.Fs, home string) {
+	why := Untrusted(fsys, home, File(home))
+	if why == "" {
+		return
+	}
+	var names []string
+	for _, s := range settings {
+		f := c.found[s.name]
+		if !s.program || f.source != FromFile {
+			continue
+		}
+		v, err := s.parse(s.def)
+		if err != nil {
+			panic(fmt.Sprintf("config: default of %s: %v", s.name, err)) // as Load
+		}
+		c.found[s.name] = found{setting: s, value: v, source: FromDefault}
+		names = append(names, s.name)
+	}
+	for _, sec := range c.sections {
+		names = append(names, "executor."+sec.Name)
+	}
+	c.sections = nil
+	if len(names) > 0 {
+		c.refused = fmt.Sprintf("%s: the programs in %s are not run (%s)", why, File(home), strings.Join(names, ", "))
+	}
+}
+
+// Refused says which programs of the file are not run, and why; "" when there are none.
+func (c *Config) Refused() string { return c.refused }
