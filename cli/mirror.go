@@ -144,6 +144,9 @@ func makeHomeID(home, path string) error {
 		return err
 	}
 	_, err = f.WriteString(id.String() + "\n")
+	if info, serr := f.Stat(); serr == nil {
+		err = errors.Join(err, regular.RemoveLeft(home, ".mirror-id-", info)) // of killed processes
+	}
 	if err = errors.Join(err, f.Close()); err == nil {
 		if err = os.Link(f.Name(), path); errors.Is(err, fs.ErrExist) {
 			err = nil

@@ -86,12 +86,17 @@ func SaveKey(dir, key string) (string, error) {
 // writePrivate puts a file that only its owner can read in the place of another by os.Rename, or
 // by os.Link where there is none.
 func writePrivate(file string, content []byte, put func(from, to string) error) error {
-	f, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-") // mode 0600
+	dir, prefix := filepath.Dir(file), "."+filepath.Base(file)+"-"
+	f, err := os.CreateTemp(dir, prefix) // mode 0600
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(content)
-	err = errors.Join(err, f.Sync(), f.Close())
+	info, serr := f.Stat()
+	if serr == nil {
+		serr = regular.RemoveLeft(dir, prefix, info) // others may hold a key, too
+	}
+	err = errors.Join(err, serr, f.Sync(), f.Close())
 	if err == nil {
 		err = put(f.Name(), file)
 	}

@@ -30,6 +30,7 @@ func rewrite(fsys afero.Fs, path string, change func(path string, old []byte) ([
 	if err != nil {
 		return err
 	}
+	defer hold(fsys, lock)()
 	renamed := false
 	defer func() {
 		if !renamed {
@@ -65,7 +66,11 @@ func create(fsys afero.Fs, lock string) (afero.File, error) {
 		case time.Now().After(end):
 			return nil, conflict("%s exists: another qme is changing the settings; if none is, delete that file", lock)
 		}
-		time.Sleep(pause)
+		if removed, err := removeStale(fsys, lock); err != nil {
+			return nil, fmt.Errorf("write settings: %w", err)
+		} else if !removed {
+			time.Sleep(pause)
+		}
 	}
 }
 
