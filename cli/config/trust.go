@@ -41,7 +41,7 @@ func Untrusted(fsys afero.Fs, home, path string) string {
 			open &= 0o002
 		}
 		if open != 0 {
-			return fmt.Sprintf("others can change %s (mode %04o)", at, info.Mode().Perm())
+			return fmt.Sprintf("others can change %s (mode %04o; chmod go-w closes it)", at, info.Mode().Perm())
 		}
 		reach &= info.Mode().Perm()
 	}
