@@ -29,7 +29,7 @@ import (
 // need no lock, and whoever is killed leaves the last generation whole.
 
 // format changes with what is in a generation: an index of another one is made anew.
-const format = 4
+const format = 5
 
 const (
 	manifestName = "manifest"

@@ -135,7 +135,7 @@ func (s snapshot) Changes(_ context.Context, from string) iter.Seq2[index.Change
 }
 
 // words are what random records consist of, and many needles.
-var words = []string{"T1w.nii.gz", "--lr=3e-4", "Größe", "ΣΊΣΥΦΟΣ", "K\u212A", "seed=42", "a", "\n", "\t", "no space left", "%", "日本", "\u0000", "\"", "\\", "Moto", "ẞ", "İ", "-", "𝔘", "\ufffd",
+var words = []string{"T1w.nii.gz", "--lr=3e-4", "Größe", "ΣΊΣΥΦΟΣ", "K\u212A", "seed=42", "a", "\n", "\t", "no space left", "%", "日本", "\u0000", "\"", "\\", "Moto", "ẞ", "İ", "-", "𝔘", "\ufffd", "cafe\u0301", "caf\u00e9", "\u0301", "e",
 	"\x1b[31m", "er\x1b[1mror", "\x1b]8;;https://example.org/31m\a", "\r", "\r\n", "\b", "\x1b", "\x1bP"}
 
 func randomText(rnd *rand.Rand, most int) string {

@@ -335,10 +335,11 @@ func (c *column) fold() {
 	}
 	c.folded = c.folded[:0]
 	from := 0
-	for i := c.perRow - 1; i < len(c.ends); i += c.perRow {
-		c.folded, _ = query.AppendFold(c.folded, c.text[from:c.ends[i]])
-		c.foldedEnds = append(c.foldedEnds, len(c.folded))
-		from = c.ends[i]
+	for i, end := range c.ends { // each by itself: nothing is composed of two texts
+		c.folded, _ = query.AppendFold(c.folded, c.text[from:end])
+		if from = end; i%c.perRow == c.perRow-1 {
+			c.foldedEnds = append(c.foldedEnds, len(c.folded))
+		}
 	}
 }
 

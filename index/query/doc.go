@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"qme/record"
 	"qme/record/visible"
 )
@@ -62,6 +64,7 @@ func (d *Doc) Texts() Texts {
 type text struct {
 	raw, folded string
 	isFolded    bool
+	composed    string // raw in form C, "" while that is not known
 }
 
 func (d *Doc) get(f field) *text {
@@ -87,6 +90,15 @@ func (d *Doc) folded(f field) string {
 		t.folded, t.isFolded = Fold(t.raw), true
 	}
 	return t.folded
+}
+
+// composed returns a text in Unicode's normalization form C.
+func (d *Doc) composed(f field) string {
+	t := d.get(f)
+	if t.composed == "" {
+		t.composed = norm.NFC.String(t.raw)
+	}
+	return t.composed
 }
 
 func (d *Doc) read(f field) string {

@@ -7,12 +7,14 @@ import (
 	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
-// Fold returns the text in which letters that differ only in case are the same:
-// Unicode's simple case folding, rune by rune, as strings.EqualFold compares. The
-// result has as many runes as s. Bytes that are not UTF-8 become U+FFFD, a run of
-// them one.
+// Fold returns the text in which letters that differ only in case, or in how they are
+// composed, are the same: Unicode's normalization form C and then its simple case folding,
+// rune by rune, as strings.EqualFold compares. Bytes that are not UTF-8 become U+FFFD, a
+// run of them one.
 func Fold(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
@@ -32,9 +34,8 @@ func AppendFold(dst, text []byte) (folded []byte, inPlace bool) {
 			return dst, inPlace
 		}
 		r, size := utf8.DecodeRune(rest)
-		if r == utf8.RuneError && size == 1 {
-			dst, _ = AppendFold(dst[:begin], bytes.ToValidUTF8(text, []byte("\ufffd")))
-			return dst, false
+		if r == utf8.RuneError && size == 1 || mayCompose(r) {
+			return appendComposed(dst[:begin], text), false
 		}
 		before := len(dst)
 		dst = utf8.AppendRune(dst, foldRune(r))
@@ -42,6 +43,45 @@ func AppendFold(dst, text []byte) (folded []byte, inPlace bool) {
 		rest = rest[size:]
 	}
 }
+
+// appendComposed is AppendFold of any text.
+func appendComposed(dst, text []byte) []byte {
+	text = norm.NFC.Bytes(bytes.ToValidUTF8(text, []byte("\ufffd")))
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		dst = utf8.AppendRune(dst, foldRune(r))
+		text = text[size:]
+	}
+	return dst
+}
+
+// mayCompose reports whether a text with r may have to be brought to form C. It errs to yes.
+func mayCompose(r rune) bool {
+	switch {
+	case r < 0x300:
+		return false
+	case r < lowRunes:
+		return lowMarks()[r]
+	case 0x2190 <= r && r < 0x2329 || 0x232b <= r && r < 0x2adc || 0x4e00 <= r && r < 0xa640 || 0xac00 <= r && r < 0xd7a4 || r == utf8.RuneError:
+		return false // what programs like to draw with, Chinese and Korean
+	}
+	return isMark(r)
+}
+
+func isMark(r rune) bool {
+	var b [utf8.UTFMax]byte
+	one := utf8.AppendRune(b[:0], r)
+	return !norm.NFC.Properties(one).BoundaryBefore() || !norm.NFC.IsNormal(one)
+}
+
+// lowMarks has what isMark says of the runes that two bytes can hold.
+var lowMarks = sync.OnceValue(func() *[lowRunes]bool {
+	marks := new([lowRunes]bool)
+	for r := range marks {
+		marks[r] = isMark(rune(r))
+	}
+	return marks
+})
 
 // appendASCII appends the ASCII at the beginning of a text, folded, and returns how long
 // that is.
@@ -115,6 +155,9 @@ func unfold(s, folded string, start, end int) (int, int) {
 	if len(s) == len(folded) && isASCII(s) {
 		return start, end
 	}
+	if !norm.NFC.IsNormalString(s) {
+		return locate(s, Fold, start, end)
+	}
 	i, j := 0, 0
 	from := -1
 	for j < end {
@@ -131,11 +174,46 @@ func unfold(s, folded string, start, end int) (int, int) {
 	return from, i
 }
 
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
+// locate returns the bytes of s at which a piece of what form makes of s lies, with the
+// whole of a letter of which it is a part. form must make the same of pieces of s, between
+// which nothing is composed.
+func locate(s string, form func(string) string, start, end int) (from, to int) {
+	i, j := 0, 0
+	for from = -1; i < len(s); {
+		plain := countASCII(s[i:]) - 1 // as the last one may be composed with what follows
+		if plain > 0 {
+			if from < 0 && start < j+plain {
+				from = i + start - j
+			}
+			if from >= 0 && end <= j+plain {
+				return from, i + end - j
+			}
+			i, j = i+plain, j+plain
+		}
+		n := norm.NFC.NextBoundaryInString(s[i:], true)
+		m := len(form(s[i : i+n]))
+		if from < 0 && start < j+m {
+			from = i
+		}
+		i, j = i+n, j+m
+		if from >= 0 && end <= j {
+			return from, i
 		}
 	}
-	return true
+	if from < 0 {
+		from = len(s)
+	}
+	return from, len(s)
 }
+
+// countASCII returns how many bytes of ASCII are at the beginning.
+func countASCII(s string) int {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return i
+		}
+	}
+	return len(s)
+}
+
+func isASCII(s string) bool { return countASCII(s) == len(s) }

@@ -12,6 +12,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"qme/record"
 )
 
@@ -274,7 +276,7 @@ func (p *parser) text(f field, value string, at int) (term, error) {
 	if !p.opts.Regex {
 		return term{field: f, needle: Fold(value)}, nil
 	}
-	re, err := regexp.Compile("(?m:" + value + ")")
+	re, err := regexp.Compile("(?m:" + norm.NFC.String(value) + ")")
 	if err != nil {
 		msg := err.Error()
 		if e := new(syntax.Error); errors.As(err, &e) { // it quotes a piece of what we compile

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/unicode/norm"
+
 	"qme/record"
 )
 
@@ -101,7 +103,7 @@ var maybeCommit = regexp.MustCompile(`^[0-9a-f]{7,64}$`)
 func (t term) in(d *Doc, f field) bool {
 	switch {
 	case t.regex != nil:
-		return t.regex.MatchString(d.text(f))
+		return t.regex.MatchString(d.composed(f))
 	case f == commit: // which is named by its beginning
 		return strings.HasPrefix(d.folded(f), t.needle)
 	}
@@ -112,7 +114,13 @@ func (t term) in(d *Doc, f field) bool {
 // occurs: a beginning and an end each.
 func (t term) find(d *Doc, f field, most int) [][]int {
 	if t.regex != nil {
-		return t.regex.FindAllStringIndex(d.text(f), most)
+		found := t.regex.FindAllStringIndex(d.composed(f), most)
+		if s := d.text(f); len(found) > 0 && s != d.composed(f) {
+			for _, at := range found {
+				at[0], at[1] = locate(s, norm.NFC.String, at[0], at[1])
+			}
+		}
+		return found
 	}
 	if f == commit {
 		if !t.in(d, f) {

@@ -3,6 +3,7 @@ package query_test
 import (
 	"errors"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	_ "time/tzdata"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"qme/index/query"
 	"qme/record"
@@ -188,7 +191,7 @@ func TestFold(t *testing.T) {
 	found := 0
 	for range 5000 {
 		text, needle := randomText(rnd, rnd.IntN(60)), randomText(rnd, 1+rnd.IntN(3))
-		want := naive(text, needle)
+		want := naive(norm.NFC.String(text), norm.NFC.String(needle))
 		d := &query.Doc{Record: &record.Record{Command: text}}
 		q := parse(t, `command:"`+needle+`"`, false)
 		if q.Match(d) != want {
@@ -197,9 +200,14 @@ func TestFold(t *testing.T) {
 		if !want {
 			continue
 		}
+		if again := parse(t, `command:"`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace("(?i)"+regexp.QuoteMeta(needle))+`"`, true); again.Match(d) {
+			if h := again.Hits(d)[0]; !naive(norm.NFC.String(text[h.Start:h.End]), norm.NFC.String(needle)) {
+				t.Fatalf("the expression %q in %q is found at %q", needle, text, text[h.Start:h.End])
+			}
+		}
 		found++
 		h := q.Hits(d)[0]
-		if !strings.EqualFold(text[h.Start:h.End], needle) {
+		if got := text[h.Start:h.End]; !naive(norm.NFC.String(got), norm.NFC.String(needle)) || utf8.RuneCountInString(got) > utf8.RuneCountInString(needle)+20 {
 			t.Fatalf("%q in %q is found at %q", needle, text, text[h.Start:h.End])
 		}
 		grams := map[string]bool{}
@@ -223,6 +231,32 @@ func naive(text, needle string) bool {
 		}
 	}
 	return false
+}
+
+// TestComposed has letters be found however they are composed, and what is shown be as it was.
+func TestComposed(t *testing.T) {
+	t.Parallel()
+	const composed, apart = "caf\u00e9 \u30ac \ud55c x", "cafe\u0301 \u30ab\u3099 \u1112\u1161\u11ab x"
+	for _, c := range []struct{ text, query, match string }{
+		{composed, "CAFE\u0301", "caf\u00e9"}, {apart, "caf\u00c9", "cafe\u0301"}, {apart, "caf\u00e9", "cafe\u0301"}, {apart, "x", "x"},
+		{apart, "\u30ac", "\u30ab\u3099"}, {composed, "\u30ab\u3099", "\u30ac"}, {apart, "\ud55c", "\u1112\u1161\u11ab"},
+		{composed, "cafe", ""}, {apart, "cafe", ""}, {"a\u0316\u0301b", "\u00e1\u0316", "a\u0316\u0301"},
+	} {
+		for _, regex := range []bool{false, true} {
+			text := c.query
+			if regex {
+				text = "(?i)" + text
+			}
+			q := parse(t, text, regex)
+			d := &query.Doc{Record: &record.Record{Command: c.text}}
+			if q.Match(d) != (c.match != "") {
+				t.Errorf("%+q in %+q: %v", text, c.text, c.match == "")
+			}
+			if h := q.Hits(d); c.match != "" && (len(h) != 1 || h[0].Match != c.match || h[0].Before+h[0].Match+h[0].After != c.text) {
+				t.Errorf("%+q in %+q: %+v", text, c.text, h)
+			}
+		}
+	}
 }
 
 // TestGramsOfExpressions has expressions match only where their grams are.
@@ -281,7 +315,7 @@ func TestFoldRunes(t *testing.T) {
 	t.Parallel()
 	for r := rune(0); r <= unicode.MaxRune; r++ {
 		s := query.Fold(string(r))
-		if !strings.EqualFold(s, string(r)) {
+		if !strings.EqualFold(s, norm.NFC.String(string(r))) {
 			t.Fatalf("%U becomes %q", r, s)
 		}
 		if next := string(unicode.SimpleFold(r)); query.Fold(next) != s {
@@ -297,7 +331,7 @@ func FuzzAppendFold(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		got, inPlace := query.AppendFold([]byte("x"), []byte(s))
-		want := "x" + strings.Map(func(r rune) rune { return []rune(query.Fold(string(r)))[0] }, strings.ToValidUTF8(s, "\ufffd"))
+		want := "x" + strings.Map(func(r rune) rune { return []rune(query.Fold(string(r)))[0] }, norm.NFC.String(strings.ToValidUTF8(s, "\ufffd")))
 		if string(got) != want || query.Fold(s) != want[1:] {
 			t.Errorf("%q: %q, want %q", s, got, want)
 		}
