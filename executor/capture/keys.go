@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"bytes"
 	"sync"
 	"time"
 
@@ -157,13 +158,36 @@ func (k *keys) read(buf []byte) (b []byte, wait bool) {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return nil, false
 	case n > 0:
-		return buf[:n], false
+		return k.ended(buf[:n]), false
 	}
 	k.hungUp = true
-	if t, err := unix.IoctlGetTermios(k.pty, getTermios); err == nil && t.Lflag&unix.ICANON != 0 {
-		return []byte{t.Cc[unix.VEOF]}, false
+	if end, ok := k.end(); ok {
+		return []byte{end}, false
 	}
 	return nil, false
+}
+
+// end returns the character that means the end of input to the command, if any does.
+func (k *keys) end() (char byte, ok bool) {
+	t, err := unix.IoctlGetTermios(k.pty, getTermios)
+	if err != nil || t.Lflag&unix.ICANON == 0 {
+		return 0, false
+	}
+	return t.Cc[unix.VEOF], true
+}
+
+// ended puts the end of input back into what had been typed before the terminal was raw.
+func (k *keys) ended(b []byte) []byte {
+	ahead := k.tty.ahead.Load()
+	if ahead == 0 {
+		return b
+	}
+	n := min(int64(len(b)), ahead)
+	k.tty.ahead.Add(-n)
+	if end, ok := k.end(); ok {
+		copy(b, bytes.ReplaceAll(b[:n], []byte{0}, []byte{end}))
+	}
+	return b
 }
 
 // pass writes to the pseudo-terminal, which may be full for as long as the command

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -73,6 +74,9 @@ type terminal struct {
 	shared bool
 	saved  unix.Termios // as it was, while raw
 	mine   unix.Termios // what we set, while raw
+	// ahead is how many bytes had been typed before it became raw. Among them a NUL stands
+	// for the end of input: so the kernel keeps it of a line that is edited.
+	ahead atomic.Int64
 }
 
 // enterRaw makes the terminal pass all bytes on untouched. It may be called
@@ -95,6 +99,9 @@ func (t *terminal) enterRaw() error {
 		return err
 	}
 	t.raw = true
+	if now.Lflag&unix.ICANON != 0 {
+		t.ahead.Store(int64(typedAhead(t.fd)))
+	}
 	// What the kernel made of it, to recognise it by.
 	if now, err := unix.IoctlGetTermios(t.fd, getTermios); err == nil {
 		t.mine = *now

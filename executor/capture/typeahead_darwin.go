@@ -4,3 +4,5 @@ package capture
 func unread(int) []byte { return nil }
 
 func typeFor(int, byte) bool { return false }
+
+func typedAhead(int) int { return 0 } // nothing stands for the end of input there

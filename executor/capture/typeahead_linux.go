@@ -42,3 +42,13 @@ func typeFor(fd int, b byte) bool {
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.TIOCSTI, uintptr(unsafe.Pointer(&b)))
 	return errno == 0
 }
+
+// typedAhead returns how many bytes of input a terminal holds, which is not waiting for
+// the end of a line.
+func typedAhead(fd int) int {
+	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+	if err != nil {
+		return 0
+	}
+	return n
+}
