@@ -120,7 +120,7 @@ func adviceFor(err error) string {
 	case errors.Is(err, record.ErrCorrupt):
 		return "Another copy of the history may have it whole: clone it anew, or copy its objects into objects/pack and check again."
 	case errors.Is(err, record.ErrInvalid):
-		return "Nothing of qme wrote this so. \"qme git log -- PATH\" shows which commit did; \"qme clear TASK\" removes a task's record."
+		return "Nothing of qme wrote this so. \"qme git log -- PATH\" shows which commit did; \"qme clear TASK\" removes a task's record, and \"qme push --skip-invalid\" what is no task's."
 	}
 	return ""
 }

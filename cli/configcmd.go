@@ -86,7 +86,11 @@ func (a *app) configure(c *cli.Command, o configOptions) error {
 		}
 		return settingError(config.Unset(fsys, home, args[0]))
 	case len(args) == 2:
-		return settingError(config.Set(fsys, home, args[0], args[1]))
+		err := settingError(config.Set(fsys, home, args[0], args[1]))
+		if err == nil {
+			a.noteUnsharable(args[0])
+		}
+		return err
 	case len(args) > 2:
 		return usage("config takes a KEY and a VALUE; quote a VALUE with spaces")
 	}

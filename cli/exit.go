@@ -135,6 +135,7 @@ func hintFor(err error) string {
 	var refused *gitstore.RefusedError
 	var none *queue.NoLastError
 	var limit *gitstore.LimitError
+	var unsharable *gitstore.UnsharableError
 	var theirs *gitstore.PackError
 	switch {
 	case errors.As(err, &none) && none.Empty:
@@ -143,8 +144,12 @@ func hintFor(err error) string {
 		return "Name one: \"qme ls\" lists them, and @1 is the first of its lines."
 	case errors.As(err, &ambiguous):
 		return "Give more of the id."
+	case errors.As(err, &refused) && refused.Own:
+		return "Nothing was sent. \"qme push --skip-invalid\" takes it out of the history's listing first; git keeps it in earlier commits."
 	case errors.As(err, &refused):
 		return "\"--skip-invalid\" leaves the tasks out and counts them as cleared."
+	case errors.As(err, &unsharable):
+		return unsharableHint(unsharable)
 	case errors.As(err, &limit):
 		return limitHint(limit)
 	case errors.Is(err, gitstore.ErrTooLarge):
@@ -180,6 +185,13 @@ func limitHint(e *gitstore.LimitError) string {
 		return fmt.Sprintf("If you trust the remote, raise the setting %s for this once: QME_%s=0 lets in any amount.", setting, strings.ToUpper(strings.ReplaceAll(setting, ".", "_")))
 	}
 	return fmt.Sprintf("If you trust the remote, \"qme config %s %dMiB\" lets it in, here and for nobody else.", setting, (e.Needed+1<<20-1)>>20)
+}
+
+// unsharableHint says how something that is too large is shared all the same.
+func unsharableHint(e *gitstore.UnsharableError) string {
+	setting, size := "share.max_"+e.Limit, fmt.Sprintf("%dMiB", (e.Needed+1<<20-1)>>20)
+	return fmt.Sprintf("Nothing was sent: other homes let in no more, and a history keeps it even when the task is cleared. "+
+		"Where all that share it have set \"qme config %s %s\", set it here, too, and push again.", setting, size)
 }
 
 // settingError makes a wrong setting a matter of usage where it is one.

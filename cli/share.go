@@ -167,7 +167,7 @@ func (a *app) exchange(ctx context.Context, s *gitstore.Store, target gitstore.R
 		ctx, stop = giveWay(ctx, s)
 		defer stop()
 	}
-	x := &exchange{store: s, remote: r, name: target.Name, progress: show, fetch: fetchOptions(cfg, o, show)}
+	x := &exchange{store: s, remote: r, name: target.Name, progress: show, fetch: fetchOptions(cfg, o, show), warn: func(msg string) { a.warn("%s", msg) }}
 	shared, err := how(ctx, x, queue.ShareOptions{DryRun: o.dryRun})
 	if err != nil && errors.Is(context.Cause(ctx), errGaveWay) {
 		err = errGaveWay
@@ -259,6 +259,7 @@ type exchange struct {
 	remote   *remote.Remote
 	name     string
 	fetch    gitstore.FetchOptions
+	warn     func(msg string)
 	progress gitstore.Progress
 	refused  []gitstore.Refused
 }
@@ -298,7 +299,11 @@ func (x *exchange) Push(ctx context.Context, dryRun bool) (before, after string,
 		return "", "", err
 	}
 	defer session.Close()
-	p, err := x.store.Push(ctx, x.name, session, gitstore.PushOptions{DryRun: dryRun, Progress: x.progress})
+	p, err := x.store.Push(ctx, x.name, session, gitstore.PushOptions{
+		DryRun: dryRun, Progress: x.progress, SkipInvalid: x.fetch.SkipInvalid, Warn: x.warn,
+		Limits: gitstore.ShareLimits{Object: x.fetch.MaxObject, Record: x.fetch.MaxRecord},
+		Usual:  gitstore.ShareLimits{Object: config.DefaultSize("share.max_object"), Record: config.DefaultSize("share.max_record")},
+	})
 	if errors.Is(err, remote.ErrMoved) {
 		err = fmt.Errorf("%w: %w", record.ErrMoved, err)
 	}
@@ -514,4 +519,20 @@ var remoteExits = []error{
 
 func isRemoteError(err error) bool {
 	return slices.ContainsFunc(remoteExits, func(e error) bool { return errors.Is(err, e) })
+}
+
+// noteUnsharable says so when a setting has just been set that lets this home record what
+// others do not let in.
+func (a *app) noteUnsharable(setting string) {
+	cfg, err := a.config()
+	if err != nil {
+		return // whoever uses the settings will be told
+	}
+	usual := config.DefaultSize("share.max_object")
+	switch {
+	case setting == "run.keep" && cfg.Size(setting) > usual:
+		a.note("Other homes let in streams of up to %s, unless share.max_object is raised there: larger ones will not be pushed.", humanize.IBytes(uint64(usual)))
+	case setting == "run.inline" && cfg.Size(setting) > record.MaxInline:
+		a.note("A stream whose lines take more than %s as JSON is stored beside its record all the same.", humanize.IBytes(record.MaxInline))
+	}
 }

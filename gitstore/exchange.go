@@ -46,9 +46,11 @@ type LimitError = odb.LimitError
 // record.ErrCorrupt.
 type PackError = odb.PackError
 
-// LimitRecord is the LimitError.Limit of FetchOptions.MaxRecord; the others are those of
-// package odb: "pack", "object" and "unpacked".
-const LimitRecord = "record"
+// The LimitErrors that are about single objects; the others are those of package odb.
+const (
+	LimitObject = odb.LimitObject
+	LimitRecord = "record"
+)
 
 // Progress is told how many of how many objects have been dealt with, and how many
 // bytes went over the line; total is 0 as long as it is not known.
@@ -243,157 +245,6 @@ func (s *Store) admit(ctx context.Context, head, theirs plumbing.Hash, opts Fetc
 		err = &RefusedError{Files: refused}
 	}
 	return refused, err
-}
-
-// A Pushed says what Push did: where the remote was, "" when it was empty, and where
-// it is now.
-type Pushed struct{ Before, After string }
-
-// PushOptions says how Push goes about it.
-type PushOptions struct {
-	DryRun   bool     // only say what would be sent
-	Progress Progress // may be nil
-}
-
-// Push sends what a remote lacks and moves its branch to this history's newest
-// commit. The error is record.ErrBehind when the remote has something that is not here, and
-// whatever the sink says.
-func (s *Store) Push(ctx context.Context, remote string, sink Sink, opts PushOptions) (*Pushed, error) {
-	theirs, err := remoteHead(sink.Refs())
-	if err != nil {
-		return nil, err
-	}
-	head, err := s.Head()
-	if err != nil {
-		return nil, err
-	}
-	done := &Pushed{After: head.String()}
-	if !theirs.IsZero() {
-		done.Before = theirs.String()
-		// An error of our own must not pass for being behind, which is tried again.
-		ok, err := s.odb.Has(theirs)
-		if err == nil && ok {
-			ok, err = newGraph(s.odb).isAncestor(ctx, theirs, head)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			return nil, record.ErrBehind
-		}
-	}
-	if opts.DryRun {
-		return done, nil
-	}
-	if theirs != head {
-		objects, err := s.newObjects(ctx, head, theirs)
-		if err != nil {
-			return nil, err
-		}
-		err = sink.Update(ctx, branch, theirs, head, func(w io.Writer) error {
-			return s.odb.WritePack(ctx, w, objects, func(done, total int) {
-				if opts.Progress != nil {
-					opts.Progress(done, total, 0)
-				}
-			})
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return done, s.setTracking(ctx, remote, head)
-}
-
-// newObjects lists what head needs and known, if it is not the zero hash, does not.
-func (s *Store) newObjects(ctx context.Context, head, known plumbing.Hash) ([]plumbing.Hash, error) {
-	g := newGraph(s.odb)
-	var bounds []plumbing.Hash
-	if !known.IsZero() {
-		bounds = append(bounds, known)
-	}
-	commits, err := g.since(ctx, head, bounds...)
-	if err != nil {
-		return nil, err
-	}
-	l := &lister{r: s.odb, seen: map[plumbing.Hash]bool{}}
-	// What is in a parent's tree is left out, and a tree is looked at once: so that a
-	// tree which comes back later is listed with all that is in it.
-	for _, c := range parentsFirst(commits) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		l.add(c.hash)
-		var before []plumbing.Hash
-		for _, h := range c.parents {
-			p, err := g.node(h)
-			if err != nil {
-				return nil, err
-			}
-			before = append(before, p.tree)
-		}
-		if err := l.tree(c.tree, before); err != nil {
-			return nil, err
-		}
-	}
-	return l.list, nil
-}
-
-// A lister collects objects, each once.
-type lister struct {
-	r    objectReader
-	seen map[plumbing.Hash]bool
-	list []plumbing.Hash
-}
-
-func (l *lister) add(h plumbing.Hash) bool {
-	if l.seen[h] {
-		return false
-	}
-	l.seen[h] = true
-	l.list = append(l.list, h)
-	return true
-}
-
-// tree adds what is in a tree and in none of those that were in its place before.
-func (l *lister) tree(h plumbing.Hash, before []plumbing.Hash) error {
-	if slices.Contains(before, h) || !l.add(h) {
-		return nil
-	}
-	entries, err := readTree(l.r, h)
-	if err != nil {
-		return err
-	}
-	olds := make([]map[string]treeEntry, 0, len(before))
-	for _, b := range before {
-		list, err := readTree(l.r, b)
-		if err != nil {
-			return err
-		}
-		byName := make(map[string]treeEntry, len(list))
-		for _, e := range list {
-			byName[e.name] = e
-		}
-		olds = append(olds, byName)
-	}
-	for _, e := range entries {
-		var was []plumbing.Hash
-		for _, o := range olds {
-			if old, ok := o[e.name]; ok && old.isDir() == e.isDir() {
-				was = append(was, old.hash)
-			}
-		}
-		switch {
-		case e.isDir():
-			err = l.tree(e.hash, was)
-		case e.mode == modeSubmodule: // its commit is in another repository
-		case !slices.Contains(was, e.hash):
-			l.add(e.hash)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func trackingRef(remote string) string { return "refs/remotes/" + remote + "/main" }

@@ -76,8 +76,9 @@ func parseCommitNode(h plumbing.Hash, b []byte) (*commitNode, error) {
 
 // A graph reads commits, each once.
 type graph struct {
-	r     objectReader
-	nodes map[plumbing.Hash]*commitNode
+	r      objectReader
+	nodes  map[plumbing.Hash]*commitNode
+	faults map[plumbing.Hash]error // what git's checks have against commits that were read; nil: do not look
 }
 
 func newGraph(r objectReader) *graph {
@@ -100,6 +101,11 @@ func (g *graph) node(h plumbing.Hash) (*commitNode, error) {
 		return nil, err
 	}
 	g.nodes[h] = c
+	if g.faults != nil {
+		if err := fsckCommit(b); err != nil {
+			g.faults[h] = err
+		}
+	}
 	return c, nil
 }
 

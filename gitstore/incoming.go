@@ -24,7 +24,10 @@ type Refused struct {
 
 // A RefusedError says that another history was not let in, and why. It is a
 // record.ErrInvalid.
-type RefusedError struct{ Files []Refused }
+type RefusedError struct {
+	Files []Refused
+	Own   bool // it is this history that others would not let in
+}
 
 // refusedShown is how many of the files the error names.
 const refusedShown = 5
@@ -37,6 +40,9 @@ func (e *RefusedError) Error() string {
 	}
 	if more := len(e.Files) - refusedShown; more > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", more))
+	}
+	if e.Own {
+		return "this history holds what other homes would refuse: " + strings.Join(lines, "; ")
 	}
 	return "the other history holds what does not belong in one: " + strings.Join(lines, "; ")
 }
@@ -92,6 +98,7 @@ type inspection struct {
 	base      objectReader           // of the tree that is known
 	seen      map[plumbing.Hash]bool // folders that were looked at
 	g         *graph
+	shape     bool // look at paths and modes only
 }
 
 // inspect checks every file of a snapshot that is not in known, the base of the merge,
@@ -212,7 +219,10 @@ func (in *inspection) minute(at string, olds, news []treeEntry) error {
 			continue
 		}
 		why := in.misplaced(at, stem, files)
-		if why == nil {
+		if _, ok := files[".json"]; !ok && why == nil {
+			why = fmt.Errorf("its record is missing: %w", record.ErrInvalid)
+		}
+		if why == nil && !in.shape {
 			why = in.wrong(record.ID(stem), files)
 		}
 		if why != nil && !badTask(why) {
@@ -251,10 +261,7 @@ func (in *inspection) misplaced(at, stem string, files taskFiles) error {
 
 // wrong says what is wrong with a task's files.
 func (in *inspection) wrong(id record.ID, files taskFiles) error {
-	e, ok := files[".json"]
-	if !ok {
-		return fmt.Errorf("its record is missing: %w", record.ErrInvalid)
-	}
+	e := files[".json"]
 	rec, err := readRecord(in.s.odb, id, e.hash, func(b []byte) (*record.Record, error) {
 		if in.maxRecord > 0 && int64(len(b)) > in.maxRecord {
 			return nil, odb.NewLimitError(LimitRecord, int64(len(b)), in.maxRecord, "its record has")

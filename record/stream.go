@@ -8,10 +8,34 @@ import (
 // previewLimit bounds each half of a preview, in bytes.
 const previewLimit = 1024
 
+// MaxInline bounds, in bytes, what a stream may occupy in the JSON of a record, whatever
+// is allowed of its own bytes: a short line takes many times its own. All of a record's
+// streams together are so less than others let in (the setting share.max_record).
+const MaxInline = 3 << 20
+
 // Inline reports whether a stream may stand in the record itself: it is valid
-// UTF-8 and no longer than limit bytes.
+// UTF-8, no longer than limit bytes, and no longer than MaxInline as JSON.
 func Inline(b []byte, limit int) bool {
-	return len(b) <= limit && utf8.Valid(b)
+	return len(b) <= limit && utf8.Valid(b) && encodedLen(b) <= MaxInline
+}
+
+// encodedLen is at least how many bytes the lines of b have as JSON.
+func encodedLen(b []byte) int {
+	const around = len("        \"\",\n") // of each line
+	n := around
+	for _, c := range b {
+		switch {
+		case c == '\n':
+			n += len(`\n`) + around
+		case c < ' ':
+			n += len(`\u001b`)
+		case c == '"' || c == '\\' || c >= utf8.RuneSelf: // U+2028, of three bytes, becomes \u2028
+			n += 2
+		default:
+			n++
+		}
+	}
+	return n
 }
 
 // Lines splits s behind each newline. The pieces joined are s; no piece is empty.

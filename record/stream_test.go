@@ -34,6 +34,33 @@ func TestInline(t *testing.T) {
 	}
 }
 
+// TestInlineAsJSON has streams that are short and whose lines are long as JSON.
+func TestInlineAsJSON(t *testing.T) {
+	t.Parallel()
+	const limit = 64 << 20
+	for _, piece := range []string{"\n", "a\n", "\x1b", "\"", "\u2028", "\u2029\n", "abcdefgh", "ä", "\\\r\n"} {
+		fits := 0
+		for n := 1; n < limit; n += n/8 + 1 {
+			text := strings.Repeat(piece, n/len(piece)+1)
+			if !record.Inline([]byte(text), limit) {
+				break
+			}
+			fits = len(text)
+			if len(text) < 1<<20 && n > 1<<16 {
+				continue // the last ones are enough to encode
+			}
+			rec := &record.Record{Data: record.Data{Output: record.Lines(text), Error: []string{}}}
+			b, err := record.Encode(rec)
+			if err != nil || len(b) > record.MaxInline+4096 {
+				t.Errorf("%d bytes of %q become a record of %d bytes (%v)", len(text), piece, len(b), err)
+			}
+		}
+		if fits < 128<<10 {
+			t.Errorf("only %d bytes of %q stand in a record", fits, piece)
+		}
+	}
+}
+
 func TestPreview(t *testing.T) {
 	t.Parallel()
 	a, z := strings.Repeat("a", 5000), strings.Repeat("z", 5000)

@@ -71,6 +71,17 @@ type found struct {
 // Size returns a setting that is a size, in bytes; it is never negative.
 func (c *Config) Size(name string) int64 { return c.get(name, sizeKind).size }
 
+// DefaultSize returns the default of a setting that is a size, in bytes: what a home has
+// whose user has set nothing.
+func DefaultSize(name string) int64 {
+	s, ok := lookup(name)
+	n, err := parseSize(s.def)
+	if !ok || err != nil {
+		panic("no setting " + name + " that is a size") // a mistake in this program
+	}
+	return n
+}
+
 // Duration returns a setting that is a duration; it is never negative.
 func (c *Config) Duration(name string) time.Duration { return c.get(name, durationKind).duration }
 

@@ -9,7 +9,7 @@ import (
 // the environment variable, the listing and the error messages follow from it.
 var settings = []setting{
 	{name: "run.inline", kind: sizeKind, def: "64KiB",
-		description: "streams up to this size that are UTF-8 stand in the record itself"},
+		description: "streams up to this size that are UTF-8 stand in the record itself, up to 3 MiB as JSON"},
 	{name: "run.keep", kind: sizeKind, def: "64MiB",
 		description: "how much of a stream is stored; of a longer one the first and the last half"},
 	{name: "run.drain", kind: durationKind, def: "200ms",

@@ -1,0 +1,357 @@
+package gitstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"qme/gitstore/odb"
+	"qme/record"
+)
+
+// A Pushed says what Push did: where the remote was, "" when it was empty, and where
+// it is now.
+type Pushed struct{ Before, After string }
+
+// PushOptions says how Push goes about it.
+type PushOptions struct {
+	DryRun   bool     // only say what would be sent
+	Progress Progress // may be nil
+	// Limits bound what is sent; 0 is none. Others may let in less: what is over Usual
+	// is told.
+	Limits, Usual ShareLimits
+	// SkipInvalid has Push take what others would refuse out of this history first.
+	SkipInvalid bool
+	Warn        func(msg string) // may be nil
+}
+
+// ShareLimits bounds single objects, in bytes.
+type ShareLimits struct{ Object, Record int64 }
+
+func (o PushOptions) warn(format string, args ...any) {
+	if o.Warn != nil {
+		o.Warn(fmt.Sprintf(format, args...))
+	}
+}
+
+// Push sends what a remote lacks and moves its branch to this history's newest
+// commit. Before anything is sent it looks for what other homes would refuse. The error
+// is record.ErrBehind when the remote has something that is not here, a *RefusedError
+// when this history has files that are no task's, a *UnsharableError when something is
+// over a limit, and whatever the sink says.
+func (s *Store) Push(ctx context.Context, remote string, sink Sink, opts PushOptions) (*Pushed, error) {
+	theirs, err := remoteHead(sink.Refs())
+	if err != nil {
+		return nil, err
+	}
+	head, err := s.Head()
+	if err != nil {
+		return nil, err
+	}
+	done := &Pushed{After: head.String()}
+	if !theirs.IsZero() {
+		done.Before = theirs.String()
+		// An error of our own must not pass for being behind, which is tried again.
+		ok, err := s.odb.Has(theirs)
+		if err == nil && ok {
+			ok, err = newGraph(s.odb).isAncestor(ctx, theirs, head)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, record.ErrBehind
+		}
+	}
+	if theirs != head {
+		if head, err = s.presentable(ctx, head, theirs, opts); err != nil {
+			return nil, err
+		}
+		done.After = head.String()
+		news, err := s.listNew(ctx, head, theirs)
+		if err == nil {
+			err = s.sharable(ctx, news, opts)
+		}
+		if err != nil || opts.DryRun {
+			return done, err
+		}
+		objects := news.list
+		err = sink.Update(ctx, branch, theirs, head, func(w io.Writer) error {
+			return s.odb.WritePack(ctx, w, objects, func(done, total int) {
+				if opts.Progress != nil {
+					opts.Progress(done, total, 0)
+				}
+			})
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if opts.DryRun {
+		return done, nil
+	}
+	return done, s.setTracking(ctx, remote, head)
+}
+
+// newObjects lists what head needs and known, if it is not the zero hash, does not.
+func (s *Store) newObjects(ctx context.Context, head, known plumbing.Hash) ([]plumbing.Hash, error) {
+	l, err := s.listNew(ctx, head, known)
+	if err != nil {
+		return nil, err
+	}
+	return l.list, nil
+}
+
+func (s *Store) listNew(ctx context.Context, head, known plumbing.Hash) (*lister, error) {
+	g := newGraph(s.odb)
+	g.faults = map[plumbing.Hash]error{}
+	var bounds []plumbing.Hash
+	if !known.IsZero() {
+		bounds = append(bounds, known)
+	}
+	commits, err := g.since(ctx, head, bounds...)
+	if err != nil {
+		return nil, err
+	}
+	l := &lister{r: s.odb, seen: map[plumbing.Hash]bool{}}
+	// What is in a parent's tree is left out, and a tree is looked at once: so that a
+	// tree which comes back later is listed with all that is in it.
+	for _, c := range parentsFirst(commits) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		l.add(c.hash)
+		if err := g.faults[c.hash]; err != nil {
+			l.fault("commit", c.hash, err)
+		}
+		var before []plumbing.Hash
+		for _, h := range c.parents {
+			p, err := g.node(h)
+			if err != nil {
+				return nil, err
+			}
+			before = append(before, p.tree)
+		}
+		if err := l.tree("", c.tree, before); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// A lister collects objects, each once.
+type lister struct {
+	r    objectReader
+	seen map[plumbing.Hash]bool
+	list []plumbing.Hash
+
+	blobs  []plumbing.Hash
+	paths  []string // of blobs
+	faults []error  // what git's checks have against the commits and trees; the first ones
+	faulty int      // how many there are
+}
+
+func (l *lister) fault(kind string, h plumbing.Hash, err error) {
+	if l.faulty++; l.faulty <= refusedShown {
+		l.faults = append(l.faults, fmt.Errorf("%s %s: %w", kind, h, err))
+	}
+}
+
+func (l *lister) add(h plumbing.Hash) bool {
+	if l.seen[h] {
+		return false
+	}
+	l.seen[h] = true
+	l.list = append(l.list, h)
+	return true
+}
+
+// tree adds what is in a tree and in none of those that were in its place before.
+func (l *lister) tree(at string, h plumbing.Hash, before []plumbing.Hash) error {
+	if slices.Contains(before, h) || !l.add(h) {
+		return nil
+	}
+	entries, err := readTree(l.r, h)
+	if err != nil {
+		return err
+	}
+	if err := fsckEntries(entries); err != nil {
+		l.fault("tree", h, err)
+	}
+	olds := make([]map[string]treeEntry, 0, len(before))
+	for _, b := range before {
+		list, err := readTree(l.r, b)
+		if err != nil {
+			return err
+		}
+		byName := make(map[string]treeEntry, len(list))
+		for _, e := range list {
+			byName[e.name] = e
+		}
+		olds = append(olds, byName)
+	}
+	for _, e := range entries {
+		var was []plumbing.Hash
+		for _, o := range olds {
+			if old, ok := o[e.name]; ok && old.isDir() == e.isDir() {
+				was = append(was, old.hash)
+			}
+		}
+		switch {
+		case e.isDir():
+			err = l.tree(at+e.name+"/", e.hash, was)
+		case e.mode == modeSubmodule: // its commit is in another repository
+		case !slices.Contains(was, e.hash):
+			if l.add(e.hash) {
+				l.blobs, l.paths = append(l.blobs, e.hash), append(l.paths, at+e.name)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// An UnsharableError says that this history has something that others would not let in.
+type UnsharableError struct{ *odb.LimitError }
+
+// Unwrap returns the LimitError.
+func (e *UnsharableError) Unwrap() error { return e.LimitError }
+
+// presentable looks for files in the newest commit that other homes would refuse, and
+// returns the commit that is to be pushed.
+func (s *Store) presentable(ctx context.Context, head, theirs plumbing.Hash, opts PushOptions) (plumbing.Hash, error) {
+	for {
+		refused, err := s.misshapen(ctx, head, theirs)
+		if err != nil || len(refused) == 0 {
+			return head, err
+		}
+		if !opts.SkipInvalid || opts.DryRun {
+			return head, &RefusedError{Files: refused, Own: true}
+		}
+		next, err := s.drop(ctx, head, refused)
+		if err == nil {
+			for _, f := range refused {
+				opts.warn("took %s out of the history: %v", f.Path, f.Why)
+			}
+			return next, nil
+		}
+		if !errors.Is(err, errMoved) {
+			return head, err
+		}
+		if head, err = s.Head(); err != nil {
+			return head, err
+		}
+	}
+}
+
+// misshapen lists what is not where a task history has something, apart from what the
+// remote has as well.
+func (s *Store) misshapen(ctx context.Context, head, theirs plumbing.Hash) ([]Refused, error) {
+	sn, err := s.At(head)
+	if err != nil {
+		return nil, err
+	}
+	var known plumbing.Hash
+	if !theirs.IsZero() {
+		c, err := newGraph(s.odb).node(theirs)
+		if err != nil {
+			return nil, err
+		}
+		known = c.tree
+	}
+	in := &inspection{s: s, base: s.odb, seen: map[plumbing.Hash]bool{}, ctx: ctx, shape: true}
+	err = in.folder("", known, sn.root)
+	return in.refused, err
+}
+
+// drop takes files out of the listing. The error is errMoved when the branch is no longer
+// at head.
+func (s *Store) drop(ctx context.Context, head plumbing.Hash, files []Refused) (plumbing.Hash, error) {
+	q, err := s.lockQueue(ctx)
+	if err != nil {
+		return head, err
+	}
+	defer q.unlock()
+	sn, err := s.At(head)
+	if err != nil {
+		return head, err
+	}
+	t := &tx{w: s.odb.NewWriter(), parent: head, root: sn.root, identity: s.identity(), when: time.Now(), edits: map[string]plumbing.Hash{},
+		message: fmt.Sprintf("clear: %d files that are no task's\n", len(files))}
+	for _, f := range files {
+		t.edits[f.Path] = plumbing.ZeroHash
+	}
+	next, _, err := t.finish()
+	if err != nil {
+		return head, err
+	}
+	return next, s.publish(ctx, q, t.w, head, next)
+}
+
+// sharable looks at what is going to be sent.
+func (s *Store) sharable(ctx context.Context, news *lister, opts PushOptions) error {
+	for _, err := range news.faults {
+		opts.warn("other homes, and servers that check what they are sent, will refuse this history: %v", err)
+	}
+	if more := news.faulty - len(news.faults); more > 0 {
+		opts.warn("the same goes for %d more", more)
+	}
+	least := opts.least()
+	if least == 0 {
+		return nil
+	}
+	large, err := s.odb.LargerThan(ctx, news.blobs, least)
+	if err != nil || len(large) == 0 {
+		return err
+	}
+	for i, h := range news.blobs {
+		if size, ok := large[h]; ok {
+			if err := opts.judge(news.paths[i], size); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// least returns from what size on an object has to be judged, 0 for never.
+func (o PushOptions) least() int64 {
+	limits := slices.DeleteFunc([]int64{o.Limits.Object, o.Limits.Record, o.Usual.Object, o.Usual.Record}, func(n int64) bool { return n == 0 })
+	if len(limits) == 0 {
+		return 0
+	}
+	return slices.Min(limits)
+}
+
+// judge says what is to be said of an object of a size.
+func (o PushOptions) judge(p string, size int64) error {
+	name := LimitObject
+	limit, usual := o.Limits.Object, o.Usual.Object
+	if path.Ext(p) == ".json" {
+		name = LimitRecord
+		limit, usual = lesser(limit, o.Limits.Record), lesser(usual, o.Usual.Record)
+	}
+	switch {
+	case limit > 0 && size > limit:
+		return &UnsharableError{odb.NewLimitError(name, size, limit, path.Base(p)+" has")}
+	case usual > 0 && size > usual:
+		o.warn("%s has %d bytes: others let it in only where they have raised share.max_%s to %d or more", path.Base(p), size, name, size)
+	}
+	return nil
+}
+
+// lesser returns the smaller of two limits, of which 0 is none.
+func lesser(a, b int64) int64 {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}
