@@ -148,12 +148,7 @@ func (a *app) exchange(ctx context.Context, s *gitstore.Store, target gitstore.R
 	debug.SetMemoryLimit(exchangeMemory)
 	show, done := a.transferProgress()
 	defer done()
-	gitDir := s.Dir()
-	if why := a.distrusted(gitDir); why != "" {
-		a.warn("%s: its git configuration does not count", why)
-		gitDir = ""
-	}
-	r, err := remote.Open(target.URL, remote.Options{GitDir: gitDir, Messages: a.remoteMessages(), Ask: a.asker(ctx)})
+	fetchFrom, pushTo, err := a.openRemotes(ctx, s, target)
 	if err != nil {
 		return queue.Shared{}, nil, err
 	}
@@ -167,12 +162,35 @@ func (a *app) exchange(ctx context.Context, s *gitstore.Store, target gitstore.R
 		ctx, stop = giveWay(ctx, s)
 		defer stop()
 	}
-	x := &exchange{store: s, remote: r, name: target.Name, progress: show, fetch: fetchOptions(cfg, o, show), warn: func(msg string) { a.warn("%s", msg) }}
+	x := &exchange{store: s, remote: fetchFrom, pushTo: pushTo, name: target.Name, progress: show, fetch: fetchOptions(cfg, o, show), warn: func(msg string) { a.warn("%s", msg) }}
 	shared, err := how(ctx, x, queue.ShareOptions{DryRun: o.dryRun})
 	if err != nil && errors.Is(context.Cause(ctx), errGaveWay) {
 		err = errGaveWay
 	}
 	return shared, x, interrupted(err)
+}
+
+// openRemotes opens the repositories from which a remote's tasks come and to which they
+// go, by git's configuration (insteadOf, pushInsteadOf, pushurl).
+func (a *app) openRemotes(ctx context.Context, s *gitstore.Store, target gitstore.RemoteURL) (fetch, push *remote.Remote, err error) {
+	gitDir := s.Dir()
+	if why := a.distrusted(gitDir); why != "" {
+		a.warn("%s: its git configuration does not count", why)
+		gitDir = ""
+	}
+	opts := remote.Options{GitDir: gitDir, Messages: a.remoteMessages(), Ask: a.asker(ctx)}
+	urls, err := remote.Resolve(ctx, target.Name, target.URL, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	if fetch, err = remote.Open(urls.Fetch, opts); err != nil {
+		return nil, nil, err
+	}
+	if urls.Push == urls.Fetch {
+		return fetch, fetch, nil
+	}
+	push, err = remote.Open(urls.Push, opts)
+	return fetch, push, err
 }
 
 // errGaveWay says why a sync in the background was ended.
@@ -257,6 +275,7 @@ func (a *app) waitExchange(ctx context.Context, s *gitstore.Store, who string, b
 type exchange struct {
 	store    *gitstore.Store
 	remote   *remote.Remote
+	pushTo   *remote.Remote // mostly the same
 	name     string
 	fetch    gitstore.FetchOptions
 	warn     func(msg string)
@@ -272,6 +291,9 @@ func (x *exchange) Fetch(ctx context.Context) (string, error) {
 	}
 	defer session.Close()
 	got, err := x.store.Fetch(ctx, x.name, session, x.fetch)
+	if errors.Is(err, record.ErrInvalid) && session.Shallow() {
+		err = fmt.Errorf("%w (the remote is a shallow clone, which lacks what came before: \"git fetch --unshallow\" there brings it)", err)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -294,7 +316,7 @@ func (x *exchange) Merge(ctx context.Context, commit string) (before, after stri
 
 // Push implements queue.Exchange.
 func (x *exchange) Push(ctx context.Context, dryRun bool) (before, after string, err error) {
-	session, err := x.remote.Push(ctx)
+	session, err := x.pushTo.Push(ctx)
 	if err != nil {
 		return "", "", err
 	}

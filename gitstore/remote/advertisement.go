@@ -20,9 +20,10 @@ const advertisementLimit = 16 << 20
 
 // An advertisement is what a service says first: the refs, and what it can do.
 type advertisement struct {
-	refs map[string]plumbing.Hash
-	head string            // what HEAD stands for; "" when that is not said
-	caps map[string]string // capabilities by name; the value of those without one is ""
+	refs    map[string]plumbing.Hash
+	shallow bool
+	head    string            // what HEAD stands for; "" when that is not said
+	caps    map[string]string // capabilities by name; the value of those without one is ""
 }
 
 // readAdvertisement reads from r until the advertisement's end and no further.
@@ -66,8 +67,17 @@ func spoken(r *bufio.Reader) error {
 	}
 	start, _ = r.Peek(min(r.Buffered(), 200))
 	line, _, _ := strings.Cut(string(start), "\n")
-	return fmt.Errorf("it says \"%s\"", safe.Line(strings.TrimSpace(line)))
+	return &chatter{safe.Line(strings.TrimSpace(line))}
 }
+
+// chatter is what is said where git's service should begin.
+type chatter struct{ line string }
+
+// Error implements error.
+func (c *chatter) Error() string { return fmt.Sprintf("it says \"%s\"", c.line) }
+
+// errHashes says that a repository is of a kind that cannot be used.
+var errHashes = errors.New("ours by SHA-1")
 
 // add takes one line; the first has the capabilities.
 func (ad *advertisement) add(line string, first bool) error {
@@ -83,7 +93,8 @@ func (ad *advertisement) add(line string, first bool) error {
 		return fmt.Errorf("\"%s\" is no ref", safe.Line(line))
 	}
 	if hex == "shallow" {
-		return nil // the history there is cut off; the pack will show it
+		ad.shallow = true // the history there is cut off
+		return nil
 	}
 	if !plumbing.IsHash(hex) || len(hex) != len(plumbing.ZeroHash)*2 {
 		return fmt.Errorf("\"%s\" is no object name", safe.Line(hex))
@@ -109,7 +120,7 @@ func (ad *advertisement) capable(caps string) error {
 		ad.caps[name] = value
 	}
 	if format := ad.caps["object-format"]; format != "" && format != "sha1" {
-		return fmt.Errorf("its objects are named by \"%s\", ours by SHA-1", safe.Line(format))
+		return fmt.Errorf("its objects are named by \"%s\", %w", safe.Line(format), errHashes)
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ func (r *Remote) fail(kind error, said, hint string) *failure {
 		hint = hints[kind]
 	}
 	if errors.Is(kind, ErrNotFound) && r.loc.scheme == "file" {
-		hint = fmt.Sprintf("Check the path; \"git init --bare %s\" makes a repository there.", quote(safe.Line(r.loc.path)))
+		hint = fmt.Sprintf("Check the path; \"git init --bare --object-format=sha1 %s\" makes a repository there.", quote(safe.Line(r.loc.path)))
 	}
 	return &failure{url: r.String(), kind: kind, said: said, hint: hint}
 }
@@ -121,6 +121,18 @@ type serverError struct{ text string }
 // Error implements error.
 func (e *serverError) Error() string { return e.text }
 
+// sshHost is what ssh is given to reach the host.
+func (l *location) sshHost() string {
+	host := safe.Line(l.host)
+	if l.user != "" {
+		host = safe.Line(l.user) + "@" + host
+	}
+	if l.port != "" {
+		host = "-p " + l.port + " " + host
+	}
+	return host
+}
+
 // garbled is the error for bytes that could not be understood, or that ended too
 // early, when nothing else is known.
 func (r *Remote) garbled(err error) error {
@@ -134,7 +146,15 @@ func (r *Remote) garbled(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return r.fail(ErrProtocol, "the connection ended too early", "").because(err)
 	}
-	return r.fail(ErrProtocol, err.Error(), "").because(err)
+	var said *chatter
+	hint := ""
+	switch {
+	case errors.As(err, &said) && r.loc.scheme == "ssh":
+		hint = fmt.Sprintf("Check the URL. If the login shell there prints this, let ~/.bashrc and its like print nothing where there is no terminal: \"ssh %s true\" must be silent.", r.loc.sshHost())
+	case errors.Is(err, errHashes):
+		hint = "Make the repository with \"git init --bare --object-format=sha1\"."
+	}
+	return r.fail(ErrProtocol, err.Error(), hint).because(err)
 }
 
 // reported returns what the other side said when err is an error that it reported.
@@ -153,16 +173,15 @@ func reported(err error) (string, bool) {
 // said makes an error of what the other side, or a program that we run to reach
 // it, has said. The kind and the hint are for when the words are not known.
 func (r *Remote) said(text string, kind error, hint string) error {
+	if r.loc.scheme == "file" && strings.Contains(text, "bad config") {
+		return r.badConfig(text, errors.New(text)) // it is read by a git of ours
+	}
 	if its, known := classify(text); known != nil {
 		kind, hint = known, its
 	}
 	switch hint {
 	case hostHint:
-		host := r.loc.host
-		if r.loc.port != "" {
-			host = "-p " + r.loc.port + " " + host
-		}
-		hint = fmt.Sprintf(hint, host)
+		hint = fmt.Sprintf(hint, r.loc.sshHost())
 	case changedHint:
 		hint = fmt.Sprintf(hint, r.loc.knownHost())
 	case ownerHint:

@@ -32,6 +32,10 @@ func (r *Remote) Fetch(ctx context.Context) (*FetchSession, error) {
 // other side does not say.
 func (s *FetchSession) Head() string { return s.ad.head }
 
+// Shallow reports whether the history there is cut off, so that it may lack what its
+// commits need.
+func (s *FetchSession) Shallow() bool { return s.ad.shallow }
+
 // Pack returns a pack with all that want reaches and the haves do not: whole
 // objects, and deltas against others in the pack. want is one of the advertised
 // hashes; haves that the other side does not know do not matter. The pack comes as

@@ -48,7 +48,7 @@ func (r *Remote) settings(ctx context.Context, url string, keys ...string) (map[
 	case errors.As(err, &status) && status.ExitCode() == 1 && stderr == "":
 		return nil, nil // nothing is set
 	case err != nil:
-		return nil, r.fail(ErrURL, "git's configuration cannot be read: "+tidy(cmp.Or(stderr, err.Error())), "Correct the configuration.").because(err)
+		return nil, r.badConfig(stderr, err)
 	}
 	set := map[string]string{}
 	for entry := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
@@ -61,20 +61,16 @@ func (r *Remote) settings(ctx context.Context, url string, keys ...string) (map[
 	return set, nil
 }
 
+// badConfig is the error when git cannot read its configuration.
+func (r *Remote) badConfig(said string, err error) error {
+	return r.fail(ErrURL, "git's configuration cannot be read: "+tidy(cmp.Or(said, err.Error())), "Correct the configuration.").because(err)
+}
+
 // plainSettings is settings without the program git: conditions and included files
 // are not looked at.
 func (r *Remote) plainSettings(url string) map[string]string {
-	home := r.getenv("HOME")
-	xdg := cmp.Or(r.getenv("XDG_CONFIG_HOME"), filepath.Join(home, ".config"))
-	files := []string{"/etc/gitconfig", filepath.Join(xdg, "git", "config"), filepath.Join(home, ".gitconfig")}
-	if global := r.getenv("GIT_CONFIG_GLOBAL"); global != "" {
-		files = []string{"/etc/gitconfig", global}
-	}
-	if r.opts.GitDir != "" {
-		files = append(files, filepath.Join(r.opts.GitDir, "config"))
-	}
 	set := map[string]string{}
-	for _, name := range files {
+	for _, name := range r.configFiles() {
 		for _, s := range readConfig(name) {
 			take(set, s.Name, s.Options)
 			for _, sub := range s.Subsections {
@@ -85,6 +81,20 @@ func (r *Remote) plainSettings(url string) map[string]string {
 		}
 	}
 	return set
+}
+
+// configFiles are the files of git's configuration, in the order in which git reads them.
+func (r *Remote) configFiles() []string {
+	home := r.getenv("HOME")
+	xdg := cmp.Or(r.getenv("XDG_CONFIG_HOME"), filepath.Join(home, ".config"))
+	files := []string{"/etc/gitconfig", filepath.Join(xdg, "git", "config"), filepath.Join(home, ".gitconfig")}
+	if global := r.getenv("GIT_CONFIG_GLOBAL"); global != "" {
+		files = []string{"/etc/gitconfig", global}
+	}
+	if r.opts.GitDir != "" {
+		files = append(files, filepath.Join(r.opts.GitDir, "config"))
+	}
+	return files
 }
 
 func take(set map[string]string, section string, options config.Options) {

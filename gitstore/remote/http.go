@@ -10,11 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -28,8 +30,8 @@ var (
 )
 
 const (
-	// bufferLimit is up to how many bytes a request is held in memory. It is then
-	// sent with its length, and can be sent again.
+	// bufferLimit is up to how many bytes a request is held in memory, unless
+	// http.postBuffer is more. It is then sent with its length, and can be sent again.
 	bufferLimit = 1 << 20
 	// redirectLimit is how often the first request may be sent elsewhere.
 	redirectLimit = 10
@@ -47,6 +49,8 @@ type httpLink struct {
 	dialer    *dialer
 	client    *http.Client
 	auth      *authority
+	extra     http.Header // for the host of the URL alone
+	buffer    int64       // up to how many bytes of a request are sent with its length
 	follow    bool
 
 	base  *url.URL // of the repository, after redirects
@@ -67,7 +71,10 @@ func (r *Remote) dialHTTP(ctx context.Context, service string) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &httpLink{remote: r, service: service, transport: transport, dialer: d, base: base, auth: newAuthority(r)}
+	l := &httpLink{remote: r, service: service, transport: transport, dialer: d, base: base, auth: newAuthority(r), buffer: postBuffer(set["http.postbuffer"])}
+	if l.extra, err = r.extraHeaders(ctx, base); err != nil {
+		return nil, err
+	}
 	l.follow = truth(cmp.Or(set["http.followredirects"], "initial"))
 	l.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
@@ -83,7 +90,7 @@ func (r *Remote) dialHTTP(ctx context.Context, service string) (link, error) {
 // transport makes what sends requests, by git's settings.
 func (r *Remote) transport(set map[string]string, d *dialer) (*http.Transport, error) {
 	conf := &tls.Config{}
-	if file := cmp.Or(r.getenv("GIT_SSL_CAINFO"), set["http.sslcainfo"]); file != "" {
+	if file := cmp.Or(r.getenv("GIT_SSL_CAINFO"), r.expandHome(set["http.sslcainfo"])); file != "" {
 		pem, err := os.ReadFile(file)
 		conf.RootCAs = x509.NewCertPool()
 		if err != nil || !conf.RootCAs.AppendCertsFromPEM(pem) {
@@ -288,15 +295,14 @@ func (r *lateReader) Read(p []byte) (int, error) {
 // short one has shown that we are let in.
 func (l *httpLink) post(body io.Reader) (io.Reader, error) {
 	drain(l.body) // of the advertisement, which has been read
-	start := make([]byte, bufferLimit)
-	n, err := io.ReadFull(body, start)
-	start = start[:n]
-	switch {
-	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return l.result(func() io.Reader { return bytes.NewReader(start) })
+	var first bytes.Buffer
+	switch _, err := io.CopyN(&first, body, l.buffer); {
+	case errors.Is(err, io.EOF):
+		return l.result(func() io.Reader { return bytes.NewReader(first.Bytes()) })
 	case err != nil:
 		return nil, err
 	}
+	start := first.Bytes()
 	probe, err := l.result(func() io.Reader { return strings.NewReader("0000") })
 	if err != nil {
 		return nil, err
@@ -310,6 +316,18 @@ func (l *httpLink) post(body io.Reader) (io.Reader, error) {
 		used = true
 		return io.NopCloser(io.MultiReader(bytes.NewReader(start), body))
 	})
+}
+
+// postBuffer reads http.postBuffer, a number with k, m or g behind it.
+func postBuffer(text string) int64 {
+	text = strings.ToLower(strings.TrimSpace(text))
+	digits := strings.TrimRight(text, "kmg")
+	n, err := strconv.ParseInt(digits, 10, 32)
+	shift := map[string]int{"k": 10, "m": 20, "g": 30}[text[len(digits):]]
+	if err != nil || n < 0 || n > math.MaxInt64>>shift {
+		return bufferLimit
+	}
+	return max(bufferLimit, n<<shift)
 }
 
 // result posts a body and returns the answer. It is made again when we are asked
@@ -346,6 +364,11 @@ func (l *httpLink) send(ctx context.Context, timer *time.Timer, build func() (*h
 			return nil, err
 		}
 		req.Header.Set("User-Agent", "git/qme")
+		if origin(req.URL) == l.auth.named {
+			for name, values := range l.extra {
+				req.Header[name] = values
+			}
+		}
 		l.auth.sign(req)
 		resp, err := l.client.Do(req)
 		if err != nil {
@@ -383,6 +406,8 @@ func (l *httpLink) checked(resp *http.Response) (*http.Response, error) {
 		return nil, l.remote.fail(ErrAccess, said, "")
 	case code == http.StatusNotFound, code == http.StatusGone:
 		return nil, l.remote.fail(ErrNotFound, said, "")
+	case code == http.StatusLengthRequired:
+		return nil, l.remote.fail(ErrProtocol, said, "The web server there takes only requests whose length is known. \"git config --global http.postBuffer 512M\" has them sent so up to that size.")
 	case code == http.StatusRequestEntityTooLarge:
 		return nil, l.remote.fail(ErrDeclined, said, "What is sent is more than the web server there takes; its owner can raise the limit.")
 	case code >= 500 || code == http.StatusTooManyRequests:
