@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"qme/gitstore"
 	"qme/queue"
 	"qme/record"
 	"qme/record/safe"
@@ -116,7 +117,10 @@ func checkSpool(ctx context.Context, q *queue.Queue, say func(line string)) (pro
 
 // adviceFor says what can be done about a problem.
 func adviceFor(err error) string {
+	var layout *gitstore.LayoutError
 	switch {
+	case errors.As(err, &layout):
+		return layout.Way
 	case errors.Is(err, record.ErrCorrupt):
 		return "Another copy of the history may have it whole: clone it anew, or copy its objects into objects/pack and check again."
 	case errors.Is(err, record.ErrInvalid):

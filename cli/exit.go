@@ -135,6 +135,7 @@ func hintFor(err error) string {
 	var refused *gitstore.RefusedError
 	var none *queue.NoLastError
 	var limit *gitstore.LimitError
+	var layout *gitstore.LayoutError
 	var unsharable *gitstore.UnsharableError
 	var theirs *gitstore.PackError
 	switch {
@@ -144,6 +145,8 @@ func hintFor(err error) string {
 		return "Name one: \"qme ls\" lists them, and @1 is the first of its lines."
 	case errors.As(err, &ambiguous):
 		return "Give more of the id."
+	case errors.As(err, &layout):
+		return layout.Way
 	case errors.As(err, &refused) && refused.Own:
 		return "Nothing was sent. \"qme push --skip-invalid\" takes it out of the history's listing first; git keeps it in earlier commits."
 	case errors.As(err, &refused):

@@ -46,6 +46,10 @@ type LimitError = odb.LimitError
 // record.ErrCorrupt.
 type PackError = odb.PackError
 
+// A LayoutError says that a repository is laid out in a way that is not read here, and
+// what makes it readable.
+type LayoutError = odb.LayoutError
+
 // The LimitErrors that are about single objects; the others are those of package odb.
 const (
 	LimitObject = odb.LimitObject

@@ -68,6 +68,9 @@ func Open(fsys afero.Fs, dir string, opts Options) (*Store, error) {
 	}
 	s := &Store{fs: fsys, dir: dir, opts: opts, queue: make(chan struct{}, 1)}
 	s.odb = odb.Open(fsys, filepath.Join(dir, "objects"), odb.Options{NoSync: opts.NoSync})
+	if err := s.readable(); err != nil {
+		return nil, err
+	}
 	_, err := fsys.Stat(filepath.Join(dir, "HEAD"))
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := s.init(); err != nil {

@@ -96,7 +96,7 @@ func (db *DB) Get(h plumbing.Hash) (plumbing.ObjectType, []byte, error) {
 		return err
 	})
 	if err != nil {
-		return plumbing.InvalidObject, nil, fmt.Errorf("object %s: %w", h, err)
+		return plumbing.InvalidObject, nil, fmt.Errorf("object %s: %w", h, db.missing(err))
 	}
 	return t, b, nil
 }
@@ -141,7 +141,7 @@ func (db *DB) Open(h plumbing.Hash) (io.ReadCloser, int64, error) {
 		return err
 	})
 	if err != nil {
-		return nil, 0, fmt.Errorf("object %s: %w", h, err)
+		return nil, 0, fmt.Errorf("object %s: %w", h, db.missing(err))
 	}
 	return r, size, nil
 }

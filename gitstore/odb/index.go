@@ -50,6 +50,9 @@ func openIndex(fsys afero.Fs, path string) (*index, error) {
 	return x, nil
 }
 
+// errOldIndex says that an index is one of version 1, or nothing like an index.
+var errOldIndex = errors.New("pack index is not of version 2")
+
 func readIndex(f afero.File) (*index, error) {
 	info, err := f.Stat()
 	if err != nil {
@@ -68,7 +71,7 @@ func readIndex(f afero.File) (*index, error) {
 		return nil, err
 	}
 	if !bytes.Equal(head[:8], idxMagic) {
-		return nil, fmt.Errorf("pack index is not of version 2: %w", record.ErrCorrupt)
+		return nil, fmt.Errorf("%w: %w", errOldIndex, record.ErrCorrupt)
 	}
 	var last uint32
 	for i := range x.fanout {

@@ -63,6 +63,9 @@ func (p *pack) index() (*index, error) {
 	defer p.mu.Unlock()
 	if p.idx == nil {
 		idx, err := openIndex(p.db.fs, p.idxPath)
+		if errors.Is(err, errOldIndex) && isOldIndex(p.db.fs, p.idxPath) {
+			return nil, p.db.oldIndex(p)
+		}
 		if err != nil {
 			return nil, err
 		}
