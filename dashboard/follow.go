@@ -42,6 +42,9 @@ const (
 	followBehind = 2 << 20
 	// followKeep is how much is shown of what is left out.
 	followKeep = 64 << 10
+	// followAhead is how many messages may wait for a client that is sent output: one that reads
+	// more slowly than its command prints is sent less, and holds no memory.
+	followAhead = 8
 )
 
 // An outputMessage tells of output.
@@ -68,6 +71,9 @@ func (s *Server) follow(ctx context.Context, c *client) {
 	}
 	c.mu.Unlock()
 	for _, w := range watches {
+		if len(c.queue) >= followAhead {
+			return
+		}
 		var m *outputMessage
 		err := safely(func() (err error) {
 			m, err = s.advance(w)

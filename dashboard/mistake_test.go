@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"qme/record"
 )
 
@@ -149,4 +151,30 @@ func get(t *testing.T, s *Server, url string) (status int, body string) {
 		t.Fatal(err)
 	}
 	return resp.StatusCode, string(b)
+}
+
+// TestSlowReader has a client that reads nothing watch a command that prints a lot: what waits for it
+// stays little, and goes on when it reads.
+func TestSlowReader(t *testing.T) {
+	t.Parallel()
+	home := &mistaken{rec: begun(t, time.Now())}
+	home.rec.Data.Status = record.Running
+	home.calm.Store(true)
+	s := New(Options{History: home, Flights: home, Tasks: home, Log: t.Logf})
+	c := &client{queue: make(chan *websocket.PreparedMessage, queued), ended: make(chan struct{}), watches: map[watchKey]*watch{}}
+	w := &watch{watchKey: watchKey{home.rec.UID, record.Stdout}, paint: mustPaint(t)}
+	c.watches[w.watchKey] = w
+	for range 10 * followAhead {
+		s.follow(t.Context(), c)
+	}
+	if len(c.queue) != followAhead {
+		t.Errorf("%d messages wait", len(c.queue))
+	}
+	for range followAhead {
+		<-c.queue
+	}
+	s.follow(t.Context(), c)
+	if len(c.queue) != 1 {
+		t.Errorf("then %d messages wait", len(c.queue))
+	}
 }

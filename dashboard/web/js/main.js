@@ -52,7 +52,7 @@ function setBanner(state) {
   const say = (strong, ...rest) => h('p', {}, h('strong', {}, strong), ' ', ...rest);
   const lines = {
     behind: () => [say('What you see may be old.', 'The history cannot be read: ', live.detail)],
-    refused: () => [say('The server does not accept this browser’s key any more.', 'Each start of it gives keys of its own. Open the address that ', h('code', {}, 'qme start'), ' printed; this page then goes on.')],
+    refused: () => [say('The server does not accept this browser’s key any more.', 'It was started again, or has another key. Open the address that ', h('code', {}, 'qme start'), ' printed; this page then goes on.')],
     offline: () => [say('No connection to the server.', 'Is ', h('code', {}, 'qme start'), ' still running? What you see may be old; it is tried again by itself.'), h('button', { type: 'button', onclick: () => live.now() }, 'Try now')],
   };
   document.getElementById('banner').replaceChildren(...(lines[state]?.() ?? []));
