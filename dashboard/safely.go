@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime"
@@ -23,7 +24,7 @@ func (m *mistake) Error() string {
 func safely(run func() error) (err error) {
 	defer func() {
 		v := recover()
-		if v == http.ErrAbortHandler {
+		if is, ok := v.(error); ok && errors.Is(is, http.ErrAbortHandler) {
 			panic(v) // the way to end an answer
 		}
 		if v != nil {

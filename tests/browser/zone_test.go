@@ -129,11 +129,15 @@ func TestOfflineFilters(t *testing.T) {
 	p.sees(".counts", "could not be had yet")
 	p.until("document.querySelector('.chip[data-outcome=failed]').ariaPressed === 'false' && document.querySelector('.chip.wanted').dataset.outcome === 'failed'")
 	p.until(row("echo one"))
+	p.click(".head .command button")
+	p.address("/?status=failed&sort=command")
+	p.until("document.querySelector('.head .started').ariaSort === 'descending' && !document.querySelector('.head .command').ariaSort")
 	p.picture("offline")
 	s.start(s.url.Port())
 	p.enter(s)
 	p.sees("#live", "Live")
 	p.sees(".counts", "1 of 2 tasks")
+	p.until("document.querySelector('.head .command').ariaSort === 'ascending'")
 	p.until("document.querySelector('.chip[data-outcome=failed]').ariaPressed === 'true' && !document.querySelector('.wanted')")
 }
 

@@ -14,7 +14,7 @@ export class Problem extends Error {
 /** The server did not answer. */
 export class Offline extends Error {
   constructor() {
-    super('The server does not answer. Is "qme start" still running?');
+    super('The server does not answer.');
   }
 }
 

@@ -77,6 +77,13 @@ class Grid extends HTMLElement {
     if (!place) this.grid.scrollTop = 0;
   }
 
+  /** By what the rows that are shown are ordered, where that is not what was asked for. */
+  set ordered(sort) {
+    if (sort === this.sort) return;
+    this.sort = sort;
+    this.#showSort();
+  }
+
   /** Where it is scrolled to: for show. */
   get place() {
     const top = Math.round(this.#top());

@@ -161,7 +161,7 @@ class TasksPage extends HTMLElement {
     const rows = this.grid.rows;
     if (!rows.known) return;
     this.#showPickAll();
-    if (this.#failed) this.bar.applied = this.#filter;
+    if (this.#failed) this.#answers(this.#filter);
     this.#shown = this.#filter;
     this.#failed = false;
     this.bar.failure = null;
@@ -201,9 +201,15 @@ class TasksPage extends HTMLElement {
     if (rows.matched === 0) this.#tell(failure(err, () => rows.refresh()));
     else if (!rows.known && this.#shown) {
       this.#failed = true;
-      this.bar.applied = this.#shown;
+      this.#answers(this.#shown);
       this.counts.textContent = 'What is asked for could not be had yet: these are the rows from before.';
     } else if (err.status !== 401 && err.status !== undefined) this.counts.textContent = err.message;
+  }
+
+  // Says which filter the rows answer to.
+  #answers(filter) {
+    this.bar.applied = filter;
+    this.grid.ordered = filter.sort;
   }
 
   // There is no box for all where the screen is narrow.
