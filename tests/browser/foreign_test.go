@@ -30,6 +30,8 @@ func TestForeignCommandsAreAskedAbout(t *testing.T) {
 	again := row("one") + ".querySelector('[aria-label=\"Run again\"]').click()"
 	p.until(row("one"))
 	p.execute(again)
+	p.sees("dialog", "Run this task again?")
+	p.click("dialog .primary")
 	p.sees("dialog", "Run a command that was not given here?")
 	p.sees("dialog code", `echo 'one <b>\x1b[2J'`)
 	p.keys(kb.Escape)
@@ -51,10 +53,12 @@ func TestForeignCommandsAreAskedAbout(t *testing.T) {
 	}
 
 	p.execute(again)
+	p.click("dialog .primary")
 	p.click("dialog .danger")
 	p.until(row("one") + ".innerText.includes('×2')")
 	p.until(row("one") + ".innerText.includes('ok')")
 	p.until("!document.querySelector('dialog')")
 	p.execute(again) // it is one's own now
+	p.click("dialog .primary")
 	p.until(row("one") + ".innerText.includes('×3')")
 }
