@@ -169,12 +169,18 @@ func (a *app) sure() (*config.Config, error) {
 		}
 		a.cfg = cfg
 	}
-	err := a.cfg.Mistakes()
-	if err != nil && a.toldMistakes {
-		err = &usageError{msg: "this goes by no default: the settings have to be right", help: "qme config --help"}
-	}
-	return a.cfg, settingError(err)
+	return a.cfg, a.unlessTold(a.cfg.Mistakes())
 }
+
+// unlessTold returns mistakes in the settings as an error that does not say them again.
+func (a *app) unlessTold(mistakes error) error {
+	if mistakes != nil && a.toldMistakes {
+		return errNoDefault
+	}
+	return settingError(mistakes)
+}
+
+var errNoDefault = &usageError{msg: "this goes by no default: the settings have to be right", help: "qme config --help"}
 
 // openStore opens the history, which it makes at the first use.
 func (a *app) openStore() (*gitstore.Store, error) {

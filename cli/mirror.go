@@ -72,7 +72,7 @@ func (a *app) mirrorTarget() (*target.Target, error) {
 		return nil, err
 	}
 	if err := cfg.Wrong("database"); err != nil {
-		return nil, settingError(err)
+		return nil, a.unlessTold(err)
 	}
 	home, err := a.homeDir()
 	if err != nil {
@@ -252,6 +252,9 @@ const followLimit = 200 * time.Millisecond
 // time, is left to a process of its own.
 func (a *app) follow() {
 	t, err := a.mirrorTarget()
+	if errors.Is(err, errNoDefault) {
+		return // the mistake has been said, and the mirror catches up when it is mended
+	}
 	if err != nil {
 		a.note("qme: the mirror does not follow: %v", err)
 		return
