@@ -409,8 +409,9 @@ func (s *served) Actions(rec *record.Record) []dashboard.Action {
 const (
 	// actionLimit is how much of a stream an action prints.
 	actionLimit = 1 << 20
-	// actionTime bounds how long an action takes.
-	actionTime = 30 * time.Second
+	// actionTime bounds how long an action takes, and actionGrace how long its end does.
+	actionTime  = 30 * time.Second
+	actionGrace = time.Second
 )
 
 // Act performs an action as "qme exec" does, which it runs: what an executor asks may
@@ -422,8 +423,12 @@ func (s *served) Act(ctx context.Context, id record.ID, action string, args []st
 	if err != nil {
 		return dashboard.Result{}, err
 	}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // and what it has started
-	cmd.WaitDelay = time.Second
+	// It ends what it asks, which is in groups of their own, and then all of its own group goes.
+	cmd.Cancel = func() error {
+		time.AfterFunc(actionGrace, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+		return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+	}
+	cmd.WaitDelay = actionGrace + time.Second
 	var out, errs limited
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err = cmd.Run()

@@ -188,6 +188,8 @@ func optionsOf(e executor.Executor, act executor.Action, options []execOption, l
 // act performs an action. What it may have changed of a job is then asked for, so that
 // the record says it, too; of a status, before, so that the scheduler is asked once.
 func (a *app) act(ctx context.Context, q *queue.Queue, v queue.Version, e executor.Executor, act executor.Action, options map[string]string) error {
+	ctx, stop := untilInterrupted(ctx) // what is asked ends with qme
+	defer stop()
 	_, follows := e.(executor.Tracker)
 	follows = follows && v.Commit == "" && v.Record.Data.Status != record.Running
 	call := &executor.Call{Options: options, Out: a.out, Err: notesTo{a}, Host: host{q, v}}

@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v3"
+	"golang.org/x/sys/unix"
 
 	"qme/executor"
+	"qme/executor/follow"
 	"qme/queue"
 	"qme/record"
 )
@@ -71,6 +73,42 @@ func (o *onOptions) read(c *cli.Command) error {
 	return nil
 }
 
+// stdinTime is how long it is waited whether something comes from standard input.
+const stdinTime = 200 * time.Millisecond
+
+// noInput refuses standard input that a job would not get: a file, or a pipe that is not at
+// its end.
+func (a *app) noInput(executor string) error {
+	info, err := a.in.Stat()
+	if err != nil {
+		return nil // it is closed
+	}
+	kind := ""
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		kind = "a file"
+	case mode&(os.ModeNamedPipe|os.ModeSocket) != 0 && !atEnd(a.in, stdinTime):
+		kind = "a pipe"
+	default:
+		return nil
+	}
+	return &usageError{msg: fmt.Sprintf("standard input is %s, and a job of %s gets none of it: write it to a file and redirect that inside the command (qme run --on %s 'CMD <FILE'), or give qme no input (</dev/null)",
+		kind, executor, executor), help: "qme run --help"}
+}
+
+// atEnd reports whether a pipe has nothing in it and nobody writes to it, which may show
+// some time after the start.
+func atEnd(f *os.File, wait time.Duration) bool {
+	fds := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLIN}}
+	for deadline := time.Now().Add(wait); ; {
+		n, err := unix.Poll(fds, max(0, int(time.Until(deadline).Milliseconds())))
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		return err == nil && n == 1 && fds[0].Revents&unix.POLLIN == 0 && fds[0].Revents&unix.POLLHUP != 0
+	}
+}
+
 // commandOn returns the command that runs words where it was asked for.
 func (a *app) commandOn(set *executor.Set, shell string, words []string, o onOptions) (queue.Command, error) {
 	e, ok := set.Get(o.on)
@@ -82,6 +120,9 @@ func (a *app) commandOn(set *executor.Set, shell string, words []string, o onOpt
 		return queue.Command{}, &usageError{msg: fmt.Sprintf("there is no executor %q, only %s", o.on, strings.Join(names, ", ")), help: "qme run --help"}
 	}
 	if s, ok := e.(executor.Submitter); ok {
+		if err := a.noInput(e.Name()); err != nil {
+			return queue.Command{}, err
+		}
 		return queue.Command{Executor: e.Name(), Build: func(dir string) ([]string, string, error) {
 			cmd, err := s.Submit(executor.Submission{
 				Words: words, Shell: shell, Options: o.resources,
@@ -116,8 +157,8 @@ func (a *app) waitHere(ctx context.Context, q *queue.Queue, e executor.Executor,
 		}
 	}()
 	dir := q.Jobs.Path(rec.UID)
-	out := &follower{path: filepath.Join(dir, "stdout"), to: a.out}
-	errs := &follower{path: filepath.Join(dir, "stderr"), to: a.err}
+	out := a.follower(filepath.Join(dir, "stdout"), a.out, rec.Data.Job)
+	errs := a.follower(filepath.Join(dir, "stderr"), a.err, rec.Data.Job)
 	end := passOn(out, errs)
 	state := ""
 	last, werr := q.Wait(ctx, string(rec.UID), func(r *record.Record) {
@@ -168,9 +209,17 @@ const cancelTime = 20 * time.Second
 
 // A follower passes on what comes to a file, from when it is there.
 type follower struct {
-	path string
-	to   io.Writer
-	file *os.File
+	follow.Tail
+	to io.Writer
+}
+
+// follower passes on what a job writes to a file. A requeue begins that anew: what has been
+// passed on stays, a message says so, and all of the new output follows.
+func (a *app) follower(path string, to io.Writer, job *record.Job) *follower {
+	return &follower{to: to, Tail: follow.Tail{
+		Open: func() (*os.File, error) { return os.Open(path) },
+		Anew: func() { a.note("Job %s has begun its output anew.", job.ID) },
+	}}
 }
 
 // followEvery is how often a file is looked at: on a network file system nobody tells.
@@ -205,24 +254,15 @@ func passOn(files ...*follower) (end func() error) {
 
 // pass copies what is new.
 func (f *follower) pass() error {
-	if f.file == nil {
-		file, err := os.Open(f.path)
-		if errors.Is(err, os.ErrNotExist) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-		f.file = file
-	}
-	_, err := io.Copy(f.to, f.file)
+	_, err := io.Copy(f.to, &f.Tail)
 	return err
 }
 
 // rest copies what is left when the job has ended. A file that was opened is read to its
 // end, also where it has been removed since; else what came of it is in the record.
 func (f *follower) rest(q *queue.Queue, rec *record.Record, name record.StreamName) error {
-	if f.file != nil {
-		return errors.Join(f.pass(), f.file.Close())
+	if f.Opened() {
+		return errors.Join(f.pass(), f.Close())
 	}
 	v, err := q.Find(string(rec.UID))
 	if err != nil {

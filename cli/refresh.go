@@ -4,8 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
 	"text/tabwriter"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/urfave/cli/v3"
 
 	"qme/queue"
@@ -42,6 +47,8 @@ Examples:
 }
 
 func (a *app) refresh(ctx context.Context, refs []string, asJSON bool) error {
+	ctx, stop := untilInterrupted(ctx)
+	defer stop()
 	q, err := a.history(ctx)
 	if err != nil {
 		return err
@@ -67,6 +74,16 @@ func (a *app) refresh(ctx context.Context, refs []string, asJSON bool) error {
 	return refreshFailed(all)
 }
 
+// untilInterrupted ends ctx, and with it the programs that are asked, which the signals of a
+// terminal do not reach. What nohup or a shell's & has ignored stays ignored.
+func untilInterrupted(ctx context.Context) (context.Context, context.CancelFunc) {
+	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
+	if len(signals) == 0 {
+		return context.WithCancel(ctx) // of no signals NotifyContext would make all
+	}
+	return signal.NotifyContext(ctx, signals...)
+}
+
 func (a *app) showJobs(all []queue.Refreshed, asJSON bool) error {
 	out := newFlusher(a.out)
 	if asJSON {
@@ -80,7 +97,11 @@ func (a *app) showJobs(all []queue.Refreshed, asJSON bool) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	for _, r := range all {
 		job := r.Record.Data.Job
-		fmt.Fprintf(w, "%s\t%s\t%s\n", r.Record.UID, safe.Line(job.ID), safe.Line(jobState(job)))
+		never := ""
+		if r.Never != "" {
+			never = "; it will never start as it is"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", r.Record.UID, safe.Line(job.ID), safe.Line(jobState(job))+never)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -104,6 +125,17 @@ func jobState(job *record.Job) string {
 		text += " (" + job.Reason + ")"
 	}
 	return text
+}
+
+// waitsFor is what a listing shows before the command of a task whose job waits for something
+// else than its turn.
+func waitsFor(rec *record.Record) string {
+	const most = 60
+	job := rec.Data.Job
+	if job == nil || job.WaitsFor() == "" {
+		return ""
+	}
+	return "[" + runewidth.Truncate(safe.Line(job.WaitsFor()), most, "…") + "] "
 }
 
 // elementsSummary counts the parts of an array: "3 of 10 completed, 1 failed".

@@ -109,7 +109,7 @@ func (t *table) end(line string, used int, l layout, r *record.Record) error {
 		cell := t.executor(r)
 		line, used = line+cell, used+runewidth.StringWidth(cell)
 	}
-	command := safe.Line(r.Command)
+	command := waitsFor(r) + safe.Line(r.Command)
 	switch room := t.width - used; {
 	case t.width == 0:
 		line += command

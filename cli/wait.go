@@ -46,6 +46,8 @@ Examples:
 }
 
 func (a *app) wait(ctx context.Context, ref string) error {
+	ctx, stop := untilInterrupted(ctx)
+	defer stop()
 	q, err := a.history(ctx)
 	if err != nil {
 		return err

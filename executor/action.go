@@ -79,6 +79,8 @@ func recorded(action string, c *Call) error {
 		name = map[string]record.StreamName{"output": record.JobStdout, "error": record.JobStderr}[action]
 	}
 	switch {
+	case c.Options["element"] != "" && (job == nil || len(job.Elements) == 0):
+		return fmt.Errorf("task %s: job %s is no array, so it has no element %s: %w", c.Record.UID, idOf(job), safe.Line(c.Options["element"]), record.ErrConflict)
 	case c.Options["element"] != "":
 		return fmt.Errorf("task %s: this home has not noted where the elements of job %s print: without --element there is what is recorded of all: %w", c.Record.UID, idOf(job), record.ErrConflict)
 	case job == nil:

@@ -39,7 +39,7 @@ type Tracker interface {
 	// started; nil when it has started none. A command may have failed, or have been
 	// interrupted, and its job goes on: one that waits for it ends as the job did. The
 	// error is for the user, after return code 0, and says why the job cannot be
-	// followed. Nobody is asked.
+	// followed, or, beside a job, what else is not. Nobody is asked.
 	Submitted(rec *record.Record) (*record.Job, error)
 	// Refresh asks how the jobs of tasks go, all at once where it can: one answer for
 	// each record, in their order. The records have jobs and are not changed. Errors wrap

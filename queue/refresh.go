@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 
 	"qme/queue/jobs"
 	"qme/record"
@@ -17,6 +18,8 @@ type Refreshed struct {
 	Changed bool           // there is a new commit
 	// Err says why nothing is known that was not known before.
 	Err error
+	// Never says why the job, which waits, will never start; "" for all others.
+	Never string
 
 	upon *record.Job // what was known before
 }
@@ -39,18 +42,31 @@ func (q *Queue) Refresh(ctx context.Context, refs ...string) ([]Refreshed, error
 			return rec.Data.Job.Final
 		})
 	}
-	for _, group := range byExecutor(recs) {
-		answers := q.ask(ctx, group)
-		for i, rec := range group {
-			all = append(all, q.refreshed(ctx, rec, answers[i]))
+	groups := byExecutor(recs)
+	for i, answers := range q.askAll(ctx, groups) {
+		for j, rec := range groups[i] {
+			all = append(all, q.refreshed(ctx, rec, answers[j]))
 		}
 	}
 	return all, errors.Join(ctx.Err(), q.keep(ctx, all))
 }
 
+// askAll asks the executors of groups side by side, so that one that hangs holds up none of
+// the others.
+func (q *Queue) askAll(ctx context.Context, groups [][]*record.Record) [][]record.JobAnswer {
+	answers := make([][]record.JobAnswer, len(groups))
+	var all sync.WaitGroup
+	for i, group := range groups {
+		tracker := q.tracker(group[0].Executor)
+		all.Go(func() { answers[i] = q.ask(ctx, tracker, group) })
+	}
+	all.Wait()
+	return answers
+}
+
 // ask asks an executor about the jobs of its tasks, one answer for each. It is told what it
 // may use of them.
-func (q *Queue) ask(ctx context.Context, recs []*record.Record) []record.JobAnswer {
+func (q *Queue) ask(ctx context.Context, tracker Tracker, recs []*record.Record) []record.JobAnswer {
 	answers := make([]record.JobAnswer, len(recs))
 	var asked []*record.Record
 	var at []int
@@ -63,7 +79,7 @@ func (q *Queue) ask(ctx context.Context, recs []*record.Record) []record.JobAnsw
 	if len(asked) == 0 {
 		return answers
 	}
-	for i, a := range q.tracker(recs[0].Executor).Refresh(ctx, asked) {
+	for i, a := range tracker.Refresh(ctx, asked) {
 		answers[at[i]] = a
 	}
 	return answers
@@ -224,10 +240,11 @@ func (q *Queue) submittedBefore(tracker Tracker, rec *record.Record) (*record.Jo
 		return nil, err
 	}
 	job, err := tracker.Submitted(own)
-	if job != nil {
-		job.StdoutFile, job.StderrFile = "", ""
+	if job == nil {
+		return nil, err
 	}
-	return job, err
+	job.StdoutFile, job.StderrFile = "", ""
+	return job, nil
 }
 
 // refreshed joins a record with an answer.
@@ -237,7 +254,7 @@ func (q *Queue) refreshed(ctx context.Context, rec *record.Record, answer record
 	}
 	next := *rec
 	next.Data.Job = answer.Job
-	return Refreshed{Record: &next, Changed: answer.Job.Follow(rec.Data.Job), upon: rec.Data.Job}
+	return Refreshed{Record: &next, Changed: answer.Job.Follow(rec.Data.Job), Never: answer.Never, upon: rec.Data.Job}
 }
 
 // keepAtOnce bounds how many records share one flush, and so how many outputs lie twice

@@ -71,14 +71,15 @@ func (f *flight) submitted(ctx context.Context) {
 
 func (f *flight) job(ctx context.Context) (*record.Job, error) {
 	job, err := f.tracker.Submitted(f.rec)
-	if err != nil && *f.rec.Data.ReturnCode != 0 {
+	switch {
+	case job != nil && err != nil:
+		f.q.Warn("%v", err)
+	case err != nil && *f.rec.Data.ReturnCode != 0:
 		return nil, nil // it started none, and failed itself
-	}
-	if err != nil {
+	case err != nil:
 		f.q.Warn("its job cannot be followed: %v", err)
 		return nil, err
-	}
-	if job == nil {
+	case job == nil:
 		return nil, nil
 	}
 	f.rec.Data.Job = job

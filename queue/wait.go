@@ -20,7 +20,7 @@ const (
 // Wait returns the record of a task once its command, and the job that this may have
 // started, has ended. seen, if it is not nil, is called with the record after each look.
 // That the scheduler does not answer, or that the history is locked, is warned about once
-// and waited out.
+// and waited out. The error wraps record.ErrConflict when the job can never start.
 func (q *Queue) Wait(ctx context.Context, ref string, seen func(*record.Record)) (*record.Record, error) {
 	rec, err := q.resolveRecord(ref)
 	if err != nil {
@@ -57,12 +57,17 @@ func (q *Queue) waitForJob(ctx context.Context, rec *record.Record, seen func(*r
 	if has, err := q.findJob(rec); err != nil || !has {
 		return rec, err
 	}
-	warned := false
+	warned, never := false, ""
 	for pause := waitFirst; !rec.Data.Job.Final; pause = min(pause*3/2, waitMost) {
 		next, err := q.lookAt(ctx, rec)
 		switch {
 		case err == nil:
-			rec, warned = next, false
+			rec, warned = next.Record, false
+			if next.Never != "" && next.Never == never { // a scheduler may say so for a moment
+				return nil, fmt.Errorf("task %s: its job %s is %s (%s) and will never start as it is: %w (\"qme exec %s cancel\" ends it)",
+					rec.UID, rec.Data.Job.ID, rec.Data.Job.State, never, record.ErrConflict, rec.UID)
+			}
+			never = next.Never
 		case errors.Is(err, record.ErrNotYet):
 		case !errors.Is(err, record.ErrUnavailable) && !errors.Is(err, record.ErrBusy) || ctx.Err() != nil:
 			return nil, err
@@ -84,12 +89,12 @@ func (q *Queue) waitForJob(ctx context.Context, rec *record.Record, seen func(*r
 }
 
 // lookAt asks about the job of one task.
-func (q *Queue) lookAt(ctx context.Context, rec *record.Record) (*record.Record, error) {
+func (q *Queue) lookAt(ctx context.Context, rec *record.Record) (Refreshed, error) {
 	all, err := q.Refresh(ctx, string(rec.UID))
 	if err != nil {
-		return nil, err
+		return Refreshed{}, err
 	}
-	return all[0].Record, all[0].Err
+	return all[0], all[0].Err
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -59,6 +59,7 @@ func DecodeBrief(b []byte) (*Record, error) {
 				Checked    *Time   `json:"checked"`
 				Started    *Time   `json:"started"`
 				Elapsed    float64 `json:"elapsed"`
+				Reason     string  `json:"reason"`
 			} `json:"job"`
 		} `json:"data"`
 	}
@@ -71,7 +72,7 @@ func DecodeBrief(b []byte) (*Record, error) {
 		PID: d.PID, Host: d.Host, Finished: d.Finished, Duration: d.Duration, Signal: d.Signal, Run: d.Run,
 	}}
 	if j := d.Job; j != nil {
-		r.Data.Job = &Job{ID: j.ID, State: j.State, Final: j.Final, ReturnCode: j.ReturnCode, Checked: j.Checked, Started: j.Started, Elapsed: j.Elapsed}
+		r.Data.Job = &Job{ID: j.ID, State: j.State, Final: j.Final, ReturnCode: j.ReturnCode, Checked: j.Checked, Started: j.Started, Elapsed: j.Elapsed, Reason: j.Reason}
 	}
 	return r, r.check()
 }

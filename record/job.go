@@ -146,18 +146,36 @@ func keepText(s *string, before string) {
 	}
 }
 
-// same compares all but the moment and the tool of the answer, and how long a job that
-// goes on has run until it.
+// notable returns a reason for which a job waits, "" where that is its turn: schedulers say
+// so in several words, and from one moment to the next in another.
+func notable(reason string) string {
+	switch reason {
+	case "None", "Priority", "Resources":
+		return ""
+	}
+	return reason
+}
+
+// WaitsFor returns the reason for which a job waits, where that is more than its turn.
+func (j *Job) WaitsFor() string {
+	if j.Final || j.Started != nil && j.State != "PENDING" {
+		return ""
+	}
+	return notable(j.Reason)
+}
+
+// same compares all but the moment and the tool of the answer, how long a job that goes on
+// has run until it, and in which words it waits its turn.
 func (j *Job) same(other *Job) bool {
 	plain := func(j *Job) string {
 		c := *j
 		c.Checked, c.Source = nil, ""
 		if !c.Final {
-			c.Elapsed, c.MaxRSS = 0, 0
+			c.Elapsed, c.MaxRSS, c.Reason = 0, 0, notable(c.Reason)
 			c.Elements = slices.Clone(c.Elements)
 			for i := range c.Elements {
 				if e := &c.Elements[i]; !e.Final {
-					e.Elapsed, e.MaxRSS = 0, 0
+					e.Elapsed, e.MaxRSS, e.Reason = 0, 0, notable(e.Reason)
 				}
 			}
 		}
@@ -196,4 +214,6 @@ func (j *Job) UnmarshalJSON(b []byte) error {
 type JobAnswer struct {
 	Job *Job
 	Err error
+	// Never says why a job that waits will never start; "" for all others.
+	Never string
 }

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"qme/record"
@@ -51,6 +52,7 @@ func Run(ctx context.Context, q Question) (Answer, error) {
 		defer stop()
 	}
 	cmd := exec.CommandContext(ctx, q.Argv[0], q.Argv[1:]...)
+	Group(cmd)
 	cmd.Stdin = bytes.NewReader(q.Stdin)
 	cmd.WaitDelay = stragglers
 	stdout, stderr := bounded{stop: cancel}, bounded{stop: cancel}
@@ -82,6 +84,8 @@ func Show(ctx context.Context, q Question, out, messages io.Writer) (Answer, err
 	if q.Stdin != nil {
 		cmd.Stdin = bytes.NewReader(q.Stdin)
 	}
+	// It is in the group of who waits, with the terminal; what has started it ends that.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stragglers
 	err := cmd.Run()
 	a := Answer{Stderr: lines.held}
@@ -191,6 +195,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 func Stream(ctx context.Context, q Question, idle time.Duration, ended func(Answer) error) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := exec.CommandContext(ctx, q.Argv[0], q.Argv[1:]...)
+	Group(cmd)
 	cmd.Stdin = bytes.NewReader(q.Stdin)
 	cmd.WaitDelay = stragglers
 	s := &stream{argv: q.Argv, cancel: cancel, idle: idle, ended: ended, stderr: bounded{stop: cancel}}

@@ -38,6 +38,9 @@ func (e *Executor) withJob(rec *record.Record) (*record.Record, error) {
 		return nil, fmt.Errorf("task %s: sbatch has not ended yet: %w", rec.UID, record.ErrNotYet)
 	}
 	job, err := e.Submitted(rec)
+	if job != nil {
+		err = nil // that another is not followed has been said
+	}
 	if rc := rec.Data.ReturnCode; err != nil && rc != nil && *rc != 0 {
 		return nil, fmt.Errorf("task %s has started no job: sbatch ended with %d: %w", rec.UID, *rc, record.ErrConflict)
 	}

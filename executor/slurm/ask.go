@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
+	"qme/executor/ask"
 	"qme/record"
 	"qme/record/safe"
 )
@@ -27,7 +29,19 @@ func (r *refusal) Error() string {
 	if r.message == "" {
 		return r.program + " failed and said nothing"
 	}
-	return fmt.Sprintf("%s says: %s", r.program, r.message)
+	said := r.message
+	if len(said) > messageMost {
+		said = string(record.TrimRune([]byte(said[:messageMost]))) + "…"
+	}
+	return fmt.Sprintf("%s says: %s", r.program, said)
+}
+
+// errLate says that a program was ended because it had not answered.
+var errLate = errors.New("did not answer in time")
+
+// An asker runs programs of Slurm.
+type asker interface {
+	ask(ctx context.Context, program string, args ...string) ([]byte, error)
 }
 
 // The forms in which Slurm can be asked to write times.
@@ -50,6 +64,7 @@ func (e *Executor) askWith(ctx context.Context, times, program string, args ...s
 	limited, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	cmd := exec.CommandContext(limited, path, args...)
+	ask.Group(cmd)
 	cmd.Env = append(environment(os.Environ()), times)
 	cmd.WaitDelay = time.Second // what it has started may hold its output open
 	var out, errs bytes.Buffer
@@ -61,19 +76,28 @@ func (e *Executor) askWith(ctx context.Context, times, program string, args ...s
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
 		return nil, ctx.Err()
 	case limited.Err() != nil:
-		return nil, fmt.Errorf("%s did not answer in time: %w", program, record.ErrUnavailable)
+		return nil, fmt.Errorf("%s %w (%v, the setting executor.slurm.timeout): %w", program, errLate, e.timeout, record.ErrUnavailable)
 	case errors.As(err, new(*exec.ExitError)):
 		return nil, fmt.Errorf("%w: %w", &refusal{program, message(errs.String())}, record.ErrUnavailable)
 	}
 	return nil, fmt.Errorf("%s: %w: %w", program, err, record.ErrUnavailable)
 }
 
-// message returns what a program said, on one line without its own name.
+// messageMost is how much of what a program says is shown, in bytes.
+const messageMost = 200
+
+// message returns what a program said, on one line: each thing once, without who says it.
 func message(stderr string) string {
 	var said []string
 	for line := range strings.Lines(stderr) {
-		if line = strings.TrimSpace(line); line != "" {
-			said = append(said, safe.Line(line))
+		line = strings.TrimSpace(line)
+		for _, level := range []string{": error: ", ": fatal: "} {
+			if who, what, ok := strings.Cut(line, level); ok && !strings.Contains(who, " ") {
+				line = what
+			}
+		}
+		if line = safe.Line(line); line != "" && !slices.Contains(said, line) {
+			said = append(said, line)
 		}
 	}
 	return strings.Join(said, "; ")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"qme/executor"
+	"qme/executor/follow"
 	"qme/record"
 )
 
@@ -26,8 +27,7 @@ type follower struct {
 	e    *Executor
 	rec  *record.Record // with the last answer
 	path func(*record.Record) string
-	file *os.File
-	read int64
+	tail *follow.Tail
 
 	look, ask time.Duration
 	asked     time.Time
@@ -37,10 +37,14 @@ type follower struct {
 // follow copies a file of a job, whose name may be known later, to the call's output.
 func (e *Executor) follow(ctx context.Context, c *executor.Call, rec *record.Record, path func(*record.Record) string) error {
 	f := &follower{e: e, rec: rec, path: path, look: lookFirst, ask: askFirst, asked: time.Now()}
+	f.tail = &follow.Tail{Open: f.open, Anew: func() {
+		// Where it cannot be said, nobody reads it.
+		_, _ = fmt.Fprintf(c.Err, "Job %s has begun its output anew.\n", f.rec.Data.Job.ID)
+	}}
 	defer f.close()
 	for {
 		final := f.rec.Data.Job.Final
-		n, err := io.Copy(c.Out, f)
+		n, err := io.Copy(c.Out, f.tail)
 		if err != nil {
 			return err
 		}
@@ -59,35 +63,18 @@ func (e *Executor) follow(ctx context.Context, c *executor.Call, rec *record.Rec
 	}
 }
 
-// Read implements io.Reader: io.EOF says that there is no more so far.
-func (f *follower) Read(p []byte) (int, error) {
-	if f.file == nil {
-		path := f.path(f.rec)
-		if path == "" {
-			return 0, io.EOF
-		}
-		file, err := openFile(path)
-		if errors.Is(err, os.ErrNotExist) {
-			return 0, io.EOF
-		} else if err != nil {
-			return 0, err
-		}
-		f.file = file
+// open opens the file once its name is known.
+func (f *follower) open() (*os.File, error) {
+	path := f.path(f.rec)
+	if path == "" {
+		return nil, os.ErrNotExist
 	}
-	if info, err := f.file.Stat(); err == nil && info.Size() < f.read { // it was begun anew, as by a requeue
-		if _, err := f.file.Seek(0, io.SeekStart); err != nil {
-			return 0, err
-		}
-		f.read = 0
-	}
-	n, err := f.file.Read(p)
-	f.read += int64(n)
-	return n, err
+	return openFile(path)
 }
 
 // missed says so when the job has ended and its file never came.
 func (f *follower) missed() error {
-	if f.file != nil {
+	if f.tail.Opened() {
 		return nil
 	}
 	job := f.rec.Data.Job
@@ -128,8 +115,4 @@ func (f *follower) refresh(ctx context.Context, notes io.Writer) {
 	f.rec, f.warned = &next, false
 }
 
-func (f *follower) close() {
-	if f.file != nil {
-		_ = f.file.Close() // it was only read
-	}
-}
+func (f *follower) close() { _ = f.tail.Close() } // it was only read

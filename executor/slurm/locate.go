@@ -16,8 +16,14 @@ func locate(job *record.Job, rec *record.Record, parts map[string][]row) {
 		if len(job.Elements) > 0 {
 			id += "+0" // the batch script is of the first component
 		}
-		if runs := parts[id]; len(runs) > 0 {
-			locateOne(job, runs[len(runs)-1], user)
+		if known := before.StdoutFile != "" && before.StderrFile != "" && before.Fields[stdoutPattern] == ""; known {
+			job.StdoutFile, job.StderrFile = before.StdoutFile, before.StderrFile
+		} else if runs := parts[id]; len(runs) > 0 {
+			r := runs[len(runs)-1]
+			if r.name == "" { // the database has not heard of it
+				r.name = before.Name
+			}
+			locateOne(job, r, user)
 		}
 		return
 	}
@@ -33,21 +39,35 @@ func locate(job *record.Job, rec *record.Record, parts map[string][]row) {
 }
 
 func locateOne(job *record.Job, r row, user string) {
-	// The controller shows patterns filled in that a backslash turns off.
-	if r.stdout != "" && (job.Fields[stdoutPattern] == "" || !strings.Contains(r.stdout+r.stderr, `\`)) {
-		job.Fields = map[string]string{stdoutPattern: r.stdout, userField: user}
-		if r.stderr != "" && r.stderr != r.stdout {
-			job.Fields[stderrPattern] = r.stderr
-		}
-	}
 	v := values{job: r.raw, master: r.raw, element: noElement, name: r.name, user: user, node: r.node}
 	if v.node == "" {
 		v.node = firstNode(r.nodes)
 	}
+	job.Fields = places(job.Fields, r, v)
 	job.StdoutFile, job.StderrFile = paths(job.Fields, v)
-	if job.StdoutFile != "" && job.StderrFile != "" {
-		job.Fields = map[string]string{} // nothing is left to be found out
+	if job.StdoutFile != "" && job.StderrFile != "" && !strings.Contains(job.Fields[stdoutPattern]+job.Fields[stderrPattern], "N") {
+		job.Fields = map[string]string{} // nothing is left to be found out, whatever node a requeue leads to
 	}
+}
+
+// places returns the patterns of where a job prints: those that are known, unless the
+// controller shows others. It fills in patterns that it should not.
+func places(known map[string]string, r row, v values) map[string]string {
+	if r.stdout == "" {
+		return known
+	}
+	out, errs := known[stdoutPattern], known[stderrPattern]
+	if errs == "" {
+		errs = out
+	}
+	if out != "" && shown(out, v) == r.stdout && (r.stderr == "" || shown(errs, v) == r.stderr) {
+		return known
+	}
+	fields := map[string]string{stdoutPattern: doubted(r.stdout, v), userField: v.user}
+	if r.stderr != "" && r.stderr != r.stdout {
+		fields[stderrPattern] = doubted(r.stderr, v)
+	}
+	return fields
 }
 
 // paths returns the files that patterns mean, "" for what is not known yet.
@@ -79,16 +99,15 @@ func learn(job *record.Job, parts map[string][]row) {
 			continue
 		}
 		v := values{job: r.raw, master: job.ID, element: noElement, name: r.name, user: job.Fields[userField], node: "%N"}
-		stdout, stderr := paths(job.Fields, v)
-		if said, _ := expand(r.stdout, v); said == stdout {
-			if said, _ := expand(r.stderr, v); said == stderr {
-				return
-			}
+		fields := places(job.Fields, r, v)
+		if fields[stdoutPattern] == job.Fields[stdoutPattern] && fields[stderrPattern] == job.Fields[stderrPattern] {
+			return
 		}
-		job.Fields = map[string]string{stdoutPattern: template(r.stdout), userField: job.Fields[userField]}
-		if r.stderr != r.stdout {
-			job.Fields[stderrPattern] = template(r.stderr)
+		fields[stdoutPattern] = template(fields[stdoutPattern])
+		if errs, apart := fields[stderrPattern]; apart {
+			fields[stderrPattern] = template(errs)
 		}
+		job.Fields = fields
 		return
 	}
 }
@@ -99,12 +118,7 @@ func locateElement(job *record.Job, el *record.JobElement, parts map[string][]ro
 	if runs := parts[el.ID]; len(runs) > 0 {
 		r := runs[len(runs)-1]
 		v.job = r.raw
-		if r.stdout != "" {
-			fields = map[string]string{stdoutPattern: r.stdout}
-			if r.stderr != r.stdout {
-				fields[stderrPattern] = r.stderr
-			}
-		}
+		fields = places(fields, r, v)
 	}
 	el.StdoutFile, el.StderrFile = paths(fields, v)
 }

@@ -19,6 +19,7 @@ type request struct {
 	quiet          bool
 	parsable       bool
 	none           bool // it submits nothing: --help, --test-only
+	append         bool // output goes behind what is in the file: --open-mode=append
 }
 
 // short are the options of one letter that take a value (sbatch(1)); -k may have one, in
@@ -119,6 +120,8 @@ func (r *request) long(name, value string) {
 		r.none = true
 	case "wrap":
 		r.wrap = true
+	case "open-mode":
+		r.append = strings.HasPrefix(value, "a")
 	default:
 		if c, ok := meant[name]; ok {
 			r.set(c, value)
@@ -155,7 +158,8 @@ func (r *request) under(less request) {
 			*s.to = s.from
 		}
 	}
-	r.array = r.array || less.array
+	r.array, r.none, r.quiet = r.array || less.array, r.none || less.none, r.quiet || less.quiet
+	r.append = r.append || less.append
 }
 
 // scriptLimit is how far into a script directives are looked for.

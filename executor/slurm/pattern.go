@@ -22,11 +22,11 @@ const noElement = "4294967294"
 // maxWidth is the width that Slurm gives a number at most.
 const maxWidth = 10
 
-// expand fills in a pattern; ok is false when it holds something that is not known yet.
-// What is no pattern stays as it is.
+// expand fills in a pattern, as slurmd does; ok is false when it holds something that is not
+// known yet. What is no pattern stays as it is, and loses its "%" where a width follows.
 func expand(pattern string, v values) (path string, ok bool) {
 	if strings.Contains(pattern, `\`) {
-		return strings.ReplaceAll(pattern, `\`, ""), true
+		return plain(pattern), true
 	}
 	var b strings.Builder
 	for i := 0; i < len(pattern); i++ {
@@ -38,20 +38,64 @@ func expand(pattern string, v values) (path string, ok bool) {
 		for end < len(pattern) && pattern[end] >= '0' && pattern[end] <= '9' {
 			end++
 		}
-		if end == len(pattern) {
-			b.WriteString(pattern[i:])
-			break
+		width := pattern[i+1 : end]
+		s, known := "", false
+		if end < len(pattern) && (pattern[end] != '%' || width == "") {
+			s, known = v.replace(pattern[end], width)
 		}
-		s, known := v.replace(pattern[end], pattern[i+1:end])
-		if !known {
-			s = pattern[i : end+1]
-		} else if s == "" {
+		switch {
+		case known && s == "":
 			return "", false
+		case known:
+			b.WriteString(s)
+			i = end
+		case width != "":
+			b.WriteString(width)
+			i = end - 1
+		default:
+			b.WriteByte('%')
 		}
-		b.WriteString(s)
-		i = end
 	}
 	return b.String(), true
+}
+
+// plain removes the backslashes from a pattern, which turn off all else in it.
+func plain(pattern string) string {
+	var b strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		if pattern[i] == '\\' {
+			if i++; i == len(pattern) {
+				break
+			}
+		}
+		b.WriteByte(pattern[i])
+	}
+	return b.String()
+}
+
+// shown returns how scontrol (22.05) shows a pattern: it knows five letters, and neither
+// "%%" nor widths nor backslashes. Where this is what it shows, the pattern is worth more.
+func shown(pattern string, v values) string {
+	var b strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		if pattern[i] == '%' && i+1 < len(pattern) && strings.IndexByte("jAaux", pattern[i+1]) >= 0 {
+			s, _ := v.replace(pattern[i+1], "")
+			b.WriteString(s)
+			i++
+			continue
+		}
+		b.WriteByte(pattern[i])
+	}
+	return b.String()
+}
+
+// doubted returns the pattern behind what scontrol shows, where the pattern itself is not
+// known: the number of the job right behind a "%" was "%%j".
+func doubted(text string, v values) string {
+	if v.job == "" || strings.Contains(text, `\`) {
+		return text
+	}
+	return strings.ReplaceAll(text, "%"+v.job, "%%j")
 }
 
 // replace returns what a pattern stands for; known is false when it is none.

@@ -2,9 +2,11 @@ package slurm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"qme/record"
@@ -27,17 +29,43 @@ func (e *Executor) Refresh(ctx context.Context, recs []*record.Record) []record.
 		}
 		q.subjects = append(q.subjects, &subject{rec: rec, answer: &answers[i]})
 	}
-	for _, name := range slices.Sorted(maps.Keys(clusters)) {
-		clusters[name].run(ctx)
+	ctx, cancel := context.WithTimeout(ctx, totalTimes*e.timeout)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, q := range clusters {
+		all.Go(func() {
+			q.run(ctx)
+			q.explain(ctx)
+		})
 	}
+	all.Wait()
 	return answers
 }
+
+// totalTimes is how many times as long as one question may take all of them may.
+const totalTimes = 3
 
 // An inquiry is what is asked about the jobs of one cluster.
 type inquiry struct {
 	e        *Executor
 	cluster  string
 	subjects []*subject
+	silent   map[string]error // by program: it has not answered in time, and is not asked again
+}
+
+// ask asks a program, unless that has kept silent before.
+func (q *inquiry) ask(ctx context.Context, program string, args ...string) ([]byte, error) {
+	if err := q.silent[program]; err != nil {
+		return nil, err
+	}
+	out, err := q.e.ask(ctx, program, args...)
+	if errors.Is(err, errLate) {
+		if q.silent == nil {
+			q.silent = map[string]error{}
+		}
+		q.silent[program] = err
+	}
+	return out, err
 }
 
 // A subject is a job that is asked about.
@@ -117,7 +145,7 @@ func (q *inquiry) consult(ctx context.Context, subjects []*subject) error {
 	if len(unasked) == 0 {
 		return nil
 	}
-	rows, err := q.e.controller(ctx, q.cluster, ids(unasked))
+	rows, err := controller(ctx, q, q.cluster, ids(unasked))
 	if err != nil {
 		return err
 	}
@@ -146,7 +174,7 @@ func (s *subject) end(job *record.Job, parts map[string][]row) {
 
 // askAccounting asks sacct.
 func (q *inquiry) askAccounting(ctx context.Context, subjects []*subject) error {
-	rows, err := q.e.accounting(ctx, q.cluster, ids(subjects))
+	rows, err := accounting(ctx, q, q.cluster, ids(subjects))
 	if err != nil {
 		return err
 	}
@@ -168,7 +196,7 @@ func (q *inquiry) askAccounting(ctx context.Context, subjects []*subject) error 
 		}
 	}
 	if len(ending) > 0 {
-		steps, err := q.e.steps(ctx, q.cluster, ids(ending))
+		steps, err := steps(ctx, q, q.cluster, ids(ending))
 		if err != nil {
 			return err // they are asked about again, so that nothing is left out
 		}

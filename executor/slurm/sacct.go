@@ -18,10 +18,10 @@ const (
 )
 
 // accounting asks sacct about jobs of a cluster, requeued ones with their earlier runs.
-func (e *Executor) accounting(ctx context.Context, cluster string, ids []string) ([]row, error) {
+func accounting(ctx context.Context, a asker, cluster string, ids []string) ([]row, error) {
 	args := append(onCluster(cluster), "--allocations", "--duplicates", "--parsable2", "--noheader", "--delimiter="+separator,
 		"--format="+columns, "--jobs="+strings.Join(ids, ","))
-	out, err := e.ask(ctx, "sacct", args...)
+	out, err := a.ask(ctx, "sacct", args...)
 	if err != nil {
 		return nil, err
 	}
@@ -54,12 +54,16 @@ func known(text string) string {
 	return text
 }
 
-// table splits rows of n fields. The field free may hold newlines, and separators.
+// table splits rows of n fields, of which the first is an id. The field free may hold
+// newlines, and separators. Lines before a row are none of it: a site's wrapper may greet.
 func table(text string, n, free int) [][]string {
 	var rows [][]string
 	var row strings.Builder
 	have := 0
 	for line := range strings.Lines(text) {
+		if id, _, _ := strings.Cut(strings.TrimRight(line, "\n"), separator); have == 0 && !isRow(id) {
+			continue
+		}
 		row.WriteString(line)
 		if have += strings.Count(line, separator); have < n-1 {
 			continue
@@ -76,6 +80,12 @@ func table(text string, n, free int) [][]string {
 	return rows
 }
 
+// isRow reports whether text is the id of a job, a part or a step of one.
+func isRow(text string) bool {
+	id, _, _ := strings.Cut(text, ".")
+	return isPart(id)
+}
+
 // A used is what the steps of a part of a job tell of it.
 type used struct {
 	maxRSS  int64
@@ -89,9 +99,9 @@ const (
 )
 
 // steps asks sacct about the steps of jobs, by the ids of the parts.
-func (e *Executor) steps(ctx context.Context, cluster string, ids []string) (map[string]used, error) {
+func steps(ctx context.Context, a asker, cluster string, ids []string) (map[string]used, error) {
 	args := append(onCluster(cluster), "--parsable2", "--noheader", "--delimiter="+separator, "--format="+stepColumns, "--jobs="+strings.Join(ids, ","))
-	out, err := e.ask(ctx, "sacct", args...)
+	out, err := a.ask(ctx, "sacct", args...)
 	if err != nil {
 		return nil, err
 	}

@@ -11,9 +11,9 @@ const fewJobs = 10
 
 // controller asks scontrol about jobs of a cluster. Jobs that it does not know are no
 // error.
-func (e *Executor) controller(ctx context.Context, cluster string, ids []string) ([]row, error) {
+func controller(ctx context.Context, a asker, cluster string, ids []string) ([]row, error) {
 	if len(ids) > fewJobs {
-		out, err := e.ask(ctx, "scontrol", append(onCluster(cluster), "--oneliner", "show", "job")...)
+		out, err := a.ask(ctx, "scontrol", append(onCluster(cluster), "--oneliner", "show", "job")...)
 		if err != nil {
 			return nil, err
 		}
@@ -21,7 +21,7 @@ func (e *Executor) controller(ctx context.Context, cluster string, ids []string)
 	}
 	var rows []row
 	for _, id := range ids {
-		out, err := e.ask(ctx, "scontrol", append(onCluster(cluster), "--oneliner", "show", "job", id)...)
+		out, err := a.ask(ctx, "scontrol", append(onCluster(cluster), "--oneliner", "show", "job", id)...)
 		switch {
 		case refused(err, "invalid job id"):
 		case err != nil:

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,21 +95,50 @@ func (e *Executor) Submitted(rec *record.Record) (*record.Job, error) {
 	}
 	job.Name = r.name
 	job.Fields = patterns(r, whole, rec)
+	if left := others(rec.Data.Output, job); len(left) > 0 {
+		return job, fmt.Errorf("of what sbatch has printed job %s alone is followed, and not %s", job.ID, strings.Join(left, ", "))
+	}
 	return job, nil
 }
 
-// inOutput returns the job that a line of sbatch's output names: the plain message
-// counts more than a number alone, as --parsable prints it.
+// inOutput returns the job that a line of sbatch's output names: the plain message counts
+// more than a number alone, as --parsable prints it. Of several messages the last one counts,
+// and of several numbers the first: sbatch prints one line.
 func inOutput(lines []string) *record.Job {
-	for _, form := range []func(string) (id, cluster string){plainMessage, parsable} {
-		for i := len(lines) - 1; i >= 0; i-- {
-			id, cluster := form(strings.TrimRight(lines[i], " \t\r\n"))
-			if isNumber(id) && (cluster == "" || isClusterName(cluster)) {
-				return &record.Job{ID: id, Cluster: cluster}
-			}
-		}
+	if all := named(lines, plainMessage); len(all) > 0 {
+		return all[len(all)-1]
+	}
+	if all := named(lines, parsable); len(all) > 0 {
+		return all[0]
 	}
 	return nil
+}
+
+// others returns the ids in sbatch's output that are of the form of a job's, and not its own.
+func others(lines []string, job *record.Job) []string {
+	all := named(lines, plainMessage)
+	if len(all) == 0 {
+		all = named(lines, parsable)
+	}
+	var list []string
+	for _, other := range all {
+		if other.ID != job.ID && !slices.Contains(list, other.ID) {
+			list = append(list, other.ID)
+		}
+	}
+	return list
+}
+
+// named returns the jobs of the lines of a form.
+func named(lines []string, form func(string) (id, cluster string)) []*record.Job {
+	var all []*record.Job
+	for _, line := range lines {
+		id, cluster := form(strings.TrimRight(line, " \t\r\n"))
+		if isNumber(id) && (cluster == "" || isClusterName(cluster)) {
+			all = append(all, &record.Job{ID: id, Cluster: cluster})
+		}
+	}
+	return all
 }
 
 // plainMessage reads "Submitted batch job 7 on cluster c".

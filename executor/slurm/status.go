@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,6 +79,7 @@ func (e *Executor) status(ctx context.Context, c *executor.Call) error {
 		rows = onlyElement(rows, now.Data.Job.ID, index)
 	}
 	if err == nil && len(rows) > 0 && now.Data.Job.State != unknownState {
+		correct(rows, names(e.format), now.Data.Job)
 		return printRows(c.Out, names(e.format), rows)
 	}
 	if err != nil && errors.Is(err, context.Canceled) {
@@ -90,8 +92,45 @@ func (e *Executor) status(ctx context.Context, c *executor.Call) error {
 	if _, err := fmt.Fprintf(c.Err, "This is from scontrol: %s.\n", why); err != nil {
 		return err
 	}
-	return printRows(c.Out, names(e.format), fromJob(now.Data.Job, names(e.format), index))
+	return printRows(c.Out, names(e.format), fromJob(now.Data.Job, e.exits(ctx, now.Data.Job), names(e.format), index))
 }
+
+// exits returns the exit codes of the parts of a job as the controller writes them, as far as
+// it remembers them: of a return code alone nobody can tell whether it was a signal.
+func (e *Executor) exits(ctx context.Context, job *record.Job) map[string]string {
+	exits := map[string]string{}
+	rows, err := controller(ctx, e, job.Cluster, []string{job.ID})
+	if err != nil {
+		return exits
+	}
+	for _, r := range rows {
+		exits[r.id] = r.exit
+	}
+	return exits
+}
+
+// correct puts right the exit codes of rows of sacct, which drops the highest bit of those
+// above 127: the job has the true ones.
+func correct(rows [][]string, names []string, job *record.Job) {
+	i := slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, "ExitCode") })
+	if i < 0 {
+		return
+	}
+	codes := map[string]*int{job.ID: job.ReturnCode}
+	for _, el := range job.Elements {
+		codes[el.ID] = el.ReturnCode
+	}
+	for _, r := range rows {
+		status, signal := exitCode(r[i+1])
+		id, step, isStep := strings.Cut(r[0], ".")
+		if rc := codes[id]; rc != nil && (!isStep || step == "batch") && signal == 0 && *rc == status+128 {
+			r[i+1] = strconv.Itoa(*rc) + ":0"
+		}
+	}
+}
+
+// lastSignal is the highest number of a signal of Linux.
+const lastSignal = 64
 
 // formatted asks sacct for the fields of the format. The first field of a row is its id.
 func (e *Executor) formatted(ctx context.Context, job *record.Job, steps bool) ([][]string, error) {
@@ -154,11 +193,12 @@ func printRows(w io.Writer, names []string, rows [][]string) error {
 }
 
 // fromJob makes rows of what is known without sacct. What is not is empty.
-func fromJob(job *record.Job, names []string, index string) [][]string {
+// exits are the exit codes that are known.
+func fromJob(job *record.Job, exits map[string]string, names []string, index string) [][]string {
 	one := func(id, state string, rc *int, elapsed float64, nodes, reason string) []string {
 		values := map[string]string{"jobid": id, "jobidraw": id, "jobname": job.Name, "partition": job.Partition, "alloccpus": strconv.Itoa(job.CPUs),
 			"ncpus": strconv.Itoa(job.CPUs), "state": state, "nodelist": nodes, "reason": reason, "elapsed": clock(elapsed), "cluster": job.Cluster,
-			"elapsedraw": strconv.Itoa(int(elapsed)), "exitcode": exitText(rc), "submit": moment(job.Submitted), "start": moment(job.Started), "end": moment(job.Ended)}
+			"elapsedraw": strconv.Itoa(int(elapsed)), "exitcode": exitText(rc, exits[id]), "submit": moment(job.Submitted), "start": moment(job.Started), "end": moment(job.Ended)}
 		row := []string{id}
 		for _, name := range names {
 			row = append(row, values[strings.ToLower(name)])
@@ -187,12 +227,15 @@ func clock(elapsed float64) string {
 	return text
 }
 
-// exitText writes a return code as Slurm does, "0:0" while there is none.
-func exitText(rc *int) string {
+// exitText writes a return code as Slurm does, "0:0" while there is none: as said, where that
+// is known, else taken for a signal where it may be one.
+func exitText(rc *int, said string) string {
 	switch {
 	case rc == nil:
 		return "0:0"
-	case *rc > 128:
+	case said != "" && *code("", said) == *rc:
+		return said
+	case *rc > 128 && *rc <= 128+lastSignal:
 		return "0:" + strconv.Itoa(*rc-128)
 	}
 	return strconv.Itoa(*rc) + ":0"

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package ask
+
+import "syscall"
+
+func withParent(*syscall.SysProcAttr) {}
