@@ -44,20 +44,59 @@ func (s *Store) NeedsGC() bool {
 	if err != nil {
 		return false // who reads next will say so
 	}
-	n := 0
+	if joinable(packs) <= autoPacks && !s.manyLoose() {
+		return false
+	}
+	lock := gcLock
+	if busy, err := s.packsAtWork(); err != nil {
+		return false
+	} else if len(busy) > 0 {
+		// One joins large packs. What has come since is joined beside it.
+		if lock = besideLock; joinable(without(packs, busy)) <= autoPacks {
+			return false
+		}
+	}
+	f, err := s.lockGC(lock, unix.LOCK_SH)
+	if err != nil || f == nil {
+		return false // one is at work
+	}
+	return unlockGC(f) == nil
+}
+
+const (
+	gcLock = "qme-gc.lock"
+	// besideLock is held by a GC that joins small packs while another has gcLock, and by
+	// that one while it chooses and notes the packs that it is going to join.
+	besideLock = "qme-gc-beside.lock"
+)
+
+// joinable counts the packs that may be joined.
+func joinable(packs []odb.PackInfo) (n int) {
 	for _, p := range packs {
 		if !p.Keep {
 			n++
 		}
 	}
-	if n <= autoPacks && !s.manyLoose() {
-		return false
+	return n
+}
+
+// without returns the packs that are not among those of the given names.
+func without(packs []odb.PackInfo, names []string) []odb.PackInfo {
+	return slices.DeleteFunc(slices.Clone(packs), func(p odb.PackInfo) bool { return slices.Contains(names, p.Name) })
+}
+
+// packsAtWork returns the packs that a GC at work is joining; none when there is no such
+// GC.
+func (s *Store) packsAtWork() ([]string, error) {
+	f, err := s.lockGC(gcLock, unix.LOCK_SH)
+	if err != nil {
+		return nil, err
 	}
-	f, err := s.lockGC(unix.LOCK_SH)
-	if err != nil || f == nil {
-		return false // one is at work
+	if f != nil {
+		return nil, unlockGC(f)
 	}
-	return unlockGC(f) == nil
+	b, err := afero.ReadFile(s.fs, filepath.Join(s.dir, gcLock))
+	return strings.Fields(string(b)), err
 }
 
 // manyLoose reports whether the loose objects are to be packed. It looks as git does:
@@ -79,22 +118,17 @@ func (s *Store) manyLoose() bool {
 // read and write meanwhile. It returns nil, and does nothing, when another GC is at work. ctx ends it
 // early without loss.
 func (s *Store) GC(ctx context.Context, all bool) (rep *GCReport, err error) {
-	f, err := s.lockGC(unix.LOCK_EX)
-	// NeedsGC of another process may hold it for a moment.
-	for range 10 {
-		if err != nil || f != nil {
-			break
-		}
-		time.Sleep(5 * time.Millisecond)
-		f, err = s.lockGC(unix.LOCK_EX)
+	f, err := s.waitGC(ctx, gcLock, 50*time.Millisecond) // NeedsGC of another process may hold it for a moment
+	if err == nil && f == nil && !all {
+		return s.gcBeside(ctx)
 	}
 	if err != nil || f == nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, unlockGC(f)) }()
+	defer func() { err = errors.Join(err, f.Truncate(0), unlockGC(f)) }()
 	rep = new(GCReport)
-	before, err := s.odb.Packs()
-	if err != nil {
+	before, names, err := s.choosePacks(ctx, f, all)
+	if err != nil || before == nil {
 		return nil, err
 	}
 	rep.PacksBefore, rep.BytesBefore = len(before), packBytes(before)
@@ -104,7 +138,6 @@ func (s *Store) GC(ctx context.Context, all bool) (rep *GCReport, err error) {
 			return nil, err
 		}
 	}
-	names := rollUp(before, all)
 	if len(names) > 1 || len(loose) > 0 {
 		if err := s.odb.Repack(ctx, names, loose); err != nil {
 			return nil, err
@@ -122,10 +155,74 @@ func (s *Store) GC(ctx context.Context, all bool) (rep *GCReport, err error) {
 	return rep, s.removeLeftovers()
 }
 
-// lockGC takes the lock that one GC at a time holds, until unlockGC. It is nil when
+// choosePacks chooses the packs to join and notes them in the file of the lock, for those
+// that join others meanwhile. It returns no packs when such a one does not end.
+func (s *Store) choosePacks(ctx context.Context, lock afero.File, all bool) (packs []odb.PackInfo, names []string, err error) {
+	const patience = 10 * time.Second // what is joined beside is small
+	beside, err := s.waitGC(ctx, besideLock, patience)
+	if err != nil || beside == nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, unlockGC(beside)) }()
+	packs, err = s.odb.Packs()
+	if err != nil {
+		return nil, nil, err
+	}
+	names = rollUp(packs, all)
+	err = lock.Truncate(0)
+	if err == nil {
+		_, err = lock.WriteAt([]byte(strings.Join(names, "\n")+"\n"), 0)
+	}
+	return append([]odb.PackInfo{}, packs...), names, err
+}
+
+// gcBeside joins the packs that have come since another GC has begun, which joins large
+// ones: that can take as long as hundreds of runs. It does nothing when there are few, or
+// another does so already.
+func (s *Store) gcBeside(ctx context.Context) (rep *GCReport, err error) {
+	f, err := s.lockGC(besideLock, unix.LOCK_EX)
+	if err != nil || f == nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlockGC(f)) }()
+	busy, err := s.packsAtWork()
+	if err != nil || len(busy) == 0 {
+		return nil, err // it has ended, or has yet to choose
+	}
+	before, err := s.odb.Packs()
+	if err != nil {
+		return nil, err
+	}
+	names := rollUp(without(before, busy), false)
+	if len(names) < 2 || joinable(without(before, busy)) <= autoPacks {
+		return nil, nil
+	}
+	if err := s.odb.Repack(ctx, names, nil); err != nil {
+		return nil, err
+	}
+	after, err := s.odb.Packs()
+	return &GCReport{PacksBefore: len(before), PacksAfter: len(after), BytesBefore: packBytes(before), BytesAfter: packBytes(after)}, err
+}
+
+// waitGC is lockGC that waits for a while.
+func (s *Store) waitGC(ctx context.Context, name string, patience time.Duration) (afero.File, error) {
+	for end := time.Now().Add(patience); ; {
+		f, err := s.lockGC(name, unix.LOCK_EX)
+		if err != nil || f != nil || time.Now().After(end) {
+			return f, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// lockGC takes a lock that one GC at a time holds, until unlockGC. It is nil when
 // another has it.
-func (s *Store) lockGC(how int) (afero.File, error) {
-	f, err := s.fs.OpenFile(filepath.Join(s.dir, "qme-gc.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+func (s *Store) lockGC(name string, how int) (afero.File, error) {
+	f, err := s.fs.OpenFile(filepath.Join(s.dir, name), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
