@@ -147,7 +147,7 @@ func TestMissingKeyIsSaidOnce(t *testing.T) {
 	h.qme("run", "echo", "one")
 	s := h.serve()
 	p := s.open("/")
-	for _, text := range []string{"/api/", "401 (Unauthorized)"} {
+	for _, text := range []string{"/api/", "401 (Unauthorized)", "favicon.ico"} {
 		p.excuse(text)
 	}
 	p.until(row("echo one"))
