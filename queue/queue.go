@@ -109,4 +109,6 @@ type Queue struct {
 	// Warn tells the user of something that went wrong and does not end what is
 	// being done.
 	Warn func(format string, args ...any)
+
+	answers map[record.ID]*record.Job // of a refresh, until they are recorded
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"qme/queue/jobs"
 	"qme/record"
@@ -47,6 +49,10 @@ func (q *Queue) Refresh(ctx context.Context, refs ...string) ([]Refreshed, error
 		for j, rec := range groups[i] {
 			all = append(all, q.refreshed(ctx, rec, answers[j]))
 		}
+	}
+	q.answers = map[record.ID]*record.Job{}
+	for _, r := range all {
+		q.answers[r.Record.UID] = r.Record.Data.Job
 	}
 	return all, errors.Join(ctx.Err(), q.keep(ctx, all))
 }
@@ -371,10 +377,17 @@ func (q *Queue) collect(ctx context.Context, rec *record.Record) (streams map[re
 			q.Warn("%v", err)
 		}
 	}
+	other, err := q.overwritten(ctx, own)
+	if err != nil {
+		return nil, done, err
+	}
 	var failed []error
 	for _, name := range []record.StreamName{record.JobStdout, record.JobStderr} {
 		to := &keeper{recorder: entry.Recorder(name, q.Settings.Keep)}
-		err := q.collectStream(ctx, own, to, name)
+		err := other
+		if err == nil {
+			err = q.collectStream(ctx, own, to, name)
+		}
 		if cerr := errors.Join(to.err, to.Close(rec, q.Settings.Inline)); cerr != nil {
 			return nil, done, fmt.Errorf("task %s: the output of job %s cannot be stored, and is brought by the next \"qme refresh\": %w", rec.UID, job.ID, cerr)
 		}
@@ -385,11 +398,78 @@ func (q *Queue) collect(ctx context.Context, rec *record.Record) (streams map[re
 			failed = append(failed, err)
 		}
 	}
+	if other != nil {
+		failed = failed[:1] // it is the same for both
+	}
 	if job.OutputError = ""; len(failed) > 0 {
 		job.OutputError = valid(errors.Join(failed...).Error())
 	}
 	streams, err = entry.Streams(rec, record.JobStdout, record.JobStderr)
 	return streams, done, err
+}
+
+// overwritten says why the file of a job that has ended does not hold what that has printed
+// any more, or not alone: another job of this home that prints there has begun since, or was
+// not at its end when this one began.
+func (q *Queue) overwritten(ctx context.Context, rec *record.Record) (why, err error) {
+	job := rec.Data.Job
+	for _, path := range jobs.Files(job) {
+		writers, err := q.Jobs.Writers(path)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range slices.Backward(writers) {
+			if id == rec.UID {
+				continue
+			}
+			other, err := q.get(id)
+			if errors.Is(err, record.ErrNotFound) {
+				continue
+			} else if err != nil {
+				return nil, err
+			}
+			if j := q.askedNow(ctx, other); j != nil && q.overlaps(j, job, path) {
+				return fmt.Errorf("job %s of task %s prints to %s, too, and so this is not what job %s has printed", j.ID, id, path, job.ID), nil
+			}
+		}
+	}
+	return nil, nil
+}
+
+// askedNow returns a task's job as it is known in this moment: one that may have started since
+// it was asked about is asked about again.
+func (q *Queue) askedNow(ctx context.Context, rec *record.Record) *record.Job {
+	if now := q.answers[rec.UID]; now != nil {
+		return now
+	}
+	tracker := q.tracker(rec.Executor)
+	if has, err := q.findJob(rec); err != nil || !has || rec.Data.Job.Final || rec.Data.Job.Started != nil || tracker == nil {
+		return rec.Data.Job
+	}
+	answer := q.ask(ctx, tracker, []*record.Record{rec})[0]
+	if answer.Err != nil {
+		return rec.Data.Job
+	}
+	answer.Job.Follow(rec.Data.Job)
+	return answer.Job
+}
+
+// overlaps reports whether a job, as far as it is known, has written to a file after another
+// one had begun to. Where it has not been asked about since, the time of the file tells.
+func (q *Queue) overlaps(other, job *record.Job, path string) bool {
+	const slack = 2 * time.Second // Slurm counts in seconds
+	switch {
+	case job.Started == nil:
+		return false
+	case other.Started != nil && !other.Final:
+		return true
+	case other.Started != nil:
+		return other.Ended == nil || other.Ended.After(job.Started.Time)
+	case other.Final || job.Ended == nil:
+		return false // it never began
+	}
+	info, err := os.Stat(path)
+	return err == nil && info.ModTime().After(job.Ended.Add(slack))
 }
 
 type recorder interface {

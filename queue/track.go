@@ -3,6 +3,8 @@ package queue
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"qme/queue/jobs"
@@ -27,15 +29,56 @@ func (f *flight) track() {
 	if f.tracker == nil || f.entry == nil {
 		return
 	}
+	f.bringBefore()
 	if err := f.q.Jobs.Open(f.rec); err != nil {
 		f.q.Warn("\"qme refresh\" will ask about this task's job only when it is named: %v", err)
 	}
+}
+
+// printer is a tracker that knows beforehand to which files the job of a command will print,
+// as far as their names say nothing of the job.
+type printer interface {
+	Prints(rec *record.Record) []string
+}
+
+// bringBefore brings the output of jobs that have ended, and that have printed to the files
+// of the job that is about to start. What does not answer in time holds up nothing.
+func (f *flight) bringBefore() {
+	p, ok := f.tracker.(printer)
+	if !ok {
+		return
+	}
+	var open []string
+	for _, path := range p.Prints(f.rec) {
+		writers, err := f.q.Jobs.Writers(path)
+		if err != nil {
+			continue // that is said when the job is noted
+		}
+		for _, id := range writers {
+			if note, err := f.q.Jobs.Get(id); err == nil && note != nil && note.Data.Job != nil && id != f.rec.UID && !slices.Contains(open, string(id)) {
+				open = append(open, string(id))
+			}
+		}
+	}
+	if len(open) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), askTime)
+	defer cancel()
+	_, _ = f.q.Refresh(ctx, open...) // else the record says that the file was written again
 }
 
 // note notes a job as this home knows it.
 func (q *Queue) note(rec *record.Record) {
 	if err := q.Jobs.Note(rec); err != nil {
 		q.Warn("task %s: what is known of its job is not noted, and its output may not be brought: %v", rec.UID, err)
+	}
+	// Those that qme has chosen are below the folder of the task.
+	if job := rec.Data.Job; job == nil || strings.HasPrefix(job.StdoutFile, q.Jobs.Path(rec.UID)) {
+		return
+	}
+	if err := q.Jobs.Prints(rec); err != nil {
+		q.Warn("task %s: whether another job prints to its output file will not be known: %v", rec.UID, err)
 	}
 }
 

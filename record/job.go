@@ -49,7 +49,8 @@ type Job struct {
 
 	// Output and Error are the job's own streams, brought here when it was final, as
 	// Data has those of the command. OutputError says why they could not be.
-	Output []string `json:"output,omitempty"`
+	// Output is nil while it was not brought, and empty of a job that has printed nothing.
+	Output []string `json:"output,omitzero"`
 	Error  []string `json:"error,omitempty"`
 	Stdout *Stream  `json:"stdout,omitempty"`
 	Stderr *Stream  `json:"stderr,omitempty"`

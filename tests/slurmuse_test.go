@@ -222,3 +222,75 @@ final = ["DONE"]
 		noGroup(t, pid)
 	}
 }
+
+// TestSlurmSharedFile keeps the output of one job out of the record of another that has printed
+// to the same file.
+func TestSlurmSharedFile(t *testing.T) {
+	t.Parallel()
+	s := newSlurmHome(t)
+	ended := func(id string) {
+		t.Helper()
+		eventually(t, func() bool {
+			cmd := exec.Command("scontrol", "--oneliner", "show", "job", id)
+			cmd.Env = append(os.Environ(), s.env...)
+			out, err := cmd.Output()
+			return err == nil && (bytes.Contains(out, []byte("JobState=COMPLETED")) || bytes.Contains(out, []byte("JobState=FAILED")))
+		})
+	}
+	// The first one's output is brought before the second one begins.
+	one := s.submit("-o", "log.txt", "--wrap", "echo job one; exit 1")
+	ended(one.Data.Job.ID)
+	two := s.submit("-o", "log.txt", "--wrap", "echo job two")
+	if got := s.get(string(one.UID)).Data.Job; got.Final {
+		s.has("the output of the first", got.Output, "job one\n")
+	} else {
+		t.Errorf("it was not asked about: %+v", got) // its steps may be late
+	}
+	s.ends(two, 0)
+	s.has("the output of the second", s.get(string(two.UID)).Data.Job.Output, "job two\n")
+
+	// Of jobs that overlap, or that qme did not hear of in time, the record says so.
+	one = s.submit("-o", "both.txt", "--wrap", "echo job one; exec sleep 3")
+	two = s.submit("-o", "both.txt", "--wrap", "echo job two; exec sleep 3")
+	ended(one.Data.Job.ID)
+	ended(two.Data.Job.ID)
+	s.ends(one, 0)
+	s.ends(two, 0)
+	job := s.get(string(one.UID)).Data.Job
+	if strings.Contains(strings.Join(job.Output, ""), "job two") || !strings.Contains(job.OutputError, "job "+two.Data.Job.ID) {
+		t.Errorf("the first one's record has %q, %q", job.Output, job.OutputError)
+	}
+	s.fails(3, "prints to", "exec", string(one.UID), "output")
+
+	array := s.ends(s.submit("-a", "0-2", "-o", "array.txt", "--wrap", "echo element"), 0)
+	if !strings.Contains(array.Data.Job.OutputError, "more than one element") {
+		t.Errorf("the array's record has %q, %q", array.Data.Job.Output, array.Data.Job.OutputError)
+	}
+	for _, text := range []string{"first", "second"} {
+		rec := s.ends(s.submit("-o", "appended.txt", "--open-mode=append", "--wrap", "echo "+text), 0)
+		if !strings.Contains(rec.Data.Job.OutputError, "appends") || !strings.Contains(strings.Join(rec.Data.Job.Output, ""), text) {
+			t.Errorf("a job that appends has %q, %q", rec.Data.Job.Output, rec.Data.Job.OutputError)
+		}
+	}
+}
+
+// TestSlurmNoOutput says why there is no output, and that none will come.
+func TestSlurmNoOutput(t *testing.T) {
+	t.Parallel()
+	s := newSlurmHome(t)
+	rec := s.submit("-o", "nowhere/x-%j", "--wrap", "echo hi")
+	s.run("wait", string(rec.UID))
+	s.fails(3, "could not be opened", "exec", string(rec.UID), "output")
+	rec = s.submit("-p", "never", "--wrap", "true")
+	s.fails(9, "is PENDING", "exec", string(rec.UID), "output")
+	s.must("exec", string(rec.UID), "cancel")
+	s.run("wait", string(rec.UID))
+	s.fails(3, "never started", "exec", string(rec.UID), "output")
+	rec = s.submit("-o", "gone-%j", "--wrap", "rm gone-*")
+	s.run("wait", string(rec.UID))
+	s.fails(3, "was removed, or lies on a disk of", "exec", string(rec.UID), "output")
+	rec = s.ends(s.submit("--wrap", "true"), 0)
+	if out, errs, code := s.run("exec", string(rec.UID), "output"); code != 0 || out != "" {
+		t.Errorf("the output of a job that prints nothing is %d, %q, %q", code, out, errs)
+	}
+}

@@ -11,6 +11,7 @@ import (
 
 	"qme/executor"
 	"qme/record"
+	"qme/record/safe"
 )
 
 // Actions implements executor.Executor.
@@ -89,7 +90,7 @@ func (e *Executor) print(name record.StreamName) func(context.Context, *executor
 		}
 		file := c.Options["out"] + c.Options["err"] // an action takes one of them
 		index := c.Options["element"]
-		if file == "" && index == "" && rec.Data.Job.Output != nil && rec.Data.Job.OutputError == "" {
+		if job := rec.Data.Job; file == "" && index == "" && job.Output != nil {
 			return printKept(c, rec, name)
 		}
 		if file != "" {
@@ -145,10 +146,10 @@ func (e *Executor) copyOut(ctx context.Context, c *executor.Call, rec *record.Re
 	var r io.ReadCloser
 	var err error
 	if one {
-		at := standing{job.State, job.Reason, job.Nodes, job.Final}
+		at := standingOf(job)
 		id := job.ID
 		if el, err := pick(job, c.Options["element"]); err == nil {
-			id, at = el.ID, standing{el.State, el.Reason, el.Nodes, el.Final}
+			id, at = el.ID, partStanding(el, job)
 		}
 		r, err = open(path(rec), id, at)
 	} else {
@@ -174,8 +175,16 @@ func together(c *executor.Call, job *record.Job) error {
 // again.
 func printKept(c *executor.Call, rec *record.Record, name record.StreamName) error {
 	job := rec.Data.Job
+	if job.OutputError != "" && len(job.Output)+len(job.Error) == 0 {
+		return fmt.Errorf("%w: %s", executor.ErrNoOutput, safe.Line(job.OutputError))
+	}
 	if name == record.JobStderr && len(job.Error) == 0 && job.StderrFile == job.StdoutFile {
 		return together(c, job)
+	}
+	if job.OutputError != "" {
+		if _, err := fmt.Fprintf(c.Err, "Not all of it is as the job has printed it: %s\n", safe.Line(job.OutputError)); err != nil {
+			return err
+		}
 	}
 	r, err := c.Host.Stream(name)
 	if err != nil {

@@ -115,7 +115,7 @@ func because(r row) string {
 	case cancelled:
 		return "cancelled by uid " + by
 	case r.exit == noOutput && isFinal(r.state):
-		return "its output file could not be opened"
+		return notOpened
 	case word(r.state) == "PENDING", isFinal(r.state) && r.controller:
 		return r.reason
 	}

@@ -78,7 +78,7 @@ func (f *follower) missed() error {
 		return nil
 	}
 	job := f.rec.Data.Job
-	r, err := open(f.path(f.rec), job.ID, standing{job.State, job.Reason, job.Nodes, job.Final})
+	r, err := open(f.path(f.rec), job.ID, standingOf(job))
 	if err != nil {
 		return err
 	}

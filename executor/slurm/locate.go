@@ -1,6 +1,7 @@
 package slurm
 
 import (
+	"maps"
 	"strings"
 
 	"qme/record"
@@ -11,6 +12,14 @@ import (
 func locate(job *record.Job, rec *record.Record, parts map[string][]row) {
 	before := rec.Data.Job
 	user := before.Fields[userField]
+	if before.Fields[openMode] != "" {
+		defer func() {
+			fields := map[string]string{}
+			maps.Copy(fields, job.Fields)
+			job.Fields = fields
+			job.Fields[openMode] = before.Fields[openMode]
+		}()
+	}
 	if len(job.Elements) == 0 || parts[job.ID+"+0"] != nil {
 		id := job.ID
 		if len(job.Elements) > 0 {

@@ -256,7 +256,7 @@ func asked(in *invocation, dir string, recorded map[string]string) (r request, w
 		return recorded[name]
 	}
 	r.under(request{output: variable("SBATCH_OUTPUT"), errors: variable("SBATCH_ERROR"), name: variable("SBATCH_JOB_NAME"),
-		array: variable("SBATCH_ARRAY_INX") != ""})
+		array: variable("SBATCH_ARRAY_INX") != "", append: strings.HasPrefix(variable("SBATCH_OPEN_MODE"), "a")})
 	script, whole := r.script, true
 	switch {
 	case r.wrap:

@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"qme/executor"
 	"qme/record"
 )
 
@@ -27,7 +29,26 @@ func (e *Executor) Output(_ context.Context, rec *record.Record, name record.Str
 	if !apart && path != "" {
 		return nil, nil
 	}
-	return open(path, job.ID, standing{job.State, job.Reason, job.Nodes, job.Final})
+	r, err := open(path, job.ID, standingOf(job))
+	if err == nil && job.Fields[openMode] == appending && path != os.DevNull {
+		return noted{r, fmt.Errorf("the job appends to %s, which also holds what was there before", path)}, nil
+	}
+	return r, err
+}
+
+// A noted says at its end what is to be known of what was read.
+type noted struct {
+	io.ReadCloser
+	err error
+}
+
+// Read implements io.Reader.
+func (n noted) Read(p []byte) (int, error) {
+	k, err := n.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = n.err
+	}
+	return k, err
 }
 
 func isArray(job *record.Job) bool {
@@ -38,15 +59,31 @@ func isArray(job *record.Job) bool {
 type standing struct {
 	state, reason, nodes string
 	final                bool
+	elapsed              float64
+	ended                *record.Time
 }
+
+func standingOf(job *record.Job) standing {
+	return standing{job.State, job.Reason, job.Nodes, job.Final, job.Elapsed, job.Ended}
+}
+
+// partStanding is that of an element; of its end no more is known than of the whole.
+func partStanding(el record.JobElement, job *record.Job) standing {
+	return standing{el.State, el.Reason, el.Nodes, el.Final, el.Elapsed, job.Ended}
+}
+
+// ran reports whether it has started, as far as is known.
+func (at standing) ran() bool { return at.nodes != "" || at.elapsed > 0 || word(at.state) == completed }
 
 // open opens an output file. The error wraps record.ErrNotYet when it is not there.
 func open(path, id string, at standing) (io.ReadCloser, error) {
 	switch {
 	case path == "" && at.state == "":
 		return nil, fmt.Errorf("where job %s prints is not known, for Slurm has not been asked (\"qme refresh\" does): %w", id, record.ErrNotYet)
-	case path == "" && word(at.state) == "PENDING":
+	case path == "" && (word(at.state) == "PENDING" || at.final && !at.ran()):
 		return nil, at.missing("its output file", id)
+	case path == "" && at.final:
+		return nil, fmt.Errorf("where job %s printed is not known: name the file with --out or --err: %w", id, executor.ErrNoOutput)
 	case path == "":
 		return nil, fmt.Errorf("where job %s prints is not known: name the file with --out or --err: %w", id, record.ErrNotYet)
 	case !filepath.IsAbs(path):
@@ -56,22 +93,48 @@ func open(path, id string, at standing) (io.ReadCloser, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, at.missing(path, id)
 	}
-	return f, err
+	if err != nil {
+		return nil, err
+	}
+	if err := at.writtenSince(f, id); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
-// missing says why a file is not there.
+// writtenSince refuses a file that was written long after the job had ended: it is another
+// one's output by now. The clocks of machines differ.
+func (at standing) writtenSince(f *os.File, id string) error {
+	info, err := f.Stat()
+	if err != nil || !at.final || at.ended == nil || !info.Mode().IsRegular() || info.ModTime().Before(at.ended.Add(clockSlack)) {
+		return err
+	}
+	return fmt.Errorf("%s was written again at %s, after job %s had ended, and so holds something else: %w", f.Name(), info.ModTime().Format(time.DateTime), id, executor.ErrNoOutput)
+}
+
+// missing says why a file is not there. The error wraps record.ErrNotYet while it may come,
+// and executor.ErrNoOutput then.
 func (at standing) missing(file, id string) error {
 	why := "job " + id + " is " + at.state
 	if at.reason != "" {
 		why += " (" + at.reason + ")"
 	}
+	kind := record.ErrNotYet
+	if at.final {
+		kind = executor.ErrNoOutput
+	}
 	switch {
+	case at.final && at.reason == notOpened:
+	case at.final && !at.ran():
+		why += " and never started"
+	case at.final && at.nodes != "":
+		why += ", so the file was removed, or lies on a disk of " + at.nodes + " alone"
 	case at.final:
 		why += ", so the file was removed, or lies on another machine"
 	case at.nodes != "":
 		why += ", so the file may lie on " + at.nodes + " alone, or comes with its first output"
 	}
-	return fmt.Errorf("%s is not here: %s: %w", file, why, record.ErrNotYet)
+	return fmt.Errorf("%s is not here: %s: %w", file, why, kind)
 }
 
 // openFile opens a regular file, or the place where all vanishes: other things might
@@ -99,6 +162,7 @@ func openFile(path string) (*os.File, error) {
 func openElements(job *record.Job, name record.StreamName) (io.ReadCloser, error) {
 	s := &serial{}
 	apart := false
+	writers := map[string]int{} // by file
 	for _, el := range job.Elements {
 		path := el.StdoutFile
 		if name == record.JobStderr {
@@ -111,14 +175,20 @@ func openElements(job *record.Job, name record.StreamName) (io.ReadCloser, error
 		if el.Nodes == "" && el.Elapsed == 0 {
 			continue // it has not started, or never will
 		}
-		at := standing{el.State, el.Reason, el.Nodes, el.Final}
+		if writers[path]++; path != "" && path != os.DevNull && writers[path] > 1 {
+			if writers[path] == 2 {
+				s.failed = append(s.failed, fmt.Errorf("more than one element of job %s prints to %s, which holds of each what the others have left", job.ID, path))
+			}
+			continue
+		}
+		at := partStanding(el, job)
 		s.files = append(s.files, file{path, func() (io.ReadCloser, error) { return open(path, el.ID, at) }})
 	}
 	switch {
 	case !apart:
 		return nil, nil
 	case len(s.files) == 0 && !job.Final:
-		return nil, standing{job.State, job.Reason, job.Nodes, job.Final}.missing("output of an element", job.ID)
+		return nil, standingOf(job).missing("output of an element", job.ID)
 	}
 	return s, nil
 }

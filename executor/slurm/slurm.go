@@ -64,6 +64,21 @@ func (e *Executor) Name() string { return Name }
 // ByID says that actions need nothing of a job but its id, once its output is recorded.
 func (e *Executor) ByID() {}
 
+// Prints returns to which files the job of a command will print, those whose names say nothing
+// of the job.
+func (e *Executor) Prints(rec *record.Record) []string {
+	in := e.find(rec.Data.Cmd)
+	if in == nil {
+		return nil
+	}
+	r, whole := asked(in, rec.Data.PWD, rec.Data.Env)
+	if r.none {
+		return nil
+	}
+	stdout, stderr := paths(patterns(r, whole, rec), values{name: r.name, user: rec.Data.User})
+	return slices.DeleteFunc([]string{stdout, stderr}, func(path string) bool { return path == "" || path == os.DevNull })
+}
+
 // Recognise takes sbatch, also by its path, behind env(1), and as the only command of a
 // command line.
 func (e *Executor) Recognise(words []string) (executor.Command, bool) {
@@ -169,7 +184,11 @@ const (
 	stdoutPattern = "stdout_pattern"
 	stderrPattern = "stderr_pattern"
 	userField     = "user"
+	openMode      = "open_mode" // appending, or not there
 )
+
+// appending is the open mode of a file behind whose end a job prints.
+const appending = "append"
 
 // patterns works out where output goes, as Slurm does. It is nil when that cannot be
 // told: when more may stand in a script that nobody can read now.
@@ -185,6 +204,9 @@ func patterns(r request, whole bool, rec *record.Record) map[string]string {
 		}
 	}
 	fields := map[string]string{stdoutPattern: inDir(dir, out), userField: rec.Data.User}
+	if r.append {
+		fields[openMode] = appending
+	}
 	if r.errors != "" {
 		fields[stderrPattern] = inDir(dir, r.errors)
 	}

@@ -33,6 +33,9 @@ func isFinal(state string) bool { return slices.Contains(ended, word(state)) }
 // noOutput is what Slurm gives as exit code of a job whose output it cannot open.
 const noOutput = "0:53"
 
+// notOpened is the reason of such a job.
+const notOpened = "its output file could not be opened"
+
 // code returns the return code of a job that has ended: its exit code, 128+n for signal
 // n, 1 when it failed without either.
 func code(state, exit string) *int {

@@ -1,6 +1,8 @@
 package jobs
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -211,4 +213,82 @@ func (f *Folder) Forget(ids []record.ID) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// writtenName is the folder of the notes of who prints to a file, for files that several jobs
+// may print to. It is not of the form of a task's id.
+const writtenName = "written"
+
+// writersMost is how many tasks are noted for a file, the latest ones.
+const writersMost = 64
+
+func (f *Folder) writtenPath(path string) string {
+	sum := sha256.Sum256([]byte(path))
+	return filepath.Join(f.dir, writtenName, hex.EncodeToString(sum[:16]))
+}
+
+// Prints notes to which files a task's job prints, so that another one that prints there, too,
+// is known. Files with the job's number in their name are its own.
+func (f *Folder) Prints(rec *record.Record) error {
+	for _, path := range Files(rec.Data.Job) {
+		writers, err := f.Writers(path)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(writers, rec.UID) {
+			continue
+		}
+		writers = append(writers, rec.UID)
+		var b strings.Builder
+		for _, id := range writers[max(0, len(writers)-writersMost):] {
+			b.WriteString(string(id) + "\n")
+		}
+		if err := f.fs.MkdirAll(filepath.Join(f.dir, writtenName), 0o700); err != nil {
+			return err
+		}
+		if err := f.replace(f.writtenPath(path), []byte(b.String())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Writers returns the tasks of this home whose jobs print to a file, the one that was noted
+// last the last.
+func (f *Folder) Writers(path string) ([]record.ID, error) {
+	b, err := afero.ReadFile(f.fs, f.writtenPath(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	var ids []record.ID
+	for line := range strings.Lines(string(b)) {
+		if id, err := record.ParseID(strings.TrimSpace(line)); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+// Files returns the files to which a job prints that others may print to, each once: not those
+// with its number in their name.
+func Files(job *record.Job) []string {
+	if job == nil {
+		return nil
+	}
+	var list []string
+	add := func(path, id string) {
+		number, _, _ := strings.Cut(id, "_")
+		if path != "" && path != os.DevNull && !strings.Contains(filepath.Base(path), number) && !slices.Contains(list, path) {
+			list = append(list, path)
+		}
+	}
+	add(job.StdoutFile, job.ID)
+	add(job.StderrFile, job.ID)
+	for _, el := range job.Elements {
+		add(el.StdoutFile, job.ID)
+		add(el.StderrFile, job.ID)
+	}
+	return list
 }
