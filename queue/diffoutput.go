@@ -141,6 +141,9 @@ func (c *Comparison) compareAsOne(a, b printed, limit int64) error {
 	c.Stderr.Same = true
 	change := &c.Stdout
 	change.Name = "output"
+	if change.Same = sameSum(one, two); change.Same {
+		return nil
+	}
 	var texts [3]string
 	var sizes [3]int64
 	for i, s := range []struct {
@@ -176,6 +179,14 @@ func (c *Comparison) compareAsOne(a, b printed, limit int64) error {
 		}
 	}
 	return nil
+}
+
+// sameSum reports whether the one stream is known, without a look at it, to be what the
+// other run has printed to one of its two.
+func sameSum(one, two printed) bool {
+	sum := describe(one.v, one.out).sum
+	out, errs := describe(two.v, two.out), describe(two.v, two.err)
+	return sum != "" && (sum == out.sum && errs.size == 0 || sum == errs.sum && out.size == 0)
 }
 
 type streamFacts struct {

@@ -150,6 +150,32 @@ func TestDiffOfKinds(t *testing.T) {
 	}
 }
 
+// TestDiffOfLong compares output that is too long to be looked at by its checksum.
+func TestDiffOfLong(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	const line = "seq 700000" // more than 4 MiB
+	var ids []string
+	for range 2 {
+		h.must("-q", "run", line)
+		ids = append(ids, string(h.records()[0].UID))
+	}
+	h.change(ids[0], func(all map[string]any) {
+		all["data"].(map[string]any)["terminal"] = map[string]any{"streams": []any{}}
+	})
+	h.change(ids[1], func(all map[string]any) {
+		data := all["data"].(map[string]any)
+		data["merged"], data["terminal"] = true, map[string]any{"streams": []any{"stdin", "stdout", "stderr"}}
+	})
+	if text, errs, code := h.run("diff", "--exit-code", ids[0], ids[1]); code != 0 || !strings.Contains(text, "are the same") {
+		t.Errorf("the same: %d\n%s%s", code, text, errs)
+	}
+	h.change(ids[0], func(all map[string]any) { all["data"].(map[string]any)["error"] = []any{"warning\n"} })
+	if text, errs, code := h.run("diff", "--exit-code", ids[1], ids[0]); code != 1 || !strings.Contains(text, "too long to be compared") {
+		t.Errorf("with a warning: %d\n%s%s", code, text, errs)
+	}
+}
+
 // TestDiffOfFields shows where input came from, and what nobody took down.
 func TestDiffOfFields(t *testing.T) {
 	t.Parallel()
