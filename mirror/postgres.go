@@ -3,8 +3,10 @@ package mirror
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"slices"
 	"time"
@@ -43,7 +45,7 @@ var postgresDialect = dialect{
 	},
 }
 
-func openPostgres(t *target.Target, _ bool) (*sql.DB, error) {
+func openPostgres(t *target.Target, readOnly bool) (*sql.DB, error) {
 	u := url.URL(*t.URL)
 	u.Scheme = "postgresql"
 	cfg, err := pgx.ParseConfig(u.String())
@@ -59,7 +61,54 @@ func openPostgres(t *target.Target, _ bool) (*sql.DB, error) {
 	cfg.DefaultQueryExecMode, cfg.StatementCacheCapacity, cfg.DescriptionCacheCapacity = pgx.QueryExecModeExec, 0, 0
 	cfg.RuntimeParams["application_name"] = "qme"
 	cfg.RuntimeParams["timezone"] = "UTC"
-	return stdlib.OpenDB(*cfg), nil
+	if readOnly {
+		return stdlib.OpenDB(*cfg), nil
+	}
+	dial := cfg.DialFunc
+	cfg.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if ctx.Value(connecting{}) == nil {
+			return nil, errors.New("nothing is cancelled at the server")
+		}
+		return dial(ctx, network, address)
+	}
+	return sql.OpenDB(quietConnector{stdlib.GetConnector(*cfg)}), nil
+}
+
+// A quietConnector makes connections that end without a request to the server to cancel
+// what they do. Behind a run that request would be cut off by the end of the process, of
+// which pgbouncer 1.18 dies; and what the mirror does is short.
+type quietConnector struct{ driver.Connector }
+
+// connecting is in the context of a connection that is made on purpose.
+type connecting struct{}
+
+// Connect implements driver.Connector.
+func (c quietConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	return c.Connector.Connect(context.WithValue(ctx, connecting{}, true))
+}
+
+// cancelLimit is how long the server may take to be told that a query is over.
+const cancelLimit = 2 * time.Second
+
+// ending returns what waits, at the end of a query that was interrupted, until the server
+// has been told: else it would go on with it.
+func ending(conn *sql.Conn) (wait func(), err error) {
+	var done <-chan struct{}
+	err = conn.Raw(func(c any) error {
+		if pg, ok := c.(*stdlib.Conn); ok {
+			done = pg.Conn().PgConn().CleanupDone()
+		}
+		return nil
+	})
+	return func() {
+		if done == nil {
+			return
+		}
+		select {
+		case <-done:
+		case <-time.After(cancelLimit):
+		}
+	}, err
 }
 
 func isPostgres(err error, codes ...string) bool {

@@ -91,11 +91,20 @@ func (r *reader) query(ctx context.Context, db *sql.DB, statement string) error 
 // queryServer asks in a transaction that is read-only. The session is left as it is: a
 // pooler lends it to others.
 func (r *reader) queryServer(ctx context.Context, conn *sql.Conn, statement string) error {
+	wait, err := ending(conn)
+	if err != nil {
+		return err
+	}
 	tx, err := conn.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // there is nothing to be undone
+	defer func() {
+		_ = tx.Rollback() // there is nothing to be undone
+		if ctx.Err() != nil {
+			wait()
+		}
+	}()
 	rows, err := tx.QueryContext(ctx, statement)
 	if err != nil {
 		return err

@@ -3,8 +3,10 @@ package tests
 import (
 	"database/sql"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"qme/tests/services"
 )
@@ -50,6 +52,65 @@ func TestMirrorBehindPooler(t *testing.T) {
 			t.Errorf("%s: the session was\n%s\nand is\n%s", mode, before, after)
 		}
 	}
+}
+
+// TestMirrorPoolerInterrupted: a pooler survives what is interrupted, and the server does
+// not go on with it.
+func TestMirrorPoolerInterrupted(t *testing.T) {
+	server := services.Postgres(t)
+	server.Create("lab")
+	pool := services.PgBouncer(t, server)
+	h := mirrored(t, pool.URL("lab"))
+	h.must("run", "echo", "one")
+	h.must("sql", "select 1")
+	direct, err := sql.Open("pgx", server.URL("lab"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer direct.Close()
+	asking := func() (n int) {
+		if err := direct.QueryRow("select count(*) from pg_stat_activity where state = 'active' and query like '%pg_sleep(600)%' and pid <> pg_backend_pid()").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for range 5 {
+		cmd := h.command("sql", "select pg_sleep(600)")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for asking() == 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // its code is looked at
+		if code := cmd.ProcessState.ExitCode(); code != 130 {
+			t.Errorf("code %d", code)
+		}
+		for begin := time.Now(); asking() > 0; time.Sleep(10 * time.Millisecond) {
+			if time.Since(begin) > time.Minute {
+				t.Fatal("the server goes on with it")
+			}
+		}
+		h.must("sql", "select 1")
+	}
+	// A table that is locked makes what follows a run give up.
+	tx, err := direct.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec("lock table homes"); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		h.must("run", "echo", "held up")
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	h.compareMirror()
 }
 
 // sessionState is what a client could leave behind for those that come after it.
