@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 
@@ -143,11 +144,13 @@ func elementsSummary(job *record.Job) string {
 	if len(job.Elements) == 0 {
 		return ""
 	}
-	completed, failed := 0, 0
+	completed, failed, cancelled := 0, 0, 0
 	for _, e := range job.Elements {
 		switch {
 		case e.Final && e.ReturnCode != nil && *e.ReturnCode == 0:
 			completed++
+		case e.Final && strings.HasPrefix(e.State, "CANCELLED"):
+			cancelled++
 		case e.Final:
 			failed++
 		}
@@ -155,6 +158,9 @@ func elementsSummary(job *record.Job) string {
 	text := fmt.Sprintf("%d of %d completed", completed, len(job.Elements))
 	if failed > 0 {
 		text += fmt.Sprintf(", %d failed", failed)
+	}
+	if cancelled > 0 {
+		text += fmt.Sprintf(", %d cancelled", cancelled)
 	}
 	return text
 }

@@ -13,6 +13,7 @@ import (
 	"qme/cli/config"
 	"qme/queue"
 	"qme/record"
+	"qme/record/safe"
 )
 
 func (a *app) runCommand() *cli.Command {
@@ -130,7 +131,7 @@ func jobOf(rec *record.Record) string {
 	if rec.Data.Job == nil {
 		return ""
 	}
-	return " job " + rec.Data.Job.ID
+	return " job " + safe.Line(rec.Data.Job.ID)
 }
 
 // startGC starts the packing of the history in a process of its own, when it is

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -164,7 +165,7 @@ func (t *table) jobStatus(job *record.Job) (string, func(string) string) {
 	switch {
 	case !job.Final:
 		return word, t.color.yellow
-	case word == "failed" && job.ReturnCode != nil:
+	case slices.Contains([]string{"failed", "exited", "exit", "done", "finished", "completed", "complete", "dead", "died", "ended"}, word) && job.ReturnCode != nil:
 		word = strconv.Itoa(*job.ReturnCode)
 	}
 	return word, t.color.red

@@ -68,11 +68,12 @@ type hub struct {
 	closed  bool
 	first   chan struct{} // told when there is a client again
 	asking  chan struct{} // likewise, for who asks about jobs
+	reading chan struct{} // somebody has read tasks, for who asks about jobs
 	done    sync.WaitGroup
 }
 
 func newHub() *hub {
-	return &hub{clients: map[*client]bool{}, first: make(chan struct{}, 1), asking: make(chan struct{}, 1)}
+	return &hub{clients: map[*client]bool{}, first: make(chan struct{}, 1), asking: make(chan struct{}, 1), reading: make(chan struct{}, 1)}
 }
 
 // A client is one connection to the websocket.

@@ -27,6 +27,7 @@ const (
 )
 
 func (s *Server) listTasks(w http.ResponseWriter, r *http.Request) error {
+	s.hub.read()
 	if err := s.current(r.Context()); err != nil {
 		return err
 	}

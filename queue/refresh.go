@@ -12,6 +12,7 @@ import (
 
 	"qme/queue/jobs"
 	"qme/record"
+	"qme/record/safe"
 )
 
 // A Refreshed is what came of asking about one task's job.
@@ -116,7 +117,7 @@ func (q *Queue) noJobOpen(ctx context.Context, rec *record.Record) error {
 
 func jobOpen(rec *record.Record) error {
 	return fmt.Errorf("task %s: its job %s has not ended, as far as is known: %w (\"qme exec %s cancel\" ends it, \"qme refresh\" asks how it goes)",
-		rec.UID, rec.Data.Job.ID, record.ErrConflict, rec.UID)
+		rec.UID, safe.Line(rec.Data.Job.ID), record.ErrConflict, rec.UID)
 }
 
 // byExecutor groups records, in the order in which each executor comes first.
@@ -256,7 +257,7 @@ func (q *Queue) submittedBefore(tracker Tracker, rec *record.Record) (*record.Jo
 // refreshed joins a record with an answer.
 func (q *Queue) refreshed(ctx context.Context, rec *record.Record, answer record.JobAnswer) Refreshed {
 	if answer.Err != nil {
-		return Refreshed{Record: rec, Err: fmt.Errorf("task %s: job %s: %w", rec.UID, rec.Data.Job.ID, answer.Err)}
+		return Refreshed{Record: rec, Err: fmt.Errorf("task %s: job %s: %w", rec.UID, safe.Line(rec.Data.Job.ID), answer.Err)}
 	}
 	next := *rec
 	next.Data.Job = answer.Job

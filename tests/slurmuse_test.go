@@ -274,6 +274,28 @@ func TestSlurmSharedFile(t *testing.T) {
 	}
 }
 
+// TestSlurmElements prints some elements of an array, and counts those that were cancelled.
+func TestSlurmElements(t *testing.T) {
+	t.Parallel()
+	s := newSlurmHome(t)
+	rec := s.ends(s.submit("-a", "1-4", "--wrap", "echo I am $SLURM_ARRAY_TASK_ID"), 0)
+	out := s.must("exec", string(rec.UID), "output", "--element", "2,4")
+	if strings.Contains(out, "am 1") || !strings.Contains(out, "_2.out <==\nI am 2\n") || !strings.Contains(out, "_4.out <==\nI am 4\n") {
+		t.Errorf("elements 2 and 4 have printed %s", out)
+	}
+	s.fails(5, "has no element 9", "exec", string(rec.UID), "output", "--element", "2,9")
+	rec = s.submit("-p", "never", "-a", "1-4", "--wrap", "true")
+	s.must("exec", string(rec.UID), "cancel")
+	s.run("wait", string(rec.UID))
+	if out := s.must("refresh", string(rec.UID)); !strings.Contains(out, "0 of 4 completed, 4 cancelled") || strings.Contains(out, "failed") {
+		t.Errorf("refresh says %s", out)
+	}
+	out, errs, _ := s.run("run", "sh", "-c", "sbatch --mem=20 <<'END'\n#!/bin/sh\n#SBATCH --test-only\ntrue\nEND\n")
+	if strings.Contains(errs, "cannot be followed") {
+		t.Errorf("a submission that is tried is said to be lost: %s%s", out, errs)
+	}
+}
+
 // TestSlurmNoOutput says why there is no output, and that none will come.
 func TestSlurmNoOutput(t *testing.T) {
 	t.Parallel()

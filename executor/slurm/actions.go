@@ -104,6 +104,9 @@ func (e *Executor) print(name record.StreamName) func(context.Context, *executor
 				rec = now
 			}
 		}
+		if isList(index) && file == "" {
+			return e.printElements(c, rec.Data.Job, name, index)
+		}
 		if index != "" {
 			if _, err := pick(rec.Data.Job, index); err != nil {
 				return err
@@ -119,6 +122,34 @@ func (e *Executor) print(name record.StreamName) func(context.Context, *executor
 		}
 		return e.follow(ctx, c, rec, path)
 	}
+}
+
+// isList reports whether text names more than one element.
+func isList(text string) bool { return strings.ContainsAny(text, ",-") && isIndexes(text) }
+
+// printElements prints the files of some elements, as those of all are printed.
+func (e *Executor) printElements(c *executor.Call, job *record.Job, name record.StreamName, list string) error {
+	if c.Switch("follow") {
+		return fmt.Errorf("one element is followed at a time: %w", record.ErrConflict)
+	}
+	some := *job
+	some.Elements = nil
+	for _, id := range elements(job.ID + "_[" + list + "]") {
+		el, err := pick(job, element(id))
+		if err != nil {
+			return err
+		}
+		some.Elements = append(some.Elements, el)
+	}
+	r, err := openElements(&some, name)
+	if err != nil {
+		return err
+	}
+	if r == nil {
+		return together(c, job)
+	}
+	_, err = io.Copy(c.Out, r)
+	return errors.Join(err, r.Close())
 }
 
 // pathOf returns how the file is found: a given one, that of an element, or the job's.

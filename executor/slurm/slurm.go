@@ -101,7 +101,7 @@ func (e *Executor) Submitted(rec *record.Record) (*record.Job, error) {
 	job := inOutput(rec.Data.Output)
 	r, whole := asked(in, rec.Data.PWD, rec.Data.Env)
 	switch {
-	case r.none:
+	case r.none, job == nil && triedOnly(rec.Data.Error):
 		return nil, nil
 	case job == nil && r.quiet:
 		return nil, errors.New("sbatch printed no id of a job: leave out --quiet, so that it does")
@@ -114,6 +114,16 @@ func (e *Executor) Submitted(rec *record.Record) (*record.Job, error) {
 		return job, fmt.Errorf("of what sbatch has printed job %s alone is followed, and not %s", job.ID, strings.Join(left, ", "))
 	}
 	return job, nil
+}
+
+// triedOnly reports whether sbatch has said when a job would start, as with --test-only, which
+// may stand in a script that nobody can read now.
+func triedOnly(lines []string) bool {
+	return slices.ContainsFunc(lines, func(line string) bool {
+		rest, ok := strings.CutPrefix(line, "sbatch: Job ")
+		id, when, _ := strings.Cut(rest, " ")
+		return ok && isNumber(id) && strings.HasPrefix(when, "to start at ")
+	})
 }
 
 // inOutput returns the job that a line of sbatch's output names: the plain message counts
