@@ -290,3 +290,45 @@ func TestHostileRecordsServed(t *testing.T) {
 		s.stop(os.Interrupt)
 	}
 }
+
+// TestOwnRecords lets actions use all that a record of this home says, also when the job has
+// ended, and forgets what was cleared.
+func TestOwnRecords(t *testing.T) {
+	t.Parallel()
+	b := newBatch(t, hostileConfig)
+	log := filepath.Join(b.work, "log.txt")
+	b.write(log, "the log\n", 0o600)
+	b.write(filepath.Join(b.work, "private.txt"), "mine\n", 0o600)
+	for _, name := range []string{"bsubmit", "osubmit", "psubmit"} {
+		b.write(filepath.Join(b.bin, name), "#!/bin/sh\necho id=7; echo log="+log+"; echo out="+log+"\n", 0o755)
+	}
+	b.fake("bask")
+	for _, state := range []string{"RUNNING", "DONE"} {
+		b.write(filepath.Join(b.bin, "bask.out"), "state "+state+"\nnodes "+log+"\n", 0o600)
+		for name, actions := range map[string][]string{"bsubmit": {"log", "file", "node", "output"}, "osubmit": {"output"}, "psubmit": {"output", "show"}} {
+			b.ok("-q", "run", name)
+			id := string(b.records()[0].UID)
+			if name != "psubmit" {
+				b.ok("refresh", id)
+			}
+			for _, action := range actions {
+				if out := b.ok("exec", id, action); out != "the log\n" {
+					t.Errorf("%s: %s of %s prints %q", state, action, name, out)
+				}
+			}
+			if name == "bsubmit" {
+				if out := b.ok("exec", id, "here"); out != "mine\n" {
+					t.Errorf("%s: here prints %q", state, out)
+				}
+			}
+		}
+		if state == "RUNNING" {
+			b.write(filepath.Join(b.bin, "bask.out"), "state DONE\n", 0o600)
+			b.ok("refresh")
+		}
+	}
+	b.ok("clear", "--force")
+	if left, err := filepath.Glob(filepath.Join(b.dir, "jobs/ended/*")); err != nil || len(left) > 0 {
+		t.Errorf("notes are left: %v, %v", left, err)
+	}
+}
