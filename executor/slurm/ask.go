@@ -100,6 +100,10 @@ func message(stderr string) string {
 			said = append(said, line)
 		}
 	}
+	// Of the daemon that vouches for users all that follows is a consequence.
+	if i := slices.IndexFunc(said, func(line string) bool { return strings.HasPrefix(line, "Munge ") }); i >= 0 {
+		return said[i] + " (munged, which vouches for users, does not answer here)"
+	}
 	return strings.Join(said, "; ")
 }
 

@@ -122,6 +122,9 @@ func because(r row) string {
 	return ""
 }
 
+// nodesMost is how many different lists of nodes an array shows of its elements.
+const nodesMost = 20
+
 // several fills in a job that has elements: an array or a heterogeneous job.
 func several(job *record.Job, all []row) {
 	listed := map[string]bool{}
@@ -149,6 +152,9 @@ func several(job *record.Job, all []row) {
 			job.CPUs += r.cpus
 		} else {
 			job.CPUs = max(job.CPUs, r.cpus)
+			if r.nodes != "" && !slices.Contains(nodes, r.nodes) && len(nodes) < nodesMost {
+				nodes = append(nodes, r.nodes)
+			}
 		}
 	}
 	job.Nodes = strings.Join(nodes, ",")

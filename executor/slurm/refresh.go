@@ -310,6 +310,8 @@ func (s *subject) lost(accounting, controller error) (*record.Job, error) {
 		return unknownJob(job, "its number is that of another job now"), nil
 	case s.other:
 		return nil, fmt.Errorf("the job of that number was not submitted when the task ran: it is another one, or the clocks of the machines differ by minutes: %w", record.ErrConflict)
+	case refused(controller, "munge ") && refused(accounting, "munge "):
+		return nil, controller // it is the same for both
 	case controller != nil && accounting != nil && !disabled:
 		return nil, fmt.Errorf("%w (and %w)", controller, accounting)
 	case controller != nil:
