@@ -141,6 +141,9 @@ func (t *tracker) Output(ctx context.Context, rec *record.Record, name record.St
 			return nil, nil
 		}
 	}
+	if file == "" && t.opens(name) && rec.Data.Job.Final {
+		return nil, fmt.Errorf("nothing has said where %s went: %w", follow.Actions[name], executor.ErrNoOutput)
+	}
 	if file == "" && t.opens(name) {
 		return nil, fmt.Errorf("it is not known where %s goes: %w", follow.Actions[name], record.ErrNotYet)
 	}

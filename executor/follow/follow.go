@@ -110,12 +110,14 @@ func Copy(t executor.Tracker, name record.StreamName) func(ctx context.Context, 
 }
 
 // Open opens a file of a job. The error wraps record.ErrNotYet when it is not there and
-// the job goes on.
+// the job goes on, and executor.ErrNoOutput when it has ended.
 func Open(path string, rec *record.Record) (io.ReadCloser, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && rec.Active():
 		return nil, fmt.Errorf("%s is not there, job %s is %s: %w", safe.Line(path), safe.Line(rec.Data.Job.ID), safe.Line(rec.Data.Job.State), record.ErrNotYet)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s is not there any more, or not on this machine, and job %s has ended: %w", safe.Line(path), safe.Line(rec.Data.Job.ID), executor.ErrNoOutput)
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():

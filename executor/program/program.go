@@ -91,7 +91,10 @@ func (p *program) Submitted(rec *record.Record) (*record.Job, error) {
 	if err != nil || said.Job == nil {
 		return nil, err
 	}
-	return said.Job, p.check(said.Job)
+	if err := p.check(said.Job); err != nil {
+		return nil, err
+	}
+	return said.Job, nil
 }
 
 // check refuses a job that is none, and leaves out what is qme's to say.
