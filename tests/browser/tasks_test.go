@@ -58,7 +58,7 @@ func TestTasksAreRunAgainCancelledAndDeletedFromTheTable(t *testing.T) {
 	p.until(row("echo two") + ".innerText.includes('×2')")
 	p.until("(await (await fetch('/api/tasks?status=running')).json()).matched === 0")
 	p.until(row("echo two") + ".innerText.includes('ok')")
-	if log := h.qme("log", "@2"); !strings.Contains(log, "@2 ") {
+	if log := h.qme("log", "@1"); !strings.Contains(log, "@2 ") {
 		t.Errorf("it did not run again:\n%s", log)
 	}
 
@@ -72,6 +72,40 @@ func TestTasksAreRunAgainCancelledAndDeletedFromTheTable(t *testing.T) {
 	if list := h.qme("ls"); strings.Contains(list, "echo") {
 		t.Errorf("they are there:\n%s", list)
 	}
+}
+
+// TestLatestRunFirst has the table be in the order of "qme ls", and its header say so.
+func TestLatestRunFirst(t *testing.T) {
+	h := newHome(t)
+	for _, name := range []string{"one", "two", "three"} {
+		h.qme("run", "echo", name)
+	}
+	p := h.serve().open("/")
+	shown := `[...document.querySelectorAll('.rows > .row')].map((row) => row.querySelector('.name').innerText.replace('echo ', '')).join(' ')`
+	header := func(sort string) {
+		t.Helper()
+		p.until(fmt.Sprintf(`(document.querySelector('[data-sort=started]').ariaSort ?? '') === %q && document.querySelectorAll('.grid [aria-sort]').length === 1`, sort))
+	}
+	p.until(shown + " === 'three two one'")
+	header("descending")
+	h.qme("rerun", "@3")
+	p.until(shown + " === 'one three two'")
+	h.background("rerun", "@3") // one in flight comes first, too
+	p.until(shown + " === 'two one three'")
+	header("descending")
+	p.click("[data-sort=started] button")
+	p.until(shown + " === 'three one two'")
+	header("ascending")
+	p.address("/?sort=started")
+	p.click("[data-sort=started] button")
+	p.until(shown + " === 'two one three'")
+	header("descending")
+	p.address("/")
+	h.qme("run", "echo", "four")
+	p.until(shown + " === 'four two one three'")
+	p.visit("/?sort=-id")
+	p.until(shown + " === 'four three two one'")
+	p.until("document.querySelectorAll('.grid [aria-sort]').length === 0")
 }
 
 func TestKeyboard(t *testing.T) {
