@@ -128,7 +128,7 @@ func (t *table) overview(now time.Time) *Overview {
 		out := r.outcome()
 		ended[out]++
 		if out == outcomeRunning && len(o.Running) < runningShown {
-			o.Running = append(o.Running, t.words.summary(r))
+			o.Running = append(o.Running, t.summariesLocked([]*row{r})...)
 		}
 		days.add(r.started, out == outcomeFailed)
 		c := commands[r.command]

@@ -176,6 +176,7 @@ func (w *words) row(rec *record.Record) *row {
 // started.
 type Summary struct {
 	ID         record.ID     `json:"id"`
+	Short      string        `json:"short"`
 	Executor   string        `json:"executor"`
 	Command    string        `json:"command"`
 	Status     record.Status `json:"status"`
@@ -217,7 +218,7 @@ func timeIn(micros int64, zone int32) record.Time {
 // summary is the inverse of row.
 func (w *words) summary(r *row) Summary {
 	s := Summary{
-		ID: w.id(r), Executor: w.list[r.executor], Command: r.command, Status: statuses[r.status], Outcome: outcomes[r.outcome()],
+		ID: w.id(r), Short: w.id(r).Short(0), Executor: w.list[r.executor], Command: r.command, Status: statuses[r.status], Outcome: outcomes[r.outcome()],
 		Started: timeIn(r.started, r.zone),
 		User:    w.list[r.user], Host: w.list[r.host], PWD: w.list[r.pwd], Message: w.list[r.message], Run: int(r.run),
 	}

@@ -267,14 +267,39 @@ func (t *table) running(n int) []Summary {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	rows := slices.SortedFunc(maps.Values(t.flying), func(a, b *row) int { return cmp.Or(order(a.place, b.place), order(a.key, b.key)) })
-	return t.words.summaries(rows[:min(n, len(rows))])
+	return t.summariesLocked(rows[:min(n, len(rows))])
 }
 
 // summaries returns rows as they are shown.
 func (t *table) summaries(rows []*row) []Summary {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	return t.words.summaries(rows)
+	return t.summariesLocked(rows)
+}
+
+func (t *table) summariesLocked(rows []*row) []Summary {
+	list := t.words.summaries(rows)
+	for i, r := range rows {
+		list[i].Short = t.short(r)
+	}
+	return list
+}
+
+// short returns the short name of a task: those that have most in common with it are its
+// neighbours.
+func (t *table) short(r *row) string {
+	at, there := t.find(r.key)
+	id, unique := t.words.id(r), 0
+	after := at
+	if there {
+		after++
+	}
+	for _, i := range []int{at - 1, after} {
+		if i >= 0 && i < len(t.rows) {
+			unique = max(unique, id.SharedWith(t.words.id(t.rows[i]))+1)
+		}
+	}
+	return id.Short(unique)
 }
 
 // A Facet is a value that a filter can take.

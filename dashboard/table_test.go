@@ -236,3 +236,48 @@ func TestNumbersOfRecords(t *testing.T) {
 		t.Errorf("the overview is %+v, %v", o, err)
 	}
 }
+
+// TestLatestFirst compares the listing with the order that "qme ls" has, of tasks that were
+// run again and of such that a wrong clock has made.
+func TestLatestFirst(t *testing.T) {
+	t.Parallel()
+	tb := newTable("e")
+	now := time.Now()
+	var moved []record.Moved
+	var all []record.Result
+	for i := range 300 {
+		r := aRecord(t, int(now.Unix())-7*i, i)
+		switch i % 10 {
+		case 3:
+			r.Data.Run, r.Data.Timestamp.Time = 2, now.Add(-time.Duration(i*i%4000)*time.Second)
+		case 4:
+			r.Data.Run, r.Data.Timestamp.Time = 3, now.Add(time.Duration(i)*time.Hour)
+		}
+		if m, ok := record.MovedOf(r); ok {
+			moved = append(moved, m)
+		}
+		all = append(all, record.Result{ID: r.UID, Record: r})
+	}
+	ahead := aRecord(t, int(now.Unix())+100_000, 1)
+	all = append(all, record.Result{ID: ahead.UID, Record: ahead})
+	tb.update(all, nil)
+	o := record.NewOrder("", moved, now)
+	var want []record.ID
+	for _, res := range all {
+		want = append(want, res.ID)
+	}
+	slices.SortFunc(want, o.Compare)
+	for _, by := range []string{sortLatest, "started"} {
+		var got []record.ID
+		for _, s := range tb.page(&filter{Sort: by}, 0, 1000).Rows {
+			got = append(got, s.ID)
+			if s.Short != s.ID.Short(0) {
+				t.Errorf("%s is called %s", s.ID, s.Short)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", by, got[:10], want[:10])
+		}
+		slices.Reverse(want)
+	}
+}

@@ -71,7 +71,7 @@ func (t *table) page(f *filter, offset, limit int) page {
 		rows = t.view(f)
 	}
 	offset = min(offset, len(rows))
-	return page{t.stateLocked(), len(rows), t.words.summaries(rows[offset:min(offset+limit, len(rows))])}
+	return page{t.stateLocked(), len(rows), t.summariesLocked(rows[offset:min(offset+limit, len(rows))])}
 }
 
 // viewsKept bounds how many filtered listings are held: of 100,000 tasks one takes 800 KB.
