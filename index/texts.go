@@ -235,7 +235,7 @@ func (t *textFile) rowOf(id record.ID) (int, bool) {
 		return 0, false
 	}
 	for i := t.find(u[:]); i < t.len() && string(t.uuid(i)) == string(u[:]); i++ {
-		if r := t.row(i); t.id(&r) == id {
+		if r := t.row(i); t.executors[r.executor] == id.Executor() {
 			return i, true
 		}
 	}
