@@ -228,7 +228,10 @@ func (a *app) newSearch(q *query.Query, o searchOptions, flying []index.Run) (*i
 // orderFound has a search find the latest run first.
 func (a *app) orderFound(ctx context.Context, s *index.Search) error {
 	o, err := a.orderOf(ctx, s.Source.(source))
-	if err != nil {
+	if errors.Is(err, record.ErrCorrupt) || errors.Is(err, record.ErrInvalid) {
+		a.warn("the newest task comes first, since it cannot be read when tasks were run last: %v", err)
+		return nil
+	} else if err != nil {
 		return err
 	}
 	var recs []*record.Record

@@ -307,6 +307,9 @@ func (q *Queue) nth(ref, text string) (*record.Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v.err != nil { // another task than the listing's would be taken
+		return nil, fmt.Errorf("%s: which task that is cannot be read: %w", ref, v.err)
+	}
 	count := 0
 	for res := range v.records(record.Range{Brief: true, Order: v.order}, false) {
 		if res.ID == "" {

@@ -64,6 +64,9 @@ func (q *Queue) Listing(f Filter) Listing {
 	if err != nil {
 		return Listing{Items: func(yield func(Item) bool) { yield(Item{Result: record.Result{Err: err}}) }}
 	}
+	if v.err != nil { // what can be read is shown all the same
+		q.Warn("tasks are listed by when they were made, since it cannot be read when they were run last: %v", v.err)
+	}
 	rg := record.Range{Executor: f.Executor, Prefix: f.Prefix, Brief: f.Brief, Order: v.order}
 	items := q.chosen(f, v.named(v.records(rg, f.Running)))
 	if f.Sort == SortDuration {
@@ -138,6 +141,7 @@ type view struct {
 	flying []record.Result // in order
 	order  *record.Order   // nil: that of the ids
 	mixed  bool            // as in record.Order, of the runs in flight as well
+	err    error           // what is damaged, so that the order of the runs is not known
 }
 
 // view looks first at what is in flight: a run that ends meanwhile is then seen in one of
@@ -150,7 +154,10 @@ func (q *Queue) view(byRun bool) (*view, error) {
 	v := &view{q: q, flying: flying, mixed: true}
 	if q.Order != nil {
 		o, err := q.Order()
-		if err != nil {
+		if errors.Is(err, record.ErrCorrupt) || errors.Is(err, record.ErrInvalid) {
+			v.err = err
+			return v, nil
+		} else if err != nil {
 			return nil, err
 		}
 		var recs []*record.Record
