@@ -274,7 +274,7 @@ func (a *app) recovered(ctx context.Context, how func(*queue.Queue, context.Cont
 func (a *app) runner(cfg *config.Config) queue.Runner {
 	return func(ctx context.Context, e queue.Execution) (*queue.Outcome, error) {
 		res, err := capture.Run(ctx, capture.Spec{
-			Cmd: e.Cmd, Env: taskEnv(e.ID), Stdin: a.in, Stdout: a.out, Stderr: a.err, Quiet: e.Quiet,
+			Cmd: e.Cmd, Env: taskEnv(e.ID), Mark: taskVariable + "=" + string(e.ID), Stdin: a.in, Stdout: a.out, Stderr: a.err, Quiet: e.Quiet,
 			Out: e.Out, Err: e.Err, OnStart: e.OnStart,
 			Drain: cfg.Duration("run.drain"), KillGrace: cfg.Duration("cancel.grace"),
 		})

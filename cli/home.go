@@ -29,6 +29,9 @@ func (a *app) homeHint(err error) string {
 	if err != nil {
 		return ""
 	}
+	if link, to := dangling(home); link != "" {
+		return fmt.Sprintf("%s is a symbolic link to %s, which is not there: make that folder, or remove the link. %s", link, to, otherHome)
+	}
 	there, info := existing(home)
 	if info == nil || !info.IsDir() {
 		return fmt.Sprintf("%s is no folder. %s", there, otherHome)
@@ -44,11 +47,31 @@ func (a *app) homeHint(err error) string {
 	}
 	for _, path := range append([]string{there}, parts...) {
 		err := unix.Access(path, unix.R_OK|unix.W_OK|unix.X_OK)
-		if err != nil && !errors.Is(err, unix.ENOENT) {
+		switch {
+		case err == nil || errors.Is(err, unix.ENOENT):
+		case errors.Is(err, unix.EROFS):
+			return fmt.Sprintf("%s is on a file system that can only be read. %s", path, otherHome)
+		case path == there && there != home:
+			return fmt.Sprintf("%s cannot be made, since you cannot write in %s (%v). %s", home, path, err, otherHome)
+		default:
 			return fmt.Sprintf("You cannot write in %s (%v): give yourself the permission. %s", path, err, otherHome)
 		}
 	}
 	return ""
+}
+
+// dangling returns the first part of a path that is a symbolic link to nothing, and to
+// what; "" when there is none.
+func dangling(path string) (link, to string) {
+	for ; path != filepath.Dir(path); path = filepath.Dir(path) {
+		if _, err := os.Stat(path); err == nil {
+			return "", ""
+		}
+		if to, err := os.Readlink(path); err == nil {
+			return path, to
+		}
+	}
+	return "", ""
 }
 
 // existing returns the absolute path or, when there is nothing, the nearest above

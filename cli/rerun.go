@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -16,6 +17,7 @@ import (
 
 func (a *app) rerunCommand() *cli.Command {
 	var yes bool
+	var stdin string
 	return &cli.Command{
 		Name:      "rerun",
 		Usage:     "run a task again, in the same directory",
@@ -29,13 +31,20 @@ came with a pull. Where nobody can be asked --yes is needed.
 Examples:
   qme rerun
   qme rerun 019aaf3c
-  qme -m "with more memory" rerun @2`,
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &yes}},
+  qme -m "with more memory" rerun @2
+  qme rerun --stdin data.txt @3`,
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &yes},
+			&cli.StringFlag{Name: "stdin", Usage: "give the command `FILE` as standard input", Destination: &stdin, TakesFile: true},
+		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := oneTask(c); err != nil {
 				return err
 			}
 			if _, err := a.homeDir(); err != nil {
+				return err
+			}
+			if err := a.readFrom(stdin); err != nil {
 				return err
 			}
 			if _, err := a.runConfig(); err != nil {
@@ -126,4 +135,17 @@ func bounded(s string) string {
 		return fmt.Sprintf("%s … %d characters … %s", string(r[:boundedHead]), left, string(r[len(r)-boundedTail:]))
 	}
 	return string(r)
+}
+
+// readFrom makes a file, if one is named, the standard input of the command.
+func (a *app) readFrom(path string) error {
+	if path == "" {
+		return nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return &usageError{msg: "--stdin: " + err.Error(), help: "qme rerun --help"}
+	}
+	a.in = f
+	return nil
 }

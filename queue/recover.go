@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync/atomic"
 	"time"
 
@@ -161,7 +162,7 @@ func (b *sideline) finish(ctx context.Context, own error) error {
 // recover commits one entry. After an error it is still the caller's.
 func (q *Queue) recover(ctx context.Context, e *spool.Entry) error {
 	rec, err := e.Salvage(q.Settings.Inline)
-	if errors.Is(err, record.ErrNotFound) {
+	if errors.Is(err, record.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return e.Remove() // it had been committed and was being removed
 	}
 	if errors.Is(err, spool.ErrEmpty) {

@@ -69,8 +69,8 @@ func (q *Queue) RunNew(ctx context.Context, c Command, opts RunOptions) (*Report
 }
 
 // Rerun runs a task again: the same command in the same directory under the same
-// id. The error wraps record.ErrConflict when it is running or its directory is
-// gone; nothing is changed then.
+// id. The error wraps record.ErrConflict when it is running, its directory is gone, or
+// its input is to be given again; nothing is changed then.
 func (q *Queue) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report, error) {
 	// An earlier run that is still in the spool would look like one in flight. The
 	// command waits for it, so not for long; what is left gets its turn beside it.
@@ -98,6 +98,9 @@ func (q *Queue) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report
 	}
 	if slices.ContainsFunc(append([]string{old.Data.PWD}, old.Data.Cmd...), func(s string) bool { return strings.ContainsRune(s, '\uFFFD') }) {
 		return nil, fmt.Errorf("task %s has an argument or a directory that was not UTF-8, and so is not recorded exactly: %w", old.UID, record.ErrConflict)
+	}
+	if err := q.inputAgain(old); err != nil {
+		return nil, err
 	}
 	if err := q.confirm(old, opts); err != nil {
 		return nil, err

@@ -18,8 +18,10 @@ const (
 // process group and the session. 0 in group or session stands for none.
 type tree struct {
 	root, group, session int
-	spareRoot            bool   // root is not the command but our monitor
-	born                 uint64 // of root, once it was seen
+	spareRoot            bool           // root is not the command but our monitor
+	born                 uint64         // of root, once it was seen
+	mark                 string         // NAME=value in the environment of all that the command starts, "" for none
+	looked               map[int]uint64 // processes whose environment has no mark
 }
 
 // A proc is what the system says of a process.
@@ -81,7 +83,7 @@ func (t *tree) living(seen map[int]uint64) []int {
 			if _, mine := known[p.pid]; mine {
 				continue
 			}
-			if _, ok := known[p.ppid]; ok || t.root != 0 && p.ppid == t.root {
+			if _, ok := known[p.ppid]; ok || t.root != 0 && p.ppid == t.root || t.marked(p) {
 				known[p.pid] = p.born
 				grown = true
 			}
@@ -126,7 +128,7 @@ func (t *tree) forget(procs []proc) {
 			t.born = p.born
 		}
 		if t.born != p.born {
-			*t = tree{}
+			*t = tree{mark: t.mark, looked: t.looked}
 		}
 		return
 	}
@@ -134,6 +136,25 @@ func (t *tree) forget(procs []proc) {
 
 func (t *tree) has(p proc) bool {
 	return t.root != 0 && p.pid == t.root || t.group != 0 && p.pgrp == t.group || t.session != 0 && p.session == t.session
+}
+
+// marked says whether a process has the mark: one that has left session and parents behind
+// is known by nothing else. It is looked for once in each process.
+func (t *tree) marked(p proc) bool {
+	if t.mark == "" || p.dead || t.spared(p.pid) {
+		return false
+	}
+	if born, ok := t.looked[p.pid]; ok && born == p.born {
+		return false
+	}
+	if hasVariable(p.pid, t.mark) {
+		return true
+	}
+	if t.looked == nil {
+		t.looked = map[int]uint64{}
+	}
+	t.looked[p.pid] = p.born
+	return false
 }
 
 func (t *tree) spared(pid int) bool {

@@ -26,6 +26,15 @@ func processes() ([]proc, error) {
 	return procs, nil
 }
 
+// hasVariable says whether a process was started with a variable, "NAME=value".
+func hasVariable(pid int, variable string) bool {
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return false // it has ended, or is somebody else's
+	}
+	return bytes.Contains(append([]byte{0}, env...), []byte("\x00"+variable+"\x00"))
+}
+
 // parseStat reads /proc/PID/stat. The name in it is in parentheses and may hold
 // anything, parentheses too.
 func parseStat(b []byte) (proc, bool) {

@@ -70,7 +70,36 @@ func launch(argv, env []string, dir string, start func(path string, argv []strin
 	if denied != "" {
 		return 0, explain(denied, inDir(dir, denied), unix.EACCES)
 	}
-	return 0, &startError{Code: 127, Text: argv[0] + ": command not found"}
+	return 0, &startError{Code: 127, Text: argv[0] + ": command not found" + ofTheShell(argv[0])}
+}
+
+// builtins are words that a shell understands without there being a program.
+var builtins = strings.Fields(`. : alias bg bind break builtin case cd command continue declare dirs disown eval exec
+	exit export fc fg for function getopts hash help history if jobs let local logout popd pushd read readonly
+	return select set setopt shift shopt source suspend times trap type typeset ulimit umask unalias unset until
+	unsetopt wait while [[ (( { !`)
+
+// ofTheShell says what to do about a word that means something to a shell only, "" for
+// any other.
+func ofTheShell(word string) string {
+	name, _, assigns := strings.Cut(word, "=")
+	switch {
+	case assigns && isName(name):
+		return "; a variable before a command is for the shell: qme run env " + name + "=VALUE CMD"
+	case slices.Contains(builtins, word):
+		return "; it is the shell's own: have one run the line, as in qme run 'cd /tmp && CMD'"
+	}
+	return ""
+}
+
+// isName says whether a word can be the name of a variable.
+func isName(word string) bool {
+	for i, c := range word {
+		if c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return word != ""
 }
 
 // lookupPath returns the PATH of env; of several the first, as getenv(3) does.

@@ -77,7 +77,7 @@ func (j *job) supervise(ctx context.Context, f *pipeForwarder, sigs <-chan os.Si
 		case <-cancelled:
 			cancelled = nil
 			j.res.Cancelled = true
-			ending = endTree(&tree{root: f.p.pid, group: f.ownGroup()}, j.KillGrace)
+			ending = endTree(&tree{root: f.p.pid, group: f.ownGroup(), mark: j.Mark}, j.KillGrace)
 		case c := <-f.p.changes:
 			if !c.ended() {
 				f.stopped(c.status)

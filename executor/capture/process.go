@@ -37,8 +37,10 @@ func watch(pid int, jobs bool) *process {
 	}
 	c := make(chan change, 8)
 	p := &process{pid: pid, changes: c}
+	ours.Store(pid, true)
 	go func() {
 		defer close(c)
+		defer ours.Delete(pid)
 		p.ours = ownPeak()
 		for {
 			ch := p.next(options)

@@ -38,6 +38,10 @@ type Spec struct {
 	// where Dir is given.
 	Env []string
 
+	// Mark is an entry of Env, NAME=value, that no other command has: by it a cancel finds
+	// what has left the command's session and parents.
+	Mark string
+
 	// Stdin, Stdout and Stderr are the caller's own streams, which Run does
 	// not close. A nil Stdin reads as empty; to a nil Stdout or Stderr nothing
 	// is passed on.
@@ -121,6 +125,7 @@ func Run(ctx context.Context, s Spec) (*Result, error) {
 	}
 	defer runtime.KeepAlive(s) // its files own the descriptors that j uses
 	defer j.close()
+	defer reapOrphans()()
 	if err := j.run(ctx); err != nil {
 		return nil, fmt.Errorf("run %s: %w", s.Cmd[0], err)
 	}

@@ -33,7 +33,7 @@ func (s *session) supervise(ctx context.Context, reports <-chan report, sigs <-c
 		case <-cancelled:
 			cancelled = nil
 			s.res.Cancelled = true
-			s.ending = endTree(&tree{root: s.monitor.pid, session: s.monitor.pid, spareRoot: true}, s.KillGrace)
+			s.ending = endTree(&tree{root: s.monitor.pid, session: s.monitor.pid, spareRoot: true, mark: s.Mark}, s.KillGrace)
 		case <-s.look:
 			s.update()
 		case <-tick:

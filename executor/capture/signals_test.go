@@ -14,6 +14,8 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+
+	"qme/tests/require"
 )
 
 // A counted is a qme-like process that runs count-signals in pipe mode.
@@ -224,6 +226,47 @@ func TestCancelEndsTheTree(t *testing.T) {
 			t.Errorf("process %d of the tree, %d, lives on", i, pid)
 			_ = unix.Kill(pid, unix.SIGKILL)
 		}
+	}
+}
+
+// What has left the command's session and parents behind is found by its environment.
+func TestCancelFindsWhatHasLeft(t *testing.T) {
+	need(t, "setsid")
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	const mark = "CAPTURE_TEST=here"
+	ended := make(chan *Result)
+	go func() {
+		r, err := Run(ctx, Spec{
+			Cmd: []string{"sh", "-c", `(setsid sh -c 'echo $$ > left; exec sleep 1000' &); echo $$ > root; exec sleep 1000`},
+			Dir: dir, Env: append(os.Environ(), mark), Mark: mark, KillGrace: someGrace,
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		ended <- r
+	}()
+	left := pidIn(t, dir, "left")
+	pidIn(t, dir, "root")
+	cancel()
+	if r := <-ended; r == nil || !r.Cancelled {
+		t.Errorf("result %+v", r)
+	}
+	if running(left) {
+		t.Errorf("process %d lives on", left)
+		_ = unix.Kill(left, unix.SIGKILL)
+	}
+}
+
+// The first process of a container reaps what has lost its parent.
+func TestFirstProcessReaps(t *testing.T) {
+	require.Component(t, "root", "mount", "ps")
+	c, dir := qmeLike(t, "sh", "-c", `mount -t proc proc /proc; (sleep 0.01 & echo $! >orphan); for i in $(seq 500); do ps -p $(cat orphan) >/dev/null || exit 0; sleep 0.02; done; exit 9`)
+	c.Dir = dir
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS, Unshareflags: unix.CLONE_NEWNS}
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

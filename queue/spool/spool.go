@@ -224,7 +224,9 @@ func clearAway(fsys afero.Fs, dir string, unlock func() error) error {
 	}
 	errs := []error{unlock()}
 	names, err := fs.ReadDir(root.FS(), ".")
-	errs = append(errs, err)
+	if !vanished(err) {
+		errs = append(errs, err)
+	}
 	for _, n := range names {
 		if err := root.Remove(n.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
@@ -235,6 +237,12 @@ func clearAway(fsys afero.Fs, dir string, unlock func() error) error {
 		err = nil // others were faster
 	}
 	return errors.Join(append(errs, err)...)
+}
+
+// vanished says whether an error means that a file or folder is not there any more: what
+// another process removes while it is looked at is done, and no fault.
+func vanished(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESTALE)
 }
 
 // Close lets go of the entry. What is in it stays for the next process.

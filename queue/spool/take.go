@@ -25,6 +25,9 @@ func (s *Spool) names() ([]string, error) {
 		return nil, err
 	}
 	names, err := f.Readdirnames(-1)
+	if vanished(err) {
+		err = nil // the folder itself was removed meanwhile
+	}
 	return names, errors.Join(err, f.Close())
 }
 
@@ -56,14 +59,18 @@ func (s *Spool) Take() ([]*Entry, error) {
 	var errs []error // one bad folder must not keep the others from being recovered
 	for _, name := range names {
 		if strings.HasPrefix(name, newPrefix) {
-			errs = append(errs, s.removeUnborn(filepath.Join(s.dir, name)))
+			if err := s.removeUnborn(filepath.Join(s.dir, name)); !vanished(err) {
+				errs = append(errs, err)
+			}
 		}
 		id, err := record.ParseID(name)
 		if err != nil {
 			continue
 		}
 		e, err := s.take(id)
-		if err != nil {
+		if vanished(err) {
+			continue // its own process has just removed it
+		} else if err != nil {
 			errs = append(errs, fmt.Errorf("task %s: %w", id, err))
 		} else if e != nil {
 			taken = append(taken, e)

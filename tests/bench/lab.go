@@ -63,6 +63,7 @@ func (l *lab) build() error {
 	l.qme, l.gen = filepath.Join(l.root, "bin", "qme"), filepath.Join(l.root, "bin", "genhistory")
 	for out, pkg := range map[string]string{l.qme: "qme", l.gen: "qme/tests/genhistory"} {
 		cmd := exec.CommandContext(l.ctx, "go", "build", "-o", out, pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as it is released
 		if said, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("build %s (in the source tree of qme?): %w: %s", pkg, err, said)
 		}

@@ -61,7 +61,9 @@ var prepare func() error
 
 func start(ctx context.Context, dir string) error {
 	program = filepath.Join(dir, "qme")
-	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", program, "qme").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-buildvcs=false", "-o", program, "qme")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	path, err := exec.LookPath("chromium")

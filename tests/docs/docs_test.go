@@ -43,6 +43,7 @@ var buildQME = sync.OnceValues(func() (string, error) {
 	}
 	bin := filepath.Join(scratch, "bin")
 	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(bin, "qme"), ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build qme: %w\n%s", err, out)
