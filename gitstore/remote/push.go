@@ -239,7 +239,7 @@ func (s *PushSession) judge(rep report, said string) error {
 		}
 	}
 	if stale {
-		return s.remote.fail(ErrMoved, show, "")
+		return s.remote.fail(ErrMoved, all, "") // nothing of it was shown
 	}
 	return s.remote.fail(ErrDeclined, show, "")
 }
