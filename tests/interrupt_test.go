@@ -7,8 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-
-	"qme/tests/require"
 )
 
 // starting is a command that says that it runs and waits for a signal.
@@ -91,7 +89,7 @@ except KeyboardInterrupt:
 }
 
 // Whoever waits for qme sees the signal that has ended the command, wherever it came from,
-// and the record is there. The first process of a container cannot be ended so.
+// and the record is there.
 func TestSignalThatEndedTheCommand(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []syscall.Signal{
@@ -108,18 +106,6 @@ func TestSignalThatEndedTheCommand(t *testing.T) {
 		if rec := h.records()[0]; *rec.Data.ReturnCode != 128+int(sig) || rec.Data.Signal == "" {
 			t.Errorf("signal %d: recorded %d, %q", sig, *rec.Data.ReturnCode, rec.Data.Signal)
 		}
-	}
-}
-
-func TestSignalOfTheFirstProcess(t *testing.T) {
-	t.Parallel()
-	require.Component(t, "root", "unshare")
-	h := newHome(t)
-	cmd := h.command("run", "sh", "-c", "kill -TERM $$")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
-	_ = cmd.Run()
-	if code := cmd.ProcessState.ExitCode(); code != 143 {
-		t.Errorf("qme as the first process ended with %v, want 143", cmd.ProcessState)
 	}
 }
 

@@ -14,8 +14,6 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
-
-	"qme/tests/require"
 )
 
 // A counted is a qme-like process that runs count-signals in pipe mode.
@@ -256,17 +254,6 @@ func TestCancelFindsWhatHasLeft(t *testing.T) {
 	if running(left) {
 		t.Errorf("process %d lives on", left)
 		_ = unix.Kill(left, unix.SIGKILL)
-	}
-}
-
-// The first process of a container reaps what has lost its parent.
-func TestFirstProcessReaps(t *testing.T) {
-	require.Component(t, "root", "mount", "ps")
-	c, dir := qmeLike(t, "sh", "-c", `mount -t proc proc /proc; (sleep 0.01 & echo $! >orphan); for i in $(seq 500); do ps -p $(cat orphan) >/dev/null || exit 0; sleep 0.02; done; exit 9`)
-	c.Dir = dir
-	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS, Unshareflags: unix.CLONE_NEWNS}
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Errorf("%v: %s", err, out)
 	}
 }
 
