@@ -212,7 +212,7 @@ func (a *app) queue() (*queue.Queue, error) {
 		return nil, err
 	}
 	home, err := a.homeDir()
-	var fsys afero.Fs = regular.NewFS()
+	fsys := regular.NewFS()
 	if err != nil {
 		fsys = noFs{afero.NewMemMapFs(), err} // a command can run all the same
 	}

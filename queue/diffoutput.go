@@ -71,7 +71,7 @@ func (c *Comparison) noteKinds(a, b printed, jobs bool) {
 	note := ""
 	switch {
 	case !a.known || !b.known:
-		if !jobs && (a.known || b.known || c.maybeKinds()) && !(c.Stdout.Same && c.Stderr.Same) {
+		if !jobs && (a.known || b.known || c.maybeKinds()) && (!c.Stdout.Same || !c.Stderr.Same) {
 			note = "Whether there was a terminal was not recorded of both runs. With one, both streams are one, and there may be colours."
 		}
 	case a.merged != b.merged && jobs:

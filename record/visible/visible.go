@@ -43,10 +43,7 @@ const longestCut = 64 << 10
 // have cut in two: a character of UTF-8, or a control sequence. It is for Text, which would
 // take the half of a sequence for text.
 func Cut(s string) string {
-	s = cutRune(s)
-	if strings.HasSuffix(s, "\x1b") { // which may have been to end a sequence
-		s = s[:len(s)-1]
-	}
+	s = strings.TrimSuffix(cutRune(s), "\x1b") // which may have been to end a sequence
 	i := strings.LastIndexByte(s[max(0, len(s)-longestCut):], '\x1b')
 	if i < 0 {
 		return s
