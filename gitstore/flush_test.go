@@ -32,7 +32,8 @@ func TestFlushOrder(t *testing.T) {
 			delete(unflushed, name)
 		case "rename", "remove":
 			if op == "rename" {
-				delete(unflushed, "qme.lock") // a note for repairs, which may be lost
+				delete(unflushed, "qme.lock")    // a note for repairs, which may be lost
+				delete(unflushed, "qme-gc.lock") // a note for processes that run, and end with the machine
 				for other := range unflushed {
 					if filepath.Ext(other) == ".keep" { // for git, while this process lives
 						delete(unflushed, other)

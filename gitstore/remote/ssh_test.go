@@ -224,7 +224,7 @@ func TestSSHErrors(t *testing.T) {
 		says                        []string
 	}{
 		{"host key changed", "key", "changed", "", url, remote.ErrHostKey, []string{"HAS CHANGED", "ssh-keygen -R '[127.0.0.1]:" + s.port + "'"}},
-		{"host key unknown", "key", "nobody", "", url, remote.ErrHostKey, []string{"Connect once with \"ssh -p " + s.port + " 127.0.0.1\""}},
+		{"host key unknown", "key", "nobody", "", url, remote.ErrHostKey, []string{"Connect once with \"ssh -p " + s.port + " " + s.user + "@127.0.0.1\""}},
 		{"host key unknown, strictly", "key", "nobody", "StrictHostKeyChecking yes", url, remote.ErrHostKey, nil},
 		{"wrong key", "wrong", "known", "", url, remote.ErrAccess, []string{"Permission denied (publickey)", "key is known there"}},
 		{"no repository", "key", "known", "", url + ".none", remote.ErrNotFound, []string{".git.none"}},
