@@ -164,21 +164,3 @@ except KeyboardInterrupt:
 		t.Errorf("the terminal is left as\n%s\nit was\n%s", after, before)
 	}
 }
-
-// A command in the background that waits for what is typed is stopped, as without qme, and
-// goes on in the foreground.
-func TestTerminalBackgroundReader(t *testing.T) {
-	t.Parallel()
-	p := newPane(t)
-	p.shell(`qme run sh -c 'read x; echo "got:<$x>"' & echo $! >pid`, 0)
-	qme := p.number("pid")
-	p.until("it is stopped", func() bool { return strings.HasPrefix(p.state(qme), "T") })
-	p.shell("bg; echo again", 0)
-	p.sees("again")
-	p.until("it is stopped again", func() bool { return strings.HasPrefix(p.state(qme), "T") })
-	p.enter("fg")
-	p.until("qme is in the foreground", func() bool { return !p.atPrompt() })
-	p.enter("me")
-	p.wantCode(0)
-	p.sees("got:<me>")
-}

@@ -117,16 +117,10 @@ func (s *session) suspend(sig syscall.Signal) {
 	s.settle()
 	s.withdraw()
 	s.cook()
-	switch {
-	case s.starved && !inForeground(s.tty.fd):
-		sig = unix.SIGTTIN
-	case sig != unix.SIGSTOP:
+	if sig != unix.SIGSTOP {
 		sig = unix.SIGTSTP
 	}
-	began := time.Now()
 	stopSelf(sig)
-	// Where nobody could continue us the kernel has not stopped us, and will not.
-	s.starved = s.starved && time.Since(began) < lookAgain
 	copySize(s.out, s.pty.master)
 	s.comeBack()
 	s.ctl.send(order{Continue: true})
@@ -159,7 +153,6 @@ func (s *session) update() {
 	}
 	if !inForeground(s.tty.fd) {
 		s.lose()
-		s.stopReader()
 		return
 	}
 	s.refresh()
@@ -191,15 +184,6 @@ func (s *session) behind() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.away && !s.tty.raw && s.changed() && inForeground(s.tty.fd)
-}
-
-// stopReader stops, once, a command that waits in the background for what is typed, as the
-// kernel stops who reads the terminal itself: so a shell tells that the job needs it.
-func (s *session) stopReader() {
-	if s.direct && !s.starved && s.reads() {
-		s.starved = true
-		s.ctl.send(order{Signal: int(unix.SIGSTOP)}) // SIGTTIN would be taken for one too early
-	}
 }
 
 // lose notes that the terminal is somebody else's, who has set it as he wants it.

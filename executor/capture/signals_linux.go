@@ -37,14 +37,14 @@ func ignoredMask() uint64 {
 }
 
 // stopSelf stops this process as sig would, and returns when it goes on; the
-// SIGCONT that did so is not delivered. With any but SIGSTOP it stops its whole process group,
+// SIGCONT that did so is not delivered. With SIGTSTP it stops its whole process group,
 // but goes on at once where the kernel ignores that signal since nobody could continue
 // the group.
 func stopSelf(sig syscall.Signal) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer setAction(unix.SIGCONT, defaultAction)()
-	if sig != unix.SIGSTOP {
+	if sig == unix.SIGTSTP {
 		// First the others: our own stop would come in between, at any time.
 		restore := setAction(sig, ignore)
 		defer restore()

@@ -57,7 +57,6 @@ type session struct {
 	same    bool                         // tty and screen are one terminal
 	look    chan struct{}
 	ending  <-chan struct{} // of a cancel
-	starved bool            // the command was stopped for reading in the background
 	failed  error           // the command was not started, and not for a reason of its own
 }
 
