@@ -49,7 +49,7 @@ func newSmallHome(t *testing.T, size string) *home {
 	if err := os.MkdirAll(h.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", h.dir).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "mode=700,size="+size, "tmpfs", h.dir).CombinedOutput(); err != nil {
 		if os.Getenv(require.Variable) != "" {
 			t.Fatalf("mount: %v\n%s", err, out)
 		}

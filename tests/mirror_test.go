@@ -183,7 +183,7 @@ func TestMirror(t *testing.T) {
 		both := string(homes[0].records()[0].UID)
 		syncAll(homes)
 		for _, h := range homes {
-			h.must("rerun", both)
+			h.must("rerun", "--yes", both)
 		}
 		syncAll(homes)
 		for _, h := range homes {
@@ -213,7 +213,7 @@ func randomCommand(h *home, rnd *rand.Rand) {
 		scripts := []string{"echo 'häß$RANDOM\\n'", "exit 3", "echo a; echo b >&2", "printf 'a\\000b'", "printf 'a\\377b'", "head -c 100000 /dev/zero | tr '\\0' x"}
 		h.run("-m", fmt.Sprint("for ", rnd.Uint32(), " \\ ' \" %"), "run", "bash", "-c", scripts[rnd.IntN(len(scripts))])
 	case n < 7:
-		h.run("rerun", some())
+		h.run("rerun", "--yes", some())
 	case n < 8:
 		h.must("clear", "--force", some())
 	default:

@@ -222,7 +222,7 @@ func (m *member) step(i int) {
 			m.tasks = append(m.tasks, name)
 		}
 	case n < 55:
-		if m.try(3, "-m", fmt.Sprintf("again %s%d", m.name, i), "rerun", m.any()) {
+		if m.try(3, "-m", fmt.Sprintf("again %s%d", m.name, i), "rerun", "--yes", m.any()) {
 			m.runs++
 		}
 	case n < 62:

@@ -397,7 +397,7 @@ func TestShareReadOnlyHub(t *testing.T) {
 func TestShareFullHome(t *testing.T) {
 	t.Parallel()
 	hub, other, ours := newHub(t), newHome(t), newHome(t)
-	mount(t, ours.dir, "-t", "tmpfs", "-o", "size=2m", "tmpfs")
+	mount(t, ours.dir, "-t", "tmpfs", "-o", "mode=700,size=2m", "tmpfs")
 	ours.must("-q", "run", "echo", "ours")
 	ours.must("remote", hub.dir)
 	other.must("-q", "run", "head -c 200000 /dev/urandom")

@@ -72,7 +72,7 @@ func newExchange(t *testing.T) (dir string) {
 		for j := range 3 {
 			h.must("-q", "run", "echo", fmt.Sprint("only ", i, j))
 		}
-		h.must("-q", "rerun", "@4")
+		h.must("-q", "rerun", "--yes", "@4")
 		h.must("-q", "run", "seq 30000") // a stream of its own
 	}
 	theirs.must("clear", "--force", "@6")

@@ -12,7 +12,7 @@ import (
 func TestFullDiskGC(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	mount(t, h.dir, "-t", "tmpfs", "-o", "size=2m", "tmpfs")
+	mount(t, h.dir, "-t", "tmpfs", "-o", "mode=700,size=2m", "tmpfs")
 	for range 3 {
 		h.must("-q", "run", "head -c 200000 /dev/urandom")
 	}

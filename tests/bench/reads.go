@@ -55,7 +55,7 @@ type question struct {
 }
 
 var questions = []question{
-	{"get", nil, func(string) []string { return []string{"get"} }},
+	{"get @1", nil, func(string) []string { return []string{"get", "@1"} }},
 	{"get ID", (*lab).someIDs, func(id string) []string { return []string{"get", id} }},
 	{"get PREFIX", (*lab).someIDs, func(id string) []string { return []string{"get", id[len("shell-"):][:len("019aaf3c-1b2c")]} }},
 	{"ls -n 25", nil, func(string) []string { return []string{"ls", "-n", "25"} }},
