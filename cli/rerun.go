@@ -73,10 +73,11 @@ func (a *app) confirmRerun(ctx context.Context, ref string, rec *record.Record, 
 		return nil
 	}
 	f := foreignCommand(rec)
-	a.say("%s", f)
 	if yes {
+		a.note("%s", f)
 		return nil
 	}
+	a.say("%s", f)
 	if !isTerminal(a.in) || !isTerminal(a.err) {
 		return fmt.Errorf("task %s was not given in this home: %w (\"qme rerun --yes %s\" runs it again, as you and here)", rec.UID, record.ErrConflict, rec.UID)
 	}

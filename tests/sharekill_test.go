@@ -101,7 +101,7 @@ func (k *killer) reset() {
 	k.Helper()
 	err := errors.Join(os.RemoveAll(k.home.dir), os.RemoveAll(k.hub.dir), os.CopyFS(k.hub.dir, os.DirFS(filepath.Join(k.masters, "hub.git"))))
 	if err == nil && k.command[0] != "clone" {
-		err = os.CopyFS(k.home.dir, os.DirFS(filepath.Join(k.masters, "home")))
+		err = errors.Join(os.CopyFS(k.home.dir, os.DirFS(filepath.Join(k.masters, "home"))), os.Chmod(k.home.dir, 0o700))
 	}
 	if err != nil {
 		k.Fatal(err)
