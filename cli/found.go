@@ -120,20 +120,37 @@ const (
 	snippetIndent = 4
 )
 
+// foundLayout is layout for what is found, whose age is the time at which it began. Earlier
+// runs want room for their numbers.
+func (t *table) foundLayout() layout {
+	f := fitting{t.width, narrowNameWidth}
+	var l layout
+	l.age = f.useful(timeWidth)
+	l.name = narrowNameWidth
+	if !l.age {
+		return l
+	}
+	if t.runs {
+		l.name = f.name(minCommand)
+	}
+	l.executor = (t.width == 0 || t.mixed) && f.useful(executorWidth)
+	if !t.runs {
+		l.name = f.name(goodCommand)
+	}
+	return l
+}
+
 // found prints a task that was found, by its short name, and, on a terminal, where.
 func (t *table) found(f index.Found, short string, q *query.Query) error {
 	if f.Number > 0 {
 		short += "@" + strconv.Itoa(f.Number)
 	}
-	name := nameWidth
-	if t.width > 0 && t.width < narrow {
-		name = narrowNameWidth
-	}
-	line := runewidth.FillRight(short, name-1) + " "
-	if t.fits(runewidth.StringWidth(line) + timeWidth) {
+	l := t.foundLayout()
+	line := runewidth.FillRight(short, l.name-1) + " "
+	if l.age {
 		line += f.Record.Data.Timestamp.Local().Format(time.DateTime) + "  "
 	}
-	if (t.width == 0 || t.mixed) && t.fits(runewidth.StringWidth(line)+executorWidth) {
+	if l.executor {
 		line += t.executor(f.Record)
 	}
 	room := 0

@@ -308,7 +308,7 @@ type naming struct {
 func (a *app) printFound(ctx context.Context, found iter.Seq[index.Found], q *query.Query, o searchOptions, names naming, to io.Writer) (n int, err error) {
 	w := newFlusher(to)
 	t := a.newTable(w)
-	t.mixed = names.mixed
+	t.mixed, t.runs = names.mixed, o.allRuns
 	unreadable := false
 	for f := range found {
 		switch {

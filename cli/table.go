@@ -27,6 +27,7 @@ type table struct {
 	color palette
 	rows  int
 	mixed bool // there are tasks of other executors than the usual one
+	runs  bool // earlier runs are shown, whose names have a number
 }
 
 func (a *app) newTable(w *bufio.Writer) *table {
@@ -48,15 +49,18 @@ const (
 	statusWidth   = 10
 	executorWidth = 7
 
-	// From narrow columns on the name has room for further digits, which are hardly ever
-	// needed.
-	narrow          = 60
+	// narrowNameWidth is without the room for further digits, which are hardly ever needed.
 	narrowNameWidth = len("019aaf3c-1b2c") + 1
 )
 
-// minCommand is how much of a command a terminal shows at least, before columns
-// are left out for it.
-const minCommand = 10
+const (
+	// minCommand is how much of a command a terminal shows at least, before any column is
+	// left out for it.
+	minCommand = 10
+	// goodCommand is how much there is of it before it gives room to a column that is of
+	// less use: a wider terminal must not show less.
+	goodCommand = 30
+)
 
 // A layout says which columns there are.
 type layout struct {
@@ -64,25 +68,41 @@ type layout struct {
 	age, duration, status, executor bool
 }
 
-// layout chooses the columns: what there is no room for goes, the age first, the status
-// last. In a pipe all of them are there, so that a script finds each in its place.
+// A fitting takes columns out of the width of a terminal.
+type fitting struct{ width, used int }
+
+// take takes a column where it leaves enough of a command that has enough. In a pipe all
+// of them are there, so that a script finds each in its place.
+func (f *fitting) take(column, leaves, has int) bool {
+	if f.width > 0 && f.used+max(column+leaves, has) > f.width {
+		return false
+	}
+	f.used += column
+	return true
+}
+
+// useful takes a column that the command gives room to.
+func (f *fitting) useful(column int) bool { return f.take(column, minCommand, goodCommand) }
+
+// name is the width of the column of names, which has room for more than they are mostly
+// where that leaves enough of a command that has enough.
+func (f *fitting) name(leaves int) int {
+	if f.take(nameWidth-narrowNameWidth, leaves, goodCommand) {
+		return nameWidth
+	}
+	return narrowNameWidth
+}
+
+// layout chooses the columns: what there is no room for goes, the room for further digits
+// of the name first, then the age, the status last.
 func (t *table) layout() layout {
-	l := layout{name: nameWidth}
-	if t.width > 0 && t.width < narrow {
-		l.name = narrowNameWidth
-	}
-	used := l.name
-	take := func(width int) bool {
-		if t.width > 0 && used+width+minCommand > t.width {
-			return false
-		}
-		used += width
-		return true
-	}
-	l.status = take(statusWidth)
-	l.executor = (t.width == 0 || t.mixed) && take(executorWidth)
-	l.duration = take(durationWidth)
-	l.age = l.duration && take(ageWidth)
+	f := fitting{t.width, narrowNameWidth}
+	var l layout
+	l.status = f.take(statusWidth, minCommand, 0)
+	l.executor = (t.width == 0 || t.mixed) && f.useful(executorWidth)
+	l.duration = f.useful(durationWidth)
+	l.age = l.duration && f.useful(ageWidth)
+	l.name = f.name(goodCommand)
 	return l
 }
 
@@ -138,9 +158,6 @@ func (t *table) executor(r *record.Record) string {
 	}
 	return runewidth.FillRight(name, executorWidth-1) + " "
 }
-
-// fits says whether columns of that width leave enough for the command.
-func (t *table) fits(width int) bool { return t.width == 0 || width+minCommand <= t.width }
 
 func (t *table) status(r *record.Record) (string, func(string) string) {
 	switch {

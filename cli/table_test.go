@@ -1,0 +1,56 @@
+package cli
+
+import "testing"
+
+// A terminal that is a column wider shows as much of the command, or gives a part of what
+// was enough to one further column.
+func TestWiderShowsNoLess(t *testing.T) {
+	columns := map[string]func(*table) (used int, l layout){
+		"ls": func(t *table) (int, layout) {
+			l := t.layout()
+			used := l.name
+			for width, there := range map[int]bool{statusWidth: l.status, durationWidth: l.duration, ageWidth: l.age, executorWidth: l.executor} {
+				if there {
+					used += width
+				}
+			}
+			return used, l
+		},
+		"search": func(t *table) (int, layout) {
+			l := t.foundLayout()
+			used := l.name
+			for width, there := range map[int]bool{timeWidth: l.age, executorWidth: l.executor} {
+				if there {
+					used += width
+				}
+			}
+			return used, l
+		},
+	}
+	for name, of := range columns {
+		for _, mixed := range []bool{false, true} {
+			for _, runs := range []bool{false, true} {
+				before := 0
+				var had layout
+				for width := narrowNameWidth + 1; width <= 200; width++ {
+					used, l := of(&table{width: width, mixed: mixed, runs: runs})
+					room := width - used
+					if status := l.status && !had.status; room < before && !status && before < goodCommand-1 {
+						t.Errorf("%s (mixed %v, runs %v): %d columns leave %d, and one less %d", name, mixed, runs, width, room, before)
+					}
+					if room < 0 || width >= minCommand+narrowNameWidth && room < minCommand {
+						t.Errorf("%s (mixed %v, runs %v): %d columns leave %d", name, mixed, runs, width, room)
+					}
+					before, had = room, l
+				}
+				if full := (layout{name: nameWidth, age: true, duration: name == "ls", status: name == "ls", executor: mixed}); had != full {
+					t.Errorf("%s: a wide terminal has %+v", name, had)
+				}
+			}
+		}
+		used, l := of(&table{width: 80, mixed: true})
+		if l.name != nameWidth || !l.age || !l.executor {
+			t.Errorf("%s: 80 columns have %+v (%d)", name, l, used)
+		}
+	}
+}
