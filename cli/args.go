@@ -222,7 +222,7 @@ func (p *arranger) unknown(typed, word string) error {
 	} else if best := near.Best(strings.TrimLeft(word, "-"), names); best != "" {
 		msg += "; did you mean --" + best + "?"
 	}
-	if p.command.Name == "search" {
+	if p.command.Name == "search" && !strings.Contains(msg, "; ") {
 		msg += "; words that begin with a dash go behind --, or into one argument behind another word"
 	}
 	return p.usage("%s", msg)

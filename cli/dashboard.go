@@ -361,7 +361,7 @@ func (s *served) Search(ctx context.Context, text string, now time.Time) ([]reco
 	q, err := query.Parse(text, query.Options{Now: now, Home: home})
 	var wrong *query.SyntaxError
 	if errors.As(err, &wrong) {
-		return nil, &dashboard.RequestError{Detail: wrong.Error(), Position: &wrong.Pos}
+		return nil, &dashboard.RequestError{Detail: wrongQuery(wrong), Position: &wrong.Pos}
 	}
 	if err != nil {
 		return nil, err

@@ -33,12 +33,22 @@ const (
 	seeTask   = "\"qme get TASK\" and \"qme log TASK\" say more of a task"
 	seeAll    = "all tasks are listed without it"
 	seeTime   = "\"qme search after:yesterday\" finds by time"
+	seeBefore = "\"qme search before:yesterday\" finds by time"
+	seeFields = "FIELD:WORD looks in one field, as in \"qme search status:failed\""
+	seeCode   = "\"qme search rc:1\" finds by return code"
 	seeOutput = "\"qme exec output\" shows the output of a task"
 )
 
 // otherOptions are options that other programs of a command's name have, with what does
 // that here.
 var otherOptions = map[string]map[string]string{
+	"search": {
+		"failed": "\"qme search failed\" finds what failed: it is a word of the query", "running": "\"qme search running\" finds what is running: it is a word of the query",
+		"since": seeTime, "after": seeTime, "until": seeBefore, "before": seeBefore, "on": seeTime,
+		"status": seeFields, "host": seeFields, "user": seeFields, "executor": seeFields, "command": seeFields, "message": seeFields, "output": seeFields, "error": seeFields, "pwd": seeFields,
+		"returncode": seeCode, "rc": seeCode,
+		"i": "upper and lower case are the same", "ignore-case": "upper and lower case are the same", "E": "\"--regex\" reads words as regular expressions",
+	},
 	"ls": {
 		"l": seeTask, "long": seeTask, "a": seeAll, "all": seeAll,
 		"since": seeTime, "after": seeTime, "until": seeTime, "before": seeTime,

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,15 +98,24 @@ func parseQuery(text string, regex bool) (*query.Query, error) {
 	if !errors.As(err, &wrong) {
 		return q, err
 	}
-	msg := wrong.Error()
-	if best := near.Best(wrong.Field, query.Fields); wrong.Field != "" && best != "" {
-		msg += fmt.Sprintf("; did you mean %s:?", best)
+	msg := wrongQuery(wrong)
+	if wrong.Text != "" {
+		msg += "; for the shell, quoted once more: qme search '\"" + strings.ReplaceAll(wrong.Text, "'", `'\''`) + "\"'"
 	}
 	if text != "" {
 		before := safe.Line(text[:wrong.Pos])
 		msg += "\n  " + before + safe.Line(text[wrong.Pos:]) + "\n  " + strings.Repeat(" ", runewidth.StringWidth(before)) + "^"
 	}
 	return nil, &usageError{msg: msg + "\nFields: " + strings.Join(query.Fields, ", ") + "; and failed, running.", help: "qme search --help"}
+}
+
+// wrongQuery says what is wrong with a query, and which field was probably meant.
+func wrongQuery(wrong *query.SyntaxError) string {
+	msg := wrong.Error()
+	if best := cmp.Or(query.Meant(wrong.Field), near.Best(wrong.Field, query.Fields)); wrong.Field != "" && best != "" {
+		msg += fmt.Sprintf("; did you mean %s:?", best)
+	}
+	return msg
 }
 
 func (a *app) search(ctx context.Context, q *query.Query, o searchOptions) error {

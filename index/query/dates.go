@@ -1,6 +1,7 @@
 package query
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,7 +15,11 @@ import (
 func (p *parser) when(name, value string, at int) (term, error) {
 	from, to, ok := p.span(value, name == "on")
 	if !ok {
-		return term{}, p.errorAt(at, "%s: takes a time such as 2026-11-01, 2026-11-01T10:00, today, yesterday, 2d or 3h, not %q", name, value)
+		err := p.errorAt(at, "%s: takes a time such as 2026-11-01, 2026-11-01T10:00, today, yesterday, 2d or 3h, not %q", name, value)
+		if meant := p.meantTime(value); meant != "" {
+			err.Msg += fmt.Sprintf("; did you mean %s:%s?", name, meant)
+		}
+		return term{}, err
 	}
 	switch name {
 	case "after":
@@ -23,6 +28,41 @@ func (p *parser) when(name, value string, at int) (term, error) {
 		from, to = time.Time{}, from
 	}
 	return term{test: between(from, to)}, nil
+}
+
+// meantTime returns how a time is written that is none here: a time of day, which wants a
+// date, or a length in other units. It returns "" when it cannot be told.
+func (p *parser) meantTime(value string) string {
+	if _, _, ok := p.span("today "+value, false); ok && strings.Contains(value, ":") {
+		return "today " + value
+	}
+	if strings.Trim(value, "0123456789") == "" { // 2 days
+		value += strings.SplitN(strings.TrimSpace(p.in[p.pos:])+" ", " ", 2)[0]
+	}
+	meant := inUnits(value)
+	if _, ok := back(p.opts.Now, meant); !ok {
+		return ""
+	}
+	return meant
+}
+
+// otherUnits are units as people write them.
+var otherUnits = map[string]string{
+	"sec": "s", "secs": "s", "second": "s", "seconds": "s", "min": "m", "mins": "m", "minute": "m", "minutes": "m",
+	"hr": "h", "hrs": "h", "hour": "h", "hours": "h", "day": "d", "days": "d", "wk": "w", "week": "w", "weeks": "w",
+	"mon": "mo", "month": "mo", "months": "mo", "yr": "y", "yrs": "y", "year": "y", "years": "y",
+}
+
+// withUnit is a number with a unit, as in "2 days ago".
+var withUnit = regexp.MustCompile(`(?i)^([0-9]+)\s*([a-z]+)(\s+ago)?$`)
+
+// inUnits returns a length with the unit as it is written here, "" when it is none.
+func inUnits(value string) string {
+	m := withUnit.FindStringSubmatch(value)
+	if m == nil || otherUnits[strings.ToLower(m[2])] == "" {
+		return ""
+	}
+	return m[1] + otherUnits[strings.ToLower(m[2])]
 }
 
 // layouts are the ways to write a time by the clocks of the place, each with what is next

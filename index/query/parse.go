@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -20,6 +21,21 @@ import (
 // Fields are the names that can stand before a colon, for messages.
 var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "status", "rc", "duration", "after", "before", "on"}
 
+// otherNames are names that records, messages and other programs have for fields.
+var otherNames = map[string]string{
+	"returncode": "rc", "exit": "rc", "code": "rc", "exitcode": "rc", "ret": "rc",
+	"stdout": "output", "out": "output", "stderr": "error", "err": "error",
+	"cmd": "command", "args": "command", "msg": "message", "comment": "message",
+	"dir": "pwd", "cwd": "pwd", "path": "pwd", "folder": "pwd", "directory": "pwd", "workdir": "pwd",
+	"since": "after", "from": "after", "started": "after", "until": "before", "to": "before", "date": "on", "day": "on",
+	"machine": "host", "hostname": "host", "node": "host", "login": "user", "username": "user", "task": "id", "sha": "commit",
+	"state": "status", "outcome": "status", "took": "duration", "time": "duration", "elapsed": "duration",
+}
+
+// Meant returns the field that a name in small letters stands for elsewhere, "" when it is
+// none that is known.
+func Meant(name string) string { return otherNames[name] }
+
 // Options say how a query is read.
 type Options struct {
 	// Regex has words be regular expressions (RE2) instead of text: they distinguish
@@ -38,6 +54,7 @@ type SyntaxError struct {
 	Pos   int    // the byte of Query at which it is wrong
 	Msg   string // what is wrong, and what would be right
 	Field string // the field that does not exist, if it is that
+	Text  string // what would be in quotes if it was meant as text, "" where that is not likely
 }
 
 // Error implements error.
@@ -144,7 +161,7 @@ func (p *parser) term() (term, error) {
 	case name == "" && !quoted && (value == "failed" || value == "running"):
 		t, err = p.status(value, at)
 	case value == "" && name != "":
-		return term{}, p.errorAt(valueAt, "%s: needs something behind the colon", name)
+		return term{}, p.nothingBehind(at, valueAt, name)
 	case value == "":
 		return term{}, p.errorAt(at, "an empty phrase is in every task")
 	default:
@@ -152,6 +169,33 @@ func (p *parser) term() (term, error) {
 	}
 	t.not = not
 	return t, err
+}
+
+// nothingBehind says that a condition has no value.
+func (p *parser) nothingBehind(at, valueAt int, name string) error {
+	err := p.errorAt(valueAt, "%s: needs something behind the colon", name)
+	if err.Text = p.message(at); err.Text != "" {
+		err.Msg += "; as text it is in quotes: \"" + err.Text + "\""
+	}
+	return err
+}
+
+// message returns the text of a message such as "ERROR: loss diverged" that begins at a byte
+// of the query, up to the next condition, as it is written in quotes; "" when no blank and
+// a word follow the colon.
+func (p *parser) message(at int) string {
+	words := strings.Fields(p.in[at:])
+	if len(words) < 2 || !strings.HasSuffix(words[0], ":") {
+		return ""
+	}
+	n := 1
+	for n < len(words) && !strings.Contains(words[n], `"`) && (!fieldName.MatchString(words[n]) || strings.HasSuffix(words[n], ":")) {
+		n++
+	}
+	if n == 1 {
+		return ""
+	}
+	return strings.ReplaceAll(strings.Join(words[:n], " "), `\`, `\\`)
 }
 
 func startsWithSpace(s string) bool {
@@ -170,8 +214,9 @@ func (p *parser) field() (string, error) {
 	}
 	known := strings.ToLower(name)
 	if !slices.Contains(Fields, known) {
-		err := p.errorAt(p.pos, "there is no field %q; text with a colon is searched for in quotes: \"%s:…\"", name, name)
-		err.Field = known
+		text := p.message(p.pos)
+		err := p.errorAt(p.pos, "there is no field %q; text with a colon is searched for in quotes: \"%s\"", name, cmp.Or(text, name+":…"))
+		err.Field, err.Text = known, text
 		return "", err
 	}
 	p.pos += len(name) + 1
@@ -228,7 +273,11 @@ func (p *parser) condition(name, value string, at int) (term, error) {
 		o, rest := cutOperator(value)
 		d, ok := parseLength(rest)
 		if !ok || o == "" || o == "=" || o == "!=" {
-			return term{}, p.errorAt(at, "duration: takes <, <=, > or >= and a time such as 90s, 1.5h or 2d, not %q", value)
+			err := p.errorAt(at, "duration: takes <, <=, > or >= and a time such as 90s, 1.5h or 2d, not %q", value)
+			if meant := inUnits(rest); meant != "" && o != "" {
+				err.Msg += fmt.Sprintf("; did you mean duration:%s%s?", o, meant)
+			}
+			return term{}, err
 		}
 		return term{test: duration(o, d, p.opts.Now)}, nil
 	case "after", "before", "on":
