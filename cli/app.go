@@ -142,7 +142,7 @@ func (a *app) tellMistakes() {
 		a.toldRefused = true
 	}
 	if err := a.cfg.Mistakes(); err != nil {
-		a.warn("%v\nThe default settings apply instead.", err)
+		a.warn("%v\n%s", err, a.cfg.Instead())
 		a.toldMistakes = true
 	}
 }

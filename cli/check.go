@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -150,6 +151,9 @@ func (a *app) progress() (show func(what string, n, total int), done func()) {
 }
 
 func progressText(what string, n, total int) string {
+	if total == 0 && n == 1 {
+		return "1 " + strings.Replace(what, "s ", " ", 1)
+	}
 	if total == 0 {
 		return fmt.Sprintf("%d %s", n, what)
 	}

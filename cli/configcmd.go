@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"text/tabwriter"
 
+	"github.com/spf13/afero"
 	"github.com/urfave/cli/v3"
 
 	"qme/cli/config"
 	"qme/executor"
+	"qme/mirror/target"
 	"qme/record/regular"
 	"qme/record/safe"
 )
@@ -69,7 +72,7 @@ func (a *app) configure(c *cli.Command, o configOptions) error {
 		if len(args) > 0 || o.set || o.unset || o.edit {
 			return usage("--database stands alone")
 		}
-		return settingError(config.Set(fsys, home, "database", o.database))
+		return a.setOne(fsys, home, "database", o.database)
 	case o.edit:
 		if len(args) > 0 || o.set || o.unset {
 			return usage("--edit stands alone")
@@ -86,15 +89,26 @@ func (a *app) configure(c *cli.Command, o configOptions) error {
 		}
 		return settingError(config.Unset(fsys, home, args[0]))
 	case len(args) == 2:
-		err := settingError(config.Set(fsys, home, args[0], args[1]))
-		if err == nil {
-			a.noteUnsharable(args[0])
-		}
-		return err
+		return a.setOne(fsys, home, args[0], args[1])
 	case len(args) > 2:
 		return usage("config takes a KEY and a VALUE; quote a VALUE with spaces")
 	}
 	return a.showConfig(args, o.json)
+}
+
+// setOne sets a setting, and warns of what is to be done besides.
+func (a *app) setOne(fsys afero.Fs, home, key, value string) error {
+	if err := config.Set(fsys, home, key, value); err != nil {
+		return settingError(err)
+	}
+	a.noteUnsharable(key)
+	if key != "database" {
+		return nil
+	}
+	if _, err := target.Parse(value, os.Getenv(target.ConnectionVariable), home); err != nil {
+		a.warn("it is set, but nothing is mirrored yet: %v", err)
+	}
+	return nil
 }
 
 // otherConfig returns the words behind "config" that are meant where others are typed, as

@@ -113,7 +113,7 @@ func (a *app) exec(ctx context.Context, words []string, options []execOption) er
 	}
 	act, err := executor.Find(e, rest[0])
 	if err != nil {
-		return &usageError{msg: err.Error(), help: "qme exec " + e.Name()}
+		return &usageError{msg: said(err.Error()), help: "qme exec " + e.Name()}
 	}
 	given, err := optionsOf(e, act, options, rest[1:])
 	if err != nil {

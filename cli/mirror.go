@@ -256,7 +256,7 @@ func (a *app) follow() {
 		return // the mistake has been said, and the mirror catches up when it is mended
 	}
 	if err != nil {
-		a.note("qme: the mirror does not follow: %v", err)
+		a.note("qme: %s", said("the mirror does not follow: "+err.Error()))
 		return
 	}
 	if t == nil {
@@ -408,7 +408,7 @@ func (a *app) writeTrouble(t trouble) {
 		err = os.WriteFile(path, []byte(text), 0o600)
 	}
 	if err != nil {
-		a.note("qme: %v", err)
+		a.note("qme: %s", said(err.Error()))
 	}
 }
 

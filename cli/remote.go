@@ -132,7 +132,7 @@ func (a *app) setRemote(s *gitstore.Store, name, url string) error {
 // remoteURL checks a URL, and makes a path one that means the same everywhere.
 func remoteURL(url string) (string, error) {
 	if _, err := remote.Open(url, remote.Options{}); err != nil {
-		return "", &usageError{msg: err.Error(), help: "qme remote --help"}
+		return "", &usageError{msg: said(err.Error()), help: "qme remote --help"}
 	}
 	head, _, _ := strings.Cut(url, "/")
 	if strings.Contains(head, ":") {

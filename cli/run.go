@@ -70,7 +70,7 @@ func (a *app) run(ctx context.Context, words []string, o onOptions) error {
 	}
 	rep, err := q.RunNew(ctx, cmd, queue.RunOptions{Message: a.message, Quiet: a.quiet || o.wait})
 	if errors.Is(err, record.ErrInvalid) {
-		return &usageError{msg: err.Error(), help: "qme run --help"}
+		return &usageError{msg: said(err.Error()), help: "qme run --help"}
 	}
 	if err != nil {
 		return &codeError{exitNotRun, err}
@@ -94,7 +94,7 @@ func (a *app) recognise(cfg *config.Config, words []string, o onOptions) (queue.
 	}
 	cmd, err := set.Recognise(words)
 	if err != nil {
-		return queue.Command{}, &usageError{msg: err.Error(), help: "qme run --help"}
+		return queue.Command{}, &usageError{msg: said(err.Error()), help: "qme run --help"}
 	}
 	return queue.Command{Executor: cmd.Executor, Cmd: cmd.Argv, Line: cmd.Line}, nil
 }

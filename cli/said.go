@@ -20,6 +20,9 @@ var bareName = regexp.MustCompile(`^(\S+ )?("(\\.|[^"\\])*"|\S+)( \([^)]*\))?$`)
 // kindAtEnd is a kind where a clause ends.
 var kindAtEnd = regexp.MustCompile(`: (` + kindNames() + `)(?:$|\n|; | \()`)
 
+// kindAtFront is the kind of a sentence that follows it.
+var kindAtFront = regexp.MustCompile(`(^|\n|: )` + regexp.QuoteMeta(record.ErrInvalid.Error()) + `: `)
+
 func kindNames() string {
 	var names []string
 	for _, k := range kinds {
@@ -50,6 +53,7 @@ func hereTime(note string) string {
 // said returns what an error says to people: "there are only 3 tasks" without the kind of
 // the error at its end, which stays where a name alone would be left.
 func said(text string) string {
+	text = kindAtFront.ReplaceAllString(text, "$1")
 	for from := 0; ; {
 		m := kindAtEnd.FindStringSubmatchIndex(text[from:])
 		if m == nil {

@@ -17,7 +17,9 @@ func TestSaid(t *testing.T) {
 		"task a is running: conflict (\"x\" ends it)":              "task a is running (\"x\" ends it)",
 		"one is gone: not found\ntwo is gone: not found":           "one is gone\ntwo is gone",
 		"a: b: not found":                                          "a: b: not found",
-		"not found":                                                "not found",
+		"invalid: a database is x":                                 "a database is x",
+		"the mirror does not follow: invalid: the URL":             "the mirror does not follow: the URL",
+		"not found": "not found",
 	} {
 		if got := said(text); got != want {
 			t.Errorf("said(%q) = %q, want %q", text, got, want)

@@ -42,9 +42,11 @@ type Setting struct {
 	Source Source `json:"source"`
 	// Where is the path of the file or the name of the variable that the value
 	// comes from, empty for a default.
-	Where       string `json:"where,omitempty"`
-	Default     string `json:"default"`
-	Description string `json:"description"`
+	Where   string `json:"where,omitempty"`
+	Default string `json:"default"`
+	// Effective is the list that applies, of one whose value is added to another.
+	Effective   []string `json:"effective,omitempty"`
+	Description string   `json:"description"`
 }
 
 // A Config is the settings as Load found them. It does not change and may be used
@@ -118,8 +120,12 @@ func (c *Config) All() []Setting {
 		all = c.keys()
 	}
 	for _, f := range c.found {
+		var effective []string
+		if strings.HasPrefix(f.value.text, addition) && f.setting.kind == listKind {
+			effective = slices.Clone(f.value.list)
+		}
 		all = append(all, Setting{
-			Name: f.setting.name, Value: f.public(), Source: f.source, Where: f.where,
+			Effective: effective, Name: f.setting.name, Value: f.public(), Source: f.source, Where: f.where,
 			Default: f.setting.def, Description: f.setting.description,
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -52,7 +53,7 @@ type entry struct {
 func parse(text []byte) (*document, error) {
 	d := &document{text: text, tables: []table{{}}}
 	if err := toml.Unmarshal(text, &d.values); err != nil {
-		return nil, syntaxError(err)
+		return nil, syntaxError(text, err)
 	}
 	var p unstable.Parser
 	p.Reset(text)
@@ -67,12 +68,36 @@ func parse(text []byte) (*document, error) {
 		}
 	}
 	if err := p.Error(); err != nil {
-		return nil, syntaxError(err)
+		return nil, syntaxError(text, err)
 	}
 	return d, nil
 }
 
-func syntaxError(err error) error {
+// bareText is a line that sets something to text without quotes.
+var bareText = regexp.MustCompile(`^\s*([A-Za-z0-9_.-]+)\s*=\s*([^"'\[{#=\s][^"'#]*?)\s*(#.*)?$`)
+
+// inQuotes is a line as it should be.
+func inQuotes(key, text string) string {
+	return key + ` = "` + strings.ReplaceAll(text, `\`, `\\`) + `"`
+}
+
+// quotesMissing says of a line that text needs quotes, "" where that is not what is wrong.
+func quotesMissing(text []byte, line int) string {
+	lines := bytes.Split(text, []byte("\n"))
+	if line < 1 || line > len(lines) {
+		return ""
+	}
+	m := bareText.FindSubmatch(bytes.TrimRight(lines[line-1], "\r"))
+	if m == nil || bytes.ContainsFunc(m[2], unicode.IsControl) {
+		return ""
+	}
+	if s, ok := lookup(string(m[1])); ok && s.public != nil {
+		return ": text needs quotes" // it may be a secret
+	}
+	return ": text needs quotes: " + inQuotes(string(m[1]), string(m[2]))
+}
+
+func syntaxError(text []byte, err error) error {
 	// The decoder quotes names from the file as they are.
 	message := strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
@@ -83,7 +108,7 @@ func syntaxError(err error) error {
 	var decode *toml.DecodeError
 	if errors.As(err, &decode) {
 		line, column := decode.Position()
-		return &syntaxProblem{problem{fmt.Sprintf("line %d column %d: %s", line, column, message), record.ErrInvalid}, line}
+		return &syntaxProblem{problem{fmt.Sprintf("line %d column %d: %s%s", line, column, message, quotesMissing(text, line)), record.ErrInvalid}, line}
 	}
 	return invalid("is not TOML: %s", message)
 }

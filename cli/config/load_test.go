@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -154,7 +155,7 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 	} {
 		got := all[name]
 		want.Name, want.Description = name, got.Description
-		if got != want {
+		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s is listed as %+v, want %+v", name, got, want)
 		}
 	}

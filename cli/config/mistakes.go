@@ -2,6 +2,8 @@ package config
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"qme/record"
@@ -46,6 +48,34 @@ func (c *Config) Mistakes() error {
 		return nil
 	}
 	return c.mistakes
+}
+
+// Instead says what applies in place of what is wrong with the settings.
+func (c *Config) Instead() string {
+	var names []string
+	none := false // of what is wrong is a setting
+	for _, m := range c.mistakes {
+		switch {
+		case m.setting == "":
+			return "The default settings apply instead."
+		case m.setting == noSetting:
+			none = true
+		case !slices.Contains(names, m.setting):
+			names = append(names, m.setting)
+		}
+	}
+	var lines []string
+	for _, name := range names {
+		if f := c.found[name]; f.source == FromDefault {
+			lines = append(lines, "The default of "+name+" applies instead.")
+		} else {
+			lines = append(lines, fmt.Sprintf("What %s says of %s applies instead.", f.where, name))
+		}
+	}
+	if none {
+		lines = append(lines, "What is no setting is left out.")
+	}
+	return strings.Join(lines, " ")
 }
 
 // Wrong returns what keeps a setting from being known: a mistake in its value, or in the

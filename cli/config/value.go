@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,6 +144,11 @@ func (s setting) fromTOML(decoded any) (value, error) {
 		return value{}, invalid("a list is not %s", s.kind.fits())
 	case map[string]any:
 		return value{}, invalid("a table is not %s", s.kind.fits())
+	}
+	if text := fmt.Sprint(decoded); s.kind == stringKind && s.public == nil {
+		if _, err := s.inFile(s.parse(text)); err == nil {
+			return value{}, invalid("%s is not %s: write %s", text, s.kind.fits(), inQuotes(s.name[strings.LastIndexByte(s.name, '.')+1:], text))
+		}
 	}
 	return value{}, invalid("%v is not %s", decoded, s.kind.fits())
 }
