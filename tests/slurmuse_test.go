@@ -249,6 +249,24 @@ func TestSlurmSharedFile(t *testing.T) {
 	s.ends(two, 0)
 	s.has("the output of the second", s.get(string(two.UID)).Data.Job.Output, "job two\n")
 
+	// So it is where the file is spelled otherwise, and where a link leads to it.
+	if err := os.Symlink(".", filepath.Join(s.dir, "folder")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("link.txt", filepath.Join(s.dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, pair := range [][2]string{{"dot.txt", "./dot.txt"}, {"up.txt", "folder/../" + filepath.Base(s.dir) + "/up.txt"}, {"folder.txt", "folder/folder.txt"}, {"link.txt", "link"}} {
+		one := s.submit("-o", pair[0], "--wrap", "echo job one; exit 1")
+		ended(one.Data.Job.ID)
+		two := s.submit("-o", pair[1], "--wrap", "echo job two")
+		s.ends(two, 0)
+		job := s.ends(one, 1).Data.Job
+		if strings.Contains(strings.Join(job.Output, ""), "job two") || job.OutputError == "" && len(job.Output) == 0 {
+			t.Errorf("%s: the first one's record has %q, %q", pair[1], job.Output, job.OutputError)
+		}
+	}
+
 	// Of jobs that overlap, or that qme did not hear of in time, the record says so.
 	one = s.submit("-o", "both.txt", "--wrap", "echo job one; exec sleep 3")
 	two = s.submit("-o", "both.txt", "--wrap", "echo job two; exec sleep 3")
@@ -290,7 +308,11 @@ func TestSlurmElements(t *testing.T) {
 	if out := s.must("refresh", string(rec.UID)); !strings.Contains(out, "0 of 4 completed, 4 cancelled") || strings.Contains(out, "failed") {
 		t.Errorf("refresh says %s", out)
 	}
-	out, errs, _ := s.run("run", "sh", "-c", "sbatch --mem=20 <<'END'\n#!/bin/sh\n#SBATCH --test-only\ntrue\nEND\n")
+	out, errs, _ := s.run("run", "sh", "-c", "sbatch --mem=20 2>&1 <<'END'\n#!/bin/sh\n#SBATCH --test-only\ntrue\nEND\n")
+	if strings.Contains(errs, "cannot be followed") {
+		t.Errorf("a submission that is tried, with one stream, is said to be lost: %s%s", out, errs)
+	}
+	out, errs, _ = s.run("run", "sh", "-c", "sbatch --mem=20 <<'END'\n#!/bin/sh\n#SBATCH --test-only\ntrue\nEND\n")
 	if strings.Contains(errs, "cannot be followed") {
 		t.Errorf("a submission that is tried is said to be lost: %s%s", out, errs)
 	}

@@ -101,7 +101,7 @@ func (e *Executor) Submitted(rec *record.Record) (*record.Job, error) {
 	job := inOutput(rec.Data.Output)
 	r, whole := asked(in, rec.Data.PWD, rec.Data.Env)
 	switch {
-	case r.none, job == nil && triedOnly(rec.Data.Error):
+	case r.none, job == nil && (triedOnly(rec.Data.Error) || triedOnly(rec.Data.Output)): // both may be one
 		return nil, nil
 	case job == nil && r.quiet:
 		return nil, errors.New("sbatch printed no id of a job: leave out --quiet, so that it does")

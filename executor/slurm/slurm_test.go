@@ -85,6 +85,8 @@ func TestSubmitted(t *testing.T) {
 		{[]string{"sbatch", "x"}, []string{"Submitted batch job 12345678901\n"}, "", "", "no id"},
 		{[]string{"sbatch", "--test-only", "x"}, nil, "", "", ""},
 		{[]string{"sbatch", "--help"}, []string{"Usage\n"}, "", "", ""},
+		{[]string{"sbatch"}, []string{"sbatch: Job 12 to start at 2026-11-28T16:00:00 using 1 processors on nodes n1 in partition debug\r\n"}, "", "", ""},
+		{[]string{"sbatch"}, []string{"sbatch: Job 12 is lost\n"}, "", "", "no id"},
 	} {
 		job, err := e.Submitted(submission(t.TempDir(), tt.cmd, tt.output...))
 		if tt.err != "" {

@@ -227,36 +227,98 @@ func (f *Folder) writtenPath(path string) string {
 	return filepath.Join(f.dir, writtenName, hex.EncodeToString(sum[:16]))
 }
 
+// spellings returns the names under which a file is noted: its path as it was given, and
+// where that leads now. The first finds it where a link leads elsewhere by now, and the
+// second where it is spelled otherwise.
+func spellings(path string) []string {
+	to := target(path)
+	if to == path {
+		return []string{path}
+	}
+	return []string{path, to}
+}
+
+// linksMost bounds how many links to files that are not there are followed.
+const linksMost = 40
+
+// target returns the path of a file without links and detours, also of one that is not there
+// yet, or to which a link leads. It is not cleaned before: which folder is above a link's, the
+// link says.
+func target(path string) string {
+	for range linksMost {
+		if to, err := filepath.EvalSymlinks(path); err == nil {
+			return to
+		}
+		dir, base := filepath.Split(path)
+		if dir == "" {
+			dir = "."
+		}
+		folder, err := filepath.EvalSymlinks(dir)
+		if err != nil {
+			break
+		}
+		path = filepath.Join(folder, base)
+		to, err := os.Readlink(path)
+		if err != nil {
+			return path
+		}
+		if !filepath.IsAbs(to) {
+			to = folder + string(filepath.Separator) + to
+		}
+		path = to
+	}
+	return filepath.Clean(path)
+}
+
 // Prints notes to which files a task's job prints, so that another one that prints there, too,
 // is known. Files with the job's number in their name are its own.
 func (f *Folder) Prints(rec *record.Record) error {
 	for _, path := range Files(rec.Data.Job) {
-		writers, err := f.Writers(path)
-		if err != nil {
-			return err
-		}
-		if slices.Contains(writers, rec.UID) {
-			continue
-		}
-		writers = append(writers, rec.UID)
-		var b strings.Builder
-		for _, id := range writers[max(0, len(writers)-writersMost):] {
-			b.WriteString(string(id) + "\n")
-		}
-		if err := f.fs.MkdirAll(filepath.Join(f.dir, writtenName), 0o700); err != nil {
-			return err
-		}
-		if err := f.replace(f.writtenPath(path), []byte(b.String())); err != nil {
-			return err
+		for _, name := range spellings(path) {
+			if err := f.addWriter(name, rec.UID); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// Writers returns the tasks of this home whose jobs print to a file, the one that was noted
-// last the last.
+func (f *Folder) addWriter(name string, id record.ID) error {
+	writers, err := f.writers(name)
+	if err != nil || slices.Contains(writers, id) {
+		return err
+	}
+	writers = append(writers, id)
+	var b strings.Builder
+	for _, id := range writers[max(0, len(writers)-writersMost):] {
+		b.WriteString(string(id) + "\n")
+	}
+	if err := f.fs.MkdirAll(filepath.Join(f.dir, writtenName), 0o700); err != nil {
+		return err
+	}
+	return f.replace(f.writtenPath(name), []byte(b.String()))
+}
+
+// Writers returns the tasks of this home whose jobs print to a file, however they spell its
+// path: of those that spell it alike, the one that was noted last the last.
 func (f *Folder) Writers(path string) ([]record.ID, error) {
-	b, err := afero.ReadFile(f.fs, f.writtenPath(path))
+	var ids []record.ID
+	for _, name := range spellings(path) {
+		writers, err := f.writers(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range writers {
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids, nil
+}
+
+func (f *Folder) writers(name string) ([]record.ID, error) {
+	b, err := afero.ReadFile(f.fs, f.writtenPath(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {
