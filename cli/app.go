@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ import (
 // opened so far.
 type app struct {
 	in, out, err *os.File
+	input        *os.File // what the command reads that is run, nil: in
 
 	home, message, color    string
 	absolute                string // home, once it is known
@@ -64,7 +66,9 @@ func (a *app) note(format string, args ...any) {
 	}
 }
 
-func (a *app) warn(format string, args ...any) { a.say("qme: %s", said(fmt.Sprintf(format, args...))) }
+func (a *app) warn(format string, args ...any) {
+	a.say("qme: %s", a.here(said(fmt.Sprintf(format, args...))))
+}
 
 func (a *app) close() error {
 	if a.store == nil {
@@ -236,7 +240,7 @@ func (a *app) queue() (*queue.Queue, error) {
 			User:     login(),
 			Within:   os.Getenv(taskVariable),
 			Streams: func() (*record.Terminal, *record.Stdin) {
-				return capture.Terminals(a.in, a.out, a.err), capture.Stdin(a.in)
+				return capture.Terminals(a.commandInput(), a.out, a.err), capture.Stdin(a.commandInput())
 			},
 		},
 	}, nil
@@ -270,11 +274,14 @@ func (a *app) recovered(ctx context.Context, how func(*queue.Queue, context.Cont
 	return q, nil
 }
 
+// commandInput is what the command reads that is run.
+func (a *app) commandInput() *os.File { return cmp.Or(a.input, a.in) }
+
 // runner connects queue with the capture of processes.
 func (a *app) runner(cfg *config.Config) queue.Runner {
 	return func(ctx context.Context, e queue.Execution) (*queue.Outcome, error) {
 		res, err := capture.Run(ctx, capture.Spec{
-			Cmd: e.Cmd, Env: taskEnv(e.ID), Mark: taskVariable + "=" + string(e.ID), Stdin: a.in, Stdout: a.out, Stderr: a.err, Quiet: e.Quiet,
+			Cmd: e.Cmd, Env: taskEnv(e.ID), Mark: taskVariable + "=" + string(e.ID), Stdin: a.commandInput(), Stdout: a.out, Stderr: a.err, Quiet: e.Quiet,
 			Out: e.Out, Err: e.Err, OnStart: e.OnStart,
 			Drain: cfg.Duration("run.drain"), KillGrace: cfg.Duration("cancel.grace"),
 		})

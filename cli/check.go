@@ -52,7 +52,7 @@ func (a *app) check(ctx context.Context) error {
 		problems++
 		fmt.Fprintln(w, safe.Line(err.Error()))
 		if advice := adviceFor(err); advice != "" {
-			fmt.Fprintln(w, "  "+advice)
+			fmt.Fprintln(w, "  "+a.here(advice))
 		}
 	}
 	home, err := a.homeDir()

@@ -69,7 +69,11 @@ func (a *app) clear(ctx context.Context, what string, force bool) error {
 		return err
 	}
 	a.note("Deleted %s.", subject)
-	a.note("To get back what was deleted: %s", a.undoing(version))
+	undoing, err := a.undoing(version)
+	if err != nil {
+		return err
+	}
+	a.note("To get back what was deleted: %s", undoing)
 	a.follow()
 	return nil
 }
@@ -88,16 +92,20 @@ func (a *app) takenByClear(q *queue.Queue, what string, ids []record.ID) error {
 }
 
 // undoing returns a line for a shell that takes a commit of the history back. git needs a
-// folder for that, which is made and goes again.
-func (a *app) undoing(version string) string {
-	const folder = "qme-undo"
-	qme := []string{"qme"}
-	if a.home != "" && a.home != os.Getenv(homeVariable) {
-		qme = append(qme, "--home", a.home)
+// folder for that, which is made and goes again. What is recorded meanwhile stays: the
+// branch is changed only where it still is as the folder was made from. Nothing of the
+// line depends on how git is set up.
+func (a *app) undoing(version string) (string, error) {
+	s, err := a.openStore()
+	if err != nil {
+		return "", err
 	}
-	add := executor.Quote(append(qme, "git", "worktree", "add", "-q", folder, "main"))
-	remove := executor.Quote(append(qme, "git", "worktree", "remove", folder))
-	return fmt.Sprintf("%s && git -C %s revert --no-edit %.10s && %s", add, folder, version, remove)
+	const folder = "qme-undo"
+	who := s.Identity()
+	revert := executor.Quote([]string{"git", "-c", "user.name=" + who.Name, "-c", "user.email=" + who.Email,
+		"-c", "commit.gpgsign=false", "revert", "--no-edit", fmt.Sprintf("%.10s", version)})
+	within := fmt.Sprintf(`cd %s && trap "git worktree remove --force ." EXIT && %s && git update-ref refs/heads/main HEAD HEAD~`, folder, revert)
+	return a.line("git", "worktree", "add", "-q", "--detach", folder, "main") + " && " + executor.Quote([]string{"sh", "-c", within}), nil
 }
 
 // clearing names the tasks that are to go: for who is asked, and for the commit.

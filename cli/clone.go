@@ -67,7 +67,7 @@ func (a *app) clone(ctx context.Context, url string, o shareOptions) error {
 		return errors.Join(err, undo())
 	}
 	if shared.Pulled == (queue.Traffic{}) && len(x.refused) == 0 {
-		a.note("The remote has no tasks yet; \"qme push\" sends yours.")
+		a.note("%s", a.here("The remote has no tasks yet; \"qme push\" sends yours."))
 	}
 	a.follow()
 	a.catchUpOrder(ctx)

@@ -95,7 +95,7 @@ func (a *app) exitCode(err error) int {
 	var code *codeError
 	if errors.As(err, &code) {
 		if code.err != nil {
-			a.fail(said(code.err.Error()))
+			a.fail(a.here(said(code.err.Error())))
 		}
 		return code.code
 	}
@@ -104,14 +104,14 @@ func (a *app) exitCode(err error) int {
 	}
 	var usage *usageError
 	if errors.As(err, &usage) {
-		a.fail(usage.msg)
+		a.fail(a.here(usage.msg))
 		a.say("See %q.", usage.help)
 		return exitUsage
 	}
 	// The only one who cancels is the user, or whoever sends SIGTERM.
-	a.fail(said(strings.ReplaceAll(strings.TrimSpace(err.Error()), context.Canceled.Error(), "interrupted")))
+	a.fail(a.here(said(strings.ReplaceAll(strings.TrimSpace(err.Error()), context.Canceled.Error(), "interrupted"))))
 	if hint := cmp.Or(hintFor(err), a.homeHint(err)); hint != "" {
-		a.say("%s", hint)
+		a.say("%s", a.here(hint))
 	}
 	if isRemoteError(err) {
 		return exitRemote

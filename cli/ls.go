@@ -113,7 +113,7 @@ func (a *app) noteNone(q *queue.Queue, f queue.Filter) {
 	switch {
 	case !isTerminal(a.err):
 	case f == queue.Filter{Limit: f.Limit, Sort: f.Sort}:
-		a.note("There are no tasks yet; \"qme run CMD\" records one.")
+		a.note("%s", a.here("There are no tasks yet; \"qme run CMD\" records one."))
 	default:
 		a.note("There are no %s.", tasksOf(f))
 	}

@@ -417,7 +417,7 @@ func (a *app) tellTrouble(t trouble) {
 	if t.told || a.quiet {
 		return
 	}
-	a.note("qme: the mirror is behind (the history is not): %s; \"qme mirror status\" says more", hereTime(t.why))
+	a.note("qme: the mirror is behind (the history is not): %s; %s", hereTime(t.why), a.here("\"qme mirror status\" says more"))
 	t.told = true
 	a.writeTrouble(t)
 }

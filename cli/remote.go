@@ -163,7 +163,7 @@ func (a *app) listRemotes(s *gitstore.Store, name string, asJSON bool) error {
 		return a.printJSON(list)
 	}
 	if len(list) == 0 {
-		a.note("No remote is set; \"qme remote URL\" sets one.")
+		a.note("%s", a.here("No remote is set; \"qme remote URL\" sets one."))
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	for _, r := range list {

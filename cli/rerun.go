@@ -10,14 +10,14 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/executor"
+	"qme/executor/capture"
 	"qme/queue"
 	"qme/record"
 	"qme/record/safe"
 )
 
 func (a *app) rerunCommand() *cli.Command {
-	var yes bool
-	var stdin string
+	var o rerunOptions
 	return &cli.Command{
 		Name:      "rerun",
 		Usage:     "run a task again, in the same directory",
@@ -34,8 +34,8 @@ Examples:
   qme -m "with more memory" rerun @2
   qme rerun --stdin data.txt @3`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &yes},
-			&cli.StringFlag{Name: "stdin", Usage: "give the command `FILE` as standard input", Destination: &stdin, TakesFile: true},
+			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &o.yes},
+			&cli.StringFlag{Name: "stdin", Usage: "give the command `FILE` as standard input", Destination: &o.stdin, TakesFile: true},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := oneTask(c); err != nil {
@@ -44,7 +44,7 @@ Examples:
 			if _, err := a.homeDir(); err != nil {
 				return err
 			}
-			if err := a.readFrom(stdin); err != nil {
+			if err := a.readFrom(o.stdin); err != nil {
 				return err
 			}
 			if _, err := a.runConfig(); err != nil {
@@ -56,7 +56,13 @@ Examples:
 			}
 			ref := c.Args().First()
 			rep, err := q.Rerun(ctx, ref, queue.RunOptions{Message: a.message, Quiet: a.quiet,
-				Confirm: func(rec *record.Record, own bool) error { return a.confirmRerun(ctx, ref, rec, own, yes) }})
+				Confirm: func(rec *record.Record, own bool) error { return a.confirmRerun(ctx, ref, rec, own, o) }})
+			var input *queue.InputError
+			if errors.As(err, &input) {
+				id, file := string(input.ID), o
+				file.stdin = "FILE"
+				return fmt.Errorf("%w; give it again: %s <FILE, or %s", err, a.rerunLine(o, id), a.rerunLine(file, id))
+			}
 			if err != nil {
 				return err
 			}
@@ -65,23 +71,48 @@ Examples:
 	}
 }
 
+// rerunOptions are the options of rerun.
+type rerunOptions struct {
+	yes   bool
+	stdin string // a file, "": none
+}
+
+// rerunLine returns the command line that runs a task again with these options.
+func (a *app) rerunLine(o rerunOptions, id string) string {
+	words := []string{"rerun"}
+	if o.yes {
+		words = append(words, "--yes")
+	}
+	if o.stdin != "" {
+		words = append(words, "--stdin", o.stdin)
+	}
+	return a.line(append(words, id)...)
+}
+
 // confirmRerun says which command is about to be run again where that was not typed, and
 // whose it is where it was not given here; then it asks.
-func (a *app) confirmRerun(ctx context.Context, ref string, rec *record.Record, own, yes bool) error {
+func (a *app) confirmRerun(ctx context.Context, ref string, rec *record.Record, own bool, o rerunOptions) error {
 	if own {
 		a.taken(ref, rec)
+		a.tellInput(rec.Data.Stdin)
 		return nil
 	}
 	f := foreignCommand(rec)
-	if yes {
+	if o.yes {
 		a.note("%s", f)
+		a.tellInput(rec.Data.Stdin)
 		return nil
 	}
 	a.say("%s", f)
 	if !isTerminal(a.in) || !isTerminal(a.err) {
-		return fmt.Errorf("task %s was not given in this home: %w (\"qme rerun --yes %s\" runs it again, as you and here)", rec.UID, record.ErrConflict, rec.UID)
+		o.yes = true
+		return fmt.Errorf("task %s was not given in this home: %w (\"%s\" runs it again, as you and here)", rec.UID, record.ErrConflict, a.rerunLine(o, string(rec.UID)))
 	}
-	return a.ask(ctx, "Run it here, as you", codeError{exitConflict, errors.New("nothing was run")}, "")
+	if err := a.ask(ctx, "Run it here, as you", codeError{exitConflict, errors.New("nothing was run")}, ""); err != nil {
+		return err
+	}
+	a.tellInput(rec.Data.Stdin)
+	return nil
 }
 
 // taken says which task a command takes that changes something, where that was not typed
@@ -138,6 +169,41 @@ func bounded(s string) string {
 	return string(r)
 }
 
+// tellInput says that a task that has read a file or a pipe now reads something else, where
+// that was not asked for by --stdin. was is where its input came from, nil: not recorded.
+func (a *app) tellInput(was *record.Stdin) {
+	if was == nil || a.input != nil {
+		return
+	}
+	now := capture.Stdin(a.in)
+	switch {
+	case was.Kind != "file" && was.Kind != "pipe" && was.Kind != "socket":
+	case was.Kind == now.Kind && was.Path == now.Path && was.Size == now.Size:
+	case was.Kind == now.Kind && was.Path == now.Path:
+		a.note("Its input, %s, had %d bytes and now has %d.", inputName(was), was.Size, now.Size)
+	default:
+		a.note("Its input was %s; it now reads %s.", inputName(was), inputName(now))
+	}
+}
+
+// inputName names where standard input came from, fit for a message.
+func inputName(in *record.Stdin) string {
+	switch in.Kind {
+	case "file":
+		if in.Path != "" {
+			return "the file " + bounded(in.Path)
+		}
+		return "a file"
+	case "pipe", "socket", "terminal":
+		return "a " + in.Kind
+	case "null":
+		return os.DevNull
+	case "closed":
+		return "nothing, as it is closed"
+	}
+	return "something else"
+}
+
 // readFrom makes a file, if one is named, the standard input of the command.
 func (a *app) readFrom(path string) error {
 	if path == "" {
@@ -147,6 +213,6 @@ func (a *app) readFrom(path string) error {
 	if err != nil {
 		return &usageError{msg: "--stdin: " + err.Error(), help: "qme rerun --help"}
 	}
-	a.in = f
+	a.input = f
 	return nil
 }

@@ -54,7 +54,7 @@ func (s *Store) tryCommit(ctx context.Context, q *queueLock, changes []record.Ch
 	w := s.odb.NewWriter()
 	next, root := head, sn.root
 	for _, c := range changes {
-		t := &tx{w: w, parent: next, root: root, identity: s.identity(), edits: map[string]plumbing.Hash{}}
+		t := &tx{w: w, parent: next, root: root, identity: s.Identity(), edits: map[string]plumbing.Hash{}}
 		if c.When.IsZero() {
 			c.When = time.Now()
 		}

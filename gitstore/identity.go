@@ -13,9 +13,9 @@ import (
 // An Identity is who commits.
 type Identity struct{ Name, Email string }
 
-// identity returns Options.Identity, completed as git does: from its variables,
+// Identity returns who commits: Options.Identity, completed as git does from its variables,
 // the configuration of the repository and of the user, else from the login name.
-func (s *Store) identity() Identity {
+func (s *Store) Identity() Identity {
 	id := s.opts.Identity
 	if id.Name == "" || id.Email == "" {
 		found := detectIdentity(s.dir)

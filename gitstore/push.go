@@ -284,7 +284,7 @@ func (s *Store) drop(ctx context.Context, head plumbing.Hash, files []Refused) (
 	if err != nil {
 		return head, err
 	}
-	t := &tx{w: s.odb.NewWriter(), parent: head, root: sn.root, identity: s.identity(), when: time.Now(), edits: map[string]plumbing.Hash{},
+	t := &tx{w: s.odb.NewWriter(), parent: head, root: sn.root, identity: s.Identity(), when: time.Now(), edits: map[string]plumbing.Hash{},
 		message: fmt.Sprintf("clear: %d files that are no task's\n", len(files))}
 	for _, f := range files {
 		t.edits[f.Path] = plumbing.ZeroHash

@@ -6,8 +6,23 @@ import (
 	"qme/record"
 )
 
+// An InputError says that a task is not run again since what it has read is to be given
+// again. It is a record.ErrConflict.
+type InputError struct {
+	ID   record.ID
+	From string // where its input came from, as in "a pipe"
+}
+
+// Error implements error.
+func (e *InputError) Error() string {
+	return fmt.Sprintf("task %s: its input came from %s and was not kept", e.ID, e.From)
+}
+
+// Is makes the error a record.ErrConflict.
+func (e *InputError) Is(target error) bool { return target == record.ErrConflict }
+
 // inputAgain refuses a rerun that would wait at the keyboard without a word for what the
-// task has read from a pipe or a file. The error wraps record.ErrConflict.
+// task has read from a pipe or a file. The error is an InputError.
 func (q *Queue) inputAgain(old *record.Record) error {
 	if q.Settings.Streams == nil || old.Data.Stdin == nil {
 		return nil
@@ -27,6 +42,5 @@ func (q *Queue) inputAgain(old *record.Record) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("task %s: its input came from %s and was not kept; give it again: qme rerun %s <FILE, or qme rerun --stdin FILE %s: %w",
-		old.UID, from, old.UID, old.UID, record.ErrConflict)
+	return &InputError{old.UID, from}
 }

@@ -84,3 +84,44 @@ func TestRerunOfWhatReadItsInput(t *testing.T) {
 		t.Errorf("of a run at the keyboard: code %d, %q", code, out)
 	}
 }
+
+// A command that was not given in this home and has read its input is asked about at the
+// keyboard also where its input is a file now, and each hint keeps what was given.
+func TestForeignRerunOfWhatReadItsInput(t *testing.T) {
+	t.Parallel()
+	p, hub, from := newPane(t, "git"), newHub(t), newHome(t)
+	cmd := from.command("-q", "run", "cat")
+	cmd.Stdin = strings.NewReader("from the pipe\n")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	from.must("remote", hub.dir)
+	from.must("push")
+	p.must("clone", hub.dir)
+	id := string(p.records()[0].UID)
+	if err := os.WriteFile(filepath.Join(p.dir, "data"), []byte("from the file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for line, want := range map[string]string{
+		"qme rerun @1":                    "qme rerun " + id + " <FILE, or qme rerun --stdin FILE " + id,
+		"qme rerun --yes @1":              "qme rerun --yes " + id + " <FILE, or qme rerun --yes --stdin FILE " + id,
+		"qme rerun --stdin data @1 <data": "qme rerun --yes --stdin data " + id,
+		"qme rerun @1 <data":              "qme rerun --yes " + id,
+		"qme --home $QME_HOME/. rerun @1": "qme rerun --stdin FILE " + id,
+	} {
+		p.shell(line+" 2>said", 5)
+		if got := p.file("said"); !strings.Contains(got, want) {
+			t.Errorf("%s says %q, want %q", line, got, want)
+		}
+	}
+	for _, answer := range []struct {
+		text string
+		code int
+	}{{"n", 5}, {"y", 0}} {
+		p.enter("clear; qme rerun --stdin data @1")
+		p.sees("Run it here, as you? [n]|y:")
+		p.enter(answer.text)
+		p.wantCode(answer.code)
+	}
+	p.sees("from the file")
+}

@@ -22,6 +22,7 @@ var rules = []rule{
 	{regexp.MustCompile(`(?i)^(\s*(?:host|user|pid|duration)(?::\s*|\s{2,}))\S.*$`), "${1}VALUE"},
 	{regexp.MustCompile(`(?i)\b(pid)[\s=]+\d+`), "${1} VALUE"},
 	{regexp.MustCompile(`^((?:Author|Committer):\s+).*`), "${1}USER"},
+	{regexp.MustCompile(`(\buser\.name=).*?( -c )`), "${1}USER$2"},
 	{regexp.MustCompile(`[\w.+-]+@[\w.-]*\w`), "USER@HOST"},
 
 	{regexp.MustCompile(`\b(?:[a-z][a-z0-9_-]*-)?[0-9a-f]{8}(?:-[0-9a-f]{1,4}){1,3}(?:-[0-9a-f]{1,12})?\b`), "ID"},

@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"cmp"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"qme/executor"
+	"qme/record/account"
+)
+
+// line returns a command line of qme for a message, for people to paste: it is for the home
+// of this invocation, also where an option has named that.
+func (a *app) line(words ...string) string {
+	return executor.Quote(append(a.program(), words...))
+}
+
+// program returns the words with which a command line of qme begins.
+func (a *app) program() []string {
+	if a.home == "" || a.home == os.Getenv(homeVariable) {
+		return []string{"qme"}
+	}
+	given, err := filepath.Abs(a.home)
+	usual, uerr := filepath.Abs(cmp.Or(os.Getenv(homeVariable), filepath.Join(account.Home(), ".qme")))
+	if err == nil && uerr == nil && given == usual {
+		return []string{"qme"}
+	}
+	return []string{"qme", "--home", a.home}
+}
+
+// here makes the command lines that a message of qme's own gives, as in "qme remote URL",
+// those for the home of this invocation.
+func (a *app) here(msg string) string {
+	words := a.program()
+	if len(words) == 1 {
+		return msg
+	}
+	advice := regexp.MustCompile(`((?:^|[ (])"|: )qme ([a-z][a-z-]* |[a-z][a-z-]*")`)
+	with := executor.Quote(words)
+	return advice.ReplaceAllStringFunc(msg, func(found string) string {
+		m := advice.FindStringSubmatch(found)
+		return m[1] + with + " " + m[2]
+	})
+}
