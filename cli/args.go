@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,6 +30,7 @@ type arranger struct {
 	rest, out     []string
 	// positional are arguments of the command, which go behind its options.
 	positional []string
+	help       bool     // stands before the command
 	wants      cli.Flag // the option whose value is missing at the end, if any
 }
 
@@ -46,6 +48,14 @@ func (p *arranger) arrange() error {
 			if err := p.option(word); err != nil {
 				return err
 			}
+		case p.command == p.root && p.help && word == "help":
+			continue
+		case p.command == p.root && p.help:
+			p.out, p.rest = p.out[:1:1], append([]string{word}, p.rest...)
+			if p.helpOf() {
+				return nil
+			}
+			return unknownCommand(p.root, p.rest)
 		case p.command == p.root && p.root.Command(word) != nil:
 			p.command = p.root.Command(word)
 			p.out = append(p.out, word)
@@ -143,6 +153,9 @@ func (p *arranger) add(f cli.Flag, typed, value string, hasValue bool) error {
 		}
 		value = p.next()
 	}
+	if p.command == p.root && slices.Contains(f.Names(), "help") {
+		p.help = true
+	}
 	switch f := f.(type) {
 	case *cli.BoolFlag:
 		if _, err := strconv.ParseBool(value); hasValue && err != nil {
@@ -217,15 +230,32 @@ func (p *arranger) unknown(typed, word string) error {
 			}
 		}
 	}
+	name := strings.TrimLeft(word, "-")
 	if hint := otherOptions[p.command.Name][strings.TrimLeft(typed, "-")]; hint != "" {
 		msg += "; " + hint
-	} else if best := near.Best(strings.TrimLeft(word, "-"), names); best != "" {
+	} else if _, err := strconv.Atoi(name); err == nil && p.find("n") != nil {
+		msg += "; did you mean -n " + name + "?"
+	} else if best := cmp.Or(near.Best(name, names), begun(name, names)); best != "" {
 		msg += "; did you mean --" + best + "?"
 	}
 	if p.command.Name == "search" && !strings.Contains(msg, "; ") {
 		msg += "; words that begin with a dash go behind --, or into one argument behind another word"
 	}
 	return p.usage("%s", msg)
+}
+
+// begun returns the only one of the names that begins so, "" when there is none or several.
+func begun(name string, names []string) string {
+	var found []string
+	for _, n := range names {
+		if len(name) > 1 && strings.HasPrefix(n, name) && !slices.Contains(found, n) {
+			found = append(found, n)
+		}
+	}
+	if len(found) != 1 {
+		return ""
+	}
+	return found[0]
 }
 
 func (p *arranger) usage(format string, args ...any) error {

@@ -151,8 +151,8 @@ func (a *app) progress() (show func(what string, n, total int), done func()) {
 }
 
 func progressText(what string, n, total int) string {
-	if total == 0 && n == 1 {
-		return "1 " + strings.Replace(what, "s ", " ", 1)
+	if things, rest, ok := strings.Cut(what, " "); ok && total == 0 && n == 1 && len(things) > 1 { // s is seconds
+		return "1 " + strings.TrimSuffix(things, "s") + " " + rest
 	}
 	if total == 0 {
 		return fmt.Sprintf("%d %s", n, what)

@@ -101,13 +101,23 @@ func restrict(q *queue.Queue, of string, f *queue.Filter) error {
 	return nil
 }
 
+// statusWays are how tasks are listed by words that may be taken for names of executors.
+var statusWays = map[string]string{
+	"failed": "qme ls --failed", "running": "qme ls --running", "cancelled": "qme search status:cancelled",
+	"succeeded": "qme search status:ok", "ok": "qme search status:ok", "complete": "qme search status:complete",
+}
+
 // noteNone says why a listing is empty. A name that fits no task is likely to be
 // a mistake; that nothing has failed is no news for a script.
 func (a *app) noteNone(q *queue.Queue, f queue.Filter) {
 	named := queue.Filter{Executor: f.Executor, Prefix: f.Prefix, Host: f.Host, User: f.User}
 	all := !f.Failed && !f.Running // of that name
 	if named != (queue.Filter{}) && (all || !hasTasks(q, named)) {
-		a.note("There are no %s.", tasksOf(named))
+		hint := ""
+		if way := statusWays[f.Executor]; way != "" {
+			hint = fmt.Sprintf(" %q lists those that are %s.", way, f.Executor)
+		}
+		a.note("There are no %s.%s", tasksOf(named), hint)
 		return
 	}
 	switch {

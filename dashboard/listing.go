@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"qme/record"
 	"qme/record/day"
 )
 
@@ -73,9 +74,15 @@ func filterOf(r *http.Request) (*filter, error) {
 	if len(f.Query) > 4096 {
 		return nil, badRequest("q is longer than 4096 bytes")
 	}
-	for _, st := range f.Statuses {
-		if !slices.Contains(outcomes, st) {
-			return nil, badRequest(fmt.Sprintf("status %q is none of %s", st, strings.Join(outcomes, ", ")))
+	for i, st := range f.Statuses {
+		o, ok := record.ParseOutcome(strings.ToLower(st))
+		switch {
+		case ok:
+			f.Statuses[i] = o.String()
+		case strings.EqualFold(st, string(record.Complete)):
+			f.Statuses[i] = string(record.Complete)
+		default:
+			return nil, badRequest(fmt.Sprintf("status %q is none of %s, ok, success and complete", st, strings.Join(outcomes, ", ")))
 		}
 	}
 	if f.Sort == "" {

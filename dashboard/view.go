@@ -133,6 +133,7 @@ type matcher struct {
 	f                            *filter
 	executors, hosts, users, pwd map[uint32]bool // nil: any
 	outcomes                     [5]bool
+	complete                     bool // also what has come to its end, whatever its job does
 	after, before                int64
 }
 
@@ -150,6 +151,7 @@ func (t *table) matcher(f *filter) *matcher {
 	for i, o := range outcomes {
 		m.outcomes[i] = len(f.Statuses) == 0 || slices.Contains(f.Statuses, o)
 	}
+	m.complete = slices.Contains(f.Statuses, string(record.Complete))
 	if !f.After.IsZero() {
 		m.after = f.After.UnixMicro()
 	}
@@ -175,7 +177,7 @@ func (t *table) numbers(texts []string) map[uint32]bool {
 
 func (m *matcher) match(r *row) bool {
 	return (m.executors == nil || m.executors[r.executor]) && (m.hosts == nil || m.hosts[r.host]) &&
-		(m.users == nil || m.users[r.user]) && (m.pwd == nil || m.pwd[r.pwd]) && m.outcomes[r.outcome()] &&
+		(m.users == nil || m.users[r.user]) && (m.pwd == nil || m.pwd[r.pwd]) && (m.outcomes[r.outcome()] || m.complete && r.status == statusComplete) &&
 		r.started >= m.after && r.started < m.before && (m.f.Command == "" || m.f.Command == r.command) && (m.f.Query == "" || m.f.found[r.key])
 }
 

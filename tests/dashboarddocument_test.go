@@ -23,6 +23,13 @@ func TestDashboardDocument(t *testing.T) {
 	b := h.serve()
 	eventually(t, func() bool { return len(b.tasks("?status=running")) == 1 })
 	live := b.tasks("?status=running")[0].ID
+	for _, words := range [][]string{{"ok", "success", "succeeded", "OK"}, {"complete", "succeeded&status=failed"}} {
+		for _, word := range words[1:] {
+			if got, want := fmt.Sprint(b.tasks("?status="+word)), fmt.Sprint(b.tasks("?status="+words[0])); got != want || got == "[]" {
+				t.Errorf("status=%s finds %s, and %s %s", word, got, words[0], want)
+			}
+		}
+	}
 	d := readDocument(t, b)
 	one := "/api/tasks/" + string(id)
 	for _, c := range [][3]string{

@@ -41,7 +41,11 @@ func launch(argv, env []string, dir string, start func(path string, argv []strin
 	if strings.Contains(argv[0], "/") {
 		pid, err := execute(argv[0], argv, dir, start)
 		if err != nil {
-			return 0, explain(argv[0], inDir(dir, argv[0]), err)
+			why := explain(argv[0], inDir(dir, argv[0]), err)
+			if why.Code == 127 {
+				why.Text += ofOneWord(argv)
+			}
+			return 0, why
 		}
 		return pid, nil
 	}
@@ -70,7 +74,7 @@ func launch(argv, env []string, dir string, start func(path string, argv []strin
 	if denied != "" {
 		return 0, explain(denied, inDir(dir, denied), unix.EACCES)
 	}
-	return 0, &startError{Code: 127, Text: argv[0] + ": command not found" + ofTheShell(argv[0])}
+	return 0, &startError{Code: 127, Text: argv[0] + ": command not found" + ofTheShell(argv[0]) + ofOneWord(argv)}
 }
 
 // builtins are words that a shell understands without there being a program.
@@ -90,6 +94,15 @@ func ofTheShell(word string) string {
 		return "; it is the shell's own: have one run the line, as in qme run 'cd /tmp && CMD'"
 	}
 	return ""
+}
+
+// ofOneWord says what to do about a first word that is most likely a program with some of
+// its arguments, "" for any other.
+func ofOneWord(argv []string) string {
+	if len(argv) < 2 || len(strings.Fields(argv[0])) < 2 {
+		return ""
+	}
+	return "; a word with blanks that others follow is the name of a program: leave out its quotes, or put them around the whole line"
 }
 
 // isName says whether a word can be the name of a variable.
