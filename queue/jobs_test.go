@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/afero"
 
@@ -18,11 +19,12 @@ import (
 
 // A scheduler answers with its jobs, and lets a test do something while it is asked.
 type scheduler struct {
-	state  string // "done" is final
-	output string
-	asked  func()
-	reads  func() error // before output is read
-	silent bool         // it does not say which job that is
+	state   string // "done" is final
+	output  string
+	asked   func()
+	reads   func() error // before output is read
+	started *record.Time
+	silent  bool // it does not say which job that is
 }
 
 // Submitted implements Tracker.
@@ -38,7 +40,7 @@ func (s *scheduler) Refresh(_ context.Context, recs []*record.Record) []record.J
 	answers := make([]record.JobAnswer, len(recs))
 	for i := range recs {
 		now, zero := record.Now(), 0
-		job := &record.Job{ID: "7", State: s.state, Final: s.state == "done", Checked: &now}
+		job := &record.Job{ID: "7", State: s.state, Final: s.state == "done", Started: s.started, Checked: &now}
 		if job.Final {
 			job.ReturnCode = &zero
 		}
@@ -110,6 +112,34 @@ func TestLateAnswer(t *testing.T) {
 			t.Errorf("%s: the late answer counts: %+v", late, all)
 		}
 		b.isDone(t, id, "out\n")
+	}
+}
+
+// A job that is started again after its end is another run: nothing of the first one's output
+// and code stays, and that of the second is brought.
+func TestStartedAgain(t *testing.T) {
+	for _, seen := range []bool{true, false} { // while it goes on
+		b, s, id := newJob(t)
+		begin := record.Now()
+		s.state, s.started = "done", &begin
+		b.refresh(t)
+		b.isDone(t, id, "out\n")
+		again := record.Time{Time: begin.Add(time.Minute)}
+		s.started, s.output = &again, "second\n"
+		if seen {
+			s.state = "running"
+			if all, err := b.Refresh(context.Background(), string(id)); err != nil || !all[0].Changed {
+				t.Fatalf("the new run is not seen: %+v, %v", all, err)
+			}
+			if job := b.history.records[id].Data.Job; job.Final || job.Output != nil || job.ReturnCode != nil {
+				t.Errorf("while it runs again, it is %+v", job)
+			}
+			s.state = "done"
+			b.refresh(t)
+		} else if _, err := b.Refresh(context.Background(), string(id)); err != nil {
+			t.Fatal(err)
+		}
+		b.isDone(t, id, "second\n")
 	}
 }
 

@@ -261,7 +261,28 @@ func (q *Queue) refreshed(ctx context.Context, rec *record.Record, answer record
 	}
 	next := *rec
 	next.Data.Job = answer.Job
+	if answer.Job.Again(rec.Data.Job) {
+		q.openAgain(&next)
+	}
 	return Refreshed{Record: &next, Changed: answer.Job.Follow(rec.Data.Job), Never: answer.Never, upon: rec.Data.Job}
+}
+
+// openAgain notes that the job of a task of this home, which had ended, was started again, so
+// that it is asked about and its output brought. What another home's job has printed is
+// that one's to bring.
+func (q *Queue) openAgain(rec *record.Record) {
+	note, err := q.Jobs.Own(rec.UID)
+	if err != nil {
+		q.Warn("task %s: its job was started again, and its output is not brought: %v", rec.UID, err)
+		return
+	}
+	if !jobs.Started(note, rec) {
+		return
+	}
+	job := *rec.Data.Job
+	job.Final = false
+	note.Data.Job = &job
+	q.note(note)
 }
 
 // keepAtOnce bounds how many records share one flush, and so how many outputs lie twice

@@ -161,9 +161,13 @@ func (q *Queue) endJob(rec *record.Record) {
 	job := rec.Data.Job
 	_, enough := q.tracker(rec.Executor).(byID)
 	enough = enough && job.Output != nil && job.OutputError == "" && len(job.Elements) == 0
-	if note, err := q.Jobs.Get(rec.UID); err == nil && !enough && jobs.Started(note, rec) {
+	if note, err := q.Jobs.Get(rec.UID); err == nil && jobs.Started(note, rec) {
 		note.Data.Job = rec.Data.Job
-		if err := q.Jobs.Keep(note); err != nil {
+		keep := q.Jobs.Keep
+		if enough {
+			keep = q.Jobs.KeepForNow
+		}
+		if err := keep(note); err != nil {
 			q.Warn("task %s: what is known of its job is not kept, so that its actions will know little of it: %v", rec.UID, err)
 		}
 	}

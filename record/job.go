@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"time"
 )
 
 // A Job is what a command has started that goes on without it, such as the batch job
@@ -83,8 +84,9 @@ type JobElement struct {
 
 // Follow makes j, an answer of the scheduler, the next one after before, which may be
 // nil: states seen so far, and what the new answer does not say, are kept. j.History may
-// hold earlier states that the scheduler itself remembers. It reports whether anything
-// but the moment of the answer is new.
+// hold earlier states that the scheduler itself remembers. Of a job that was started again
+// after its end, see Again, nothing that came of the run before is kept but its states. It
+// reports whether anything but the moment of the answer is new.
 func (j *Job) Follow(before *Job) (changed bool) {
 	if before == nil {
 		before = &Job{}
@@ -94,7 +96,6 @@ func (j *Job) Follow(before *Job) (changed bool) {
 	keepText(&j.Name, before.Name)
 	keepText(&j.Partition, before.Partition)
 	keepText(&j.State, before.State)
-	keepText(&j.Nodes, before.Nodes)
 	keepText(&j.StdoutFile, before.StdoutFile)
 	keepText(&j.StderrFile, before.StderrFile)
 	if j.Submitted == nil {
@@ -107,8 +108,11 @@ func (j *Job) Follow(before *Job) (changed bool) {
 		j.Elements = before.Elements
 	}
 	j.Extra = before.Extra
-	j.Output, j.Error, j.Stdout, j.Stderr = before.Output, before.Error, before.Stdout, before.Stderr
-	j.OutputError = before.OutputError
+	if !j.Again(before) {
+		keepText(&j.Nodes, before.Nodes)
+		j.Output, j.Error, j.Stdout, j.Stderr = before.Output, before.Error, before.Stdout, before.Stderr
+		j.OutputError = before.OutputError
+	}
 	j.History = joined(before.History, j.History)
 	if j.State != "" && (len(j.History) == 0 || j.History[len(j.History)-1].State != j.State) {
 		at := Now()
@@ -118,6 +122,20 @@ func (j *Job) Follow(before *Job) (changed bool) {
 		j.History = append(slices.Clone(j.History), JobState{j.State, at})
 	}
 	return !j.same(before)
+}
+
+// Again reports whether j, an answer of the scheduler, is of another run of the job than
+// before, an answer that had it at its end: it was started again, as a requeue does.
+func (j *Job) Again(before *Job) bool {
+	if before == nil || !before.Final {
+		return false
+	}
+	return !j.Final || later(j.Started, before.Started) || later(j.Ended, before.Ended)
+}
+
+// later compares moments of which schedulers and their accounting know the second.
+func later(a, b *Time) bool {
+	return a != nil && b != nil && a.Sub(b.Time) > time.Second
 }
 
 // joined adds to the states that were seen those that the scheduler remembers and that

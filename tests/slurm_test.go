@@ -321,6 +321,29 @@ func TestSlurmRequeue(t *testing.T) {
 	}
 }
 
+// TestSlurmRequeuedAfterEnd starts a job again that had ended, and was recorded so: nothing of
+// its first run stays in the record of the second.
+func TestSlurmRequeuedAfterEnd(t *testing.T) {
+	t.Parallel()
+	s := newSlurmHome(t)
+	for _, ends := range [][2]int{{0, 3}, {3, 0}} {
+		script := fmt.Sprintf(`if test -n "$SLURM_RESTART_COUNT"; then echo second; sleep 3; exit %d; fi; echo first; exit %d`, ends[1], ends[0])
+		rec := s.ends(s.submit("--wrap", script), ends[0])
+		s.has("the first output", rec.Data.Job.Output, "first\n")
+		s.slurm("scontrol", "requeue", rec.Data.Job.ID)
+		s.slurm("scontrol", "update", "JobId="+rec.Data.Job.ID, "StartTime=now")
+		eventually(t, func() bool {
+			s.must("refresh", string(rec.UID))
+			job := s.get(string(rec.UID)).Data.Job
+			return !job.Final || job.ReturnCode != nil && *job.ReturnCode == ends[1]
+		})
+		rec = s.ends(rec, ends[1])
+		if job := rec.Data.Job; !slices.Equal(job.Output, []string{"second\n"}) || job.OutputError != "" || *job.ReturnCode != ends[1] || (job.State == "COMPLETED") != (ends[1] == 0) {
+			t.Errorf("after %v it is %s, %d, with %q, %q", ends, job.State, *job.ReturnCode, job.Output, job.OutputError)
+		}
+	}
+}
+
 // TestSlurmMany asks about many jobs at once.
 func TestSlurmMany(t *testing.T) {
 	s := newSlurmHome(t)

@@ -41,14 +41,14 @@ func apply(job, before *record.Job, steps map[string]used) {
 	}
 	if len(job.Elements) == 0 {
 		job.MaxRSS = one(job.ID, job.State, job.Nodes, &job.ReturnCode)
-		if before.Final && before.ReturnCode != nil {
+		if before.Final && before.ReturnCode != nil && job.State == before.State && !job.Again(before) {
 			job.ReturnCode = before.ReturnCode // it was known better then
 		}
 	}
 	for i := range job.Elements {
 		el := &job.Elements[i]
 		el.MaxRSS = one(el.ID, el.State, el.Nodes, &el.ReturnCode)
-		if old := known[el.ID]; old.Final && old.ReturnCode != nil {
+		if old := known[el.ID]; old.Final && old.ReturnCode != nil && old.State == el.State && !job.Again(before) {
 			el.ReturnCode = old.ReturnCode
 		}
 		job.MaxRSS = max(job.MaxRSS, el.MaxRSS)

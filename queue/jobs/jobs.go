@@ -19,12 +19,13 @@ import (
 
 // A Folder is the place of the open jobs of a home. Any number of processes may use it.
 type Folder struct {
-	fs  afero.Fs
-	dir string
+	fs      afero.Fs
+	dir     string
+	dropped bool // old notes of jobs that have ended, see dropLast
 }
 
 // New returns the folder at dir (usually HOME/jobs), which is made when first needed.
-func New(fsys afero.Fs, dir string) *Folder { return &Folder{fsys, dir} }
+func New(fsys afero.Fs, dir string) *Folder { return &Folder{fs: fsys, dir: dir} }
 
 // Path is where a task's open job has its files.
 func (f *Folder) Path(id record.ID) string { return filepath.Join(f.dir, string(id)) }

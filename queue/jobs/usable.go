@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -47,7 +48,10 @@ func (f *Folder) Own(id record.ID) (*record.Record, error) {
 	if note, err := f.Get(id); note != nil || err != nil {
 		return note, err
 	}
-	return f.read(f.endedPath(id), id)
+	if note, err := f.read(f.endedPath(id), id); note != nil || err != nil {
+		return note, err
+	}
+	return f.read(f.lastPath(id), id)
 }
 
 // Started reports whether a note of this home is of the run that a record is of, and of its
@@ -180,6 +184,53 @@ func (f *Folder) endedPath(id record.ID) string {
 	return filepath.Join(f.dir, endedName, string(id)+".json")
 }
 
+// lastName is the folder of the notes of tasks whose job has ended not long ago, and of which
+// no more is needed than that they are of this home, if the job is started again. It is not of
+// the form of a task's id.
+const lastName = "last"
+
+// lastFor is how long they are kept: schedulers forget a job that has ended, and cannot start
+// it again, after some minutes.
+const lastFor = 6 * time.Hour
+
+func (f *Folder) lastPath(id record.ID) string {
+	return filepath.Join(f.dir, lastName, string(id)+".json")
+}
+
+// KeepForNow notes, as Keep does, a run whose job may be started again for some hours.
+func (f *Folder) KeepForNow(rec *record.Record) error {
+	b, err := encode(rec, true)
+	if err != nil {
+		return err
+	}
+	if err := f.fs.MkdirAll(filepath.Join(f.dir, lastName), 0o700); err != nil {
+		return err
+	}
+	return errors.Join(f.dropLast(), f.replace(f.lastPath(rec.UID), b))
+}
+
+// dropLast removes, once in a process, the notes that have been kept long enough.
+func (f *Folder) dropLast() error {
+	if f.dropped {
+		return nil
+	}
+	f.dropped = true
+	entries, err := afero.ReadDir(f.fs, filepath.Join(f.dir, lastName))
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if time.Since(e.ModTime()) < lastFor {
+			continue
+		}
+		if err := f.fs.Remove(filepath.Join(f.dir, lastName, e.Name())); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Keep notes a run of this home that has no job that goes on, for the actions on it.
 func (f *Folder) Keep(rec *record.Record) error {
 	b, err := encode(rec, true)
@@ -194,7 +245,11 @@ func (f *Folder) Keep(rec *record.Record) error {
 
 // Forget removes the notes of tasks that have no open job.
 func (f *Folder) Forget(ids []record.ID) error {
-	entries, err := afero.ReadDir(f.fs, filepath.Join(f.dir, endedName))
+	return errors.Join(f.forget(endedName, ids), f.forget(lastName, ids))
+}
+
+func (f *Folder) forget(folder string, ids []record.ID) error {
+	entries, err := afero.ReadDir(f.fs, filepath.Join(f.dir, folder))
 	if errors.Is(err, fs.ErrNotExist) || len(entries) == 0 {
 		return nil
 	} else if err != nil {
@@ -206,8 +261,8 @@ func (f *Folder) Forget(ids []record.ID) error {
 	}
 	var errs []error
 	for _, id := range ids {
-		if path := f.endedPath(id); there[filepath.Base(path)] {
-			if err := f.fs.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		if name := string(id) + ".json"; there[name] {
+			if err := f.fs.Remove(filepath.Join(f.dir, folder, name)); !errors.Is(err, os.ErrNotExist) {
 				errs = append(errs, err)
 			}
 		}
