@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -60,7 +61,7 @@ func sameEnd(a, b *record.Record) bool {
 	case a.Data.Status != b.Data.Status || (ja == nil) != (jb == nil):
 		return false
 	case ja != nil: // its state says how it ended, where there is no code
-		return sameCode && ja.Final && jb.Final && ja.State == jb.State && elementStates(ja) == elementStates(jb)
+		return sameCode && ja.Final && jb.Final && ja.State == jb.State && elementStates(ja) == elementStates(jb) && len(differing(ja, jb)) == 0
 	}
 	return sameCode && a.Code() != nil
 }
@@ -72,13 +73,7 @@ func equal(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
 func (q *Queue) Compare(a, b Version, limit int64) (*Comparison, error) {
 	c := &Comparison{A: a, B: b}
 	jobs := a.Record.Data.Job != nil && b.Record.Data.Job != nil
-	fa, fb := fields(a.Record, jobs), fields(b.Record, jobs)
-	for i := range fa {
-		if fa[i].From != fb[i].From {
-			c.Fields = append(c.Fields, FieldChange{fa[i].Name, fa[i].From, fb[i].From})
-		}
-	}
-	c.Fields = append(c.Fields, envChanges(a.Record.Data.Env, b.Record.Data.Env)...)
+	c.Fields = append(fieldChanges(a.Record, b.Record), envChanges(a.Record.Data.Env, b.Record.Data.Env)...)
 	if err := c.compareOutput(jobs, limit); err != nil {
 		return nil, err
 	}
@@ -91,6 +86,21 @@ func (q *Queue) Compare(a, b Version, limit int64) (*Comparison, error) {
 		}
 	}
 	return c, nil
+}
+
+func fieldChanges(a, b *record.Record) []FieldChange {
+	jobs := a.Data.Job != nil && b.Data.Job != nil
+	fa, fb := fields(a, jobs), fields(b, jobs)
+	if jobs {
+		showElements(fa, fb, a.Data.Job, b.Data.Job)
+	}
+	var changes []FieldChange
+	for i := range fa {
+		if fa[i].From != fb[i].From {
+			changes = append(changes, FieldChange{fa[i].Name, fa[i].From, fb[i].From})
+		}
+	}
+	return changes
 }
 
 func runName(v Version) string { return fmt.Sprintf("%s@%d", v.Record.UID, v.Number) }
@@ -138,7 +148,7 @@ func jobFields(j *record.Job) []FieldChange {
 	}
 	return []FieldChange{
 		{Name: "job.state", From: j.State}, {Name: "job.returncode", From: codeText(j.ReturnCode)}, {Name: "job.reason", From: j.Reason},
-		{Name: "job.elements", From: elementStates(j)}, {Name: "job.elapsed", From: elapsed}, {Name: "job.max_rss", From: number(j.MaxRSS)},
+		{Name: elementsField, From: elementStates(j)}, {Name: "job.elapsed", From: elapsed}, {Name: "job.max_rss", From: number(j.MaxRSS)},
 		{Name: "job.cpus", From: number(int64(j.CPUs))}, {Name: "job.nodes", From: j.Nodes}, {Name: "job.partition", From: j.Partition},
 	}
 }
@@ -147,17 +157,84 @@ func jobFields(j *record.Job) []FieldChange {
 func elementStates(j *record.Job) string {
 	counts := map[string]int{}
 	for _, e := range j.Elements {
-		state := e.State
-		if code := codeText(e.ReturnCode); code != "" {
-			state += " " + code
-		}
-		counts[state]++
+		counts[endText(e)]++
 	}
 	var list []string
 	for _, state := range slices.Sorted(maps.Keys(counts)) {
 		list = append(list, fmt.Sprintf("%d %s", counts[state], state))
 	}
 	return strings.Join(list, ", ")
+}
+
+const elementsField = "job.elements"
+
+// elementsMost is how many elements a comparison shows one by one.
+const elementsMost = 10
+
+// showElements adds which elements of two arrays have ended otherwise, where as many of both
+// have ended in each way.
+func showElements(fa, fb []FieldChange, a, b *record.Job) {
+	which := differing(a, b)
+	at := slices.IndexFunc(fa, func(f FieldChange) bool { return f.Name == elementsField })
+	if len(which) == 0 || at < 0 || fa[at].From != fb[at].From {
+		return
+	}
+	fa[at].From += elementList(a, which)
+	fb[at].From += elementList(b, which)
+}
+
+// elementList shows how the first of some elements have ended.
+func elementList(j *record.Job, which []string) string {
+	ends := elementEnds(j)
+	var list []string
+	for _, index := range which[:min(len(which), elementsMost)] {
+		end, there := ends[index]
+		if !there {
+			end = "not there"
+		}
+		list = append(list, index+" "+end)
+	}
+	if more := len(which) - len(list); more > 0 {
+		list = append(list, fmt.Sprintf("and %d more", more))
+	}
+	return " (" + strings.Join(list, ", ") + ")"
+}
+
+// differing returns the indices of the elements that have not ended in the same way in both
+// jobs, in order.
+func differing(a, b *record.Job) []string {
+	ea, eb := elementEnds(a), elementEnds(b)
+	var which []string
+	for index, end := range ea {
+		if other, there := eb[index]; !there || other != end {
+			which = append(which, index)
+		}
+	}
+	for index := range eb {
+		if _, there := ea[index]; !there {
+			which = append(which, index)
+		}
+	}
+	slices.SortFunc(which, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+	return which
+}
+
+// elementEnds returns how the elements of a job have ended, by their index: what follows the
+// number of the job, which is another one each time.
+func elementEnds(j *record.Job) map[string]string {
+	ends := make(map[string]string, len(j.Elements))
+	for _, e := range j.Elements {
+		index := e.ID
+		if i := strings.IndexAny(index, "_+"); i >= 0 {
+			index = index[i+1:]
+		}
+		ends[index] = endText(e)
+	}
+	return ends
+}
+
+func endText(e record.JobElement) string {
+	return strings.TrimSuffix(e.State+" "+codeText(e.ReturnCode), " ")
 }
 
 func codeText(code *int) string {
