@@ -3,8 +3,11 @@ package queue
 import (
 	"context"
 	"errors"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"qme/queue/jobs"
@@ -63,9 +66,22 @@ func (f *flight) bringBefore() {
 	if len(open) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), askTime)
+	ctx, stop := untilSignalled(context.Background())
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	_, _ = f.q.Refresh(ctx, open...) // else the record says that the file was written again
+}
+
+// untilSignalled ends ctx, and with it all of the programs that are asked, at a signal that is
+// to end qme: the run is recorded all the same. What nohup or a shell's & has ignored stays
+// ignored.
+func untilSignalled(ctx context.Context) (context.Context, context.CancelFunc) {
+	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
+	if len(signals) == 0 {
+		return context.WithCancel(ctx) // of no signals NotifyContext would make all
+	}
+	return signal.NotifyContext(ctx, signals...)
 }
 
 // note notes a job as this home knows it.
@@ -130,6 +146,8 @@ func (f *flight) job(ctx context.Context) (*record.Job, error) {
 		f.q.Warn("the job is not in the spool: %v", err)
 	}
 	f.q.note(f.rec)
+	ctx, stop := untilSignalled(ctx)
+	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	if answer := f.tracker.Refresh(ctx, []*record.Record{f.rec})[0]; answer.Err == nil && !answer.Job.Final {

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -221,6 +222,72 @@ final = ["DONE"]
 	for pid := range strings.FieldsSeq(string(text)) {
 		noGroup(t, pid)
 	}
+}
+
+// TestSignalEndsPrograms leaves nothing of a program that is asked when a signal ends qme, in
+// whichever place that waits for it.
+func TestSignalEndsPrograms(t *testing.T) {
+	t.Parallel()
+	const hang = "#!/bin/sh\nsleep 1000 &\necho $$ $! >>%[1]s/pids\nwait\n"
+	for name, place := range map[string]struct{ before, args []string }{
+		"describe":  {nil, []string{"exec", "hang"}},
+		"submitted": {nil, []string{"run", "hsubmit"}},
+		"first":     {nil, []string{"run", "wsubmit"}},
+		"refresh":   {[]string{"run", "wsubmit"}, []string{"refresh"}},
+	} {
+		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+			t.Run(name+" "+sig.String(), func(t *testing.T) {
+				b := newBatch(t, `
+[executor.hang]
+program = true
+match_program = "hsubmit"
+[executor.well]
+match_program = "wsubmit"
+capture = ['(?P<id>\d+)']
+[executor.well.refresh]
+cmd = ["slowask", "{id}"]
+capture = ['(?P<state>\w+)']
+final = []
+[executor.able]
+match_program = "asubmit"
+[executor.able.actions]
+look = { cmd = ["slowask"] }
+`)
+				for _, name := range []string{"hsubmit", "wsubmit", "asubmit"} {
+					b.write(filepath.Join(b.bin, name), "#!/bin/sh\necho 7\n", 0o755)
+				}
+				b.write(filepath.Join(b.bin, "slowask"), "#!/bin/sh\necho RUNNING\n", 0o755)
+				if place.before != nil {
+					b.ok(place.before...)
+				}
+				for _, name := range []string{"qme-executor-hang", "slowask"} {
+					b.write(filepath.Join(b.bin, name), fmt.Sprintf(hang, b.bin), 0o755)
+				}
+				cmd := b.command(place.args...)
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				var pids []byte
+				eventually(t, func() bool {
+					pids, _ = os.ReadFile(filepath.Join(b.bin, "pids")) // not there yet
+					return bytes.HasSuffix(pids, []byte("\n"))
+				})
+				if err := cmd.Process.Signal(sig); err != nil {
+					t.Fatal(err)
+				}
+				_ = cmd.Wait() // how it ends is each command's own
+				for pid := range strings.FieldsSeq(string(pids)) {
+					eventually(t, func() bool { return !lives(pid) })
+				}
+			})
+		}
+	}
+}
+
+// lives reports whether a process is there that has not ended.
+func lives(pid string) bool {
+	state, err := exec.Command("ps", "-o", "stat=", "-p", pid).Output()
+	return err == nil && !bytes.HasPrefix(state, []byte("Z"))
 }
 
 // TestSlurmSharedFile keeps the output of one job out of the record of another that has printed

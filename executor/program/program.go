@@ -87,7 +87,10 @@ func (p *program) Submitted(rec *record.Record) (*record.Job, error) {
 	if code := rec.Data.ReturnCode; code == nil || *code != 0 {
 		return nil, nil // no process is started for a command that has failed
 	}
-	said, err := p.ask(context.Background(), submittedTime, request{Method: "submitted", Task: rec})
+	// A signal ends the question, and the run is recorded all the same.
+	ctx, stop := ask.UntilSignalled(context.Background())
+	said, err := p.ask(ctx, submittedTime, request{Method: "submitted", Task: rec})
+	stop()
 	if err != nil || said.Job == nil {
 		return nil, err
 	}
@@ -200,7 +203,9 @@ func (p *program) own() []executor.Action {
 
 // describe asks what can be done with tasks.
 func (p *program) describe() ([]executor.Action, error) {
-	said, err := p.ask(context.Background(), describeTime, request{Method: "describe"})
+	ctx, stop := ask.UntilSignalled(context.Background())
+	said, err := p.ask(ctx, describeTime, request{Method: "describe"})
+	ask.Die(stop())
 	if err != nil {
 		return nil, err
 	}
