@@ -234,6 +234,7 @@ func TestSignalEndsPrograms(t *testing.T) {
 		"submitted": {nil, []string{"run", "hsubmit"}},
 		"first":     {nil, []string{"run", "wsubmit"}},
 		"refresh":   {[]string{"run", "wsubmit"}, []string{"refresh"}},
+		"action":    {[]string{"run", "asubmit"}, []string{"exec", "look"}},
 	} {
 		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 			t.Run(name+" "+sig.String(), func(t *testing.T) {

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"qme/record"
@@ -85,7 +84,7 @@ func Show(ctx context.Context, q Question, out, messages io.Writer) (Answer, err
 		cmd.Stdin = bytes.NewReader(q.Stdin)
 	}
 	// It is in the group of who waits, with the terminal; what has started it ends that.
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.Cancel = func() error { return terminate(cmd.Process) }
 	cmd.WaitDelay = stragglers
 	err := cmd.Run()
 	a := Answer{Stderr: lines.held}
