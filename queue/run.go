@@ -77,10 +77,15 @@ func (q *Queue) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report
 	soon, cancel := context.WithTimeout(ctx, patience)
 	left := q.Recover(soon)
 	cancel()
+	old, err := q.resolveRecord(ref)
+	if err == nil {
+		if err := q.landed(old.UID, left); err != nil {
+			return nil, err
+		}
+	}
 	if left != nil && !errors.Is(left, record.ErrBusy) {
 		q.Warn("an earlier run is still in the spool: %v", left)
 	}
-	old, err := q.resolveRecord(ref)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +119,24 @@ func (q *Queue) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report
 		rec.Data.Message = valid(opts.Message)
 	}
 	return q.execute(ctx, rec, old.Data.Cmd, "rerun", opts.Quiet)
+}
+
+// landed is an error where a run of the task has ended and is still in the spool, where it
+// has the place that the next one needs. why says what keeps it from the history, nil: not
+// known.
+func (q *Queue) landed(id record.ID, why error) error {
+	rec, err := q.Spool.Get(id, 0)
+	switch {
+	case errors.Is(err, record.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case rec.Data.Status == record.Running:
+		return nil
+	case why == nil:
+		return fmt.Errorf("task %s: its last run has ended and is just being recorded; try again in a moment: %w", id, record.ErrConflict)
+	}
+	return fmt.Errorf("task %s: its last run has ended and is not in the history yet; mend the reason, then rerun (%w): %w", id, why, record.ErrConflict)
 }
 
 func cause(err error) error {

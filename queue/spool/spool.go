@@ -66,7 +66,7 @@ type Entry struct {
 }
 
 // Begin notes that a run starts. The error wraps record.ErrConflict when the task
-// is running already.
+// is running already, or its last run has ended and has not been committed.
 func (s *Spool) Begin(rec *record.Record) (*Entry, error) {
 	// The folder gets its name once the lock is held and the record is there, so
 	// that nobody takes it for one that a crash left.
@@ -79,6 +79,9 @@ func (s *Spool) Begin(rec *record.Record) (*Entry, error) {
 	if err := s.rename(tmp, dir); err != nil {
 		err = errors.Join(err, e.Close(), s.fs.RemoveAll(tmp))
 		if info, serr := s.fs.Stat(dir); serr == nil && info.IsDir() {
+			if s.over(dir, rec.UID) {
+				return nil, fmt.Errorf("task %s: its last run has ended and is not in the history yet: %w", rec.UID, record.ErrConflict)
+			}
 			return nil, fmt.Errorf("task %s is running: %w", rec.UID, record.ErrConflict)
 		}
 		return nil, err
