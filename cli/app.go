@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/afero"
 
 	"qme/cli/config"
+	"qme/cli/zone"
 	"qme/executor"
 	"qme/executor/capture"
 	"qme/gitstore"
@@ -312,7 +313,16 @@ func hostname() string {
 // login returns the login name.
 func login() string { return account.Login() }
 
-// now is when the command began, from which ages are counted.
+// now is when the command began, from which ages and the days of a search are counted. It is
+// in the reader's zone once localTime has been called.
 var now = time.Now()
+
+// localTime has times be in the zone that TZ says, also the one at which the command began;
+// it reports whether TZ is understood.
+func localTime() bool {
+	ok := zone.Set()
+	now = now.Local()
+	return ok
+}
 
 var errPagerGone = errors.New("the pager has ended")

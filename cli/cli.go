@@ -16,7 +16,6 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/cli/near"
-	"qme/cli/zone"
 	"qme/executor"
 	"qme/executor/capture"
 )
@@ -28,7 +27,7 @@ func Main() int {
 	capture.Helper()
 	// A command is short and its memory small: collect less often.
 	debug.SetGCPercent(200)
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, noZone: !zone.Set()}
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, noZone: !localTime()}
 	if err := capture.Able(); err != nil {
 		a.say("qme: %v", err)
 		return exitNotRun
