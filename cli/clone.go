@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/gitstore"
+	"qme/gitstore/remote"
 	"qme/queue"
 	"qme/record"
 )
@@ -30,7 +31,7 @@ Examples:
 		Flags: o.flags()[1:],
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if c.Args().Len() == 2 {
-				return &usageError{msg: fmt.Sprintf("clone takes only a URL; the folder for the tasks is the home: qme --home %s clone %s", c.Args().Get(1), c.Args().First()), help: "qme clone --help"}
+				return &usageError{msg: fmt.Sprintf("clone takes only a URL; the folder for the tasks is the home: qme --home %s clone %s", remote.Shown(c.Args().Get(1)), remote.Shown(c.Args().First())), help: "qme clone --help"}
 			}
 			if err := atMost(c, 1); err != nil {
 				return err

@@ -100,10 +100,10 @@ func (a *app) oneRemote(s *gitstore.Store, arg string, asJSON bool) error {
 }
 
 func (a *app) setRemote(s *gitstore.Store, name, url string) error {
-	if err := gitstore.CheckRemoteName(name); err != nil {
+	if err := gitstore.CheckRemoteName(remote.Shown(name)); err != nil { // it may be a URL
 		msg := err.Error()
 		if _, uerr := remote.Open(name, remote.Options{}); uerr == nil && gitstore.CheckRemoteName(url) == nil {
-			msg += fmt.Sprintf("; the name comes first: qme remote %s %s", url, name)
+			msg += fmt.Sprintf("; the name comes first: qme remote %s %s", url, remote.Shown(name))
 		}
 		return &usageError{msg: msg, help: "qme remote --help"}
 	}
@@ -124,7 +124,7 @@ func (a *app) setRemote(s *gitstore.Store, name, url string) error {
 		}
 	}
 	if _, err := os.Stat(url); filepath.IsAbs(url) && errors.Is(err, fs.ErrNotExist) {
-		a.note("There is no folder %s yet; \"git init --bare\" makes a repository.", url)
+		a.note("There is no folder %s yet; \"git init --bare\" makes a repository.", remote.Shown(url))
 	}
 	return nil
 }

@@ -122,6 +122,7 @@ func (a *app) chooseRemote(s *gitstore.Store, name string) (gitstore.RemoteURL, 
 }
 
 func unknownRemote(name string, names []string) error {
+	name = remote.Shown(name) // it may be a URL
 	msg := fmt.Sprintf("there is no remote %q", name)
 	switch {
 	case gitstore.CheckRemoteName(name) != nil:

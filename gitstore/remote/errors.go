@@ -93,7 +93,7 @@ func (r *Remote) fail(kind error, said, hint string) *failure {
 		hint = hints[kind]
 	}
 	if errors.Is(kind, ErrNotFound) && r.loc.scheme == "file" {
-		hint = fmt.Sprintf("Check the path; \"git init --bare --object-format=sha1 %s\" makes a repository there.", quote(safe.Line(r.loc.path)))
+		hint = fmt.Sprintf("Check the path; \"git init --bare --object-format=sha1 %s\" makes a repository there.", quote(Shown(r.loc.path)))
 	}
 	return &failure{url: r.String(), kind: kind, said: said, hint: hint}
 }
@@ -185,7 +185,7 @@ func (r *Remote) said(text string, kind error, hint string) error {
 	case changedHint:
 		hint = fmt.Sprintf(hint, r.loc.knownHost())
 	case ownerHint:
-		hint = fmt.Sprintf(hint, quote(safe.Line(r.loc.path)))
+		hint = fmt.Sprintf(hint, quote(Shown(r.loc.path)))
 	}
 	return r.fail(kind, text, hint)
 }

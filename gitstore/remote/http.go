@@ -234,7 +234,7 @@ func (l *httpLink) redirect(where, tail string) error {
 	if err != nil || where == "" {
 		return l.remote.fail(ErrProtocol, "it redirects to what is no URL", "")
 	}
-	shown := to.Redacted()
+	shown := Shown(to.String())
 	switch {
 	case to.Scheme != "https" && to.Scheme != "http":
 		return l.remote.fail(ErrProtocol, "it redirects to "+shown, "")

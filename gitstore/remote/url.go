@@ -1,7 +1,6 @@
 package remote
 
 import (
-	"cmp"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -46,6 +45,11 @@ var (
 	// user:password@host:path, which as the scp form is the host "user".
 	scpPassword = pattern(`^[^/:@]+:[^/@]+@[^/:]+:`)
 	hostForm    = pattern(`^[\pL\pN._-]+$`)
+	// What begins as a path, and is a URL that was mistyped: //user:password@host/path,
+	// https//user:password@host/path.
+	pathPassword = pattern(`^[^/]*/{2,}[^/]*:[^/]*@|^/*[^/]*:[^/]*@`)
+	// A path on a server in which a user and a password stand before a host.
+	innerPassword = pattern(`(:|%3[Aa]).*(@|%40)`)
 )
 
 // parse takes a URL or path apart.
@@ -76,7 +80,7 @@ func parse(s string) (location, error) {
 	if why != "" {
 		return location{}, badURL(s, why)
 	}
-	loc.shown = cmp.Or(loc.shown, s)
+	loc.shown = masked(s)
 	return loc, nil
 }
 
@@ -125,17 +129,26 @@ func Shown(s string) string { return safe.Line(masked(s)) }
 
 // masked hides what may be a password, in a URL that need not be a valid one.
 func masked(s string) string {
-	query := strings.IndexAny(s, "?#")
-	if query < 0 || !urlForm().MatchString(s) {
+	if helper := helperForm().FindString(s); helper != "" {
+		return helper + "***" // and a command
+	}
+	query := strings.IndexAny(s, "?#;")
+	if query < 0 || !isRemote(s) && !strings.Contains(s[query:], "=") {
 		return maskedUser(s)
 	}
-	head := maskedUser(s[:query])
 	// A password may have the character in it.
-	if !strings.Contains(head, "@") && strings.Contains(s[query:], "@") {
-		return head[:strings.Index(head, "://")] + "://***"
+	if secretEnd(s[query:]) >= 0 {
+		return s[:max(0, strings.Index(s[:query], "://")+len("://"))] + "***"
 	}
-	return head + s[query:query+1] + "***"
+	return maskedUser(s[:query]) + s[query:query+1] + "***"
 }
+
+// isRemote tells a URL and the form of scp from a path.
+func isRemote(s string) bool { return urlForm().MatchString(s) || scpForm().MatchString(s) }
+
+// secretEnd returns where the last @ stands, also where it is written as in a URL; -1 where
+// there is none.
+func secretEnd(s string) int { return max(strings.LastIndex(s, "@"), strings.LastIndex(s, "%40")) }
 
 // maskedUser hides what stands before the host.
 func maskedUser(s string) string {
@@ -144,11 +157,14 @@ func maskedUser(s string) string {
 		start = i + len("://")
 	}
 	colon := secretStart().FindStringIndex(s[start:])
-	at := strings.LastIndex(s, "@")
+	at := secretEnd(s)
 	if at > start && isToken(s[start:at]) {
 		return s[:start] + "***" + s[at:]
 	}
 	if colon == nil || at < start+colon[0] {
+		if slash := strings.LastIndex(s[:max(at, 0)], "/"); start > 0 && slash >= start {
+			return s[:slash+1] + "***" + s[at:] // in the path
+		}
 		return s
 	}
 	return s[:start+colon[0]] + ":***" + s[at:]
@@ -168,8 +184,8 @@ func parseURL(scheme, rest string) (loc location, why string) {
 	case "ssh", "git+ssh", "ssh+git":
 		scheme = "ssh"
 	case "https", "http":
-		if strings.ContainsAny(rest, "?#") {
-			return location{}, "it has a '?' or '#' in it"
+		if strings.ContainsAny(rest, "?#;") {
+			return location{}, "it has a '?', '#' or ';' in it"
 		}
 	case "git":
 		return location{}, "git:// proves neither who is there nor what is sent; use ssh or https"
@@ -186,6 +202,9 @@ func parseURL(scheme, rest string) (loc location, why string) {
 	path, err := url.PathUnescape(path)
 	if err != nil {
 		return location{}, "it has a '%' that is not followed by two hexadecimal digits"
+	}
+	if innerPassword().MatchString(path) || tokenInside(path) {
+		return location{}, passwordHint
 	}
 	if path = strings.TrimRight(path, "/"); path != "" {
 		loc.path = "/" + path
@@ -217,6 +236,14 @@ func isToken(user string) bool {
 	}
 	parts := strings.FieldsFunc(user, func(r rune) bool { return strings.ContainsRune("-.+@", r) })
 	return slices.ContainsFunc(parts, func(part string) bool { return len(part) >= tokenPart && changes(part) >= tokenChanges })
+}
+
+// tokenInside reports whether a part of a path is what a token and a host would be.
+func tokenInside(path string) bool {
+	return slices.ContainsFunc(strings.Split(path, "/"), func(part string) bool {
+		at := strings.LastIndexByte(part, '@')
+		return at > 0 && isToken(part[:at])
+	})
 }
 
 // changes counts how often letters and digits of a text follow each other.
@@ -270,7 +297,10 @@ func parseAuthority(s string) (loc location, why string) {
 func parseSCP(s string) (loc location, why string) {
 	m := scpForm().FindStringSubmatch(s)
 	loc = location{scheme: "ssh", user: strings.TrimSuffix(m[1], "@"), host: m[2], path: m[3]}
-	if isToken(loc.user) {
+	// As in user:password@host/path and https:/user:password@host/path, which git, too,
+	// would take for hosts "user" and "https".
+	first, _, _ := strings.Cut(loc.path, "/")
+	if isToken(loc.user) || strings.Contains(first, "@") || innerPassword().MatchString(loc.path) || tokenInside(loc.path) {
 		return location{}, passwordHint
 	}
 	if inner, ok := strings.CutPrefix(m[2], "["); ok {
@@ -287,6 +317,9 @@ func parseSCP(s string) (loc location, why string) {
 }
 
 func parsePath(s string) (loc location, why string) {
+	if pathPassword().MatchString(s) {
+		return location{}, passwordHint
+	}
 	path, err := filepath.Abs(s)
 	if err != nil {
 		return location{}, "the working directory is not known: " + err.Error()

@@ -48,7 +48,7 @@ func TestOpen(t *testing.T) {
 			t.Errorf("%s: %v", tt.url, err)
 			continue
 		}
-		if got := remote.Parts(r); got != tt.want || r.String() != tt.url {
+		if got := remote.Parts(r); got != tt.want || r.String() != remote.Shown(tt.url) {
 			t.Errorf("%s is %s, want %s; shown as %s", tt.url, got, tt.want, r)
 		}
 	}
@@ -64,6 +64,23 @@ func TestOpenRefuses(t *testing.T) {
 		{"https://me:secret@host/h", "password"},
 		{"https://me:@host/h", "password"},
 		{"ssh://me:secret@host/h", "password"},
+		{"https:/me:secret@host/h", "password"},
+		{"https:me:secret@host/h", "password"},
+		{"https//me:secret@host/h", "password"},
+		{"HTTPS:/me:secret@host/h", "password"},
+		{"ssh:/me:secret@host/h", "password"},
+		{"ssh:/me%3Asecret@host/h", "password"},
+		{"me:secret@host/h", "password"},
+		{"me:secret@host", "password"},
+		{"me@home:secret@host/h", "password"},
+		{"//me:secret@host/h", "password"},
+		{"/me:secret@host/h", "password"},
+		{"https://me@host/h;token=secret", "';'"},
+		{"https://host/oauth2:secret@y/h", "password"},
+		{"https://host/a/oauth2%3Asecret%40y/h", "password"},
+		{"https://host/glpat-secret@y/h", "password"},
+		{"ssh://host/oauth2:secret@y/h", "password"},
+		{"ext::ssh -o secret", "remote helpers"},
 		{"https://me:sec/ret@host/h", ""},
 		{"https://me:sec?ret@host/h", ""},
 		{"https://me:sec@ret@host/h", "password"},
@@ -137,6 +154,17 @@ func TestShown(t *testing.T) {
 		"https://reallylongusername2024x@host/h":                  "https://reallylongusername2024x@host/h",
 		"/srv/what?no#url":                                        "/srv/what?no#url",
 		"host:\x1b[2J":                                            `host:\x1b[2J`,
+		"https:/me:secret@host/h":                                 "https:***@host/h",
+		"ssh:/me:secret@host/h":                                   "ssh:***@host/h",
+		"me:secret@host/h":                                        "me:***@host/h",
+		"//me:secret@host/h":                                      "//me:***@host/h",
+		"https://me@host/h;token=secret":                          "https://me@host/h;***",
+		"https://me@host/h;a@token=secret":                        "https://***",
+		"https://host/oauth2:secret@y/h":                          "https://host/oauth2:***@y/h",
+		"https://host/oauth2%3asecret%40y/h":                      "https://host/oauth2:***%40y/h",
+		"host:h;token=secret":                                     "host:h;***",
+		"//host/h;token=secret":                                   "//host/h;***",
+		"ext::ssh -o secret":                                      "ext::***",
 	} {
 		if got := remote.Shown(url); got != want {
 			t.Errorf("%q is shown as %q, want %q", url, got, want)
