@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/urfave/cli/v3"
 
@@ -149,8 +150,8 @@ func (a *app) query(ctx context.Context, t *target.Target, o sqlOptions) error {
 	if err != nil {
 		return err
 	}
-	w := newFlusher(out)
-	p := a.rowPrinter(w, o)
+	w := newFlusher(pieceWriter{ctx, out})
+	p := a.rowPrinter(ctx, w, o)
 	if o.schema {
 		err = mirror.Schema(ctx, t, p.columns, p.row)
 	} else {
@@ -165,16 +166,16 @@ func (a *app) query(ctx context.Context, t *target.Target, o sqlOptions) error {
 	return errors.Join(interruptedQuery(err), closePager())
 }
 
-func (a *app) rowPrinter(w *bufio.Writer, o sqlOptions) rowPrinter {
+func (a *app) rowPrinter(ctx context.Context, w *bufio.Writer, o sqlOptions) rowPrinter {
 	switch {
 	case o.json:
-		return &jsonRows{w: w}
+		return &jsonRows{ctx: ctx, w: w}
 	case o.csv:
-		return newCSVRows(w, isTerminal(a.out))
+		return newCSVRows(ctx, w, isTerminal(a.out))
 	case o.lines:
-		return &lineRows{w: w, color: a.palette()}
+		return &lineRows{ctx: ctx, w: w, color: a.palette()}
 	}
-	return &tableRows{w: w, width: a.width()}
+	return &tableRows{ctx: ctx, w: w, width: a.width()}
 }
 
 func interruptedQuery(err error) error {
@@ -201,6 +202,7 @@ func cell(v any) (text string, ok bool) {
 
 // jsonRows prints one object a line, its members in the order of the columns.
 type jsonRows struct {
+	ctx  context.Context
 	w    *bufio.Writer
 	keys [][]byte
 }
@@ -217,23 +219,123 @@ func (p *jsonRows) columns(names []string) error {
 }
 
 func (p *jsonRows) row(values []any) error {
-	var line bytes.Buffer
-	line.WriteByte('{')
+	sep := "{"
 	for i, v := range values {
-		if i > 0 {
-			line.WriteByte(',')
+		if err := p.write([]byte(sep), p.keys[i], []byte(":")); err != nil {
+			return err
 		}
-		line.Write(p.keys[i])
-		line.WriteByte(':')
-		value, err := marshalCell(v)
+		if err := p.value(v); err != nil {
+			return err
+		}
+		sep = ","
+	}
+	if len(values) == 0 {
+		return p.write([]byte("{}\n"))
+	}
+	return p.write([]byte("}\n"))
+}
+
+// value writes one value, a long text in pieces.
+func (p *jsonRows) value(v any) error {
+	text, ok := v.(string)
+	if !ok || len(text) <= pieceSize {
+		b, err := marshalCell(v)
 		if err != nil {
 			return err
 		}
-		line.Write(value)
+		return p.write(b)
 	}
-	line.WriteString("}\n")
-	_, err := p.w.Write(safe.JSON(line.Bytes()))
-	return outputError(err)
+	if err := p.write([]byte(`"`)); err != nil {
+		return err
+	}
+	err := inPieces(p.ctx, text, func(piece string) error {
+		b, err := marshalCell(piece)
+		if err != nil {
+			return err
+		}
+		return p.write(b[1 : len(b)-1])
+	})
+	if err != nil {
+		return err
+	}
+	return p.write([]byte(`"`))
+}
+
+func (p *jsonRows) write(parts ...[]byte) error {
+	for _, b := range parts {
+		if _, err := p.w.Write(safe.JSON(b)); err != nil {
+			return outputError(err)
+		}
+	}
+	return nil
+}
+
+// pieceSize is how many bytes of a value are escaped between two looks at whether that is
+// still wanted.
+const pieceSize = 64 << 10
+
+// inPieces hands out a text in pieces, none of which cuts a character, until ctx ends.
+func inPieces(ctx context.Context, text string, do func(piece string) error) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		piece := firstBytes(text, pieceSize)
+		if err := do(piece); err != nil {
+			return err
+		}
+		if text = text[len(piece):]; text == "" {
+			return nil
+		}
+	}
+}
+
+// A pieceWriter writes what is long in pieces, until ctx ends. What is short is written also
+// then.
+type pieceWriter struct {
+	ctx context.Context
+	to  io.Writer
+}
+
+// Write implements io.Writer.
+func (w pieceWriter) Write(b []byte) (n int, err error) {
+	for {
+		m, err := w.to.Write(b[n:min(len(b), n+pieceSize)])
+		n += m
+		if err != nil || n == len(b) {
+			return n, err
+		}
+		if err := w.ctx.Err(); err != nil {
+			return n, err
+		}
+	}
+}
+
+// firstBytes returns what a text begins with: n bytes, or a few less where that would cut a
+// character.
+func firstBytes(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for back := range utf8.UTFMax {
+		if utf8.RuneStart(text[n-back]) {
+			return text[:n-back]
+		}
+	}
+	return text[:n]
+}
+
+// escaped is what escape makes of a text, until ctx ends.
+func escaped(ctx context.Context, text string, escape func(string) string) (string, error) {
+	if len(text) <= pieceSize {
+		return escape(text), nil
+	}
+	var out strings.Builder
+	err := inPieces(ctx, text, func(piece string) error {
+		out.WriteString(escape(piece))
+		return nil
+	})
+	return out.String(), err
 }
 
 // marshalCell writes what JSON has no number for (Infinity) as a string.
@@ -253,13 +355,14 @@ func (p *jsonRows) end() error { return nil }
 
 // csvRows prints RFC 4180, with NULL as an empty field. For a terminal it is escaped.
 type csvRows struct {
+	ctx      context.Context
 	out      io.Writer
 	w        *csv.Writer
 	terminal bool
 }
 
-func newCSVRows(w io.Writer, terminal bool) *csvRows {
-	return &csvRows{out: w, w: csv.NewWriter(w), terminal: terminal}
+func newCSVRows(ctx context.Context, w io.Writer, terminal bool) *csvRows {
+	return &csvRows{ctx: ctx, out: w, w: csv.NewWriter(w), terminal: terminal}
 }
 
 func (p *csvRows) columns(names []string) error { return p.write(names) }
@@ -275,7 +378,10 @@ func (p *csvRows) row(values []any) error {
 func (p *csvRows) write(fields []string) error {
 	if p.terminal {
 		for i, f := range fields {
-			fields[i] = safe.Message(f)
+			var err error
+			if fields[i], err = escaped(p.ctx, f, safe.Message); err != nil {
+				return err
+			}
 		}
 	}
 	if len(fields) == 1 && fields[0] == "" {

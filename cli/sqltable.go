@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -19,6 +20,8 @@ const (
 	maxCell = 250
 	// minCell is what is left of a column at the least when a terminal is narrow.
 	minCell = 8
+	// waitBytes bounds the rows that a table keeps until it begins.
+	waitBytes = 16 << 20
 )
 
 // timeColumns are those of our tables that hold a time, which is in UTC.
@@ -52,22 +55,36 @@ func isMirrorTime(s string) bool {
 	return true
 }
 
-// shownCell is a value as people see it.
-func shownCell(v any) string {
+// shownCell is a value as people see it. Of a long one no more than limit bytes are looked
+// at, 0: all.
+func shownCell(ctx context.Context, v any, limit int) (string, error) {
 	text, ok := cell(v)
 	if !ok {
-		return "NULL"
+		return "NULL", nil
 	}
-	return safe.Line(text)
+	if limit > 0 && len(text) > limit {
+		return safe.Line(firstBytes(text, limit)) + "…", nil
+	}
+	return escaped(ctx, text, safe.Line)
+}
+
+// cellWidth is how wide a value is; one that is far too long for a column is not counted.
+func cellWidth(c string) int {
+	if len(c) > pieceSize {
+		return maxCell
+	}
+	return runewidth.StringWidth(c)
 }
 
 // tableRows prints aligned columns. Of a long result only the first rows are waited
 // for.
 type tableRows struct {
+	ctx    context.Context
 	w      *bufio.Writer
 	width  int // of the terminal, to which rows are cut; 0 for none
 	head   []string
 	first  [][]string
+	bytes  int    // of first
 	number []bool // every value so far is one
 	widths []int
 }
@@ -82,18 +99,26 @@ func (p *tableRows) columns(names []string) error {
 
 func (p *tableRows) row(values []any) error {
 	cells := make([]string, len(values))
+	limit := 0
+	if p.width > 0 {
+		limit = pieceSize / 4 // more than a screen has
+	}
 	for i, v := range values {
 		switch v.(type) {
 		case nil, int64, float64, json.Number:
 		default:
 			p.number[i] = p.number[i] && p.widths != nil
 		}
-		cells[i] = shownCell(v)
+		var err error
+		if cells[i], err = shownCell(p.ctx, v, limit); err != nil {
+			return err
+		}
+		p.bytes += len(cells[i])
 	}
 	if p.widths != nil {
 		return p.print(cells)
 	}
-	if p.first = append(p.first, cells); len(p.first) < widthRows {
+	if p.first = append(p.first, cells); len(p.first) < widthRows && p.bytes < waitBytes {
 		return nil
 	}
 	return p.start()
@@ -107,7 +132,7 @@ func (p *tableRows) start() error {
 	p.widths = make([]int, len(p.head))
 	for _, cells := range append(p.first, p.head) {
 		for i, c := range cells {
-			p.widths[i] = max(p.widths[i], min(runewidth.StringWidth(c), maxCell))
+			p.widths[i] = max(p.widths[i], min(cellWidth(c), maxCell))
 		}
 	}
 	if p.width > 0 {
@@ -153,6 +178,10 @@ func (p *tableRows) print(cells []string) error {
 		if p.width > 0 {
 			c = runewidth.Truncate(c, p.widths[i], "…")
 		}
+		if len(c) > pieceSize {
+			line.WriteString(c) // wider than its column
+			continue
+		}
 		if p.number[i] {
 			c = runewidth.FillLeft(c, p.widths[i])
 		} else {
@@ -173,6 +202,7 @@ func (p *tableRows) end() error {
 
 // lineRows prints each value on a line of its own, behind its column's name.
 type lineRows struct {
+	ctx   context.Context
 	w     *bufio.Writer
 	color palette
 	names []string
@@ -197,7 +227,10 @@ func (p *lineRows) row(values []any) error {
 	var out strings.Builder
 	out.WriteString(p.color.bold(fmt.Sprintf("row %d", p.rows)) + "\n")
 	for i, v := range values {
-		text := shownCell(v)
+		text, err := shownCell(p.ctx, v, 0)
+		if err != nil {
+			return err
+		}
 		name := headOf(p.names[i], 0, [][]string{{text}})
 		out.WriteString(strings.TrimRight(runewidth.FillRight(name, p.width)+"  "+text, " ") + "\n")
 	}
