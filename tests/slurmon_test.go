@@ -2,8 +2,10 @@ package tests
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -52,7 +54,12 @@ func TestSlurmOn(t *testing.T) {
 	if left, err := filepath.Glob(filepath.Join(s.dir, "*")); err != nil || len(left) > 0 {
 		t.Errorf("the job left %q: %v", left, err)
 	}
-	if left, err := os.ReadDir(filepath.Join(s.home.dir, "jobs")); err != nil || len(left) > 0 {
+	if _, err := os.Stat(filepath.Join(s.home.dir, "jobs", string(rec.UID))); !os.IsNotExist(err) {
+		t.Errorf("its folder is left: %v", err)
+	}
+	// What is left is the note for a job that is started again.
+	note := filepath.Join(s.home.dir, "jobs", "last", string(rec.UID)+".json")
+	if left, err := files(filepath.Join(s.home.dir, "jobs")); err != nil || !slices.Equal(left, []string{note}) {
 		t.Errorf("its files are not removed: %v, %v", left, err)
 	}
 	again := s.runAgain(rec)
@@ -120,4 +127,15 @@ func TestSlurmOnLong(t *testing.T) {
 		t.Errorf("the record describes %+v, want %d bytes", rec.Data.Job.Stdout, len(out))
 	}
 	s.has("exec output", []string{s.must("exec", "output")}, out)
+}
+
+// files returns all below a folder that are not folders.
+func files(dir string) (list []string, err error) {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			list = append(list, path)
+		}
+		return err
+	})
+	return list, err
 }
