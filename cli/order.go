@@ -14,29 +14,20 @@ import (
 
 // listOrder returns the order in which tasks are listed, as of the newest commit.
 func (a *app) listOrder(ctx context.Context) (*record.Order, error) {
-	store, err := a.openStore()
+	latest, err := a.latest()
 	if err != nil {
 		return nil, err
 	}
-	sn, err := store.Latest()
-	if err != nil {
-		return nil, err
-	}
-	return a.orderOf(ctx, source{store, sn})
+	return a.orderOf(ctx, latest)
 }
 
 // catchUpOrder brings the list by which tasks are ordered up to date, so that the next
 // listing need not.
 func (a *app) catchUpOrder(ctx context.Context) {
-	store, err := a.openStore()
-	if err != nil {
-		a.warn("the order of listings: %v", err)
-		return
-	}
-	sn, err := store.Latest()
+	latest, err := a.latest()
 	if err == nil {
 		a.eager = true
-		_, err = a.orderOf(ctx, source{store, sn})
+		_, err = a.orderOf(ctx, latest)
 		a.eager = false
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {

@@ -212,11 +212,7 @@ func (a *app) noteOver(s *index.Search) {
 const firstIndexWait = 20 * time.Second
 
 func (a *app) newSearch(q *query.Query, o searchOptions, flying []index.Run) (*index.Search, error) {
-	store, err := a.openStore()
-	if err != nil {
-		return nil, err
-	}
-	sn, err := store.Latest()
+	latest, err := a.latest()
 	if err != nil {
 		return nil, err
 	}
@@ -225,7 +221,7 @@ func (a *app) newSearch(q *query.Query, o searchOptions, flying []index.Run) (*i
 		return nil, err
 	}
 	return &index.Search{
-		Source: source{store, sn}, Query: q, InFlight: flying, Limit: cfg.Size("search.limit"), Whole: o.json,
+		Source: latest, Query: q, InFlight: flying, Limit: cfg.Size("search.limit"), Whole: o.json,
 		Hold:    !o.streams(),
 		MaxWait: firstIndexWait,
 		Waiting: func() {
@@ -282,6 +278,14 @@ func (a *app) inFlight(q *queue.Queue) []index.Run {
 type source struct {
 	store *gitstore.Store
 	sn    *gitstore.Snapshot
+}
+
+// latest returns the history as of its newest commit.
+func (a *app) latest() (s source, err error) {
+	if s.store, err = a.openStore(); err == nil {
+		s.sn, err = s.store.Latest()
+	}
+	return s, err
 }
 
 // Commit implements index.Source, as do the other methods.

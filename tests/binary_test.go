@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"qme/record"
 	"qme/tests/require"
@@ -28,7 +29,28 @@ type home struct {
 
 func newHome(t testing.TB) *home {
 	t.Helper()
-	return &home{t: t, dir: filepath.Join(t.TempDir(), "home")}
+	return &home{t: t, dir: filepath.Join(sharedDir(t), "home")}
+}
+
+// sharedDir returns a new folder. It is t.TempDir for processes that may end a moment after
+// the test, as a run that records its end when the program that waited for it has gone.
+func sharedDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "qme-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+			if err := os.RemoveAll(dir); err == nil {
+				return
+			} else if time.Now().After(end) {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	return dir
 }
 
 // command prepares qme: this test binary under that name, see TestMain.

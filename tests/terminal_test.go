@@ -42,7 +42,7 @@ func newPane(t *testing.T, programs ...string) *pane {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pane{home: newHome(t), dir: t.TempDir(), socket: filepath.Join(short, "tmux")}
+	p := &pane{home: newHome(t), dir: sharedDir(t), socket: filepath.Join(short, "tmux")}
 	t.Cleanup(func() {
 		// A window that the test has closed was the server's last: an error is no news.
 		_ = p.tmuxCommand("kill-server").Run()
