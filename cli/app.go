@@ -20,14 +20,14 @@ import (
 	"qme/executor/capture"
 	"qme/gitstore"
 	"qme/gitstore/worktree"
-	"qme/queue"
-	"qme/queue/given"
-	"qme/queue/jobs"
-	"qme/queue/spool"
+	"qme/internal/account"
+	"qme/internal/regular"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/account"
-	"qme/record/regular"
-	"qme/record/safe"
+	"qme/tasks"
+	"qme/tasks/given"
+	"qme/tasks/jobs"
+	"qme/tasks/spool"
 )
 
 // An app is one invocation: its streams, its global flags, and what has been
@@ -210,8 +210,8 @@ func (a *app) openStore() (*gitstore.Store, error) {
 	return a.store, err
 }
 
-// queue returns the use cases upon this home.
-func (a *app) queue() (*queue.Queue, error) {
+// tasks returns the use cases of this home.
+func (a *app) tasks() (*tasks.Service, error) {
 	cfg, err := a.config()
 	if err != nil {
 		return nil, err
@@ -221,8 +221,8 @@ func (a *app) queue() (*queue.Queue, error) {
 	if err != nil {
 		fsys = noFs{afero.NewMemMapFs(), err} // a command can run all the same
 	}
-	return &queue.Queue{
-		Store:     func() (queue.Store, error) { return a.openStore() },
+	return &tasks.Service{
+		Store:     func() (tasks.Store, error) { return a.openStore() },
 		Order:     func() (*record.Order, error) { return a.listOrder(context.Background()) },
 		Usual:     executor.ShellName,
 		Spool:     spool.New(fsys, filepath.Join(home, "running")),
@@ -232,7 +232,7 @@ func (a *app) queue() (*queue.Queue, error) {
 		Tracker:   tracker(a.executors(cfg)),
 		Remembers: remembers(a.executors(cfg)),
 		Warn:      a.warn,
-		Settings: queue.Settings{
+		Settings: tasks.Settings{
 			Inline:   int(cfg.Size("run.inline")),
 			Keep:     cfg.Size("run.keep"),
 			Env:      func() []string { return allowedEnv(os.Environ(), cfg.List("run.env")) },
@@ -247,23 +247,23 @@ func (a *app) queue() (*queue.Queue, error) {
 	}, nil
 }
 
-// history is queue for commands that show what is there: it commits first what a
+// history is tasks for commands that show what is there: it commits first what a
 // crash has left in the spool, unless that would have to wait for somebody.
-func (a *app) history(ctx context.Context) (*queue.Queue, error) {
-	return a.recovered(ctx, (*queue.Queue).RecoverSoon)
+func (a *app) history(ctx context.Context) (*tasks.Service, error) {
+	return a.recovered(ctx, (*tasks.Service).RecoverSoon)
 }
 
 // settled is history for commands that change something: it waits for a lock, as they
 // will have to.
-func (a *app) settled(ctx context.Context) (*queue.Queue, error) {
-	return a.recovered(ctx, (*queue.Queue).Recover)
+func (a *app) settled(ctx context.Context) (*tasks.Service, error) {
+	return a.recovered(ctx, (*tasks.Service).Recover)
 }
 
-func (a *app) recovered(ctx context.Context, how func(*queue.Queue, context.Context) error) (*queue.Queue, error) {
+func (a *app) recovered(ctx context.Context, how func(*tasks.Service, context.Context) error) (*tasks.Service, error) {
 	if _, err := a.homeDir(); err != nil {
 		return nil, err
 	}
-	q, err := a.queue()
+	q, err := a.tasks()
 	if err != nil {
 		return nil, err
 	}
@@ -278,9 +278,9 @@ func (a *app) recovered(ctx context.Context, how func(*queue.Queue, context.Cont
 // commandInput is what the command reads that is run.
 func (a *app) commandInput() *os.File { return cmp.Or(a.input, a.in) }
 
-// runner connects queue with the capture of processes.
-func (a *app) runner(cfg *config.Config) queue.Runner {
-	return func(ctx context.Context, e queue.Execution) (*queue.Outcome, error) {
+// runner connects tasks with the capture of processes.
+func (a *app) runner(cfg *config.Config) tasks.Runner {
+	return func(ctx context.Context, e tasks.Execution) (*tasks.Outcome, error) {
 		res, err := capture.Run(ctx, capture.Spec{
 			Cmd: e.Cmd, Env: taskEnv(e.ID), Mark: taskVariable + "=" + string(e.ID), Stdin: a.commandInput(), Stdout: a.out, Stderr: a.err, Quiet: e.Quiet,
 			Out: e.Out, Err: e.Err, OnStart: e.OnStart,
@@ -289,7 +289,7 @@ func (a *app) runner(cfg *config.Config) queue.Runner {
 		if err != nil {
 			return nil, err
 		}
-		return &queue.Outcome{
+		return &tasks.Outcome{
 			PID: res.PID, ReturnCode: res.ReturnCode, Signal: res.Signal, Duration: res.Duration,
 			Usage: res.Usage, Cancelled: res.Cancelled, Merged: res.Merged, PassErr: res.PassErr, RecordErr: res.RecordErr,
 		}, nil

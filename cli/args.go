@@ -10,7 +10,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"qme/cli/near"
+	"qme/internal/near"
 )
 
 // arrange rewrites a command line for the parser, in which each option is a word

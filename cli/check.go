@@ -14,9 +14,9 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/gitstore"
-	"qme/queue"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
+	"qme/tasks"
 )
 
 func (a *app) checkCommand() *cli.Command {
@@ -42,7 +42,7 @@ Examples:
 
 func (a *app) check(ctx context.Context) error {
 	debug.SetMemoryLimit(packMemory)
-	q, err := a.queue()
+	q, err := a.tasks()
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (a *app) check(ctx context.Context) error {
 
 // checkSpool commits what dead processes have left, names what stays, and counts what is
 // wrong. A run of which only another machine knows whether it goes on is no problem.
-func checkSpool(ctx context.Context, q *queue.Queue, say func(line string)) (problems int, err error) {
+func checkSpool(ctx context.Context, q *tasks.Service, say func(line string)) (problems int, err error) {
 	left := []error{q.Recover(ctx)}
 	if joined, ok := left[0].(interface{ Unwrap() []error }); ok {
 		left = joined.Unwrap()

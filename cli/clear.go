@@ -13,8 +13,8 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/executor"
-	"qme/queue"
 	"qme/record"
+	"qme/tasks"
 )
 
 func (a *app) clearCommand() *cli.Command {
@@ -79,7 +79,7 @@ func (a *app) clear(ctx context.Context, what string, force bool) error {
 }
 
 // takenByClear says which task it is, where that was not typed.
-func (a *app) takenByClear(q *queue.Queue, what string, ids []record.ID) error {
+func (a *app) takenByClear(q *tasks.Service, what string, ids []record.ID) error {
 	if len(ids) > 1 || what != "" && !strings.HasPrefix(what, "@") {
 		return nil
 	}

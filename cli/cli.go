@@ -15,9 +15,9 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"qme/cli/near"
 	"qme/executor"
 	"qme/executor/capture"
+	"qme/internal/near"
 )
 
 // Main runs the program with the process's own arguments and streams and returns

@@ -12,8 +12,8 @@ import (
 
 	"qme/gitstore"
 	"qme/gitstore/remote"
-	"qme/queue"
 	"qme/record"
+	"qme/tasks"
 )
 
 func (a *app) cloneCommand() *cli.Command {
@@ -63,11 +63,11 @@ func (a *app) clone(ctx context.Context, url string, o shareOptions) error {
 		return err
 	}
 	target := gitstore.RemoteURL{Name: defaultRemote, URL: url}
-	shared, x, err := a.exchange(ctx, s, target, o, queue.Pull)
+	shared, x, err := a.exchange(ctx, s, target, o, tasks.Pull)
 	if err != nil {
 		return errors.Join(err, undo())
 	}
-	if shared.Pulled == (queue.Traffic{}) && len(x.refused) == 0 {
+	if shared.Pulled == (tasks.Traffic{}) && len(x.refused) == 0 {
 		a.note("%s", a.here("The remote has no tasks yet; \"qme push\" sends yours."))
 	}
 	a.follow()
@@ -92,11 +92,11 @@ func setOrigin(s *gitstore.Store, url string) (undo func() error, err error) {
 
 // noTasks refuses a home that has tasks.
 func (a *app) noTasks() error {
-	q, err := a.queue()
+	q, err := a.tasks()
 	if err != nil {
 		return err
 	}
-	for item := range q.List(queue.Filter{Limit: 1, Brief: true}) {
+	for item := range q.List(tasks.Filter{Limit: 1, Brief: true}) {
 		if item.ID == "" && item.Err != nil {
 			return item.Err
 		}

@@ -19,9 +19,9 @@ import (
 	"qme/cli/config"
 	"qme/executor"
 	"qme/gitstore/remote"
-	"qme/queue"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
+	"qme/tasks"
 )
 
 const (
@@ -168,7 +168,7 @@ func (a *app) completeValue(command string, f cli.Flag, word string) answer {
 	case "sort":
 		orders := sortOrders
 		if command == "ls" {
-			orders = queue.Sorts
+			orders = tasks.Sorts
 		}
 		var found []candidate
 		for _, o := range orders {
@@ -188,7 +188,7 @@ func (a *app) completeValue(command string, f cli.Flag, word string) answer {
 }
 
 // namesIn returns what the records have for name, each once.
-func namesIn(items []queue.Item, name func(*record.Record) string) []candidate {
+func namesIn(items []tasks.Item, name func(*record.Record) string) []candidate {
 	var found []candidate
 	for _, item := range items {
 		c := candidate{word: name(item.Record)}
@@ -270,7 +270,7 @@ func settingCandidates() []candidate {
 
 // taskCandidates names tasks as word has begun to: by their short names, with the executor
 // where the word has it, or by number: those of which want is true, if it is given.
-func taskCandidates(items []queue.Item, word string, want func(*record.Record) bool) []candidate {
+func taskCandidates(items []tasks.Item, word string, want func(*record.Record) bool) []candidate {
 	var found []candidate
 	for i, item := range items {
 		if want != nil && !want(item.Record) {
@@ -296,7 +296,7 @@ func taskCandidates(items []queue.Item, word string, want func(*record.Record) b
 
 // executorCandidates returns the executors there are, and those of which there
 // are tasks.
-func executorCandidates(items []queue.Item) []candidate {
+func executorCandidates(items []tasks.Item) []candidate {
 	names := []string{executor.ShellName}
 	for _, item := range items {
 		names = append(names, item.ID.Executor())
@@ -310,8 +310,8 @@ func executorCandidates(items []queue.Item) []candidate {
 }
 
 // newest returns the newest tasks, as many as can be read in time.
-func (a *app) newest() []queue.Item {
-	items := make(chan queue.Item, completeTasks)
+func (a *app) newest() []tasks.Item {
+	items := make(chan tasks.Item, completeTasks)
 	// A file system that does not answer must not hold up the prompt: what still
 	// reads then ends with the process.
 	go func() {
@@ -319,7 +319,7 @@ func (a *app) newest() []queue.Item {
 		reader := app{home: a.home}
 		reader.read(items)
 	}()
-	var found []queue.Item
+	var found []tasks.Item
 	late := time.After(time.Until(now.Add(completeTime)))
 	for {
 		select {
@@ -336,15 +336,15 @@ func (a *app) newest() []queue.Item {
 
 // read sends the newest tasks. Errors are not reported: the key was not pressed to
 // learn of them, and the command that is being typed will say so itself.
-func (a *app) read(items chan<- queue.Item) {
+func (a *app) read(items chan<- tasks.Item) {
 	if !a.readsOnly() {
 		return
 	}
-	q, err := a.queue()
+	q, err := a.tasks()
 	if err != nil {
 		return
 	}
-	for item := range q.List(queue.Filter{Limit: completeTasks, Brief: true}) {
+	for item := range q.List(tasks.Filter{Limit: completeTasks, Brief: true}) {
 		if item.Err == nil {
 			items <- item
 		}

@@ -5,7 +5,7 @@ import (
 
 	"qme/executor"
 	"qme/executor/program"
-	"qme/queue"
+	"qme/tasks"
 )
 
 // execCandidates returns what may follow the words behind "exec".
@@ -51,7 +51,7 @@ func (a *app) readActions(typed []string, options bool) []candidate {
 }
 
 // readsExecutors prepares for reading in silence, with the executors of this home.
-func (a *app) readsExecutors() (*queue.Queue, *executor.Set) {
+func (a *app) readsExecutors() (*tasks.Service, *executor.Set) {
 	if !a.readsOnly() {
 		return nil, nil
 	}
@@ -60,7 +60,7 @@ func (a *app) readsExecutors() (*queue.Queue, *executor.Set) {
 	if _, err := a.config(); err != nil {
 		a.cfg = defaults
 	}
-	q, err := a.queue()
+	q, err := a.tasks()
 	if err != nil {
 		return nil, nil
 	}
@@ -86,7 +86,7 @@ func (a *app) executorNames() []candidate {
 
 // executorOf returns the executor of the task that is meant, nil for none, and the words
 // behind it, as taskOf does.
-func executorOf(q *queue.Queue, set *executor.Set, typed []string) (executor.Executor, []string) {
+func executorOf(q *tasks.Service, set *executor.Set, typed []string) (executor.Executor, []string) {
 	if last, err := q.Find(""); err == nil {
 		e, _ := set.Get(last.Record.Executor)
 		if _, ok := actionOf(e, typed); ok || len(typed) == 0 {

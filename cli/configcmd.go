@@ -12,9 +12,9 @@ import (
 
 	"qme/cli/config"
 	"qme/executor"
+	"qme/internal/regular"
+	"qme/internal/safe"
 	"qme/mirror/target"
-	"qme/record/regular"
-	"qme/record/safe"
 )
 
 type configOptions struct {

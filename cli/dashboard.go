@@ -20,18 +20,18 @@ import (
 	"qme/gitstore"
 	"qme/index"
 	"qme/index/query"
-	"qme/queue"
-	"qme/queue/spool"
 	"qme/record"
+	"qme/tasks"
+	"qme/tasks/spool"
 )
 
 // A served home connects the dashboard with the packages that do the work.
 type served struct {
-	a     *app
-	home  string
-	store *gitstore.Store
-	queue *queue.Queue // of which every request takes a copy
-	spool *spool.Spool
+	a       *app
+	home    string
+	store   *gitstore.Store
+	service *tasks.Service // of which every request takes a copy
+	spool   *spool.Spool
 
 	executors *executor.Set
 	syncs     bool // a change is brought to the remote
@@ -41,7 +41,7 @@ type served struct {
 }
 
 func (a *app) served() (*served, error) {
-	q, err := a.queue()
+	q, err := a.tasks()
 	if err != nil {
 		return nil, err
 	}
@@ -53,17 +53,17 @@ func (a *app) served() (*served, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.Store = func() (queue.Store, error) { return store, nil }
+	q.Store = func() (tasks.Store, error) { return store, nil }
 	cfg, err := a.config()
 	if err != nil {
 		return nil, err
 	}
-	return &served{a: a, home: home, store: store, queue: q, spool: q.Spool, executors: a.executors(cfg), syncs: cfg.Bool("sync.auto")}, nil
+	return &served{a: a, home: home, store: store, service: q, spool: q.Spool, executors: a.executors(cfg), syncs: cfg.Bool("sync.auto")}, nil
 }
 
-// use returns a queue for one request.
-func (s *served) use() *queue.Queue {
-	q := *s.queue
+// use returns a tasks.Service for one request.
+func (s *served) use() *tasks.Service {
+	q := *s.service
 	return &q
 }
 
@@ -144,13 +144,13 @@ func (s *served) Recover(ctx context.Context) error { return s.use().RecoverSoon
 
 // reference makes what cannot name a task an error of the request.
 func reference(err error) error {
-	if errors.Is(err, queue.ErrReference) {
+	if errors.Is(err, tasks.ErrReference) {
 		return &dashboard.RequestError{Detail: err.Error()}
 	}
 	return err
 }
 
-func runOf(v queue.Version) dashboard.Run {
+func runOf(v tasks.Version) dashboard.Run {
 	return dashboard.Run{Record: v.Record, Commit: v.Commit, Number: v.Number, Open: v.Stream}
 }
 
@@ -238,7 +238,7 @@ func (s *served) Compare(ref string, a, b int) (dashboard.Comparison, error) {
 	return cmp, nil
 }
 
-func streamChange(name record.StreamName, c *queue.Comparison, s queue.StreamChange) dashboard.StreamChange {
+func streamChange(name record.StreamName, c *tasks.Comparison, s tasks.StreamChange) dashboard.StreamChange {
 	change := dashboard.StreamChange{Name: name, Same: s.Same, Note: s.Note}
 	if !s.Same {
 		change.Diff = unified(c, s)
@@ -307,7 +307,7 @@ func (s *served) Refresh(ctx context.Context) error {
 	for _, r := range all {
 		errs = append(errs, r.Err)
 	}
-	if slices.ContainsFunc(all, func(r queue.Refreshed) bool { return r.Changed }) {
+	if slices.ContainsFunc(all, func(r tasks.Refreshed) bool { return r.Changed }) {
 		errs = append(errs, s.handOn())
 	}
 	return errors.Join(append(errs, err)...)

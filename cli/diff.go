@@ -11,9 +11,9 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/urfave/cli/v3"
 
-	"qme/queue"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
+	"qme/tasks"
 )
 
 // diffLimit bounds the streams that are compared line by line.
@@ -85,7 +85,7 @@ func (a *app) diff(ctx context.Context, refs []string, asJSON, exitCode bool) er
 	return nil
 }
 
-func runsToCompare(q *queue.Queue, refs []string) (from, to queue.Version, err error) {
+func runsToCompare(q *tasks.Service, refs []string) (from, to tasks.Version, err error) {
 	if len(refs) == 2 {
 		if from, err = findNumbered(q, refs[0]); err == nil {
 			to, err = findNumbered(q, refs[1])
@@ -104,7 +104,7 @@ func runsToCompare(q *queue.Queue, refs []string) (from, to queue.Version, err e
 
 // findNumbered finds a run and its number, which for the latest run is known only
 // when the runs of all machines are.
-func findNumbered(q *queue.Queue, ref string) (queue.Version, error) {
+func findNumbered(q *tasks.Service, ref string) (tasks.Version, error) {
 	v, err := q.Find(ref)
 	if err != nil || v.Number != 0 {
 		return v, err
@@ -115,11 +115,11 @@ func findNumbered(q *queue.Queue, ref string) (queue.Version, error) {
 	return v, nil
 }
 
-func runName(v queue.Version) string {
+func runName(v tasks.Version) string {
 	return fmt.Sprintf("%s@%d", v.Record.UID, v.Number)
 }
 
-func (a *app) writeDiff(w *bufio.Writer, c *queue.Comparison) error {
+func (a *app) writeDiff(w *bufio.Writer, c *tasks.Comparison) error {
 	p := a.palette()
 	fmt.Fprintf(w, "%s\n%s\n", p.bold("from "+runName(c.A)), p.bold("to   "+runName(c.B)))
 	for _, f := range c.Fields {
@@ -128,7 +128,7 @@ func (a *app) writeDiff(w *bufio.Writer, c *queue.Comparison) error {
 	for _, note := range c.Notes {
 		fmt.Fprintln(w, safe.Line(note))
 	}
-	for _, s := range []queue.StreamChange{c.Stdout, c.Stderr} {
+	for _, s := range []tasks.StreamChange{c.Stdout, c.Stderr} {
 		if err := writeStreamDiff(w, p, c, s); err != nil {
 			return err
 		}
@@ -140,7 +140,7 @@ func (a *app) writeDiff(w *bufio.Writer, c *queue.Comparison) error {
 }
 
 // unified returns the difference of a stream, "" where it is only told apart.
-func unified(c *queue.Comparison, s queue.StreamChange) string {
+func unified(c *tasks.Comparison, s tasks.StreamChange) string {
 	if s.From == "" && s.To == "" {
 		return ""
 	}
@@ -154,7 +154,7 @@ func shown(s string) string {
 	return safe.Line(s)
 }
 
-func writeStreamDiff(w *bufio.Writer, p palette, c *queue.Comparison, s queue.StreamChange) error {
+func writeStreamDiff(w *bufio.Writer, p palette, c *tasks.Comparison, s tasks.StreamChange) error {
 	if s.Same {
 		return nil
 	}
@@ -188,8 +188,8 @@ type streamJSON struct {
 	Note string `json:"note,omitempty"`
 }
 
-func writeDiffJSON(w *bufio.Writer, c *queue.Comparison) error {
-	stream := func(s queue.StreamChange) streamJSON {
+func writeDiffJSON(w *bufio.Writer, c *tasks.Comparison) error {
+	stream := func(s tasks.StreamChange) streamJSON {
 		j := streamJSON{Name: s.Name, Same: s.Same, Note: s.Note}
 		if !s.Same {
 			j.Diff = unified(c, s)
@@ -197,7 +197,7 @@ func writeDiffJSON(w *bufio.Writer, c *queue.Comparison) error {
 		return j
 	}
 	b, err := json.Marshal(map[string]any{
-		"from": runName(c.A), "to": runName(c.B), "same": c.Same(), "fields": append([]queue.FieldChange{}, c.Fields...),
+		"from": runName(c.A), "to": runName(c.B), "same": c.Same(), "fields": append([]tasks.FieldChange{}, c.Fields...),
 		"stdout": stream(c.Stdout), "stderr": stream(c.Stderr), "notes": append([]string{}, c.Notes...),
 	})
 	if err != nil {

@@ -11,9 +11,9 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/executor"
-	"qme/queue"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
+	"qme/tasks"
 )
 
 func (a *app) execCommand() *cli.Command {
@@ -127,7 +127,7 @@ func (a *app) exec(ctx context.Context, words []string, options []execOption) er
 
 // taskOf returns the task that is meant, the word that names it, and the words behind it.
 // A word that is an action of the last task means that one, which no word names.
-func taskOf(q *queue.Queue, set *executor.Set, words []string) (v queue.Version, ref string, rest []string, err error) {
+func taskOf(q *tasks.Service, set *executor.Set, words []string) (v tasks.Version, ref string, rest []string, err error) {
 	last, err := q.Find("")
 	if err == nil {
 		if e, ok := set.Get(last.Record.Executor); ok {
@@ -140,9 +140,9 @@ func taskOf(q *queue.Queue, set *executor.Set, words []string) (v queue.Version,
 	// Whether it is an action of others is asked last: a program may have to tell.
 	if found != nil && len(words) == 1 && isActionName(set, words[0]) {
 		if err != nil {
-			return queue.Version{}, "", nil, err
+			return tasks.Version{}, "", nil, err
 		}
-		return queue.Version{}, "", nil, &usageError{msg: fmt.Sprintf("the last task, %s, has no action %q", last.Record.UID, words[0]), help: "qme exec " + last.Record.Executor}
+		return tasks.Version{}, "", nil, &usageError{msg: fmt.Sprintf("the last task, %s, has no action %q", last.Record.UID, words[0]), help: "qme exec " + last.Record.Executor}
 	}
 	return v, words[0], words[1:], found
 }
@@ -187,7 +187,7 @@ func optionsOf(e executor.Executor, act executor.Action, options []execOption, l
 
 // act performs an action. What it may have changed of a job is then asked for, so that
 // the record says it, too; of a status, before, so that the scheduler is asked once.
-func (a *app) act(ctx context.Context, q *queue.Queue, v queue.Version, e executor.Executor, act executor.Action, options map[string]string) error {
+func (a *app) act(ctx context.Context, q *tasks.Service, v tasks.Version, e executor.Executor, act executor.Action, options map[string]string) error {
 	ctx, stop := untilInterrupted(ctx) // what is asked ends with qme
 	defer stop()
 	_, follows := e.(executor.Tracker)
@@ -224,13 +224,13 @@ func (a *app) act(ctx context.Context, q *queue.Queue, v queue.Version, e execut
 }
 
 // useOf puts into a call what the action may use of a run.
-func useOf(q *queue.Queue, v queue.Version, call *executor.Call) error {
+func useOf(q *tasks.Service, v tasks.Version, call *executor.Call) error {
 	usable, own, err := q.Usable(v)
 	call.Record, call.Foreign, call.Told = usable, !own, v.Record.Data.Job
 	return err
 }
 
-func (a *app) refreshQuietly(ctx context.Context, q *queue.Queue, rec *record.Record) error {
+func (a *app) refreshQuietly(ctx context.Context, q *tasks.Service, rec *record.Record) error {
 	all, err := q.Refresh(ctx, string(rec.UID))
 	if err != nil {
 		return err
@@ -253,8 +253,8 @@ func (n notesTo) Write(b []byte) (int, error) {
 
 // A host is what qme can do for an action.
 type host struct {
-	q *queue.Queue
-	v queue.Version
+	q *tasks.Service
+	v tasks.Version
 }
 
 // Stream implements executor.Host.

@@ -4,7 +4,7 @@ import (
 	"qme/cli/config"
 	"qme/executor"
 	"qme/executor/slurm"
-	"qme/queue"
+	"qme/tasks"
 )
 
 // executors returns the executors of this home. The first time it warns of those whose
@@ -20,9 +20,9 @@ func (a *app) executors(cfg *config.Config) *executor.Set {
 	return a.set
 }
 
-// tracker connects queue with the executors that follow jobs.
-func tracker(set *executor.Set) func(name string) queue.Tracker {
-	return func(name string) queue.Tracker {
+// tracker connects tasks with the executors that follow jobs.
+func tracker(set *executor.Set) func(name string) tasks.Tracker {
+	return func(name string) tasks.Tracker {
 		e, _ := set.Get(name)
 		if t, ok := e.(executor.Tracker); ok {
 			return t
@@ -31,7 +31,7 @@ func tracker(set *executor.Set) func(name string) queue.Tracker {
 	}
 }
 
-// remembers tells queue which executors have no tracker and are not the shell: their actions
+// remembers tells tasks which executors have no tracker and are not the shell: their actions
 // may use what their commands have printed.
 func remembers(set *executor.Set) func(name string) bool {
 	return func(name string) bool {

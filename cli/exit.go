@@ -9,10 +9,10 @@ import (
 
 	"qme/executor"
 	"qme/gitstore"
+	"qme/internal/safe"
 	"qme/mirror"
-	"qme/queue"
 	"qme/record"
-	"qme/record/safe"
+	"qme/tasks"
 )
 
 // The exit codes, as docs/exit-codes.md promises them. Those of run and rerun are
@@ -70,7 +70,7 @@ var codes = []struct {
 	code int
 }{
 	{context.Canceled, exitInterrupted},
-	{queue.ErrReference, exitUsage},
+	{tasks.ErrReference, exitUsage},
 	{mirror.ErrQuery, exitUsage},
 	{mirror.ErrUnreachable, exitRemote},
 	{executor.ErrNoOutput, exitNotFound},
@@ -131,9 +131,9 @@ func (a *app) fail(msg string) {
 
 // hintFor says what to do next.
 func hintFor(err error) string {
-	var ambiguous *queue.AmbiguousError
+	var ambiguous *tasks.AmbiguousError
 	var refused *gitstore.RefusedError
-	var none *queue.NoLastError
+	var none *tasks.NoLastError
 	var limit *gitstore.LimitError
 	var layout *gitstore.LayoutError
 	var unsharable *gitstore.UnsharableError

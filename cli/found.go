@@ -16,16 +16,16 @@ import (
 
 	"qme/index"
 	"qme/index/query"
-	"qme/queue"
-	"qme/record/safe"
+	"qme/internal/safe"
+	"qme/tasks"
 )
 
 // The orders of search. Newest is the older name of started.
 const (
-	sortStarted   = queue.SortStarted
-	sortCreated   = queue.SortCreated
+	sortStarted   = tasks.SortStarted
+	sortCreated   = tasks.SortCreated
 	sortRelevance = "relevance"
-	sortDuration  = queue.SortDuration
+	sortDuration  = tasks.SortDuration
 	sortNewest    = "newest"
 )
 

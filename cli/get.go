@@ -7,8 +7,8 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
 )
 
 func (a *app) getCommand() *cli.Command {

@@ -9,8 +9,8 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"qme/queue"
-	"qme/record/safe"
+	"qme/internal/safe"
+	"qme/tasks"
 )
 
 func (a *app) logCommand() *cli.Command {
@@ -67,7 +67,7 @@ func (a *app) log(ctx context.Context, ref string, asJSON bool) error {
 }
 
 // run prints one run of a task.
-func (t *table) run(v queue.Version) error {
+func (t *table) run(v tasks.Version) error {
 	rec, d := v.Record, v.Record.Data
 	if t.rows == 0 {
 		if _, err := fmt.Fprintf(t.w, "%s  %s\n", t.color.bold(string(rec.UID)), safe.Line(rec.Command)); err != nil {

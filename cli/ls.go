@@ -11,13 +11,13 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"qme/queue"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
+	"qme/tasks"
 )
 
 func (a *app) lsCommand() *cli.Command {
-	var f queue.Filter
+	var f tasks.Filter
 	var asJSON bool
 	return &cli.Command{
 		Name:      "ls",
@@ -41,7 +41,7 @@ Examples:
 			&cli.StringFlag{Name: "host", Usage: "only those that ran on the machine `NAME`", Destination: &f.Host},
 			&cli.StringFlag{Name: "user", Usage: "only those that the user `NAME` ran", Destination: &f.User},
 			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` of them", HideDefault: true, Destination: &f.Limit},
-			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started, created or duration", Value: queue.SortStarted, Destination: &f.Sort},
+			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started, created or duration", Value: tasks.SortStarted, Destination: &f.Sort},
 			&cli.BoolFlag{Name: "json", Usage: "print one record a line as JSON", Destination: &asJSON},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
@@ -51,8 +51,8 @@ Examples:
 			if f.Limit < 1 && c.IsSet("limit") {
 				return &usageError{msg: fmt.Sprintf("-n takes a number from 1, not %d; without it all tasks are listed", f.Limit), help: "qme ls --help"}
 			}
-			if !slices.Contains(queue.Sorts, f.Sort) {
-				return &usageError{msg: fmt.Sprintf("--sort takes %s, not %q", strings.Join(queue.Sorts, ", "), f.Sort), help: "qme ls --help"}
+			if !slices.Contains(tasks.Sorts, f.Sort) {
+				return &usageError{msg: fmt.Sprintf("--sort takes %s, not %q", strings.Join(tasks.Sorts, ", "), f.Sort), help: "qme ls --help"}
 			}
 			f.Executor, f.Prefix = "", ""
 			return a.ls(ctx, c.Args().First(), f, asJSON)
@@ -60,7 +60,7 @@ Examples:
 	}
 }
 
-func (a *app) ls(ctx context.Context, of string, f queue.Filter, asJSON bool) error {
+func (a *app) ls(ctx context.Context, of string, f tasks.Filter, asJSON bool) error {
 	q, err := a.history(ctx)
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func (a *app) ls(ctx context.Context, of string, f queue.Filter, asJSON bool) er
 
 // restrict has a filter choose the tasks of an executor or, where no task is of it, those
 // whose id begins so.
-func restrict(q *queue.Queue, of string, f *queue.Filter) error {
+func restrict(q *tasks.Service, of string, f *tasks.Filter) error {
 	notName := record.CheckExecutor(of)
 	if notName == nil {
 		f.Executor = of
@@ -92,7 +92,7 @@ func restrict(q *queue.Queue, of string, f *queue.Filter) error {
 	switch {
 	case errors.Is(err, record.ErrNotFound) && notName == nil:
 		return nil
-	case errors.Is(err, record.ErrNotFound), errors.Is(err, queue.ErrReference):
+	case errors.Is(err, record.ErrNotFound), errors.Is(err, tasks.ErrReference):
 		return &usageError{msg: fmt.Sprintf("no id begins with %q, nor can it name an executor; of one task, \"qme log TASK\" lists the runs and \"qme get TASK\" shows the record", of), help: "qme ls --help"}
 	case err != nil:
 		return err
@@ -109,10 +109,10 @@ var statusWays = map[string]string{
 
 // noteNone says why a listing is empty. A name that fits no task is likely to be
 // a mistake; that nothing has failed is no news for a script.
-func (a *app) noteNone(q *queue.Queue, f queue.Filter) {
-	named := queue.Filter{Executor: f.Executor, Prefix: f.Prefix, Host: f.Host, User: f.User}
+func (a *app) noteNone(q *tasks.Service, f tasks.Filter) {
+	named := tasks.Filter{Executor: f.Executor, Prefix: f.Prefix, Host: f.Host, User: f.User}
 	all := !f.Failed && !f.Running // of that name
-	if named != (queue.Filter{}) && (all || !hasTasks(q, named)) {
+	if named != (tasks.Filter{}) && (all || !hasTasks(q, named)) {
 		hint := ""
 		if way := statusWays[f.Executor]; way != "" {
 			hint = fmt.Sprintf(" %q lists those that are %s.", way, f.Executor)
@@ -122,7 +122,7 @@ func (a *app) noteNone(q *queue.Queue, f queue.Filter) {
 	}
 	switch {
 	case !isTerminal(a.err):
-	case f == queue.Filter{Limit: f.Limit, Sort: f.Sort}:
+	case f == tasks.Filter{Limit: f.Limit, Sort: f.Sort}:
 		a.note("%s", a.here("There are no tasks yet; \"qme run CMD\" records one."))
 	default:
 		a.note("There are no %s.", tasksOf(f))
@@ -130,7 +130,7 @@ func (a *app) noteNone(q *queue.Queue, f queue.Filter) {
 }
 
 // tasksOf says in words which tasks a listing is of.
-func tasksOf(f queue.Filter) string {
+func tasksOf(f tasks.Filter) string {
 	text := "tasks"
 	if f.Running {
 		text = "running " + text
@@ -146,8 +146,8 @@ func tasksOf(f queue.Filter) string {
 	return text
 }
 
-func hasTasks(q *queue.Queue, f queue.Filter) bool {
-	f.Limit, f.Brief, f.Sort = 1, true, queue.SortCreated
+func hasTasks(q *tasks.Service, f tasks.Filter) bool {
+	f.Limit, f.Brief, f.Sort = 1, true, tasks.SortCreated
 	for range q.List(f) {
 		return true
 	}
@@ -155,7 +155,7 @@ func hasTasks(q *queue.Queue, f queue.Filter) bool {
 }
 
 // list prints the tasks and counts them.
-func (a *app) list(q *queue.Queue, f queue.Filter, asJSON bool, to io.Writer) (n int, err error) {
+func (a *app) list(q *tasks.Service, f tasks.Filter, asJSON bool, to io.Writer) (n int, err error) {
 	f.Brief = !asJSON
 	w := newFlusher(to)
 	t := a.newTable(w)

@@ -19,12 +19,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"qme/gitstore"
+	"qme/internal/regular"
+	"qme/internal/safe"
 	"qme/mirror"
 	"qme/mirror/target"
-	"qme/queue"
 	"qme/record"
-	"qme/record/regular"
-	"qme/record/safe"
+	"qme/tasks"
 )
 
 func (a *app) mirrorCommand() *cli.Command {
@@ -447,7 +447,7 @@ func (a *app) mirrorRebuild(ctx context.Context) error {
 		return interruptedMirror(err)
 	}
 	a.warnUnreadable(applied)
-	a.note("Mirrored %s in %s.", traffic(queue.Traffic{Tasks: applied.Tasks}), t)
+	a.note("Mirrored %s in %s.", traffic(tasks.Traffic{Tasks: applied.Tasks}), t)
 	return a.clearTrouble()
 }
 
@@ -475,7 +475,7 @@ type mirrorStatusJSON struct {
 	Database string `json:"database"`
 	// Commit is the newest one that is mirrored; "" when nothing is.
 	Commit string        `json:"commit"`
-	Behind queue.Traffic `json:"behind"`
+	Behind tasks.Traffic `json:"behind"`
 	// Unreadable counts records that are damaged, and so not in the mirror.
 	Unreadable int `json:"unreadable"`
 	// Trouble says why the mirror could not follow the last time; "" when it could.
@@ -548,7 +548,7 @@ func (st mirrorStatusJSON) text() string {
 	var out strings.Builder
 	state := "up to date"
 	switch {
-	case st.Behind != (queue.Traffic{}):
+	case st.Behind != (tasks.Traffic{}):
 		state = traffic(st.Behind) + " behind"
 	case st.Commit == "":
 		state = "empty"

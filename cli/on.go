@@ -17,8 +17,8 @@ import (
 
 	"qme/executor"
 	"qme/executor/follow"
-	"qme/queue"
 	"qme/record"
+	"qme/tasks"
 )
 
 // onOptions say where a command runs.
@@ -110,20 +110,20 @@ func atEnd(f *os.File, wait time.Duration) bool {
 }
 
 // commandOn returns the command that runs words where it was asked for.
-func (a *app) commandOn(set *executor.Set, shell string, words []string, o onOptions) (queue.Command, error) {
+func (a *app) commandOn(set *executor.Set, shell string, words []string, o onOptions) (tasks.Command, error) {
 	e, ok := set.Get(o.on)
 	if !ok {
 		var names []string
 		for _, e := range set.All() {
 			names = append(names, e.Name())
 		}
-		return queue.Command{}, &usageError{msg: fmt.Sprintf("there is no executor %q, only %s", o.on, strings.Join(names, ", ")), help: "qme run --help"}
+		return tasks.Command{}, &usageError{msg: fmt.Sprintf("there is no executor %q, only %s", o.on, strings.Join(names, ", ")), help: "qme run --help"}
 	}
 	if s, ok := e.(executor.Submitter); ok {
 		if err := a.noInput(e.Name()); err != nil {
-			return queue.Command{}, err
+			return tasks.Command{}, err
 		}
-		return queue.Command{Executor: e.Name(), Build: func(dir string) ([]string, string, error) {
+		return tasks.Command{Executor: e.Name(), Build: func(dir string) ([]string, string, error) {
 			cmd, err := s.Submit(executor.Submission{
 				Words: words, Shell: shell, Options: o.resources,
 				Stdout: filepath.Join(dir, "stdout"), Stderr: filepath.Join(dir, "stderr"),
@@ -132,18 +132,18 @@ func (a *app) commandOn(set *executor.Set, shell string, words []string, o onOpt
 		}}, nil
 	}
 	if o.wait || len(o.resources) > 0 {
-		return queue.Command{}, &usageError{msg: fmt.Sprintf("executor %s does not run commands as jobs: it takes neither --wait nor resources", e.Name()), help: "qme run --help"}
+		return tasks.Command{}, &usageError{msg: fmt.Sprintf("executor %s does not run commands as jobs: it takes neither --wait nor resources", e.Name()), help: "qme run --help"}
 	}
 	cmd, ok := e.Recognise(words)
 	if !ok {
-		return queue.Command{}, &usageError{msg: fmt.Sprintf("%s is no command of executor %s", executor.Quote(words), e.Name()), help: "qme run --help"}
+		return tasks.Command{}, &usageError{msg: fmt.Sprintf("%s is no command of executor %s", executor.Quote(words), e.Name()), help: "qme run --help"}
 	}
-	return queue.Command{Executor: cmd.Executor, Cmd: cmd.Argv, Line: cmd.Line}, nil
+	return tasks.Command{Executor: cmd.Executor, Cmd: cmd.Argv, Line: cmd.Line}, nil
 }
 
 // waitHere waits for the job of a task as if its command ran here: its output is passed
 // on, Ctrl-C cancels it, and its code is the result.
-func (a *app) waitHere(ctx context.Context, q *queue.Queue, e executor.Executor, rec *record.Record) error {
+func (a *app) waitHere(ctx context.Context, q *tasks.Service, e executor.Executor, rec *record.Record) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	signals := make(chan os.Signal, 1)
@@ -183,7 +183,7 @@ func (a *app) waitHere(ctx context.Context, q *queue.Queue, e executor.Executor,
 }
 
 // cancelJob ends the job of a task because a signal has asked for it.
-func (a *app) cancelJob(q *queue.Queue, e executor.Executor, rec *record.Record, got os.Signal) error {
+func (a *app) cancelJob(q *tasks.Service, e executor.Executor, rec *record.Record, got os.Signal) error {
 	code := &codeError{code: 128 + int(got.(syscall.Signal))}
 	act, err := executor.Find(e, "cancel")
 	if err != nil {
@@ -260,7 +260,7 @@ func (f *follower) pass() error {
 
 // rest copies what is left when the job has ended. A file that was opened is read to its
 // end, also where it has been removed since; else what came of it is in the record.
-func (f *follower) rest(q *queue.Queue, rec *record.Record, name record.StreamName) error {
+func (f *follower) rest(q *tasks.Service, rec *record.Record, name record.StreamName) error {
 	if f.Opened() {
 		return errors.Join(f.pass(), f.Close())
 	}

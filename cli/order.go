@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"qme/executor"
-	"qme/queue/reruns"
 	"qme/record"
+	"qme/tasks/reruns"
 )
 
 // listOrder returns the order in which tasks are listed, as of the newest commit.

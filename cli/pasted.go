@@ -7,7 +7,7 @@ import (
 	"regexp"
 
 	"qme/executor"
-	"qme/record/account"
+	"qme/internal/account"
 )
 
 // line returns a command line of qme for a message, for people to paste: it is for the home

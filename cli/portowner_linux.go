@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"qme/record/account"
+	"qme/internal/account"
 )
 
 // usedBy says who listens on a port of an address, as far as the system tells: " by process 123 (python3)

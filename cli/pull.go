@@ -3,7 +3,7 @@ package cli
 import (
 	"github.com/urfave/cli/v3"
 
-	"qme/queue"
+	"qme/tasks"
 )
 
 func (a *app) pullCommand() *cli.Command {
@@ -13,5 +13,5 @@ lost. Everything is checked before any of it gets in.
 Examples:
   qme pull
   qme pull lab --dry-run
-  qme pull --skip-invalid`, queue.Pull)
+  qme pull --skip-invalid`, tasks.Pull)
 }

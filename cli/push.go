@@ -3,7 +3,7 @@ package cli
 import (
 	"github.com/urfave/cli/v3"
 
-	"qme/queue"
+	"qme/tasks"
 )
 
 func (a *app) pushCommand() *cli.Command {
@@ -12,5 +12,5 @@ func (a *app) pushCommand() *cli.Command {
 Examples:
   qme push
   qme push lab
-  qme push --dry-run`, queue.Push)
+  qme push --dry-run`, tasks.Push)
 }

@@ -14,9 +14,9 @@ import (
 	"github.com/mattn/go-runewidth"
 	"github.com/urfave/cli/v3"
 
-	"qme/queue"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
+	"qme/tasks"
 )
 
 func (a *app) refreshCommand() *cli.Command {
@@ -85,7 +85,7 @@ func untilInterrupted(ctx context.Context) (context.Context, context.CancelFunc)
 	return signal.NotifyContext(ctx, signals...)
 }
 
-func (a *app) showJobs(all []queue.Refreshed, asJSON bool) error {
+func (a *app) showJobs(all []tasks.Refreshed, asJSON bool) error {
 	out := newFlusher(a.out)
 	if asJSON {
 		for _, r := range all {
@@ -166,7 +166,7 @@ func elementsSummary(job *record.Job) string {
 }
 
 // refreshFailed joins what kept single jobs from being asked about.
-func refreshFailed(all []queue.Refreshed) error {
+func refreshFailed(all []tasks.Refreshed) error {
 	var errs []error
 	for _, r := range all {
 		errs = append(errs, r.Err)

@@ -16,8 +16,8 @@ import (
 
 	"qme/gitstore"
 	"qme/gitstore/remote"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
 )
 
 func (a *app) remoteCommand() *cli.Command {

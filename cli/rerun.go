@@ -11,9 +11,9 @@ import (
 
 	"qme/executor"
 	"qme/executor/capture"
-	"qme/queue"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
+	"qme/tasks"
 )
 
 func (a *app) rerunCommand() *cli.Command {
@@ -50,14 +50,14 @@ Examples:
 			if _, err := a.runConfig(); err != nil {
 				return err
 			}
-			q, err := a.queue()
+			q, err := a.tasks()
 			if err != nil {
 				return err
 			}
 			ref := c.Args().First()
-			rep, err := q.Rerun(ctx, ref, queue.RunOptions{Message: a.message, Quiet: a.quiet,
+			rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: a.message, Quiet: a.quiet,
 				Confirm: func(rec *record.Record, own bool) error { return a.confirmRerun(ctx, ref, rec, own, o) }})
-			var input *queue.InputError
+			var input *tasks.InputError
 			if errors.As(err, &input) {
 				id, file := string(input.ID), o
 				file.stdin = "FILE"

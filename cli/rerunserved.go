@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"qme/dashboard"
-	"qme/queue"
-	"qme/queue/given"
 	"qme/record"
+	"qme/tasks"
+	"qme/tasks/given"
 )
 
 const (
@@ -112,7 +112,7 @@ func (s *served) landed(ctx context.Context, id record.ID) {
 }
 
 // begun waits until a process runs a task again, of which v was the last run.
-func (s *served) begun(ctx context.Context, v queue.Version, p *process, messages io.Reader) error {
+func (s *served) begun(ctx context.Context, v tasks.Version, p *process, messages io.Reader) error {
 	ctx, cancel := context.WithTimeout(ctx, rerunWait)
 	defer cancel()
 	look := time.NewTicker(rerunLook)
@@ -134,7 +134,7 @@ func (s *served) begun(ctx context.Context, v queue.Version, p *process, message
 }
 
 // ranAgain returns why a process that has ended has not run a task again, nil when it has.
-func (s *served) ranAgain(v queue.Version, p *process, messages io.Reader) error {
+func (s *served) ranAgain(v tasks.Version, p *process, messages io.Reader) error {
 	said, err := io.ReadAll(io.LimitReader(messages, 4<<10))
 	if err != nil {
 		return err

@@ -11,9 +11,9 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/cli/config"
-	"qme/queue"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
+	"qme/tasks"
 )
 
 func (a *app) runCommand() *cli.Command {
@@ -64,11 +64,11 @@ func (a *app) run(ctx context.Context, words []string, o onOptions) error {
 	if err != nil {
 		return err
 	}
-	q, err := a.queue()
+	q, err := a.tasks()
 	if err != nil {
 		return &codeError{exitNotRun, err}
 	}
-	rep, err := q.RunNew(ctx, cmd, queue.RunOptions{Message: a.message, Quiet: a.quiet || o.wait})
+	rep, err := q.RunNew(ctx, cmd, tasks.RunOptions{Message: a.message, Quiet: a.quiet || o.wait})
 	if errors.Is(err, record.ErrInvalid) {
 		return &usageError{msg: said(err.Error()), help: "qme run --help"}
 	}
@@ -87,23 +87,23 @@ func (a *app) run(ctx context.Context, words []string, o onOptions) error {
 }
 
 // recognise says how the words of a command are run, and by which executor.
-func (a *app) recognise(cfg *config.Config, words []string, o onOptions) (queue.Command, error) {
+func (a *app) recognise(cfg *config.Config, words []string, o onOptions) (tasks.Command, error) {
 	set := a.executors(cfg)
 	if o.on != "" {
 		return a.commandOn(set, cfg.String("executor.shell.shell"), words, o)
 	}
 	cmd, err := set.Recognise(words)
 	if err != nil {
-		return queue.Command{}, &usageError{msg: said(err.Error()), help: "qme run --help"}
+		return tasks.Command{}, &usageError{msg: said(err.Error()), help: "qme run --help"}
 	}
-	return queue.Command{Executor: cmd.Executor, Cmd: cmd.Argv, Line: cmd.Line}, nil
+	return tasks.Command{Executor: cmd.Executor, Cmd: cmd.Argv, Line: cmd.Line}, nil
 }
 
 // finishRun tells how a run went and ends with its return code, or as Main has it by the
 // signal that has ended the command.
-func (a *app) finishRun(rep *queue.Report) error {
+func (a *app) finishRun(rep *tasks.Report) error {
 	rc := *rep.Record.Data.ReturnCode
-	if errors.Is(rep.Err, queue.ErrNotRecorded) {
+	if errors.Is(rep.Err, tasks.ErrNotRecorded) {
 		a.say("qme: NOT RECORDED: %v", rep.Err)
 		if hint := a.homeHint(rep.Err); hint != "" {
 			a.say("%s", hint)

@@ -6,13 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"qme/queue"
 	"qme/record"
+	"qme/tasks"
 )
 
 // kinds are errors that say of what kind another one is, and nothing that a sentence does
 // not say itself.
-var kinds = []error{record.ErrNotFound, record.ErrInvalid, record.ErrConflict, record.ErrCorrupt, record.ErrAmbiguous, queue.ErrReference}
+var kinds = []error{record.ErrNotFound, record.ErrInvalid, record.ErrConflict, record.ErrCorrupt, record.ErrAmbiguous, tasks.ErrReference}
 
 // bareName is a text that only names something, such as: task "01a2", commit 0a1b, an id.
 var bareName = regexp.MustCompile(`^(\S+ )?("(\\.|[^"\\])*"|\S+)( \([^)]*\))?$`)

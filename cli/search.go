@@ -19,13 +19,13 @@ import (
 	"github.com/mattn/go-runewidth"
 	"github.com/urfave/cli/v3"
 
-	"qme/cli/near"
 	"qme/gitstore"
 	"qme/index"
 	"qme/index/query"
-	"qme/queue"
+	"qme/internal/near"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
+	"qme/tasks"
 )
 
 // searchOptions are the flags of search.
@@ -249,7 +249,7 @@ func (a *app) orderFound(ctx context.Context, s *index.Search) error {
 }
 
 // earlierRuns yields the runs of a task before its latest.
-func earlierRuns(q *queue.Queue) func(*record.Record) iter.Seq2[index.Run, error] {
+func earlierRuns(q *tasks.Service) func(*record.Record) iter.Seq2[index.Run, error] {
 	return func(rec *record.Record) iter.Seq2[index.Run, error] {
 		return func(yield func(index.Run, error) bool) {
 			for v, err := range q.Earlier(rec) {
@@ -262,7 +262,7 @@ func earlierRuns(q *queue.Queue) func(*record.Record) iter.Seq2[index.Run, error
 }
 
 // inFlight returns the runs that are in the spool.
-func (a *app) inFlight(q *queue.Queue) []index.Run {
+func (a *app) inFlight(q *tasks.Service) []index.Run {
 	versions, errs := q.InFlight()
 	for _, err := range errs {
 		a.warn("%v", err)

@@ -21,9 +21,9 @@ import (
 	"qme/cli/config"
 	"qme/gitstore"
 	"qme/gitstore/remote"
-	"qme/queue"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
+	"qme/tasks"
 )
 
 // defaultRemote is the remote that is meant when none is named.
@@ -61,8 +61,8 @@ func (a *app) shareCommand(name, usage, description string, how exchangeFunc) *c
 	}
 }
 
-// An exchangeFunc is queue.Push, Pull or Sync.
-type exchangeFunc func(context.Context, queue.Exchange, queue.ShareOptions) (queue.Shared, error)
+// An exchangeFunc is tasks.Push, Pull or Sync.
+type exchangeFunc func(context.Context, tasks.Exchange, tasks.ShareOptions) (tasks.Shared, error)
 
 // share exchanges tasks with a remote and prints what that brought.
 func (a *app) share(ctx context.Context, name string, o shareOptions, how exchangeFunc) error {
@@ -141,21 +141,21 @@ const exchangeMemory = 192 << 20
 
 // exchange has one function after the other go through between the history and a
 // remote, while no other exchange of this home is at work.
-func (a *app) exchange(ctx context.Context, s *gitstore.Store, target gitstore.RemoteURL, o shareOptions, how exchangeFunc) (queue.Shared, *exchange, error) {
+func (a *app) exchange(ctx context.Context, s *gitstore.Store, target gitstore.RemoteURL, o shareOptions, how exchangeFunc) (tasks.Shared, *exchange, error) {
 	cfg, err := a.sure() // limits are in it
 	if err != nil {
-		return queue.Shared{}, nil, err
+		return tasks.Shared{}, nil, err
 	}
 	debug.SetMemoryLimit(exchangeMemory)
 	show, done := a.transferProgress()
 	defer done()
 	fetchFrom, pushTo, err := a.openRemotes(ctx, s, target)
 	if err != nil {
-		return queue.Shared{}, nil, err
+		return tasks.Shared{}, nil, err
 	}
 	unlock, err := a.lockExchange(ctx, s, target.Name, o.background)
 	if err != nil {
-		return queue.Shared{}, nil, interrupted(err)
+		return tasks.Shared{}, nil, interrupted(err)
 	}
 	defer unlock()
 	if o.background {
@@ -164,7 +164,7 @@ func (a *app) exchange(ctx context.Context, s *gitstore.Store, target gitstore.R
 		defer stop()
 	}
 	x := &exchange{store: s, remote: fetchFrom, pushTo: pushTo, name: target.Name, progress: show, fetch: fetchOptions(cfg, o, show), warn: func(msg string) { a.warn("%s", msg) }}
-	shared, err := how(ctx, x, queue.ShareOptions{DryRun: o.dryRun})
+	shared, err := how(ctx, x, tasks.ShareOptions{DryRun: o.dryRun})
 	if err != nil && errors.Is(context.Cause(ctx), errGaveWay) {
 		err = errGaveWay
 	}
@@ -272,7 +272,7 @@ func (a *app) waitExchange(ctx context.Context, s *gitstore.Store, who string, b
 	return s.LockExchange(ctx, who)
 }
 
-// An exchange connects the history with one remote. It is a queue.Exchange.
+// An exchange connects the history with one remote. It is a tasks.Exchange.
 type exchange struct {
 	store    *gitstore.Store
 	remote   *remote.Remote
@@ -284,7 +284,7 @@ type exchange struct {
 	refused  []gitstore.Refused
 }
 
-// Fetch implements queue.Exchange.
+// Fetch implements tasks.Exchange.
 func (x *exchange) Fetch(ctx context.Context) (string, error) {
 	session, err := x.remote.Fetch(ctx)
 	if err != nil {
@@ -302,7 +302,7 @@ func (x *exchange) Fetch(ctx context.Context) (string, error) {
 	return got.Commit, nil
 }
 
-// Merge implements queue.Exchange.
+// Merge implements tasks.Exchange.
 func (x *exchange) Merge(ctx context.Context, commit string) (before, after string, err error) {
 	var skip []string
 	for _, r := range x.refused {
@@ -315,7 +315,7 @@ func (x *exchange) Merge(ctx context.Context, commit string) (before, after stri
 	return m.Before, m.After, nil
 }
 
-// Push implements queue.Exchange.
+// Push implements tasks.Exchange.
 func (x *exchange) Push(ctx context.Context, dryRun bool) (before, after string, err error) {
 	session, err := x.pushTo.Push(ctx)
 	if err != nil {
@@ -336,23 +336,23 @@ func (x *exchange) Push(ctx context.Context, dryRun bool) (before, after string,
 	return p.Before, p.After, nil
 }
 
-// Base implements queue.Exchange.
+// Base implements tasks.Exchange.
 func (x *exchange) Base(ctx context.Context, a, b string) (string, error) {
 	return x.store.Base(ctx, a, b)
 }
 
-// Count implements queue.Exchange.
-func (x *exchange) Count(ctx context.Context, from, to string) (queue.Traffic, error) {
+// Count implements tasks.Exchange.
+func (x *exchange) Count(ctx context.Context, from, to string) (tasks.Traffic, error) {
 	return countTasks(ctx, x.store, from, to)
 }
 
-// Head implements queue.Exchange.
+// Head implements tasks.Exchange.
 func (x *exchange) Head() (string, error) {
 	h, err := x.store.Head()
 	return h.String(), err
 }
 
-func countTasks(ctx context.Context, s *gitstore.Store, from, to string) (t queue.Traffic, err error) {
+func countTasks(ctx context.Context, s *gitstore.Store, from, to string) (t tasks.Traffic, err error) {
 	if from == to {
 		return t, nil
 	}
@@ -376,8 +376,8 @@ type sharedJSON struct {
 	Remote  string        `json:"remote"`
 	URL     string        `json:"url"`
 	DryRun  bool          `json:"dry_run"`
-	Pulled  queue.Traffic `json:"pulled"`
-	Pushed  queue.Traffic `json:"pushed"`
+	Pulled  tasks.Traffic `json:"pulled"`
+	Pushed  tasks.Traffic `json:"pushed"`
 	Skipped []skippedJSON `json:"skipped"`
 }
 
@@ -387,7 +387,7 @@ type skippedJSON struct {
 }
 
 // reportShared prints the summary of an exchange.
-func (a *app) reportShared(target gitstore.RemoteURL, shared queue.Shared, refused []gitstore.Refused, o shareOptions) error {
+func (a *app) reportShared(target gitstore.RemoteURL, shared tasks.Shared, refused []gitstore.Refused, o shareOptions) error {
 	sum := sharedJSON{Remote: target.Name, URL: remote.Shown(target.URL), DryRun: o.dryRun, Pulled: shared.Pulled, Pushed: shared.Pushed, Skipped: []skippedJSON{}}
 	for _, r := range refused {
 		a.warn("left out %s: %v", r.Path, r.Why)
@@ -407,13 +407,13 @@ func (a *app) reportShared(target gitstore.RemoteURL, shared queue.Shared, refus
 }
 
 // summaryOf is one line, such as "pulled 12 tasks, 3 reruns; pushed 4 tasks".
-func summaryOf(s queue.Shared, dryRun bool) string {
+func summaryOf(s tasks.Shared, dryRun bool) string {
 	var parts []string
 	for _, side := range []struct {
 		did, would string
-		t          queue.Traffic
+		t          tasks.Traffic
 	}{{"pulled", "would pull", s.Pulled}, {"pushed", "would push", s.Pushed}} {
-		if side.t == (queue.Traffic{}) {
+		if side.t == (tasks.Traffic{}) {
 			continue
 		}
 		verb := side.did
@@ -428,7 +428,7 @@ func summaryOf(s queue.Shared, dryRun bool) string {
 	return strings.Join(parts, "; ")
 }
 
-func traffic(t queue.Traffic) string {
+func traffic(t tasks.Traffic) string {
 	var parts []string
 	for _, c := range []struct {
 		n         int

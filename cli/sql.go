@@ -17,10 +17,10 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"qme/internal/safe"
 	"qme/mirror"
 	"qme/mirror/target"
-	"qme/queue"
-	"qme/record/safe"
+	"qme/tasks"
 )
 
 // sqlOptions say what is asked, and in which form the answer is printed.
@@ -138,7 +138,7 @@ func (a *app) readOnlyMirror(ctx context.Context, t *target.Target, denied error
 		return err
 	case schema == 0:
 		return denied
-	case st.Behind != (queue.Traffic{}):
+	case st.Behind != (tasks.Traffic{}):
 		a.warn("the mirror is %s behind, and stays so: %v", traffic(st.Behind), denied)
 	}
 	return nil

@@ -10,7 +10,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
-	"qme/record/safe"
+	"qme/internal/safe"
 )
 
 const (

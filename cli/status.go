@@ -12,9 +12,9 @@ import (
 
 	"qme/gitstore"
 	"qme/gitstore/remote"
-	"qme/queue"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
+	"qme/tasks"
 )
 
 func (a *app) statusCommand() *cli.Command {
@@ -56,8 +56,8 @@ type remoteStatus struct {
 	Name      string        `json:"name"`
 	URL       string        `json:"url"`
 	Known     bool          `json:"known"` // it has been heard of
-	NotPushed queue.Traffic `json:"not_pushed"`
-	NotPulled queue.Traffic `json:"not_pulled"`
+	NotPushed tasks.Traffic `json:"not_pushed"`
+	NotPulled tasks.Traffic `json:"not_pulled"`
 }
 
 // A spoolStatus counts the runs that are not in the history.
@@ -115,9 +115,9 @@ func (a *app) status(ctx context.Context, fetch, asJSON bool) error {
 }
 
 // onlyFetch learns where a remote is, and merges nothing.
-func onlyFetch(ctx context.Context, x queue.Exchange, _ queue.ShareOptions) (queue.Shared, error) {
+func onlyFetch(ctx context.Context, x tasks.Exchange, _ tasks.ShareOptions) (tasks.Shared, error) {
 	_, err := x.Fetch(ctx)
-	return queue.Shared{}, err
+	return tasks.Shared{}, err
 }
 
 func compareRemote(ctx context.Context, s *gitstore.Store, r gitstore.RemoteURL) (remoteStatus, error) {
@@ -145,7 +145,7 @@ func compareRemote(ctx context.Context, s *gitstore.Store, r gitstore.RemoteURL)
 
 func (a *app) spoolStatus() (spoolStatus, error) {
 	var st spoolStatus
-	q, err := a.queue()
+	q, err := a.tasks()
 	if err != nil {
 		return st, err
 	}
@@ -167,10 +167,10 @@ func (st statusJSON) text() string {
 	}
 	for _, r := range st.Remotes {
 		var parts []string
-		if r.NotPushed != (queue.Traffic{}) {
+		if r.NotPushed != (tasks.Traffic{}) {
 			parts = append(parts, traffic(r.NotPushed)+" not pushed")
 		}
-		if r.NotPulled != (queue.Traffic{}) {
+		if r.NotPulled != (tasks.Traffic{}) {
 			parts = append(parts, traffic(r.NotPulled)+" not pulled")
 		}
 		if !r.Known {
@@ -181,10 +181,10 @@ func (st statusJSON) text() string {
 		fmt.Fprintf(&out, "%s: %s\n", r.Name, strings.Join(parts, "; "))
 	}
 	if n := st.Spool.Running; n > 0 {
-		fmt.Fprintf(&out, "running: %s\n", traffic(queue.Traffic{Tasks: n}))
+		fmt.Fprintf(&out, "running: %s\n", traffic(tasks.Traffic{Tasks: n}))
 	}
 	if n := st.Spool.Waiting; n > 0 {
-		fmt.Fprintf(&out, "in the spool: %s\n", traffic(queue.Traffic{Tasks: n}))
+		fmt.Fprintf(&out, "in the spool: %s\n", traffic(tasks.Traffic{Tasks: n}))
 	}
 	if st.AutoSync != "" {
 		fmt.Fprintf(&out, "the last automatic sync failed: %s\n", safe.Line(hereTime(st.AutoSync)))

@@ -13,9 +13,9 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"qme/queue"
-	"qme/record/regular"
-	"qme/record/safe"
+	"qme/internal/regular"
+	"qme/internal/safe"
+	"qme/tasks"
 )
 
 func (a *app) syncCommand() *cli.Command {
@@ -27,7 +27,7 @@ the home.
 Examples:
   qme sync
   qme sync lab --json
-  qme config sync.auto true`, queue.Sync)
+  qme config sync.auto true`, tasks.Sync)
 	c.Flags = append(c.Flags, &cli.BoolFlag{Name: "auto", Usage: "in the background's manner", Destination: &auto, Hidden: true})
 	inFront := c.Action
 	c.Action = func(ctx context.Context, c *cli.Command) error {
@@ -118,9 +118,9 @@ func (a *app) syncInTurn(ctx context.Context) (synced bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	_, _, err = a.exchange(ctx, s, target, shareOptions{background: true}, func(ctx context.Context, x queue.Exchange, o queue.ShareOptions) (queue.Shared, error) {
+	_, _, err = a.exchange(ctx, s, target, shareOptions{background: true}, func(ctx context.Context, x tasks.Exchange, o tasks.ShareOptions) (tasks.Shared, error) {
 		turn() // whoever runs something from now on needs another sync
-		return queue.Sync(ctx, x, o)
+		return tasks.Sync(ctx, x, o)
 	})
 	return err == nil, err
 }

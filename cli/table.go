@@ -14,9 +14,9 @@ import (
 
 	"qme/cli/zone"
 	"qme/executor"
-	"qme/queue"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
+	"qme/tasks"
 )
 
 // A table prints tasks as they come, so its columns have fixed widths; only the
@@ -107,7 +107,7 @@ func (t *table) layout() layout {
 }
 
 // row prints one task.
-func (t *table) row(item queue.Item) error {
+func (t *table) row(item tasks.Item) error {
 	l, r := t.layout(), item.Record
 	line := runewidth.FillRight(item.Short, l.name-1) + " "
 	if l.age {

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/term"
 
-	"qme/record/safe"
+	"qme/internal/safe"
 )
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

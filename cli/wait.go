@@ -7,8 +7,8 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"qme/internal/span"
 	"qme/record"
-	"qme/record/span"
 )
 
 func (a *app) waitCommand() *cli.Command {

@@ -151,7 +151,7 @@ func validStyle(text string) bool {
 // number is larger than a terminal: what the library does not know it would show, and what it knows
 // it adds up as it comes. The strings with which programs set titles, and which some terminals take for links and
 // pictures, go. Characters that are invisible or reorder text become escapes, as package
-// record/safe writes them, and bytes that are not UTF-8 become U+FFFD.
+// internal/safe writes them, and bytes that are not UTF-8 become U+FFFD.
 type cleaner struct {
 	state cleanState
 	held  []byte // the beginning of a character or of a sequence

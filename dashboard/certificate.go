@@ -20,7 +20,7 @@ import (
 	"strings"
 	"time"
 
-	"qme/record/regular"
+	"qme/internal/regular"
 )
 
 // CertificateFile is the name of the file in a home that holds the certificate which was

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"unicode"
 
+	"qme/internal/regular"
 	"qme/record"
-	"qme/record/regular"
 )
 
 // KeyFile is the name of the file in a home that holds the key.

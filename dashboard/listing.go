@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"qme/internal/day"
 	"qme/record"
-	"qme/record/day"
 )
 
 // A TaskPage is a part of the tasks that a filter chooses.

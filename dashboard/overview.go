@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"qme/internal/day"
 	"qme/record"
-	"qme/record/day"
 )
 
 const (

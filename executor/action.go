@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
 )
 
 // An Action is something that can be done with a task.

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"qme/executor"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
 )
 
 // docs/executors.md shows what follows up to Example.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/afero"
 
-	"qme/record/regular"
+	"qme/internal/regular"
 )
 
 // createLock makes the lock file of the branch, waiting for whoever has it until

@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"qme/gitstore/worktree"
-	"qme/record/account"
+	"qme/internal/account"
 )
 
 // An Identity is who commits.

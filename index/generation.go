@@ -18,8 +18,8 @@ import (
 	zap "github.com/blevesearch/zapx/v16"
 	"github.com/google/uuid"
 
+	"qme/internal/regular"
 	"qme/record"
-	"qme/record/regular"
 )
 
 // The index is a folder of generations. Each is a folder of its own that never changes

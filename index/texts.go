@@ -16,8 +16,8 @@ import (
 	"github.com/klauspost/compress/s2"
 
 	"qme/index/query"
+	"qme/internal/regular"
 	"qme/record"
-	"qme/record/regular"
 )
 
 // Beside each segment, which says which blocks of tasks may have what is asked for, there

@@ -19,7 +19,7 @@ import (
 	zap "github.com/blevesearch/zapx/v16"
 	"golang.org/x/sys/unix"
 
-	"qme/record/regular"
+	"qme/internal/regular"
 )
 
 const (

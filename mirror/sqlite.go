@@ -16,8 +16,8 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"qme/internal/regular"
 	"qme/mirror/target"
-	"qme/record/regular"
 )
 
 var sqliteDialect = dialect{

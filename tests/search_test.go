@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"qme/internal/visible"
 	"qme/record"
-	"qme/record/visible"
 	"qme/tests/genhistory/history"
 )
 

@@ -9,7 +9,7 @@ import (
 	"time"
 	"unicode"
 
-	"qme/record/span"
+	"qme/internal/span"
 )
 
 // kind is the type of a setting's value.

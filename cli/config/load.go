@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/afero"
 
-	"qme/cli/near"
+	"qme/internal/near"
 )
 
 // Load reads the settings: the defaults, over them HOME/config.toml if there is

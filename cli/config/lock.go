@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/afero"
 	"golang.org/x/sys/unix"
 
-	"qme/record/regular"
+	"qme/internal/regular"
 )
 
 // The ages from which on a lock may be a dead process's: an edit takes milliseconds. Where

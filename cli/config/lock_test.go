@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"qme/record/regular"
+	"qme/internal/regular"
 )
 
 // TestLockOfADeadProcess edits settings beside a lock that a killed process has left, one

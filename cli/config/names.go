@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"qme/cli/near"
+	"qme/internal/near"
 )
 
 // unknown says that there is no setting of that name, and which was probably

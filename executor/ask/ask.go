@@ -14,8 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
 )
 
 // A Question is a program to be run.

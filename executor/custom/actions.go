@@ -12,8 +12,8 @@ import (
 	"qme/executor"
 	"qme/executor/ask"
 	"qme/executor/follow"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
 )
 
 // Actions implements executor.Executor: those of the section, and what the shell offers

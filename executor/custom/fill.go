@@ -9,8 +9,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
 )
 
 // placeholder is what stands for a value in an argument: {name}. In {{name}}, as in the

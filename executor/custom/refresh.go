@@ -10,8 +10,8 @@ import (
 	"sync"
 
 	"qme/executor/ask"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
 )
 
 // The states of a job that was seen and that its scheduler does not know any more: at

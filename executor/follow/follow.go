@@ -11,8 +11,8 @@ import (
 	"os"
 
 	"qme/executor"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
 )
 
 // Status is the action that asks how a job goes and prints it as one line of JSON.

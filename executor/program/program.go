@@ -17,8 +17,8 @@ import (
 	"qme/executor/ask"
 	"qme/executor/follow"
 	"qme/executor/section"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
 )
 
 // Prefix begins the name of a program; that of the executor follows.

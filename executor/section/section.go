@@ -11,8 +11,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"qme/internal/span"
 	"qme/record"
-	"qme/record/span"
 )
 
 // A Section is the part of the settings below [executor.NAME].

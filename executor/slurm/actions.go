@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"qme/executor"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
 )
 
 // Actions implements executor.Executor.

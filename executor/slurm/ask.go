@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"qme/executor/ask"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
 )
 
 // answerLimit bounds what is read of an answer.

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"qme/executor"
+	"qme/internal/safe"
 	"qme/record"
-	"qme/record/safe"
 )
 
 // CheckFormat refuses text that is no list of sacct's fields. The error wraps

@@ -11,7 +11,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 
-	"qme/record/safe"
+	"qme/internal/safe"
 )
 
 // advertisementLimit bounds, in bytes, what a repository may advertise: some

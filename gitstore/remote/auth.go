@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"qme/record/safe"
+	"qme/internal/safe"
 )
 
 // TokenVariable names the environment variable that holds a token: the way to be let in

@@ -18,7 +18,7 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 	"golang.org/x/crypto/ssh/knownhosts"
 
-	"qme/record/account"
+	"qme/internal/account"
 )
 
 // connectTimeout is how long a host may take to be reached, and again to say who it

@@ -8,7 +8,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 
-	"qme/record/safe"
+	"qme/internal/safe"
 )
 
 // What can be wrong with a remote; test with errors.Is. The text of an error that

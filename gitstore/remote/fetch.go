@@ -12,7 +12,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 
-	"qme/record/safe"
+	"qme/internal/safe"
 )
 
 // A FetchSession takes objects from a repository. Close it.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing/format/config"
 
-	"qme/record/regular"
+	"qme/internal/regular"
 )
 
 // git runs the program git on our own repository's behalf, for what it alone knows:

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"qme/record/safe"
+	"qme/internal/safe"
 )
 
 // lineLimit bounds, in bytes, what is held back of a line that does not end.

@@ -11,7 +11,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 
-	"qme/record/safe"
+	"qme/internal/safe"
 )
 
 // A PushSession sends objects to a repository and moves a branch of it. Close it.

@@ -17,7 +17,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
-	"qme/record/safe"
+	"qme/internal/safe"
 )
 
 // Options say on whose behalf a Remote acts. The zero value works.

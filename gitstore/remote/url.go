@@ -11,7 +11,7 @@ import (
 	"sync"
 	"unicode"
 
-	"qme/record/safe"
+	"qme/internal/safe"
 )
 
 // A location is a URL or path, taken apart.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"qme/record/day"
+	"qme/internal/day"
 )
 
 // when makes a condition on the time at which a run began: "after" includes the

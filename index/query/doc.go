@@ -6,8 +6,8 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"qme/internal/visible"
 	"qme/record"
-	"qme/record/visible"
 )
 
 // A field is a part of a record that is looked at by itself: a text that is found

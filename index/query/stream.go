@@ -5,8 +5,8 @@ import (
 	"io"
 	"strings"
 
+	"qme/internal/visible"
 	"qme/record"
-	"qme/record/visible"
 )
 
 // StreamText returns what is searched of a stream of a record, and shown of it: the text

@@ -9,11 +9,11 @@ import (
 	"github.com/spf13/afero"
 
 	"qme/gitstore"
-	"qme/queue"
-	"qme/queue/given"
-	"qme/queue/jobs"
-	"qme/queue/spool"
 	"qme/record"
+	"qme/tasks"
+	"qme/tasks/given"
+	"qme/tasks/jobs"
+	"qme/tasks/spool"
 )
 
 // inline is as the setting run.inline has it by default, and keep as run.keep.
@@ -27,16 +27,16 @@ const (
 // start qme, so that a machine has time for more runs. It may be called from several goroutines.
 func runHere(home string) (func(ctx context.Context) (id string, err error), error) {
 	const atOnce = 2
-	idle := make(chan *queue.Queue, atOnce)
+	idle := make(chan *tasks.Service, atOnce)
 	for range atOnce {
 		store, err := gitstore.Open(afero.NewOsFs(), filepath.Join(home, "tasks.git"), gitstore.Options{})
 		if err != nil {
 			return nil, err
 		}
-		idle <- &queue.Queue{
-			Store: func() (queue.Store, error) { return store, nil }, Spool: spool.New(afero.NewOsFs(), filepath.Join(home, "running")),
-			Given: given.New(afero.NewOsFs(), filepath.Join(home, given.Name)), Run: plainly, Jobs: jobs.New(afero.NewOsFs(), filepath.Join(home, "jobs")), Tracker: func(string) queue.Tracker { return nil }, Warn: func(string, ...any) {},
-			Settings: queue.Settings{
+		idle <- &tasks.Service{
+			Store: func() (tasks.Store, error) { return store, nil }, Spool: spool.New(afero.NewOsFs(), filepath.Join(home, "running")),
+			Given: given.New(afero.NewOsFs(), filepath.Join(home, given.Name)), Run: plainly, Jobs: jobs.New(afero.NewOsFs(), filepath.Join(home, "jobs")), Tracker: func(string) tasks.Tracker { return nil }, Warn: func(string, ...any) {},
+			Settings: tasks.Settings{
 				Inline: inline, Keep: keep, Host: "bench", User: "bench",
 				Env: func() []string { return nil }, GitState: func(string) *record.Git { return nil },
 			},
@@ -45,7 +45,7 @@ func runHere(home string) (func(ctx context.Context) (id string, err error), err
 	return func(ctx context.Context) (string, error) {
 		q := <-idle
 		defer func() { idle <- q }()
-		rep, err := q.RunNew(ctx, queue.Command{Executor: "shell", Cmd: []string{"true"}, Line: "true"}, queue.RunOptions{Quiet: true})
+		rep, err := q.RunNew(ctx, tasks.Command{Executor: "shell", Cmd: []string{"true"}, Line: "true"}, tasks.RunOptions{Quiet: true})
 		if err != nil {
 			return "", err
 		}
@@ -53,8 +53,8 @@ func runHere(home string) (func(ctx context.Context) (id string, err error), err
 	}, nil
 }
 
-// plainly is a queue.Runner that captures no more than it has to.
-func plainly(_ context.Context, e queue.Execution) (*queue.Outcome, error) {
+// plainly is a tasks.Runner that captures no more than it has to.
+func plainly(_ context.Context, e tasks.Execution) (*tasks.Outcome, error) {
 	begin := time.Now()
 	cmd := exec.Command(e.Cmd[0], e.Cmd[1:]...)
 	cmd.Stdout, cmd.Stderr = e.Out, e.Err
@@ -63,5 +63,5 @@ func plainly(_ context.Context, e queue.Execution) (*queue.Outcome, error) {
 	}
 	e.OnStart(cmd.Process.Pid)
 	err := cmd.Wait()
-	return &queue.Outcome{PID: cmd.Process.Pid, ReturnCode: cmd.ProcessState.ExitCode(), Duration: time.Since(begin), RecordErr: err}, nil
+	return &tasks.Outcome{PID: cmd.Process.Pid, ReturnCode: cmd.ProcessState.ExitCode(), Duration: time.Since(begin), RecordErr: err}, nil
 }

@@ -1,0 +1,136 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+
+	"qme/record"
+)
+
+// Select returns the tasks that a "clear" means: every one, those of an executor,
+// or the one that a reference names. The error wraps record.ErrConflict when one
+// of them is running or has an open job of this home, and record.ErrNotFound when there is none.
+func (q *Service) Select(what string) ([]record.ID, error) {
+	ids, err := q.candidates(what)
+	if err != nil {
+		return nil, err
+	}
+	return ids, q.noneRuns(ids)
+}
+
+// SelectTasks is Select for several references, each of which names a task.
+func (q *Service) SelectTasks(refs []string) ([]record.ID, error) {
+	var ids []record.ID
+	seen := map[record.ID]bool{}
+	for _, ref := range refs {
+		rec, err := q.resolveRecord(ref)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[rec.UID] {
+			ids, seen[rec.UID] = append(ids, rec.UID), true
+		}
+	}
+	return ids, q.noneRuns(ids)
+}
+
+// noneRuns refuses tasks of which one is running.
+func (q *Service) noneRuns(ids []record.ID) error {
+	flying, err := q.inFlight(record.Range{})
+	if err != nil {
+		return err
+	}
+	running := map[record.ID]bool{}
+	for _, res := range flying {
+		running[res.ID] = true
+	}
+	for _, id := range ids {
+		if running[id] {
+			return fmt.Errorf("task %s is running: %w (\"qme cancel %s\" ends it)", id, record.ErrConflict, id)
+		}
+	}
+	return q.noneOpen(ids)
+}
+
+// noneOpen refuses tasks of which one has an open job of this home: nobody would know of
+// that any more, and a folder to which it may print would go.
+func (q *Service) noneOpen(ids []record.ID) error {
+	open, err := q.Jobs.IDs()
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	meant := make(map[record.ID]bool, len(ids))
+	for _, id := range ids {
+		meant[id] = true
+	}
+	for _, id := range open {
+		if !meant[id] || q.tracker(id.Executor()) == nil {
+			continue
+		}
+		rec, err := q.get(id)
+		if err != nil {
+			return err
+		}
+		if job := rec.Data.Job; job != nil && !job.Final {
+			return jobOpen(rec)
+		}
+	}
+	return nil
+}
+
+func (q *Service) candidates(what string) ([]record.ID, error) {
+	rg := record.Range{}
+	if what != "" {
+		if rec, err := q.resolveRecord(what); err == nil {
+			return []record.ID{rec.UID}, nil
+		} else if record.CheckExecutor(what) != nil {
+			return nil, err
+		}
+		rg.Executor = what
+	}
+	var ids []record.ID
+	for id, err := range q.ids(rg) {
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	if len(ids) == 0 && what != "" {
+		return nil, fmt.Errorf("%q names no task, and no executor that has any: %w", what, record.ErrNotFound)
+	}
+	return ids, nil
+}
+
+// Clear removes tasks from the history's newest version, and returns the commit that
+// does. Their runs stay in the versions before.
+func (q *Service) Clear(ctx context.Context, what string, ids []record.ID) (version string, err error) {
+	store, err := q.Store()
+	if err != nil {
+		return "", err
+	}
+	version, err = store.Commit(ctx, record.Change{Verb: "clear", What: what, Delete: ids})
+	if err != nil {
+		return "", err
+	}
+	if err := q.Jobs.Forget(ids); err != nil {
+		q.Warn("notes of tasks that were cleared stay: %v", err)
+	}
+	return version, nil
+}
+
+// Cancel ends the run of a task: its processes get TERM, and KILL after a grace.
+// It returns once the process that records the run has been told.
+func (q *Service) Cancel(ref string) (record.ID, error) {
+	rec, err := q.resolveRecord(ref)
+	if err != nil {
+		return "", err
+	}
+	if job := rec.Data.Job; rec.Data.Status != record.Running && job != nil && !job.Final {
+		return "", fmt.Errorf("task %s is not running: its command has ended, and its job %s goes on: %w (\"qme exec %s cancel\" ends that)",
+			rec.UID, job.ID, record.ErrConflict, rec.UID)
+	}
+	if rec.Data.Status != record.Running {
+		return "", fmt.Errorf("task %s is not running: %w", rec.UID, record.ErrConflict)
+	}
+	return rec.UID, q.Spool.Cancel(rec.UID)
+}

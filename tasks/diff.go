@@ -1,0 +1,285 @@
+package tasks
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"qme/record"
+)
+
+// A Comparison says what differs between two runs.
+type Comparison struct {
+	A, B   Version
+	Fields []FieldChange // what is not output, in a fixed order
+	// Stdout and Stderr are what the commands printed; of two jobs, what the jobs
+	// printed. Where one run's streams were one, and the other's two, all of it is in
+	// Stdout.
+	Stdout StreamChange
+	Stderr StreamChange
+	// Notes say, for people, what was compared in another way than byte by byte, and what
+	// could not be compared, because it was not recorded.
+	Notes []string
+}
+
+// NotRecorded is the value of a field that one of the runs has and the other could not
+// have, since nobody took it down.
+const NotRecorded = "not recorded"
+
+// A FieldChange is one value that differs; "" means that there is none.
+type FieldChange struct {
+	Name string `json:"name"`
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// A StreamChange is a stream that may differ.
+type StreamChange struct {
+	Name string // for people: "stdout", "stderr", "output" for both in one, "job stdout"
+	Same bool
+	// From and To are the streams as text when both are UTF-8 and no longer than the limit
+	// of Compare; else Note says how they differ.
+	From, To string
+	Note     string
+}
+
+// Same reports whether the runs had the same result: return code, status and output, of
+// jobs their state, return code and output. How long they took does not count. What is not
+// known, because a run goes on or was cut off, is not the same.
+func (c *Comparison) Same() bool {
+	return sameEnd(c.A.Record, c.B.Record) && c.Stdout.Same && c.Stderr.Same
+}
+
+func sameEnd(a, b *record.Record) bool {
+	ja, jb := a.Data.Job, b.Data.Job
+	sameCode := equal(a.Code(), b.Code())
+	switch {
+	case a.Data.Status != b.Data.Status || (ja == nil) != (jb == nil):
+		return false
+	case ja != nil: // its state says how it ended, where there is no code
+		return sameCode && ja.Final && jb.Final && ja.State == jb.State && elementStates(ja) == elementStates(jb) && len(differing(ja, jb)) == 0
+	}
+	return sameCode && a.Code() != nil
+}
+
+func equal(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
+
+// Compare compares two runs. Streams of more than limit bytes are only told
+// apart, not returned.
+func (q *Service) Compare(a, b Version, limit int64) (*Comparison, error) {
+	c := &Comparison{A: a, B: b}
+	jobs := a.Record.Data.Job != nil && b.Record.Data.Job != nil
+	c.Fields = append(fieldChanges(a.Record, b.Record), envChanges(a.Record.Data.Env, b.Record.Data.Env)...)
+	if err := c.compareOutput(jobs, limit); err != nil {
+		return nil, err
+	}
+	for _, v := range []Version{a, b} {
+		switch {
+		case v.Record.Active():
+			c.Notes = append(c.Notes, runName(v)+" has not ended.")
+		case v.Record.Data.Job == nil && v.Record.Code() == nil:
+			c.Notes = append(c.Notes, "The return code of "+runName(v)+" was not recorded.")
+		}
+	}
+	return c, nil
+}
+
+func fieldChanges(a, b *record.Record) []FieldChange {
+	jobs := a.Data.Job != nil && b.Data.Job != nil
+	fa, fb := fields(a, jobs), fields(b, jobs)
+	if jobs {
+		showElements(fa, fb, a.Data.Job, b.Data.Job)
+	}
+	var changes []FieldChange
+	for i := range fa {
+		if fa[i].From != fb[i].From {
+			changes = append(changes, FieldChange{fa[i].Name, fa[i].From, fb[i].From})
+		}
+	}
+	return changes
+}
+
+func runName(v Version) string { return fmt.Sprintf("%s@%d", v.Record.UID, v.Number) }
+
+// fields lists a record's values, each in From. Of jobs it leaves out how long the command
+// took that submitted them.
+func fields(r *record.Record, jobs bool) []FieldChange {
+	d := r.Data
+	branch, commit, dirty := "", "", ""
+	if d.Git != nil {
+		branch, commit, dirty = d.Git.Branch, d.Git.Commit, "unknown"
+		if d.Git.Dirty != nil {
+			dirty = strconv.FormatBool(*d.Git.Dirty)
+		}
+	}
+	list := []FieldChange{
+		{Name: "command", From: r.Command}, {Name: "pwd", From: d.PWD}, {Name: "message", From: d.Message},
+		{Name: "status", From: string(d.Status)}, {Name: "returncode", From: codeText(d.ReturnCode)}, {Name: "signal", From: d.Signal},
+	}
+	if !jobs {
+		list = append(list, FieldChange{Name: "duration", From: secondsText(d.Duration)})
+	}
+	list = append(list, jobFields(d.Job)...)
+	return append(list,
+		FieldChange{Name: "user", From: d.User}, FieldChange{Name: "host", From: d.Host},
+		FieldChange{Name: "stdin", From: stdinText(d.Stdin)}, FieldChange{Name: "terminal", From: terminalText(d.Terminal)},
+		FieldChange{Name: "git.commit", From: commit}, FieldChange{Name: "git.branch", From: branch}, FieldChange{Name: "git.dirty", From: dirty},
+	)
+}
+
+// jobFields lists what is compared of a job. Its number is another one each time.
+func jobFields(j *record.Job) []FieldChange {
+	if j == nil {
+		j = new(record.Job)
+	}
+	number := func(n int64) string {
+		if n == 0 {
+			return ""
+		}
+		return strconv.FormatInt(n, 10)
+	}
+	elapsed := ""
+	if j.Started != nil || j.Elapsed != 0 {
+		elapsed = secondsText(j.Elapsed)
+	}
+	return []FieldChange{
+		{Name: "job.state", From: j.State}, {Name: "job.returncode", From: codeText(j.ReturnCode)}, {Name: "job.reason", From: j.Reason},
+		{Name: elementsField, From: elementStates(j)}, {Name: "job.elapsed", From: elapsed}, {Name: "job.max_rss", From: number(j.MaxRSS)},
+		{Name: "job.cpus", From: number(int64(j.CPUs))}, {Name: "job.nodes", From: j.Nodes}, {Name: "job.partition", From: j.Partition},
+	}
+}
+
+// elementStates counts the parts of an array by how they ended.
+func elementStates(j *record.Job) string {
+	counts := map[string]int{}
+	for _, e := range j.Elements {
+		counts[endText(e)]++
+	}
+	var list []string
+	for _, state := range slices.Sorted(maps.Keys(counts)) {
+		list = append(list, fmt.Sprintf("%d %s", counts[state], state))
+	}
+	return strings.Join(list, ", ")
+}
+
+const elementsField = "job.elements"
+
+// elementsMost is how many elements a comparison shows one by one.
+const elementsMost = 10
+
+// showElements adds which elements of two arrays have ended otherwise, where as many of both
+// have ended in each way.
+func showElements(fa, fb []FieldChange, a, b *record.Job) {
+	which := differing(a, b)
+	at := slices.IndexFunc(fa, func(f FieldChange) bool { return f.Name == elementsField })
+	if len(which) == 0 || at < 0 || fa[at].From != fb[at].From {
+		return
+	}
+	fa[at].From += elementList(a, which)
+	fb[at].From += elementList(b, which)
+}
+
+// elementList shows how the first of some elements have ended.
+func elementList(j *record.Job, which []string) string {
+	ends := elementEnds(j)
+	var list []string
+	for _, index := range which[:min(len(which), elementsMost)] {
+		end, there := ends[index]
+		if !there {
+			end = "not there"
+		}
+		list = append(list, index+" "+end)
+	}
+	if more := len(which) - len(list); more > 0 {
+		list = append(list, fmt.Sprintf("and %d more", more))
+	}
+	return " (" + strings.Join(list, ", ") + ")"
+}
+
+// differing returns the indices of the elements that have not ended in the same way in both
+// jobs, in order.
+func differing(a, b *record.Job) []string {
+	ea, eb := elementEnds(a), elementEnds(b)
+	var which []string
+	for index, end := range ea {
+		if other, there := eb[index]; !there || other != end {
+			which = append(which, index)
+		}
+	}
+	for index := range eb {
+		if _, there := ea[index]; !there {
+			which = append(which, index)
+		}
+	}
+	slices.SortFunc(which, func(a, b string) int { return cmp.Or(cmp.Compare(len(a), len(b)), cmp.Compare(a, b)) })
+	return which
+}
+
+// elementEnds returns how the elements of a job have ended, by their index: what follows the
+// number of the job, which is another one each time.
+func elementEnds(j *record.Job) map[string]string {
+	ends := make(map[string]string, len(j.Elements))
+	for _, e := range j.Elements {
+		index := e.ID
+		if i := strings.IndexAny(index, "_+"); i >= 0 {
+			index = index[i+1:]
+		}
+		ends[index] = endText(e)
+	}
+	return ends
+}
+
+func endText(e record.JobElement) string {
+	return strings.TrimSuffix(e.State+" "+codeText(e.ReturnCode), " ")
+}
+
+func codeText(code *int) string {
+	if code == nil {
+		return ""
+	}
+	return strconv.Itoa(*code)
+}
+
+func secondsText(s float64) string {
+	return time.Duration(s * float64(time.Second)).Round(time.Microsecond).String()
+}
+
+func stdinText(s *record.Stdin) string {
+	switch {
+	case s == nil:
+		return NotRecorded
+	case s.Kind == "file":
+		return fmt.Sprintf("file %s of %d bytes", s.Path, s.Size)
+	}
+	return s.Kind
+}
+
+func terminalText(t *record.Terminal) string {
+	switch {
+	case t == nil:
+		return NotRecorded
+	case len(t.Streams) == 0:
+		return "none"
+	}
+	return strings.Join(t.Streams, ", ")
+}
+
+func envChanges(a, b map[string]string) []FieldChange {
+	names := map[string]bool{}
+	for _, env := range []map[string]string{a, b} {
+		for n := range env {
+			names[n] = true
+		}
+	}
+	var changes []FieldChange
+	for _, n := range slices.Sorted(maps.Keys(names)) {
+		if a[n] != b[n] {
+			changes = append(changes, FieldChange{"env." + n, a[n], b[n]})
+		}
+	}
+	return changes
+}

@@ -1,0 +1,215 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"qme/record"
+	"qme/tasks/jobs"
+)
+
+// askTime bounds how long a command that has started a job waits for the scheduler's
+// first answer.
+const askTime = 2 * time.Second
+
+func (q *Service) tracker(executor string) Tracker {
+	if q.Tracker == nil {
+		return nil
+	}
+	return q.Tracker(executor)
+}
+
+// track notes, before a command begins, that it may start a job: a crash from here on
+// leaves a note too many, and never a job that nobody asks about.
+func (f *flight) track() {
+	f.tracker = f.q.tracker(f.rec.Executor)
+	if f.tracker == nil || f.entry == nil {
+		return
+	}
+	f.bringBefore()
+	if err := f.q.Jobs.Open(f.rec); err != nil {
+		f.q.Warn("\"qme refresh\" will ask about this task's job only when it is named: %v", err)
+	}
+}
+
+// printer is a tracker that knows beforehand to which files the job of a command will print,
+// as far as their names say nothing of the job.
+type printer interface {
+	Prints(rec *record.Record) []string
+}
+
+// bringBefore brings the output of jobs that have ended, and that have printed to the files
+// of the job that is about to start. What does not answer in time holds up nothing.
+func (f *flight) bringBefore() {
+	p, ok := f.tracker.(printer)
+	if !ok {
+		return
+	}
+	var open []string
+	for _, path := range p.Prints(f.rec) {
+		writers, err := f.q.Jobs.Writers(path)
+		if err != nil {
+			continue // that is said when the job is noted
+		}
+		for _, id := range writers {
+			if note, err := f.q.Jobs.Get(id); err == nil && note != nil && note.Data.Job != nil && id != f.rec.UID && !slices.Contains(open, string(id)) {
+				open = append(open, string(id))
+			}
+		}
+	}
+	if len(open) == 0 {
+		return
+	}
+	ctx, stop := untilSignalled(context.Background())
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	_, _ = f.q.Refresh(ctx, open...) // else the record says that the file was written again
+}
+
+// untilSignalled ends ctx, and with it all of the programs that are asked, at a signal that is
+// to end qme: the run is recorded all the same. What nohup or a shell's & has ignored stays
+// ignored.
+func untilSignalled(ctx context.Context) (context.Context, context.CancelFunc) {
+	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
+	if len(signals) == 0 {
+		return context.WithCancel(ctx) // of no signals NotifyContext would make all
+	}
+	return signal.NotifyContext(ctx, signals...)
+}
+
+// note notes a job as this home knows it.
+func (q *Service) note(rec *record.Record) {
+	if err := q.Jobs.Note(rec); err != nil {
+		q.Warn("task %s: what is known of its job is not noted, and its output may not be brought: %v", rec.UID, err)
+	}
+	// Those that qme has chosen are below the folder of the task.
+	if job := rec.Data.Job; job == nil || strings.HasPrefix(job.StdoutFile, q.Jobs.Path(rec.UID)) {
+		return
+	}
+	if err := q.Jobs.Prints(rec); err != nil {
+		q.Warn("task %s: whether another job prints to its output file will not be known: %v", rec.UID, err)
+	}
+}
+
+// noteAgain notes an answer about a job that this home has started. The rest of the note
+// stays as it is: the record is that of the history.
+func (q *Service) noteAgain(rec *record.Record) {
+	if note, err := q.Jobs.Get(rec.UID); err == nil && jobs.Started(note, rec) {
+		note.Data.Job = rec.Data.Job
+		q.note(note)
+	}
+}
+
+// submitted finds out which job the command has started.
+func (f *flight) submitted(ctx context.Context) {
+	if f.tracker == nil {
+		f.remember()
+		return
+	}
+	if err := f.entry.Write(f.rec); err != nil { // before a program is waited for
+		f.q.Warn("the end of the command is not in the spool: %v", err)
+	}
+	job, err := f.job(ctx)
+	switch f.rec.Data.Job = job; {
+	case job != nil && job.Checked != nil:
+		f.q.note(f.rec)
+	case job == nil && !errors.Is(err, record.ErrUnavailable): // who did not answer may later
+		if _, enough := f.tracker.(byID); !enough {
+			f.keep()
+		}
+		f.q.closeJob(f.rec.UID)
+	}
+}
+
+func (f *flight) job(ctx context.Context) (*record.Job, error) {
+	job, err := f.tracker.Submitted(f.rec)
+	switch {
+	case job != nil && err != nil:
+		f.q.Warn("%v", err)
+	case err != nil && *f.rec.Data.ReturnCode != 0:
+		return nil, nil // it started none, and failed itself
+	case err != nil:
+		f.q.Warn("its job cannot be followed: %v", err)
+		return nil, err
+	case job == nil:
+		return nil, nil
+	}
+	f.rec.Data.Job = job
+	if err := f.entry.Write(f.rec); err != nil { // before anybody is waited for
+		f.q.Warn("the job is not in the spool: %v", err)
+	}
+	f.q.note(f.rec)
+	ctx, stop := untilSignalled(ctx)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	if answer := f.tracker.Refresh(ctx, []*record.Record{f.rec})[0]; answer.Err == nil && !answer.Job.Final {
+		answer.Job.Follow(job)
+		return answer.Job, nil
+	} // nobody answers yet, or there is output to be brought: "qme refresh" asks again
+	return job, nil
+}
+
+// remember notes a run whose executor has actions that use what its command has printed.
+func (f *flight) remember() {
+	if f.q.Remembers != nil && f.q.Remembers(f.rec.Executor) {
+		f.keep()
+	}
+}
+
+func (f *flight) keep() {
+	if err := f.q.Jobs.Keep(f.rec); err != nil {
+		f.q.Warn("task %s is not noted as one of this home, so that its actions will know nothing of it: %v", f.rec.UID, err)
+	}
+}
+
+// byID is a tracker whose actions need nothing of a job but its id, once its output is in
+// the record and where it has no parts.
+type byID interface{ ByID() }
+
+// endJob removes the note of a job that has ended. What actions may need is kept.
+func (q *Service) endJob(rec *record.Record) {
+	job := rec.Data.Job
+	_, enough := q.tracker(rec.Executor).(byID)
+	enough = enough && job.Output != nil && job.OutputError == "" && len(job.Elements) == 0
+	if note, err := q.Jobs.Get(rec.UID); err == nil && jobs.Started(note, rec) {
+		note.Data.Job = rec.Data.Job
+		keep := q.Jobs.Keep
+		if enough {
+			keep = q.Jobs.KeepForNow
+		}
+		if err := keep(note); err != nil {
+			q.Warn("task %s: what is known of its job is not kept, so that its actions will know little of it: %v", rec.UID, err)
+		}
+	}
+	q.closeJob(rec.UID)
+}
+
+// usable returns what trackers may be told of a task whose job is followed.
+func (q *Service) usable(rec *record.Record) (*record.Record, error) {
+	usable, _, err := q.Jobs.Usable(rec)
+	return usable, err
+}
+
+// Usable returns what actions may use of a run: see jobs.Folder. What is in flight here is of
+// this home.
+func (q *Service) Usable(v Version) (rec *record.Record, own bool, err error) {
+	if v.Commit == "" && q.inSpool(v.Record) {
+		return v.Record, true, nil
+	}
+	return q.Jobs.Usable(v.Record)
+}
+
+// closeJob removes the note of an open job. One that stays costs a question more.
+func (q *Service) closeJob(id record.ID) {
+	if err := q.Jobs.Close(id); err != nil {
+		q.Warn("the note of a job that has ended stays: %v", err)
+	}
+}

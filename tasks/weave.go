@@ -1,0 +1,140 @@
+package tasks
+
+import "strings"
+
+// weaveSteps bounds the work of woven. Only where most lines of both streams are equal it
+// takes more than some steps for each byte.
+const weaveSteps = 1 << 25
+
+// woven reports whether a text consists of two others: each line of both, in the order of
+// each, and nothing else. In which order the two were written is not known. Lines may be in
+// pieces: one that has not ended may be interrupted, behind anything but a letter or digit,
+// by whole lines of the other text. decided is false where finding out takes too long.
+func woven(text, a, b string) (ok, decided bool) {
+	ok, decided = wovenLines(splitLines(text), splitLines(a), splitLines(b))
+	if !ok && decided {
+		ok, decided = wovenPieces(text, a, b)
+	}
+	return ok, decided
+}
+
+// splitLines returns lines without their newlines.
+func splitLines(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(s, "\n"), "\n")
+}
+
+func wovenLines(text, a, b []string) (ok, decided bool) {
+	if len(text) != len(a)+len(b) {
+		return false, true
+	}
+	taken, next := []int{0}, []int(nil) // how many lines of a there may be in what was read
+	for k, line := range text {
+		next = next[:0]
+		for _, i := range taken {
+			if j := k - i; j < len(b) && b[j] == line && (len(next) == 0 || next[len(next)-1] != i) {
+				next = append(next, i)
+			}
+			if i < len(a) && a[i] == line {
+				next = append(next, i+1)
+			}
+		}
+		if len(next) == 0 {
+			return false, true
+		}
+		if k*len(next) > weaveSteps && len(next) > 1 {
+			return false, false
+		}
+		taken, next = next, taken
+	}
+	return true, true
+}
+
+// A thread is how much of a text has been taken, and from which of the two the last byte
+// was.
+type thread struct {
+	a     int
+	fromB bool
+}
+
+func wovenPieces(text, a, b string) (ok, decided bool) {
+	if len(text) != len(a)+len(b) {
+		return false, true
+	}
+	threads, next := []thread{{0, false}}, []thread(nil)
+	for k := range len(text) {
+		next = next[:0]
+		add := func(t thread) {
+			for i := max(0, len(next)-4); i < len(next); i++ {
+				if next[i] == t {
+					return
+				}
+			}
+			next = append(next, t)
+		}
+		for _, t := range threads {
+			i, j := t.a, k-t.a
+			if j < len(b) && b[j] == text[k] && (t.fromB || maySwitch(a, i, b, j)) {
+				add(thread{i, true})
+			}
+			if i < len(a) && a[i] == text[k] && (!t.fromB || maySwitch(b, j, a, i)) {
+				add(thread{i + 1, false})
+			}
+		}
+		if len(next) == 0 {
+			return false, true
+		}
+		if k*len(next) > weaveSteps && len(next) > 4 {
+			return false, false
+		}
+		threads, next = next, threads
+	}
+	return true, true
+}
+
+// maySwitch reports whether a text may be interrupted by another one.
+func maySwitch(from string, at int, to string, toAt int) bool {
+	if betweenLines(from, at) {
+		return true
+	}
+	c := from[at-1]
+	word := c >= 0x80 || c == '_' || '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+	return !word && betweenLines(to, toAt)
+}
+
+func betweenLines(s string, at int) bool { return at == 0 || at == len(s) || s[at-1] == '\n' }
+
+// lookAhead is how many lines follow skips at the most.
+const lookAhead = 50
+
+// follow returns the lines of a and b in an order that is, as far as that can be, the one
+// of a text that has most of them.
+func follow(text, a, b string) string {
+	var out []string
+	la, lb := splitLines(a), splitLines(b)
+	for _, line := range splitLines(text) {
+		i, j := indexLine(la, line), indexLine(lb, line)
+		switch {
+		case i >= 0 && (j < 0 || i <= j):
+			out, la = append(out, la[:i+1]...), la[i+1:]
+		case j >= 0:
+			out, lb = append(out, lb[:j+1]...), lb[j+1:]
+		}
+	}
+	out = append(append(out, la...), lb...)
+	if len(out) == 0 {
+		return ""
+	}
+	return strings.Join(out, "\n") + "\n"
+}
+
+func indexLine(lines []string, line string) int {
+	for i := range min(len(lines), lookAhead) {
+		if lines[i] == line {
+			return i
+		}
+	}
+	return -1
+}
