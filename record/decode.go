@@ -50,6 +50,7 @@ func DecodeBrief(b []byte) (*Record, error) {
 			Finished   *Time   `json:"finished"`
 			Duration   float64 `json:"duration"`
 			Signal     string  `json:"signal"`
+			RunID      RunID   `json:"run_id"`
 			Run        int     `json:"run"`
 			Job        *struct {
 				ID         string  `json:"id"`
@@ -69,7 +70,7 @@ func DecodeBrief(b []byte) (*Record, error) {
 	d := brief.Data
 	r := &Record{Executor: brief.Executor, UID: brief.UID, Command: brief.Command, Data: Data{
 		PWD: d.PWD, User: d.User, Timestamp: d.Timestamp, Message: d.Message, Status: d.Status, ReturnCode: d.ReturnCode,
-		PID: d.PID, Host: d.Host, Finished: d.Finished, Duration: d.Duration, Signal: d.Signal, Run: d.Run,
+		PID: d.PID, Host: d.Host, Finished: d.Finished, Duration: d.Duration, Signal: d.Signal, RunID: d.RunID, Run: d.Run,
 	}}
 	if j := d.Job; j != nil {
 		r.Data.Job = &Job{ID: j.ID, State: j.State, Final: j.Final, ReturnCode: j.ReturnCode, Checked: j.Checked, Started: j.Started, Elapsed: j.Elapsed, Reason: j.Reason}
@@ -106,6 +107,9 @@ func (r *Record) check() error {
 	case None, Running, Complete, Cancelled:
 	default:
 		return fmt.Errorf("%w record %s: status %q", ErrInvalid, r.UID, r.Data.Status)
+	}
+	if err := r.Data.RunID.check(); err != nil {
+		return fmt.Errorf("record %s: %w", r.UID, err)
 	}
 	if r.Data.Run < 0 || int64(r.Data.Run) > maxRun {
 		return fmt.Errorf("%w record %s: run %d is out of range", ErrInvalid, r.UID, r.Data.Run)

@@ -85,7 +85,9 @@ type Data struct {
 	Merged bool `json:"merged,omitempty"`
 	// Stdin says where standard input came from; nil where that was not recorded.
 	Stdin *Stdin `json:"stdin,omitempty"`
-	// Run counts the task's runs from 1.
+	// RunID names the run for life; empty in records of before there were such names.
+	RunID RunID `json:"run_id,omitempty"`
+	// Run counts the task's runs from 1. A merge of histories can change it.
 	Run int `json:"run"`
 	// Previous is the commit whose tree holds the run before this one.
 	Previous string `json:"previous,omitempty"`

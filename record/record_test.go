@@ -60,7 +60,7 @@ func TestEncode(t *testing.T) {
 		PID: 20852, Output: []string{"line\n", "\ttab, \x00\n", "no newline"}, Error: []string{"[...]\n"}, Stderr: &record.Stream{Size: 1 << 40, SHA256: "ab", Cut: &record.Cut{Offset: 10, Bytes: 1 << 39}},
 		Host: "login1", Finished: &end, Duration: 1.421877, Signal: "SIGKILL", Usage: &record.Usage{User: 0.001, System: 2, MaxRSS: 2359296},
 		Git: &record.Git{Commit: "abc", Branch: "main", Dirty: &dirty}, Env: map[string]string{"B": "2", "A": ""}, Terminal: &record.Terminal{Streams: []string{"stdin", "stderr"}}, Merged: true,
-		Stdin: &record.Stdin{Kind: "file", Path: "/data/in.csv", Size: 12}, Run: 2, Previous: "def",
+		Stdin: &record.Stdin{Kind: "file", Path: "/data/in.csv", Size: 12}, RunID: "019aaf3c-1b2c-7d3e-8f40-5b1f0c2d9e7b", Run: 2, Previous: "def",
 		Extra: map[string]json.RawMessage{"zeta": json.RawMessage(`{"b":1,"a":[1.50,"<"]}`), "alpha": json.RawMessage("null")}},
 		Extra: map[string]json.RawMessage{"later": json.RawMessage(`1e400`)}}
 	if got := encode(t, r); got != string(want) {

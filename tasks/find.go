@@ -44,7 +44,7 @@ func (v Version) Stream(name record.StreamName) (io.ReadCloser, error) {
 // inSpool reports whether a record is that of a run which is not committed yet.
 func (q *Service) inSpool(rec *record.Record) bool {
 	spooled, err := q.Spool.Get(rec.UID, 0)
-	return err == nil && spooled.Data.Timestamp.Equal(rec.Data.Timestamp.Time)
+	return err == nil && record.SameRun(spooled, rec)
 }
 
 // Find returns what a reference names:
@@ -150,9 +150,9 @@ func (q *Service) allRuns(store Store, newest Version, others []string) ([]Versi
 		}
 		heads = append(heads, Version{Record: rec, Commit: commit, service: q})
 	}
-	at := map[runKey]int64{}
+	at := map[record.RunKey]int64{}
 	for _, head := range heads {
-		if i := slices.IndexFunc(all, func(v Version) bool { return keyOf(v) == keyOf(head) }); i > 0 && asksLater(head, all[i]) {
+		if i := slices.IndexFunc(all, func(v Version) bool { return record.SameRun(v.Record, head.Record) }); i > 0 && asksLater(head, all[i]) {
 			all[i] = head // one of the same run: another machine has followed its job further
 			continue
 		}
@@ -162,23 +162,13 @@ func (q *Service) allRuns(store Store, newest Version, others []string) ([]Versi
 		}
 		for _, v := range slices.Backward(line) {
 			from = max(from, v.Record.Data.Timestamp.UnixNano())
-			at[keyOf(v)] = from
+			at[v.Record.RunKey()] = from
 		}
 		all = append(all, line...)
 	}
-	at[keyOf(newest)] = math.MaxInt64 // the record is the last run, whatever the clocks say
-	slices.SortStableFunc(all, func(a, b Version) int { return cmp.Compare(at[keyOf(b)], at[keyOf(a)]) })
+	at[newest.Record.RunKey()] = math.MaxInt64 // the record is the last run, whatever the clocks say
+	slices.SortStableFunc(all, func(a, b Version) int { return cmp.Compare(at[b.Record.RunKey()], at[a.Record.RunKey()]) })
 	return all, errors.Join(errs...)
-}
-
-// A runKey tells a task's runs apart.
-type runKey struct {
-	at   int64
-	host string
-}
-
-func keyOf(v Version) runKey {
-	return runKey{v.Record.Data.Timestamp.UnixNano(), v.Record.Data.Host}
 }
 
 // asksLater reports whether the job of a run was asked about later in a than in b.
@@ -193,12 +183,12 @@ func asksLater(a, b Version) bool {
 // line returns a run and those before it, up to one that known has, and what that says.
 // With known it is when a run began, and not before the run before it: the clocks of
 // machines differ.
-func (q *Service) line(head Version, known map[runKey]int64) (line []Version, from int64, err error) {
+func (q *Service) line(head Version, known map[record.RunKey]int64) (line []Version, from int64, err error) {
 	for v, err := range q.lineage(head) {
 		if err != nil {
 			return line, math.MinInt64, err
 		}
-		if at, ok := known[keyOf(v)]; ok {
+		if at, ok := known[v.Record.RunKey()]; ok {
 			return line, at, nil
 		}
 		line = append(line, v)
@@ -258,7 +248,7 @@ func beforeFlight(store Store, v Version) (Version, error) {
 		return Version{}, nil
 	case err != nil:
 		return Version{}, err
-	case !rec.Data.Timestamp.Equal(v.Record.Data.Timestamp.Time):
+	case !record.SameRun(rec, v.Record):
 		return Version{Record: rec, service: v.service}, nil
 	case v.Record.Data.Status == record.Running:
 		return Version{}, fmt.Errorf("task %s: the history has a run of it that has not ended: %w", rec.UID, record.ErrInvalid)

@@ -202,8 +202,7 @@ func (q *Service) recorded(rec *record.Record) bool {
 		if err != nil {
 			return false // it is rather there twice than not at all
 		}
-		d := v.Record.Data
-		if d.Timestamp.Equal(rec.Data.Timestamp.Time) && d.Host == rec.Data.Host && (d.ReturnCode != nil || rec.Data.ReturnCode == nil) {
+		if d := v.Record.Data; record.SameRun(v.Record, rec) && (d.ReturnCode != nil || rec.Data.ReturnCode == nil) {
 			return true
 		}
 	}

@@ -348,7 +348,7 @@ func refreshChange(r *Refreshed, streams map[record.StreamName]record.Blob) reco
 		Verb: "refresh", What: rec.Command, ID: rec.UID, Streams: streams,
 		Build: func(current *record.Record, _ string) (*record.Record, error) {
 			switch {
-			case current == nil || !sameRun(current, rec):
+			case current == nil || !record.SameRun(current, rec):
 				r.Changed, r.Err = false, fmt.Errorf("task %s was cleared or run again meanwhile: %w", rec.UID, record.ErrConflict)
 				return nil, nil
 			case overtaken(current.Data.Job, r.upon, rec.Data.Job):
@@ -358,10 +358,6 @@ func refreshChange(r *Refreshed, streams map[record.StreamName]record.Blob) reco
 			return rec, nil
 		},
 	}
-}
-
-func sameRun(a, b *record.Record) bool {
-	return a.Data.Timestamp.Equal(b.Data.Timestamp.Time) && a.Data.Host == b.Data.Host
 }
 
 // overtaken reports whether another process has recorded an answer, current, since the one

@@ -219,7 +219,7 @@ func (q *Service) fill(rec *record.Record) {
 	if d.Stdin != nil {
 		d.Stdin.Path = valid(d.Stdin.Path)
 	}
-	d.Timestamp = record.Now()
+	d.RunID, d.Timestamp = record.NewRunID(), record.Now()
 }
 
 // A flight is a run between its start and its commit.
@@ -345,7 +345,7 @@ func upon(rec, current *record.Record, version string) *record.Record {
 	if current == nil {
 		return rec
 	}
-	if current.Data.Timestamp.Equal(rec.Data.Timestamp.Time) && current.Data.Host == rec.Data.Host {
+	if record.SameRun(current, rec) {
 		if current.Data.ReturnCode != nil || rec.Data.ReturnCode == nil {
 			return nil
 		}

@@ -57,7 +57,7 @@ func (f *Folder) Own(id record.ID) (*record.Record, error) {
 // Started reports whether a note of this home is of the run that a record is of, and of its
 // job.
 func Started(note, rec *record.Record) bool {
-	if note == nil || !sameRun(note, rec) || note.Data.PWD != rec.Data.PWD || !slices.Equal(note.Data.Cmd, rec.Data.Cmd) {
+	if note == nil || !record.SameRun(note, rec) || note.Data.PWD != rec.Data.PWD || !slices.Equal(note.Data.Cmd, rec.Data.Cmd) {
 		return false
 	}
 	job, mine := rec.Data.Job, note.Data.Job
@@ -67,10 +67,6 @@ func Started(note, rec *record.Record) bool {
 		return job == nil || job.Checked == nil
 	}
 	return job == nil || mine.ID == job.ID && mine.Cluster == job.Cluster
-}
-
-func sameRun(a, b *record.Record) bool {
-	return a.Data.Timestamp.Equal(b.Data.Timestamp.Time) && a.Data.Host == b.Data.Host
 }
 
 // ownRun returns the run of a note, with what the history knows of its end.

@@ -33,6 +33,7 @@ func (p *plan) change(x run) record.Change {
 		Status: record.Complete, Host: t.host, Env: t.project.env,
 		Finished: &record.Time{Time: x.end()}, Duration: x.took.Round(time.Microsecond).Seconds(),
 	}}
+	rec.Data.RunID = record.RunID(newID(executor.ShellName, x.start, rand.New(rand.NewPCG(t.seed, ^uint64(x.n)))).UUID())
 	fill.r = rand.New(rand.NewPCG(t.seed, uint64(x.n)))
 	how(rec, fill.r)
 	if t.project.git {
