@@ -328,7 +328,7 @@ func (x *exchange) Push(ctx context.Context, dryRun bool) (before, after string,
 		Usual:  gitstore.ShareLimits{Object: config.DefaultSize("share.max_object"), Record: config.DefaultSize("share.max_record")},
 	})
 	if errors.Is(err, remote.ErrMoved) {
-		err = fmt.Errorf("%w: %w", record.ErrMoved, err)
+		err = fmt.Errorf("%w: %w", gitstore.ErrMoved, err)
 	}
 	if err != nil {
 		return "", "", err
@@ -537,7 +537,7 @@ func readAnswer(tty *os.File, secret bool) (string, error) {
 // lock of the branch, is one too.
 var remoteExits = []error{
 	remote.ErrNotFound, remote.ErrAccess, remote.ErrHostKey, remote.ErrOffline, remote.ErrDeclined, remote.ErrServer, remote.ErrProtocol,
-	record.ErrBehind, record.ErrMoved,
+	gitstore.ErrBehind, gitstore.ErrMoved,
 }
 
 func isRemoteError(err error) bool {

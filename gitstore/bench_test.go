@@ -19,7 +19,7 @@ func tenThousand(b *testing.B) (*gitstore.Store, []record.ID) {
 	s := openStore(b, afero.NewOsFs(), filepath.Join(b.TempDir(), "tasks.git"), nil)
 	var ids []record.ID
 	for part := range 100 {
-		var changes []record.Change
+		var changes []gitstore.Change
 		for i := range 100 {
 			n := part*100 + i
 			rec := task(idAt("shell", epoch.Add(time.Duration(n)*17*time.Minute), n), fmt.Sprint("output ", n, "\n"))

@@ -9,7 +9,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"qme/gitstore/odb"
-	"qme/record"
 )
 
 // Commit makes one commit for each of the changes, in their order, and returns
@@ -17,7 +16,7 @@ import (
 // otherwise none is. A change that changes nothing makes no commit. The error is
 // ErrBusy when a lock stays taken, that of ctx when it ends first, and that of a
 // Build function that failed.
-func (s *Store) Commit(ctx context.Context, changes ...record.Change) (string, error) {
+func (s *Store) Commit(ctx context.Context, changes ...Change) (string, error) {
 	q, err := s.lockQueue(ctx)
 	if err != nil {
 		return "", err
@@ -42,7 +41,7 @@ func (s *Store) Commit(ctx context.Context, changes ...record.Change) (string, e
 }
 
 // tryCommit builds the changes upon the branch as it is and moves it there.
-func (s *Store) tryCommit(ctx context.Context, q *queueLock, changes []record.Change) (plumbing.Hash, error) {
+func (s *Store) tryCommit(ctx context.Context, q *queueLock, changes []Change) (plumbing.Hash, error) {
 	head, err := s.Head()
 	if err != nil {
 		return plumbing.ZeroHash, err

@@ -169,7 +169,7 @@ func (l *lab) run(i int, id record.ID) {
 // refresh records a later state of the job of a task's present run.
 func (l *lab) refresh(i int, id record.ID) {
 	l.clock = l.clock.Add(time.Second)
-	change := record.Change{Verb: "refresh", ID: id, When: l.clock, Build: func(current *record.Record, _ string) (*record.Record, error) {
+	change := gitstore.Change{Verb: "refresh", ID: id, When: l.clock, Build: func(current *record.Record, _ string) (*record.Record, error) {
 		rec := *current
 		rec.Data.Job = &record.Job{ID: "1", State: fmt.Sprint(l.clock.Unix()), Checked: &record.Time{Time: l.clock}}
 		l.checked[l.runKey(&rec)] = l.clock
@@ -208,7 +208,7 @@ func (l *lab) push(i int) {
 			l.note("%d pushes %.10s", i, p.After)
 			return
 		}
-		if !errors.Is(err, record.ErrBehind) {
+		if !errors.Is(err, gitstore.ErrBehind) {
 			l.must(err)
 		}
 		l.pull(i, l.hub())

@@ -11,7 +11,6 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"qme/gitstore/odb"
-	"qme/record"
 )
 
 // BootID is bootID for the tests of this package.
@@ -80,7 +79,7 @@ func (p *Peer) Update(ctx context.Context, ref string, old, next plumbing.Hash, 
 	}
 	defer q.unlock()
 	if err := p.s.swap(ctx, q, old, next); err != nil {
-		return errors.Join(record.ErrMoved, err)
+		return errors.Join(ErrMoved, err)
 	}
 	return p.s.odb.Release(name)
 }

@@ -118,7 +118,7 @@ func history(t *testing.T, dir string, runs int) []*record.Record {
 	var recs []*record.Record
 	for i := range runs {
 		rec := task(idAt("shell", epoch.Add(time.Duration(i)*time.Minute), i), fmt.Sprint("output ", i))
-		var streams map[record.StreamName]record.Blob
+		var streams map[record.StreamName]gitstore.Blob
 		if i == 0 {
 			streams = stored(rec, record.Stdout, noise(1, 5000))
 		}

@@ -193,7 +193,7 @@ func TestMessageOfClear(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "tasks.git")
 	s := patient(t, dir)
 	var ids []record.ID
-	var changes []record.Change
+	var changes []gitstore.Change
 	for i := range 150 {
 		ids = append(ids, idAt("shell", epoch, i))
 		changes = append(changes, run(task(ids[i]), nil))

@@ -91,8 +91,8 @@ func task(id record.ID, output ...string) *record.Record {
 }
 
 // run is the change that stores rec as the task's next run.
-func run(rec *record.Record, streams map[record.StreamName]record.Blob) record.Change {
-	return record.Change{Verb: "run", What: rec.Command, When: epoch, ID: rec.UID, Streams: streams,
+func run(rec *record.Record, streams map[record.StreamName]gitstore.Blob) gitstore.Change {
+	return gitstore.Change{Verb: "run", What: rec.Command, When: epoch, ID: rec.UID, Streams: streams,
 		Build: func(current *record.Record, commit string) (*record.Record, error) {
 			rec.Data.Run, rec.Data.Previous = 1, ""
 			if current != nil {
@@ -102,12 +102,12 @@ func run(rec *record.Record, streams map[record.StreamName]record.Blob) record.C
 		}}
 }
 
-func clearing(ids ...record.ID) record.Change {
-	return record.Change{Verb: "clear", What: fmt.Sprint(len(ids), " tasks"), When: epoch, Delete: ids}
+func clearing(ids ...record.ID) gitstore.Change {
+	return gitstore.Change{Verb: "clear", What: fmt.Sprint(len(ids), " tasks"), When: epoch, Delete: ids}
 }
 
 // commit commits changes, which must succeed.
-func commit(t testing.TB, s *gitstore.Store, changes ...record.Change) string {
+func commit(t testing.TB, s *gitstore.Store, changes ...gitstore.Change) string {
 	t.Helper()
 	version, err := s.Commit(context.Background(), changes...)
 	if err != nil {
@@ -117,8 +117,8 @@ func commit(t testing.TB, s *gitstore.Store, changes ...record.Change) string {
 }
 
 // blob is a stream with the content b.
-func blob(b []byte) record.Blob {
-	return record.Blob{Size: int64(len(b)), Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }}
+func blob(b []byte) gitstore.Blob {
+	return gitstore.Blob{Size: int64(len(b)), Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }}
 }
 
 // noise is n bytes that do not compress, the same for the same seed.

@@ -140,7 +140,7 @@ func TestBranchMovesMeanwhile(t *testing.T) {
 	theirs := task(id, "theirs")
 	var moved string
 	var seen []string
-	version, err := s.Commit(context.Background(), record.Change{Verb: "run", What: "x", ID: id, When: epoch,
+	version, err := s.Commit(context.Background(), gitstore.Change{Verb: "run", What: "x", ID: id, When: epoch,
 		Build: func(current *record.Record, at string) (*record.Record, error) {
 			seen = append(seen, at)
 			if current == nil {

@@ -127,7 +127,7 @@ func (m *model) step() {
 
 // commit makes one to three random changes at once.
 func (m *model) commit() {
-	var changes []record.Change
+	var changes []gitstore.Change
 	after := map[record.ID][]*record.Record{}
 	for range 1 + m.rnd.IntN(3)*m.rnd.IntN(2) {
 		changes = append(changes, m.change(after))
@@ -212,7 +212,7 @@ func (m *model) current(after map[record.ID][]*record.Record, id record.ID) []*r
 	return m.runs[id]
 }
 
-func (m *model) change(after map[record.ID][]*record.Record) record.Change {
+func (m *model) change(after map[record.ID][]*record.Record) gitstore.Change {
 	ids := m.ids()
 	if len(ids) > 0 && m.rnd.IntN(8) == 0 {
 		gone := ids[m.rnd.IntN(len(ids))]
@@ -227,7 +227,7 @@ func (m *model) change(after map[record.ID][]*record.Record) record.Change {
 	}
 	m.note("put %s", id)
 	rec := task(id, fmt.Sprint("output ", m.n))
-	var streams map[record.StreamName]record.Blob
+	var streams map[record.StreamName]gitstore.Blob
 	if m.rnd.IntN(3) == 0 {
 		b := noise(uint64(m.n), m.rnd.IntN(100_000))
 		streams = stored(rec, record.Stdout, b)

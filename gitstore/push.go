@@ -12,7 +12,16 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"qme/gitstore/odb"
-	"qme/record"
+)
+
+// The errors of Push that are over once what the remote has is fetched and merged.
+var (
+	// ErrBehind says that another history has runs that this one has not: they have
+	// to be fetched and merged before anything can be pushed there.
+	ErrBehind = errors.New("the remote has runs that are not here yet")
+	// ErrMoved says that another history changed while something was being pushed to
+	// it. Nothing was changed; fetching, merging and pushing again helps.
+	ErrMoved = errors.New("the remote has moved")
 )
 
 // A Pushed says what Push did: where the remote was, "" when it was empty, and where
@@ -42,7 +51,7 @@ func (o PushOptions) warn(format string, args ...any) {
 
 // Push sends what a remote lacks and moves its branch to this history's newest
 // commit. Before anything is sent it looks for what other homes would refuse. The error
-// is record.ErrBehind when the remote has something that is not here, a *RefusedError
+// is ErrBehind when the remote has something that is not here, a *RefusedError
 // when this history has files that are no task's, a *UnsharableError when something is
 // over a limit, and whatever the sink says.
 func (s *Store) Push(ctx context.Context, remote string, sink Sink, opts PushOptions) (*Pushed, error) {
@@ -66,7 +75,7 @@ func (s *Store) Push(ctx context.Context, remote string, sink Sink, opts PushOpt
 			return nil, err
 		}
 		if !ok {
-			return nil, record.ErrBehind
+			return nil, ErrBehind
 		}
 	}
 	if theirs != head {

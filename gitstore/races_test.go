@@ -227,7 +227,7 @@ func TestOwnCommitMoved(t *testing.T) {
 func TestRecordsClose(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "tasks.git")
 	s := openStore(t, afero.NewOsFs(), dir, func(o *gitstore.Options) { o.NoSync = true })
-	var cs []record.Change
+	var cs []gitstore.Change
 	for j := range 300 {
 		cs = append(cs, run(task(idAt("shell", epoch.Add(time.Duration(j)*time.Minute), j), string(noise(uint64(j), 3000))), nil))
 	}

@@ -20,7 +20,7 @@ import (
 func TestSelect(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
 	s := openStore(t, afero.NewOsFs(), filepath.Join(t.TempDir(), "tasks.git"), func(o *gitstore.Options) { o.NoSync = true })
-	var cs []record.Change
+	var cs []gitstore.Change
 	var all []record.ID
 	at := epoch
 	for i := range 300 {

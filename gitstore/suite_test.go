@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"qme/gitstore"
 	"qme/record"
 )
 
@@ -157,7 +158,7 @@ func orderAndRanges(t *testing.T, p place) {
 	moments := []time.Duration{0, time.Millisecond, 59 * time.Second, 59*time.Second + 999*time.Millisecond, time.Minute, 29 * time.Minute,
 		24 * time.Hour, 40 * 24 * time.Hour, 365 * 24 * time.Hour, -time.Minute, -time.Millisecond, -12 * time.Hour}
 	var recs []*record.Record
-	var changes []record.Change
+	var changes []gitstore.Change
 	for i, d := range moments {
 		executor := []string{"shell", "slurm", "a"}[i%3]
 		rec := task(idAt(executor, epoch.Add(d), i), fmt.Sprint(i))
@@ -198,10 +199,10 @@ func inRange(all []*record.Record, rg record.Range) (in []*record.Record) {
 }
 
 // stored makes b a stream that is stored beside the record.
-func stored(rec *record.Record, name record.StreamName, b []byte) map[record.StreamName]record.Blob {
+func stored(rec *record.Record, name record.StreamName, b []byte) map[record.StreamName]gitstore.Blob {
 	sum := sha256.Sum256(b)
 	name.Set(rec, record.Preview(b, b, len(b) < 100), &record.Stream{Size: int64(len(b)), SHA256: hex.EncodeToString(sum[:])})
-	return map[record.StreamName]record.Blob{name: blob(b)}
+	return map[record.StreamName]gitstore.Blob{name: blob(b)}
 }
 
 func streamsAreExact(t *testing.T, p place) {
@@ -300,9 +301,9 @@ func noChange(t *testing.T, p place) {
 	s := openStore(t, p.fs, p.dir, nil)
 	rec := task(idAt("shell", epoch, 1), "x")
 	version := commit(t, s, run(rec, nil))
-	same := record.Change{Verb: "run", ID: rec.UID, Build: func(current *record.Record, _ string) (*record.Record, error) { return current, nil }}
-	none := record.Change{Verb: "run", ID: rec.UID, Build: func(*record.Record, string) (*record.Record, error) { return nil, nil }}
-	for name, changes := range map[string][]record.Change{"no changes": nil, "the same record": {same}, "nothing to do": {none}, "all": {same, none, clearing()}} {
+	same := gitstore.Change{Verb: "run", ID: rec.UID, Build: func(current *record.Record, _ string) (*record.Record, error) { return current, nil }}
+	none := gitstore.Change{Verb: "run", ID: rec.UID, Build: func(*record.Record, string) (*record.Record, error) { return nil, nil }}
+	for name, changes := range map[string][]gitstore.Change{"no changes": nil, "the same record": {same}, "nothing to do": {none}, "all": {same, none, clearing()}} {
 		if got := commit(t, s, changes...); got != version {
 			t.Errorf("%s made the commit %s", name, got)
 		}
@@ -331,7 +332,7 @@ func failedBuild(t *testing.T, p place) {
 	s := openStore(t, p.fs, p.dir, nil)
 	before := commit(t, s)
 	no := errors.New("no")
-	fails := record.Change{Verb: "run", ID: idAt("shell", epoch, 2), Build: func(*record.Record, string) (*record.Record, error) { return nil, no }}
+	fails := gitstore.Change{Verb: "run", ID: idAt("shell", epoch, 2), Build: func(*record.Record, string) (*record.Record, error) { return nil, no }}
 	if _, err := s.Commit(context.Background(), run(task(idAt("shell", epoch, 1)), nil), fails); !errors.Is(err, no) {
 		t.Errorf("Commit returns %v, want the error of Build", err)
 	}
@@ -353,15 +354,15 @@ func wrongRecords(t *testing.T, p place) {
 	stored(missing, record.Stdout, noise(1, 10))
 	short := task(a)
 	stored(short, record.Stdout, noise(1, 10))
-	for name, c := range map[string]record.Change{
+	for name, c := range map[string]gitstore.Change{
 		"another task's": other, "unknown status": run(status, nil), "without its stream": run(missing, nil),
-		"stream of another size": run(short, map[record.StreamName]record.Blob{record.Stdout: blob(noise(1, 9))}),
+		"stream of another size": run(short, map[record.StreamName]gitstore.Blob{record.Stdout: blob(noise(1, 9))}),
 	} {
 		if _, err := s.Commit(context.Background(), c); !errors.Is(err, record.ErrInvalid) {
 			t.Errorf("%s: %v, want record.ErrInvalid", name, err)
 		}
 	}
-	lying := run(short, map[record.StreamName]record.Blob{record.Stdout: {Size: 10, Open: func() (io.ReadCloser, error) {
+	lying := run(short, map[record.StreamName]gitstore.Blob{record.Stdout: {Size: 10, Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(noise(1, 11))), nil
 	}}})
 	if _, err := s.Commit(context.Background(), lying); err == nil {
@@ -427,7 +428,7 @@ func collects(t *testing.T, p place) {
 	var recs []*record.Record
 	for i := range 12 {
 		rec := task(idAt("shell", epoch.Add(time.Duration(i)*time.Second), i), "text ", fmt.Sprint(i))
-		var streams map[record.StreamName]record.Blob
+		var streams map[record.StreamName]gitstore.Blob
 		if i%5 == 0 {
 			streams = stored(rec, record.Stdout, big[i:])
 		}

@@ -28,7 +28,7 @@ type tx struct {
 }
 
 // apply notes what a change does.
-func (t *tx) apply(c record.Change) error {
+func (t *tx) apply(c Change) error {
 	t.when = c.When
 	t.message = c.Verb + ": " + oneLine(c.What) + "\n"
 	if c.Build != nil {
@@ -54,7 +54,7 @@ func (t *tx) apply(c record.Change) error {
 	return nil
 }
 
-func (t *tx) put(c record.Change) error {
+func (t *tx) put(c Change) error {
 	e, err := lookup(t.w, t.root, c.ID.Path())
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (t *tx) put(c record.Change) error {
 
 // store puts a record and its streams in place of the task's earlier ones, which
 // belong to current.
-func (t *tx) store(rec, current *record.Record, streams map[record.StreamName]record.Blob) error {
+func (t *tx) store(rec, current *record.Record, streams map[record.StreamName]Blob) error {
 	b, err := record.Encode(rec)
 	if err != nil {
 		return err

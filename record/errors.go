@@ -19,12 +19,6 @@ var (
 	ErrBusy = errors.New("locked")
 	// ErrCorrupt says that stored bytes are damaged or missing.
 	ErrCorrupt = errors.New("corrupt")
-	// ErrBehind says that another history has runs that this one has not: they have
-	// to be fetched and merged before anything can be pushed there.
-	ErrBehind = errors.New("the remote has runs that are not here yet")
-	// ErrMoved says that another history changed while something was being pushed to
-	// it. Nothing was changed; fetching, merging and pushing again helps.
-	ErrMoved = errors.New("the remote has moved")
 	// ErrNotYet says that what was asked for will be there, and is not so far: the output
 	// of a job that waits, a job that its scheduler does not know yet.
 	ErrNotYet = errors.New("not there yet")

@@ -1,10 +1,6 @@
 package record
 
-import (
-	"io"
-	"strings"
-	"time"
-)
+import "strings"
 
 // A Stream's file is named after the task and one of these. The last two are those of
 // the job that a command has started.
@@ -50,35 +46,6 @@ func (n StreamName) Set(r *Record, lines []string, s *Stream) {
 	default:
 		r.Data.Job.Output, r.Data.Job.Stdout = lines, s
 	}
-}
-
-// A Blob is the content of a stream that is stored beside its record.
-type Blob struct {
-	Size int64
-	// Open returns a reader of all of it. It may be called more than once.
-	Open func() (io.ReadCloser, error)
-}
-
-// A Change is what one commit does to a history: it puts one record, or deletes
-// tasks.
-type Change struct {
-	Verb string // "run", "rerun", "refresh" or "clear"
-	What string // for people: the command, or what was cleared
-	When time.Time
-
-	// ID is the task whose record is put.
-	ID ID
-	// Build returns the record to store, given the task's present one, nil when
-	// there is none, and the commit that holds it. A nil record means that there
-	// is nothing to do. It is called again when another writer was faster.
-	Build func(current *Record, commit string) (*Record, error)
-	// Streams holds the content of those streams for which the record has a
-	// Stream. One that it does not hold stays as it is, and the record's Stream has to
-	// be that of the present record.
-	Streams map[StreamName]Blob
-
-	// Delete lists the tasks to remove, instead. Their runs stay in the history.
-	Delete []ID
 }
 
 // A Range limits a walk to the tasks whose UUID begins with Prefix, and, if

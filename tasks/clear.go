@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"qme/gitstore"
 	"qme/record"
 )
 
@@ -108,7 +109,7 @@ func (q *Service) Clear(ctx context.Context, what string, ids []record.ID) (vers
 	if err != nil {
 		return "", err
 	}
-	version, err = store.Commit(ctx, record.Change{Verb: "clear", What: what, Delete: ids})
+	version, err = store.Commit(ctx, gitstore.Change{Verb: "clear", What: what, Delete: ids})
 	if err != nil {
 		return "", err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"qme/gitstore"
 	"qme/record"
 	"qme/tasks/given"
 	"qme/tasks/jobs"
@@ -30,7 +31,7 @@ type history struct {
 	before func(ctx context.Context, id record.ID) error
 }
 
-func (h *history) Commit(ctx context.Context, changes ...record.Change) (string, error) {
+func (h *history) Commit(ctx context.Context, changes ...gitstore.Change) (string, error) {
 	h.attempts++
 	for _, c := range changes {
 		if h.before != nil {

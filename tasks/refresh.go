@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"qme/gitstore"
 	"qme/internal/safe"
 	"qme/record"
 	"qme/tasks/jobs"
@@ -301,7 +302,7 @@ func (q *Service) keep(ctx context.Context, all []Refreshed) error {
 }
 
 func (q *Service) keepBatch(ctx context.Context, batch []Refreshed) error {
-	var changes []record.Change
+	var changes []gitstore.Change
 	for i := range batch {
 		r := &batch[i]
 		if r.Err != nil {
@@ -342,9 +343,9 @@ func (q *Service) keepBatch(ctx context.Context, batch []Refreshed) error {
 	return nil
 }
 
-func refreshChange(r *Refreshed, streams map[record.StreamName]record.Blob) record.Change {
+func refreshChange(r *Refreshed, streams map[record.StreamName]gitstore.Blob) gitstore.Change {
 	rec := r.Record
-	return record.Change{
+	return gitstore.Change{
 		Verb: "refresh", What: rec.Command, ID: rec.UID, Streams: streams,
 		Build: func(current *record.Record, _ string) (*record.Record, error) {
 			switch {
@@ -373,7 +374,7 @@ func overtaken(current, upon, next *record.Job) bool {
 // collect brings the output of a job that has ended into its record. It does so only for
 // jobs of this home: where the files of another one's lie is what that one says, and
 // records are shared.
-func (q *Service) collect(ctx context.Context, rec *record.Record) (streams map[record.StreamName]record.Blob, done func(), err error) {
+func (q *Service) collect(ctx context.Context, rec *record.Record) (streams map[record.StreamName]gitstore.Blob, done func(), err error) {
 	job, done := rec.Data.Job, func() {}
 	if !job.Final || job.Output != nil {
 		return nil, done, nil

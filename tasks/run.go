@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"qme/gitstore"
 	"qme/record"
 	"qme/tasks/spool"
 )
@@ -320,7 +321,7 @@ func (q *Service) commit(ctx context.Context, entry *spool.Entry, rec *record.Re
 	if err != nil {
 		return err
 	}
-	_, err = store.Commit(ctx, record.Change{
+	_, err = store.Commit(ctx, gitstore.Change{
 		Verb: verb, What: rec.Command, ID: rec.UID, Streams: streams,
 		Build: func(current *record.Record, version string) (*record.Record, error) {
 			return upon(rec, current, version), nil

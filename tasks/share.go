@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"qme/record"
+	"qme/gitstore"
 )
 
 // An Exchange is a history that can be exchanged with one remote. Commits are
@@ -20,8 +20,8 @@ type Exchange interface {
 	// newest commit before and after.
 	Merge(ctx context.Context, commit string) (before, after string, err error)
 	// Push sends what the remote lacks and returns the remote's newest commit before
-	// and after. The error wraps record.ErrBehind when there is something to merge
-	// first, and record.ErrMoved when the remote moved meanwhile. With dryRun it only
+	// and after. The error wraps gitstore.ErrBehind when there is something to merge
+	// first, and gitstore.ErrMoved when the remote moved meanwhile. With dryRun it only
 	// says what would be pushed.
 	Push(ctx context.Context, dryRun bool) (before, after string, err error)
 	// Base returns a commit that two commits have in common.
@@ -125,9 +125,9 @@ func (s *Shared) push(ctx context.Context, x Exchange, dryRun bool) error {
 			s.Pushed, err = x.Count(ctx, before, after)
 			return err
 		}
-		behind := errors.Is(err, record.ErrBehind)
+		behind := errors.Is(err, gitstore.ErrBehind)
 		switch {
-		case !behind && !errors.Is(err, record.ErrMoved):
+		case !behind && !errors.Is(err, gitstore.ErrMoved):
 			return err
 		case behind && dryRun:
 			return s.wouldPush(ctx, x)

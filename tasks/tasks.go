@@ -8,6 +8,7 @@ import (
 	"iter"
 	"time"
 
+	"qme/gitstore"
 	"qme/record"
 	"qme/tasks/given"
 	"qme/tasks/jobs"
@@ -19,7 +20,7 @@ import (
 type Store interface {
 	// Commit makes one commit for each change, all of them durable when it
 	// returns, or none.
-	Commit(ctx context.Context, changes ...record.Change) (version string, err error)
+	Commit(ctx context.Context, changes ...gitstore.Change) (version string, err error)
 	// Get returns a record; the error wraps record.ErrNotFound.
 	Get(version string, id record.ID) (*record.Record, error)
 	// Stream returns the stored bytes of a record that is of this version.

@@ -19,7 +19,7 @@ func (h *home) put(rec *record.Record) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	_, err = store.Commit(h.t.Context(), record.Change{Verb: "run", What: rec.Command, ID: rec.UID, When: rec.Data.Timestamp.Time,
+	_, err = store.Commit(h.t.Context(), gitstore.Change{Verb: "run", What: rec.Command, ID: rec.UID, When: rec.Data.Timestamp.Time,
 		Build: func(_ *record.Record, commit string) (*record.Record, error) {
 			next := *rec
 			if next.Data.Run > 1 {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"qme/gitstore"
 	"qme/record"
 )
 
@@ -294,11 +295,11 @@ func (p partsReader) ReadAt(b []byte, off int64) (int, error) {
 
 // Streams returns the content of those streams that a record of this entry
 // describes in a file: of the command's own, or of those that are named.
-func (e *Entry) Streams(rec *record.Record, names ...record.StreamName) (map[record.StreamName]record.Blob, error) {
+func (e *Entry) Streams(rec *record.Record, names ...record.StreamName) (map[record.StreamName]gitstore.Blob, error) {
 	if len(names) == 0 {
 		names = []record.StreamName{record.Stdout, record.Stderr}
 	}
-	blobs := map[record.StreamName]record.Blob{}
+	blobs := map[record.StreamName]gitstore.Blob{}
 	for _, name := range names {
 		if _, s := name.Of(rec); s == nil {
 			continue
@@ -307,7 +308,7 @@ func (e *Entry) Streams(rec *record.Record, names ...record.StreamName) (map[rec
 		if err != nil {
 			return nil, err
 		}
-		blobs[name] = record.Blob{Size: c.stored(), Open: func() (io.ReadCloser, error) { return c.open() }}
+		blobs[name] = gitstore.Blob{Size: c.stored(), Open: func() (io.ReadCloser, error) { return c.open() }}
 	}
 	return blobs, nil
 }

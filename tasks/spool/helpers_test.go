@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"qme/gitstore"
 	"qme/record"
 	"qme/tasks/spool"
 )
@@ -75,7 +76,7 @@ func described(b []byte, d *record.Stream) []byte {
 	return append(append([]byte{}, b[:d.Cut.Offset]...), b[d.Cut.Offset+d.Cut.Bytes:d.Size]...)
 }
 
-func content(t testing.TB, b record.Blob) []byte {
+func content(t testing.TB, b gitstore.Blob) []byte {
 	t.Helper()
 	r, err := b.Open()
 	if err != nil {

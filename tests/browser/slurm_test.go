@@ -53,7 +53,7 @@ func (h *home) commitJob() record.ID {
 		PWD: "/home/ada", User: "ada", Timestamp: record.Time{Time: time.Now()}, Cmd: []string{"sbatch", "sweep.sh"}, Status: record.Complete, ReturnCode: &code,
 		Host: "login1", Run: 1, Job: job(h.t),
 	}
-	_, err = store.Commit(context.Background(), record.Change{
+	_, err = store.Commit(context.Background(), gitstore.Change{
 		Verb: "run", What: rec.Command, When: time.Now(), ID: id,
 		Build: func(*record.Record, string) (*record.Record, error) { return rec, nil },
 	})

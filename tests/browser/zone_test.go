@@ -33,7 +33,7 @@ func (h *home) commit(command string, at time.Time, seconds float64) record.ID {
 		PWD: "/home/ada", User: "ada", Timestamp: record.Time{Time: at}, Cmd: []string{command}, Status: record.Complete, ReturnCode: &code,
 		Host: "login1", Run: 1, Duration: seconds, Usage: &record.Usage{User: 1, System: 1},
 	}
-	_, err = store.Commit(context.Background(), record.Change{
+	_, err = store.Commit(context.Background(), gitstore.Change{
 		Verb: "run", What: rec.Command, When: time.Now(), ID: id,
 		Build: func(*record.Record, string) (*record.Record, error) { return rec, nil },
 	})

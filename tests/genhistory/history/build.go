@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"qme/executor"
+	"qme/gitstore"
 	"qme/record"
 )
 
@@ -22,7 +23,7 @@ const shellSyntax = "|&;<>$*'\""
 const failures = 0.08
 
 // change makes what commits a run of the plan.
-func (p *plan) change(x run) record.Change {
+func (p *plan) change(x run) gitstore.Change {
 	t := &p.tasks[x.task]
 	same := rand.New(rand.NewPCG(t.seed, 0)) // what all runs of the task have in common
 	id := newID(executor.ShellName, t.made, same)
@@ -39,7 +40,7 @@ func (p *plan) change(x run) record.Change {
 	if t.project.git {
 		rec.Data.Git = gitState(t.project, x.start, fill.r)
 	}
-	c := record.Change{Verb: "run", What: line, When: x.end(), ID: id, Streams: map[record.StreamName]record.Blob{}}
+	c := gitstore.Change{Verb: "run", What: line, When: x.end(), ID: id, Streams: map[record.StreamName]gitstore.Blob{}}
 	if x.n > 1 {
 		c.Verb = "rerun"
 	}
@@ -102,12 +103,12 @@ func gitState(p *project, at time.Time, r *rand.Rand) *record.Git {
 }
 
 // keep puts a stream into the record as a run would: in it, or beside it.
-func keep(streams map[record.StreamName]record.Blob, rec *record.Record, name record.StreamName, b []byte) {
+func keep(streams map[record.StreamName]gitstore.Blob, rec *record.Record, name record.StreamName, b []byte) {
 	if record.Inline(b, inline) {
 		lines := record.Lines(string(b))
 		name.Set(rec, lines, nil)
 		return
 	}
 	name.Set(rec, record.Preview(b, b, true), &record.Stream{Size: int64(len(b)), SHA256: sha256Hex(b)})
-	streams[name] = record.Blob{Size: int64(len(b)), Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }}
+	streams[name] = gitstore.Blob{Size: int64(len(b)), Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }}
 }

@@ -77,7 +77,7 @@ func fill(ctx context.Context, store *gitstore.Store, p *plan, opts Options, rep
 	rep.Tasks, rep.Commits = len(p.tasks), len(p.runs)+1 // the first commit has no run
 	for from := 0; from < len(p.runs); from += opts.Batch {
 		to := min(from+opts.Batch, len(p.runs))
-		var changes []record.Change
+		var changes []gitstore.Change
 		for _, x := range p.runs[from:to] {
 			changes = append(changes, p.change(x))
 		}

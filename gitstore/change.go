@@ -1,0 +1,37 @@
+package gitstore
+
+import (
+	"io"
+	"time"
+
+	"qme/record"
+)
+
+// A Blob is the content of a stream that is stored beside its record.
+type Blob struct {
+	Size int64
+	// Open returns a reader of all of it. It may be called more than once.
+	Open func() (io.ReadCloser, error)
+}
+
+// A Change is what one commit does to a history: it puts one record, or deletes
+// tasks.
+type Change struct {
+	Verb string // "run", "rerun", "refresh" or "clear"
+	What string // for people: the command, or what was cleared
+	When time.Time
+
+	// ID is the task whose record is put.
+	ID record.ID
+	// Build returns the record to store, given the task's present one, nil when
+	// there is none, and the commit that holds it. A nil record means that there
+	// is nothing to do. It is called again when another writer was faster.
+	Build func(current *record.Record, commit string) (*record.Record, error)
+	// Streams holds the content of those streams for which the record has a
+	// Stream. One that it does not hold stays as it is, and the record's Stream has to
+	// be that of the present record.
+	Streams map[record.StreamName]Blob
+
+	// Delete lists the tasks to remove, instead. Their runs stay in the history.
+	Delete []record.ID
+}
