@@ -4,14 +4,13 @@ import (
 	"cmp"
 	"iter"
 	"path"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"qme/internal/ordered"
 	"qme/record"
 )
 
@@ -211,12 +210,6 @@ const (
 	maxBatch = 32
 )
 
-// A batch is some neighbouring entries on their way to be read.
-type batch struct {
-	entries []Entry
-	out     chan []record.Result
-}
-
 // Records yields the records in the range, newest first, reading ahead on all
 // processors. A record that cannot be read is yielded with its error, and the
 // walk goes on; only a damaged folder (with an empty ID) ends it.
@@ -230,31 +223,16 @@ func (sn *Snapshot) Select(ids []record.ID, brief bool) iter.Seq[record.Result] 
 }
 
 func readEntries(entries iter.Seq2[Entry, error], brief bool) iter.Seq[record.Result] {
+	read := Entry.Record
+	if brief {
+		read = Entry.brief
+	}
+	newWorker := func() func(batch) []record.Result {
+		return func(b batch) []record.Result { return b.readAll(read) }
+	}
 	return func(yield func(record.Result) bool) {
-		read := Entry.Record
-		if brief {
-			read = Entry.brief
-		}
-		stop := make(chan struct{})
-		var workers sync.WaitGroup
-		// Whoever stops early may close the store: nothing may read it then.
-		defer workers.Wait()
-		defer close(stop)
-		jobs, order := make(chan batch), make(chan chan []record.Result, readAhead)
-		for range runtime.GOMAXPROCS(0) {
-			workers.Go(func() {
-				for b := range jobs {
-					b.out <- readAll(b.entries, read)
-				}
-			})
-		}
-		workers.Go(func() {
-			defer close(order)
-			defer close(jobs)
-			deal(entries, jobs, order, stop)
-		})
-		for out := range order {
-			for _, res := range <-out {
+		for results := range ordered.Map(batches(entries), readAhead, newWorker) {
+			for _, res := range results {
 				if !yield(res) {
 					return
 				}
@@ -263,52 +241,44 @@ func readEntries(entries iter.Seq2[Entry, error], brief bool) iter.Seq[record.Re
 	}
 }
 
-func readAll(entries []Entry, read func(Entry) (*record.Record, error)) []record.Result {
-	results := make([]record.Result, len(entries))
-	for i, e := range entries {
+// A batch is some neighbouring entries, or the error that ends the walk.
+type batch struct {
+	entries []Entry
+	err     error
+}
+
+func (b batch) readAll(read func(Entry) (*record.Record, error)) []record.Result {
+	if b.err != nil {
+		return []record.Result{{Err: b.err}}
+	}
+	results := make([]record.Result, len(b.entries))
+	for i, e := range b.entries {
 		rec, err := read(e)
 		results[i] = record.Result{ID: e.ID, Unique: e.Unique, Record: rec, Err: err}
 	}
 	return results
 }
 
-// deal walks the tree and hands out batches, in order, until stop is closed.
-func deal(entries iter.Seq2[Entry, error], jobs chan<- batch, order chan<- chan []record.Result, stop <-chan struct{}) {
-	var pending []Entry
-	size := 1
-	flush := func() bool {
-		if len(pending) == 0 {
-			return true
+func batches(entries iter.Seq2[Entry, error]) iter.Seq[batch] {
+	return func(yield func(batch) bool) {
+		var pending []Entry
+		size := 1
+		flush := func() bool {
+			b := batch{entries: pending}
+			pending, size = nil, min(2*size, maxBatch)
+			return len(b.entries) == 0 || yield(b)
 		}
-		b := batch{pending, make(chan []record.Result, 1)}
-		pending, size = nil, min(2*size, maxBatch)
-		select {
-		case order <- b.out:
-		case <-stop:
-			return false
-		}
-		select {
-		case jobs <- b:
-			return true
-		case <-stop:
-			return false
-		}
-	}
-	for e, err := range entries {
-		if err != nil {
-			out := make(chan []record.Result, 1)
-			out <- []record.Result{{Err: err}}
-			if flush() {
-				select {
-				case order <- out:
-				case <-stop:
+		for e, err := range entries {
+			if err != nil {
+				if flush() {
+					yield(batch{err: err})
 				}
+				return
 			}
-			return
+			if pending = append(pending, e); len(pending) >= size && !flush() {
+				return
+			}
 		}
-		if pending = append(pending, e); len(pending) >= size && !flush() {
-			return
-		}
+		flush()
 	}
-	flush()
 }

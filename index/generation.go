@@ -18,6 +18,7 @@ import (
 	zap "github.com/blevesearch/zapx/v16"
 	"github.com/google/uuid"
 
+	"qme/internal/ordered"
 	"qme/internal/regular"
 	"qme/record"
 )
@@ -178,7 +179,7 @@ func openGeneration(dir string, number int) (*generation, error) {
 		s, err := openSegmentFile(filepath.Join(g.dir, filepath.Base(info.Name)), info)
 		return result{s, err}
 	}
-	for r := range inOrder(slices.Values(m.Segments), func() func(segmentInfo) result { return open }) {
+	for r := range ordered.Map(slices.Values(m.Segments), readAhead, func() func(segmentInfo) result { return open }) {
 		if r.s != nil {
 			g.segments = append(g.segments, r.s)
 		}

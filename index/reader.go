@@ -10,8 +10,12 @@ import (
 	"github.com/google/uuid"
 
 	"qme/index/query"
+	"qme/internal/ordered"
 	"qme/record"
 )
+
+// readAhead bounds the results of jobs that wait for those of earlier ones.
+const readAhead = 8
 
 // A reader decides what of an open generation answers to a query.
 type reader struct {
@@ -59,7 +63,7 @@ func (r *reader) found(ctx context.Context, jobs iter.Seq[[]span]) iter.Seq[Foun
 			w := &worker{reader: r, ctx: ctx}
 			return w.do
 		}
-		for some := range inOrder(jobs, newWorker) {
+		for some := range ordered.Map(jobs, readAhead, newWorker) {
 			for _, f := range some {
 				if !yield(f) {
 					return

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	zap "github.com/blevesearch/zapx/v16"
 	"golang.org/x/sys/unix"
 
+	"qme/internal/ordered"
 	"qme/internal/regular"
 )
 
@@ -277,36 +277,29 @@ func copyFile(from, to string) error {
 
 // fill writes what comes from next as segments, on all processors.
 func (w *writer) fill(ctx context.Context, next func(yield func(entry) bool) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	batches := make(chan []entry)
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for entries := range batches {
-				if ctx.Err() == nil {
-					if err := w.add(entries); err != nil {
-						cancel(err)
-					}
-				}
+	var unread error
+	batches := func(yield func([]entry) bool) {
+		var batch []entry
+		size, wanted := 0, true
+		unread = next(func(e entry) bool {
+			batch = append(batch, e)
+			if size += e.size; size >= batchText || len(batch) >= maxBatch {
+				wanted = yield(batch)
+				batch, size = nil, 0
 			}
+			return wanted && ctx.Err() == nil
 		})
-	}
-	var batch []entry
-	size := 0
-	err := next(func(e entry) bool {
-		batch = append(batch, e)
-		if size += e.size; size >= batchText || len(batch) >= maxBatch {
-			batches <- batch
-			batch, size = nil, 0
+		if wanted && ctx.Err() == nil {
+			yield(batch)
 		}
-		return ctx.Err() == nil
-	})
-	batches <- batch
-	close(batches)
-	workers.Wait()
-	if err != nil {
-		return err
+	}
+	for err := range ordered.Map(batches, readAhead, func() func([]entry) error { return w.add }) {
+		if err != nil {
+			return err
+		}
+	}
+	if unread != nil {
+		return unread
 	}
 	return context.Cause(ctx)
 }

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"runtime"
-	"sync"
 
+	"qme/internal/ordered"
 	"qme/record"
 )
 
@@ -37,84 +36,48 @@ type differ struct {
 func (f differ) changes(ctx context.Context, from, to string) iter.Seq[change] {
 	return func(yield func(change) bool) {
 		ctx, cancel := context.WithCancel(ctx)
-		var workers sync.WaitGroup
-		defer workers.Wait()
 		defer cancel()
-		jobs, order := make(chan job), make(chan job, readAhead)
-		for range runtime.GOMAXPROCS(0) {
-			workers.Go(func() {
-				for j := range jobs {
-					f.read(ctx, j)
-				}
-			})
-		}
-		workers.Go(func() {
-			defer close(order)
-			defer close(jobs)
-			f.each(ctx, from, to, jobs, order)
-		})
-		for j := range order {
-			for c := range j.pieces {
-				if !yield(c) {
+		jobs := func(yield func(job) bool) {
+			for d, err := range f.h.Differences(ctx, from, to) {
+				if !yield(job{d, err}) || err != nil {
 					return
 				}
+			}
+		}
+		for c := range ordered.FlatMap(jobs, readAhead, func() func(job, func(change) bool) { return f.read }) {
+			if !yield(c) {
+				cancel() // ends the comparison of the commits, for which the loop waits
+				return
 			}
 		}
 	}
 }
 
-// A job is a task that differs, and where the pieces of its change go. Whoever does
-// the job closes that.
+// A job is a task that differs, or the error that ends the comparison.
 type job struct {
 	Difference
-	pieces chan change
-}
-
-// send hands out a piece, and says whether somebody still wants it.
-func (j job) send(ctx context.Context, c change) bool {
-	select {
-	case j.pieces <- c:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// each hands out a job for each task that differs, and says in which order.
-func (f differ) each(ctx context.Context, from, to string, jobs, order chan<- job) {
-	for d, err := range f.h.Differences(ctx, from, to) {
-		j := job{d, make(chan change, 1)}
-		if err != nil {
-			j.pieces <- change{err: err}
-			close(j.pieces)
-		}
-		select {
-		case order <- j:
-		case <-ctx.Done():
-			return
-		}
-		if err != nil {
-			return
-		}
-		jobs <- j // there is always a worker that comes for it
-	}
+	err error
 }
 
 // read reads what a task has become.
-func (f differ) read(ctx context.Context, j job) {
-	defer close(j.pieces)
-	r := reading{differ: f, job: j, c: change{id: j.ID, first: true}, seen: map[runKey]bool{}}
-	if !j.Removed {
-		r.runs(ctx)
+func (f differ) read(j job, yield func(change) bool) {
+	if j.err != nil {
+		yield(change{err: j.err})
+		return
 	}
-	j.send(ctx, r.c)
+	r := reading{differ: f, Difference: j.Difference, send: yield, c: change{id: j.ID, first: true}, seen: map[runKey]bool{}}
+	if !j.Removed {
+		r.runs()
+	}
+	r.send(r.c)
 }
 
 // A reading collects a task's runs.
 type reading struct {
 	differ
-	job
-	c    change // the piece that is being made
+	Difference
+	send func(change) bool // false: it is not wanted any more
+	c    change            // the piece that is being made
 	seen map[runKey]bool
 	have runKey
 }
@@ -122,7 +85,7 @@ type reading struct {
 // runs collects those to which data.previous leads from the record, and from the
 // task's records in other commits. At the record that the mirror has already it
 // stops: what is before that is there.
-func (r *reading) runs(ctx context.Context) {
+func (r *reading) runs() {
 	rec, err := r.New()
 	if err != nil {
 		r.unreadable(err)
@@ -137,20 +100,20 @@ func (r *reading) runs(ctx context.Context) {
 		r.unreadable(err)
 	}
 	r.c.task = r.d.taskRow(r.home, rec)
-	r.line(ctx, rec)
+	r.line(rec)
 	for _, commit := range others {
 		rec, err := r.h.Get(commit, r.ID)
 		if err != nil {
 			r.unreadable(fmt.Errorf("a run of another machine: %w", err))
 			continue
 		}
-		r.line(ctx, rec)
+		r.line(rec)
 	}
 }
 
 func (r *reading) unreadable(err error) { r.c.unreadable = append(r.c.unreadable, err) }
 
-func (r *reading) line(ctx context.Context, rec *record.Record) {
+func (r *reading) line(rec *record.Record) {
 	for {
 		key := keyOf(rec)
 		if r.seen[key] {
@@ -158,7 +121,7 @@ func (r *reading) line(ctx context.Context, rec *record.Record) {
 		}
 		r.seen[key] = true
 		if r.c.runs = append(r.c.runs, r.d.runRow(r.home, rec)); len(r.c.runs) == batch {
-			if !r.send(ctx, r.c) {
+			if !r.send(r.c) {
 				return
 			}
 			r.c = change{id: r.ID}
