@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -17,7 +15,6 @@ import (
 	"qme/cli/config"
 	"qme/cli/zone"
 	"qme/executor"
-	"qme/executor/capture"
 	"qme/gitstore"
 	"qme/gitstore/worktree"
 	"qme/internal/account"
@@ -78,8 +75,7 @@ func (a *app) close() error {
 	return a.store.Close()
 }
 
-// homeDir returns the folder of tasks and settings, absolute. It is asked for before
-// anything else, since a rerun changes the directory.
+// homeDir returns the folder of tasks and settings, absolute.
 func (a *app) homeDir() (string, error) {
 	if a.absolute != "" {
 		return a.absolute, nil
@@ -222,12 +218,11 @@ func (a *app) tasks() (*tasks.Service, error) {
 		fsys = noFs{afero.NewMemMapFs(), err} // a command can run all the same
 	}
 	return &tasks.Service{
-		Store:     func() (tasks.Store, error) { return a.openStore() },
+		Store:     a.openStore,
 		Order:     func() (*record.Order, error) { return a.listOrder(context.Background()) },
 		Usual:     executor.ShellName,
 		Spool:     spool.New(fsys, filepath.Join(home, "running")),
 		Given:     given.New(fsys, filepath.Join(home, given.Name)),
-		Run:       a.runner(cfg),
 		Jobs:      jobs.New(fsys, filepath.Join(home, "jobs")),
 		Tracker:   tracker(a.executors(cfg)),
 		Remembers: remembers(a.executors(cfg)),
@@ -240,9 +235,8 @@ func (a *app) tasks() (*tasks.Service, error) {
 			Host:     hostname(),
 			User:     login(),
 			Within:   os.Getenv(taskVariable),
-			Streams: func() (*record.Terminal, *record.Stdin) {
-				return capture.Terminals(a.commandInput(), a.out, a.err), capture.Stdin(a.commandInput())
-			},
+			Stdin:    a.commandInput(), Stdout: a.out, Stderr: a.err,
+			Drain: cfg.Duration("run.drain"), KillGrace: cfg.Duration("cancel.grace"),
 		},
 	}, nil
 }
@@ -277,30 +271,6 @@ func (a *app) recovered(ctx context.Context, how func(*tasks.Service, context.Co
 
 // commandInput is what the command reads that is run.
 func (a *app) commandInput() *os.File { return cmp.Or(a.input, a.in) }
-
-// runner connects tasks with the capture of processes.
-func (a *app) runner(cfg *config.Config) tasks.Runner {
-	return func(ctx context.Context, e tasks.Execution) (*tasks.Outcome, error) {
-		res, err := capture.Run(ctx, capture.Spec{
-			Cmd: e.Cmd, Env: taskEnv(e.ID), Mark: taskVariable + "=" + string(e.ID), Stdin: a.commandInput(), Stdout: a.out, Stderr: a.err, Quiet: e.Quiet,
-			Out: e.Out, Err: e.Err, OnStart: e.OnStart,
-			Drain: cfg.Duration("run.drain"), KillGrace: cfg.Duration("cancel.grace"),
-		})
-		if err != nil {
-			return nil, err
-		}
-		return &tasks.Outcome{
-			PID: res.PID, ReturnCode: res.ReturnCode, Signal: res.Signal, Duration: res.Duration,
-			Usage: res.Usage, Cancelled: res.Cancelled, Merged: res.Merged, PassErr: res.PassErr, RecordErr: res.RecordErr,
-		}, nil
-	}
-}
-
-// taskEnv returns the environment of a task's command.
-func taskEnv(id record.ID) []string {
-	env := slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, taskVariable+"=") })
-	return append(env, taskVariable+"="+string(id))
-}
 
 func hostname() string {
 	name, err := os.Hostname()

@@ -53,7 +53,7 @@ func (a *app) served() (*served, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.Store = func() (tasks.Store, error) { return store, nil }
+	q.Store = func() (*gitstore.Store, error) { return store, nil }
 	cfg, err := a.config()
 	if err != nil {
 		return nil, err

@@ -8,13 +8,14 @@ import (
 	"qme/cli/config"
 	"qme/gitstore/remote"
 	"qme/mirror/target"
+	"qme/tasks"
 )
 
 // The variables that qme reads beside those of settings.
 const (
 	homeVariable = "QME_HOME"
 	// taskVariable names the task whose command a process belongs to, in its environment.
-	taskVariable = "QME_TASK"
+	taskVariable = tasks.Variable
 )
 
 // ownVariables are all of them. What is secret opens something: the mirror, a remote.

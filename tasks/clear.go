@@ -105,11 +105,7 @@ func (q *Service) candidates(what string) ([]record.ID, error) {
 // Clear removes tasks from the history's newest version, and returns the commit that
 // does. Their runs stay in the versions before.
 func (q *Service) Clear(ctx context.Context, what string, ids []record.ID) (version string, err error) {
-	store, err := q.Store()
-	if err != nil {
-		return "", err
-	}
-	version, err = store.Commit(ctx, gitstore.Change{Verb: "clear", What: what, Delete: ids})
+	version, err = q.commitChanges(ctx, gitstore.Change{Verb: "clear", What: what, Delete: ids})
 	if err != nil {
 		return "", err
 	}

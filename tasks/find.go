@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"qme/gitstore"
 	"qme/record"
 )
 
@@ -138,7 +139,7 @@ func (q *Service) runs(rec *record.Record) iter.Seq2[Version, error] {
 
 // allRuns returns the runs of several lines, the latest first. With an error it
 // returns what it could read.
-func (q *Service) allRuns(store Store, newest Version, others []string) ([]Version, error) {
+func (q *Service) allRuns(store *gitstore.Store, newest Version, others []string) ([]Version, error) {
 	var all []Version
 	var errs []error
 	heads := []Version{newest}
@@ -241,7 +242,7 @@ func (q *Service) before(v Version) (Version, error) {
 
 // beforeFlight returns the run before one that is in flight: it goes on, or has ended and
 // is about to be committed, and so does not name a commit yet.
-func beforeFlight(store Store, v Version) (Version, error) {
+func beforeFlight(store *gitstore.Store, v Version) (Version, error) {
 	rec, err := store.Get("", v.Record.UID)
 	switch {
 	case errors.Is(err, record.ErrNotFound):

@@ -3,6 +3,7 @@ package tasks
 import (
 	"fmt"
 
+	"qme/executor/capture"
 	"qme/record"
 )
 
@@ -24,10 +25,7 @@ func (e *InputError) Is(target error) bool { return target == record.ErrConflict
 // inputAgain refuses a rerun that would wait at the keyboard without a word for what the
 // task has read from a pipe or a file. The error is an InputError.
 func (q *Service) inputAgain(old *record.Record) error {
-	if q.Settings.Streams == nil || old.Data.Stdin == nil {
-		return nil
-	}
-	if _, now := q.Settings.Streams(); now == nil || now.Kind != "terminal" {
+	if q.Settings.Stdin == nil || old.Data.Stdin == nil || capture.Stdin(q.Settings.Stdin).Kind != "terminal" {
 		return nil
 	}
 	var from string

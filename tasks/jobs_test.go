@@ -89,7 +89,7 @@ func (b *bench) refresh(t *testing.T) []Refreshed {
 // isDone checks that a task's job has ended, with its output, and is not asked about again.
 func (b *bench) isDone(t *testing.T, id record.ID, want string) {
 	t.Helper()
-	job := b.history.records[id].Data.Job
+	job := b.history.record(t, id).Data.Job
 	if !job.Final || strings.Join(job.Output, "") != want || job.OutputError != "" {
 		t.Errorf("the job is %+v, not at its end with the output %q", job, want)
 	}
@@ -131,7 +131,7 @@ func TestStartedAgain(t *testing.T) {
 			if all, err := b.Refresh(context.Background(), string(id)); err != nil || !all[0].Changed {
 				t.Fatalf("the new run is not seen: %+v, %v", all, err)
 			}
-			if job := b.history.records[id].Data.Job; job.Final || job.Output != nil || job.ReturnCode != nil {
+			if job := b.history.record(t, id).Data.Job; job.Final || job.Output != nil || job.ReturnCode != nil {
 				t.Errorf("while it runs again, it is %+v", job)
 			}
 			s.state = "done"
@@ -153,7 +153,7 @@ func TestOutputIsBroughtAgain(t *testing.T) {
 	if len(all) != 1 || all[0].Changed || all[0].Err == nil || !strings.Contains(all[0].Err.Error(), "brought by the next") {
 		t.Errorf("a full disk leads to %+v", all)
 	}
-	if b.history.records[id].Data.Job.Final {
+	if b.history.record(t, id).Data.Job.Final {
 		t.Error("the end is recorded without the output")
 	}
 	b.Spool = disk
@@ -205,26 +205,26 @@ func TestOthersFollowToo(t *testing.T) {
 		"an ending": func(r *record.Record) { r.Data.Job.StdoutFile, r.Data.Job.Final = "secret", true },
 	} {
 		b, s, id := newJob(t)
-		rec := *b.history.records[id]
+		rec := *b.history.record(t, id)
 		job := *rec.Data.Job
 		now := record.Now()
 		rec.Data.Job, job.Checked = &job, &now
 		told(&rec)
-		b.history.records[id] = &rec
+		b.history.put(t, &rec)
 		s.state = "done"
 		b.refresh(t)
-		if job := b.history.records[id].Data.Job; !job.Final || strings.Join(job.Output, "") != "out\n" {
+		if job := b.history.record(t, id).Data.Job; !job.Final || strings.Join(job.Output, "") != "out\n" {
 			t.Errorf("%s: the job is %+v", name, job)
 		}
 		b.isDone(t, id, "out\n")
 	}
 	b, s, id := newJob(t)
-	rec := *b.history.records[id]
+	rec := *b.history.record(t, id)
 	rec.Data.PWD = "secret"
-	b.history.records[id] = &rec
+	b.history.put(t, &rec)
 	s.state = "done"
 	b.refresh(t)
-	if job := b.history.records[id].Data.Job; !job.Final || len(job.Output) > 0 {
+	if job := b.history.record(t, id).Data.Job; !job.Final || len(job.Output) > 0 {
 		t.Errorf("in another folder: the job is %+v", job)
 	}
 }

@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	// landing bounds how long a run waits for other processes once its command has
+	// commitTime bounds how long a run waits for other processes once its command has
 	// ended: for its own record, and for those that dead processes have left. It is a
 	// little more than the store waits for one lock, whose error says more.
-	landing = 11 * time.Second
-	// patience bounds how long a run waits for the latter alone, before its command begins
+	commitTime = 11 * time.Second
+	// recoveryTime bounds how long a run waits for the latter alone, before its command begins
 	// and when it has ended. The store needs two seconds to be sure that a lock is one
 	// that a crash left.
-	patience = 3 * time.Second
-	// moment bounds how long one who only reads waits for a lock.
-	moment = 100 * time.Millisecond
+	recoveryTime = 3 * time.Second
+	// readerTime bounds how long a command that only reads waits for a lock.
+	readerTime = 100 * time.Millisecond
 )
 
 // Recover commits what dead processes have left in the spool. An entry that
@@ -34,12 +34,12 @@ func (q *Service) Recover(ctx context.Context) error {
 	return r.close(ctx)
 }
 
-// RecoverSoon is Recover for those that only read: it waits for no lock for longer than
+// RecoverSoon is Recover for commands that only read: it waits for no lock for longer than
 // a moment, and what is left is another command's. Work that can begin is not broken off.
 func (q *Service) RecoverSoon(ctx context.Context) error {
 	r := q.recovery()
 	for more := true; more; {
-		soon, cancel := context.WithTimeout(ctx, moment)
+		soon, cancel := context.WithTimeout(ctx, readerTime)
 		more = r.step(soon)
 		if len(r.entries) > 0 && !more && ctx.Err() == nil {
 			r.leave(errBusy)
@@ -114,17 +114,17 @@ func (r *recovery) close(ctx context.Context) error {
 
 var errBusy = fmt.Errorf("the history is %w", record.ErrBusy)
 
-// A sideline is a recovery while a command runs. It must be paused, then finished.
-type sideline struct {
+// A backgroundRecovery is a recovery while a command runs. It must be paused, then finished.
+type backgroundRecovery struct {
 	*recovery // from pause on
 	interrupt context.CancelFunc
 	pausing   atomic.Bool
 	paused    chan struct{}
 }
 
-func (q *Service) recoverBeside(ctx context.Context) *sideline {
+func (q *Service) recoverInBackground(ctx context.Context) *backgroundRecovery {
 	ctx, interrupt := context.WithCancel(context.WithoutCancel(ctx))
-	b := &sideline{interrupt: interrupt, paused: make(chan struct{})}
+	b := &backgroundRecovery{interrupt: interrupt, paused: make(chan struct{})}
 	go func() {
 		defer close(b.paused)
 		b.recovery = q.recovery()
@@ -136,17 +136,17 @@ func (q *Service) recoverBeside(ctx context.Context) *sideline {
 
 // pause makes way for the run's own record: the entry at work gets a moment, the others
 // wait.
-func (b *sideline) pause() {
+func (b *backgroundRecovery) pause() {
 	b.pausing.Store(true)
-	moment := time.AfterFunc(patience, b.interrupt)
+	limit := time.AfterFunc(recoveryTime, b.interrupt)
 	<-b.paused
-	moment.Stop()
+	limit.Stop()
 	b.interrupt()
 }
 
 // finish recovers what is left, now that the run's own record is in the history or could
 // not be brought there, which own says. It does not wait a second time for a lock.
-func (b *sideline) finish(ctx context.Context, own error) error {
+func (b *backgroundRecovery) finish(ctx context.Context, own error) error {
 	switch {
 	case errors.Is(own, record.ErrBusy):
 		b.leave(errBusy)
@@ -188,7 +188,7 @@ func (q *Service) recover(ctx context.Context, e *spool.Entry) error {
 }
 
 // recorded reports whether the history has a run as one that is not its task's last: a
-// merge has put a later one in its place since. upon sees to the last one.
+// merge has put a later one in its place since. Whether it is the last one, rebase finds out.
 func (q *Service) recorded(rec *record.Record) bool {
 	store, err := q.Store()
 	if err != nil {

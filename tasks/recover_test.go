@@ -1,9 +1,11 @@
 package tasks
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/afero"
 
+	"qme/executor/capture"
 	"qme/gitstore"
 	"qme/record"
 	"qme/tasks/given"
@@ -20,18 +24,16 @@ import (
 	"qme/tasks/spool"
 )
 
-// A history is a store of which only commits are asked.
+// A history is a store in which commits are counted, delayed and refused.
 type history struct {
-	Store
-	records  map[record.ID]*record.Record
-	others   map[record.ID]*record.Record // runs of other machines, in the commit "other"
-	order    []record.ID
+	*gitstore.Store
+	order    []record.ID // of the commits
 	attempts int
 	// before is called with each commit; its error is the commit's.
 	before func(ctx context.Context, id record.ID) error
 }
 
-func (h *history) Commit(ctx context.Context, changes ...gitstore.Change) (string, error) {
+func (h *history) commit(ctx context.Context, _ *gitstore.Store, changes ...gitstore.Change) (string, error) {
 	h.attempts++
 	for _, c := range changes {
 		if h.before != nil {
@@ -39,36 +41,85 @@ func (h *history) Commit(ctx context.Context, changes ...gitstore.Change) (strin
 				return "", err
 			}
 		}
-		rec, err := c.Build(h.records[c.ID], "commit")
-		if err != nil {
-			return "", err
-		}
-		if rec != nil {
-			h.records[c.ID] = rec
+	}
+	was, err := h.Head()
+	if err != nil {
+		return "", err
+	}
+	version, err := h.Commit(ctx, changes...)
+	if err == nil && version != was.String() {
+		for _, c := range changes {
 			h.order = append(h.order, c.ID)
 		}
 	}
-	return "commit", nil
+	return version, err
 }
 
-// Get implements Store.
-func (h *history) Get(version string, id record.ID) (*record.Record, error) {
-	rec := h.records[id]
-	if version == "other" {
-		rec = h.others[id]
+// record returns a task's record.
+func (h *history) record(t *testing.T, id record.ID) *record.Record {
+	t.Helper()
+	rec, err := h.Get("", id)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if rec == nil {
-		return nil, record.ErrNotFound
-	}
-	return rec, nil
+	return rec
 }
 
-// OtherRuns implements Store.
-func (h *history) OtherRuns(id record.ID) ([]string, error) {
-	if h.others[id] == nil {
-		return nil, nil
+// put puts a record in the place of its task's.
+func (h *history) put(t *testing.T, rec *record.Record) {
+	t.Helper()
+	build := func(*record.Record, string) (*record.Record, error) { return rec, nil }
+	if _, err := h.Commit(t.Context(), gitstore.Change{Verb: "run", What: rec.Command, ID: rec.UID, Build: build}); err != nil {
+		t.Fatal(err)
 	}
-	return []string{"other"}, nil
+}
+
+func newHistory(t *testing.T, fsys afero.Fs) *history {
+	t.Helper()
+	store, err := gitstore.Open(fsys, filepath.Join(t.TempDir(), "tasks.git"), gitstore.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return &history{Store: store}
+}
+
+// A parcel is what one history pushes and another one fetches. It is a gitstore.Sink and a
+// gitstore.Source.
+type parcel struct {
+	refs map[string]plumbing.Hash
+	pack bytes.Buffer
+}
+
+// Refs implements gitstore.Sink and gitstore.Source.
+func (p *parcel) Refs() map[string]plumbing.Hash { return p.refs }
+
+// Update implements gitstore.Sink.
+func (p *parcel) Update(_ context.Context, ref string, _, next plumbing.Hash, pack func(io.Writer) error) error {
+	p.refs = map[string]plumbing.Hash{ref: next}
+	return pack(&p.pack)
+}
+
+// Pack implements gitstore.Source.
+func (p *parcel) Pack(context.Context, plumbing.Hash, []plumbing.Hash) (io.ReadCloser, error) {
+	return io.NopCloser(&p.pack), nil
+}
+
+// pull merges what another history has.
+func (h *history) pull(t *testing.T, from *history) {
+	t.Helper()
+	var p parcel
+	_, err := from.Push(t.Context(), "there", &p, gitstore.PushOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := h.Fetch(t.Context(), "here", &p, gitstore.FetchOptions{})
+	if err == nil {
+		_, err = h.Merge(t.Context(), got.Commit, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // A bench is a Service upon a history, with what it has warned of.
@@ -81,16 +132,18 @@ type bench struct {
 
 func newBench(t *testing.T, dead int) *bench {
 	t.Helper()
-	b := &bench{history: &history{records: map[record.ID]*record.Record{}}}
+	b := &bench{history: newHistory(t, afero.NewOsFs())}
 	b.Service = &Service{
-		Store: func() (Store, error) { return b.history, nil },
+		Store: func() (*gitstore.Store, error) { return b.history.Store, nil },
 		Spool: spool.New(afero.NewOsFs(), filepath.Join(t.TempDir(), "running")),
 		Given: given.New(afero.NewOsFs(), filepath.Join(t.TempDir(), given.Name)),
-		Run:   func(context.Context, Execution) (*Outcome, error) { return &Outcome{PID: 1}, nil },
+		Run:   func(context.Context, capture.Spec) (*capture.Result, error) { return &capture.Result{PID: 1}, nil },
 		Settings: Settings{Inline: 100, Keep: 1000, Env: func() []string { return nil },
 			GitState: func(string) *record.Git { return nil }},
 		Jobs: jobs.New(afero.NewOsFs(), filepath.Join(t.TempDir(), "jobs")),
 		Warn: func(format string, args ...any) { b.said = append(b.said, fmt.Sprintf(format, args...)) },
+
+		commitTo: b.history.commit,
 	}
 	for range dead {
 		b.dead = append(b.dead, b.leave(t))
@@ -143,9 +196,9 @@ func (b *bench) spooled(t *testing.T) []string {
 // whenBusy has the command end once the recovery beside it has come to the history.
 func (b *bench) whenBusy() (arrived chan struct{}) {
 	arrived = make(chan struct{})
-	b.Run = func(context.Context, Execution) (*Outcome, error) {
+	b.Run = func(context.Context, capture.Spec) (*capture.Result, error) {
 		<-arrived
-		return &Outcome{PID: 1}, nil
+		return &capture.Result{PID: 1}, nil
 	}
 	return arrived
 }
@@ -260,9 +313,9 @@ func TestRecover(t *testing.T) {
 		if err := b.Recover(context.Background()); err != nil || len(b.spooled(t)) > 0 {
 			t.Errorf("%s: afterwards: %v, the spool holds %v", name, err, b.spooled(t))
 		}
-		for _, rec := range b.history.records {
-			if rec.Data.Status != record.Cancelled {
-				t.Errorf("%s: %s is %q", name, rec.UID, rec.Data.Status)
+		for res := range b.history.Records(record.Range{}) {
+			if res.Err != nil || res.Record.Data.Status != record.Cancelled {
+				t.Errorf("%s: %s is %+v, %v", name, res.ID, res.Record, res.Err)
 			}
 		}
 	}
@@ -316,8 +369,8 @@ func TestRecoverEmptyRecord(t *testing.T) {
 	}
 }
 
-// TestUpon puts runs upon what the history has of their task.
-func TestUpon(t *testing.T) {
+// TestRebase makes runs follow what the history has of their task.
+func TestRebase(t *testing.T) {
 	t.Parallel()
 	zero := 0
 	began := record.Now()
@@ -332,7 +385,7 @@ func TestUpon(t *testing.T) {
 	}{
 		"the first":                          {run(began, "h", &zero, 7), nil, 1, ""},
 		"a rerun":                            {run(later, "h", &zero, 2), run(began, "h", &zero, 4), 5, "now"},
-		"upon one that counts no runs":       {run(later, "h", &zero, 2), run(began, "h", &zero, 0), 2, "now"},
+		"after one that counts no runs":      {run(later, "h", &zero, 2), run(began, "h", &zero, 0), 2, "now"},
 		"at the same time on two machines":   {run(began, "h", &zero, 2), run(began, "i", &zero, 1), 2, "now"},
 		"there already":                      {run(began, "h", &zero, 1), run(began, "h", &zero, 1), 0, ""},
 		"cut off, there already":             {run(began, "h", nil, 1), run(began, "h", nil, 1), 0, ""},
@@ -340,12 +393,12 @@ func TestUpon(t *testing.T) {
 		"as it ended, there as if cut off":   {run(began, "h", &zero, 1), run(began, "h", nil, 3), 3, "before 3"},
 		"cut off, after another was cut off": {run(later, "h", nil, 1), run(began, "h", nil, 1), 2, "now"},
 	} {
-		got := upon(c.rec, c.current, "now")
+		got := rebase(c.rec, c.current, "now")
 		switch {
 		case (got == nil) != (c.run == 0):
 			t.Errorf("%s: %v", name, got)
 		case got != nil && (got.Data.Run != c.run || got.Data.Previous != c.previous):
-			t.Errorf("%s: run %d upon %q, want %d upon %q", name, got.Data.Run, got.Data.Previous, c.run, c.previous)
+			t.Errorf("%s: run %d after %q, want %d after %q", name, got.Data.Run, got.Data.Previous, c.run, c.previous)
 		}
 	}
 }
@@ -364,14 +417,17 @@ func TestRecoverOfAnEarlierRun(t *testing.T) {
 	rec.Data.Status = record.Cancelled // as it was committed
 	later := *rec
 	later.Data.Host, later.Data.Timestamp = "elsewhere", record.Time{Time: rec.Data.Timestamp.Add(time.Hour)}
-	b.history.records[id], b.history.others = &later, map[record.ID]*record.Record{id: rec}
+	other := newHistory(t, afero.NewOsFs())
+	other.put(t, &later)
+	b.history.put(t, rec)
+	b.history.pull(t, other)
 	if err := b.Recover(context.Background()); err != nil || b.history.attempts > 0 {
 		t.Errorf("Recover: %v, with %d commits", err, b.history.attempts)
 	}
 	if left := b.spooled(t); len(left) > 0 {
 		t.Errorf("the spool still has %q", left)
 	}
-	if b.history.records[id] != &later {
+	if b.history.record(t, id).Data.Host != "elsewhere" {
 		t.Error("the later run is not the record any more")
 	}
 }
@@ -395,11 +451,20 @@ func TestRecoverSoon(t *testing.T) {
 		}
 	}
 	// Work that takes long, and waits for nobody, is not broken off.
-	b.history.before = func(ctx context.Context, _ record.ID) error {
-		<-ctx.Done()
-		return nil
-	}
+	slow := newHistory(t, slow{afero.NewOsFs()})
+	b.Store, b.commitTo = func() (*gitstore.Store, error) { return slow.Store, nil }, nil
 	if err := b.RecoverSoon(context.Background()); err != nil || len(b.spooled(t)) != 0 {
 		t.Errorf("%v, and the spool holds %v", err, b.spooled(t))
 	}
+}
+
+// slow is a file system on which it takes more than a moment to write a pack.
+type slow struct{ afero.Fs }
+
+// Rename implements afero.Fs.
+func (s slow) Rename(from, to string) error {
+	if strings.HasSuffix(to, ".pack") {
+		time.Sleep(readerTime + 10*time.Millisecond)
+	}
+	return s.Fs.Rename(from, to)
 }

@@ -25,7 +25,7 @@ type Refreshed struct {
 	// Never says why the job, which waits, will never start; "" for all others.
 	Never string
 
-	upon *record.Job // what was known before
+	before *record.Job // what was known when it was asked
 }
 
 // Refresh asks how the jobs of tasks go and records what is new, one commit for each
@@ -41,7 +41,7 @@ func (q *Service) Refresh(ctx context.Context, refs ...string) ([]Refreshed, err
 	if len(refs) == 0 {
 		recs = slices.DeleteFunc(recs, func(rec *record.Record) bool {
 			if rec.Data.Job.Final { // another home has asked; the output is to be brought
-				all = append(all, Refreshed{Record: rec, upon: rec.Data.Job})
+				all = append(all, Refreshed{Record: rec, before: rec.Data.Job})
 			}
 			return rec.Data.Job.Final
 		})
@@ -265,7 +265,7 @@ func (q *Service) refreshed(ctx context.Context, rec *record.Record, answer reco
 	if answer.Job.Again(rec.Data.Job) {
 		q.openAgain(&next)
 	}
-	return Refreshed{Record: &next, Changed: answer.Job.Follow(rec.Data.Job), Never: answer.Never, upon: rec.Data.Job}
+	return Refreshed{Record: &next, Changed: answer.Job.Follow(rec.Data.Job), Never: answer.Never, before: rec.Data.Job}
 }
 
 // openAgain notes that the job of a task of this home, which had ended, was started again, so
@@ -323,11 +323,7 @@ func (q *Service) keepBatch(ctx context.Context, batch []Refreshed) error {
 		changes = append(changes, refreshChange(r, streams))
 	}
 	if len(changes) > 0 {
-		store, err := q.Store()
-		if err != nil {
-			return err
-		}
-		if _, err := store.Commit(ctx, changes...); err != nil {
+		if _, err := q.commitChanges(ctx, changes...); err != nil {
 			return err
 		}
 	}
@@ -352,7 +348,7 @@ func refreshChange(r *Refreshed, streams map[record.StreamName]gitstore.Blob) gi
 			case current == nil || !record.SameRun(current, rec):
 				r.Changed, r.Err = false, fmt.Errorf("task %s was cleared or run again meanwhile: %w", rec.UID, record.ErrConflict)
 				return nil, nil
-			case overtaken(current.Data.Job, r.upon, rec.Data.Job):
+			case overtaken(current.Data.Job, r.before, rec.Data.Job):
 				r.Record, r.Changed = current, false
 				return nil, nil
 			}
@@ -361,11 +357,11 @@ func refreshChange(r *Refreshed, streams map[record.StreamName]gitstore.Blob) gi
 	}
 }
 
-// overtaken reports whether another process has recorded an answer, current, since the one
-// upon which next was asked for, and next is no news after it: an end stays, with the
-// output that was brought.
-func overtaken(current, upon, next *record.Job) bool {
-	if current == nil || current.Checked == nil || upon != nil && upon.Checked != nil && current.Checked.Equal(upon.Checked.Time) {
+// overtaken reports whether another process has recorded an answer, current, since before was
+// read, and next, which was asked for then, is no news any more: an end stays, with the output
+// that was brought.
+func overtaken(current, before, next *record.Job) bool {
+	if current == nil || current.Checked == nil || before != nil && before.Checked != nil && current.Checked.Equal(before.Checked.Time) {
 		return false
 	}
 	return current.Final || next.Checked == nil || !next.Checked.After(current.Checked.Time)

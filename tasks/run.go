@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"qme/executor/capture"
 	"qme/gitstore"
 	"qme/record"
 	"qme/tasks/spool"
@@ -66,7 +68,7 @@ func (q *Service) RunNew(ctx context.Context, c Command, opts RunOptions) (*Repo
 		dir = os.Getenv("PWD")
 	}
 	rec := &record.Record{Executor: c.Executor, UID: id, Command: valid(c.Line), Data: record.Data{PWD: dir, Cmd: c.Cmd, Message: valid(opts.Message), Run: 1}}
-	return q.execute(ctx, rec, c.Cmd, "run", opts.Quiet)
+	return q.execute(ctx, rec, capture.Spec{Cmd: c.Cmd, Quiet: opts.Quiet}, "run")
 }
 
 // Rerun runs a task again: the same command in the same directory under the same
@@ -74,13 +76,13 @@ func (q *Service) RunNew(ctx context.Context, c Command, opts RunOptions) (*Repo
 // its input is to be given again; nothing is changed then.
 func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report, error) {
 	// An earlier run that is still in the spool would look like one in flight. The
-	// command waits for it, so not for long; what is left gets its turn beside it.
-	soon, cancel := context.WithTimeout(ctx, patience)
+	// command waits for it, so not for long; what is left gets its turn in the background.
+	soon, cancel := context.WithTimeout(ctx, recoveryTime)
 	left := q.Recover(soon)
 	cancel()
 	old, err := q.resolveRecord(ref)
 	if err == nil {
-		if err := q.landed(old.UID, left); err != nil {
+		if err := q.notInSpool(old.UID, left); err != nil {
 			return nil, err
 		}
 	}
@@ -111,21 +113,21 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	if err := q.confirm(old, opts); err != nil {
 		return nil, err
 	}
-	if err := os.Chdir(old.Data.PWD); err != nil {
-		return nil, fmt.Errorf("task %s ran in %s, which cannot be entered (%w): %w", old.UID, old.Data.PWD, cause(err), record.ErrConflict)
+	if err := canEnter(old.Data.PWD); err != nil {
+		return nil, fmt.Errorf("task %s ran in %s, which cannot be entered (%w): %w", old.UID, old.Data.PWD, err, record.ErrConflict)
 	}
 	rec := &record.Record{Executor: old.Executor, UID: old.UID, Command: old.Command, Extra: old.Extra, Data: record.Data{
 		PWD: old.Data.PWD, Cmd: old.Data.Cmd, Message: old.Data.Message, Run: record.NextRun(old.Data.Run), Extra: old.Data.Extra}}
 	if opts.Message != "" {
 		rec.Data.Message = valid(opts.Message)
 	}
-	return q.execute(ctx, rec, old.Data.Cmd, "rerun", opts.Quiet)
+	return q.execute(ctx, rec, capture.Spec{Cmd: old.Data.Cmd, Dir: old.Data.PWD, Quiet: opts.Quiet}, "rerun")
 }
 
-// landed is an error where a run of the task has ended and is still in the spool, where it
+// notInSpool is an error where a run of the task has ended and is still in the spool, where it
 // has the place that the next one needs. why says what keeps it from the history, nil: not
 // known.
-func (q *Service) landed(id record.ID, why error) error {
+func (q *Service) notInSpool(id record.ID, why error) error {
 	rec, err := q.Spool.Get(id, 0)
 	switch {
 	case errors.Is(err, record.ErrNotFound):
@@ -140,12 +142,13 @@ func (q *Service) landed(id record.ID, why error) error {
 	return fmt.Errorf("task %s: its last run has ended and is not in the history yet; mend the reason, then rerun (%w): %w", id, why, record.ErrConflict)
 }
 
-func cause(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
+// canEnter returns why a folder cannot become the directory of a command, nil when it can.
+func canEnter(dir string) error {
+	if dir == "" {
+		return unix.ENOENT
 	}
-	return err
+	var st unix.Stat_t
+	return unix.Stat(dir+"/.", &st) // it needs what chdir(2) needs, and fails as that does
 }
 
 // valid makes text fit for JSON, byte for byte where it is UTF-8.
@@ -160,44 +163,44 @@ func validAll(list []string) []string {
 }
 
 // execute runs cmd and records it in rec, which has what is known beforehand.
-func (q *Service) execute(ctx context.Context, rec *record.Record, cmd []string, verb string, quiet bool) (*Report, error) {
+func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.Spec, verb string) (*Report, error) {
 	q.fill(rec)
-	entry, begun := q.Spool.Begin(rec)
-	if errors.Is(begun, record.ErrConflict) {
-		return nil, begun
+	entry, spoolErr := q.Spool.Begin(rec)
+	if errors.Is(spoolErr, record.ErrConflict) {
+		return nil, spoolErr
 	}
-	if begun == nil {
+	if spoolErr == nil {
 		q.noteGiven(rec)
 	}
-	run := &flight{q: q, rec: rec, entry: entry, verb: verb}
-	run.track()
-	beside := q.recoverBeside(ctx) // while the command runs, so that it costs no time
-	out, err := run.start(ctx, Execution{ID: rec.UID, Cmd: cmd, Quiet: quiet})
-	beside.pause()
+	r := &run{q: q, rec: rec, entry: entry, verb: verb}
+	r.track()
+	background := q.recoverInBackground(ctx) // while the command runs, so that it costs no time
+	res, err := r.start(ctx, spec)
+	background.pause()
 	// From here on other processes may hold the history. Its own record goes first, and
 	// the user waits once for all.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), landing)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTime)
 	defer cancel()
-	rep, err := run.end(ctx, out, begun, err)
+	rep, err := r.end(ctx, res, spoolErr, err)
 	own := err
 	if rep != nil {
 		own = rep.Err
 	}
-	if left := beside.finish(ctx, own); left != nil && begun == nil {
+	if left := background.finish(ctx, own); left != nil && spoolErr == nil {
 		q.Warn("an earlier run is still in the spool: %v", left)
 	}
 	return rep, err
 }
 
 // end brings a run that was started, or could not be, to its end.
-func (f *flight) end(ctx context.Context, out *Outcome, begun, err error) (*Report, error) {
+func (r *run) end(ctx context.Context, res *capture.Result, spoolErr, err error) (*Report, error) {
 	if err != nil {
-		return nil, errors.Join(err, f.giveUp(ctx))
+		return nil, errors.Join(err, r.abandon(ctx))
 	}
-	if begun != nil {
-		return &Report{Record: f.finish(out), PassErr: out.PassErr, Err: fmt.Errorf("%w, nor can it be: %w", ErrNotRecorded, begun)}, nil
+	if spoolErr != nil {
+		return &Report{Record: r.complete(res), PassErr: res.PassErr, Err: fmt.Errorf("%w, nor can it be: %w", ErrNotRecorded, spoolErr)}, nil
 	}
-	return f.land(ctx, out), nil
+	return r.record(ctx, res), nil
 }
 
 // fill captures what is known when a run begins.
@@ -214,8 +217,8 @@ func (q *Service) fill(rec *record.Record) {
 		}
 		d.Env[valid(name)] = valid(value)
 	}
-	if q.Settings.Streams != nil {
-		d.Terminal, d.Stdin = q.Settings.Streams()
+	if set := q.Settings; set.Stdin != nil {
+		d.Terminal, d.Stdin = capture.Terminals(set.Stdin, set.Stdout, set.Stderr), capture.Stdin(set.Stdin)
 	}
 	if d.Stdin != nil {
 		d.Stdin.Path = valid(d.Stdin.Path)
@@ -223,8 +226,11 @@ func (q *Service) fill(rec *record.Record) {
 	d.RunID, d.Timestamp = record.NewRunID(), record.Now()
 }
 
-// A flight is a run between its start and its commit.
-type flight struct {
+// Variable names the task whose command a process belongs to, in its environment.
+const Variable = "QME_TASK"
+
+// A run is one between its start and its commit.
+type run struct {
 	q        *Service
 	rec      *record.Record
 	entry    *spool.Entry // nil when nothing can be recorded
@@ -233,98 +239,112 @@ type flight struct {
 	tracker  Tracker // nil for commands that start no jobs
 }
 
-func (f *flight) start(ctx context.Context, e Execution) (*Outcome, error) {
-	if f.entry == nil {
-		return f.q.Run(ctx, e)
+// spec completes what is to be run with the settings.
+func (r *run) spec(s capture.Spec) capture.Spec {
+	set := r.q.Settings
+	s.Mark = Variable + "=" + string(r.rec.UID)
+	s.Env = append(slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, Variable+"=") }), s.Mark)
+	s.Stdin, s.Stdout, s.Stderr = set.Stdin, set.Stdout, set.Stderr
+	s.Drain, s.KillGrace = set.Drain, set.KillGrace
+	return s
+}
+
+func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error) {
+	execute := r.q.Run
+	if execute == nil {
+		execute = capture.Run
+	}
+	s = r.spec(s)
+	if r.entry == nil {
+		return execute(ctx, s)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := f.entry.Listen(cancel)
+	stop := r.entry.Listen(cancel)
 	defer stop()
-	f.out, f.err = f.entry.Recorder(record.Stdout, f.q.Settings.Keep), f.entry.Recorder(record.Stderr, f.q.Settings.Keep)
-	e.Out, e.Err = f.out, f.err
-	e.OnStart = func(pid int) {
-		f.rec.Data.PID = pid
-		if err := f.entry.Write(f.rec); err != nil {
-			f.q.Warn("the process id is not in the spool: %v", err)
+	r.out, r.err = r.entry.Recorder(record.Stdout, r.q.Settings.Keep), r.entry.Recorder(record.Stderr, r.q.Settings.Keep)
+	s.Out, s.Err = r.out, r.err
+	s.OnStart = func(pid int) {
+		r.rec.Data.PID = pid
+		if err := r.entry.Write(r.rec); err != nil {
+			r.q.Warn("the process id is not in the spool: %v", err)
 		}
 	}
-	return f.q.Run(ctx, e)
+	return execute(ctx, s)
 }
 
-// giveUp ends a run of which nobody knows how it went. Where the command had been
+// abandon ends a run of which it is not known how it went. Where the command had been
 // started, what arrived of its output is kept, as of a run that was cut off.
-func (f *flight) giveUp(ctx context.Context) error {
+func (r *run) abandon(ctx context.Context) error {
 	switch {
-	case f.entry == nil:
+	case r.entry == nil:
 		return nil
-	case f.rec.Data.PID == 0:
-		return f.entry.Remove()
+	case r.rec.Data.PID == 0:
+		return r.entry.Remove()
 	}
-	err := errors.Join(f.out.Close(f.rec, f.q.Settings.Inline), f.err.Close(f.rec, f.q.Settings.Inline))
-	f.rec.Data.Status = record.Cancelled
-	return errors.Join(err, f.entry.Write(f.rec), f.q.commit(ctx, f.entry, f.rec, f.verb))
+	err := r.close(nil)
+	r.rec.Data.Status = record.Cancelled
+	return errors.Join(err, r.entry.Write(r.rec), r.q.commit(ctx, r.entry, r.rec, r.verb))
 }
 
-// finish completes the record with how the run ended.
-func (f *flight) finish(out *Outcome) *record.Record {
-	d := &f.rec.Data
-	d.PID, d.Signal, d.Usage, d.Merged = out.PID, out.Signal, out.Usage, out.Merged
-	d.ReturnCode = &out.ReturnCode
-	d.Duration = float64(out.Duration.Round(time.Microsecond)) / float64(time.Second)
-	d.Finished = &record.Time{Time: d.Timestamp.Add(out.Duration).Truncate(time.Microsecond)}
+// complete puts into the record how the run ended.
+func (r *run) complete(res *capture.Result) *record.Record {
+	d := &r.rec.Data
+	d.PID, d.Signal, d.Usage, d.Merged = res.PID, res.Signal, res.Usage, res.Merged
+	d.ReturnCode = &res.ReturnCode
+	d.Duration = float64(res.Duration.Round(time.Microsecond)) / float64(time.Second)
+	d.Finished = &record.Time{Time: d.Timestamp.Add(res.Duration).Truncate(time.Microsecond)}
 	d.Status = record.Complete
-	if out.Cancelled {
+	if res.Cancelled {
 		d.Status = record.Cancelled
 	}
-	return f.rec
+	return r.rec
 }
 
-// land brings the record of a run that has ended into the history.
-func (f *flight) land(ctx context.Context, out *Outcome) *Report {
-	rec := f.finish(out)
-	if err := f.entry.End(rec); err != nil {
-		f.q.Warn("the end of the command is not in the spool yet: %v", err)
+// record brings the record of a run that has ended into the history.
+func (r *run) record(ctx context.Context, res *capture.Result) *Report {
+	rec := r.complete(res)
+	if err := r.entry.End(rec); err != nil {
+		r.q.Warn("the end of the command is not in the spool yet: %v", err)
 	}
-	if err := f.close(out.RecordErr); err != nil {
-		f.q.Warn("a part of the output is not recorded: %v", err)
+	if err := r.close(res.RecordErr); err != nil {
+		r.q.Warn("a part of the output is not recorded: %v", err)
 	}
-	f.submitted(ctx)
-	return &Report{Record: rec, PassErr: out.PassErr, Err: f.record(ctx)}
+	r.submitted(ctx)
+	return &Report{Record: rec, PassErr: res.PassErr, Err: r.commit(ctx)}
 }
 
 // close puts the streams into the record.
-func (f *flight) close(recordErr error) error {
-	inline := f.q.Settings.Inline
-	return errors.Join(recordErr, f.out.Close(f.rec, inline), f.err.Close(f.rec, inline))
+func (r *run) close(recordErr error) error {
+	inline := r.q.Settings.Inline
+	return errors.Join(recordErr, r.out.Close(r.rec, inline), r.err.Close(r.rec, inline))
 }
 
-// record commits the completed record. It does so also when the spool, which only
+// commit commits the completed record. It does so also when the spool, which only
 // keeps it in between, cannot be written.
-func (f *flight) record(ctx context.Context) error {
-	werr := f.entry.Write(f.rec)
-	err := f.q.commit(ctx, f.entry, f.rec, f.verb)
+func (r *run) commit(ctx context.Context) error {
+	werr := r.entry.Write(r.rec)
+	err := r.q.commit(ctx, r.entry, r.rec, r.verb)
 	if err == nil {
 		return nil
 	}
 	return fmt.Errorf("%w: %w; it is kept in %s, and the next qme command tries again",
-		ErrNotRecorded, errors.Join(werr, err, f.entry.Sync(), f.entry.Close()), f.q.Spool.Dir())
+		ErrNotRecorded, errors.Join(werr, err, r.entry.Sync(), r.entry.Close()), r.q.Spool.Dir())
 }
 
 // commit commits the record of an entry and removes the entry.
 func (q *Service) commit(ctx context.Context, entry *spool.Entry, rec *record.Record, verb string) error {
-	store, err := q.Store()
-	if err != nil {
+	if _, err := q.Store(); err != nil {
 		return err
 	}
 	streams, err := entry.Streams(rec)
 	if err != nil {
 		return err
 	}
-	_, err = store.Commit(ctx, gitstore.Change{
+	_, err = q.commitChanges(ctx, gitstore.Change{
 		Verb: verb, What: rec.Command, ID: rec.UID, Streams: streams,
 		Build: func(current *record.Record, version string) (*record.Record, error) {
-			return upon(rec, current, version), nil
+			return rebase(rec, current, version), nil
 		},
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -339,9 +359,10 @@ func (q *Service) commit(ctx context.Context, entry *spool.Entry, rec *record.Re
 	return nil
 }
 
-// upon makes rec the run that follows current. It is nil when current is that run
-// already: a process committed it and died before it had cleaned the spool.
-func upon(rec, current *record.Record, version string) *record.Record {
+// rebase makes rec the run that follows current, the task's present record in the commit
+// version. It is nil when current is that run already: a process committed it and died before
+// it had cleaned the spool.
+func rebase(rec, current *record.Record, version string) *record.Record {
 	rec.Data.Run, rec.Data.Previous = 1, ""
 	if current == nil {
 		return rec
@@ -358,5 +379,3 @@ func upon(rec, current *record.Record, version string) *record.Record {
 	rec.Data.Run, rec.Data.Previous = record.NextRun(current.Data.Run), version
 	return rec
 }
-
-var _ io.Writer = (*spool.Recorder)(nil)

@@ -27,14 +27,14 @@ func (q *Service) tracker(executor string) Tracker {
 
 // track notes, before a command begins, that it may start a job: a crash from here on
 // leaves a note too many, and never a job that nobody asks about.
-func (f *flight) track() {
-	f.tracker = f.q.tracker(f.rec.Executor)
-	if f.tracker == nil || f.entry == nil {
+func (r *run) track() {
+	r.tracker = r.q.tracker(r.rec.Executor)
+	if r.tracker == nil || r.entry == nil {
 		return
 	}
-	f.bringBefore()
-	if err := f.q.Jobs.Open(f.rec); err != nil {
-		f.q.Warn("\"qme refresh\" will ask about this task's job only when it is named: %v", err)
+	r.bringBefore()
+	if err := r.q.Jobs.Open(r.rec); err != nil {
+		r.q.Warn("\"qme refresh\" will ask about this task's job only when it is named: %v", err)
 	}
 }
 
@@ -46,19 +46,19 @@ type printer interface {
 
 // bringBefore brings the output of jobs that have ended, and that have printed to the files
 // of the job that is about to start. What does not answer in time holds up nothing.
-func (f *flight) bringBefore() {
-	p, ok := f.tracker.(printer)
+func (r *run) bringBefore() {
+	p, ok := r.tracker.(printer)
 	if !ok {
 		return
 	}
 	var open []string
-	for _, path := range p.Prints(f.rec) {
-		writers, err := f.q.Jobs.Writers(path)
+	for _, path := range p.Prints(r.rec) {
+		writers, err := r.q.Jobs.Writers(path)
 		if err != nil {
 			continue // that is said when the job is noted
 		}
 		for _, id := range writers {
-			if note, err := f.q.Jobs.Get(id); err == nil && note != nil && note.Data.Job != nil && id != f.rec.UID && !slices.Contains(open, string(id)) {
+			if note, err := r.q.Jobs.Get(id); err == nil && note != nil && note.Data.Job != nil && id != r.rec.UID && !slices.Contains(open, string(id)) {
 				open = append(open, string(id))
 			}
 		}
@@ -70,7 +70,7 @@ func (f *flight) bringBefore() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	_, _ = f.q.Refresh(ctx, open...) // else the record says that the file was written again
+	_, _ = r.q.Refresh(ctx, open...) // else the record says that the file was written again
 }
 
 // untilSignalled ends ctx, and with it all of the programs that are asked, at a signal that is
@@ -108,49 +108,49 @@ func (q *Service) noteAgain(rec *record.Record) {
 }
 
 // submitted finds out which job the command has started.
-func (f *flight) submitted(ctx context.Context) {
-	if f.tracker == nil {
-		f.remember()
+func (r *run) submitted(ctx context.Context) {
+	if r.tracker == nil {
+		r.remember()
 		return
 	}
-	if err := f.entry.Write(f.rec); err != nil { // before a program is waited for
-		f.q.Warn("the end of the command is not in the spool: %v", err)
+	if err := r.entry.Write(r.rec); err != nil { // before a program is waited for
+		r.q.Warn("the end of the command is not in the spool: %v", err)
 	}
-	job, err := f.job(ctx)
-	switch f.rec.Data.Job = job; {
+	job, err := r.job(ctx)
+	switch r.rec.Data.Job = job; {
 	case job != nil && job.Checked != nil:
-		f.q.note(f.rec)
+		r.q.note(r.rec)
 	case job == nil && !errors.Is(err, record.ErrUnavailable): // who did not answer may later
-		if _, enough := f.tracker.(byID); !enough {
-			f.keep()
+		if _, enough := r.tracker.(byID); !enough {
+			r.keep()
 		}
-		f.q.closeJob(f.rec.UID)
+		r.q.closeJob(r.rec.UID)
 	}
 }
 
-func (f *flight) job(ctx context.Context) (*record.Job, error) {
-	job, err := f.tracker.Submitted(f.rec)
+func (r *run) job(ctx context.Context) (*record.Job, error) {
+	job, err := r.tracker.Submitted(r.rec)
 	switch {
 	case job != nil && err != nil:
-		f.q.Warn("%v", err)
-	case err != nil && *f.rec.Data.ReturnCode != 0:
+		r.q.Warn("%v", err)
+	case err != nil && *r.rec.Data.ReturnCode != 0:
 		return nil, nil // it started none, and failed itself
 	case err != nil:
-		f.q.Warn("its job cannot be followed: %v", err)
+		r.q.Warn("its job cannot be followed: %v", err)
 		return nil, err
 	case job == nil:
 		return nil, nil
 	}
-	f.rec.Data.Job = job
-	if err := f.entry.Write(f.rec); err != nil { // before anybody is waited for
-		f.q.Warn("the job is not in the spool: %v", err)
+	r.rec.Data.Job = job
+	if err := r.entry.Write(r.rec); err != nil { // before anybody is waited for
+		r.q.Warn("the job is not in the spool: %v", err)
 	}
-	f.q.note(f.rec)
+	r.q.note(r.rec)
 	ctx, stop := untilSignalled(ctx)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	if answer := f.tracker.Refresh(ctx, []*record.Record{f.rec})[0]; answer.Err == nil && !answer.Job.Final {
+	if answer := r.tracker.Refresh(ctx, []*record.Record{r.rec})[0]; answer.Err == nil && !answer.Job.Final {
 		answer.Job.Follow(job)
 		return answer.Job, nil
 	} // nobody answers yet, or there is output to be brought: "qme refresh" asks again
@@ -158,15 +158,15 @@ func (f *flight) job(ctx context.Context) (*record.Job, error) {
 }
 
 // remember notes a run whose executor has actions that use what its command has printed.
-func (f *flight) remember() {
-	if f.q.Remembers != nil && f.q.Remembers(f.rec.Executor) {
-		f.keep()
+func (r *run) remember() {
+	if r.q.Remembers != nil && r.q.Remembers(r.rec.Executor) {
+		r.keep()
 	}
 }
 
-func (f *flight) keep() {
-	if err := f.q.Jobs.Keep(f.rec); err != nil {
-		f.q.Warn("task %s is not noted as one of this home, so that its actions will know nothing of it: %v", f.rec.UID, err)
+func (r *run) keep() {
+	if err := r.q.Jobs.Keep(r.rec); err != nil {
+		r.q.Warn("task %s is not noted as one of this home, so that its actions will know nothing of it: %v", r.rec.UID, err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"qme/executor/capture"
 	"qme/gitstore"
 	"qme/record"
 	"qme/tasks"
@@ -34,7 +35,7 @@ func runHere(home string) (func(ctx context.Context) (id string, err error), err
 			return nil, err
 		}
 		idle <- &tasks.Service{
-			Store: func() (tasks.Store, error) { return store, nil }, Spool: spool.New(afero.NewOsFs(), filepath.Join(home, "running")),
+			Store: func() (*gitstore.Store, error) { return store, nil }, Spool: spool.New(afero.NewOsFs(), filepath.Join(home, "running")),
 			Given: given.New(afero.NewOsFs(), filepath.Join(home, given.Name)), Run: plainly, Jobs: jobs.New(afero.NewOsFs(), filepath.Join(home, "jobs")), Tracker: func(string) tasks.Tracker { return nil }, Warn: func(string, ...any) {},
 			Settings: tasks.Settings{
 				Inline: inline, Keep: keep, Host: "bench", User: "bench",
@@ -53,15 +54,15 @@ func runHere(home string) (func(ctx context.Context) (id string, err error), err
 	}, nil
 }
 
-// plainly is a tasks.Runner that captures no more than it has to.
-func plainly(_ context.Context, e tasks.Execution) (*tasks.Outcome, error) {
+// plainly does as capture.Run and captures no more than it has to.
+func plainly(_ context.Context, s capture.Spec) (*capture.Result, error) {
 	begin := time.Now()
-	cmd := exec.Command(e.Cmd[0], e.Cmd[1:]...)
-	cmd.Stdout, cmd.Stderr = e.Out, e.Err
+	cmd := exec.Command(s.Cmd[0], s.Cmd[1:]...)
+	cmd.Stdout, cmd.Stderr = s.Out, s.Err
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	e.OnStart(cmd.Process.Pid)
+	s.OnStart(cmd.Process.Pid)
 	err := cmd.Wait()
-	return &tasks.Outcome{PID: cmd.Process.Pid, ReturnCode: cmd.ProcessState.ExitCode(), Duration: time.Since(begin), RecordErr: err}, nil
+	return &capture.Result{PID: cmd.Process.Pid, ReturnCode: cmd.ProcessState.ExitCode(), Duration: time.Since(begin), RecordErr: err}, nil
 }
