@@ -17,6 +17,7 @@ import (
 
 	"qme/executor"
 	"qme/executor/capture"
+	"qme/internal/lazy"
 	"qme/internal/near"
 )
 
@@ -132,20 +133,20 @@ func usageErrorOf(_ context.Context, c *cli.Command, err error, _ bool) error {
 // libraryErrors are how the library words what is wrong with an option, and how we do.
 // Most of it arrange has found before.
 var libraryErrors = []struct {
-	theirs *regexp.Regexp
+	theirs func() *regexp.Regexp
 	ours   string
 }{
-	{regexp.MustCompile(`^invalid value "(.*)" for (?:flag|argument) -*([^:]+)(?:: .*)?$`), `--$2 cannot be "$1"`},
-	{regexp.MustCompile(`^flag provided but not defined: -*(.*)$`), `unknown option --$1`},
-	{regexp.MustCompile(`^flag needs an argument: -*(.*)$`), `--$1 needs a value`},
-	{regexp.MustCompile(`^(?:invalid boolean value|parse error) "?(.*?)"? for -*([^:]+)(?:: .*)?$`), `--$2 cannot be "$1"`},
+	{lazy.Regexp(`^invalid value "(.*)" for (?:flag|argument) -*([^:]+)(?:: .*)?$`), `--$2 cannot be "$1"`},
+	{lazy.Regexp(`^flag provided but not defined: -*(.*)$`), `unknown option --$1`},
+	{lazy.Regexp(`^flag needs an argument: -*(.*)$`), `--$1 needs a value`},
+	{lazy.Regexp(`^(?:invalid boolean value|parse error) "?(.*?)"? for -*([^:]+)(?:: .*)?$`), `--$2 cannot be "$1"`},
 }
 
 // inOurWords says an error of the library as the rest of the program would.
 func inOurWords(msg string) string {
 	for _, e := range libraryErrors {
-		if e.theirs.MatchString(msg) {
-			return e.theirs.ReplaceAllString(msg, e.ours)
+		if e.theirs().MatchString(msg) {
+			return e.theirs().ReplaceAllString(msg, e.ours)
 		}
 	}
 	return msg

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -16,6 +15,7 @@ import (
 
 	"qme/gitstore"
 	"qme/gitstore/remote"
+	"qme/internal/lazy"
 	"qme/internal/safe"
 	"qme/record"
 )
@@ -81,7 +81,7 @@ func removeRemote(s *gitstore.Store, name string) error {
 	return errors.Join(rerr, unknownRemote(name, names))
 }
 
-var bareWord = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+var bareWord = lazy.Regexp(`^[A-Za-z0-9_-]+$`)
 
 // oneRemote understands an argument alone: the name of a remote to be shown, or a
 // URL to be set.
@@ -93,7 +93,7 @@ func (a *app) oneRemote(s *gitstore.Store, arg string, asJSON bool) error {
 	if slices.ContainsFunc(remotes, func(r gitstore.RemoteURL) bool { return r.Name == arg }) {
 		return a.listRemotes(s, arg, asJSON)
 	}
-	if bareWord.MatchString(arg) {
+	if bareWord().MatchString(arg) {
 		return &usageError{msg: fmt.Sprintf("there is no remote %q, and it is no URL (a folder here is ./%s)", arg, arg), help: "qme remote --help"}
 	}
 	return a.setRemote(s, defaultRemote, arg)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"qme/internal/lazy"
 	"qme/record"
 	"qme/tasks"
 )
@@ -15,13 +16,13 @@ import (
 var kinds = []error{record.ErrNotFound, record.ErrInvalid, record.ErrConflict, record.ErrCorrupt, record.ErrAmbiguous, tasks.ErrReference}
 
 // bareName is a text that only names something, such as: task "01a2", commit 0a1b, an id.
-var bareName = regexp.MustCompile(`^(\S+ )?("(\\.|[^"\\])*"|\S+)( \([^)]*\))?$`)
+var bareName = lazy.Regexp(`^(\S+ )?("(\\.|[^"\\])*"|\S+)( \([^)]*\))?$`)
 
 // kindAtEnd is a kind where a clause ends.
-var kindAtEnd = regexp.MustCompile(`: (` + kindNames() + `)(?:$|\n|; | \()`)
+var kindAtEnd = lazy.Regexp(`: (` + kindNames() + `)(?:$|\n|; | \()`)
 
 // kindAtFront is the kind of a sentence that follows it.
-var kindAtFront = regexp.MustCompile(`(^|\n|: )` + regexp.QuoteMeta(record.ErrInvalid.Error()) + `: `)
+var kindAtFront = lazy.Regexp(`(^|\n|: )` + regexp.QuoteMeta(record.ErrInvalid.Error()) + `: `)
 
 func kindNames() string {
 	var names []string
@@ -53,16 +54,16 @@ func hereTime(note string) string {
 // said returns what an error says to people: "there are only 3 tasks" without the kind of
 // the error at its end, which stays where a name alone would be left.
 func said(text string) string {
-	text = kindAtFront.ReplaceAllString(text, "$1")
+	text = kindAtFront().ReplaceAllString(text, "$1")
 	for from := 0; ; {
-		m := kindAtEnd.FindStringSubmatchIndex(text[from:])
+		m := kindAtEnd().FindStringSubmatchIndex(text[from:])
 		if m == nil {
 			return text
 		}
 		at, end := from+m[0], from+m[3]
 		clause := text[:at]
 		clause = strings.TrimSpace(clause[max(strings.LastIndex(clause, ": "), strings.LastIndexByte(clause, '\n'))+1:])
-		if bareName.MatchString(clause) && !strings.Contains("|"+kindNames()+"|", "|"+clause+"|") {
+		if bareName().MatchString(clause) && !strings.Contains("|"+kindNames()+"|", "|"+clause+"|") {
 			from = end
 			continue
 		}

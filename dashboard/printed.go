@@ -3,11 +3,11 @@ package dashboard
 import (
 	"bytes"
 	"html"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
 
+	"qme/internal/lazy"
 	"qme/record"
 )
 
@@ -178,9 +178,9 @@ func (s *Server) lastLine(id record.ID, name record.StreamName, size int64) stri
 	return ""
 }
 
-var tags = regexp.MustCompile(`<[^>]*>`)
+var tags = lazy.Regexp(`<[^>]*>`)
 
 // plainText returns the text of a line that a painter has made.
 func plainText(line string) string {
-	return strings.TrimSpace(html.UnescapeString(tags.ReplaceAllString(line, "")))
+	return strings.TrimSpace(html.UnescapeString(tags().ReplaceAllString(line, "")))
 }

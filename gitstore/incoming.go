@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"qme/gitstore/odb"
+	"qme/internal/lazy"
 	"qme/record"
 )
 
@@ -158,11 +158,11 @@ func (in *inspection) folder(at string, known, tree plumbing.Hash) error {
 	return nil
 }
 
-var folderForm = regexp.MustCompile(`^tasks(/\d{4}(/\d\d){0,4})?$`)
+var folderForm = lazy.Regexp(`^tasks(/\d{4}(/\d\d){0,4})?$`)
 
 // folderName reports whether a task history can have a folder of that path; "" is its
 // root.
-func folderName(at string) bool { return at == "" || folderForm.MatchString(at) }
+func folderName(at string) bool { return at == "" || folderForm().MatchString(at) }
 
 // top looks at a file above the folders of tasks.
 func (in *inspection) top(p string, e treeEntry) error {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/config"
 	"github.com/spf13/afero"
 
+	"qme/internal/lazy"
 	"qme/record"
 )
 
@@ -22,12 +22,12 @@ import (
 // (git-remote(1)), so that "qme git fetch" knows it too.
 type RemoteURL struct{ Name, URL string }
 
-var remoteName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+var remoteName = lazy.Regexp(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 
 // CheckRemoteName says whether name can name a remote. The error wraps
 // record.ErrInvalid.
 func CheckRemoteName(name string) error {
-	if !remoteName.MatchString(name) {
+	if !remoteName().MatchString(name) {
 		return fmt.Errorf("%w name of a remote %.80q: letters, digits, _ and - can be in one", record.ErrInvalid, name)
 	}
 	return nil
@@ -136,7 +136,7 @@ func (s *Store) replaceRemote(name string, section []byte) error {
 		var out bytes.Buffer
 		skipping := false
 		for line := range strings.Lines(string(b)) {
-			if head := remoteHeader.FindStringSubmatch(line); head != nil {
+			if head := remoteHeader().FindStringSubmatch(line); head != nil {
 				skipping = head[1] == name
 			} else if strings.HasPrefix(strings.TrimSpace(line), "[") {
 				skipping = false
@@ -154,7 +154,7 @@ func (s *Store) replaceRemote(name string, section []byte) error {
 }
 
 // remoteHeader begins the section of a remote (git-config(1), "Syntax").
-var remoteHeader = regexp.MustCompile(`(?i)^\s*\[\s*remote\s+"([^"]*)"\s*\]`)
+var remoteHeader = lazy.Regexp(`(?i)^\s*\[\s*remote\s+"([^"]*)"\s*\]`)
 
 // replaceFile changes a file of the repository, all of it or nothing, under git's
 // own lock (lockfile.h in git's sources).

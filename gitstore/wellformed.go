@@ -3,7 +3,6 @@ package gitstore
 import (
 	"bytes"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"qme/internal/lazy"
 	"qme/record"
 )
 
@@ -79,8 +79,8 @@ func namedObject(b []byte, key string) (rest []byte, ok bool) {
 }
 
 var (
-	zoneForm = regexp.MustCompile(`^[+-][0-9]{4}$`)
-	dateForm = regexp.MustCompile(`^(0|[1-9][0-9]*)$`)
+	zoneForm = lazy.Regexp(`^[+-][0-9]{4}$`)
+	dateForm = lazy.Regexp(`^(0|[1-9][0-9]*)$`)
 )
 
 // identFault says what is wrong with NAME <EMAIL> SECONDS ZONE.
@@ -105,13 +105,13 @@ func identFault(s string) string {
 		return "has no blank before the date"
 	}
 	seconds, zone, _ := strings.Cut(when, " ")
-	if !dateForm.MatchString(seconds) {
+	if !dateForm().MatchString(seconds) {
 		return fmt.Sprintf("has the date %.40q", seconds)
 	}
 	if _, err := strconv.ParseInt(seconds, 10, 64); err != nil {
 		return "has a date that is too far ahead"
 	}
-	if !zoneForm.MatchString(zone) {
+	if !zoneForm().MatchString(zone) {
 		return fmt.Sprintf("has the time zone %.40q", zone)
 	}
 	return ""
@@ -195,13 +195,13 @@ func ordinary(name string) bool {
 
 // gitNames are the names by which a checkout would reach git's own files, once what
 // file systems leave out is left out.
-var gitNames = regexp.MustCompile(`^(\.git|git~[0-9]+|\.gitmodules)?$`)
+var gitNames = lazy.Regexp(`^(\.git|git~[0-9]+|\.gitmodules)?$`)
 
 // isGitName reports whether some file system takes a name for that of git's own
 // folder or of the list of submodules, for the folder itself or the one above it.
 func isGitName(name string) bool {
 	return anyPlain(name, func(plain string) bool {
-		return gitNames.MatchString(plain) || shortName(plain, "gitmod", "gi7eba")
+		return gitNames().MatchString(plain) || shortName(plain, "gitmod", "gi7eba")
 	})
 }
 

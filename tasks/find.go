@@ -7,12 +7,12 @@ import (
 	"io"
 	"iter"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"qme/gitstore"
+	"qme/internal/lazy"
 	"qme/record"
 )
 
@@ -322,7 +322,7 @@ func (q *Service) nth(ref, text string) (*record.Record, error) {
 	return nil, fmt.Errorf("%s: there are only %d tasks: %w", ref, count, record.ErrNotFound)
 }
 
-var hexPrefix = regexp.MustCompile(`^[0-9a-f][0-9a-f-]{0,35}$`)
+var hexPrefix = lazy.Regexp(`^[0-9a-f][0-9a-f-]{0,35}$`)
 
 // ambiguousShown is how many tasks an ambiguous prefix names.
 const ambiguousShown = 5
@@ -384,11 +384,11 @@ func (q *Service) Fitting(what string) (record.Range, error) {
 // the beginning of a UUID, or the beginning of a UUID alone.
 func rangesOf(ref string) ([]record.Range, error) {
 	var ranges []record.Range
-	if hexPrefix.MatchString(ref) {
+	if hexPrefix().MatchString(ref) {
 		ranges = append(ranges, record.Range{Prefix: ref})
 	}
 	for i, c := range []byte(ref) {
-		if c == '-' && record.CheckExecutor(ref[:i]) == nil && (ref[i+1:] == "" || hexPrefix.MatchString(ref[i+1:])) {
+		if c == '-' && record.CheckExecutor(ref[:i]) == nil && (ref[i+1:] == "" || hexPrefix().MatchString(ref[i+1:])) {
 			ranges = append(ranges, record.Range{Executor: ref[:i], Prefix: ref[i+1:]})
 		}
 	}

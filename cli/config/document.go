@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -12,6 +11,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 
+	"qme/internal/lazy"
 	"qme/record"
 )
 
@@ -74,7 +74,7 @@ func parse(text []byte) (*document, error) {
 }
 
 // bareText is a line that sets something to text without quotes.
-var bareText = regexp.MustCompile(`^\s*([A-Za-z0-9_.-]+)\s*=\s*([^"'\[{#=\s][^"'#]*?)\s*(#.*)?$`)
+var bareText = lazy.Regexp(`^\s*([A-Za-z0-9_.-]+)\s*=\s*([^"'\[{#=\s][^"'#]*?)\s*(#.*)?$`)
 
 // inQuotes is a line as it should be.
 func inQuotes(key, text string) string {
@@ -87,7 +87,7 @@ func quotesMissing(text []byte, line int) string {
 	if line < 1 || line > len(lines) {
 		return ""
 	}
-	m := bareText.FindSubmatch(bytes.TrimRight(lines[line-1], "\r"))
+	m := bareText().FindSubmatch(bytes.TrimRight(lines[line-1], "\r"))
 	if m == nil || bytes.ContainsFunc(m[2], unicode.IsControl) {
 		return ""
 	}

@@ -6,7 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"os"
-	"regexp"
+	"qme/internal/lazy"
 	"strings"
 	"time"
 )
@@ -55,7 +55,7 @@ func readable(name string) bool {
 
 // posixForm is the form of XBD 8.3 "TZ", of which package time decides the rest: a name, an
 // offset, and perhaps those of the summer and when it is.
-var posixForm = regexp.MustCompile(`^([A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)[+-]?\d{1,2}(:\d\d){0,2}(([A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)([+-]?\d{1,2}(:\d\d){0,2})?(,[^,]+,[^,]+)?)?$`)
+var posixForm = lazy.Regexp(`^([A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)[+-]?\d{1,2}(:\d\d){0,2}(([A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)([+-]?\d{1,2}(:\d\d){0,2})?(,[^,]+,[^,]+)?)?$`)
 
 // unknown is the name of a zone that no rule has replaced.
 const unknown = "???"
@@ -64,7 +64,7 @@ const unknown = "???"
 // a rule stands at the end of each zone's file (RFC 8536, section 3.3), so one is made that
 // has nothing else.
 func posix(rule string) *time.Location {
-	if len(rule) > 255 || !posixForm.MatchString(rule) {
+	if len(rule) > 255 || !posixForm().MatchString(rule) {
 		return nil
 	}
 	zone, err := time.LoadLocationFromTZData(rule, file(rule))

@@ -3,19 +3,18 @@ package custom
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 
+	"qme/internal/lazy"
 	"qme/internal/safe"
 	"qme/record"
 )
 
 // placeholder is what stands for a value in an argument: {name}. In {{name}}, as in the
 // templates of docker and kubectl, it stands for itself.
-var placeholder = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\{+[a-z][a-z0-9_]*\}+`) })
+var placeholder = lazy.Regexp(`\{+[a-z][a-z0-9_]*\}+`)
 
 // placeholders returns the names of those in an argument.
 func placeholders(arg string) []string {

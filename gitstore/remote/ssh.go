@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os/exec"
 	"path"
+	"qme/internal/lazy"
 	"strings"
 )
 
@@ -66,7 +67,7 @@ func (r *Remote) sshCommand(ctx context.Context) (sshCommand, error) {
 }
 
 // simpleLine is a line for the shell with one command and no assignment.
-var simpleLine = pattern(`^[\w./+-]+( [^;&|<>(){}\n]*)?$`)
+var simpleLine = lazy.Regexp(`^[\w./+-]+( [^;&|<>(){}\n]*)?$`)
 
 // line is what the shell gets. Where that is possible the program takes the place of
 // the shell, so that signals reach it.

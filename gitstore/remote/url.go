@@ -4,13 +4,12 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"unicode"
 
+	"qme/internal/lazy"
 	"qme/internal/safe"
 )
 
@@ -32,24 +31,18 @@ func (l *location) knownHost() string {
 	return "[" + l.host + "]:" + l.port
 }
 
-// pattern is a regular expression that is compiled when it is first used: most runs
-// of the program use none.
-func pattern(expr string) func() *regexp.Regexp {
-	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
-}
-
 var (
-	urlForm    = pattern(`^([A-Za-z][A-Za-z0-9+.-]*)://`)
-	helperForm = pattern(`^[A-Za-z0-9][A-Za-z0-9+.-]*::`)
-	scpForm    = pattern(`^([^/:\[\]]+@)?(\[[^/\[\]]+\]|[^/:@\[\]]+):(.*)$`)
+	urlForm    = lazy.Regexp(`^([A-Za-z][A-Za-z0-9+.-]*)://`)
+	helperForm = lazy.Regexp(`^[A-Za-z0-9][A-Za-z0-9+.-]*::`)
+	scpForm    = lazy.Regexp(`^([^/:\[\]]+@)?(\[[^/\[\]]+\]|[^/:@\[\]]+):(.*)$`)
 	// user:password@host:path, which as the scp form is the host "user".
-	scpPassword = pattern(`^[^/:@]+:[^/@]+@[^/:]+:`)
-	hostForm    = pattern(`^[\pL\pN._-]+$`)
+	scpPassword = lazy.Regexp(`^[^/:@]+:[^/@]+@[^/:]+:`)
+	hostForm    = lazy.Regexp(`^[\pL\pN._-]+$`)
 	// What begins as a path, and is a URL that was mistyped: //user:password@host/path,
 	// https//user:password@host/path.
-	pathPassword = pattern(`^[^/]*/{2,}[^/]*:[^/]*@|^/*[^/]*:[^/]*@`)
+	pathPassword = lazy.Regexp(`^[^/]*/{2,}[^/]*:[^/]*@|^/*[^/]*:[^/]*@`)
 	// A path on a server in which a user and a password stand before a host.
-	innerPassword = pattern(`(:|%3[Aa]).*(@|%40)`)
+	innerPassword = lazy.Regexp(`(:|%3[Aa]).*(@|%40)`)
 )
 
 // parse takes a URL or path apart.
@@ -170,7 +163,7 @@ func maskedUser(s string) string {
 	return s[:start+colon[0]] + ":***" + s[at:]
 }
 
-var secretStart = pattern(`:|%3[Aa]`)
+var secretStart = lazy.Regexp(`:|%3[Aa]`)
 
 // parseURL takes apart what stands behind scheme://.
 func parseURL(scheme, rest string) (loc location, why string) {

@@ -2,12 +2,12 @@ package query
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"qme/internal/day"
+	"qme/internal/lazy"
 )
 
 // when makes a condition on the time at which a run began: "after" includes the
@@ -54,11 +54,11 @@ var otherUnits = map[string]string{
 }
 
 // withUnit is a number with a unit, as in "2 days ago".
-var withUnit = regexp.MustCompile(`(?i)^([0-9]+)\s*([a-z]+)(\s+ago)?$`)
+var withUnit = lazy.Regexp(`(?i)^([0-9]+)\s*([a-z]+)(\s+ago)?$`)
 
 // inUnits returns a length with the unit as it is written here, "" when it is none.
 func inUnits(value string) string {
-	m := withUnit.FindStringSubmatch(value)
+	m := withUnit().FindStringSubmatch(value)
 	if m == nil || otherUnits[strings.ToLower(m[2])] == "" {
 		return ""
 	}
@@ -150,14 +150,14 @@ func back(now time.Time, s string) (time.Time, bool) {
 }
 
 // clockTime is what may follow a date behind a blank, as people write it.
-var clockTime = regexp.MustCompile(`(?i)^\s+([0-2]?[0-9]:[0-5][0-9](:[0-5][0-9])?(Z|[+-][0-9]{2}:[0-9]{2})?)(\s|$)`)
+var clockTime = lazy.Regexp(`(?i)^\s+([0-2]?[0-9]:[0-5][0-9](:[0-5][0-9])?(Z|[+-][0-9]{2}:[0-9]{2})?)(\s|$)`)
 
 // cutTime reads a time of day that follows a date without quotes.
 func (p *parser) cutTime(date string) string {
 	if _, err := time.Parse(time.DateOnly, p.withDate(date)); err != nil {
 		return date
 	}
-	m := clockTime.FindStringSubmatch(p.in[p.pos:])
+	m := clockTime().FindStringSubmatch(p.in[p.pos:])
 	if m == nil {
 		return date
 	}

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"qme/internal/lazy"
 	"qme/record"
 )
 
@@ -189,7 +190,7 @@ func (p *parser) message(at int) string {
 		return ""
 	}
 	n := 1
-	for n < len(words) && !strings.Contains(words[n], `"`) && (!fieldName.MatchString(words[n]) || strings.HasSuffix(words[n], ":")) {
+	for n < len(words) && !strings.Contains(words[n], `"`) && (!fieldName().MatchString(words[n]) || strings.HasSuffix(words[n], ":")) {
 		n++
 	}
 	if n == 1 {
@@ -203,12 +204,12 @@ func startsWithSpace(s string) bool {
 	return unicode.IsSpace(r)
 }
 
-var fieldName = regexp.MustCompile(`^[A-Za-z]+:`)
+var fieldName = lazy.Regexp(`^[A-Za-z]+:`)
 
 // field reads FIELD: if that is what comes.
 func (p *parser) field() (string, error) {
 	rest := p.in[p.pos:]
-	name := strings.TrimSuffix(fieldName.FindString(rest), ":")
+	name := strings.TrimSuffix(fieldName().FindString(rest), ":")
 	if name == "" || strings.HasPrefix(rest[len(name):], "://") {
 		return "", nil // also a URL
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"qme/internal/lazy"
 	"qme/record"
 )
 
@@ -91,14 +92,14 @@ func (t term) fields() []field {
 	if t.field != anywhere {
 		return []field{t.field}
 	}
-	if t.regex == nil && maybeCommit.MatchString(t.needle) {
+	if t.regex == nil && maybeCommit().MatchString(t.needle) {
 		return withCommit
 	}
 	return textFields
 }
 
 // maybeCommit is what git takes for a commit where it shortens its name: 7 digits at least.
-var maybeCommit = regexp.MustCompile(`^[0-9a-f]{7,64}$`)
+var maybeCommit = lazy.Regexp(`^[0-9a-f]{7,64}$`)
 
 func (t term) in(d *Doc, f field) bool {
 	switch {
