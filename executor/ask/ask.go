@@ -4,6 +4,7 @@ package ask
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +23,11 @@ import (
 type Question struct {
 	Argv  []string
 	Stdin []byte
-	// Limit is how long it may take; 0: as long as the context.
+	Env   []string // its environment; nil: that of this process
+	// Limit is how long Run waits for it; 0: as long as the context.
 	Limit time.Duration
+	// Most is how many bytes Run reads of each stream; 0: 16 MiB.
+	Most int
 }
 
 // An Answer is what a program has said.
@@ -32,16 +36,19 @@ type Answer struct {
 	Code           int // its exit code
 }
 
-// Most is how many bytes of an answer are read, of each stream.
-const Most = 16 << 20
+// ErrLate says that a program was ended because it had not answered within its limit.
+var ErrLate = errors.New("has not answered in time")
+
+// defaultMost is how many bytes of each stream of an answer are read.
+const defaultMost = 16 << 20
 
 // stragglers is how long the output of a program is awaited that has ended, or was
 // killed, while another process still holds it.
 const stragglers = time.Second
 
 // Run runs a program to its end and returns what it said, whatever its exit code. The
-// error wraps record.ErrUnavailable: it is not there, did not end in time, was killed or
-// printed too much.
+// error wraps record.ErrUnavailable: the program is not there, did not end in time (ErrLate),
+// was killed or printed too much, or ctx ended (its error).
 func Run(ctx context.Context, q Question) (Answer, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -50,11 +57,9 @@ func Run(ctx context.Context, q Question) (Answer, error) {
 		ctx, stop = context.WithTimeout(ctx, q.Limit)
 		defer stop()
 	}
-	cmd := exec.CommandContext(ctx, q.Argv[0], q.Argv[1:]...)
-	Group(cmd)
-	cmd.Stdin = bytes.NewReader(q.Stdin)
-	cmd.WaitDelay = stragglers
-	stdout, stderr := bounded{stop: cancel}, bounded{stop: cancel}
+	cmd := q.command(ctx)
+	most := cmp.Or(q.Most, defaultMost)
+	stdout, stderr := bounded{most: most, stop: cancel}, bounded{most: most, stop: cancel}
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	a := Answer{Stdout: stdout.kept.Bytes(), Stderr: stderr.kept.Bytes()}
@@ -63,13 +68,21 @@ func Run(ctx context.Context, q Question) (Answer, error) {
 	}
 	switch {
 	case stdout.full || stderr.full:
-		return a, unavailable(q.Argv, "has printed more than %d MiB", Most>>20)
+		return a, unavailable(q.Argv, "has printed more than %d MiB", most>>20)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return a, unavailable(q.Argv, "has not answered in time")
+		return a, fmt.Errorf("%s %w: %w", safe.Line(q.Argv[0]), ErrLate, record.ErrUnavailable)
 	case ctx.Err() != nil:
 		return a, fmt.Errorf("%w: %w", unavailable(q.Argv, "was not waited for"), ctx.Err())
 	}
 	return a, failure(q.Argv, err, a)
+}
+
+// command returns the program, whose process group ends with ctx.
+func (q Question) command(ctx context.Context) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, q.Argv[0], q.Argv[1:]...)
+	group(cmd)
+	cmd.Stdin, cmd.Env, cmd.WaitDelay = bytes.NewReader(q.Stdin), q.Env, stragglers
+	return cmd
 }
 
 // Show runs a program for somebody who waits: its standard output goes to out as it
@@ -169,9 +182,10 @@ func (a Answer) Because() string {
 	return ": " + safe.Line(last)
 }
 
-// bounded keeps up to Most bytes, and stops who writes more. It has no other method to
-// be filled by.
+// bounded keeps up to most bytes, and stops the program that writes more. The buffer is no
+// embedded one, whose ReadFrom would know no bound.
 type bounded struct {
+	most int
 	kept bytes.Buffer
 	stop func()
 	full bool
@@ -179,7 +193,7 @@ type bounded struct {
 
 // Write implements io.Writer.
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.kept.Len()+len(p) > Most {
+	if b.kept.Len()+len(p) > b.most {
 		b.full = true
 		b.stop()
 		return 0, io.ErrShortWrite
@@ -193,11 +207,8 @@ func (b *bounded) Write(p []byte) (int, error) {
 // the program.
 func Stream(ctx context.Context, q Question, idle time.Duration, ended func(Answer) error) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, q.Argv[0], q.Argv[1:]...)
-	Group(cmd)
-	cmd.Stdin = bytes.NewReader(q.Stdin)
-	cmd.WaitDelay = stragglers
-	s := &stream{argv: q.Argv, cancel: cancel, idle: idle, ended: ended, stderr: bounded{stop: cancel}}
+	cmd := q.command(ctx)
+	s := &stream{argv: q.Argv, cancel: cancel, idle: idle, ended: ended, stderr: bounded{most: defaultMost, stop: cancel}}
 	r, w := io.Pipe()
 	s.out, cmd.Stdout, cmd.Stderr = r, w, &s.stderr
 	if err := cmd.Start(); err != nil {

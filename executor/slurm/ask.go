@@ -1,7 +1,6 @@
 package slurm
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,15 +8,14 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"time"
 
 	"qme/executor/ask"
 	"qme/internal/safe"
 	"qme/record"
 )
 
-// answerLimit bounds what is read of an answer.
-const answerLimit = 256 << 20
+// answerMost bounds what is read of an answer, in bytes.
+const answerMost = 256 << 20
 
 // A refusal is what a program of Slurm has said when it failed.
 type refusal struct {
@@ -57,30 +55,23 @@ func (e *Executor) ask(ctx context.Context, program string, args ...string) ([]b
 }
 
 func (e *Executor) askWith(ctx context.Context, times, program string, args ...string) ([]byte, error) {
-	path, err := exec.LookPath(program)
-	if err != nil {
+	if _, err := exec.LookPath(program); err != nil {
 		return nil, fmt.Errorf("there is no program %s here, which asks Slurm (on a cluster, \"module load slurm\" may bring it): %w", program, record.ErrUnavailable)
 	}
-	limited, cancel := context.WithTimeout(ctx, e.timeout)
-	defer cancel()
-	cmd := exec.CommandContext(limited, path, args...)
-	ask.Group(cmd)
-	cmd.Env = append(environment(os.Environ()), times)
-	cmd.WaitDelay = time.Second // what it has started may hold its output open
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &bounded{&out, answerLimit}, &bounded{&errs, 64 << 10}
-	err = cmd.Run()
+	said, err := ask.Run(ctx, ask.Question{
+		Argv: append([]string{program}, args...), Env: append(environment(os.Environ()), times), Limit: e.timeout, Most: answerMost,
+	})
 	switch {
-	case err == nil:
-		return out.Bytes(), nil
-	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
+	case errors.Is(err, context.Canceled):
 		return nil, ctx.Err()
-	case limited.Err() != nil:
+	case errors.Is(err, ask.ErrLate):
 		return nil, fmt.Errorf("%s %w (%v, the setting executor.slurm.timeout): %w", program, errLate, e.timeout, record.ErrUnavailable)
-	case errors.As(err, new(*exec.ExitError)):
-		return nil, fmt.Errorf("%w: %w", &refusal{program, message(errs.String())}, record.ErrUnavailable)
+	case err != nil:
+		return nil, err
+	case said.Code != 0:
+		return nil, fmt.Errorf("%w: %w", &refusal{program, message(string(said.Stderr))}, record.ErrUnavailable)
 	}
-	return nil, fmt.Errorf("%s: %w: %w", program, err, record.ErrUnavailable)
+	return said.Stdout, nil
 }
 
 // messageMost is how much of what a program says is shown, in bytes.
@@ -121,20 +112,6 @@ func environment(environ []string) []string {
 		}
 	}
 	return append(kept, "SLURM_BITSTR_LEN=0", "LC_ALL=C")
-}
-
-// A bounded writer refuses what is more than its limit.
-type bounded struct {
-	to    *bytes.Buffer
-	limit int
-}
-
-// Write implements io.Writer.
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.to.Len()+len(p) > b.limit {
-		return 0, errors.New("it answers more than is wanted")
-	}
-	return b.to.Write(p)
 }
 
 // onCluster returns the arguments that name a cluster.
