@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"qme/executor"
-	"qme/executor/follow"
+	"qme/internal/tail"
 	"qme/record"
 	"qme/tasks"
 )
@@ -209,16 +209,16 @@ const cancelTime = 20 * time.Second
 
 // A follower passes on what comes to a file, from when it is there.
 type follower struct {
-	follow.Tail
+	tail.Reader
 	to io.Writer
 }
 
 // follower passes on what a job writes to a file. A requeue begins that anew: what has been
 // passed on stays, a message says so, and all of the new output follows.
 func (a *app) follower(path string, to io.Writer, job *record.Job) *follower {
-	return &follower{to: to, Tail: follow.Tail{
-		Open: func() (*os.File, error) { return os.Open(path) },
-		Anew: func() { a.note("Job %s has begun its output anew.", job.ID) },
+	return &follower{to: to, Reader: tail.Reader{
+		Open:      func() (*os.File, error) { return os.Open(path) },
+		Restarted: func() { a.note("Job %s has begun its output anew.", job.ID) },
 	}}
 }
 
@@ -254,7 +254,7 @@ func passOn(files ...*follower) (end func() error) {
 
 // pass copies what is new.
 func (f *follower) pass() error {
-	_, err := io.Copy(f.to, &f.Tail)
+	_, err := io.Copy(f.to, &f.Reader)
 	return err
 }
 

@@ -91,15 +91,9 @@ func recorded(action string, c *Call) error {
 	case job.Output == nil:
 		return fmt.Errorf("task %s: the output of job %s is not in its record, and only the home that started it knows where it was: %w", c.Record.UID, idOf(job), ErrNoOutput)
 	case name == record.JobStderr && len(job.Error) == 0 && job.StderrFile == job.StdoutFile:
-		_, err := fmt.Fprintf(c.Err, "Job %s prints its errors to its output.\n", idOf(job))
-		return err
+		return c.SayOneStream(job)
 	}
-	r, err := c.Host.Stream(name)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(c.Out, r)
-	return errors.Join(err, r.Close())
+	return c.PrintRecorded(name)
 }
 
 func idOf(job *record.Job) string {
@@ -111,6 +105,27 @@ func idOf(job *record.Job) string {
 
 // ErrNoOutput says that there is no output, and that none will come.
 var ErrNoOutput = errors.New("there is no output")
+
+// Print copies a stream to c.Out and closes it.
+func (c *Call) Print(r io.ReadCloser) error {
+	_, err := io.Copy(c.Out, r)
+	return errors.Join(err, r.Close())
+}
+
+// PrintRecorded prints what is recorded of a stream of the task.
+func (c *Call) PrintRecorded(name record.StreamName) error {
+	r, err := c.Host.Stream(name)
+	if err != nil {
+		return err
+	}
+	return c.Print(r)
+}
+
+// SayOneStream tells the user that a job has no error output of its own.
+func (c *Call) SayOneStream(job *record.Job) error {
+	_, err := fmt.Fprintf(c.Err, "Job %s prints its errors to its output.\n", idOf(job))
+	return err
+}
 
 // Switch reports whether a switch was given.
 func (c *Call) Switch(name string) bool { return c.Options[name] == "true" }

@@ -2,8 +2,6 @@ package executor
 
 import (
 	"context"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -59,12 +57,5 @@ func (s *Shell) Actions() []Action {
 }
 
 func printStream(name record.StreamName) func(context.Context, *Call) error {
-	return func(_ context.Context, c *Call) error {
-		r, err := c.Host.Stream(name)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(c.Out, r)
-		return errors.Join(err, r.Close())
-	}
+	return func(_ context.Context, c *Call) error { return c.PrintRecorded(name) }
 }

@@ -11,7 +11,6 @@ import (
 
 	"qme/executor"
 	"qme/executor/ask"
-	"qme/executor/follow"
 	"qme/internal/safe"
 	"qme/record"
 )
@@ -45,16 +44,16 @@ func (p *plain) own() []executor.Action {
 
 // Actions implements executor.Executor.
 func (t *tracker) Actions() []executor.Action {
-	all := []executor.Action{follow.Status(t)}
-	for _, name := range []record.StreamName{record.JobStdout, record.JobStderr} {
-		if t.opens(name) && !t.has(follow.Actions[name]) {
-			all = append(all, follow.Output(t, name, follow.Copy(t, name)))
+	all := []executor.Action{executor.StatusAction(t)}
+	for _, name := range executor.JobStreams {
+		if t.opens(name) && !t.has(executor.PrintAction(name)) {
+			all = append(all, executor.OutputAction(t, name, nil))
 		}
 	}
 	for _, a := range t.own() {
-		for name, action := range follow.Actions {
-			if a.Name == action {
-				a.Do = follow.Output(t, name, a.Do).Do
+		for _, name := range executor.JobStreams {
+			if a.Name == executor.PrintAction(name) {
+				a.Do = executor.OutputAction(t, name, a.Do).Do
 			}
 		}
 		all = append(all, a)
@@ -130,7 +129,7 @@ var fileOf = map[record.StreamName]string{record.JobStdout: "stdout_file", recor
 // file that the job's scheduler has named.
 func (t *tracker) Output(ctx context.Context, rec *record.Record, name record.StreamName) (io.ReadCloser, error) {
 	for _, a := range t.spec.actions {
-		if a.name == follow.Actions[name] {
+		if a.name == executor.PrintAction(name) {
 			return t.stream(ctx, a, rec)
 		}
 	}
@@ -142,10 +141,10 @@ func (t *tracker) Output(ctx context.Context, rec *record.Record, name record.St
 		}
 	}
 	if file == "" && t.opens(name) && rec.Data.Job.Final {
-		return nil, fmt.Errorf("nothing has said where %s went: %w", follow.Actions[name], executor.ErrNoOutput)
+		return nil, fmt.Errorf("nothing has said where %s went: %w", executor.PrintAction(name), executor.ErrNoOutput)
 	}
 	if file == "" && t.opens(name) {
-		return nil, fmt.Errorf("it is not known where %s goes: %w", follow.Actions[name], record.ErrNotYet)
+		return nil, fmt.Errorf("it is not known where %s goes: %w", executor.PrintAction(name), record.ErrNotYet)
 	}
 	if file == "" {
 		return nil, nil
@@ -179,5 +178,5 @@ func (t *tracker) open(rec *record.Record, field string) (io.ReadCloser, error) 
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(rec.Data.PWD, path)
 	}
-	return follow.Open(path, rec)
+	return executor.OpenOutput(path, rec)
 }

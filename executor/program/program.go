@@ -15,7 +15,6 @@ import (
 
 	"qme/executor"
 	"qme/executor/ask"
-	"qme/executor/follow"
 	"qme/executor/section"
 	"qme/internal/safe"
 	"qme/record"
@@ -167,7 +166,7 @@ func (p *program) ended(a ask.Answer) error {
 
 // Actions implements executor.Executor. It starts the program, until that has answered once.
 func (p *program) Actions() []executor.Action {
-	all := []executor.Action{follow.Status(p)}
+	all := []executor.Action{executor.StatusAction(p)}
 	names := map[string]bool{"status": true}
 	for _, a := range p.own() {
 		if names[a.Name] {
@@ -176,9 +175,9 @@ func (p *program) Actions() []executor.Action {
 		names[a.Name] = true
 		all = append(all, a)
 	}
-	for _, name := range []record.StreamName{record.JobStdout, record.JobStderr} {
-		if !names[follow.Actions[name]] {
-			all = append(all, follow.Output(p, name, follow.Copy(p, name)))
+	for _, name := range executor.JobStreams {
+		if !names[executor.PrintAction(name)] {
+			all = append(all, executor.OutputAction(p, name, nil))
 		}
 	}
 	return all

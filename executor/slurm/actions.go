@@ -2,7 +2,6 @@ package slurm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -30,42 +29,13 @@ func (e *Executor) Actions() []executor.Action {
 	}
 }
 
-// withJob returns the record with its job, which a crash may have kept out of it.
+// withJob returns the record with its job, whose id and cluster may be arguments.
 func (e *Executor) withJob(rec *record.Record) (*record.Record, error) {
-	if rec.Data.Job != nil {
-		return rec, identity(rec.Data.Job)
-	}
-	if rec.Data.Status == record.Running {
-		return nil, fmt.Errorf("task %s: sbatch has not ended yet: %w", rec.UID, record.ErrNotYet)
-	}
-	job, err := e.Submitted(rec)
-	if job != nil {
-		err = nil // that another is not followed has been said
-	}
-	if rc := rec.Data.ReturnCode; err != nil && rc != nil && *rc != 0 {
-		return nil, fmt.Errorf("task %s has started no job: sbatch ended with %d: %w", rec.UID, *rc, record.ErrConflict)
-	}
+	rec, err := executor.WithJob(e, "sbatch", rec)
 	if err != nil {
-		return nil, fmt.Errorf("task %s has no job that is known: %w: %w", rec.UID, err, record.ErrConflict)
+		return nil, err
 	}
-	if job == nil {
-		return nil, fmt.Errorf("task %s has started no job: %w", rec.UID, record.ErrConflict)
-	}
-	next := *rec
-	next.Data.Job = job
-	return &next, nil
-}
-
-// refreshed returns the record with what Slurm says now.
-func (e *Executor) refreshed(ctx context.Context, rec *record.Record) (*record.Record, error) {
-	answer := e.Refresh(ctx, []*record.Record{rec})[0]
-	if answer.Err != nil {
-		return nil, fmt.Errorf("job %s: %w", rec.Data.Job.ID, answer.Err)
-	}
-	answer.Job.Follow(rec.Data.Job)
-	next := *rec
-	next.Data.Job = answer.Job
-	return &next, nil
+	return rec, identity(rec.Data.Job)
 }
 
 // pick returns the element of that index.
@@ -100,7 +70,7 @@ func (e *Executor) print(name record.StreamName) func(context.Context, *executor
 		} else if !rec.Data.Job.Final {
 			// A file has its name once the job has started. What is known serves when
 			// nobody answers.
-			if now, err := e.refreshed(ctx, rec); err == nil {
+			if now, err := executor.Refreshed(ctx, e, rec); err == nil {
 				rec = now
 			}
 		}
@@ -146,10 +116,9 @@ func (e *Executor) printElements(c *executor.Call, job *record.Job, name record.
 		return err
 	}
 	if r == nil {
-		return together(c, job)
+		return c.SayOneStream(job)
 	}
-	_, err = io.Copy(c.Out, r)
-	return errors.Join(err, r.Close())
+	return c.Print(r)
 }
 
 // pathOf returns how the file is found: a given one, that of an element, or the job's.
@@ -190,16 +159,9 @@ func (e *Executor) copyOut(ctx context.Context, c *executor.Call, rec *record.Re
 		return err
 	}
 	if r == nil {
-		return together(c, job)
+		return c.SayOneStream(job)
 	}
-	_, err = io.Copy(c.Out, r)
-	return errors.Join(err, r.Close())
-}
-
-// together says where error output is that has no file of its own.
-func together(c *executor.Call, job *record.Job) error {
-	_, err := fmt.Fprintf(c.Err, "Job %s prints its errors to its output.\n", job.ID)
-	return err
+	return c.Print(r)
 }
 
 // printKept prints what is in the record: the file may be gone, or have been written
@@ -210,19 +172,14 @@ func printKept(c *executor.Call, rec *record.Record, name record.StreamName) err
 		return fmt.Errorf("%w: %s", executor.ErrNoOutput, safe.Line(job.OutputError))
 	}
 	if name == record.JobStderr && len(job.Error) == 0 && job.StderrFile == job.StdoutFile {
-		return together(c, job)
+		return c.SayOneStream(job)
 	}
 	if job.OutputError != "" {
 		if _, err := fmt.Fprintf(c.Err, "Not all of it is as the job has printed it: %s\n", safe.Line(job.OutputError)); err != nil {
 			return err
 		}
 	}
-	r, err := c.Host.Stream(name)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(c.Out, r)
-	return errors.Join(err, r.Close())
+	return c.PrintRecorded(name)
 }
 
 // isIndexes reports whether text is a list of elements such as 1,3-5.
@@ -248,7 +205,7 @@ func (e *Executor) cancel(ctx context.Context, c *executor.Call) error {
 	if list != "" && !isIndexes(list) {
 		return fmt.Errorf("--element %q is not a number or a range such as 3-5: %w", list, record.ErrConflict)
 	}
-	if rec, err = e.refreshed(ctx, rec); err != nil {
+	if rec, err = executor.Refreshed(ctx, e, rec); err != nil {
 		return err
 	}
 	job := rec.Data.Job

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"qme/executor"
-	"qme/executor/follow"
+	"qme/internal/tail"
 	"qme/record"
 )
 
@@ -27,7 +27,7 @@ type follower struct {
 	e    *Executor
 	rec  *record.Record // with the last answer
 	path func(*record.Record) string
-	tail *follow.Tail
+	tail *tail.Reader
 
 	look, ask time.Duration
 	asked     time.Time
@@ -37,7 +37,7 @@ type follower struct {
 // follow copies a file of a job, whose name may be known later, to the call's output.
 func (e *Executor) follow(ctx context.Context, c *executor.Call, rec *record.Record, path func(*record.Record) string) error {
 	f := &follower{e: e, rec: rec, path: path, look: lookFirst, ask: askFirst, asked: time.Now()}
-	f.tail = &follow.Tail{Open: f.open, Anew: func() {
+	f.tail = &tail.Reader{Open: f.open, Restarted: func() {
 		// Where it cannot be said, nobody reads it.
 		_, _ = fmt.Fprintf(c.Err, "Job %s has begun its output anew.\n", f.rec.Data.Job.ID)
 	}}
@@ -100,19 +100,15 @@ func (f *follower) pause(ctx context.Context) error {
 // refresh asks how the job goes. That nobody answers is said once.
 func (f *follower) refresh(ctx context.Context, notes io.Writer) {
 	f.asked, f.ask = time.Now(), min(f.ask*3/2, askMost)
-	answer := f.e.Refresh(ctx, []*record.Record{f.rec})[0]
-	if answer.Err != nil {
-		if !f.warned && !errors.Is(answer.Err, record.ErrNotYet) && ctx.Err() == nil {
-			// Where it cannot be said, nobody reads it.
-			_, _ = fmt.Fprintf(notes, "job %s: %v; asking again\n", f.rec.Data.Job.ID, answer.Err)
-			f.warned = true
-		}
+	rec, err := executor.Refreshed(ctx, f.e, f.rec)
+	if err == nil {
+		f.rec, f.warned = rec, false
 		return
 	}
-	answer.Job.Follow(f.rec.Data.Job)
-	next := *f.rec
-	next.Data.Job = answer.Job
-	f.rec, f.warned = &next, false
+	if !f.warned && !errors.Is(err, record.ErrNotYet) && ctx.Err() == nil {
+		_, _ = fmt.Fprintf(notes, "%v; asking again\n", err) // where it cannot be said, nobody reads it
+		f.warned = true
+	}
 }
 
 func (f *follower) close() { _ = f.tail.Close() } // it was only read

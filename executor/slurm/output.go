@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"qme/executor"
+	"qme/internal/regular"
 	"qme/record"
 )
 
@@ -137,25 +138,17 @@ func (at standing) missing(file, id string) error {
 	return fmt.Errorf("%s is not here: %s: %w", file, why, kind)
 }
 
-// openFile opens a regular file, or the place where all vanishes: other things might
-// never end.
+// openFile is executor.OpenFile, and opens the null device too. The error wraps
+// record.ErrInvalid for what is no file.
 func openFile(path string) (*os.File, error) {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		// A network file system may not have noticed: looking at the folder makes it.
-		if dir, derr := os.Open(filepath.Dir(path)); derr == nil {
-			_, _ = dir.Readdirnames(1)
-			_ = dir.Close()
-		}
-		info, err = os.Stat(path)
+	if path == os.DevNull {
+		return os.Open(path)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() && path != os.DevNull {
+	f, err := executor.OpenFile(path)
+	if errors.Is(err, regular.ErrNot) {
 		return nil, fmt.Errorf("%s is not a plain file: %w", path, record.ErrInvalid)
 	}
-	return os.Open(path)
+	return f, err
 }
 
 // openElements opens the files of all elements that have started.

@@ -64,7 +64,7 @@ func (e *Executor) status(ctx context.Context, c *executor.Call) error {
 	// Whose job it is, and whether it is the one that was meant, is asked first.
 	now := rec
 	if !c.Fresh {
-		if now, err = e.refreshed(ctx, rec); err != nil {
+		if now, err = executor.Refreshed(ctx, e, rec); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,4 @@
-package follow
+package tail
 
 import (
 	"fmt"
@@ -9,15 +9,15 @@ import (
 	"testing"
 )
 
-// TestTail reads a file while it grows, is truncated, or another takes its place: what there
+// TestReader reads a file while it grows, is truncated, or another takes its place: what there
 // was to read before is read, and all of what came then.
-func TestTail(t *testing.T) {
+func TestReader(t *testing.T) {
 	long := strings.Repeat("0123456789\n", 100)
 	for _, c := range []struct {
-		name   string
-		change func(path string) error
-		want   string
-		anew   int
+		name     string
+		change   func(path string) error
+		want     string
+		restarts int
 	}{
 		{"grows", func(path string) error { return add(path, "second\n") }, "first\nsecond\n", 0},
 		{"truncated", func(path string) error { return os.WriteFile(path, []byte("new\n"), 0o600) }, "first\nnew\n", 1},
@@ -31,8 +31,8 @@ func TestTail(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "out")
-			anew := 0
-			tail := &Tail{Open: func() (*os.File, error) { return os.Open(path) }, Anew: func() { anew++ }}
+			restarts := 0
+			tail := &Reader{Open: func() (*os.File, error) { return os.Open(path) }, Restarted: func() { restarts++ }}
 			var got strings.Builder
 			read := func() {
 				t.Helper()
@@ -50,8 +50,8 @@ func TestTail(t *testing.T) {
 			}
 			read()
 			read()
-			if got.String() != c.want || anew != c.anew {
-				t.Errorf("it read %q, anew %d times, want %q and %d", got.String(), anew, c.want, c.anew)
+			if got.String() != c.want || restarts != c.restarts {
+				t.Errorf("it read %q, restarted %d times, want %q and %d", got.String(), restarts, c.want, c.restarts)
 			}
 			if err := tail.Close(); err != nil {
 				t.Error(err)

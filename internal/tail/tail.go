@@ -1,4 +1,5 @@
-package follow
+// Package tail reads files that grow.
+package tail
 
 import (
 	"bytes"
@@ -8,17 +9,17 @@ import (
 	"os"
 )
 
-// A Tail reads a file that grows, from when it is there, also where that is begun anew: as a
-// requeue does it, by truncating the file, or by putting another in its place. What the file
-// holds from then on follows what has been read of it before. Close it. It is for one
-// goroutine.
-type Tail struct {
-	// Open opens the file that has the name now. The error wraps fs.ErrNotExist while it is
-	// not there.
+// A Reader reads a file that grows, and waits for none: a file that is not there yet is
+// empty. The file may start again, as that of a job does that is requeued: it is truncated,
+// or another one takes its name. The new content then follows the bytes that were read
+// before. A Reader is to be closed, and is for one goroutine.
+type Reader struct {
+	// Open opens the file that has the name now. The error wraps fs.ErrNotExist while there
+	// is none.
 	Open func() (*os.File, error)
-	// Anew, if it is not nil, is called before the first byte of a file is read that was
-	// begun anew after some of it had been read.
-	Anew func()
+	// Restarted, if it is not nil, is called when a file of which some was read has started
+	// again, before its first byte is read.
+	Restarted func()
 
 	file *os.File
 	read int64  // of the file as it is now
@@ -29,11 +30,11 @@ type Tail struct {
 // was truncated may have grown again past that place since.
 const lastMost = 256
 
-// Opened reports whether the file has been there.
-func (t *Tail) Opened() bool { return t.file != nil }
+// Opened reports whether the file was there at any time.
+func (t *Reader) Opened() bool { return t.file != nil }
 
 // Read implements io.Reader: io.EOF says that there is no more so far, and more may follow.
-func (t *Tail) Read(p []byte) (int, error) {
+func (t *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -70,8 +71,8 @@ func (t *Tail) Read(p []byte) (int, error) {
 	return 0, err
 }
 
-// truncated begins at the beginning again where the file is not the one that was read.
-func (t *Tail) truncated() error {
+// truncated starts again where the bytes before the place of reading are others now.
+func (t *Reader) truncated() error {
 	if t.read == 0 {
 		return nil
 	}
@@ -81,13 +82,13 @@ func (t *Tail) truncated() error {
 		return err
 	}
 	if !bytes.Equal(before[:n], t.last) {
-		t.begin()
+		t.restart()
 	}
 	return nil
 }
 
 // replaced opens the file that has the name now, if that is another one.
-func (t *Tail) replaced() (bool, error) {
+func (t *Reader) replaced() (bool, error) {
 	now, err := t.Open()
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil // it was removed, and the one that was read is all there is
@@ -102,20 +103,20 @@ func (t *Tail) replaced() (bool, error) {
 	err = t.file.Close()
 	t.file = now
 	if t.read > 0 {
-		t.begin()
+		t.restart()
 	}
 	return true, err
 }
 
-func (t *Tail) begin() {
+func (t *Reader) restart() {
 	t.read, t.last = 0, nil
-	if t.Anew != nil {
-		t.Anew()
+	if t.Restarted != nil {
+		t.Restarted()
 	}
 }
 
 // Close implements io.Closer.
-func (t *Tail) Close() error {
+func (t *Reader) Close() error {
 	if t.file == nil {
 		return nil
 	}
