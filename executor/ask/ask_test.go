@@ -5,7 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -81,11 +86,77 @@ func TestBecause(t *testing.T) {
 	}
 }
 
-// An answer is waited for until its time is over, also when another process still holds
-// the output.
-func TestRunLimit(t *testing.T) {
-	_, err := Run(context.Background(), Question{Argv: []string{"sh", "-c", "sleep 5 & echo $! >&2; wait"}, Limit: 50 * time.Millisecond})
-	if !errors.Is(err, record.ErrUnavailable) || !strings.Contains(err.Error(), "not answered in time") {
-		t.Errorf("got %v", err)
+func TestRun(t *testing.T) {
+	for _, c := range []struct {
+		name, script string
+		q            Question
+		out, errs    string
+		code         int
+		is           error
+		message      string
+	}{
+		{"answers", "cat; echo $WORD; echo why >&2; exit 3", Question{Stdin: []byte("in "), Env: []string{"WORD=a", "PATH=" + os.Getenv("PATH")}}, "in a\n", "why\n", 3, nil, ""},
+		{"leaves a process with its output", "sleep 100 & echo out", Question{}, "out\n", "", 0, nil, ""},
+		{"dies", "echo why >&2; kill -KILL $$", Question{}, "", "why\n", -1, record.ErrUnavailable, "sh has died (signal: killed): why: "},
+		{"prints too much", "exec cat /dev/zero", Question{Most: 2 << 20}, "", "", -1, record.ErrUnavailable, "sh has printed more than 2 MiB: "},
+		{"complains too much", "exec cat /dev/zero >&2", Question{Most: 1 << 20}, "", "", -1, record.ErrUnavailable, "sh has printed more than 1 MiB: "},
+		{"hangs", "sleep 100 & wait", Question{Limit: 50 * time.Millisecond}, "", "", -1, ErrLate, "sh has not answered in time: "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.q.Argv = []string{"sh", "-c", c.script}
+			a, err := Run(context.Background(), c.q)
+			if !errors.Is(err, c.is) || err != nil && (!errors.Is(err, record.ErrUnavailable) || !strings.HasPrefix(err.Error(), c.message)) {
+				t.Errorf("it ended with %v, want %q", err, c.message)
+			}
+			if c.q.Most == 0 && (string(a.Stdout) != c.out || string(a.Stderr) != c.errs) || a.Code != c.code || len(a.Stdout)+len(a.Stderr) > 2<<20 {
+				t.Errorf("it said %d, %.20q and %.20q", a.Code, a.Stdout, a.Stderr)
+			}
+		})
+	}
+	if _, err := Run(context.Background(), Question{Argv: []string{"/no/such"}}); !errors.Is(err, record.ErrUnavailable) || !strings.HasPrefix(err.Error(), "/no/such cannot be run: ") {
+		t.Errorf("a program that is not there: %v", err)
+	}
+}
+
+// A program that is not awaited any more ends, with all that it has started.
+func TestRunCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	file := filepath.Join(t.TempDir(), "pids")
+	go func() {
+		for {
+			if b, err := os.ReadFile(file); err == nil && bytes.Count(b, []byte("\n")) == 2 {
+				cancel()
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	_, err := Run(ctx, Question{Argv: []string{"sh", "-c", `sleep 1000 & echo $! >>"$1"; echo $$ >>"$1"; wait`, "sh", file}})
+	if !errors.Is(err, context.Canceled) || !errors.Is(err, record.ErrUnavailable) {
+		t.Errorf("it ended with %v", err)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pid := range strings.FieldsSeq(string(b)) {
+		gone(t, pid)
+	}
+}
+
+// gone checks that a process has ended, or is about to.
+func gone(t *testing.T, pid string) {
+	t.Helper()
+	n, err := strconv.Atoi(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(10 * time.Second); syscall.Kill(n, 0) == nil && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if state, err := exec.Command("ps", "-o", "stat=", "-p", pid).Output(); err == nil && bytes.HasPrefix(state, []byte("Z")) {
+			return
+		}
+	}
+	if syscall.Kill(n, 0) == nil {
+		t.Errorf("process %d goes on", n)
 	}
 }

@@ -20,8 +20,8 @@ import (
 	"qme/record"
 )
 
-// Prefix begins the name of a program; that of the executor follows.
-const Prefix = "qme-executor-"
+// prefix begins the name of a program; that of the executor follows.
+const prefix = "qme-executor-"
 
 // Is reports whether a section is one of an executor by program.
 func Is(s section.Section) bool { return s.Has("program") }
@@ -50,7 +50,7 @@ func New(s section.Section, shell *executor.Shell, warn func(error)) (executor.T
 		if !t.Bool("program") {
 			t.Fail("program", "it is true, or the path of the program; to leave the executor out, remove its section")
 		}
-		p.path = Prefix + s.Name
+		p.path = prefix + s.Name
 	} else {
 		p.path = t.Text("program")
 	}
@@ -139,7 +139,7 @@ func (p *program) answer(said jobAnswer) record.JobAnswer {
 		return record.JobAnswer{Err: err}
 	}
 	now := record.Now()
-	said.Job.Checked, said.Job.Source = &now, Prefix+p.name
+	said.Job.Checked, said.Job.Source = &now, prefix+p.name
 	return record.JobAnswer{Job: said.Job}
 }
 
@@ -263,7 +263,7 @@ func (p *program) missing(err error) error {
 }
 
 func (p *program) encode(r request) ([]byte, error) {
-	r.Version, r.Executor = Version, p.name
+	r.Version, r.Executor = version, p.name
 	b, err := json.Marshal(r)
 	return append(b, '\n'), err
 }
@@ -279,9 +279,9 @@ func (p *program) decode(b []byte) (*response, error) {
 	}
 	switch {
 	case of.Version == nil:
-		return nil, p.wrong("does not say the version of its answer: it prints \"version\": %d", Version)
-	case *of.Version != Version:
-		return nil, p.wrong("answers in version %d of the protocol, and this qme speaks %d", *of.Version, Version)
+		return nil, p.wrong("does not say the version of its answer: it prints \"version\": %d", version)
+	case *of.Version != version:
+		return nil, p.wrong("answers in version %d of the protocol, and this qme speaks %d", *of.Version, version)
 	}
 	said := new(response)
 	if err := json.Unmarshal(b, said); err != nil {

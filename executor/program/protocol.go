@@ -6,8 +6,8 @@ import (
 	"qme/record"
 )
 
-// Version is the version of the protocol that is spoken here.
-const Version = 1
+// version is the version of the protocol that is spoken here.
+const version = 1
 
 // A request is what a program reads from standard input, on one line.
 type request struct {
