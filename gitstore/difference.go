@@ -78,19 +78,19 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[Task
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			id, err := record.IDFromPath(strings.TrimSuffix(p, path.Ext(p)) + ".json")
+			id, err := record.IDFromPath(strings.TrimSuffix(p, path.Ext(p)) + recordExt)
 			if err != nil || id == last {
 				return nil // a stream, or one of the files at the top
 			}
 			d := TaskDifference{ID: id, old: a.hash, new: b.hash, runs: blobOf(beside, string(id)+runsExt), r: s.odb}
 			switch path.Ext(p) {
 			case runsExt: // and not the record, whose name comes before
-				same := blobOf(beside, string(id)+".json")
+				same := blobOf(beside, string(id)+recordExt)
 				if same.IsZero() {
 					return nil
 				}
 				d.old, d.new = same, same
-			case ".json":
+			case recordExt:
 			default:
 				return nil
 			}

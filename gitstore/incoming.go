@@ -190,12 +190,11 @@ const maxTopFile = 64 << 10
 // record.ErrInvalid when no task has a file there.
 func idOf(p string) (record.ID, error) {
 	stem := strings.TrimSuffix(p, path.Ext(p))
-	id, err := record.IDFromPath(stem + ".json")
+	id, err := record.IDFromPath(stem + recordExt)
 	if err != nil {
 		return "", err
 	}
-	ext := strings.TrimPrefix(p, stem)
-	if ext == ".json" || ext == runsExt || slices.Contains(record.StreamNames, record.StreamName(strings.TrimPrefix(ext, "."))) {
+	if _, known := fileKinds[strings.TrimPrefix(p, stem)]; known {
 		return id, nil
 	}
 	return "", fmt.Errorf("%q: %w path", p, record.ErrInvalid)
@@ -219,7 +218,7 @@ func (in *inspection) minute(at string, olds, news []treeEntry) error {
 			continue
 		}
 		why := in.misplaced(at, stem, files)
-		if _, ok := files[".json"]; !ok && why == nil {
+		if _, ok := files[recordExt]; !ok && why == nil {
 			why = fmt.Errorf("its record is missing: %w", record.ErrInvalid)
 		}
 		if why == nil && !in.shape {
@@ -261,7 +260,7 @@ func (in *inspection) misplaced(at, stem string, files taskFiles) error {
 
 // wrong says what is wrong with a task's files.
 func (in *inspection) wrong(id record.ID, files taskFiles) error {
-	e := files[".json"]
+	e := files[recordExt]
 	rec, err := readRecord(in.s.odb, id, e.hash, func(b []byte) (*record.Record, error) {
 		if in.maxRecord > 0 && int64(len(b)) > in.maxRecord {
 			return nil, odb.NewLimitError(LimitRecord, int64(len(b)), in.maxRecord, "its record has")
@@ -278,7 +277,7 @@ func (in *inspection) wrong(id record.ID, files taskFiles) error {
 		return err
 	}
 	for _, name := range record.StreamNames {
-		if err := in.wrongStream(rec, name, files["."+string(name)]); err != nil {
+		if err := in.wrongStream(rec, name, files[extOf(name)]); err != nil {
 			return err
 		}
 	}

@@ -202,7 +202,7 @@ func (m *merge) noteLost(root plumbing.Hash, lost map[record.ID]lostRun, ours, t
 			return plumbing.ZeroHash, err
 		}
 		for p, commit := range origins {
-			runs := strings.TrimSuffix(p, ".json") + runsExt
+			runs := strings.TrimSuffix(p, recordExt) + runsExt
 			list, err := readRuns(m.w, root, runs)
 			if err != nil {
 				return plumbing.ZeroHash, err
@@ -288,7 +288,7 @@ func mergeFile(base, ours, theirs treeEntry) treeEntry {
 // taskFiles are a task's files by what follows the id in their names.
 type taskFiles map[string]treeEntry
 
-func (f taskFiles) blob() plumbing.Hash { return f[".json"].hash }
+func (f taskFiles) blob() plumbing.Hash { return f[recordExt].hash }
 
 // minute merges a folder of tasks, whose files go together.
 func (t *threeWay) minute(base, ours, theirs []treeEntry) ([]treeEntry, error) {
@@ -346,28 +346,22 @@ func (t *threeWay) task(id record.ID, base, ours, theirs taskFiles) (taskFiles, 
 	if kept.blob().IsZero() {
 		return nil, nil
 	}
-	return t.uniteRuns(id, kept, ours, theirs)
+	return t.unite(id, kept, base, ours, theirs)
 }
 
-// uniteRuns gives the files that stay the lost runs that either side knows of.
-func (t *threeWay) uniteRuns(id record.ID, kept, ours, theirs taskFiles) (taskFiles, error) {
-	a, b := ours[runsExt], theirs[runsExt]
-	if a == b {
-		return kept, nil
-	}
-	var all []plumbing.Hash
-	for _, e := range []treeEntry{a, b} {
-		if e.hash.IsZero() {
+// unite gives the files that stay what the rules of their kinds take from both sides.
+func (t *threeWay) unite(id record.ID, kept, base, ours, theirs taskFiles) (taskFiles, error) {
+	kept = maps.Clone(kept)
+	for ext, unite := range fileKinds {
+		if unite == nil || ours[ext] == theirs[ext] {
 			continue
 		}
-		list, err := runsOf(t.w, e.hash)
+		e, err := unite(t, id, base[ext], ours[ext], theirs[ext])
 		if err != nil {
 			return nil, fmt.Errorf("task %s: %w", id, err)
 		}
-		all = append(all, list...)
+		kept[ext] = e
 	}
-	kept = maps.Clone(kept)
-	kept[runsExt] = treeEntry{modeFile, string(id) + runsExt, t.w.Add(plumbing.BlobObject, encodeRuns(all), "")}
 	return kept, nil
 }
 

@@ -344,7 +344,7 @@ func (o PushOptions) least() int64 {
 func (o PushOptions) judge(p string, size int64) error {
 	name := LimitObject
 	limit, usual := o.Limits.Object, o.Usual.Object
-	if path.Ext(p) == ".json" {
+	if path.Ext(p) == recordExt {
 		name = LimitRecord
 		limit, usual = lesser(limit, o.Limits.Record), lesser(usual, o.Usual.Record)
 	}

@@ -150,7 +150,7 @@ func (w *walker) wants(folder string) bool {
 func (w *walker) minute(entries []treeEntry, at string) bool {
 	var found []Entry
 	for _, e := range entries {
-		name, isRecord := strings.CutSuffix(e.name, ".json")
+		name, isRecord := strings.CutSuffix(e.name, recordExt)
 		if !isRecord {
 			continue
 		}

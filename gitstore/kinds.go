@@ -1,0 +1,47 @@
+package gitstore
+
+import (
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"qme/record"
+)
+
+// A uniteFunc merges the files of one kind where both sides have the task and the files
+// differ. A side without the file has the zero entry.
+type uniteFunc func(t *threeWay, id record.ID, base, ours, theirs treeEntry) (treeEntry, error)
+
+// withRecord is for files that belong to a run: those of the record that stays, stay.
+var withRecord uniteFunc
+
+// fileKinds are the kinds of files that a task can have, by what follows the id in their
+// names, each with its rule for merging. What is not here is refused when it is pulled.
+var fileKinds = map[string]uniteFunc{
+	recordExt:               withRecord,
+	extOf(record.Stdout):    withRecord,
+	extOf(record.Stderr):    withRecord,
+	extOf(record.JobStdout): withRecord,
+	extOf(record.JobStderr): withRecord,
+	runsExt:                 (*threeWay).uniteRuns,
+}
+
+// recordExt ends the name of a record's file.
+const recordExt = ".json"
+
+// extOf returns what ends the name of a stream's file.
+func extOf(name record.StreamName) string { return "." + string(name) }
+
+// uniteRuns lists the lost runs that either side knows of.
+func (t *threeWay) uniteRuns(id record.ID, _, ours, theirs treeEntry) (treeEntry, error) {
+	var all []plumbing.Hash
+	for _, e := range []treeEntry{ours, theirs} {
+		if e.hash.IsZero() {
+			continue
+		}
+		list, err := runsOf(t.w, e.hash)
+		if err != nil {
+			return treeEntry{}, err
+		}
+		all = append(all, list...)
+	}
+	return treeEntry{modeFile, string(id) + runsExt, t.w.Add(plumbing.BlobObject, encodeRuns(all), "")}, nil
+}
