@@ -136,8 +136,8 @@ func (s *served) Written(id record.ID) (dashboard.Written, error) {
 }
 
 func (s *served) Follow(id record.ID, name record.StreamName, from, limit int64) (dashboard.Following, error) {
-	b, at, size, err := s.spool.Follow(id, name, from, limit)
-	return dashboard.Following{At: at, Data: b, Size: size}, err
+	p, err := s.spool.Follow(id, name, from, limit)
+	return dashboard.Following(p), err
 }
 
 func (s *served) Recover(ctx context.Context) error { return s.use().RecoverSoon(ctx) }
@@ -226,7 +226,7 @@ func (s *served) Compare(ref string, a, b int) (dashboard.Comparison, error) {
 	if err != nil {
 		return dashboard.Comparison{}, reference(err)
 	}
-	c, err := q.Compare(from, to, diffLimit)
+	c, err := q.Compare(from, to, tasks.DiffLimit)
 	if err != nil {
 		return dashboard.Comparison{}, err
 	}
@@ -241,7 +241,7 @@ func (s *served) Compare(ref string, a, b int) (dashboard.Comparison, error) {
 func streamChange(name record.StreamName, c *tasks.Comparison, s tasks.StreamChange) dashboard.StreamChange {
 	change := dashboard.StreamChange{Name: name, Same: s.Same, Note: s.Note}
 	if !s.Same {
-		change.Diff = unified(c, s)
+		change.Diff = c.Unified(s)
 		change.Note = strings.Join(slices.DeleteFunc(append([]string{s.Note}, c.Notes...), func(n string) bool { return n == "" }), " ")
 	}
 	return change
@@ -361,7 +361,7 @@ func (s *served) Search(ctx context.Context, text string, now time.Time) ([]reco
 	q, err := query.Parse(text, query.Options{Now: now, Home: home})
 	var wrong *query.SyntaxError
 	if errors.As(err, &wrong) {
-		return nil, &dashboard.RequestError{Detail: wrongQuery(wrong), Position: &wrong.Pos}
+		return nil, &dashboard.RequestError{Detail: wrong.Explain(), Position: &wrong.Pos}
 	}
 	if err != nil {
 		return nil, err

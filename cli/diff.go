@@ -8,16 +8,12 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/aymanbagabas/go-udiff"
 	"github.com/urfave/cli/v3"
 
 	"qme/internal/safe"
 	"qme/record"
 	"qme/tasks"
 )
-
-// diffLimit bounds the streams that are compared line by line.
-const diffLimit = 4 << 20
 
 func (a *app) diffCommand() *cli.Command {
 	var asJSON, exitCode bool
@@ -59,7 +55,7 @@ func (a *app) diff(ctx context.Context, refs []string, asJSON, exitCode bool) er
 	if err != nil {
 		return err
 	}
-	cmp, err := q.Compare(from, to, diffLimit)
+	cmp, err := q.Compare(from, to, tasks.DiffLimit)
 	if err != nil {
 		return err
 	}
@@ -115,13 +111,9 @@ func findNumbered(q *tasks.Service, ref string) (tasks.Version, error) {
 	return v, nil
 }
 
-func runName(v tasks.Version) string {
-	return fmt.Sprintf("%s@%d", v.Record.UID, v.Number)
-}
-
 func (a *app) writeDiff(w *bufio.Writer, c *tasks.Comparison) error {
 	p := a.palette()
-	fmt.Fprintf(w, "%s\n%s\n", p.bold("from "+runName(c.A)), p.bold("to   "+runName(c.B)))
+	fmt.Fprintf(w, "%s\n%s\n", p.bold("from "+c.A.Name()), p.bold("to   "+c.B.Name()))
 	for _, f := range c.Fields {
 		fmt.Fprintf(w, "%s: %s -> %s\n", safe.Line(f.Name), shown(f.From), shown(f.To))
 	}
@@ -137,14 +129,6 @@ func (a *app) writeDiff(w *bufio.Writer, c *tasks.Comparison) error {
 		fmt.Fprintln(w, "Return code and output are the same.")
 	}
 	return w.Flush()
-}
-
-// unified returns the difference of a stream, "" where it is only told apart.
-func unified(c *tasks.Comparison, s tasks.StreamChange) string {
-	if s.From == "" && s.To == "" {
-		return ""
-	}
-	return udiff.Unified(runName(c.A)+" "+s.Name, runName(c.B)+" "+s.Name, s.From, s.To)
 }
 
 func shown(s string) string {
@@ -163,7 +147,7 @@ func writeStreamDiff(w *bufio.Writer, p palette, c *tasks.Comparison, s tasks.St
 			return err
 		}
 	}
-	for line := range strings.Lines(unified(c, s)) {
+	for line := range strings.Lines(c.Unified(s)) {
 		line = safe.Message(strings.TrimSuffix(line, "\n"))
 		switch {
 		case strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "---"):
@@ -192,12 +176,12 @@ func writeDiffJSON(w *bufio.Writer, c *tasks.Comparison) error {
 	stream := func(s tasks.StreamChange) streamJSON {
 		j := streamJSON{Name: s.Name, Same: s.Same, Note: s.Note}
 		if !s.Same {
-			j.Diff = unified(c, s)
+			j.Diff = c.Unified(s)
 		}
 		return j
 	}
 	b, err := json.Marshal(map[string]any{
-		"from": runName(c.A), "to": runName(c.B), "same": c.Same(), "fields": append([]tasks.FieldChange{}, c.Fields...),
+		"from": c.A.Name(), "to": c.B.Name(), "same": c.Same(), "fields": append([]tasks.FieldChange{}, c.Fields...),
 		"stdout": stream(c.Stdout), "stderr": stream(c.Stderr), "notes": append([]string{}, c.Notes...),
 	})
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"text/tabwriter"
 
@@ -185,61 +184,16 @@ func optionsOf(e executor.Executor, act executor.Action, options []execOption, l
 	return given, nil
 }
 
-// act performs an action. What it may have changed of a job is then asked for, so that
-// the record says it, too; of a status, before, so that the scheduler is asked once.
+// act performs an action. What is asked for it ends with qme.
 func (a *app) act(ctx context.Context, q *tasks.Service, v tasks.Version, e executor.Executor, act executor.Action, options map[string]string) error {
-	ctx, stop := untilInterrupted(ctx) // what is asked ends with qme
+	ctx, stop := untilInterrupted(ctx)
 	defer stop()
-	_, follows := e.(executor.Tracker)
-	follows = follows && v.Commit == "" && v.Record.Data.Status != record.Running
-	call := &executor.Call{Options: options, Out: a.out, Err: notesTo{a}, Host: host{q, v}}
-	if err := useOf(q, v, call); err != nil {
-		return err
-	}
-	var unsaid error // why the record may not say it
-	if follows && act.Name == "status" {
-		all, err := q.Refresh(ctx, string(v.Record.UID))
-		if unsaid = err; len(all) > 0 {
-			if all[0].Err != nil {
-				return all[0].Err
-			}
-			if err == nil && all[0].Changed {
-				a.startSync()
-				a.follow()
-			}
-			v.Record, call.Fresh = all[0].Record, true
-			if err := useOf(q, v, call); err != nil {
-				return err
-			}
-		} // else the action says what is missing
-	}
-	err := act.Perform(ctx, call)
-	if follows && act.Alters {
-		unsaid = a.refreshQuietly(ctx, q, v.Record)
-	}
-	if unsaid != nil && err == nil {
-		a.warn("the record does not say it yet: %v", unsaid)
-	}
-	return err
-}
-
-// useOf puts into a call what the action may use of a run.
-func useOf(q *tasks.Service, v tasks.Version, call *executor.Call) error {
-	usable, own, err := q.Usable(v)
-	call.Record, call.Foreign, call.Told = usable, !own, v.Record.Data.Job
-	return err
-}
-
-func (a *app) refreshQuietly(ctx context.Context, q *tasks.Service, rec *record.Record) error {
-	all, err := q.Refresh(ctx, string(rec.UID))
-	if err != nil {
-		return err
-	}
-	if all[0].Changed {
+	changed, err := q.Act(ctx, v, tasks.Acting{Executor: e, Action: act, Options: options, Out: a.out, Err: notesTo{a}})
+	if changed {
 		a.startSync()
 		a.follow()
 	}
-	return all[0].Err
+	return err
 }
 
 // notesTo shows what an action says to people, as qme's own messages.
@@ -249,21 +203,6 @@ type notesTo struct{ a *app }
 func (n notesTo) Write(b []byte) (int, error) {
 	n.a.note("%s", strings.TrimSuffix(string(b), "\n"))
 	return len(b), nil
-}
-
-// A host is what qme can do for an action.
-type host struct {
-	q *tasks.Service
-	v tasks.Version
-}
-
-// Stream implements executor.Host.
-func (h host) Stream(name record.StreamName) (io.ReadCloser, error) { return h.v.Stream(name) }
-
-// Cancel implements executor.Host.
-func (h host) Cancel(context.Context) error {
-	_, err := h.q.Cancel(string(h.v.Record.UID))
-	return err
 }
 
 func (a *app) listActions(e executor.Executor, asJSON bool) error {

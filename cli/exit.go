@@ -89,30 +89,42 @@ var codes = []struct {
 
 // exitCode reports an error on stderr and says with which code the process ends.
 func (a *app) exitCode(err error) int {
-	if err == nil {
-		return 0
+	code, msg, hint := a.explain(err)
+	if msg != "" {
+		a.fail(msg)
 	}
-	var code *codeError
-	if errors.As(err, &code) {
-		if code.err != nil {
-			a.fail(a.here(said(code.err.Error())))
+	if hint != "" {
+		a.say("%s", hint)
+	}
+	return code
+}
+
+// explain returns the exit code of a command that ends with an error, what it says of that,
+// and the way out; both texts may be empty.
+func (a *app) explain(err error) (code int, msg, hint string) {
+	if err == nil {
+		return 0, "", ""
+	}
+	var coded *codeError
+	if errors.As(err, &coded) {
+		if coded.err != nil {
+			msg = a.here(said(coded.err.Error()))
 		}
-		return code.code
+		return coded.code, msg, ""
 	}
 	if errors.Is(err, errPagerGone) {
-		return 0
+		return 0, "", ""
 	}
 	var usage *usageError
 	if errors.As(err, &usage) {
-		a.fail(a.here(usage.msg))
-		a.say("See %q.", usage.help)
-		return exitUsage
+		return exitUsage, a.here(usage.msg), fmt.Sprintf("See %q.", usage.help)
 	}
-	// The only one who cancels is the user, or whoever sends SIGTERM.
-	a.fail(a.here(said(strings.ReplaceAll(strings.TrimSpace(err.Error()), context.Canceled.Error(), "interrupted"))))
-	if hint := cmp.Or(hintFor(err), a.homeHint(err)); hint != "" {
-		a.say("%s", a.here(hint))
-	}
+	// Only the user cancels, or a SIGTERM.
+	msg = a.here(said(strings.ReplaceAll(strings.TrimSpace(err.Error()), context.Canceled.Error(), "interrupted")))
+	return codeOf(err), msg, a.here(cmp.Or(hintFor(err), a.homeHint(err)))
+}
+
+func codeOf(err error) int {
 	if isRemoteError(err) {
 		return exitRemote
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"qme/executor"
 	"qme/executor/capture"
 	"qme/internal/safe"
 	"qme/record"
@@ -97,7 +96,7 @@ func (a *app) confirmRerun(ctx context.Context, ref string, rec *record.Record, 
 		a.tellInput(rec.Data.Stdin)
 		return nil
 	}
-	f := foreignCommand(rec)
+	f := foreignText(rec)
 	if o.yes {
 		a.note("%s", f)
 		a.tellInput(rec.Data.Stdin)
@@ -119,7 +118,7 @@ func (a *app) confirmRerun(ctx context.Context, ref string, rec *record.Record, 
 // but follows from what is there.
 func (a *app) taken(ref string, rec *record.Record) {
 	if ref == "" || strings.HasPrefix(ref, "@") {
-		a.note("Task %s: %s", rec.UID, bounded(typed(rec)))
+		a.note("Task %s: %s", rec.UID, safe.Bounded(typed(rec)))
 	}
 }
 
@@ -128,45 +127,13 @@ func typed(rec *record.Record) string {
 	if cmd := rec.Data.Cmd; len(cmd) == 3 && cmd[1] == "-c" && cmd[2] == rec.Command {
 		return rec.Command
 	}
-	return recorded(rec)
+	return tasks.CommandLine(rec)
 }
 
-// recorded returns the command of a record for people: as it would be run again, since
-// what a record says of its command beside that may be anything.
-func recorded(rec *record.Record) string {
-	if len(rec.Data.Cmd) == 0 {
-		return rec.Command
-	}
-	return executor.Quote(rec.Data.Cmd)
-}
-
-// A foreign is whose command a record holds, and what it would do, fit for a terminal.
-type foreign struct{ User, Host, Dir, Command string }
-
-func foreignCommand(rec *record.Record) foreign {
-	return foreign{bounded(rec.Data.User), bounded(rec.Data.Host), bounded(rec.Data.PWD), bounded(recorded(rec))}
-}
-
-// String says it in two lines or more.
-func (f foreign) String() string {
-	return fmt.Sprintf("This command was not given in this home. Its record says that it is by %s on %s, in %s:\n  %s", f.User, f.Host, f.Dir, f.Command)
-}
-
-// The characters of a text that are shown: where it is longer, so many of its beginning
-// and of its end.
-const (
-	boundedHead = 1000
-	boundedTail = 500
-)
-
-// bounded makes a text of a record fit for a message. What is left out is counted, since
-// it may be what matters.
-func bounded(s string) string {
-	r := []rune(safe.Line(s))
-	if left := len(r) - boundedHead - boundedTail; left > 0 {
-		return fmt.Sprintf("%s … %d characters … %s", string(r[:boundedHead]), left, string(r[len(r)-boundedTail:]))
-	}
-	return string(r)
+// foreignText says whose command a record holds, in two lines or more.
+func foreignText(rec *record.Record) string {
+	f := tasks.Foreign(rec)
+	return fmt.Sprintf("This command was not given in this home. Its record says that it is by %s on %s, in %s:\n  %s", f.User, f.Host, f.Directory, f.Command)
 }
 
 // tellInput says that a task that has read a file or a pipe now reads something else, where
@@ -191,7 +158,7 @@ func inputName(in *record.Stdin) string {
 	switch in.Kind {
 	case "file":
 		if in.Path != "" {
-			return "the file " + bounded(in.Path)
+			return "the file " + safe.Bounded(in.Path)
 		}
 		return "a file"
 	case "pipe", "socket", "terminal":

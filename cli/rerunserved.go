@@ -70,8 +70,7 @@ func (s *served) rerunWords(rec *record.Record, agreed dashboard.Agreement) ([]s
 	switch {
 	case own:
 	case !agreed.Confirm || agreed.Digest != "" && agreed.Digest != digest:
-		f := foreignCommand(rec)
-		return nil, &dashboard.Foreign{User: f.User, Host: f.Host, Directory: f.Dir, Command: f.Command, Digest: digest}
+		return nil, (*dashboard.Foreign)(tasks.Foreign(rec))
 	default:
 		words = append(words, "--yes")
 	}

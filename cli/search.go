@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +21,6 @@ import (
 	"qme/gitstore"
 	"qme/index"
 	"qme/index/query"
-	"qme/internal/near"
 	"qme/internal/safe"
 	"qme/record"
 	"qme/tasks"
@@ -98,7 +96,7 @@ func parseQuery(text string, regex bool) (*query.Query, error) {
 	if !errors.As(err, &wrong) {
 		return q, err
 	}
-	msg := wrongQuery(wrong)
+	msg := wrong.Explain()
 	if wrong.Text != "" {
 		msg += "; for the shell, quoted once more: qme search '\"" + strings.ReplaceAll(wrong.Text, "'", `'\''`) + "\"'"
 	}
@@ -107,15 +105,6 @@ func parseQuery(text string, regex bool) (*query.Query, error) {
 		msg += "\n  " + before + safe.Line(text[wrong.Pos:]) + "\n  " + strings.Repeat(" ", runewidth.StringWidth(before)) + "^"
 	}
 	return nil, &usageError{msg: msg + "\nFields: " + strings.Join(query.Fields, ", ") + "; and failed, running.", help: "qme search --help"}
-}
-
-// wrongQuery says what is wrong with a query, and which field was probably meant.
-func wrongQuery(wrong *query.SyntaxError) string {
-	msg := wrong.Error()
-	if best := cmp.Or(query.Meant(wrong.Field), near.Best(wrong.Field, query.Fields)); wrong.Field != "" && best != "" {
-		msg += fmt.Sprintf("; did you mean %s:?", best)
-	}
-	return msg
 }
 
 func (a *app) search(ctx context.Context, q *query.Query, o searchOptions) error {

@@ -54,7 +54,10 @@ type Call struct {
 	// Out takes the result, Err messages for people. Bytes from commands go to Out as
 	// they are.
 	Out, Err io.Writer
-	Host     Host
+	// Unattended says that no user waits at a terminal: programs that are run for the action
+	// read nothing, and all that they start ends with the context.
+	Unattended bool
+	Host       Host
 }
 
 // Perform does the action. Of a run that is not this home's, output is what is recorded, and

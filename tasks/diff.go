@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aymanbagabas/go-udiff"
+
 	"qme/record"
 )
 
@@ -80,9 +82,9 @@ func (q *Service) Compare(a, b Version, limit int64) (*Comparison, error) {
 	for _, v := range []Version{a, b} {
 		switch {
 		case v.Record.Active():
-			c.Notes = append(c.Notes, runName(v)+" has not ended.")
+			c.Notes = append(c.Notes, v.Name()+" has not ended.")
 		case v.Record.Data.Job == nil && v.Record.Code() == nil:
-			c.Notes = append(c.Notes, "The return code of "+runName(v)+" was not recorded.")
+			c.Notes = append(c.Notes, "The return code of "+v.Name()+" was not recorded.")
 		}
 	}
 	return c, nil
@@ -103,7 +105,20 @@ func fieldChanges(a, b *record.Record) []FieldChange {
 	return changes
 }
 
-func runName(v Version) string { return fmt.Sprintf("%s@%d", v.Record.UID, v.Number) }
+// DiffLimit bounds the streams that are compared line by line.
+const DiffLimit = 4 << 20
+
+// Unified returns the difference of a stream of the comparison as a unified diff, "" where
+// it is only told apart.
+func (c *Comparison) Unified(s StreamChange) string {
+	if s.From == "" && s.To == "" {
+		return ""
+	}
+	return udiff.Unified(c.A.Name()+" "+s.Name, c.B.Name()+" "+s.Name, s.From, s.To)
+}
+
+// Name names the run as commands take it.
+func (v Version) Name() string { return fmt.Sprintf("%s@%d", v.Record.UID, v.Number) }
 
 // fields lists a record's values, each in From. Of jobs it leaves out how long the command
 // took that submitted them.

@@ -60,7 +60,7 @@ func (c *Comparison) compareOutput(jobs bool, limit int64) error {
 	for _, p := range []printed{a, b} {
 		if p.missing != "" {
 			c.Stdout.Same = false
-			c.Stdout.Note = "not recorded of " + runName(p.v) + ": " + p.missing
+			c.Stdout.Note = "not recorded of " + p.v.Name() + ": " + p.missing
 		}
 	}
 	return nil

@@ -35,6 +35,9 @@ type RunOptions struct {
 	// own says whether this user has given that command in this home. An error keeps it
 	// from running and is what Rerun returns.
 	Confirm func(rec *record.Record, own bool) error
+	// Started, if it is set, is called once the command runs and the run can be cancelled. It is
+	// not called of a run that cannot be recorded.
+	Started func()
 }
 
 // A Report is what came of a run.
@@ -68,7 +71,7 @@ func (q *Service) RunNew(ctx context.Context, c Command, opts RunOptions) (*Repo
 		dir = os.Getenv("PWD")
 	}
 	rec := &record.Record{Executor: c.Executor, UID: id, Command: valid(c.Line), Data: record.Data{PWD: dir, Cmd: c.Cmd, Message: valid(opts.Message), Run: 1}}
-	return q.execute(ctx, rec, capture.Spec{Cmd: c.Cmd, Quiet: opts.Quiet}, "run")
+	return q.execute(ctx, rec, capture.Spec{Cmd: c.Cmd, Quiet: opts.Quiet}, "run", opts.Started)
 }
 
 // Rerun runs a task again: the same command in the same directory under the same
@@ -121,7 +124,7 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	if opts.Message != "" {
 		rec.Data.Message = valid(opts.Message)
 	}
-	return q.execute(ctx, rec, capture.Spec{Cmd: old.Data.Cmd, Dir: old.Data.PWD, Quiet: opts.Quiet}, "rerun")
+	return q.execute(ctx, rec, capture.Spec{Cmd: old.Data.Cmd, Dir: old.Data.PWD, Quiet: opts.Quiet}, "rerun", opts.Started)
 }
 
 // notInSpool is an error where a run of the task has ended and is still in the spool, where it
@@ -163,7 +166,7 @@ func validAll(list []string) []string {
 }
 
 // execute runs cmd and records it in rec, which has what is known beforehand.
-func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.Spec, verb string) (*Report, error) {
+func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.Spec, verb string, started func()) (*Report, error) {
 	q.fill(rec)
 	entry, spoolErr := q.Spool.Begin(rec)
 	if errors.Is(spoolErr, record.ErrConflict) {
@@ -172,7 +175,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	if spoolErr == nil {
 		q.noteGiven(rec)
 	}
-	r := &run{q: q, rec: rec, entry: entry, verb: verb}
+	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: started}
 	r.track()
 	background := q.recoverInBackground(ctx) // while the command runs, so that it costs no time
 	res, err := r.start(ctx, spec)
@@ -237,6 +240,7 @@ type run struct {
 	verb     string
 	out, err *spool.Recorder
 	tracker  Tracker // nil for commands that start no jobs
+	started  func()  // see RunOptions; may be nil
 }
 
 // spec completes what is to be run with the settings.
@@ -268,6 +272,9 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 		r.rec.Data.PID = pid
 		if err := r.entry.Write(r.rec); err != nil {
 			r.q.Warn("the process id is not in the spool: %v", err)
+		}
+		if r.started != nil {
+			r.started()
 		}
 	}
 	return execute(ctx, s)

@@ -28,6 +28,9 @@ type Question struct {
 	Limit time.Duration
 	// Most is how many bytes Run reads of each stream; 0: 16 MiB.
 	Most int
+	// Unattended is for Show: no user waits at a terminal. The program reads nothing but Stdin,
+	// and all that it starts ends with the context.
+	Unattended bool
 }
 
 // An Answer is what a program has said.
@@ -90,15 +93,15 @@ func (q Question) command(ctx context.Context) *exec.Cmd {
 // reads the standard input. The answer has no Stdout; where the program fails, its Stderr
 // is the last line, which messages did not get. The error is as that of Run.
 func Show(ctx context.Context, q Question, out, messages io.Writer) (Answer, error) {
-	cmd := exec.CommandContext(ctx, q.Argv[0], q.Argv[1:]...)
-	lines := &lineWriter{to: messages}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, out, lines
-	if q.Stdin != nil {
-		cmd.Stdin = bytes.NewReader(q.Stdin)
+	cmd := q.command(ctx)
+	if !q.Unattended { // it is in the process group of qme, which has the terminal
+		cmd.SysProcAttr, cmd.Cancel = nil, func() error { return terminate(cmd.Process) }
+		if q.Stdin == nil {
+			cmd.Stdin = os.Stdin
+		}
 	}
-	// It is in the group of who waits, with the terminal; what has started it ends that.
-	cmd.Cancel = func() error { return terminate(cmd.Process) }
-	cmd.WaitDelay = stragglers
+	lines := &lineWriter{to: messages}
+	cmd.Stdout, cmd.Stderr = out, lines
 	err := cmd.Run()
 	a := Answer{Stderr: lines.held}
 	if cmd.ProcessState != nil {

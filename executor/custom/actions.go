@@ -67,7 +67,7 @@ func (p *plain) do(ctx context.Context, a action, c *executor.Call) error {
 	if err != nil {
 		return err
 	}
-	said, err := ask.Show(ctx, ask.Question{Argv: argv}, c.Out, c.Err)
+	said, err := ask.Show(ctx, ask.Question{Argv: argv, Unattended: c.Unattended}, c.Out, c.Err)
 	if err == nil && said.Code != 0 {
 		err = later(a, c.Record, ended(argv, said))
 	}

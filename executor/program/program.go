@@ -231,7 +231,7 @@ func (p *program) act(ctx context.Context, action string, c *executor.Call) erro
 	if err != nil {
 		return err
 	}
-	said, err := ask.Show(ctx, ask.Question{Argv: []string{p.path}, Stdin: in}, c.Out, c.Err)
+	said, err := ask.Show(ctx, ask.Question{Argv: []string{p.path}, Stdin: in, Unattended: c.Unattended}, c.Out, c.Err)
 	if err != nil {
 		return p.missing(err)
 	}

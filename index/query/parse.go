@@ -16,6 +16,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"qme/internal/lazy"
+	"qme/internal/near"
 	"qme/record"
 )
 
@@ -61,6 +62,14 @@ type SyntaxError struct {
 // Error implements error.
 func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("%s (at character %d of the query)", e.Msg, 1+utf8.RuneCountInString(e.Query[:e.Pos]))
+}
+
+// Explain is Error, with the field that was probably meant.
+func (e *SyntaxError) Explain() string {
+	if best := cmp.Or(Meant(e.Field), near.Best(e.Field, Fields)); e.Field != "" && best != "" {
+		return fmt.Sprintf("%s; did you mean %s:?", e, best)
+	}
+	return e.Error()
 }
 
 // Is makes the error a record.ErrInvalid.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/afero"
 
@@ -21,7 +22,7 @@ import (
 type Folder struct {
 	fs      afero.Fs
 	dir     string
-	dropped bool // old notes of jobs that have ended, see dropLast
+	dropped atomic.Bool // old notes of jobs that have ended, see dropLast
 }
 
 // New returns the folder at dir (usually HOME/jobs), which is made when first needed.

@@ -207,10 +207,9 @@ func (f *Folder) KeepForNow(rec *record.Record) error {
 
 // dropLast removes, once in a process, the notes that have been kept long enough.
 func (f *Folder) dropLast() error {
-	if f.dropped {
+	if f.dropped.Swap(true) {
 		return nil
 	}
-	f.dropped = true
 	entries, err := afero.ReadDir(f.fs, filepath.Join(f.dir, lastName))
 	if err != nil {
 		return err

@@ -2,30 +2,67 @@ package spool
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
+	"syscall"
 
 	"github.com/spf13/afero"
 
 	"qme/record"
 )
 
+// Stamps lists the runs in the spool, each with a text that differs when its record has
+// changed. It reads none of them, so that it may be asked many times a second. The error wraps
+// fs.ErrNotExist when the home is gone, and not only the spool.
+func (s *Spool) Stamps() (map[record.ID]string, error) {
+	ids, err := s.ids()
+	if err != nil {
+		return nil, err
+	}
+	if len(ids) == 0 {
+		_, err := s.fs.Stat(filepath.Dir(s.dir))
+		return nil, err
+	}
+	stamps := make(map[record.ID]string, len(ids))
+	for _, id := range ids {
+		// The record is replaced as a whole whenever it changes.
+		info, err := s.fs.Stat(filepath.Join(s.dir, string(id), recordFile))
+		if err != nil {
+			continue // it has just been committed
+		}
+		stamp := fmt.Sprint(info.ModTime().UnixNano(), info.Size())
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			stamp += fmt.Sprint(" ", st.Ino)
+		}
+		stamps[id] = stamp
+	}
+	return stamps, nil
+}
+
+// A Piece is what was read of the output of a run in the spool.
+type Piece struct {
+	At   int64 // the position of Data in what the command wrote: after the one asked for where bytes are not kept
+	Data []byte
+	Size int64 // how many bytes the command has written so far
+}
+
 // Follow returns at most limit bytes of what a run in flight has printed, from a position
-// in all that it has printed, and how much that is so far. Where bytes from there on are
-// not kept, those behind them are returned, and at says where they lie. The error wraps
-// record.ErrNotFound when the run is in flight no more.
-func (s *Spool) Follow(id record.ID, name record.StreamName, from, limit int64) (b []byte, at, size int64, err error) {
+// in all that it has printed. Where bytes from there on are not kept, it returns those after
+// them. The error wraps record.ErrNotFound when the run is in the history by now.
+func (s *Spool) Follow(id record.ID, name record.StreamName, from, limit int64) (p Piece, err error) {
 	dir := filepath.Join(s.dir, string(id))
 	c, err := openCapture(s.fs, dir, name)
 	if err == nil {
 		c.live = true
-		b, at, err = c.from(from, limit)
+		p.Data, p.At, err = c.from(from, limit)
 	}
 	// What was read of an entry that was being removed is not to be believed.
 	if _, gone := readRecord(s.fs, dir, id); gone != nil {
-		return nil, 0, 0, gone
+		return Piece{}, gone
 	}
-	return b, at, c.size, err
+	p.Size = c.size
+	return p, err
 }
 
 // Written returns how many bytes a run in flight has printed so far, without reading them. Of one

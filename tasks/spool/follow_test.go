@@ -39,7 +39,8 @@ func TestFollow(t *testing.T) {
 func checkFollow(t *testing.T, s *spool.Spool, id record.ID, all []byte, from int64) {
 	t.Helper()
 	const limit, half, piece = 64, 100, 100
-	got, at, size, err := s.Follow(id, record.Stdout, from, limit)
+	p, err := s.Follow(id, record.Stdout, from, limit)
+	got, at, size := p.Data, p.At, p.Size
 	if err != nil || size != int64(len(all)) || len(got) > limit {
 		t.Fatalf("from %d: %d bytes of %d, %v", from, len(got), size, err)
 	}
@@ -72,7 +73,8 @@ func TestFollowWhileWritten(t *testing.T) {
 		write(3500)
 		watcher := spool.New(overtaken{afero.NewOsFs(), "stdout.tail", func() { write(step) }}, dir)
 		for from := int64(0); from < 3500; from += 100 {
-			got, at, _, err := watcher.Follow(rec.UID, record.Stdout, from, 1<<20)
+			p, err := watcher.Follow(rec.UID, record.Stdout, from, 1<<20)
+			got, at := p.Data, p.At
 			if err != nil || !bytes.HasPrefix(b[at:], got) {
 				t.Fatalf("step %d, from %d: %d bytes at %d are not what was printed there, %v", step, from, len(got), at, err)
 			}
@@ -91,7 +93,7 @@ func TestFollowEnds(t *testing.T) {
 	if err := e.Remove(); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, _, err := s.Follow(rec.UID, record.Stdout, 0, 10); !errors.Is(err, record.ErrNotFound) {
+	if _, err := s.Follow(rec.UID, record.Stdout, 0, 10); !errors.Is(err, record.ErrNotFound) {
 		t.Errorf("Follow of a run that is over returns %v", err)
 	}
 }

@@ -1,0 +1,85 @@
+package tasks
+
+import (
+	"context"
+	"io"
+
+	"qme/executor"
+	"qme/record"
+)
+
+// An Acting is one performance of an action of an executor.
+type Acting struct {
+	Executor executor.Executor
+	Action   executor.Action
+	Options  map[string]string // those that were given, by name; a switch has "true"
+	// Out takes the result, Err messages for people.
+	Out, Err io.Writer
+	// Unattended is as in executor.Call.
+	Unattended bool
+}
+
+// Act performs an action on a run. The state of a job that the action may have changed is
+// asked for afterwards, and before a status, so that the scheduler is asked once and the
+// record says it, too. changed reports whether that has made a commit. An answer that could
+// not be recorded is a warning, and the error is that of the action.
+func (q *Service) Act(ctx context.Context, v Version, a Acting) (changed bool, err error) {
+	_, tracked := a.Executor.(executor.Tracker)
+	tracked = tracked && v.Commit == "" && v.Record.Data.Status != record.Running
+	call := &executor.Call{Options: a.Options, Out: a.Out, Err: a.Err, Unattended: a.Unattended, Host: host{q, v}}
+	if err := q.allow(v, call); err != nil {
+		return false, err
+	}
+	var unrecorded error
+	if tracked && a.Action.Name == "status" {
+		all, err := q.Refresh(ctx, string(v.Record.UID))
+		if unrecorded = err; len(all) > 0 {
+			if all[0].Err != nil {
+				return false, all[0].Err
+			}
+			changed = err == nil && all[0].Changed
+			v.Record, call.Fresh = all[0].Record, true
+			if err := q.allow(v, call); err != nil {
+				return changed, err
+			}
+		} // else the action says why nothing is known
+	}
+	err = a.Action.Perform(ctx, call)
+	if tracked && a.Action.Alters {
+		changed, unrecorded = q.refreshOne(ctx, v.Record.UID)
+	}
+	if unrecorded != nil && err == nil {
+		q.Warn("the record does not say it yet: %v", unrecorded)
+	}
+	return changed, err
+}
+
+// allow puts into a call what its action may use of a run.
+func (q *Service) allow(v Version, call *executor.Call) error {
+	usable, own, err := q.Usable(v)
+	call.Record, call.Foreign, call.Told = usable, !own, v.Record.Data.Job
+	return err
+}
+
+func (q *Service) refreshOne(ctx context.Context, id record.ID) (changed bool, err error) {
+	all, err := q.Refresh(ctx, string(id))
+	if err != nil {
+		return false, err
+	}
+	return all[0].Changed, all[0].Err
+}
+
+// A host is what the use cases can do for an action on a run.
+type host struct {
+	q *Service
+	v Version
+}
+
+// Stream implements executor.Host.
+func (h host) Stream(name record.StreamName) (io.ReadCloser, error) { return h.v.Stream(name) }
+
+// Cancel implements executor.Host.
+func (h host) Cancel(context.Context) error {
+	_, err := h.q.Cancel(string(h.v.Record.UID))
+	return err
+}
