@@ -15,10 +15,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/spf13/afero"
 	"github.com/urfave/cli/v3"
-	"golang.org/x/sys/unix"
 
 	"qme/gitstore"
+	"qme/internal/lockfile"
 	"qme/internal/regular"
 	"qme/internal/safe"
 	"qme/mirror"
@@ -319,17 +320,14 @@ func (a *app) mirrorTurn() (release func(), ok bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	f, err := regular.OpenHere(filepath.Join(home, "mirror.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := lockfile.Open(afero.NewOsFs(), filepath.Join(home, "mirror.lock"), lockfile.Exclusive)
+	if errors.Is(err, lockfile.ErrHeld) {
+		return nil, false, nil
+	}
 	if err != nil {
 		return nil, false, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, false, f.Close()
-	}
-	return func() {
-		_ = unix.Flock(int(f.Fd()), unix.LOCK_UN) // also where a process being started has it open
-		_ = f.Close()
-	}, true, nil
+	return func() { _ = f.Close() }, true, nil
 }
 
 // stallLimit ends a catch-up in the background that writes nothing for that long. A

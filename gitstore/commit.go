@@ -77,7 +77,7 @@ func (s *Store) publish(ctx context.Context, q *queueLock, w *odb.Writer, head, 
 		return err
 	}
 	err = s.swap(ctx, q, head, next)
-	if err == nil || errors.Is(err, errUnsure) || !q.held {
+	if err == nil || errors.Is(err, errUnsure) || !q.file.Locked {
 		// The history may rest on the pack, and git may have built upon it. Without
 		// the queue another writer may even have made the same commit, in the same
 		// pack. What is left for nothing is a few hundred bytes.

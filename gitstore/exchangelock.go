@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 
-	"golang.org/x/sys/unix"
+	"qme/internal/lockfile"
 )
 
 const (
@@ -24,7 +23,10 @@ const (
 // it is. It waits as long as ctx lets it; the error is ErrBusy then. File systems
 // without locks have none here either.
 func (s *Store) LockExchange(ctx context.Context, who string) (unlock func(), err error) {
-	f, release, err := s.lockFile(ctx, exchangeLock)
+	f, err := s.waitLock(ctx, exchangeLock, lockfile.Exclusive)
+	if errors.Is(err, lockfile.ErrHeld) {
+		return nil, fmt.Errorf("%w: another qme is exchanging tasks with a remote", ErrBusy)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +35,7 @@ func (s *Store) LockExchange(ctx context.Context, who string) (unlock func(), er
 	_, _ = f.WriteAt([]byte(who), 0)
 	return sync.OnceFunc(func() {
 		_ = f.Truncate(0)
-		release()
+		_ = f.Close()
 	}), nil
 }
 
@@ -55,20 +57,12 @@ func (s *Store) ExchangeHolder() string {
 // WantExchange says, until release, that somebody waits for LockExchange, so that an
 // exchange in the background gives way.
 func (s *Store) WantExchange() (release func(), err error) {
-	f, err := s.fs.OpenFile(filepath.Join(s.dir, wantedLock), os.O_RDWR|os.O_CREATE, 0o600)
+	// ExchangeWanted has it for a moment only; several may want it.
+	f, err := s.waitLock(context.Background(), wantedLock, lockfile.Shared)
 	if err != nil {
 		return nil, err
 	}
-	if real, ok := f.(*os.File); ok {
-		// ExchangeWanted has it for a moment only; several may want it.
-		_ = unix.Flock(int(real.Fd()), unix.LOCK_SH) // where there are no locks, nobody waits
-	}
-	return func() {
-		if real, ok := f.(*os.File); ok {
-			_ = unix.Flock(int(real.Fd()), unix.LOCK_UN)
-		}
-		_ = f.Close()
-	}, nil
+	return func() { _ = f.Close() }, nil
 }
 
 // ExchangeWanted reports whether somebody waits.
@@ -78,52 +72,31 @@ func (s *Store) ExchangeWanted() bool {
 		return false // nobody ever has
 	}
 	defer f.Close()
-	real, ok := f.(*os.File)
-	if !ok {
-		return false
+	if err = lockfile.Try(f, lockfile.Exclusive); err == nil {
+		_ = lockfile.Unlock(f)
 	}
-	err = unix.Flock(int(real.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err == nil {
-		_ = unix.Flock(int(real.Fd()), unix.LOCK_UN) // also where a process being started has it open
-	}
-	return errors.Is(err, unix.EWOULDBLOCK)
+	return errors.Is(err, lockfile.ErrHeld)
 }
 
 // TryTurn takes the one place in front of LockExchange for those that need not all
 // have an exchange of their own. ok is false when somebody has it, who is going to
 // exchange all that is there by now. release may be called more than once.
 func (s *Store) TryTurn() (release func(), ok bool, err error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // do not wait
-	_, release, err = s.lockFile(ctx, turnLock)
-	if errors.Is(err, ErrBusy) {
+	f, err := s.openLock(turnLock, lockfile.Exclusive)
+	if errors.Is(err, lockfile.ErrHeld) {
 		return nil, false, nil
 	}
-	return release, err == nil, err
-}
-
-// lockFile takes the lock of a file. The file is the caller's until unlock, which may be
-// called more than once.
-func (s *Store) lockFile(ctx context.Context, name string) (f lockedFile, unlock func(), err error) {
-	file, err := s.fs.OpenFile(filepath.Join(s.dir, name), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, nil, err
+		return nil, false, err
 	}
-	real, ok := file.(*os.File)
-	if !ok {
-		return file, func() { _ = file.Close() }, nil
-	}
-	if _, err := flock(ctx, real); err != nil {
-		return nil, nil, fmt.Errorf("%w: another qme is exchanging tasks with a remote", err)
-	}
-	return file, sync.OnceFunc(func() {
-		_ = unix.Flock(int(real.Fd()), unix.LOCK_UN) // also where a process being started has it open
-		_ = file.Close()
-	}), nil
+	return sync.OnceFunc(func() { _ = f.Close() }), true, nil
 }
 
-// A lockedFile can say something to those that wait for it.
-type lockedFile interface {
-	io.WriterAt
-	Truncate(size int64) error
+// openLock takes the lock of a file of the store, and waitLock waits for it; see lockfile.
+func (s *Store) openLock(name string, kind lockfile.Kind) (*lockfile.File, error) {
+	return lockfile.Open(s.fs, filepath.Join(s.dir, name), kind)
+}
+
+func (s *Store) waitLock(ctx context.Context, name string, kind lockfile.Kind) (*lockfile.File, error) {
+	return lockfile.Wait(ctx, s.fs, filepath.Join(s.dir, name), kind)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,9 +13,9 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/afero"
-	"golang.org/x/sys/unix"
 
 	"qme/gitstore/odb"
+	"qme/internal/lockfile"
 )
 
 // A run adds a pack. From autoPacks of them on the small ones are joined. Packs
@@ -56,11 +55,11 @@ func (s *Store) NeedsGC() bool {
 			return false
 		}
 	}
-	f, err := s.lockGC(lock, unix.LOCK_SH)
-	if err != nil || f == nil {
+	f, err := s.openLock(lock, lockfile.Shared)
+	if err != nil {
 		return false // one is at work
 	}
-	return unlockGC(f) == nil
+	return f.Close() == nil
 }
 
 const (
@@ -88,12 +87,12 @@ func without(packs []odb.PackInfo, names []string) []odb.PackInfo {
 // packsAtWork returns the packs that a GC at work is joining; none when there is no such
 // GC.
 func (s *Store) packsAtWork() ([]string, error) {
-	f, err := s.lockGC(gcLock, unix.LOCK_SH)
-	if err != nil {
-		return nil, err
+	f, err := s.openLock(gcLock, lockfile.Shared)
+	if err == nil {
+		return nil, f.Close()
 	}
-	if f != nil {
-		return nil, unlockGC(f)
+	if !errors.Is(err, lockfile.ErrHeld) {
+		return nil, err
 	}
 	b, err := afero.ReadFile(s.fs, filepath.Join(s.dir, gcLock))
 	return strings.Fields(string(b)), err
@@ -119,13 +118,15 @@ func (s *Store) manyLoose() bool {
 // early without loss.
 func (s *Store) GC(ctx context.Context, all bool) (rep *GCReport, err error) {
 	f, err := s.waitGC(ctx, gcLock, 50*time.Millisecond) // NeedsGC of another process may hold it for a moment
-	if err == nil && f == nil && !all {
+	switch {
+	case errors.Is(err, lockfile.ErrHeld) && all:
+		return nil, nil
+	case errors.Is(err, lockfile.ErrHeld):
 		return s.gcBeside(ctx)
-	}
-	if err != nil || f == nil {
+	case err != nil:
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, f.Truncate(0), unlockGC(f)) }()
+	defer func() { err = errors.Join(err, f.Truncate(0), f.Close()) }()
 	rep = new(GCReport)
 	before, names, err := s.choosePacks(ctx, f, all)
 	if err != nil || before == nil {
@@ -157,13 +158,16 @@ func (s *Store) GC(ctx context.Context, all bool) (rep *GCReport, err error) {
 
 // choosePacks chooses the packs to join and notes them in the file of the lock, for those
 // that join others meanwhile. It returns no packs when such a one does not end.
-func (s *Store) choosePacks(ctx context.Context, lock afero.File, all bool) (packs []odb.PackInfo, names []string, err error) {
+func (s *Store) choosePacks(ctx context.Context, lock *lockfile.File, all bool) (packs []odb.PackInfo, names []string, err error) {
 	const patience = 10 * time.Second // what is joined beside is small
 	beside, err := s.waitGC(ctx, besideLock, patience)
-	if err != nil || beside == nil {
+	if errors.Is(err, lockfile.ErrHeld) {
+		return nil, nil, nil
+	}
+	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, unlockGC(beside)) }()
+	defer func() { err = errors.Join(err, beside.Close()) }()
 	packs, err = s.odb.Packs()
 	if err != nil {
 		return nil, nil, err
@@ -180,11 +184,14 @@ func (s *Store) choosePacks(ctx context.Context, lock afero.File, all bool) (pac
 // ones: that can take as long as hundreds of runs. It does nothing when there are few, or
 // another does so already.
 func (s *Store) gcBeside(ctx context.Context) (rep *GCReport, err error) {
-	f, err := s.lockGC(besideLock, unix.LOCK_EX)
-	if err != nil || f == nil {
+	f, err := s.openLock(besideLock, lockfile.Exclusive)
+	if errors.Is(err, lockfile.ErrHeld) {
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, unlockGC(f)) }()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	busy, err := s.packsAtWork()
 	if err != nil || len(busy) == 0 {
 		return nil, err // it has ended, or has yet to choose
@@ -204,43 +211,16 @@ func (s *Store) gcBeside(ctx context.Context) (rep *GCReport, err error) {
 	return &GCReport{PacksBefore: len(before), PacksAfter: len(after), BytesBefore: packBytes(before), BytesAfter: packBytes(after)}, err
 }
 
-// waitGC is lockGC that waits for a while.
-func (s *Store) waitGC(ctx context.Context, name string, patience time.Duration) (afero.File, error) {
-	for end := time.Now().Add(patience); ; {
-		f, err := s.lockGC(name, unix.LOCK_EX)
-		if err != nil || f != nil || time.Now().After(end) {
-			return f, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(5 * time.Millisecond):
-		}
+// waitGC takes a lock that one GC at a time holds, and waits for it for a while. The error
+// is lockfile.ErrHeld then.
+func (s *Store) waitGC(ctx context.Context, name string, patience time.Duration) (*lockfile.File, error) {
+	wait, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	f, err := s.waitLock(wait, name, lockfile.Exclusive)
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
-}
-
-// lockGC takes a lock that one GC at a time holds, until unlockGC. It is nil when
-// another has it.
-func (s *Store) lockGC(name string, how int) (afero.File, error) {
-	f, err := s.fs.OpenFile(filepath.Join(s.dir, name), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if real, ok := f.(*os.File); ok {
-		if err := unix.Flock(int(real.Fd()), how|unix.LOCK_NB); errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, f.Close()
-		}
-	}
-	return f, nil
-}
-
-// unlockGC lets go at once: closing is not enough while a process that is being
-// started has the file open too.
-func unlockGC(f afero.File) error {
-	if real, ok := f.(*os.File); ok {
-		_ = unix.Flock(int(real.Fd()), unix.LOCK_UN) // where there are no locks, none was taken
-	}
-	return f.Close()
+	return f, err
 }
 
 func packBytes(packs []odb.PackInfo) (n int64) {

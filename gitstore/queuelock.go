@@ -2,6 +2,7 @@ package gitstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,8 +12,8 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/spf13/afero"
-	"golang.org/x/sys/unix"
+
+	"qme/internal/lockfile"
 )
 
 // A queueLock is the place in front of those that wait to write: a lock on the
@@ -21,8 +22,7 @@ import (
 // in vain, and it tells a lock that a dead process left from one in use.
 type queueLock struct {
 	s          *Store
-	file       afero.File
-	held       bool     // no other qme of this machine has it
+	file       *lockfile.File
 	leftBehind []string // the commits that holders that died were about to write, newest first
 	note       string   // what this holder has written
 }
@@ -51,19 +51,15 @@ func (s *Store) lockQueue(ctx context.Context) (*queueLock, error) {
 }
 
 func (s *Store) openQueue(ctx context.Context) (*queueLock, error) {
-	path := filepath.Join(s.dir, "qme.lock")
-	f, err := s.fs.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	const name = "qme.lock"
+	f, err := s.waitLock(ctx, name, lockfile.Exclusive)
+	if errors.Is(err, lockfile.ErrHeld) {
+		return nil, fmt.Errorf("%w: another qme has held %s for %s", ErrBusy, filepath.Join(s.dir, name), s.opts.LockTimeout.Round(time.Millisecond))
+	}
 	if err != nil {
 		return nil, err
 	}
 	q := &queueLock{s: s, file: f}
-	held := false
-	if real, ok := f.(*os.File); ok {
-		if held, err = flock(ctx, real); err != nil {
-			return nil, fmt.Errorf("%w: another qme has held %s for %s", err, path, s.opts.LockTimeout.Round(time.Millisecond))
-		}
-	}
-	q.held = held
 	b, err := io.ReadAll(io.LimitReader(f, 256))
 	if err != nil {
 		_ = f.Close()
@@ -71,7 +67,7 @@ func (s *Store) openQueue(ctx context.Context) (*queueLock, error) {
 	}
 	// Else the note may be that of a process at work: file systems have such locks
 	// for all machines, for each machine alone, or not at all.
-	if note := strings.Fields(string(b)); held && len(note) > 1 && note[1] == bootID() {
+	if note := strings.Fields(string(b)); f.Locked && len(note) > 1 && note[1] == bootID() {
 		q.leftBehind = append(note[:1:1], note[2:]...)
 	}
 	return q, nil
@@ -133,11 +129,6 @@ func (q *queueLock) done() { _ = q.file.Truncate(0) }
 // unlock lets the next one go. It keeps the note of a swap that failed: the next
 // holder compares it with the lock file that it finds.
 func (q *queueLock) unlock() {
-	if real, ok := q.file.(*os.File); ok {
-		// Closing is not enough: a process that this one is about to start has the
-		// file open too, from its fork until its exec.
-		_ = unix.Flock(int(real.Fd()), unix.LOCK_UN)
-	}
 	_ = q.file.Close() // nothing that matters was written
 	<-q.s.queue
 }

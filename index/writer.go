@@ -16,8 +16,9 @@ import (
 	"time"
 
 	zap "github.com/blevesearch/zapx/v16"
-	"golang.org/x/sys/unix"
+	"github.com/spf13/afero"
 
+	"qme/internal/lockfile"
 	"qme/internal/ordered"
 	"qme/internal/regular"
 )
@@ -36,12 +37,11 @@ const (
 
 // A writer makes the next generation. What it has written is nothing until publish.
 type writer struct {
-	dir     string // the folder of the index
-	tmp     string // the folder of the generation, under a name of its own
-	next    int    // its number
-	limit   int64
-	release func() error
-	locked  bool // nobody else is writing
+	dir   string // the folder of the index
+	tmp   string // the folder of the generation, under a name of its own
+	next  int    // its number
+	limit int64
+	lock  *lockfile.File // nil: the turn is over
 
 	mu       sync.Mutex
 	segments []segmentInfo
@@ -57,17 +57,19 @@ func newWriter(dir string, limit int64) (w *writer, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	release, locked, err := tryLock(filepath.Join(dir, "lock"))
+	lock, err := lockfile.Open(afero.NewOsFs(), filepath.Join(dir, "lock"), lockfile.Exclusive)
+	if errors.Is(err, lockfile.ErrHeld) {
+		return nil, errOther
+	}
 	if err != nil {
 		return nil, err
 	}
-	w = &writer{dir: dir, limit: limit, release: release, next: 1}
+	w = &writer{dir: dir, limit: limit, lock: lock, next: 1}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.abandon())
 		}
 	}()
-	w.locked = locked
 	if err := w.removeOld(); err != nil {
 		return w, err
 	}
@@ -79,19 +81,6 @@ func newWriter(dir string, limit int64) (w *writer, err error) {
 	}
 	w.tmp, err = os.MkdirTemp(dir, newPrefix)
 	return w, err
-}
-
-// tryLock takes the turn; locked is false on file systems without locks.
-func tryLock(path string) (release func() error, locked bool, err error) {
-	f, err := regular.OpenHere(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, false, err
-	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, false, errors.Join(errOther, f.Close())
-	}
-	return f.Close, err == nil, nil
 }
 
 // restAge is from how long after its last file on a folder is taken for a killed writer's
@@ -121,7 +110,7 @@ func (w *writer) removeOld() error {
 
 // isRest reports whether a folder is a killed writer's.
 func (w *writer) isRest(e fs.DirEntry) bool {
-	if w.locked {
+	if w.lock.Locked { // nobody else is writing
 		return true
 	}
 	info, err := e.Info()
@@ -134,9 +123,9 @@ func (w *writer) abandon() error {
 	if w.tmp != "" {
 		err = os.RemoveAll(w.tmp)
 	}
-	if w.release != nil {
-		err = errors.Join(err, w.release())
-		w.release = nil
+	if w.lock != nil {
+		err = errors.Join(err, w.lock.Close())
+		w.lock = nil
 	}
 	return err
 }
@@ -153,7 +142,7 @@ func (w *writer) publish(commit string) error {
 		return err
 	}
 	err = os.Rename(w.tmp, generationPath(w.dir, w.next))
-	if errors.Is(err, fs.ErrExist) || errors.Is(err, unix.ENOTEMPTY) {
+	if errors.Is(err, fs.ErrExist) { // also a folder that is not empty
 		return errOther
 	} else if err != nil {
 		return err

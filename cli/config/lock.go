@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/afero"
-	"golang.org/x/sys/unix"
 
+	"qme/internal/lockfile"
 	"qme/internal/regular"
 )
 
@@ -26,10 +26,11 @@ func hold(fsys afero.Fs, lock string) (release func()) {
 	if err != nil {
 		return func() {}
 	}
-	if real, ok := f.(*os.File); ok {
-		_ = unix.Flock(int(real.Fd()), unix.LOCK_EX|unix.LOCK_NB) // the file is new: it waits for nobody
+	_ = lockfile.Try(f, lockfile.Exclusive) // the file is new: no other has its lock
+	return func() {
+		_ = lockfile.Unlock(f)
+		_ = f.Close() // nothing was written by it
 	}
-	return func() { _ = f.Close() } // nothing was written by it
 }
 
 // removeStale removes a lock whose process is gone. It reports whether it did.
@@ -39,17 +40,13 @@ func removeStale(fsys afero.Fs, lock string) (bool, error) {
 		return errors.Is(err, fs.ErrNotExist), nil // it went by itself, or is no lock of ours: it is waited for
 	}
 	defer f.Close()
-	real, ok := f.(*os.File)
-	if !ok {
-		return false, nil
-	}
 	info, err := f.Stat()
 	if err != nil {
 		return false, err
 	}
 	age := time.Since(info.ModTime())
-	switch err := unix.Flock(int(real.Fd()), unix.LOCK_EX|unix.LOCK_NB); {
-	case errors.Is(err, unix.EWOULDBLOCK), age < staleAge, err != nil && age < noLocksAge:
+	switch err := lockfile.Try(f, lockfile.Exclusive); {
+	case errors.Is(err, lockfile.ErrHeld), age < staleAge, err != nil && age < noLocksAge:
 		return false, nil
 	}
 	// Another may have removed it, and made a new one, before the lock was had.

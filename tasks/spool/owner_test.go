@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/afero"
-	"golang.org/x/sys/unix"
 
+	"qme/internal/lockfile"
 	"qme/record"
 )
 
@@ -25,7 +25,7 @@ func rec(t *testing.T) *record.Record {
 
 // without makes the spool's file system one without locks.
 func without(s *Spool) *Spool {
-	s.flock = func(afero.File, int) (bool, error) { return false, errNoLocks }
+	s.flock = func(afero.File, lockfile.Kind) error { return lockfile.ErrNone }
 	return s
 }
 
@@ -186,19 +186,6 @@ func TestTwoTakeOne(t *testing.T) {
 	}
 	if err := again.Write(r); err != nil {
 		t.Errorf("the entry of the rerun was removed: %v", err)
-	}
-}
-
-// TestNoLocksHere has flock(2) answer as where it is not known.
-func TestNoLocksHere(t *testing.T) {
-	t.Parallel()
-	f, err := os.Create(filepath.Join(t.TempDir(), "lock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if _, err := flock(f, 1<<10); !errors.Is(err, errNoLocks) || !errors.Is(err, unix.EINVAL) {
-		t.Errorf("flock: %v, want errNoLocks", err)
 	}
 }
 

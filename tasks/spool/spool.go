@@ -15,8 +15,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/afero"
-	"golang.org/x/sys/unix"
 
+	"qme/internal/lockfile"
 	"qme/record"
 )
 
@@ -39,7 +39,7 @@ type Spool struct {
 	fs  afero.Fs
 	dir string
 
-	flock func(f afero.File, how int) (bool, error)
+	flock func(f afero.File, kind lockfile.Kind) error
 	me    func() owner // whom the locks of entries of this process name
 }
 
@@ -109,9 +109,10 @@ func (e *Entry) fill(rec *record.Record) error {
 	e.lock, e.own = f, true
 	// Nobody else knows the folder yet, so the lock is free. Where there are no
 	// locks, the owner that the file names has to do.
-	if e.locked, err = e.s.flock(f, unix.LOCK_EX); err != nil && !errors.Is(err, errNoLocks) {
+	if err = e.s.flock(f, lockfile.Exclusive); err != nil && !errors.Is(err, lockfile.ErrNone) {
 		return fmt.Errorf("lock %s: %w", e.dir, err)
 	}
+	e.locked = err == nil
 	if err := e.s.me().write(f); err != nil {
 		return err
 	}
@@ -262,7 +263,7 @@ func (e *Entry) release() error {
 	if e.lock == nil {
 		return nil
 	}
-	err := errors.Join(e.s.unlock(e.lock, e.locked), e.lock.Close())
+	err := errors.Join(unlock(e.lock, e.locked), e.lock.Close())
 	e.lock = nil
 	return err
 }

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/afero"
-	"golang.org/x/sys/unix"
 
+	"qme/internal/lockfile"
 	"qme/record"
 )
 
@@ -90,7 +90,7 @@ func (s *Spool) take(id record.ID) (*Entry, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	had, v, err := s.tryLock(f, unix.LOCK_EX)
+	had, v, err := s.tryLock(f, lockfile.Exclusive)
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -98,7 +98,7 @@ func (s *Spool) take(id record.ID) (*Entry, error) {
 	// new one, before the lock was had.
 	same, err := sameFile(s.fs, f, filepath.Join(dir, lockFile))
 	if v == alive || err != nil || !same || v == unknown && !s.over(dir, id) {
-		return nil, errors.Join(err, s.unlock(f, had), f.Close())
+		return nil, errors.Join(err, unlock(f, had), f.Close())
 	}
 	return &Entry{s: s, fs: s.fs, dir: dir, id: id, lock: f, locked: had}, nil
 }
@@ -191,11 +191,11 @@ func (s *Spool) look(dir string) (verdict, error) {
 		return unknown, err
 	}
 	// Shared, so as not to get in the way of another that looks.
-	had, v, err := s.tryLock(f, unix.LOCK_SH)
+	had, v, err := s.tryLock(f, lockfile.Shared)
 	if err != nil {
 		return unknown, errors.Join(err, f.Close())
 	}
-	return v, errors.Join(s.unlock(f, had), f.Close())
+	return v, errors.Join(unlock(f, had), f.Close())
 }
 
 // Running reports whether a process is recording a run of the task, or may do so on
