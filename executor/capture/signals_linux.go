@@ -88,7 +88,13 @@ var (
 	ignore        = sigaction{1}
 )
 
-// setAction sets what a signal does behind the back of os/signal, which has no way
+// actionOf returns what a signal does now.
+func actionOf(sig syscall.Signal) (act sigaction) {
+	rtSigaction(sig, nil, &act)
+	return act
+}
+
+// setAction sets what a signal does, unknown to os/signal, which has no way
 // back to the default of a stop signal, and returns a function that sets it back.
 func setAction(sig syscall.Signal, act sigaction) (restore func()) {
 	var old sigaction
