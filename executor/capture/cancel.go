@@ -68,9 +68,9 @@ func endTree(t *tree, grace time.Duration) <-chan struct{} {
 func (t *tree) living(seen map[int]uint64) []int {
 	procs, err := processes()
 	if err != nil {
-		return t.blind()
+		return t.withoutList()
 	}
-	t.forget(procs)
+	t.checkRoot(procs)
 	known := map[int]uint64{}
 	for _, p := range procs {
 		if born, ok := seen[p.pid]; ok && born == p.born || t.has(p) {
@@ -101,9 +101,9 @@ func (t *tree) living(seen map[int]uint64) []int {
 	return pids
 }
 
-// blind stands in for a list of processes that cannot be had: what can be signalled
+// withoutList stands in for a list of processes that cannot be had: what can be signalled
 // without one is the command's group, or the command.
-func (t *tree) blind() []int {
+func (t *tree) withoutList() []int {
 	target := t.root
 	switch {
 	case t.group != 0:
@@ -117,9 +117,9 @@ func (t *tree) blind() []int {
 	return []int{target}
 }
 
-// forget takes care that a number which another process has come to by now is not
+// checkRoot takes care that a number which another process has come to by now is not
 // taken for the command's.
-func (t *tree) forget(procs []proc) {
+func (t *tree) checkRoot(procs []proc) {
 	for _, p := range procs {
 		if p.pid != t.root {
 			continue

@@ -94,10 +94,10 @@ func isInherited(fd int) bool {
 // closedFD, in a process's list of files, says that it gets none of this number.
 const closedFD = ^uintptr(0)
 
-// placed returns the list of files of a process that inherits standard streams
+// placeFiles returns the list of files of a process that inherits standard streams
 // std and what this process has inherited, and finds each of extra at the first
 // number that is free of all that. It returns those numbers.
-func placed(std [3]int, extra ...int) (files []uintptr, at []int) {
+func placeFiles(std [3]int, extra ...int) (files []uintptr, at []int) {
 	for _, fd := range std {
 		files = append(files, uintptr(fd))
 	}
@@ -114,8 +114,8 @@ func placed(std [3]int, extra ...int) (files []uintptr, at []int) {
 	return files, at
 }
 
-// alone returns the list of files of a process that gets fds and nothing else.
-func alone(fds ...int) []uintptr {
+// onlyFiles returns the list of files of a process that gets fds and nothing else.
+func onlyFiles(fds ...int) []uintptr {
 	var files []uintptr
 	for _, fd := range fds {
 		files = append(files, uintptr(fd))

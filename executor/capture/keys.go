@@ -35,7 +35,7 @@ func newKeys(tty *terminal, pty int, lost chan<- struct{}) (*keys, error) {
 		return nil, err
 	}
 	k := &keys{tty: tty, from: readable(tty.fd), pty: pty, wake: [2]int{r, w}, lost: lost, done: make(chan struct{})}
-	k.sigs = &keySignals{pty: pty, tell: tellGroup}
+	k.sigs = &keySignals{pty: pty, tell: signalGroup}
 	go k.run()
 	return k, nil
 }
@@ -119,7 +119,7 @@ func (k *keys) run() {
 		b, wait := k.read(buf)
 		if wait {
 			// Switching ends the wait, which the next round sees.
-			_, _ = unix.Poll(fds[:1], int(lookAgain/time.Millisecond))
+			_, _ = unix.Poll(fds[:1], int(pollInterval/time.Millisecond))
 			continue
 		}
 		if !k.pass(b) {

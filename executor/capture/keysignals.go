@@ -28,7 +28,7 @@ func (k *keySignals) typed(b []byte) {
 		return
 	}
 	inner := *t
-	if before, ok := unmarked(t); ok {
+	if before, ok := withoutNote(t); ok {
 		inner = before // a "qme run" in the command has made it raw: its keys mean the same
 	}
 	acts := t.Lflag&unix.ISIG != 0

@@ -39,9 +39,9 @@ func mark(raw, before *unix.Termios) {
 	raw.Cc[noteAt[0]], raw.Cc[noteAt[1]] = byte(note>>8), byte(note)
 }
 
-// unmarked returns how a terminal was before this program made it raw, for another
+// withoutNote returns how a terminal was before this program made it raw, for another
 // command; ok is false when it did not.
-func unmarked(now *unix.Termios) (before unix.Termios, ok bool) {
+func withoutNote(now *unix.Termios) (before unix.Termios, ok bool) {
 	note := uint16(now.Cc[noteAt[0]])<<8 | uint16(now.Cc[noteAt[1]])
 	if note&markBit == 0 || *now != rawTermios(*now) {
 		return *now, false

@@ -2,12 +2,12 @@ package capture
 
 import "golang.org/x/sys/unix"
 
-// together says whether what is written to a and b comes to lie in one order: they are one
+// oneStream says whether what is written to a and b comes to lie in one order: they are one
 // pipe, socket or terminal, or one file with one position. Then two pipes would mix it up.
 // Of a file opened twice each writes over the other, which is left as it is. Nobody sees an
 // order in other devices, such as /dev/null, nor where nothing is passed on, and there the
 // record is better off with two.
-func together(a, b int) bool {
+func oneStream(a, b int) bool {
 	var x, y unix.Stat_t
 	if a < 0 || b < 0 || unix.Fstat(a, &x) != nil || unix.Fstat(b, &y) != nil {
 		return false
@@ -19,12 +19,12 @@ func together(a, b int) bool {
 	if x.Dev != y.Dev || x.Ino != y.Ino {
 		return false
 	}
-	return kind != unix.S_IFREG || onePosition(a, b)
+	return kind != unix.S_IFREG || samePosition(a, b)
 }
 
-// onePosition says whether two descriptors of one file write at one position: both at its
+// samePosition says whether two descriptors of one file write at one position: both at its
 // end, or because one was made of the other, as by "2>&1".
-func onePosition(a, b int) bool {
+func samePosition(a, b int) bool {
 	x, err := unix.FcntlInt(uintptr(a), unix.F_GETFL, 0)
 	if err != nil {
 		return false
@@ -36,9 +36,9 @@ func onePosition(a, b int) bool {
 	return x&unix.O_APPEND != 0 || sameOpen(a, b)
 }
 
-// samePlace is what can be told of two descriptors without the kernel's word: whether they
+// sameOffset is what can be told of two descriptors without the kernel's word: whether they
 // are at one position now.
-func samePlace(a, b int) bool {
+func sameOffset(a, b int) bool {
 	x, err := unix.Seek(a, 0, unix.SEEK_CUR)
 	if err != nil {
 		return false

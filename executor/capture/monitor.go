@@ -49,15 +49,15 @@ func monitorMain(args []int, argv []string) int {
 	}
 	m.foreground(pid)
 	m.p = watch(pid, true)
-	m.makeUp(size)
+	m.endBackground(size)
 	m.ctl.send(report{Started: pid})
 	return m.loop()
 }
 
-// makeUp undoes that the command was in the background for a moment, when the terminal
+// endBackground undoes that the command was in the background for a moment, when the terminal
 // had the size before: Go cannot move it between fork and exec without leaving SIGTTOU
 // ignored or blocked in it.
-func (m *monitor) makeUp(before unix.Winsize) {
+func (m *monitor) endBackground(before unix.Winsize) {
 	// Should it have used the terminal that early, it was stopped. It must go on before a
 	// key can reach it, since SIGCONT would undo the stop that Ctrl-Z means.
 	if stopsEarly(m.p.pid) {

@@ -60,7 +60,7 @@ func sameTerminal(a, b int) bool {
 }
 
 // sameOpen says whether one descriptor was made of the other, as far as it can be told.
-func sameOpen(a, b int) bool { return samePlace(a, b) }
+func sameOpen(a, b int) bool { return sameOffset(a, b) }
 
 // nameOf returns the path under which the system knows an open file, "" when it does not
 // tell.

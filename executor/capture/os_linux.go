@@ -81,7 +81,7 @@ func sameOpen(a, b int) bool {
 	pid := uintptr(unix.Getpid())
 	order, _, errno := unix.RawSyscall6(unix.SYS_KCMP, pid, pid, kcmpFile, uintptr(a), uintptr(b), 0)
 	if errno != 0 { // containers may forbid the call
-		return samePlace(a, b)
+		return sameOffset(a, b)
 	}
 	return order == 0
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // runPipe runs the command in pipe mode.
-func (j *job) runPipe(ctx context.Context) error {
+func (e *execution) runPipe(ctx context.Context) error {
 	ctty := controllingTerminal()
 	if ctty >= 0 {
 		defer unix.Close(ctty)
@@ -19,14 +19,14 @@ func (j *job) runPipe(ctx context.Context) error {
 	sigs, stop := catch(ctty < 0)
 	defer stop()
 
-	out, err := j.newStream(j.out, j.outRec)
+	out, err := e.newStream(e.out, e.outSink)
 	if err != nil {
 		return err
 	}
 	defer out.close()
 	streams, side := []*stream{out}, out
-	if j.res.Merged = together(j.screen(j.out), j.screen(j.err)); !j.res.Merged {
-		if side, err = j.newStream(j.err, j.errRec); err != nil {
+	if e.res.Merged = oneStream(e.screen(e.out), e.screen(e.err)); !e.res.Merged {
+		if side, err = e.newStream(e.err, e.errSink); err != nil {
 			return err
 		}
 		defer side.close()
@@ -34,26 +34,26 @@ func (j *job) runPipe(ctx context.Context) error {
 	}
 
 	attr := &syscall.ProcAttr{
-		Dir: j.Dir, Env: j.Env,
-		Files: []uintptr{uintptr(j.in), uintptr(out.child), uintptr(side.child)},
+		Dir: e.Dir, Env: e.Env,
+		Files: []uintptr{uintptr(e.in), uintptr(out.child), uintptr(side.child)},
 		Sys:   &syscall.SysProcAttr{Setpgid: ctty < 0},
 	}
-	j.began = time.Now()
-	pid, refused := launch(j.Cmd, j.Env, j.Dir, func(path string, argv []string) (int, error) {
+	e.began = time.Now()
+	pid, refused := launch(e.Cmd, e.Env, e.Dir, func(path string, argv []string) (int, error) {
 		return syscall.ForkExec(path, argv, attr)
 	})
 	if refused != nil && refused.Code == codeOwn {
 		return refused
 	}
 	if refused != nil {
-		j.refuse(refused)
+		e.refuse(refused)
 		return nil
 	}
-	j.flow(streams...)
-	f := &pipeForwarder{p: watch(pid, ctty < 0), ctty: ctty, side: side, screen: j.err}
-	j.started(pid)
-	err = j.supervise(ctx, f, sigs)
-	j.finish(ctx, sigs)
+	e.flow(streams...)
+	f := &pipeForwarder{p: watch(pid, ctty < 0), ctty: ctty, side: side, screen: e.err}
+	e.started(pid)
+	err = e.supervise(ctx, f, sigs)
+	e.finish(ctx, sigs)
 	return err
 }
 
@@ -67,7 +67,7 @@ func controllingTerminal() int {
 }
 
 // supervise passes signals on until the command has ended.
-func (j *job) supervise(ctx context.Context, f *pipeForwarder, sigs <-chan os.Signal) error {
+func (e *execution) supervise(ctx context.Context, f *pipeForwarder, sigs <-chan os.Signal) error {
 	cancelled := ctx.Done()
 	var ending <-chan struct{}
 	for {
@@ -76,15 +76,15 @@ func (j *job) supervise(ctx context.Context, f *pipeForwarder, sigs <-chan os.Si
 			f.forward(sig.(syscall.Signal))
 		case <-cancelled:
 			cancelled = nil
-			j.res.Cancelled = true
-			ending = endTree(&tree{root: f.p.pid, group: f.ownGroup(), mark: j.Mark}, j.KillGrace)
+			e.res.Cancelled = true
+			ending = endTree(&tree{root: f.p.pid, group: f.ownGroup(), mark: e.Mark}, e.KillGrace)
 		case c := <-f.p.changes:
 			if !c.ended() {
 				f.stopped(c.status)
 				continue
 			}
 			if c.err == nil {
-				j.ended(c.exit)
+				e.ended(c.exit)
 			}
 			if ending != nil {
 				<-ending
@@ -103,8 +103,8 @@ type stream struct {
 
 // newStream makes the way from the command to dst: a pipe, or a pseudo-terminal where
 // dst is a terminal, so that the command sees one.
-func (j *job) newStream(dst int, rec *recorder) (*stream, error) {
-	s := &stream{pump: &pump{dst: j.screen(dst), rec: rec, end: j.end, drain: j.Drain}}
+func (e *execution) newStream(dst int, to *sink) (*stream, error) {
+	s := &stream{pump: &pump{dst: e.screen(dst), sink: to, end: e.end, drain: e.Drain}}
 	if isTerminal(dst) {
 		if p, err := openSidePTY(dst); err == nil {
 			s.pump.src, s.child, s.tty = p.master, p.slave, true
@@ -126,10 +126,10 @@ func (j *job) newStream(dst int, rec *recorder) (*stream, error) {
 }
 
 // flow lets the streams of a command that runs go to where they belong.
-func (j *job) flow(streams ...*stream) {
+func (e *execution) flow(streams ...*stream) {
 	for _, s := range streams {
 		s.closeChild() // else the end of the stream would never be seen
-		j.pumps = append(j.pumps, s.pump)
+		e.pumps = append(e.pumps, s.pump)
 		s.pump.start()
 	}
 }

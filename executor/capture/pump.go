@@ -17,20 +17,20 @@ const (
 	bufferSize = 256 << 10
 )
 
-// A pump copies a stream of the command to its recorder and to where it goes on
-// to. It blocks in poll(2), with a thread of its own, and so does not wake up
-// without cause and needs nothing of the Go poller.
+// A pump copies a stream of the command to its sink and passes it on. It blocks in poll(2),
+// with a thread of its own, and so does not wake up without cause and does without the Go
+// poller.
 type pump struct {
-	src int // non-blocking
-	dst int // -1: recorded only
-	rec *recorder
+	src  int // non-blocking
+	dst  int // -1: recorded only
+	sink *sink
 	// nl undoes what the pty does to line ends; nil leaves bytes alone.
 	nl *newlines
 	// before is called when a chunk has been read, before it is recorded and passed
 	// on, with passing held; nil: nothing.
 	before func()
-	// keepOn goes on recording when dst cannot be written. Else src is closed
-	// then, so that the command meets a closed pipe as it would without us.
+	// keepOn: recording goes on when dst cannot be written. Else src is closed then, so
+	// that the command meets a closed pipe as it would without us.
 	keepOn bool
 	// capacity is how many bytes src may hold back: after that many, all that
 	// was written before the command's end has been read.
@@ -38,15 +38,15 @@ type pump struct {
 	drain    time.Duration
 	end      *ending
 
-	// passing is held from when a chunk is prepared for the screen until it is there:
-	// meanwhile the screen's settings must not change.
+	// passing is held while a chunk is prepared for the screen and written to it: the
+	// screen's settings must not change meanwhile.
 	passing sync.Mutex
 
 	watchDst bool
 	chunks   atomic.Int64 // how many have been delivered
 	done     chan struct{}
 
-	mu        sync.Mutex // guards reading from src, the recorder, and:
+	mu        sync.Mutex // guards reading from src, the sink, and:
 	abandoned bool
 	closed    bool // src is closed
 	// held: the command has ended and src is still open elsewhere.
@@ -114,11 +114,11 @@ func (p *pump) read(buf []byte) (pass []byte, n int, err error) {
 
 func (p *pump) record(b []byte) (pass []byte) {
 	if p.nl == nil {
-		p.rec.write(b)
+		p.sink.write(b)
 		return b
 	}
 	rec, pass := p.nl.split(b)
-	p.rec.write(rec)
+	p.sink.write(rec)
 	return pass
 }
 
@@ -127,11 +127,11 @@ func (p *pump) flush() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.nl != nil && !p.abandoned {
-		p.rec.write(p.nl.rest())
+		p.sink.write(p.nl.rest())
 	}
 }
 
-// pass passes b on, and says whether the stream is still worth reading.
+// pass writes b to dst, and says whether the stream is still worth reading.
 func (p *pump) pass(b []byte) bool {
 	defer p.chunks.Add(1)
 	if p.dst < 0 || len(b) == 0 {
@@ -183,8 +183,8 @@ func (p *pump) wait() bool {
 	return true
 }
 
-// drained says, after n bytes that were read behind the command's end, whether the
-// drain is over although there is always something to read.
+// drained says, when n bytes were read after the command's end, whether the drain is over
+// although there is always something to read.
 func (p *pump) drained(ended time.Time, n int) bool {
 	if ended.IsZero() {
 		return false
@@ -205,8 +205,8 @@ func (p *pump) hold() {
 	p.held = !p.abandoned && !p.closed
 }
 
-// abandon ends the pump although it may be blocked in a write for ever: it records
-// what there is still to read, and nobody touches recorder and src any more.
+// abandon ends the pump although it may be blocked in a write for ever: the rest of the
+// stream is recorded, and sink and src are not used after that.
 func (p *pump) abandon() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -225,7 +225,7 @@ func (p *pump) abandon() {
 		total += n
 	}
 	if p.nl != nil {
-		p.rec.write(p.nl.rest())
+		p.sink.write(p.nl.rest())
 	}
 }
 

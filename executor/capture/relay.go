@@ -11,16 +11,16 @@ import (
 // handOver gives what processes that outlive the command still hold open to a relay,
 // so that they neither lose their output nor die of writing it. The relay belongs to
 // nobody: it ends when they do.
-func (j *job) handOver() error {
+func (e *execution) handOver() error {
 	var fds []int
-	for _, p := range j.pumps {
+	for _, p := range e.pumps {
 		if !p.held {
 			continue
 		}
 		dst := p.dst
 		if dst < 0 {
 			var err error
-			if dst, err = j.devNull(); err != nil {
+			if dst, err = e.devNull(); err != nil {
 				return fmt.Errorf("start a relay: %w", err)
 			}
 		}
@@ -34,25 +34,25 @@ func (j *job) handOver() error {
 	if len(fds) == 0 {
 		return nil
 	}
-	if err := j.startRelay(fds); err != nil {
+	if err := e.startRelay(fds); err != nil {
 		return fmt.Errorf("start a relay for what outlives the command: %w", err)
 	}
 	return nil
 }
 
-func (j *job) startRelay(fds []int) error {
+func (e *execution) startRelay(fds []int) error {
 	program, err := self()
 	if err != nil {
 		return err
 	}
-	null, err := j.devNull()
+	null, err := e.devNull()
 	if err != nil {
 		return err
 	}
 	attr := &syscall.ProcAttr{
 		Dir:   "/", // it must not keep a file system busy
 		Env:   []string{},
-		Files: alone(append([]int{null, null, null}, fds...)...),
+		Files: onlyFiles(append([]int{null, null, null}, fds...)...),
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	}
 	pid, err := syscall.ForkExec(program, []string{helperName(relayName, len(fds)/2)}, attr)
@@ -80,7 +80,7 @@ func relayMain(args []int) int {
 		src, dst := 3+2*i, 4+2*i
 		unix.CloseOnExec(src)
 		unix.CloseOnExec(dst)
-		p := &pump{src: src, dst: dst, rec: &recorder{}, end: end}
+		p := &pump{src: src, dst: dst, sink: &sink{}, end: end}
 		p.start()
 		pumps = append(pumps, p)
 	}

@@ -119,18 +119,18 @@ func Run(ctx context.Context, s Spec) (*Result, error) {
 	if err := checkDir(s.Dir); err != nil {
 		return nil, err
 	}
-	j, err := newJob(s)
+	e, err := newExecution(s)
 	if err != nil {
 		return nil, err
 	}
-	defer runtime.KeepAlive(s) // its files own the descriptors that j uses
-	defer j.close()
+	defer runtime.KeepAlive(s) // its files own the descriptors that e uses
+	defer e.close()
 	defer reapOrphans()()
-	if err := j.run(ctx); err != nil {
+	if err := e.run(ctx); err != nil {
 		return nil, fmt.Errorf("run %s: %w", s.Cmd[0], err)
 	}
-	j.res.RecordErr = errors.Join(j.outRec.err, j.errRec.err)
-	return &j.res, nil
+	e.res.RecordErr = errors.Join(e.outSink.err, e.errSink.err)
+	return &e.res, nil
 }
 
 // checkDir sees to it that a missing folder is not reported as a missing

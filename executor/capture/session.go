@@ -10,15 +10,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// How a session goes. The monitor reports what becomes of the command, and each report,
+// signal and tick of the clock leads through update:
+//
+//	(starting) ── Started ──> (running) ── Exited ──> (draining) ──> returnTypedAhead, release
+//	    │                      │     ^
+//	    └─ Refused: a message  Stopped └─ Resumed
+//	                           v     │
+//	                          (stopped: awaitOutput, pause, restore, stopSelf, resume, Continue)
+//
+// While the command runs, update gives the user's terminal one of three states:
+//
+//	in the background                      leaveForeground  as it is; keys are not read
+//	in the foreground, keys are asked for  makeRaw          raw; keys go to the pseudo-terminal
+//	in the foreground, they are not        restore          as before; keys are not read
+//
+// Keys are asked for where standard input is the terminal (direct), the command has changed
+// its terminal's settings or it reads from its terminal. Before startKeys, and after pause
+// (for a stop, or the end), keys are never read. Pumps call rawBeforeOutput, which only goes
+// from restored to raw. Locks are taken in the order pump.passing, session.mu, keys.mu.
+
 var errMonitor = errors.New("the terminal monitor was killed: how the command ended is not known")
 
-// supervise follows the command to its end.
+// supervise acts on reports, signals and a cancel until the command has ended.
 func (s *session) supervise(ctx context.Context, reports <-chan report, sigs <-chan os.Signal) error {
 	cancelled := ctx.Done()
 	for {
 		var tick <-chan time.Time
-		if s.mustLook() {
-			tick = time.After(lookAgain)
+		if s.mustPoll() {
+			tick = time.After(pollInterval)
 		}
 		select {
 		case r, ok := <-reports:
@@ -26,15 +46,15 @@ func (s *session) supervise(ctx context.Context, reports <-chan report, sigs <-c
 				return errMonitor
 			}
 			if s.report(r) {
-				return s.failed
+				return s.notRun
 			}
 		case sig := <-sigs:
 			s.forward(sig.(syscall.Signal))
 		case <-cancelled:
 			cancelled = nil
 			s.res.Cancelled = true
-			s.ending = endTree(&tree{root: s.monitor.pid, session: s.monitor.pid, spareRoot: true, mark: s.Mark}, s.KillGrace)
-		case <-s.look:
+			s.cancelling = endTree(&tree{root: s.monitor.pid, session: s.monitor.pid, spareRoot: true, mark: s.Mark}, s.KillGrace)
+		case <-s.changed:
 			s.update()
 		case <-tick:
 			s.update()
@@ -46,15 +66,15 @@ func (s *session) supervise(ctx context.Context, reports <-chan report, sigs <-c
 func (s *session) report(r report) bool {
 	switch {
 	case r.Started != 0:
-		s.takeKeys()
+		s.startKeys()
 		s.started(r.Started)
 	case r.Resumed:
-		s.takeKeys()
+		s.startKeys()
 	case r.Refused != nil && r.Refused.Code == codeOwn:
-		s.failed = r.Refused
+		s.notRun = r.Refused
 		return true
 	case r.Refused != nil:
-		s.refuseCooked(r.Refused)
+		s.refuseOnScreen(r.Refused)
 		return true
 	case r.Stopped != 0:
 		s.suspend(syscall.Signal(r.Stopped))
@@ -65,37 +85,37 @@ func (s *session) report(r report) bool {
 	return false
 }
 
-// takeKeys lets keys through to the command from now on.
-func (s *session) takeKeys() {
+// startKeys passes keys on to the command from now on.
+func (s *session) startKeys() {
 	s.mu.Lock()
-	s.ready = true
+	s.keysReady = true
 	s.mu.Unlock()
 	s.update()
 }
 
-// withdraw takes the keys from the command, and keeps the terminal from becoming raw.
-func (s *session) withdraw() {
+// pause stops passing keys on, and keeps the terminal from becoming raw.
+func (s *session) pause() {
 	if s.keys == nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ready, s.away = false, true
+	s.keysReady, s.paused = false, true
 	s.keys.switchTo(false)
 }
 
-// comeBack ends what withdraw did, but for the keys: see takeKeys.
-func (s *session) comeBack() {
+// resume ends pause, except for the keys, which startKeys passes on again.
+func (s *session) resume() {
 	s.mu.Lock()
-	s.away = false
+	s.paused = false
 	s.mu.Unlock()
 	s.update()
 }
 
-// refuseCooked writes the message when the terminal can show it properly.
-func (s *session) refuseCooked(e *startError) {
-	s.withdraw()
-	s.cook()
+// refuseOnScreen restores the terminal and writes the message.
+func (s *session) refuseOnScreen(e *startError) {
+	s.pause()
+	s.restore()
 	s.refuse(e)
 }
 
@@ -112,24 +132,24 @@ func (s *session) forward(sig syscall.Signal) {
 	s.ctl.send(order{Signal: int(sig)})
 }
 
-// suspend follows the command into a stop, and lets it go on when we go on.
+// suspend stops this process as the command was stopped, and continues the command after.
 func (s *session) suspend(sig syscall.Signal) {
-	s.settle()
-	s.withdraw()
-	s.cook()
+	s.awaitOutput()
+	s.pause()
+	s.restore()
 	if sig != unix.SIGSTOP {
 		sig = unix.SIGTSTP
 	}
 	stopSelf(sig)
 	copySize(s.out, s.pty.master)
-	s.comeBack()
+	s.resume()
 	s.ctl.send(order{Continue: true})
 }
 
-// settle waits until what the command wrote before it stopped is on the screen.
-func (s *session) settle() {
+// awaitOutput waits until the screen shows what the command wrote before it stopped.
+func (s *session) awaitOutput() {
 	p := s.pumps[0]
-	for end := time.Now().Add(lastWords); time.Now().Before(end); {
+	for end := time.Now().Add(outputWait); time.Now().Before(end); {
 		before := p.chunks.Load()
 		time.Sleep(quiet)
 		fds := []unix.PollFd{{Fd: int32(s.pty.master), Events: unix.POLLIN}}
@@ -140,135 +160,133 @@ func (s *session) settle() {
 	}
 }
 
-// mustLook says whether the terminal's state can change without our being told.
-func (s *session) mustLook() bool {
+// mustPoll says whether the terminal's state can change without a signal.
+func (s *session) mustPoll() bool {
 	return s.tty != nil && (!s.direct || !s.tty.raw || s.tty.shared)
 }
 
-// update makes the terminal raw or not, and passes keys on or not, as it should
-// be now. In the background it touches nothing.
+// update gives the terminal the state that it should have now: see above.
 func (s *session) update() {
 	if s.tty == nil {
 		return
 	}
 	if !inForeground(s.tty.fd) {
-		s.lose()
+		s.leaveForeground()
 		return
 	}
-	s.refresh()
-	if s.direct || s.changed() || s.reads() {
+	s.copySettings()
+	if s.direct || s.settingsChanged() || s.readsTerminal() {
 		defer s.holdScreen()()
-		s.uncook()
+		s.makeRaw()
 		return
 	}
-	s.cook()
+	s.restore()
 }
 
-// follow makes the user's terminal raw before output is passed on that the command has
-// written after it has changed the settings of its own: who answers a prompt for a password
-// at once must not see it. It is for pumps to call; held says whether the screen is held
-// back already.
-func (s *session) follow(held bool) {
-	if s.tty == nil || s.direct || !s.behind() {
+// rawBeforeOutput makes the user's terminal raw before output is passed on that the command
+// has written after a change of its own terminal's settings: a password that is typed at once
+// must not be shown. Pumps call it; held says whether they hold the screen.
+func (s *session) rawBeforeOutput(held bool) {
+	if s.tty == nil || s.direct || !s.mustBecomeRaw() {
 		return
 	}
 	if !held {
 		defer s.holdScreen()()
 	}
-	s.uncook()
+	s.makeRaw()
 }
 
-// behind says whether the command has changed its terminal's settings and the user's
-// terminal is yet to become raw for that.
-func (s *session) behind() bool {
+// mustBecomeRaw says whether the command has changed its terminal's settings and the user's
+// terminal is not raw yet.
+func (s *session) mustBecomeRaw() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.away && !s.tty.raw && s.changed() && inForeground(s.tty.fd)
+	return !s.paused && !s.tty.raw && s.settingsChanged() && inForeground(s.tty.fd)
 }
 
-// lose notes that the terminal is somebody else's, who has set it as he wants it.
-func (s *session) lose() {
+// leaveForeground notes that the terminal is for another process group, which sets it.
+func (s *session) leaveForeground() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keys.switchTo(false)
 	s.raw.Store(false)
 	if s.tty.raw {
 		s.tty.raw = false
-		s.tellTerminal()
+		s.sendSettings()
 	}
 }
 
-// refresh gives the pty the settings that the shell has made for us, now that we
-// are in the foreground for the first time, unless the command has set its own.
-func (s *session) refresh() {
+// copySettings gives the pty the user's settings when we are in the foreground for the first
+// time: in the background they were another program's. Settings of the command stay.
+func (s *session) copySettings() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.fresh {
+	if !s.unset {
 		return
 	}
-	s.fresh = false
-	if s.changed() {
+	s.unset = false
+	if s.settingsChanged() {
 		return
 	}
 	if t, err := cookedSettings(s.tty.fd); err == nil {
 		_ = unix.IoctlSetTermios(s.pty.master, setTermios, &t) // else it keeps what it has
-		s.noteSettings()
+		s.noteOwnSettings()
 	}
 }
 
-// reads says whether the command reads a line from its terminal although its input comes
-// from elsewhere, as in "read answer </dev/tty". It takes at most a fiftieth of a
-// processor to find out, however many processes the command has.
-func (s *session) reads() bool {
-	if s.monitor == nil || !s.ready {
+// readsTerminal says whether the command reads a line from its terminal although its input
+// comes from elsewhere, as in "read answer </dev/tty". Looking takes at most a fiftieth of a
+// processor, however many processes the command has.
+func (s *session) readsTerminal() bool {
+	if s.monitor == nil || !s.keysReady {
 		return false
 	}
-	if begin := time.Now(); begin.After(s.nextAsk) {
-		s.asked = readsTerminal(s.monitor.pid, s.pty.master)
-		s.nextAsk = begin.Add(50 * time.Since(begin))
+	if begin := time.Now(); begin.After(s.nextRead) {
+		s.reading = readsTerminal(s.monitor.pid, s.pty.master)
+		s.nextRead = begin.Add(50 * time.Since(begin))
 	}
-	return s.asked
+	return s.reading
 }
 
-// changed says whether the command has changed its terminal's settings.
-func (s *session) changed() bool {
+// settingsChanged says whether the command has changed its terminal's settings.
+func (s *session) settingsChanged() bool {
 	t, err := unix.IoctlGetTermios(s.pty.master, getTermios)
-	first := s.first.Load()
+	first := s.ownSettings.Load()
 	return err == nil && first != nil && *t != *first
 }
 
-// uncook makes the terminal raw and lets keys through when it is time. The caller holds
-// back the screen.
-func (s *session) uncook() {
+// makeRaw makes the terminal raw and passes keys on once startKeys was called. The caller
+// holds the screen.
+func (s *session) makeRaw() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.away {
+	if s.paused {
 		return
 	}
-	s.fresh = false // the command has had to do with it, or refresh has been here
+	s.unset = false // the command has set it, or copySettings has
 	was := s.tty.raw
 	if err := s.tty.enterRaw(); err != nil {
-		return // the terminal is gone: the command will notice by its input's end
+		return // the terminal is gone: the command sees the end of its input
 	}
 	s.keys.expect(s.tty.mine)
-	s.raw.Store(s.same)
-	s.keys.switchTo(s.ready)
+	s.raw.Store(s.oneTerminal)
+	s.keys.switchTo(s.keysReady)
 	if !was {
-		s.tellTerminal()
+		s.sendSettings()
 		copySize(s.out, s.pty.master)
 	}
 }
 
-// cook gives the terminal back as it was. While we have not withdrawn it does not if the
-// command needs it raw once the screen is held back, since follow may have made it so.
-func (s *session) cook() {
+// restore sets the terminal back. Without a pause it does not if the command's settings have
+// changed by the time that the screen is held: rawBeforeOutput may have made it raw.
+func (s *session) restore() {
 	if s.tty == nil || !s.isRaw() {
 		return
 	}
 	defer s.holdScreen()()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.away && s.changed() {
+	if !s.paused && s.settingsChanged() {
 		return
 	}
 	s.keys.switchTo(false)
@@ -277,7 +295,7 @@ func (s *session) cook() {
 		_ = s.tty.leaveRaw() // the terminal may be gone
 	}
 	s.tty.raw = false
-	s.tellTerminal()
+	s.sendSettings()
 }
 
 func (s *session) isRaw() bool {
@@ -286,15 +304,15 @@ func (s *session) isRaw() bool {
 	return s.tty.raw
 }
 
-// holdScreen waits until no output is on its way to the screen and keeps it back until
-// release is called, so that each chunk has the line ends that suit the settings with
-// which it arrives. Output may be blocked for long: it gives up when patience is over.
+// holdScreen waits until no output is being written to the screen, and holds back more until
+// release is called: each chunk has the line ends for the settings with which it arrives.
+// Output may be blocked for long, so it waits for screenWait at most.
 func (s *session) holdScreen() (release func()) {
 	if len(s.pumps) == 0 {
 		return func() {}
 	}
 	passing := &s.pumps[0].passing
-	for end := time.Now().Add(patience); !passing.TryLock(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(screenWait); !passing.TryLock(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			return func() {}
 		}
@@ -302,9 +320,9 @@ func (s *session) holdScreen() (release func()) {
 	return passing.Unlock
 }
 
-// tellTerminal keeps the monitor informed, which sets the terminal back should we be
+// sendSettings tells the monitor how the terminal is set, which it sets back should we be
 // killed. The caller holds mu, unless no pump runs yet.
-func (s *session) tellTerminal() {
+func (s *session) sendSettings() {
 	if s.monitor == nil {
 		return // not started yet
 	}

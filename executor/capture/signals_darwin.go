@@ -27,8 +27,8 @@ func die(sig syscall.Signal) {
 	time.Sleep(time.Second) // any thread may get it
 }
 
-// tellGroup sends a signal to all processes of our process group but this one.
-func tellGroup(sig syscall.Signal) {
+// signalGroup sends a signal to all processes of our process group but this one.
+func signalGroup(sig syscall.Signal) {
 	procs, err := processes()
 	if err != nil {
 		return // the command has its signal; the others are not to be found

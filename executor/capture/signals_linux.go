@@ -72,8 +72,8 @@ func die(sig syscall.Signal) {
 
 const bitsOfSet = uint(8 * unsafe.Sizeof(unix.Sigset_t{}.Val[0]))
 
-// tellGroup sends a signal to all processes of our process group but this one.
-func tellGroup(sig syscall.Signal) {
+// signalGroup sends a signal to all processes of our process group but this one.
+func signalGroup(sig syscall.Signal) {
 	defer setAction(sig, ignore)()
 	_ = unix.Kill(0, sig) // always permitted for one's own group
 }

@@ -13,56 +13,57 @@ import (
 )
 
 const (
-	// lookAgain is how often the terminal is looked at when nothing tells that it
-	// has changed: in the background (a shell may bring us to the foreground without
-	// a signal), and while the keys are not yet the command's.
-	lookAgain = 50 * time.Millisecond
-	// quiet is how long no output must come from a stopped command before
-	// its last words are on the screen.
+	// pollInterval is how often the terminal's state is read where no signal tells of a
+	// change: in the background (a shell may bring us to the foreground without one),
+	// and while the keys are not yet the command's.
+	pollInterval = 50 * time.Millisecond
+	// quiet is how long no output must come from a stopped command before all of it
+	// counts as shown.
 	quiet = 5 * time.Millisecond
-	// lastWords bounds that wait.
-	lastWords = 500 * time.Millisecond
-	// patience is how long a change of the terminal's settings waits for output on
-	// its way there, before it is preferred that signals and keys get on.
-	patience = 100 * time.Millisecond
+	// outputWait bounds the wait for that.
+	outputWait = 500 * time.Millisecond
+	// screenWait is how long a change of the terminal's settings waits for output that is
+	// being written. After that, signals and keys come first.
+	screenWait = 100 * time.Millisecond
 )
 
-// A session is a command in terminal mode, as qme sees it.
+// A session is a command in terminal mode, as qme sees it. session.go says how it goes.
 type session struct {
-	*job
+	*execution
 	pty     ptyPair
 	side    *stream // standard error, when it is not the same terminal
 	ctl     *control
 	monitor *process
 
-	// mu guards how the user's terminal is set and who has the keys, which is for pumps
-	// to change too: see follow. Who also holds back the screen does that first.
+	changed    chan struct{}   // the keys have noticed that the terminal is not ours any more
+	cancelling <-chan struct{} // closed when a cancel has ended everything
+	notRun     error           // the command was not started, for a reason of ours
+
+	// mu guards the settings of the user's terminal and the keys: pumps change them too,
+	// by rawBeforeOutput. A goroutine that also holds the screen locks that first.
 	mu sync.Mutex
-	// ready: the command runs and has the pseudo-terminal. Before, and after a stop,
-	// Ctrl-C and Ctrl-Z would have no effect, and so keys wait where they are.
-	ready bool
-	away  bool      // we stop, or the command has ended: the terminal is not to become raw
-	tty   *terminal // where keys come from; nil: from nowhere
-	keys  *keys
-	// direct: the terminal is standard input, and all keys are the command's.
-	// Else they are only while the command has changed its terminal's settings, as
-	// most programs do that read the keyboard while their input comes from elsewhere,
-	// or reads from its terminal.
-	direct  bool
-	asked   bool                         // it read when last looked at
-	nextAsk time.Time                    // when to look again
-	first   atomic.Pointer[unix.Termios] // settings of the pty that were ours
-	fresh   bool                         // the pty has settings from while we were in the background
-	raw     atomic.Bool                  // the screen passes bytes on untouched
-	same    bool                         // tty and screen are one terminal
-	look    chan struct{}
-	ending  <-chan struct{} // of a cancel
-	failed  error           // the command was not started, and not for a reason of its own
+	// keysReady: the command runs and has the pseudo-terminal. Before that, and after a
+	// stop, Ctrl-C and Ctrl-Z would have no effect, and so keys are not read.
+	keysReady bool
+	paused    bool      // we stop, or the command has ended: the terminal is not to become raw
+	tty       *terminal // where keys come from; nil: from nowhere
+	keys      *keys
+	// direct: the terminal is standard input, and all keys are the command's. Else they
+	// are only while the command has changed its terminal's settings, as most programs do
+	// that read the keyboard while their input comes from elsewhere, or while it reads from
+	// its terminal.
+	direct      bool
+	reading     bool                         // it read from its terminal at the last look
+	nextRead    time.Time                    // of the next look
+	ownSettings atomic.Pointer[unix.Termios] // of the pty, before the command changed them
+	unset       bool                         // the pty has settings from while we were in the background
+	raw         atomic.Bool                  // the screen passes bytes on untouched
+	oneTerminal bool                         // tty and screen are one terminal
 }
 
 // runTerminal runs the command in terminal mode.
-func (j *job) runTerminal(ctx context.Context, p ptyPair) error {
-	s := &session{job: j, pty: p, look: make(chan struct{}, 1)}
+func (e *execution) runTerminal(ctx context.Context, p ptyPair) error {
+	s := &session{execution: e, pty: p, changed: make(chan struct{}, 1)}
 	defer s.release()
 	sigs, stop := catch(true)
 	defer stop()
@@ -74,13 +75,13 @@ func (j *job) runTerminal(ctx context.Context, p ptyPair) error {
 		return err
 	}
 	s.update()
-	j.began = time.Now()
+	e.began = time.Now()
 	refused, err := s.startMonitor()
 	if err != nil {
 		return err
 	}
 	if refused != nil {
-		s.refuseCooked(refused)
+		s.refuseOnScreen(refused)
 		return nil
 	}
 	s.flowPTY()
@@ -88,24 +89,24 @@ func (j *job) runTerminal(ctx context.Context, p ptyPair) error {
 	if s.keys != nil {
 		s.keys.sigs.ended(s.endedBy)
 	}
-	s.withdraw() // what is typed from now on is for the shell
-	if s.ending != nil {
-		<-s.ending
+	s.pause() // what is typed from now on is for the shell
+	if s.cancelling != nil {
+		<-s.cancelling
 	}
 	for range s.monitor.changes { // while it lives it holds the pseudo-terminal open
 	}
-	j.finish(ctx, sigs)
-	s.giveBack()
+	e.finish(ctx, sigs)
+	s.returnTypedAhead()
 	return err
 }
 
-// release undoes everything, on whatever way Run ends.
+// release undoes everything, whichever way Run ends.
 func (s *session) release() {
-	s.withdraw()
+	s.pause()
 	if s.keys != nil {
 		s.keys.close()
 	}
-	s.cook()
+	s.restore()
 	if s.tty != nil && !s.direct {
 		unix.Close(s.tty.fd)
 	}
@@ -127,15 +128,15 @@ func (s *session) openKeys() error {
 		}
 	}
 	s.tty = &terminal{fd: fd}
-	s.same = sameTerminal(fd, s.out)
-	s.fresh = !inForeground(fd)
-	s.noteSettings()
+	s.oneTerminal = sameTerminal(fd, s.out)
+	s.unset = !inForeground(fd)
+	s.noteOwnSettings()
 	var err error
-	s.keys, err = newKeys(s.tty, s.pty.master, s.look)
+	s.keys, err = newKeys(s.tty, s.pty.master, s.changed)
 	return err
 }
 
-// openStderr gives standard error a way of its own unless it is the same terminal as
+// openStderr gives standard error a stream of its own unless it is the same terminal as
 // standard output.
 func (s *session) openStderr() error {
 	s.res.Merged = isTerminal(s.err) && sameTerminal(s.err, s.out)
@@ -143,13 +144,13 @@ func (s *session) openStderr() error {
 		return nil
 	}
 	var err error
-	s.side, err = s.newStream(s.err, s.errRec)
+	s.side, err = s.newStream(s.err, s.errSink)
 	return err
 }
 
-func (s *session) noteSettings() {
+func (s *session) noteOwnSettings() {
 	if t, err := unix.IoctlGetTermios(s.pty.master, getTermios); err == nil {
-		s.first.Store(t)
+		s.ownSettings.Store(t)
 	}
 }
 
@@ -176,7 +177,7 @@ func (s *session) startMonitor() (*startError, error) {
 	if s.side != nil {
 		std[2] = s.side.child
 	}
-	files, at := placed(std, theirs, s.user())
+	files, at := placeFiles(std, theirs, s.user())
 	argv := append([]string{helperName(monitorName, at...)}, s.Cmd...)
 	pid, err := syscall.ForkExec(program, argv, &syscall.ProcAttr{
 		Dir: s.Dir, Env: ownName(s.Env, s.pty.name, s.out, s.user()), Files: files,
@@ -189,7 +190,7 @@ func (s *session) startMonitor() (*startError, error) {
 		return nil, fmt.Errorf("start the terminal monitor: %w", err)
 	}
 	s.monitor = watch(pid, false)
-	s.tellTerminal()
+	s.sendSettings()
 	return nil, nil
 }
 
@@ -206,21 +207,21 @@ func (s *session) flowPTY() {
 	unix.Close(s.pty.slave)
 	s.pty.slave = -1
 	p := &pump{
-		src: s.pty.master, dst: s.screen(s.out), rec: s.outRec, end: s.end, drain: s.Drain,
+		src: s.pty.master, dst: s.screen(s.out), sink: s.outSink, end: s.end, drain: s.Drain,
 		capacity: ptyCapacity, keepOn: true,
 		nl:     &newlines{onlcr: s.onlcr, raw: s.untouched},
-		before: func() { s.follow(true) },
+		before: func() { s.rawBeforeOutput(true) },
 	}
 	s.pumps = append(s.pumps, p)
 	p.start()
 	if s.side != nil {
-		s.side.pump.before = func() { s.follow(false) }
+		s.side.pump.before = func() { s.rawBeforeOutput(false) }
 		s.flow(s.side)
 	}
 }
 
-// untouched says whether the screen passes bytes on as they are: we, or another "qme run"
-// upon it, have made it so.
+// untouched says whether the screen passes bytes on as they are: this process, or another
+// "qme run" on the same terminal, has made it raw.
 func (s *session) untouched() bool { return s.raw.Load() || passesOn(s.out) }
 
 // onlcr says whether the pty turns "\n" into "\r\n".

@@ -32,7 +32,7 @@ func cookedSettings(fd int) (unix.Termios, error) {
 	if err != nil {
 		return unix.Termios{}, err
 	}
-	before, _ := unmarked(now)
+	before, _ := withoutNote(now)
 	return before, nil
 }
 
@@ -92,7 +92,7 @@ func (t *terminal) enterRaw() error {
 	}
 	t.saved, t.mine = *now, rawTermios(*now)
 	// Who finds it raw leaves it so, for the one who will set it back.
-	if _, t.shared = unmarked(now); !t.shared {
+	if _, t.shared = withoutNote(now); !t.shared {
 		mark(&t.mine, now)
 	}
 	if err := unix.IoctlSetTermios(t.fd, setTermios, &t.mine); err != nil {

@@ -1,9 +1,9 @@
 package capture
 
-// giveBack returns to the user's terminal what was typed and nobody has read, for the
+// returnTypedAhead returns to the user's terminal what was typed and nobody has read, for the
 // shell to find it as it would without us. Where the system does not allow that
 // (Linux from 6.2 on, with dev.tty.legacy_tiocsti=0) it is lost.
-func (s *session) giveBack() {
+func (s *session) returnTypedAhead() {
 	if s.keys == nil {
 		return
 	}
@@ -12,7 +12,7 @@ func (s *session) giveBack() {
 		return // it is not ours to write to, or still somebody's to read
 	}
 	for _, b := range append(unread(s.pty.master), s.keys.rest...) {
-		if !typeFor(s.tty.fd, b) {
+		if !typeInto(s.tty.fd, b) {
 			return
 		}
 	}

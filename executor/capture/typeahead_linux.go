@@ -37,8 +37,8 @@ func unread(master int) (left []byte) {
 	}
 }
 
-// typeFor acts as if b had been typed at the terminal.
-func typeFor(fd int, b byte) bool {
+// typeInto acts as if b had been typed at the terminal.
+func typeInto(fd int, b byte) bool {
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.TIOCSTI, uintptr(unsafe.Pointer(&b)))
 	return errno == 0
 }

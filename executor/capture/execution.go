@@ -16,48 +16,48 @@ import (
 	"qme/record"
 )
 
-// A job is one Run: the Spec with its defaults filled in, and what both modes
+// An execution is one Run: the Spec with its defaults filled in, and what both modes
 // share. Descriptors are plain numbers here, since os.File would make them
 // non-blocking, for all processes that share them.
-type job struct {
+type execution struct {
 	Spec
 	in       int // what the command may inherit as standard input
 	out, err int // where output is passed on to, -1 for nowhere
 	null     int // /dev/null, opened when needed, else -1
 
-	outRec, errRec *recorder
-	end            *ending
-	pumps          []*pump
-	res            Result
-	endedBy        syscall.Signal // 0: by itself
-	began          time.Time
+	outSink, errSink *sink
+	end              *ending
+	pumps            []*pump
+	res              Result
+	endedBy          syscall.Signal // 0: by itself
+	began            time.Time
 }
 
-func newJob(s Spec) (*job, error) {
-	j := &job{Spec: s, null: -1, outRec: &recorder{w: s.Out}, errRec: &recorder{w: s.Err}}
-	if j.Drain == 0 {
-		j.Drain = defaultDrain
+func newExecution(s Spec) (*execution, error) {
+	e := &execution{Spec: s, null: -1, outSink: &sink{w: s.Out}, errSink: &sink{w: s.Err}}
+	if e.Drain == 0 {
+		e.Drain = defaultDrain
 	}
-	if j.KillGrace == 0 {
-		j.KillGrace = defaultKillGrace
+	if e.KillGrace == 0 {
+		e.KillGrace = defaultKillGrace
 	}
 	var err error
-	if j.Env == nil {
-		if j.Env, err = environ(j.Dir); err != nil {
+	if e.Env == nil {
+		if e.Env, err = environ(e.Dir); err != nil {
 			return nil, err
 		}
 	}
-	if j.end, err = newEnding(); err != nil {
+	if e.end, err = newEnding(); err != nil {
 		return nil, err
 	}
-	if j.in = descriptor(s.Stdin); j.in < 0 {
-		if j.in, err = j.devNull(); err != nil {
-			j.close()
+	if e.in = descriptor(s.Stdin); e.in < 0 {
+		if e.in, err = e.devNull(); err != nil {
+			e.close()
 			return nil, err
 		}
 	}
-	j.out, j.err = descriptor(s.Stdout), descriptor(s.Stderr)
-	return j, nil
+	e.out, e.err = descriptor(s.Stdout), descriptor(s.Stderr)
+	return e, nil
 }
 
 // environ returns this process's environment, with PWD right for dir.
@@ -82,79 +82,78 @@ func descriptor(f *os.File) int {
 	return int(f.Fd())
 }
 
-func (j *job) devNull() (int, error) {
-	if j.null < 0 {
+func (e *execution) devNull() (int, error) {
+	if e.null < 0 {
 		fd, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
 		if err != nil {
 			return -1, fmt.Errorf("open %s: %w", os.DevNull, err)
 		}
-		j.null = fd
+		e.null = fd
 	}
-	return j.null, nil
+	return e.null, nil
 }
 
-func (j *job) close() {
-	j.end.close()
-	if j.null >= 0 {
-		unix.Close(j.null)
+func (e *execution) close() {
+	e.end.close()
+	if e.null >= 0 {
+		unix.Close(e.null)
 	}
 }
 
 // run chooses the mode. Where no pseudo-terminal can be had, or no monitor, the command
 // runs on pipes rather than not at all.
-func (j *job) run(ctx context.Context) error {
-	if isTerminal(j.out) && canStartAgain() {
-		p, err := openPTY(j.out)
+func (e *execution) run(ctx context.Context) error {
+	if isTerminal(e.out) && canStartAgain() {
+		p, err := openPTY(e.out)
 		if err == nil {
-			return j.runTerminal(ctx, p)
+			return e.runTerminal(ctx, p)
 		}
 	}
-	return j.runPipe(ctx)
+	return e.runPipe(ctx)
 }
 
 // screen returns where output to fd goes on to.
-func (j *job) screen(fd int) int {
-	if j.Quiet {
+func (e *execution) screen(fd int) int {
+	if e.Quiet {
 		return -1
 	}
 	return fd
 }
 
 // refuse reports a command that could not be started, as a shell would.
-func (j *job) refuse(e *startError) {
-	j.res.ReturnCode = e.Code
-	msg := "qme: " + e.Text + "\n"
-	j.errRec.write([]byte(msg))
-	j.say(msg)
+func (e *execution) refuse(why *startError) {
+	e.res.ReturnCode = why.Code
+	msg := "qme: " + why.Text + "\n"
+	e.errSink.write([]byte(msg))
+	e.say(msg)
 }
 
-// say tells the user something on standard error. That it cannot be told is no
-// reason to fail.
-func (j *job) say(msg string) {
-	if dst := j.screen(j.err); dst >= 0 {
+// say writes a message to standard error, where that can be written.
+func (e *execution) say(msg string) {
+	if dst := e.screen(e.err); dst >= 0 {
 		_ = writeAll(dst, []byte(msg))
 	}
 }
 
-func (j *job) started(pid int) {
-	j.res.PID = pid
-	if j.OnStart != nil {
-		j.OnStart(pid)
+func (e *execution) started(pid int) {
+	e.res.PID = pid
+	if e.OnStart != nil {
+		e.OnStart(pid)
 	}
 }
 
-// ended puts down how the command ended.
-func (j *job) ended(x exit) {
-	j.res.Duration = time.Since(j.began)
-	j.res.Usage = &x.Usage
+// ended notes how the command ended.
+func (e *execution) ended(x exit) {
+	e.res.Duration = time.Since(e.began)
+	e.res.Usage = &x.Usage
 	ws := syscall.WaitStatus(x.Status)
 	if ws.Signaled() {
-		j.endedBy = ws.Signal()
-		j.res.Signal = signalName(ws.Signal())
-		j.res.ReturnCode = 128 + int(ws.Signal())
+		e.endedBy = ws.Signal()
+		e.res.Signal = signalName(ws.Signal())
+		e.res.ReturnCode = 128 + int(ws.Signal())
 		return
 	}
-	j.res.ReturnCode = ws.ExitStatus()
+	e.res.ReturnCode = ws.ExitStatus()
 }
 
 // signalName names also the signals that have a number only.
@@ -180,8 +179,8 @@ func newExit(ws syscall.WaitStatus, ru *syscall.Rusage, ours int64) exit {
 }
 
 // ofCommand returns the peak of a command's memory, 0 when it cannot be told from ours: a
-// process takes over, through exec(2), the peak of the one that has started it. Kernels
-// count each processor's pages by themselves, so both figures are a little uncertain.
+// process inherits, through exec(2), the peak of its parent. Kernels count each
+// processor's pages separately, so both figures are a little uncertain.
 func ofCommand(peak, ours int64) int64 {
 	if peak <= ours+max(1<<20, ours/8) {
 		return 0
@@ -189,7 +188,7 @@ func ofCommand(peak, ours int64) int64 {
 	return peak
 }
 
-// maxRSS returns the peak of this process, or of those that it was made of.
+// maxRSS returns the peak of this process, or of those that exec(2) replaced by it.
 func maxRSS() int64 {
 	var ru syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &ru) != nil {
@@ -205,40 +204,40 @@ func seconds(t syscall.Timeval) float64 {
 // finish reads what is left of the output and hands what others hold open to a
 // relay. Where passing on is blocked, say by a pager that waits for a key, a cancel or
 // a signal that would have ended the command ends it: the rest is only recorded.
-func (j *job) finish(ctx context.Context, sigs <-chan os.Signal) {
-	j.end.announce()
+func (e *execution) finish(ctx context.Context, sigs <-chan os.Signal) {
+	e.end.announce()
 	cancelled := ctx.Done()
 	var enough <-chan time.Time
-	for _, p := range j.pumps {
+	for _, p := range e.pumps {
 		for running := true; running; {
 			select {
 			case <-p.done:
 				running = false
 			case <-cancelled:
-				cancelled, enough = nil, time.After(j.Drain)
+				cancelled, enough = nil, time.After(e.Drain)
 			case sig := <-sigs:
 				if endsWriter(sig) {
 					enough = time.After(0)
 				}
 			case <-enough:
-				j.abandon()
+				e.abandon()
 				running = false
 			}
 		}
 	}
-	j.complain()
-	if err := j.handOver(); err != nil { // how the command ended is known all the same
-		j.say("qme: " + err.Error() + ": what outlives the command meets a closed pipe\n")
+	e.reportWriteErrors()
+	if err := e.handOver(); err != nil { // how the command ended is known all the same
+		e.say("qme: " + err.Error() + ": what outlives the command meets a closed pipe\n")
 	}
 }
 
-func (j *job) abandon() {
-	for _, p := range j.pumps {
+func (e *execution) abandon() {
+	for _, p := range e.pumps {
 		p.abandon()
 	}
 }
 
-// endsWriter says whether a signal is meant to end what runs.
+// endsWriter says whether a signal asks a program to end.
 func endsWriter(sig os.Signal) bool {
 	switch sig {
 	case unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT:
@@ -247,15 +246,14 @@ func endsWriter(sig os.Signal) bool {
 	return false
 }
 
-// complain says why output could not be passed on, which the command itself could
-// not learn: it only got SIGPIPE. A reader that has gone is not worth a word, as
-// everywhere.
-func (j *job) complain() {
-	for _, p := range j.pumps {
+// reportWriteErrors tells the user why output could not be passed on: the command itself got
+// SIGPIPE and no reason. That a reader has gone is no error, as in any pipe.
+func (e *execution) reportWriteErrors() {
+	for _, p := range e.pumps {
 		var errno unix.Errno
 		if errors.As(p.writeErr, &errno) && errno != unix.EPIPE && errno != unix.EIO {
-			j.res.PassErr = p.writeErr
-			j.say("qme: write error: " + errnoText(errno) + "\n")
+			e.res.PassErr = p.writeErr
+			e.say("qme: write error: " + errnoText(errno) + "\n")
 		}
 	}
 }
