@@ -22,6 +22,7 @@ import (
 	"qme/internal/lockfile"
 	"qme/internal/regular"
 	"qme/internal/safe"
+	"qme/internal/wholefile"
 	"qme/mirror"
 	"qme/mirror/target"
 	"qme/record"
@@ -118,7 +119,7 @@ func homeID(home string) (string, error) {
 			return "", fmt.Errorf("%s leads nowhere: remove it: %w", path, record.ErrInvalid)
 		}
 		if errors.Is(err, fs.ErrNotExist) {
-			if err = makeHomeID(home, path); err != nil {
+			if err = makeHomeID(path); err != nil {
 				return "", err
 			}
 			continue
@@ -134,31 +135,21 @@ func homeID(home string) (string, error) {
 	}
 }
 
-// makeHomeID makes the file whole, or leaves the one that another process has made.
-func makeHomeID(home, path string) error {
+// makeHomeID makes the file, or leaves the one that another process has made.
+func makeHomeID(path string) error {
 	id, err := uuid.NewRandom()
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(home, ".mirror-id-")
+	fsys := afero.NewOsFs()
+	err = wholefile.Create(fsys, path, []byte(id.String()+"\n"))
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(id.String() + "\n")
-	if info, serr := f.Stat(); serr == nil {
-		err = errors.Join(err, regular.RemoveLeft(home, ".mirror-id-", info)) // of killed processes
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		if err = os.Link(f.Name(), path); errors.Is(err, fs.ErrExist) {
-			err = nil
-		} else if err != nil { // a file system without hard links
-			err = os.Rename(f.Name(), path)
-			if err == nil {
-				return nil
-			}
-		}
-	}
-	return errors.Join(err, os.Remove(f.Name()))
+	return wholefile.RemoveLeft(fsys, path)
 }
 
 // A followed connects a mirror with the history.

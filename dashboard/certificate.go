@@ -14,7 +14,6 @@ import (
 	"io/fs"
 	"math/big"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,7 +57,7 @@ func LoadCertificate(dir string, hosts []string) (*tls.Certificate, error) {
 	if b, err = selfSigned(hosts); err != nil {
 		return nil, err
 	}
-	if err := writePrivate(file, b, os.Rename); err != nil {
+	if err := replacePrivate(file, b); err != nil {
 		return nil, err
 	}
 	cert, err := tls.X509KeyPair(b, b)

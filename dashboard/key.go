@@ -11,7 +11,10 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/spf13/afero"
+
 	"qme/internal/regular"
+	"qme/internal/wholefile"
 	"qme/record"
 )
 
@@ -47,11 +50,9 @@ func LoadKey(dir string) (string, error) {
 	file := filepath.Join(dir, KeyFile)
 	b, err := regular.ReadHere(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		key := NewKey()
-		if err = writePrivate(file, []byte(key+"\n"), os.Link); err != nil && !errors.Is(err, fs.ErrExist) {
-			return SaveKey(dir, key) // some file systems have no links
+		if err = createPrivate(file, []byte(NewKey()+"\n")); err == nil || errors.Is(err, fs.ErrExist) {
+			b, err = regular.ReadHere(file)
 		}
-		b, err = regular.ReadHere(file)
 	}
 	if err != nil {
 		return "", err
@@ -80,28 +81,23 @@ func private(file string) error {
 
 // SaveKey makes key that of the home in the folder dir, all of it or not at all.
 func SaveKey(dir, key string) (string, error) {
-	return key, writePrivate(filepath.Join(dir, KeyFile), []byte(key+"\n"), os.Rename)
+	return key, replacePrivate(filepath.Join(dir, KeyFile), []byte(key+"\n"))
 }
 
-// writePrivate puts a file that only its owner can read in the place of another by os.Rename, or
-// by os.Link where there is none.
-func writePrivate(file string, content []byte, put func(from, to string) error) error {
-	dir, prefix := filepath.Dir(file), "."+filepath.Base(file)+"-"
-	f, err := os.CreateTemp(dir, prefix) // mode 0600
-	if err != nil {
+// createPrivate makes a file that only its owner can read; see wholefile.Create.
+func createPrivate(file string, content []byte) error {
+	return writePrivate(file, content, wholefile.Create)
+}
+
+// replacePrivate puts such a file in the place of another.
+func replacePrivate(file string, content []byte) error {
+	return writePrivate(file, content, wholefile.ReplaceFlushed)
+}
+
+func writePrivate(file string, content []byte, write func(afero.Fs, string, []byte) error) error {
+	fsys := afero.NewOsFs()
+	if err := write(fsys, file, content); err != nil {
 		return err
 	}
-	_, err = f.Write(content)
-	info, serr := f.Stat()
-	if serr == nil {
-		serr = regular.RemoveLeft(dir, prefix, info) // others may hold a key, too
-	}
-	err = errors.Join(err, serr, f.Sync(), f.Close())
-	if err == nil {
-		err = put(f.Name(), file)
-	}
-	if rerr := os.Remove(f.Name()); !errors.Is(rerr, fs.ErrNotExist) {
-		err = errors.Join(err, rerr)
-	}
-	return err
+	return wholefile.RemoveLeft(fsys, file) // others may hold a key, too
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/afero"
 
-	"qme/internal/regular"
+	"qme/internal/wholefile"
 )
 
 // createLock makes the lock file of the branch, waiting for whoever has it until
@@ -138,7 +138,7 @@ func (s *Store) removeLock(lock string, found lockFile) (bool, error) {
 
 // putBack gives a lock its name again, unless another has been made.
 func (s *Store) putBack(aside, lock string) error {
-	err := link(s.fs, aside, lock)
+	err := wholefile.Link(s.fs, aside, lock)
 	if err == nil || errors.Is(err, fs.ErrExist) {
 		return nil
 	}
@@ -147,15 +147,4 @@ func (s *Store) putBack(aside, lock string) error {
 		return serr
 	}
 	return s.fs.Rename(aside, lock)
-}
-
-// link is link(2) where the file system has it.
-func link(fsys afero.Fs, from, to string) error {
-	switch f := fsys.(type) {
-	case *afero.OsFs, *regular.FS:
-		return os.Link(from, to)
-	case interface{ Link(from, to string) error }:
-		return f.Link(from, to)
-	}
-	return errors.ErrUnsupported
 }

@@ -289,33 +289,9 @@ func (s *Store) setTracking(ctx context.Context, remote string, h plumbing.Hash)
 	if at, err := s.Tracking(remote); err != nil || at == h.String() {
 		return err
 	}
-	q, err := s.lockQueue(ctx)
-	if err != nil {
+	name := filepath.FromSlash(trackingRef(remote))
+	if err := s.fs.MkdirAll(filepath.Dir(filepath.Join(s.dir, name)), 0o700); err != nil {
 		return err
 	}
-	defer q.unlock()
-	path := filepath.Join(s.dir, filepath.FromSlash(trackingRef(remote)))
-	if err := s.fs.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
-	if err := q.intend(h); err != nil { // so that a lock which a crash leaves is known for ours
-		return err
-	}
-	f, err := s.createLock(ctx, q, path+".lock")
-	if err != nil {
-		q.undo() // the lock that is there is not ours
-		return err
-	}
-	_, err = f.Write([]byte(h.String() + "\n"))
-	if err == nil && !s.opts.NoSync {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = s.fs.Rename(path+".lock", path)
-	}
-	if err != nil {
-		return errors.Join(err, s.removeIfThere(path+".lock"))
-	}
-	q.done()
-	return nil
+	return s.replaceFile(ctx, name, h, func([]byte) ([]byte, error) { return []byte(h.String() + "\n"), nil })
 }

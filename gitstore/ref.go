@@ -12,7 +12,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/afero"
 
-	"qme/gitstore/odb"
+	"qme/internal/wholefile"
 	"qme/record"
 )
 
@@ -138,7 +138,7 @@ func (s *Store) swap(ctx context.Context, q *queueLock, old, next plumbing.Hash)
 	}
 	// The branch has moved, whatever comes of this flush; but a power cut might
 	// still undo it, so whoever keeps the record elsewhere should go on doing so.
-	if serr := odb.SyncDir(s.fs, filepath.Dir(path)); serr != nil {
+	if serr := wholefile.FlushFolder(s.fs, filepath.Dir(path)); serr != nil {
 		mine = false
 		return fmt.Errorf("%w: it could not be flushed to disk: %w", errUnsure, serr)
 	}

@@ -100,7 +100,7 @@ func (s *Store) forgetTracking(name string) error {
 
 // unpackRef removes a reference from the file in which git has packed it.
 func (s *Store) unpackRef(ref string) error {
-	return s.replaceFile("packed-refs", func(b []byte) ([]byte, error) {
+	return s.replaceFile(context.Background(), "packed-refs", plumbing.ZeroHash, func(b []byte) ([]byte, error) {
 		var out bytes.Buffer
 		skipping := false
 		for line := range strings.Lines(string(b)) {
@@ -132,7 +132,7 @@ func (s *Store) readConfig() (*config.Config, error) {
 // replaceRemote puts a section of the repository's configuration in place of those of
 // a remote. Everything else, comments among it, stays as it is.
 func (s *Store) replaceRemote(name string, section []byte) error {
-	return s.replaceFile("config", func(b []byte) ([]byte, error) {
+	return s.replaceFile(context.Background(), "config", plumbing.ZeroHash, func(b []byte) ([]byte, error) {
 		var out bytes.Buffer
 		skipping := false
 		for line := range strings.Lines(string(b)) {
@@ -157,16 +157,16 @@ func (s *Store) replaceRemote(name string, section []byte) error {
 var remoteHeader = lazy.Regexp(`(?i)^\s*\[\s*remote\s+"([^"]*)"\s*\]`)
 
 // replaceFile changes a file of the repository, all of it or nothing, under git's
-// own lock (lockfile.h in git's sources).
-func (s *Store) replaceFile(name string, edit func([]byte) ([]byte, error)) error {
-	ctx := context.Background() // it ends by itself, after Options.LockTimeout
+// own lock (lockfile.h in git's sources). It waits for Options.LockTimeout at most. mark
+// begins what edit returns: by it a lock which a crash has left is known for ours. Where it
+// is zero its age has to do.
+func (s *Store) replaceFile(ctx context.Context, name string, mark plumbing.Hash, edit func([]byte) ([]byte, error)) error {
 	q, err := s.lockQueue(ctx)
 	if err != nil {
 		return err
 	}
 	defer q.unlock()
-	// There is no commit to tell a lock of ours by, which a crash left: its age does.
-	if err := q.intend(plumbing.ZeroHash); err != nil {
+	if err := q.intend(mark); err != nil {
 		return err
 	}
 	defer q.undo()

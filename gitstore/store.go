@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/afero"
 
 	"qme/gitstore/odb"
+	"qme/internal/wholefile"
 	"qme/record"
 )
 
@@ -138,7 +139,7 @@ func (s *Store) init() error {
 	if s.opts.NoSync {
 		return nil
 	}
-	return odb.SyncDir(s.fs, parent)
+	return wholefile.FlushFolder(s.fs, parent)
 }
 
 // fill makes a repository for its owner alone: the home around it may be open, when

@@ -12,13 +12,14 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/klauspost/compress/zlib"
 	"github.com/spf13/afero"
+
+	"qme/internal/wholefile"
 )
 
 // A packFile is a pack being written to a temporary file. Nothing can see it
@@ -329,18 +330,5 @@ func (db *DB) syncDir(dir string) error {
 	if db.opts.NoSync {
 		return nil
 	}
-	return SyncDir(db.fs, dir)
-}
-
-// SyncDir flushes a folder's names to disk. File systems that cannot do that
-// are taken at their word: they have no such call to make.
-func SyncDir(fsys afero.Fs, dir string) error {
-	f, err := fsys.Open(dir)
-	if err != nil {
-		return err
-	}
-	if real, ok := f.(*os.File); ok {
-		err = ignoreUnsupported(real.Sync())
-	}
-	return errors.Join(err, f.Close())
+	return wholefile.FlushFolder(db.fs, dir)
 }

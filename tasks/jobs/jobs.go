@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"qme/internal/wholefile"
 	"qme/record"
 )
 
@@ -50,7 +50,7 @@ func (f *Folder) open(rec *record.Record, printed bool) error {
 	if err := f.fs.MkdirAll(f.Path(rec.UID), 0o700); err != nil {
 		return err
 	}
-	return f.replace(filepath.Join(f.Path(rec.UID), noteName), b)
+	return wholefile.ReplaceFlushed(f.fs, filepath.Join(f.Path(rec.UID), noteName), b)
 }
 
 // encode writes a record as it is noted: without the output of its job, and with what the
@@ -67,24 +67,6 @@ func encode(rec *record.Record, printed bool) ([]byte, error) {
 		note.Data.Job = &job
 	}
 	return record.Encode(&note)
-}
-
-// replace writes a file as a whole.
-func (f *Folder) replace(path string, b []byte) error {
-	if err := f.write(path+".new", b); err != nil {
-		return err
-	}
-	return f.fs.Rename(path+".new", path)
-}
-
-// write writes a file that a power cut does not empty behind a rename.
-func (f *Folder) write(path string, b []byte) error {
-	file, err := f.fs.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(b)
-	return errors.Join(err, file.Sync(), file.Close())
 }
 
 // Get returns the record of a task as it was noted last: unlike that of the history it

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"qme/internal/wholefile"
 	"qme/record"
 )
 
@@ -202,7 +203,7 @@ func (f *Folder) KeepForNow(rec *record.Record) error {
 	if err := f.fs.MkdirAll(filepath.Join(f.dir, lastName), 0o700); err != nil {
 		return err
 	}
-	return errors.Join(f.dropLast(), f.replace(f.lastPath(rec.UID), b))
+	return errors.Join(f.dropLast(), wholefile.ReplaceFlushed(f.fs, f.lastPath(rec.UID), b))
 }
 
 // dropLast removes, once in a process, the notes that have been kept long enough.
@@ -235,7 +236,7 @@ func (f *Folder) Keep(rec *record.Record) error {
 	if err := f.fs.MkdirAll(filepath.Join(f.dir, endedName), 0o700); err != nil {
 		return err
 	}
-	return f.replace(f.endedPath(rec.UID), b)
+	return wholefile.ReplaceFlushed(f.fs, f.endedPath(rec.UID), b)
 }
 
 // Forget removes the notes of tasks that have no open job.
@@ -346,7 +347,7 @@ func (f *Folder) addWriter(name string, id record.ID) error {
 	if err := f.fs.MkdirAll(filepath.Join(f.dir, writtenName), 0o700); err != nil {
 		return err
 	}
-	return f.replace(f.writtenPath(name), []byte(b.String()))
+	return wholefile.ReplaceFlushed(f.fs, f.writtenPath(name), []byte(b.String()))
 }
 
 // Writers returns the tasks of this home whose jobs print to a file, however they spell its

@@ -12,13 +12,15 @@ import (
 	"io/fs"
 	"iter"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/spf13/afero"
+
+	"qme/internal/wholefile"
 	"qme/record"
 )
 
@@ -171,7 +173,7 @@ const magic = "qme reruns 1"
 var errUnusable = errors.New("the list of reruns cannot be used")
 
 // write puts the file in the place of the one before.
-func (l List) write(s state) (err error) {
+func (l List) write(s state) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\n%s %t\n", magic, s.commit, s.mixed)
 	slices.SortFunc(s.moved, record.CompareMoved)
@@ -182,37 +184,13 @@ func (l List) write(s state) (err error) {
 		fmt.Fprintf(&b, "%s -\n", id)
 	}
 	fmt.Fprintf(&b, "%08x\n", crc32.ChecksumIEEE(b.Bytes()))
-	l.sweep()
-	f, err := os.CreateTemp(filepath.Dir(l.Path), tempPrefix) // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(f.Name()))
-		}
-	}()
-	_, err = b.WriteTo(f)
 	// It is not flushed to the disk: what a power cut leaves of it does not have its checksum.
-	if err = errors.Join(err, f.Close()); err != nil {
+	fsys := afero.NewOsFs()
+	if err := wholefile.Replace(fsys, l.Path, b.Bytes()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), l.Path)
-}
-
-const (
-	tempPrefix = ".reruns-"
-	tempAge    = time.Hour
-)
-
-// sweep removes what killed writers have left. What cannot be removed does no harm.
-func (l List) sweep() {
-	left, _ := filepath.Glob(filepath.Join(filepath.Dir(l.Path), tempPrefix+"*"))
-	for _, name := range left {
-		if info, err := os.Lstat(name); err == nil && time.Since(info.ModTime()) > tempAge {
-			_ = os.Remove(name)
-		}
-	}
+	_ = wholefile.RemoveLeft(fsys, l.Path) // what cannot be removed does no harm
+	return nil
 }
 
 const (

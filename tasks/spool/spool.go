@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/afero"
 
 	"qme/internal/lockfile"
+	"qme/internal/wholefile"
 	"qme/record"
 )
 
@@ -129,16 +130,7 @@ func (e *Entry) Write(rec *record.Record) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(e.dir, recordFile)
-	f, err := e.fs.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, e.fs.Remove(path+".new")) // on a full disk it takes what others need
-	}
-	return e.fs.Rename(path+".new", path)
+	return wholefile.Replace(e.fs, filepath.Join(e.dir, recordFile), b)
 }
 
 // Sync flushes the entry to disk, for a record that has to stay in it.
