@@ -37,7 +37,6 @@ type app struct {
 	absolute                string // home, once it is known
 	quiet, noColor, noPager bool
 	silent                  bool // nothing is written: neither messages nor what is disposable
-	eager                   bool // the list of reruns is written also where little has changed
 	noZone                  bool // TZ is not understood, and that has not been said yet
 
 	endedBy syscall.Signal // ended the command that was run, 0: none
@@ -219,7 +218,7 @@ func (a *app) tasks() (*tasks.Service, error) {
 	}
 	return &tasks.Service{
 		Store:     a.openStore,
-		Order:     func() (*record.Order, error) { return a.listOrder(context.Background()) },
+		Home:      home,
 		Usual:     executor.ShellName,
 		Spool:     spool.New(fsys, filepath.Join(home, "running")),
 		Given:     given.New(fsys, filepath.Join(home, given.Name)),
@@ -227,11 +226,15 @@ func (a *app) tasks() (*tasks.Service, error) {
 		Tracker:   tracker(a.executors(cfg)),
 		Remembers: remembers(a.executors(cfg)),
 		Warn:      a.warn,
+		Tell:      a.note,
+		Progress:  a.patientProgress,
+		ReadOnly:  a.silent,
 		Settings: tasks.Settings{
 			Inline:   int(cfg.Size("run.inline")),
 			Keep:     cfg.Size("run.keep"),
 			Env:      func() []string { return allowedEnv(os.Environ(), cfg.List("run.env")) },
 			GitState: func(dir string) *record.Git { return worktree.State(dir, cfg.Duration("run.git")) },
+			Searched: cfg.Size("search.limit"),
 			Host:     hostname(),
 			User:     login(),
 			Within:   os.Getenv(taskVariable),

@@ -18,7 +18,6 @@ import (
 	"qme/dashboard"
 	"qme/executor"
 	"qme/gitstore"
-	"qme/index"
 	"qme/index/query"
 	"qme/record"
 	"qme/tasks"
@@ -69,8 +68,7 @@ func (s *served) use() *tasks.Service {
 
 // Head implements dashboard.History, as do the next two.
 func (s *served) Head() (string, error) {
-	h, err := s.store.Head()
-	return h.String(), err
+	return s.store.Head()
 }
 
 func (s *served) Latest() (dashboard.Snapshot, error) {
@@ -78,7 +76,7 @@ func (s *served) Latest() (dashboard.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return source{s.store, sn}, nil
+	return sn, nil
 }
 
 func (s *served) Differences(ctx context.Context, from, to string) iter.Seq[record.Result] {
@@ -366,12 +364,12 @@ func (s *served) Search(ctx context.Context, text string, now time.Time) ([]reco
 	if err != nil {
 		return nil, err
 	}
-	search, err := s.a.newSearch(q, searchOptions{}, s.a.inFlight(s.use()))
+	search, err := s.use().Search(ctx, q, tasks.SearchOptions{Sort: tasks.SortCreated})
 	if err != nil {
 		return nil, err
 	}
 	var ids []record.ID
-	for f := range search.Run(ctx, filepath.Join(s.home, "index")) {
+	for f := range search.Found {
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
@@ -455,6 +453,5 @@ var (
 	_ dashboard.History  = (*served)(nil)
 	_ dashboard.Flights  = (*served)(nil)
 	_ dashboard.Tasks    = (*served)(nil)
-	_ dashboard.Snapshot = source{}
-	_ index.Source       = source{}
+	_ dashboard.Snapshot = (*gitstore.Snapshot)(nil)
 )

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -24,67 +23,12 @@ import (
 const (
 	sortStarted   = tasks.SortStarted
 	sortCreated   = tasks.SortCreated
-	sortRelevance = "relevance"
+	sortRelevance = tasks.SortRelevance
 	sortDuration  = tasks.SortDuration
 	sortNewest    = "newest"
 )
 
 var sortOrders = []string{sortStarted, sortCreated, sortRelevance, sortDuration}
-
-// streams reports whether what is found comes in the order that is wanted.
-func (o searchOptions) streams() bool { return o.sort != sortRelevance && o.sort != sortDuration }
-
-// sorted brings what is found into an order. One that is not that of the search holds all
-// of it, or as many as are wanted, without the output where nothing will be shown of it.
-func sorted(found iter.Seq[index.Found], q *query.Query, o searchOptions) iter.Seq[index.Found] {
-	if o.streams() {
-		return found
-	}
-	key := func(f index.Found) float64 {
-		if f.Err != nil {
-			return 0
-		}
-		if o.sort == sortDuration {
-			d, ok := f.Record.Took(now)
-			if !ok {
-				return -1
-			}
-			return d.Seconds()
-		}
-		return q.Relevance(f.Doc)
-	}
-	return func(yield func(index.Found) bool) {
-		type keyed struct {
-			index.Found
-			key float64
-		}
-		var all []keyed
-		best := func() {
-			slices.SortStableFunc(all, func(a, b keyed) int { return cmp.Compare(b.key, a.key) })
-			if o.limit > 0 && len(all) > o.limit {
-				clear(all[o.limit:])
-				all = all[:o.limit]
-			}
-		}
-		for f := range found {
-			if f.Err != nil {
-				if !yield(f) {
-					return
-				}
-				continue
-			}
-			if all = append(all, keyed{f, key(f)}); o.limit > 0 && len(all) >= 2*o.limit {
-				best()
-			}
-		}
-		best()
-		for _, k := range all {
-			if !yield(k.Found) {
-				return
-			}
-		}
-	}
-}
 
 // nameOf names a run as other commands take it.
 func nameOf(f index.Found) string {

@@ -69,3 +69,13 @@ func (a *app) gc(ctx context.Context, auto bool) error {
 	a.note("%s of %s became %d of %s.", count(rep.PacksBefore, "pack"), humanize.IBytes(uint64(rep.BytesBefore)), rep.PacksAfter, humanize.IBytes(uint64(rep.BytesAfter)))
 	return nil
 }
+
+// catchUpOrder brings the order of listings up to date.
+func (a *app) catchUpOrder(ctx context.Context) {
+	q, err := a.tasks()
+	if err != nil {
+		a.warn("the order of listings: %v", err)
+		return
+	}
+	q.CatchUpOrder(ctx)
+}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"iter"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -152,40 +151,6 @@ func makeHomeID(path string) error {
 	return wholefile.RemoveLeft(fsys, path)
 }
 
-// A followed connects a mirror with the history.
-type followed struct{ s *gitstore.Store }
-
-// Head implements mirror.History.
-func (h followed) Head() (string, error) {
-	head, err := h.s.Head()
-	return head.String(), err
-}
-
-// Follows implements mirror.History.
-func (h followed) Follows(ctx context.Context, from, to string) (bool, error) {
-	base, err := h.s.Base(ctx, from, to)
-	if errors.Is(err, record.ErrCorrupt) {
-		return false, nil // it is of another history
-	}
-	return base == from, err
-}
-
-// Get implements mirror.History.
-func (h followed) Get(commit string, id record.ID) (*record.Record, error) {
-	return h.s.Get(commit, id)
-}
-
-// Differences implements mirror.History.
-func (h followed) Differences(ctx context.Context, from, to string) iter.Seq2[mirror.Difference, error] {
-	return func(yield func(mirror.Difference, error) bool) {
-		for d, err := range h.s.Differences(ctx, from, to) {
-			if !yield(mirror.Difference{ID: d.ID, Removed: d.Removed(), Old: d.Old, New: d.New, Others: d.OtherRuns}, err) {
-				return
-			}
-		}
-	}
-}
-
 // catchUp brings the mirror up to date, or makes it anew.
 func (a *app) catchUp(ctx context.Context, t *target.Target, anew bool) (mirror.Applied, error) {
 	show, done := a.progress()
@@ -204,7 +169,7 @@ func (a *app) repairing(ctx context.Context, t *target.Target, anew bool, progre
 		return mirror.Applied{}, err
 	}
 	for again := false; ; again = true {
-		applied, err := a.catchUpOnce(ctx, t, followed{s}, anew, progress)
+		applied, err := a.catchUpOnce(ctx, t, s, anew, progress)
 		if !errors.Is(err, mirror.ErrDamaged) || !t.Own || again {
 			return applied, err
 		}
@@ -289,7 +254,7 @@ func (a *app) followInTurn(ctx context.Context, t *target.Target, progress func(
 		if progress != nil {
 			applied, err = a.repairing(ctx, t, false, progress)
 		} else {
-			applied, err = a.catchUpOnce(ctx, t, followed{s}, false, nil)
+			applied, err = a.catchUpOnce(ctx, t, s, false, nil)
 		}
 		turn()
 		if err != nil {
@@ -298,7 +263,7 @@ func (a *app) followInTurn(ctx context.Context, t *target.Target, progress func(
 		caughtUp = true
 		// Who came meanwhile has seen the lock, and left it at that.
 		head, err := s.Head()
-		if err != nil || head.String() == applied.Commit {
+		if err != nil || head == applied.Commit {
 			return caughtUp, err
 		}
 	}
@@ -498,8 +463,7 @@ func (a *app) mirrorStatus(ctx context.Context, asJSON bool) error {
 
 // compareMirror finds how far the mirror is, and which version its tables have.
 func (a *app) compareMirror(ctx context.Context, s *gitstore.Store, t *target.Target, st *mirrorStatusJSON) (schema int64, err error) {
-	h := followed{s}
-	head, err := h.Head()
+	head, err := s.Head()
 	if err != nil {
 		return 0, err
 	}
@@ -520,7 +484,7 @@ func (a *app) compareMirror(ctx context.Context, s *gitstore.Store, t *target.Ta
 	}
 	from := state.Commit
 	if from != "" {
-		follows, err := h.Follows(ctx, from, head)
+		follows, err := s.IsAncestor(ctx, from, head)
 		if err != nil {
 			return 0, err
 		}

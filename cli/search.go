@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -18,11 +16,8 @@ import (
 	"github.com/mattn/go-runewidth"
 	"github.com/urfave/cli/v3"
 
-	"qme/gitstore"
-	"qme/index"
 	"qme/index/query"
 	"qme/internal/safe"
-	"qme/record"
 	"qme/tasks"
 )
 
@@ -112,34 +107,15 @@ func (a *app) search(ctx context.Context, q *query.Query, o searchOptions) error
 	if err != nil {
 		return err
 	}
-	// First what is in flight: a run that ends meanwhile is then seen in one of the two.
-	flying := a.inFlight(hist)
-	s, err := a.newSearch(q, o, flying)
+	s, err := hist.Search(ctx, q, tasks.SearchOptions{Sort: o.sort, Limit: o.limit, AllRuns: o.allRuns, Whole: o.json})
 	if err != nil {
 		return err
 	}
-	if o.sort == sortStarted {
-		if err := a.orderFound(ctx, s); err != nil {
-			return err
-		}
-	}
-	home, err := a.homeDir()
-	if err != nil {
-		return err
-	}
-	if o.allRuns {
-		s.Earlier = earlierRuns(hist)
-	}
-	short, err := hist.Short()
-	if err != nil {
-		return err
-	}
-	a.indexProgress(s)
 	out, closePager, err := a.pager(o.json || o.ids)
 	if err != nil {
 		return err
 	}
-	n, err := a.printFound(ctx, sorted(s.Run(ctx, filepath.Join(home, "index")), q, o), q, o, naming{short, s.Order == nil || s.Order.Mixed}, out)
+	n, err := a.printFound(ctx, s, q, o, out)
 	err = errors.Join(err, closePager())
 	if errors.Is(err, context.Canceled) {
 		return &codeError{exitInterrupted, errors.New("interrupted")}
@@ -150,8 +126,7 @@ func (a *app) search(ctx context.Context, q *query.Query, o searchOptions) error
 	if n == 0 {
 		a.note("No task matches.")
 	}
-	a.noteOver(s)
-	return nil
+	return a.noteOver(s.Over(), q)
 }
 
 // progressPatience is how long work goes on before anything is shown of it.
@@ -175,145 +150,31 @@ func (a *app) patientProgress(what string) (show func(n int), done func()) {
 	}, done
 }
 
-// indexProgress shows how far indexing is.
-func (a *app) indexProgress(s *index.Search) {
-	show, done := a.patientProgress("tasks indexed for searching")
-	if show != nil {
-		s.Progress, s.Indexed = show, done
-	}
-}
-
 // noteOver says of how many streams only a part was searched.
-func (a *app) noteOver(s *index.Search) {
-	n := s.Over()
-	if n == 0 || !s.Query.Streams() {
-		return
-	}
-	streams := fmt.Sprintf("%d streams over %s are", n, humanize.IBytes(uint64(s.Limit)))
-	if n == 1 {
-		streams = fmt.Sprintf("1 stream over %s is", humanize.IBytes(uint64(s.Limit)))
-	}
-	a.note("%s not searched past it, but for the end (setting search.limit).", streams)
-}
-
-// firstIndexWait is how long a search waits for another process that makes the index. To
-// look at each record takes as long, and slows the other one down.
-const firstIndexWait = 20 * time.Second
-
-func (a *app) newSearch(q *query.Query, o searchOptions, flying []index.Run) (*index.Search, error) {
-	latest, err := a.latest()
-	if err != nil {
-		return nil, err
+func (a *app) noteOver(n int, q *query.Query) error {
+	if n == 0 || !q.Streams() {
+		return nil
 	}
 	cfg, err := a.config()
 	if err != nil {
-		return nil, err
-	}
-	return &index.Search{
-		Source: latest, Query: q, InFlight: flying, Limit: cfg.Size("search.limit"), Whole: o.json,
-		Hold:    !o.streams(),
-		MaxWait: firstIndexWait,
-		Waiting: func() {
-			a.note("Another process is making the search index; this one waits for it, at most %s.", firstIndexWait)
-		},
-		Warn: func(err error) { a.warn("%v", err) },
-	}, nil
-}
-
-// orderFound has a search find the latest run first.
-func (a *app) orderFound(ctx context.Context, s *index.Search) error {
-	o, err := a.orderOf(ctx, s.Source.(source))
-	if errors.Is(err, record.ErrCorrupt) || errors.Is(err, record.ErrInvalid) {
-		a.warn("the newest task comes first, since it cannot be read when tasks were run last: %v", err)
-		return nil
-	} else if err != nil {
 		return err
 	}
-	var recs []*record.Record
-	for _, r := range s.InFlight {
-		recs = append(recs, r.Record)
+	limit := humanize.IBytes(uint64(cfg.Size("search.limit")))
+	streams := fmt.Sprintf("%d streams over %s are", n, limit)
+	if n == 1 {
+		streams = fmt.Sprintf("1 stream over %s is", limit)
 	}
-	s.Order = o.With(recs)
+	a.note("%s not searched past it, but for the end (setting search.limit).", streams)
 	return nil
 }
 
-// earlierRuns yields the runs of a task before its latest.
-func earlierRuns(q *tasks.Service) func(*record.Record) iter.Seq2[index.Run, error] {
-	return func(rec *record.Record) iter.Seq2[index.Run, error] {
-		return func(yield func(index.Run, error) bool) {
-			for v, err := range q.Earlier(rec) {
-				if !yield(index.Run{Record: v.Record, Stream: v.Stream, Number: v.Number}, err) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// inFlight returns the runs that are in the spool.
-func (a *app) inFlight(q *tasks.Service) []index.Run {
-	versions, errs := q.InFlight()
-	for _, err := range errs {
-		a.warn("%v", err)
-	}
-	var runs []index.Run
-	for _, v := range versions {
-		runs = append(runs, index.Run{Record: v.Record, Stream: v.Stream})
-	}
-	return runs
-}
-
-// A source is the history as of one commit, as index wants it.
-type source struct {
-	store *gitstore.Store
-	sn    *gitstore.Snapshot
-}
-
-// latest returns the history as of its newest commit.
-func (a *app) latest() (s source, err error) {
-	if s.store, err = a.openStore(); err == nil {
-		s.sn, err = s.store.Latest()
-	}
-	return s, err
-}
-
-// Commit implements index.Source, as do the other methods.
-func (s source) Commit() string { return s.sn.Commit.String() }
-
-func (s source) Records(rg record.Range) iter.Seq[record.Result] { return s.sn.Records(rg) }
-
-func (s source) Select(ids []record.ID, brief bool) iter.Seq[record.Result] {
-	return s.sn.Select(ids, brief)
-}
-
-func (s source) Stream(rec *record.Record, name record.StreamName) (io.ReadCloser, error) {
-	r, _, err := s.sn.Stream(rec, name)
-	return r, err
-}
-
-func (s source) Changes(ctx context.Context, from string) iter.Seq2[index.Change, error] {
-	return func(yield func(index.Change, error) bool) {
-		for d, err := range s.store.Differences(ctx, from, s.Commit()) {
-			if !yield(index.Change{ID: d.ID, Gone: err == nil && d.Removed()}, err) {
-				return
-			}
-		}
-	}
-}
-
-// naming is how the tasks that were found are named.
-type naming struct {
-	short func(id record.ID, unique int) (string, error)
-	mixed bool // as in record.Order
-}
-
 // printFound prints tasks as they are found and counts them.
-func (a *app) printFound(ctx context.Context, found iter.Seq[index.Found], q *query.Query, o searchOptions, names naming, to io.Writer) (n int, err error) {
+func (a *app) printFound(ctx context.Context, s *tasks.Search, q *query.Query, o searchOptions, to io.Writer) (n int, err error) {
 	w := newFlusher(to)
 	t := a.newTable(w)
-	t.mixed, t.runs = names.mixed, o.allRuns
+	t.mixed, t.runs = s.Mixed, o.allRuns
 	unreadable := false
-	for f := range found {
+	for f := range s.Found {
 		switch {
 		case ctx.Err() != nil:
 			return n, errors.Join(w.Flush(), ctx.Err())
@@ -332,7 +193,7 @@ func (a *app) printFound(ctx context.Context, found iter.Seq[index.Found], q *qu
 			err = writeFoundJSON(w, f, q)
 		default:
 			var name string
-			if name, err = names.short(f.ID, f.Unique); err != nil {
+			if name, err = s.Short(f); err != nil {
 				return n, errors.Join(w.Flush(), err)
 			}
 			err = t.found(f, name, q)

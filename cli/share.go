@@ -348,8 +348,7 @@ func (x *exchange) Count(ctx context.Context, from, to string) (tasks.Traffic, e
 
 // Head implements tasks.Exchange.
 func (x *exchange) Head() (string, error) {
-	h, err := x.store.Head()
-	return h.String(), err
+	return x.store.Head()
 }
 
 func countTasks(ctx context.Context, s *gitstore.Store, from, to string) (t tasks.Traffic, err error) {
@@ -360,9 +359,9 @@ func countTasks(ctx context.Context, s *gitstore.Store, from, to string) (t task
 		switch {
 		case err != nil:
 			return t, err
-		case d.Added():
+		case d.Added:
 			t.Tasks++
-		case d.Removed():
+		case d.Removed:
 			t.Cleared++
 		default:
 			t.Reruns++

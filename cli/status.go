@@ -132,14 +132,14 @@ func compareRemote(ctx context.Context, s *gitstore.Store, r gitstore.RemoteURL)
 	}
 	var base string
 	if st.Known = theirs != ""; st.Known {
-		if base, err = s.Base(ctx, head.String(), theirs); err != nil {
+		if base, err = s.Base(ctx, head, theirs); err != nil {
 			return st, err
 		}
 		if st.NotPulled, err = countTasks(ctx, s, base, theirs); err != nil {
 			return st, err
 		}
 	}
-	st.NotPushed, err = countTasks(ctx, s, base, head.String())
+	st.NotPushed, err = countTasks(ctx, s, base, head)
 	return st, err
 }
 

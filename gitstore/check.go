@@ -35,7 +35,7 @@ func (s *Store) Check(ctx context.Context, report func(error), progress func(wha
 	if err := c.objects(ctx); err != nil {
 		return nil, err
 	}
-	head, err := s.Head()
+	head, err := s.head()
 	if err != nil {
 		report(err)
 		return &c.rep, nil
@@ -257,7 +257,7 @@ func (c *checker) paths(h plumbing.Hash, at string, files map[string]bool) error
 }
 
 func (c *checker) stream(sn *Snapshot, rec *record.Record, name record.StreamName, stored *record.Stream) {
-	r, _, err := sn.Stream(rec, name)
+	r, err := sn.Stream(rec, name)
 	if err != nil {
 		c.report(err)
 		return

@@ -42,7 +42,7 @@ func (s *Store) Commit(ctx context.Context, changes ...Change) (string, error) {
 
 // tryCommit builds the changes upon the branch as it is and moves it there.
 func (s *Store) tryCommit(ctx context.Context, q *queueLock, changes []Change) (plumbing.Hash, error) {
-	head, err := s.Head()
+	head, err := s.head()
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}

@@ -13,64 +13,62 @@ import (
 	"qme/record"
 )
 
-// A TaskDifference is a task of which two commits have different runs. Its record is
-// the same in both where only an earlier run of another machine came to be known.
-type TaskDifference struct {
-	ID       record.ID
+// versions are a task in two commits. It is a record.Versions.
+type versions struct {
+	id       record.ID
 	old, new plumbing.Hash // the blobs; the zero hash where there is none
 	runs     plumbing.Hash // that of ID.runs in the later commit, likewise
 	r        objectReader
 }
 
-// Added reports whether only the later commit has the task.
-func (d TaskDifference) Added() bool { return d.old.IsZero() }
+// Old implements record.Versions.
+func (v versions) Old() (*record.Record, error) { return v.read(v.old) }
 
-// Removed reports whether only the earlier commit has the task.
-func (d TaskDifference) Removed() bool { return d.new.IsZero() }
+// New implements record.Versions.
+func (v versions) New() (*record.Record, error) { return v.read(v.new) }
 
-// Old returns the earlier commit's record, nil where there is none; errors are as
-// those of Snapshot.Get.
-func (d TaskDifference) Old() (*record.Record, error) { return d.read(d.old) }
-
-// New is Old of the later commit.
-func (d TaskDifference) New() (*record.Record, error) { return d.read(d.new) }
-
-// OtherRuns is Store.OtherRuns as of the later commit.
-func (d TaskDifference) OtherRuns() ([]string, error) {
-	if d.runs.IsZero() {
+// OtherRuns implements record.Versions.
+func (v versions) OtherRuns() ([]string, error) {
+	if v.runs.IsZero() {
 		return nil, nil
 	}
-	commits, err := runsOf(d.r, d.runs)
+	commits, err := runsOf(v.r, v.runs)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", runsPath(d.ID), err)
+		return nil, fmt.Errorf("%s: %w", runsPath(v.id), err)
 	}
 	return names(commits), nil
 }
 
-func (d TaskDifference) read(h plumbing.Hash) (*record.Record, error) {
+func (v versions) read(h plumbing.Hash) (*record.Record, error) {
 	if h.IsZero() {
 		return nil, nil
 	}
-	return readRecord(d.r, d.ID, h, record.Decode)
+	return readRecord(v.r, v.id, h, record.Decode)
+}
+
+// Changes yields the tasks that are different in another commit, which may be gone or no
+// ancestor: see Store.Differences.
+func (sn *Snapshot) Changes(ctx context.Context, from string) iter.Seq2[record.Difference, error] {
+	return sn.store.Differences(ctx, from, sn.Commit())
 }
 
 // Differences yields the tasks that differ between two commits, in the order of
 // their minutes. It ends at the first error. An empty from is a history without
 // tasks, an empty to is now. The cost is that of the folders that differ.
-func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[TaskDifference, error] {
-	return func(yield func(TaskDifference, error) bool) {
+func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[record.Difference, error] {
+	return func(yield func(record.Difference, error) bool) {
 		var old plumbing.Hash
 		if from != "" {
 			sn, err := s.snapshot(from)
 			if err != nil {
-				yield(TaskDifference{}, err)
+				yield(record.Difference{}, err)
 				return
 			}
 			old = sn.root
 		}
 		sn, err := s.snapshot(to)
 		if err != nil {
-			yield(TaskDifference{}, err)
+			yield(record.Difference{}, err)
 			return
 		}
 		var last record.ID
@@ -82,25 +80,25 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[Task
 			if err != nil || id == last {
 				return nil // a stream, or one of the files at the top
 			}
-			d := TaskDifference{ID: id, old: a.hash, new: b.hash, runs: blobOf(beside, string(id)+runsExt), r: s.odb}
+			v := versions{id: id, old: a.hash, new: b.hash, runs: blobOf(beside, string(id)+runsExt), r: s.odb}
 			switch path.Ext(p) {
 			case runsExt: // and not the record, whose name comes before
 				same := blobOf(beside, string(id)+recordExt)
 				if same.IsZero() {
 					return nil
 				}
-				d.old, d.new = same, same
+				v.old, v.new = same, same
 			case recordExt:
 			default:
 				return nil
 			}
-			if last = id; !yield(d, nil) {
+			if last = id; !yield(record.Difference{ID: id, Added: v.old.IsZero(), Removed: v.new.IsZero(), Versions: v}, nil) {
 				return errStop
 			}
 			return nil
 		})
 		if err != nil && !errors.Is(err, errStop) {
-			yield(TaskDifference{}, err)
+			yield(record.Difference{}, err)
 		}
 	}
 }

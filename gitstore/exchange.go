@@ -91,7 +91,7 @@ func (s *Store) Fetch(ctx context.Context, remote string, src Source, opts Fetch
 	if theirs.IsZero() {
 		return &Fetched{}, s.forgetTracking(remote) // it was made anew
 	}
-	head, err := s.Head()
+	head, err := s.head()
 	if err != nil {
 		return nil, err
 	}

@@ -240,7 +240,7 @@ func (l *lab) compare() {
 	}
 	s := l.machines[l.rnd.IntN(len(l.machines))]
 	for _, c := range l.commits {
-		if base, err := s.Base(context.Background(), first.String(), c); err != nil || base != c {
+		if base, err := s.Base(context.Background(), first, c); err != nil || base != c {
 			l.Errorf("run %s is lost: %v", c, err)
 		}
 	}

@@ -33,7 +33,7 @@ func (s *Store) Peer() *Peer { return &Peer{s} }
 
 // Refs implements Source and Sink.
 func (p *Peer) Refs() map[string]plumbing.Hash {
-	h, err := p.s.Head()
+	h, err := p.s.head()
 	if err != nil {
 		panic(err)
 	}
@@ -97,7 +97,7 @@ func (s *Store) Plant(ctx context.Context, entries ...Planted) error {
 		return err
 	}
 	defer q.unlock()
-	head, err := s.Head()
+	head, err := s.head()
 	if err != nil {
 		return err
 	}

@@ -340,6 +340,6 @@ func (in *inspection) wrongRun(id record.ID, c plumbing.Hash) error {
 	if err != nil {
 		return err
 	}
-	_, err = (&Snapshot{Commit: c, root: node.tree, r: in.s.odb}).Get(id)
+	_, err = (&Snapshot{store: in.s, commit: c, root: node.tree, r: in.s.odb}).Get(id)
 	return err
 }

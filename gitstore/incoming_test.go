@@ -117,7 +117,7 @@ func TestRefused(t *testing.T) {
 				skip = append(skip, r.Path)
 			}
 			m, err := ours.Merge(context.Background(), got.Commit, skip)
-			if err != nil || m.Before != head.String() {
+			if err != nil || m.Before != head {
 				t.Fatalf("Merge: %+v, %v", m, err)
 			}
 			wantTasks(t, ours, record.Range{}, []*record.Record{&good})
@@ -148,7 +148,7 @@ func TestForeignBranch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = s.Fetch(context.Background(), "origin", refsOnly{"refs/heads/master": head}, gitstore.FetchOptions{})
+	_, err = s.Fetch(context.Background(), "origin", refsOnly{"refs/heads/master": plumbing.NewHash(head)}, gitstore.FetchOptions{})
 	if !errors.Is(err, record.ErrInvalid) || !strings.Contains(err.Error(), `"master"`) {
 		t.Errorf("Fetch: %v", err)
 	}

@@ -37,7 +37,7 @@ func (s *Store) Merge(ctx context.Context, theirs string, skip []string) (*Merge
 	}
 	defer q.unlock()
 	for {
-		head, err := s.Head()
+		head, err := s.head()
 		if err != nil {
 			return nil, err
 		}

@@ -59,7 +59,7 @@ func (s *Store) Push(ctx context.Context, remote string, sink Sink, opts PushOpt
 	if err != nil {
 		return nil, err
 	}
-	head, err := s.Head()
+	head, err := s.head()
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +255,7 @@ func (s *Store) presentable(ctx context.Context, head, theirs plumbing.Hash, opt
 		if !errors.Is(err, errMoved) {
 			return head, err
 		}
-		if head, err = s.Head(); err != nil {
+		if head, err = s.head(); err != nil {
 			return head, err
 		}
 	}

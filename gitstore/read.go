@@ -2,6 +2,7 @@ package gitstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -40,8 +41,7 @@ func (s *Store) Stream(version string, rec *record.Record, name record.StreamNam
 	if err != nil {
 		return nil, err
 	}
-	r, _, err := sn.Stream(rec, name)
-	return r, err
+	return sn.Stream(rec, name)
 }
 
 // OtherRuns returns the commits with those runs of a task, as of now, to which the
@@ -71,6 +71,16 @@ func (s *Store) Base(ctx context.Context, a, b string) (string, error) {
 		return "", err
 	}
 	return common[0].String(), nil
+}
+
+// IsAncestor reports whether a commit is in the history of another one, or is that one itself.
+// It is false for a commit that is not there.
+func (s *Store) IsAncestor(ctx context.Context, commit, of string) (bool, error) {
+	base, err := s.Base(ctx, commit, of)
+	if errors.Is(err, record.ErrCorrupt) {
+		return false, nil // it is of another history
+	}
+	return base == commit, err
 }
 
 // ofRange returns the history as a range sees it.

@@ -17,7 +17,12 @@ import (
 )
 
 // Head returns the newest commit of the history.
-func (s *Store) Head() (plumbing.Hash, error) {
+func (s *Store) Head() (string, error) {
+	h, err := s.head()
+	return h.String(), err
+}
+
+func (s *Store) head() (plumbing.Hash, error) {
 	h, err := s.ref(branch)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("%s has no branch main: %w (\"git -C %s fsck --lost-found\" lists commits that it could be set to)",
@@ -112,7 +117,7 @@ func (s *Store) swap(ctx context.Context, q *queueLock, old, next plumbing.Hash)
 	if err = errors.Join(err, serr, f.Close()); err != nil {
 		return err
 	}
-	now, err := s.Head()
+	now, err := s.head()
 	if err != nil {
 		return err
 	}

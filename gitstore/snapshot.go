@@ -14,15 +14,18 @@ import (
 
 // A Snapshot is the history as of one commit. It does not change.
 type Snapshot struct {
-	Commit plumbing.Hash
+	store  *Store
+	commit plumbing.Hash
 	root   plumbing.Hash
 	r      objectReader
-	open   func(plumbing.Hash) (io.ReadCloser, int64, error)
 }
+
+// Commit names the commit.
+func (sn *Snapshot) Commit() string { return sn.commit.String() }
 
 // Latest returns the history as it is now.
 func (s *Store) Latest() (*Snapshot, error) {
-	head, err := s.Head()
+	head, err := s.head()
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +39,7 @@ func (s *Store) At(commit plumbing.Hash) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	snap := &Snapshot{Commit: commit, root: c.TreeHash, r: s.odb, open: s.odb.Open}
+	snap := &Snapshot{store: s, commit: commit, root: c.TreeHash, r: s.odb}
 	e, err := lookup(s.odb, c.TreeHash, "format")
 	if err != nil {
 		return nil, err
@@ -110,25 +113,23 @@ func streamPath(id record.ID, name record.StreamName) string {
 	return path.Join(id.Dir(), string(id)+"."+string(name))
 }
 
-// Stream returns the exact bytes of a record's stream, as far as they are stored,
-// and how many they are.
-func (sn *Snapshot) Stream(rec *record.Record, name record.StreamName) (io.ReadCloser, int64, error) {
+// Stream returns the exact bytes of a record's stream, as far as they are stored.
+func (sn *Snapshot) Stream(rec *record.Record, name record.StreamName) (io.ReadCloser, error) {
 	lines, stored := name.Of(rec)
 	if stored == nil {
-		text := strings.Join(lines, "")
-		return io.NopCloser(strings.NewReader(text)), int64(len(text)), nil
+		return io.NopCloser(strings.NewReader(strings.Join(lines, ""))), nil
 	}
 	e, err := lookup(sn.r, sn.root, streamPath(rec.UID, name))
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if e == nil {
-		return nil, 0, fmt.Errorf("task %s: its file .%s is missing: %w", rec.UID, name, record.ErrCorrupt)
+		return nil, fmt.Errorf("task %s: its file .%s is missing: %w", rec.UID, name, record.ErrCorrupt)
 	}
-	r, size, err := sn.open(e.hash)
+	r, size, err := sn.store.odb.Open(e.hash)
 	if err == nil && size != stored.Stored() {
 		err = fmt.Errorf("task %s: its file .%s has %d bytes, the record says %d: %w", rec.UID, name, size, stored.Stored(), record.ErrCorrupt)
 		_ = r.Close()
 	}
-	return r, size, err
+	return r, err
 }

@@ -115,18 +115,18 @@ func streamOf(rec *record.Record) string {
 	return strings.Repeat(rec.Data.Message+" st\x1b[1mored \xff\r\n", 20) + rec.Command
 }
 
-func (s snapshot) Changes(_ context.Context, from string) iter.Seq2[index.Change, error] {
-	return func(yield func(index.Change, error) bool) {
+func (s snapshot) Changes(_ context.Context, from string) iter.Seq2[record.Difference, error] {
+	return func(yield func(record.Difference, error) bool) {
 		s.h.mu.Lock()
 		old, ok := s.h.commits[from]
 		s.h.mu.Unlock()
 		if !ok {
-			yield(index.Change{}, record.ErrCorrupt)
+			yield(record.Difference{}, record.ErrCorrupt)
 			return
 		}
 		for _, m := range []tasks{old, s.all} {
 			for id := range m {
-				if old[id] != s.all[id] && (m[id] == s.all[id] || s.all[id] == nil) && !yield(index.Change{ID: id, Gone: s.all[id] == nil}, nil) {
+				if old[id] != s.all[id] && (m[id] == s.all[id] || s.all[id] == nil) && !yield(record.Difference{ID: id, Removed: s.all[id] == nil}, nil) {
 					return
 				}
 			}

@@ -29,13 +29,7 @@ type Source interface {
 	Stream(rec *record.Record, name record.StreamName) (io.ReadCloser, error)
 	// Changes yields the tasks that are different in the commit from, which may be gone
 	// or no ancestor. It ends at the first error.
-	Changes(ctx context.Context, from string) iter.Seq2[Change, error]
-}
-
-// A Change is a task that two commits do not have alike.
-type Change struct {
-	ID   record.ID
-	Gone bool // it is not in the later one
+	Changes(ctx context.Context, from string) iter.Seq2[record.Difference, error]
 }
 
 // A Run is one that a Source does not yield: it is not in the history yet, or it is not

@@ -131,7 +131,7 @@ func (s *Search) changes(ctx context.Context, from string) (changed, present []r
 			return nil, nil, fmt.Errorf("%w: what has changed since %s: %w", errUnusable, from, err)
 		}
 		changed = append(changed, c.ID)
-		if !c.Gone {
+		if !c.Removed {
 			present = append(present, c.ID)
 		}
 	}

@@ -33,7 +33,7 @@ func (m *Mirror) apply(ctx context.Context, h History, anew bool, progress func(
 		return done, ofHistory(err)
 	}
 	if !anew && from != "" && from != to {
-		follows, err := h.Follows(ctx, from, to)
+		follows, err := h.IsAncestor(ctx, from, to)
 		if err != nil {
 			return done, ofHistory(err)
 		}

@@ -29,30 +29,17 @@ var (
 	ErrDamaged = errors.New("the database is damaged, or is no sqlite database")
 )
 
-// A Difference is a task of which two commits have different runs.
-type Difference struct {
-	ID record.ID
-	// Removed says that only the earlier commit has the task.
-	Removed bool
-	// Old and New return the record in the earlier and the later commit, nil where
-	// there is none.
-	Old, New func() (*record.Record, error)
-	// Others returns the commits with those runs to which data.previous does not
-	// lead.
-	Others func() ([]string, error)
-}
-
 // A History is what a mirror follows. Its methods, and those of what Differences
 // yields, may be called from several goroutines.
 type History interface {
 	// Head returns the newest commit.
 	Head() (string, error)
-	// Follows says whether the commit to has the commit from behind it. It is false
-	// for a from that the history does not have.
-	Follows(ctx context.Context, from, to string) (bool, error)
+	// IsAncestor says whether the commit of has a commit in its history. It is false for one
+	// that the history does not have.
+	IsAncestor(ctx context.Context, commit, of string) (bool, error)
 	// Differences yields the tasks that differ between two commits; an empty from is
 	// a history without tasks. It ends at the first error.
-	Differences(ctx context.Context, from, to string) iter.Seq2[Difference, error]
+	Differences(ctx context.Context, from, to string) iter.Seq2[record.Difference, error]
 	// Get returns a task's record as of a commit.
 	Get(commit string, id record.ID) (*record.Record, error)
 }

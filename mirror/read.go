@@ -55,7 +55,7 @@ func (f differ) changes(ctx context.Context, from, to string) iter.Seq[change] {
 
 // A job is a task that differs, or the error that ends the comparison.
 type job struct {
-	Difference
+	record.Difference
 	err error
 }
 
@@ -75,7 +75,7 @@ func (f differ) read(j job, yield func(change) bool) {
 // A reading collects a task's runs.
 type reading struct {
 	differ
-	Difference
+	record.Difference
 	send func(change) bool // false: it is not wanted any more
 	c    change            // the piece that is being made
 	seen map[runKey]bool
@@ -95,7 +95,7 @@ func (r *reading) runs() {
 	if old, err := r.Old(); err == nil && old != nil {
 		r.have = keyOf(old)
 	}
-	others, err := r.Others()
+	others, err := r.OtherRuns()
 	if err != nil {
 		r.unreadable(err)
 	}

@@ -75,3 +75,24 @@ type Result struct {
 	// with; 0 where that is not known.
 	Unique int
 }
+
+// A Difference is a task of which two commits have different runs. Its record is the same in
+// both where only an earlier run of another machine came to be known.
+type Difference struct {
+	ID      ID
+	Added   bool // only the later commit has the task
+	Removed bool // only the earlier commit has it
+	Versions
+}
+
+// Versions are a task in two commits. Its methods may be called from several goroutines.
+type Versions interface {
+	// Old returns the earlier commit's record, nil where there is none. The error wraps
+	// ErrInvalid or ErrCorrupt when it cannot be read.
+	Old() (*Record, error)
+	// New is Old of the later commit.
+	New() (*Record, error)
+	// OtherRuns returns the commits with those runs to which data.previous does not lead, as
+	// of the later commit.
+	OtherRuns() ([]string, error)
+}

@@ -491,25 +491,6 @@ func (q *Service) Earlier(rec *record.Record) iter.Seq2[Version, error] {
 	}
 }
 
-// InFlight returns the records of the runs that are not in the history yet, with their
-// output so far, newest task first. Those that cannot be read have an error.
-func (q *Service) InFlight() ([]Version, []error) {
-	flying, err := q.inFlight(record.Range{})
-	if err != nil {
-		return nil, []error{err}
-	}
-	var versions []Version
-	var errs []error
-	for _, res := range flying {
-		if res.Err != nil {
-			errs = append(errs, res.Err)
-			continue
-		}
-		versions = append(versions, Version{Record: res.Record, service: q})
-	}
-	return versions, errs
-}
-
 // inFlight returns the runs in flight of a range, newest task first.
 func (q *Service) inFlight(rg record.Range) ([]record.Result, error) {
 	all, err := q.Spool.List(q.Settings.Inline)

@@ -1,7 +1,7 @@
 package tasks
 
 import (
-	"cmp"
+	"context"
 	"errors"
 	"iter"
 	"slices"
@@ -9,16 +9,6 @@ import (
 
 	"qme/record"
 )
-
-// The orders of a listing.
-const (
-	SortStarted  = "started"  // the task whose latest run began last comes first
-	SortCreated  = "created"  // the newest task
-	SortDuration = "duration" // the one whose latest run takes, or took, longest
-)
-
-// Sorts are all of them, the default first. It must not be changed.
-var Sorts = []string{SortStarted, SortCreated, SortDuration}
 
 // A Filter chooses tasks. The zero value chooses all.
 type Filter struct {
@@ -70,7 +60,8 @@ func (q *Service) Listing(f Filter) Listing {
 	rg := record.Range{Executor: f.Executor, Prefix: f.Prefix, Brief: f.Brief, Order: v.order}
 	items := q.chosen(f, v.named(v.records(rg, f.Running)))
 	if f.Sort == SortDuration {
-		items = longestFirst(items, f.Limit)
+		now := time.Now()
+		items = greatestFirst(items, f.Limit, func(i Item) record.Result { return i.Result }, func(i Item) float64 { return durationKey(i.Record, now) })
 	}
 	return Listing{v.mixed, items}
 }
@@ -94,47 +85,6 @@ func (q *Service) chosen(f Filter, items iter.Seq[Item]) iter.Seq[Item] {
 	}
 }
 
-// longestFirst holds all items, or as many as are wanted; those whose duration is not known
-// come last.
-func longestFirst(items iter.Seq[Item], limit int) iter.Seq[Item] {
-	return func(yield func(Item) bool) {
-		now := time.Now()
-		type timed struct {
-			Item
-			took time.Duration
-		}
-		var all []timed
-		longest := func() {
-			slices.SortStableFunc(all, func(a, b timed) int { return cmp.Compare(b.took, a.took) })
-			if limit > 0 && len(all) > limit {
-				clear(all[limit:])
-				all = all[:limit]
-			}
-		}
-		for item := range items {
-			if item.Err != nil {
-				if !yield(item) || item.ID == "" {
-					return
-				}
-				continue
-			}
-			took, ok := item.Record.Took(now)
-			if !ok {
-				took = -1
-			}
-			if all = append(all, timed{item, took}); limit > 0 && len(all) >= max(2*limit, 64) {
-				longest()
-			}
-		}
-		longest()
-		for _, t := range all {
-			if !yield(t.Item) {
-				return
-			}
-		}
-	}
-}
-
 // A view is the tasks as they are at one moment.
 type view struct {
 	q      *Service
@@ -152,25 +102,27 @@ func (q *Service) view(byRun bool) (*view, error) {
 		return nil, err
 	}
 	v := &view{q: q, flying: flying, mixed: true}
-	if q.Order != nil {
-		o, err := q.Order()
-		if errors.Is(err, record.ErrCorrupt) || errors.Is(err, record.ErrInvalid) {
-			v.err = err
-			return v, nil
-		} else if err != nil {
-			return nil, err
+	sn, err := q.latest()
+	if err != nil {
+		return nil, err
+	}
+	o, err := q.order(context.Background(), sn, false)
+	if errors.Is(err, record.ErrCorrupt) || errors.Is(err, record.ErrInvalid) {
+		v.err = err
+		return v, nil
+	} else if err != nil {
+		return nil, err
+	}
+	var recs []*record.Record
+	v.mixed = o.Mixed
+	for _, res := range flying {
+		v.mixed = v.mixed || res.ID.Executor() != q.Usual
+		if res.Err == nil {
+			recs = append(recs, res.Record)
 		}
-		var recs []*record.Record
-		v.mixed = o.Mixed
-		for _, res := range flying {
-			v.mixed = v.mixed || res.ID.Executor() != q.Usual
-			if res.Err == nil {
-				recs = append(recs, res.Record)
-			}
-		}
-		if byRun {
-			v.order = o.With(recs)
-		}
+	}
+	if byRun {
+		v.order = o.With(recs)
 	}
 	slices.SortFunc(v.flying, func(a, b record.Result) int { return v.order.Compare(a.ID, b.ID) })
 	return v, nil
@@ -198,16 +150,6 @@ func (v *view) named(results iter.Seq[record.Result]) iter.Seq[Item] {
 			}
 		}
 	}
-}
-
-// Short returns the short names of tasks as they are at one moment, in the history and in
-// flight. unique is as in record.Result.
-func (q *Service) Short() (func(id record.ID, unique int) (string, error), error) {
-	flying, err := q.inFlight(record.Range{})
-	if err != nil {
-		return nil, err
-	}
-	return (&view{q: q, flying: flying}).short, nil
 }
 
 // short returns a task's short name.

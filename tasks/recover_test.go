@@ -47,7 +47,7 @@ func (h *history) commit(ctx context.Context, _ *gitstore.Store, changes ...gits
 		return "", err
 	}
 	version, err := h.Commit(ctx, changes...)
-	if err == nil && version != was.String() {
+	if err == nil && version != was {
 		for _, c := range changes {
 			h.order = append(h.order, c.ID)
 		}
@@ -134,6 +134,7 @@ func newBench(t *testing.T, dead int) *bench {
 	t.Helper()
 	b := &bench{history: newHistory(t, afero.NewOsFs())}
 	b.Service = &Service{
+		Home:  t.TempDir(),
 		Store: func() (*gitstore.Store, error) { return b.history.Store, nil },
 		Spool: spool.New(afero.NewOsFs(), filepath.Join(t.TempDir(), "running")),
 		Given: given.New(afero.NewOsFs(), filepath.Join(t.TempDir(), given.Name)),

@@ -37,6 +37,7 @@ type Settings struct {
 	// Stdin, Stdout and Stderr are the streams of the commands that are run; nil says nothing of them.
 	Stdin, Stdout, Stderr *os.File
 	Drain, KillGrace      time.Duration // see capture.Spec
+	Searched              int64         // bytes of a stream that a search looks at
 }
 
 // A Service does things with tasks. It is for one goroutine, as is one command.
@@ -44,9 +45,7 @@ type Service struct {
 	// Store returns the history. It is asked for when it is needed: a history
 	// that cannot be opened must not keep a command from running.
 	Store func() (*gitstore.Store, error)
-	// Order returns the order in which tasks are listed, as of the newest commit; nil is
-	// that of the ids.
-	Order func() (*record.Order, error)
+	Home  string // the folder
 	Usual string // the executor of most tasks
 	Spool *spool.Spool
 	Given *given.File // what the user of this home has given it to run
@@ -64,10 +63,23 @@ type Service struct {
 	// Warn tells the user of something that went wrong and does not end what is
 	// being done.
 	Warn func(format string, args ...any)
+	// Tell, if not nil, tells a user who has not asked for silence how things go.
+	Tell func(format string, args ...any)
+	// Progress, if not nil, shows how far work is that takes its time; show may be nil.
+	Progress func(what string) (show func(n int), done func())
+	// ReadOnly leaves files as they are that only make things faster.
+	ReadOnly bool
 
 	answers map[record.ID]*record.Job // of a refresh, until they are recorded
 	// commitTo, in tests, commits in place of the store.
 	commitTo func(context.Context, *gitstore.Store, ...gitstore.Change) (version string, err error)
+}
+
+// tell is Tell where there is one.
+func (q *Service) tell(format string, args ...any) {
+	if q.Tell != nil {
+		q.Tell(format, args...)
+	}
 }
 
 // commitChanges makes one commit for each change, all of them durable when it returns, or

@@ -41,13 +41,7 @@ type Source interface {
 	Select(ids []record.ID, brief bool) iter.Seq[record.Result]
 	// Changes yields the tasks that are different in the commit from, which may be gone
 	// or no ancestor. It ends at the first error.
-	Changes(ctx context.Context, from string) iter.Seq2[Change, error]
-}
-
-// A Change is a task that two commits do not have alike.
-type Change struct {
-	ID   record.ID
-	Gone bool // it is not in the later one
+	Changes(ctx context.Context, from string) iter.Seq2[record.Difference, error]
 }
 
 // A List is the file. Many processes may use it at once: it is replaced as a whole, and
@@ -118,7 +112,7 @@ func (l List) catchUp(ctx context.Context, src Source) (*caughtUp, error) {
 				return l.anew(ctx, src)
 			}
 			changed = append(changed, c.ID)
-			if !c.Gone {
+			if !c.Removed {
 				present = append(present, c.ID)
 			}
 		}

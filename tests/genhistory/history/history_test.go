@@ -39,7 +39,7 @@ func head(t *testing.T, s *gitstore.Store) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h.String()
+	return h
 }
 
 func TestEqualSeedsGiveEqualHistories(t *testing.T) {

@@ -1,0 +1,113 @@
+package tasks
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"iter"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"qme/gitstore"
+	"qme/record"
+	"qme/tasks/reruns"
+)
+
+// The orders of a listing.
+const (
+	SortStarted   = "started"   // the task whose latest run began last comes first
+	SortCreated   = "created"   // the newest task
+	SortDuration  = "duration"  // the one whose latest run takes, or took, longest
+	SortRelevance = "relevance" // of a search alone: the one that answers best
+)
+
+// Sorts are those of List, the default first. It must not be changed.
+var Sorts = []string{SortStarted, SortCreated, SortDuration}
+
+// order returns the order in which tasks are listed, as of a commit.
+func (q *Service) order(ctx context.Context, sn *gitstore.Snapshot, eager bool) (*record.Order, error) {
+	list := reruns.List{
+		Path: filepath.Join(q.Home, reruns.FileName), Usual: q.Usual, Eager: eager, ReadOnly: q.ReadOnly,
+		Warn: func(err error) { q.Warn("%v", err) },
+	}
+	show, done := q.progress("records read for the order of the listing")
+	defer done()
+	list.Progress = show
+	return list.Order(ctx, sn, time.Now())
+}
+
+// CatchUpOrder brings the list by which tasks are ordered up to date, so that the next
+// listing need not.
+func (q *Service) CatchUpOrder(ctx context.Context) {
+	sn, err := q.latest()
+	if err == nil {
+		_, err = q.order(ctx, sn, true)
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		q.Warn("the order of listings: %v", err)
+	}
+}
+
+// latest returns the history as of its newest commit.
+func (q *Service) latest() (*gitstore.Snapshot, error) {
+	store, err := q.Store()
+	if err != nil {
+		return nil, err
+	}
+	return store.Latest()
+}
+
+// progress is Service.Progress where there is one.
+func (q *Service) progress(what string) (show func(n int), done func()) {
+	if q.Progress == nil {
+		return nil, func() {}
+	}
+	return q.Progress(what)
+}
+
+// greatestFirst holds all items, or as many as are wanted, and yields those with the greatest
+// key first. Those with an error come at once; one without an ID ends it.
+func greatestFirst[T any](items iter.Seq[T], limit int, result func(T) record.Result, key func(T) float64) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		type keyed struct {
+			item T
+			key  float64
+		}
+		var all []keyed
+		greatest := func() {
+			slices.SortStableFunc(all, func(a, b keyed) int { return cmp.Compare(b.key, a.key) })
+			if limit > 0 && len(all) > limit {
+				clear(all[limit:])
+				all = all[:limit]
+			}
+		}
+		for item := range items {
+			if res := result(item); res.Err != nil {
+				if !yield(item) || res.ID == "" {
+					return
+				}
+				continue
+			}
+			if all = append(all, keyed{item, key(item)}); limit > 0 && len(all) >= max(2*limit, 64) {
+				greatest()
+			}
+		}
+		greatest()
+		for _, k := range all {
+			if !yield(k.item) {
+				return
+			}
+		}
+	}
+}
+
+// durationKey orders runs by how long they took, or have taken until now; those of which
+// that is not known come last.
+func durationKey(rec *record.Record, now time.Time) float64 {
+	took, ok := rec.Took(now)
+	if !ok {
+		return -1
+	}
+	return took.Seconds()
+}
