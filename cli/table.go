@@ -163,7 +163,7 @@ func (t *table) status(r *record.Record) (string, func(string) string) {
 	switch {
 	case r.Data.Status == record.Running:
 		return "running", t.color.yellow
-	case r.Data.Status == record.Cancelled:
+	case r.Outcome() == record.Stopped:
 		return "cancelled", t.color.yellow
 	case r.Data.Job != nil && r.Data.Job.State != "" && (!r.Data.Job.Final || r.Code() == nil || *r.Code() != 0):
 		return t.jobStatus(r.Data.Job)

@@ -72,12 +72,13 @@ type row struct {
 	status                             uint8
 	hasCode                            bool
 	active                             bool   // it runs, or its job goes on
+	jobCancelled                       bool   // see record.Job.Cancelled
 	job                                uint32 // the state of its job, counted from 1; 0: it has none
 	jobStarted                         int64  // as started; 0: it waits, or nobody knows
 }
 
 func (r *row) outcome() int {
-	return int(record.OutcomeOf(r.active, statuses[r.status], r.hasCode, r.returnCode == 0))
+	return int(record.OutcomeOf(r.active, r.jobCancelled, statuses[r.status], r.hasCode, r.returnCode == 0))
 }
 
 // took returns how many seconds a run has taken, or its job: of one that goes on until now, and
@@ -156,7 +157,7 @@ func (w *words) row(rec *record.Record) *row {
 	}
 	finished := d.Finished
 	if d.Job != nil {
-		r.job = w.number(clip(d.Job.State)) + 1
+		r.job, r.jobCancelled = w.number(clip(d.Job.State))+1, d.Job.Cancelled()
 		r.duration, finished = d.Job.Elapsed, d.Job.Ended
 		if d.Job.Started != nil {
 			r.jobStarted = d.Job.Started.UnixMicro()

@@ -133,7 +133,7 @@ type matcher struct {
 	f                            *filter
 	executors, hosts, users, pwd map[uint32]bool // nil: any
 	outcomes                     [5]bool
-	complete                     bool // also what has come to its end, whatever its job does
+	complete                     bool // also what has ended by itself, whatever the return code
 	after, before                int64
 }
 
@@ -177,7 +177,7 @@ func (t *table) numbers(texts []string) map[uint32]bool {
 
 func (m *matcher) match(r *row) bool {
 	return (m.executors == nil || m.executors[r.executor]) && (m.hosts == nil || m.hosts[r.host]) &&
-		(m.users == nil || m.users[r.user]) && (m.pwd == nil || m.pwd[r.pwd]) && (m.outcomes[r.outcome()] || m.complete && r.status == statusComplete) &&
+		(m.users == nil || m.users[r.user]) && (m.pwd == nil || m.pwd[r.pwd]) && (m.outcomes[r.outcome()] || m.complete && record.Outcome(r.outcome()).EndedByItself(statuses[r.status])) &&
 		r.started >= m.after && r.started < m.before && (m.f.Command == "" || m.f.Command == r.command) && (m.f.Query == "" || m.f.found[r.key])
 }
 

@@ -38,6 +38,7 @@ const (
 	isUnreadable
 	hasJob // finished and duration are the job's start and time, then
 	jobFinal
+	jobCancelled
 	oneOver // and so many times that
 )
 
@@ -60,6 +61,9 @@ func newRow(e entry) (row, error) {
 		r.flags |= hasJob
 		if d.Job.Final {
 			r.flags |= jobFinal
+		}
+		if d.Job.Cancelled() {
+			r.flags |= jobCancelled
 		}
 		finished, r.duration = d.Job.Started, d.Job.Elapsed
 	}
@@ -125,6 +129,9 @@ func (r *row) fill(rec *record.Record) {
 		d := &rec.Data
 		d.Job = &record.Job{Final: r.flags&jobFinal != 0, ReturnCode: d.ReturnCode, Started: d.Finished, Elapsed: d.Duration}
 		d.ReturnCode, d.Finished, d.Duration = nil, nil, 0
+		if r.flags&jobCancelled != 0 {
+			d.Job.State = "CANCELLED"
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -122,6 +123,18 @@ func (j *Job) Follow(before *Job) (changed bool) {
 		j.History = append(slices.Clone(j.History), JobState{j.State, at})
 	}
 	return !j.same(before)
+}
+
+// Cancelled reports whether a job has ended because it was cancelled, by its scheduler's
+// word: "CANCELLED", in either spelling and case, also with what follows it, as in
+// "CANCELLED by 1000". It is false of no job, nil.
+func (j *Job) Cancelled() bool {
+	if j == nil || !j.Final {
+		return false
+	}
+	word, _, _ := strings.Cut(strings.TrimSpace(j.State), " ")
+	word = strings.TrimRight(word, "+")
+	return strings.EqualFold(word, "CANCELLED") || strings.EqualFold(word, "CANCELED")
 }
 
 // Again reports whether j, an answer of the scheduler, is of another run of the job than

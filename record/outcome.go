@@ -11,7 +11,7 @@ const (
 	Succeeded
 	// Failed is that of a run that has ended by itself with another one.
 	Failed
-	// Stopped is that of a run that was cancelled, whatever its return code.
+	// Stopped is that of a run that was cancelled, or whose job was, whatever its return code.
 	Stopped
 	// Unknown is that of a run of whose end nothing is known, as of an older job that no
 	// scheduler remembers.
@@ -41,15 +41,15 @@ func ParseOutcome(word string) (Outcome, bool) {
 // Outcome returns how the run went.
 func (r *Record) Outcome() Outcome {
 	code := r.Code()
-	return OutcomeOf(r.Active(), r.Data.Status, code != nil, code != nil && *code == 0)
+	return OutcomeOf(r.Active(), r.Data.Job.Cancelled(), r.Data.Status, code != nil, code != nil && *code == 0)
 }
 
-// OutcomeOf is Outcome of a run of which only this is at hand.
-func OutcomeOf(active bool, status Status, hasCode, isZero bool) Outcome {
+// OutcomeOf is Outcome of a run of which only this is at hand. jobCancelled is Job.Cancelled.
+func OutcomeOf(active, jobCancelled bool, status Status, hasCode, isZero bool) Outcome {
 	switch {
 	case active:
 		return Goes
-	case status == Cancelled:
+	case status == Cancelled || jobCancelled:
 		return Stopped
 	case status == Complete && hasCode && isZero:
 		return Succeeded
@@ -57,4 +57,10 @@ func OutcomeOf(active bool, status Status, hasCode, isZero bool) Outcome {
 		return Failed
 	}
 	return Unknown
+}
+
+// EndedByItself reports whether a run of that status and outcome, with its job, has come to
+// its end and was not cancelled, whatever its return code.
+func (o Outcome) EndedByItself(status Status) bool {
+	return status == Complete && o != Goes && o != Stopped
 }

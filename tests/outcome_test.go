@@ -34,15 +34,23 @@ func TestOneVocabulary(t *testing.T) {
 			r.Data.Job.Final = final
 		}
 	}
+	// What is chosen by is the state of the job, whatever code it has.
+	cancelled := func(state string, code int) func(*record.Record) {
+		return func(r *record.Record) {
+			job(true, code)(r)
+			r.Data.Job.State = state
+		}
+	}
 	want := map[string][]string{
 		"succeeded": {put(record.Complete, 0), put(record.Complete, 0, job(true, 0))},
 		"failed":    {put(record.Complete, 1), put(record.Complete, 143), put(record.Complete, 0, job(true, 3))},
-		"cancelled": {put(record.Cancelled, 143), put(record.Cancelled, 0), put(record.Cancelled, -1)},
-		"running":   {put(record.Complete, 0, job(false, -1))},
-		"unknown":   {put(record.Complete, -1), put(record.None, -1), put(record.Complete, 0, job(true, -1))},
+		"cancelled": {put(record.Cancelled, 143), put(record.Cancelled, 0), put(record.Cancelled, -1),
+			put(record.Complete, 0, cancelled("CANCELLED", 143)), put(record.Complete, 0, cancelled("CANCELLED by 1000", 1)), put(record.Complete, 0, cancelled("canceled", -1))},
+		"running": {put(record.Complete, 0, job(false, -1))},
+		"unknown": {put(record.Complete, -1), put(record.None, -1), put(record.Complete, 0, job(true, -1))},
 	}
 	board := h.serve()
-	for begin := time.Now(); len(board.tasks("")) < 12; time.Sleep(10 * time.Millisecond) {
+	for begin := time.Now(); len(board.tasks("")) < 15; time.Sleep(10 * time.Millisecond) {
 		if time.Since(begin) > patience {
 			t.Fatal("the dashboard does not show all tasks")
 		}
@@ -76,6 +84,12 @@ func TestOneVocabulary(t *testing.T) {
 		}
 	}
 	same("failed", "ls", "--failed", "--json")
+	want["complete"] = append(append([]string{want["unknown"][0], want["unknown"][2]}, want["succeeded"]...), want["failed"]...)
+	slices.Sort(want["complete"])
+	same("complete", "search", "--json", "status:complete")
+	if out := h.must("ls", "-n", "20"); strings.Count(out, " cancelled ") != len(want["cancelled"]) {
+		t.Errorf("ls does not show %d tasks as cancelled:\n%s", len(want["cancelled"]), out)
+	}
 	for word, query := range map[string]string{"failed": "failed", "running": "running", "succeeded": "status:ok"} {
 		same(word, "search", "--json", query)
 	}

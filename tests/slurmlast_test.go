@@ -26,6 +26,10 @@ func TestSlurmLastTask(t *testing.T) {
 		t.Errorf("exec cancel ended with %d:\n%s%s", code, out, errs)
 	}
 	s.until(newest, "CANCELLED")
+	found, listed := s.must("search", "--ids", "status:cancelled"), s.must("ls", "--failed", "--json")
+	if !strings.Contains(found, string(newest.UID)) || strings.Contains(listed, string(newest.UID)) {
+		t.Errorf("a cancelled job counts as failed: search status:cancelled finds %q, ls --failed lists %q", found, listed)
+	}
 	if now := s.until(older, "RUNNING"); now.Data.Job.Final {
 		t.Errorf("the older job is %s", now.Data.Job.State)
 	}

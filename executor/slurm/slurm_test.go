@@ -449,6 +449,24 @@ func TestCarry(t *testing.T) {
 	}
 }
 
+// TestSummarise has an array of which one element failed count as failed, also after one that was
+// cancelled.
+func TestSummarise(t *testing.T) {
+	element := func(state string, code int) record.JobElement {
+		return record.JobElement{State: state, Final: true, ReturnCode: &code}
+	}
+	done, gone, bad := element(completed, 0), element("CANCELLED by 0", 1), element("FAILED", 7)
+	for want, elements := range map[string][]record.JobElement{
+		"COMPLETED 0": {done, done}, "CANCELLED by 0 1": {done, gone, gone, done}, "FAILED 7": {gone, done, bad, element("TIMEOUT", 9)}, "TIMEOUT 9": {element("TIMEOUT", 9), gone, bad},
+	} {
+		job := &record.Job{Elements: elements}
+		summarise(job)
+		if got := fmt.Sprint(job.State, " ", *job.ReturnCode); got != want || !job.Final {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 // TestCorrected: the controller is asked after sacct, and knows some things better.
 func TestCorrected(t *testing.T) {
 	for name, tt := range map[string]struct {

@@ -72,7 +72,7 @@ func exitCode(text string) (status, signal int) {
 var order = []string{"RUNNING", "COMPLETING", "STOPPED", "SUSPENDED", "SIGNALING", "STAGE_OUT", "RESIZING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "PENDING"}
 
 // summarise makes the state of a job from those of its elements: while one goes on, how
-// that one goes; then the first that failed.
+// that one goes; then the first that failed, or, where none has, that was cancelled.
 func summarise(job *record.Job) {
 	job.Final = true
 	best, rank := "", len(order)+1
@@ -93,12 +93,17 @@ func summarise(job *record.Job) {
 	zero := 0
 	job.State, job.ReturnCode = completed, &zero
 	for _, el := range job.Elements {
-		if el.ReturnCode != nil && *el.ReturnCode != 0 {
-			job.State, job.ReturnCode, job.Reason = el.State, el.ReturnCode, el.Reason
+		if el.ReturnCode == nil || *el.ReturnCode == 0 || job.State != completed && isCancelled(el.State) {
+			continue
+		}
+		job.State, job.ReturnCode, job.Reason = el.State, el.ReturnCode, el.Reason
+		if !isCancelled(el.State) {
 			return
 		}
 	}
 }
+
+func isCancelled(state string) bool { return word(state) == "CANCELLED" }
 
 // instant reads seconds since 1970, as SLURM_TIME_FORMAT=%s makes Slurm print times; nil
 // for "Unknown" and the like.

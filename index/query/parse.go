@@ -310,7 +310,7 @@ func cutOperator(s string) (operator, string) {
 func (p *parser) status(value string, at int) (term, error) {
 	word := strings.ToLower(value)
 	if word == string(record.Complete) {
-		return term{test: isComplete}, nil
+		return term{test: endedByItself}, nil
 	}
 	o, ok := record.ParseOutcome(word)
 	if !ok {

@@ -224,5 +224,4 @@ func hasOutcome(o record.Outcome) func(*record.Record) bool {
 	return func(r *record.Record) bool { return r.Outcome() == o }
 }
 
-// isComplete reports whether a run, not its job, has come to its end, whatever the return code.
-func isComplete(r *record.Record) bool { return r.Data.Status == record.Complete }
+func endedByItself(r *record.Record) bool { return r.Outcome().EndedByItself(r.Data.Status) }

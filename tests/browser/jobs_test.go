@@ -125,7 +125,7 @@ func TestJobIsCancelledFromItsPage(t *testing.T) {
 	b.write("output", "so far\n")
 	p.click("[data-act=cancel]")
 	p.click("dialog .danger")
-	p.sees(".under .outcome", "cancelled 143")
+	p.until(`document.querySelector(".under .outcome[data-outcome=cancelled]")?.textContent === "cancelled"`)
 	p.sees("qme-output[data-stream=job-stdout] .text", "so far")
 	p.sees(".under", "Run again")
 }

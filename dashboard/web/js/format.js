@@ -96,6 +96,7 @@ export function outcomeText(task) {
 // The scheduler's word says more than ours: "pending", "failed 3", "out of memory 137".
 function jobText({ job_state: state, outcome, returncode }) {
   const word = state.replace(/ by \d+$/, '').toLowerCase().replaceAll('_', ' ') || 'submitted';
+  if (outcome === 'cancelled') return outcome;
   return outcome === 'failed' ? `${word} ${returncode}` : word;
 }
 
@@ -110,8 +111,12 @@ export function summaryOf({ status, returncode, timestamp, duration: seconds, jo
   if (!job) return summary;
   const code = job.returncode ?? null;
   const active = status === 'running' || !job.final;
-  return { ...summary, outcome: active ? 'running' : outcome(status, code), returncode: code, duration: job.elapsed ?? 0, job_state: job.state ?? '', job_started: job.started };
+  const end = active ? 'running' : isCancelled(job.state) ? 'cancelled' : outcome(status, code);
+  return { ...summary, outcome: end, returncode: code, duration: job.elapsed ?? 0, job_state: job.state ?? '', job_started: job.started };
 }
+
+// As record.Job.Cancelled: "CANCELLED by 1000" is one.
+const isCancelled = (state) => /^\s*cancell?ed\+?(\s|$)/i.test(state ?? '');
 
 function outcome(status, returncode) {
   if (status === 'running' || status === 'cancelled') return status;

@@ -9,8 +9,8 @@ const kinds = {
   COMPLETED: 'succeeded',
   PENDING: 'waiting', REQUEUED: 'waiting', SUSPENDED: 'waiting', CONFIGURING: 'waiting', STOPPED: 'waiting',
   RUNNING: 'running', COMPLETING: 'running', STAGE_OUT: 'running', SIGNALING: 'running', RESIZING: 'running',
-  CANCELLED: 'cancelled', PREEMPTED: 'cancelled', REVOKED: 'cancelled',
-  FAILED: 'failed', TIMEOUT: 'failed', OUT_OF_MEMORY: 'failed', NODE_FAIL: 'failed', BOOT_FAIL: 'failed', DEADLINE: 'failed', SPECIAL_EXIT: 'failed',
+  CANCELLED: 'cancelled',
+  FAILED: 'failed', TIMEOUT: 'failed', PREEMPTED: 'failed', REVOKED: 'failed', LAUNCH_FAILED: 'failed', OUT_OF_MEMORY: 'failed', NODE_FAIL: 'failed', BOOT_FAIL: 'failed', DEADLINE: 'failed', SPECIAL_EXIT: 'failed',
 };
 
 /** So many elements of an array have a square of their own. */
