@@ -13,7 +13,6 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	"unicode/utf8"
 
 	"github.com/urfave/cli/v3"
 
@@ -280,7 +279,7 @@ func inPieces(ctx context.Context, text string, do func(piece string) error) err
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		piece := firstBytes(text, pieceSize)
+		piece := safe.Head(text, pieceSize)
 		if err := do(piece); err != nil {
 			return err
 		}
@@ -309,20 +308,6 @@ func (w pieceWriter) Write(b []byte) (n int, err error) {
 			return n, err
 		}
 	}
-}
-
-// firstBytes returns what a text begins with: n bytes, or a few less where that would cut a
-// character.
-func firstBytes(text string, n int) string {
-	if len(text) <= n {
-		return text
-	}
-	for back := range utf8.UTFMax {
-		if utf8.RuneStart(text[n-back]) {
-			return text[:n-back]
-		}
-	}
-	return text[:n]
 }
 
 // escaped is what escape makes of a text, until ctx ends.

@@ -63,7 +63,7 @@ func shownCell(ctx context.Context, v any, limit int) (string, error) {
 		return "NULL", nil
 	}
 	if limit > 0 && len(text) > limit {
-		return safe.Line(firstBytes(text, limit)) + "…", nil
+		return safe.Line(safe.Shorten(text, limit)), nil
 	}
 	return escaped(ctx, text, safe.Line)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"qme/internal/safe"
 	"qme/record"
 )
 
@@ -112,7 +113,7 @@ func (s *Server) getRaw(w http.ResponseWriter, r *http.Request) error {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
-	if utf8.Valid(record.TrimRune(look[:n])) {
+	if utf8.Valid(safe.Whole(look[:n])) {
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 	}
 	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="%s@%d.%s"`, run.Record.UID, max(run.Number, run.Record.Data.Run), name))

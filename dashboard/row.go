@@ -7,10 +7,10 @@ import (
 	"math"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
+	"qme/internal/safe"
 	"qme/record"
 )
 
@@ -108,14 +108,7 @@ const maxStarted = (1<<48 - 1) * 1000
 // clip returns the beginning of a long text. What it returns holds on to no more memory
 // than it needs.
 func clip(s string) string {
-	if len(s) <= longest {
-		return strings.Clone(s)
-	}
-	end := longest
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + "…"
+	return strings.Clone(safe.Shorten(s, longest))
 }
 
 // words gives texts numbers. It is for one goroutine at a time.

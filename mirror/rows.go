@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"qme/internal/safe"
 	"qme/record"
 )
 
@@ -91,13 +91,7 @@ func streamColumns(r *record.Record, name record.StreamName) []any {
 // text makes a string what every database takes: without U+0000, which PostgreSQL
 // has no place for, and of at most limit bytes.
 func text(s string, limit int) string {
-	if len(s) > limit {
-		cut := limit
-		for cut > 0 && !utf8.RuneStart(s[cut]) {
-			cut--
-		}
-		s = s[:cut]
-	}
+	s = safe.Head(s, limit)
 	if strings.IndexByte(s, 0) < 0 {
 		return s
 	}

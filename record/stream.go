@@ -3,6 +3,8 @@ package record
 import (
 	"strings"
 	"unicode/utf8"
+
+	"qme/internal/safe"
 )
 
 // previewLimit bounds each half of a preview, in bytes.
@@ -56,7 +58,7 @@ func Preview(head, tail []byte, whole bool) []string {
 	if whole && len(head) <= 2*previewLimit {
 		return Lines(strings.ToValidUTF8(string(head), "\uFFFD"))
 	}
-	head = TrimRune(head[:min(len(head), previewLimit)])
+	head = safe.Whole(head[:min(len(head), previewLimit)])
 	tail = tail[max(0, len(tail)-previewLimit):]
 	for len(tail) > 0 && !utf8.RuneStart(tail[0]) {
 		tail = tail[1:]
@@ -64,17 +66,4 @@ func Preview(head, tail []byte, whole bool) []string {
 	lines := Lines(strings.ToValidUTF8(string(head), "\uFFFD"))
 	lines = append(lines, "[...]\n")
 	return append(lines, Lines(strings.ToValidUTF8(string(tail), "\uFFFD"))...)
-}
-
-// TrimRune drops a rune that the end of b cuts in two.
-func TrimRune(b []byte) []byte {
-	for i := 1; i <= min(len(b), utf8.UTFMax); i++ {
-		if c := b[len(b)-i]; utf8.RuneStart(c) {
-			if !utf8.FullRune(b[len(b)-i:]) {
-				return b[:len(b)-i]
-			}
-			break
-		}
-	}
-	return b
 }

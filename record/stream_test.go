@@ -86,15 +86,6 @@ func TestPreview(t *testing.T) {
 	}
 }
 
-func TestTrimRune(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{"": "", "a": "a", "aä": "aä", "a\xc3": "a", "\xf0\x9f\x98": "", "a\xff": "a\xff", "ä\x80": "ä\x80", "\x80\x80\x80\x80\x80": "\x80\x80\x80\x80\x80"} {
-		if got := record.TrimRune([]byte(in)); string(got) != want {
-			t.Errorf("TrimRune(%q) returns %q, want %q", in, got, want)
-		}
-	}
-}
-
 func FuzzLines(f *testing.F) {
 	for _, s := range []string{"", "build\n", "docs\nx", "\n\n\n", "\xff\n\r\n"} {
 		f.Add(s)

@@ -179,10 +179,7 @@ func (a Answer) Because() string {
 	if last == "" {
 		return ""
 	}
-	if len(last) > becauseMost {
-		last = string(record.TrimRune([]byte(last[:becauseMost]))) + "…"
-	}
-	return ": " + safe.Line(last)
+	return ": " + safe.Line(safe.Shorten(last, becauseMost))
 }
 
 // bounded keeps up to most bytes, and stops the program that writes more. The buffer is no

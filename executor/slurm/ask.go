@@ -27,11 +27,7 @@ func (r *refusal) Error() string {
 	if r.message == "" {
 		return r.program + " failed and said nothing"
 	}
-	said := r.message
-	if len(said) > messageMost {
-		said = string(record.TrimRune([]byte(said[:messageMost]))) + "…"
-	}
-	return fmt.Sprintf("%s says: %s", r.program, said)
+	return fmt.Sprintf("%s says: %s", r.program, safe.Shorten(r.message, messageMost))
 }
 
 // errLate says that a program was ended because it had not answered.

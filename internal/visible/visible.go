@@ -5,7 +5,8 @@ package visible
 import (
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"qme/internal/safe"
 )
 
 // Text returns s without control sequences (ECMA-48): those that set colours and
@@ -43,7 +44,7 @@ const longestCut = 64 << 10
 // have cut in two: a character of UTF-8, or a control sequence. It is for Text, which would
 // take the half of a sequence for text.
 func Cut(s string) string {
-	s = strings.TrimSuffix(cutRune(s), "\x1b") // which may have been to end a sequence
+	s = strings.TrimSuffix(safe.Whole(s), "\x1b") // which may have been to end a sequence
 	i := strings.LastIndexByte(s[max(0, len(s)-longestCut):], '\x1b')
 	if i < 0 {
 		return s
@@ -65,19 +66,6 @@ func Cut(s string) string {
 	}
 	if open {
 		return s[:i]
-	}
-	return s
-}
-
-// cutRune drops a character of UTF-8 that the end of s has cut in two.
-func cutRune(s string) string {
-	for i := 1; i <= min(len(s), utf8.UTFMax); i++ {
-		if utf8.RuneStart(s[len(s)-i]) {
-			if !utf8.FullRuneInString(s[len(s)-i:]) {
-				return s[:len(s)-i]
-			}
-			break
-		}
 	}
 	return s
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/afero"
 
 	"qme/gitstore"
+	"qme/internal/safe"
 	"qme/record"
 )
 
@@ -110,7 +111,7 @@ func (c *captured) describe(rec *record.Record, inline int, final bool) error {
 			return err
 		}
 		if !final {
-			b = record.TrimRune(b)
+			b = safe.Whole(b)
 		}
 		if c.cut() == nil && record.Inline(b, inline) {
 			c.name.Set(rec, record.Lines(string(b)), nil)
