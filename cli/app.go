@@ -227,6 +227,7 @@ func (a *app) tasks() (*tasks.Service, error) {
 		Remembers: remembers(a.executors(cfg)),
 		Warn:      a.warn,
 		Tell:      a.note,
+		Sharing:   a.sharing,
 		Progress:  a.patientProgress,
 		ReadOnly:  a.silent,
 		Settings: tasks.Settings{

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -10,9 +9,7 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"qme/gitstore"
 	"qme/gitstore/remote"
-	"qme/record"
 	"qme/tasks"
 )
 
@@ -51,57 +48,18 @@ func (a *app) clone(ctx context.Context, url string, o shareOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := a.noTasks(); err != nil {
-		return err
-	}
-	s, err := a.openStore()
-	if err != nil {
-		return err
-	}
-	undo, err := setOrigin(s, url)
-	if err != nil {
-		return err
-	}
-	target := gitstore.RemoteURL{Name: defaultRemote, URL: url}
-	shared, x, err := a.exchange(ctx, s, target, o, tasks.Pull)
-	if err != nil {
-		return errors.Join(err, undo())
-	}
-	if shared.Pulled == (tasks.Traffic{}) && len(x.refused) == 0 {
-		a.note("%s", a.here("The remote has no tasks yet; \"qme push\" sends yours."))
-	}
-	a.follow()
-	a.catchUpOrder(ctx)
-	return a.reportShared(target, shared, x.refused, o)
-}
-
-// setOrigin sets the remote origin; undo puts back what was there.
-func setOrigin(s *gitstore.Store, url string) (undo func() error, err error) {
-	remotes, err := s.Remotes()
-	if err != nil {
-		return nil, err
-	}
-	undo = func() error { return s.RemoveRemote(defaultRemote) }
-	for _, r := range remotes {
-		if r.Name == defaultRemote {
-			undo = func() error { return s.SetRemote(r.Name, r.URL) }
-		}
-	}
-	return undo, s.SetRemote(defaultRemote, url)
-}
-
-// noTasks refuses a home that has tasks.
-func (a *app) noTasks() error {
 	q, err := a.tasks()
 	if err != nil {
 		return err
 	}
-	for item := range q.List(tasks.Filter{Limit: 1, Brief: true}) {
-		if item.ID == "" && item.Err != nil {
-			return item.Err
-		}
-		home, err := a.homeDir()
-		return errors.Join(err, fmt.Errorf("%s has tasks already: %w; \"qme remote URL\" and \"qme sync\" merge them with those of a remote", home, record.ErrConflict))
+	shared, err := q.Clone(ctx, url, tasks.ShareOptions{SkipInvalid: o.skipInvalid})
+	if err != nil {
+		return interrupted(err)
 	}
-	return nil
+	if shared.Pulled == (tasks.Traffic{}) && len(shared.Refused) == 0 {
+		a.note("%s", a.here("The remote has no tasks yet; \"qme push\" sends yours."))
+	}
+	a.follow()
+	q.CatchUpOrder(ctx)
+	return a.reportShared(shared, o)
 }

@@ -441,7 +441,10 @@ func (a *app) mirrorStatus(ctx context.Context, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.shareStore(ctx)
+	if _, err := a.settled(ctx); err != nil {
+		return err
+	}
+	s, err := a.openStore()
 	if err != nil {
 		return err
 	}
@@ -469,7 +472,7 @@ func (a *app) compareMirror(ctx context.Context, s *gitstore.Store, t *target.Ta
 	}
 	if t.Kind == target.SQLite {
 		if _, err := os.Stat(t.Path); errors.Is(err, fs.ErrNotExist) { // asking would make it
-			st.Behind, err = countTasks(ctx, s, "", head)
+			st.Behind, err = tasks.Count(ctx, s, "", head)
 			return 0, err
 		}
 	}
@@ -493,7 +496,7 @@ func (a *app) compareMirror(ctx context.Context, s *gitstore.Store, t *target.Ta
 		}
 	}
 	st.Commit, st.Unreadable = state.Commit, state.Unreadable
-	st.Behind, err = countTasks(ctx, s, from, head)
+	st.Behind, err = tasks.Count(ctx, s, from, head)
 	return state.Schema, err
 }
 

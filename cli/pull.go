@@ -13,5 +13,5 @@ lost. Everything is checked before any of it gets in.
 Examples:
   qme pull
   qme pull lab --dry-run
-  qme pull --skip-invalid`, tasks.Pull)
+  qme pull --skip-invalid`, (*tasks.Service).Pull)
 }

@@ -12,5 +12,5 @@ func (a *app) pushCommand() *cli.Command {
 Examples:
   qme push
   qme push lab
-  qme push --dry-run`, tasks.Push)
+  qme push --dry-run`, (*tasks.Service).Push)
 }

@@ -18,6 +18,7 @@ import (
 	"qme/internal/lazy"
 	"qme/internal/safe"
 	"qme/record"
+	"qme/tasks"
 )
 
 func (a *app) remoteCommand() *cli.Command {
@@ -96,7 +97,7 @@ func (a *app) oneRemote(s *gitstore.Store, arg string, asJSON bool) error {
 	if bareWord().MatchString(arg) {
 		return &usageError{msg: fmt.Sprintf("there is no remote %q, and it is no URL (a folder here is ./%s)", arg, arg), help: "qme remote --help"}
 	}
-	return a.setRemote(s, defaultRemote, arg)
+	return a.setRemote(s, tasks.DefaultRemote, arg)
 }
 
 func (a *app) setRemote(s *gitstore.Store, name, url string) error {

@@ -1,18 +1,15 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v3"
@@ -26,13 +23,9 @@ import (
 	"qme/tasks"
 )
 
-// defaultRemote is the remote that is meant when none is named.
-const defaultRemote = "origin"
-
 // shareOptions are the flags of push, pull and sync.
 type shareOptions struct {
 	json, dryRun, skipInvalid bool
-	background                bool // nobody waits for it
 }
 
 func (o *shareOptions) flags() []cli.Flag {
@@ -61,8 +54,8 @@ func (a *app) shareCommand(name, usage, description string, how exchangeFunc) *c
 	}
 }
 
-// An exchangeFunc is tasks.Push, Pull or Sync.
-type exchangeFunc func(context.Context, tasks.Exchange, tasks.ShareOptions) (tasks.Shared, error)
+// An exchangeFunc is one of Push, Pull and Sync of a tasks.Service.
+type exchangeFunc func(*tasks.Service, context.Context, string, tasks.ShareOptions) (*tasks.Shared, error)
 
 // share exchanges tasks with a remote and prints what that brought.
 func (a *app) share(ctx context.Context, name string, o shareOptions, how exchangeFunc) error {
@@ -71,54 +64,32 @@ func (a *app) share(ctx context.Context, name string, o shareOptions, how exchan
 	if _, err := a.sure(); err != nil {
 		return err
 	}
-	s, err := a.shareStore(ctx)
+	q, err := a.settled(ctx)
 	if err != nil {
 		return err
 	}
-	target, err := a.chooseRemote(s, name)
+	shared, err := how(q, ctx, name, tasks.ShareOptions{DryRun: o.dryRun, SkipInvalid: o.skipInvalid})
 	if err != nil {
-		return err
-	}
-	shared, x, err := a.exchange(ctx, s, target, o, how)
-	if err != nil {
-		return err
+		return sharingError(err)
 	}
 	a.startGC() // a home in which nothing is run gets packs all the same
 	a.follow()
-	a.catchUpOrder(ctx)
-	return a.reportShared(target, shared, x.refused, o)
+	q.CatchUpOrder(ctx)
+	return a.reportShared(shared, o)
 }
 
-// shareStore opens the history, with the runs in it that a crash has left in the
-// spool.
-func (a *app) shareStore(ctx context.Context) (*gitstore.Store, error) {
-	if _, err := a.settled(ctx); err != nil {
-		return nil, err
-	}
-	return a.openStore()
-}
-
-// chooseRemote returns the remote of a name; without a name, the one called origin,
-// or the only one.
-func (a *app) chooseRemote(s *gitstore.Store, name string) (gitstore.RemoteURL, error) {
-	remotes, err := s.Remotes()
-	if err != nil {
-		return gitstore.RemoteURL{}, err
-	}
-	var names []string
-	for _, r := range remotes {
-		if r.Name == name || name == "" && (r.Name == defaultRemote || len(remotes) == 1) {
-			return r, nil
-		}
-		names = append(names, r.Name)
-	}
+// sharingError says in the words of this program why tasks were not exchanged.
+func sharingError(err error) error {
+	var none *tasks.NoRemoteError
 	switch {
-	case len(remotes) == 0:
-		return gitstore.RemoteURL{}, &usageError{msg: "no remote is set; \"qme remote URL\" sets one", help: "qme remote --help"}
-	case name == "":
-		return gitstore.RemoteURL{}, &usageError{msg: "which remote? there are " + strings.Join(names, ", "), help: "qme remote --help"}
+	case !errors.As(err, &none):
+		return interrupted(err)
+	case len(none.Names) == 0:
+		return &usageError{msg: "no remote is set; \"qme remote URL\" sets one", help: "qme remote --help"}
+	case none.Name == "":
+		return &usageError{msg: "which remote? there are " + strings.Join(none.Names, ", "), help: "qme remote --help"}
 	}
-	return gitstore.RemoteURL{}, unknownRemote(name, names)
+	return unknownRemote(none.Name, none.Names)
 }
 
 func unknownRemote(name string, names []string) error {
@@ -135,90 +106,21 @@ func unknownRemote(name string, names []string) error {
 	return &usageError{msg: msg, help: "qme remote --help"}
 }
 
-// exchangeMemory is where garbage is collected more often: the tables of a large pack
-// alone take half of it.
-const exchangeMemory = 192 << 20
-
-// exchange has one function after the other go through between the history and a
-// remote, while no other exchange of this home is at work.
-func (a *app) exchange(ctx context.Context, s *gitstore.Store, target gitstore.RemoteURL, o shareOptions, how exchangeFunc) (tasks.Shared, *exchange, error) {
+// sharing returns what an exchange needs of the settings and the terminal.
+func (a *app) sharing(ctx context.Context) (*tasks.Sharing, error) {
 	cfg, err := a.sure() // limits are in it
 	if err != nil {
-		return tasks.Shared{}, nil, err
+		return nil, err
 	}
-	debug.SetMemoryLimit(exchangeMemory)
 	show, done := a.transferProgress()
-	defer done()
-	fetchFrom, pushTo, err := a.openRemotes(ctx, s, target)
-	if err != nil {
-		return tasks.Shared{}, nil, err
-	}
-	unlock, err := a.lockExchange(ctx, s, target.Name, o.background)
-	if err != nil {
-		return tasks.Shared{}, nil, interrupted(err)
-	}
-	defer unlock()
-	if o.background {
-		var stop func()
-		ctx, stop = giveWay(ctx, s)
-		defer stop()
-	}
-	x := &exchange{store: s, remote: fetchFrom, pushTo: pushTo, name: target.Name, progress: show, fetch: fetchOptions(cfg, o, show), warn: func(msg string) { a.warn("%s", msg) }}
-	shared, err := how(ctx, x, tasks.ShareOptions{DryRun: o.dryRun})
-	if err != nil && errors.Is(context.Cause(ctx), errGaveWay) {
-		err = errGaveWay
-	}
-	return shared, x, interrupted(err)
-}
-
-// openRemotes opens the repositories from which a remote's tasks come and to which they
-// go, by git's configuration (insteadOf, pushInsteadOf, pushurl).
-func (a *app) openRemotes(ctx context.Context, s *gitstore.Store, target gitstore.RemoteURL) (fetch, push *remote.Remote, err error) {
-	gitDir := s.Dir()
-	if why := a.distrusted(gitDir); why != "" {
-		a.warn("%s: its git configuration does not count", why)
-		gitDir = ""
-	}
-	opts := remote.Options{GitDir: gitDir, Messages: a.remoteMessages(), Ask: a.asker(ctx)}
-	urls, err := remote.Resolve(ctx, target.Name, target.URL, opts)
-	if err != nil {
-		return nil, nil, err
-	}
-	if fetch, err = remote.Open(urls.Fetch, opts); err != nil {
-		return nil, nil, err
-	}
-	if urls.Push == urls.Fetch {
-		return fetch, fetch, nil
-	}
-	push, err = remote.Open(urls.Push, opts)
-	return fetch, push, err
-}
-
-// errGaveWay says why a sync in the background was ended.
-var errGaveWay = errors.New("it had got nowhere when another push, pull or sync of this home was given, and made way")
-
-// gaveWay is for how long somebody waits for an exchange in the background to end.
-const gaveWay = 2 * time.Second
-
-// giveWay returns a context that ends when somebody has waited for the exchange: one in
-// the background may be talking to a host that does not answer. The next run syncs again.
-func giveWay(ctx context.Context, s *gitstore.Store) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	go func() {
-		const look = 200 * time.Millisecond
-		for wanted := time.Duration(0); wanted < gaveWay; {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(look):
-			}
-			if wanted += look; !s.ExchangeWanted() {
-				wanted = 0
-			}
-		}
-		cancel(errGaveWay)
-	}()
-	return ctx, func() { cancel(nil) }
+	return &tasks.Sharing{
+		Distrusted: a.distrusted, Messages: a.remoteMessages(), Ask: a.asker(ctx), Close: done,
+		Fetch: gitstore.FetchOptions{
+			MaxPack: cfg.Size("share.max_pack"), MaxObject: cfg.Size("share.max_object"), MaxRecord: cfg.Size("share.max_record"), MaxUnpacked: cfg.Size("share.max_unpacked"),
+			Progress: show,
+		},
+		Usual: gitstore.ShareLimits{Object: config.DefaultSize("share.max_object"), Record: config.DefaultSize("share.max_record")},
+	}, nil
 }
 
 // interrupted says it in words when it was the user who ended an exchange.
@@ -227,147 +129,6 @@ func interrupted(err error) error {
 		return &interruptedError{"interrupted; nothing was changed that was not whole"}
 	}
 	return err
-}
-
-func fetchOptions(cfg *config.Config, o shareOptions, show gitstore.Progress) gitstore.FetchOptions {
-	return gitstore.FetchOptions{
-		MaxPack: cfg.Size("share.max_pack"), MaxObject: cfg.Size("share.max_object"), MaxRecord: cfg.Size("share.max_record"), MaxUnpacked: cfg.Size("share.max_unpacked"),
-		SkipInvalid: o.skipInvalid, Progress: show,
-	}
-}
-
-// exchangePatience is how long another exchange is waited for in silence.
-const exchangePatience = time.Second
-
-// lockExchange waits for other exchanges of this home to end.
-func (a *app) lockExchange(ctx context.Context, s *gitstore.Store, name string, background bool) (func(), error) {
-	what := "the exchange"
-	if background {
-		what = "the sync in the background"
-	}
-	who := fmt.Sprintf("%s with %s (process %d on %s)", what, name, os.Getpid(), hostname())
-	soon, cancel := context.WithTimeout(ctx, exchangePatience)
-	defer cancel()
-	unlock, err := s.LockExchange(soon, who)
-	if errors.Is(err, gitstore.ErrBusy) && ctx.Err() == nil {
-		a.note("Waiting for %s to end.", cmp.Or(safe.Line(s.ExchangeHolder()), "another qme push, pull or sync of this home"))
-		unlock, err = a.waitExchange(ctx, s, who, background)
-	}
-	if ctx.Err() != nil && err != nil {
-		err = ctx.Err()
-	}
-	return unlock, err
-}
-
-// waitExchange waits for the exchange that is at work. One in the background ends for
-// those that are not.
-func (a *app) waitExchange(ctx context.Context, s *gitstore.Store, who string, background bool) (func(), error) {
-	if !background {
-		release, err := s.WantExchange()
-		if err != nil {
-			return nil, err
-		}
-		defer release()
-	}
-	return s.LockExchange(ctx, who)
-}
-
-// An exchange connects the history with one remote. It is a tasks.Exchange.
-type exchange struct {
-	store    *gitstore.Store
-	remote   *remote.Remote
-	pushTo   *remote.Remote // mostly the same
-	name     string
-	fetch    gitstore.FetchOptions
-	warn     func(msg string)
-	progress gitstore.Progress
-	refused  []gitstore.Refused
-}
-
-// Fetch implements tasks.Exchange.
-func (x *exchange) Fetch(ctx context.Context) (string, error) {
-	session, err := x.remote.Fetch(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer session.Close()
-	got, err := x.store.Fetch(ctx, x.name, session, x.fetch)
-	if errors.Is(err, record.ErrInvalid) && session.Shallow() {
-		err = fmt.Errorf("%w (the remote is a shallow clone, which lacks what came before: \"git fetch --unshallow\" there brings it)", err)
-	}
-	if err != nil {
-		return "", err
-	}
-	x.refused = got.Refused
-	return got.Commit, nil
-}
-
-// Merge implements tasks.Exchange.
-func (x *exchange) Merge(ctx context.Context, commit string) (before, after string, err error) {
-	var skip []string
-	for _, r := range x.refused {
-		skip = append(skip, r.Path)
-	}
-	m, err := x.store.Merge(ctx, commit, skip)
-	if err != nil {
-		return "", "", err
-	}
-	return m.Before, m.After, nil
-}
-
-// Push implements tasks.Exchange.
-func (x *exchange) Push(ctx context.Context, dryRun bool) (before, after string, err error) {
-	session, err := x.pushTo.Push(ctx)
-	if err != nil {
-		return "", "", err
-	}
-	defer session.Close()
-	p, err := x.store.Push(ctx, x.name, session, gitstore.PushOptions{
-		DryRun: dryRun, Progress: x.progress, SkipInvalid: x.fetch.SkipInvalid, Warn: x.warn,
-		Limits: gitstore.ShareLimits{Object: x.fetch.MaxObject, Record: x.fetch.MaxRecord},
-		Usual:  gitstore.ShareLimits{Object: config.DefaultSize("share.max_object"), Record: config.DefaultSize("share.max_record")},
-	})
-	if errors.Is(err, remote.ErrMoved) {
-		err = fmt.Errorf("%w: %w", gitstore.ErrMoved, err)
-	}
-	if err != nil {
-		return "", "", err
-	}
-	return p.Before, p.After, nil
-}
-
-// Base implements tasks.Exchange.
-func (x *exchange) Base(ctx context.Context, a, b string) (string, error) {
-	return x.store.Base(ctx, a, b)
-}
-
-// Count implements tasks.Exchange.
-func (x *exchange) Count(ctx context.Context, from, to string) (tasks.Traffic, error) {
-	return countTasks(ctx, x.store, from, to)
-}
-
-// Head implements tasks.Exchange.
-func (x *exchange) Head() (string, error) {
-	return x.store.Head()
-}
-
-func countTasks(ctx context.Context, s *gitstore.Store, from, to string) (t tasks.Traffic, err error) {
-	if from == to {
-		return t, nil
-	}
-	for d, err := range s.Differences(ctx, from, to) {
-		switch {
-		case err != nil:
-			return t, err
-		case d.Added:
-			t.Tasks++
-		case d.Removed:
-			t.Cleared++
-		default:
-			t.Reruns++
-		}
-	}
-	return t, nil
 }
 
 // A sharedJSON is the summary as JSON. Its keys are stable.
@@ -386,8 +147,9 @@ type skippedJSON struct {
 }
 
 // reportShared prints the summary of an exchange.
-func (a *app) reportShared(target gitstore.RemoteURL, shared tasks.Shared, refused []gitstore.Refused, o shareOptions) error {
-	sum := sharedJSON{Remote: target.Name, URL: remote.Shown(target.URL), DryRun: o.dryRun, Pulled: shared.Pulled, Pushed: shared.Pushed, Skipped: []skippedJSON{}}
+func (a *app) reportShared(shared *tasks.Shared, o shareOptions) error {
+	refused := shared.Refused
+	sum := sharedJSON{Remote: shared.Remote.Name, URL: remote.Shown(shared.Remote.URL), DryRun: o.dryRun, Pulled: shared.Pulled, Pushed: shared.Pushed, Skipped: []skippedJSON{}}
 	for _, r := range refused {
 		a.warn("left out %s: %v", r.Path, r.Why)
 		sum.Skipped = append(sum.Skipped, skippedJSON{r.Path, r.Why.Error()})
@@ -406,7 +168,7 @@ func (a *app) reportShared(target gitstore.RemoteURL, shared tasks.Shared, refus
 }
 
 // summaryOf is one line, such as "pulled 12 tasks, 3 reruns; pushed 4 tasks".
-func summaryOf(s tasks.Shared, dryRun bool) string {
+func summaryOf(s *tasks.Shared, dryRun bool) string {
 	var parts []string
 	for _, side := range []struct {
 		did, would string

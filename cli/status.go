@@ -69,7 +69,11 @@ type spoolStatus struct {
 func (a *app) status(ctx context.Context, fetch, asJSON bool) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	s, err := a.shareStore(ctx)
+	q, err := a.settled(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := a.openStore()
 	if err != nil {
 		return err
 	}
@@ -82,7 +86,7 @@ func (a *app) status(ctx context.Context, fetch, asJSON bool) error {
 	for _, r := range remotes {
 		if fetch {
 			// One that cannot be reached does not keep the others from being asked.
-			_, _, err := a.exchange(ctx, s, r, shareOptions{}, onlyFetch)
+			err := interrupted(q.FetchFrom(ctx, r))
 			if ctx.Err() != nil {
 				return err
 			} else if err != nil {
@@ -90,7 +94,7 @@ func (a *app) status(ctx context.Context, fetch, asJSON bool) error {
 				failed = append(failed, err)
 			}
 		}
-		one, err := compareRemote(ctx, s, r)
+		one, err := compareRemote(ctx, q, r)
 		if err != nil {
 			return err
 		}
@@ -114,33 +118,9 @@ func (a *app) status(ctx context.Context, fetch, asJSON bool) error {
 	return err
 }
 
-// onlyFetch learns where a remote is, and merges nothing.
-func onlyFetch(ctx context.Context, x tasks.Exchange, _ tasks.ShareOptions) (tasks.Shared, error) {
-	_, err := x.Fetch(ctx)
-	return tasks.Shared{}, err
-}
-
-func compareRemote(ctx context.Context, s *gitstore.Store, r gitstore.RemoteURL) (remoteStatus, error) {
-	st := remoteStatus{Name: r.Name, URL: remote.Shown(r.URL)}
-	head, err := s.Head()
-	if err != nil {
-		return st, err
-	}
-	theirs, err := s.Tracking(r.Name)
-	if err != nil {
-		return st, err
-	}
-	var base string
-	if st.Known = theirs != ""; st.Known {
-		if base, err = s.Base(ctx, head, theirs); err != nil {
-			return st, err
-		}
-		if st.NotPulled, err = countTasks(ctx, s, base, theirs); err != nil {
-			return st, err
-		}
-	}
-	st.NotPushed, err = countTasks(ctx, s, base, head)
-	return st, err
+func compareRemote(ctx context.Context, q *tasks.Service, r gitstore.RemoteURL) (remoteStatus, error) {
+	st, err := q.CompareRemote(ctx, r)
+	return remoteStatus{Name: r.Name, URL: remote.Shown(r.URL), Known: st.Known, NotPushed: st.NotPushed, NotPulled: st.NotPulled}, err
 }
 
 func (a *app) spoolStatus() (spoolStatus, error) {

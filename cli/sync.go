@@ -27,7 +27,7 @@ the home.
 Examples:
   qme sync
   qme sync lab --json
-  qme config sync.auto true`, tasks.Sync)
+  qme config sync.auto true`, (*tasks.Service).Sync)
 	c.Flags = append(c.Flags, &cli.BoolFlag{Name: "auto", Usage: "in the background's manner", Destination: &auto, Hidden: true})
 	inFront := c.Action
 	c.Action = func(ctx context.Context, c *cli.Command) error {
@@ -57,7 +57,12 @@ func (a *app) autoSync(ctx context.Context) error {
 		return err
 	}
 	a.quiet = true
-	synced, err := a.syncInTurn(ctx)
+	q, err := a.settled(ctx)
+	synced := false
+	if err == nil {
+		synced, err = q.SyncInTurn(ctx)
+		err = sharingError(err)
+	}
 	if err == nil && !synced {
 		return nil // how it went is for the one to tell who does it
 	}
@@ -67,7 +72,7 @@ func (a *app) autoSync(ctx context.Context) error {
 		return os.WriteFile(log, []byte(text), 0o600)
 	}
 	a.follow()
-	a.catchUpOrder(ctx)
+	q.CatchUpOrder(ctx)
 	return a.clearSyncLog()
 }
 
@@ -100,27 +105,4 @@ func (a *app) autoSyncError() (string, error) {
 		return "", nil
 	}
 	return strings.TrimSpace(string(b)), err
-}
-
-// syncInTurn syncs once. Of many runs at once one waits for the sync that is at work,
-// and the others leave theirs to it: synced is false then.
-func (a *app) syncInTurn(ctx context.Context) (synced bool, err error) {
-	s, err := a.shareStore(ctx)
-	if err != nil {
-		return false, err
-	}
-	turn, ok, err := s.TryTurn()
-	if err != nil || !ok {
-		return false, err
-	}
-	defer turn()
-	target, err := a.chooseRemote(s, "")
-	if err != nil {
-		return false, err
-	}
-	_, _, err = a.exchange(ctx, s, target, shareOptions{background: true}, func(ctx context.Context, x tasks.Exchange, o tasks.ShareOptions) (tasks.Shared, error) {
-		turn() // whoever runs something from now on needs another sync
-		return tasks.Sync(ctx, x, o)
-	})
-	return err == nil, err
 }

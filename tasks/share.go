@@ -10,28 +10,6 @@ import (
 	"qme/gitstore"
 )
 
-// An Exchange is a history that can be exchanged with one remote. Commits are
-// names; "" stands for a history without any.
-type Exchange interface {
-	// Fetch brings what the remote has and this history lacks, without merging it,
-	// and returns the remote's newest commit.
-	Fetch(ctx context.Context) (commit string, err error)
-	// Merge brings a fetched commit into the history and returns the history's
-	// newest commit before and after.
-	Merge(ctx context.Context, commit string) (before, after string, err error)
-	// Push sends what the remote lacks and returns the remote's newest commit before
-	// and after. The error wraps gitstore.ErrBehind when there is something to merge
-	// first, and gitstore.ErrMoved when the remote moved meanwhile. With dryRun it only
-	// says what would be pushed.
-	Push(ctx context.Context, dryRun bool) (before, after string, err error)
-	// Base returns a commit that two commits have in common.
-	Base(ctx context.Context, a, b string) (string, error)
-	// Count returns in how many tasks two commits differ.
-	Count(ctx context.Context, from, to string) (Traffic, error)
-	// Head returns the history's newest commit.
-	Head() (string, error)
-}
-
 // Traffic counts the tasks in which one state of a history differs from an earlier
 // one. The JSON keys are stable.
 type Traffic struct {
@@ -45,16 +23,43 @@ func (t *Traffic) Add(o Traffic) {
 	t.Tasks, t.Reruns, t.Cleared = t.Tasks+o.Tasks, t.Reruns+o.Reruns, t.Cleared+o.Cleared
 }
 
-// Shared says what an exchange brought in each direction. Where it was only tried,
-// it says what it would bring.
+// Count counts the tasks in which two commits differ; an empty from is a history without
+// tasks.
+func Count(ctx context.Context, s *gitstore.Store, from, to string) (t Traffic, err error) {
+	if from == to {
+		return t, nil
+	}
+	for d, err := range s.Differences(ctx, from, to) {
+		switch {
+		case err != nil:
+			return t, err
+		case d.Added:
+			t.Tasks++
+		case d.Removed:
+			t.Cleared++
+		default:
+			t.Reruns++
+		}
+	}
+	return t, nil
+}
+
+// Shared says what an exchange brought in each direction. Where it was only tried, it says
+// what it would bring.
 type Shared struct {
+	Remote         gitstore.RemoteURL
 	Pulled, Pushed Traffic
+	Refused        []gitstore.Refused // what of the remote is invalid, and was left out
 }
 
 // ShareOptions says how an exchange goes about it.
 type ShareOptions struct {
 	// DryRun merges nothing and pushes nothing.
 	DryRun bool
+	// SkipInvalid leaves out what is invalid instead of refusing everything.
+	SkipInvalid bool
+
+	background bool // it gives way to exchanges that somebody waits for
 }
 
 const (
@@ -68,61 +73,112 @@ const (
 	shareWait = 500 * time.Millisecond
 )
 
-// Pull brings the runs that a remote has into the history.
-func Pull(ctx context.Context, x Exchange, opts ShareOptions) (Shared, error) {
-	var s Shared
-	_, err := s.pull(ctx, x, opts.DryRun)
-	return s, err
+// Pull brings the runs that a remote has into the history. The remote is one that Remote
+// takes. An exchange waits for others of this home; the error is that of ctx when it ends
+// first, and nothing is in the history then that is not whole.
+func (q *Service) Pull(ctx context.Context, remote string, o ShareOptions) (*Shared, error) {
+	return q.share(ctx, remote, o, pullOnly(o))
+}
+
+// Push sends the runs that a remote lacks to it. Where the remote has others, it
+// merges them first. Otherwise it is as Pull.
+func (q *Service) Push(ctx context.Context, remote string, o ShareOptions) (*Shared, error) {
+	return q.share(ctx, remote, o, func(ctx context.Context, x *exchange, s *Shared) error { return s.push(ctx, x, o.DryRun) })
+}
+
+// Sync is Pull, then Push, until both histories are the same.
+func (q *Service) Sync(ctx context.Context, remote string, o ShareOptions) (*Shared, error) {
+	return q.share(ctx, remote, o, both(o))
+}
+
+// FetchFrom learns where a remote is, and merges nothing.
+func (q *Service) FetchFrom(ctx context.Context, r gitstore.RemoteURL) error {
+	_, err := q.exchange(ctx, r, ShareOptions{}, func(ctx context.Context, x *exchange, _ *Shared) error {
+		_, err := x.fetch(ctx)
+		return err
+	})
+	return err
+}
+
+// SyncInTurn is Sync with the remote that is meant without a name, for a process that nobody
+// waits for. Of many at once one waits for the sync that is at work, and the others leave
+// theirs to it: synced is false then. The error is ErrGaveWay when an exchange that somebody
+// waits for came in between.
+func (q *Service) SyncInTurn(ctx context.Context) (synced bool, err error) {
+	s, err := q.Store()
+	if err != nil {
+		return false, err
+	}
+	release, ok, err := s.TryTurn()
+	if err != nil || !ok {
+		return false, err
+	}
+	defer release()
+	o := ShareOptions{background: true}
+	_, err = q.share(ctx, "", o, func(ctx context.Context, x *exchange, s *Shared) error {
+		release() // a run that is recorded from now on needs another sync
+		return both(o)(ctx, x, s)
+	})
+	return err == nil, err
+}
+
+// share exchanges tasks with the remote of a name.
+func (q *Service) share(ctx context.Context, name string, o ShareOptions, how func(context.Context, *exchange, *Shared) error) (*Shared, error) {
+	target, err := q.Remote(name)
+	if err != nil {
+		return nil, err
+	}
+	return q.exchange(ctx, target, o, how)
+}
+
+func pullOnly(o ShareOptions) func(context.Context, *exchange, *Shared) error {
+	return func(ctx context.Context, x *exchange, s *Shared) error {
+		_, err := s.pull(ctx, x, o.DryRun)
+		return err
+	}
+}
+
+func both(o ShareOptions) func(context.Context, *exchange, *Shared) error {
+	return func(ctx context.Context, x *exchange, s *Shared) error {
+		if _, err := s.pull(ctx, x, o.DryRun); err != nil {
+			return err
+		}
+		return s.push(ctx, x, o.DryRun)
+	}
 }
 
 // pull returns where the remote is.
-func (s *Shared) pull(ctx context.Context, x Exchange, dryRun bool) (commit string, err error) {
-	commit, err = x.Fetch(ctx)
+func (s *Shared) pull(ctx context.Context, x *exchange, dryRun bool) (commit string, err error) {
+	commit, err = x.fetch(ctx)
 	if err != nil || commit == "" {
 		return "", err
 	}
 	var from, to string
 	if dryRun {
-		head, err := x.Head()
+		head, err := x.store.Head()
 		if err != nil {
 			return "", err
 		}
-		if from, err = x.Base(ctx, head, commit); err != nil {
+		if from, err = x.store.Base(ctx, head, commit); err != nil {
 			return "", err
 		}
 		to = commit
-	} else if from, to, err = x.Merge(ctx, commit); err != nil {
+	} else if from, to, err = x.merge(ctx, commit); err != nil {
 		return "", err
 	}
-	pulled, err := x.Count(ctx, from, to)
+	pulled, err := Count(ctx, x.store, from, to)
 	s.Pulled.Add(pulled)
 	return commit, err
 }
 
-// Push sends the runs that a remote lacks to it. Where the remote has others, it
-// merges them first.
-func Push(ctx context.Context, x Exchange, opts ShareOptions) (Shared, error) {
-	var s Shared
-	err := s.push(ctx, x, opts.DryRun)
-	return s, err
-}
-
-// Sync is Pull, then Push, until both histories are the same.
-func Sync(ctx context.Context, x Exchange, opts ShareOptions) (Shared, error) {
-	var s Shared
-	if _, err := s.pull(ctx, x, opts.DryRun); err != nil {
-		return s, err
-	}
-	err := s.push(ctx, x, opts.DryRun)
-	return s, err
-}
-
-func (s *Shared) push(ctx context.Context, x Exchange, dryRun bool) error {
+// push pushes and, as often as others came before, merges what they have brought and pushes
+// again.
+func (s *Shared) push(ctx context.Context, x *exchange, dryRun bool) error {
 	var theirs string // where the remote was last found
 	for attempt, stuck := 1, 0; ; attempt++ {
-		before, after, err := x.Push(ctx, dryRun)
+		before, after, err := x.push(ctx, dryRun)
 		if err == nil {
-			s.Pushed, err = x.Count(ctx, before, after)
+			s.Pushed, err = Count(ctx, x.store, before, after)
 			return err
 		}
 		behind := errors.Is(err, gitstore.ErrBehind)
@@ -165,22 +221,22 @@ func shortly(ctx context.Context, attempt int) error {
 }
 
 // wouldPush counts what a push would send after a merge that is not made.
-func (s *Shared) wouldPush(ctx context.Context, x Exchange) error {
-	theirs, err := x.Fetch(ctx)
+func (s *Shared) wouldPush(ctx context.Context, x *exchange) error {
+	theirs, err := x.fetch(ctx)
 	if err != nil {
 		return err
 	}
-	head, err := x.Head()
+	head, err := x.store.Head()
 	if err != nil {
 		return err
 	}
-	base, err := x.Base(ctx, head, theirs)
+	base, err := x.store.Base(ctx, head, theirs)
 	if err != nil {
 		return err
 	}
-	if s.Pulled, err = x.Count(ctx, base, theirs); err != nil {
+	if s.Pulled, err = Count(ctx, x.store, base, theirs); err != nil {
 		return err
 	}
-	s.Pushed, err = x.Count(ctx, base, head)
+	s.Pushed, err = Count(ctx, x.store, base, head)
 	return err
 }

@@ -1,0 +1,130 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+
+	"qme/gitstore"
+	"qme/record"
+)
+
+// DefaultRemote is the remote that is meant when none is named.
+const DefaultRemote = "origin"
+
+// A NoRemoteError says that there is no remote of a name or, without a name, none or more
+// than one that may be meant. It is a record.ErrNotFound.
+type NoRemoteError struct {
+	Name  string
+	Names []string // of those that there are
+}
+
+// Error implements error.
+func (e *NoRemoteError) Error() string { return fmt.Sprintf("there is no remote %q", e.Name) }
+
+// Is makes the error a record.ErrNotFound.
+func (e *NoRemoteError) Is(target error) bool { return target == record.ErrNotFound }
+
+// Remote returns the remote of a name; without a name, the one called DefaultRemote, or the
+// only one. The error is a NoRemoteError when there is none.
+func (q *Service) Remote(name string) (gitstore.RemoteURL, error) {
+	s, err := q.Store()
+	if err != nil {
+		return gitstore.RemoteURL{}, err
+	}
+	remotes, err := s.Remotes()
+	if err != nil {
+		return gitstore.RemoteURL{}, err
+	}
+	var names []string
+	for _, r := range remotes {
+		if r.Name == name || name == "" && (r.Name == DefaultRemote || len(remotes) == 1) {
+			return r, nil
+		}
+		names = append(names, r.Name)
+	}
+	return gitstore.RemoteURL{}, &NoRemoteError{Name: name, Names: names}
+}
+
+// A RemoteState compares the history with a remote as it was when it was last heard of.
+type RemoteState struct {
+	Known                bool // it has been heard of
+	NotPushed, NotPulled Traffic
+}
+
+// CompareRemote says what is not shared with a remote yet.
+func (q *Service) CompareRemote(ctx context.Context, r gitstore.RemoteURL) (st RemoteState, err error) {
+	s, err := q.Store()
+	if err != nil {
+		return st, err
+	}
+	head, err := s.Head()
+	if err != nil {
+		return st, err
+	}
+	theirs, err := s.Tracking(r.Name)
+	if err != nil {
+		return st, err
+	}
+	var base string
+	if st.Known = theirs != ""; st.Known {
+		if base, err = s.Base(ctx, head, theirs); err != nil {
+			return st, err
+		}
+		if st.NotPulled, err = Count(ctx, s, base, theirs); err != nil {
+			return st, err
+		}
+	}
+	st.NotPushed, err = Count(ctx, s, base, head)
+	return st, err
+}
+
+// Clone makes the tasks of the repository at a URL those of this home, which has none yet,
+// and the repository its DefaultRemote. The error wraps record.ErrConflict when the home has
+// tasks; nothing is changed after an error.
+func (q *Service) Clone(ctx context.Context, url string, o ShareOptions) (*Shared, error) {
+	if err := q.noTasks(); err != nil {
+		return nil, err
+	}
+	s, err := q.Store()
+	if err != nil {
+		return nil, err
+	}
+	undo, err := setDefaultRemote(s, url)
+	if err != nil {
+		return nil, err
+	}
+	shared, err := q.exchange(ctx, gitstore.RemoteURL{Name: DefaultRemote, URL: url}, o, pullOnly(o))
+	if err != nil {
+		if uerr := undo(); uerr != nil {
+			q.Warn("the remote %s stays set: %v", DefaultRemote, uerr)
+		}
+		return nil, err
+	}
+	return shared, nil
+}
+
+// setDefaultRemote sets DefaultRemote; undo puts back what was there.
+func setDefaultRemote(s *gitstore.Store, url string) (undo func() error, err error) {
+	remotes, err := s.Remotes()
+	if err != nil {
+		return nil, err
+	}
+	undo = func() error { return s.RemoveRemote(DefaultRemote) }
+	for _, r := range remotes {
+		if r.Name == DefaultRemote {
+			undo = func() error { return s.SetRemote(r.Name, r.URL) }
+		}
+	}
+	return undo, s.SetRemote(DefaultRemote, url)
+}
+
+// noTasks refuses a home that has tasks.
+func (q *Service) noTasks() error {
+	for item := range q.List(Filter{Limit: 1, Brief: true}) {
+		if item.ID == "" && item.Err != nil {
+			return item.Err
+		}
+		return fmt.Errorf("%s has tasks already: %w; \"qme remote URL\" and \"qme sync\" merge them with those of a remote", q.Home, record.ErrConflict)
+	}
+	return nil
+}
