@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"qme/internal/program"
 	"qme/internal/safe"
 	"qme/record"
 )
@@ -45,10 +46,6 @@ var ErrLate = errors.New("has not answered in time")
 // defaultMost is how many bytes of each stream of an answer are read.
 const defaultMost = 16 << 20
 
-// stragglers is how long the output of a program is awaited that has ended, or was
-// killed, while another process still holds it.
-const stragglers = time.Second
-
 // Run runs a program to its end and returns what it said, whatever its exit code. The
 // error wraps record.ErrUnavailable: the program is not there, did not end in time (ErrLate),
 // was killed or printed too much, or ctx ended (its error).
@@ -62,15 +59,15 @@ func Run(ctx context.Context, q Question) (Answer, error) {
 	}
 	cmd := q.command(ctx)
 	most := cmp.Or(q.Most, defaultMost)
-	stdout, stderr := bounded{most: most, stop: cancel}, bounded{most: most, stop: cancel}
+	stdout, stderr := program.Buffer{Most: most, Stop: cancel}, program.Buffer{Most: most, Stop: cancel}
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
-	a := Answer{Stdout: stdout.kept.Bytes(), Stderr: stderr.kept.Bytes()}
+	a := Answer{Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}
 	if cmd.ProcessState != nil {
 		a.Code = cmd.ProcessState.ExitCode()
 	}
 	switch {
-	case stdout.full || stderr.full:
+	case stdout.Full() || stderr.Full():
 		return a, unavailable(q.Argv, "has printed more than %d MiB", most>>20)
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return a, fmt.Errorf("%s %w: %w", safe.Line(q.Argv[0]), ErrLate, record.ErrUnavailable)
@@ -82,9 +79,8 @@ func Run(ctx context.Context, q Question) (Answer, error) {
 
 // command returns the program, whose process group ends with ctx.
 func (q Question) command(ctx context.Context) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, q.Argv[0], q.Argv[1:]...)
-	group(cmd)
-	cmd.Stdin, cmd.Env, cmd.WaitDelay = bytes.NewReader(q.Stdin), q.Env, stragglers
+	cmd := program.Command(ctx, q.Argv[0], q.Argv[1:]...)
+	cmd.Stdin, cmd.Env = bytes.NewReader(q.Stdin), q.Env
 	return cmd
 }
 
@@ -182,25 +178,6 @@ func (a Answer) Because() string {
 	return ": " + safe.Line(safe.Shorten(last, becauseMost))
 }
 
-// bounded keeps up to most bytes, and stops the program that writes more. The buffer is no
-// embedded one, whose ReadFrom would know no bound.
-type bounded struct {
-	most int
-	kept bytes.Buffer
-	stop func()
-	full bool
-}
-
-// Write implements io.Writer.
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.kept.Len()+len(p) > b.most {
-		b.full = true
-		b.stop()
-		return 0, io.ErrShortWrite
-	}
-	return b.kept.Write(p)
-}
-
 // Stream runs a program and returns what it prints. A read fails, with an error that
 // wraps record.ErrUnavailable, when nothing comes for as long as idle; at the end it
 // fails with what ended returns of the program's answer, which has no Stdout. Close ends
@@ -208,7 +185,7 @@ func (b *bounded) Write(p []byte) (int, error) {
 func Stream(ctx context.Context, q Question, idle time.Duration, ended func(Answer) error) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := q.command(ctx)
-	s := &stream{argv: q.Argv, cancel: cancel, idle: idle, ended: ended, stderr: bounded{most: defaultMost, stop: cancel}}
+	s := &stream{argv: q.Argv, cancel: cancel, idle: idle, ended: ended, stderr: program.Buffer{Most: defaultMost, Stop: cancel}}
 	r, w := io.Pipe()
 	s.out, cmd.Stdout, cmd.Stderr = r, w, &s.stderr
 	if err := cmd.Start(); err != nil {
@@ -230,7 +207,7 @@ type stream struct {
 	argv   []string
 	cancel func()
 	out    *io.PipeReader
-	stderr bounded
+	stderr program.Buffer
 	idle   time.Duration
 	timer  *time.Timer
 	ended  func(Answer) error
@@ -256,7 +233,7 @@ func (s *stream) end(err error, cmd *exec.Cmd) error {
 	if late {
 		return unavailable(s.argv, "has printed nothing for %v", s.idle)
 	}
-	a := Answer{Stderr: s.stderr.kept.Bytes(), Code: cmd.ProcessState.ExitCode()}
+	a := Answer{Stderr: s.stderr.Bytes(), Code: cmd.ProcessState.ExitCode()}
 	if err := failure(s.argv, err, a); err != nil {
 		return err
 	}

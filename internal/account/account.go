@@ -7,16 +7,20 @@ import (
 	"cmp"
 	"context"
 	"os"
-	"os/exec"
 	"os/user"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"qme/internal/program"
 )
 
 // askTime bounds how long a directory server may take.
 const askTime = 2 * time.Second
+
+// maxLine bounds its answer, in bytes.
+const maxLine = 64 << 10
 
 // An Entry is what the system knows of an account. What it does not is empty.
 type Entry struct{ Login, Home string }
@@ -28,13 +32,13 @@ func Lookup(uid string) (e Entry, ok bool) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "getent", "passwd", uid)
-	cmd.WaitDelay = askTime
-	line, err := cmd.Output()
-	if err != nil { // there is no such program (macOS), or no such account
+	line := program.Buffer{Most: maxLine, Stop: cancel}
+	cmd := program.Command(ctx, "getent", "passwd", uid)
+	cmd.Stdout = &line
+	if err := cmd.Run(); err != nil { // there is no such program (macOS), or no such account
 		return Entry{}, false
 	}
-	return parse(string(line), uid)
+	return parse(string(line.Bytes()), uid)
 }
 
 // parse reads a line of passwd(5).

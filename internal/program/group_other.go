@@ -1,6 +1,6 @@
 //go:build !linux
 
-package ask
+package program
 
 import "syscall"
 
