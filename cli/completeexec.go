@@ -119,6 +119,9 @@ func optionsFor(e executor.Executor, action string) []candidate {
 	for _, o := range act.Options {
 		found = append(found, candidate{"--" + o.Name, o.Usage})
 	}
+	if _, its := act.Takes("yes"); act.Alters && !its {
+		found = append(found, candidate{"--yes", "do not ask about a job that this home has not started"})
+	}
 	return found
 }
 

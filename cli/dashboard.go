@@ -274,7 +274,7 @@ func (s *served) Clear(ctx context.Context, refs []string) (int, error) {
 }
 
 // Cancel ends what is running: the command, or by its executor the job that it has started.
-func (s *served) Cancel(ctx context.Context, ref string) (record.ID, error) {
+func (s *served) Cancel(ctx context.Context, ref string, agreed dashboard.Agreement) (record.ID, error) {
 	if err := wholeID(ref); err != nil {
 		return "", err
 	}
@@ -288,7 +288,7 @@ func (s *served) Cancel(ctx context.Context, ref string) (record.ID, error) {
 		id, err := s.use().Cancel(string(rec.UID))
 		return id, reference(err)
 	}
-	res, err := s.Act(ctx, rec.UID, "cancel", nil)
+	res, err := s.Act(ctx, rec.UID, "cancel", nil, agreed)
 	if err == nil && res.Exit != 0 {
 		err = refusal(strings.TrimPrefix(strings.TrimSpace(string(res.Stderr)), "qme: "))
 	}
@@ -414,10 +414,14 @@ const (
 
 // Act performs an action as "qme exec" does, which it runs: what an executor asks may
 // hang, and is ended then.
-func (s *served) Act(ctx context.Context, id record.ID, action string, args []string) (dashboard.Result, error) {
+func (s *served) Act(ctx context.Context, id record.ID, action string, args []string, agreed dashboard.Agreement) (dashboard.Result, error) {
+	words, err := s.actWords(id, action, args, agreed)
+	if err != nil {
+		return dashboard.Result{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, actionTime)
 	defer cancel()
-	cmd, err := itself(ctx, s.home, append([]string{"--no-color", "exec", string(id), action}, args...)...)
+	cmd, err := itself(ctx, s.home, words...)
 	if err != nil {
 		return dashboard.Result{}, err
 	}
@@ -438,6 +442,35 @@ func (s *served) Act(ctx context.Context, id record.ID, action string, args []st
 		return dashboard.Result{}, err
 	}
 	return dashboard.Result{Stdout: out.b.Bytes(), Stderr: errs.b.Bytes(), Exit: cmd.ProcessState.ExitCode()}, nil
+}
+
+// actWords returns the command line that performs an action. The error is a dashboard.Foreign for
+// one that alters a task that this home has not started, and was not agreed to.
+func (s *served) actWords(id record.ID, action string, args []string, agreed dashboard.Agreement) ([]string, error) {
+	words := []string{"--no-color", "exec"}
+	v, err := s.use().Find(string(id))
+	if err != nil {
+		return nil, err
+	}
+	e, ok := s.executors.Get(v.Record.Executor)
+	if !ok {
+		return nil, fmt.Errorf("task %s: there is no executor %q here: %w", id, v.Record.Executor, record.ErrNotFound)
+	}
+	act, err := executor.Find(e, action)
+	if err != nil {
+		return nil, err
+	}
+	foreign, err := s.use().AltersForeign(v, act)
+	switch {
+	case err != nil:
+		return nil, err
+	case foreign == nil:
+	case !agreed.Confirm || agreed.Digest != "" && agreed.Digest != foreign.Digest:
+		return nil, (*dashboard.Foreign)(foreign)
+	default:
+		words = append(words, "--yes")
+	}
+	return append(append(words, string(id), action), args...), nil
 }
 
 // A limited keeps what is written to it up to a little more than actionLimit.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -25,13 +26,17 @@ func (a *app) execCommand() *cli.Command {
 task or an executor alone the actions that there are and their options are listed,
 with --json as JSON.
 
+An action that changes the job of a task that this home has not started is asked
+about: the task came with a pull. Where nobody can be asked --yes is needed.
+
 Examples:
   qme exec status
   qme exec 019aaf3c output --follow
   qme exec @2 cancel
   qme exec slurm`,
 		// Options are those of actions, and told from words by their own rules: this is for the help.
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print the actions as JSON, one a line"}},
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print the actions as JSON, one a line"},
+			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a job that this home has not started"}},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			words, options, err := splitOptions(c.Args().Slice())
 			if err != nil {
@@ -114,6 +119,7 @@ func (a *app) exec(ctx context.Context, words []string, options []execOption) er
 	if err != nil {
 		return &usageError{msg: said(err.Error()), help: "qme exec " + e.Name()}
 	}
+	agreed, options := takeYes(act, options)
 	given, err := optionsOf(e, act, options, rest[1:])
 	if err != nil {
 		return err
@@ -121,7 +127,9 @@ func (a *app) exec(ctx context.Context, words []string, options []execOption) er
 	if act.Alters {
 		a.taken(ref, v.Record)
 	}
-	return a.act(ctx, q, v, e, act, given)
+	doing := tasks.Acting{Executor: e, Action: act, Options: given, Out: a.out, Err: notesTo{a},
+		Confirm: func(f *tasks.ForeignError) error { return a.confirmAction(ctx, v.Record, f, agreed) }}
+	return a.act(ctx, q, v, doing)
 }
 
 // taskOf returns the task that is meant, the word that names it, and the words behind it.
@@ -184,11 +192,41 @@ func optionsOf(e executor.Executor, act executor.Action, options []execOption, l
 	return given, nil
 }
 
+// takeYes takes --yes out of the options of an action that alters something: it is qme's own,
+// and the action's as well where that has one of this name.
+func takeYes(act executor.Action, options []execOption) (agreed bool, left []execOption) {
+	_, its := act.Takes("yes")
+	for _, o := range options {
+		yes := act.Alters && o.typed == "--yes" && !o.hasValue
+		agreed = agreed || yes
+		if !yes || its {
+			left = append(left, o)
+		}
+	}
+	return agreed, left
+}
+
+// confirmAction says whose task it is that an action would change and that this home has not
+// started, and asks.
+func (a *app) confirmAction(ctx context.Context, rec *record.Record, f *tasks.ForeignError, agreed bool) error {
+	whose := fmt.Sprintf("This home has not started this task. Its record says that it is by %s on %s, in %s:\n  %s", f.User, f.Host, f.Directory, f.Command)
+	if agreed {
+		a.note("%s", whose)
+		return nil
+	}
+	a.say("%s", whose)
+	if !isTerminal(a.in) || !isTerminal(a.err) {
+		return fmt.Errorf("task %s: %s is not known to be of this home: %w (\"%s\" does it all the same)",
+			rec.UID, f.Target, record.ErrConflict, a.line("exec", "--yes", string(rec.UID), f.Action))
+	}
+	return a.ask(ctx, fmt.Sprintf("Do %s with %s, as you", f.Action, f.Target), codeError{exitConflict, errors.New("nothing was done")}, "")
+}
+
 // act performs an action. What is asked for it ends with qme.
-func (a *app) act(ctx context.Context, q *tasks.Service, v tasks.Version, e executor.Executor, act executor.Action, options map[string]string) error {
+func (a *app) act(ctx context.Context, q *tasks.Service, v tasks.Version, doing tasks.Acting) error {
 	ctx, stop := untilInterrupted(ctx)
 	defer stop()
-	changed, err := q.Act(ctx, v, tasks.Acting{Executor: e, Action: act, Options: options, Out: a.out, Err: notesTo{a}})
+	changed, err := q.Act(ctx, v, doing)
 	if changed {
 		a.startSync()
 		a.follow()

@@ -194,7 +194,7 @@ func (a *app) cancelJob(q *tasks.Service, e executor.Executor, rec *record.Recor
 	defer cancel()
 	v, err := q.Find(string(rec.UID))
 	if err == nil {
-		err = a.act(ctx, q, v, e, act, nil)
+		err = a.act(ctx, q, v, tasks.Acting{Executor: e, Action: act, Out: a.out, Err: notesTo{a}})
 	}
 	if err != nil {
 		code.err = fmt.Errorf("the job could not be cancelled: %w", err)

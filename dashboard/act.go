@@ -26,6 +26,7 @@ const resultMost = 1 << 20
 func (s *Server) act(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
 		Args []string `json:"args"`
+		Agreement
 	}
 	if err := s.read(w, r, &body); err != nil {
 		return err
@@ -53,7 +54,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	res, err := s.o.Tasks.Act(r.Context(), run.Record.UID, name, args)
+	res, err := s.o.Tasks.Act(r.Context(), run.Record.UID, name, args, body.Agreement)
 	if err != nil {
 		return err
 	}

@@ -40,11 +40,9 @@ func (s *Server) clearTask(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) rerun(w http.ResponseWriter, r *http.Request) error {
-	var agreed Agreement
-	if r.ContentLength != 0 { // a body need not be there
-		if err := s.read(w, r, &agreed); err != nil {
-			return err
-		}
+	agreed, err := s.agreement(w, r)
+	if err != nil {
+		return err
 	}
 	id, err := s.o.Tasks.Rerun(r.Context(), r.PathValue("id"), agreed)
 	if err != nil {
@@ -54,9 +52,21 @@ func (s *Server) rerun(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) cancel(w http.ResponseWriter, r *http.Request) error {
-	id, err := s.o.Tasks.Cancel(r.Context(), r.PathValue("id"))
+	agreed, err := s.agreement(w, r)
+	if err != nil {
+		return err
+	}
+	id, err := s.o.Tasks.Cancel(r.Context(), r.PathValue("id"), agreed)
 	if err != nil {
 		return err
 	}
 	return s.answer(w, r, http.StatusAccepted, map[string]record.ID{"id": id})
+}
+
+// agreement reads the body of a request that need not have one.
+func (s *Server) agreement(w http.ResponseWriter, r *http.Request) (agreed Agreement, err error) {
+	if r.ContentLength != 0 {
+		err = s.read(w, r, &agreed)
+	}
+	return agreed, err
 }

@@ -90,8 +90,8 @@ type Tasks interface {
 	// Clear clears tasks in one step, or none, and returns how many that were. Like all
 	// that changes something it takes whole ids.
 	Clear(ctx context.Context, ids []string) (int, error)
-	// Cancel tells a run to end, or the job that it has started.
-	Cancel(ctx context.Context, id string) (record.ID, error)
+	// Cancel tells a run to end, or the job that it has started. The error is as that of Act.
+	Cancel(ctx context.Context, id string, agreed Agreement) (record.ID, error)
 	// Rerun runs a task again in a process of its own, and returns once that has begun. The
 	// error is a Foreign for a command that was not given in this home and was not agreed to.
 	Rerun(ctx context.Context, id string, agreed Agreement) (record.ID, error)
@@ -103,12 +103,13 @@ type Tasks interface {
 	Refresh(ctx context.Context) error
 	// Actions lists what the executor of a task can do with it.
 	Actions(rec *record.Record) []Action
-	// Act does it. An action that fails says so by its exit code.
-	Act(ctx context.Context, id record.ID, action string, args []string) (Result, error)
+	// Act does it. An action that fails says so by its exit code. The error is a Foreign for
+	// an action that alters a task that this home has not started, and was not agreed to.
+	Act(ctx context.Context, id record.ID, action string, args []string, agreed Agreement) (Result, error)
 }
 
-// An Agreement says that somebody agrees to run a command that was not given in this home:
-// any, or, where there is a digest, the one that was shown.
+// An Agreement says that somebody agrees to run a command that was not given in this home, or to
+// change a task that it has not started: any, or, where there is a digest, the one that was shown.
 type Agreement struct {
 	Confirm bool   `json:"confirm"`
 	Digest  string `json:"digest"`
@@ -121,11 +122,18 @@ type Foreign struct {
 	Host      string `json:"host"`
 	Directory string `json:"directory"`
 	Command   string `json:"command"`
-	Digest    string `json:"digest"` // of what would be run
+	Digest    string `json:"digest"` // of what would be run, or done
+	// Action is what would be done, such as "cancel", and Target with what; empty where the
+	// command would be run.
+	Action string `json:"action,omitempty"`
+	Target string `json:"target,omitempty"`
 }
 
 // Error implements error.
 func (f *Foreign) Error() string {
+	if f.Action != "" {
+		return fmt.Sprintf("%s would change %s of a task that this home has not started; by its record it is of %s on %s, in %s: %s", f.Action, f.Target, f.User, f.Host, f.Directory, f.Command)
+	}
 	return fmt.Sprintf("this command was not given in this home; by its record it is of %s on %s, in %s: %s", f.User, f.Host, f.Directory, f.Command)
 }
 

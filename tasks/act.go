@@ -17,6 +17,35 @@ type Acting struct {
 	Out, Err io.Writer
 	// Unattended is as in executor.Call.
 	Unattended bool
+	// Confirm agrees, by nil, to an action that alters the job of a task that this home has
+	// not started. An error of it is that of Act. A nil Confirm agrees to none.
+	Confirm func(*ForeignError) error
+}
+
+// foreignAction returns whose task it is that an action would change and that this home has not
+// started, and what would be done; nil for an action that only looks, and for a task of this
+// home. Of a task with a job that is what this home has noted of the job, and of any other
+// whether its command was given here. call is what allow has allowed.
+func (q *Service) foreignAction(v Version, a executor.Action, call *executor.Call) (*ForeignError, error) {
+	if !a.Alters || !call.Foreign {
+		return nil, nil
+	}
+	if call.Told == nil {
+		if own, err := q.Own(v.Record); own || err != nil {
+			return nil, err
+		}
+	}
+	return ForeignAction(v.Record, a.Name), nil
+}
+
+// AltersForeign is foreignAction for an action that is not being performed yet. The error is as
+// that of Usable.
+func (q *Service) AltersForeign(v Version, a executor.Action) (*ForeignError, error) {
+	var call executor.Call
+	if err := q.allow(v, &call); err != nil {
+		return nil, err
+	}
+	return q.foreignAction(v, a, &call)
 }
 
 // Act performs an action on a run. The state of a job that the action may have changed is
@@ -28,6 +57,9 @@ func (q *Service) Act(ctx context.Context, v Version, a Acting) (changed bool, e
 	tracked = tracked && v.Commit == "" && v.Record.Data.Status != record.Running
 	call := &executor.Call{Options: a.Options, Out: a.Out, Err: a.Err, Unattended: a.Unattended, Host: host{q, v}}
 	if err := q.allow(v, call); err != nil {
+		return false, err
+	}
+	if err := q.agree(v, a, call); err != nil {
 		return false, err
 	}
 	var unrecorded error
@@ -52,6 +84,18 @@ func (q *Service) Act(ctx context.Context, v Version, a Acting) (changed bool, e
 		q.Warn("the record does not say it yet: %v", unrecorded)
 	}
 	return changed, err
+}
+
+// agree asks for the agreement to an action that changes what is not of this home.
+func (q *Service) agree(v Version, a Acting, call *executor.Call) error {
+	foreign, err := q.foreignAction(v, a.Action, call)
+	switch {
+	case err != nil || foreign == nil:
+		return err
+	case a.Confirm == nil:
+		return foreign
+	}
+	return a.Confirm(foreign)
 }
 
 // allow puts into a call what its action may use of a run.

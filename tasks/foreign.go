@@ -1,7 +1,10 @@
 package tasks
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"qme/executor"
 	"qme/internal/safe"
@@ -10,23 +13,47 @@ import (
 )
 
 // A ForeignError says whose command it is that was not given in this home, and that nobody
-// has agreed to run here. Its texts are fit for a terminal. It is a record.ErrConflict.
+// has agreed to run here, or whose task it is that nobody has agreed to change. Its texts are fit for a terminal. It is a record.ErrConflict.
 type ForeignError struct {
 	User      string `json:"user"`
 	Host      string `json:"host"`
 	Directory string `json:"directory"`
 	Command   string `json:"command"`
-	Digest    string `json:"digest"` // of what would be run
+	Digest    string `json:"digest"` // of what would be run, or done
+	// Action is what would be done instead of running the command again, such as "cancel",
+	// and Target with what: "job 4711". They are empty where it would be run.
+	Action string `json:"action,omitempty"`
+	Target string `json:"target,omitempty"`
 }
 
 // Foreign returns whose command a record holds, and what it would do.
 func Foreign(rec *record.Record) *ForeignError {
 	d := rec.Data
-	return &ForeignError{safe.Bounded(d.User), safe.Bounded(d.Host), safe.Bounded(d.PWD), safe.Bounded(CommandLine(rec)), given.Digest(rec)}
+	return &ForeignError{User: safe.Bounded(d.User), Host: safe.Bounded(d.Host), Directory: safe.Bounded(d.PWD), Command: safe.Bounded(CommandLine(rec)), Digest: given.Digest(rec)}
+}
+
+// ForeignAction returns whose task it is that an action would change, and what of it.
+func ForeignAction(rec *record.Record, action string) *ForeignError {
+	e := Foreign(rec)
+	e.Action, e.Target = safe.Bounded(action), "what it has started"
+	digest := []string{string(rec.UID), e.Digest, action}
+	if job := rec.Data.Job; job != nil {
+		digest = append(digest, job.ID, job.Cluster)
+		e.Target = "job " + safe.Bounded(job.ID)
+		if job.Cluster != "" {
+			e.Target += " of cluster " + safe.Bounded(job.Cluster)
+		}
+	}
+	sum := sha256.Sum256([]byte(strings.Join(digest, "\x00")))
+	e.Digest = hex.EncodeToString(sum[:])
+	return e
 }
 
 // Error implements error.
 func (e *ForeignError) Error() string {
+	if e.Action != "" {
+		return fmt.Sprintf("%s would change %s of a task that this home has not started; by its record it is of %s on %s, in %s: %s", e.Action, e.Target, e.User, e.Host, e.Directory, e.Command)
+	}
 	return fmt.Sprintf("this command was not given in this home; by its record it is of %s on %s, in %s: %s", e.User, e.Host, e.Directory, e.Command)
 }
 

@@ -403,11 +403,65 @@ func TestForgedRecord(t *testing.T) {
 	b.fake("bjobs")
 	b.ok("clone", remote)
 	id := string(b.records()[0].UID)
-	const refused = `its id, "-u all", is none that capture could have found`
+	const refused = `its id, "-u all", is none of a single one`
 	b.fails(6, refused, "exec", id, "cancel")
 	b.fails(6, refused, "refresh", id)
 	if calls, err := os.ReadFile(filepath.Join(b.bin, "calls")); err == nil {
 		t.Errorf("programs were called:\n%s", calls)
+	}
+}
+
+// TestForeignJobInTheDashboard cancels a job that another home has started, which has to be
+// agreed to.
+func TestForeignJobInTheDashboard(t *testing.T) {
+	t.Parallel()
+	require.Component(t, "git")
+	other := newBatch(t, example(t, "lsf.toml"))
+	other.write(filepath.Join(other.bin, "bsub"), "#!/bin/sh\necho 'Job <99> is submitted to queue <normal>.'\n", 0o755)
+	other.ok("-q", "run", "bsub")
+	remote := filepath.Join(t.TempDir(), "tasks.git")
+	if out, err := exec.Command("git", "init", "--quiet", "--bare", "--initial-branch=main", remote).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	other.ok("remote", remote)
+	other.ok("push")
+
+	b := newBatch(t, example(t, "lsf.toml"))
+	b.fake("bkill")
+	b.fake("bjobs")
+	b.ok("clone", remote)
+	task := "/api/tasks/" + string(b.records()[0].UID)
+	board := b.serve()
+	for _, path := range []string{task + "/actions/cancel", task + "/cancel"} {
+		body := func(agreed string) string {
+			if strings.HasSuffix(path, "/actions/cancel") {
+				return `{"args": []` + agreed + `}`
+			}
+			return `{` + strings.TrimPrefix(agreed, ", ") + `}`
+		}
+		var problem struct {
+			Code    string
+			Foreign struct{ Action, Target, Command, Digest string }
+		}
+		for _, agreed := range []string{"", `, "confirm": true, "digest": "0"`} {
+			resp, text := board.do("POST", path, body(agreed))
+			if err := json.Unmarshal([]byte(text), &problem); err != nil || resp.StatusCode != 409 || problem.Code != "unconfirmed" ||
+				problem.Foreign.Action != "cancel" || problem.Foreign.Target != "job 99" || problem.Foreign.Command != "bsub" {
+				t.Fatalf("%s%s: %s, %v\n%s", path, agreed, resp.Status, err, text)
+			}
+		}
+		if calls, err := os.ReadFile(filepath.Join(b.bin, "calls")); err == nil && strings.Contains(string(calls), "<bkill>") {
+			t.Fatalf("it was cancelled without an agreement:\n%s", calls)
+		}
+		if resp, text := board.do("POST", path, body(`, "confirm": true, "digest": "`+problem.Foreign.Digest+`"`)); resp.StatusCode/100 != 2 {
+			t.Errorf("%s: %s\n%s", path, resp.Status, text)
+		}
+		if !strings.Contains(b.calls(), "<bkill><99>") {
+			t.Errorf("it was not cancelled:\n%s", b.calls())
+		}
+		if err := os.Remove(filepath.Join(b.bin, "calls")); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -260,8 +260,9 @@ func isNumber(text string) bool {
 	return true
 }
 
+// isClusterName reports whether text is the name of one cluster; "all" is that of every one.
 func isClusterName(text string) bool {
-	if text == "" || len(text) > 64 || strings.IndexByte("_.-", text[0]) >= 0 {
+	if text == "" || strings.EqualFold(text, "all") || len(text) > 64 || strings.IndexByte("_.-", text[0]) >= 0 {
 		return false
 	}
 	for _, c := range []byte(text) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"qme/internal/lazy"
 	"qme/internal/wholefile"
 	"qme/record"
 )
@@ -127,8 +128,8 @@ func foreign(rec *record.Record) (*record.Record, error) {
 		return left, nil
 	}
 	for _, name := range []struct{ what, value string }{{"id", job.ID}, {"cluster", job.Cluster}} {
-		if !isName(name.value) && (name.what == "id" || name.value != "") {
-			return nil, fmt.Errorf("task %s: its %s, %q, is none that capture could have found, nor any scheduler has given: %w", rec.UID, name.what, name.value, record.ErrInvalid)
+		if !isID(name.value) && (name.what == "id" || name.value != "") {
+			return nil, fmt.Errorf("task %s: its %s, %q, is none of a single one, as schedulers give them: %w", rec.UID, name.what, name.value, record.ErrInvalid)
 		}
 	}
 	left.Data.Job = &record.Job{ID: job.ID, Cluster: job.Cluster, State: state(job.State), Final: job.Final, ReturnCode: code(job.ReturnCode),
@@ -142,7 +143,28 @@ const (
 	partsMost = 100_000 // elements of an array
 )
 
-// isName reports whether text may be the id of a job: one word that is no option.
+// isID reports whether text may be the id of one job, or the name of one cluster: a word of
+// ASCII without what shells and schedulers read as several, such as lists, ranges and globs, and
+// none that a scheduler reads as all. The brackets of an array hold nothing or one index. The
+// rule is the same for all executors, however much a section captures.
+func isID(text string) bool {
+	return len(text) <= nameMost && idForm().MatchString(text) && !several().MatchString(text)
+}
+
+var (
+	idForm = lazy.Regexp(`\A[0-9A-Za-z][0-9A-Za-z_.+:/@#=-]*(?:\[[0-9]*\][0-9A-Za-z_.+:/@#=-]*)?\z`)
+	// several are the words for all, a number that is zero, and two numbers that are a range.
+	several = lazy.Regexp(`(?i)\A(?:all|any|each|every|0+(?:[^0-9a-z].*)?)\z|(?:\A|[^0-9a-z-])[0-9]+(?:-|:|\.\.)[0-9]+(?:[^0-9a-z-]|\z)`)
+)
+
+// isElement reports whether text may be the id of a part of a job, or of those that wait, which
+// Slurm lists as one: 12_[1-50].
+func isElement(text string) bool {
+	job, list, _ := strings.Cut(text, "_[")
+	return isID(job) && isName(text) && strings.Trim(list, "0123456789,:%-]") == ""
+}
+
+// isName reports whether text is one word that is no option.
 func isName(text string) bool {
 	return text != "" && len(text) <= nameMost && text[0] != '-' && utf8.ValidString(text) &&
 		!strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
@@ -166,7 +188,7 @@ func code(rc *int) *int {
 func parts(elements []record.JobElement) []record.JobElement {
 	var left []record.JobElement
 	for _, el := range elements[:min(len(elements), partsMost)] {
-		if isName(el.ID) {
+		if isElement(el.ID) {
 			left = append(left, record.JobElement{ID: el.ID, State: state(el.State), Final: el.Final, ReturnCode: code(el.ReturnCode)})
 		}
 	}

@@ -3,6 +3,7 @@
 import * as api from './api.js';
 import { h } from './dom.js';
 import { live } from './live.js';
+import { agreeing } from './task-actions.js';
 
 const flag = ({ name }) => `--${name}`;
 
@@ -48,7 +49,12 @@ class Actions extends HTMLElement {
     const title = h('h3', {}, [name, ...args].join(' '));
     this.result.replaceChildren(title, h('p.dim.busy', {}, 'Waiting…'));
     try {
-      const { exit, stdout, stderr, cut } = await api.act(this.task, name, args);
+      const answer = await agreeing((agreed) => api.act(this.task, name, args, agreed));
+      if (!answer) {
+        this.result.hidden = true;
+        return;
+      }
+      const { exit, stdout, stderr, cut } = answer;
       const lines = document.createElement('div');
       lines.className = 'text';
       const { Lines } = await import('./lines.js');

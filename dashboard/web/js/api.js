@@ -80,9 +80,9 @@ export const listRuns = (id, signal) => get(task(id, '/runs'), {}, signal);
 export const compareRuns = (id, a, b, signal) => get(task(id, '/diff'), { a, b }, signal);
 export const output = (id, stream, parameters, signal) => get(task(id, `/output/${stream}`), parameters, signal);
 export const actions = (id, signal) => get(task(id, '/actions'), {}, signal);
-export const act = (id, action, args) => request('POST', task(id, `/actions/${encodeURIComponent(action)}`), { body: { args } });
+export const act = (id, action, args, agreed) => request('POST', task(id, `/actions/${encodeURIComponent(action)}`), { body: { args, ...agreed } });
 export const rerun = (id, agreed) => request('POST', task(id, '/rerun'), { body: agreed });
-export const cancel = (id) => request('POST', task(id, '/cancel'));
+export const cancel = (id, agreed) => request('POST', task(id, '/cancel'), { body: agreed });
 export const clear = (ids) => request('POST', '/api/tasks/clear', { body: { ids } });
 
 export const rawAddress = (id, stream, run) => address(task(id, `/raw/${stream}`), { run });

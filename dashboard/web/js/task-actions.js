@@ -24,18 +24,23 @@ async function each(ids, run) {
   return refused.length === 0;
 }
 
-/** Runs a task again. A command that was not given here is asked about; false is a no. */
-async function again(id, agreed) {
+/** Does what has to be agreed to where its task came with a pull; null is a no. */
+export async function agreeing(run, agreed) {
   try {
-    await api.rerun(id, agreed);
-    return true;
+    return await run(agreed);
   } catch (err) {
     if (err.code !== 'unconfirmed') throw err;
-    const { user, host, directory, command, digest } = err.foreign;
-    const whose = `It came with a pull: by its record it is of ${user} on ${host}. It would run here, as you, in ${directory}.`;
-    return (await ask('Run a command that was not given here?', [{ code: command }, whose], 'Run it', 'danger', 'Not now')) && again(id, { confirm: true, digest });
+    const { user, host, directory, command, digest, action, target } = err.foreign;
+    const whose = `It came with a pull: by its record it is of ${user} on ${host}.`;
+    const yes = action
+      ? await ask(`Do “${action}” with ${target}?`, [`${whose} This home has not started it, and ${target} may be another one of yours.`, { code: command }], 'Do it', 'danger', 'Not now')
+      : await ask('Run a command that was not given here?', [{ code: command }, `${whose} It would run here, as you, in ${directory}.`], 'Run it', 'danger', 'Not now');
+    return yes ? agreeing(run, { confirm: true, digest }) : null;
   }
 }
+
+/** Runs a task again. A command that was not given here is asked about; false is a no. */
+const again = async (id) => Boolean(await agreeing((agreed) => api.rerun(id, agreed)));
 
 // What a question is about: of one task its command, since rows move.
 const about = (command) => (command ? [{ code: oneLine(command).slice(0, 200) }] : []);
@@ -62,9 +67,12 @@ export async function rerun(ids, command = '') {
 export async function cancel(ids, command = '') {
   const what = ids.length === 1 ? 'this run' : many(ids.length, 'run');
   if (!(await ask(`End ${what}?`, [...about(command), 'The command is told to end, as by Ctrl-C; the output so far is kept.'], 'End'))) return false;
-  const done = await each(ids, (id) => api.cancel(id));
-  if (done) toast(ids.length === 1 ? 'The run is being cancelled' : `${many(ids.length, 'run')} are being cancelled`);
-  return done;
+  let kept = false;
+  const done = await each(ids, async (id) => {
+    if (kept || !(await agreeing((agreed) => api.cancel(id, agreed)))) kept = true;
+  });
+  if (done && !kept) toast(ids.length === 1 ? 'The run is being cancelled' : `${many(ids.length, 'run')} are being cancelled`);
+  return done && !kept;
 }
 
 /** Deletes tasks from the listing, once the user has agreed; command is that of a single one. */
