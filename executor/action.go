@@ -25,29 +25,29 @@ type Action struct {
 	Do func(ctx context.Context, c *Call) error
 }
 
-// FileValue is what the value of an option is called where it names a file of this machine. Such
-// options are for who has the account: the dashboard does not offer them.
+// FileValue is the Value of an option that names a file of this machine. Such options are for
+// the owner of the account: the dashboard does not offer them.
 const FileValue = "FILE"
 
 // An Option is one that an action or a submission takes.
 type Option struct {
 	Name  string // without dashes
-	Value string // what the value is called in help texts; empty for a switch
+	Value string // the name of the value in help texts; empty for a switch
 	Usage string
 }
 
 // A Call is one performance of an action.
 type Call struct {
-	// Record is the task, with nothing in it but what may be acted upon.
+	// Record is the task, with only those fields that may be acted on.
 	Record *record.Record
-	// Foreign says that this home has not made the run, or has no note of it: of Record
-	// there is little left, and where output is cannot be known.
+	// Foreign says that this home has not made the run, or has no note of it: Record has few
+	// fields, and the place of the output is not known.
 	Foreign bool
-	// Told is what the record says of the task's job, nil for none. It is for people:
-	// nothing of it may be acted upon.
+	// Told is the task's job as it is recorded, nil for none. It is for people, and must not
+	// be acted on.
 	Told *record.Job
-	// Fresh says that Record has an answer of this moment about the task's job, so that
-	// nobody need be asked again how it goes.
+	// Fresh says that the job of Record is an answer of this moment, so that the scheduler
+	// need not be asked again.
 	Fresh bool
 	// Options are those that were given, by name; a switch has "true".
 	Options map[string]string
@@ -60,9 +60,9 @@ type Call struct {
 	Host       Host
 }
 
-// Perform does the action. Of a run that is not this home's, output is what is recorded, and
-// nothing is opened nor run for it, unless the caller has named a file: whatever the executor
-// does for its own.
+// Perform does the action. For a run of another home it prints the recorded output, and opens
+// and runs nothing, whatever the executor does for its own runs. A file that the user names is
+// opened all the same.
 func (a Action) Perform(ctx context.Context, c *Call) error {
 	if c.Foreign && (a.Name == "output" || a.Name == "error") && !a.givenFile(c) {
 		return recorded(a.Name, c)
@@ -115,7 +115,7 @@ func (c *Call) Print(r io.ReadCloser) error {
 	return errors.Join(err, r.Close())
 }
 
-// PrintRecorded prints what is recorded of a stream of the task.
+// PrintRecorded prints a stream of the task as it is recorded.
 func (c *Call) PrintRecorded(name record.StreamName) error {
 	r, err := c.Host.Stream(name)
 	if err != nil {
@@ -133,9 +133,9 @@ func (c *Call) SayOneStream(job *record.Job) error {
 // Switch reports whether a switch was given.
 func (c *Call) Switch(name string) bool { return c.Options[name] == "true" }
 
-// A Host is what qme itself can do for an action.
+// A Host gives actions access to the task itself.
 type Host interface {
-	// Stream opens what is recorded of a stream of the task, so far if it is running.
+	// Stream opens a stream of the task as it is recorded, up to now if the task is running.
 	Stream(name record.StreamName) (io.ReadCloser, error)
 	// Cancel ends the run of the task. The error wraps record.ErrConflict when it is not
 	// running.

@@ -1,6 +1,6 @@
-// Package executor knows kinds of commands: which executor takes one, what is executed
-// for it and how it reads as one line, how a job that it has started goes on, and what
-// can be done with it. docs/executors.md teaches how to add one.
+// Package executor knows kinds of commands. An executor recognises its commands, says how
+// they are executed, follows the jobs that they start and has actions for their tasks.
+// docs/executors.md teaches how to add one.
 package executor
 
 import (
@@ -12,10 +12,10 @@ import (
 	"qme/record"
 )
 
-// A Command is what a user wants to run, recognised.
+// A Command is a user's command, recognised.
 type Command struct {
 	Executor string   // the executor's name, which begins the task's id
-	Argv     []string // what is executed
+	Argv     []string // the program to execute and its arguments
 	Line     string   // one line that a POSIX shell reads as the same words
 }
 
@@ -25,10 +25,10 @@ type Executor interface {
 	// Name begins the ids of its tasks, as record.CheckExecutor allows.
 	Name() string
 	// Recognise returns how words, of which there is one at least, are run; false means
-	// that they are none of its commands. It asks nobody and starts nothing: it is called
-	// before every run.
+	// that they are none of its commands. It is called before every run, and so starts no
+	// program and waits for nothing.
 	Recognise(words []string) (Command, bool)
-	// Actions lists what can be done with a task, in the order in which it is shown.
+	// Actions lists the actions for a task, in the order in which they are shown.
 	Actions() []Action
 }
 
@@ -37,18 +37,18 @@ type Tracker interface {
 	Executor
 	// Submitted reads from the record of a command that has ended which job it has
 	// started; nil when it has started none. A command may have failed, or have been
-	// interrupted, and its job goes on: one that waits for it ends as the job did. The
-	// error is for the user, after return code 0, and says why the job cannot be
-	// followed, or, beside a job, what else is not. Nobody is asked.
+	// interrupted, and its job goes on: a command that waits for its job ends as the job
+	// did. The error is for the user, after return code 0, and says why the job cannot be
+	// followed, or, together with a job, which others are not. No scheduler is asked.
 	Submitted(rec *record.Record) (*record.Job, error)
 	// Refresh asks how the jobs of tasks go, all at once where it can: one answer for
 	// each record, in their order. The records have jobs and are not changed. Errors wrap
-	// record.ErrUnavailable when nobody answers and record.ErrNotYet when the job is not
-	// known yet.
+	// record.ErrUnavailable when the scheduler does not answer and record.ErrNotYet when it
+	// does not know the job yet.
 	Refresh(ctx context.Context, recs []*record.Record) []record.JobAnswer
-	// Output opens what a job has printed so far: record.JobStdout or record.JobStderr.
-	// It is nil where both go to one place, which is record.JobStdout then. The error
-	// wraps record.ErrNotYet when it is not there yet.
+	// Output opens a stream of a job up to now: record.JobStdout or record.JobStderr. It is
+	// nil for record.JobStderr where both go to one place. The error wraps record.ErrNotYet
+	// when the stream is not there yet.
 	Output(ctx context.Context, rec *record.Record, name record.StreamName) (io.ReadCloser, error)
 }
 

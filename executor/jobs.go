@@ -27,8 +27,9 @@ func PrintAction(name record.StreamName) string {
 }
 
 // WithJob returns a record with the job that its command has started, which a crash may have
-// kept out of it. command is what messages call that command. The error wraps record.ErrNotYet while the command runs, and
-// record.ErrConflict where it has started no job or none that can be followed.
+// kept out of it. Messages call that command by the name command. The error wraps
+// record.ErrNotYet while the command runs, and record.ErrConflict where it has started no job,
+// or none that can be followed.
 func WithJob(t Tracker, command string, rec *record.Record) (*record.Record, error) {
 	if rec.Data.Job != nil {
 		return rec, nil
@@ -51,8 +52,8 @@ func WithJob(t Tracker, command string, rec *record.Record) (*record.Record, err
 	return nil, fmt.Errorf("task %s has started no job: %w", rec.UID, record.ErrConflict)
 }
 
-// Refreshed returns a record that has a job with what the tracker says of it now. The error
-// is as that of Tracker.Refresh, and names the job.
+// Refreshed returns a record that has a job with the answer of its tracker now. The error is
+// as that of Tracker.Refresh, and names the job.
 func Refreshed(ctx context.Context, t Tracker, rec *record.Record) (*record.Record, error) {
 	answer := t.Refresh(ctx, []*record.Record{rec})[0]
 	if answer.Err != nil {
@@ -111,7 +112,7 @@ func OutputAction(t Tracker, name record.StreamName, live func(ctx context.Conte
 	}}
 }
 
-// printOutput prints what the tracker has of a stream.
+// printOutput prints Tracker.Output.
 func printOutput(ctx context.Context, t Tracker, name record.StreamName, c *Call) error {
 	r, err := t.Output(ctx, c.Record, name)
 	if err == nil && r != nil {
@@ -127,7 +128,7 @@ func printOutput(ctx context.Context, t Tracker, name record.StreamName, c *Call
 }
 
 // OpenFile opens a file to which a job prints. The error wraps fs.ErrNotExist where it is not
-// there, and is a regular.ErrNot for what is no file and so may have no end.
+// there, and regular.ErrNot for a device, a FIFO and the like, which may have no end.
 func OpenFile(path string) (*os.File, error) {
 	f, err := regular.OpenHere(path, os.O_RDONLY, 0)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -143,7 +144,7 @@ func OpenFile(path string) (*os.File, error) {
 
 // OpenOutput is OpenFile for a job whose tracker knows no more than its state. The error wraps
 // record.ErrNotYet where the file is not there and the job goes on, ErrNoOutput where the job
-// has ended, and record.ErrConflict for what is no file.
+// has ended, and record.ErrConflict where there is no regular file.
 func OpenOutput(path string, rec *record.Record) (io.ReadCloser, error) {
 	f, err := OpenFile(path)
 	job := rec.Data.Job

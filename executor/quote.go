@@ -11,7 +11,7 @@ func Quote(words []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// plain are the characters that never need quotes, beside letters and digits.
+// plain are the characters, apart from letters and digits, that never need quotes.
 const plain = "-_./:,+@=%^"
 
 func quote(word string) string {

@@ -12,7 +12,7 @@ import (
 // ShellName is the name of Shell.
 const ShellName = "shell"
 
-// Shell is the executor that takes whatever no other recognises.
+// Shell is the executor of all commands that no other recognises.
 type Shell struct {
 	// Program runs command lines, such as "sh".
 	Program string

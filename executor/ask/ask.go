@@ -1,5 +1,5 @@
-// Package ask runs the programs that know how a job goes: with a time limit, a bound on
-// what they print, and errors that say what went wrong.
+// Package ask runs the programs that executors ask about jobs: with a time limit, a bound on
+// their output, and errors that say what went wrong.
 package ask
 
 import (
@@ -34,7 +34,7 @@ type Question struct {
 	Unattended bool
 }
 
-// An Answer is what a program has said.
+// An Answer is the output of a program and its exit code.
 type Answer struct {
 	Stdout, Stderr []byte
 	Code           int // its exit code
@@ -46,7 +46,7 @@ var ErrLate = errors.New("has not answered in time")
 // defaultMost is how many bytes of each stream of an answer are read.
 const defaultMost = 16 << 20
 
-// Run runs a program to its end and returns what it said, whatever its exit code. The
+// Run runs a program to its end and returns its answer, whatever the exit code. The
 // error wraps record.ErrUnavailable: the program is not there, did not end in time (ErrLate),
 // was killed or printed too much, or ctx ended (its error).
 func Run(ctx context.Context, q Question) (Answer, error) {
@@ -84,10 +84,10 @@ func (q Question) command(ctx context.Context) *exec.Cmd {
 	return cmd
 }
 
-// Show runs a program for somebody who waits: its standard output goes to out as it
-// comes, its standard error to messages, and there is no time limit. Without q.Stdin it
-// reads the standard input. The answer has no Stdout; where the program fails, its Stderr
-// is the last line, which messages did not get. The error is as that of Run.
+// Show runs a program for a user who waits: its standard output goes to out as it comes, its
+// standard error to messages, and there is no time limit. Without q.Stdin the program has
+// this process's standard input. The answer has no Stdout; where the program fails, its
+// Stderr is the last line, which messages did not get. The error is as that of Run.
 func Show(ctx context.Context, q Question, out, messages io.Writer) (Answer, error) {
 	cmd := q.command(ctx)
 	if !q.Unattended { // it is in the process group of qme, which has the terminal
@@ -144,8 +144,8 @@ func (w *lineWriter) flush() error {
 	return err
 }
 
-// failure returns what kept a program from ending by itself. What it left behind may
-// hold its output for longer.
+// failure says why a program did not end by itself. That another process still holds its
+// output is no failure.
 func failure(argv []string, err error, a Answer) error {
 	var exit *exec.ExitError
 	switch {
@@ -180,8 +180,8 @@ func (a Answer) Because() string {
 
 // Stream runs a program and returns what it prints. A read fails, with an error that
 // wraps record.ErrUnavailable, when nothing comes for as long as idle; at the end it
-// fails with what ended returns of the program's answer, which has no Stdout. Close ends
-// the program.
+// fails with the error of ended, which is given the program's answer without its Stdout.
+// Close ends the program.
 func Stream(ctx context.Context, q Question, idle time.Duration, ended func(Answer) error) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	cmd := q.command(ctx)
@@ -193,7 +193,7 @@ func Stream(ctx context.Context, q Question, idle time.Duration, ended func(Answ
 		return nil, unavailable(q.Argv, "cannot be run: %v", err)
 	}
 	s.timer = time.AfterFunc(idle, s.late)
-	s.timer.Stop() // it runs while somebody waits for the program
+	s.timer.Stop() // it runs during reads
 	s.done.Add(1)
 	go func() {
 		defer s.done.Done()
@@ -202,7 +202,7 @@ func Stream(ctx context.Context, q Question, idle time.Duration, ended func(Answ
 	return s, nil
 }
 
-// A stream is what a program prints.
+// A stream reads the output of a program.
 type stream struct {
 	argv   []string
 	cancel func()
@@ -225,7 +225,7 @@ func (s *stream) late() {
 	s.cancel()
 }
 
-// end returns with what the reader's stream ends.
+// end returns the error with which the reader's stream ends.
 func (s *stream) end(err error, cmd *exec.Cmd) error {
 	s.mu.Lock()
 	late := s.tooLate

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// descendants returns the processes that one has started, and those that these have, as far as
-// they have not been left to another parent.
+// descendants returns the children of a process, their children and so on, except those whose
+// parent has ended.
 func descendants(pid int) []int {
 	stats, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -44,7 +44,7 @@ func terminate(p *os.Process) error {
 	left := descendants(p.Pid) // before their parent is gone
 	err := p.Signal(syscall.SIGTERM)
 	for _, pid := range left {
-		_ = syscall.Kill(pid, syscall.SIGTERM) // who has ended since needs none
+		_ = syscall.Kill(pid, syscall.SIGTERM) // it may have ended since
 	}
 	return err
 }

@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-// UntilSignalled ends ctx, and with it a program that is asked and all that this has started,
-// at a signal that is to end this process: those of a terminal do not reach that group, and
-// none would reach its members after this process's end. What nohup or a shell's & has ignored
-// stays ignored. It is for who has no context that signals end.
+// UntilSignalled ends ctx, and with it the process group of a program that is asked, at a
+// signal that is to end this process: signals of the terminal do not reach that group. Signals
+// that nohup or a shell's & has ignored stay ignored. It is for callers without a context that
+// signals end.
 //
 // stop is to be called once the program is gone. It reports the signal, nil for none, which
 // has not ended this process.
@@ -39,8 +39,8 @@ func UntilSignalled(ctx context.Context) (until context.Context, stop func() os.
 	}
 }
 
-// Die ends this process by a signal that was held back, as that would have. It returns where
-// another part of it takes such signals, or for nil.
+// Die ends this process by a signal that was held back. It returns where another part of the
+// process catches that signal, and for nil.
 func Die(sig os.Signal) {
 	if s, ok := sig.(syscall.Signal); ok {
 		_ = syscall.Kill(syscall.Getpid(), s) // it may always signal itself

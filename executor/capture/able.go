@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Able returns why this process cannot do anything useful: the runtime ends it where there
-// is no descriptor left for its own use, with what goroutines do instead of a word.
+// Able returns an error where too few descriptors are left: the runtime would end the process
+// with a dump of its goroutines when it needs one.
 func Able() error {
 	const needed = 6
 	var fds []int

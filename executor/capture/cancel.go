@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// killRounds bounds how often SIGKILL is tried on what appears anew or may
-	// not be killed by us.
+	// killRounds bounds how often SIGKILL is sent to new processes, and to those that we
+	// may not kill.
 	killRounds = 50
 	treePoll   = 20 * time.Millisecond // while something that was cancelled lives on
 )
@@ -24,15 +24,15 @@ type tree struct {
 	looked               map[int]uint64 // processes whose environment has no mark
 }
 
-// A proc is what the system says of a process.
+// A proc is an entry of the system's list of processes.
 type proc struct {
 	pid, ppid, pgrp, session int
 	born                     uint64 // with pid, names a process for ever
 	dead                     bool   // a zombie, which needs no signal
 }
 
-// endTree ends the processes of a tree: SIGTERM, then SIGKILL to what is left after
-// grace. The channel is closed when nothing is left that can be killed.
+// endTree ends the processes of a tree: SIGTERM, and after grace SIGKILL to those that are
+// left. The channel is closed when none is left that can be killed.
 func endTree(t *tree, grace time.Duration) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -40,7 +40,7 @@ func endTree(t *tree, grace time.Duration) <-chan struct{} {
 		seen := map[int]uint64{}
 		for _, p := range t.living(seen) {
 			_ = unix.Kill(p, unix.SIGTERM)
-			_ = unix.Kill(p, unix.SIGCONT) // what is stopped would not notice
+			_ = unix.Kill(p, unix.SIGCONT) // a stopped process would not notice
 		}
 		for end := time.Now().Add(grace); time.Now().Before(end); {
 			if len(t.living(seen)) == 0 {
@@ -101,8 +101,8 @@ func (t *tree) living(seen map[int]uint64) []int {
 	return pids
 }
 
-// withoutList stands in for a list of processes that cannot be had: what can be signalled
-// without one is the command's group, or the command.
+// withoutList returns the processes that can be signalled where the system gives no list of
+// them: the command's group, or the command.
 func (t *tree) withoutList() []int {
 	target := t.root
 	switch {
@@ -117,8 +117,7 @@ func (t *tree) withoutList() []int {
 	return []int{target}
 }
 
-// checkRoot takes care that a number which another process has come to by now is not
-// taken for the command's.
+// checkRoot empties the tree when the root's number has become that of another process.
 func (t *tree) checkRoot(procs []proc) {
 	for _, p := range procs {
 		if p.pid != t.root {
@@ -138,8 +137,8 @@ func (t *tree) has(p proc) bool {
 	return t.root != 0 && p.pid == t.root || t.group != 0 && p.pgrp == t.group || t.session != 0 && p.session == t.session
 }
 
-// marked says whether a process has the mark: one that has left session and parents behind
-// is known by nothing else. It is looked for once in each process.
+// marked says whether a process has the mark: one that has left its session and lost its
+// parents is known by nothing else. Each process is looked at once.
 func (t *tree) marked(p proc) bool {
 	if t.mark == "" || p.dead || t.spared(p.pid) {
 		return false

@@ -30,7 +30,7 @@ func processes() ([]proc, error) {
 func hasVariable(pid int, variable string) bool {
 	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
-		return false // it has ended, or is somebody else's
+		return false // it has ended, or is another user's
 	}
 	return bytes.Contains(append([]byte{0}, env...), []byte("\x00"+variable+"\x00"))
 }

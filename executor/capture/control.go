@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An order is what qme asks of the monitor; each has one field set.
+// An order goes from qme to the monitor; each has one field set.
 type order struct {
 	Signal   int       `json:"signal,omitempty"`   // to the command's process group
 	Continue bool      `json:"continue,omitempty"` // after a stop
@@ -24,7 +24,7 @@ type settings struct {
 	Saved, Mine unix.Termios
 }
 
-// A report is what the monitor tells; each has one field set.
+// A report goes from the monitor to qme; each has one field set.
 type report struct {
 	Started int         `json:"started,omitempty"` // pid of the command
 	Refused *startError `json:"refused,omitempty"` // it could not be started
@@ -53,8 +53,8 @@ func newControl(fd int) (*control, error) {
 	return &control{f: f, enc: json.NewEncoder(f), dec: json.NewDecoder(f)}, nil
 }
 
-// send reports an error only to the log of whoever reads the code: the other side
-// has ended, which the reader of the channel notices too.
+// send returns no error: it fails only when the other side has ended, which the receiver
+// notices too.
 func (c *control) send(v any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

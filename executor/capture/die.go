@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Die ends this process by a signal, as a command has ended, so that whoever waits for it
-// (a loop, a script, make) sees what the command would have shown. No core is dumped. It
-// returns where the signal has no effect, as on the first process of a container.
+// Die ends this process by a signal, as a command has ended, so that its parent (a loop, a
+// script, make) sees the same end. No core is dumped. It returns where the signal has no
+// effect, as on the first process of a container.
 func Die(sig syscall.Signal) {
 	limit := unix.Rlimit{}
 	if old := new(unix.Rlimit); unix.Getrlimit(unix.RLIMIT_CORE, old) == nil {

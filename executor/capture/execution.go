@@ -16,12 +16,12 @@ import (
 	"qme/record"
 )
 
-// An execution is one Run: the Spec with its defaults filled in, and what both modes
+// An execution is one Run: the Spec with its defaults filled in, and the state that both modes
 // share. Descriptors are plain numbers here, since os.File would make them
 // non-blocking, for all processes that share them.
 type execution struct {
 	Spec
-	in       int // what the command may inherit as standard input
+	in       int // standard input, which the command may inherit
 	out, err int // where output is passed on to, -1 for nowhere
 	null     int // /dev/null, opened when needed, else -1
 
@@ -201,7 +201,7 @@ func seconds(t syscall.Timeval) float64 {
 	return float64(t.Sec) + float64(t.Usec)/1e6
 }
 
-// finish reads what is left of the output and hands what others hold open to a
+// finish reads the rest of the output, and hands streams that other processes hold open to a
 // relay. Where passing on is blocked, say by a pager that waits for a key, a cancel or
 // a signal that would have ended the command ends it: the rest is only recorded.
 func (e *execution) finish(ctx context.Context, sigs <-chan os.Signal) {

@@ -8,12 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keys passes what the user types on to the command's pseudo-terminal. It reads only
-// while it is switched on and in the foreground, and never blocks in a read: a
-// process that does is stopped when it comes to the background.
+// keys passes typed keys on to the command's pseudo-terminal. It reads only while it is
+// switched on and in the foreground, and never blocks in a read: a process that does is
+// stopped when it comes to the background.
 type keys struct {
 	tty    *terminal
-	from   int // what tty is read by
+	from   int // the descriptor with which tty is read
 	pty    int
 	wake   [2]int // a byte: look again; closed: end
 	lost   chan<- struct{}
@@ -22,13 +22,13 @@ type keys struct {
 	on     bool
 	hungUp bool
 	closed bool
-	rest   []byte       // after the end: what was read and could not be passed on
+	rest   []byte       // after the end: keys that were read and could not be passed on
 	mine   unix.Termios // as the terminal must be for its keys to be ours
 	sigs   *keySignals
 }
 
-// newKeys starts to pass keys on once it is switched on. On lost it says, without
-// waiting, that the terminal is no longer ours.
+// newKeys makes keys that are switched off. It sends to lost, without waiting, when the
+// terminal is no longer ours.
 func newKeys(tty *terminal, pty int, lost chan<- struct{}) (*keys, error) {
 	r, w, err := pipe()
 	if err != nil {
@@ -40,9 +40,9 @@ func newKeys(tty *terminal, pty int, lost chan<- struct{}) (*keys, error) {
 	return k, nil
 }
 
-// readable opens a terminal a second time, non-blocking: another "qme run" may take the key
-// for which we were woken, and what others share with us must stay as it is. Where it is not
-// the controlling terminal it is read as it is.
+// readable opens a terminal a second time, non-blocking: another "qme run" may read the key
+// for which we were woken. The first descriptor is shared with other processes and stays
+// blocking; it is used where the terminal is not the controlling one.
 func readable(tty int) int {
 	fd, err := unix.Open("/dev/tty", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -64,8 +64,8 @@ func (k *keys) expect(mine unix.Termios) {
 
 // taken says whether another program has set the terminal for itself, to read it key by
 // key: pinentry does that on a terminal that it was given by name. It would have to share
-// a passphrase with us, until it sets the terminal back. A line that somebody else reads
-// cannot be recognised, since a terminal that is repaired by hand looks the same.
+// a passphrase with us, until it sets the terminal back. A program that reads lines cannot
+// be recognised, since a terminal that is repaired by hand looks the same.
 func (k *keys) taken() bool {
 	now, err := unix.IoctlGetTermios(k.tty.fd, getTermios)
 	return err == nil && now.Lflag&unix.ICANON == 0 && *now != k.mine
@@ -134,8 +134,8 @@ func (k *keys) isOn() bool {
 	return k.on && !k.hungUp
 }
 
-// read reads what is there. At the terminal's end it returns what means the end of
-// input to the command. wait says that it is not for us to read now, and may be soon.
+// read reads the keys that are there. At the terminal's end it returns the character for the
+// end of input. wait says that keys are another program's now.
 func (k *keys) read(buf []byte) (b []byte, wait bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -176,7 +176,8 @@ func (k *keys) end() (char byte, ok bool) {
 	return t.Cc[unix.VEOF], true
 }
 
-// ended puts the end of input back into what had been typed before the terminal was raw.
+// ended puts the character for the end of input back into keys that were typed before the
+// terminal was raw.
 func (k *keys) ended(b []byte) []byte {
 	ahead := k.tty.ahead.Load()
 	if ahead == 0 {
@@ -205,7 +206,7 @@ func (k *keys) pass(b []byte) bool {
 			_, _ = unix.Poll(fds, -1) // a signal: the write is tried again
 			if fds[0].Revents&unix.POLLIN != 0 {
 				one := make([]byte, 1)
-				_, _ = readFD(k.wake[0], one) // switched off or on: what was read is passed on all the same
+				_, _ = readFD(k.wake[0], one) // switched off or on: keys that were read are passed on all the same
 			} else if fds[0].Revents != 0 {
 				k.rest = b
 				return false

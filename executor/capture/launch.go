@@ -23,14 +23,14 @@ type startError struct {
 	Text string `json:"text"` // for people
 }
 
-// codeOwn is for what is no fault of the command: it can be tried again as it is.
+// codeOwn is the code of failures of qme or the system: the command can be tried again as it is.
 const codeOwn = 125
 
 // Error implements error.
 func (e *startError) Error() string { return e.Text }
 
-// scarce are the errors of fork(2), and of what comes before and with it, that say that the
-// system or a limit has nothing left to start a process with.
+// scarce are the errors, of fork(2) and of the calls before it, that say that the system or a
+// limit leaves nothing to start a process with.
 var scarce = []syscall.Errno{unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE}
 
 // launch starts a command by start, which is given the path of a file to execute
@@ -83,8 +83,7 @@ var builtins = strings.Fields(`. : alias bg bind break builtin case cd command c
 	return select set setopt shift shopt source suspend times trap type typeset ulimit umask unalias unset until
 	unsetopt wait while [[ (( { !`)
 
-// ofTheShell says what to do about a word that means something to a shell only, "" for
-// any other.
+// ofTheShell gives advice about a word that has a meaning only in a shell, "" for any other.
 func ofTheShell(word string) string {
 	name, _, assigns := strings.Cut(word, "=")
 	switch {
@@ -96,8 +95,8 @@ func ofTheShell(word string) string {
 	return ""
 }
 
-// ofOneWord says what to do about a first word that is most likely a program with some of
-// its arguments, "" for any other.
+// ofOneWord gives advice about a first word that is most likely a program with some of its
+// arguments, "" for any other.
 func ofOneWord(argv []string) string {
 	if len(argv) < 2 || len(strings.Fields(argv[0])) < 2 {
 		return ""
@@ -177,7 +176,7 @@ func isBinary(path string) bool {
 	return bytes.IndexByte(line, 0) >= 0
 }
 
-// explain makes of an error of execve(2) what a shell makes of it.
+// explain turns an error of execve(2) into the message and code of a shell.
 func explain(name, path string, err error) *startError {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {

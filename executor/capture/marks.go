@@ -4,9 +4,8 @@ import "golang.org/x/sys/unix"
 
 // A terminal that is raw for one command cannot say how it was before, and a second
 // "qme run" on it (make -j2, two processes of a script) has to give its command the
-// settings that the user has made. So whoever makes a terminal raw leaves a note in two of
-// its control characters that no system uses: which of the flags that rawTermios clears
-// were set. The kernel keeps them, and programs pass them on as they are.
+// settings that the user has made. So the first one leaves a note in two control characters
+// that no system uses: which of the flags that rawTermios clears were set. The kernel keeps them, and programs pass them on as they are.
 
 // A flag is one that rawTermios clears.
 type flag struct {

@@ -2,11 +2,11 @@ package capture
 
 import "golang.org/x/sys/unix"
 
-// oneStream says whether what is written to a and b comes to lie in one order: they are one
-// pipe, socket or terminal, or one file with one position. Then two pipes would mix it up.
-// Of a file opened twice each writes over the other, which is left as it is. Nobody sees an
-// order in other devices, such as /dev/null, nor where nothing is passed on, and there the
-// record is better off with two.
+// oneStream says whether writes to a and b have one order: they are one pipe, socket or
+// terminal, or one file with one position. Two pipes would mix up that order. A file that was
+// opened twice has two positions, whose writes overwrite each other with qme as without. Other
+// devices, such as /dev/null, show no order, nor does output that is not passed on: there the
+// record has two streams.
 func oneStream(a, b int) bool {
 	var x, y unix.Stat_t
 	if a < 0 || b < 0 || unix.Fstat(a, &x) != nil || unix.Fstat(b, &y) != nil {
@@ -36,8 +36,8 @@ func samePosition(a, b int) bool {
 	return x&unix.O_APPEND != 0 || sameOpen(a, b)
 }
 
-// sameOffset is what can be told of two descriptors without the kernel's word: whether they
-// are at one position now.
+// sameOffset says whether two descriptors have the same position now: without kcmp(2), no more
+// can be known.
 func sameOffset(a, b int) bool {
 	x, err := unix.Seek(a, 0, unix.SEEK_CUR)
 	if err != nil {

@@ -9,9 +9,8 @@ import (
 )
 
 // A monitor is the process between qme and a command on a pseudo-terminal. It leads
-// the session of that terminal, so that the command is a job in the way it is under a
-// shell: a process group whose parent could continue it, which is what the kernel
-// asks before Ctrl-Z stops it.
+// the session of that terminal, so that the command is a job as under a shell: a process
+// group whose parent could continue it. The kernel lets Ctrl-Z stop no other.
 type monitor struct {
 	ctl      *control
 	user     int // the user's terminal
@@ -54,12 +53,12 @@ func monitorMain(args []int, argv []string) int {
 	return m.loop()
 }
 
-// endBackground undoes that the command was in the background for a moment, when the terminal
-// had the size before: Go cannot move it between fork and exec without leaving SIGTTOU
-// ignored or blocked in it.
+// endBackground undoes the effects of the moment that the command was in the background, when
+// the terminal had the size before: Go cannot move a process to the foreground between fork
+// and exec without leaving SIGTTOU ignored or blocked in it.
 func (m *monitor) endBackground(before unix.Winsize) {
-	// Should it have used the terminal that early, it was stopped. It must go on before a
-	// key can reach it, since SIGCONT would undo the stop that Ctrl-Z means.
+	// If it has used the terminal that early, it was stopped. It must go on before a key can
+	// reach it, since SIGCONT would undo the stop of a Ctrl-Z.
 	if stopsEarly(m.p.pid) {
 		m.p.signal(unix.SIGCONT, true)
 	}
@@ -110,12 +109,12 @@ func (m *monitor) obey(o order) {
 	}
 }
 
-// change reports what has become of the command, and says whether it has ended.
+// change reports a change of the command, and says whether it has ended.
 func (m *monitor) change(c change) bool {
 	switch {
 	case c.ended():
 		// The kernel sends SIGHUP to the foreground when a session's leader ends.
-		// Without us, what the command left in the background would live on.
+		// Otherwise the processes that the command left in the background would live on.
 		m.foreground(unix.Getpgrp())
 		if c.err == nil {
 			m.ctl.send(report{Exited: &c.exit})
@@ -133,7 +132,7 @@ func (m *monitor) change(c change) bool {
 	return false
 }
 
-// wakeQME continues qme where it has stopped with the command, and somebody else has
+// wakeQME continues qme where it has stopped with the command, and another process has
 // continued or killed the command.
 func (m *monitor) wakeQME() {
 	if parent := unix.Getppid(); m.stopped && parent > 1 { // else qme has been killed
@@ -151,8 +150,8 @@ func (m *monitor) tooEarly(sig syscall.Signal) bool {
 	return err == nil && pgrp == m.p.pid
 }
 
-// hangUp does what a terminal does that is closed: qme was killed, and can do nothing
-// any more. To the rest of the foreground the kernel sends SIGHUP when we end.
+// hangUp acts as a terminal that is closed: qme was killed. The kernel sends SIGHUP to the rest
+// of the foreground when we end.
 func (m *monitor) hangUp() {
 	m.setBack()
 	m.p.signal(unix.SIGHUP, true)

@@ -2,8 +2,8 @@ package capture
 
 import "bytes"
 
-// newlines undoes what a terminal does to line ends on output (ONLCR): "\r\n"
-// becomes "\n" again in the record. It is used by one goroutine.
+// newlines undoes a terminal's change of line ends on output (ONLCR): "\r\n" becomes "\n"
+// again in the record. It is used by one goroutine.
 type newlines struct {
 	// onlcr says whether the pty makes "\r\n" of "\n" at present.
 	onlcr func() bool
@@ -14,8 +14,8 @@ type newlines struct {
 	buf []byte
 }
 
-// split returns what of b is to be recorded and what is for the terminal. Both are
-// valid until the next call.
+// split returns the bytes of b for the record and those for the terminal. Both are valid
+// until the next call.
 func (t *newlines) split(b []byte) (rec, screen []byte) {
 	if !t.onlcr() {
 		if !t.cr {
@@ -49,7 +49,7 @@ func (t *newlines) undo() []byte {
 	return rec
 }
 
-// rest returns what is still held back at the stream's end.
+// rest returns the byte that is still held back at the stream's end, if any.
 func (t *newlines) rest() []byte {
 	if !t.cr {
 		return nil

@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ours are the children that somebody here waits for, by number.
+// ours are the children that a watch waits for, by number.
 var ours sync.Map
 
 // orphanPoll is how often the first process of a container looks for orphans that have
-// ended. A child of this process that is not known to be one is reaped by whoever started
-// it before it is seen twice.
+// ended. Another child of this process is reaped by the code that has started it before it is
+// seen twice.
 const orphanPoll = 100 * time.Millisecond
 
-// reapOrphans reaps, until stop is called, what the kernel gives to the first process of a
-// container: what has lost its parent. Elsewhere it does nothing.
+// reapOrphans reaps, until stop is called, the processes that have lost their parent and were
+// given to the first process of a container. In any other process it does nothing.
 func reapOrphans() (stop func()) {
 	if os.Getpid() != 1 {
 		return func() {}
@@ -51,7 +51,7 @@ func reapSeen(before map[int]uint64) map[int]uint64 {
 			continue
 		}
 		if born, ok := before[p.pid]; ok && born == p.born {
-			_, _ = unix.Wait4(p.pid, nil, unix.WNOHANG, nil) // somebody may have been faster
+			_, _ = unix.Wait4(p.pid, nil, unix.WNOHANG, nil) // it may have been reaped since
 			continue
 		}
 		now[p.pid] = p.born

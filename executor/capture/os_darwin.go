@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What differs between systems: this file is for macOS, os_linux.go for Linux.
+// The differences between systems: this file is for macOS, os_linux.go for Linux.
 
 const (
 	getTermios = unix.TIOCGETA

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What differs between systems: this file is for Linux, os_darwin.go for macOS.
+// The differences between systems: this file is for Linux, os_darwin.go for macOS.
 
 const (
 	getTermios = unix.TCGETS
@@ -19,8 +19,8 @@ const (
 
 	maxRSSUnit = 1024 // of ru_maxrss, in bytes
 
-	// pipeSize is what is asked of the kernel for the command's pipes. It is
-	// the most that an ordinary user is given.
+	// pipeSize is the size that is asked for the command's pipes: the most that the kernel
+	// gives to an ordinary user.
 	pipeSize = 1 << 20
 )
 
@@ -96,8 +96,8 @@ func nameOf(fd int) string {
 	return path
 }
 
-// ownPeak returns how much memory this process has occupied at most, in bytes: what a
-// process that it starts has on its account from the beginning.
+// ownPeak returns how much memory this process has occupied at most, in bytes: a process that
+// it starts begins with that peak.
 func ownPeak() int64 {
 	if status, err := os.ReadFile("/proc/self/status"); err == nil {
 		_, rest, _ := bytes.Cut(status, []byte("\nVmHWM:"))

@@ -184,8 +184,8 @@ func (f *pipeForwarder) forward(sig syscall.Signal) {
 	f.p.signal(sig, false)
 }
 
-// stopped follows the command into a stop that was asked for through us. Who stops
-// the command itself will also continue it itself.
+// stopped stops this process too when the command's stop was asked for through it. A sender
+// that stops the command directly will also continue it directly.
 func (f *pipeForwarder) stopped(ws syscall.WaitStatus) {
 	if ws.Stopped() && f.tstp {
 		f.tstp = false

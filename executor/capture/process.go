@@ -12,7 +12,7 @@ import (
 type change struct {
 	status syscall.WaitStatus
 	exit   exit  // when it has ended
-	err    error // it is not known what has become of the process, nor will it be
+	err    error // the process cannot be waited for, and its end will not be known
 }
 
 func (c change) ended() bool { return c.err != nil || c.status.Exited() || c.status.Signaled() }

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ptyCapacity is more than a pseudo-terminal holds back of what was written to it.
+// ptyCapacity is more than the bytes that a pseudo-terminal holds back, in bytes.
 const ptyCapacity = 128 << 10
 
 // A ptyPair is a pseudo-terminal. Both are plain descriptors that are closed on
@@ -35,8 +35,7 @@ func openPTY(like int) (ptyPair, error) {
 	return p, nil
 }
 
-// openSidePTY makes a pseudo-terminal for output only, which does not touch what is
-// written to it.
+// openSidePTY makes a pseudo-terminal for output only, which passes bytes on as they are.
 func openSidePTY(like int) (ptyPair, error) {
 	p, err := openPTY(like)
 	if err != nil {

@@ -24,7 +24,7 @@ type pump struct {
 	src  int // non-blocking
 	dst  int // -1: recorded only
 	sink *sink
-	// nl undoes what the pty does to line ends; nil leaves bytes alone.
+	// nl undoes the pty's change of line ends; nil leaves bytes alone.
 	nl *newlines
 	// before is called when a chunk has been read, before it is recorded and passed
 	// on, with passing held; nil: nothing.
@@ -72,7 +72,7 @@ func (p *pump) run() {
 			if !p.wait() {
 				return
 			}
-		case err != nil || n == 0: // EIO is how a pty says that nobody is left
+		case err != nil || n == 0: // EIO: no process has the pty open
 			p.flush()
 			return
 		case !more || p.drained(ended, n):
@@ -94,8 +94,8 @@ func (p *pump) step(buf []byte) (n int, more bool, err error) {
 	return n, p.pass(pass), nil
 }
 
-// read reads and records a chunk, and returns what is to be passed on of the n
-// bytes read. A pump that was abandoned is at its end.
+// read reads and records a chunk of n bytes, and returns those that are to be passed on. A
+// pump that was abandoned is at its end.
 func (p *pump) read(buf []byte) (pass []byte, n int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,7 +122,7 @@ func (p *pump) record(b []byte) (pass []byte) {
 	return pass
 }
 
-// flush records what newlines held back at the stream's end.
+// flush records the byte that newlines holds back at the stream's end.
 func (p *pump) flush() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// handOver gives what processes that outlive the command still hold open to a relay,
-// so that they neither lose their output nor die of writing it. The relay belongs to
-// nobody: it ends when they do.
+// handOver gives streams that processes which outlive the command hold open to a relay, so that
+// these neither lose their output nor die of writing it. The relay is a process of its own and
+// ends when they do.
 func (e *execution) handOver() error {
 	var fds []int
 	for _, p := range e.pumps {
@@ -26,7 +26,7 @@ func (e *execution) handOver() error {
 		}
 		if p.nl != nil {
 			// From now on the user's terminal alone makes line ends. An error
-			// would mean that nobody holds the other end any more.
+			// would mean that no process has the other end open any more.
 			_ = setOPOST(p.src, false)
 		}
 		fds = append(fds, p.src, dst)
@@ -70,7 +70,7 @@ func relayMain(args []int) int {
 	if len(args) != 1 {
 		return 2
 	}
-	signal.Ignore(unix.SIGHUP) // it has no terminal; who means it sends SIGTERM
+	signal.Ignore(unix.SIGHUP) // it has no terminal, and ends by SIGTERM
 	end, err := newEnding()
 	if err != nil {
 		return 1

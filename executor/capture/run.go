@@ -1,6 +1,6 @@
-// Package capture runs a command and records what it writes, while the command,
-// the terminal and the shell see what they would see without it: the same exit
-// code, bytes, signals, job control and, as far as it can be had, speed.
+// Package capture runs a command and records its output. The command, the terminal and the
+// shell see the same as without it: the exit code, bytes, signals, job control and, as far as
+// possible, speed.
 //
 // There are two ways to run a command. When standard output is not a terminal
 // (pipe mode) each stream passes through a pipe of its own. When it is a terminal
@@ -27,7 +27,7 @@ const (
 	defaultKillGrace = 5 * time.Second
 )
 
-// Spec says what to run and where its streams go. It is not changed by Run.
+// A Spec says which command to run and where its streams go. Run does not change it.
 type Spec struct {
 	// Cmd is the argument vector, passed untouched. It must not be empty.
 	// Cmd[0] is looked up as execvp(3) does, with the PATH of Env.
@@ -38,8 +38,8 @@ type Spec struct {
 	// where Dir is given.
 	Env []string
 
-	// Mark is an entry of Env, NAME=value, that no other command has: by it a cancel finds
-	// what has left the command's session and parents.
+	// Mark is an entry of Env, NAME=value, that no other command has. By it a cancel finds
+	// processes that have left the command's session and lost their parents.
 	Mark string
 
 	// Stdin, Stdout and Stderr are the caller's own streams, which Run does
@@ -53,8 +53,8 @@ type Spec struct {
 
 	// Out and Err record the two streams; nil records nothing. Each is written
 	// from one goroutine at a time and never after Run has returned. Bytes are
-	// recorded before they are passed on. A recorder that returns an error is not
-	// written again, and the command goes on: see Result.RecordErr.
+	// recorded before they are passed on. After an error a writer is not used again, and
+	// the command goes on: see Result.RecordErr.
 	Out, Err io.Writer
 
 	// OnStart is called once, from Run's goroutine, when the command runs. It
@@ -69,7 +69,7 @@ type Spec struct {
 	KillGrace time.Duration
 }
 
-// Result is what is known of a command that has ended.
+// A Result says how a command ended.
 type Result struct {
 	// PID is 0 when the command could not be started.
 	PID int
@@ -79,12 +79,12 @@ type Result struct {
 	// Signal names the signal that ended the command, such as "SIGTERM".
 	Signal string
 	// Duration is the time from the command's start to its end, without the
-	// draining of what others still write.
+	// draining of output of other processes.
 	Duration time.Duration
 	// Usage is of the command and of those descendants that it waited for; nil
-	// when the command could not be started. MaxRSS is 0 where it was not more
-	// than what this process itself occupied when it started the command, or about as
-	// much: the kernel counts that as the command's.
+	// when the command could not be started. MaxRSS is 0 where it was about as much as
+	// this process itself had occupied when it started the command, or less: the kernel
+	// counts that as the command's.
 	Usage *record.Usage
 	// Cancelled says that the context ended the command.
 	Cancelled bool
@@ -94,7 +94,7 @@ type Result struct {
 	// PassErr says why output could not be passed on, to a full disk say: the command
 	// itself could not learn it. A reader that has gone is no error.
 	PassErr error
-	// RecordErr is what the recorders returned, nil when all is recorded.
+	// RecordErr is the errors of Out and Err, nil when all is recorded.
 	RecordErr error
 }
 
@@ -133,8 +133,8 @@ func Run(ctx context.Context, s Spec) (*Result, error) {
 	return &e.res, nil
 }
 
-// checkDir sees to it that a missing folder is not reported as a missing
-// command: both are ENOENT to whoever starts a process.
+// checkDir reports a missing folder, which would look like a missing command: both are ENOENT
+// of execve(2).
 func checkDir(dir string) error {
 	if dir == "" {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// basicSignals are what people, shells and batch systems send. Catching each costs
+// basicSignals are those that people, shells and batch systems send. Catching each costs
 // some 20 microseconds, and so the list does not have all there are.
 var basicSignals = []syscall.Signal{
 	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2,

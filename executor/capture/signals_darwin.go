@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wasIgnored knows what signal.Ignored knows: here there is no other source.
+// wasIgnored is signal.Ignored: here there is no other source.
 func wasIgnored() func(os.Signal) bool {
 	return func(sig os.Signal) bool { return signal.Ignored(sig) }
 }

@@ -38,7 +38,7 @@ func ignoredMask() uint64 {
 
 // stopSelf stops this process as sig would, and returns when it goes on; the
 // SIGCONT that did so is not delivered. With SIGTSTP it stops its whole process group,
-// but goes on at once where the kernel ignores that signal since nobody could continue
+// but goes on at once where the kernel ignores that signal, since no process could continue
 // the group.
 func stopSelf(sig syscall.Signal) {
 	runtime.LockOSThread()
@@ -88,13 +88,13 @@ var (
 	ignore        = sigaction{1}
 )
 
-// actionOf returns what a signal does now.
+// actionOf returns the action of a signal.
 func actionOf(sig syscall.Signal) (act sigaction) {
 	rtSigaction(sig, nil, &act)
 	return act
 }
 
-// setAction sets what a signal does, unknown to os/signal, which has no way
+// setAction sets the action of a signal, unknown to os/signal, which has no way
 // back to the default of a stop signal, and returns a function that sets it back.
 func setAction(sig syscall.Signal, act sigaction) (restore func()) {
 	var old sigaction

@@ -89,7 +89,7 @@ func (e *execution) runTerminal(ctx context.Context, p ptyPair) error {
 	if s.keys != nil {
 		s.keys.sigs.ended(s.endedBy)
 	}
-	s.pause() // what is typed from now on is for the shell
+	s.pause() // keys from now on are for the shell
 	if s.cancelling != nil {
 		<-s.cancelling
 	}

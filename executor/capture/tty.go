@@ -73,7 +73,7 @@ type terminal struct {
 	// we may still need it raw.
 	shared bool
 	saved  unix.Termios // as it was, while raw
-	mine   unix.Termios // what we set, while raw
+	mine   unix.Termios // as we have set it, while raw
 	// ahead is how many bytes had been typed before it became raw. Among them a NUL stands
 	// for the end of input: so the kernel keeps it of a line that is edited.
 	ahead atomic.Int64
@@ -91,7 +91,7 @@ func (t *terminal) enterRaw() error {
 		return nil
 	}
 	t.saved, t.mine = *now, rawTermios(*now)
-	// Who finds it raw leaves it so, for the one who will set it back.
+	// A terminal that another "qme run" has made raw is set back by that one.
 	if _, t.shared = withoutNote(now); !t.shared {
 		mark(&t.mine, now)
 	}
@@ -102,14 +102,14 @@ func (t *terminal) enterRaw() error {
 	if now.Lflag&unix.ICANON != 0 {
 		t.ahead.Store(int64(typedAhead(t.fd)))
 	}
-	// What the kernel made of it, to recognise it by.
+	// As the kernel has taken it, to recognise it by.
 	if now, err := unix.IoctlGetTermios(t.fd, getTermios); err == nil {
 		t.mine = *now
 	}
 	return nil
 }
 
-// leaveRaw sets the terminal back, unless somebody else has set it since.
+// leaveRaw sets the terminal back, unless another program has set it since.
 func (t *terminal) leaveRaw() error {
 	if !t.raw {
 		return nil

@@ -32,7 +32,7 @@ func unread(master int) (left []byte) {
 		if n <= 0 || err != nil {
 			return left
 		}
-		// A NUL stands for the end of input that Ctrl-D means, and nobody types one.
+		// A NUL stands for the end of input, that is Ctrl-D; keyboards send none.
 		left = append(left, bytes.ReplaceAll(buf[:n], []byte{0}, nil)...)
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"qme/record"
 )
 
-// Actions implements executor.Executor: those of the section, and what the shell offers
-// where the section does not say otherwise.
+// Actions implements executor.Executor: those of the section, and those of the shell that have
+// other names.
 func (p *plain) Actions() []executor.Action {
 	var all []executor.Action
 	for _, a := range p.shell.Actions() {
@@ -125,8 +125,8 @@ func (t *tracker) opens(name record.StreamName) bool {
 
 var fileOf = map[record.StreamName]string{record.JobStdout: "stdout_file", record.JobStderr: "stderr_file"}
 
-// Output implements executor.Tracker: what the action output or error prints, else the
-// file that the job's scheduler has named.
+// Output implements executor.Tracker: the output of the action output or error, else the file
+// that the job's scheduler has named.
 func (t *tracker) Output(ctx context.Context, rec *record.Record, name record.StreamName) (io.ReadCloser, error) {
 	for _, a := range t.spec.actions {
 		if a.name == executor.PrintAction(name) {

@@ -12,7 +12,7 @@ import (
 	"qme/record"
 )
 
-// An answer is the fields that were found in what a program has said.
+// An answer has the fields that were found in the output of a program.
 type answer map[string]string
 
 // texts are the fields of a job that are kept as they were found.
@@ -54,8 +54,8 @@ func fieldOf(j *record.Job, name string) string {
 	return j.Fields[name]
 }
 
-// fill writes the fields into a job, but the state. What cannot be read as what it is
-// meant to be, and what a job has no place for, goes into its Fields.
+// fill writes the fields, except the state, into a job. Texts that cannot be read as a time,
+// a number or a size, and fields that a job does not have, go into its Fields.
 func (a answer) fill(j *record.Job) {
 	j.Fields = maps.Clone(j.Fields)
 	for _, name := range slices.Sorted(maps.Keys(a)) { // returncode before signal

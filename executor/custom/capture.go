@@ -10,7 +10,7 @@ import (
 	"qme/record"
 )
 
-// printed returns what a command has printed, as far as the record itself has it.
+// printed returns the output of a command, as far as it stands in the record itself.
 func printed(rec *record.Record) string {
 	return strings.Join(rec.Data.Output, "") + "\n" + strings.Join(rec.Data.Error, "")
 }
@@ -65,12 +65,12 @@ func compileLines(text string) (*regexp.Regexp, error) {
 		return re, nil
 	}
 	if _, own := regexp.Compile(text); own != nil {
-		err = own // it does not speak of what was put around
+		err = own // without the flag that was put before
 	}
 	return nil, err
 }
 
-// addParts notes what the fields of an expression look like.
+// addParts notes the patterns of the fields of an expression.
 func (c *captures) addParts(text string) error {
 	tree, err := syntax.Parse(byLine+text, syntax.Perl)
 	if err != nil {

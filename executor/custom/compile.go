@@ -96,8 +96,8 @@ func (c *compiled) checkPlaceholders(sp *spec) error {
 	return nil
 }
 
-// placeholders returns what may stand in a command: what a task itself says, and fields
-// whose value is kept as it was found.
+// placeholders returns the names that may stand in a command: those of the task itself, and
+// fields whose value is kept as it was found.
 func (c *compiled) placeholders() map[string]bool {
 	known := map[string]bool{"pwd": true, "uid": true}
 	for name := range c.submitted.parts {

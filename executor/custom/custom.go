@@ -1,6 +1,6 @@
-// Package custom makes executors of sections in config.toml: which commands they take,
-// what the output of these says, and which commands tell how a job goes or act on it.
-// docs/executors.md describes such a section.
+// Package custom makes executors of sections in config.toml: patterns of commands and of their
+// output, and other commands that ask about a job or act on it. docs/executors.md describes
+// such a section.
 package custom
 
 import (
@@ -12,9 +12,9 @@ import (
 )
 
 // New makes the executor of a section. The error wraps record.ErrInvalid and names the
-// key and its place. Regular expressions other than match are looked at when the
-// executor is needed, since each of them costs every start of qme; warn is told of what
-// is wrong with them when a command is recognised, which the shell then takes.
+// key and its place. Regular expressions other than match are compiled when the executor is
+// needed, since each would cost time at every start of qme. warn gets their errors when a
+// command is recognised, which the shell then takes.
 //
 // The executor is an executor.Tracker where the section has a table refresh. It is a
 // Checker.
@@ -31,13 +31,13 @@ func New(s section.Section, shell *executor.Shell, warn func(error)) (executor.E
 	return &tracker{p}, nil
 }
 
-// A Checker is an executor that can look at all of its settings.
+// A Checker is an executor that can check all of its settings.
 type Checker interface {
-	// Check says what is wrong with them. The error wraps record.ErrInvalid.
+	// Check returns the first error, which wraps record.ErrInvalid.
 	Check() error
 }
 
-// plain is a kind of commands that start no job that could be followed.
+// plain is the executor of a section without refresh, whose commands start no jobs.
 type plain struct {
 	spec     *spec
 	shell    *executor.Shell
@@ -67,7 +67,7 @@ func (p *plain) Recognise(words []string) (executor.Command, bool) {
 	return c, true
 }
 
-// tracker is a kind of commands that start jobs.
+// tracker is the executor of a section with refresh.
 type tracker struct{ *plain }
 
 var _ executor.Tracker = (*tracker)(nil)

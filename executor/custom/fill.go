@@ -12,8 +12,8 @@ import (
 	"qme/record"
 )
 
-// placeholder is what stands for a value in an argument: {name}. In {{name}}, as in the
-// templates of docker and kubectl, it stands for itself.
+// placeholder finds {name}, which stands for a value in an argument, and {{name}}, as in the
+// templates of docker and kubectl, which stands for itself.
 var placeholder = lazy.Regexp(`\{+[a-z][a-z0-9_]*\}+`)
 
 // placeholders returns the names of those in an argument.
@@ -32,7 +32,7 @@ func placeholderName(text string) (string, bool) {
 	return name, len(text) == len(name)+2
 }
 
-// A missingError says that a task has no value for a placeholder().
+// A missingError says that a task has no value for a placeholder.
 type missingError struct{ name string }
 
 func (e *missingError) Error() string { return "nothing is known of {" + e.name + "}" }
@@ -73,8 +73,8 @@ func fillOne(arg string, values func(name string) (string, error)) (string, erro
 	return filled, nil
 }
 
-// values returns what the placeholders of commands about a task stand for. Records are
-// shared, so a value counts only if it is one that the section itself could have found.
+// values returns the values of placeholders in commands about a task. Records are shared, so
+// a value counts only if the section itself could have found it.
 func (c *compiled) values(rec *record.Record) func(name string) (string, error) {
 	var found map[string]string
 	return func(name string) (string, error) {
@@ -87,7 +87,7 @@ func (c *compiled) values(rec *record.Record) func(name string) (string, error) 
 		if rec.Data.Job != nil {
 			return c.checked(name, fieldOf(rec.Data.Job, name))
 		}
-		if found == nil { // a task without a job: what its command has printed
+		if found == nil { // a task without a job: from the output of its command
 			found = c.submitted.find(printed(rec), "")
 		}
 		return c.checked(name, found[name])
@@ -116,7 +116,7 @@ func (c *compiled) checked(name, value string) (string, error) {
 	return value, nil
 }
 
-// harmless reports whether a value can be shown, and be an argument of a program.
+// harmless reports whether a value can be shown and be an argument of a program.
 func harmless(value string) bool {
 	return utf8.ValidString(value) && !strings.ContainsFunc(value, unicode.IsControl)
 }

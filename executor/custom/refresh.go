@@ -66,8 +66,8 @@ func (c *compiled) refresh(ctx context.Context, rec *record.Record) (*record.Job
 	return c.forgotten(rec.Data.Job), nil
 }
 
-// forgotten returns what becomes of a job that was seen and is not known any more. It may
-// be on its way from one program's list to another's, so that takes a while.
+// forgotten returns the next state of a job that was seen and is not known any more. It may
+// be on its way from one program's list to another's, so it is not gone at once.
 func (c *compiled) forgotten(before *record.Job) *record.Job {
 	now, job := record.Now(), *before
 	job.Checked = &now
@@ -147,8 +147,8 @@ func (a *asked) job(before *record.Job, found answer) *record.Job {
 	return job
 }
 
-// keepLast keeps what was known of a job that has ended and that the last answer, which
-// may be that of another program, does not say.
+// keepLast keeps the fields of a job that has ended which the last answer, maybe of another
+// program, does not have.
 func keepLast(job, before *record.Job) {
 	if job.Started == nil {
 		job.Started = before.Started

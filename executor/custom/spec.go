@@ -24,8 +24,8 @@ type question struct {
 	path      []string // where it stands in the section
 	cmd       []string
 	capture   []string
-	join      string // a regular expression of what is left out of the answer
-	unknown   string // one of an answer that says that there is no such job
+	join      string // a regular expression; its matches are left out of the answer
+	unknown   string // one that matches an answer about a job that is not known
 	states    map[string]string
 	final     []string
 	codes     map[string]int
@@ -42,7 +42,7 @@ type action struct {
 	alters        bool
 }
 
-// What holds unless the section says it.
+// The defaults of a section.
 const (
 	askTime    = 30 * time.Second // how long a command may take that tells how a job goes
 	forgetTime = 5 * time.Minute
@@ -66,7 +66,7 @@ func read(s section.Section, shell *executor.Shell) (*spec, error) {
 	return sp, t.Done()
 }
 
-// readQuestion reads a question; what it does not say is as before.
+// readQuestion reads a question; keys that it does not have are as in before.
 func readQuestion(t *section.Table, before *question) *question {
 	q := &question{
 		path: t.Path("cmd"), cmd: readCommand(t), capture: t.Texts("capture"), join: t.Text("join"), unknown: t.Text("unknown"),

@@ -1,6 +1,5 @@
-// Package program makes executors of programs: qme-executor-NAME answers in JSON how the
-// jobs of commands go and what can be done with them. docs/executors.md specifies the
-// protocol.
+// Package program makes executors of programs: qme-executor-NAME answers in JSON how jobs go,
+// and describes and performs actions. docs/executors.md specifies the protocol.
 package program
 
 import (
@@ -33,16 +32,16 @@ const (
 	refreshTime   = time.Minute
 	silence       = time.Minute // between two pieces of output
 
-	// describeAgain is after how long a program that has not said what it can do is asked
-	// again, by a process that goes on for long.
+	// describeAgain is how long after a failed answer to describe a process that goes on
+	// asks again.
 	describeAgain = 10 * time.Second
 )
 
 // New makes the executor of a section: program = true is qme-executor-NAME in PATH, or
 // else the text is the program's path. The program is not started, nor looked for,
-// before a command that match takes has ended or somebody asks about such a task. The
-// error wraps record.ErrInvalid and names the key and its place. warn is told why a
-// program does not say what it can do.
+// before a command that match takes has ended or a user asks about such a task. The error
+// wraps record.ErrInvalid and names the key and its place. warn gets the error of a program
+// that does not describe its actions.
 func New(s section.Section, shell *executor.Shell, warn func(error)) (executor.Tracker, error) {
 	t := s.Read()
 	p := &program{name: s.Name, match: t.Match(shell)}
@@ -63,7 +62,7 @@ type program struct {
 	match      *section.Match
 	warn       func(error)
 
-	describing sync.Mutex // guards what follows
+	describing sync.Mutex // guards the fields below
 	described  bool
 	tried      time.Time // when it was last asked in vain
 	actions    []executor.Action
@@ -99,7 +98,7 @@ func (p *program) Submitted(rec *record.Record) (*record.Job, error) {
 	return said.Job, nil
 }
 
-// check refuses a job that is none, and leaves out what is qme's to say.
+// check refuses an invalid job, and leaves out the fields that qme itself fills in.
 func (p *program) check(job *record.Job) error {
 	if job.ID == "" {
 		return p.wrong("names a job without an id")
@@ -127,7 +126,7 @@ func (p *program) Refresh(ctx context.Context, recs []*record.Record) []record.J
 	return answers
 }
 
-// answer reads what is said of one job.
+// answer reads the answer about one job.
 func (p *program) answer(said jobAnswer) record.JobAnswer {
 	switch {
 	case said.Error != nil:
@@ -152,7 +151,7 @@ func (p *program) Output(ctx context.Context, rec *record.Record, name record.St
 	return ask.Stream(ctx, ask.Question{Argv: []string{p.path}, Stdin: in}, silence, p.ended)
 }
 
-// ended says why a program has not done what it was asked, nil when it has.
+// ended returns the error of a program that has ended, nil for exit code 0.
 func (p *program) ended(a ask.Answer) error {
 	if a.Code == 0 {
 		return nil
@@ -183,7 +182,7 @@ func (p *program) Actions() []executor.Action {
 	return all
 }
 
-// own returns what the program says that it can do, nothing while it does not say.
+// own returns the actions that the program describes, none while it does not answer.
 func (p *program) own() []executor.Action {
 	p.describing.Lock()
 	defer p.describing.Unlock()
@@ -200,7 +199,7 @@ func (p *program) own() []executor.Action {
 	return actions
 }
 
-// describe asks what can be done with tasks.
+// describe asks for the actions.
 func (p *program) describe() ([]executor.Action, error) {
 	ctx, stop := ask.UntilSignalled(context.Background())
 	said, err := p.ask(ctx, describeTime, request{Method: "describe"})
@@ -224,8 +223,8 @@ func (p *program) describe() ([]executor.Action, error) {
 	return all, nil
 }
 
-// act performs an action. What the program prints is the result, and it may take as long
-// as it likes: the user waits for it.
+// act performs an action. The output of the program is the result. There is no time limit: the
+// user waits for it.
 func (p *program) act(ctx context.Context, action string, c *executor.Call) error {
 	in, err := p.encode(request{Method: "act", Action: action, Options: c.Options, Task: c.Record})
 	if err != nil {
@@ -254,7 +253,7 @@ func (p *program) ask(ctx context.Context, limit time.Duration, r request) (*res
 	return p.decode(said.Stdout)
 }
 
-// missing says where a program that is not there is looked for.
+// missing adds to the error of a program that is not there which section names it.
 func (p *program) missing(err error) error {
 	if _, lookErr := exec.LookPath(p.path); lookErr != nil && os.Getenv("PATH") != "" {
 		return fmt.Errorf("%w (section [executor.%s] in config.toml names it)", err, p.name)
@@ -268,8 +267,7 @@ func (p *program) encode(r request) ([]byte, error) {
 	return append(b, '\n'), err
 }
 
-// decode reads an answer. One of another version may mean anything, so it is not looked
-// at.
+// decode reads an answer, if it is of this version.
 func (p *program) decode(b []byte) (*response, error) {
 	var of struct {
 		Version *int `json:"version"`

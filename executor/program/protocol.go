@@ -9,7 +9,7 @@ import (
 // version is the version of the protocol that is spoken here.
 const version = 1
 
-// A request is what a program reads from standard input, on one line.
+// A request is read by a program from standard input, on one line.
 type request struct {
 	Version  int    `json:"version"`
 	Method   string `json:"method"`
@@ -22,7 +22,7 @@ type request struct {
 	Options map[string]string `json:"options,omitempty"` // of act
 }
 
-// A response is what a program prints in answer to describe, submitted and refresh.
+// A response is printed by a program in answer to describe, submitted and refresh.
 type response struct {
 	Actions []struct {
 		Name    string   `json:"name"`
@@ -40,7 +40,7 @@ type option struct {
 	Usage string `json:"usage"`
 }
 
-// A jobAnswer is what is said of one job: how it goes, or why that is not known.
+// A jobAnswer is the answer about one job: its state, or why that is not known.
 type jobAnswer struct {
 	Job   *record.Job `json:"job"`
 	Error *struct {
@@ -49,10 +49,10 @@ type jobAnswer struct {
 	} `json:"error"`
 }
 
-// errFailed is why a program that has ended with a code without a meaning of its own.
+// errFailed is the error of a program that has ended with any other code.
 var errFailed = errors.New("it has failed")
 
-// kindOf returns what an exit code means, as docs/exit-codes.md has it.
+// kindOf returns the meaning of an exit code, as in docs/exit-codes.md.
 func kindOf(code int) error {
 	switch code {
 	case 5:

@@ -1,5 +1,5 @@
-// Package section reads what config.toml says of an executor: typed values, and errors
-// that name the key and where it stands.
+// Package section reads the section of an executor in config.toml: typed values, and errors
+// that name the key and its place.
 package section
 
 import (
@@ -19,7 +19,7 @@ import (
 type Section struct {
 	Name string
 	// Values are as a TOML decoder returns them: string, bool, int64, []any and
-	// map[string]any. They are nil where there is something else than a table.
+	// map[string]any. They are nil where the section is no table.
 	Values map[string]any
 	// Where names the place of the key at a path below [executor.NAME], or of the section
 	// for none, as " in FILE line N".
@@ -41,7 +41,7 @@ type invalid struct{ text string }
 func (e *invalid) Error() string { return e.text }
 func (e *invalid) Unwrap() error { return record.ErrInvalid }
 
-// Read begins to read the section. Done says what was wrong.
+// Read begins to read the section. Done returns the first error.
 func (s Section) Read() *Table {
 	t := &Table{section: s, values: s.Values, err: new(error)}
 	if err := record.CheckExecutor(s.Name); err != nil {
@@ -53,8 +53,8 @@ func (s Section) Read() *Table {
 	return t
 }
 
-// A Table is a table of a section that is being read. After the first thing that is
-// wrong, which Done returns, its methods return zero values.
+// A Table is a table of a section that is being read. After the first error, which Done
+// returns, its methods may return zero values.
 type Table struct {
 	section Section
 	path    []string
@@ -63,14 +63,14 @@ type Table struct {
 	err     *error // shared by all tables of a section
 }
 
-// fail notes what is wrong with a key, or with the table itself for "".
+// fail notes an error of a key, or of the table itself for "".
 func (t *Table) fail(key, format string, args ...any) {
 	if *t.err == nil {
 		*t.err = t.section.Errorf(t.at(key), format, args...)
 	}
 }
 
-// Fail notes what is wrong with a key of the table.
+// Fail notes an error that the caller has found in a key of the table.
 func (t *Table) Fail(key, format string, args ...any) { t.fail(key, format, args...) }
 
 func (t *Table) at(key string) []string {
@@ -219,8 +219,8 @@ func (t *Table) Tables(key string) (names []string, tables []*Table) {
 // Path returns where the table stands in the section, with a key in it.
 func (t *Table) Path(key string) []string { return t.at(key) }
 
-// Finish says that all keys of the table have been asked for. A further one explains
-// what else may be wrong.
+// Finish says that all keys of the table have been asked for. Any other key is an error, and
+// comes first: it may be the reason for the others.
 func (t *Table) Finish() {
 	for _, key := range slices.Sorted(maps.Keys(t.values)) {
 		if !slices.Contains(t.known, key) {
@@ -230,8 +230,8 @@ func (t *Table) Finish() {
 	}
 }
 
-// Done is Finish for the section itself, and says what was wrong with it. The error
-// wraps record.ErrInvalid.
+// Done is Finish for the section itself, and returns the error, which wraps
+// record.ErrInvalid.
 func (t *Table) Done() error {
 	t.Finish()
 	return *t.err
