@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"qme/executor"
@@ -38,10 +37,10 @@ func (e *Executor) withJob(rec *record.Record) (*record.Record, error) {
 	return rec, identity(rec.Data.Job)
 }
 
-// pick returns the element of that index.
-func pick(job *record.Job, index string) (record.JobElement, error) {
+// elementAt returns the element of that index.
+func elementAt(job *record.Job, index string) (record.JobElement, error) {
 	for _, el := range job.Elements {
-		if el.ID == job.ID+"_"+index || el.ID == job.ID+"+"+index {
+		if isElement(el.ID, job.ID, index) {
 			return el, nil
 		}
 	}
@@ -68,8 +67,8 @@ func (e *Executor) print(name record.StreamName) func(context.Context, *executor
 				return err
 			}
 		} else if !rec.Data.Job.Final {
-			// A file has its name once the job has started. What is known serves when
-			// nobody answers.
+			// A file has its name once the job has started. Without an answer the last one
+			// is used.
 			if now, err := executor.Refreshed(ctx, e, rec); err == nil {
 				rec = now
 			}
@@ -78,7 +77,7 @@ func (e *Executor) print(name record.StreamName) func(context.Context, *executor
 			return e.printElements(c, rec.Data.Job, name, index)
 		}
 		if index != "" {
-			if _, err := pick(rec.Data.Job, index); err != nil {
+			if _, err := elementAt(rec.Data.Job, index); err != nil {
 				return err
 			}
 		}
@@ -105,7 +104,7 @@ func (e *Executor) printElements(c *executor.Call, job *record.Job, name record.
 	some := *job
 	some.Elements = nil
 	for _, id := range elements(job.ID + "_[" + list + "]") {
-		el, err := pick(job, element(id))
+		el, err := elementAt(job, element(id))
 		if err != nil {
 			return err
 		}
@@ -127,7 +126,7 @@ func pathOf(name record.StreamName, given, index string) func(*record.Record) st
 		job := rec.Data.Job
 		stdout, stderr := job.StdoutFile, job.StderrFile
 		if index != "" {
-			if el, err := pick(job, index); err == nil && isArray(job) {
+			if el, err := elementAt(job, index); err == nil && isArray(job) {
 				stdout, stderr = el.StdoutFile, el.StderrFile
 			}
 		}
@@ -146,10 +145,10 @@ func (e *Executor) copyOut(ctx context.Context, c *executor.Call, rec *record.Re
 	var r io.ReadCloser
 	var err error
 	if one {
-		at := standingOf(job)
+		at := progressOf(job)
 		id := job.ID
-		if el, err := pick(job, c.Options["element"]); err == nil {
-			id, at = el.ID, partStanding(el, job)
+		if el, err := elementAt(job, c.Options["element"]); err == nil {
+			id, at = el.ID, elementProgress(el, job)
 		}
 		r, err = open(path(rec), id, at)
 	} else {
@@ -164,7 +163,7 @@ func (e *Executor) copyOut(ctx context.Context, c *executor.Call, rec *record.Re
 	return c.Print(r)
 }
 
-// printKept prints what is in the record: the file may be gone, or have been written
+// printKept prints the output that is recorded: the file may be gone, or have been written
 // again.
 func printKept(c *executor.Call, rec *record.Record, name record.StreamName) error {
 	job := rec.Data.Job
@@ -220,7 +219,7 @@ func (e *Executor) cancel(ctx context.Context, c *executor.Call) error {
 	return err
 }
 
-// targets returns what scancel is to cancel. The error wraps record.ErrConflict when all
+// targets returns the ids that scancel is to cancel. The error wraps record.ErrConflict when all
 // of it has ended.
 func targets(job *record.Job, list string) ([]string, error) {
 	if list == "" {
@@ -235,19 +234,14 @@ func targets(job *record.Job, list string) ([]string, error) {
 	var ids []string
 	var over error
 	for _, id := range elements(job.ID + "_[" + list + "]") {
-		index := element(id)
-		i := slices.IndexFunc(job.Elements, func(el record.JobElement) bool {
-			return el.ID == job.ID+"_"+index || el.ID == job.ID+"+"+index
-		})
+		el, err := elementAt(job, element(id))
 		switch {
-		case i < 0:
-			if _, err := pick(job, index); err != nil {
-				return nil, err
-			}
-		case job.Elements[i].Final:
-			over = hasEnded(job.Elements[i].ID, job.Elements[i].State, job.Elements[i].Reason)
+		case err != nil:
+			return nil, err
+		case el.Final:
+			over = hasEnded(el.ID, el.State, el.Reason)
 		default:
-			ids = append(ids, job.Elements[i].ID)
+			ids = append(ids, el.ID)
 		}
 	}
 	if len(ids) == 0 {

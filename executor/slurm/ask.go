@@ -17,7 +17,7 @@ import (
 // answerMost bounds what is read of an answer, in bytes.
 const answerMost = 256 << 20
 
-// A refusal is what a program of Slurm has said when it failed.
+// A refusal is the message of a program of Slurm that has failed.
 type refusal struct {
 	program, message string
 }
@@ -44,8 +44,8 @@ const (
 	localTimes = "SLURM_TIME_FORMAT=standard"
 )
 
-// ask runs a program of Slurm and returns what it prints. The error wraps
-// record.ErrUnavailable, and is a *refusal where the program itself has failed.
+// ask runs a program of Slurm and returns its output. The error wraps record.ErrUnavailable, and
+// is a *refusal where the program itself has failed; it is that of ctx when ctx was cancelled.
 func (e *Executor) ask(ctx context.Context, program string, args ...string) ([]byte, error) {
 	return e.askWith(ctx, epochTimes, program, args...)
 }
@@ -70,24 +70,24 @@ func (e *Executor) askWith(ctx context.Context, times, program string, args ...s
 	return said.Stdout, nil
 }
 
-// messageMost is how much of what a program says is shown, in bytes.
+// messageMost is how much of a message is shown, in bytes.
 const messageMost = 200
 
-// message returns what a program said, on one line: each thing once, without who says it.
+// message returns the messages of a program on one line: each once, without its origin.
 func message(stderr string) string {
 	var said []string
 	for line := range strings.Lines(stderr) {
 		line = strings.TrimSpace(line)
 		for _, level := range []string{": error: ", ": fatal: "} {
-			if who, what, ok := strings.Cut(line, level); ok && !strings.Contains(who, " ") {
-				line = what
+			if origin, text, ok := strings.Cut(line, level); ok && !strings.Contains(origin, " ") {
+				line = text
 			}
 		}
 		if line = safe.Line(line); line != "" && !slices.Contains(said, line) {
 			said = append(said, line)
 		}
 	}
-	// Of the daemon that vouches for users all that follows is a consequence.
+	// All messages after one about munged, which vouches for users, are its consequences.
 	if i := slices.IndexFunc(said, func(line string) bool { return strings.HasPrefix(line, "Munge ") }); i >= 0 {
 		return said[i] + " (munged, which vouches for users, does not answer here)"
 	}

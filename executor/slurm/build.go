@@ -16,14 +16,14 @@ const (
 	noticing = 10 * time.Second
 )
 
-// endedWithin reports whether a job ended less than so long ago. A clock that is behind
-// keeps nobody waiting.
+// endedWithin reports whether a job ended less than so long ago. The clock of another machine
+// may differ either way.
 func endedWithin(job *record.Job, d time.Duration) bool {
 	return job.Ended != nil && time.Since(job.Ended.Time).Abs() < d
 }
 
-// apply adds what the steps tell: memory, the signal that ended the script, and whether
-// something still runs.
+// apply adds the facts of the steps: memory, the signal that ended the script, and whether one
+// still runs.
 func apply(job, before *record.Job, steps map[string]used) {
 	if !anyFinal(job) {
 		return
@@ -34,7 +34,7 @@ func apply(job, before *record.Job, steps map[string]used) {
 		u, there := steps[id]
 		running = running || u.running
 		late = late || !there && nodes != "" && !strings.Contains(id, "+")
-		if status, signal := exitCode(u.exit); *rc != nil && **rc == 1 && word(state) != "FAILED" && status+signal > 0 {
+		if status, signal := exitCode(u.exit); *rc != nil && **rc == 1 && stateWord(state) != "FAILED" && status+signal > 0 {
 			*rc = code(state, u.exit)
 		}
 		return u.maxRSS
@@ -61,7 +61,7 @@ func apply(job, before *record.Job, steps map[string]used) {
 	}
 }
 
-// build makes the job from what is said of its parts.
+// build makes the job from the answers about its parts.
 func build(rec *record.Record, parts map[string][]row, source string) *record.Job {
 	before := rec.Data.Job
 	job := &record.Job{ID: before.ID, Cluster: before.Cluster, Source: source, Fields: maps.Clone(before.Fields)}
@@ -93,22 +93,22 @@ func earlier(runs []row) []record.JobState {
 	var states []record.JobState
 	for _, r := range runs[:len(runs)-1] {
 		if at := r.end; at != nil {
-			states = append(states, record.JobState{State: word(r.state), At: *at})
+			states = append(states, record.JobState{State: stateWord(r.state), At: *at})
 		}
 	}
 	return states
 }
 
 func single(job *record.Job, r row) {
-	job.State, job.Final = word(r.state), isFinal(r.state)
+	job.State, job.Final = stateWord(r.state), isFinal(r.state)
 	job.Started, job.Elapsed, job.CPUs, job.Nodes, job.Reason = r.start, r.elapsed, r.cpus, r.nodes, because(r)
 	if job.Final {
 		job.ReturnCode, job.Ended = code(r.state, r.exit), r.end
 	}
 }
 
-// because says why a job waits or ended. What a job that has started once waited for is
-// no news.
+// because says why a job waits or ended. The reason for which a job waited before it started
+// is left out.
 func because(r row) string {
 	_, by, cancelled := strings.Cut(r.state, "CANCELLED by ")
 	switch {
@@ -116,7 +116,7 @@ func because(r row) string {
 		return "cancelled by uid " + by
 	case r.exit == noOutput && isFinal(r.state):
 		return notOpened
-	case word(r.state) == "PENDING", isFinal(r.state) && r.controller:
+	case stateWord(r.state) == "PENDING", isFinal(r.state) && r.controller:
 		return r.reason
 	}
 	return ""
@@ -160,14 +160,14 @@ func several(job *record.Job, all []row) {
 	job.Nodes = strings.Join(nodes, ",")
 	if summarise(job); !job.Final {
 		job.Ended = nil
-		if word(job.State) == "PENDING" {
+		if stateWord(job.State) == "PENDING" {
 			job.Reason = all[0].reason
 		}
 	}
 }
 
 func elementOf(id string, r row) record.JobElement {
-	el := record.JobElement{ID: id, State: word(r.state), Final: isFinal(r.state), Elapsed: r.elapsed, Nodes: r.nodes, Reason: because(r)}
+	el := record.JobElement{ID: id, State: stateWord(r.state), Final: isFinal(r.state), Elapsed: r.elapsed, Nodes: r.nodes, Reason: because(r)}
 	if el.Final {
 		el.ReturnCode = code(r.state, r.exit)
 	}
@@ -193,9 +193,9 @@ func byPart(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// forward undoes steps back: sacct may still say that a job waits of which the controller
-// has said before that it runs. After a requeue there is another run.
-func forward(job, before *record.Job, parts map[string][]row) {
+// keepProgress undoes steps back: sacct may say that a job waits after the controller has said
+// that it runs. A requeue is another run, and no step back.
+func keepProgress(job, before *record.Job, parts map[string][]row) {
 	back := func(id, state, known string, final bool) bool {
 		runs := parts[id]
 		late := len(runs) == 0 || len(runs) == 1 && !runs[0].controller
@@ -237,10 +237,10 @@ func absent(job, before *record.Job) []record.JobElement {
 	return list
 }
 
-// carry keeps of an array what Slurm says nothing about any more: elements that have
-// ended as they did; others in the state vanished, of which CANCELLED is for those that
-// had not started alone, or as they were.
-func carry(job, before *record.Job, vanished string) {
+// keepElements keeps the elements of an array that Slurm does not list any more. Those that have
+// ended stay as they were. Others get the state vanished, or stay as they were where it is "";
+// CANCELLED is only for those that had not started.
+func keepElements(job, before *record.Job, vanished string) {
 	missing := absent(job, before)
 	if len(missing) == 0 {
 		return

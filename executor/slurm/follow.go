@@ -38,7 +38,7 @@ type follower struct {
 func (e *Executor) follow(ctx context.Context, c *executor.Call, rec *record.Record, path func(*record.Record) string) error {
 	f := &follower{e: e, rec: rec, path: path, look: lookFirst, ask: askFirst, asked: time.Now()}
 	f.tail = &tail.Reader{Open: f.open, Restarted: func() {
-		// Where it cannot be said, nobody reads it.
+		// Without a reader of messages it need not be said.
 		_, _ = fmt.Fprintf(c.Err, "Job %s has begun its output anew.\n", f.rec.Data.Job.ID)
 	}}
 	defer f.close()
@@ -78,7 +78,7 @@ func (f *follower) missed() error {
 		return nil
 	}
 	job := f.rec.Data.Job
-	r, err := open(f.path(f.rec), job.ID, standingOf(job))
+	r, err := open(f.path(f.rec), job.ID, progressOf(job))
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (f *follower) pause(ctx context.Context) error {
 	}
 }
 
-// refresh asks how the job goes. That nobody answers is said once.
+// refresh asks how the job goes. The first of several failures in a row is reported.
 func (f *follower) refresh(ctx context.Context, notes io.Writer) {
 	f.asked, f.ask = time.Now(), min(f.ask*3/2, askMost)
 	rec, err := executor.Refreshed(ctx, f.e, f.rec)
@@ -106,7 +106,7 @@ func (f *follower) refresh(ctx context.Context, notes io.Writer) {
 		return
 	}
 	if !f.warned && !errors.Is(err, record.ErrNotYet) && ctx.Err() == nil {
-		_, _ = fmt.Fprintf(notes, "%v; asking again\n", err) // where it cannot be said, nobody reads it
+		_, _ = fmt.Fprintf(notes, "%v; asking again\n", err) // without a reader it need not be said
 		f.warned = true
 	}
 }

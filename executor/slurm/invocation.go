@@ -8,14 +8,14 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 )
 
-// unknown stands for what a shell makes of a word only when it runs it. No argument of a
+// unknown stands for a word whose value only a shell that runs it knows. No argument of a
 // program holds a NUL.
 const unknown = "\x00"
 
 // An invocation is sbatch as it is called.
 type invocation struct {
-	args []string          // behind its name
-	env  map[string]string // what is set for it alone
+	args []string          // after its name
+	env  map[string]string // variables that are set for it alone
 	// stdin is the file that its standard input is redirected from: "" for none,
 	// unknown for one that cannot be told.
 	stdin string
@@ -37,7 +37,7 @@ func search(argv, shells []string, left int) *invocation {
 	case name == "sbatch":
 		return &invocation{args: argv[1:], env: map[string]string{}}
 	case name == "env":
-		return behindEnv(argv[1:], shells, left-1)
+		return afterEnv(argv[1:], shells, left-1)
 	case slices.Contains(shells, name) || slices.Contains(shells, argv[0]):
 		if line, ok := commandLine(argv[1:]); ok {
 			return inLine(line, shells, left-1)
@@ -46,8 +46,8 @@ func search(argv, shells []string, left int) *invocation {
 	return nil
 }
 
-// behindEnv reads the arguments of env(1).
-func behindEnv(args, shells []string, left int) *invocation {
+// afterEnv reads the arguments of env(1).
+func afterEnv(args, shells []string, left int) *invocation {
 	env := map[string]string{}
 	for len(args) > 0 {
 		arg := args[0]
@@ -80,7 +80,7 @@ func behindEnv(args, shells []string, left int) *invocation {
 	return nil
 }
 
-// within adds what is set around an invocation.
+// within adds the settings around an invocation.
 func within(in *invocation, env map[string]string) *invocation {
 	if in == nil {
 		return nil
@@ -158,7 +158,7 @@ func redirect(in *invocation, r *syntax.Redirect) {
 	}
 }
 
-// text returns what a shell makes of a word, or unknown.
+// text returns the value of a shell's word, or unknown.
 func text(w *syntax.Word) string {
 	if w == nil {
 		return ""

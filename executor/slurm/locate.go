@@ -36,7 +36,7 @@ func locate(job *record.Job, rec *record.Record, parts map[string][]row) {
 		}
 		return
 	}
-	learn(job, parts)
+	learnPatterns(job, parts)
 	known := byID(before.Elements)
 	for i := range job.Elements {
 		el := &job.Elements[i]
@@ -72,14 +72,14 @@ func places(known map[string]string, r row, v values) map[string]string {
 	if out != "" && shown(out, v) == r.stdout && (r.stderr == "" || shown(errs, v) == r.stderr) {
 		return known
 	}
-	fields := map[string]string{stdoutPattern: doubted(r.stdout, v), userField: v.user}
+	fields := map[string]string{stdoutPattern: patternOf(r.stdout, v), userField: v.user}
 	if r.stderr != "" && r.stderr != r.stdout {
-		fields[stderrPattern] = doubted(r.stderr, v)
+		fields[stderrPattern] = patternOf(r.stderr, v)
 	}
 	return fields
 }
 
-// paths returns the files that patterns mean, "" for what is not known yet.
+// paths returns the files that patterns mean, "" for one that is not known yet.
 func paths(fields map[string]string, v values) (stdout, stderr string) {
 	out := fields[stdoutPattern]
 	if out == "" {
@@ -98,10 +98,10 @@ func paths(fields map[string]string, v values) (stdout, stderr string) {
 	return stdout, stderr
 }
 
-// learn compares the patterns of an array with what the controller says of the elements
-// that wait: it has filled in the number of the whole array also where each element has
-// another, so that the pattern is worth more, if it is right.
-func learn(job *record.Job, parts map[string][]row) {
+// learnPatterns compares the patterns of an array with the controller's answer about elements
+// that wait. The controller fills in the number of the whole array where each element has
+// another, so that a pattern that fits is worth more.
+func learnPatterns(job *record.Job, parts map[string][]row) {
 	for id, runs := range parts {
 		r := runs[len(runs)-1]
 		if r.stdout == "" || len(elements(id)) == 1 && elements(id)[0] == id {

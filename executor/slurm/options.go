@@ -3,13 +3,16 @@ package slurm
 import (
 	"bufio"
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"qme/internal/regular"
 )
 
-// A request is what sbatch is asked for, as far as it says where output goes.
+// A request has the options of sbatch that say where output goes.
 type request struct {
 	output, errors string // patterns, as they were given
 	chdir, name    string
@@ -19,7 +22,7 @@ type request struct {
 	quiet          bool
 	parsable       bool
 	none           bool // it submits nothing: --help, --test-only
-	append         bool // output goes behind what is in the file: --open-mode=append
+	append         bool // output is appended to the file: --open-mode=append
 }
 
 // short are the options of one letter that take a value (sbatch(1)); -k may have one, in
@@ -27,7 +30,7 @@ type request struct {
 const short = "aAbBcCdDeFGiJLmMnNopqStuwx"
 
 // flags are the long options that take no value, and optional those that take one only
-// behind "=". All others take one.
+// after "=". All others take one.
 var (
 	flags = []string{"contiguous", "help", "hold", "ignore-pbs", "no-requeue", "overcommit", "oversubscribe", "parsable", "quiet", "reboot",
 		"requeue", "share", "spread-job", "test-only", "usage", "use-min-nodes", "verbose", "version", "wait"}
@@ -148,8 +151,8 @@ func (r *request) set(c byte, value string) {
 	}
 }
 
-// under fills in what r does not say from what has less weight.
-func (r *request) under(less request) {
+// fillFrom fills in the options that r does not have from a request of less weight.
+func (r *request) fillFrom(less request) {
 	for _, s := range []struct {
 		to   *string
 		from string
@@ -168,21 +171,16 @@ const scriptLimit = 1 << 20
 // directives reads the #SBATCH lines of a script file; ok is false when it cannot be
 // read.
 func directives(path string) (r request, ok bool) {
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() {
-		return r, false
-	}
-	f, err := os.Open(path)
+	f, err := regular.OpenHere(path, os.O_RDONLY, 0)
 	if err != nil {
 		return r, false
 	}
 	defer f.Close()
-	b := make([]byte, min(info.Size(), scriptLimit))
-	n, err := f.Read(b)
-	if err != nil && n == 0 && len(b) > 0 {
+	b, err := io.ReadAll(io.LimitReader(f, scriptLimit))
+	if err != nil {
 		return r, false
 	}
-	return inScript(b[:n]), true
+	return inScript(b), true
 }
 
 // inScript reads #SBATCH lines: those before the first command count, and of a
@@ -244,10 +242,10 @@ func split(line string) []string {
 	return words
 }
 
-// asked returns what an invocation in a directory asks for: the command line counts most,
+// requestOf returns the request of an invocation in a directory: the command line counts most,
 // then the environment, then the script. whole is false when the script cannot be read,
 // so that there may be more.
-func asked(in *invocation, dir string, recorded map[string]string) (r request, whole bool) {
+func requestOf(in *invocation, dir string, recorded map[string]string) (r request, whole bool) {
 	r = parse(in.args)
 	variable := func(name string) string {
 		if v, ok := in.env[name]; ok {
@@ -255,7 +253,7 @@ func asked(in *invocation, dir string, recorded map[string]string) (r request, w
 		}
 		return recorded[name]
 	}
-	r.under(request{output: variable("SBATCH_OUTPUT"), errors: variable("SBATCH_ERROR"), name: variable("SBATCH_JOB_NAME"),
+	r.fillFrom(request{output: variable("SBATCH_OUTPUT"), errors: variable("SBATCH_ERROR"), name: variable("SBATCH_JOB_NAME"),
 		array: variable("SBATCH_ARRAY_INX") != "", append: strings.HasPrefix(variable("SBATCH_OPEN_MODE"), "a")})
 	script, whole := r.script, true
 	switch {
@@ -277,7 +275,7 @@ func asked(in *invocation, dir string, recorded map[string]string) (r request, w
 	if script == "" || strings.Contains(script, unknown) {
 		whole = false
 	} else if below, whole = directives(absolute(dir, script)); whole {
-		r.under(below)
+		r.fillFrom(below)
 	}
 	return r, whole
 }

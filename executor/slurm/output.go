@@ -16,8 +16,8 @@ import (
 	"qme/record"
 )
 
-// Output implements executor.Tracker. Of an array it is the files of the elements one
-// behind the other, each under a line "==> FILE <==", as tail(1) prints several.
+// Output implements executor.Tracker. The output of an array is the files of its elements in
+// their order, each under a line "==> FILE <==", as tail(1) prints several.
 func (e *Executor) Output(_ context.Context, rec *record.Record, name record.StreamName) (io.ReadCloser, error) {
 	job := rec.Data.Job
 	if isArray(job) {
@@ -30,14 +30,14 @@ func (e *Executor) Output(_ context.Context, rec *record.Record, name record.Str
 	if !apart && path != "" {
 		return nil, nil
 	}
-	r, err := open(path, job.ID, standingOf(job))
+	r, err := open(path, job.ID, progressOf(job))
 	if err == nil && job.Fields[openMode] == appending && path != os.DevNull {
 		return noted{r, fmt.Errorf("the job appends to %s, which also holds what was there before", path)}, nil
 	}
 	return r, err
 }
 
-// A noted says at its end what is to be known of what was read.
+// A noted ends with an error about the content that was read.
 type noted struct {
 	io.ReadCloser
 	err error
@@ -56,32 +56,34 @@ func isArray(job *record.Job) bool {
 	return len(job.Elements) > 0 && strings.Contains(job.Elements[0].ID, "_")
 }
 
-// A standing is how far a job, or an element of one, has come.
-type standing struct {
+// A progress is how far a job, or an element of one, has come.
+type progress struct {
 	state, reason, nodes string
 	final                bool
 	elapsed              float64
 	ended                *record.Time
 }
 
-func standingOf(job *record.Job) standing {
-	return standing{job.State, job.Reason, job.Nodes, job.Final, job.Elapsed, job.Ended}
+func progressOf(job *record.Job) progress {
+	return progress{job.State, job.Reason, job.Nodes, job.Final, job.Elapsed, job.Ended}
 }
 
-// partStanding is that of an element; of its end no more is known than of the whole.
-func partStanding(el record.JobElement, job *record.Job) standing {
-	return standing{el.State, el.Reason, el.Nodes, el.Final, el.Elapsed, job.Ended}
+// elementProgress is that of an element; only the end of the whole job is known.
+func elementProgress(el record.JobElement, job *record.Job) progress {
+	return progress{el.State, el.Reason, el.Nodes, el.Final, el.Elapsed, job.Ended}
 }
 
 // ran reports whether it has started, as far as is known.
-func (at standing) ran() bool { return at.nodes != "" || at.elapsed > 0 || word(at.state) == completed }
+func (at progress) ran() bool {
+	return at.nodes != "" || at.elapsed > 0 || stateWord(at.state) == completed
+}
 
 // open opens an output file. The error wraps record.ErrNotYet when it is not there.
-func open(path, id string, at standing) (io.ReadCloser, error) {
+func open(path, id string, at progress) (io.ReadCloser, error) {
 	switch {
 	case path == "" && at.state == "":
 		return nil, fmt.Errorf("where job %s prints is not known, for Slurm has not been asked (\"qme refresh\" does): %w", id, record.ErrNotYet)
-	case path == "" && (word(at.state) == "PENDING" || at.final && !at.ran()):
+	case path == "" && (stateWord(at.state) == "PENDING" || at.final && !at.ran()):
 		return nil, at.missing("its output file", id)
 	case path == "" && at.final:
 		return nil, fmt.Errorf("where job %s printed is not known: name the file with --out or --err: %w", id, executor.ErrNoOutput)
@@ -105,7 +107,7 @@ func open(path, id string, at standing) (io.ReadCloser, error) {
 
 // writtenSince refuses a file that was written long after the job had ended: it is another
 // one's output by now. The clocks of machines differ.
-func (at standing) writtenSince(f *os.File, id string) error {
+func (at progress) writtenSince(f *os.File, id string) error {
 	info, err := f.Stat()
 	if err != nil || !at.final || at.ended == nil || !info.Mode().IsRegular() || info.ModTime().Before(at.ended.Add(clockSlack)) {
 		return err
@@ -115,7 +117,7 @@ func (at standing) writtenSince(f *os.File, id string) error {
 
 // missing says why a file is not there. The error wraps record.ErrNotYet while it may come,
 // and executor.ErrNoOutput then.
-func (at standing) missing(file, id string) error {
+func (at progress) missing(file, id string) error {
 	why := "job " + id + " is " + at.state
 	if at.reason != "" {
 		why += " (" + at.reason + ")"
@@ -139,7 +141,7 @@ func (at standing) missing(file, id string) error {
 }
 
 // openFile is executor.OpenFile, and opens the null device too. The error wraps
-// record.ErrInvalid for what is no file.
+// record.ErrInvalid where there is no regular file.
 func openFile(path string) (*os.File, error) {
 	if path == os.DevNull {
 		return os.Open(path)
@@ -153,7 +155,7 @@ func openFile(path string) (*os.File, error) {
 
 // openElements opens the files of all elements that have started.
 func openElements(job *record.Job, name record.StreamName) (io.ReadCloser, error) {
-	s := &serial{}
+	s := &fileSequence{}
 	apart := false
 	writers := map[string]int{} // by file
 	for _, el := range job.Elements {
@@ -174,14 +176,14 @@ func openElements(job *record.Job, name record.StreamName) (io.ReadCloser, error
 			}
 			continue
 		}
-		at := partStanding(el, job)
+		at := elementProgress(el, job)
 		s.files = append(s.files, file{path, func() (io.ReadCloser, error) { return open(path, el.ID, at) }})
 	}
 	switch {
 	case !apart:
 		return nil, nil
 	case len(s.files) == 0 && !job.Final:
-		return nil, standingOf(job).missing("output of an element", job.ID)
+		return nil, progressOf(job).missing("output of an element", job.ID)
 	}
 	return s, nil
 }
@@ -191,9 +193,9 @@ type file struct {
 	open func() (io.ReadCloser, error)
 }
 
-// A serial reads files one behind the other, each opened when it is due. What could not
-// be read is its last error.
-type serial struct {
+// A fileSequence reads files one after another, each opened when it is its turn. It goes on
+// after a failure, and ends with all of them.
+type fileSequence struct {
 	files  []file
 	now    io.ReadCloser
 	header *strings.Reader
@@ -202,7 +204,7 @@ type serial struct {
 }
 
 // Read implements io.Reader.
-func (s *serial) Read(p []byte) (int, error) {
+func (s *fileSequence) Read(p []byte) (int, error) {
 	for {
 		if s.header != nil && s.header.Len() > 0 {
 			return s.header.Read(p)
@@ -234,7 +236,7 @@ func (s *serial) Read(p []byte) (int, error) {
 	}
 }
 
-func (s *serial) next() {
+func (s *fileSequence) next() {
 	f := s.files[0]
 	s.files = s.files[1:]
 	r, err := f.open()
@@ -251,7 +253,7 @@ func (s *serial) next() {
 }
 
 // Close implements io.Closer.
-func (s *serial) Close() error {
+func (s *fileSequence) Close() error {
 	s.files = nil
 	if s.now == nil {
 		return nil

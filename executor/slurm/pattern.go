@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// values are what the patterns in the name of an output file stand for (sbatch(1),
-// "filename pattern"). An empty one is not known yet.
+// values are the values of the patterns in the name of an output file (sbatch(1), "filename
+// pattern"). An empty one is not known yet.
 type values struct {
 	job     string // %j, %J: this job's own number, also of an element of an array
 	master  string // %A: the number of the whole array
@@ -16,14 +16,14 @@ type values struct {
 	node    string // %N: the first node
 }
 
-// noElement is what Slurm calls the element of a job that is no array.
+// noElement is Slurm's index of the element of a job that is no array.
 const noElement = "4294967294"
 
 // maxWidth is the width that Slurm gives a number at most.
 const maxWidth = 10
 
 // expand fills in a pattern, as slurmd does; ok is false when it holds something that is not
-// known yet. What is no pattern stays as it is, and loses its "%" where a width follows.
+// known yet. Text that is no pattern stays as it is, and loses its "%" where a width follows.
 func expand(pattern string, v values) (path string, ok bool) {
 	if strings.Contains(pattern, `\`) {
 		return plain(pattern), true
@@ -74,7 +74,7 @@ func plain(pattern string) string {
 }
 
 // shown returns how scontrol (22.05) shows a pattern: it knows five letters, and neither
-// "%%" nor widths nor backslashes. Where this is what it shows, the pattern is worth more.
+// "%%" nor widths nor backslashes. A pattern that it shows so is worth more than its text.
 func shown(pattern string, v values) string {
 	var b strings.Builder
 	for i := 0; i < len(pattern); i++ {
@@ -89,16 +89,16 @@ func shown(pattern string, v values) string {
 	return b.String()
 }
 
-// doubted returns the pattern behind what scontrol shows, where the pattern itself is not
-// known: the number of the job right behind a "%" was "%%j".
-func doubted(text string, v values) string {
+// patternOf returns the pattern of a path that scontrol shows: the number of the job right after
+// a "%" was "%%j".
+func patternOf(text string, v values) string {
 	if v.job == "" || strings.Contains(text, `\`) {
 		return text
 	}
 	return strings.ReplaceAll(text, "%"+v.job, "%%j")
 }
 
-// replace returns what a pattern stands for; known is false when it is none.
+// replace returns the value of a pattern; known is false when it is none.
 func (v values) replace(c byte, width string) (s string, known bool) {
 	switch c {
 	case '%':

@@ -9,27 +9,27 @@ import (
 )
 
 // explain asks the controller why jobs wait, once for all of them: the database is not told
-// of later reasons. Where it does not answer, what is known has to do. It notes which jobs
-// can never start.
+// of later reasons. Without an answer the known ones stay. It notes which jobs can never
+// start.
 func (q *inquiry) explain(ctx context.Context) {
 	waiting := slices.DeleteFunc(slices.Clone(q.subjects), func(s *subject) bool { return s.answer.Err != nil || !waits(s.answer.Job) })
 	stale := slices.DeleteFunc(slices.Clone(waiting), func(s *subject) bool { return s.answer.Job.Source == "scontrol" })
 	if len(stale) > 0 {
 		if reasons, err := q.reasons(ctx, ids(stale)); err == nil {
 			for _, s := range stale {
-				reasons.tell(s.answer.Job)
+				reasons.fillIn(s.answer.Job)
 			}
 		}
 	}
 	for _, s := range waiting {
-		s.answer.Never = hopeless(s.answer.Job)
+		s.answer.Never = neverStarts(s.answer.Job)
 	}
 }
 
 // waits reports whether a job waits, or a part of it.
 func waits(job *record.Job) bool {
-	return job != nil && !job.Final && (word(job.State) == "PENDING" ||
-		slices.ContainsFunc(job.Elements, func(el record.JobElement) bool { return word(el.State) == "PENDING" }))
+	return job != nil && !job.Final && (stateWord(job.State) == "PENDING" ||
+		slices.ContainsFunc(job.Elements, func(el record.JobElement) bool { return stateWord(el.State) == "PENDING" }))
 }
 
 // reasons is why jobs, and parts of jobs, wait, by their ids.
@@ -51,7 +51,7 @@ func readReasons(text string) reasons {
 		if !ok || !isPart(id) {
 			continue // the greeting of a site's wrapper
 		}
-		why = brief(known(why))
+		why = withoutNodes(known(why))
 		all[id] = why
 		for _, part := range elements(id) {
 			all[part] = why
@@ -63,22 +63,22 @@ func readReasons(text string) reasons {
 	return all
 }
 
-// brief leaves out of a reason which nodes it is about: the list may be long, and changes.
-func brief(why string) string {
+// withoutNodes leaves out of a reason which nodes it is about: the list may be long, and changes.
+func withoutNodes(why string) string {
 	if kind, _, ok := strings.Cut(why, ","); ok && kind == "ReqNodeNotAvail" {
 		return kind
 	}
 	return why
 }
 
-// tell puts the reasons into a job. What is not there does not wait any more.
-func (r reasons) tell(job *record.Job) {
-	if why, ok := r[job.ID]; ok && word(job.State) == "PENDING" {
+// fillIn puts the reasons into a job. Parts without one do not wait any more.
+func (r reasons) fillIn(job *record.Job) {
+	if why, ok := r[job.ID]; ok && stateWord(job.State) == "PENDING" {
 		job.Reason = why
 	}
 	for i := range job.Elements {
 		el := &job.Elements[i]
-		if word(el.State) != "PENDING" {
+		if stateWord(el.State) != "PENDING" {
 			continue
 		}
 		if why, ok := r[el.ID]; ok {
@@ -90,22 +90,22 @@ func (r reasons) tell(job *record.Job) {
 }
 
 // never are the reasons for which a job waits that waiting does not mend (squeue(1), "JOB
-// REASON CODES"): it asks for what there is not, or may not be had. Others may change by
-// themselves: a partition or a node that is down comes back, a limit of what runs at a time
-// is not reached any more, a job that is held is released.
+// REASON CODES"): it asks for resources that do not exist or are not allowed. Others may
+// change: a partition or a node that is down comes back, a limit of running jobs is not
+// reached any more, a job that is held is released.
 var never = []string{"DependencyNeverSatisfied", "BadConstraints", "InvalidAccount", "InvalidQOS", "AccountNotAllowed", "QOSNotAllowed",
 	"PartitionConfig", "PartitionNodeLimit", "PartitionTimeLimit", "MaxNodePerJob"}
 
-// isNever reports whether it is one of them, or a limit of what one job may ask for, such as
+// isNever reports whether it is one of them, or a limit of a single job, such as
 // AssocMaxCpuPerJobLimit and QOSMaxWallDurationPerJobLimit.
 func isNever(reason string) bool {
 	return slices.Contains(never, reason) || strings.HasSuffix(reason, "PerJobLimit")
 }
 
-// hopeless returns why a job will never start, "" when it has or may.
-func hopeless(job *record.Job) string {
+// neverStarts returns why a job will never start, "" when it has or may.
+func neverStarts(job *record.Job) string {
 	if len(job.Elements) == 0 {
-		if word(job.State) == "PENDING" && isNever(job.Reason) {
+		if stateWord(job.State) == "PENDING" && isNever(job.Reason) {
 			return job.Reason
 		}
 		return ""
@@ -114,7 +114,7 @@ func hopeless(job *record.Job) string {
 	for _, el := range job.Elements {
 		switch {
 		case el.Final:
-		case word(el.State) != "PENDING" || !isNever(el.Reason):
+		case stateWord(el.State) != "PENDING" || !isNever(el.Reason):
 			return ""
 		default:
 			why = el.Reason

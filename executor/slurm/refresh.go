@@ -45,15 +45,15 @@ func (e *Executor) Refresh(ctx context.Context, recs []*record.Record) []record.
 // totalTimes is how many times as long as one question may take all of them may.
 const totalTimes = 3
 
-// An inquiry is what is asked about the jobs of one cluster.
+// An inquiry asks about the jobs of one cluster.
 type inquiry struct {
 	e        *Executor
 	cluster  string
 	subjects []*subject
-	silent   map[string]error // by program: it has not answered in time, and is not asked again
+	silent   map[string]error // by program: the error of one that was late, and is not asked again
 }
 
-// ask asks a program, unless that has kept silent before.
+// ask asks a program, unless it was late before.
 func (q *inquiry) ask(ctx context.Context, program string, args ...string) ([]byte, error) {
 	if err := q.silent[program]; err != nil {
 		return nil, err
@@ -74,8 +74,8 @@ type subject struct {
 	answer *record.JobAnswer
 	done   bool
 	other  bool // the id is another job's
-	// What the controller and the accounting say of the job's parts; nil where they were
-	// not asked, or have not answered.
+	// The answers of the controller and the accounting about the job's parts; nil where they
+	// were not asked, or have not answered.
 	controller, accounting map[string][]row
 }
 
@@ -116,14 +116,14 @@ func (q *inquiry) run(ctx context.Context) {
 	}
 	err := q.askController(ctx, left, vanished, func(*record.Job) bool { return true })
 	for _, s := range q.open(always) {
-		s.answer.Job, s.answer.Err = s.lost(accounting, err)
+		s.answer.Job, s.answer.Err = s.unanswered(accounting, err)
 	}
 }
 
 func always(*subject) bool { return true }
 
 // askController asks scontrol, unless it has been asked, and answers where accept says
-// that its answer is enough. vanished is as carry takes it.
+// that its answer is enough. vanished is as for keepElements.
 func (q *inquiry) askController(ctx context.Context, subjects []*subject, vanished string, accept func(*record.Job) bool) error {
 	err := q.consult(ctx, subjects)
 	for _, s := range subjects {
@@ -131,7 +131,7 @@ func (q *inquiry) askController(ctx context.Context, subjects []*subject, vanish
 			continue
 		}
 		job := build(s.rec, s.controller, "scontrol")
-		carry(job, s.rec.Data.Job, vanished)
+		keepElements(job, s.rec.Data.Job, vanished)
 		if accept(job) {
 			s.end(job, s.controller)
 		}
@@ -139,7 +139,7 @@ func (q *inquiry) askController(ctx context.Context, subjects []*subject, vanish
 	return err
 }
 
-// consult notes what scontrol says of jobs that it has not been asked about.
+// consult notes the answers of scontrol about jobs for which it was not asked before.
 func (q *inquiry) consult(ctx context.Context, subjects []*subject) error {
 	unasked := slices.DeleteFunc(slices.Clone(subjects), func(s *subject) bool { return s.controller != nil })
 	if len(unasked) == 0 {
@@ -186,12 +186,12 @@ func (q *inquiry) askAccounting(ctx context.Context, subjects []*subject) error 
 		}
 	}
 	doubtful := slices.DeleteFunc(slices.Clone(found), func(s *subject) bool { return !s.doubtful() })
-	// It says what sacct cannot. Where it says nothing, that has to do.
+	// scontrol knows more than sacct. Without its answer that of sacct has to do.
 	_ = q.consult(ctx, doubtful)
 	jobs := make([]*record.Job, len(found))
 	var ending []*subject
 	for i, s := range found {
-		if jobs[i] = s.joined(); anyFinal(jobs[i]) {
+		if jobs[i] = s.merged(); anyFinal(jobs[i]) {
 			ending = append(ending, s)
 		}
 	}
@@ -214,7 +214,7 @@ func anyFinal(job *record.Job) bool {
 	return job.Final || slices.ContainsFunc(job.Elements, func(el record.JobElement) bool { return el.Final })
 }
 
-// doubtful reports whether what sacct says may be less than the truth. It comes late, so
+// doubtful reports whether the answer of sacct may be out of date or wrong. It comes late, so
 // that a job that runs may be said to wait, and elements of an array that start are in no
 // row for some seconds; and it drops the highest bit of exit codes.
 func (s *subject) doubtful() bool {
@@ -241,26 +241,26 @@ func differs(state string, final bool, rc *int, before string) bool {
 	return state != before
 }
 
-// joined makes the job from what both say.
-func (s *subject) joined() *record.Job {
+// merged makes the job from the answers of both.
+func (s *subject) merged() *record.Job {
 	before := s.rec.Data.Job
 	parts := maps.Clone(s.accounting)
 	for id, runs := range s.controller {
-		parts[id] = corrected(parts[id], runs) // several sorts out what is there twice
+		parts[id] = corrected(parts[id], runs) // several drops duplicates
 	}
 	job := build(s.rec, parts, "sacct")
-	forward(job, before, parts)
+	keepProgress(job, before, parts)
 	vanished := ""
 	if s.controller != nil {
 		vanished = "CANCELLED" // an element that is cancelled before it starts leaves no trace
 	}
-	carry(job, before, vanished)
+	keepElements(job, before, vanished)
 	return job
 }
 
-// corrected returns the runs of a part as sacct has them, with what the controller, which
-// was asked later, knows better: that the job is not at its end, because processes are
-// still being ended or it was requeued, and how it ended.
+// corrected returns the runs of a part as sacct has them, corrected by the controller, which
+// was asked later: it knows that the job is not at its end, because processes are still being
+// ended or it was requeued, and how it ended.
 func corrected(accounting, controller []row) []row {
 	if len(accounting) == 0 {
 		return controller
@@ -280,16 +280,16 @@ func corrected(accounting, controller []row) []row {
 	return runs
 }
 
-// preferring returns what a says of the parts, and b of those of which a says nothing.
+// preferring returns the parts of a, and those of b that a does not have.
 func preferring(a, b map[string][]row) map[string][]row {
 	both := maps.Clone(b)
 	maps.Copy(both, a)
 	return both
 }
 
-// forgets is how long a job is awaited that Slurm does not know: with accounting what
-// the controller has noted may come late; without, the controller knows every job for
-// some minutes after its end (MinJobAge).
+// forgets is how long a job is awaited that Slurm does not know: with accounting the
+// controller's notes may come late; without, the controller knows every job for some minutes
+// after its end (MinJobAge).
 const (
 	forgets            = 24 * time.Hour
 	forgetsUnaccounted = 10 * time.Minute
@@ -301,8 +301,8 @@ const unknownState = "UNKNOWN"
 // unaccounted reports whether sacct says that there is no accounting at all.
 func unaccounted(err error) bool { return refused(err, "accounting storage is disabled") }
 
-// lost answers for a job of which neither program has said anything.
-func (s *subject) lost(accounting, controller error) (*record.Job, error) {
+// unanswered is the answer for a job about which neither program has said anything.
+func (s *subject) unanswered(accounting, controller error) (*record.Job, error) {
 	job := s.rec.Data.Job
 	disabled := unaccounted(accounting)
 	switch {

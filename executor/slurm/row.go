@@ -9,7 +9,7 @@ import (
 	"qme/record"
 )
 
-// A row is what Slurm says of a job, or of one part of it.
+// A row is Slurm's answer about a job, or one part of it.
 type row struct {
 	id        string // "12", "12_3", "12_[4-9%2]" for elements that wait, "12+1"
 	raw       string // the job's own number
@@ -25,7 +25,7 @@ type row struct {
 	nodes     string
 	reason    string
 	restarts  int // as scontrol says
-	// What scontrol alone says: where output goes, and where the batch script runs.
+	// From scontrol alone: where output goes, and where the batch script runs.
 	controller           bool
 	stdout, stderr, node string
 }
@@ -79,7 +79,7 @@ func chain(rows []row, rec *record.Record) []row {
 	last := first
 	for last+1 < len(rows) {
 		now, next := rows[last], rows[last+1]
-		if !slices.Contains(handedOn, word(now.state)) && compareTimes(now.submit, next.submit) != 0 {
+		if !slices.Contains(handedOn, stateWord(now.state)) && compareTimes(now.submit, next.submit) != 0 {
 			break // the id was given to another job
 		}
 		last++
@@ -158,6 +158,10 @@ func elements(id string) []string {
 	}
 	return ids
 }
+
+// isElement reports whether an id is that of an element of a job: of an array, or of a
+// heterogeneous job.
+func isElement(id, job, index string) bool { return id == job+"_"+index || id == job+"+"+index }
 
 // element returns the index in the id of an element of an array, "" for other ids.
 func element(id string) string {

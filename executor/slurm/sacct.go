@@ -10,7 +10,7 @@ import (
 // and bars.
 const separator = "\x1f"
 
-// What is asked of a job. Those behind the name hold neither newlines nor separators.
+// The columns of a job. Those after the name hold neither newlines nor separators.
 const (
 	columns   = "JobID,JobIDRaw,JobName,Partition,State,ExitCode,Submit,Start,End,ElapsedRaw,AllocCPUS,NodeList,Reason"
 	fields    = 13
@@ -45,7 +45,7 @@ func readAccounting(text string) []row {
 	return rows
 }
 
-// known is empty for what Slurm prints where there is nothing.
+// known returns text, "" for the words that Slurm prints for no value.
 func known(text string) string {
 	switch text {
 	case "None", "None assigned", "(null)", "N/A", "Unknown":
@@ -86,7 +86,7 @@ func isRow(text string) bool {
 	return isPart(id)
 }
 
-// A used is what the steps of a part of a job tell of it.
+// A used has the facts of the steps of a part of a job.
 type used struct {
 	maxRSS  int64
 	running bool   // one of them has not ended

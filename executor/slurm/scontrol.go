@@ -57,18 +57,18 @@ func readController(text string) []row {
 	return rows
 }
 
-// behindName and behindOut are what follows a value in which anything may stand.
+// afterName, afterErr and afterOut are the keys that may follow a value of any text.
 var (
-	behindName = []string{" UserId=", " HetJobIdSet="}
-	behindErr  = []string{" StdIn="}
-	behindOut  = []string{" Switches=", " TresPer", " CpusPerTres=", " MemPerTres=", " MemPerCpu=", " TresBind=", " TresFreq=", " NtasksPerTRES", " Power=", " MailUser=", " MailType=", " Batch="}
+	afterName = []string{" UserId=", " HetJobIdSet="}
+	afterErr  = []string{" StdIn="}
+	afterOut  = []string{" Switches=", " TresPer", " CpusPerTres=", " MemPerTres=", " MemPerCpu=", " TresBind=", " TresFreq=", " NtasksPerTRES", " Power=", " MailUser=", " MailType=", " Batch="}
 )
 
 func readJob(text string) row {
 	text = strings.TrimRight(text, " \n")
 	name, rest := "", text
 	if i := strings.Index(text, " JobName="); i >= 0 {
-		name = cutAt(text[i+len(" JobName="):], behindName)
+		name = cutAt(text[i+len(" JobName="):], afterName)
 		rest = text[:i] + text[i+len(" JobName=")+len(name):]
 	}
 	tokens := map[string]string{}
@@ -82,7 +82,7 @@ func readJob(text string) row {
 		submit: instant(tokens["SubmitTime"]), start: instant(tokens["StartTime"]), end: instant(tokens["EndTime"]),
 		elapsed: seconds(tokens["RunTime"]), cpus: count(tokens["NumCPUs"]), nodes: known(tokens["NodeList"]), reason: known(tokens["Reason"]),
 		restarts: count(tokens["Restarts"]), controller: true, node: known(tokens["BatchHost"]),
-		stdout: behind(rest, " StdOut=", behindOut), stderr: behind(rest, " StdErr=", behindErr)}
+		stdout: valueAfter(rest, " StdOut=", afterOut), stderr: valueAfter(rest, " StdErr=", afterErr)}
 	if r.state == "PENDING" { // when it is expected to start
 		r.start, r.end = nil, nil
 	}
@@ -104,8 +104,8 @@ func partID(tokens map[string]string) string {
 	return array + "_" + index
 }
 
-// behind returns the value behind the last key, up to one of the keys that may follow.
-func behind(text, key string, next []string) string {
+// valueAfter returns the value of the last such key, up to one of the keys that may follow.
+func valueAfter(text, key string, next []string) string {
 	i := strings.LastIndex(text, key)
 	if i < 0 {
 		return ""

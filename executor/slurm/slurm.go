@@ -1,9 +1,9 @@
-// Package slurm follows the batch jobs that sbatch starts: it reads which job that is
-// from what sbatch prints, and asks sacct, or scontrol where that does not answer, how
-// it goes. docs/slurm.md describes what a user sees of it.
+// Package slurm follows the batch jobs that sbatch starts: it reads a job's id from the output
+// of sbatch, and asks sacct, or scontrol where sacct does not answer, how the job goes.
+// docs/slurm.md describes it for users.
 //
-// What a record says is other people's input: nothing of it becomes an argument of a
-// program unless it is of the form of a job's id or of a cluster's name.
+// A record is other people's input: nothing of it becomes an argument of a program unless it
+// is of the form of a job's id or of a cluster's name.
 package slurm
 
 import (
@@ -21,7 +21,7 @@ import (
 // Name is the name of the executor.
 const Name = "slurm"
 
-// Options are what the executor needs of the settings.
+// Options are the settings of the executor.
 type Options struct {
 	// Shell runs command lines, such as "sh".
 	Shell string
@@ -46,7 +46,7 @@ type Executor struct {
 	timeout time.Duration
 }
 
-// New returns the executor. It asks nobody: Slurm need not be there.
+// New returns the executor. It runs nothing: Slurm need not be there.
 func New(o Options) *Executor {
 	e := &Executor{shell: &executor.Shell{Program: o.Shell}, format: o.Format, timeout: o.Timeout}
 	if e.format == "" {
@@ -64,14 +64,14 @@ func (e *Executor) Name() string { return Name }
 // ByID says that actions need nothing of a job but its id, once its output is recorded.
 func (e *Executor) ByID() {}
 
-// Prints returns to which files the job of a command will print, those whose names say nothing
-// of the job.
+// Prints returns the files to which the job of a command will print, if their names do not
+// depend on the job.
 func (e *Executor) Prints(rec *record.Record) []string {
 	in := e.find(rec.Data.Cmd)
 	if in == nil {
 		return nil
 	}
-	r, whole := asked(in, rec.Data.PWD, rec.Data.Env)
+	r, whole := requestOf(in, rec.Data.PWD, rec.Data.Env)
 	if r.none {
 		return nil
 	}
@@ -79,8 +79,8 @@ func (e *Executor) Prints(rec *record.Record) []string {
 	return slices.DeleteFunc([]string{stdout, stderr}, func(path string) bool { return path == "" || path == os.DevNull })
 }
 
-// Recognise takes sbatch, also by its path, behind env(1), and as the only command of a
-// command line.
+// Recognise takes sbatch, also by its path, after env(1), and as the only command of a command
+// line.
 func (e *Executor) Recognise(words []string) (executor.Command, bool) {
 	c, ok := e.shell.Recognise(words)
 	if !ok || e.find(c.Argv) == nil {
@@ -99,7 +99,7 @@ func (e *Executor) Submitted(rec *record.Record) (*record.Job, error) {
 		return nil, errors.New("its command is not one of sbatch alone")
 	}
 	job := inOutput(rec.Data.Output)
-	r, whole := asked(in, rec.Data.PWD, rec.Data.Env)
+	r, whole := requestOf(in, rec.Data.PWD, rec.Data.Env)
 	switch {
 	case r.none, job == nil && (triedOnly(rec.Data.Error) || triedOnly(rec.Data.Output)): // both may be one
 		return nil, nil
@@ -117,7 +117,7 @@ func (e *Executor) Submitted(rec *record.Record) (*record.Job, error) {
 }
 
 // triedOnly reports whether sbatch has said when a job would start, as with --test-only, which
-// may stand in a script that nobody can read now.
+// may stand in a script that cannot be read now.
 func triedOnly(lines []string) bool {
 	return slices.ContainsFunc(lines, func(line string) bool {
 		rest, ok := strings.CutPrefix(line, "sbatch: Job ")
@@ -188,8 +188,8 @@ func parsable(line string) (id, cluster string) {
 	return id, cluster
 }
 
-// The fields of record.Job.Fields: what the names of the output files are made of, where
-// the files themselves are not known yet, or are several.
+// The names in record.Job.Fields: the patterns of the output files, where the files themselves
+// are not known yet, or are several.
 const (
 	stdoutPattern = "stdout_pattern"
 	stderrPattern = "stderr_pattern"
@@ -197,11 +197,11 @@ const (
 	openMode      = "open_mode" // appending, or not there
 )
 
-// appending is the open mode of a file behind whose end a job prints.
+// appending is the open mode of a file to which a job appends.
 const appending = "append"
 
 // patterns works out where output goes, as Slurm does. It is nil when that cannot be
-// told: when more may stand in a script that nobody can read now.
+// told: when more may stand in a script that cannot be read now.
 func patterns(r request, whole bool, rec *record.Record) map[string]string {
 	if !whole && (r.output == "" || r.errors == "") || strings.Contains(r.output+r.errors+r.chdir, unknown) {
 		return nil
@@ -235,7 +235,7 @@ func inDir(dir, pattern string) string {
 	return strings.TrimRight(strings.ReplaceAll(dir, "%", "%%"), "/") + "/" + pattern
 }
 
-// identity checks what a record says before it becomes an argument.
+// identity checks the id and the cluster of a record, before they become arguments.
 func identity(job *record.Job) error {
 	number, index, isElement := strings.Cut(strings.Replace(job.ID, "+", "_", 1), "_")
 	if !isNumber(number) || isElement && !isNumber(index) {

@@ -381,7 +381,7 @@ func answer(t *testing.T, rows []row) {
 			continue
 		}
 		job := build(rec, parts, "sacct")
-		carry(job, rec.Data.Job, "CANCELLED")
+		keepElements(job, rec.Data.Job, "CANCELLED")
 		apply(job, rec.Data.Job, nil)
 		locate(job, rec, parts)
 		job.Follow(rec.Data.Job)
@@ -421,7 +421,7 @@ func TestLost(t *testing.T) {
 		if tt.state != "" {
 			rec.Data.Job.Submitted = &tt.at
 		}
-		job, err := (&subject{rec: rec, other: tt.other}).lost(tt.accounting, tt.controller)
+		job, err := (&subject{rec: rec, other: tt.other}).unanswered(tt.accounting, tt.controller)
 		if tt.err != nil && !errors.Is(err, tt.err) {
 			t.Errorf("%s: %+v, %v, want %v", name, job, err, tt.err)
 		}
@@ -438,7 +438,7 @@ func TestCarry(t *testing.T) {
 		{ID: "7_0", State: "COMPLETED", Final: true, ReturnCode: &zero}, {ID: "7_1", State: "PENDING"}, {ID: "7_2", State: "RUNNING", Nodes: "n"}, {ID: "7_10", State: "PENDING"}}}
 	for vanished, want := range map[string]string{"": "COMPLETED PENDING RUNNING RUNNING", "CANCELLED": "COMPLETED CANCELLED RUNNING RUNNING", "UNKNOWN": "COMPLETED UNKNOWN UNKNOWN RUNNING"} {
 		job := &record.Job{ID: "7", Elements: []record.JobElement{{ID: "7_10", State: "RUNNING", Nodes: "n"}}}
-		carry(job, before, vanished)
+		keepElements(job, before, vanished)
 		var got []string
 		for _, el := range job.Elements {
 			got = append(got, el.State)
@@ -504,12 +504,12 @@ func TestForward(t *testing.T) {
 		"by the controller": {map[string][]row{"7": {{id: "7", state: "PENDING", controller: true}}}, "RUNNING", "PENDING"},
 	} {
 		job := &record.Job{ID: "7", State: "PENDING"}
-		if forward(job, &record.Job{ID: "7", State: tt.before}, tt.parts); job.State != tt.want {
+		if keepProgress(job, &record.Job{ID: "7", State: tt.before}, tt.parts); job.State != tt.want {
 			t.Errorf("%s: %s, want %s", name, job.State, tt.want)
 		}
 	}
 	job := &record.Job{ID: "7", State: "PENDING", Elements: []record.JobElement{{ID: "7_1", State: "PENDING"}, {ID: "7_2", State: "PENDING"}}}
-	forward(job, &record.Job{Elements: []record.JobElement{{ID: "7_1", State: "PENDING"}, {ID: "7_2", State: "RUNNING", Nodes: "n"}}}, map[string][]row{"7_[1-2]": {{id: "7_[1-2]"}}})
+	keepProgress(job, &record.Job{Elements: []record.JobElement{{ID: "7_1", State: "PENDING"}, {ID: "7_2", State: "RUNNING", Nodes: "n"}}}, map[string][]row{"7_[1-2]": {{id: "7_[1-2]"}}})
 	if job.State != "RUNNING" || job.Elements[0].State != "PENDING" || job.Elements[1].Nodes != "n" {
 		t.Errorf("an array: %+v", job)
 	}

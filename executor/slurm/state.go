@@ -12,8 +12,8 @@ import (
 // completed is the state of a job that has ended with exit code 0.
 const completed = "COMPLETED"
 
-// ended are the states behind which no other comes, as squeue(1) lists them. PREEMPTED
-// and NODE_FAIL may come before a requeue, which a later row tells.
+// ended are the states after which no other comes, as squeue(1) lists them. PREEMPTED and
+// NODE_FAIL may come before a requeue, which a later row tells.
 var ended = []string{completed, "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY", "REVOKED", "LAUNCH_FAILED"}
 
 // started are the states of a job that does not wait any more and has not ended.
@@ -22,15 +22,15 @@ var started = []string{"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "STO
 // handedOn are the states in which a run of a job may end before the next one begins.
 var handedOn = []string{"REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "PREEMPTED", "NODE_FAIL", "RESIZING"}
 
-// word returns the state without what follows it, such as in "CANCELLED by 0".
-func word(state string) string {
+// stateWord returns the first word of a state such as "CANCELLED by 0".
+func stateWord(state string) string {
 	first, _, _ := strings.Cut(strings.TrimSpace(state), " ")
 	return strings.TrimRight(first, "+")
 }
 
-func isFinal(state string) bool { return slices.Contains(ended, word(state)) }
+func isFinal(state string) bool { return slices.Contains(ended, stateWord(state)) }
 
-// noOutput is what Slurm gives as exit code of a job whose output it cannot open.
+// noOutput is Slurm's exit code of a job whose output it cannot open.
 const noOutput = "0:53"
 
 // notOpened is the reason of such a job.
@@ -47,7 +47,7 @@ func code(state, exit string) *int {
 	switch {
 	case signal > 0:
 		rc = 128 + signal
-	case status == 0 && word(state) != completed:
+	case status == 0 && stateWord(state) != completed:
 		rc = 1
 	}
 	return &rc
@@ -67,8 +67,8 @@ func exitCode(text string) (status, signal int) {
 	return status, signal
 }
 
-// order is which state of its elements a job shows, the first one that is there. What is
-// not listed comes before all.
+// order is the order in which states of elements become that of the job. States that are not
+// listed come before all.
 var order = []string{"RUNNING", "COMPLETING", "STOPPED", "SUSPENDED", "SIGNALING", "STAGE_OUT", "RESIZING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "PENDING"}
 
 // summarise makes the state of a job from those of its elements: while one goes on, how
@@ -81,7 +81,7 @@ func summarise(job *record.Job) {
 			continue
 		}
 		job.Final = false
-		r := slices.Index(order, word(el.State))
+		r := slices.Index(order, stateWord(el.State))
 		if r < rank {
 			best, rank = el.State, r
 		}
@@ -103,7 +103,7 @@ func summarise(job *record.Job) {
 	}
 }
 
-func isCancelled(state string) bool { return word(state) == "CANCELLED" }
+func isCancelled(state string) bool { return stateWord(state) == "CANCELLED" }
 
 // instant reads seconds since 1970, as SLURM_TIME_FORMAT=%s makes Slurm print times; nil
 // for "Unknown" and the like.

@@ -27,7 +27,7 @@ func CheckFormat(text string) error {
 	return nil
 }
 
-// isField reports whether text is a name and, behind "%", a width.
+// isField reports whether text is a name, maybe with "%" and a width after it.
 func isField(text string) bool {
 	name, width, wide := strings.Cut(text, "%")
 	if wide && !isNumber(strings.TrimPrefix(width, "-")) {
@@ -70,7 +70,7 @@ func (e *Executor) status(ctx context.Context, c *executor.Call) error {
 	}
 	index := c.Options["element"]
 	if index != "" {
-		if _, err := pick(now.Data.Job, index); err != nil {
+		if _, err := elementAt(now.Data.Job, index); err != nil {
 			return err
 		}
 	}
@@ -96,7 +96,7 @@ func (e *Executor) status(ctx context.Context, c *executor.Call) error {
 }
 
 // exits returns the exit codes of the parts of a job as the controller writes them, as far as
-// it remembers them: of a return code alone nobody can tell whether it was a signal.
+// it remembers them: a return code alone does not tell whether it was a signal.
 func (e *Executor) exits(ctx context.Context, job *record.Job) map[string]string {
 	exits := map[string]string{}
 	rows, err := controller(ctx, e, job.Cluster, []string{job.ID})
@@ -161,7 +161,7 @@ func onlyElement(rows [][]string, id, index string) [][]string {
 	for _, r := range rows {
 		part, _, _ := strings.Cut(r[0], ".")
 		for _, expanded := range elements(part) {
-			if expanded == id+"_"+index || expanded == id+"+"+index {
+			if isElement(expanded, id, index) {
 				kept = append(kept, r)
 				break
 			}
@@ -170,7 +170,7 @@ func onlyElement(rows [][]string, id, index string) [][]string {
 	return kept
 }
 
-// printRows prints each row as a JSON object, behind the id that begins it.
+// printRows prints each row as a JSON object, without the id that begins it.
 func printRows(w io.Writer, names []string, rows [][]string) error {
 	for _, r := range rows {
 		var b strings.Builder
@@ -192,8 +192,8 @@ func printRows(w io.Writer, names []string, rows [][]string) error {
 	return nil
 }
 
-// fromJob makes rows of what is known without sacct. What is not is empty.
-// exits are the exit codes that are known.
+// fromJob makes rows of a job without sacct. Fields that are not known are empty. exits are the
+// exit codes that are known, by id.
 func fromJob(job *record.Job, exits map[string]string, names []string, index string) [][]string {
 	one := func(id, state string, rc *int, elapsed float64, nodes, reason string) []string {
 		values := map[string]string{"jobid": id, "jobidraw": id, "jobname": job.Name, "partition": job.Partition, "alloccpus": strconv.Itoa(job.CPUs),
@@ -210,7 +210,7 @@ func fromJob(job *record.Job, exits map[string]string, names []string, index str
 	}
 	var rows [][]string
 	for _, el := range job.Elements {
-		if index == "" || el.ID == job.ID+"_"+index || el.ID == job.ID+"+"+index {
+		if index == "" || isElement(el.ID, job.ID, index) {
 			rows = append(rows, one(el.ID, el.State, el.ReturnCode, el.Elapsed, el.Nodes, el.Reason))
 		}
 	}

@@ -88,7 +88,7 @@ func sbatchName(name string) (string, error) {
 	return name, nil
 }
 
-// jobName is what squeue shows of a command: the name of its program.
+// jobName is the name of a job in squeue: that of the command's program.
 func jobName(words []string) string {
 	program, _, _ := strings.Cut(strings.TrimSpace(words[0]), " ")
 	name := strings.Map(func(r rune) rune {
