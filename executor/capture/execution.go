@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -41,12 +38,10 @@ func newExecution(s Spec) (*execution, error) {
 	if e.KillGrace == 0 {
 		e.KillGrace = defaultKillGrace
 	}
-	var err error
 	if e.Env == nil {
-		if e.Env, err = environ(e.Dir); err != nil {
-			return nil, err
-		}
+		e.Env = os.Environ()
 	}
+	var err error
 	if e.end, err = newEnding(); err != nil {
 		return nil, err
 	}
@@ -58,20 +53,6 @@ func newExecution(s Spec) (*execution, error) {
 	}
 	e.out, e.err = descriptor(s.Stdout), descriptor(s.Stderr)
 	return e, nil
-}
-
-// environ returns this process's environment, with PWD right for dir.
-func environ(dir string) ([]string, error) {
-	env := os.Environ()
-	if dir == "" {
-		return env, nil
-	}
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, fmt.Errorf("working directory: %w", err)
-	}
-	env = slices.DeleteFunc(env, func(s string) bool { return strings.HasPrefix(s, "PWD=") })
-	return append(env, "PWD="+abs), nil
 }
 
 // descriptor returns the number of f, -1 when it is nil.

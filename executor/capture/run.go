@@ -34,8 +34,7 @@ type Spec struct {
 	Cmd []string
 	// Dir is the working directory; empty means the present one.
 	Dir string
-	// Env is the environment; nil means os.Environ(), with PWD set to Dir
-	// where Dir is given.
+	// Env is the environment; nil means os.Environ(). PWD is not set for Dir.
 	Env []string
 
 	// Mark is an entry of Env, NAME=value, that no other command has. By it a cancel finds

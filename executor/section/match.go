@@ -23,14 +23,14 @@ func (t *Table) Match(shell *executor.Shell) *Match {
 	if expr := t.Text("match"); expr != "" {
 		var err error
 		if m.line, err = regexp.Compile(expr); err != nil {
-			t.fail("match", "%v", err)
+			t.Fail("match", "%v", err)
 		}
 	}
 	switch {
 	case m.program == "" && m.line == nil:
-		t.fail("", "it says with neither match nor match_program which commands it takes")
+		t.Fail("", "it says with neither match nor match_program which commands it takes")
 	case strings.Contains(m.program, "/"):
-		t.fail("match_program", "%q is a path; it takes a name alone, such as %q", m.program, filepath.Base(m.program))
+		t.Fail("match_program", "%q is a path; it takes a name alone, such as %q", m.program, filepath.Base(m.program))
 	}
 	return m
 }

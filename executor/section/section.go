@@ -45,10 +45,10 @@ func (e *invalid) Unwrap() error { return record.ErrInvalid }
 func (s Section) Read() *Table {
 	t := &Table{section: s, values: s.Values, err: new(error)}
 	if err := record.CheckExecutor(s.Name); err != nil {
-		t.fail("", "an executor's name begins with a letter from a to z and goes on with these, digits, _ and -, 64 in all at most")
+		t.Fail("", "an executor's name begins with a letter from a to z and goes on with these, digits, _ and -, 64 in all at most")
 	}
 	if s.Values == nil {
-		t.fail("", "it is a table: write [executor.%s] and below it KEY = VALUE", s.Name)
+		t.Fail("", "it is a table: write [executor.%s] and below it KEY = VALUE", s.Name)
 	}
 	return t
 }
@@ -63,15 +63,12 @@ type Table struct {
 	err     *error // shared by all tables of a section
 }
 
-// fail notes an error of a key, or of the table itself for "".
-func (t *Table) fail(key, format string, args ...any) {
+// Fail notes an error of a key, or of the table itself for "". The first one counts.
+func (t *Table) Fail(key, format string, args ...any) {
 	if *t.err == nil {
 		*t.err = t.section.Errorf(t.at(key), format, args...)
 	}
 }
-
-// Fail notes an error that the caller has found in a key of the table.
-func (t *Table) Fail(key, format string, args ...any) { t.fail(key, format, args...) }
 
 func (t *Table) at(key string) []string {
 	if key == "" {
@@ -95,11 +92,11 @@ func (t *Table) Text(key string) string {
 	}
 	s, ok := v.(string)
 	if !ok {
-		t.fail(key, "it takes text in quotes")
+		t.Fail(key, "it takes text in quotes")
 		return ""
 	}
 	if !plain(s) || s == "" {
-		t.fail(key, "%q is empty, or holds control characters", s)
+		t.Fail(key, "%q is empty, or holds control characters", s)
 	}
 	return s
 }
@@ -116,14 +113,14 @@ func (t *Table) Texts(key string) []string {
 	}
 	list, ok := v.([]any)
 	if !ok {
-		t.fail(key, `it takes a list of texts, such as ["a", "b"]`)
+		t.Fail(key, `it takes a list of texts, such as ["a", "b"]`)
 		return nil
 	}
 	texts := make([]string, 0, len(list))
 	for _, e := range list {
 		s, ok := e.(string)
 		if !ok || !plain(s) {
-			t.fail(key, "its elements are texts in quotes, without control characters")
+			t.Fail(key, "its elements are texts in quotes, without control characters")
 			return nil
 		}
 		texts = append(texts, s)
@@ -136,7 +133,7 @@ func (t *Table) Bool(key string) bool {
 	v := t.get(key)
 	b, ok := v.(bool)
 	if v != nil && !ok {
-		t.fail(key, "it is true or false, without quotes")
+		t.Fail(key, "it is true or false, without quotes")
 	}
 	return b
 }
@@ -149,7 +146,7 @@ func (t *Table) Duration(key string, def time.Duration) time.Duration {
 	}
 	d, err := span.Parse(text)
 	if err != nil || d <= 0 {
-		t.fail(key, "%q is not a duration such as 30s", text)
+		t.Fail(key, "%q is not a duration such as 30s", text)
 	}
 	return d
 }
@@ -160,7 +157,7 @@ func (t *Table) Words(key string) map[string]string {
 	for name, v := range t.table(key) {
 		s, ok := v.(string)
 		if !ok || !plain(s) || s == "" {
-			t.fail(key, "%s takes text in quotes", name)
+			t.Fail(key, "%s takes text in quotes", name)
 		}
 		words[name] = s
 	}
@@ -173,7 +170,7 @@ func (t *Table) Codes(key string) map[string]int {
 	for name, v := range t.table(key) {
 		n, ok := v.(int64)
 		if !ok || n < 0 || n > 255 {
-			t.fail(key, "%s takes a return code from 0 to 255", name)
+			t.Fail(key, "%s takes a return code from 0 to 255", name)
 		}
 		codes[name] = int(n)
 	}
@@ -184,7 +181,7 @@ func (t *Table) table(key string) map[string]any {
 	v := t.get(key)
 	m, ok := v.(map[string]any)
 	if v != nil && !ok {
-		t.fail(key, "it is a table: write [%s] and below it KEY = VALUE", strings.Join(append([]string{"executor", t.section.Name}, t.at(key)...), "."))
+		t.Fail(key, "it is a table: write [%s] and below it KEY = VALUE", strings.Join(append([]string{"executor", t.section.Name}, t.at(key)...), "."))
 	}
 	return m
 }
