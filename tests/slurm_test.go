@@ -270,7 +270,10 @@ func TestSlurmCancel(t *testing.T) {
 	}
 	s.must("exec", "cancel")
 	rec := s.ends(running, 143)
-	if s.has("its output", rec.Data.Job.Output[:1], "begun\n"); !slices.Equal(slices.Compact(states(rec.Data.Job))[len(states(rec.Data.Job))-2:], []string{"RUNNING", "CANCELLED"}) {
+	s.has("its output", rec.Data.Job.Output[:1], "begun\n")
+	// Between the two its processes are being ended, which a busy machine shows.
+	seen := slices.Compact(slices.DeleteFunc(states(rec.Data.Job), func(state string) bool { return state == "COMPLETING" }))
+	if len(seen) < 2 || !slices.Equal(seen[len(seen)-2:], []string{"RUNNING", "CANCELLED"}) {
 		t.Errorf("its states: %q", states(rec.Data.Job))
 	}
 

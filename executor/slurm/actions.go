@@ -111,10 +111,15 @@ func (e *Executor) printElements(c *executor.Call, job *record.Job, name record.
 		some.Elements = append(some.Elements, el)
 	}
 	r, err := openElements(&some, name)
-	if err != nil {
+	return show(c, job, r, err)
+}
+
+// show prints a stream of a job that was opened; nil is none of its own.
+func show(c *executor.Call, job *record.Job, r io.ReadCloser, err error) error {
+	switch {
+	case err != nil:
 		return err
-	}
-	if r == nil {
+	case r == nil:
 		return c.SayOneStream(job)
 	}
 	return c.Print(r)
@@ -154,13 +159,7 @@ func (e *Executor) copyOut(ctx context.Context, c *executor.Call, rec *record.Re
 	} else {
 		r, err = e.Output(ctx, rec, name)
 	}
-	if err != nil {
-		return err
-	}
-	if r == nil {
-		return c.SayOneStream(job)
-	}
-	return c.Print(r)
+	return show(c, job, r, err)
 }
 
 // printKept prints the output that is recorded: the file may be gone, or have been written
