@@ -228,6 +228,7 @@ func (a *app) tasks() (*tasks.Service, error) {
 		Warn:      a.warn,
 		Tell:      a.note,
 		Sharing:   a.sharing,
+		Following: a.following(cfg),
 		Progress:  a.patientProgress,
 		ReadOnly:  a.silent,
 		Settings: tasks.Settings{

@@ -74,7 +74,7 @@ func (a *app) clear(ctx context.Context, what string, force bool) error {
 		return err
 	}
 	a.note("To get back what was deleted: %s", undoing)
-	a.follow()
+	a.follow(q, tasks.AfterChange)
 	return nil
 }
 

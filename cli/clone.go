@@ -59,7 +59,7 @@ func (a *app) clone(ctx context.Context, url string, o shareOptions) error {
 	if shared.Pulled == (tasks.Traffic{}) && len(shared.Refused) == 0 {
 		a.note("%s", a.here("The remote has no tasks yet; \"qme push\" sends yours."))
 	}
-	a.follow()
+	a.follow(q, tasks.AfterChange)
 	q.CatchUpOrder(ctx)
 	return a.reportShared(shared, o)
 }

@@ -228,8 +228,7 @@ func (a *app) act(ctx context.Context, q *tasks.Service, v tasks.Version, doing 
 	defer stop()
 	changed, err := q.Act(ctx, v, doing)
 	if changed {
-		a.startSync()
-		a.follow()
+		a.follow(q, tasks.AfterRefresh)
 	}
 	return err
 }

@@ -177,8 +177,7 @@ func (a *app) waitHere(ctx context.Context, q *tasks.Service, e executor.Executo
 	if perr := errors.Join(passed, out.rest(q, last, record.JobStdout), errs.rest(q, last, record.JobStderr)); perr != nil {
 		return perr
 	}
-	a.startSync()
-	a.follow()
+	a.follow(q, tasks.AfterRefresh)
 	return endAs(last)
 }
 

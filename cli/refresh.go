@@ -67,8 +67,7 @@ func (a *app) refresh(ctx context.Context, refs []string, asJSON bool) error {
 	}
 	for _, r := range all {
 		if r.Changed {
-			a.startSync()
-			a.follow()
+			a.follow(q, tasks.AfterRefresh)
 			break
 		}
 	}

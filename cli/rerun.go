@@ -65,7 +65,7 @@ Examples:
 			if err != nil {
 				return err
 			}
-			return a.finishRun(rep)
+			return a.finishRun(q, rep)
 		},
 	}
 }

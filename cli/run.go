@@ -75,7 +75,7 @@ func (a *app) run(ctx context.Context, words []string, o onOptions) error {
 	if err != nil {
 		return &codeError{exitNotRun, err}
 	}
-	err = a.finishRun(rep)
+	err = a.finishRun(q, rep)
 	if o.wait && rep.Record.Data.Job == nil { // what it said in place of starting one
 		a.show(strings.Join(rep.Record.Data.Error, ""))
 	}
@@ -101,7 +101,7 @@ func (a *app) recognise(cfg *config.Config, words []string, o onOptions) (tasks.
 
 // finishRun tells how a run went and ends with its return code, or as Main has it by the
 // signal that has ended the command.
-func (a *app) finishRun(rep *tasks.Report) error {
+func (a *app) finishRun(q *tasks.Service, rep *tasks.Report) error {
 	rc := *rep.Record.Data.ReturnCode
 	if errors.Is(rep.Err, tasks.ErrNotRecorded) {
 		a.say("qme: NOT RECORDED: %v", rep.Err)
@@ -110,9 +110,7 @@ func (a *app) finishRun(rep *tasks.Report) error {
 		}
 	} else {
 		a.note("[%s][returncode: %d]%s", rep.Record.UID, rc, jobOf(rep.Record))
-		a.startGC()
-		a.startSync()
-		a.follow()
+		a.follow(q, tasks.AfterRun)
 	}
 	switch {
 	case rc == 0 && rep.PassErr != nil:
@@ -134,22 +132,23 @@ func jobOf(rec *record.Record) string {
 	return " job " + safe.Line(rec.Data.Job.ID)
 }
 
-// startGC starts the packing of the history in a process of its own, when it is
-// due, and does not wait for it. A run must not be held up, nor fail, for it.
-func (a *app) startGC() {
-	if a.store == nil || !a.store.NeedsGC() {
-		return
+// following says what follows a change in this home.
+func (a *app) following(cfg *config.Config) tasks.Following {
+	f := tasks.Following{Sync: cfg.Bool("sync.auto"), Mirror: a.mirrorTarget, Start: a.startDetached}
+	if !a.quiet {
+		f.Behind = func(why string) {
+			a.note("qme: the mirror is behind (the history is not): %s; %s", hereTime(why), a.here("\"qme mirror status\" says more"))
+		}
 	}
-	a.startDetached("gc", "--auto")
+	return f
 }
 
-// startSync starts a sync in a process of its own, where the setting sync.auto says
-// so, and does not wait for it.
-func (a *app) startSync() {
-	if a.store == nil || a.cfg == nil || !a.cfg.Bool("sync.auto") {
-		return
+// follow has follow a change of the history what is to.
+func (a *app) follow(q *tasks.Service, c tasks.Cause) {
+	err := q.Follow(c)
+	if err != nil && !errors.Is(err, errNoDefault) { // else the mistake has been said
+		a.note("qme: %s", said("the mirror does not follow: "+err.Error()))
 	}
-	a.startDetached("sync", "--auto")
 }
 
 // startDetached starts a qme of this home that outlives this process. What does not

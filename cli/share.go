@@ -72,8 +72,7 @@ func (a *app) share(ctx context.Context, name string, o shareOptions, how exchan
 	if err != nil {
 		return sharingError(err)
 	}
-	a.startGC() // a home in which nothing is run gets packs all the same
-	a.follow()
+	a.follow(q, tasks.AfterExchange)
 	q.CatchUpOrder(ctx)
 	return a.reportShared(shared, o)
 }

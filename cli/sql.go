@@ -97,38 +97,35 @@ func (a *app) sql(ctx context.Context, o sqlOptions) error {
 		}
 		t = target.OwnFile(home)
 	}
-	if _, err := a.history(ctx); err != nil {
+	q, err := a.history(ctx)
+	if err != nil {
 		return err
 	}
-	if err := a.upToDate(ctx, t); err != nil {
+	if err := a.upToDate(ctx, q, t); err != nil {
 		return err
 	}
-	return a.query(ctx, t, o)
+	return a.query(ctx, q, t, o)
 }
 
 // upToDate brings the mirror up to date or, where its database lets this user only read,
 // says how far behind it is.
-func (a *app) upToDate(ctx context.Context, t *target.Target) error {
-	applied, err := a.catchUp(ctx, t, false)
+func (a *app) upToDate(ctx context.Context, q *tasks.Service, t *target.Target) error {
+	applied, err := a.catchUp(ctx, q, t, false)
 	if errors.Is(err, mirror.ErrDenied) {
-		return a.readOnlyMirror(ctx, t, err)
+		return a.readOnlyMirror(ctx, q, t, err)
 	}
 	if err != nil {
 		return interruptedMirror(err)
 	}
 	a.warnUnreadable(applied)
-	return a.clearTrouble()
+	return q.MirrorLog().Clear()
 }
 
 // readOnlyMirror says how far behind a mirror is that cannot be brought up to date. denied
 // is why, and what is returned where there is nothing to be asked.
-func (a *app) readOnlyMirror(ctx context.Context, t *target.Target, denied error) error {
-	s, err := a.openStore()
-	if err != nil {
-		return err
-	}
+func (a *app) readOnlyMirror(ctx context.Context, q *tasks.Service, t *target.Target, denied error) error {
 	var st mirrorStatusJSON
-	schema, err := a.compareMirror(ctx, s, t, &st)
+	schema, err := st.compare(ctx, q, t)
 	switch {
 	case errors.Is(err, mirror.ErrDenied):
 		a.warn("how far behind the mirror is cannot be told: %v", err)
@@ -144,7 +141,7 @@ func (a *app) readOnlyMirror(ctx context.Context, t *target.Target, denied error
 }
 
 // query runs a query and prints what it gives.
-func (a *app) query(ctx context.Context, t *target.Target, o sqlOptions) error {
+func (a *app) query(ctx context.Context, q *tasks.Service, t *target.Target, o sqlOptions) error {
 	out, closePager, err := a.pager(o.json || o.csv)
 	if err != nil {
 		return err

@@ -103,7 +103,7 @@ func (a *app) status(ctx context.Context, fetch, asJSON bool) error {
 	if st.Spool, err = a.spoolStatus(); err != nil {
 		return err
 	}
-	if st.AutoSync, err = a.autoSyncError(); err != nil {
+	if st.AutoSync, err = q.SyncLog().Read(); err != nil {
 		return err
 	}
 	a.warnIfOpen()

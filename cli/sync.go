@@ -2,19 +2,12 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"strings"
 	"syscall"
-	"time"
 
 	"github.com/urfave/cli/v3"
 
-	"qme/internal/regular"
-	"qme/internal/safe"
 	"qme/tasks"
 )
 
@@ -37,72 +30,28 @@ Examples:
 		if err := inFront(ctx, c); err != nil || c.Bool("dry-run") {
 			return err
 		}
-		return a.clearSyncLog()
+		q, err := a.tasks()
+		if err != nil {
+			return err
+		}
+		return q.SyncLog().Clear()
 	}
 	return c
 }
 
-// autoSyncLimit ends a sync in the background that gets nowhere.
-const autoSyncLimit = 10 * time.Minute
-
-// autoSync syncs with the default remote. Nobody is there to be asked or told: an
-// error goes to a file, which the next success removes.
+// autoSync syncs with the default remote. Nobody is there to be asked or told.
 func (a *app) autoSync(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, autoSyncLimit)
-	defer cancel()
-	log, err := a.syncLog()
-	if err != nil {
+	q, err := a.background((*tasks.Service).SyncLog)
+	if err != nil || q == nil {
 		return err
 	}
-	a.quiet = true
-	q, err := a.settled(ctx)
-	synced := false
-	if err == nil {
-		synced, err = q.SyncInTurn(ctx)
-		err = sharingError(err)
+	synced, err := q.AutoSync(ctx, sharingError)
+	if err != nil || !synced {
+		return err
 	}
-	if err == nil && !synced {
-		return nil // how it went is for the one to tell who does it
-	}
-	if err != nil {
-		why := strings.Join(strings.Split(err.Error(), "\n"), "; ")
-		text := time.Now().Format(time.RFC3339) + " " + safe.Line(why) + "\n"
-		return os.WriteFile(log, []byte(text), 0o600)
-	}
-	a.follow()
+	a.follow(q, tasks.AfterChange)
 	q.CatchUpOrder(ctx)
-	return a.clearSyncLog()
-}
-
-// clearSyncLog notes that a sync went well.
-func (a *app) clearSyncLog() error {
-	log, err := a.syncLog()
-	if err != nil {
-		return err
-	}
-	if err := os.Remove(log); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// syncLog returns the file that says what went wrong with the last sync in the
-// background.
-func (a *app) syncLog() (string, error) {
-	home, err := a.homeDir()
-	return filepath.Join(home, "sync.log"), err
-}
-
-func (a *app) autoSyncError() (string, error) {
-	log, err := a.syncLog()
-	if err != nil {
-		return "", err
-	}
-	b, err := regular.ReadHere(log)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	return strings.TrimSpace(string(b)), err
+	return q.SyncLog().Clear()
 }

@@ -9,6 +9,7 @@ import (
 
 	"qme/internal/span"
 	"qme/record"
+	"qme/tasks"
 )
 
 func (a *app) waitCommand() *cli.Command {
@@ -59,10 +60,11 @@ func (a *app) wait(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
+	cause := tasks.AfterChange
 	if rec.Data.Job != nil { // which may have ended only now
-		a.startSync()
+		cause = tasks.AfterRefresh
 	}
-	a.follow()
+	a.follow(q, cause)
 	return endAs(rec)
 }
 

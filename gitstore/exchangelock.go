@@ -14,7 +14,6 @@ import (
 
 const (
 	exchangeLock = "qme-exchange.lock"
-	turnLock     = "qme-turn.lock"
 	wantedLock   = "qme-wanted.lock"
 )
 
@@ -76,20 +75,6 @@ func (s *Store) ExchangeWanted() bool {
 		_ = lockfile.Unlock(f)
 	}
 	return errors.Is(err, lockfile.ErrHeld)
-}
-
-// TryTurn takes the one place in front of LockExchange for those that need not all
-// have an exchange of their own. ok is false when somebody has it, who is going to
-// exchange all that is there by now. release may be called more than once.
-func (s *Store) TryTurn() (release func(), ok bool, err error) {
-	f, err := s.openLock(turnLock, lockfile.Exclusive)
-	if errors.Is(err, lockfile.ErrHeld) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	return sync.OnceFunc(func() { _ = f.Close() }), true, nil
 }
 
 // openLock takes the lock of a file of the store, and waitLock waits for it; see lockfile.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"time"
 
 	"qme/gitstore"
@@ -109,7 +110,7 @@ func (q *Service) SyncInTurn(ctx context.Context) (synced bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	release, ok, err := s.TryTurn()
+	release, ok, err := takeTurn(filepath.Join(s.Dir(), "qme-turn.lock"))
 	if err != nil || !ok {
 		return false, err
 	}

@@ -60,6 +60,7 @@ type Service struct {
 	// Remembers reports whether actions of an executor that has no tracker use what its
 	// commands have printed; nil for none.
 	Remembers func(executor string) bool
+	Following Following
 	// Sharing is asked for with each exchange.
 	Sharing func(ctx context.Context) (*Sharing, error)
 	// Warn tells the user of something that went wrong and does not end what is
