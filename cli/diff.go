@@ -22,7 +22,7 @@ func (a *app) diffCommand() *cli.Command {
 		Usage:     "show what changed between two runs",
 		ArgsUsage: "[TASK[@RUN] [TASK[@RUN]]]",
 		Description: `Of one task, it compares the latest run (or the one given) with the run before
-it. It shows what was recorded differently, and both streams as a unified diff.
+it; without a task, those of the task that you gave last. It shows what was recorded differently, and both streams as a unified diff.
 Of jobs it compares the state, return code, resources and output of the job. Where
 only one run had a terminal, colours do not count.
 

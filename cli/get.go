@@ -9,6 +9,7 @@ import (
 
 	"qme/internal/safe"
 	"qme/record"
+	"qme/tasks"
 )
 
 func (a *app) getCommand() *cli.Command {
@@ -18,7 +19,7 @@ func (a *app) getCommand() *cli.Command {
 		Usage:     "show a task's record as JSON, or its exact output",
 		ArgsUsage: "[TASK[@RUN]]",
 		Description: `TASK is an id or the beginning of one, with or without its executor, or @N for
-the N-th newest task. Without it, the task that you gave last. @RUN picks an
+the N-th that a plain "qme ls" lists. Without it, the task that you gave last. @RUN picks an
 earlier run: @1 the first, @-1 the one before the last.
 
 Examples:
@@ -29,7 +30,7 @@ Examples:
   qme get @1 --stdout > output.bin`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "stdout", Usage: "print the bytes of its output instead", Destination: &stdout},
-			&cli.BoolFlag{Name: "stderr", Usage: "print the bytes of its error output instead", Destination: &stderr},
+			&cli.BoolFlag{Name: "stderr", Usage: "print the bytes of its error output instead; of a run on a terminal it is in the output", Destination: &stderr},
 			&cli.BoolFlag{Name: "json", Usage: "print the record as JSON (it always is)"},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
@@ -75,6 +76,9 @@ func (a *app) getStream(ctx context.Context, ref string, name record.StreamName)
 	v, err := q.Find(ref)
 	if err != nil {
 		return err
+	}
+	if name == record.Stderr && v.Record.Data.Merged {
+		a.note("%s", tasks.OneStream(v.Record))
 	}
 	r, err := v.Stream(name)
 	if err != nil {

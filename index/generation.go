@@ -30,7 +30,7 @@ import (
 // need no lock, and whoever is killed leaves the last generation whole.
 
 // format changes with what is in a generation: an index of another one is made anew.
-const format = 6
+const format = 7
 
 const (
 	manifestName = "manifest"

@@ -39,6 +39,7 @@ const (
 	hasJob // finished and duration are the job's start and time, then
 	jobFinal
 	jobCancelled
+	errorsInOutput
 	oneOver // and so many times that
 )
 
@@ -66,6 +67,9 @@ func newRow(e entry) (row, error) {
 			r.flags |= jobCancelled
 		}
 		finished, r.duration = d.Job.Started, d.Job.Elapsed
+	}
+	if e.doc.Record.ErrorsInOutput() {
+		r.flags |= errorsInOutput
 	}
 	if code := e.doc.Record.Code(); code != nil {
 		r.flags |= hasCode
@@ -125,12 +129,16 @@ func (r *row) fill(rec *record.Record) {
 	if r.flags&hasFinished != 0 {
 		rec.Data.Finished = &record.Time{Time: time.UnixMicro(r.finished).In(zone)}
 	}
+	rec.Data.Merged = r.flags&errorsInOutput != 0
 	if r.flags&hasJob != 0 {
 		d := &rec.Data
 		d.Job = &record.Job{Final: r.flags&jobFinal != 0, ReturnCode: d.ReturnCode, Started: d.Finished, Elapsed: d.Duration}
 		d.ReturnCode, d.Finished, d.Duration = nil, nil, 0
 		if r.flags&jobCancelled != 0 {
 			d.Job.State = "CANCELLED"
+		}
+		if d.Merged { // see Record.ErrorsInOutput: only that both are one counts
+			d.Job.StdoutFile, d.Job.StderrFile = "-", "-"
 		}
 	}
 }

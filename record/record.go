@@ -167,6 +167,15 @@ func (r *Record) Code() *int {
 	return r.Data.ReturnCode
 }
 
+// ErrorsInOutput reports whether standard error and standard output of the run were one stream,
+// its output: those of its job where it has started one, else those of the command.
+func (r *Record) ErrorsInOutput() bool {
+	if j := r.Data.Job; j != nil {
+		return j.StdoutFile != "" && j.StdoutFile == j.StderrFile && len(j.Error) == 0 && j.Stderr == nil
+	}
+	return r.Data.Merged && len(r.Data.Error) == 0 && r.Data.Stderr == nil
+}
+
 // Failed reports whether the run, with its job, has ended by itself with a return code
 // other than 0. One that was cancelled has not failed.
 func (r *Record) Failed() bool { return r.Outcome() == Failed }

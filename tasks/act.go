@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"qme/executor"
@@ -55,7 +56,7 @@ func (q *Service) AltersForeign(v Version, a executor.Action) (*ForeignError, er
 func (q *Service) Act(ctx context.Context, v Version, a Acting) (changed bool, err error) {
 	_, tracked := a.Executor.(executor.Tracker)
 	tracked = tracked && v.Commit == "" && v.Record.Data.Status != record.Running
-	call := &executor.Call{Options: a.Options, Out: a.Out, Err: a.Err, Unattended: a.Unattended, Host: host{q, v}}
+	call := &executor.Call{Options: a.Options, Out: a.Out, Err: a.Err, Unattended: a.Unattended, Host: host{q, v, a.Err}}
 	if err := q.allow(v, call); err != nil {
 		return false, err
 	}
@@ -115,12 +116,25 @@ func (q *Service) refreshOne(ctx context.Context, id record.ID) (changed bool, e
 
 // A host is what the use cases can do for an action on a run.
 type host struct {
-	q *Service
-	v Version
+	q   *Service
+	v   Version
+	err io.Writer // for people
 }
 
 // Stream implements executor.Host.
-func (h host) Stream(name record.StreamName) (io.ReadCloser, error) { return h.v.Stream(name) }
+func (h host) Stream(name record.StreamName) (io.ReadCloser, error) {
+	if name == record.Stderr && h.v.Record.Data.Merged {
+		if _, err := fmt.Fprintln(h.err, OneStream(h.v.Record)); err != nil {
+			return nil, err
+		}
+	}
+	return h.v.Stream(name)
+}
+
+// OneStream says where the error output of a run is whose streams were one.
+func OneStream(rec *record.Record) string {
+	return fmt.Sprintf("Task %s had one stream for both, as on a terminal: its errors are in its output.", rec.UID)
+}
 
 // Cancel implements executor.Host.
 func (h host) Cancel(context.Context) error {

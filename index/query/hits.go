@@ -33,7 +33,7 @@ const perField = 3
 func (q *Query) Hits(d *Doc) []Hit {
 	var hits []Hit
 	for t := range q.asked {
-		for _, f := range t.fields() {
+		for _, f := range t.fields(d) {
 			hits = append(hits, t.hits(d, f)...)
 		}
 	}
@@ -84,7 +84,7 @@ func lastRunes(s string) string {
 func (q *Query) Relevance(d *Doc) float64 {
 	score := 0.0
 	for t := range q.asked {
-		for _, f := range t.fields() {
+		for _, f := range t.fields(d) {
 			hits := t.hits(d, f)
 			if len(hits) == 0 {
 				continue

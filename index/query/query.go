@@ -83,12 +83,16 @@ func (t term) holds(d *Doc) bool {
 	if t.test != nil {
 		return t.test(d.Record)
 	}
-	return slices.ContainsFunc(t.fields(), func(f field) bool { return t.in(d, f) })
+	return slices.ContainsFunc(t.fields(d), func(f field) bool { return t.in(d, f) })
 }
 
-// fields returns the text fields that the term is looked for in. What may be the name of a
-// commit is looked for there as well.
-func (t term) fields() []field {
+// fields returns the text fields of a run that the term is looked for in. What may be the
+// name of a commit is looked for there as well, and error output in the output where both
+// were one stream.
+func (t term) fields(d *Doc) []field {
+	if t.field == errorText && d.Record.ErrorsInOutput() {
+		return []field{errorText, output}
+	}
 	if t.field != anywhere {
 		return []field{t.field}
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/chromedp/chromedp/kb"
 )
 
 // A pipe is what a command waits for, so that the test says when it goes on.
@@ -104,6 +106,45 @@ func TestTaskIsRunAgainAndDeleted(t *testing.T) {
 	if list := h.qme("ls"); strings.Contains(list, "date") {
 		t.Errorf("it is there:\n%s", list)
 	}
+}
+
+// TestRunAgainSaysWhatItReads has a task that has read a file say before it is run again that it will not.
+func TestRunAgainSaysWhatItReads(t *testing.T) {
+	h := newHome(t)
+	input := filepath.Join(t.TempDir(), "p")
+	if err := os.WriteFile(input, []byte("3.8\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(input)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	cmd := h.command("run", "sh", "-c", "while read r; do echo $r; done")
+	cmd.Stdin = f
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	p := h.serve().open("/tasks/" + h.id())
+	p.sees(".facts", "the file "+input+", 4 B")
+	p.sees(".facts", "not recorded: less than qme itself needs")
+	p.click("[data-act=rerun]")
+	p.sees("dialog", "Its input was the file "+input+"; now it gets none.")
+	p.keys(kb.Escape)
+	p.until("!document.querySelector('dialog')")
+	h.qme("run", "true")
+	h.background("run", "sleep", "600")
+	p = h.serve().open("/overview")
+	p.sees(".numbers", "of 2 succeeded")
+	p = h.serve().open("/")
+	p.until(row("sleep 600"))
+	p.execute(row("sleep 600") + ".querySelector('[aria-label=Cancel]').click()")
+	p.sees("dialog", "gets SIGTERM")
+	p.keys(kb.Escape)
+	p.click(".head .pick input")
+	p.sees(".picked", "3 selected")
+	p.press("r")
+	p.sees("dialog", "None of them gets any input")
 }
 
 func TestRunIsCancelledFromItsPage(t *testing.T) {

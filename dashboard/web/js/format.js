@@ -133,6 +133,22 @@ export function took(task, now = Date.now()) {
   return duration(task.duration);
 }
 
+/** Where a run's standard input came from, as data.stdin of its record says; '' where that was not recorded. */
+export function inputName(stdin) {
+  switch (stdin?.kind) {
+    case 'file':
+      return stdin.path ? `the file ${stdin.path}` : 'a file';
+    case 'null':
+      return '/dev/null';
+    case 'closed':
+      return 'closed';
+    case 'terminal': case 'pipe': case 'socket':
+      return `a ${stdin.kind}`;
+    default:
+      return stdin ? 'something else' : '';
+  }
+}
+
 /** The short name of a task, as every view has it: the 12 digits of its id that say when it was made. */
 export function shortId(id) {
   return id.slice(-36).slice(0, 13);

@@ -75,7 +75,7 @@ class Overview extends HTMLElement {
     const one = (value, text, href, outcome) => h('li', { 'data-outcome': outcome }, h('a', { href }, h('strong', {}, value), h('span', {}, text)));
     this.numbers.replaceChildren(
       one(number(total), `${total === 1 ? 'task' : 'tasks'}${loaded.complete ? '' : ' so far'}`, '/'),
-      one(rate, 'succeeded', '/?status=succeeded', 'succeeded'),
+      one(rate, `of ${number(ended)} succeeded`, '/?status=succeeded', 'succeeded'),
       one(number(outcomes.failed), 'failed', '/?status=failed', 'failed'),
       one(number(outcomes.cancelled), 'cancelled', '/?status=cancelled', 'cancelled'),
       one(number(outcomes.running), 'running', '/?status=running', 'running'));

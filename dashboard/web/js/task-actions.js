@@ -1,7 +1,7 @@
 // What can be done with tasks, with the questions before and the notices after.
 
 import * as api from './api.js';
-import { many, oneLine, shortId } from './format.js';
+import { inputName, many, oneLine, shortId } from './format.js';
 import { ask, attempt, toast } from './notice.js';
 
 const link = (id) => ({ href: `/tasks/${id}`, text: 'View' });
@@ -42,6 +42,19 @@ export async function agreeing(run, agreed) {
 /** Runs a task again. A command that was not given here is asked about; false is a no. */
 const again = async (id) => Boolean(await agreeing((agreed) => api.rerun(id, agreed)));
 
+// What a run again does not get: it is not at a terminal, and nothing is redirected to it.
+function lostInput({ stdin }) {
+  return ['file', 'pipe', 'socket'].includes(stdin?.kind) ? [`Its input was ${inputName(stdin)}; now it gets none. “qme rerun --stdin FILE” gives it a file.`] : [];
+}
+
+/** What is said of the input of the tasks before they are run again. */
+async function aboutInput(ids) {
+  if (ids.length === 1) return lostInput((await api.getTask(ids[0])).data);
+  return ['None of them gets any input, also where it has read a file or a pipe.'];
+}
+
+let asking = false; // a question about running again is on its way
+
 // What a question is about: of one task its command, since rows move.
 const about = (command) => (command ? [{ code: oneLine(command).slice(0, 200) }] : []);
 
@@ -50,7 +63,17 @@ const about = (command) => (command ? [{ code: oneLine(command).slice(0, 200) }]
  * The first no to a question ends it.
  */
 export async function rerun(ids, command = '') {
+  if (asking) return false;
+  asking = true;
   const text = ids.length === 1 ? about(command) : ['They are started one after the other and run at the same time.'];
+  try {
+    text.push(...await aboutInput(ids));
+  } catch (err) {
+    toast(err.message, 'bad');
+    return false;
+  } finally {
+    asking = false;
+  }
   if (!(await ask(`Run ${ids.length === 1 ? 'this task' : many(ids.length, 'task')} again?`, text, 'Run again', 'primary'))) return false;
   const started = [];
   let kept = false;
@@ -66,7 +89,7 @@ export async function rerun(ids, command = '') {
 /** Ends runs, once the user has agreed; command is that of a single one. */
 export async function cancel(ids, command = '') {
   const what = ids.length === 1 ? 'this run' : many(ids.length, 'run');
-  if (!(await ask(`End ${what}?`, [...about(command), 'The command is told to end, as by Ctrl-C; the output so far is kept.'], 'End'))) return false;
+  if (!(await ask(`End ${what}?`, [...about(command), 'The command gets SIGTERM and, where that does not end it, SIGKILL, as by “qme cancel”; a job is cancelled by its scheduler. The output so far is kept.'], 'End'))) return false;
   let kept = false;
   const done = await each(ids, async (id) => {
     if (kept || !(await agreeing((agreed) => api.cancel(id, agreed)))) kept = true;

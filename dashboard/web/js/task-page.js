@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import { button, copyButton, h, icon, throttle } from './dom.js';
 import { viewOf } from './executors/index.js';
-import { bytes, duration, outcomeKind, outcomeText, shortId, stamp, stamps, summaryOf, took } from './format.js';
+import { bytes, duration, inputName, outcomeKind, outcomeText, shortId, stamp, stamps, summaryOf, took } from './format.js';
 import { live } from './live.js';
 import { empty, failure } from './notice.js';
 import * as router from './router.js';
@@ -282,10 +282,10 @@ class TaskPage extends HTMLElement {
     const facts = [
       ['Return code', data.returncode], ['Signal', data.signal],
       ['Started', this.#time(data.timestamp)], ['Finished', this.#time(data.finished)], ['Duration', duration(data.duration)],
-      ['Directory', this.#code(data.pwd)], ['User', data.user], ['Host', data.host], ['Executor', executor],
+      ['Directory', this.#code(data.pwd)], ['Input', inputName(data.stdin) && `${inputName(data.stdin)}${data.stdin.size ? `, ${bytes(data.stdin.size)}` : ''}`], ['User', data.user], ['Host', data.host], ['Executor', executor],
       ['Run', data.run], ['Process', data.pid || ''],
       ['CPU time', usage.user === undefined ? '' : `${duration(usage.user)} user, ${duration(usage.system)} system`],
-      ['Memory', usage.max_rss ? `${bytes(usage.max_rss)} at most` : usage.user === undefined ? '' : h('span.dim', { title: 'less than qme itself needs' }, 'not recorded')],
+      ['Memory', usage.max_rss ? `${bytes(usage.max_rss)} at most` : usage.user === undefined ? '' : h('span.dim', {}, 'not recorded: less than qme itself needs, some 20 MiB')],
       ['Git', git.commit || git.branch ? h('span', {}, h('code', { title: git.commit ?? null }, [git.branch, git.commit?.slice(0, 10)].filter(Boolean).join(' ')), git.dirty ? ' with changes' : '') : ''],
       ['Message', data.message],
     ];
