@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -27,9 +26,6 @@ import (
 const (
 	// completeTasks is how many tasks are offered, the newest.
 	completeTasks = 50
-	// completeTime bounds, from the start of the process on, how long they are
-	// looked for: somebody has pressed a key and waits. What was found is offered.
-	completeTime = 15 * time.Millisecond
 	// completeWidth is how much of a description is given, in columns.
 	completeWidth = 72
 )
@@ -320,7 +316,7 @@ func (a *app) newest() []tasks.Item {
 		reader.read(items)
 	}()
 	var found []tasks.Item
-	late := time.After(time.Until(now.Add(completeTime)))
+	late := tooLate()
 	for {
 		select {
 		case item, ok := <-items:
@@ -381,7 +377,7 @@ func (a *app) inTime(read func(reader *app) []candidate) []candidate {
 	select {
 	case list := <-found:
 		return list
-	case <-time.After(time.Until(now.Add(completeTime))):
+	case <-tooLate():
 		return nil
 	}
 }
