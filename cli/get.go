@@ -89,7 +89,11 @@ func (a *app) getStream(ctx context.Context, ref string, name record.StreamName)
 		return err
 	}
 	if _, s := name.Of(v.Record); s != nil && s.Cut != nil {
-		a.note("qme: %d bytes from offset %d on were not kept (of %d; the setting run.keep)", s.Cut.Bytes, s.Cut.Offset, s.Size)
+		why := "were not kept (of %d; the setting run.keep)"
+		if s.Cut.Offset+s.Cut.Bytes == s.Size {
+			why = "could not be stored (of %d; a full disk, say)"
+		}
+		a.note("qme: %d bytes from offset %d on "+why, s.Cut.Bytes, s.Cut.Offset, s.Size)
 	}
 	return nil
 }

@@ -49,6 +49,9 @@ func Lines(s string) []string {
 	return lines
 }
 
+// LeftOut is the line of a preview that stands for what is left out.
+const LeftOut = "[...]\n"
+
 // Preview makes readable lines of a stream that is stored elsewhere: the
 // beginning and the end, up to 1 KiB of each, with "[...]" in between, and with
 // U+FFFD for what is not UTF-8. head and tail are the stream's first and last
@@ -64,6 +67,6 @@ func Preview(head, tail []byte, whole bool) []string {
 		tail = tail[1:]
 	}
 	lines := Lines(strings.ToValidUTF8(string(head), "\uFFFD"))
-	lines = append(lines, "[...]\n")
+	lines = append(lines, LeftOut)
 	return append(lines, Lines(strings.ToValidUTF8(string(tail), "\uFFFD"))...)
 }

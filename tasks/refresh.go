@@ -398,12 +398,12 @@ func (q *Service) collect(ctx context.Context, rec *record.Record) (streams map[
 	}
 	var failed []error
 	for _, name := range []record.StreamName{record.JobStdout, record.JobStderr} {
-		to := &keeper{recorder: entry.Recorder(name, q.Settings.Keep)}
+		to := entry.Recorder(name, q.Settings.Keep)
 		err := other
 		if err == nil {
 			err = q.collectStream(ctx, own, to, name)
 		}
-		if cerr := errors.Join(to.err, to.Close(rec, q.Settings.Inline)); cerr != nil {
+		if cerr := to.Close(rec, q.Settings.Inline); cerr != nil {
 			return nil, done, fmt.Errorf("task %s: the output of job %s cannot be stored, and is brought by the next \"qme refresh\": %w", rec.UID, job.ID, cerr)
 		}
 		if ctx.Err() != nil {
@@ -485,25 +485,6 @@ func (q *Service) overlaps(other, job *record.Job, path string) bool {
 	}
 	info, err := os.Stat(path)
 	return err == nil && info.ModTime().After(job.Ended.Add(slack))
-}
-
-type recorder interface {
-	io.Writer
-	Close(rec *record.Record, inline int) error
-}
-
-// A keeper knows errors of storing, behind which the same may be tried again, from those
-// of reading.
-type keeper struct {
-	recorder
-	err error
-}
-
-// Write implements io.Writer.
-func (k *keeper) Write(b []byte) (int, error) {
-	n, err := k.recorder.Write(b)
-	k.err = errors.Join(k.err, err)
-	return n, err
 }
 
 func (q *Service) collectStream(ctx context.Context, rec *record.Record, to io.Writer, name record.StreamName) error {

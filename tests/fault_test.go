@@ -97,6 +97,10 @@ func TestDiskFillsMeanwhile(t *testing.T) {
 				if test.status == record.Complete && (d.ReturnCode == nil || *d.ReturnCode != test.code || d.Duration == 0 || d.Finished == nil) {
 					t.Errorf("disk full %v: data %+v", full, d)
 				}
+				// What could not be stored is said, and how much it was.
+				if size := map[string]int64{"a file": 4, "its output": 1288895}[name]; size > 0 && (d.Stdout == nil || d.Stdout.Size != size || d.Stdout.Cut == nil || d.Stdout.Stored()+d.Stdout.Cut.Bytes != size) {
+					t.Errorf("disk full %v: of %d bytes the record says %+v and has %q", full, size, d.Stdout, d.Output)
+				}
 				if before != 0 && d.Duration != before {
 					t.Errorf("disk full %v: it took %v, and %v before", full, d.Duration, before)
 				}

@@ -25,7 +25,8 @@ type captured struct {
 	fs   afero.Fs
 	dir  string
 	name record.StreamName
-	size int64     // bytes that came
+	size int64     // bytes that came, without those that are lost
+	lost int64     // bytes that came behind them and could not be stored
 	half int64     // bytes in the first file, and the size of the ring
 	low  int64     // half at the least
 	sum  hash.Hash // of all bytes that came; nil when it is not known
@@ -41,8 +42,13 @@ func openCapture(fsys afero.Fs, dir string, name record.StreamName) (*captured, 
 	if err != nil {
 		return nil, err
 	}
+	came, err := losses(fsys, dir)
+	if err != nil {
+		return nil, err
+	}
 	info, err := fsys.Stat(c.path(""))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		c.lose(came[name])
 		return c, nil
 	} else if err != nil {
 		return nil, err
@@ -50,7 +56,21 @@ func openCapture(fsys afero.Fs, dir string, name record.StreamName) (*captured, 
 	c.half = info.Size()
 	c.size = max(c.half, size)
 	c.low = min(max(c.half, low), c.size)
-	return c, c.clampToRing()
+	err = c.clampToRing()
+	c.lose(came[name])
+	return c, err
+}
+
+// lose takes over how many bytes came of a stream of which some could not be stored. A record
+// names one gap: where there is one before the end already, it goes from there.
+func (c *captured) lose(came int64) {
+	if came <= c.size+c.lost {
+		return
+	}
+	if c.low > c.half {
+		c.size, c.low = c.half, c.half
+	}
+	c.lost = came - c.size
 }
 
 func (c *captured) path(ext string) string { return filepath.Join(c.dir, string(c.name)+ext) }
@@ -90,7 +110,10 @@ func (c *captured) slot() int64 { return (c.low - c.half) % c.half }
 
 // cut says which bytes are not stored, nil when all are.
 func (c *captured) cut() *record.Cut {
-	if c.low == c.half {
+	switch {
+	case c.lost > 0:
+		return &record.Cut{Offset: c.size, Bytes: c.lost}
+	case c.low == c.half:
 		return nil
 	}
 	return &record.Cut{Offset: c.half, Bytes: c.low - c.half}
@@ -101,7 +124,7 @@ func (c *captured) stored() int64 { return c.half + c.size - c.low }
 // describe puts the stream into a record. final says that no more comes, so that
 // a hash is worth having.
 func (c *captured) describe(rec *record.Record, inline int, final bool) error {
-	if c.size == 0 {
+	if c.size == 0 && c.lost == 0 {
 		c.name.Set(rec, []string{}, nil)
 		return nil
 	}
@@ -132,13 +155,17 @@ func (c *captured) describe(rec *record.Record, inline int, final bool) error {
 	if err != nil {
 		return err
 	}
-	s := &record.Stream{Size: c.size, Cut: c.cut()}
+	s := &record.Stream{Size: c.size + c.lost, Cut: c.cut()}
 	if final {
 		if s.SHA256, err = c.hash(); err != nil {
 			return err
 		}
 	}
-	c.name.Set(rec, record.Preview(head, tail, int64(len(head)) == stored), s)
+	lines := record.Preview(head, tail, int64(len(head)) == stored)
+	if c.lost > 0 {
+		lines = append(lines, record.LeftOut)
+	}
+	c.name.Set(rec, lines, s)
 	return nil
 }
 
@@ -302,13 +329,15 @@ func (e *Entry) Streams(rec *record.Record, names ...record.StreamName) (map[rec
 	}
 	blobs := map[record.StreamName]gitstore.Blob{}
 	for _, name := range names {
-		if _, s := name.Of(rec); s == nil {
+		_, s := name.Of(rec)
+		if s == nil {
 			continue
 		}
 		c, err := openCapture(e.fs, e.dir, name)
 		if err != nil {
 			return nil, err
 		}
+		c.lose(s.Size) // where that could not be noted
 		blobs[name] = gitstore.Blob{Size: c.stored(), Open: func() (io.ReadCloser, error) { return c.open() }}
 	}
 	return blobs, nil

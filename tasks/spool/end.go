@@ -14,12 +14,56 @@ import (
 	"qme/record"
 )
 
-// The lock of an entry has room for how the run ends, from endAt on. It is taken when the
-// run begins: a command may fill the disk, and then its end could be written nowhere else.
+// The lock of an entry has room for how the run ends, from endAt on, and for how many bytes
+// came of streams of which not all could be stored, from lossAt on. It is taken when the run
+// begins: a command may fill the disk, and then this could be written nowhere else.
 const (
 	endAt    = 1 << 10
-	lockSize = 2 << 10
+	lossAt   = 2 << 10
+	lockSize = lossAt + 128
 )
+
+// lose notes how many bytes came of a stream of which not all could be stored.
+func (e *Entry) lose(name record.StreamName, came int64) error {
+	e.losing.Lock()
+	defer e.losing.Unlock()
+	if e.lost == nil {
+		e.lost = map[record.StreamName]int64{}
+	}
+	e.lost[name] = came
+	b, err := json.Marshal(e.lost)
+	if err != nil {
+		return err
+	}
+	if len(b) >= lockSize-lossAt {
+		return fmt.Errorf("what is lost of the output of task %s takes %d bytes: %w", e.id, len(b), record.ErrInvalid)
+	}
+	_, err = e.lock.WriteAt(padded(b, lockSize-lossAt), lossAt)
+	return err
+}
+
+// losses returns how many bytes came of the streams of which not all could be stored.
+func losses(fsys afero.Fs, dir string) (map[record.StreamName]int64, error) {
+	b, err := readLock(fsys, dir, lossAt, lockSize)
+	var came map[record.StreamName]int64
+	if err != nil || json.Unmarshal(b, &came) != nil {
+		return nil, err // none, or a power cut came
+	}
+	return came, nil
+}
+
+// readLock reads a part of the lock of an entry; of one that is not there nothing: it is being
+// removed, or in a copy of a home.
+func readLock(fsys afero.Fs, dir string, from, to int64) ([]byte, error) {
+	f, err := fsys.Open(filepath.Join(dir, lockFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.NewSectionReader(f, from, to-from))
+	return b, errors.Join(err, f.Close())
+}
 
 // An end is how a run ended, as far as the record from its beginning does not have it.
 type end struct {
@@ -41,10 +85,10 @@ func (e *Entry) End(rec *record.Record) error {
 	if err != nil {
 		return err
 	}
-	if len(b) >= lockSize-endAt {
+	if len(b) >= lossAt-endAt {
 		return fmt.Errorf("the end of task %s takes %d bytes: %w", e.id, len(b), record.ErrInvalid)
 	}
-	_, err = e.lock.WriteAt(padded(b, lockSize-endAt), endAt)
+	_, err = e.lock.WriteAt(padded(b, lossAt-endAt), endAt)
 	return err
 }
 
@@ -55,14 +99,8 @@ func padded(b []byte, n int) []byte {
 
 // ended completes a record with how its run has ended, and reports whether that is known.
 func ended(fsys afero.Fs, dir string, rec *record.Record) (bool, error) {
-	f, err := fsys.Open(filepath.Join(dir, lockFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil // being removed, or a copy of a home
-	} else if err != nil {
-		return false, err
-	}
-	b, err := io.ReadAll(io.NewSectionReader(f, endAt, lockSize-endAt))
-	if err = errors.Join(err, f.Close()); err != nil {
+	b, err := readLock(fsys, dir, endAt, lossAt)
+	if err != nil {
 		return false, err
 	}
 	var e end

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/afero"
 	"golang.org/x/sys/unix"
@@ -42,7 +43,7 @@ func (o owner) write(f afero.File) error {
 	if len(b) >= endAt {
 		b = nil // nobody has such a host name; the lock itself still tells
 	}
-	_, err = f.WriteAt(append(padded(b, endAt), padded(nil, lockSize-endAt)...), 0)
+	_, err = f.WriteAt(slices.Concat(padded(b, endAt), padded(nil, lossAt-endAt), padded(nil, lockSize-lossAt)), 0)
 	return err
 }
 

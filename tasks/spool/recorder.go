@@ -26,7 +26,9 @@ type Recorder struct {
 	low               int64 // the oldest byte that the ring has still whole
 	sum               hash.Hash
 	hashed            chan struct{}
-	failed            bool // some bytes that came are not stored
+	failed            error // why bytes that came are not stored, from the first one on
+	came              int64 // bytes that came, since then
+	unnoted           bool  // that could not be noted
 }
 
 // Recorder returns the recorder of one of the run's streams, of which at most keep
@@ -38,8 +40,8 @@ func (e *Entry) Recorder(name record.StreamName, keep int64) *Recorder {
 // largeChunk is from when on hashing is worth a goroutine of its own.
 const largeChunk = 32 << 10
 
-// Write stores b. After an error the recorder is of no further use; what it has
-// stored stays.
+// Write stores b. It does not fail: from the first byte on that cannot be stored, to a full
+// disk say, nothing more is, and what comes is counted. Close says so, and the record.
 func (r *Recorder) Write(b []byte) (int, error) {
 	if len(b) >= largeChunk {
 		go func() {
@@ -50,9 +52,24 @@ func (r *Recorder) Write(b []byte) (int, error) {
 	} else {
 		r.sum.Write(b)
 	}
-	n, err := r.store(b)
-	r.failed = r.failed || err != nil
-	return n, err
+	if r.failed != nil {
+		r.came += int64(len(b))
+		r.lose()
+		return len(b), nil
+	}
+	before := r.size
+	if _, err := r.store(b); err != nil {
+		r.failed, r.came = err, before+int64(len(b))
+		r.lose()
+	}
+	return len(b), nil
+}
+
+// lose notes how many bytes have come of a stream of which not all are stored.
+func (r *Recorder) lose() {
+	if err := r.e.lose(r.name, r.came); err != nil && !r.unnoted {
+		r.unnoted, r.failed = true, errors.Join(r.failed, err)
+	}
 }
 
 func (r *Recorder) store(b []byte) (int, error) {
@@ -137,9 +154,10 @@ func (r *Recorder) openFile(f *afero.File, ext string) error {
 }
 
 // Close ends the stream and puts it into the record: in it, up to inline bytes of
-// UTF-8, else as a description of what Stream returns.
+// UTF-8, else as a description of what Stream returns. The error says also why some of it is
+// not stored; the record is right all the same.
 func (r *Recorder) Close(rec *record.Record, inline int) error {
-	var errs []error
+	errs := []error{r.failed}
 	for _, f := range []afero.File{r.head, r.ring, r.count} {
 		if f != nil {
 			errs = append(errs, f.Close())
@@ -149,14 +167,15 @@ func (r *Recorder) Close(rec *record.Record, inline int) error {
 	if r.ring == nil {
 		c.half, c.low = r.size, r.size
 	}
-	if r.failed {
-		// What the files say is what Streams returns, and the sum is of bytes
-		// that are not there.
+	if r.failed != nil {
+		// What the files say is what Streams returns.
 		stored, err := openCapture(r.e.fs, r.e.dir, r.name)
 		if err != nil {
 			return errors.Join(append(errs, err)...)
 		}
+		stored.sum = r.sum
 		c = stored
+		c.lose(r.came)
 	}
 	return errors.Join(append(errs, c.describe(rec, inline, true))...)
 }

@@ -51,7 +51,10 @@ func crashInRing(t *testing.T, keep, chunk int, fault storetest.Fault) bool {
 	for written < len(b) {
 		n, err := r.Write(b[written:min(written+chunk, len(b))])
 		if err != nil {
-			break
+			t.Fatal(err)
+		}
+		if fsys.Failed() != "" {
+			break // the process is dead
 		}
 		written += n
 	}

@@ -64,6 +64,9 @@ type Entry struct {
 	lock   afero.File
 	locked bool
 	own    bool // the lock names this process
+
+	losing sync.Mutex // guards what follows
+	lost   map[record.StreamName]int64
 }
 
 // Begin notes that a run starts. The error wraps record.ErrConflict when the task
