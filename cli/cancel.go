@@ -4,6 +4,9 @@ import (
 	"context"
 
 	"github.com/urfave/cli/v3"
+
+	"qme/executor"
+	"qme/record"
 )
 
 func (a *app) cancelCommand() *cli.Command {
@@ -12,7 +15,8 @@ func (a *app) cancelCommand() *cli.Command {
 		Usage:     "end a task that is running",
 		ArgsUsage: "TASK",
 		Description: `Its processes get SIGTERM and, those that are left after the setting
-cancel.grace, SIGKILL. The record then says "cancelled".
+cancel.grace, SIGKILL. The record then says "cancelled". Where the command has ended
+and its job goes on, the job is cancelled, as by "qme exec TASK cancel".
 
 Examples:
   qme cancel 019aaf3c
@@ -33,6 +37,13 @@ Examples:
 				return err
 			}
 			a.taken(c.Args().First(), v.Record)
+			offers, err := a.cancelsJob(v.Record)
+			if err != nil {
+				return err
+			}
+			if offers {
+				return a.exec(ctx, []string{string(v.Record.UID), "cancel"}, nil)
+			}
 			id, err := q.Cancel(string(v.Record.UID))
 			if err != nil {
 				return err
@@ -41,4 +52,22 @@ Examples:
 			return nil
 		},
 	}
+}
+
+// cancelsJob reports whether the command of a task has ended, its job goes on, and its
+// executor can cancel that.
+func (a *app) cancelsJob(rec *record.Record) (bool, error) {
+	if rec.Data.Status == record.Running || !rec.Active() {
+		return false, nil
+	}
+	cfg, err := a.config()
+	if err != nil {
+		return false, err
+	}
+	e, ok := a.executors(cfg).Get(rec.Executor)
+	if !ok {
+		return false, nil
+	}
+	_, err = executor.Find(e, "cancel")
+	return err == nil, nil
 }

@@ -173,6 +173,8 @@ func (a *app) completeValue(command string, f cli.Flag, word string) answer {
 		return words(word, found)
 	case "on":
 		return words(word, a.inTime(func(reader *app) []candidate { return reader.executorNames() }))
+	case "color":
+		return words(word, []candidate{{"auto", ""}, {"always", ""}, {"never", ""}})
 	case "database":
 		return words(word, []candidate{{"filesystem", "no mirror"}})
 	case "host":

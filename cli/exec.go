@@ -151,6 +151,9 @@ func taskOf(q *tasks.Service, set *executor.Set, words []string) (v tasks.Versio
 		}
 		return tasks.Version{}, "", nil, &usageError{msg: fmt.Sprintf("the last task, %s, has no action %q", last.Record.UID, words[0]), help: "qme exec " + last.Record.Executor}
 	}
+	if errors.Is(found, record.ErrNotFound) && len(words) == 1 && err == nil {
+		found = fmt.Errorf("%w, nor has the last task, %s, such an action (\"qme exec %s\" lists those)", found, last.Record.UID, last.Record.Executor)
+	}
 	return v, words[0], words[1:], found
 }
 

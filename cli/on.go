@@ -178,6 +178,9 @@ func (a *app) waitHere(ctx context.Context, q *tasks.Service, e executor.Executo
 		return perr
 	}
 	a.follow(q, tasks.AfterRefresh)
+	if rc := last.Code(); rc != nil {
+		a.note("[%s][returncode: %d]%s has ended", last.UID, *rc, jobOf(last))
+	}
 	return endAs(last)
 }
 

@@ -227,20 +227,22 @@ func inOneUnit(d time.Duration) string {
 	}
 }
 
-// shortDuration is at most six characters wide up to 99 hours.
+// shortDuration is at most six characters wide up to 99 hours. It rounds, as the dashboard does.
 func shortDuration(d time.Duration) string {
 	switch {
 	case d < 0:
 		return "0s"
-	case d < time.Second:
-		return fmt.Sprintf("%dms", d/time.Millisecond)
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", d/time.Second)
-	case d < time.Hour:
+	case d.Round(time.Millisecond) < time.Second:
+		return fmt.Sprintf("%dms", d.Round(time.Millisecond)/time.Millisecond)
+	case d.Round(100*time.Millisecond) < 10*time.Second:
+		return fmt.Sprintf("%.1fs", d.Round(100*time.Millisecond).Seconds())
+	case d.Round(time.Second) < time.Minute:
+		return fmt.Sprintf("%ds", d.Round(time.Second)/time.Second)
+	case d.Round(time.Second) < time.Hour:
+		d = d.Round(time.Second)
 		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
 	default:
+		d = d.Round(time.Minute)
 		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
 	}
 }

@@ -1,6 +1,9 @@
 package cli
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // A terminal that is a column wider shows as much of the command, or gives a part of what
 // was enough to one further column.
@@ -51,6 +54,18 @@ func TestWiderShowsNoLess(t *testing.T) {
 		used, l := of(&table{width: 80, mixed: true})
 		if l.name != nameWidth || !l.age || !l.executor {
 			t.Errorf("%s: 80 columns have %+v (%d)", name, l, used)
+		}
+	}
+}
+
+// TestShortDurationRounds shows durations that lie before the next unit.
+func TestShortDurationRounds(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		902942 * time.Microsecond: "903ms", 3866 * time.Microsecond: "4ms", 999600 * time.Microsecond: "1.0s", 9960 * time.Millisecond: "10s",
+		59600 * time.Millisecond: "1m00s", 3599600 * time.Millisecond: "1h00m", 119*time.Minute + 40*time.Second: "2h00m", -1: "0s",
+	} {
+		if got := shortDuration(d); got != want {
+			t.Errorf("%s is shown as %s, want %s", d, got, want)
 		}
 	}
 }

@@ -47,6 +47,9 @@ func TestSlurmOn(t *testing.T) {
 	rec := s.get("")
 	s.has("the output in the record", rec.Data.Job.Output, out)
 	s.has("the error output in the record", rec.Data.Job.Error, "err\n")
+	if !strings.Contains(errs, "[returncode: 3] job "+rec.Data.Job.ID+" has ended") {
+		t.Errorf("the code of the job is not said: %q", errs)
+	}
 	if code := rec.Code(); code == nil || *code != 3 {
 		t.Errorf("the record has the return code %v, want 3", code)
 	}
