@@ -13,6 +13,7 @@ import (
 	"qme/internal/safe"
 	"qme/record"
 	"qme/tasks"
+	"qme/tasks/live"
 )
 
 func (a *app) rerunCommand() *cli.Command {
@@ -35,33 +36,16 @@ Examples:
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &o.yes},
 			&cli.StringFlag{Name: "stdin", Usage: "give the command `FILE` as standard input", Destination: &o.stdin, TakesFile: true},
+			&cli.BoolFlag{Name: "report", Usage: "report how it begins on descriptor 3 (internal)", Destination: &o.report, Hidden: true},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := oneTask(c); err != nil {
 				return err
 			}
-			if _, err := a.homeDir(); err != nil {
-				return err
+			if o.report {
+				return a.rerunReporting(ctx, c.Args().First(), o)
 			}
-			if err := a.readFrom(o.stdin); err != nil {
-				return err
-			}
-			if _, err := a.runConfig(); err != nil {
-				return err
-			}
-			q, err := a.tasks()
-			if err != nil {
-				return err
-			}
-			ref := c.Args().First()
-			rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: a.message, Quiet: a.quiet,
-				Confirm: func(rec *record.Record, own bool) error { return a.confirmRerun(ctx, ref, rec, own, o) }})
-			var input *tasks.InputError
-			if errors.As(err, &input) {
-				id, file := string(input.ID), o
-				file.stdin = "FILE"
-				return fmt.Errorf("%w; give it again: %s <FILE, or %s", err, a.rerunLine(o, id), a.rerunLine(file, id))
-			}
+			q, rep, err := a.rerun(ctx, c.Args().First(), o, nil)
 			if err != nil {
 				return err
 			}
@@ -70,10 +54,63 @@ Examples:
 	}
 }
 
+// rerun runs a task again, and returns the use cases with which it has. started is as in
+// tasks.RunOptions.
+func (a *app) rerun(ctx context.Context, ref string, o rerunOptions, started func()) (*tasks.Service, *tasks.Report, error) {
+	if _, err := a.homeDir(); err != nil {
+		return nil, nil, err
+	}
+	if err := a.readFrom(o.stdin); err != nil {
+		return nil, nil, err
+	}
+	if _, err := a.runConfig(); err != nil {
+		return nil, nil, err
+	}
+	q, err := a.tasks()
+	if err != nil {
+		return nil, nil, err
+	}
+	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: a.message, Quiet: a.quiet, Started: started,
+		Confirm: func(rec *record.Record, own bool) error { return a.confirmRerun(ctx, ref, rec, own, o) }})
+	var input *tasks.InputError
+	if errors.As(err, &input) {
+		id, file := string(input.ID), o
+		file.stdin = "FILE"
+		return nil, nil, fmt.Errorf("%w; give it again: %s <FILE, or %s", err, a.rerunLine(o, id), a.rerunLine(file, id))
+	}
+	return q, rep, err
+}
+
+// rerunReporting is rerun for a process that waits for the command to begin.
+func (a *app) rerunReporting(ctx context.Context, ref string, o rerunOptions) error {
+	to, err := live.NewReporter()
+	if err != nil {
+		return settingError(err)
+	}
+	report := func(r live.Report) {
+		if err := to.Report(r); err != nil {
+			a.warn("how the task began is not reported: %v", err)
+		}
+	}
+	q, rep, err := a.rerun(ctx, ref, o, func() { report(live.Report{Started: true}) })
+	if err != nil {
+		code, msg, hint := a.explain(err)
+		report(live.Report{Refused: code == exitConflict || code == exitNotRun, Detail: safe.Message(strings.TrimSpace(msg + "\n" + hint))})
+		return err
+	}
+	if rep.Err != nil {
+		report(live.Report{Detail: "NOT RECORDED: " + safe.Message(rep.Err.Error())})
+	}
+	return a.finishRun(q, rep)
+}
+
 // rerunOptions are the options of rerun.
 type rerunOptions struct {
 	yes   bool
 	stdin string // a file, "": none
+	// report has it say on a descriptor, to the process that has started this one, how the run
+	// begins: see live.Reporter.
+	report bool
 }
 
 // rerunLine returns the command line that runs a task again with these options.

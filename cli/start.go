@@ -108,11 +108,11 @@ func (a *app) startServer(ctx context.Context, o startOptions) error {
 	if _, err := a.sure(); err != nil {
 		return err
 	}
-	s, err := a.served()
+	home, err := a.liveHome()
 	if err != nil {
 		return err
 	}
-	key, err := a.serverKey(s.home)
+	key, err := a.serverKey(home.Dir)
 	if err != nil {
 		return err
 	}
@@ -124,16 +124,16 @@ func (a *app) startServer(ctx context.Context, o startOptions) error {
 		return err
 	}
 	where := a.addressOf(l, o)
-	config, err := where.tls(s.home, o)
+	config, err := where.tls(home.Dir, o)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	if err := s.Recover(ctx); err != nil {
+	if err := home.Recover(ctx); err != nil {
 		a.warn("a run is still in the spool: %v", err)
 	}
 	opts := dashboard.Options{
-		History: s, Flights: s, Tasks: s, Key: key, Hosts: where.names, Secure: config != nil, Remote: where.remote, ReadOnly: o.readOnly,
-		Version: version(), Home: s.home, Host: hostname(), User: login(), Log: a.warn,
+		Tasks: home, Explain: a.explain, Key: key, Hosts: where.names, Secure: config != nil, Remote: where.remote, ReadOnly: o.readOnly,
+		Version: version(), Home: home.Dir, Host: hostname(), User: login(), Log: a.warn,
 	}
 	if o.debug {
 		opts.Debug = a.warn
@@ -142,7 +142,7 @@ func (a *app) startServer(ctx context.Context, o startOptions) error {
 	if err := a.announce(where, address, config, o); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	close := a.openBrowser(s.home, address, where, o)
+	close := a.openBrowser(home.Dir, address, where, o)
 	defer close()
 	return dashboard.New(opts).Serve(ctx, l, config)
 }

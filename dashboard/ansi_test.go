@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"qme/tasks/spool"
 )
 
 func TestPaint(t *testing.T) {
@@ -156,7 +158,7 @@ func FuzzPaint(f *testing.F) {
 		w := watch{paint: mustPaint(t)}
 		var told []string
 		for part := range slices.Chunk(b, max(1, int(cut), len(b)/32)) { // the screen is sent with each
-			m, err := w.put(Following{At: w.at, Data: part}, false)
+			m, err := w.put(spool.Piece{At: w.at, Data: part}, false)
 			if err != nil || m.Line > len(told) {
 				t.Fatalf("line %d comes after %d (%v)", m.Line, len(told), err)
 			}

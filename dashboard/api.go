@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"qme/record"
+	"qme/tasks"
 )
 
 // A route is one thing that can be asked for. openapi.json describes those below /api.
@@ -164,12 +166,46 @@ func numberOf(r *http.Request, name string, otherwise, least, most int64) (int64
 }
 
 // find returns the run that a request is about.
-func (s *Server) find(r *http.Request) (Run, error) {
+func (s *Server) find(r *http.Request) (tasks.Version, error) {
 	n, err := numberOf(r, "run", 0, 1, 1<<31)
 	if err != nil {
-		return Run{}, err
+		return tasks.Version{}, err
 	}
-	return s.o.Tasks.Find(r.PathValue("id"), int(n))
+	ref, err := taskRef(r)
+	if err != nil {
+		return tasks.Version{}, err
+	}
+	return s.tasks.Find(ref, int(n))
+}
+
+// longestRef is more than any id has.
+const longestRef = 200
+
+// taskRef returns the task that a request names, as a whole: "@1" may be another one a moment
+// later, and "" too.
+func taskRef(r *http.Request) (string, error) { return checkRef(r.PathValue("id")) }
+
+func checkRef(ref string) (string, error) {
+	if len(ref) > longestRef {
+		return "", badRequest(fmt.Sprintf("%q… is too long for the id of a task", ref[:20]))
+	}
+	if ref == "" || strings.ContainsRune(ref, '@') {
+		return "", badRequest(fmt.Sprintf("%q is not the id of a task, nor the beginning of one", ref))
+	}
+	return ref, nil
+}
+
+// wholeID is checkRef for requests that change something: the beginning of an id may fit
+// another task a moment later, and "shell-" fits the only one of its executor.
+func wholeID(ref string) (record.ID, error) {
+	if _, err := checkRef(ref); err != nil {
+		return "", err
+	}
+	id, err := record.ParseID(ref)
+	if err != nil {
+		return "", badRequest(fmt.Sprintf("%q is not the whole id of a task, which is what this takes", ref))
+	}
+	return id, nil
 }
 
 func (s *Server) getTask(w http.ResponseWriter, r *http.Request) error {

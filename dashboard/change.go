@@ -1,11 +1,13 @@
 package dashboard
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
 
 	"qme/record"
+	"qme/tasks/live"
 )
 
 // clearMost bounds how many tasks are cleared at a time.
@@ -24,7 +26,14 @@ func (s *Server) clearTasks(w http.ResponseWriter, r *http.Request) error {
 	if slices.Contains(body.IDs, "") {
 		return badRequest("an id is empty")
 	}
-	n, err := s.o.Tasks.Clear(r.Context(), body.IDs)
+	ids := make([]record.ID, len(body.IDs))
+	for i, ref := range body.IDs {
+		var err error
+		if ids[i], err = wholeID(ref); err != nil {
+			return err
+		}
+	}
+	n, err := s.tasks.Clear(r.Context(), ids)
 	if err != nil {
 		return err
 	}
@@ -32,7 +41,11 @@ func (s *Server) clearTasks(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) clearTask(w http.ResponseWriter, r *http.Request) error {
-	if _, err := s.o.Tasks.Clear(r.Context(), []string{r.PathValue("id")}); err != nil {
+	id, err := wholeID(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if _, err := s.tasks.Clear(r.Context(), []record.ID{id}); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -44,8 +57,11 @@ func (s *Server) rerun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id, err := s.o.Tasks.Rerun(r.Context(), r.PathValue("id"), agreed)
+	id, err := wholeID(r.PathValue("id"))
 	if err != nil {
+		return err
+	}
+	if err := s.tasks.Rerun(r.Context(), id, agreed); err != nil {
 		return err
 	}
 	return s.answer(w, r, http.StatusAccepted, map[string]record.ID{"id": id})
@@ -56,15 +72,19 @@ func (s *Server) cancel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	id, err := s.o.Tasks.Cancel(r.Context(), r.PathValue("id"), agreed)
+	id, err := wholeID(r.PathValue("id"))
 	if err != nil {
+		return err
+	}
+	what := fmt.Sprintf("cancel of task %s", id)
+	if err := within(r.Context(), what, func(ctx context.Context) error { return s.tasks.Cancel(ctx, id, agreed) }); err != nil {
 		return err
 	}
 	return s.answer(w, r, http.StatusAccepted, map[string]record.ID{"id": id})
 }
 
 // agreement reads the body of a request that need not have one.
-func (s *Server) agreement(w http.ResponseWriter, r *http.Request) (agreed Agreement, err error) {
+func (s *Server) agreement(w http.ResponseWriter, r *http.Request) (agreed live.Agreement, err error) {
 	if r.ContentLength != 0 {
 		err = s.read(w, r, &agreed)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"qme/record"
+	"qme/tasks/spool"
 )
 
 // A watchKey names an output that is watched.
@@ -101,12 +102,12 @@ func (s *Server) follow(ctx context.Context, c *client) {
 
 // advance reads on and returns what is to be said, nil when there is nothing new.
 func (s *Server) advance(w *watch) (*outputMessage, error) {
-	rec, err := s.o.Flights.Flight(w.id)
+	rec, err := s.runs.Get(w.id, 0)
 	if err == nil && (w.started == nil || rec.Data.Timestamp.Equal(w.started.Time)) {
 		w.started, w.run = &rec.Data.Timestamp, rec.Data.Run
-		f, err := s.o.Flights.Follow(w.id, w.name, w.at, followPiece)
+		f, err := s.runs.Follow(w.id, w.name, w.at, followPiece)
 		if err == nil && f.Size-w.at > followBehind {
-			f, err = s.o.Flights.Follow(w.id, w.name, f.Size-followKeep, followPiece)
+			f, err = s.runs.Follow(w.id, w.name, f.Size-followKeep, followPiece)
 			if i := bytes.IndexByte(f.Data, '\n'); i >= 0 {
 				f.At, f.Data = f.At+int64(i)+1, f.Data[i+1:]
 			}
@@ -125,7 +126,7 @@ func (s *Server) advance(w *watch) (*outputMessage, error) {
 
 // finish sends the rest of a run that is in the history by now.
 func (s *Server) finish(w *watch) (*outputMessage, error) {
-	r, err := s.o.Tasks.Find(string(w.id), 0)
+	r, err := s.tasks.Find(string(w.id), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +137,7 @@ func (s *Server) finish(w *watch) (*outputMessage, error) {
 		if w.started == nil {
 			return nil, nil // it has just begun
 		}
-		return w.put(Following{At: w.at, Size: w.at}, true) // another run has begun meanwhile
+		return w.put(spool.Piece{At: w.at, Size: w.at}, true) // another run has begun meanwhile
 	}
 	_, size, _ := stored(r.Record, w.name)
 	from := w.at
@@ -148,11 +149,11 @@ func (s *Server) finish(w *watch) (*outputMessage, error) {
 		return nil, err
 	}
 	done := at+int64(len(data)) >= size
-	return w.put(Following{At: at, Data: data, Size: size}, done)
+	return w.put(spool.Piece{At: at, Data: data, Size: size}, done)
 }
 
 // put draws what was read and returns which lines that changes.
-func (w *watch) put(f Following, done bool) (*outputMessage, error) {
+func (w *watch) put(f spool.Piece, done bool) (*outputMessage, error) {
 	w.skipped += max(0, f.At-w.at)
 	w.at = f.At + int64(len(f.Data))
 	final, shown, err := w.draw(f)
@@ -173,7 +174,7 @@ func (w *watch) put(f Following, done bool) (*outputMessage, error) {
 }
 
 // draw draws what was read, and marks where its last line begins.
-func (w *watch) draw(f Following) (final, shown []string, err error) {
+func (w *watch) draw(f spool.Piece) (final, shown []string, err error) {
 	ended := bytes.LastIndexByte(f.Data, '\n') + 1
 	if ended > 0 {
 		if _, err := w.paint.Write(f.Data[:ended]); err != nil {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"qme/record"
+	"qme/tasks"
 )
 
 // frame makes a frame of a client (RFC 6455, section 5.2).
@@ -67,8 +68,7 @@ func FuzzFrames(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	home := emptyHome{}
-	s := New(Options{History: home, Flights: home, Tasks: missing{}, Key: NewKey(), Log: func(string, ...any) {}})
+	s := serverOf(missing{}, Options{Key: NewKey(), Log: func(string, ...any) {}})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		f.Fatal(err)
@@ -110,9 +110,8 @@ func isTimeout(err error) bool {
 }
 
 // missing has no task.
-type missing struct{ Tasks }
+type missing struct{ emptyHome }
 
-func (missing) Find(ref string, _ int) (Run, error) {
-	return Run{}, fmt.Errorf("task %s: %w", ref, record.ErrNotFound)
+func (missing) Find(ref string, _ int) (tasks.Version, error) {
+	return tasks.Version{}, fmt.Errorf("task %s: %w", ref, record.ErrNotFound)
 }
-func (missing) Refresh(context.Context) error { return nil }

@@ -46,7 +46,7 @@ func (h *hub) read() {
 
 // askJobs asks once. A failure is told when it is another one than the last, which it returns.
 func (s *Server) askJobs(ctx context.Context, told string) string {
-	err := safely(func() error { return s.o.Tasks.Refresh(ctx) })
+	err := safely(func() error { return s.tasks.Refresh(ctx) })
 	if err == nil || ctx.Err() != nil {
 		return ""
 	}

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"qme/record"
@@ -28,39 +29,39 @@ func (s *Server) load(ctx context.Context) {
 }
 
 func (s *Server) loadOnce(ctx context.Context) error {
-	sn, err := s.loadFlights()
+	records, err := s.loadRuns()
 	if err != nil {
 		return err
 	}
-	return s.loadFrom(ctx, sn)
+	return s.loadFrom(ctx, records)
 }
 
-// loadFlights takes in what is in flight, and returns the history as of then: a run that ends
-// meanwhile is seen in one of the two.
-func (s *Server) loadFlights() (Snapshot, error) {
+// loadRuns takes in the runs in the spool, and returns the records of the history as of then:
+// a run that ends meanwhile is seen in one of the two.
+func (s *Server) loadRuns() (iter.Seq[record.Result], error) {
 	s.refreshing.Lock()
 	defer s.refreshing.Unlock()
-	list, err := s.o.Flights.Flights()
+	stamps, err := s.runs.Stamps()
 	if err != nil {
 		return nil, err
 	}
 	done := false
 	defer s.unlessTaken(&done)
-	flights := s.newFlights(list)
-	sn, err := s.o.History.Latest()
+	changed := s.changedRuns(stamps)
+	commit, records, err := s.tasks.Latest()
 	if err != nil {
 		return nil, err
 	}
 	if s.commit == "" { // else what has changed since then is still to be looked at
-		s.commit = sn.Commit()
+		s.commit = commit
 	}
-	s.table.update(nil, flights)
+	s.table.update(nil, changed)
 	done = true
 	s.newLines()
-	return sn, nil
+	return records, nil
 }
 
-func (s *Server) loadFrom(ctx context.Context, sn Snapshot) error {
+func (s *Server) loadFrom(ctx context.Context, records iter.Seq[record.Result]) error {
 	var batch []record.Result
 	var told time.Time
 	size := 64 // the first rows are wanted at once
@@ -73,7 +74,7 @@ func (s *Server) loadFrom(ctx context.Context, sn Snapshot) error {
 			s.hub.broadcast(s.prepare(messageOf("loading", st, true)))
 		}
 	}
-	for res := range sn.Records(record.Range{Brief: true}) {
+	for res := range records {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

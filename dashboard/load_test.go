@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"qme/record"
+	"qme/tasks"
 )
 
 // A shaky home has tasks of which not all can be read at first.
@@ -23,7 +24,7 @@ type shaky struct {
 	cleared map[int][]record.ID // by the version that they are not in any more
 	fails   int                 // so many readings of the history end after half of it
 	torn    map[record.ID]error // records that cannot be read
-	flights []Flight
+	stamps  map[record.ID]string
 	flying  map[record.ID]*record.Record
 }
 
@@ -33,68 +34,62 @@ func (h *shaky) version() int {
 	return h.head
 }
 
-func (h *shaky) Head() (string, error)     { return fmt.Sprint(h.version()), nil }
-func (h *shaky) Latest() (Snapshot, error) { return &shakySnapshot{h, h.version()}, nil }
-func (h *shaky) Flights() ([]Flight, error) {
-	return h.flights, nil
+func (h *shaky) Head() (string, error) { return fmt.Sprint(h.version()), nil }
+func (h *shaky) Latest() (string, iter.Seq[record.Result], error) {
+	version := h.version()
+	return fmt.Sprint(version), h.records(version), nil
 }
+func (h *shaky) Stamps() (map[record.ID]string, error) { return h.stamps, nil }
 
-func (h *shaky) Flight(id record.ID) (*record.Record, error) {
+func (h *shaky) Get(id record.ID, _ int) (*record.Record, error) {
 	if err := h.torn[id]; err != nil {
 		return nil, err
 	}
 	return h.flying[id], nil
 }
 
-func (h *shaky) Find(ref string, _ int) (Run, error) {
+func (h *shaky) Find(ref string, _ int) (tasks.Version, error) {
 	for _, r := range h.tasks {
 		if string(r.UID) == ref {
-			return Run{Record: r}, h.torn[r.UID]
+			return tasks.Version{Record: r}, h.torn[r.UID]
 		}
 	}
-	return Run{}, record.ErrNotFound
+	return tasks.Version{}, record.ErrNotFound
 }
 
-// Differences yields what was cleared.
-func (h *shaky) Differences(_ context.Context, from, _ string) iter.Seq[record.Result] {
-	return func(yield func(record.Result) bool) {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		for version, ids := range h.cleared {
-			for _, id := range ids {
-				if fmt.Sprint(version) > from {
-					yield(record.Result{ID: id})
-				}
+// Differences returns what was cleared.
+func (h *shaky) Differences(_ context.Context, from, _ string) (list []record.Result, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for version, ids := range h.cleared {
+		for _, id := range ids {
+			if fmt.Sprint(version) > from {
+				list = append(list, record.Result{ID: id})
 			}
 		}
 	}
+	return list, nil
 }
 
-type shakySnapshot struct {
-	*shaky
-	of int
-}
-
-func (s *shakySnapshot) Commit() string { return fmt.Sprint(s.of) }
-
-func (s *shakySnapshot) Records(record.Range) iter.Seq[record.Result] {
+// records yields the records of a version.
+func (h *shaky) records(version int) iter.Seq[record.Result] {
 	return func(yield func(record.Result) bool) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for i, r := range s.tasks {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for i, r := range h.tasks {
 			gone := false
-			for version, ids := range s.cleared {
-				gone = gone || version <= s.of && slices.Contains(ids, r.UID)
+			for cleared, ids := range h.cleared {
+				gone = gone || cleared <= version && slices.Contains(ids, r.UID)
 			}
 			if gone {
 				continue
 			}
-			if s.fails > 0 && i >= len(s.tasks)/2 {
-				s.fails--
+			if h.fails > 0 && i >= len(h.tasks)/2 {
+				h.fails--
 				yield(record.Result{Err: errors.New("the disk is gone")})
 				return
 			}
-			res := record.Result{ID: r.UID, Record: r, Err: s.torn[r.UID]}
+			res := record.Result{ID: r.UID, Record: r, Err: h.torn[r.UID]}
 			if res.Err != nil {
 				res.Record = nil
 			}
@@ -112,7 +107,7 @@ func newShaky(t *testing.T, n int) (*shaky, *Server, *[]string) {
 		h.tasks = append(h.tasks, aRecord(t, 1000+n-i, i))
 	}
 	said := new([]string)
-	return h, New(Options{History: h, Flights: h, Tasks: h, Log: func(format string, args ...any) { *said = append(*said, fmt.Sprintf(format, args...)) }}), said
+	return h, serverOf(h, Options{Log: func(format string, args ...any) { *said = append(*said, fmt.Sprintf(format, args...)) }}), said
 }
 
 // TestLoadAgain has a history be read that breaks off: what there is shows, it is said once, and
@@ -155,10 +150,10 @@ func TestReadAgain(t *testing.T) {
 			t.Errorf("it shows %+v", st)
 		}
 		run := flying(aRecord(t, 2000, 99))
-		h.flights, h.flying[run.UID] = []Flight{{ID: run.UID, Stamp: "1"}}, run
+		h.stamps, h.flying[run.UID] = map[record.ID]string{run.UID: "1"}, run
 		s.refresh(t.Context())
 		version := s.table.state().Version
-		h.torn[run.UID], h.flights[0].Stamp = errors.New("stale handle"), "2"
+		h.torn[run.UID], h.stamps[run.UID] = errors.New("stale handle"), "2"
 		time.Sleep(tick)
 		s.refresh(t.Context())
 		if st := s.table.state(); st.Total != 3 || st.Loaded.Unreadable != 2 || st.Version == version {
@@ -178,7 +173,7 @@ func TestUnspooled(t *testing.T) {
 	t.Parallel()
 	h, s, said := newShaky(t, 0)
 	for _, err := range []error{errors.New("a"), errors.New("a"), nil, errors.New("a"), errors.New("b")} {
-		s.o.Flights = recovers{h, err}
+		s.tasks = recovers{h, err}
 		s.recover(t.Context())
 	}
 	if len(*said) != 3 {

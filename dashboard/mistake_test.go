@@ -17,6 +17,8 @@ import (
 	"github.com/gorilla/websocket"
 
 	"qme/record"
+	"qme/tasks"
+	"qme/tasks/spool"
 )
 
 // A mistaken home panics wherever it is asked for what others have made, as long as it is told to.
@@ -33,20 +35,26 @@ func (h *mistaken) stumble() {
 }
 
 func (h *mistaken) Head() (string, error) { h.stumble(); return "0", nil }
-func (h *mistaken) Flights() ([]Flight, error) {
-	return []Flight{{ID: h.rec.UID, Stamp: "1"}}, nil
+func (h *mistaken) Stamps() (map[record.ID]string, error) {
+	return map[record.ID]string{h.rec.UID: "1"}, nil
 }
-func (h *mistaken) Flight(record.ID) (*record.Record, error) { return h.rec, nil }
-func (h *mistaken) Written(record.ID) (Written, error)       { return Written{Stdout: 4}, nil }
-func (h *mistaken) Follow(record.ID, record.StreamName, int64, int64) (Following, error) {
+func (h *mistaken) Get(record.ID, int) (*record.Record, error)        { return h.rec, nil }
+func (h *mistaken) Written(record.ID) (stdout, stderr int64, e error) { return 4, 0, nil }
+func (h *mistaken) Follow(record.ID, record.StreamName, int64, int64) (spool.Piece, error) {
 	h.stumble()
-	return Following{Data: []byte("good"), Size: 4}, nil
+	return spool.Piece{Data: []byte("good"), Size: 4}, nil
 }
 func (h *mistaken) Refresh(context.Context) error { h.stumble(); return nil }
-func (h *mistaken) Latest() (Snapshot, error)     { h.stumble(); return emptySnapshot{}, nil }
-func (h *mistaken) Find(string, int) (Run, error) { h.stumble(); return Run{}, record.ErrNotFound }
-func (h *mistaken) Runs(string) iter.Seq2[Run, error] {
-	return func(func(Run, error) bool) { h.stumble() }
+func (h *mistaken) Latest() (string, iter.Seq[record.Result], error) {
+	h.stumble()
+	return "0", noRecords, nil
+}
+func (h *mistaken) Find(string, int) (tasks.Version, error) {
+	h.stumble()
+	return tasks.Version{}, record.ErrNotFound
+}
+func (h *mistaken) Runs(string) iter.Seq2[tasks.Version, error] {
+	return func(func(tasks.Version, error) bool) { h.stumble() }
 }
 func (h *mistaken) Search(context.Context, string, time.Time) ([]record.ID, error) {
 	h.stumble()
@@ -64,7 +72,7 @@ func TestMistakes(t *testing.T) {
 	home := &mistaken{rec: &record.Record{Executor: "shell", UID: id, Command: "x", Data: record.Data{Timestamp: record.Now(), Status: record.Running, Run: 1}}}
 	var mu sync.Mutex
 	var said bytes.Buffer
-	s := New(Options{History: home, Flights: home, Tasks: home, Key: NewKey(), Log: func(format string, args ...any) {
+	s := serverOf(home, Options{Key: NewKey(), Log: func(format string, args ...any) {
 		mu.Lock()
 		defer mu.Unlock()
 		t.Logf(format, args...)
@@ -160,7 +168,7 @@ func TestSlowReader(t *testing.T) {
 	home := &mistaken{rec: begun(t, time.Now())}
 	home.rec.Data.Status = record.Running
 	home.calm.Store(true)
-	s := New(Options{History: home, Flights: home, Tasks: home, Log: t.Logf})
+	s := serverOf(home, Options{Log: t.Logf})
 	c := &client{queue: make(chan *websocket.PreparedMessage, queued), ended: make(chan struct{}), watches: map[watchKey]*watch{}}
 	w := &watch{watchKey: watchKey{home.rec.UID, record.Stdout}, paint: mustPaint(t)}
 	c.watches[w.watchKey] = w

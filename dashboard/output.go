@@ -13,6 +13,7 @@ import (
 
 	"qme/internal/safe"
 	"qme/record"
+	"qme/tasks"
 )
 
 func streamName(r *http.Request) (record.StreamName, error) {
@@ -27,7 +28,7 @@ func streamName(r *http.Request) (record.StreamName, error) {
 var streams = []record.StreamName{record.Stdout, record.Stderr, record.JobStdout, record.JobStderr}
 
 // ofJob refuses the output of a job where it is not recorded.
-func ofJob(run Run, name record.StreamName) error {
+func ofJob(run tasks.Version, name record.StreamName) error {
 	lines, _ := name.Of(run.Record)
 	if name == record.Stdout || name == record.Stderr || lines != nil && run.Record.Data.Status != record.Running {
 		return nil
@@ -98,7 +99,7 @@ func (s *Server) getRaw(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	content, err := run.content(name)
+	content, err := contentOf(run, name)
 	if err != nil {
 		return err
 	}
@@ -126,12 +127,13 @@ func (s *Server) getRaw(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// content returns the stored bytes of a stream. Those of a run in flight are as of now.
-func (r Run) content(name record.StreamName) (io.ReadSeekCloser, error) {
+// contentOf returns the stored bytes of a stream of a run. Of one that goes on it is those of
+// now.
+func contentOf(r tasks.Version, name record.StreamName) (io.ReadSeekCloser, error) {
 	if r.Record.Data.Status != record.Running {
-		return r.stream(name), nil
+		return storedStream(r, name), nil
 	}
-	in, err := r.Open(name)
+	in, err := r.Stream(name)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ import (
 // tableOf makes a server whose table has some records.
 func tableOf(t testing.TB, recs ...*record.Record) *Server {
 	t.Helper()
-	s := New(Options{History: emptyHome{}, Flights: emptyHome{}, Tasks: emptyHome{}, Log: t.Logf})
+	s := serverOf(emptyHome{}, Options{Log: t.Logf})
 	var results []record.Result
 	for _, rec := range recs {
 		results = append(results, record.Result{ID: rec.UID, Record: rec})

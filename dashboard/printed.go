@@ -36,19 +36,19 @@ type printed struct {
 
 // A lastLine is what was read last.
 type lastLine struct {
-	written Written
-	at      time.Time
-	text    string
+	stdout, stderr int64 // how much had been written
+	at             time.Time
+	text           string
 }
 
 // grown returns the stream that has other bytes at its end than when the line was read, "" when
 // none has.
-func (l lastLine) grown(now Written) (record.StreamName, int64) {
+func (l lastLine) grown(stdout, stderr int64) (record.StreamName, int64) {
 	switch {
-	case now.Stdout > 0 && now.Stdout != l.written.Stdout:
-		return record.Stdout, now.Stdout
-	case now.Stderr > 0 && now.Stderr != l.written.Stderr:
-		return record.Stderr, now.Stderr
+	case stdout > 0 && stdout != l.stdout:
+		return record.Stdout, stdout
+	case stderr > 0 && stderr != l.stderr:
+		return record.Stderr, stderr
 	}
 	return "", 0
 }
@@ -120,19 +120,19 @@ func (s *Server) newLines() (news []Printed) {
 		if now.Sub(l.at) < printedEvery || read == printedMost {
 			continue
 		}
-		written, err := s.o.Flights.Written(id)
+		stdout, stderr, err := s.runs.Written(id)
 		if err != nil {
 			continue // who opens the task is told what is wrong
 		}
-		name, size := l.grown(written)
+		name, size := l.grown(stdout, stderr)
 		if name == "" {
 			continue
 		}
 		read++
-		next := lastLine{written: written, at: now}
+		next := lastLine{stdout: stdout, stderr: stderr, at: now}
 		// What it has printed must not keep the others from being told of.
 		s.guarded(func() { next.text = s.lastLine(id, name, size) })
-		if again := written.Stdout < l.written.Stdout || written.Stderr < l.written.Stderr; next.text == "" && !again {
+		if again := stdout < l.stdout || stderr < l.stderr; next.text == "" && !again {
 			next.text = l.text // blank lines say nothing
 		}
 		if s.printed.set(id, next) {
@@ -159,7 +159,7 @@ func (t *table) going() (ids []record.ID) {
 // stream that cannot be read is that of a run that has just been committed.
 func (s *Server) lastLine(id record.ID, name record.StreamName, size int64) string {
 	from := max(0, size-printedLook)
-	f, err := s.o.Flights.Follow(id, name, from, 2*printedLook)
+	f, err := s.runs.Follow(id, name, from, 2*printedLook)
 	if err != nil {
 		return ""
 	}

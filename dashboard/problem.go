@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"strconv"
 
+	"qme/index/query"
 	"qme/record"
+	"qme/tasks"
 )
 
 // A Problem is an error as it is answered (RFC 9457). It is an error.
@@ -19,7 +21,7 @@ type Problem struct {
 	Code     string `json:"code"`
 	Position *int   `json:"position,omitempty"`
 	// Foreign is the command that was not agreed to, where the code is "unconfirmed".
-	Foreign *Foreign `json:"foreign,omitempty"`
+	Foreign *tasks.ForeignError `json:"foreign,omitempty"`
 
 	retry int // seconds; 0: not said
 }
@@ -39,6 +41,7 @@ var problems = []struct {
 	status int
 	code   string
 }{
+	{tasks.ErrReference, http.StatusBadRequest, "invalid"},
 	{record.ErrCorrupt, http.StatusInternalServerError, "failed"},
 	{record.ErrNewerFormat, http.StatusInternalServerError, "failed"},
 	{record.ErrNotFound, http.StatusNotFound, "not-found"},
@@ -53,15 +56,15 @@ var problems = []struct {
 // problemOf returns how an error is answered.
 func problemOf(err error) *Problem {
 	var p *Problem
-	var wrong *RequestError
+	var wrong *query.SyntaxError
 	var large *http.MaxBytesError
-	var foreign *Foreign
+	var foreign *tasks.ForeignError
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &wrong):
-		p = problem(http.StatusBadRequest, "invalid", wrong.Detail)
-		p.Position = wrong.Position
+		p = problem(http.StatusBadRequest, "invalid", wrong.Explain())
+		p.Position = &wrong.Pos
 		return p
 	case errors.As(err, &foreign):
 		p = problem(http.StatusConflict, "unconfirmed", err.Error())

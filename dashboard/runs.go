@@ -1,6 +1,13 @@
 package dashboard
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"qme/record"
+	"qme/tasks"
+)
 
 // A RunItem is a run in a list.
 type RunItem struct {
@@ -9,7 +16,7 @@ type RunItem struct {
 	Summary Summary `json:"summary"`
 }
 
-func itemOf(r Run) RunItem { return RunItem{r.Number, r.Commit, summaryOf(r.Record)} }
+func itemOf(r tasks.Version) RunItem { return RunItem{r.Number, r.Commit, summaryOf(r.Record)} }
 
 // Runs are a task's runs, the latest first.
 type Runs struct {
@@ -24,7 +31,11 @@ func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	runs, err := s.runsOf(r.PathValue("id"), int(limit))
+	ref, err := taskRef(r)
+	if err != nil {
+		return err
+	}
+	runs, err := s.runsOf(ref, int(limit))
 	if err != nil {
 		return err
 	}
@@ -33,7 +44,7 @@ func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) runsOf(ref string, limit int) (*Runs, error) {
 	list := &Runs{Runs: []RunItem{}}
-	for run, err := range s.o.Tasks.Runs(ref) {
+	for run, err := range s.tasks.Runs(ref) {
 		if err != nil {
 			return nil, err
 		}
@@ -57,14 +68,49 @@ func (s *Server) compareRuns(w http.ResponseWriter, r *http.Request) error {
 			return badRequest("a and b are the numbers of two runs")
 		}
 	}
-	c, err := s.o.Tasks.Compare(r.PathValue("id"), int(numbers[0]), int(numbers[1]))
+	ref, err := taskRef(r)
 	if err != nil {
 		return err
 	}
-	return s.answer(w, r, http.StatusOK, struct {
-		A       RunItem        `json:"a"`
-		B       RunItem        `json:"b"`
-		Fields  []FieldChange  `json:"fields"`
-		Streams []StreamChange `json:"streams"`
-	}{itemOf(c.A), itemOf(c.B), append([]FieldChange{}, c.Fields...), append([]StreamChange{}, c.Streams...)})
+	c, err := s.tasks.Compare(ref, int(numbers[0]), int(numbers[1]))
+	if err != nil {
+		return err
+	}
+	answer := comparison{A: itemOf(c.A), B: itemOf(c.B), Fields: []fieldItem{}}
+	for _, f := range c.Fields {
+		answer.Fields = append(answer.Fields, fieldItem{f.Name, f.From, f.To})
+	}
+	answer.Streams = []streamItem{streamOfComparison(record.Stdout, c, c.Stdout), streamOfComparison(record.Stderr, c, c.Stderr)}
+	return s.answer(w, r, http.StatusOK, answer)
+}
+
+// A comparison says what differs between two runs.
+type comparison struct {
+	A       RunItem      `json:"a"`
+	B       RunItem      `json:"b"`
+	Fields  []fieldItem  `json:"fields"`
+	Streams []streamItem `json:"streams"`
+}
+
+// A fieldItem is one value that differs; "" means that there is none.
+type fieldItem struct {
+	Name string `json:"name"`
+	A    string `json:"a"`
+	B    string `json:"b"`
+}
+
+// A streamItem is a stream that may differ.
+type streamItem struct {
+	Name record.StreamName `json:"name"`
+	Same bool              `json:"same"`
+	Diff string            `json:"diff"`
+	Note string            `json:"note"`
+}
+
+func streamOfComparison(name record.StreamName, c *tasks.Comparison, s tasks.StreamChange) streamItem {
+	if s.Same {
+		return streamItem{Name: name, Same: true, Note: s.Note}
+	}
+	notes := slices.DeleteFunc(append([]string{s.Note}, c.Notes...), func(n string) bool { return n == "" })
+	return streamItem{Name: name, Diff: c.Unified(s), Note: strings.Join(notes, " ")}
 }

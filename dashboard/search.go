@@ -75,7 +75,7 @@ func (s *Server) begin(text string, zone *time.Location) *searched {
 		defer func() { <-s.searches.sem }()
 		defer close(one.done)
 		one.err = safely(func() error {
-			ids, err := s.o.Tasks.Search(s.life, text, one.at.In(zone))
+			ids, err := s.tasks.Search(s.life, text, one.at.In(zone))
 			one.found = keysOf(ids)
 			return err
 		})

@@ -15,15 +15,17 @@ import (
 	"golang.org/x/net/netutil"
 
 	"qme/record"
+	"qme/tasks/live"
 )
 
 // Options say what a server serves, and to whom.
 type Options struct {
-	History History
-	Flights Flights
-	Tasks   Tasks
+	Tasks *live.Home
+	// Explain returns the exit code of a command that fails with an error, what it says of that,
+	// and the way out; both texts may be empty.
+	Explain func(err error) (exit int, msg, hint string)
 
-	// Key opens everything; see CheckKey.
+	// Key opens everything; see LoadKey.
 	Key string
 	// Hosts are the names and addresses by which the server is called, beside those of
 	// the loopback.
@@ -46,6 +48,8 @@ type Options struct {
 // A Server is the dashboard of one home.
 type Server struct {
 	o            Options
+	tasks        home
+	runs         runs
 	start        string // another random text each time
 	table        *table
 	hub          *hub
@@ -69,7 +73,7 @@ type Server struct {
 	recovered  time.Time  // when runs were last looked for whose process has died
 	retried    time.Time  // when records that could not be read were last tried again
 	commit     string
-	flights    map[record.ID]string
+	stamps     map[record.ID]string // of the runs in the spool
 
 	recovering atomic.Bool
 	unspooled  string // what kept such runs from the history, as it was told; for who is recovering
@@ -78,8 +82,10 @@ type Server struct {
 }
 
 // New makes a server. It does nothing until Serve.
-func New(o Options) *Server {
-	s := &Server{o: o, start: NewKey(), table: newTable(strconv.FormatInt(time.Now().UnixNano(), 36)), hub: newHub(), begun: make(chan struct{}), life: context.Background()}
+func New(o Options) *Server { return newServer(o, o.Tasks, o.Tasks.Service.Spool) }
+
+func newServer(o Options, tasks home, runs runs) *Server {
+	s := &Server{o: o, tasks: tasks, runs: runs, start: NewKey(), table: newTable(strconv.FormatInt(time.Now().UnixNano(), 36)), hub: newHub(), begun: make(chan struct{}), life: context.Background()}
 	s.upgrade = s.upgrader()
 	s.searches.sem = make(chan struct{}, searchesAtOnce)
 	return s

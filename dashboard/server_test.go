@@ -20,36 +20,46 @@ import (
 	"github.com/gorilla/websocket"
 
 	"qme/record"
+	"qme/tasks/spool"
 )
 
 // emptyHome has no tasks at all.
-type emptyHome struct{ Tasks }
+type emptyHome struct{ home }
 
-func (emptyHome) Head() (string, error)                    { return "0", nil }
-func (emptyHome) Latest() (Snapshot, error)                { return emptySnapshot{}, nil }
-func (emptyHome) Flights() ([]Flight, error)               { return nil, nil }
-func (emptyHome) Flight(record.ID) (*record.Record, error) { return nil, record.ErrNotFound }
-func (emptyHome) Recover(context.Context) error            { return nil }
-func (emptyHome) Refresh(context.Context) error            { return nil }
-func (emptyHome) Follow(record.ID, record.StreamName, int64, int64) (Following, error) {
-	return Following{}, record.ErrNotFound
+func (emptyHome) Head() (string, error)                             { return "0", nil }
+func (emptyHome) Latest() (string, iter.Seq[record.Result], error)  { return "0", noRecords, nil }
+func (emptyHome) Stamps() (map[record.ID]string, error)             { return nil, nil }
+func (emptyHome) Get(record.ID, int) (*record.Record, error)        { return nil, record.ErrNotFound }
+func (emptyHome) Recover(context.Context) error                     { return nil }
+func (emptyHome) Refresh(context.Context) error                     { return nil }
+func (emptyHome) Written(record.ID) (stdout, stderr int64, e error) { return 0, 0, nil }
+func (emptyHome) Follow(record.ID, record.StreamName, int64, int64) (spool.Piece, error) {
+	return spool.Piece{}, record.ErrNotFound
 }
-func (emptyHome) Written(record.ID) (Written, error) { return Written{}, nil }
-func (emptyHome) Differences(context.Context, string, string) iter.Seq[record.Result] {
-	return func(func(record.Result) bool) {}
+func (emptyHome) Differences(context.Context, string, string) ([]record.Result, error) {
+	return nil, nil
 }
 
-type emptySnapshot struct{}
+func noRecords(func(record.Result) bool) {}
 
-func (emptySnapshot) Commit() string { return "0" }
-func (emptySnapshot) Records(record.Range) iter.Seq[record.Result] {
-	return func(func(record.Result) bool) {}
+// both is what a test has in the place of a home and its spool.
+type both interface {
+	home
+	runs
+}
+
+// serverOf makes a server of such a home.
+func serverOf(h both, o Options) *Server {
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+	return newServer(o, h, h)
 }
 
 // serve starts a server of an empty home.
 func serve(t *testing.T) (s *Server, url string) {
 	t.Helper()
-	s = New(Options{History: emptyHome{}, Flights: emptyHome{}, Tasks: emptyHome{}, Key: NewKey(), Log: t.Logf})
+	s = serverOf(emptyHome{}, Options{Key: NewKey(), Log: t.Logf})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +183,7 @@ func TestRoutes(t *testing.T) {
 	if err := json.Unmarshal(openAPI, &doc); err != nil {
 		t.Fatal(err)
 	}
-	s := New(Options{})
+	s := serverOf(emptyHome{}, Options{})
 	routes := map[string]bool{}
 	for _, r := range s.routes() {
 		if r.path == "/api/tasks/{id}/{part}" {
@@ -279,7 +289,7 @@ func TestJobs(t *testing.T) {
 	t.Parallel()
 	var said []string
 	home := &troubled{}
-	s := New(Options{History: home, Flights: home, Tasks: home, Log: func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }})
+	s := serverOf(home, Options{Log: func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }})
 	told := ""
 	for _, trouble := range []string{"a", "a", "", "a", "b", "b"} {
 		home.trouble = trouble
@@ -340,7 +350,7 @@ func TestJobsAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		home := &counted{}
-		s := New(Options{History: home, Flights: home, Tasks: home, Log: t.Logf})
+		s := serverOf(home, Options{Log: t.Logf})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() { s.followJobs(ctx); close(ended) }()

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"qme/record"
+	"qme/tasks"
 )
 
 // A lazyStream reads a stored stream from any place. What is packed can only be read
@@ -87,10 +88,10 @@ func stored(rec *record.Record, name record.StreamName) (stored, size int64, cut
 	return size, size, nil
 }
 
-// stream returns a run's stored stream.
-func (r Run) stream(name record.StreamName) *lazyStream {
+// storedStream returns a run's stored stream.
+func storedStream(r tasks.Version, name record.StreamName) *lazyStream {
 	n, _, _ := stored(r.Record, name)
-	return &lazyStream{open: func() (io.ReadCloser, error) { return r.Open(name) }, size: n}
+	return &lazyStream{open: func() (io.ReadCloser, error) { return r.Stream(name) }, size: n}
 }
 
 // A runStream names a stream of a run for good.
@@ -101,7 +102,7 @@ type runStream struct {
 	name    record.StreamName
 }
 
-func streamOf(r Run, name record.StreamName) runStream {
+func streamOf(r tasks.Version, name record.StreamName) runStream {
 	return runStream{r.Record.UID, r.Record.Data.Timestamp.UnixMicro(), r.Record.Data.Host, name}
 }
 
@@ -121,7 +122,7 @@ type openReader struct {
 const readersKept = 8
 
 // take returns a reader that stands at a place, or a new one.
-func (rs *readers) take(r Run, name record.StreamName, at int64) *lazyStream {
+func (rs *readers) take(r tasks.Version, name record.StreamName, at int64) *lazyStream {
 	of := streamOf(r, name)
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -131,11 +132,11 @@ func (rs *readers) take(r Run, name record.StreamName, at int64) *lazyStream {
 			return o.stream
 		}
 	}
-	return r.stream(name)
+	return storedStream(r, name)
 }
 
 // give keeps a reader for who goes on reading.
-func (rs *readers) give(r Run, name record.StreamName, stream *lazyStream) error {
+func (rs *readers) give(r tasks.Version, name record.StreamName, stream *lazyStream) error {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	rs.list = append(rs.list, openReader{streamOf(r, name), stream})
@@ -161,7 +162,7 @@ func (rs *readers) close() error {
 // readStored reads what is stored of a run's stream, from a position in what the command
 // wrote. It returns the position of the first byte, which is behind the one asked for
 // where bytes are not stored.
-func (rs *readers) readStored(r Run, name record.StreamName, from, limit int64) (at int64, data []byte, err error) {
+func (rs *readers) readStored(r tasks.Version, name record.StreamName, from, limit int64) (at int64, data []byte, err error) {
 	n, size, cut := stored(r.Record, name)
 	at = min(from, size)
 	place, end := at, n
@@ -206,12 +207,12 @@ type OutputPiece struct {
 }
 
 // piece returns a part of a run's output: whole lines, if limit leaves room for one.
-func (s *Server) piece(r Run, name record.StreamName, offset, limit int64, style string) (*OutputPiece, error) {
+func (s *Server) piece(r tasks.Version, name record.StreamName, offset, limit int64, style string) (*OutputPiece, error) {
 	p := &OutputPiece{Stream: name, Run: r.Number, Started: r.Record.Data.Timestamp, Running: r.Record.Data.Status == record.Running}
 	p.Stored, p.Size, p.Cut = stored(r.Record, name)
 	var data []byte
 	if p.Running {
-		f, err := s.o.Flights.Follow(r.Record.UID, name, offset, limit)
+		f, err := s.runs.Follow(r.Record.UID, name, offset, limit)
 		if err != nil {
 			return nil, err
 		}

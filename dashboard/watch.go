@@ -93,21 +93,21 @@ func (s *Server) refresh(ctx context.Context) {
 }
 
 func (s *Server) refreshLocked(ctx context.Context) error {
-	if len(s.flights) > 0 && time.Since(s.recovered) > recoverEvery && s.recovering.CompareAndSwap(false, true) {
+	if len(s.stamps) > 0 && time.Since(s.recovered) > recoverEvery && s.recovering.CompareAndSwap(false, true) {
 		s.recovered = time.Now()
 		s.background.Go(func() { // it may have to wait for who writes to the history, and news do not
 			defer s.recovering.Store(false)
 			s.guarded(func() { s.recover(s.life) })
 		})
 	}
-	list, err := s.o.Flights.Flights()
+	stamps, err := s.runs.Stamps()
 	if err != nil {
 		return err
 	}
 	done := false
 	defer s.unlessTaken(&done)
-	flights := s.newFlights(list)
-	head, err := s.o.History.Head()
+	runs := s.changedRuns(stamps)
+	head, err := s.tasks.Head()
 	var changes []record.Result
 	if err == nil && head != s.commit {
 		changes, err = s.changes(ctx, head)
@@ -116,7 +116,7 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 		return err
 	}
 	changes = append(changes, s.readable()...)
-	n := s.table.update(changes, flights)
+	n := s.table.update(changes, runs)
 	s.commit, done = head, true
 	if n.len() > maxNews {
 		s.hub.broadcast(s.prepare(messageOf("reload", n.tableState, false)))
@@ -129,11 +129,11 @@ func (s *Server) refreshLocked(ctx context.Context) error {
 	return nil
 }
 
-// unlessTaken has the runs in flight be looked at again, together with the history, when the table has
-// not taken in what newFlights has returned.
+// unlessTaken has the runs in the spool be read again, together with the history, when the table
+// has not taken in what changedRuns has returned.
 func (s *Server) unlessTaken(done *bool) {
 	if !*done {
-		s.flights = nil
+		s.stamps = nil
 	}
 }
 
@@ -141,7 +141,7 @@ func (s *Server) unlessTaken(done *bool) {
 // when it is something else than before.
 func (s *Server) recover(ctx context.Context) {
 	text := ""
-	if err := s.o.Flights.Recover(ctx); err != nil {
+	if err := s.tasks.Recover(ctx); err != nil {
 		text = err.Error()
 	}
 	if ctx.Err() != nil || text == s.unspooled {
@@ -160,10 +160,10 @@ func (s *Server) readable() (list []record.Result) {
 	}
 	s.retried = time.Now()
 	for _, id := range s.table.unreadable(retryMost) {
-		if _, flies := s.flights[id]; flies {
+		if _, running := s.stamps[id]; running {
 			continue
 		}
-		if r, err := s.o.Tasks.Find(string(id), 0); err == nil && r.Record.Data.Status != record.Running {
+		if r, err := s.tasks.Find(string(id), 0); err == nil && r.Record.Data.Status != record.Running {
 			list = append(list, record.Result{ID: id, Record: r.Record})
 		}
 	}
@@ -174,11 +174,11 @@ func (s *Server) readable() (list []record.Result) {
 // is shown is gone, since the branch was put back or the repository is another one, that is
 // all of them.
 func (s *Server) changes(ctx context.Context, head string) ([]record.Result, error) {
-	list, err := s.differences(ctx, s.commit, head)
+	list, err := s.tasks.Differences(ctx, s.commit, head)
 	if err == nil || ctx.Err() != nil {
 		return list, err
 	}
-	all, aerr := s.differences(ctx, "", head)
+	all, aerr := s.tasks.Differences(ctx, "", head)
 	if aerr != nil {
 		return nil, errors.Join(err, aerr)
 	}
@@ -192,16 +192,6 @@ func (s *Server) changes(ctx context.Context, head string) ([]record.Result, err
 		}
 	}
 	return all, nil
-}
-
-func (s *Server) differences(ctx context.Context, from, to string) (list []record.Result, err error) {
-	for res := range s.o.History.Differences(ctx, from, to) {
-		if res.ID == "" {
-			return nil, res.Err
-		}
-		list = append(list, res)
-	}
-	return list, nil
 }
 
 // history returns the tasks of which the table has a run of the history.
@@ -223,30 +213,30 @@ func (s *Server) tell(n *news) message {
 	return m
 }
 
-// newFlights returns the runs in flight that have changed, of all that there are, and without a
-// record those that are gone. A record that cannot be read is that of a run being made, or is
+// changedRuns returns the runs in the spool whose record has changed, and without a record those
+// that are not there any more. A record that cannot be read is that of a run being made, or is
 // named by "qme check".
-func (s *Server) newFlights(list []Flight) []record.Result {
-	now := make(map[record.ID]string, len(list))
+func (s *Server) changedRuns(stamps map[record.ID]string) []record.Result {
+	now := make(map[record.ID]string, len(stamps))
 	var results []record.Result
-	for _, f := range list {
-		if s.flights[f.ID] == f.Stamp {
-			now[f.ID] = f.Stamp
+	for id, stamp := range stamps {
+		if s.stamps[id] == stamp {
+			now[id] = stamp
 			continue
 		}
-		rec, err := s.o.Flights.Flight(f.ID)
+		rec, err := s.runs.Get(id, 0)
 		if errors.Is(err, record.ErrNotFound) {
 			continue
 		}
-		if now[f.ID] = f.Stamp; err != nil {
-			now[f.ID] = "" // it is tried again
+		if now[id] = stamp; err != nil {
+			now[id] = "" // it is tried again
 		}
-		results = append(results, record.Result{ID: f.ID, Record: rec, Err: err})
+		results = append(results, record.Result{ID: id, Record: rec, Err: err})
 	}
 	for _, id := range s.table.flyingNot(now) {
 		results = append(results, record.Result{ID: id})
 	}
-	s.flights = now
+	s.stamps = now
 	return results
 }
 

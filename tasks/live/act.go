@@ -1,0 +1,106 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"qme/executor"
+	"qme/record"
+	"qme/tasks"
+)
+
+// cancelAction is the action by which executors end a job.
+const cancelAction = "cancel"
+
+// Actions lists what the executor of a run can do with its task: not what only goes on at a
+// terminal, nor what names files of this machine.
+func (h *Home) Actions(rec *record.Record) []executor.Action {
+	e, ok := h.Executors.Get(rec.Executor)
+	if !ok {
+		return nil
+	}
+	var list []executor.Action
+	for _, act := range e.Actions() {
+		if act.Name == cancelAction && !rec.Active() {
+			continue
+		}
+		act.Options = slices.DeleteFunc(slices.Clone(act.Options), func(o executor.Option) bool {
+			return o.Name == "follow" || o.Value == executor.FileValue
+		})
+		list = append(list, act)
+	}
+	return list
+}
+
+// A Request is an action to be performed.
+type Request struct {
+	Action  string
+	Options map[string]string // as in executor.Call
+	Out     io.Writer         // takes the result
+	Err     io.Writer         // takes messages for people
+	Warn    func(format string, args ...any)
+	// Agreed is to an action that changes a task that this home has not started.
+	Agreed Agreement
+}
+
+// Act performs an action on the latest run of a task. The error is that of the action, or a
+// *tasks.ForeignError where it was not agreed to.
+func (h *Home) Act(ctx context.Context, id record.ID, r Request) error {
+	q := h.service()
+	q.Warn = r.Warn
+	if err := q.RecoverSoon(ctx); err != nil {
+		r.Warn("a run is still in the spool: %v", err)
+	}
+	v, err := q.Find(string(id))
+	if err != nil {
+		return err
+	}
+	e, ok := h.Executors.Get(v.Record.Executor)
+	if !ok {
+		return fmt.Errorf("task %s: there is no executor %q here: %w", id, v.Record.Executor, record.ErrNotFound)
+	}
+	act, err := executor.Find(e, r.Action)
+	if err != nil {
+		return err
+	}
+	changed, err := q.Act(ctx, v, tasks.Acting{Executor: e, Action: act, Options: r.Options, Out: r.Out, Err: r.Err, Unattended: true, Confirm: r.Agreed.confirm})
+	if changed {
+		if err := h.handOn(); err != nil {
+			r.Warn("%v", err)
+		}
+	}
+	return err
+}
+
+// Cancel ends what is running of a task: its command, or by its executor the job that the
+// command has started. The error is a *tasks.ForeignError as that of Act.
+func (h *Home) Cancel(ctx context.Context, id record.ID, agreed Agreement) error {
+	v, err := h.service().Find(string(id))
+	if err != nil {
+		return err
+	}
+	rec := v.Record
+	offered := slices.ContainsFunc(h.Actions(rec), func(a executor.Action) bool { return a.Name == cancelAction })
+	if rec.Data.Status == record.Running || !rec.Active() || !offered {
+		_, err := h.service().Cancel(string(id))
+		return err
+	}
+	err = h.Act(ctx, id, Request{Action: cancelAction, Out: io.Discard, Err: io.Discard, Warn: h.Service.Warn, Agreed: agreed})
+	var foreign *tasks.ForeignError
+	if err != nil && ctx.Err() == nil && !errors.As(err, &foreign) {
+		return refusal(err.Error())
+	}
+	return err
+}
+
+// A refusal says why something was not done. It is a record.ErrConflict, whatever the cause.
+type refusal string
+
+// Error implements error.
+func (r refusal) Error() string { return string(r) }
+
+// Is makes the error a record.ErrConflict.
+func (r refusal) Is(target error) bool { return target == record.ErrConflict }
