@@ -103,7 +103,9 @@ func (a *app) complete(root *cli.Command, line []string) answer {
 		case p.command != root:
 			args++
 		default:
-			if p.command = root.Command(w); p.command == nil {
+			if p.command = root.Command(w); p.command == nil && w == "help" && len(p.rest) == 0 {
+				return words(word, commandCandidates(root))
+			} else if p.command == nil {
 				return words(word, nil)
 			}
 		}

@@ -195,15 +195,29 @@ func (a *app) cancelJob(q *tasks.Service, e executor.Executor, rec *record.Recor
 	ctx, cancel := context.WithTimeout(context.Background(), cancelTime)
 	defer cancel()
 	v, err := q.Find(string(rec.UID))
+	said := &counted{Writer: notesTo{a}}
 	if err == nil {
-		err = a.act(ctx, q, v, tasks.Acting{Executor: e, Action: act, Out: a.out, Err: notesTo{a}})
+		err = a.act(ctx, q, v, tasks.Acting{Executor: e, Action: act, Out: a.out, Err: said})
 	}
 	if err != nil {
 		code.err = fmt.Errorf("the job could not be cancelled: %w", err)
-	} else {
+	} else if said.n == 0 {
 		a.note("qme: job %s is being cancelled", rec.Data.Job.ID)
 	}
 	return code
+}
+
+// A counted counts what is written to a writer.
+type counted struct {
+	io.Writer
+	n int
+}
+
+// Write implements io.Writer.
+func (c *counted) Write(b []byte) (int, error) {
+	n, err := c.Writer.Write(b)
+	c.n += n
+	return n, err
 }
 
 // cancelTime bounds how long the cancelling of a job is waited for after a signal.

@@ -109,7 +109,7 @@ func TestSlurmOnInterrupted(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = cmd.Wait()
-		if code := cmd.ProcessState.ExitCode(); code != 128+int(sig) || !strings.Contains(errs.String(), "is being cancelled") {
+		if code := cmd.ProcessState.ExitCode(); code != 128+int(sig) || strings.Count(errs.String(), "is being cancelled") != 1 {
 			t.Errorf("%v: it ended with %d: %s", sig, code, errs.String())
 		}
 		if rec := s.until(s.get(""), "CANCELLED"); rec.Data.Job.ReturnCode == nil || *rec.Data.Job.ReturnCode == 0 {
