@@ -7,9 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"github.com/spf13/afero"
-
 	"qme/cli/config"
+	"qme/internal/regular"
 )
 
 // editedFile is where a text is kept that has mistakes in it, for the next --edit.
@@ -18,7 +17,7 @@ const editedFile = "config.toml.edited"
 // editConfig opens the settings in an editor. The file is replaced as a whole once what
 // was saved is right; what is not is kept beside it.
 func (a *app) editConfig(home string) error {
-	fsys, path := afero.NewOsFs(), filepath.Join(home, editedFile)
+	fsys, path := regular.NewFS(), filepath.Join(home, editedFile)
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return err
 	}
@@ -34,7 +33,7 @@ func (a *app) editConfig(home string) error {
 	if err := a.editor(path); err != nil {
 		return err
 	}
-	after, err := os.ReadFile(path)
+	after, err := regular.ReadHere(path)
 	if err != nil {
 		return err
 	}

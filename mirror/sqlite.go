@@ -46,6 +46,12 @@ var sqliteDialect = dialect{
 const sqliteOptions = "_txlock=immediate&_journal_mode=PERSIST&_synchronous=NORMAL&_pragma=journal_size_limit(65536)&_pragma=cache_size(-16384)"
 
 func openSQLite(t *target.Target, readOnly bool) (*sql.DB, error) {
+	// sqlite opens these by itself, and would wait at a FIFO.
+	for _, beside := range []string{"", "-journal", "-wal", "-shm"} {
+		if info, err := os.Stat(t.Path + beside); err == nil && !info.Mode().IsRegular() {
+			return nil, &regular.Error{Path: t.Path + beside, Mode: info.Mode()}
+		}
+	}
 	dsn := "file:" + (&url.URL{Path: t.Path}).EscapedPath() + "?"
 	if readOnly {
 		return sql.OpenDB(sqliteConnector{dsn + "mode=ro&_query_only=1"}), nil

@@ -25,6 +25,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/afero"
 
+	"qme/internal/regular"
 	"qme/record"
 )
 
@@ -62,7 +63,7 @@ func Open(fsys afero.Fs, dir string, opts Options) *DB {
 // OpenReadOnly returns the database in the folder dir of the real file system.
 // Close it after use.
 func OpenReadOnly(dir string) (*DB, error) {
-	fsys := afero.NewReadOnlyFs(afero.NewOsFs())
+	fsys := afero.NewReadOnlyFs(regular.NewFS())
 	if _, err := fsys.Stat(dir); err != nil {
 		return nil, err
 	}

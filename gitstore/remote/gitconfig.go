@@ -19,6 +19,13 @@ import (
 // configuration and credentials.
 // git itself does not ask the user; helpers may, where there is one to ask.
 func (r *Remote) git(ctx context.Context, stdin string, args ...string) (stdout, stderr string, err error) {
+	// git would wait at a FIFO, also when this process has gone.
+	for _, name := range []string{"HEAD", "config", "config.worktree", "commondir"} {
+		path := filepath.Join(r.opts.GitDir, name)
+		if info, err := os.Stat(path); err == nil && r.opts.GitDir != "" && !info.Mode().IsRegular() {
+			return "", "", &regular.Error{Path: path, Mode: info.Mode()}
+		}
+	}
 	// The configuration of the command line and of the environment counts; the
 	// repository that somebody is in does not.
 	env := append(r.environ([]string{"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"}),

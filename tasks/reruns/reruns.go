@@ -11,7 +11,6 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"iter"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +19,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"qme/internal/regular"
 	"qme/internal/wholefile"
 	"qme/record"
 )
@@ -195,7 +195,7 @@ const (
 // read returns what the file holds; the error is errUnusable where that is nothing that
 // can be relied upon.
 func (l List) read() (*state, error) {
-	b, err := os.ReadFile(l.Path)
+	b, err := regular.ReadHere(l.Path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnusable, err)
 	}
