@@ -10,8 +10,8 @@ import (
 )
 
 // Decode reads a stored record and checks it: the id is valid, fits the executor,
-// and the status is one of the format's. Keys that this version does not know go
-// to Extra. The error wraps ErrInvalid.
+// and the status is one of the format's. Each key occurs once, and is spelled as the format
+// has it. Keys that this version does not know go to Extra. The error wraps ErrInvalid.
 func Decode(b []byte) (*Record, error) {
 	r := new(Record)
 	dec := json.NewDecoder(bytes.NewReader(b))
@@ -23,6 +23,9 @@ func Decode(b []byte) (*Record, error) {
 		}
 	} else if dec.InputOffset() < int64(len(bytes.TrimRight(b, " \t\r\n"))) {
 		return nil, fmt.Errorf("%w record: more follows the JSON object", ErrInvalid)
+	}
+	if err := checkKeys(b); err != nil {
+		return nil, err
 	}
 	if err := r.check(); err != nil {
 		return nil, err
