@@ -12,9 +12,21 @@ import (
 	"unicode/utf8"
 )
 
+// unsafeRune reports whether a character is a control character, or one that nobody sees: those
+// that Unicode lets a program ignore (Default_Ignorable_Code_Point is wider than the category
+// Cf), and the blank pattern of Braille.
 func unsafeRune(r rune) bool {
-	return unicode.Is(unicode.C, r) || r == '\u2028' || r == '\u2029'
+	if r >= ' ' && r < 0x7f {
+		return false
+	}
+	return unicode.Is(unicode.C, r) || r == '\u2028' || r == '\u2029' || r == '\u2800' ||
+		r > 0xff && unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
+
+// emoji asks for the coloured form of the symbol before it, and is harmless there.
+const emoji = '\ufe0f'
+
+func isSymbol(r rune) bool { return unicode.In(r, unicode.So, unicode.Sm) }
 
 // Line returns text fit for one line.
 func Line(s string) string {
@@ -31,12 +43,15 @@ func escape(s string, bad func(rune) bool) string {
 		return s
 	}
 	var b strings.Builder
+	var before rune
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
+		good := !bad(r) || r == emoji && isSymbol(before)
+		before = r
 		switch {
 		case r == utf8.RuneError && n == 1:
 			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case !bad(r):
+		case good:
 			b.WriteString(s[i : i+n])
 		case r == '\n':
 			b.WriteString(`\n`)
@@ -64,9 +79,12 @@ func JSON(b []byte) []byte {
 		return b
 	}
 	var out bytes.Buffer
+	var before rune
 	for _, r := range string(b) {
+		good := !bad(r) || r == emoji && isSymbol(before)
+		before = r
 		switch {
-		case !bad(r):
+		case good:
 			out.WriteRune(r)
 		case r > 0xffff:
 			r -= 0x10000
