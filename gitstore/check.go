@@ -267,6 +267,6 @@ func (c *checker) stream(sn *Snapshot, rec *record.Record, name record.StreamNam
 	if err = errors.Join(err, r.Close()); err != nil {
 		c.report(fmt.Errorf("task %s: its file .%s: %w", rec.UID, name, err))
 	} else if got := hex.EncodeToString(sum.Sum(nil)); stored.Cut == nil && got != stored.SHA256 {
-		c.report(fmt.Errorf("task %s: its file .%s has not the SHA-256 that the record says: %w", rec.UID, name, record.ErrCorrupt))
+		c.report(fmt.Errorf("task %s: its file .%s is as it was stored and has not the SHA-256 that the record says, which is wrong in itself (\"qme clear %s\" leaves it out): %w", rec.UID, name, rec.UID, record.ErrCorrupt))
 	}
 }

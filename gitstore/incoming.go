@@ -2,8 +2,11 @@ package gitstore
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"path"
 	"slices"
@@ -313,10 +316,43 @@ func (in *inspection) wrongStream(rec *record.Record, name record.StreamName, e 
 		return fmt.Errorf("its file .%s is missing: %w", name, record.ErrInvalid)
 	}
 	size, err := in.size(e.hash)
-	if err == nil && size != stored.Stored() {
+	switch {
+	case err != nil:
+	case size != stored.Stored():
 		err = fmt.Errorf("its file .%s has %d bytes, the record says %d: %w", name, size, stored.Stored(), record.ErrInvalid)
+	case stored.Cut == nil:
+		err = in.wrongSum(e.hash, name, stored.SHA256)
+	case stored.SHA256 != "" && !isSum(stored.SHA256):
+		err = fmt.Errorf("the SHA-256 that its record gives of .%s, %.70q, is none: %w", name, stored.SHA256, record.ErrInvalid)
 	}
 	return err
+}
+
+// wrongSum compares a stream that is stored whole with its SHA-256: one that is another would
+// be damage in every check from then on. What it reads has come, so the bounds of that are its
+// bounds.
+func (in *inspection) wrongSum(h plumbing.Hash, name record.StreamName, want string) error {
+	if !isSum(want) {
+		return fmt.Errorf("the SHA-256 that its record gives of .%s, %.70q, is none: %w", name, want, record.ErrInvalid)
+	}
+	r, _, err := in.s.odb.Open(h)
+	if err != nil {
+		return err
+	}
+	sum := sha256.New()
+	_, err = io.Copy(sum, r)
+	if err = errors.Join(err, r.Close()); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != want {
+		return fmt.Errorf("its file .%s has not the SHA-256 that the record says: %w", name, record.ErrInvalid)
+	}
+	return nil
+}
+
+// isSum reports whether text is a SHA-256 as records have it.
+func isSum(text string) bool {
+	return len(text) == 2*sha256.Size && strings.Trim(text, "0123456789abcdef") == ""
 }
 
 // wrongRuns looks whether each listed commit is there and has the task.

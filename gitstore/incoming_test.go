@@ -43,6 +43,9 @@ func TestRefused(t *testing.T) {
 	other := task(idAt("shell", epoch.Add(time.Hour), 3), "other\n")
 	streamed := task(idAt("shell", epoch.Add(time.Hour), 4))
 	stored(streamed, record.Stdout, noise(3, 3000))
+	unsummed := task(streamed.UID)
+	stored(unsummed, record.Stdout, noise(3, 3000))
+	unsummed.Data.Stdout.SHA256 = "zz"
 	dir := bad.UID.Dir() + "/"
 	const file = "100644"
 	for name, c := range map[string]struct {
@@ -67,6 +70,8 @@ func TestRefused(t *testing.T) {
 		"stream too many":     {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}, {Path: dir + string(bad.UID) + ".stdout", Mode: file, Content: "x"}}, "knows of no file .stdout", false},
 		"stream missing":      {[]gitstore.Planted{{Path: streamed.UID.Path(), Mode: file, Content: encoded(t, streamed)}}, ".stdout is missing", false},
 		"stream too short":    {[]gitstore.Planted{{Path: streamed.UID.Path(), Mode: file, Content: encoded(t, streamed)}, {Path: streamed.UID.Dir() + "/" + string(streamed.UID) + ".stdout", Mode: file, Content: "x"}}, "has 1 bytes", false},
+		"stream of another":   {[]gitstore.Planted{{Path: streamed.UID.Path(), Mode: file, Content: encoded(t, streamed)}, {Path: streamed.UID.Dir() + "/" + string(streamed.UID) + ".stdout", Mode: file, Content: string(noise(4, 3000))}}, "has not the SHA-256", false},
+		"sum that is none":    {[]gitstore.Planted{{Path: streamed.UID.Path(), Mode: file, Content: encoded(t, unsummed)}, {Path: streamed.UID.Dir() + "/" + string(streamed.UID) + ".stdout", Mode: file, Content: string(noise(3, 3000))}}, "is none", false},
 		"runs of nowhere":     {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}, {Path: dir + string(bad.UID) + ".runs", Mode: file, Content: strings.Repeat("1", 40) + "\n"}}, strings.Repeat("1", 40), false},
 		"runs of no commit":   {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}, {Path: dir + string(bad.UID) + ".runs", Mode: file, Content: "../../x\n"}}, "is no commit", false},
 		"still running":       {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, running(bad))}}, "has not ended", false},
