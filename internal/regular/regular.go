@@ -32,10 +32,30 @@ func (e *Error) Error() string {
 // Is makes the error an ErrNot.
 func (e *Error) Is(target error) bool { return target == ErrNot }
 
+// ownLink returns the flag with which a file is opened for writing, so that nobody is led to
+// write elsewhere by a link that another user than root has put there. The error is an Error
+// for such a link.
+func ownLink(fsys afero.Fs, path string) (flag int, err error) {
+	l, ok := fsys.(afero.Lstater)
+	if !ok {
+		return 0, nil
+	}
+	info, _, err := l.LstatIfPossible(path)
+	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		return syscall.O_NOFOLLOW, nil // what else is wrong, opening it says
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+		return 0, &Error{path, info.Mode()}
+	}
+	return 0, nil
+}
+
 func kind(m fs.FileMode) string {
 	switch {
 	case m.IsDir():
 		return "folder"
+	case m&fs.ModeSymlink != 0:
+		return "link of another user's"
 	case m&fs.ModeNamedPipe != 0:
 		return "FIFO"
 	case m&fs.ModeSocket != 0:
@@ -53,6 +73,13 @@ func Open(fsys afero.Fs, path string, flag int, perm fs.FileMode) (afero.File, e
 }
 
 func open(fsys afero.Fs, path string, flag int, perm fs.FileMode, good func(fs.FileMode) bool) (afero.File, error) {
+	if flag&(os.O_WRONLY|os.O_RDWR) != 0 {
+		noFollow, err := ownLink(fsys, path)
+		if err != nil {
+			return nil, err
+		}
+		flag |= noFollow
+	}
 	f, err := fsys.OpenFile(path, flag|syscall.O_NONBLOCK|syscall.O_NOCTTY, perm)
 	if err != nil {
 		// A socket, a FIFO that nobody reads, or a folder cannot be opened so.
