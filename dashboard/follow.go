@@ -63,6 +63,21 @@ type outputMessage struct {
 	mark
 }
 
+// startFollow has a client be sent what is new of what it watches, and does not wait: some output
+// takes seconds to draw. It does nothing while that is going on for this client.
+func (s *Server) startFollow(ctx context.Context, c *client) {
+	c.mu.Lock()
+	idle := len(c.watches) == 0
+	c.mu.Unlock()
+	if idle || !c.following.CompareAndSwap(false, true) {
+		return
+	}
+	s.background.Go(func() {
+		defer c.following.Store(false)
+		s.guarded(func() { s.follow(ctx, c) })
+	})
+}
+
 // follow sends a client what is new of what it watches.
 func (s *Server) follow(ctx context.Context, c *client) {
 	c.mu.Lock()

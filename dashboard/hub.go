@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -85,6 +86,8 @@ type client struct {
 
 	mu      sync.Mutex
 	watches map[watchKey]*watch
+
+	following atomic.Bool // what it watches is being read and drawn
 }
 
 // drop ends a connection. Whoever is writing to it or reading from it notices.

@@ -74,7 +74,7 @@ func (s *Server) watch(ctx context.Context) {
 		timer.Reset(min(tick+time.Duration(s.hub.count())*tickForEach, tickMost))
 		s.refresh(ctx)
 		for _, c := range s.hub.list() {
-			s.follow(ctx, c)
+			s.startFollow(ctx, c)
 		}
 	}
 }

@@ -281,6 +281,37 @@ func TestDashboardLive(t *testing.T) {
 	e.until(func(m told) bool { return slices.Contains(m.Removed, id) })
 }
 
+// TestDashboardCostlyOutput watches output that takes seconds to draw: news of other runs
+// come meanwhile.
+func TestDashboardCostlyOutput(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	b := h.serve()
+	e := b.listen()
+	frames := filepath.Join(t.TempDir(), "frames")
+	if err := os.WriteFile(frames, []byte(strings.Repeat(strings.Repeat("\n", 99)+"\x1b[H", 18_000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	gate := newFIFO(t)
+	run := h.start("-q", "run", "sh", "-c", "read x <"+gate+"; cat "+frames)
+	id := e.until(func(m told) bool { return m.Type == "tasks" && len(m.Added) == 1 }).Added[0].ID
+	e.say(map[string]any{"type": "watch", "id": id, "stream": "stdout", "offset": 0, "style": ""})
+	if err := os.WriteFile(gate, []byte("\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	run.wait()
+	e.until(func(m told) bool {
+		return m.Type == "tasks" && len(m.Changed) == 1 && m.Changed[0].Status == "complete"
+	})
+	h.must("-q", "run", "true")
+	e.until(func(m told) bool {
+		if m.Type == "output" && m.Done {
+			t.Error("all was drawn before the other run was told of")
+		}
+		return m.Type == "tasks" && slices.ContainsFunc(m.Added, func(a task) bool { return a.ID != id })
+	})
+}
+
 // TestDashboardPrints follows the last line of runs that print, as a listing shows it.
 func TestDashboardPrints(t *testing.T) {
 	t.Parallel()
