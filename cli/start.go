@@ -23,6 +23,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/dashboard"
+	"qme/internal/signalled"
 )
 
 // startOptions are the flags of start.
@@ -88,11 +89,7 @@ func untilSignalled(ctx context.Context) (context.Context, context.CancelFunc) {
 	// Who reads the messages may go. A write then fails, and is not the end of the server. What it
 	// starts inherits nothing of this.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
-	if len(signals) == 0 {
-		return context.WithCancel(ctx) // of no signals NotifyContext would make all
-	}
-	return signal.NotifyContext(ctx, signals...)
+	return signalled.Until(ctx)
 }
 
 func startUsage(format string, args ...any) error {

@@ -3,13 +3,11 @@ package tasks
 import (
 	"context"
 	"errors"
-	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
+	"qme/internal/signalled"
 	"qme/record"
 	"qme/tasks/jobs"
 )
@@ -66,22 +64,11 @@ func (r *run) bringBefore() {
 	if len(open) == 0 {
 		return
 	}
-	ctx, stop := untilSignalled(context.Background())
+	ctx, stop := signalled.Until(context.Background())
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	_, _ = r.q.Refresh(ctx, open...) // else the record says that the file was written again
-}
-
-// untilSignalled ends ctx, and with it all of the programs that are asked, at a signal that is
-// to end qme: the run is recorded all the same. What nohup or a shell's & has ignored stays
-// ignored.
-func untilSignalled(ctx context.Context) (context.Context, context.CancelFunc) {
-	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
-	if len(signals) == 0 {
-		return context.WithCancel(ctx) // of no signals NotifyContext would make all
-	}
-	return signal.NotifyContext(ctx, signals...)
 }
 
 // note notes a job as this home knows it.
@@ -146,7 +133,7 @@ func (r *run) job(ctx context.Context) (*record.Job, error) {
 		r.q.Warn("the job is not in the spool: %v", err)
 	}
 	r.q.note(r.rec)
-	ctx, stop := untilSignalled(ctx)
+	ctx, stop := signalled.Until(ctx)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()

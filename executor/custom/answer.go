@@ -2,13 +2,12 @@ package custom
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
+	"qme/internal/lazy"
 	"qme/record"
 )
 
@@ -117,9 +116,7 @@ func setTime(to **record.Time, text string) bool {
 }
 
 // clock is [DAYS-][HOURS:]MINUTES:SECONDS.
-var clock = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(?:(\d{1,6})-)?(?:(\d{1,9}):)?(\d{1,9}):(\d{1,9}(?:\.\d+)?)$`)
-})
+var clock = lazy.Regexp(`^(?:(\d{1,6})-)?(?:(\d{1,9}):)?(\d{1,9}):(\d{1,9}(?:\.\d+)?)$`)
 
 // setSeconds reads a duration: as clock has it, or a number of seconds.
 func setSeconds(to *float64, text string) bool {
@@ -140,9 +137,7 @@ func setSeconds(to *float64, text string) bool {
 }
 
 // size is a number with a unit: that of schedulers, in which kb is 1024 bytes.
-var size = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)^(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b(?:ytes)?)?$`)
-})
+var size = lazy.Regexp(`(?i)^(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b(?:ytes)?)?$`)
 
 func setBytes(to *int64, text string) bool {
 	at := size().FindStringSubmatch(text)
