@@ -24,15 +24,16 @@ var around = map[string]struct {
 	"loop to a file":     {line: `bash -c "for i in 1 2 3; do echo turn:\$i; QME sh command >out; done"; echo "end:$?"`},
 	"list, quit":         {line: `QME ` + starting + ` && echo AND || echo "or:$?"`, key: `C-\`},
 	"list":               {line: `QME ` + starting + ` && echo AND || echo "or:$?"`},
-	"make":               {line: `make -s; echo "end:$?"`, programs: []string{"make"}},
-	"xargs":              {line: `printf 'a\nb\n' | xargs -n 1 QME sh command; echo "end:$?"`},
-	"python":             {line: `python3 caller.py; echo "end:$?"`, programs: []string{"python3"}},
-	"pipeline":           {line: `QME ` + starting + ` | cat; echo "end:${PIPESTATUS[*]}"`},
-	"input of a pipe":    {line: `cat /dev/tty | QME sh command; echo "end:${PIPESTATUS[*]}"`},
-	"caught":             {line: `bash -c "QME sh catching; echo code:\$?"; echo "end:$?"`},
-	"ignored":            {line: `bash -c "trap '' INT; QME sh -c 'echo >up; sleep 1; exit 4'; echo code:\$?"; echo "end:$?"`},
-	"nested":             {line: `bash -c "for i in 1 2; do QME bash loop; done"; echo "end:$?"`},
-	"quiet":              {line: `bash -c "for i in 1 2; do echo turn:\$i; QME -q sh command; done"; echo "end:$?"`},
+	// How make itself ends depends on whether it or its command gets the signal first.
+	"make":            {line: `make -s`, programs: []string{"make"}},
+	"xargs":           {line: `printf 'a\nb\n' | xargs -n 1 QME sh command; echo "end:$?"`},
+	"python":          {line: `python3 caller.py; echo "end:$?"`, programs: []string{"python3"}},
+	"pipeline":        {line: `QME ` + starting + ` | cat; echo "end:${PIPESTATUS[*]}"`},
+	"input of a pipe": {line: `cat /dev/tty | QME sh command; echo "end:${PIPESTATUS[*]}"`},
+	"caught":          {line: `bash -c "QME sh catching; echo code:\$?"; echo "end:$?"`},
+	"ignored":         {line: `bash -c "trap '' INT; QME sh -c 'echo >up; sleep 1; exit 4'; echo code:\$?"; echo "end:$?"`},
+	"nested":          {line: `bash -c "for i in 1 2; do QME bash loop; done"; echo "end:$?"`},
+	"quiet":           {line: `bash -c "for i in 1 2; do echo turn:\$i; QME -q sh command; done"; echo "end:$?"`},
 }
 
 func TestControlCAroundQme(t *testing.T) {

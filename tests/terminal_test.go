@@ -120,7 +120,9 @@ func (p *pane) until(what string, come func() bool) {
 	}
 }
 
-var promptPattern = regexp.MustCompile(`\[(\d+):(\d+)\]\$$`)
+// promptPattern is the prompt at the end of the screen. A qme whose caller has not waited
+// for it, such as xargs after Ctrl-C, may tell its end after the prompt.
+var promptPattern = regexp.MustCompile(`\[(\d+):(\d+)\]\$(?: \[\S+\]\[returncode: \d+\])?$`)
 
 // prompted waits until the shell asks for the next command, and returns the exit
 // code of the last one.
