@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"qme/executor"
+	"qme/internal/program"
 	"qme/internal/safe"
 	"qme/record"
 	"qme/tasks"
@@ -25,39 +25,40 @@ type actionItem struct {
 	Options []optionItem `json:"options"`
 }
 
-// An optionItem is an option of an action.
+// An optionItem is an option of an action in a list.
 type optionItem struct {
 	Name    string `json:"name"`
-	Value   string `json:"value,omitempty"` // what its value is called; empty for a switch
+	Value   string `json:"value,omitempty"` // the name of its value; empty for a switch
 	Summary string `json:"summary"`
 }
 
-func (s *Server) listActions(w http.ResponseWriter, r *http.Request) error {
-	run, err := s.find(r)
+func (t *taskAPI) listActions(w http.ResponseWriter, r *http.Request) error {
+	run, err := findRun(t.home, r)
 	if err != nil {
 		return err
 	}
 	list := []actionItem{}
-	for _, a := range s.tasks.Actions(run.Record) {
+	for _, a := range t.home.Actions(run.Record) {
 		item := actionItem{a.Name, a.Summary, a.Alters, []optionItem{}}
 		for _, o := range a.Options {
 			item.Options = append(item.Options, optionItem{o.Name, o.Value, o.Usage})
 		}
 		list = append(list, item)
 	}
-	return s.answer(w, r, http.StatusOK, map[string][]actionItem{"actions": list})
+	return writeJSON(w, r, http.StatusOK, map[string][]actionItem{"actions": list})
 }
 
 const (
-	// resultMost bounds what is shown of a stream of an action.
+	// resultMost bounds what is shown of a stream of an action, in bytes.
 	resultMost = 1 << 20
-	// actionTime bounds how long an action takes, and actionGrace how long its end does.
+	// actionTime bounds an action, and actionGrace its end after that.
 	actionTime  = 30 * time.Second
 	actionGrace = 2 * time.Second
 )
 
-// within runs something that may hang, such as what asks other programs, for actionTime at the
-// most. What run writes to may be read only when there is no error.
+// within calls a function that may hang, since it asks other programs, and returns its error or, after
+// actionTime, one that wraps record.ErrUnavailable. Then run may go on: what it writes to is not to
+// be read.
 func within(ctx context.Context, what string, run func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, actionTime)
 	defer cancel()
@@ -80,44 +81,35 @@ func within(ctx context.Context, what string, run func(context.Context) error) e
 	return fmt.Errorf("%s took longer than %s: %w", what, actionTime, record.ErrUnavailable)
 }
 
-// A performance is an action that is performed, and what comes of it. It is for one goroutine.
-type performance struct {
+// An actionResult is what an action has printed, and its exit code. It is for one goroutine.
+type actionResult struct {
 	exit     int
-	out, err limited
+	out, err program.Buffer
 }
 
-// A limited keeps a little more than resultMost of what is written to it.
-type limited struct{ b bytes.Buffer }
-
-// Write implements io.Writer. It never fails.
-func (l *limited) Write(p []byte) (int, error) {
-	l.b.Write(p[:min(len(p), max(0, resultMost+1-l.b.Len()))])
-	return len(p), nil
+// say adds a message to err, as a command would print it.
+func (a *actionResult) say(text string) {
+	_, _ = a.err.Write([]byte(safe.Message(text) + "\n")) // without Stop it never fails
 }
 
-// say adds a message as a command would print it.
-func (p *performance) say(text string) {
-	_, _ = p.err.Write([]byte(safe.Message(text) + "\n")) // it never fails
-}
-
-// Write takes messages of the action.
-func (p *performance) Write(b []byte) (int, error) {
-	p.say(strings.TrimSuffix(string(b), "\n"))
+// Write implements io.Writer for the messages of the action.
+func (a *actionResult) Write(b []byte) (int, error) {
+	a.say(strings.TrimSuffix(string(b), "\n"))
 	return len(b), nil
 }
 
-// perform performs an action. The error is for one that did not end, or was not agreed to; one
-// that fails says so as the command "qme exec" does.
-func (s *Server) perform(ctx context.Context, id record.ID, a live.Request) (*performance, error) {
-	p := &performance{}
-	a.Out, a.Err = &p.out, p
-	a.Warn = func(format string, args ...any) {
-		_, msg, _ := s.o.Explain(fmt.Errorf(format, args...))
-		p.say("qme: " + msg)
+// perform performs an action. It returns an error if the action did not end or the user has not
+// confirmed it; one that fails is a result with the exit code and messages of "qme exec".
+func (t *taskAPI) perform(ctx context.Context, id record.ID, req live.Request) (*actionResult, error) {
+	result := &actionResult{out: program.Buffer{Most: resultMost}, err: program.Buffer{Most: resultMost}}
+	req.Out, req.Err = &result.out, result
+	req.Warn = func(format string, args ...any) {
+		_, msg, _ := t.explain(fmt.Errorf(format, args...))
+		result.say("qme: " + msg)
 	}
 	var failed error
-	err := within(ctx, fmt.Sprintf("%s of task %s", a.Action, id), func(ctx context.Context) error {
-		err := s.tasks.Act(ctx, id, a)
+	err := within(ctx, fmt.Sprintf("%s of task %s", req.Action, id), func(ctx context.Context) error {
+		err := t.home.Act(ctx, id, req)
 		var foreign *tasks.ForeignError
 		if ctx.Err() != nil || errors.As(err, &foreign) {
 			return err
@@ -126,41 +118,41 @@ func (s *Server) perform(ctx context.Context, id record.ID, a live.Request) (*pe
 		return nil
 	})
 	if err != nil || failed == nil {
-		return p, err
+		return result, err
 	}
-	exit, msg, hint := s.o.Explain(failed)
-	if p.exit = exit; msg != "" {
-		p.say("qme: " + msg)
+	exit, msg, hint := t.explain(failed)
+	if result.exit = exit; msg != "" {
+		result.say("qme: " + msg)
 	}
 	if hint != "" {
-		p.say(hint)
+		result.say(hint)
 	}
-	return p, nil
+	return result, nil
 }
 
-func (s *Server) act(w http.ResponseWriter, r *http.Request) error {
+func (t *taskAPI) act(w http.ResponseWriter, r *http.Request) error {
 	var body struct {
 		Args []string `json:"args"`
 		live.Agreement
 	}
-	if err := s.read(w, r, &body); err != nil {
+	if err := readBody(w, r, &body); err != nil {
 		return err
 	}
 	if len(body.Args) > 64 {
 		return badRequest("args has more than 64 elements")
 	}
-	run, err := s.find(r)
+	run, err := findRun(t.home, r)
 	if err != nil {
 		return err
 	}
 	name := r.PathValue("action")
-	offered := s.tasks.Actions(run.Record)
+	offered := t.home.Actions(run.Record)
 	i := slices.IndexFunc(offered, func(a executor.Action) bool { return a.Name == name })
 	switch {
-	case i >= 0 && offered[i].Alters && s.o.ReadOnly:
+	case i >= 0 && offered[i].Alters && t.readOnly:
 		return readOnly()
 	case i < 0:
-		return problem(http.StatusNotFound, "not-found", fmt.Sprintf("task %s has no action %q", run.Record.UID, name))
+		return newProblem(http.StatusNotFound, "not-found", fmt.Sprintf("task %s has no action %q", run.Record.UID, name))
 	}
 	if offered[i].Alters && r.PathValue("id") != string(run.Record.UID) {
 		return badRequest("what changes something takes the whole id of a task, " + string(run.Record.UID))
@@ -169,33 +161,32 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.perform(r.Context(), run.Record.UID, live.Request{Action: name, Options: options, Agreed: body.Agreement})
+	result, err := t.perform(r.Context(), run.Record.UID, live.Request{Action: name, Options: options, Agreed: body.Agreement})
 	if err != nil {
 		return err
 	}
-	return s.answerPerformance(w, r, p)
+	return result.respond(w, r)
 }
 
-func (s *Server) answerPerformance(w http.ResponseWriter, r *http.Request, p *performance) error {
-	var answer struct {
+func (a *actionResult) respond(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
 		Exit   int      `json:"exit"`
 		Stdout []string `json:"stdout"`
 		Stderr []string `json:"stderr"`
 		Cut    bool     `json:"cut"`
 	}
-	out, errs := p.out.b.Bytes(), p.err.b.Bytes()
-	answer.Exit, answer.Cut = p.exit, len(out) > resultMost || len(errs) > resultMost
+	body.Exit, body.Cut = a.exit, a.out.Full() || a.err.Full()
 	var oerr, eerr error
-	answer.Stdout, _, oerr = paint(out[:min(len(out), resultMost)], "")
-	answer.Stderr, _, eerr = paint(errs[:min(len(errs), resultMost)], "")
+	body.Stdout, _, oerr = paint(a.out.Bytes(), "")
+	body.Stderr, _, eerr = paint(a.err.Bytes(), "")
 	if err := errors.Join(oerr, eerr); err != nil {
 		return err
 	}
-	return s.answer(w, r, http.StatusOK, answer)
+	return writeJSON(w, r, http.StatusOK, body)
 }
 
-// optionsOf reads the options of an action. Those that it is not listed with are refused: they
-// may be for a terminal, or name a file.
+// optionsOf parses the options of an action. Options that are not listed are refused: they may be for
+// a terminal, or name a file.
 func optionsOf(a executor.Action, args []string) (map[string]string, error) {
 	options := map[string]string{}
 	for i := 0; i < len(args); i++ {

@@ -155,10 +155,10 @@ func FuzzPaint(f *testing.F) {
 		if size > drawnAtMost(len(b)) {
 			t.Fatalf("%q, %d bytes, becomes %d", b[:min(len(b), 100)], len(b), size)
 		}
-		w := watch{paint: mustPaint(t)}
+		w := subscription{paint: mustPaint(t)}
 		var told []string
 		for part := range slices.Chunk(b, max(1, int(cut), len(b)/32)) { // the screen is sent with each
-			m, err := w.put(spool.Piece{At: w.at, Data: part}, false)
+			m, err := w.put(spool.Piece{At: w.offset, Data: part}, false)
 			if err != nil || m.Line > len(told) {
 				t.Fatalf("line %d comes after %d (%v)", m.Line, len(told), err)
 			}
@@ -167,7 +167,7 @@ func FuzzPaint(f *testing.F) {
 		if drawn := w.paint.raw == nil && whole.raw == nil; drawn && !slices.Equal(told, lines) {
 			t.Fatalf("%.300q in parts of %d becomes %.1000q, at once %.1000q", b, cut, told, lines)
 		}
-		p := OutputPiece{Offset: 7}
+		p := outputPiece{Offset: 7}
 		if err := p.draw(b, style, cut%2 == 0); err != nil || p.End < p.Offset || p.End > p.Offset+int64(len(b)) || p.More && p.End == p.Offset {
 			t.Fatalf("a piece of %.300q is from %d to %d (%v)", b, p.Offset, p.End, err)
 		}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"log"
-	"mime"
 	"net/http"
 	"path"
 	"strings"
@@ -24,20 +23,21 @@ var assets embed.FS
 //go:embed openapi.json
 var openAPI []byte
 
-// kinds are the types of files. The system's own table, which differs between machines, is not asked.
-var kinds = map[string]string{
+// contentTypes are the types of files by extension. The system's table differs between machines.
+var contentTypes = map[string]string{
 	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
 	".svg": "image/svg+xml", ".json": "application/json", ".png": "image/png", ".ico": "image/x-icon", ".woff2": "font/woff2",
 	".webmanifest": "application/manifest+json", ".txt": "text/plain; charset=utf-8",
 }
 
-// An asset is a file as it is sent.
+// An asset is a file of the page, ready to be sent.
 type asset struct {
-	tag, kind      string
-	plain, gzipped []byte
+	tag, contentType string
+	plain, gzipped   []byte
 }
 
-// assetOf returns a file of the page. It is compressed once.
+// assetOf returns a file of the page, which it compresses once. It may be called from several
+// goroutines.
 var assetOf = func() func(name string) (*asset, error) {
 	var mu sync.Mutex
 	known := map[string]*asset{}
@@ -51,9 +51,9 @@ var assetOf = func() func(name string) (*asset, error) {
 		if err != nil {
 			return nil, err
 		}
-		kind := kinds[path.Ext(name)]
-		if kind == "" {
-			kind = "application/octet-stream"
+		contentType := contentTypes[path.Ext(name)]
+		if contentType == "" {
+			contentType = "application/octet-stream"
 		}
 		var z bytes.Buffer
 		w, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
@@ -66,60 +66,60 @@ var assetOf = func() func(name string) (*asset, error) {
 		if err != nil {
 			return nil, err
 		}
-		known[name] = &asset{tagOf(b), kind, b, z.Bytes()}
+		known[name] = &asset{tagOf(b), contentType, b, z.Bytes()}
 		return known[name], nil
 	}
 }()
 
-// tagOf names a content.
+// tagOf returns an entity tag for a content.
 func tagOf(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:12])
 }
 
-func (s *Server) getPage(w http.ResponseWriter, r *http.Request) error {
-	return s.sendAsset(w, r, "index.html")
+func getPage(w http.ResponseWriter, r *http.Request) error {
+	return sendAsset(w, r, "index.html")
 }
 
-func (s *Server) getAsset(w http.ResponseWriter, r *http.Request) error {
-	return s.sendAsset(w, r, r.PathValue("path"))
+func getAsset(w http.ResponseWriter, r *http.Request) error {
+	return sendAsset(w, r, r.PathValue("path"))
 }
 
-// sendAsset sends a file of the page. Browsers ask each time whether theirs is still the
-// right one: it is another with each version of qme.
-func (s *Server) sendAsset(w http.ResponseWriter, r *http.Request, name string) error {
+// sendAsset sends a file of the page. Browsers revalidate their copy each time, since it may be of
+// another version of qme.
+func sendAsset(w http.ResponseWriter, r *http.Request, name string) error {
 	if !fs.ValidPath(name) {
-		return notThere(r)
+		return noSuchPath(r)
 	}
 	a, err := assetOf(name)
 	if err != nil {
-		return notThere(r)
+		return noSuchPath(r)
 	}
-	if s.unchanged(w, r, a.tag) {
+	if notModified(w, r, a.tag) {
 		return nil
 	}
 	h := w.Header()
-	h.Set("Content-Type", a.kind)
+	h.Set("Content-Type", a.contentType)
 	h.Add("Vary", "Accept-Encoding")
 	b := a.plain
-	if takesGzip(r) && len(a.gzipped) < len(a.plain) {
+	if acceptsGzip(r) && len(a.gzipped) < len(a.plain) {
 		h.Set("Content-Encoding", "gzip")
 		b = a.gzipped
 	}
 	w.WriteHeader(http.StatusOK)
-	s.sent(w.Write(b))
+	_, _ = w.Write(b) // the client may be gone
 	return nil
 }
 
-func (s *Server) getOpenAPI(w http.ResponseWriter, r *http.Request) error {
-	if s.unchanged(w, r, tagOf(openAPI)) {
+func getOpenAPI(w http.ResponseWriter, r *http.Request) error {
+	if notModified(w, r, tagOf(openAPI)) {
 		return nil
 	}
-	return s.answerBytes(w, r, http.StatusOK, mime.FormatMediaType("application/json", nil), openAPI)
+	return writeBytes(w, r, http.StatusOK, "application/json", openAPI)
 }
 
-// quietLog is where net/http says what clients did wrong.
-func quietLog(debug func(string, ...any)) *log.Logger {
+// httpLog returns the log of net/http, which has the mistakes of clients. It is part of the debug log.
+func httpLog(debug logFunc) *log.Logger {
 	if debug == nil {
 		return log.New(io.Discard, "", 0)
 	}

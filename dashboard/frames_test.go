@@ -42,7 +42,7 @@ func knock(s *Server, addr string) (net.Conn, error) {
 		return nil, err
 	}
 	_, err = fmt.Fprintf(conn, "GET /api/live HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n", s.o.Key)
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n", s.options.Key)
 	if err != nil {
 		return nil, err
 	}

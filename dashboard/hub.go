@@ -1,65 +1,27 @@
 package dashboard
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
-
-	"qme/record"
 )
 
 const (
-	// queued is how many messages wait for a client. One that has let them pile up
-	// does not read, and is dropped.
+	// queued is the length of a client's queue. A client whose queue is full does not read and is
+	// dropped.
 	queued = 256
-	// writeTimeout bounds how long one message may take.
+	// writeTimeout bounds the sending of one message.
 	writeTimeout = 10 * time.Second
-	// pingEvery and silence: a client that says nothing for so long is dead.
+	// pingEvery is the interval of pings.
 	pingEvery = 20 * time.Second
-	silence   = 65 * time.Second
-	// maxMessage bounds what a client may send at a time, in bytes.
-	maxMessage = 4 << 10
-	// maxClients bounds the connections to the websocket, and maxWatches what one of
+	// maxClients bounds the clients of the websocket, and maxSubscriptions the streams that one of
 	// them may watch.
-	maxClients = 2000
-	maxWatches = 8
-	// maxNews is how many tasks a message tells of; more of them are a reload.
-	maxNews = 500
+	maxClients       = 2000
+	maxSubscriptions = 8
 )
-
-// A message is one to clients; docs/dashboard.md has them all.
-type message struct {
-	Type string `json:"type"`
-	*messageState
-	ReadOnly *bool       `json:"read_only,omitempty"`
-	Running  *[]Summary  `json:"running,omitempty"`
-	Added    *[]Summary  `json:"added,omitempty"`
-	Changed  *[]Summary  `json:"changed,omitempty"`
-	Removed  []record.ID `json:"removed,omitzero"`
-	Printed  *[]Printed  `json:"printed,omitempty"`
-	Behind   *bool       `json:"behind,omitempty"`
-	Detail   *string     `json:"detail,omitempty"`
-}
-
-type messageState struct {
-	Version string  `json:"version"`
-	Total   int     `json:"total"`
-	Loaded  *Loaded `json:"loaded,omitempty"`
-}
-
-func messageOf(kind string, st tableState, loaded bool) message {
-	m := message{Type: kind, messageState: &messageState{Version: st.Version, Total: st.Total}}
-	if loaded {
-		m.Loaded = &st.Loaded
-	}
-	return m
-}
 
 // A hub has the clients of the websocket. Its methods may be called from several
 // goroutines, and none waits for a client.
@@ -67,43 +29,25 @@ type hub struct {
 	mu      sync.Mutex
 	clients map[*client]bool
 	closed  bool
-	first   chan struct{} // told when there is a client again
-	asking  chan struct{} // likewise, for who asks about jobs
-	reading chan struct{} // somebody has read tasks, for who asks about jobs
-	done    sync.WaitGroup
+	joined  []chan struct{} // see arrivals
+	done    sync.WaitGroup  // until no client is left
 }
 
-func newHub() *hub {
-	return &hub{clients: map[*client]bool{}, first: make(chan struct{}, 1), asking: make(chan struct{}, 1), reading: make(chan struct{}, 1)}
+func newHub() *hub { return &hub{clients: map[*client]bool{}} }
+
+// arrivals returns a channel that receives a value when clients have connected since the last one. It
+// is called before the server starts.
+func (h *hub) arrivals() <-chan struct{} {
+	c := make(chan struct{}, 1)
+	h.joined = append(h.joined, c)
+	return c
 }
 
-// A client is one connection to the websocket.
-type client struct {
-	conn  *websocket.Conn
-	queue chan *websocket.PreparedMessage
-	once  sync.Once
-	ended chan struct{}
-
-	mu      sync.Mutex
-	watches map[watchKey]*watch
-
-	following atomic.Bool // what it watches is being read and drawn
-}
-
-// drop ends a connection. Whoever is writing to it or reading from it notices.
-func (c *client) drop() {
-	c.once.Do(func() {
-		close(c.ended)
-		_ = c.conn.Close() // it is of no use any more, in whatever state
-	})
-}
-
-// send queues a message. A client that has too many waiting is dropped.
-func (c *client) send(m *websocket.PreparedMessage) {
+// signal sends to a channel with a buffer of one, unless a value is there already.
+func signal(c chan<- struct{}) {
 	select {
-	case c.queue <- m:
+	case c <- struct{}{}:
 	default:
-		c.drop()
 	}
 }
 
@@ -123,7 +67,8 @@ func (h *hub) list() []*client {
 	return list
 }
 
-// add lets a client in and greets it. What happens from then on it is told.
+// add sends a client the message that hello returns, and all broadcasts from then on. It returns
+// false, and does nothing, if there are too many clients or the hub is closed.
 func (h *hub) add(c *client, hello func() *websocket.PreparedMessage) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -133,11 +78,8 @@ func (h *hub) add(c *client, hello func() *websocket.PreparedMessage) bool {
 	h.clients[c] = true
 	h.done.Add(1)
 	c.send(hello())
-	for _, told := range []chan struct{}{h.first, h.asking} {
-		select {
-		case told <- struct{}{}:
-		default:
-		}
+	for _, joined := range h.joined {
+		signal(joined)
 	}
 	return true
 }
@@ -151,8 +93,9 @@ func (h *hub) remove(c *client) {
 	}
 }
 
-// broadcast tells everybody.
-func (h *hub) broadcast(m *websocket.PreparedMessage) {
+// broadcast sends a message, which is encoded once, to all clients.
+func (h *hub) broadcast(message any) {
+	m := encode(message)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for c := range h.clients {
@@ -160,82 +103,59 @@ func (h *hub) broadcast(m *websocket.PreparedMessage) {
 	}
 }
 
-// close tells all clients that the server ends, and waits for their goroutines.
+// close ends all connections and waits until all clients are removed.
 func (h *hub) close() {
 	h.mu.Lock()
 	h.closed = true
 	for c := range h.clients {
-		go c.bye() // one that does not read is waited for, and by no other
+		go c.close() // a client that does not read delays no other
 	}
 	h.mu.Unlock()
 	h.done.Wait()
 }
 
-// bye tells a client that the server ends.
-func (c *client) bye() {
+// A client is one connection to the websocket.
+type client struct {
+	conn  *websocket.Conn
+	queue chan *websocket.PreparedMessage
+	once  sync.Once
+	ended chan struct{}
+
+	mu            sync.Mutex
+	subscriptions map[outputKey]*subscription
+
+	following atomic.Bool // a goroutine reads and draws the output that it watches
+}
+
+func newClient(conn *websocket.Conn) *client {
+	return &client{conn: conn, queue: make(chan *websocket.PreparedMessage, queued), ended: make(chan struct{}), subscriptions: map[outputKey]*subscription{}}
+}
+
+// drop ends the connection, and with it what reads from it and writes to it.
+func (c *client) drop() {
+	c.once.Do(func() {
+		close(c.ended)
+		_ = c.conn.Close() // in whatever state it is
+	})
+}
+
+// close tells the client that the server ends, and drops it.
+func (c *client) close() {
 	text := websocket.FormatCloseMessage(websocket.CloseGoingAway, "the server ends")
 	_ = c.conn.WriteControl(websocket.CloseMessage, text, time.Now().Add(100*time.Millisecond)) // a courtesy
 	c.drop()
 }
 
-// prepare encodes a message once for all who get it.
-func (s *Server) prepare(m any) *websocket.PreparedMessage {
-	b, err := json.Marshal(m)
-	var p *websocket.PreparedMessage
-	if err == nil {
-		p, err = websocket.NewPreparedMessage(websocket.TextMessage, b)
-	}
-	if err != nil { // the messages are plain data: only a mistake in this package ends here
-		panic(err)
-	}
-	return p
-}
-
-// upgrader answers as other errors are. Where requests may come from, guard has looked.
-func (s *Server) upgrader() *websocket.Upgrader {
-	return &websocket.Upgrader{
-		HandshakeTimeout: 5 * time.Second, ReadBufferSize: 1 << 10, WriteBufferSize: 4 << 10, WriteBufferPool: &sync.Pool{},
-		CheckOrigin: func(*http.Request) bool { return true },
-		Error: func(w http.ResponseWriter, r *http.Request, status int, reason error) {
-			s.fail(w, r, problem(status, "invalid", reason.Error()))
-		},
-	}
-}
-
-// live serves one client of the websocket, to its end.
-func (s *Server) live(w http.ResponseWriter, r *http.Request) error {
-	if s.hub.count() >= maxClients {
-		p := problem(http.StatusServiceUnavailable, "busy", "too many clients are connected")
-		p.retry = 5
-		return p
-	}
-	conn, err := s.upgrade.Upgrade(w, r, nil)
-	if err != nil {
-		return nil // it has been answered
-	}
-	c := &client{conn: conn, queue: make(chan *websocket.PreparedMessage, queued), ended: make(chan struct{}), watches: map[watchKey]*watch{}}
-	if !s.hub.add(c, s.hello) {
+// send queues a message. A client with a full queue is dropped.
+func (c *client) send(m *websocket.PreparedMessage) {
+	select {
+	case c.queue <- m:
+	default:
 		c.drop()
-		return nil
 	}
-	defer s.hub.remove(c)
-	defer c.drop()
-	if detail := s.behind.now(); detail != "" {
-		c.send(s.behindMessage(detail))
-	}
-	go s.guarded(c.write)
-	s.listen(c)
-	return nil
 }
 
-func (s *Server) hello() *websocket.PreparedMessage {
-	m := messageOf("hello", s.table.state(), true)
-	running := s.printed.put(s.table.running(runningShown))
-	m.ReadOnly, m.Running = &s.o.ReadOnly, &running
-	return s.prepare(m)
-}
-
-// write sends what is queued until the connection ends.
+// write sends the queue until the connection ends.
 func (c *client) write() {
 	defer c.drop()
 	ping := time.NewTicker(pingEvery)
@@ -258,70 +178,33 @@ func (c *client) write() {
 	}
 }
 
-// A request is what a client may send.
-type request struct {
-	Type   string            `json:"type"`
-	ID     string            `json:"id"`
-	Stream record.StreamName `json:"stream"`
-	Offset int64             `json:"offset"`
-	Style  string            `json:"style"`
-}
-
-// listen takes what a client sends, until the connection ends or it sends what is no
-// message.
-func (s *Server) listen(c *client) {
-	c.conn.SetReadLimit(maxMessage)
-	alive := func(string) error { return c.conn.SetReadDeadline(time.Now().Add(silence)) }
-	c.conn.SetPongHandler(alive)
-	for alive("") == nil {
-		kind, b, err := c.conn.ReadMessage()
-		if err != nil {
-			return
-		}
-		var req request
-		err = json.Unmarshal(b, &req)
-		var field *json.UnmarshalTypeError
-		if kind == websocket.TextMessage && errors.As(err, &field) && field.Field != "" {
-			detail := fmt.Sprintf("%s is not a JSON %s", field.Field, field.Value)
-			c.send(s.prepare(message{Type: "error", Detail: &detail}))
-			continue
-		}
-		if kind != websocket.TextMessage || err != nil {
-			bye := websocket.FormatCloseMessage(websocket.CloseUnsupportedData, "messages are JSON objects")
-			_ = c.conn.WriteControl(websocket.CloseMessage, bye, time.Now().Add(writeTimeout)) // a courtesy
-			return
-		}
-		if err := safely(func() error { return s.serve(c, req) }); err != nil {
-			detail := problemOf(err).Detail
-			c.send(s.prepare(message{Type: "error", Detail: &detail}))
-		}
-	}
-}
-
-func (s *Server) serve(c *client, req request) error {
-	if req.Type != "watch" && req.Type != "unwatch" {
-		return errors.New("a message is of type watch or unwatch")
-	}
-	id, err := record.ParseID(req.ID)
-	if err != nil {
-		return err
-	}
-	if req.Stream != record.Stdout && req.Stream != record.Stderr || req.Offset < 0 || !validStyle(req.Style) {
-		return errors.New("stream is stdout or stderr; offset and style are those of a piece of output, or 0 and empty")
-	}
-	key := watchKey{id, req.Stream}
+// subscribe replaces the client's subscription to the same stream.
+func (c *client) subscribe(sub *subscription) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.watches, key)
-	if req.Type == "unwatch" {
-		return nil
-	}
-	if len(c.watches) >= maxWatches {
+	delete(c.subscriptions, sub.outputKey)
+	if len(c.subscriptions) >= maxSubscriptions {
 		return errors.New("a client can watch no more than 8 streams")
 	}
-	p, err := newPainter(req.Style)
-	if err == nil {
-		c.watches[key] = &watch{watchKey: key, at: req.Offset, paint: p, mark: mark{End: req.Offset, Style: req.Style}}
+	c.subscriptions[sub.outputKey] = sub
+	return nil
+}
+
+// unsubscribe ends the subscription to a stream: any, or that one if sub is not nil.
+func (c *client) unsubscribe(key outputKey, sub *subscription) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if sub == nil || c.subscriptions[key] == sub {
+		delete(c.subscriptions, key)
 	}
-	return err
+}
+
+func (c *client) subscribed() []*subscription {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]*subscription, 0, len(c.subscriptions))
+	for _, sub := range c.subscriptions {
+		list = append(list, sub)
+	}
+	return list
 }

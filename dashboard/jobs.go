@@ -5,28 +5,44 @@ import (
 	"time"
 )
 
-// jobsEvery is how often schedulers are asked about open jobs while somebody is connected.
-// They serve everybody on a cluster.
+// jobsEvery is the interval at which schedulers are asked about open jobs while a client is
+// connected. A scheduler serves all users of a cluster.
 const jobsEvery = 30 * time.Second
 
-// followJobs asks how open jobs go while somebody is connected, or reads tasks without that,
-// until ctx ends. What comes of it shows as any other change of the history does.
-func (s *Server) followJobs(ctx context.Context) {
-	told := ""
+// jobs asks schedulers about open jobs. Their changes show as any other change of the history does.
+type jobs struct {
+	home     home
+	hub      *hub
+	log      logFunc
+	arrivals <-chan struct{}
+	reads    chan struct{}
+}
+
+func newJobs(h home, hub *hub, log logFunc) *jobs {
+	return &jobs{h, hub, log, hub.arrivals(), make(chan struct{}, 1)}
+}
+
+// tasksRead notes that a program reads tasks, whose jobs may have gone on. It does not wait.
+func (j *jobs) tasksRead() { signal(j.reads) }
+
+// follow asks while a client is connected to the websocket, and when a program reads tasks without
+// that, until ctx ends.
+func (j *jobs) follow(ctx context.Context) {
+	last := ""
 	asked := time.Time{}
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-s.hub.reading:
-			if s.hub.count() == 0 && time.Since(asked) >= jobsEvery {
-				told, asked = s.askJobs(ctx, told), time.Now()
+		case <-j.reads:
+			if j.hub.count() == 0 && time.Since(asked) >= jobsEvery {
+				last, asked = j.ask(ctx, last), time.Now()
 			}
 			continue
-		case <-s.hub.asking:
+		case <-j.arrivals:
 		}
-		for s.hub.count() > 0 {
-			told, asked = s.askJobs(ctx, told), time.Now()
+		for j.hub.count() > 0 {
+			last, asked = j.ask(ctx, last), time.Now()
 			select {
 			case <-ctx.Done():
 				return
@@ -36,22 +52,14 @@ func (s *Server) followJobs(ctx context.Context) {
 	}
 }
 
-// read notes that somebody reads tasks, whose jobs may have gone on.
-func (h *hub) read() {
-	select {
-	case h.reading <- struct{}{}:
-	default:
-	}
-}
-
-// askJobs asks once. A failure is told when it is another one than the last, which it returns.
-func (s *Server) askJobs(ctx context.Context, told string) string {
-	err := safely(func() error { return s.tasks.Refresh(ctx) })
+// ask asks once and returns the text of its error, which it logs if it differs from the last one.
+func (j *jobs) ask(ctx context.Context, last string) string {
+	err := safely(func() error { return j.home.Refresh(ctx) })
 	if err == nil || ctx.Err() != nil {
 		return ""
 	}
-	if err.Error() != told {
-		s.o.Log("jobs: %v", err)
+	if err.Error() != last {
+		j.log("jobs: %v", err)
 	}
 	return err.Error()
 }

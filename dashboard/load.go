@@ -8,18 +8,25 @@ import (
 	"qme/record"
 )
 
-// load reads the history from its newest task on. A history that cannot be read is tried
-// again: its file system may come back.
-func (s *Server) load(ctx context.Context) {
+const (
+	// loadBatch is how many records are added to the table at a time while the history is read, and
+	// loadTold the interval of broadcasts about that.
+	loadBatch = 512
+	loadTold  = 250 * time.Millisecond
+)
+
+// load reads the history from its newest task on. It tries again while the history cannot be read,
+// since its file system may come back.
+func (f *feed) load(ctx context.Context) {
 	for {
-		err := safely(func() error { return s.loadOnce(ctx) })
+		err := safely(func() error { return f.loadOnce(ctx) })
 		if ctx.Err() != nil {
 			return
 		}
-		if s.setBehind(loading, err); err == nil {
+		if f.setStaleness(loading, err); err == nil {
 			return
 		}
-		s.ready.Do(func() { close(s.begun) })
+		f.setReady()
 		select {
 		case <-ctx.Done():
 			return
@@ -28,50 +35,52 @@ func (s *Server) load(ctx context.Context) {
 	}
 }
 
-func (s *Server) loadOnce(ctx context.Context) error {
-	records, err := s.loadRuns()
+func (f *feed) setReady() { f.readyOnce.Do(func() { close(f.ready) }) }
+
+func (f *feed) loadOnce(ctx context.Context) error {
+	records, err := f.loadRuns()
 	if err != nil {
 		return err
 	}
-	return s.loadFrom(ctx, records)
+	return f.loadFrom(ctx, records)
 }
 
-// loadRuns takes in the runs in the spool, and returns the records of the history as of then:
-// a run that ends meanwhile is seen in one of the two.
-func (s *Server) loadRuns() (iter.Seq[record.Result], error) {
-	s.refreshing.Lock()
-	defer s.refreshing.Unlock()
-	stamps, err := s.runs.Stamps()
+// loadRuns adds the runs in the spool to the table, and returns the records of the history of a later
+// moment: a run that ends in between is in one of the two.
+func (f *feed) loadRuns() (iter.Seq[record.Result], error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	stamps, err := f.runs.Stamps()
 	if err != nil {
 		return nil, err
 	}
 	done := false
-	defer s.unlessTaken(&done)
-	changed := s.changedRuns(stamps)
-	commit, records, err := s.tasks.Latest()
+	defer f.unlessTaken(&done)
+	changed := f.changedRuns(stamps)
+	commit, records, err := f.home.Latest()
 	if err != nil {
 		return nil, err
 	}
-	if s.commit == "" { // else what has changed since then is still to be looked at
-		s.commit = commit
+	if f.commit == "" { // else the next refresh looks for changes since the first attempt
+		f.commit = commit
 	}
-	s.table.update(nil, changed)
+	f.table.update(nil, changed)
 	done = true
-	s.newLines()
+	f.lastLines.read(f.table.going())
 	return records, nil
 }
 
-func (s *Server) loadFrom(ctx context.Context, records iter.Seq[record.Result]) error {
+func (f *feed) loadFrom(ctx context.Context, records iter.Seq[record.Result]) error {
 	var batch []record.Result
 	var told time.Time
-	size := 64 // the first rows are wanted at once
+	size := 64 // the first rows show soon
 	put := func() {
-		st := s.table.load(batch)
+		st := f.table.load(batch)
 		batch, size = batch[:0], loadBatch
-		s.ready.Do(func() { close(s.begun) })
+		f.setReady()
 		if time.Since(told) > loadTold {
 			told = time.Now()
-			s.hub.broadcast(s.prepare(messageOf("loading", st, true)))
+			f.hub.broadcast(messageOf("loading", st, true))
 		}
 	}
 	for res := range records {
@@ -79,7 +88,7 @@ func (s *Server) loadFrom(ctx context.Context, records iter.Seq[record.Result]) 
 			return ctx.Err()
 		}
 		if res.ID == "" {
-			if len(batch) > 0 { // of nothing it is said first why there is nothing
+			if len(batch) > 0 { // an empty table is not ready before the error is known
 				put()
 			}
 			return res.Err
@@ -89,7 +98,7 @@ func (s *Server) loadFrom(ctx context.Context, records iter.Seq[record.Result]) 
 		}
 	}
 	put()
-	st := s.table.loaded()
-	s.hub.broadcast(s.prepare(messageOf("loading", st, true)))
+	st := f.table.loaded()
+	f.hub.broadcast(messageOf("loading", st, true))
 	return nil
 }

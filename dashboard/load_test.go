@@ -118,21 +118,21 @@ func TestLoadAgain(t *testing.T) {
 		h, s, said := newShaky(t, 20)
 		h.fails = 3
 		done := make(chan struct{})
-		go func() { s.load(t.Context()); close(done) }()
+		go func() { s.feed.load(t.Context()); close(done) }()
 		synctest.Wait()
-		if st := s.table.state(); st.Total != 10 || st.Loaded.Complete {
+		if st := s.feed.table.state(); st.Total != 10 || st.Loaded.Complete {
 			t.Errorf("of what could be read it shows %+v", st)
 		}
-		s.refresh(t.Context())
+		s.feed.refresh(t.Context())
 		h.mu.Lock()
 		h.head, h.cleared[2] = 2, []record.ID{h.tasks[0].UID} // and nobody looks before the next reading
 		h.mu.Unlock()
 		<-done
-		s.refresh(t.Context())
-		if st := s.table.state(); st.Total != 19 || !st.Loaded.Complete {
+		s.feed.refresh(t.Context())
+		if st := s.feed.table.state(); st.Total != 19 || !st.Loaded.Complete {
 			t.Errorf("when all can be read it shows %+v", st)
 		}
-		if text := s.behind.now(); text != "" || !slices.Equal(*said, []string{"behind: the disk is gone"}) {
+		if text := s.feed.staleness.detail(); text != "" || !slices.Equal(*said, []string{"behind: the disk is gone"}) {
 			t.Errorf("it is behind by %q, and has said %q", text, *said)
 		}
 	})
@@ -145,24 +145,24 @@ func TestReadAgain(t *testing.T) {
 		h, s, _ := newShaky(t, 3)
 		old := h.tasks[1].UID
 		h.torn[old] = errors.New("stale handle")
-		s.load(t.Context())
-		if st := s.table.state(); st.Total != 2 || st.Loaded.Unreadable != 1 {
+		s.feed.load(t.Context())
+		if st := s.feed.table.state(); st.Total != 2 || st.Loaded.Unreadable != 1 {
 			t.Errorf("it shows %+v", st)
 		}
 		run := flying(aRecord(t, 2000, 99))
 		h.stamps, h.flying[run.UID] = map[record.ID]string{run.UID: "1"}, run
-		s.refresh(t.Context())
-		version := s.table.state().Version
+		s.feed.refresh(t.Context())
+		version := s.feed.table.state().Version
 		h.torn[run.UID], h.stamps[run.UID] = errors.New("stale handle"), "2"
 		time.Sleep(tick)
-		s.refresh(t.Context())
-		if st := s.table.state(); st.Total != 3 || st.Loaded.Unreadable != 2 || st.Version == version {
+		s.feed.refresh(t.Context())
+		if st := s.feed.table.state(); st.Total != 3 || st.Loaded.Unreadable != 2 || st.Version == version {
 			t.Errorf("a run that cannot be read any more makes %+v of version %s", st, version)
 		}
 		clear(h.torn)
 		time.Sleep(retryEvery)
-		s.refresh(t.Context())
-		if st := s.table.state(); st.Total != 4 || st.Loaded.Unreadable != 0 {
+		s.feed.refresh(t.Context())
+		if st := s.feed.table.state(); st.Total != 4 || st.Loaded.Unreadable != 0 {
 			t.Errorf("when they can be read again it shows %+v", st)
 		}
 	})
@@ -173,8 +173,8 @@ func TestUnspooled(t *testing.T) {
 	t.Parallel()
 	h, s, said := newShaky(t, 0)
 	for _, err := range []error{errors.New("a"), errors.New("a"), nil, errors.New("a"), errors.New("b")} {
-		s.tasks = recovers{h, err}
-		s.recover(t.Context())
+		s.feed.home = recovers{h, err}
+		s.feed.recover(t.Context())
 	}
 	if len(*said) != 3 {
 		t.Errorf("it says %q", *said)

@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"qme/record"
 	"qme/tasks"
 	"qme/tasks/spool"
@@ -149,7 +147,7 @@ func get(t *testing.T, s *Server, url string) (status int, body string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+s.o.Key)
+	req.Header.Set("Authorization", "Bearer "+s.options.Key)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -169,19 +167,19 @@ func TestSlowReader(t *testing.T) {
 	home.rec.Data.Status = record.Running
 	home.calm.Store(true)
 	s := serverOf(home, Options{Log: t.Logf})
-	c := &client{queue: make(chan *websocket.PreparedMessage, queued), ended: make(chan struct{}), watches: map[watchKey]*watch{}}
-	w := &watch{watchKey: watchKey{home.rec.UID, record.Stdout}, paint: mustPaint(t)}
-	c.watches[w.watchKey] = w
-	for range 10 * followAhead {
-		s.follow(t.Context(), c)
+	c := newClient(nil)
+	sub := &subscription{outputKey: outputKey{home.rec.UID, record.Stdout}, paint: mustPaint(t)}
+	c.subscriptions[sub.outputKey] = sub
+	for range 10 * maxWaiting {
+		s.sockets.follow(t.Context(), c)
 	}
-	if len(c.queue) != followAhead {
+	if len(c.queue) != maxWaiting {
 		t.Errorf("%d messages wait", len(c.queue))
 	}
-	for range followAhead {
+	for range maxWaiting {
 		<-c.queue
 	}
-	s.follow(t.Context(), c)
+	s.sockets.follow(t.Context(), c)
 	if len(c.queue) != 1 {
 		t.Errorf("then %d messages wait", len(c.queue))
 	}

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// daysShown are a year and the rest of its first week.
+	// daysShown is a year and the rest of its first week.
 	daysShown    = 371
 	commandsMost = 10
 	runningShown = 100
 )
 
-// An Overview counts tasks by their latest run.
+// An Overview has counts of tasks, each by its latest run.
 type Overview struct {
 	Version  string         `json:"version"`
 	Loaded   Loaded         `json:"loaded"`
@@ -50,70 +50,70 @@ type CommandStats struct {
 	ended int
 }
 
-// A latest holds what was last made of the table, which many ask for at a time. Its method may be
-// called from several goroutines.
+// A latest caches values that are computed from the table, since many requests for them come at a
+// time. Its method may be called from several goroutines.
 type latest[T any] struct {
 	mu   sync.Mutex
-	list []made[T]
+	list []computed[T]
 }
 
-// A made is what was made of a version of the table for those who ask by a key.
-type made[T any] struct {
+// A computed is the value of a key for a version of the table.
+type computed[T any] struct {
 	key, version string
 	value        T
 }
 
-// latestKept is for how many keys something is held.
+// latestKept is the number of keys that a latest has values for.
 const latestKept = 8
 
-// of returns what make makes of the table for a key, as of the version that it returns with it. Who
-// gets it shares it with others.
-func (l *latest[T]) of(key, version string, make func() (T, string)) T {
+// of returns the value of a key for a version of the table, which compute returns together with the
+// version that it has seen. Callers share the value.
+func (l *latest[T]) of(key, version string, compute func() (T, string)) T {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, m := range l.list {
-		if m.key == key && m.version == version {
-			return m.value
+	for _, c := range l.list {
+		if c.key == key && c.version == version {
+			return c.value
 		}
 	}
-	value, version := make()
-	l.list = slices.DeleteFunc(l.list, func(m made[T]) bool { return m.key == key })
-	if l.list = append(l.list, made[T]{key, version, value}); len(l.list) > latestKept {
+	value, version := compute()
+	l.list = slices.DeleteFunc(l.list, func(c computed[T]) bool { return c.key == key })
+	if l.list = append(l.list, computed[T]{key, version, value}); len(l.list) > latestKept {
 		l.list = l.list[1:]
 	}
 	return value
 }
 
-// overview counts days in a zone. Which they are depends on today.
-func (s *Server) overview(zone *time.Location) *Overview {
+// overview counts the days in a zone up to today.
+func (l *listAPI) overview(zone *time.Location) *Overview {
 	now := time.Now().In(zone)
-	return s.lastOverview.of(zone.String()+" "+now.Format(time.DateOnly), s.table.state().Version, func() (*Overview, string) {
-		o := s.table.overview(now)
+	return l.overviews.of(zone.String()+" "+now.Format(time.DateOnly), l.feed.table.state().Version, func() (*Overview, string) {
+		o := l.feed.table.overview(now)
 		return o, o.Version
 	})
 }
 
-func (s *Server) facets() *Facets {
-	return s.lastFacets.of("", s.table.state().Version, func() (*Facets, string) {
-		f := s.table.facets()
+func (l *listAPI) facets() *Facets {
+	return l.facetList.of("", l.feed.table.state().Version, func() (*Facets, string) {
+		f := l.feed.table.facets()
 		return &f, f.Version
 	})
 }
 
-func (s *Server) getOverview(w http.ResponseWriter, r *http.Request) error {
-	if err := s.current(r.Context()); err != nil {
+func (l *listAPI) getOverview(w http.ResponseWriter, r *http.Request) error {
+	if err := l.feed.current(r.Context()); err != nil {
 		return err
 	}
 	zone, err := zoneOf(r)
 	if err != nil {
 		return err
 	}
-	if s.unchanged(w, r, s.shown()+time.Now().In(zone).Format(time.DateOnly)) {
+	if notModified(w, r, l.feed.tag()+time.Now().In(zone).Format(time.DateOnly)) {
 		return nil
 	}
-	o := *s.overview(zone) // which all requests share
-	o.Running = s.printed.put(slices.Clone(o.Running))
-	return s.answer(w, r, http.StatusOK, o)
+	o := *l.overview(zone) // a copy, since requests share it
+	o.Running = l.feed.lastLines.addTo(slices.Clone(o.Running))
+	return writeJSON(w, r, http.StatusOK, o)
 }
 
 func (t *table) overview(now time.Time) *Overview {
@@ -149,14 +149,14 @@ func (t *table) overview(now time.Time) *Overview {
 	return o
 }
 
-// add counts a task, and reports whether none has taken longer.
+// add counts a task, and reports whether it has taken longer than all before.
 func (c *CommandStats) add(r *row, outcome int) (slowest bool) {
 	c.Tasks++
 	if outcome == outcomeFailed {
 		c.Failed++
 	}
 	if r.active {
-		return false // how long it takes is not known yet
+		return false // its duration is not known yet
 	}
 	c.ended++
 	c.Mean += (r.duration - c.Mean) / float64(c.ended)
@@ -179,12 +179,12 @@ func top(commands map[string]*CommandStats, order func(a, b *CommandStats) int) 
 	return list
 }
 
-// A calendar counts tasks by the day of their last run, up to today: days to come are those of a clock
-// that is wrong.
+// A calendar counts tasks by the day of their last run, up to today: later days come from clocks that
+// are wrong.
 type calendar struct {
 	first, end int64 // seconds since 1970
 	zone       *time.Location
-	names      map[int64]string // of quarters of an hour, at which every zone's days begin
+	names      map[int64]string // the day of each quarter of an hour: days of every zone begin at one
 	days       map[string]*Day
 }
 

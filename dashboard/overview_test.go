@@ -22,8 +22,8 @@ func tableOf(t testing.TB, recs ...*record.Record) *Server {
 	for _, rec := range recs {
 		results = append(results, record.Result{ID: rec.UID, Record: rec})
 	}
-	s.table.load(results)
-	close(s.begun)
+	s.feed.table.load(results)
+	close(s.feed.ready)
 	return s
 }
 
@@ -31,7 +31,7 @@ func tableOf(t testing.TB, recs ...*record.Record) *Server {
 func asked(s *Server, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest("GET", "http://localhost"+path, nil)
-	r.Header.Set("Authorization", "Bearer "+s.o.Key)
+	r.Header.Set("Authorization", "Bearer "+s.options.Key)
 	s.Handler().ServeHTTP(w, r)
 	return w
 }
@@ -141,7 +141,7 @@ func TestZones(t *testing.T) {
 		asked(s, fmt.Sprintf("/api/overview?tz=Etc/GMT%%2B%d", i%13))
 		asked(s, fmt.Sprintf("/api/overview?tz=Etc/GMT-%d", i%15))
 	}
-	if n := len(s.lastOverview.list); n > latestKept {
+	if n := len(s.lists.overviews.list); n > latestKept {
 		t.Errorf("%d overviews are held", n)
 	}
 }
@@ -208,7 +208,7 @@ func TestCommandsOfOverview(t *testing.T) {
 	recs = append(recs, begun(t, time.Now()))
 	recs[4].Command = recs[0].Command + "y" // it begins alike, as far as a row has it
 	s := tableOf(t, recs...)
-	o := s.overview(time.UTC)
+	o := s.lists.overview(time.UTC)
 	if c := o.Slowest[0]; c.Slowest != recs[1].UID || c.Longest != 4 || math.Abs(c.Mean-2) > 1e-9 || c.Tasks != 5 {
 		t.Errorf("the slowest is %+v, want %s", c, recs[1].UID)
 	}

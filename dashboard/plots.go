@@ -11,8 +11,8 @@ import (
 	"github.com/go-analyze/charts"
 )
 
-// The size of a picture, about that at which the page shows it, so that letters are
-// legible. A task's picture stands in a narrow column.
+// The size of a picture, about that at which the page shows it, so that text is
+// legible. A task's picture is in a narrow column.
 const (
 	plotWidth       = 680
 	plotHeight      = 240
@@ -20,21 +20,21 @@ const (
 	plotNarrowLower = 190
 )
 
-// A plot is a picture in the making.
+// A plot describes a picture.
 type plot struct {
 	title  string
 	labels []string
 	values []float64
-	failed []float64 // how much of each value failed; nil: nobody has looked
+	failed []float64 // the part of each value that failed; nil: not shown
 	format func(float64) string
 	line   bool
 	narrow bool
-	least  *float64 // the beginning of the scale; nil: what fits the values
+	least  *float64 // the beginning of the scale; nil: chosen by the values
 	most   *float64 // its end, likewise
-	marks  int      // how many numbers the scale has; 0: what fits
+	marks  int      // the numbers on the scale; 0: chosen by the values
 }
 
-// paletteOf returns the colours that a request asks for: those of web/css/base.css.
+// paletteOf returns the colours of the theme that a request names, as in web/css/base.css.
 func paletteOf(r *http.Request) (charts.ColorPalette, error) {
 	switch t := r.URL.Query().Get("theme"); t {
 	case "", "light":
@@ -51,8 +51,8 @@ func palette(theme, accent, bad string) charts.ColorPalette {
 	return charts.GetTheme(theme).WithBackgroundColor(charts.ColorTransparent).WithSeriesColors(colours)
 }
 
-// picture sends a plot as SVG.
-func (s *Server) picture(w http.ResponseWriter, r *http.Request, p plot) error {
+// writePlot sends a plot as SVG.
+func writePlot(w http.ResponseWriter, r *http.Request, p plot) error {
 	colours, err := paletteOf(r)
 	if err != nil {
 		return err
@@ -62,13 +62,13 @@ func (s *Server) picture(w http.ResponseWriter, r *http.Request, p plot) error {
 		return err
 	}
 	w.Header().Set("Content-Security-Policy", picturePolicy)
-	if s.unchanged(w, r, tagOf(b)) {
+	if notModified(w, r, tagOf(b)) {
 		return nil
 	}
-	return s.answerBytes(w, r, http.StatusOK, "image/svg+xml", b)
+	return writeBytes(w, r, http.StatusOK, "image/svg+xml", b)
 }
 
-// labelsMost is how many labels there is room for.
+// labelsMost is the number of labels that fit.
 const labelsMost = 5
 
 func (p plot) draw(palette charts.ColorPalette) ([]byte, error) {
@@ -117,11 +117,11 @@ func (p plot) draw(palette charts.ColorPalette) ([]byte, error) {
 	return canvas.Bytes()
 }
 
-// plotDaysShown is how many days a picture has room for.
+// plotDaysShown is the number of days that fit.
 const plotDaysShown = 60
 
-func (s *Server) plotDays(w http.ResponseWriter, r *http.Request) error {
-	if err := s.current(r.Context()); err != nil {
+func (l *listAPI) plotDays(w http.ResponseWriter, r *http.Request) error {
+	if err := l.feed.current(r.Context()); err != nil {
 		return err
 	}
 	zone, err := zoneOf(r)
@@ -129,7 +129,7 @@ func (s *Server) plotDays(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p := plot{title: "Tasks by day of their last run", least: charts.Ptr(0.0), failed: []float64{}, format: whole}
-	for _, d := range lastDays(s.overview(zone).Days, plotDaysShown, time.Now().In(zone)) {
+	for _, d := range lastDays(l.overview(zone).Days, plotDaysShown, time.Now().In(zone)) {
 		label, err := dayLabel(d.Day)
 		if err != nil {
 			return err
@@ -137,7 +137,7 @@ func (s *Server) plotDays(w http.ResponseWriter, r *http.Request) error {
 		p.labels = append(p.labels, label)
 		p.values, p.failed = append(p.values, float64(d.Tasks)), append(p.failed, float64(d.Failed))
 	}
-	return s.picture(w, r, p)
+	return writePlot(w, r, p)
 }
 
 // dayLabel shortens a date.
@@ -168,8 +168,8 @@ func lastDays(days []Day, n int, now time.Time) []Day {
 	return list
 }
 
-func (s *Server) plotSuccess(w http.ResponseWriter, r *http.Request) error {
-	if err := s.current(r.Context()); err != nil {
+func (l *listAPI) plotSuccess(w http.ResponseWriter, r *http.Request) error {
+	if err := l.feed.current(r.Context()); err != nil {
 		return err
 	}
 	zone, err := zoneOf(r)
@@ -179,7 +179,7 @@ func (s *Server) plotSuccess(w http.ResponseWriter, r *http.Request) error {
 	p := plot{title: "Success rate by week of the last run", line: true, most: charts.Ptr(100.0), format: func(v float64) string { return whole(v) + " %" }}
 	weeks := map[string]*Day{}
 	var mondays []string
-	for _, d := range s.overview(zone).Days {
+	for _, d := range l.overview(zone).Days {
 		at, err := time.Parse(time.DateOnly, d.Day)
 		if err != nil {
 			return err
@@ -205,14 +205,14 @@ func (s *Server) plotSuccess(w http.ResponseWriter, r *http.Request) error {
 		p.least = charts.Ptr(math.Min(90, 10*math.Floor(slices.Min(p.values)/10)))
 		p.marks = int(100-*p.least)/10 + 1
 	}
-	return s.picture(w, r, p)
+	return writePlot(w, r, p)
 }
 
-// plotRuns is how many runs of a task are plotted.
+// plotRuns is the number of runs of a task that are plotted.
 const plotRuns = 200
 
-func (s *Server) plotDuration(w http.ResponseWriter, r *http.Request) error {
-	runs, err := s.runsOf(r.PathValue("id"), plotRuns)
+func (t *taskAPI) plotDuration(w http.ResponseWriter, r *http.Request) error {
+	runs, err := t.runsOf(r.PathValue("id"), plotRuns)
 	if err != nil {
 		return err
 	}
@@ -228,11 +228,11 @@ func (s *Server) plotDuration(w http.ResponseWriter, r *http.Request) error {
 		p.values[i] /= unit
 	}
 	p.format = func(v float64) string { return strconv.FormatFloat(math.Round(100*v)/100, 'f', -1, 64) + name }
-	return s.picture(w, r, p)
+	return writePlot(w, r, p)
 }
 
-// unitOf returns the unit, in seconds, in which durations are read most easily. The
-// library finds a scale for numbers of one to some hundreds.
+// unitOf returns a unit, in seconds, and its name, in which the longest duration is between one and some
+// hundreds: the library finds a scale for these.
 func unitOf(durations []float64) (unit float64, name string) {
 	switch longest := slices.Max(append([]float64{0}, durations...)); {
 	case longest < 2e-3:

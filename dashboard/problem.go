@@ -12,30 +12,38 @@ import (
 	"qme/tasks"
 )
 
-// A Problem is an error as it is answered (RFC 9457). It is an error.
-type Problem struct {
+// A problem is the response to a request that failed (RFC 9457). It is an error, too.
+type problem struct {
 	Type     string `json:"type"`
 	Title    string `json:"title"`
 	Status   int    `json:"status"`
 	Detail   string `json:"detail"`
 	Code     string `json:"code"`
 	Position *int   `json:"position,omitempty"`
-	// Foreign is the command that was not agreed to, where the code is "unconfirmed".
+	// Foreign is the command that the client has not confirmed, where the code is "unconfirmed".
 	Foreign *tasks.ForeignError `json:"foreign,omitempty"`
 
-	retry int // seconds; 0: not said
+	retry int // seconds until another attempt makes sense; 0: not sent
 }
 
 // Error implements error.
-func (p *Problem) Error() string { return p.Detail }
+func (p *problem) Error() string { return p.Detail }
 
-func problem(status int, code, detail string) *Problem {
-	return &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code}
+func newProblem(status int, code, detail string) *problem {
+	return &problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail, Code: code}
 }
 
-func badRequest(detail string) error { return problem(http.StatusBadRequest, "invalid", detail) }
+func badRequest(detail string) error { return newProblem(http.StatusBadRequest, "invalid", detail) }
 
-// problems says how the errors of the use cases are answered; the first that fits counts.
+func readOnly() error {
+	return newProblem(http.StatusForbidden, "read-only", "this server is read-only; \"qme start\" without --read-only is not")
+}
+
+func noSuchPath(r *http.Request) error {
+	return newProblem(http.StatusNotFound, "not-found", "there is nothing at "+r.URL.Path+"; /api/openapi.json describes what there is")
+}
+
+// problems maps the errors of the use cases to status and code; the first that fits counts.
 var problems = []struct {
 	err    error
 	status int
@@ -53,9 +61,9 @@ var problems = []struct {
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "busy"},
 }
 
-// problemOf returns how an error is answered.
-func problemOf(err error) *Problem {
-	var p *Problem
+// problemOf returns the response to an error.
+func problemOf(err error) *problem {
+	var p *problem
 	var wrong *query.SyntaxError
 	var large *http.MaxBytesError
 	var foreign *tasks.ForeignError
@@ -63,37 +71,37 @@ func problemOf(err error) *Problem {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &wrong):
-		p = problem(http.StatusBadRequest, "invalid", wrong.Explain())
+		p = newProblem(http.StatusBadRequest, "invalid", wrong.Explain())
 		p.Position = &wrong.Pos
 		return p
 	case errors.As(err, &foreign):
-		p = problem(http.StatusConflict, "unconfirmed", err.Error())
+		p = newProblem(http.StatusConflict, "unconfirmed", err.Error())
 		p.Foreign = foreign
 		return p
 	case errors.As(err, &large):
-		return problem(http.StatusRequestEntityTooLarge, "too-large", "the body is larger than "+strconv.FormatInt(large.Limit, 10)+" bytes")
+		return newProblem(http.StatusRequestEntityTooLarge, "too-large", "the body is larger than "+strconv.FormatInt(large.Limit, 10)+" bytes")
 	}
 	for _, c := range problems {
 		if errors.Is(err, c.err) {
-			p = problem(c.status, c.code, err.Error())
+			p = newProblem(c.status, c.code, err.Error())
 			if c.code == "busy" {
 				p.retry = 2
 			}
 			return p
 		}
 	}
-	return problem(http.StatusInternalServerError, "failed", err.Error())
+	return newProblem(http.StatusInternalServerError, "failed", err.Error())
 }
 
-// fail answers with an error.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
+// fail responds with an error, and logs one of the server.
+func fail(log logFunc, w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
 	if p.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
-		s.o.Log("%s %s: %v", r.Method, r.URL.EscapedPath(), err)
+		log("%s %s: %v", r.Method, r.URL.EscapedPath(), err)
 	}
 	body, err := json.Marshal(p)
 	if err != nil {
-		s.o.Log("%v", err)
+		log("%v", err)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
@@ -103,8 +111,5 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		h.Set("Retry-After", strconv.Itoa(p.retry))
 	}
 	w.WriteHeader(p.Status)
-	s.sent(w.Write(body))
+	_, _ = w.Write(body) // the client may be gone
 }
-
-// sent takes what a write to a client returned: one that is gone is nobody's concern.
-func (s *Server) sent(int, error) {}

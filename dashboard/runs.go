@@ -9,24 +9,24 @@ import (
 	"qme/tasks"
 )
 
-// A RunItem is a run in a list.
-type RunItem struct {
+// A runItem is a run in a list.
+type runItem struct {
 	Number  int     `json:"number"`
 	Commit  string  `json:"commit"`
 	Summary Summary `json:"summary"`
 }
 
-func itemOf(r tasks.Version) RunItem { return RunItem{r.Number, r.Commit, summaryOf(r.Record)} }
+func itemOf(r tasks.Version) runItem { return runItem{r.Number, r.Commit, summaryOf(r.Record)} }
 
-// Runs are a task's runs, the latest first.
-type Runs struct {
-	Runs []RunItem `json:"runs"`
+// A runList has the runs of a task, the latest first.
+type runList struct {
+	Runs []runItem `json:"runs"`
 	More bool      `json:"more"`
 }
 
 const runsMost = 1000
 
-func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
+func (t *taskAPI) listRuns(w http.ResponseWriter, r *http.Request) error {
 	limit, err := numberOf(r, "limit", 200, 1, runsMost)
 	if err != nil {
 		return err
@@ -35,16 +35,16 @@ func (s *Server) listRuns(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	runs, err := s.runsOf(ref, int(limit))
+	runs, err := t.runsOf(ref, int(limit))
 	if err != nil {
 		return err
 	}
-	return s.answer(w, r, http.StatusOK, runs)
+	return writeJSON(w, r, http.StatusOK, runs)
 }
 
-func (s *Server) runsOf(ref string, limit int) (*Runs, error) {
-	list := &Runs{Runs: []RunItem{}}
-	for run, err := range s.tasks.Runs(ref) {
+func (t *taskAPI) runsOf(ref string, limit int) (*runList, error) {
+	list := &runList{Runs: []runItem{}}
+	for run, err := range t.home.Runs(ref) {
 		if err != nil {
 			return nil, err
 		}
@@ -57,7 +57,7 @@ func (s *Server) runsOf(ref string, limit int) (*Runs, error) {
 	return list, nil
 }
 
-func (s *Server) compareRuns(w http.ResponseWriter, r *http.Request) error {
+func (t *taskAPI) compareRuns(w http.ResponseWriter, r *http.Request) error {
 	var numbers [2]int64
 	for i, name := range []string{"a", "b"} {
 		n, err := numberOf(r, name, 0, 1, 1<<31)
@@ -72,22 +72,22 @@ func (s *Server) compareRuns(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	c, err := s.tasks.Compare(ref, int(numbers[0]), int(numbers[1]))
+	c, err := t.home.Compare(ref, int(numbers[0]), int(numbers[1]))
 	if err != nil {
 		return err
 	}
-	answer := comparison{A: itemOf(c.A), B: itemOf(c.B), Fields: []fieldItem{}}
+	response := comparison{A: itemOf(c.A), B: itemOf(c.B), Fields: []fieldItem{}}
 	for _, f := range c.Fields {
-		answer.Fields = append(answer.Fields, fieldItem{f.Name, f.From, f.To})
+		response.Fields = append(response.Fields, fieldItem{f.Name, f.From, f.To})
 	}
-	answer.Streams = []streamItem{streamOfComparison(record.Stdout, c, c.Stdout), streamOfComparison(record.Stderr, c, c.Stderr)}
-	return s.answer(w, r, http.StatusOK, answer)
+	response.Streams = []streamItem{streamOfComparison(record.Stdout, c, c.Stdout), streamOfComparison(record.Stderr, c, c.Stderr)}
+	return writeJSON(w, r, http.StatusOK, response)
 }
 
 // A comparison says what differs between two runs.
 type comparison struct {
-	A       RunItem      `json:"a"`
-	B       RunItem      `json:"b"`
+	A       runItem      `json:"a"`
+	B       runItem      `json:"b"`
 	Fields  []fieldItem  `json:"fields"`
 	Streams []streamItem `json:"streams"`
 }

@@ -8,45 +8,54 @@ import (
 )
 
 const (
-	// searchesAtOnce bounds the searches that go on: each may use all processors.
+	// searchesAtOnce bounds the searches in progress: each may use all processors.
 	searchesAtOnce = 2
 	searchesKept   = 8
-	// searchTimeout is how long a request waits. A search that takes longer, since it has to
-	// make the index first, goes on for those who ask again.
+	// searchTimeout bounds the wait of a request. A search that takes longer, since it makes the index
+	// first, goes on, and later requests get its result.
 	searchTimeout = 20 * time.Second
-	// searchFresh is for how long what was found counts, in a history that does not
-	// change: a query may speak of times such as before:2d.
+	// searchFresh is how long a result is valid while the history does not change: a query may have
+	// relative times such as before:2d.
 	searchFresh = time.Minute
 )
 
-// searches holds what was found lately, and what is being searched for.
+// searches runs full-text searches, and keeps the latest of them. Its methods may be called from several
+// goroutines.
 type searches struct {
-	sem  chan struct{}
+	home       home
+	table      *table
+	background *background
+	sem        chan struct{}
+
 	mu   sync.Mutex
 	made uint64
 	list []*searched
 }
 
-// A searched is a search, which has ended when done is closed.
+func newSearches(h home, t *table, b *background) *searches {
+	return &searches{home: h, table: t, background: b, sem: make(chan struct{}, searchesAtOnce)}
+}
+
+// A searched is a search. Its results may be read after done is closed.
 type searched struct {
-	number        uint64 // of all searches
+	number        uint64 // unique to this search
 	text, version string
-	zone          string // in which its days are
+	zone          string // of the days in its query
 	at            time.Time
 	done          chan struct{}
 	found         map[taskKey]bool
 	err           error
 }
 
-// search has a filter know what its query finds. Who asks for the same waits for the same search.
-func (s *Server) search(ctx context.Context, f *filter) error {
+// find sets the result of a filter's query in it. Requests for the same query share a search.
+func (s *searches) find(ctx context.Context, f *filter) error {
 	text, zone := f.Query, f.zone
 	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
 	defer cancel()
-	one := s.searches.get(text, zone.String(), s.table.state().Version)
+	one := s.get(text, zone.String(), s.table.state().Version)
 	if one == nil {
 		select {
-		case s.searches.sem <- struct{}{}:
+		case s.sem <- struct{}{}:
 		case <-ctx.Done():
 			return busySearching()
 		}
@@ -62,20 +71,20 @@ func (s *Server) search(ctx context.Context, f *filter) error {
 }
 
 func busySearching() error {
-	p := problem(http.StatusServiceUnavailable, "busy", "the search takes long, since the index is being made; it goes on, try again in a moment")
+	p := newProblem(http.StatusServiceUnavailable, "busy", "the search takes long, since the index is being made; it goes on, try again in a moment")
 	p.retry = 5
 	return p
 }
 
-// begin starts a search, for which there is room.
-func (s *Server) begin(text string, zone *time.Location) *searched {
+// begin starts a search. The caller has sent to sem.
+func (s *searches) begin(text string, zone *time.Location) *searched {
 	one := &searched{text: text, zone: zone.String(), version: s.table.state().Version, at: time.Now(), done: make(chan struct{})}
-	s.searches.put(one)
-	s.background.Go(func() {
-		defer func() { <-s.searches.sem }()
+	s.put(one)
+	s.background.start(func(ctx context.Context) {
+		defer func() { <-s.sem }()
 		defer close(one.done)
 		one.err = safely(func() error {
-			ids, err := s.tasks.Search(s.life, text, one.at.In(zone))
+			ids, err := s.home.Search(ctx, text, one.at.In(zone))
 			one.found = keysOf(ids)
 			return err
 		})
@@ -83,11 +92,11 @@ func (s *Server) begin(text string, zone *time.Location) *searched {
 	return one
 }
 
-// get returns a search that has found, or will, what is to be found now.
-func (c *searches) get(text, zone, version string) *searched {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, e := range c.list {
+// get returns a search whose result is valid now, or will be, nil if there is none.
+func (s *searches) get(text, zone, version string) *searched {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.list {
 		if e.text == text && e.zone == zone && e.version == version && (e.going() || e.err == nil && time.Since(e.at) < searchFresh) {
 			return e
 		}
@@ -95,7 +104,7 @@ func (c *searches) get(text, zone, version string) *searched {
 	return nil
 }
 
-// going reports whether a search goes on; only when it does not its results may be read.
+// going reports whether the search is in progress.
 func (e *searched) going() bool {
 	select {
 	case <-e.done:
@@ -105,12 +114,12 @@ func (e *searched) going() bool {
 	}
 }
 
-func (c *searches) put(e *searched) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.made++
-	e.number = c.made
-	if c.list = append(c.list, e); len(c.list) > searchesKept {
-		c.list = c.list[1:]
+func (s *searches) put(e *searched) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.made++
+	e.number = s.made
+	if s.list = append(s.list, e); len(s.list) > searchesKept {
+		s.list = s.list[1:]
 	}
 }

@@ -78,7 +78,7 @@ func serve(t *testing.T) (s *Server, url string) {
 
 func connect(t *testing.T, s *Server, url string) *websocket.Conn {
 	t.Helper()
-	conn, resp, err := websocket.DefaultDialer.Dial(url, http.Header{"Authorization": {"Bearer " + s.o.Key}})
+	conn, resp, err := websocket.DefaultDialer.Dial(url, http.Header{"Authorization": {"Bearer " + s.options.Key}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestSlowClient(t *testing.T) {
 	dropped := -1
 	for i := range rounds {
 		detail := fmt.Sprint(i, text)
-		s.hub.broadcast(s.prepare(message{Type: "error", Detail: &detail}))
+		s.hub.broadcast(message{Type: "error", Detail: &detail})
 		// The good one keeps up: it is not asked for more than it can take.
 		for end := time.Now().Add(10 * time.Second); s.queuedFor(good) > queued/2 && time.Now().Before(end); {
 			time.Sleep(time.Millisecond)
@@ -123,7 +123,7 @@ func TestSlowClient(t *testing.T) {
 		t.Fatalf("the client that does not read is still there")
 	}
 	last := "last"
-	s.hub.broadcast(s.prepare(message{Type: "error", Detail: &last}))
+	s.hub.broadcast(message{Type: "error", Detail: &last})
 	if n := <-heard; n < dropped {
 		t.Errorf("the other one heard %d messages of %d", n, dropped+1)
 	}
@@ -187,7 +187,7 @@ func TestRoutes(t *testing.T) {
 	routes := map[string]bool{}
 	for _, r := range s.routes() {
 		if r.path == "/api/tasks/{id}/{part}" {
-			for part := range s.parts() {
+			for part := range s.tasks.parts() {
 				routes["get /api/tasks/{id}/"+part] = true
 			}
 		} else if strings.HasPrefix(r.path, "/api/") {
@@ -293,7 +293,7 @@ func TestJobs(t *testing.T) {
 	told := ""
 	for _, trouble := range []string{"a", "a", "", "a", "b", "b"} {
 		home.trouble = trouble
-		told = s.askJobs(t.Context(), told)
+		told = s.jobs.ask(t.Context(), told)
 	}
 	if got := strings.Join(said, ","); got != "jobs: a,jobs: a,jobs: b" {
 		t.Errorf("it says %s", got)
@@ -329,7 +329,7 @@ func TestManyClients(t *testing.T) {
 	}
 	goroutines, files := runtime.NumGoroutine(), open()
 	for range 1000 {
-		conn, resp, err := websocket.DefaultDialer.Dial(url, http.Header{"Authorization": {"Bearer " + s.o.Key}})
+		conn, resp, err := websocket.DefaultDialer.Dial(url, http.Header{"Authorization": {"Bearer " + s.options.Key}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -353,7 +353,7 @@ func TestJobsAgain(t *testing.T) {
 		s := serverOf(home, Options{Log: t.Logf})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { s.followJobs(ctx); close(ended) }()
+		go func() { s.jobs.follow(ctx); close(ended) }()
 		asked := func(want int64) {
 			t.Helper()
 			synctest.Wait()
@@ -362,8 +362,8 @@ func TestJobsAgain(t *testing.T) {
 			}
 		}
 		come := func() *client {
-			c := &client{queue: make(chan *websocket.PreparedMessage, queued), ended: make(chan struct{})}
-			s.hub.add(c, s.hello)
+			c := newClient(nil)
+			s.hub.add(c, s.sockets.hello)
 			return c
 		}
 		time.Sleep(time.Hour)

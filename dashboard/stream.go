@@ -11,14 +11,14 @@ import (
 	"qme/tasks"
 )
 
-// A lazyStream reads a stored stream from any place. What is packed can only be read
-// from its beginning, so going back costs; going on does not. It is for one goroutine.
+// A lazyStream reads a stored stream from any offset. A compressed stream can only be read from its
+// beginning, so that seeking back is expensive, and reading on is not. It is for one goroutine.
 type lazyStream struct {
 	open func() (io.ReadCloser, error)
 	size int64
-	at   int64 // where the next Read is
+	at   int64 // the offset of the next Read
 	r    io.ReadCloser
-	pos  int64 // where r is
+	pos  int64 // the offset of r
 }
 
 // Seek implements io.Seeker.
@@ -65,7 +65,7 @@ func (l *lazyStream) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Close closes what is open. It can be read from again.
+// Close releases what is open. A later Read opens it again.
 func (l *lazyStream) Close() error {
 	if l.r == nil {
 		return nil
@@ -75,8 +75,8 @@ func (l *lazyStream) Close() error {
 	return err
 }
 
-// stored returns how many bytes of a run's stream are stored, how many the command
-// wrote, and which of them are not stored.
+// stored returns the number of bytes of a run's stream that are stored and that the command wrote,
+// and the range that is not stored, nil if there is none.
 func stored(rec *record.Record, name record.StreamName) (stored, size int64, cut *record.Cut) {
 	lines, s := name.Of(rec)
 	if s != nil {
@@ -94,7 +94,7 @@ func storedStream(r tasks.Version, name record.StreamName) *lazyStream {
 	return &lazyStream{open: func() (io.ReadCloser, error) { return r.Stream(name) }, size: n}
 }
 
-// A runStream names a stream of a run for good.
+// A runStream identifies a stream of a run, also after merges.
 type runStream struct {
 	id      record.ID
 	started int64
@@ -106,8 +106,8 @@ func streamOf(r tasks.Version, name record.StreamName) runStream {
 	return runStream{r.Record.UID, r.Record.Data.Timestamp.UnixMicro(), r.Record.Data.Host, name}
 }
 
-// A readers keeps streams open that are read piece by piece, so that all of one costs
-// what reading it once costs. Its methods may be called from several goroutines.
+// A readers keeps streams open that clients read piece by piece, so that the pieces together cost what
+// one reading of all costs. Its methods may be called from several goroutines.
 type readers struct {
 	mu   sync.Mutex
 	list []openReader
@@ -118,10 +118,10 @@ type openReader struct {
 	stream *lazyStream
 }
 
-// readersKept bounds how many are open.
+// readersKept bounds the open streams.
 const readersKept = 8
 
-// take returns a reader that stands at a place, or a new one.
+// take returns an open stream at an offset, or a new one. It is the caller's until give.
 func (rs *readers) take(r tasks.Version, name record.StreamName, at int64) *lazyStream {
 	of := streamOf(r, name)
 	rs.mu.Lock()
@@ -135,7 +135,7 @@ func (rs *readers) take(r tasks.Version, name record.StreamName, at int64) *lazy
 	return storedStream(r, name)
 }
 
-// give keeps a reader for who goes on reading.
+// give keeps a stream for the next piece.
 func (rs *readers) give(r tasks.Version, name record.StreamName, stream *lazyStream) error {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
@@ -159,9 +159,9 @@ func (rs *readers) close() error {
 	return errors.Join(errs...)
 }
 
-// readStored reads what is stored of a run's stream, from a position in what the command
-// wrote. It returns the position of the first byte, which is behind the one asked for
-// where bytes are not stored.
+// readStored reads up to limit stored bytes of a run's stream from an offset in what the command
+// wrote. It returns the offset of the first byte, which is larger than from where bytes are not
+// stored. The error wraps record.ErrCorrupt if the stream is shorter than its record says.
 func (rs *readers) readStored(r tasks.Version, name record.StreamName, from, limit int64) (at int64, data []byte, err error) {
 	n, size, cut := stored(r.Record, name)
 	at = min(from, size)
@@ -169,7 +169,7 @@ func (rs *readers) readStored(r tasks.Version, name record.StreamName, from, lim
 	switch {
 	case cut == nil:
 	case at < cut.Offset:
-		end = cut.Offset // a piece does not reach across what is missing
+		end = cut.Offset // a piece does not span what is missing
 	default:
 		at = max(at, cut.Offset+cut.Bytes)
 		place = at - cut.Bytes
@@ -189,8 +189,8 @@ func (rs *readers) readStored(r tasks.Version, name record.StreamName, from, lim
 	return at, data, rs.give(r, name, stream)
 }
 
-// An OutputPiece is a part of a run's output, as HTML.
-type OutputPiece struct {
+// An outputPiece is a part of a run's output, as HTML.
+type outputPiece struct {
 	Stream  record.StreamName `json:"stream"`
 	Run     int               `json:"run"`
 	Started record.Time       `json:"started"`
@@ -206,35 +206,35 @@ type OutputPiece struct {
 	Lines   []string          `json:"lines"`
 }
 
-// piece returns a part of a run's output: whole lines, if limit leaves room for one.
-func (s *Server) piece(r tasks.Version, name record.StreamName, offset, limit int64, style string) (*OutputPiece, error) {
-	p := &OutputPiece{Stream: name, Run: r.Number, Started: r.Record.Data.Timestamp, Running: r.Record.Data.Status == record.Running}
+// piece returns a part of a run's output: whole lines, if limit has room for one.
+func (o *outputAPI) piece(r tasks.Version, name record.StreamName, offset, limit int64, style string) (*outputPiece, error) {
+	p := &outputPiece{Stream: name, Run: r.Number, Started: r.Record.Data.Timestamp, Running: r.Record.Data.Status == record.Running}
 	p.Stored, p.Size, p.Cut = stored(r.Record, name)
 	var data []byte
 	if p.Running {
-		f, err := s.runs.Follow(r.Record.UID, name, offset, limit)
+		f, err := o.runs.Follow(r.Record.UID, name, offset, limit)
 		if err != nil {
 			return nil, err
 		}
 		p.Offset, data, p.Size = f.At, f.Data, max(f.Size, p.Size)
 	} else {
 		var err error
-		if p.Offset, data, err = s.readers.readStored(r, name, offset, limit); err != nil {
+		if p.Offset, data, err = o.readers.readStored(r, name, offset, limit); err != nil {
 			return nil, err
 		}
 	}
 	last := p.Offset+int64(len(data)) >= p.Size
-	end := p.Cut != nil && p.Offset+int64(len(data)) == p.Cut.Offset // there the stored part ends, whatever stands there
+	end := p.Cut != nil && p.Offset+int64(len(data)) == p.Cut.Offset // the stored part ends here, even within a line
 	if i := bytes.LastIndexByte(data, '\n'); i >= 0 && !end && (!last || p.Running) {
 		data = data[:i+1]
 	} else if p.Running && last && i < 0 {
-		data = nil // who watches gets it
+		data = nil // it is sent to clients that watch the stream
 	}
 	return p, p.draw(data, style, last)
 }
 
-// draw puts the lines of data, which begins at the offset, into the piece.
-func (p *OutputPiece) draw(data []byte, style string, last bool) error {
+// draw sets the lines of the piece to data, which begins at its offset.
+func (p *outputPiece) draw(data []byte, style string, last bool) error {
 	paint, err := newPainter(style)
 	if err != nil {
 		return err

@@ -3,182 +3,195 @@ package dashboard
 import (
 	"context"
 	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"qme/record"
 )
 
 const (
-	// tick is how often what is on disk is looked at while somebody is connected. File systems
-	// that are mounted over a network tell nobody of changes.
-	tick = 100 * time.Millisecond
-	// tickForEach is how much longer it is between two looks for each client, and tickMost how
-	// long at the most: many are told of more at a time, or telling them would keep a processor
-	// busy.
-	tickForEach = 150 * time.Microsecond
-	tickMost    = 250 * time.Millisecond
-	// recoverEvery is how often runs are looked for whose process has died, retryEvery how often
-	// records that could not be read are tried again, and retryMost how many of them.
+	// recoverEvery is the interval of looks for runs whose process has died, and retryEvery that of
+	// attempts to read up to retryMost records that could not be read.
 	recoverEvery = 5 * time.Second
 	retryEvery   = 5 * time.Second
 	retryMost    = 32
-	// loadBatch is how many records are shown at a time while the history is read, and
-	// loadTold how often that is told.
-	loadBatch = 512
-	loadTold  = 250 * time.Millisecond
+	// maxNews bounds the tasks in a message; a larger change is sent as a reload.
+	maxNews = 500
 )
 
-// run keeps the table up to date until ctx ends.
-func (s *Server) run(ctx context.Context) {
-	s.goOn(ctx, s.load)
-	s.goOn(ctx, s.watch)
-	if !s.o.ReadOnly {
-		s.goOn(ctx, s.followJobs)
+// A feed keeps the table equal to the history and the spool, and broadcasts each change. Its methods
+// may be called from several goroutines.
+type feed struct {
+	home       home
+	runs       runs
+	hub        *hub
+	background *background
+	table      *table
+	lastLines  *lastLines
+	staleness  staleness
+
+	ready     chan struct{} // closed when the table has the first rows, or cannot be filled
+	readyOnce sync.Once
+
+	mu        sync.Mutex           // guards what follows
+	refreshed time.Time            // the beginning of the last refresh
+	recovered time.Time            // the beginning of the last recovery
+	retried   time.Time            // the last attempt to read unreadable records again
+	commit    string               // of the history that the table has
+	stamps    map[record.ID]string // of the runs in the spool
+
+	recovering   atomic.Bool
+	recoverError string // the last one that was logged; for the goroutine that recovers
+}
+
+func newFeed(h home, r runs, hub *hub, b *background) *feed {
+	return &feed{
+		home: h, runs: r, hub: hub, background: b, table: newTable(strconv.FormatInt(time.Now().UnixNano(), 36)),
+		lastLines: &lastLines{runs: r, background: b}, ready: make(chan struct{}),
 	}
 }
 
-// againAfter is how long a part of the server rests that has ended by a mistake.
-const againAfter = time.Second
-
-// goOn runs a part of the server in the background, to its end: a mistake is told, and then it
-// begins again.
-func (s *Server) goOn(ctx context.Context, part func(context.Context)) {
-	s.background.Go(func() {
-		for !s.guarded(func() { part(ctx) }) {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(againAfter):
-			}
-		}
-	})
-}
-
-// watch looks for news while somebody is connected.
-func (s *Server) watch(ctx context.Context) {
-	timer := time.NewTimer(tick)
-	defer timer.Stop()
-	for {
-		if s.hub.count() == 0 {
-			select {
-			case <-ctx.Done():
-				return
-			case <-s.hub.first:
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-		}
-		timer.Reset(min(tick+time.Duration(s.hub.count())*tickForEach, tickMost))
-		s.refresh(ctx)
-		for _, c := range s.hub.list() {
-			s.startFollow(ctx, c)
-		}
+// current waits until the table has rows and brings it up to date. The error is a *problem if the
+// history cannot be read and there is nothing to show.
+func (f *feed) current(ctx context.Context) error {
+	select {
+	case <-f.ready:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-}
-
-// refresh takes in what is new, and tells everybody. Of many who ask at once one does it.
-func (s *Server) refresh(ctx context.Context) {
-	asked := time.Now()
-	s.refreshing.Lock()
-	defer s.refreshing.Unlock()
-	if s.refreshed.After(asked) || s.commit == "" {
-		return
-	}
-	began := time.Now()
-	s.setBehind(refreshing, safely(func() error { return s.refreshLocked(ctx) }))
-	s.refreshed = began
-}
-
-func (s *Server) refreshLocked(ctx context.Context) error {
-	if len(s.stamps) > 0 && time.Since(s.recovered) > recoverEvery && s.recovering.CompareAndSwap(false, true) {
-		s.recovered = time.Now()
-		s.background.Go(func() { // it may have to wait for who writes to the history, and news do not
-			defer s.recovering.Store(false)
-			s.guarded(func() { s.recover(s.life) })
-		})
-	}
-	stamps, err := s.runs.Stamps()
-	if err != nil {
-		return err
-	}
-	done := false
-	defer s.unlessTaken(&done)
-	runs := s.changedRuns(stamps)
-	head, err := s.tasks.Head()
-	var changes []record.Result
-	if err == nil && head != s.commit {
-		changes, err = s.changes(ctx, head)
-	}
-	if err != nil {
-		return err
-	}
-	changes = append(changes, s.readable()...)
-	n := s.table.update(changes, runs)
-	s.commit, done = head, true
-	if n.len() > maxNews {
-		s.hub.broadcast(s.prepare(messageOf("reload", n.tableState, false)))
-	} else if n.len() > 0 {
-		s.hub.broadcast(s.prepare(s.tell(n)))
-	}
-	if lines := s.newLines(); len(lines) > 0 {
-		s.hub.broadcast(s.prepare(message{Type: "printed", Printed: &lines}))
+	f.refresh(ctx)
+	if detail := f.staleness.detail(); detail != "" && f.table.state().Total == 0 {
+		return newProblem(http.StatusServiceUnavailable, "busy", "the history cannot be read: "+detail)
 	}
 	return nil
 }
 
-// unlessTaken has the runs in the spool be read again, together with the history, when the table
-// has not taken in what changedRuns has returned.
-func (s *Server) unlessTaken(done *bool) {
-	if !*done {
-		s.stamps = nil
-	}
+// tag identifies the present state of the table and of the last lines of runs.
+func (f *feed) tag() string {
+	return f.table.state().Version + "-" + strconv.FormatUint(f.lastLines.changes(), 36)
 }
 
-// recover brings what dead processes have left into the history. What keeps it from that is told
-// when it is something else than before.
-func (s *Server) recover(ctx context.Context) {
-	text := ""
-	if err := s.tasks.Recover(ctx); err != nil {
-		text = err.Error()
-	}
-	if ctx.Err() != nil || text == s.unspooled {
+// hello returns the state of the table for a new client, and the latest runs in progress.
+func (f *feed) hello() (message, []Summary) {
+	return messageOf("hello", f.table.state(), true), f.lastLines.addTo(f.table.running(runningShown))
+}
+
+// setStaleness notes the result of a reading of the history, and broadcasts it if it differs from the
+// last one.
+func (f *feed) setStaleness(kind int, err error) {
+	detail, changed := f.staleness.set(kind, err)
+	if !changed {
 		return
 	}
-	if s.unspooled = text; text != "" {
-		s.o.Log("a run is still in the spool: %s", text)
+	if detail != "" {
+		f.background.log("behind: %s", detail)
+	}
+	f.hub.broadcast(staleMessage(detail))
+}
+
+// refresh brings the table up to date, and broadcasts the changes. Of several calls at a time one does
+// the work for all.
+func (f *feed) refresh(ctx context.Context) {
+	asked := time.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.refreshed.After(asked) || f.commit == "" {
+		return
+	}
+	began := time.Now()
+	f.setStaleness(refreshing, safely(func() error { return f.refreshLocked(ctx) }))
+	f.refreshed = began
+}
+
+func (f *feed) refreshLocked(ctx context.Context) error {
+	if len(f.stamps) > 0 && time.Since(f.recovered) > recoverEvery && f.recovering.CompareAndSwap(false, true) {
+		f.recovered = time.Now()
+		f.background.start(func(ctx context.Context) { // it may wait for other writers of the history
+			defer f.recovering.Store(false)
+			f.recover(ctx)
+		})
+	}
+	stamps, err := f.runs.Stamps()
+	if err != nil {
+		return err
+	}
+	done := false
+	defer f.unlessTaken(&done)
+	runs := f.changedRuns(stamps)
+	head, err := f.home.Head()
+	var changes []record.Result
+	if err == nil && head != f.commit {
+		changes, err = f.changes(ctx, head)
+	}
+	if err != nil {
+		return err
+	}
+	changes = append(changes, f.readable()...)
+	n := f.table.update(changes, runs)
+	f.commit, done = head, true
+	if n.len() > maxNews {
+		f.hub.broadcast(messageOf("reload", n.tableState, false))
+	} else if n.len() > 0 {
+		f.hub.broadcast(f.messageOf(n))
+	}
+	if lines := f.lastLines.read(f.table.going()); len(lines) > 0 {
+		f.hub.broadcast(message{Type: "printed", Printed: &lines})
+	}
+	return nil
+}
+
+// unlessTaken makes the next refresh read all runs in the spool again if the table has not taken in
+// the result of changedRuns.
+func (f *feed) unlessTaken(done *bool) {
+	if !*done {
+		f.stamps = nil
 	}
 }
 
-// readable returns the records of the history that could not be read and now can: their file system
-// may have been gone for a moment.
-func (s *Server) readable() (list []record.Result) {
-	if time.Since(s.retried) < retryEvery {
+// recover commits the runs of processes that have died. An error is logged if it differs from the
+// last one.
+func (f *feed) recover(ctx context.Context) {
+	text := ""
+	if err := f.home.Recover(ctx); err != nil {
+		text = err.Error()
+	}
+	if ctx.Err() != nil || text == f.recoverError {
+		return
+	}
+	if f.recoverError = text; text != "" {
+		f.background.log("a run is still in the spool: %s", text)
+	}
+}
+
+// readable returns the records of the history that could not be read before and can be now: their
+// file system may have been away for a moment.
+func (f *feed) readable() (list []record.Result) {
+	if time.Since(f.retried) < retryEvery {
 		return nil
 	}
-	s.retried = time.Now()
-	for _, id := range s.table.unreadable(retryMost) {
-		if _, running := s.stamps[id]; running {
+	f.retried = time.Now()
+	for _, id := range f.table.unreadable(retryMost) {
+		if _, running := f.stamps[id]; running {
 			continue
 		}
-		if r, err := s.tasks.Find(string(id), 0); err == nil && r.Record.Data.Status != record.Running {
+		if r, err := f.home.Find(string(id), 0); err == nil && r.Record.Data.Status != record.Running {
 			list = append(list, record.Result{ID: id, Record: r.Record})
 		}
 	}
 	return list
 }
 
-// changes returns the tasks that differ from those that are shown. Where the version that
-// is shown is gone, since the branch was put back or the repository is another one, that is
-// all of them.
-func (s *Server) changes(ctx context.Context, head string) ([]record.Result, error) {
-	list, err := s.tasks.Differences(ctx, s.commit, head)
+// changes returns the tasks whose records differ between the table's commit and head. Where that
+// commit is gone, since the branch was reset or the repository replaced, that is all of them.
+func (f *feed) changes(ctx context.Context, head string) ([]record.Result, error) {
+	list, err := f.home.Differences(ctx, f.commit, head)
 	if err == nil || ctx.Err() != nil {
 		return list, err
 	}
-	all, aerr := s.tasks.Differences(ctx, "", head)
+	all, aerr := f.home.Differences(ctx, "", head)
 	if aerr != nil {
 		return nil, errors.Join(err, aerr)
 	}
@@ -186,7 +199,7 @@ func (s *Server) changes(ctx context.Context, head string) ([]record.Result, err
 	for _, res := range all {
 		there[res.ID] = true
 	}
-	for _, id := range s.table.history() {
+	for _, id := range f.table.history() {
 		if !there[id] {
 			all = append(all, record.Result{ID: id})
 		}
@@ -206,25 +219,25 @@ func (t *table) history() (ids []record.ID) {
 	return ids
 }
 
-func (s *Server) tell(n *news) message {
+// messageOf returns a change of the table as a message.
+func (f *feed) messageOf(n *news) message {
 	m := messageOf("tasks", n.tableState, false)
-	added, changed := s.printed.put(s.table.summaries(n.Added)), s.printed.put(s.table.summaries(n.Changed))
+	added, changed := f.lastLines.addTo(f.table.summaries(n.Added)), f.lastLines.addTo(f.table.summaries(n.Changed))
 	m.Added, m.Changed, m.Removed = &added, &changed, append([]record.ID{}, n.Removed...)
 	return m
 }
 
-// changedRuns returns the runs in the spool whose record has changed, and without a record those
-// that are not there any more. A record that cannot be read is that of a run being made, or is
-// named by "qme check".
-func (s *Server) changedRuns(stamps map[record.ID]string) []record.Result {
+// changedRuns returns the runs in the spool whose record has changed, and, without a record, those
+// that have left it. A record that cannot be read is being written, or is reported by "qme check".
+func (f *feed) changedRuns(stamps map[record.ID]string) []record.Result {
 	now := make(map[record.ID]string, len(stamps))
 	var results []record.Result
 	for id, stamp := range stamps {
-		if s.stamps[id] == stamp {
+		if f.stamps[id] == stamp {
 			now[id] = stamp
 			continue
 		}
-		rec, err := s.runs.Get(id, 0)
+		rec, err := f.runs.Get(id, 0)
 		if errors.Is(err, record.ErrNotFound) {
 			continue
 		}
@@ -233,10 +246,10 @@ func (s *Server) changedRuns(stamps map[record.ID]string) []record.Result {
 		}
 		results = append(results, record.Result{ID: id, Record: rec, Err: err})
 	}
-	for _, id := range s.table.flyingNot(now) {
+	for _, id := range f.table.flyingNot(now) {
 		results = append(results, record.Result{ID: id})
 	}
-	s.stamps = now
+	f.stamps = now
 	return results
 }
 

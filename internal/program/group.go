@@ -29,10 +29,11 @@ func Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// A Buffer is a writer that keeps up to Most bytes. It is for one stream of a program.
+// A Buffer is a writer that keeps the first Most bytes. It is for one stream of a program.
 type Buffer struct {
 	Most int
-	// Stop is called when there is more, and is to end the program.
+	// Stop is called when there are more bytes, and is to end the program. If it is nil, they are
+	// dropped.
 	Stop func()
 
 	// No embedded buffer, whose ReadFrom would know no bound.
@@ -40,15 +41,20 @@ type Buffer struct {
 	full bool
 }
 
-// Write implements io.Writer. It fails, and keeps nothing of p, where there would be more than
-// Most bytes.
+// Write implements io.Writer. With Stop it fails where there would be more than Most bytes, without
+// it never.
 func (b *Buffer) Write(p []byte) (int, error) {
-	if b.kept.Len()+len(p) > b.Most {
-		b.full = true
-		b.Stop()
-		return 0, io.ErrShortWrite
+	fits := min(len(p), b.Most-b.kept.Len())
+	b.kept.Write(p[:fits])
+	if fits == len(p) {
+		return len(p), nil
 	}
-	return b.kept.Write(p)
+	b.full = true
+	if b.Stop == nil {
+		return len(p), nil
+	}
+	b.Stop()
+	return fits, io.ErrShortWrite
 }
 
 // Bytes returns what was kept. It stays the buffer's.

@@ -90,3 +90,14 @@ func TestBuffer(t *testing.T) {
 		cancel()
 	}
 }
+
+// A buffer without Stop keeps the beginning and lets the program go on.
+func TestBufferDrops(t *testing.T) {
+	t.Parallel()
+	out := program.Buffer{Most: 5}
+	cmd := program.Command(t.Context(), "sh", "-c", "printf 123; printf 4567; printf 8")
+	cmd.Stdout = &out
+	if err := cmd.Run(); err != nil || !out.Full() || string(out.Bytes()) != "12345" {
+		t.Errorf("%v, %q, full: %t", err, out.Bytes(), out.Full())
+	}
+}

@@ -12,37 +12,40 @@ import (
 )
 
 const (
-	// printedEvery is how often the last line of a run is told at the most, and printedMost of
-	// how many runs it is read at a time; the others follow.
-	printedEvery = 250 * time.Millisecond
-	printedMost  = 200
-	// printedLook is how much of the end of a stream is looked at for its last line.
-	printedLook = 2 << 10
+	// lastLineEvery is the least interval between two last lines of a run, and lastLinesMost the
+	// number of runs whose line is read at a time; the others follow.
+	lastLineEvery = 250 * time.Millisecond
+	lastLinesMost = 200
+	// lastLineLook is how many bytes at the end of a stream are searched for its last line.
+	lastLineLook = 2 << 10
 )
 
-// A Printed is the last line that a run in flight has printed, as plain text.
-type Printed struct {
+// A printedLine is the last line that a running command has printed, as plain text.
+type printedLine struct {
 	ID   record.ID `json:"id"`
 	Line string    `json:"line"`
 }
 
-// printed knows the last line of each run in flight. Its methods may be called from several
+// lastLines has the last line of each running command. Its methods may be called from several
 // goroutines.
-type printed struct {
+type lastLines struct {
+	runs       runs
+	background *background
+
 	mu    sync.Mutex
 	last  map[record.ID]lastLine
 	count uint64 // of changes
 }
 
-// A lastLine is what was read last.
+// A lastLine is a line that a run has printed last.
 type lastLine struct {
-	stdout, stderr int64 // how much had been written
-	at             time.Time
+	stdout, stderr int64     // the size of the streams when it was read
+	at             time.Time // when it was read
 	text           string
 }
 
-// grown returns the stream that has other bytes at its end than when the line was read, "" when
-// none has.
+// grown returns the stream whose end has changed since the line was read, with its size, "" if none
+// has.
 func (l lastLine) grown(stdout, stderr int64) (record.StreamName, int64) {
 	switch {
 	case stdout > 0 && stdout != l.stdout:
@@ -53,14 +56,14 @@ func (l lastLine) grown(stdout, stderr int64) (record.StreamName, int64) {
 	return "", 0
 }
 
-func (p *printed) get(id record.ID) lastLine {
+func (p *lastLines) get(id record.ID) lastLine {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.last[id]
 }
 
-// set notes a line and reports whether it is another one.
-func (p *printed) set(id record.ID, l lastLine) bool {
+// set notes the line of a run and reports whether its text has changed.
+func (p *lastLines) set(id record.ID, l lastLine) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	other := p.last[id].text != l.text
@@ -74,8 +77,8 @@ func (p *printed) set(id record.ID, l lastLine) bool {
 	return other
 }
 
-// keep forgets all but the runs in a list.
-func (p *printed) keep(list []record.ID) {
+// keep removes the lines of all runs but those in a list.
+func (p *lastLines) keep(list []record.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.last) == 0 {
@@ -92,8 +95,8 @@ func (p *printed) keep(list []record.ID) {
 	}
 }
 
-// put gives the lines to summaries of runs in flight.
-func (p *printed) put(list []Summary) []Summary {
+// addTo adds the lines to the summaries of running tasks in list, and returns list.
+func (p *lastLines) addTo(list []Summary) []Summary {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range list {
@@ -104,25 +107,25 @@ func (p *printed) put(list []Summary) []Summary {
 	return list
 }
 
-func (p *printed) changes() uint64 {
+// changes counts how often the text of any line has changed.
+func (p *lastLines) changes() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.count
 }
 
-// newLines returns the last lines of the runs in flight that have printed others since it was
-// asked last. It is for one goroutine at a time.
-func (s *Server) newLines() (news []Printed) {
+// read reads the last lines of the running tasks, and returns those that have changed since the last
+// call. It is for one goroutine at a time.
+func (p *lastLines) read(going []record.ID) (changed []printedLine) {
 	now, read := time.Now(), 0
-	going := s.table.going()
 	for _, id := range going {
-		l := s.printed.get(id)
-		if now.Sub(l.at) < printedEvery || read == printedMost {
+		l := p.get(id)
+		if now.Sub(l.at) < lastLineEvery || read == lastLinesMost {
 			continue
 		}
-		stdout, stderr, err := s.runs.Written(id)
+		stdout, stderr, err := p.runs.Written(id)
 		if err != nil {
-			continue // who opens the task is told what is wrong
+			continue // the page of the task shows the error
 		}
 		name, size := l.grown(stdout, stderr)
 		if name == "" {
@@ -130,17 +133,17 @@ func (s *Server) newLines() (news []Printed) {
 		}
 		read++
 		next := lastLine{stdout: stdout, stderr: stderr, at: now}
-		// What it has printed must not keep the others from being told of.
-		s.guarded(func() { next.text = s.lastLine(id, name, size) })
+		// A panic at one line does not keep the others from being read.
+		p.background.try(func() { next.text = p.lastLine(id, name, size) })
 		if again := stdout < l.stdout || stderr < l.stderr; next.text == "" && !again {
 			next.text = l.text // blank lines say nothing
 		}
-		if s.printed.set(id, next) {
-			news = append(news, Printed{id, next.text})
+		if p.set(id, next) {
+			changed = append(changed, printedLine{id, next.text})
 		}
 	}
-	s.printed.keep(going)
-	return news
+	p.keep(going)
+	return changed
 }
 
 // going returns the runs in flight whose command goes on.
@@ -155,16 +158,16 @@ func (t *table) going() (ids []record.ID) {
 	return ids
 }
 
-// lastLine returns the last line with text of what a stream ends in, "" when there is none. A
+// lastLine returns the last line that is not blank near the end of a stream, "" if there is none. A
 // stream that cannot be read is that of a run that has just been committed.
-func (s *Server) lastLine(id record.ID, name record.StreamName, size int64) string {
-	from := max(0, size-printedLook)
-	f, err := s.runs.Follow(id, name, from, 2*printedLook)
+func (p *lastLines) lastLine(id record.ID, name record.StreamName, size int64) string {
+	from := max(0, size-lastLineLook)
+	f, err := p.runs.Follow(id, name, from, 2*lastLineLook)
 	if err != nil {
 		return ""
 	}
 	if i := bytes.IndexAny(f.Data, "\r\n"); from > 0 && len(bytes.TrimSpace(f.Data[i+1:])) > 0 {
-		f.Data = f.Data[i+1:] // the line has begun before
+		f.Data = f.Data[i+1:] // a line that begins before the piece
 	}
 	lines, _, err := paint(f.Data, "")
 	if err != nil {
@@ -180,7 +183,7 @@ func (s *Server) lastLine(id record.ID, name record.StreamName, size int64) stri
 
 var tags = lazy.Regexp(`<[^>]*>`)
 
-// plainText returns the text of a line that a painter has made.
+// plainText returns the text of a painter's line.
 func plainText(line string) string {
 	return strings.TrimSpace(html.UnescapeString(tags().ReplaceAllString(line, "")))
 }

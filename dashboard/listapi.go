@@ -12,8 +12,18 @@ import (
 	"qme/record"
 )
 
-// A TaskPage is a part of the tasks that a filter chooses.
-type TaskPage struct {
+// A listAPI serves lists of tasks, and counts and plots of them all. Its methods may be called from
+// several goroutines.
+type listAPI struct {
+	feed      *feed
+	jobs      *jobs
+	searches  *searches
+	overviews latest[*Overview]
+	facetList latest[*Facets]
+}
+
+// A taskPage is a part of the tasks that a filter chooses.
+type taskPage struct {
 	Version string    `json:"version"`
 	Total   int       `json:"total"`
 	Matched int       `json:"matched"`
@@ -27,9 +37,9 @@ const (
 	pageMost    = 1000
 )
 
-func (s *Server) listTasks(w http.ResponseWriter, r *http.Request) error {
-	s.hub.read()
-	if err := s.current(r.Context()); err != nil {
+func (l *listAPI) listTasks(w http.ResponseWriter, r *http.Request) error {
+	l.jobs.tasksRead()
+	if err := l.feed.current(r.Context()); err != nil {
 		return err
 	}
 	f, err := filterOf(r)
@@ -46,19 +56,14 @@ func (s *Server) listTasks(w http.ResponseWriter, r *http.Request) error {
 	}
 	f.at(time.Now())
 	if f.Query != "" {
-		if err = s.search(r.Context(), f); err != nil {
+		if err = l.searches.find(r.Context(), f); err != nil {
 			return err
 		}
-	} else if s.unchanged(w, r, s.shown()+strconv.FormatInt(f.Now, 36)) {
+	} else if notModified(w, r, l.feed.tag()+strconv.FormatInt(f.Now, 36)) {
 		return nil
 	}
-	p := s.table.page(f, int(offset), int(limit))
-	return s.answer(w, r, http.StatusOK, TaskPage{p.Version, p.Total, p.Matched, int(offset), p.Loaded, s.printed.put(p.Rows)})
-}
-
-// shown names what is shown of the tasks and of what the running ones have printed last.
-func (s *Server) shown() string {
-	return s.table.state().Version + "-" + strconv.FormatUint(s.printed.changes(), 36)
+	p := l.feed.table.page(f, int(offset), int(limit))
+	return writeJSON(w, r, http.StatusOK, taskPage{p.Version, p.Total, p.Matched, int(offset), p.Loaded, l.feed.lastLines.addTo(p.Rows)})
 }
 
 // filterOf reads a filter from the parameters of a request.
@@ -102,7 +107,7 @@ func filterOf(r *http.Request) (*filter, error) {
 	return f, err
 }
 
-// timeOf reads a time, or a date in a zone, which is its first moment there.
+// timeOf parses a time, or a date, which stands for its first moment in the zone.
 func timeOf(name, text string, zone *time.Location) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -121,12 +126,12 @@ func timeOf(name, text string, zone *time.Location) (time.Time, error) {
 	return day.First(t, zone), nil
 }
 
-func (s *Server) getFacets(w http.ResponseWriter, r *http.Request) error {
-	if err := s.current(r.Context()); err != nil {
+func (l *listAPI) getFacets(w http.ResponseWriter, r *http.Request) error {
+	if err := l.feed.current(r.Context()); err != nil {
 		return err
 	}
-	if s.unchanged(w, r, s.table.state().Version) {
+	if notModified(w, r, l.feed.table.state().Version) {
 		return nil
 	}
-	return s.answer(w, r, http.StatusOK, s.facets())
+	return writeJSON(w, r, http.StatusOK, l.facets())
 }

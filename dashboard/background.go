@@ -1,0 +1,51 @@
+package dashboard
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// A logFunc writes one line to the server's log. It may be called from several goroutines.
+type logFunc func(format string, args ...any)
+
+// A background runs what outlives a request. A panic there is logged and ends nothing else. Its
+// methods may be called from several goroutines.
+type background struct {
+	ctx     context.Context // ends with the server
+	log     logFunc
+	running sync.WaitGroup
+}
+
+// try calls f, logs a panic in it, and reports whether f returned.
+func (b *background) try(f func()) bool {
+	err := safely(func() error {
+		f()
+		return nil
+	})
+	if err != nil {
+		b.log("%v", err)
+	}
+	return err == nil
+}
+
+// start calls f in a goroutine of its own.
+func (b *background) start(f func(context.Context)) {
+	b.running.Go(func() { b.try(func() { f(b.ctx) }) })
+}
+
+// restartDelay is the time between a panic and the restart after it.
+const restartDelay = time.Second
+
+// keep is start for a part of the server that is needed until its end: it restarts after a panic.
+func (b *background) keep(part func(context.Context)) {
+	b.running.Go(func() {
+		for !b.try(func() { part(b.ctx) }) {
+			select {
+			case <-b.ctx.Done():
+				return
+			case <-time.After(restartDelay):
+			}
+		}
+	})
+}

@@ -1,0 +1,134 @@
+package dashboard
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"qme/record"
+	"qme/tasks"
+	"qme/tasks/live"
+)
+
+// A taskAPI serves requests about one task, and those that change tasks. Its methods may be called
+// from several goroutines.
+type taskAPI struct {
+	home     home
+	readOnly bool
+	explain  func(err error) (exit int, msg, hint string)
+}
+
+// findRun returns the run that a request names by task and, if it has one, by number.
+func findRun(h home, r *http.Request) (tasks.Version, error) {
+	n, err := numberOf(r, "run", 0, 1, 1<<31)
+	if err != nil {
+		return tasks.Version{}, err
+	}
+	ref, err := taskRef(r)
+	if err != nil {
+		return tasks.Version{}, err
+	}
+	return h.Find(ref, int(n))
+}
+
+func (t *taskAPI) getTask(w http.ResponseWriter, r *http.Request) error {
+	run, err := findRun(t.home, r)
+	if err != nil {
+		return err
+	}
+	b, err := record.Encode(run.Record)
+	if err != nil {
+		return err
+	}
+	if notModified(w, r, tagOf(b)) {
+		return nil
+	}
+	return writeBytes(w, r, http.StatusOK, "application/json", b)
+}
+
+// clearMost bounds the tasks that one request clears.
+const clearMost = 20000
+
+func (t *taskAPI) clearTasks(w http.ResponseWriter, r *http.Request) error {
+	var body struct {
+		IDs []string `json:"ids"`
+	}
+	if err := readBody(w, r, &body); err != nil {
+		return err
+	}
+	if len(body.IDs) == 0 || len(body.IDs) > clearMost {
+		return badRequest(fmt.Sprintf("ids has %d elements; it takes 1 to %d", len(body.IDs), clearMost))
+	}
+	if slices.Contains(body.IDs, "") {
+		return badRequest("an id is empty")
+	}
+	ids := make([]record.ID, len(body.IDs))
+	for i, ref := range body.IDs {
+		var err error
+		if ids[i], err = wholeID(ref); err != nil {
+			return err
+		}
+	}
+	n, err := t.home.Clear(r.Context(), ids)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, r, http.StatusOK, map[string]int{"cleared": n})
+}
+
+func (t *taskAPI) clearTask(w http.ResponseWriter, r *http.Request) error {
+	id, err := wholeID(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if _, err := t.home.Clear(r.Context(), []record.ID{id}); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (t *taskAPI) rerun(w http.ResponseWriter, r *http.Request) error {
+	return t.confirmed(w, r, t.home.Rerun)
+}
+
+func (t *taskAPI) cancel(w http.ResponseWriter, r *http.Request) error {
+	return t.confirmed(w, r, func(ctx context.Context, id record.ID, agreed live.Agreement) error {
+		what := fmt.Sprintf("cancel of task %s", id)
+		return within(ctx, what, func(ctx context.Context) error { return t.home.Cancel(ctx, id, agreed) })
+	})
+}
+
+// confirmed does something to the task of a request, whose body, if it has one, says what the user
+// has confirmed.
+func (t *taskAPI) confirmed(w http.ResponseWriter, r *http.Request, do func(context.Context, record.ID, live.Agreement) error) error {
+	var agreed live.Agreement
+	if r.ContentLength != 0 {
+		if err := readBody(w, r, &agreed); err != nil {
+			return err
+		}
+	}
+	id, err := wholeID(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	if err := do(r.Context(), id, agreed); err != nil {
+		return err
+	}
+	return writeJSON(w, r, http.StatusAccepted, map[string]record.ID{"id": id})
+}
+
+// parts are the handlers of paths right below /api/tasks/{id}. They share a pattern, since
+// http.ServeMux takes none of them together with /api/tasks/executor/{name}.
+func (t *taskAPI) parts() map[string]handler {
+	return map[string]handler{"runs": t.listRuns, "diff": t.compareRuns, "actions": t.listActions}
+}
+
+func (t *taskAPI) getPart(w http.ResponseWriter, r *http.Request) error {
+	serve, ok := t.parts()[r.PathValue("part")]
+	if !ok {
+		return noSuchPath(r)
+	}
+	return serve(w, r)
+}
