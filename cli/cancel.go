@@ -12,11 +12,11 @@ import (
 func (a *app) cancelCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "cancel",
-		Usage:     "end a task that is running",
+		Usage:     "end a running task",
 		ArgsUsage: "TASK",
-		Description: `Its processes get SIGTERM and, those that are left after the setting
-cancel.grace, SIGKILL. The record then says "cancelled". Where the command has ended
-and its job goes on, the job is cancelled, as by "qme exec TASK cancel".
+		Description: `Its processes get SIGTERM. Processes that are left after the time in the setting
+cancel.grace get SIGKILL. The record then says "cancelled". If the command has ended
+but its job has not, the job is cancelled, as by "qme exec TASK cancel".
 
 Examples:
   qme cancel 019aaf3c

@@ -23,9 +23,9 @@ func (a *app) checkCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "check",
 		Usage: "verify the whole history and the spool",
-		Description: `Every object is read and compared with its name, every record is parsed, and
-must lie at its path with its streams. Each problem is a line; the exit code is
-then 6.
+		Description: `It reads every object and compares it with its name. It parses every record, and
+checks that the record is at its path, together with its streams. Each problem is
+printed on a line; the exit code is then 6.
 
 Examples:
   qme check`,

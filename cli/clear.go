@@ -21,12 +21,12 @@ func (a *app) clearCommand() *cli.Command {
 	var force bool
 	return &cli.Command{
 		Name:      "clear",
-		Usage:     "delete a task, those of an executor, or all",
+		Usage:     "delete a task, the tasks of an executor, or all tasks",
 		ArgsUsage: "[TASK|EXECUTOR]",
-		Description: `Without a name it is all tasks. They are gone from "qme ls" and "qme get", and
-with the next sync from the other clones. Their runs stay in the git history
-("qme git log"): what was ever recorded is not lost, and git can take the
-commit back. How is said when the tasks are gone.
+		Description: `Without an argument all tasks are deleted. They disappear from "qme ls" and
+"qme get", and with the next sync from the other clones. Their runs stay in the git
+history ("qme git log"), so no record is lost, and git can revert the commit.
+qme prints the command for that.
 
 Examples:
   qme clear 019aaf3c

@@ -75,14 +75,14 @@ func (n *noticing) Write(p []byte) (int, error) {
 	return written, err
 }
 
-const description = `qme run CMD… runs any command and keeps what happened: the command, its
-directory, user, time, output, error, return code and resources, as one record
-for each task in a git repository below ~/.qme.`
+const description = `qme run CMD… runs any command and records what happened: the command, its
+directory, user, time, output, error output, return code and resources. Each task is
+one record in a git repository below ~/.qme.`
 
 func (a *app) root() *cli.Command {
 	root := &cli.Command{
 		Name:            "qme",
-		Usage:           "run commands and keep what happened",
+		Usage:           "run commands and record what happened",
 		Description:     description,
 		Version:         version(),
 		HideHelpCommand: true,
@@ -91,7 +91,7 @@ func (a *app) root() *cli.Command {
 		ExitErrHandler:  func(context.Context, *cli.Command, error) {}, // see exitCode
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "home", Aliases: []string{"config_dir"}, Usage: "keep tasks and settings in `DIR`", Sources: cli.EnvVars(homeVariable), Destination: &a.home, TakesFile: true},
-			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "`TEXT` says what a run is for", Destination: &a.message},
+			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "record `TEXT` as the purpose of the run", Destination: &a.message},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print no output of the command, and no messages but errors", Destination: &a.quiet},
 			&cli.StringFlag{Name: "color", Usage: "print colours `WHEN`: always, never, or auto, on terminals", Destination: &a.color},
 			&cli.BoolFlag{Name: "no-color", Usage: "print no colours (so does NO_COLOR)", Destination: &a.noColor},

@@ -19,8 +19,8 @@ func (a *app) cloneCommand() *cli.Command {
 		Name:      "clone",
 		Usage:     "start with the tasks of a remote",
 		ArgsUsage: "URL",
-		Description: `It is for a home without tasks, and sets the remote origin. Where there are tasks
-already, use "qme remote URL" and "qme sync" instead: the histories are merged.
+		Description: `It needs a home without tasks, and sets the remote origin. If the home already has
+tasks, use "qme remote URL" and "qme sync" instead: the histories are merged.
 
 Examples:
   qme clone git@host:lab/tasks.git

@@ -20,8 +20,8 @@ func (a *app) completionCommand() *cli.Command {
 		Name:      "completion",
 		Usage:     "print a script that completes commands in bash, zsh or fish",
 		ArgsUsage: "bash|zsh|fish",
-		Description: `It completes commands, options, tasks, remotes and settings; and behind
-"qme run", whatever the command itself completes. What to do with it:
+		Description: `It completes commands, options, tasks, remotes and settings. After "qme run" it
+completes the command as the shell does without qme. To install the script:
 
   bash   source <(qme completion bash)        in ~/.bashrc
   zsh    source <(qme completion zsh)         in ~/.zshrc, below compinit

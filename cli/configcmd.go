@@ -31,10 +31,10 @@ func (a *app) configCommand() *cli.Command {
 		Name:      "config",
 		Usage:     "show or change settings",
 		ArgsUsage: "[KEY [VALUE]]",
-		Description: `Without arguments it shows every setting, its value, and where that comes from:
+		Description: `Without arguments it shows every setting, its value, and the source of the value:
 the default, the file config.toml, or a variable such as QME_RUN_KEEP, which
-overrides the file. A list replaces the one that there is; names that begin with +
-are added to it.
+overrides the file. A list replaces the current one; names that begin with + are
+added to it.
 
 Examples:
   qme config
@@ -47,7 +47,7 @@ Examples:
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print as JSON", Destination: &o.json},
 			&cli.BoolFlag{Name: "unset", Usage: "go back to the default of KEY", Destination: &o.unset},
-			&cli.BoolFlag{Name: "edit", Usage: "open the file in an editor (VISUAL or EDITOR), and check what it saves", Destination: &o.edit},
+			&cli.BoolFlag{Name: "edit", Usage: "edit the file with VISUAL or EDITOR, and check it before it is saved", Destination: &o.edit},
 			&cli.BoolFlag{Name: "set", Usage: "set an executor's setting: --set EXECUTOR KEY VALUE", Destination: &o.set},
 			&cli.StringFlag{Name: "database", Usage: "mirror the history in a database `X`; filesystem: none", Destination: &o.database},
 		},

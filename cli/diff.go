@@ -21,12 +21,13 @@ func (a *app) diffCommand() *cli.Command {
 		Name:      "diff",
 		Usage:     "show what changed between two runs",
 		ArgsUsage: "[TASK[@RUN] [TASK[@RUN]]]",
-		Description: `Of one task, it compares the latest run (or the one given) with the run before
-it; without a task, those of the task that you gave last. It shows what was recorded differently, and both streams as a unified diff.
-Of jobs it compares the state, return code, resources and output of the job. Where
-only one run had a terminal, colours do not count.
+		Description: `With one task, it compares the latest run (or the given one) with the run before
+it; without a task, the runs of the task that you gave last. It shows the fields that
+differ, and both streams as a unified diff. For jobs it compares the state, return
+code, resources and output of the job. If only one of the runs had a terminal,
+colours are ignored.
 
-It ends with 5 where there is nothing to compare: the task has been run once.
+It ends with 5 if there is nothing to compare because the task has been run once.
 
 Examples:
   qme diff
@@ -35,7 +36,7 @@ Examples:
   qme diff @2 @1 --exit-code`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print as JSON", Destination: &asJSON},
-			&cli.BoolFlag{Name: "exit-code", Usage: "exit with 1 when return code, status or output differ", Destination: &exitCode},
+			&cli.BoolFlag{Name: "exit-code", Usage: "exit with 1 if return code, status or output differ", Destination: &exitCode},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := atMost(c, 2); err != nil {

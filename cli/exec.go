@@ -19,15 +19,14 @@ import (
 func (a *app) execCommand() *cli.Command {
 	return &cli.Command{
 		Name:            "exec",
-		Usage:           "do what a task's executor offers: show a job's state or output, cancel it, …",
+		Usage:           "perform an action of a task's executor: show a job's state or output, cancel it, …",
 		ArgsUsage:       "[TASK] ACTION [OPTION…] | EXECUTOR | TASK",
 		SkipFlagParsing: true,
-		Description: `TASK is as in "qme get"; without it, the task that you gave last. With a
-task or an executor alone the actions that there are and their options are listed,
-with --json as JSON.
+		Description: `TASK is as in "qme get"; the default is the task that you gave last. With only a
+task or an executor, it lists the actions and their options, with --json as JSON.
 
-An action that changes the job of a task that this home has not started is asked
-about: the task came with a pull. Where nobody can be asked --yes is needed.
+Before an action changes the job of a task that this home has not started (the task
+came with a pull), it asks for confirmation. Without a terminal it needs --yes.
 
 Examples:
   qme exec status
@@ -35,7 +34,7 @@ Examples:
   qme exec @2 cancel
   qme exec slurm`,
 		// Options are those of actions, and told from words by their own rules: this is for the help.
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print the actions as JSON, one a line"},
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print the actions as JSON, one per line"},
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a job that this home has not started"}},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			words, options, err := splitOptions(c.Args().Slice())

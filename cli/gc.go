@@ -16,12 +16,12 @@ func (a *app) gcCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "gc",
 		Usage: "pack the history",
-		Description: `Runs do this by themselves now and then, in the background. It can be
-interrupted at any time, and other qme and git processes may be at work.
+		Description: `Runs start this now and then, in the background. It can be interrupted at any time,
+and other qme and git processes may run at the same time.
 
 Examples:
   qme gc`,
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "auto", Usage: "only what is due, in the background's manner", Destination: &auto}},
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "auto", Usage: "pack only if needed, as in the background (internal)", Destination: &auto}},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := atMost(c, 0); err != nil {
 				return err

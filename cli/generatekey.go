@@ -17,9 +17,9 @@ func (a *app) generateKeyCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "generate-key",
 		Usage: "make a new key for the dashboard",
-		Description: `The key that "qme start" asks for is kept in the home, readable by you alone. A new
-one is made and printed; the one before is of no use once "qme start" is started
-again. The variable QME_SERVER_KEY goes before the file.
+		Description: `The key of the dashboard is stored in the home, readable only by you. This command
+makes a new key and prints it. The previous key becomes invalid at the next
+"qme start". The variable QME_SERVER_KEY overrides the file.
 
 Example:
   qme generate-key`,

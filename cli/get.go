@@ -18,9 +18,9 @@ func (a *app) getCommand() *cli.Command {
 		Name:      "get",
 		Usage:     "show a task's record as JSON, or its exact output",
 		ArgsUsage: "[TASK[@RUN]]",
-		Description: `TASK is an id or the beginning of one, with or without its executor, or @N for
-the N-th that a plain "qme ls" lists. Without it, the task that you gave last. @RUN picks an
-earlier run: @1 the first, @-1 the one before the last.
+		Description: `TASK is an id or the beginning of one, with or without its executor, or @N for the
+N-th task that a plain "qme ls" lists. The default is the task that you gave last.
+@RUN picks an earlier run: @1 the first, @-1 the one before the last.
 
 Examples:
   qme get
@@ -29,9 +29,9 @@ Examples:
   qme get shell-019aaf3c@1
   qme get @1 --stdout > output.bin`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "stdout", Usage: "print the bytes of its output instead", Destination: &stdout},
-			&cli.BoolFlag{Name: "stderr", Usage: "print the bytes of its error output instead; of a run on a terminal it is in the output", Destination: &stderr},
-			&cli.BoolFlag{Name: "json", Usage: "print the record as JSON (it always is)"},
+			&cli.BoolFlag{Name: "stdout", Usage: "print the exact bytes of the output", Destination: &stdout},
+			&cli.BoolFlag{Name: "stderr", Usage: "print the exact bytes of the error output; for a run on a terminal it is in the output", Destination: &stderr},
+			&cli.BoolFlag{Name: "json", Usage: "print the record as JSON (the default)"},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := atMost(c, 1); err != nil {

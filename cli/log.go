@@ -19,13 +19,13 @@ func (a *app) logCommand() *cli.Command {
 		Name:      "log",
 		Usage:     "list the runs of a task, latest first",
 		ArgsUsage: "[TASK]",
-		Description: `With --json it prints one record a line (JSON Lines).
+		Description: `With --json it prints one record per line (JSON Lines).
 
 Examples:
   qme log
   qme log 019aaf3c
   qme log @2 --json`,
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one record a line as JSON", Destination: &asJSON}},
+		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one record per line as JSON", Destination: &asJSON}},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := oneTask(c); err != nil {
 				return err

@@ -24,10 +24,10 @@ func (a *app) lsCommand() *cli.Command {
 		Aliases:   []string{"list"},
 		Usage:     "list tasks, the latest run first",
 		ArgsUsage: "[EXECUTOR|ID]",
-		Description: `Of an executor, or those whose id begins so. The task whose latest run began last
-comes first, and @1 is its name; --sort created has the newest task first, and --sort
-duration the longest run. With --json it prints one record a line (JSON Lines), as docs/format.md
-describes it.
+		Description: `With an argument it lists the tasks of an executor, or those whose id begins with ID.
+The task whose latest run began last comes first, and @1 is its name. --sort created
+lists the newest task first, and --sort duration the longest run. With --json it prints
+one record per line (JSON Lines), as docs/format.md describes it.
 
 Examples:
   qme ls
@@ -36,13 +36,13 @@ Examples:
   qme ls --host login1 --user alice
   qme ls --json | jq -r .command`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "failed", Usage: "only those that ended by themselves with a return code other than 0", Destination: &f.Failed},
-			&cli.BoolFlag{Name: "running", Usage: "only those that are running", Destination: &f.Running},
-			&cli.StringFlag{Name: "host", Usage: "only those that ran on the machine `NAME`", Destination: &f.Host},
-			&cli.StringFlag{Name: "user", Usage: "only those that the user `NAME` ran", Destination: &f.User},
-			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` of them", HideDefault: true, Destination: &f.Limit},
+			&cli.BoolFlag{Name: "failed", Usage: "only tasks that ended by themselves with a return code other than 0", Destination: &f.Failed},
+			&cli.BoolFlag{Name: "running", Usage: "only running tasks", Destination: &f.Running},
+			&cli.StringFlag{Name: "host", Usage: "only tasks that ran on the machine `NAME`", Destination: &f.Host},
+			&cli.StringFlag{Name: "user", Usage: "only tasks that the user `NAME` ran", Destination: &f.User},
+			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` tasks", HideDefault: true, Destination: &f.Limit},
 			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started, created or duration", Value: tasks.SortStarted, Destination: &f.Sort},
-			&cli.BoolFlag{Name: "json", Usage: "print one record a line as JSON", Destination: &asJSON},
+			&cli.BoolFlag{Name: "json", Usage: "print one record per line as JSON", Destination: &asJSON},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := atMost(c, 1); err != nil {

@@ -25,8 +25,8 @@ func (a *app) mirrorCommand() *cli.Command {
 		Usage:     "show or rebuild the mirror in a database",
 		ArgsUsage: "status|rebuild",
 		Description: `A mirror is a copy of the history in sqlite, PostgreSQL or MySQL, for "qme sql" and
-other programs. It follows each run by itself. "status" says how far behind it is,
-"rebuild" makes this home's part of it anew.
+other programs. It follows each run automatically. "status" says how far behind it
+is, "rebuild" makes this home's part of it again.
 
 Examples:
   qme config --database sqlite
@@ -34,7 +34,7 @@ Examples:
   qme mirror status`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print the status as JSON", Destination: &asJSON},
-			&cli.BoolFlag{Name: "auto", Usage: "in the background's manner", Destination: &auto, Hidden: true},
+			&cli.BoolFlag{Name: "auto", Usage: "run non-interactively (internal)", Destination: &auto, Hidden: true},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := atMost(c, 1); err != nil {

@@ -30,24 +30,24 @@ type onOptions struct {
 
 // resourceFlags are the options that every scheduler has in some form.
 var resourceFlags = []struct{ name, usage string }{
-	{"cpus", "with --on: `N` processors"},
-	{"mem", "with --on: `SIZE` of memory, such as 8G"},
-	{"time", "with --on: for `TIME` at most, such as 1:30:00"},
-	{"partition", "with --on: in the partition, or queue, `NAME`"},
-	{"gpus", "with --on: `N` graphics processors"},
-	{"nodes", "with --on: `N` nodes"},
-	{"account", "with --on: charged to the account `NAME`"},
+	{"cpus", "with --on: request `N` processors"},
+	{"mem", "with --on: request `SIZE` of memory, such as 8G"},
+	{"time", "with --on: limit the job to `TIME`, such as 1:30:00"},
+	{"partition", "with --on: use the partition, or queue, `NAME`"},
+	{"gpus", "with --on: request `N` graphics processors"},
+	{"nodes", "with --on: request `N` nodes"},
+	{"account", "with --on: charge the account `NAME`"},
 }
 
 func onFlags(o *onOptions) []cli.Flag {
 	flags := []cli.Flag{
 		&cli.StringFlag{Name: "on", Usage: "run it as a job of `EXECUTOR`, such as slurm", Destination: &o.on},
-		&cli.BoolFlag{Name: "wait", Usage: "with --on: wait for the job, print its output and end with its code", Destination: &o.wait},
+		&cli.BoolFlag{Name: "wait", Usage: "with --on: wait for the job, print its output and exit with its code", Destination: &o.wait},
 	}
 	for _, r := range resourceFlags {
 		flags = append(flags, &cli.StringFlag{Name: r.name, Usage: r.usage})
 	}
-	return append(flags, &cli.StringSliceFlag{Name: "option", Usage: "with --on: another option `NAME=VALUE` of the scheduler's; may be repeated"})
+	return append(flags, &cli.StringSliceFlag{Name: "option", Usage: "with --on: pass another option `NAME=VALUE` to the scheduler; may be repeated"})
 }
 
 // read takes the resources from a command line.

@@ -7,8 +7,8 @@ import (
 )
 
 func (a *app) pullCommand() *cli.Command {
-	return a.shareCommand("pull", "get tasks from a remote", `What the remote has is merged with what is here: nothing is asked and nothing is
-lost. Everything is checked before any of it gets in.
+	return a.shareCommand("pull", "get tasks from a remote", `It merges the remote's history into the local one. No question is asked, and no run is
+lost. Every object is checked before anything is merged.
 
 Examples:
   qme pull

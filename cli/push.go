@@ -7,7 +7,7 @@ import (
 )
 
 func (a *app) pushCommand() *cli.Command {
-	return a.shareCommand("push", "send tasks to a remote", `Where the remote has runs that are not here yet, they are pulled and merged first.
+	return a.shareCommand("push", "send tasks to a remote", `If the remote has runs that are not here yet, they are pulled and merged first.
 
 Examples:
   qme push

@@ -23,17 +23,17 @@ func (a *app) refreshCommand() *cli.Command {
 	var asJSON bool
 	return &cli.Command{
 		Name:      "refresh",
-		Usage:     "ask how jobs go, and record it",
+		Usage:     "ask for the state of jobs, and record it",
 		ArgsUsage: "[TASK…]",
-		Description: `Without TASK it asks about all jobs that were started from here and have not
-ended, in one question for each scheduler. Each change is a commit; when a job has
-ended, its output comes into the record.
+		Description: `Without TASK it asks about all unfinished jobs that were started from here, with one
+query to each scheduler. Each change is a commit. When a job has ended, its output is
+stored in the record.
 
 Examples:
   qme refresh
   qme refresh 019aaf3c --json`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "json", Usage: "print the records as JSON, one a line", Destination: &asJSON},
+			&cli.BoolFlag{Name: "json", Usage: "print the records as JSON, one per line", Destination: &asJSON},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			refs := c.Args().Slice()

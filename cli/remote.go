@@ -27,8 +27,8 @@ func (a *app) remoteCommand() *cli.Command {
 		Name:      "remote",
 		Usage:     "show or set where tasks are shared",
 		ArgsUsage: "[[NAME] URL]",
-		Description: `A remote is any git repository: a folder, or one behind ssh or https. An empty one is
-made with "git init --bare", or at a git host. Without a NAME it is called origin.
+		Description: `A remote is any git repository: a folder, or one behind ssh or https. Create an empty
+one with "git init --bare", or at a git host. The default NAME is origin.
 
 Examples:
   qme remote git@host:lab/tasks.git

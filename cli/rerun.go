@@ -23,10 +23,10 @@ func (a *app) rerunCommand() *cli.Command {
 		Usage:     "run a task again, in the same directory",
 		ArgsUsage: "[TASK]",
 		Description: `The task keeps its id, and its earlier runs: see "qme log" and "qme diff".
-Without TASK it is the one that you gave last.
+The default is the task that you gave last.
 
-A command that was not given in this home, by you, is shown and asked about: it
-came with a pull. Where nobody can be asked --yes is needed.
+If you have not given the command in this home (it came with a pull), it is shown,
+and qme asks for confirmation. Without a terminal it needs --yes.
 
 Examples:
   qme rerun
@@ -35,7 +35,7 @@ Examples:
   qme rerun --stdin data.txt @3`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &o.yes},
-			&cli.StringFlag{Name: "stdin", Usage: "give the command `FILE` as standard input", Destination: &o.stdin, TakesFile: true},
+			&cli.StringFlag{Name: "stdin", Usage: "use `FILE` as the standard input of the command", Destination: &o.stdin, TakesFile: true},
 			&cli.BoolFlag{Name: "report", Usage: "report how it begins on descriptor 3 (internal)", Destination: &o.report, Hidden: true},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {

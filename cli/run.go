@@ -23,10 +23,10 @@ func (a *app) runCommand() *cli.Command {
 		Name:      "run",
 		Usage:     "run a command and record it",
 		ArgsUsage: "CMD [ARG…]",
-		Description: `Everything after the first word belongs to the command. One argument alone
-that has spaces or shell syntax in it is a command line for the shell.
+		Description: `Everything after the first word belongs to the command. A single argument that
+contains spaces or shell syntax is a command line for the shell.
 
-The exit code is the command's own; see docs/exit-codes.md.
+The exit code is that of the command; see docs/exit-codes.md.
 
 With --on slurm the command becomes a batch job, in this directory and with this
 environment; no script is needed.

@@ -34,13 +34,13 @@ func (a *app) searchCommand() *cli.Command {
 		Name:      "search",
 		Usage:     "find tasks by any part of their text, the latest run first",
 		ArgsUsage: "WORD…",
-		Description: `A word is found wherever it stands in the command, message, output, error output,
-directory, user, host or id, in upper or lower case; all words must be there, and of
-words with OR between them one. A phrase goes in double quotes, and -WORD leaves out
-what has the word. FIELD:WORD looks in one field: command, message, output, error,
-pwd, user, host, executor, id, commit, branch, status. Further conditions: rc:>0,
-duration:<90s, after:2026-11-01, before:2d, on:yesterday, failed, running. Quote all
-of it for the shell.
+		Description: `A word is found anywhere in the command, message, output, error output, directory,
+user, host or id, in upper or lower case. A task must match all words; of words with
+OR between them, one is enough. Put a phrase in double quotes. -WORD excludes tasks
+with the word. FIELD:WORD searches one field: command, message, output, error, pwd,
+user, host, executor, id, commit, branch, status. Further conditions: rc:>0,
+duration:<90s, after:2026-11-01, before:2d, on:yesterday, failed, running. Quote the
+whole query for the shell.
 
 Examples:
   qme search moto
@@ -49,12 +49,12 @@ Examples:
   qme search --regex 'seed=(4[0-9])\b' --json
   qme search -- --lr=3e-4`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "regex", Usage: "read words as regular expressions, which tell upper from lower case", Destination: &o.regex},
-			&cli.BoolFlag{Name: "all-runs", Usage: "look at the earlier runs of each task, too", Destination: &o.allRuns},
-			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` of them", Destination: &o.limit},
+			&cli.BoolFlag{Name: "regex", Usage: "read words as regular expressions, which are case-sensitive", Destination: &o.regex},
+			&cli.BoolFlag{Name: "all-runs", Usage: "search the earlier runs of each task, too", Destination: &o.allRuns},
+			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` tasks", Destination: &o.limit},
 			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started (the latest run first), created (the newest task first), relevance or duration (longest first)", Value: sortStarted, Destination: &o.sort},
-			&cli.BoolFlag{Name: "ids", Usage: "print only ids, one a line", Destination: &o.ids},
-			&cli.BoolFlag{Name: "json", Usage: "print one record a line as JSON, with where it was found", Destination: &o.json},
+			&cli.BoolFlag{Name: "ids", Usage: "print only ids, one per line", Destination: &o.ids},
+			&cli.BoolFlag{Name: "json", Usage: "print one record per line as JSON, with the places where it matches", Destination: &o.json},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if o.limit < 1 && c.IsSet("limit") {

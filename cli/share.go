@@ -32,7 +32,7 @@ func (o *shareOptions) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "only say what would be exchanged", Destination: &o.dryRun},
 		&cli.BoolFlag{Name: "json", Usage: "print the summary as JSON", Destination: &o.json},
-		&cli.BoolFlag{Name: "skip-invalid", Usage: "leave out tasks of the remote that are not valid, and count them as cleared", Destination: &o.skipInvalid},
+		&cli.BoolFlag{Name: "skip-invalid", Usage: "leave out invalid tasks of the remote, and count them as cleared", Destination: &o.skipInvalid},
 	}
 }
 

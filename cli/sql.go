@@ -32,11 +32,11 @@ func (a *app) sqlCommand() *cli.Command {
 	var o sqlOptions
 	return &cli.Command{
 		Name:      "sql",
-		Usage:     "ask the mirror a query in SQL",
+		Usage:     "query the mirror in SQL",
 		ArgsUsage: "QUERY",
-		Description: `The mirror is brought up to date first, and is only read. Without one that is set,
-it is the sqlite file qme.db of the home. Times are in UTC. docs/mirror.md describes
-the tables.
+		Description: `The mirror is brought up to date first, and is only read. The default mirror is the
+sqlite file qme.db in the home. Times are in UTC. docs/mirror.md describes the
+tables.
 
 Examples:
   qme sql "select task_id, command from latest_runs where returncode <> 0"
@@ -44,10 +44,10 @@ Examples:
   qme sql --lines "select * from runs order by started desc limit 1"
   qme sql --schema`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "json", Usage: "print one row a line as JSON", Destination: &o.json},
+			&cli.BoolFlag{Name: "json", Usage: "print one row per line as JSON", Destination: &o.json},
 			&cli.BoolFlag{Name: "csv", Usage: "print as CSV", Destination: &o.csv},
 			&cli.BoolFlag{Name: "lines", Aliases: []string{"x"}, Usage: "print each value on a line of its own, for wide rows", Destination: &o.lines},
-			&cli.BoolFlag{Name: "schema", Usage: "print the tables with their columns instead of asking a query", Destination: &o.schema},
+			&cli.BoolFlag{Name: "schema", Usage: "print the tables with their columns, without a query", Destination: &o.schema},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := atMost(c, 1); err != nil {

@@ -37,12 +37,13 @@ func (a *app) startCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "start",
 		Usage: "show the tasks in a browser",
-		Description: `It serves a dashboard until it is interrupted, and prints its address. The key in the
-address is needed: other users of this machine can reach the server, too. From your own
-machine, forward the port with ssh as is shown.
+		Description: `It serves a dashboard until it is interrupted, and prints its address. The address
+contains a key, because other users of this machine can reach the server, too. To use
+it from another machine, forward the port with ssh as shown.
 
-On another address than the machine's own, connections are encrypted: with --cert and
---key, or with a certificate made on the spot, whose fingerprint is printed.
+On an address other than the machine's own, connections are encrypted: with --cert and
+--key, or with a certificate that is made for the purpose and whose fingerprint is
+printed.
 
 Examples:
   qme start
@@ -50,13 +51,13 @@ Examples:
   qme start --host 0.0.0.0
   qme start --socket ~/qme.sock`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "port", Usage: "listen on port `N`; 0: any that is free (setting server.port)", Destination: &o.port},
+			&cli.StringFlag{Name: "port", Usage: "listen on port `N`; 0: any free port (setting server.port)", Destination: &o.port},
 			&cli.StringFlag{Name: "host", Usage: "listen on this `ADDRESS` (setting server.host)", Destination: &o.host},
 			&cli.StringFlag{Name: "socket", Usage: "listen on a unix socket at `PATH` instead", Destination: &o.socket, TakesFile: true},
-			&cli.BoolFlag{Name: "read-only", Usage: "allow nobody to run, cancel or clear anything", Destination: &o.readOnly},
+			&cli.BoolFlag{Name: "read-only", Usage: "do not allow clients to run, cancel or clear anything", Destination: &o.readOnly},
 			&cli.StringFlag{Name: "cert", Usage: "use the certificate in `FILE`", Destination: &o.cert, TakesFile: true},
 			&cli.StringFlag{Name: "key", Usage: "`FILE` holds the certificate's key", Destination: &o.key, TakesFile: true},
-			&cli.BoolFlag{Name: "insecure-http", Usage: "do not encrypt, on whatever address: who is on the way reads the key and all output", Destination: &o.insecureHTTP},
+			&cli.BoolFlag{Name: "insecure-http", Usage: "do not encrypt, on any address: the network can read the key and all output", Destination: &o.insecureHTTP},
 			&cli.BoolFlag{Name: "no-browser", Usage: "do not open a browser", Destination: &o.noBrowser},
 			&cli.BoolFlag{Name: "debug", Usage: "print each request", Destination: &o.debug},
 		},

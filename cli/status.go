@@ -21,9 +21,9 @@ func (a *app) statusCommand() *cli.Command {
 	var asJSON, fetch bool
 	return &cli.Command{
 		Name:  "status",
-		Usage: "say what is not shared yet, and what is under way",
-		Description: `It compares with each remote as it was when it was last heard of; --fetch asks
-them first.
+		Usage: "show what is not shared yet, and what is running",
+		Description: `It compares the history with the last known state of each remote; --fetch asks the
+remotes first.
 
 Examples:
   qme status

@@ -13,15 +13,14 @@ import (
 
 func (a *app) syncCommand() *cli.Command {
 	var auto bool
-	c := a.shareCommand("sync", "pull, then push", `Afterwards both histories are the same. The setting sync.auto has each run followed
-by a sync, in the background; what went wrong with it is in the file sync.log of
-the home.
+	c := a.shareCommand("sync", "pull, then push", `Afterwards both histories are the same. With the setting sync.auto, each run starts a
+sync in the background; its errors are in the file sync.log in the home.
 
 Examples:
   qme sync
   qme sync lab --json
   qme config sync.auto true`, (*tasks.Service).Sync)
-	c.Flags = append(c.Flags, &cli.BoolFlag{Name: "auto", Usage: "in the background's manner", Destination: &auto, Hidden: true})
+	c.Flags = append(c.Flags, &cli.BoolFlag{Name: "auto", Usage: "run non-interactively (internal)", Destination: &auto, Hidden: true})
 	inFront := c.Action
 	c.Action = func(ctx context.Context, c *cli.Command) error {
 		if auto {

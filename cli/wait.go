@@ -16,17 +16,17 @@ func (a *app) waitCommand() *cli.Command {
 	var limit string
 	return &cli.Command{
 		Name:      "wait",
-		Usage:     "wait until a task has ended, with its job",
+		Usage:     "wait until a task and its job have ended",
 		ArgsUsage: "[TASK]",
-		Description: `It ends with the return code of the task: that of its job where it has started
-one. A scheduler is asked less and less often, every 30 seconds at last. Ctrl-C ends
-the waiting, and neither the task nor its job.
+		Description: `It exits with the return code of the task, or of its job if it has started one. The
+scheduler is asked less and less often, finally every 30 seconds. Ctrl-C ends the
+waiting, but neither the task nor its job.
 
 Examples:
   qme wait
   qme wait 019aaf3c --timeout 2h && qme get 019aaf3c`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "timeout", Usage: "wait no longer than `TIME`, such as 90s, 2h30m, 1d or 1-00:00:00; the exit code is 124 then", Destination: &limit},
+			&cli.StringFlag{Name: "timeout", Usage: "wait no longer than `TIME`, such as 90s, 2h30m, 1d or 1-00:00:00; then exit with 124", Destination: &limit},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := oneTask(c); err != nil {
