@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Decode reads a stored record and checks it: the id is valid, fits the executor,
@@ -33,52 +34,73 @@ func Decode(b []byte) (*Record, error) {
 	return r, nil
 }
 
-// DecodeBrief reads what a listing shows of a stored record, in half the time: it
-// leaves out Cmd, Output, Error, the streams, Usage, Git, Env and unknown keys, so
-// the result must not be written again. The error wraps ErrInvalid.
+// DecodeBrief reads what a listing shows of a stored record, in half the time: it leaves out
+// lists, maps, objects but the job, and unknown keys, so the result must not be written again.
+// The error wraps ErrInvalid.
 func DecodeBrief(b []byte) (*Record, error) {
-	var brief struct {
-		Executor string `json:"executor"`
-		UID      ID     `json:"uid"`
-		Command  string `json:"command"`
-		Data     struct {
-			PWD        string  `json:"pwd"`
-			User       string  `json:"user"`
-			Timestamp  Time    `json:"timestamp"`
-			Message    string  `json:"message"`
-			Status     Status  `json:"status"`
-			ReturnCode *int    `json:"returncode"`
-			PID        int     `json:"pid"`
-			Host       string  `json:"host"`
-			Finished   *Time   `json:"finished"`
-			Duration   float64 `json:"duration"`
-			Signal     string  `json:"signal"`
-			RunID      RunID   `json:"run_id"`
-			Run        int     `json:"run"`
-			Job        *struct {
-				ID         string  `json:"id"`
-				State      string  `json:"state"`
-				Final      bool    `json:"final"`
-				ReturnCode *int    `json:"returncode"`
-				Checked    *Time   `json:"checked"`
-				Started    *Time   `json:"started"`
-				Elapsed    float64 `json:"elapsed"`
-				Reason     string  `json:"reason"`
-			} `json:"job"`
-		} `json:"data"`
-	}
-	if err := json.Unmarshal(b, &brief); err != nil {
+	t := briefRecord()
+	read := reflect.New(t.of)
+	if err := json.Unmarshal(b, read.Interface()); err != nil {
 		return nil, fmt.Errorf("%w record: %w", ErrInvalid, err)
 	}
-	d := brief.Data
-	r := &Record{Executor: brief.Executor, UID: brief.UID, Command: brief.Command, Data: Data{
-		PWD: d.PWD, User: d.User, Timestamp: d.Timestamp, Message: d.Message, Status: d.Status, ReturnCode: d.ReturnCode,
-		PID: d.PID, Host: d.Host, Finished: d.Finished, Duration: d.Duration, Signal: d.Signal, RunID: d.RunID, Run: d.Run,
-	}}
-	if j := d.Job; j != nil {
-		r.Data.Job = &Job{ID: j.ID, State: j.State, Final: j.Final, ReturnCode: j.ReturnCode, Checked: j.Checked, Started: j.Started, Elapsed: j.Elapsed, Reason: j.Reason}
-	}
+	r := new(Record)
+	t.copy(reflect.ValueOf(r).Elem(), read.Elem())
 	return r, r.check()
+}
+
+// A brief is a struct without the fields that are long.
+type brief struct {
+	of     reflect.Type
+	fields []briefField
+}
+
+type briefField struct {
+	index int    // in the whole struct
+	brief *brief // of a struct, or a pointer to one, that is brief itself; else nil
+}
+
+var briefRecord = sync.OnceValue(func() *brief { return briefOf(reflect.TypeFor[Record]()) })
+
+func briefOf(t reflect.Type) *brief {
+	b := new(brief)
+	var fields []reflect.StructField
+	for i := range t.NumField() {
+		f := t.Field(i)
+		var inner *brief
+		switch f.Type {
+		case reflect.TypeFor[Data]():
+			inner = briefOf(f.Type)
+			f.Type = inner.of
+		case reflect.TypeFor[*Job]():
+			inner = briefOf(f.Type.Elem())
+			f.Type = reflect.PointerTo(inner.of)
+		case reflect.TypeFor[Time](), reflect.TypeFor[*Time](), reflect.TypeFor[*int]():
+		default:
+			if k := f.Type.Kind(); k == reflect.Slice || k == reflect.Map || k == reflect.Pointer {
+				continue
+			}
+		}
+		fields = append(fields, f)
+		b.fields = append(b.fields, briefField{i, inner})
+	}
+	b.of = reflect.StructOf(fields)
+	return b
+}
+
+// copy sets the fields of a whole struct from those of a brief one.
+func (b *brief) copy(whole, short reflect.Value) {
+	for i, f := range b.fields {
+		to, from := whole.Field(f.index), short.Field(i)
+		switch {
+		case f.brief == nil:
+			to.Set(from)
+		case from.Kind() == reflect.Struct:
+			f.brief.copy(to, from)
+		case !from.IsNil():
+			to.Set(reflect.New(to.Type().Elem()))
+			f.brief.copy(to.Elem(), from.Elem())
+		}
+	}
 }
 
 func decodeWithExtra(b []byte) (*Record, error) {

@@ -129,10 +129,13 @@ func (j *Job) Follow(before *Job) (changed bool) {
 // word: "CANCELLED", in either spelling and case, also with what follows it, as in
 // "CANCELLED by 1000". It is false of no job, nil.
 func (j *Job) Cancelled() bool {
-	if j == nil || !j.Final {
-		return false
-	}
-	word, _, _ := strings.Cut(strings.TrimSpace(j.State), " ")
+	return j != nil && j.Final && CancelledState(j.State)
+}
+
+// CancelledState reports whether a scheduler's word for a job or a part of it that has ended
+// says that it was cancelled: see Job.Cancelled.
+func CancelledState(state string) bool {
+	word, _, _ := strings.Cut(strings.TrimSpace(state), " ")
 	word = strings.TrimRight(word, "+")
 	return strings.EqualFold(word, "CANCELLED") || strings.EqualFold(word, "CANCELED")
 }

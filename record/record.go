@@ -96,6 +96,15 @@ type Data struct {
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
+// Next returns the record of the task's next run before it begins: with what a rerun carries
+// on from the run before, which is the command, where it runs, its message, and what this
+// version does not know. All else is captured anew.
+func (r *Record) Next() *Record {
+	return &Record{Executor: r.Executor, UID: r.UID, Command: r.Command, Extra: r.Extra, Data: Data{
+		PWD: r.Data.PWD, Cmd: r.Data.Cmd, Message: r.Data.Message, Run: NextRun(r.Data.Run), Extra: r.Data.Extra,
+	}}
+}
+
 // Terminal says which of the caller's streams were terminals: some of "stdin", "stdout"
 // and "stderr", in that order.
 type Terminal struct {

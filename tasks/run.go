@@ -119,8 +119,7 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	if err := canEnter(old.Data.PWD); err != nil {
 		return nil, fmt.Errorf("task %s ran in %s, which cannot be entered (%w): %w", old.UID, old.Data.PWD, err, record.ErrConflict)
 	}
-	rec := &record.Record{Executor: old.Executor, UID: old.UID, Command: old.Command, Extra: old.Extra, Data: record.Data{
-		PWD: old.Data.PWD, Cmd: old.Data.Cmd, Message: old.Data.Message, Run: record.NextRun(old.Data.Run), Extra: old.Data.Extra}}
+	rec := old.Next()
 	if opts.Message != "" {
 		rec.Data.Message = valid(opts.Message)
 	}

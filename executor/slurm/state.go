@@ -93,17 +93,15 @@ func summarise(job *record.Job) {
 	zero := 0
 	job.State, job.ReturnCode = completed, &zero
 	for _, el := range job.Elements {
-		if el.ReturnCode == nil || *el.ReturnCode == 0 || job.State != completed && isCancelled(el.State) {
+		if el.ReturnCode == nil || *el.ReturnCode == 0 || job.State != completed && record.CancelledState(el.State) {
 			continue
 		}
 		job.State, job.ReturnCode, job.Reason = el.State, el.ReturnCode, el.Reason
-		if !isCancelled(el.State) {
+		if !record.CancelledState(el.State) {
 			return
 		}
 	}
 }
-
-func isCancelled(state string) bool { return stateWord(state) == "CANCELLED" }
 
 // instant reads seconds since 1970, as SLURM_TIME_FORMAT=%s makes Slurm print times; nil
 // for "Unknown" and the like.
