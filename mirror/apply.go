@@ -43,11 +43,11 @@ func (m *Mirror) apply(ctx context.Context, h History, anew bool, progress func(
 	if from == to && !anew {
 		return done, tx.Commit()
 	}
-	w := &writer{ctx: ctx, tx: tx, d: m.dialect, home: home, progress: progress, full: map[*table]*sql.Stmt{}}
+	w := &writer{ctx: ctx, tx: tx, differ: differ{h, m.dialect, m.tables, home}, progress: progress, full: map[*table]*sql.Stmt{}}
 	if done.Anew {
-		err = w.fill(h, to)
+		err = w.fill(to)
 	} else {
-		err = w.write(h, from, to)
+		err = w.write(from, to)
 	}
 	if err != nil {
 		return done, err
@@ -82,7 +82,7 @@ func (m *Mirror) lockHome(ctx context.Context, tx *sql.Tx) (id int64, commit str
 	switch {
 	case err != nil:
 		return 0, "", err
-	case version < schemaVersion:
+	case version < int64(m.tables.version):
 		return 0, "", errTables
 	}
 	return id, commit, m.known(version)
@@ -90,10 +90,9 @@ func (m *Mirror) lockHome(ctx context.Context, tx *sql.Tx) (id int64, commit str
 
 // A writer writes the changes of one home within a transaction.
 type writer struct {
-	ctx      context.Context
-	tx       *sql.Tx
-	d        *dialect
-	home     int64
+	ctx context.Context
+	tx  *sql.Tx
+	differ
 	progress func(int)
 
 	taskRows, runRows [][]any
@@ -122,18 +121,18 @@ func (w *writer) clear() error {
 }
 
 // fill writes all of the history in place of what the home has.
-func (w *writer) fill(h History, to string) error {
+func (w *writer) fill(to string) error {
 	if err := w.clear(); err != nil {
 		return err
 	}
 	if !w.d.indexLater {
-		return w.write(h, "", to)
+		return w.write("", to)
 	}
 	restore, err := w.dropIndexes()
 	if err != nil {
 		return err
 	}
-	if err := w.write(h, "", to); err != nil {
+	if err := w.write("", to); err != nil {
 		return err
 	}
 	return restore()
@@ -177,8 +176,8 @@ func (w *writer) each(statements []string) error {
 	return nil
 }
 
-func (w *writer) write(h History, from, to string) error {
-	for c := range (differ{h, w.d, w.home}).changes(w.ctx, from, to) {
+func (w *writer) write(from, to string) error {
+	for c := range w.changes(w.ctx, from, to) {
 		if c.err != nil {
 			return ofHistory(c.err)
 		}
@@ -239,13 +238,13 @@ func (w *writer) flush() error {
 }
 
 func (w *writer) flushRuns() error {
-	err := w.insert(&runsTable, w.runRows)
+	err := w.insert(&w.tables.runs, w.runRows)
 	w.runRows, w.bytes = w.runRows[:0], 0
 	return err
 }
 
 func (w *writer) flushTasks() error {
-	err := w.insert(&tasksTable, w.taskRows)
+	err := w.insert(&w.tables.tasks, w.taskRows)
 	w.taskRows = w.taskRows[:0]
 	return err
 }

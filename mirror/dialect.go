@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"qme/mirror/target"
+	"qme/record"
 )
 
 // A dialect is what differs between databases.
@@ -46,6 +48,10 @@ type dialect struct {
 	explain func(error) string
 	// indexLater says that indexes are made when an empty table has been filled.
 	indexLater bool
+	// types are those of columns.
+	types [record.Object + 1]string
+	// fixedViews says that a view keeps the columns that its table had when it was made.
+	fixedViews bool
 	// time returns what a column for a time takes.
 	time func(time.Time) any
 	// noTable, damaged, again, denied and refused classify errors: a table is missing, or
@@ -97,17 +103,18 @@ func (d *dialect) bind(statement string) string {
 // upsert returns the statement that writes a number of rows of a table, in place of
 // those of the same key.
 func (d *dialect) upsert(t *table, rows int) string {
-	row := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(t.columns)), ", ") + ")"
+	names := t.names(math.MaxInt)
+	row := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(names)), ", ") + ")"
 	var set []string
-	for _, c := range t.columns[t.key:] {
+	for _, c := range names[t.keys:] {
 		set = append(set, c+" = "+fmt.Sprintf(d.taken, c))
 	}
 	conflict := d.conflict
 	if strings.Contains(conflict, "%s") {
-		conflict = fmt.Sprintf(conflict, strings.Join(t.columns[:t.key], ", "))
+		conflict = fmt.Sprintf(conflict, strings.Join(names[:t.keys], ", "))
 	}
 	values := strings.TrimSuffix(strings.Repeat(row+", ", rows), ", ")
-	return d.bind("INSERT INTO " + t.name + " (" + strings.Join(t.columns, ", ") + ") VALUES " + values +
+	return d.bind("INSERT INTO " + t.name + " (" + strings.Join(names, ", ") + ") VALUES " + values +
 		" " + conflict + " " + strings.Join(set, ", "))
 }
 
@@ -116,10 +123,3 @@ const onConflict = "ON CONFLICT (%s) DO UPDATE SET"
 
 // keepHome is the keep of SQL's own kind.
 const keepHome = "ON CONFLICT (uid) DO NOTHING"
-
-// A table is one that is written, the columns of its key first.
-type table struct {
-	name    string
-	columns []string
-	key     int
-}

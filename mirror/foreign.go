@@ -15,14 +15,14 @@ var ErrForeign = errors.New("the database is used by another program")
 // be read.
 var ErrDenied = errors.New("the database does not let this user change the mirror")
 
-// firstTables are the tables and the view of version 1 with their columns. No later
+// first are the tables and the view of version 1 with their columns. No later
 // version matters here: they are made one after the other.
-func firstTables() map[string][]string {
+func (t *tables) first() map[string][]string {
 	return map[string][]string{
 		"homes":       {"id", "uid", "name", "commit_id", "unreadable", "updated"},
-		"tasks":       tasksTable.columns,
-		"runs":        runsTable.columns,
-		"latest_runs": append(slices.Clone(runsTable.columns), "created"),
+		"tasks":       t.tasks.names(1),
+		"runs":        t.runs.names(1),
+		"latest_runs": append(t.runs.names(1), "created"),
 	}
 }
 
@@ -49,7 +49,7 @@ func (m *Mirror) checkForeign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for name, columns := range firstTables() {
+	for name, columns := range m.tables.first() {
 		if got, ok := there[name]; ok && !sameNames(got, columns) {
 			return m.foreign(name)
 		}
@@ -70,7 +70,7 @@ func (m *Mirror) foreign(name string) error {
 // the columns.
 func (m *Mirror) relations(ctx context.Context) (map[string][]string, error) {
 	var names []string
-	for name := range firstTables() {
+	for name := range m.tables.first() {
 		names = append(names, "'"+name+"'")
 	}
 	for _, name := range firstIndexes {

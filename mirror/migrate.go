@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -15,18 +17,15 @@ import (
 	"qme/record"
 )
 
-// migrations holds a folder for each kind of database, with files that goose reads.
-// What is released is never changed: a later version is a further file.
+// migrations holds a folder for each kind of database, with files that goose reads: those of
+// the first tables. What is released is never changed. A later version brings columns, which
+// record.Fields says: see addColumns.
 //
 //go:embed migrations
 var migrations embed.FS
 
-const (
-	// schemaVersion is the number of the newest file in each folder.
-	schemaVersion = 1
-	// schemaTable holds which files have been applied.
-	schemaTable = "qme_schema"
-)
+// schemaTable holds which versions have been applied.
+const schemaTable = "qme_schema"
 
 // errTables says that there are no tables, or those of an earlier version.
 var errTables = errors.New("the tables are to be made")
@@ -49,10 +48,10 @@ func (m *Mirror) schema(ctx context.Context) (int64, error) {
 
 // known refuses tables that a later version of qme has made.
 func (m *Mirror) known(version int64) error {
-	if version <= schemaVersion {
+	if version <= int64(m.tables.version) {
 		return nil
 	}
-	return fmt.Errorf("%s: its tables have version %d, this version of qme knows up to %d: %w", m.target, version, schemaVersion, record.ErrNewerFormat)
+	return fmt.Errorf("%s: its tables have version %d, this version of qme knows up to %d: %w", m.target, version, m.tables.version, record.ErrNewerFormat)
 }
 
 // migrateAttempts is how often tables are made that others make at the same time,
@@ -63,7 +62,7 @@ const migrateAttempts = 8
 func (m *Mirror) migrate(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
 		version, err := m.schema(ctx)
-		if err != nil || version == schemaVersion {
+		if err != nil || version == int64(m.tables.version) {
 			return err
 		}
 		if version == 0 {
@@ -105,12 +104,67 @@ func (m *Mirror) up(ctx context.Context) (err error) {
 	if err := m.completeHalfMade(ctx); err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(m.dialect.goose, m.db, files, goose.WithTableName(schemaTable), goose.WithDisableGlobalRegistry(true))
+	later := make([]*goose.Migration, 0, m.tables.version)
+	for version := 2; version <= m.tables.version; version++ {
+		add := func(ctx context.Context, tx *sql.Tx) error { return m.addColumns(ctx, tx, version) }
+		later = append(later, goose.NewGoMigration(int64(version), &goose.GoFunc{RunTx: add}, nil))
+	}
+	p, err := goose.NewProvider(m.dialect.goose, m.db, files, goose.WithTableName(schemaTable), goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(later...))
 	if err != nil {
 		return err
 	}
 	_, err = p.Up(ctx)
 	return m.dialect.explained(err)
+}
+
+// latestRuns is where the view of the latest runs has its columns from.
+const latestRuns = "FROM tasks JOIN runs ON runs.home_id = tasks.home_id AND runs.task_id = tasks.id AND runs.started = tasks.started AND runs.host = tasks.host"
+
+// addColumns gives the runs the columns of a version of the tables, and has all rows made anew
+// with them. In MySQL, which commits each step by itself, it may have been cut off before.
+func (m *Mirror) addColumns(ctx context.Context, tx *sql.Tx, version int) error {
+	there, err := namesOf(ctx, tx, "runs")
+	if err != nil {
+		return err
+	}
+	view, err := namesOf(ctx, tx, "latest_runs")
+	if err != nil {
+		return err
+	}
+	var steps []string
+	for _, c := range m.tables.runs.columns {
+		if c.since == version && !slices.Contains(there, c.name) {
+			steps = append(steps, "ALTER TABLE runs ADD COLUMN "+c.name+" "+m.dialect.types[c.kind])
+		}
+		if c.since == version && !slices.Contains(view, c.name) {
+			view = append(view, c.name) // PostgreSQL takes further columns at the end alone
+		}
+	}
+	if m.dialect.fixedViews {
+		for i, name := range view {
+			view[i] = "runs." + name
+			if name == "created" {
+				view[i] = "tasks.created"
+			}
+		}
+		steps = append(steps, "CREATE OR REPLACE VIEW latest_runs AS SELECT "+strings.Join(view, ", ")+" "+latestRuns)
+	}
+	for _, step := range append(steps, "UPDATE homes SET commit_id = ''") {
+		if _, err := tx.ExecContext(ctx, step); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// namesOf returns the columns that a table or view has.
+func namesOf(ctx context.Context, tx *sql.Tx, table string) (names []string, err error) {
+	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+table+" LIMIT 0")
+	if err != nil {
+		return nil, err
+	}
+	names, err = rows.Columns()
+	return names, errors.Join(err, rows.Close())
 }
 
 // completeHalfMade gives the table of versions its first row where it is empty: a kill

@@ -59,6 +59,7 @@ type Mirror struct {
 	home    Home
 	db      *sql.DB
 	dialect *dialect
+	tables  *tables
 }
 
 // Open prepares a mirror. The database is reached when it is used first; a sqlite
@@ -70,7 +71,7 @@ func Open(t *target.Target, home Home) (*Mirror, error) {
 		return nil, fmt.Errorf("%s: %w: %w", t, ErrUnreachable, err)
 	}
 	db.SetMaxOpenConns(2) // MySQL's migrations hold a lock by one of them
-	return &Mirror{target: t, home: home, db: db, dialect: d}, nil
+	return &Mirror{target: t, home: home, db: db, dialect: d, tables: tablesOf(record.Fields)}, nil
 }
 
 // Close closes the connections.

@@ -17,6 +17,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"qme/mirror/target"
+	"qme/record"
 )
 
 var postgresDialect = dialect{
@@ -26,6 +27,8 @@ var postgresDialect = dialect{
 	conflict: onConflict, taken: "excluded.%s", keep: keepHome,
 	checkDatabase: checkEncoding,
 	grammar:       grammar{queries: []string{"select", "with", "values", "table", "explain", "show"}, nested: true},
+	types:         [...]string{record.Text: "TEXT", record.Integer: "BIGINT", record.Bytes: "BIGINT", record.Seconds: "DOUBLE PRECISION", record.Moment: "TIMESTAMPTZ", record.Flag: "BOOLEAN", record.Object: "JSON"},
+	fixedViews:    true,
 	time:          func(t time.Time) any { return t },
 	relations:     postgresRelations,
 	explain:       explainPostgres,

@@ -27,9 +27,10 @@ const readAhead = 256
 
 // A differ reads what has become of tasks, and makes rows of it.
 type differ struct {
-	h    History
-	d    *dialect
-	home int64
+	h      History
+	d      *dialect
+	tables *tables
+	home   int64
 }
 
 // changes yields what differs between two commits, reading ahead on all processors.
@@ -99,7 +100,7 @@ func (r *reading) runs() {
 	if err != nil {
 		r.unreadable(err)
 	}
-	r.c.task = r.d.taskRow(r.home, rec)
+	r.c.task = r.tables.tasks.row(r.d, r.home, rec)
 	r.line(rec)
 	for _, commit := range others {
 		rec, err := r.h.Get(commit, r.ID)
@@ -120,7 +121,7 @@ func (r *reading) line(rec *record.Record) {
 			return // the lines have come together
 		}
 		r.seen[key] = true
-		if r.c.runs = append(r.c.runs, r.d.runRow(r.home, rec)); len(r.c.runs) == batch {
+		if r.c.runs = append(r.c.runs, r.tables.runs.row(r.d, r.home, rec)); len(r.c.runs) == batch {
 			if !r.send(r.c) {
 				return
 			}

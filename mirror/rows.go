@@ -2,7 +2,9 @@ package mirror
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,65 +29,130 @@ const (
 // and sqlite's functions read it.
 const timeLayout = "2006-01-02 15:04:05.000000"
 
-var tasksTable = table{name: "tasks", key: 2, columns: []string{"home_id", "id", "executor", "command", "created", "started", "host"}}
-
-var runsTable = table{name: "runs", key: 4, columns: []string{
-	"home_id", "task_id", "started", "host",
-	"executor", "command", "run", "username", "pwd", "message", "status", "returncode", "signal_name", "pid", "finished", "utc_offset", "duration",
-	"cpu_user", "cpu_system", "max_rss", "git_commit", "git_branch", "git_dirty",
-	"output", "output_bytes", "output_whole", "error", "error_bytes", "error_whole", "previous_commit", "job_id", "job_state", "job_returncode", "cmd", "env", "job", "more",
-}}
-
-// taskRow returns the values for tasksTable.
-func (d *dialect) taskRow(home int64, r *record.Record) []any {
-	return []any{home, string(r.UID), r.Executor, text(r.Command, maxText), d.timeOf(r.UID.Time()), d.timeOf(r.Data.Timestamp.Time), text(r.Data.Host, maxName)}
+// A column of a table: its name, its kind, the version of the tables that brought it, and what
+// it holds of a record, as record.Field has all of them.
+type column struct {
+	name  string
+	kind  record.Kind
+	since int
+	value func(*record.Record) any
 }
 
-// runRow returns the values for runsTable.
-func (d *dialect) runRow(home int64, r *record.Record) []any {
-	v := &r.Data
-	_, offset := v.Timestamp.Zone()
-	row := []any{
-		home, string(r.UID), d.timeOf(v.Timestamp.Time), text(v.Host, maxName),
-		r.Executor, text(r.Command, maxText), v.Run, text(v.User, maxName), text(v.PWD, maxPath), text(v.Message, maxText),
-		orNull(string(v.Status), maxWord), nil, orNull(v.Signal, maxWord), v.PID, nil, offset, v.Duration,
-		nil, nil, nil, nil, nil, nil,
-	}
-	if v.ReturnCode != nil {
-		row[11] = *v.ReturnCode
-	}
-	if v.Finished != nil {
-		row[14] = d.timeOf(v.Finished.Time)
-	}
-	if u := v.Usage; u != nil {
-		row[17], row[18], row[19] = u.User, u.System, nil
-		if u.MaxRSS > 0 { // else it was not recorded
-			row[19] = u.MaxRSS
-		}
-	}
-	if g := v.Git; g != nil {
-		row[20], row[21] = orNull(g.Commit, maxWord), orNull(g.Branch, maxName)
-		if g.Dirty != nil {
-			row[22] = *g.Dirty
-		}
-	}
-	row = append(row, streamColumns(r, record.Stdout)...)
-	row = append(row, streamColumns(r, record.Stderr)...)
-	row = append(row, orNull(v.Previous, maxWord))
-	row = append(row, jobColumns(v.Job)...)
-	return append(row, asJSON(v.Cmd), envOf(v), jobOf(v.Job), moreOf(r))
+// A table is one that is written. Its first column is home_id; with it and the next ones,
+// keys of them in all, begins its key.
+type table struct {
+	name    string
+	columns []column
+	keys    int
 }
 
-// streamColumns are a stream's text, how many bytes the command wrote, and whether
-// the text is all of them.
-func streamColumns(r *record.Record, name record.StreamName) []any {
-	lines, stored := name.Of(r)
-	whole := strings.Join(lines, "")
-	kept := text(whole, maxText)
-	if stored != nil {
-		return []any{kept, stored.Size, false}
+// names returns the names of the columns that a version of the tables has.
+func (t *table) names(version int) []string {
+	names := []string{"home_id"}
+	for _, c := range t.columns {
+		if c.since <= version {
+			names = append(names, c.name)
+		}
 	}
-	return []any{kept, len(whole), kept == whole}
+	return names
+}
+
+// tables are those that are written of a record.
+type tables struct {
+	version     int // the newest one that a column is of
+	tasks, runs table
+}
+
+// tablesOf returns the tables with the columns of fields.
+func tablesOf(fields []record.Field) *tables {
+	t := &tables{tasks: table{name: "tasks", keys: 2}, runs: table{name: "runs", keys: 4}}
+	of := map[string]column{}
+	keys := []string{"task_id", "started", "host"}
+	var others []column
+	for _, f := range fields {
+		if f.Since == 0 {
+			continue
+		}
+		c := column{f.Name, f.Kind, f.Since, f.Value}
+		t.version = max(t.version, c.since)
+		if of[c.name] = c; !slices.Contains(keys, c.name) {
+			others = append(others, c)
+		}
+	}
+	id := of["task_id"]
+	id.name = "id"
+	t.tasks.columns = []column{id, of["executor"], of["command"], {"created", record.Moment, 1, created}, of["started"], of["host"]}
+	t.runs.columns = slices.Concat([]column{of["task_id"], of["started"], of["host"]}, others, streamColumns("output", record.Stdout), streamColumns("error", record.Stderr),
+		[]column{{"utc_offset", record.Integer, 1, offset}, {"more", record.Object, 1, moreOf}})
+	return t
+}
+
+func created(r *record.Record) any { return record.Time{Time: r.UID.Time()} }
+
+func offset(r *record.Record) any {
+	_, seconds := r.Data.Timestamp.Zone()
+	return seconds
+}
+
+// bounds are those of texts that are shorter than maxText.
+var bounds = map[string]int{
+	"host": maxName, "username": maxName, "git_branch": maxName, "pwd": maxPath,
+	"status": maxWord, "signal_name": maxWord, "git_commit": maxWord, "previous_commit": maxWord, "job_id": maxWord, "job_state": maxWord,
+}
+
+// row returns the values for the table's columns, that of the home first.
+func (t *table) row(d *dialect, home int64, r *record.Record) []any {
+	row := make([]any, 1, len(t.columns)+1)
+	row[0] = home
+	for _, c := range t.columns {
+		row = append(row, d.stored(c, c.value(r)))
+	}
+	return row
+}
+
+// stored returns a value as the database takes it.
+func (d *dialect) stored(c column, value any) any {
+	switch v := value.(type) {
+	case nil:
+		return nil
+	case record.Time:
+		return d.timeOf(v.Time)
+	case string:
+		return text(v, cmp.Or(bounds[c.name], maxText))
+	}
+	if c.kind == record.Object {
+		return asJSON(value)
+	}
+	return value
+}
+
+// streamColumns are a stream's text, how many bytes the command wrote, and whether the text is
+// all of them.
+func streamColumns(name string, of record.StreamName) []column {
+	size := func(lines []string) (n int) {
+		for _, line := range lines {
+			n += len(line)
+		}
+		return n
+	}
+	return []column{
+		{name, record.Text, 1, func(r *record.Record) any {
+			lines, _ := of.Of(r)
+			return strings.Join(lines, "")
+		}},
+		{name + "_bytes", record.Bytes, 1, func(r *record.Record) any {
+			lines, stored := of.Of(r)
+			if stored != nil {
+				return stored.Size
+			}
+			return size(lines)
+		}},
+		{name + "_whole", record.Flag, 1, func(r *record.Record) any {
+			lines, stored := of.Of(r)
+			hasNUL := func(line string) bool { return strings.IndexByte(line, 0) >= 0 }
+			return stored == nil && size(lines) <= maxText && !slices.ContainsFunc(lines, hasNUL)
+		}},
+	}
 }
 
 // text makes a string what every database takes: without U+0000, which PostgreSQL
@@ -97,13 +164,6 @@ func text(s string, limit int) string {
 	}
 	// The mark takes three bytes.
 	return text(strings.ReplaceAll(s, "\x00", "\uFFFD"), limit)
-}
-
-func orNull(s string, limit int) any {
-	if s == "" {
-		return nil
-	}
-	return text(s, limit)
 }
 
 // The times that every database can hold.
@@ -126,35 +186,6 @@ func storable(t time.Time) time.Time {
 	return t
 }
 
-func envOf(d *record.Data) any {
-	if len(d.Env) == 0 {
-		return nil
-	}
-	return asJSON(d.Env)
-}
-
-// jobColumns are what is asked most of a job.
-func jobColumns(j *record.Job) []any {
-	if j == nil {
-		return []any{nil, nil, nil}
-	}
-	columns := []any{text(j.ID, maxWord), orNull(j.State, maxWord), nil}
-	if j.ReturnCode != nil {
-		columns[2] = *j.ReturnCode
-	}
-	return columns
-}
-
-// jobOf is all of a job but the keys that this version does not know.
-func jobOf(j *record.Job) any {
-	if j == nil {
-		return nil
-	}
-	known := *j
-	known.Extra = nil
-	return asJSON(known)
-}
-
 // moreOf is what has no column: of streams that are stored by themselves what
 // describes them, and the keys that this version does not know.
 func moreOf(r *record.Record) any {
@@ -174,7 +205,7 @@ func moreOf(r *record.Record) any {
 	if len(more) == 0 {
 		return nil
 	}
-	return asJSON(more)
+	return more
 }
 
 // plain reads JSON of which nothing is known but that it is some, so that it is

@@ -1,13 +1,24 @@
 package mirror
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
 
+	"qme/mirror/target"
 	"qme/record"
+	"qme/tests/services"
 )
 
 // TestHostileRecord: whatever a record from elsewhere holds, its row is one that every
@@ -24,13 +35,11 @@ func TestHostileRecord(t *testing.T) {
 		Env:       map[string]string{"X": strings.Repeat("x", 2<<20)},
 		Extra:     map[string]json.RawMessage{"deep": []byte(deep), "nul\x00": []byte(`"\u0000\ud800 \\u0000"`), "number": []byte("1e99999")},
 	}}
-	row := sqliteDialect.runRow(1, r)
-	if len(row) != len(runsTable.columns) {
-		t.Fatalf("%d values for %d columns", len(row), len(runsTable.columns))
-	}
+	runs := &tablesOf(record.Fields).runs
+	row := runs.row(&sqliteDialect, 1, r)
 	limits := map[string]int{"pwd": maxPath, "username": maxName, "host": maxName, "git_branch": maxName, "git_commit": maxWord, "signal_name": maxWord, "previous_commit": maxWord}
 	got := map[string]any{}
-	for i, name := range runsTable.columns {
+	for i, name := range runs.names(1) {
 		got[name] = row[i]
 		s, ok := row[i].(string)
 		limit := maxText
@@ -51,15 +60,117 @@ func TestHostileRecord(t *testing.T) {
 	}
 }
 
-// TestDialects: every database has all migrations, and statements in its own way.
+// TestDialects: every database has the first tables by a file and the types of all columns,
+// and statements in its own way.
 func TestDialects(t *testing.T) {
+	tables := tablesOf(record.Fields)
 	for kind, d := range dialects {
-		files, err := migrations.ReadDir("migrations/" + d.folder)
-		if err != nil || len(files) != schemaVersion {
-			t.Errorf("%s: %d migrations, want %d (%v)", kind, len(files), schemaVersion, err)
+		sql, err := migrations.ReadFile("migrations/" + d.folder + "/00001_runs.sql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, sql, _ = bytes.Cut(sql, []byte("runs ("))
+		for _, c := range tables.runs.columns {
+			line := regexp.MustCompile(`(?m)^    ` + c.name + ` +(\w+( PRECISION|\(6\))?)`).FindSubmatch(sql)
+			// What has an index or is short has a type of its own in MySQL.
+			if c.since == 1 && (line == nil || string(line[1]) != d.types[c.kind] && !bytes.Equal(line[1], []byte("VARCHAR"))) {
+				t.Errorf("%s: runs has for %s the type %s, want %s", kind, c.name, line, d.types[c.kind])
+			}
 		}
 	}
-	if got := postgresDialect.upsert(&table{name: "t", key: 1, columns: []string{"a", "b"}}, 2); got != "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT (a) DO UPDATE SET b = excluded.b" {
+	ab := &table{name: "t", keys: 2, columns: []column{{name: "a"}, {name: "b"}}}
+	if got := postgresDialect.upsert(ab, 2); got != "INSERT INTO t (home_id, a, b) VALUES ($1, $2, $3), ($4, $5, $6) ON CONFLICT (home_id, a) DO UPDATE SET b = excluded.b" {
 		t.Error(got)
+	}
+}
+
+// TestDocument holds docs/mirror.md against the columns.
+func TestDocument(t *testing.T) {
+	b, err := os.ReadFile("../docs/mirror.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(b), "| column of `runs` |")
+	text, _, _ = strings.Cut(text, "\n\n")
+	for _, name := range tablesOf(record.Fields).runs.names(math.MaxInt) {
+		if !strings.Contains(text, "`"+name+"`") {
+			t.Errorf("docs/mirror.md does not name the column %s", name)
+		}
+	}
+}
+
+// A history is one of one task and one commit.
+type history struct{ r *record.Record }
+
+func (h history) Head() (string, error) { return "c1", nil }
+
+func (h history) IsAncestor(context.Context, string, string) (bool, error) { return true, nil }
+
+func (h history) Differences(context.Context, string, string) iter.Seq2[record.Difference, error] {
+	return func(yield func(record.Difference, error) bool) {
+		yield(record.Difference{ID: h.r.UID, Added: true, Versions: h}, nil)
+	}
+}
+
+func (h history) Get(string, record.ID) (*record.Record, error) { return h.r, nil }
+
+func (h history) Old() (*record.Record, error) { return nil, nil }
+
+func (h history) New() (*record.Record, error) { return h.r, nil }
+
+func (h history) OtherRuns() ([]string, error) { return nil, nil }
+
+// TestFurtherColumns: a version of the tables that brings columns has them in all rows, also in
+// those that were there, and in the view, and is what an earlier program refuses.
+func TestFurtherColumns(t *testing.T) {
+	for name, database := range map[string]func(*testing.T) string{
+		"sqlite":   func(t *testing.T) string { return "sqlite://" + t.TempDir() + "/qme.db" },
+		"postgres": func(t *testing.T) string { return services.Postgres(t).Create("lab") },
+		"mariadb":  func(t *testing.T) string { return services.MariaDB(t).Create("lab") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := database(t)
+			kind, _, _ := strings.Cut(url, ":")
+			where, err := target.Parse(kind, url, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := &record.Record{Executor: "shell", UID: "shell-019aaf3c-1b2c-7d3e-8f40-5b1f0c2d9e7a", Data: record.Data{Timestamp: record.Now(), Run: 1, Host: "a"}}
+			catchUp := func(fields []record.Field, wantAnew bool) error {
+				m, err := Open(where, Home{ID: "h", Name: "h"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer m.Close()
+				m.tables = tablesOf(fields)
+				done, err := m.CatchUp(t.Context(), history{r}, nil)
+				if err == nil && done.Anew != wantAnew {
+					t.Errorf("with %d fields the rows are made anew: %v", len(fields), done.Anew)
+				}
+				return err
+			}
+			later := slices.Clone(record.Fields)
+			for kind, value := range map[record.Kind]any{
+				record.Text: "ä", record.Integer: 7, record.Bytes: int64(8), record.Seconds: 1.5, record.Moment: r.Data.Timestamp, record.Flag: true, record.Object: []string{"x"},
+			} {
+				later = append(later, record.Field{Name: fmt.Sprint("trial", kind), Kind: kind, Since: 2, Value: func(*record.Record) any { return value }})
+			}
+			for _, step := range []struct {
+				fields []record.Field
+				anew   bool
+			}{{record.Fields, true}, {record.Fields, false}, {later, true}, {later, false}} {
+				if err := catchUp(step.fields, step.anew); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var row []any
+			query := "SELECT trial0, trial1, trial2, trial3, trial5, created, host FROM latest_runs"
+			if err := Query(t.Context(), where, query, func([]string) error { return nil }, func(values []any) error { row = values; return nil }); err != nil || len(row) != 7 || fmt.Sprint(row[:4]) != "[ä 7 8 1.5]" || row[6] != "a" {
+				t.Errorf("the view has %v, %v", row, err)
+			}
+			if err := catchUp(record.Fields, false); !errors.Is(err, record.ErrNewerFormat) {
+				t.Errorf("an earlier program: %v", err)
+			}
+		})
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"qme/internal/regular"
 	"qme/mirror/target"
+	"qme/record"
 )
 
 var sqliteDialect = dialect{
@@ -26,6 +27,7 @@ var sqliteDialect = dialect{
 	conflict: onConflict, taken: "excluded.%s", keep: keepHome,
 	indexLater: true,
 	grammar:    grammar{queries: []string{"select", "with", "values", "explain", "pragma"}, brackets: true, several: true},
+	types:      [...]string{record.Text: "TEXT", record.Integer: "INTEGER", record.Bytes: "INTEGER", record.Seconds: "REAL", record.Moment: "TEXT", record.Flag: "BOOLEAN", record.Object: "TEXT"},
 	time:       func(t time.Time) any { return t.Format(timeLayout) },
 	relations:  sqliteRelations,
 	noTable: func(err error) bool {

@@ -1,0 +1,142 @@
+package record
+
+// A Kind says what the values of a field are.
+type Kind int
+
+// The kinds, each with the types of its values.
+const (
+	Text    Kind = iota // string
+	Integer             // int, int64
+	Bytes               // int, int64: a size
+	Seconds             // float64
+	Moment              // Time
+	Flag                // bool
+	Object              // any other, as JSON
+)
+
+// A Field is a value of a record that has a name of its own where records are listed, sorted
+// and mirrored.
+type Field struct {
+	// Key is where it stands in the JSON of the record, such as "data.pwd".
+	Key string
+	// Name is that of its column; empty for what has none.
+	Name string
+	Kind Kind
+	// Since is the version of the mirror's tables with which its column came; 0: it has none.
+	Since int
+	// Measure says that listings show it as a further number: it is of a number's kind. See
+	// MeasureCount.
+	Measure bool
+	// Value returns the value, of its kind's type; nil where it is not recorded.
+	Value func(*Record) any
+}
+
+// MeasureCount is how many of Fields are measures. It is a constant, so that a table of all
+// tasks can hold them without a slice for each.
+const MeasureCount = 0
+
+// Fields are all that a record holds, in the order of its keys; what stands within an object
+// follows it, where it has a column. A key that is missing here fails a test.
+//
+// A new column of the mirror takes the next number in Since: its tables are brought up to it,
+// and filled again.
+var Fields = []Field{
+	{Key: "executor", Name: "executor", Since: 1, Value: func(r *Record) any { return r.Executor }},
+	{Key: "uid", Name: "task_id", Since: 1, Value: func(r *Record) any { return string(r.UID) }},
+	{Key: "command", Name: "command", Since: 1, Value: func(r *Record) any { return r.Command }},
+	{Key: "data.pwd", Name: "pwd", Since: 1, Value: func(r *Record) any { return r.Data.PWD }},
+	{Key: "data.user", Name: "username", Since: 1, Value: func(r *Record) any { return r.Data.User }},
+	{Key: "data.timestamp", Name: "started", Kind: Moment, Since: 1, Value: func(r *Record) any { return r.Data.Timestamp }},
+	{Key: "data.message", Name: "message", Since: 1, Value: func(r *Record) any { return r.Data.Message }},
+	{Key: "data.cmd", Name: "cmd", Kind: Object, Since: 1, Value: func(r *Record) any { return r.Data.Cmd }},
+	{Key: "data.status", Name: "status", Since: 1, Value: func(r *Record) any { return unlessZero(string(r.Data.Status)) }},
+	{Key: "data.returncode", Name: "returncode", Kind: Integer, Since: 1, Value: func(r *Record) any { return known(r.Data.ReturnCode) }},
+	{Key: "data.pid", Name: "pid", Kind: Integer, Since: 1, Value: func(r *Record) any { return r.Data.PID }},
+	{Key: "data.output", Kind: Object},
+	{Key: "data.error", Kind: Object},
+	{Key: "data.stdout", Kind: Object},
+	{Key: "data.stderr", Kind: Object},
+	{Key: "data.host", Name: "host", Since: 1, Value: func(r *Record) any { return r.Data.Host }},
+	{Key: "data.finished", Name: "finished", Kind: Moment, Since: 1, Value: func(r *Record) any { return known(r.Data.Finished) }},
+	{Key: "data.duration", Name: "duration", Kind: Seconds, Since: 1, Value: func(r *Record) any { return r.Data.Duration }},
+	{Key: "data.signal", Name: "signal_name", Since: 1, Value: func(r *Record) any { return unlessZero(r.Data.Signal) }},
+	{Key: "data.usage", Kind: Object},
+	{Key: "data.usage.user", Name: "cpu_user", Kind: Seconds, Since: 1, Value: func(r *Record) any { return within(r.Data.Usage, func(u *Usage) any { return u.User }) }},
+	{Key: "data.usage.system", Name: "cpu_system", Kind: Seconds, Since: 1, Value: func(r *Record) any { return within(r.Data.Usage, func(u *Usage) any { return u.System }) }},
+	{Key: "data.usage.max_rss", Name: "max_rss", Kind: Bytes, Since: 1, Value: func(r *Record) any {
+		return within(r.Data.Usage, func(u *Usage) any { return unlessZero(max(u.MaxRSS, 0)) })
+	}},
+	{Key: "data.git", Kind: Object},
+	{Key: "data.git.commit", Name: "git_commit", Since: 1, Value: func(r *Record) any { return within(r.Data.Git, func(g *Git) any { return unlessZero(g.Commit) }) }},
+	{Key: "data.git.branch", Name: "git_branch", Since: 1, Value: func(r *Record) any { return within(r.Data.Git, func(g *Git) any { return unlessZero(g.Branch) }) }},
+	{Key: "data.git.dirty", Name: "git_dirty", Kind: Flag, Since: 1, Value: func(r *Record) any { return within(r.Data.Git, func(g *Git) any { return known(g.Dirty) }) }},
+	{Key: "data.env", Name: "env", Kind: Object, Since: 1, Value: func(r *Record) any {
+		if len(r.Data.Env) == 0 {
+			return nil
+		}
+		return r.Data.Env
+	}},
+	{Key: "data.job", Name: "job", Kind: Object, Since: 1, Value: func(r *Record) any { return within(r.Data.Job, withoutExtra) }},
+	{Key: "data.job.id", Name: "job_id", Since: 1, Value: func(r *Record) any { return within(r.Data.Job, func(j *Job) any { return j.ID }) }},
+	{Key: "data.job.state", Name: "job_state", Since: 1, Value: func(r *Record) any { return within(r.Data.Job, func(j *Job) any { return unlessZero(j.State) }) }},
+	{Key: "data.job.returncode", Name: "job_returncode", Kind: Integer, Since: 1, Value: func(r *Record) any { return within(r.Data.Job, func(j *Job) any { return known(j.ReturnCode) }) }},
+	{Key: "data.terminal", Kind: Object},
+	{Key: "data.merged", Kind: Flag},
+	{Key: "data.stdin", Kind: Object},
+	{Key: "data.run_id"},
+	{Key: "data.run", Name: "run", Kind: Integer, Since: 1, Value: func(r *Record) any { return r.Data.Run }},
+	{Key: "data.previous", Name: "previous_commit", Since: 1, Value: func(r *Record) any { return unlessZero(r.Data.Previous) }},
+}
+
+// Measures returns the fields that are measures, MeasureCount of them.
+func Measures() []Field {
+	list := make([]Field, 0, MeasureCount)
+	for _, f := range Fields {
+		if f.Measure {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// Number returns the value of a number's kind; ok is false where it is not recorded.
+func (f *Field) Number(r *Record) (n float64, ok bool) {
+	switch v := f.Value(r).(type) {
+	case float64:
+		return v, true
+	case int:
+		return float64(v), true
+	case int64:
+		return float64(v), true
+	}
+	return 0, false
+}
+
+func unlessZero[T comparable](v T) any {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return v
+}
+
+func known[T any](v *T) any {
+	if v == nil {
+		return nil
+	}
+	return *v
+}
+
+func withoutExtra(j *Job) any {
+	own := *j
+	own.Extra = nil
+	return own
+}
+
+// within returns a value of an object; nil where there is no object.
+func within[T any](object *T, value func(*T) any) any {
+	if object == nil {
+		return nil
+	}
+	return value(object)
+}
