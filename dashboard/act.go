@@ -9,7 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"qme/dashboard/paint"
 	"qme/executor"
+	"qme/internal/panics"
 	"qme/internal/program"
 	"qme/internal/safe"
 	"qme/record"
@@ -63,7 +65,7 @@ func within(ctx context.Context, what string, run func(context.Context) error) e
 	ctx, cancel := context.WithTimeout(ctx, actionTime)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- safely(func() error { return run(ctx) }) }()
+	go func() { done <- panics.Catch(func() error { return run(ctx) }) }()
 	select {
 	case err := <-done:
 		if err == nil || ctx.Err() == nil {
@@ -176,12 +178,7 @@ func (a *actionResult) respond(w http.ResponseWriter, r *http.Request) error {
 		Cut    bool     `json:"cut"`
 	}
 	body.Exit, body.Cut = a.exit, a.out.Full() || a.err.Full()
-	var oerr, eerr error
-	body.Stdout, _, oerr = paint(a.out.Bytes(), "")
-	body.Stderr, _, eerr = paint(a.err.Bytes(), "")
-	if err := errors.Join(oerr, eerr); err != nil {
-		return err
-	}
+	body.Stdout, body.Stderr = paint.Lines(a.out.Bytes()), paint.Lines(a.err.Bytes())
 	return writeJSON(w, r, http.StatusOK, body)
 }
 

@@ -3,6 +3,8 @@ package dashboard
 import (
 	"net/http"
 	"time"
+
+	"qme/internal/panics"
 )
 
 type handler func(http.ResponseWriter, *http.Request) error
@@ -51,7 +53,7 @@ func (s *Server) Handler() http.Handler {
 			if rt.writes && s.options.ReadOnly {
 				err = readOnly()
 			} else {
-				err = safely(func() error { return rt.serve(w, r) })
+				err = panics.Catch(func() error { return rt.serve(w, r) })
 			}
 			if err != nil {
 				fail(s.options.Log, w, r, err)

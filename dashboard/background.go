@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"qme/internal/panics"
 )
 
 // A logFunc writes one line to the server's log. It may be called from several goroutines.
@@ -19,7 +21,7 @@ type background struct {
 
 // try calls f, logs a panic in it, and reports whether f returned.
 func (b *background) try(f func()) bool {
-	err := safely(func() error {
+	err := panics.Catch(func() error {
 		f()
 		return nil
 	})

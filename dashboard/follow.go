@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 
+	"qme/dashboard/paint"
 	"qme/record"
 	"qme/tasks/spool"
 )
@@ -18,7 +19,7 @@ type outputKey struct {
 type subscription struct {
 	outputKey
 	offset  int64 // of the next byte to read
-	paint   *painter
+	painter *paint.Painter
 	started *record.Time // of the run; nil until it is known
 	run     int
 	base    int      // the number of the first line that is on the screen
@@ -28,9 +29,8 @@ type subscription struct {
 }
 
 // newSubscription returns a subscription from an offset on, where lines have a style; see mark.
-func newSubscription(key outputKey, offset int64, style string) (*subscription, error) {
-	p, err := newPainter(style)
-	return &subscription{outputKey: key, offset: offset, paint: p, mark: mark{End: offset, Style: style}}, err
+func newSubscription(key outputKey, offset int64, style string) *subscription {
+	return &subscription{outputKey: key, offset: offset, painter: paint.New(style), mark: mark{End: offset, Style: style}}
 }
 
 // A mark is a place from which a later subscription can go on: an offset at which a line begins, the
@@ -66,7 +66,7 @@ func (o *outputAPI) advance(sub *subscription) (*outputMessage, error) {
 			if err != nil || len(f.Data) == 0 {
 				return nil, err
 			}
-			return sub.put(f, false)
+			return sub.put(f, false), nil
 		}
 	} else if err != nil && !errors.Is(err, record.ErrNotFound) {
 		return nil, err
@@ -87,7 +87,7 @@ func (o *outputAPI) finish(sub *subscription) (*outputMessage, error) {
 		if sub.started == nil {
 			return nil, nil // it has just begun
 		}
-		return sub.put(spool.Piece{At: sub.offset, Size: sub.offset}, true) // another run has begun
+		return sub.put(spool.Piece{At: sub.offset, Size: sub.offset}, true), nil // another run has begun
 	}
 	_, size, _ := stored(r.Record, sub.name)
 	from := sub.offset
@@ -99,17 +99,14 @@ func (o *outputAPI) finish(sub *subscription) (*outputMessage, error) {
 		return nil, err
 	}
 	done := at+int64(len(data)) >= size
-	return sub.put(spool.Piece{At: at, Data: data, Size: size}, done)
+	return sub.put(spool.Piece{At: at, Data: data, Size: size}, done), nil
 }
 
 // put draws a piece of output and returns a message with the lines that this changes.
-func (sub *subscription) put(f spool.Piece, done bool) (*outputMessage, error) {
+func (sub *subscription) put(f spool.Piece, done bool) *outputMessage {
 	sub.skipped += max(0, f.At-sub.offset)
 	sub.offset = f.At + int64(len(f.Data))
-	final, shown, err := sub.draw(f)
-	if err != nil {
-		return nil, err
-	}
+	final, shown := sub.draw(f)
 	lines := append(append([]string{}, final...), shown...)
 	same := 0
 	for same < len(lines) && same < len(sub.shown) && lines[same] == sub.shown[same] {
@@ -120,26 +117,22 @@ func (sub *subscription) put(f spool.Piece, done bool) (*outputMessage, error) {
 		Line: sub.base + same, Lines: lines[same:], Size: f.Size, Skipped: sub.skipped, Done: done, mark: sub.mark,
 	}
 	sub.base, sub.shown = sub.base+len(final), shown
-	return m, nil
+	return m
 }
 
 // draw draws a piece of output, and moves the mark to the beginning of its last line.
-func (sub *subscription) draw(f spool.Piece) (final, shown []string, err error) {
+func (sub *subscription) draw(f spool.Piece) (final, shown []string) {
 	ended := bytes.LastIndexByte(f.Data, '\n') + 1
 	if ended > 0 {
-		if _, err := sub.paint.Write(f.Data[:ended]); err != nil {
-			return nil, nil, err
-		}
-		final, shown = sub.paint.lines()
-		sub.mark = mark{f.At + int64(ended), sub.paint.style(), sub.base + len(final) + len(shown)}
+		sub.painter.Draw(f.Data[:ended])
+		final, shown = sub.painter.Lines()
+		sub.mark = mark{f.At + int64(ended), sub.painter.Style(), sub.base + len(final) + len(shown)}
 	}
 	if ended < len(f.Data) || ended == 0 {
-		if _, err := sub.paint.Write(f.Data[ended:]); err != nil {
-			return nil, nil, err
-		}
+		sub.painter.Draw(f.Data[ended:])
 		var more []string
-		more, shown = sub.paint.lines()
+		more, shown = sub.painter.Lines()
 		final = append(final, more...)
 	}
-	return final, shown, nil
+	return final, shown
 }

@@ -3,6 +3,8 @@ package dashboard
 import (
 	"context"
 	"time"
+
+	"qme/internal/panics"
 )
 
 // jobsEvery is the interval at which schedulers are asked about open jobs while a client is
@@ -54,7 +56,7 @@ func (j *jobs) follow(ctx context.Context) {
 
 // ask asks once and returns the text of its error, which it logs if it differs from the last one.
 func (j *jobs) ask(ctx context.Context, last string) string {
-	err := safely(func() error { return j.home.Refresh(ctx) })
+	err := panics.Catch(func() error { return j.home.Refresh(ctx) })
 	if err == nil || ctx.Err() != nil {
 		return ""
 	}

@@ -2,12 +2,11 @@ package dashboard
 
 import (
 	"bytes"
-	"html"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
-	"qme/internal/lazy"
+	"qme/dashboard/paint"
 	"qme/record"
 )
 
@@ -169,21 +168,10 @@ func (p *lastLines) lastLine(id record.ID, name record.StreamName, size int64) s
 	if i := bytes.IndexAny(f.Data, "\r\n"); from > 0 && len(bytes.TrimSpace(f.Data[i+1:])) > 0 {
 		f.Data = f.Data[i+1:] // a line that begins before the piece
 	}
-	lines, _, err := paint(f.Data, "")
-	if err != nil {
-		return ""
-	}
-	for i := len(lines) - 1; i >= 0; i-- {
-		if text := plainText(lines[i]); text != "" {
+	for _, line := range slices.Backward(paint.Lines(f.Data)) {
+		if text := paint.PlainText(line); text != "" {
 			return clip(text)
 		}
 	}
 	return ""
-}
-
-var tags = lazy.Regexp(`<[^>]*>`)
-
-// plainText returns the text of a painter's line.
-func plainText(line string) string {
-	return strings.TrimSpace(html.UnescapeString(tags().ReplaceAllString(line, "")))
 }

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"qme/internal/panics"
 	"qme/record"
 )
 
@@ -19,7 +20,7 @@ const (
 // since its file system may come back.
 func (f *feed) load(ctx context.Context) {
 	for {
-		err := safely(func() error { return f.loadOnce(ctx) })
+		err := panics.Catch(func() error { return f.loadOnce(ctx) })
 		if ctx.Err() != nil {
 			return
 		}

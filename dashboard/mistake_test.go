@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"qme/dashboard/paint"
 	"qme/record"
 	"qme/tasks"
 	"qme/tasks/spool"
@@ -168,7 +169,7 @@ func TestSlowReader(t *testing.T) {
 	home.calm.Store(true)
 	s := serverOf(home, Options{Log: t.Logf})
 	c := newClient(nil)
-	sub := &subscription{outputKey: outputKey{home.rec.UID, record.Stdout}, paint: mustPaint(t)}
+	sub := &subscription{outputKey: outputKey{home.rec.UID, record.Stdout}, painter: paint.New("")}
 	c.subscriptions[sub.outputKey] = sub
 	for range 10 * maxWaiting {
 		s.sockets.follow(t.Context(), c)

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"qme/dashboard/paint"
 	"qme/internal/safe"
 	"qme/record"
 	"qme/tasks"
@@ -69,7 +70,7 @@ func (o *outputAPI) getOutput(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	style := r.URL.Query().Get("style")
-	if !validStyle(style) {
+	if !paint.ValidStyle(style) {
 		return badRequest("style is that of another piece, or empty")
 	}
 	run, err := findRun(o.home, r)

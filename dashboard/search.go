@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"qme/internal/panics"
 )
 
 const (
@@ -83,7 +85,7 @@ func (s *searches) begin(text string, zone *time.Location) *searched {
 	s.background.start(func(ctx context.Context) {
 		defer func() { <-s.sem }()
 		defer close(one.done)
-		one.err = safely(func() error {
+		one.err = panics.Catch(func() error {
 			ids, err := s.home.Search(ctx, text, one.at.In(zone))
 			one.found = keysOf(ids)
 			return err

@@ -11,6 +11,8 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"qme/dashboard/paint"
+	"qme/internal/panics"
 	"qme/record"
 )
 
@@ -108,7 +110,7 @@ func (s *socketAPI) receive(c *client) {
 			_ = c.conn.WriteControl(websocket.CloseMessage, text, time.Now().Add(writeTimeout)) // a courtesy
 			return
 		}
-		if err := safely(func() error { return handle(c, req) }); err != nil {
+		if err := panics.Catch(func() error { return handle(c, req) }); err != nil {
 			c.send(encode(errorMessage(problemOf(err).Detail)))
 		}
 	}
@@ -123,7 +125,7 @@ func handle(c *client, req request) error {
 	if err != nil {
 		return err
 	}
-	if req.Stream != record.Stdout && req.Stream != record.Stderr || req.Offset < 0 || !validStyle(req.Style) {
+	if req.Stream != record.Stdout && req.Stream != record.Stderr || req.Offset < 0 || !paint.ValidStyle(req.Style) {
 		return errors.New("stream is stdout or stderr; offset and style are those of a piece of output, or 0 and empty")
 	}
 	key := outputKey{id, req.Stream}
@@ -131,11 +133,7 @@ func handle(c *client, req request) error {
 	if req.Type == "unwatch" {
 		return nil
 	}
-	sub, err := newSubscription(key, req.Offset, req.Style)
-	if err != nil {
-		return err
-	}
-	return c.subscribe(sub)
+	return c.subscribe(newSubscription(key, req.Offset, req.Style))
 }
 
 // watch brings the feed up to date and sends clients output while any client is connected, until ctx
@@ -187,7 +185,7 @@ func (s *socketAPI) follow(ctx context.Context, c *client) {
 			return
 		}
 		var m *outputMessage
-		err := safely(func() (err error) {
+		err := panics.Catch(func() (err error) {
 			m, err = s.outputs.advance(sub)
 			return err
 		})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 
+	"qme/dashboard/paint"
 	"qme/record"
 	"qme/tasks"
 )
@@ -230,28 +231,23 @@ func (o *outputAPI) piece(r tasks.Version, name record.StreamName, offset, limit
 	} else if p.Running && last && i < 0 {
 		data = nil // it is sent to clients that watch the stream
 	}
-	return p, p.draw(data, style, last)
+	p.draw(data, style, last)
+	return p, nil
 }
 
 // draw sets the lines of the piece to data, which begins at its offset.
-func (p *outputPiece) draw(data []byte, style string, last bool) error {
-	paint, err := newPainter(style)
-	if err != nil {
-		return err
-	}
-	if _, err := paint.Write(data); err != nil {
-		return err
-	}
-	final, shown := paint.lines()
+func (p *outputPiece) draw(data []byte, style string, last bool) {
+	painter := paint.New(style)
+	painter.Draw(data)
+	final, shown := painter.Lines()
 	p.Lines = append(append([]string{}, final...), shown...)
-	p.End, p.Style = p.Offset+int64(len(data)), paint.style()
+	p.End, p.Style = p.Offset+int64(len(data)), painter.Style()
 	if !last || p.Running {
-		p.End -= int64(min(paint.unfinished(), len(data)-1, 0x40))
+		p.End -= int64(min(painter.Unfinished(), len(data)-1, 0x40))
 	}
 	if len(data) == 0 {
 		p.End = p.Offset
 	}
 	p.More = !last && len(data) > 0
 	p.Open = p.More && len(data) > 0 && data[len(data)-1] != '\n'
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 
+	"qme/internal/panics"
 	"qme/record"
 )
 
@@ -138,7 +139,7 @@ func (e *edit) rowOf(k taskKey, res record.Result) *row {
 	_, was := e.t.bad[k]
 	var r *row
 	if res.Err == nil && res.Record != nil {
-		res.Err = safely(func() error {
+		res.Err = panics.Catch(func() error {
 			r = e.t.words.row(res.Record)
 			return nil
 		})

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"qme/internal/panics"
 	"qme/record"
 )
 
@@ -102,7 +103,7 @@ func (f *feed) refresh(ctx context.Context) {
 		return
 	}
 	began := time.Now()
-	f.setStaleness(refreshing, safely(func() error { return f.refreshLocked(ctx) }))
+	f.setStaleness(refreshing, panics.Catch(func() error { return f.refreshLocked(ctx) }))
 	f.refreshed = began
 }
 

@@ -1,4 +1,5 @@
-package dashboard
+// Package panics turns panics into errors.
+package panics
 
 import (
 	"errors"
@@ -8,27 +9,27 @@ import (
 	"strings"
 )
 
-// A panicError is a panic, of this program or of a library, that would have ended the server: what
-// the server shows comes from others, and no list of what that may hold is complete.
-type panicError struct {
+// An Error is a panic, of this program or of a library, that would have ended the program. Programs
+// that draw or parse what others have written cannot foresee all that it may hold.
+type Error struct {
 	value any
 	where string
 }
 
 // Error implements error.
-func (p *panicError) Error() string {
+func (p *Error) Error() string {
 	return fmt.Sprintf("a mistake in qme, which is best reported: %v (%s)", p.value, p.where)
 }
 
-// safely returns the error of f, or a *panicError if f panics. http.ErrAbortHandler passes through.
-func safely(f func() error) (err error) {
+// Catch returns the error of f, or an *Error if f panics. http.ErrAbortHandler passes through.
+func Catch(f func() error) (err error) {
 	defer func() {
 		v := recover()
 		if is, ok := v.(error); ok && errors.Is(is, http.ErrAbortHandler) {
 			panic(v)
 		}
 		if v != nil {
-			err = &panicError{v, panickedAt()}
+			err = &Error{v, panickedAt()}
 		}
 	}()
 	return f()

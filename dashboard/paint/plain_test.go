@@ -1,4 +1,4 @@
-package dashboard
+package paint
 
 import (
 	"fmt"
@@ -32,16 +32,13 @@ func TestPlainLines(t *testing.T) {
 			}
 		}
 		whole := []byte(text.String())
-		drawn := painted(t, whole, func(p *painter, b []byte) error { p.put(b); return nil })
-		passed := painted(t, whole, func(p *painter, b []byte) error {
-			for len(b) > 0 { // in parts, as they come
+		drawn := painted(func(p *Painter) { p.put(whole) })
+		passed := painted(func(p *Painter) {
+			for b := whole; len(b) > 0; { // in parts, as they come
 				n := min(len(b), 1+r.IntN(20000))
-				if _, err := p.Write(b[:n]); err != nil {
-					return err
-				}
+				p.Draw(b[:n])
 				b = b[n:]
 			}
-			return nil
 		})
 		if !slices.Equal(drawn, passed) {
 			for i := range min(len(drawn), len(passed)) {
@@ -54,15 +51,9 @@ func TestPlainLines(t *testing.T) {
 	}
 }
 
-func painted(t *testing.T, text []byte, write func(*painter, []byte) error) []string {
-	t.Helper()
-	p, err := newPainter("")
-	if err == nil {
-		err = write(p, text)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	final, shown := p.lines()
+func painted(draw func(*Painter)) []string {
+	p := New("")
+	draw(p)
+	final, shown := p.Lines()
 	return append(final, shown...)
 }

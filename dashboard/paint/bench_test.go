@@ -1,4 +1,4 @@
-package dashboard
+package paint
 
 import (
 	"strings"
@@ -15,9 +15,7 @@ func BenchmarkPaint(b *testing.B) {
 			text := []byte(strings.Repeat(line, (1<<20)/len(line)))
 			b.SetBytes(int64(len(text)))
 			for b.Loop() {
-				if _, _, err := paint(text, ""); err != nil {
-					b.Fatal(err)
-				}
+				Lines(text)
 			}
 		})
 	}

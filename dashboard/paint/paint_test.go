@@ -1,4 +1,4 @@
-package dashboard
+package paint
 
 import (
 	"bytes"
@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
-
-	"qme/tasks/spool"
 )
 
 func TestPaint(t *testing.T) {
@@ -24,9 +22,8 @@ func TestPaint(t *testing.T) {
 		"\x1b(Ba\x1b)0b\x1b#8\x1b%Gc\x1b (": {"abc"}, "a\x1b[4hb\x1b[2bc\x1b[?1049hd\x1b[>cf\x1b[5;3r\x1b[38:2::1:2:3mg": {"abcdfg"}, "ab\x1b[2;1fc": {"ab", "c"},
 		"\U000e0041": {`\U000e0041`}, "a\x7fb": {`a\x7fb`},
 	} {
-		lines, _, err := paint([]byte(text), "")
-		if err != nil || !slices.Equal(lines, want) {
-			t.Errorf("%q becomes %q, want %q (%v)", text, lines, want, err)
+		if lines := Lines([]byte(text)); !slices.Equal(lines, want) {
+			t.Errorf("%q becomes %q, want %q", text, lines, want)
 		}
 	}
 }
@@ -37,13 +34,16 @@ func TestPaintStyle(t *testing.T) {
 	for text, want := range map[string]string{
 		"\x1b[31ma": "31", "\x1b[31m\x1b[1ma": "31;1", "\x1b[31m\x1b[0ma": "", "\x1b[31m\x1b[ma": "", "\x1b[31m\x1b[0;32ma": "32", "\x1b[Ka": "",
 	} {
-		_, style, err := paint([]byte(text), "")
-		if err != nil || style != want || !validStyle(style) {
-			t.Errorf("%q leaves %q, want %q (%v)", text, style, want, err)
+		p := New("")
+		p.Draw([]byte(text))
+		if style := p.Style(); style != want || !ValidStyle(style) {
+			t.Errorf("%q leaves %q, want %q", text, style, want)
 		}
 	}
-	lines, _, err := paint([]byte("a"), "31;1")
-	if want := []string{`<span class="term-fg31 term-fg1">a</span>`}; err != nil || !slices.Equal(lines, want) {
+	p := New("31;1")
+	p.Draw([]byte("a"))
+	_, lines := p.Lines()
+	if want := []string{`<span class="term-fg31 term-fg1">a</span>`}; !slices.Equal(lines, want) {
 		t.Errorf("it goes on with %q", lines)
 	}
 }
@@ -63,17 +63,20 @@ func TestPaintBounds(t *testing.T) {
 		"a\x1b]1338;url=x;width=" + most + "\x07b", "a\x1b]1337;File=width=" + most + ":AAAA\x07b", "a\x1b_bk;t=" + most + "\x07b", "a\x1b_bk;dt=" + most + "\x07\x1b_bk;dt=" + most + "\x07b",
 		"a\x1b]8;;http://x" + strings.Repeat("x", 1<<16) + "\x07b", "a\x1b7\x1b[" + most + "C\x1b8b", "a\x1bMb", "\x1b[9999999999999999999999999999Bb",
 	} {
-		lines, _, err := paint([]byte(text), "")
-		if err != nil || len(lines) > 2*screenLines || len(strings.Join(lines, "")) > 2*screenColumns {
-			t.Errorf("%q becomes %d lines, %.300q (%v)", text, len(lines), lines, err)
+		lines := Lines([]byte(text))
+		if len(lines) > 2*screenLines || len(strings.Join(lines, "")) > 2*screenColumns {
+			t.Errorf("%q becomes %d lines, %.300q", text, len(lines), lines)
 		}
 	}
 	for _, text := range []string{
 		"\x1b[9999B\n", "\x1b[9999Bx\n", "x\x1b[9999B\x1b[9999C\n", "\x1b[249Cx\n", "x\x1b[99A\x1b[J", "\x1b[1;3;4;5;9;38;5;208;48;5;208mx\x1b[22mx", "\x1b[4mx\x1b[24mx", "\x1b[H\x1b[2J",
 		"\x1b[9999G\x1b[1;9999Hx", "\n", "\r\n", "\t\r", "\x1b[", "\x1b]", "\x1b(", "\xff", "\x00", "\"/'", strings.Repeat("x", 5000), "x\x1b[99B\n\n",
 	} {
-		b := []byte(strings.Repeat(text, pieceMost/8/len(text)))
-		lines, style, err := paint(b, "")
+		b := []byte(strings.Repeat(text, (1<<20)/8/len(text)))
+		p := New("")
+		p.Draw(b)
+		lines, shown := p.Lines()
+		lines = append(lines, shown...)
 		size := 0
 		for _, l := range lines {
 			size += len(l) + 1
@@ -81,8 +84,8 @@ func TestPaintBounds(t *testing.T) {
 				t.Fatalf("%q again and again becomes %.300q", text, l)
 			}
 		}
-		if err != nil || size > drawnAtMost(len(b)) || !validStyle(style) {
-			t.Errorf("%q again and again, %d bytes, becomes %d lines with %d (%v)", text, len(b), len(lines), size, err)
+		if size > drawnAtMost(len(b)) || !ValidStyle(p.Style()) {
+			t.Errorf("%q again and again, %d bytes, becomes %d lines with %d", text, len(b), len(lines), size)
 		}
 	}
 }
@@ -94,35 +97,33 @@ func drawnAtMost(n int) int { return drawnLeast + drawnTimes*n + 100*screenColum
 func TestPaintTooMuch(t *testing.T) {
 	t.Parallel()
 	begin, one, end := "begin\n", "\x1b[249Cx\n", "\x1b[32m<end>\n\u202eunfinished\xe2\x82"
-	lines, style, err := paint([]byte(begin+strings.Repeat(one, 100000)+end), "")
-	if err != nil || style != "" || len(lines) != 100003 || lines[0] != "begin" || lines[1] != strings.Repeat(" ", 249)+"x" || lines[100000] != `\x1b[249Cx` ||
+	p := New("")
+	p.Draw([]byte(begin + strings.Repeat(one, 100000) + end))
+	lines, shown := p.Lines()
+	lines = append(lines, shown...)
+	if !p.GaveUp() || p.Style() != "" || len(lines) != 100003 || lines[0] != "begin" || lines[1] != strings.Repeat(" ", 249)+"x" || lines[100000] != `\x1b[249Cx` ||
 		lines[100001] != `\x1b[32m&lt;end&gt;` || lines[100002] != `\u202eunfinished` {
-		t.Errorf("it becomes %d lines: %.100q … %q (%v)", len(lines), lines[:2], lines[max(0, len(lines)-3):], err)
+		t.Errorf("it becomes %d lines: %.100q … %q", len(lines), lines[:2], lines[max(0, len(lines)-3):])
 	}
 }
 
 // TestPaintGoesOn has the drawing itself fail: what follows is shown as text.
 func TestPaintGoesOn(t *testing.T) {
 	t.Parallel()
-	p, err := newPainter("")
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := New("")
 	p.put([]byte("one\n"))
 	p.screen.ScrollOutFunc = func(string) { panic("scrolled") }
 	for _, part := range []string{strings.Repeat("x\n", 2*screenLines), "\x1b[31mred", " <b>\r\nlast"} {
-		if _, err := p.Write([]byte(part)); err != nil {
-			t.Fatal(err)
-		}
+		p.Draw([]byte(part))
 	}
-	final, shown := p.lines()
+	final, shown := p.Lines()
 	want := []string{`\x1b[31mred &lt;b&gt;`}
 	if !slices.Equal(final[len(final)-1:], want) || !slices.Equal(shown, []string{"last"}) || final[0] != "one" || len(final) < 2*screenLines {
 		t.Errorf("it becomes %q and %q", final, shown)
 	}
 }
 
-// FuzzPaint draws anything, at once and in parts, as pieces and as they come: there is nothing but
+// FuzzPaint draws anything, at once and in parts: there is nothing but
 // text and colours in it, however it comes, and not much more than there was.
 func FuzzPaint(f *testing.F) {
 	for _, s := range []string{
@@ -132,14 +133,12 @@ func FuzzPaint(f *testing.F) {
 		f.Add([]byte(s), uint16(3), uint8(1))
 	}
 	f.Fuzz(func(t *testing.T, b []byte, cut uint16, times uint8) {
-		b = bytes.Repeat(b, 1+int(times))[:min(len(b)*(1+int(times)), pieceMost/16)] // sequences that are harmless once
-		whole := mustPaint(t)
-		if _, err := whole.Write(b); err != nil {
-			t.Fatal(err)
-		}
-		final, shown := whole.lines()
-		lines, style := append(final, shown...), whole.style()
-		if !validStyle(style) {
+		b = bytes.Repeat(b, 1+int(times))[:min(len(b)*(1+int(times)), (1<<20)/16)] // sequences that are harmless once
+		whole := New("")
+		whole.Draw(b)
+		final, shown := whole.Lines()
+		lines := append(final, shown...)
+		if style := whole.Style(); !ValidStyle(style) {
 			t.Fatal(style)
 		}
 		size := 0
@@ -148,37 +147,23 @@ func FuzzPaint(f *testing.F) {
 			if !onlySpans.MatchString(l) || !utf8.ValidString(l) || strings.ContainsAny(l, "\x1b\n\u202e") {
 				t.Fatalf("%.300q becomes %.300q", b, l)
 			}
-			if text := clip(plainText(l)); !utf8.ValidString(text) {
+			if text := PlainText(l); !utf8.ValidString(text) {
 				t.Fatalf("%.300q has the text %.300q", l, text)
 			}
 		}
 		if size > drawnAtMost(len(b)) {
 			t.Fatalf("%q, %d bytes, becomes %d", b[:min(len(b), 100)], len(b), size)
 		}
-		w := subscription{paint: mustPaint(t)}
-		var told []string
-		for part := range slices.Chunk(b, max(1, int(cut), len(b)/32)) { // the screen is sent with each
-			m, err := w.put(spool.Piece{At: w.offset, Data: part}, false)
-			if err != nil || m.Line > len(told) {
-				t.Fatalf("line %d comes after %d (%v)", m.Line, len(told), err)
-			}
-			told = append(told[:m.Line], m.Lines...)
+		parts := New("")
+		var inParts []string
+		for part := range slices.Chunk(b, max(1, int(cut), len(b)/32)) {
+			parts.Draw(part)
+			final, shown = parts.Lines()
+			inParts = append(inParts, final...)
 		}
-		if drawn := w.paint.raw == nil && whole.raw == nil; drawn && !slices.Equal(told, lines) {
-			t.Fatalf("%.300q in parts of %d becomes %.1000q, at once %.1000q", b, cut, told, lines)
-		}
-		p := outputPiece{Offset: 7}
-		if err := p.draw(b, style, cut%2 == 0); err != nil || p.End < p.Offset || p.End > p.Offset+int64(len(b)) || p.More && p.End == p.Offset {
-			t.Fatalf("a piece of %.300q is from %d to %d (%v)", b, p.Offset, p.End, err)
+		inParts = append(inParts, shown...)
+		if !parts.GaveUp() && !whole.GaveUp() && !slices.Equal(inParts, lines) {
+			t.Fatalf("%.300q in parts of %d becomes %.1000q, at once %.1000q", b, cut, inParts, lines)
 		}
 	})
-}
-
-func mustPaint(t *testing.T) *painter {
-	t.Helper()
-	p, err := newPainter("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }
