@@ -22,35 +22,35 @@ import (
 	"qme/internal/regular"
 )
 
-// CertificateFile is the name of the file in a home that holds the certificate which was
-// made there, and its key.
-const CertificateFile = "dashboard.pem"
+// certificateFile is the name of the file in a home that holds a certificate made by LoadCertificate,
+// and its key.
+const certificateFile = "dashboard.pem"
 
-// A made certificate serves for a year, the longest that browsers take well, and is made
-// anew a month before that.
+// A certificate is valid for a year, the longest that browsers accept, and is renewed a month before
+// its end.
 const (
 	certificateLife  = 365 * 24 * time.Hour
 	certificateRenew = 30 * 24 * time.Hour
 )
 
-// LoadCertificate returns the certificate of the home in the folder dir for some names
-// and addresses. It makes one, signed by itself, where there is none that serves. The error is as
-// that of LoadKey.
+// LoadCertificate returns the certificate of the home in the folder dir for names and addresses. It
+// makes one, signed by itself, if there is none that is valid for them. The errors are those of
+// LoadKey.
 func LoadCertificate(dir string, hosts []string) (*tls.Certificate, error) {
-	file := filepath.Join(dir, CertificateFile)
+	file := filepath.Join(dir, certificateFile)
 	b, err := regular.ReadHere(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	if err == nil {
-		if err := private(file); err != nil {
+		if err := checkPrivate(file); err != nil {
 			return nil, err
 		}
 		cert, err := tls.X509KeyPair(b, b)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w; remove it, and a new one is made", file, err)
 		}
-		if serves(cert.Leaf, hosts) {
+		if valid(cert.Leaf, hosts) {
 			return &cert, nil
 		}
 	}
@@ -64,7 +64,7 @@ func LoadCertificate(dir string, hosts []string) (*tls.Certificate, error) {
 	return &cert, err
 }
 
-func serves(c *x509.Certificate, hosts []string) bool {
+func valid(c *x509.Certificate, hosts []string) bool {
 	return time.Until(c.NotAfter) > certificateRenew && !slices.ContainsFunc(hosts, func(h string) bool { return c.VerifyHostname(h) != nil })
 }
 

@@ -18,24 +18,24 @@ import (
 	"qme/record"
 )
 
-// KeyFile is the name of the file in a home that holds the key.
-const KeyFile = "dashboard.key"
+// keyFile is the name of the file in a home that holds the key.
+const keyFile = "dashboard.key"
 
-// MinKey is how many characters a key has at least.
-const MinKey = 32
+// minKey is the least length of a key.
+const minKey = 32
 
-// NewKey makes a key of 256 random bits.
+// NewKey returns a key of 256 random bits.
 func NewKey() string {
 	b := make([]byte, 32)
 	_, _ = rand.Read(b) // it never fails
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// CheckKey says whether text can be a key. The error wraps record.ErrInvalid and does
-// not quote it.
-func CheckKey(text string) error {
-	if len(text) < MinKey {
-		return fmt.Errorf("%w key: it has %d characters, and needs %d; \"qme generate-key\" makes one", record.ErrInvalid, len(text), MinKey)
+// checkKey returns nil if text can be a key. The error wraps record.ErrInvalid and does not quote the
+// text.
+func checkKey(text string) error {
+	if len(text) < minKey {
+		return fmt.Errorf("%w key: it has %d characters, and needs %d; \"qme generate-key\" makes one", record.ErrInvalid, len(text), minKey)
 	}
 	if strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsGraphic(r) || r == ' ' }) {
 		return fmt.Errorf("%w key: it holds characters that cannot stand in a header", record.ErrInvalid)
@@ -43,11 +43,11 @@ func CheckKey(text string) error {
 	return nil
 }
 
-// LoadKey returns the key of the home in the folder dir, which it makes where there is
-// none. Of several processes that make one at a time all return the same. The error wraps record.ErrInvalid where the file holds none, and record.ErrConflict
-// where others can read it.
+// LoadKey returns the key of the home in the folder dir, and makes it if there is none. Processes that
+// do so at the same time return the same key. The error wraps record.ErrInvalid if the file holds no
+// key, and record.ErrConflict if other users can read it.
 func LoadKey(dir string) (string, error) {
-	file := filepath.Join(dir, KeyFile)
+	file := filepath.Join(dir, keyFile)
 	b, err := regular.ReadHere(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = createPrivate(file, []byte(NewKey()+"\n")); err == nil || errors.Is(err, fs.ErrExist) {
@@ -57,18 +57,19 @@ func LoadKey(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := private(file); err != nil {
+	if err := checkPrivate(file); err != nil {
 		return "", err
 	}
 	key := strings.TrimSpace(string(b))
-	if err := CheckKey(key); err != nil {
+	if err := checkKey(key); err != nil {
 		return "", fmt.Errorf("%s: %w", file, err)
 	}
 	return key, nil
 }
 
-// private refuses a file that others can read or write.
-func private(file string) error {
+// checkPrivate returns an error that wraps record.ErrConflict for a file that other users can read or
+// write.
+func checkPrivate(file string) error {
 	info, err := os.Stat(file)
 	if err != nil {
 		return err
@@ -79,17 +80,17 @@ func private(file string) error {
 	return nil
 }
 
-// SaveKey makes key that of the home in the folder dir, all of it or not at all.
+// SaveKey makes key the key of the home in the folder dir, as a whole or not at all, and returns it.
 func SaveKey(dir, key string) (string, error) {
-	return key, replacePrivate(filepath.Join(dir, KeyFile), []byte(key+"\n"))
+	return key, replacePrivate(filepath.Join(dir, keyFile), []byte(key+"\n"))
 }
 
-// createPrivate makes a file that only its owner can read; see wholefile.Create.
+// createPrivate creates a file that only its owner can read; see wholefile.Create.
 func createPrivate(file string, content []byte) error {
 	return writePrivate(file, content, wholefile.Create)
 }
 
-// replacePrivate puts such a file in the place of another.
+// replacePrivate replaces a file by one that only its owner can read.
 func replacePrivate(file string, content []byte) error {
 	return writePrivate(file, content, wholefile.ReplaceFlushed)
 }
@@ -99,5 +100,5 @@ func writePrivate(file string, content []byte, write func(afero.Fs, string, []by
 	if err := write(fsys, file, content); err != nil {
 		return err
 	}
-	return wholefile.RemoveLeft(fsys, file) // others may hold a key, too
+	return wholefile.RemoveLeft(fsys, file) // of killed processes, which may hold a key, too
 }

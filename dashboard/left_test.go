@@ -25,7 +25,7 @@ func TestKeysLeftByKilledProcesses(t *testing.T) {
 	if _, err := SaveKey(dir, NewKey()); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]bool{".dashboard.key-123": false, ".dashboard.key-456": true, ".dashboard.key-mine": true, ".dashboard.pem-123": true, "dashboard.key-1": true, KeyFile: true} {
+	for name, want := range map[string]bool{".dashboard.key-123": false, ".dashboard.key-456": true, ".dashboard.key-mine": true, ".dashboard.pem-123": true, "dashboard.key-1": true, keyFile: true} {
 		if _, err := os.Lstat(filepath.Join(dir, name)); (err == nil) != want {
 			t.Errorf("%s: %v, want it there: %v", name, err, want)
 		}

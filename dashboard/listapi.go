@@ -18,7 +18,7 @@ type listAPI struct {
 	feed      *feed
 	jobs      *jobs
 	searches  *searches
-	overviews latest[*Overview]
+	overviews latest[*overview]
 	facetList latest[*Facets]
 }
 

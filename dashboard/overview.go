@@ -18,27 +18,27 @@ const (
 	runningShown = 100
 )
 
-// An Overview has counts of tasks, each by its latest run.
-type Overview struct {
+// An overview has counts of tasks, each by its latest run.
+type overview struct {
 	Version  string         `json:"version"`
 	Loaded   Loaded         `json:"loaded"`
 	Total    int            `json:"total"`
 	Outcomes map[string]int `json:"outcomes"`
-	Days     []Day          `json:"days"`
-	Slowest  []CommandStats `json:"slowest"`
-	Frequent []CommandStats `json:"frequent"`
+	Days     []dayCount     `json:"days"`
+	Slowest  []commandStats `json:"slowest"`
+	Frequent []commandStats `json:"frequent"`
 	Running  []Summary      `json:"running"`
 }
 
-// A Day counts the tasks whose last run began on it.
-type Day struct {
+// A dayCount counts the tasks whose last run began on it.
+type dayCount struct {
 	Day    string `json:"day"`
 	Tasks  int    `json:"tasks"`
 	Failed int    `json:"failed"`
 }
 
-// CommandStats are about the tasks with one command.
-type CommandStats struct {
+// commandStats are about the tasks with one command.
+type commandStats struct {
 	Command string    `json:"command"`
 	Tasks   int       `json:"tasks"`
 	Failed  int       `json:"failed"`
@@ -85,9 +85,9 @@ func (l *latest[T]) of(key, version string, compute func() (T, string)) T {
 }
 
 // overview counts the days in a zone up to today.
-func (l *listAPI) overview(zone *time.Location) *Overview {
+func (l *listAPI) overview(zone *time.Location) *overview {
 	now := time.Now().In(zone)
-	return l.overviews.of(zone.String()+" "+now.Format(time.DateOnly), l.feed.table.state().Version, func() (*Overview, string) {
+	return l.overviews.of(zone.String()+" "+now.Format(time.DateOnly), l.feed.table.state().Version, func() (*overview, string) {
 		o := l.feed.table.overview(now)
 		return o, o.Version
 	})
@@ -116,14 +116,14 @@ func (l *listAPI) getOverview(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, r, http.StatusOK, o)
 }
 
-func (t *table) overview(now time.Time) *Overview {
+func (t *table) overview(now time.Time) *overview {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	st := t.stateLocked()
-	o := &Overview{Version: st.Version, Loaded: st.Loaded, Total: st.Total, Outcomes: map[string]int{}, Running: []Summary{}}
+	o := &overview{Version: st.Version, Loaded: st.Loaded, Total: st.Total, Outcomes: map[string]int{}, Running: []Summary{}}
 	var ended [5]int
 	days := newCalendar(now)
-	commands := map[string]*CommandStats{}
+	commands := map[string]*commandStats{}
 	for _, r := range t.rows {
 		out := r.outcome()
 		ended[out]++
@@ -133,7 +133,7 @@ func (t *table) overview(now time.Time) *Overview {
 		days.add(r.started, out == outcomeFailed)
 		c := commands[r.command]
 		if c == nil {
-			c = &CommandStats{Command: r.command, Latest: t.words.id(r), Slowest: t.words.id(r)} // the rows are newest first
+			c = &commandStats{Command: r.command, Latest: t.words.id(r), Slowest: t.words.id(r)} // the rows are newest first
 			commands[r.command] = c
 		}
 		if c.add(r, out) {
@@ -144,13 +144,13 @@ func (t *table) overview(now time.Time) *Overview {
 		o.Outcomes[outcomes[i]] = n
 	}
 	o.Days = days.list()
-	o.Slowest = top(commands, func(a, b *CommandStats) int { return cmp.Compare(b.Longest, a.Longest) })
-	o.Frequent = top(commands, func(a, b *CommandStats) int { return cmp.Compare(b.Tasks, a.Tasks) })
+	o.Slowest = top(commands, func(a, b *commandStats) int { return cmp.Compare(b.Longest, a.Longest) })
+	o.Frequent = top(commands, func(a, b *commandStats) int { return cmp.Compare(b.Tasks, a.Tasks) })
 	return o
 }
 
 // add counts a task, and reports whether it has taken longer than all before.
-func (c *CommandStats) add(r *row, outcome int) (slowest bool) {
+func (c *commandStats) add(r *row, outcome int) (slowest bool) {
 	c.Tasks++
 	if outcome == outcomeFailed {
 		c.Failed++
@@ -166,13 +166,13 @@ func (c *CommandStats) add(r *row, outcome int) (slowest bool) {
 }
 
 // top returns the first commands of an order.
-func top(commands map[string]*CommandStats, order func(a, b *CommandStats) int) []CommandStats {
-	all := make([]*CommandStats, 0, len(commands))
+func top(commands map[string]*commandStats, order func(a, b *commandStats) int) []commandStats {
+	all := make([]*commandStats, 0, len(commands))
 	for _, c := range commands {
 		all = append(all, c)
 	}
-	slices.SortFunc(all, func(a, b *CommandStats) int { return cmp.Or(order(a, b), cmp.Compare(a.Command, b.Command)) })
-	list := make([]CommandStats, 0, commandsMost)
+	slices.SortFunc(all, func(a, b *commandStats) int { return cmp.Or(order(a, b), cmp.Compare(a.Command, b.Command)) })
+	list := make([]commandStats, 0, commandsMost)
 	for _, c := range all[:min(commandsMost, len(all))] {
 		list = append(list, *c)
 	}
@@ -185,13 +185,13 @@ type calendar struct {
 	first, end int64 // seconds since 1970
 	zone       *time.Location
 	names      map[int64]string // the day of each quarter of an hour: days of every zone begin at one
-	days       map[string]*Day
+	days       map[string]*dayCount
 }
 
 func newCalendar(now time.Time) *calendar {
 	y, m, d := now.Date()
 	first := day.Start(y, m, d-daysShown+1, now.Location())
-	return &calendar{first.Unix(), day.Next(now).Unix(), now.Location(), map[int64]string{}, map[string]*Day{}}
+	return &calendar{first.Unix(), day.Next(now).Unix(), now.Location(), map[int64]string{}, map[string]*dayCount{}}
 }
 
 const quarter = 15 * 60
@@ -208,7 +208,7 @@ func (c *calendar) add(micros int64, failed bool) {
 	}
 	d := c.days[name]
 	if d == nil {
-		d = &Day{Day: name}
+		d = &dayCount{Day: name}
 		c.days[name] = d
 	}
 	d.Tasks++
@@ -217,11 +217,11 @@ func (c *calendar) add(micros int64, failed bool) {
 	}
 }
 
-func (c *calendar) list() []Day {
-	list := make([]Day, 0, len(c.days))
+func (c *calendar) list() []dayCount {
+	list := make([]dayCount, 0, len(c.days))
 	for _, d := range c.days {
 		list = append(list, *d)
 	}
-	slices.SortFunc(list, func(a, b Day) int { return cmp.Compare(a.Day, b.Day) })
+	slices.SortFunc(list, func(a, b dayCount) int { return cmp.Compare(a.Day, b.Day) })
 	return list
 }

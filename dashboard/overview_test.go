@@ -64,7 +64,7 @@ func TestFutureDays(t *testing.T) {
 	}
 	s := tableOf(t, recs...)
 	for _, tz := range []string{"", "Asia/Tokyo", "Pacific/Kiritimati", "Pacific/Pago_Pago"} {
-		var o Overview
+		var o overview
 		w := asked(s, "/api/overview?tz="+tz)
 		if err := json.Unmarshal(w.Body.Bytes(), &o); err != nil || w.Code != 200 {
 			t.Fatalf("%d %s", w.Code, w.Body)
@@ -253,7 +253,7 @@ func FuzzOverview(f *testing.F) {
 				t.Fatalf("%s: %d %.500s", path, w.Code, w.Body)
 			}
 		}
-		var o Overview
+		var o overview
 		if err := json.Unmarshal(asked(s, "/api/overview"+zone).Body.Bytes(), &o); err != nil || len(o.Days) == 0 || len(o.Days) > 2 {
 			t.Fatalf("%+v, %v", o, err)
 		}
@@ -261,7 +261,7 @@ func FuzzOverview(f *testing.F) {
 		if b, err := p.draw(palette("light", "#3451c6", "#bb2a2a")); err != nil || !strings.Contains(string(b), "<svg") {
 			t.Fatal(err)
 		}
-		if !slices.IsSortedFunc(o.Days, func(a, b Day) int { return strings.Compare(a.Day, b.Day) }) {
+		if !slices.IsSortedFunc(o.Days, func(a, b dayCount) int { return strings.Compare(a.Day, b.Day) }) {
 			t.Fatalf("%v", o.Days)
 		}
 	})

@@ -149,16 +149,16 @@ func dayLabel(day string) (string, error) {
 func whole(v float64) string { return strconv.FormatFloat(v, 'f', 0, 64) }
 
 // lastDays returns the days up to now, also those without tasks.
-func lastDays(days []Day, n int, now time.Time) []Day {
+func lastDays(days []dayCount, n int, now time.Time) []dayCount {
 	if len(days) == 0 {
 		return nil
 	}
-	list := make([]Day, 0, n)
+	list := make([]dayCount, 0, n)
 	y, m, d := now.Date()
 	for i := n - 1; i >= 0; i-- {
 		name := time.Date(y, m, d-i, 12, 0, 0, 0, now.Location()).Format(time.DateOnly)
-		day := Day{Day: name}
-		if at := slices.IndexFunc(days, func(d Day) bool { return d.Day == name }); at >= 0 {
+		day := dayCount{Day: name}
+		if at := slices.IndexFunc(days, func(d dayCount) bool { return d.Day == name }); at >= 0 {
 			day = days[at]
 		}
 		if day.Tasks > 0 || len(list) > 0 {
@@ -177,7 +177,7 @@ func (l *listAPI) plotSuccess(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p := plot{title: "Success rate by week of the last run", line: true, most: charts.Ptr(100.0), format: func(v float64) string { return whole(v) + " %" }}
-	weeks := map[string]*Day{}
+	weeks := map[string]*dayCount{}
 	var mondays []string
 	for _, d := range l.overview(zone).Days {
 		at, err := time.Parse(time.DateOnly, d.Day)
@@ -186,7 +186,7 @@ func (l *listAPI) plotSuccess(w http.ResponseWriter, r *http.Request) error {
 		}
 		monday := at.AddDate(0, 0, -(int(at.Weekday())+6)%7).Format(time.DateOnly)
 		if weeks[monday] == nil {
-			weeks[monday] = &Day{Day: monday}
+			weeks[monday] = &dayCount{Day: monday}
 			mondays = append(mondays, monday)
 		}
 		weeks[monday].Tasks += d.Tasks

@@ -234,7 +234,7 @@ func TestKeyFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	key, err := LoadKey(dir)
-	if err != nil || CheckKey(key) != nil {
+	if err != nil || checkKey(key) != nil {
 		t.Fatalf("LoadKey returns %q, %v", key, err)
 	}
 	if again, err := LoadKey(dir); again != key || err != nil {
@@ -255,7 +255,7 @@ func TestKeyFile(t *testing.T) {
 			t.Errorf("one has the key %s, another %s", first, key)
 		}
 	}
-	file := filepath.Join(dir, KeyFile)
+	file := filepath.Join(dir, keyFile)
 	for mode, content := range map[os.FileMode]string{0o644: key, 0o600: "short", 0o400: key + " x"} {
 		_ = os.Remove(file)
 		if err := os.WriteFile(file, []byte(content), mode); err != nil {

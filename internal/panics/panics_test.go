@@ -24,8 +24,8 @@ func TestCatch(t *testing.T) {
 		t.Errorf("it returns %v", err)
 	}
 	defer func() {
-		if v := recover(); v != http.ErrAbortHandler {
-			t.Errorf("it panics with %v", v)
+		if err, ok := recover().(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
+			t.Errorf("it panics with %v", err)
 		}
 	}()
 	_ = panics.Catch(func() error { panic(http.ErrAbortHandler) })
