@@ -3,13 +3,17 @@ package cli
 import (
 	"context"
 
-	"github.com/urfave/cli/v3"
+	"qme/tasks"
 
-	"qme/executor"
-	"qme/record"
+	"github.com/urfave/cli/v3"
 )
 
-func (a *app) cancelCommand() *cli.Command {
+type cancelCommand struct {
+	term *terminal
+	home *home
+}
+
+func (cmd *cancelCommand) command() *cli.Command {
 	return &cli.Command{
 		Name:      "cancel",
 		Usage:     "end a running task",
@@ -28,7 +32,7 @@ Examples:
 			if c.Args().Len() == 0 {
 				return &usageError{msg: "cancel which task?", help: "qme ls --running"}
 			}
-			q, err := a.history(ctx)
+			q, err := cmd.home.history(ctx)
 			if err != nil {
 				return err
 			}
@@ -36,38 +40,13 @@ Examples:
 			if err != nil {
 				return err
 			}
-			a.taken(c.Args().First(), v.Record)
-			offers, err := a.cancelsJob(v.Record)
-			if err != nil {
-				return err
+			taken(cmd.term, c.Args().First(), v.Record)
+			job, err := cmd.home.cancel(ctx, q, v, tasks.Acting{Out: cmd.term.out, Err: notesTo{cmd.term},
+				Confirm: func(f *tasks.ForeignError) error { return confirmAction(ctx, cmd.term, v.Record, f, false) }})
+			if err == nil && !job {
+				cmd.term.note("Task %s is being cancelled.", v.Record.UID)
 			}
-			if offers {
-				return a.exec(ctx, []string{string(v.Record.UID), "cancel"}, nil)
-			}
-			id, err := q.Cancel(string(v.Record.UID))
-			if err != nil {
-				return err
-			}
-			a.note("Task %s is being cancelled.", id)
-			return nil
+			return err
 		},
 	}
-}
-
-// cancelsJob reports whether the command of a task has ended, its job goes on, and its
-// executor can cancel that.
-func (a *app) cancelsJob(rec *record.Record) (bool, error) {
-	if rec.Data.Status == record.Running || !rec.Active() {
-		return false, nil
-	}
-	cfg, err := a.config()
-	if err != nil {
-		return false, err
-	}
-	e, ok := a.executors(cfg).Get(rec.Executor)
-	if !ok {
-		return false, nil
-	}
-	_, err = executor.Find(e, "cancel")
-	return err == nil, nil
 }

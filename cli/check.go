@@ -7,9 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"syscall"
-	"time"
 
 	"github.com/urfave/cli/v3"
 
@@ -19,7 +17,13 @@ import (
 	"qme/tasks"
 )
 
-func (a *app) checkCommand() *cli.Command {
+type checkCommand struct {
+	term     *terminal
+	settings *settings
+	home     *home
+}
+
+func (cmd *checkCommand) command() *cli.Command {
 	return &cli.Command{
 		Name:  "check",
 		Usage: "verify the whole history and the spool",
@@ -35,27 +39,27 @@ Examples:
 			}
 			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			return a.check(ctx)
+			return cmd.run(ctx)
 		},
 	}
 }
 
-func (a *app) check(ctx context.Context) error {
+func (cmd *checkCommand) run(ctx context.Context) error {
 	debug.SetMemoryLimit(packMemory)
-	q, err := a.tasks()
+	q, err := cmd.home.tasks()
 	if err != nil {
 		return err
 	}
 	problems := 0
-	w := newFlusher(a.out)
+	w := newFlusher(cmd.term.out)
 	report := func(err error) {
 		problems++
 		fmt.Fprintln(w, safe.Line(err.Error()))
 		if advice := adviceFor(err); advice != "" {
-			fmt.Fprintln(w, "  "+a.here(advice))
+			fmt.Fprintln(w, "  "+cmd.term.here(advice))
 		}
 	}
-	home, err := a.homeDir()
+	home, err := cmd.settings.homeDir()
 	if err != nil {
 		return err
 	}
@@ -68,11 +72,11 @@ func (a *app) check(ctx context.Context) error {
 		return err
 	}
 	problems += spooled
-	s, err := a.openStore()
+	s, err := cmd.home.openStore()
 	if err != nil {
 		return err
 	}
-	progress, done := a.progress()
+	progress, done := cmd.term.progress()
 	rep, err := s.Check(ctx, report, progress)
 	done()
 	if err != nil {
@@ -89,7 +93,7 @@ func (a *app) check(ctx context.Context) error {
 	if problems > 0 {
 		return &codeError{exitCorrupt, fmt.Errorf("%s: %s", summary, count(problems, "problem"))}
 	}
-	_, err = fmt.Fprintln(a.out, summary+": all is well")
+	_, err = fmt.Fprintln(cmd.term.out, summary+": all is well")
 	return err
 }
 
@@ -128,61 +132,4 @@ func adviceFor(err error) string {
 		return "Nothing of qme wrote this so. \"qme git log -- PATH\" shows which commit did; \"qme clear TASK\" removes a task's record, and \"qme push --skip-invalid\" what is no task's."
 	}
 	return ""
-}
-
-// progress shows on a terminal how far a long piece of work is: how much of it is done, of
-// a total where that is known and not 0.
-func (a *app) progress() (show func(what string, n, total int), done func()) {
-	if a.quiet || a.silent || !isTerminal(a.err) {
-		return nil, func() {}
-	}
-	var last time.Time
-	shown := false
-	return func(what string, n, total int) {
-			if time.Since(last) > 100*time.Millisecond {
-				last, shown = time.Now(), true
-				a.show("\r\x1b[K" + progressText(what, n, total))
-			}
-		}, func() {
-			if shown {
-				a.show("\r\x1b[K")
-			}
-		}
-}
-
-func progressText(what string, n, total int) string {
-	if things, rest, ok := strings.Cut(what, " "); ok && total == 0 && n == 1 && len(things) > 1 { // s is seconds
-		return "1 " + strings.TrimSuffix(things, "s") + " " + rest
-	}
-	if total == 0 {
-		return fmt.Sprintf("%d %s", n, what)
-	}
-	return fmt.Sprintf("%d of %d %s (%d %%)", n, total, what, min(100, 100*n/total))
-}
-
-// elapsing shows on a terminal that a piece of work goes on of which nothing is known
-// before its end.
-func (a *app) elapsing(what string) (done func()) {
-	show, clear := a.progress()
-	if show == nil {
-		return clear
-	}
-	begin, ticker, end, ended := time.Now(), time.NewTicker(time.Second), make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			select {
-			case <-ticker.C:
-				show(what, int(time.Since(begin).Seconds()), 0)
-			case <-end:
-				return
-			}
-		}
-	}()
-	return func() {
-		ticker.Stop()
-		close(end)
-		<-ended
-		clear()
-	}
 }

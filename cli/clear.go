@@ -1,13 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"os/signal"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -17,7 +13,12 @@ import (
 	"qme/tasks"
 )
 
-func (a *app) clearCommand() *cli.Command {
+type clearCommand struct {
+	term *terminal
+	home *home
+}
+
+func (cmd *clearCommand) command() *cli.Command {
 	var force bool
 	return &cli.Command{
 		Name:      "clear",
@@ -37,13 +38,13 @@ Examples:
 			if err := oneTask(c); err != nil {
 				return err
 			}
-			return a.clear(ctx, c.Args().First(), force)
+			return cmd.run(ctx, c.Args().First(), force)
 		},
 	}
 }
 
-func (a *app) clear(ctx context.Context, what string, force bool) error {
-	q, err := a.settled(ctx)
+func (cmd *clearCommand) run(ctx context.Context, what string, force bool) error {
+	q, err := cmd.home.settled(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,15 +53,15 @@ func (a *app) clear(ctx context.Context, what string, force bool) error {
 		return err
 	}
 	if len(ids) == 0 {
-		a.note("There are no tasks.")
+		cmd.term.note("There are no tasks.")
 		return nil
 	}
 	subject, short := clearing(what, ids)
-	if err := a.takenByClear(q, what, ids); err != nil {
+	if err := cmd.takenByClear(q, what, ids); err != nil {
 		return err
 	}
 	if !force {
-		if err := a.confirm(ctx, "This will delete "+subject+" (git can bring back what is deleted)"); err != nil {
+		if err := cmd.confirm(ctx, "This will delete "+subject+" (git can bring back what is deleted)"); err != nil {
 			return err
 		}
 	}
@@ -68,18 +69,18 @@ func (a *app) clear(ctx context.Context, what string, force bool) error {
 	if err != nil {
 		return err
 	}
-	a.note("Deleted %s.", subject)
-	undoing, err := a.undoing(version)
+	cmd.term.note("Deleted %s.", subject)
+	undoing, err := cmd.undoing(version)
 	if err != nil {
 		return err
 	}
-	a.note("To get back what was deleted: %s", undoing)
-	a.follow(q, tasks.AfterChange)
+	cmd.term.note("To get back what was deleted: %s", undoing)
+	cmd.home.follow(q, tasks.AfterChange)
 	return nil
 }
 
 // takenByClear says which task it is, where that was not typed.
-func (a *app) takenByClear(q *tasks.Service, what string, ids []record.ID) error {
+func (cmd *clearCommand) takenByClear(q *tasks.Service, what string, ids []record.ID) error {
 	if len(ids) > 1 || what != "" && !strings.HasPrefix(what, "@") {
 		return nil
 	}
@@ -87,7 +88,7 @@ func (a *app) takenByClear(q *tasks.Service, what string, ids []record.ID) error
 	if err != nil {
 		return err
 	}
-	a.taken("", v.Record)
+	taken(cmd.term, "", v.Record)
 	return nil
 }
 
@@ -95,8 +96,8 @@ func (a *app) takenByClear(q *tasks.Service, what string, ids []record.ID) error
 // folder for that, which is made and goes again. What is recorded meanwhile stays: the
 // branch is changed only where it still is as the folder was made from. Nothing of the
 // line depends on how git is set up.
-func (a *app) undoing(version string) (string, error) {
-	s, err := a.openStore()
+func (cmd *clearCommand) undoing(version string) (string, error) {
+	s, err := cmd.home.openStore()
 	if err != nil {
 		return "", err
 	}
@@ -105,7 +106,7 @@ func (a *app) undoing(version string) (string, error) {
 	revert := executor.Quote([]string{"git", "-c", "user.name=" + who.Name, "-c", "user.email=" + who.Email,
 		"-c", "commit.gpgsign=false", "revert", "--no-edit", fmt.Sprintf("%.10s", version)})
 	within := fmt.Sprintf(`cd %s && trap "git worktree remove --force ." EXIT && %s && git update-ref refs/heads/main HEAD HEAD~`, folder, revert)
-	return a.line("git", "worktree", "add", "-q", "--detach", folder, "main") + " && " + executor.Quote([]string{"sh", "-c", within}), nil
+	return cmd.term.line("git", "worktree", "add", "-q", "--detach", folder, "main") + " && " + executor.Quote([]string{"sh", "-c", within}), nil
 }
 
 // clearing names the tasks that are to go: for who is asked, and for the commit.
@@ -125,46 +126,6 @@ func clearing(what string, ids []record.ID) (subject, short string) {
 }
 
 // confirm asks, and is nil for a yes only.
-func (a *app) confirm(ctx context.Context, what string) error {
-	return a.ask(ctx, what+", are you sure", codeError{exitFailure, errors.New("nothing was deleted")}, " (--force does not ask)")
-}
-
-// ask asks a question, and is nil for a yes only. no is what any other answer means, and
-// hint the way out.
-func (a *app) ask(ctx context.Context, question string, no codeError, hint string) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
-	defer stop()
-	a.show(question + "? [n]|y:")
-	line, err := a.readLine(ctx)
-	if !isTerminal(a.in) || !strings.HasSuffix(line, "\n") {
-		a.show("\n") // where the terminal has shown none
-	}
-	switch {
-	case ctx.Err() != nil:
-		return &codeError{exitInterrupted, fmt.Errorf("interrupted; %w", no.err)}
-	case err != nil && !errors.Is(err, io.EOF):
-		return err
-	}
-	switch strings.ToLower(strings.TrimSpace(line)) {
-	case "y", "yes":
-		return nil
-	}
-	return &codeError{no.code, fmt.Errorf("%w%s", no.err, hint)}
-}
-
-// readLine reads a line of standard input, and does not wait for it when ctx ends.
-func (a *app) readLine(ctx context.Context) (line string, err error) {
-	read := make(chan struct{})
-	var text string
-	var rerr error
-	go func() {
-		text, rerr = bufio.NewReader(a.in).ReadString('\n')
-		close(read)
-	}()
-	select {
-	case <-read:
-		return text, rerr
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
+func (cmd *clearCommand) confirm(ctx context.Context, what string) error {
+	return cmd.term.ask(ctx, what+", are you sure", codeError{exitFailure, errors.New("nothing was deleted")}, " (--force does not ask)")
 }

@@ -5,6 +5,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -28,27 +29,41 @@ func Main() int {
 	capture.Helper()
 	// A command is short and its memory small: collect less often.
 	debug.SetGCPercent(200)
-	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, noZone: !localTime()}
+	a := newApp(&terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr, noZone: !localTime()})
 	if err := capture.Able(); err != nil {
-		a.say("qme: %v", err)
+		a.term.say("qme: %v", err)
 		return exitNotRun
 	}
-	code := a.exitCode(a.start(os.Args))
-	if cerr := a.close(); cerr != nil && code == 0 {
-		a.say("qme: %v", cerr)
+	err := a.start(os.Args)
+	code := a.exitCode(err)
+	if cerr := a.home.close(); cerr != nil && code == 0 {
+		a.term.say("qme: %v", cerr)
 		code = exitFailure
 	}
-	if a.endedBy != 0 {
+	var ended *signalError
+	if errors.As(err, &ended) {
 		// A shell stops a loop only when it sees that Ctrl-C has ended what it waits for.
-		capture.Die(a.endedBy)
+		capture.Die(ended.signal)
 	}
 	return code
+}
+
+// An app is one invocation.
+type app struct {
+	term     *terminal
+	settings *settings
+	home     *home
+}
+
+func newApp(t *terminal) *app {
+	s := &settings{term: t}
+	return &app{t, s, &home{term: t, settings: s}}
 }
 
 // start runs the command that argv names.
 func (a *app) start(argv []string) error {
 	root := a.root()
-	out := &noticing{to: a.out}
+	out := &noticing{to: a.term.out}
 	root.Writer = out
 	argv, err := arrange(root, argv)
 	if err != nil {
@@ -86,16 +101,16 @@ func (a *app) root() *cli.Command {
 		Description:     description,
 		Version:         version(),
 		HideHelpCommand: true,
-		Reader:          a.in,
-		ErrWriter:       a.err,
+		Reader:          a.term.in,
+		ErrWriter:       a.term.err,
 		ExitErrHandler:  func(context.Context, *cli.Command, error) {}, // see exitCode
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "home", Aliases: []string{"config_dir"}, Usage: "keep tasks and settings in `DIR`", Sources: cli.EnvVars(homeVariable), Destination: &a.home, TakesFile: true},
-			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "record `TEXT` as the purpose of the run", Destination: &a.message},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print no output of the command, and no messages but errors", Destination: &a.quiet},
-			&cli.StringFlag{Name: "color", Usage: "print colours `WHEN`: always, never, or auto, on terminals", Destination: &a.color},
-			&cli.BoolFlag{Name: "no-color", Usage: "print no colours (so does NO_COLOR)", Destination: &a.noColor},
-			&cli.BoolFlag{Name: "no-pager", Usage: "show long listings without a pager", Destination: &a.noPager},
+			&cli.StringFlag{Name: "home", Aliases: []string{"config_dir"}, Usage: "keep tasks and settings in `DIR`", Sources: cli.EnvVars(homeVariable), Destination: &a.term.homeFlag, TakesFile: true},
+			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "record `TEXT` as the purpose of the run", Destination: &a.settings.message},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print no output of the command, and no messages but errors", Destination: &a.term.quiet},
+			&cli.StringFlag{Name: "color", Usage: "print colours `WHEN`: always, never, or auto, on terminals", Destination: &a.term.color},
+			&cli.BoolFlag{Name: "no-color", Usage: "print no colours (so does NO_COLOR)", Destination: &a.term.noColor},
+			&cli.BoolFlag{Name: "no-pager", Usage: "show long listings without a pager", Destination: &a.term.noPager},
 		},
 		Action: func(_ context.Context, c *cli.Command) error {
 			args := c.Args().Slice()
@@ -107,15 +122,7 @@ func (a *app) root() *cli.Command {
 			}
 			return unknownCommand(c, args)
 		},
-		Commands: []*cli.Command{
-			a.runCommand(), a.rerunCommand(), a.cancelCommand(), a.waitCommand(), a.refreshCommand(), a.execCommand(),
-			a.lsCommand(), a.searchCommand(), a.getCommand(), a.logCommand(), a.diffCommand(), a.clearCommand(),
-			a.remoteCommand(), a.cloneCommand(), a.pullCommand(), a.pushCommand(), a.syncCommand(), a.statusCommand(),
-			a.mirrorCommand(), a.sqlCommand(),
-			a.startCommand(), a.generateKeyCommand(),
-			a.configCommand(), a.checkCommand(), a.gcCommand(), a.gitCommand(), a.completionCommand(), a.versionCommand(),
-			a.completeCommand(),
-		},
+		Commands: a.commands(),
 	}
 	for _, c := range append(root.Commands, root) {
 		c.OnUsageError = usageErrorOf
@@ -124,6 +131,21 @@ func (a *app) root() *cli.Command {
 		}
 	}
 	return root
+}
+
+// commands are in the order of the help.
+func (a *app) commands() []*cli.Command {
+	t, s, h := a.term, a.settings, a.home
+	share := &shareCommand{t, s, h}
+	return []*cli.Command{
+		(&runCommand{t, s, h}).command(), (&rerunCommand{t, s, h}).command(), (&cancelCommand{t, h}).command(), (&waitCommand{h}).command(), (&refreshCommand{t, h}).command(), (&execCommand{t, s, h}).command(),
+		(&lsCommand{t, h}).command(), (&searchCommand{t, s, h}).command(), (&getCommand{t, h}).command(), (&logCommand{t, h}).command(), (&diffCommand{t, h}).command(), (&clearCommand{t, h}).command(),
+		(&remoteCommand{t, h}).command(), (&cloneCommand{t, h}).command(), share.pull(), share.push(), share.sync(), (&statusCommand{t, s, h}).command(),
+		(&mirrorCommand{t, s, h}).command(), (&sqlCommand{t, s, h}).command(),
+		(&startCommand{t, s, h}).command(), (&generateKeyCommand{t, s}).command(),
+		(&configCommand{t, s}).command(), (&checkCommand{t, s, h}).command(), (&gcCommand{t, h}).command(), (&gitCommand{h}).command(), completionCommand(t), versionCommand(t),
+		(&completeCommand{t}).command(),
+	}
 }
 
 func usageErrorOf(_ context.Context, c *cli.Command, err error, _ bool) error {

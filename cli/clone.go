@@ -13,7 +13,12 @@ import (
 	"qme/tasks"
 )
 
-func (a *app) cloneCommand() *cli.Command {
+type cloneCommand struct {
+	term *terminal
+	home *home
+}
+
+func (cmd *cloneCommand) command() *cli.Command {
 	var o shareOptions
 	return &cli.Command{
 		Name:      "clone",
@@ -36,19 +41,19 @@ Examples:
 			if c.Args().Len() == 0 {
 				return &usageError{msg: "clone takes a URL", help: "qme clone --help"}
 			}
-			return a.clone(ctx, c.Args().First(), o)
+			return cmd.run(ctx, c.Args().First(), o)
 		},
 	}
 }
 
-func (a *app) clone(ctx context.Context, url string, o shareOptions) error {
+func (cmd *cloneCommand) run(ctx context.Context, url string, o shareOptions) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	url, err := remoteURL(url)
 	if err != nil {
 		return err
 	}
-	q, err := a.tasks()
+	q, err := cmd.home.tasks()
 	if err != nil {
 		return err
 	}
@@ -57,9 +62,9 @@ func (a *app) clone(ctx context.Context, url string, o shareOptions) error {
 		return interrupted(err)
 	}
 	if shared.Pulled == (tasks.Traffic{}) && len(shared.Refused) == 0 {
-		a.note("%s", a.here("The remote has no tasks yet; \"qme push\" sends yours."))
+		cmd.term.note("%s", cmd.term.here("The remote has no tasks yet; \"qme push\" sends yours."))
 	}
-	a.follow(q, tasks.AfterChange)
+	cmd.home.follow(q, tasks.AfterChange)
 	q.CatchUpOrder(ctx)
-	return a.reportShared(shared, o)
+	return reportShared(cmd.term, shared, o)
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -18,6 +19,7 @@ import (
 	"qme/cli/config"
 	"qme/executor"
 	"qme/gitstore/remote"
+	"qme/internal/intime"
 	"qme/internal/safe"
 	"qme/record"
 	"qme/tasks"
@@ -26,9 +28,17 @@ import (
 const (
 	// completeTasks is how many tasks are offered, the newest.
 	completeTasks = 50
+	// completeTime bounds how long candidates are looked for, since a user has pressed a key
+	// and waits; completeWait bounds it by the clock. What was found by then is offered.
+	completeTime = 15 * time.Millisecond
+	completeWait = 400 * time.Millisecond
 	// completeWidth is how much of a description is given, in columns.
 	completeWidth = 72
 )
+
+type completeCommand struct {
+	term *terminal // for the answer alone
+}
 
 // completeCommand answers the scripts of "qme completion". Its arguments are the
 // words behind "qme" up to the cursor, the last of them perhaps empty or not
@@ -39,7 +49,7 @@ const (
 //	command N   as without the first N words of the line, "qme" included
 //
 // It writes nothing else and makes nothing, whatever is wrong.
-func (a *app) completeCommand() *cli.Command {
+func (cmd *completeCommand) command() *cli.Command {
 	return &cli.Command{
 		Name:            "__complete",
 		Hidden:          true,
@@ -49,8 +59,8 @@ func (a *app) completeCommand() *cli.Command {
 			if len(words) == 0 {
 				words = []string{""}
 			}
-			w := bufio.NewWriter(a.out)
-			a.complete(c.Root(), words).write(w)
+			w := bufio.NewWriter(cmd.term.out)
+			(&completion{cmd.term.homeFlag}).answer(c.Root(), words).write(w)
 			return w.Flush()
 		},
 	}
@@ -86,7 +96,10 @@ func harmless(word string) bool {
 	})
 }
 
-func (a *app) complete(root *cli.Command, line []string) answer {
+// A completion looks for what a line may be completed with.
+type completion struct{ homeFlag string }
+
+func (c *completion) answer(root *cli.Command, line []string) answer {
 	last := len(line) - 1
 	p := &arranger{root: root, command: root, rest: line[:last:last]}
 	word := line[last]
@@ -97,8 +110,8 @@ func (a *app) complete(root *cli.Command, line []string) answer {
 			dashes = true
 		case len(w) > 1 && w[0] == '-' && !dashes:
 			if err := p.option(w); err != nil && p.wants != nil {
-				a.completeHome(p.out)
-				return a.completeValue(p.command.Name, p.wants, word)
+				c.setHome(p.out)
+				return c.value(p.command.Name, p.wants, word)
 			} // what is wrong otherwise is said when the command is run
 		case p.command != root:
 			args++
@@ -110,14 +123,14 @@ func (a *app) complete(root *cli.Command, line []string) answer {
 			}
 		}
 		if p.command.Name == "exec" {
-			a.completeHome(p.out)
-			return words(word, a.execCandidates(p.rest, word))
+			c.setHome(p.out)
+			return words(word, c.execCandidates(p.rest, word))
 		}
 		if p.command.SkipFlagParsing || args > 0 && p.command.StopOnNthArg != nil {
 			return answer{with: fmt.Sprintf("command %d", last-len(p.rest))}
 		}
 	}
-	a.completeHome(p.out)
+	c.setHome(p.out)
 	switch {
 	case !dashes && strings.HasPrefix(word, "-"):
 		return words(word, optionCandidates(p))
@@ -129,7 +142,7 @@ func (a *app) complete(root *cli.Command, line []string) answer {
 	if takesFolder(p.command.Name, args, word) && !slices.Contains(p.out, "--remove=true") {
 		return answer{with: "dirs"}
 	}
-	return words(word, a.argumentCandidates(p.command.Name, args, word))
+	return words(word, c.arguments(p.command.Name, args, word))
 }
 
 // takesFolder reports whether a command's argument may be a repository in a folder:
@@ -145,7 +158,7 @@ func takesFolder(command string, before int, word string) bool {
 }
 
 // completeHome follows an option that says where the tasks are.
-func (a *app) completeHome(options []string) {
+func (c *completion) setHome(options []string) {
 	for _, o := range options {
 		home, ok := strings.CutPrefix(o, "--home=")
 		if !ok {
@@ -155,11 +168,11 @@ func (a *app) completeHome(options []string) {
 		if rest, ok := strings.CutPrefix(home, "~/"); ok {
 			home = filepath.Join(os.Getenv("HOME"), rest)
 		}
-		a.home = home
+		c.homeFlag = home
 	}
 }
 
-func (a *app) completeValue(command string, f cli.Flag, word string) answer {
+func (c *completion) value(command string, f cli.Flag, word string) answer {
 	switch f.Names()[0] {
 	case "home":
 		return answer{with: "dirs"}
@@ -174,15 +187,15 @@ func (a *app) completeValue(command string, f cli.Flag, word string) answer {
 		}
 		return words(word, found)
 	case "on":
-		return words(word, a.inTime(func(reader *app) []candidate { return reader.executorNames() }))
+		return words(word, c.inTime(executorNames))
 	case "color":
 		return words(word, []candidate{{"auto", ""}, {"always", ""}, {"never", ""}})
 	case "database":
 		return words(word, []candidate{{"filesystem", "no mirror"}})
 	case "host":
-		return words(word, namesIn(a.newest(), func(r *record.Record) string { return r.Data.Host }))
+		return words(word, namesIn(c.newest(), func(r *record.Record) string { return r.Data.Host }))
 	case "user":
-		return words(word, namesIn(a.newest(), func(r *record.Record) string { return r.Data.User }))
+		return words(word, namesIn(c.newest(), func(r *record.Record) string { return r.Data.User }))
 	}
 	return words(word, nil)
 }
@@ -228,26 +241,26 @@ func commandCandidates(root *cli.Command) []candidate {
 
 // argumentCandidates returns what a command's argument may be that has so many
 // before it.
-func (a *app) argumentCandidates(command string, before int, word string) []candidate {
+func (c *completion) arguments(command string, before int, word string) []candidate {
 	if before > 1 && command != "refresh" || before == 1 && command != "diff" && command != "refresh" {
 		return nil
 	}
 	switch command {
 	case "wait":
-		return taskCandidates(a.newest(), word, (*record.Record).Active)
+		return taskCandidates(c.newest(), word, (*record.Record).Active)
 	case "refresh":
-		return taskCandidates(a.newest(), word, func(r *record.Record) bool { return r.Data.Status != record.Running && r.Active() })
+		return taskCandidates(c.newest(), word, func(r *record.Record) bool { return r.Data.Status != record.Running && r.Active() })
 	case "get", "rerun", "log", "diff":
-		return taskCandidates(a.newest(), word, nil)
+		return taskCandidates(c.newest(), word, nil)
 	case "cancel":
-		return taskCandidates(a.newest(), word, func(r *record.Record) bool { return r.Data.Status == record.Running })
+		return taskCandidates(c.newest(), word, func(r *record.Record) bool { return r.Data.Status == record.Running })
 	case "ls":
-		return executorCandidates(a.newest())
+		return executorCandidates(c.newest())
 	case "clear":
-		items := a.newest()
+		items := c.newest()
 		return append(executorCandidates(items), taskCandidates(items, word, nil)...)
 	case "remote", "pull", "push", "sync":
-		return a.remoteCandidates()
+		return c.inTime(readRemotes)
 	case "config":
 		return settingCandidates()
 	case "completion":
@@ -309,89 +322,68 @@ func executorCandidates(items []tasks.Item) []candidate {
 	return found
 }
 
-// newest returns the newest tasks, as many as can be read in time.
-func (a *app) newest() []tasks.Item {
-	items := make(chan tasks.Item, completeTasks)
-	// A file system that does not answer must not hold up the prompt: what still
-	// reads then ends with the process.
-	go func() {
-		defer close(items)
-		reader := app{home: a.home}
-		reader.read(items)
-	}()
-	var found []tasks.Item
-	late := tooLate()
-	for {
-		select {
-		case item, ok := <-items:
-			if !ok {
-				return found
-			}
-			found = append(found, item)
-		case <-late:
-			return found
-		}
-	}
-}
-
-// read sends the newest tasks. Errors are not reported: the key was not pressed to
-// learn of them, and the command that is being typed will say so itself.
-func (a *app) read(items chan<- tasks.Item) {
-	if !a.readsOnly() {
-		return
-	}
-	q, err := a.tasks()
-	if err != nil {
-		return
-	}
-	for item := range q.List(tasks.Filter{Limit: completeTasks, Brief: true}) {
-		if item.Err == nil {
-			items <- item
-		}
-	}
-}
-
-// readsOnly prepares for reading in silence; it is false where there is nothing to
-// read.
-func (a *app) readsOnly() bool {
-	a.silent = true
-	home, err := a.homeDir()
-	if err != nil {
-		return false
-	}
-	if _, err := os.Stat(filepath.Join(home, "tasks.git", "HEAD")); err != nil {
-		return false // opening the history would make one
-	}
-	if a.err, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0); err != nil {
-		return false
-	}
-	a.cfg, err = config.Load(afero.NewMemMapFs(), "", nil)
-	return err == nil
-}
-
-// remoteCandidates returns the remotes, where they can be read in time.
-func (a *app) remoteCandidates() []candidate {
-	return a.inTime(func(reader *app) []candidate { return reader.readRemotes() })
+// collect returns what find sends of the home, nil for none, as much as is found in time. A file system
+// that does not answer must not hold up the prompt: what still reads then ends with the process.
+func collect[T any](c *completion, find func(h *home, send func(T))) []T {
+	flag := c.homeFlag
+	return intime.Collect(intime.Limits{Processor: completeTime, Clock: completeWait}, func(send func(T)) {
+		find(silentHome(flag), send)
+	})
 }
 
 // inTime returns what is read, or nothing when that takes too long.
-func (a *app) inTime(read func(reader *app) []candidate) []candidate {
-	found := make(chan []candidate, 1)
-	go func() { found <- read(&app{home: a.home}) }()
-	select {
-	case list := <-found:
-		return list
-	case <-tooLate():
-		return nil
-	}
+func (c *completion) inTime(read func(h *home) []candidate) []candidate {
+	return slices.Concat(collect(c, func(h *home, send func([]candidate)) { send(read(h)) })...)
 }
 
-// readRemotes is read for remotes.
-func (a *app) readRemotes() []candidate {
-	if !a.readsOnly() {
+// newest returns the newest tasks, as many as can be read in time.
+func (c *completion) newest() []tasks.Item {
+	return collect(c, func(h *home, send func(tasks.Item)) {
+		if h == nil {
+			return
+		}
+		q, err := h.tasks()
+		if err != nil {
+			return
+		}
+		for item := range q.List(tasks.Filter{Limit: completeTasks, Brief: true}) {
+			if item.Err == nil {
+				send(item)
+			}
+		}
+	})
+}
+
+// silentHome opens a home for reading in silence, with the defaults for settings; nil where
+// there is nothing to read. The key was not pressed to learn of errors, and the command that
+// is being typed will report them itself.
+func silentHome(flag string) *home {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
 		return nil
 	}
-	s, err := a.openStore()
+	a := newApp(&terminal{homeFlag: flag, err: null, silent: true})
+	dir, err := a.settings.homeDir()
+	if err != nil {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(dir, "tasks.git", "HEAD")); err != nil {
+		return nil // opening the history would make one
+	}
+	cfg, err := config.Load(afero.NewMemMapFs(), "", nil)
+	if err != nil {
+		return nil
+	}
+	a.settings.use(cfg)
+	return a.home
+}
+
+// readRemotes returns the remotes of a home.
+func readRemotes(h *home) []candidate {
+	if h == nil {
+		return nil
+	}
+	s, err := h.openStore()
 	if err != nil {
 		return nil
 	}

@@ -9,22 +9,22 @@ import (
 )
 
 // execCandidates returns what may follow the words behind "exec".
-func (a *app) execCandidates(before []string, word string) []candidate {
+func (c *completion) execCandidates(before []string, word string) []candidate {
 	typed, _, err := splitOptions(before)
 	if err != nil {
 		return nil
 	}
-	found := a.inTime(func(reader *app) []candidate { return reader.readActions(typed, strings.HasPrefix(word, "-")) })
+	found := c.inTime(func(h *home) []candidate { return readActions(h, typed, strings.HasPrefix(word, "-")) })
 	if len(typed) > 0 || strings.HasPrefix(word, "-") {
 		return found
 	}
-	return append(found, taskCandidates(a.newest(), word, nil)...)
+	return append(found, taskCandidates(c.newest(), word, nil)...)
 }
 
 // readActions returns what may follow the words: actions of the task that they name, else
 // of the last one, with the executors; or the options of an action.
-func (a *app) readActions(typed []string, options bool) []candidate {
-	q, set := a.readsExecutors()
+func readActions(h *home, typed []string, options bool) []candidate {
+	q, set := readExecutors(h)
 	if set == nil {
 		return nil
 	}
@@ -50,26 +50,27 @@ func (a *app) readActions(typed []string, options bool) []candidate {
 	return found
 }
 
-// readsExecutors prepares for reading in silence, with the executors of this home.
-func (a *app) readsExecutors() (*tasks.Service, *executor.Set) {
-	if !a.readsOnly() {
+// readExecutors returns the executors of a home by its settings, where those can be read.
+func readExecutors(h *home) (*tasks.Service, *executor.Set) {
+	if h == nil {
 		return nil, nil
 	}
-	defaults := a.cfg
-	a.cfg = nil
-	if _, err := a.config(); err != nil {
-		a.cfg = defaults
+	set := h.settings
+	defaults := set.cfg
+	set.cfg = nil
+	if _, err := set.config(); err != nil {
+		set.cfg = defaults
 	}
-	q, err := a.tasks()
+	q, err := h.tasks()
 	if err != nil {
 		return nil, nil
 	}
-	return q, a.executors(a.cfg)
+	return q, set.executors(set.cfg)
 }
 
 // executorNames returns the executors of this home.
-func (a *app) executorNames() []candidate {
-	_, set := a.readsExecutors()
+func executorNames(h *home) []candidate {
+	_, set := readExecutors(h)
 	if set == nil {
 		set = executor.NewSet(&executor.Shell{})
 	}

@@ -15,7 +15,7 @@ import (
 //go:embed completion
 var scripts embed.FS
 
-func (a *app) completionCommand() *cli.Command {
+func completionCommand(term *terminal) *cli.Command {
 	return &cli.Command{
 		Name:      "completion",
 		Usage:     "print a script that completes commands in bash, zsh or fish",
@@ -33,12 +33,12 @@ Examples:
 			if err := atMost(c, 1); err != nil {
 				return err
 			}
-			return a.completion(c.Args().First())
+			return printCompletion(term, c.Args().First())
 		},
 	}
 }
 
-func (a *app) completion(shell string) error {
+func printCompletion(term *terminal, shell string) error {
 	text, err := scripts.ReadFile("completion/qme." + shell)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
 		return &usageError{msg: fmt.Sprintf("completion takes bash, zsh or fish, not %q", shell), help: "qme completion --help"}
@@ -46,6 +46,6 @@ func (a *app) completion(shell string) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.out.Write(text)
+	_, err = term.out.Write(text)
 	return err
 }

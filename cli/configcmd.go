@@ -25,7 +25,12 @@ type configOptions struct {
 	database string
 }
 
-func (a *app) configCommand() *cli.Command {
+type configCommand struct {
+	term     *terminal
+	settings *settings
+}
+
+func (cmd *configCommand) command() *cli.Command {
 	var o configOptions
 	return &cli.Command{
 		Name:      "config",
@@ -52,13 +57,13 @@ Examples:
 			&cli.StringFlag{Name: "database", Usage: "mirror the history in a database `X`; filesystem: none", Destination: &o.database},
 		},
 		Action: func(_ context.Context, c *cli.Command) error {
-			return a.configure(c, o)
+			return cmd.run(c, o)
 		},
 	}
 }
 
-func (a *app) configure(c *cli.Command, o configOptions) error {
-	home, err := a.homeDir()
+func (cmd *configCommand) run(c *cli.Command, o configOptions) error {
+	home, err := cmd.settings.homeDir()
 	if err != nil {
 		return err
 	}
@@ -72,12 +77,12 @@ func (a *app) configure(c *cli.Command, o configOptions) error {
 		if len(args) > 0 || o.set || o.unset || o.edit {
 			return usage("--database stands alone")
 		}
-		return a.setOne(fsys, home, "database", o.database)
+		return cmd.setOne(fsys, home, "database", o.database)
 	case o.edit:
 		if len(args) > 0 || o.set || o.unset {
 			return usage("--edit stands alone")
 		}
-		return a.editConfig(home)
+		return cmd.editConfig(home)
 	case o.set:
 		if len(args) != 3 || o.unset {
 			return usage("--set takes EXECUTOR KEY VALUE")
@@ -89,24 +94,24 @@ func (a *app) configure(c *cli.Command, o configOptions) error {
 		}
 		return settingError(config.Unset(fsys, home, args[0]))
 	case len(args) == 2:
-		return a.setOne(fsys, home, args[0], args[1])
+		return cmd.setOne(fsys, home, args[0], args[1])
 	case len(args) > 2:
 		return usage("config takes a KEY and a VALUE; quote a VALUE with spaces")
 	}
-	return a.showConfig(args, o.json)
+	return cmd.showConfig(args, o.json)
 }
 
 // setOne sets a setting, and warns of what is to be done besides.
-func (a *app) setOne(fsys afero.Fs, home, key, value string) error {
+func (cmd *configCommand) setOne(fsys afero.Fs, home, key, value string) error {
 	if err := config.Set(fsys, home, key, value); err != nil {
 		return settingError(err)
 	}
-	a.noteUnsharable(key)
+	cmd.noteUnsharable(key)
 	if key != "database" {
 		return nil
 	}
 	if _, err := target.Parse(value, os.Getenv(target.ConnectionVariable), home); err != nil {
-		a.warn("it is set, but nothing is mirrored yet: %v", err)
+		cmd.term.warn("it is set, but nothing is mirrored yet: %v", err)
 	}
 	return nil
 }
@@ -140,22 +145,22 @@ func orWords(words []string, others ...string) []string {
 	return words
 }
 
-func (a *app) showConfig(keys []string, asJSON bool) error {
-	cfg, err := a.readConfig()
+func (cmd *configCommand) showConfig(keys []string, asJSON bool) error {
+	cfg, err := cmd.settings.readConfig()
 	if err == nil {
 		err = cfg.Unread()
 	}
 	if err != nil {
 		return err
 	}
-	a.cfg = cfg
+	cmd.settings.cfg = cfg
 	if len(keys) == 1 {
 		if err := cfg.Wrong(keys[0]); err != nil {
 			return settingError(err)
 		}
 	}
-	a.tellMistakes()
-	a.checkExecutors(cfg)
+	cmd.settings.tellMistakes()
+	cmd.settings.checkExecutors(cfg)
 	settings := cfg.All()
 	if len(keys) == 1 {
 		s, err := cfg.Lookup(keys[0])
@@ -163,13 +168,13 @@ func (a *app) showConfig(keys []string, asJSON bool) error {
 			return settingError(err)
 		}
 		if !asJSON {
-			_, err = fmt.Fprintln(a.out, safe.Line(s.Value))
+			_, err = fmt.Fprintln(cmd.term.out, safe.Line(s.Value))
 			return err
 		}
 		settings = []config.Setting{s}
 	}
 	if asJSON {
-		enc := json.NewEncoder(a.out)
+		enc := json.NewEncoder(cmd.term.out)
 		enc.SetEscapeHTML(false)
 		for _, s := range settings {
 			if err := enc.Encode(s); err != nil {
@@ -178,7 +183,7 @@ func (a *app) showConfig(keys []string, asJSON bool) error {
 		}
 		return nil
 	}
-	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	w := tabwriter.NewWriter(cmd.term.out, 0, 8, 2, ' ', 0)
 	for _, s := range settings {
 		from := string(s.Source)
 		if s.Where != "" {

@@ -16,7 +16,7 @@ const editedFile = "config.toml.edited"
 
 // editConfig opens the settings in an editor. The file is replaced as a whole once what
 // was saved is right; what is not is kept beside it.
-func (a *app) editConfig(home string) error {
+func (cmd *configCommand) editConfig(home string) error {
 	fsys, path := regular.NewFS(), filepath.Join(home, editedFile)
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		return err
@@ -26,11 +26,11 @@ func (a *app) editConfig(home string) error {
 		return err
 	}
 	if _, err := os.Stat(path); err == nil {
-		a.note("This is what you have edited before, with mistakes: %s", path)
+		cmd.term.note("This is what you have edited before, with mistakes: %s", path)
 	} else if err := os.WriteFile(path, before, 0o600); err != nil {
 		return err
 	}
-	if err := a.editor(path); err != nil {
+	if err := cmd.term.editor(path); err != nil {
 		return err
 	}
 	after, err := regular.ReadHere(path)
@@ -44,13 +44,13 @@ func (a *app) editConfig(home string) error {
 }
 
 // editor runs the user's editor on a file, as git does.
-func (a *app) editor(path string) error {
+func (t *terminal) editor(path string) error {
 	program := cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"), "vi")
 	if name := missingProgram(program); name != "" {
 		return &usageError{msg: fmt.Sprintf("there is no editor %q: set VISUAL or EDITOR to one", name), help: "qme config --help"}
 	}
 	cmd := exec.Command("sh", "-c", program+` "$@"`, "sh", path)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out, a.err
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = t.in, t.out, t.err
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("the editor %q: %w; the settings are as they were", program, err)
 	}

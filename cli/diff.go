@@ -15,7 +15,12 @@ import (
 	"qme/tasks"
 )
 
-func (a *app) diffCommand() *cli.Command {
+type diffCommand struct {
+	term *terminal
+	home *home
+}
+
+func (cmd *diffCommand) command() *cli.Command {
 	var asJSON, exitCode bool
 	return &cli.Command{
 		Name:      "diff",
@@ -42,13 +47,13 @@ Examples:
 			if err := atMost(c, 2); err != nil {
 				return err
 			}
-			return a.diff(ctx, c.Args().Slice(), asJSON, exitCode)
+			return cmd.run(ctx, c.Args().Slice(), asJSON, exitCode)
 		},
 	}
 }
 
-func (a *app) diff(ctx context.Context, refs []string, asJSON, exitCode bool) error {
-	q, err := a.history(ctx)
+func (cmd *diffCommand) run(ctx context.Context, refs []string, asJSON, exitCode bool) error {
+	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
 	}
@@ -60,7 +65,7 @@ func (a *app) diff(ctx context.Context, refs []string, asJSON, exitCode bool) er
 	if err != nil {
 		return err
 	}
-	out, closePager, err := a.pager(asJSON)
+	out, closePager, err := cmd.term.pager(asJSON)
 	if err != nil {
 		return err
 	}
@@ -68,7 +73,7 @@ func (a *app) diff(ctx context.Context, refs []string, asJSON, exitCode bool) er
 	if asJSON {
 		err = writeDiffJSON(w, cmp)
 	} else {
-		err = a.writeDiff(w, cmp)
+		err = cmd.writeDiff(w, cmp)
 	}
 	if ferr := w.Flush(); err == nil {
 		err = ferr
@@ -112,8 +117,8 @@ func findNumbered(q *tasks.Service, ref string) (tasks.Version, error) {
 	return v, nil
 }
 
-func (a *app) writeDiff(w *bufio.Writer, c *tasks.Comparison) error {
-	p := a.palette()
+func (cmd *diffCommand) writeDiff(w *bufio.Writer, c *tasks.Comparison) error {
+	p := cmd.term.palette()
 	fmt.Fprintf(w, "%s\n%s\n", p.bold("from "+c.A.Name()), p.bold("to   "+c.B.Name()))
 	for _, f := range c.Fields {
 		fmt.Fprintf(w, "%s: %s -> %s\n", safe.Line(f.Name), shown(f.From), shown(f.To))

@@ -16,7 +16,13 @@ import (
 	"qme/tasks"
 )
 
-func (a *app) execCommand() *cli.Command {
+type execCommand struct {
+	term     *terminal
+	settings *settings
+	home     *home
+}
+
+func (cmd *execCommand) command() *cli.Command {
 	return &cli.Command{
 		Name:            "exec",
 		Usage:           "perform an action of a task's executor: show a job's state or output, cancel it, …",
@@ -44,7 +50,7 @@ Examples:
 			if len(words) == 0 && len(options) == 1 && (options[0].name == "help" || options[0].name == "h") || len(words)+len(options) == 0 {
 				return cli.ShowSubcommandHelp(c)
 			}
-			return a.exec(ctx, words, options)
+			return cmd.run(ctx, words, options)
 		},
 	}
 }
@@ -82,20 +88,20 @@ func splitOptions(args []string) (words []string, options []execOption, err erro
 }
 
 // exec finds out what is meant: words may still hold the values of options.
-func (a *app) exec(ctx context.Context, words []string, options []execOption) error {
-	cfg, err := a.config()
+func (cmd *execCommand) run(ctx context.Context, words []string, options []execOption) error {
+	cfg, err := cmd.settings.config()
 	if err != nil {
 		return err
 	}
-	set := a.executors(cfg)
+	set := cmd.settings.executors(cfg)
 	asJSON := len(options) == 1 && options[0].name == "json"
 	if len(words) == 0 {
 		return &usageError{msg: "exec does what?", help: "qme exec --help"}
 	}
 	if e, ok := set.Get(words[0]); ok && len(words) == 1 && (len(options) == 0 || asJSON) {
-		return a.listActions(e, asJSON)
+		return cmd.listActions(e, asJSON)
 	}
-	q, err := a.history(ctx)
+	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
 	}
@@ -109,7 +115,7 @@ func (a *app) exec(ctx context.Context, words []string, options []execOption) er
 			v.Record.UID, v.Record.Executor, record.ErrNotFound, v.Record.Executor, v.Record.Executor)
 	}
 	if len(rest) == 0 && (len(options) == 0 || asJSON) {
-		return a.listActions(e, asJSON)
+		return cmd.listActions(e, asJSON)
 	}
 	if len(rest) == 0 {
 		return &usageError{msg: fmt.Sprintf("exec does what with task %s?", v.Record.UID), help: "qme exec " + e.Name()}
@@ -124,11 +130,11 @@ func (a *app) exec(ctx context.Context, words []string, options []execOption) er
 		return err
 	}
 	if act.Alters {
-		a.taken(ref, v.Record)
+		taken(cmd.term, ref, v.Record)
 	}
-	doing := tasks.Acting{Executor: e, Action: act, Options: given, Out: a.out, Err: notesTo{a},
-		Confirm: func(f *tasks.ForeignError) error { return a.confirmAction(ctx, v.Record, f, agreed) }}
-	return a.act(ctx, q, v, doing)
+	doing := tasks.Acting{Executor: e, Action: act, Options: given, Out: cmd.term.out, Err: notesTo{cmd.term},
+		Confirm: func(f *tasks.ForeignError) error { return confirmAction(ctx, cmd.term, v.Record, f, agreed) }}
+	return cmd.home.act(ctx, q, v, doing)
 }
 
 // taskOf returns the task that is meant, the word that names it, and the words behind it.
@@ -210,45 +216,34 @@ func takeYes(act executor.Action, options []execOption) (agreed bool, left []exe
 
 // confirmAction says whose task it is that an action would change and that this home has not
 // started, and asks.
-func (a *app) confirmAction(ctx context.Context, rec *record.Record, f *tasks.ForeignError, agreed bool) error {
+func confirmAction(ctx context.Context, term *terminal, rec *record.Record, f *tasks.ForeignError, agreed bool) error {
 	whose := fmt.Sprintf("This home has not started this task. Its record says that it is by %s on %s, in %s:\n  %s", f.User, f.Host, f.Directory, f.Command)
 	if agreed {
-		a.note("%s", whose)
+		term.note("%s", whose)
 		return nil
 	}
-	a.say("%s", whose)
-	if !isTerminal(a.in) || !isTerminal(a.err) {
+	term.say("%s", whose)
+	if !isTerminal(term.in) || !isTerminal(term.err) {
 		return fmt.Errorf("task %s: %s is not known to be of this home: %w (\"%s\" does it all the same)",
-			rec.UID, f.Target, record.ErrConflict, a.line("exec", "--yes", string(rec.UID), f.Action))
+			rec.UID, f.Target, record.ErrConflict, term.line("exec", "--yes", string(rec.UID), f.Action))
 	}
-	return a.ask(ctx, fmt.Sprintf("Do %s with %s, as you", f.Action, f.Target), codeError{exitConflict, errors.New("nothing was done")}, "")
-}
-
-// act performs an action. What is asked for it ends with qme.
-func (a *app) act(ctx context.Context, q *tasks.Service, v tasks.Version, doing tasks.Acting) error {
-	ctx, stop := untilInterrupted(ctx)
-	defer stop()
-	changed, err := q.Act(ctx, v, doing)
-	if changed {
-		a.follow(q, tasks.AfterRefresh)
-	}
-	return err
+	return term.ask(ctx, fmt.Sprintf("Do %s with %s, as you", f.Action, f.Target), codeError{exitConflict, errors.New("nothing was done")}, "")
 }
 
 // notesTo shows what an action says to people, as qme's own messages.
-type notesTo struct{ a *app }
+type notesTo struct{ term *terminal }
 
 // Write implements io.Writer.
 func (n notesTo) Write(b []byte) (int, error) {
-	n.a.note("%s", strings.TrimSuffix(string(b), "\n"))
+	n.term.note("%s", strings.TrimSuffix(string(b), "\n"))
 	return len(b), nil
 }
 
-func (a *app) listActions(e executor.Executor, asJSON bool) error {
+func (cmd *execCommand) listActions(e executor.Executor, asJSON bool) error {
 	if asJSON {
-		return a.listActionsJSON(e)
+		return cmd.listActionsJSON(e)
 	}
-	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
+	w := tabwriter.NewWriter(cmd.term.out, 0, 8, 2, ' ', 0)
 	for _, act := range e.Actions() {
 		fmt.Fprintf(w, "%s\t%s\n", safe.Line(act.Name), safe.Line(act.Summary))
 		for _, o := range act.Options {
@@ -264,7 +259,7 @@ type optionJSON struct {
 	Usage string `json:"usage"`
 }
 
-func (a *app) listActionsJSON(e executor.Executor) error {
+func (cmd *execCommand) listActionsJSON(e executor.Executor) error {
 	for _, act := range e.Actions() {
 		options := []optionJSON{}
 		for _, o := range act.Options {
@@ -279,7 +274,7 @@ func (a *app) listActionsJSON(e executor.Executor) error {
 		if err != nil {
 			return err
 		}
-		if _, err := a.out.Write(append(safe.JSON(b), '\n')); err != nil {
+		if _, err := cmd.term.out.Write(append(safe.JSON(b), '\n')); err != nil {
 			return err
 		}
 	}

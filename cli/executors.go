@@ -3,43 +3,58 @@ package cli
 import (
 	"qme/cli/config"
 	"qme/executor"
+	"qme/executor/custom"
+	"qme/executor/program"
 	"qme/executor/slurm"
-	"qme/tasks"
 )
 
 // executors returns the executors of this home. The first time it warns of those whose
 // section in the settings is wrong, and leaves them out.
-func (a *app) executors(cfg *config.Config) *executor.Set {
-	if a.set != nil {
-		return a.set
+func (s *settings) executors(cfg *config.Config) *executor.Set {
+	if s.set != nil {
+		return s.set
 	}
 	shell := &executor.Shell{Program: cfg.String("executor.shell.shell")}
-	others := append(a.configured(cfg, shell),
+	others := append(s.configured(cfg, shell),
 		slurm.New(slurm.Options{Shell: shell.Program, Format: cfg.String("executor.slurm.sacct_format"), Timeout: cfg.Duration("executor.slurm.timeout")}))
-	a.set = executor.NewSet(shell, others...)
-	return a.set
+	s.set = executor.NewSet(shell, others...)
+	return s.set
 }
 
-// tracker connects tasks with the executors that follow jobs.
-func tracker(set *executor.Set) func(name string) tasks.Tracker {
-	return func(name string) tasks.Tracker {
-		e, _ := set.Get(name)
-		if t, ok := e.(executor.Tracker); ok {
-			return t
+// configured returns the executors that sections of the settings describe: those by
+// configuration, then those by program, each in the order of the file. It warns of a
+// section that is wrong, and leaves its executor out.
+func (s *settings) configured(cfg *config.Config, shell *executor.Shell) []executor.Executor {
+	var byConfig, byProgram []executor.Executor
+	for _, section := range cfg.Sections() {
+		warn := func(err error) { s.term.warn("%v; executor %s is left out", err, section.Name) }
+		if program.Is(section) {
+			e, err := program.New(section, shell, func(err error) { s.term.warn("%v", err) })
+			if err != nil {
+				warn(err)
+				continue
+			}
+			byProgram = append(byProgram, e)
+			continue
 		}
-		return nil
+		e, err := custom.New(section, shell, warn)
+		if err != nil {
+			warn(err)
+			continue
+		}
+		byConfig = append(byConfig, e)
 	}
+	return append(byConfig, byProgram...)
 }
 
-// remembers tells tasks which executors have no tracker and are not the shell: their actions
-// may use what their commands have printed.
-func remembers(set *executor.Set) func(name string) bool {
-	return func(name string) bool {
-		e, ok := set.Get(name)
-		if !ok || name == executor.ShellName {
-			return false
+// checkExecutors warns of what is wrong with sections and comes to light only when they
+// are used.
+func (s *settings) checkExecutors(cfg *config.Config) {
+	for _, e := range s.executors(cfg).All() {
+		if c, ok := e.(custom.Checker); ok {
+			if err := c.Check(); err != nil {
+				s.term.warn("%v", err)
+			}
 		}
-		_, tracks := e.(executor.Tracker)
-		return !tracks
 	}
 }

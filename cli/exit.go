@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"qme/executor"
 	"qme/gitstore"
-	"qme/internal/safe"
 	"qme/mirror"
 	"qme/record"
 	"qme/tasks"
@@ -65,6 +65,18 @@ func (e *codeError) Error() string {
 // Unwrap returns the cause.
 func (e *codeError) Unwrap() error { return e.err }
 
+// A signalError says that a signal has ended the command that was run, and so is to end qme.
+type signalError struct {
+	code   *codeError
+	signal syscall.Signal
+}
+
+// Error implements error.
+func (e *signalError) Error() string { return e.code.Error() }
+
+// Unwrap returns the exit code where the signal does not end qme.
+func (e *signalError) Unwrap() error { return e.code }
+
 var codes = []struct {
 	err  error
 	code int
@@ -89,26 +101,26 @@ var codes = []struct {
 
 // exitCode reports an error on stderr and says with which code the process ends.
 func (a *app) exitCode(err error) int {
-	code, msg, hint := a.explain(err)
+	code, msg, hint := a.settings.explain(err)
 	if msg != "" {
-		a.fail(msg)
+		a.term.fail(msg)
 	}
 	if hint != "" {
-		a.say("%s", hint)
+		a.term.say("%s", hint)
 	}
 	return code
 }
 
 // explain returns the exit code of a command that ends with an error, what it says of that,
 // and the way out; both texts may be empty.
-func (a *app) explain(err error) (code int, msg, hint string) {
+func (s *settings) explain(err error) (code int, msg, hint string) {
 	if err == nil {
 		return 0, "", ""
 	}
 	var coded *codeError
 	if errors.As(err, &coded) {
 		if coded.err != nil {
-			msg = a.here(said(coded.err.Error()))
+			msg = s.term.here(said(coded.err.Error()))
 		}
 		return coded.code, msg, ""
 	}
@@ -117,11 +129,11 @@ func (a *app) explain(err error) (code int, msg, hint string) {
 	}
 	var usage *usageError
 	if errors.As(err, &usage) {
-		return exitUsage, a.here(usage.msg), fmt.Sprintf("See %q.", usage.help)
+		return exitUsage, s.term.here(usage.msg), fmt.Sprintf("See %q.", usage.help)
 	}
 	// Only the user cancels, or a SIGTERM.
-	msg = a.here(said(strings.ReplaceAll(strings.TrimSpace(err.Error()), context.Canceled.Error(), "interrupted")))
-	return codeOf(err), msg, a.here(cmp.Or(hintFor(err), a.homeHint(err)))
+	msg = s.term.here(said(strings.ReplaceAll(strings.TrimSpace(err.Error()), context.Canceled.Error(), "interrupted")))
+	return codeOf(err), msg, s.term.here(cmp.Or(hintFor(err), s.homeHint(err)))
 }
 
 func codeOf(err error) int {
@@ -134,11 +146,6 @@ func codeOf(err error) int {
 		}
 	}
 	return exitFailure
-}
-
-// fail says why a command has failed.
-func (a *app) fail(msg string) {
-	a.show(a.paletteOf(a.err).red("qme:") + " " + safe.Message(msg) + "\n")
 }
 
 // hintFor says what to do next.

@@ -11,7 +11,12 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-func (a *app) gcCommand() *cli.Command {
+type gcCommand struct {
+	term *terminal
+	home *home
+}
+
+func (cmd *gcCommand) command() *cli.Command {
 	var auto bool
 	return &cli.Command{
 		Name:  "gc",
@@ -28,7 +33,7 @@ Examples:
 			}
 			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			return a.gc(ctx, auto)
+			return cmd.run(ctx, auto)
 		},
 	}
 }
@@ -38,9 +43,9 @@ Examples:
 // some MiB each soon leave behind several times that.
 const packMemory = 256 << 20
 
-func (a *app) gc(ctx context.Context, auto bool) error {
+func (cmd *gcCommand) run(ctx context.Context, auto bool) error {
 	debug.SetMemoryLimit(packMemory)
-	s, err := a.openStore()
+	s, err := cmd.home.openStore()
 	if err != nil {
 		return err
 	}
@@ -52,10 +57,10 @@ func (a *app) gc(ctx context.Context, auto bool) error {
 			_ = syscall.Setpriority(syscall.PRIO_PGRP, 0, 19)
 		}
 	}
-	a.catchUpOrder(ctx) // so that a listing after many runs does not have to
+	cmd.catchUpOrder(ctx) // so that a listing after many runs does not have to
 	done := func() {}
 	if !auto {
-		done = a.elapsing("s so far: packing the history")
+		done = cmd.term.elapsing("s so far: packing the history")
 	}
 	rep, err := s.GC(ctx, !auto)
 	done()
@@ -63,18 +68,18 @@ func (a *app) gc(ctx context.Context, auto bool) error {
 		return err
 	}
 	if rep == nil {
-		a.note("Another qme gc is at work.")
+		cmd.term.note("Another qme gc is at work.")
 		return nil
 	}
-	a.note("%s of %s became %d of %s.", count(rep.PacksBefore, "pack"), humanize.IBytes(uint64(rep.BytesBefore)), rep.PacksAfter, humanize.IBytes(uint64(rep.BytesAfter)))
+	cmd.term.note("%s of %s became %d of %s.", count(rep.PacksBefore, "pack"), humanize.IBytes(uint64(rep.BytesBefore)), rep.PacksAfter, humanize.IBytes(uint64(rep.BytesAfter)))
 	return nil
 }
 
 // catchUpOrder brings the order of listings up to date.
-func (a *app) catchUpOrder(ctx context.Context) {
-	q, err := a.tasks()
+func (cmd *gcCommand) catchUpOrder(ctx context.Context) {
+	q, err := cmd.home.tasks()
 	if err != nil {
-		a.warn("the order of listings: %v", err)
+		cmd.term.warn("the order of listings: %v", err)
 		return
 	}
 	q.CatchUpOrder(ctx)

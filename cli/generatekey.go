@@ -13,7 +13,12 @@ import (
 // keyVariable names the environment variable that holds the dashboard's key.
 const keyVariable = "QME_SERVER_KEY"
 
-func (a *app) generateKeyCommand() *cli.Command {
+type generateKeyCommand struct {
+	term     *terminal
+	settings *settings
+}
+
+func (cmd *generateKeyCommand) command() *cli.Command {
 	return &cli.Command{
 		Name:  "generate-key",
 		Usage: "make a new key for the dashboard",
@@ -27,13 +32,13 @@ Example:
 			if err := atMost(c, 0); err != nil {
 				return err
 			}
-			return a.generateKey()
+			return cmd.run()
 		},
 	}
 }
 
-func (a *app) generateKey() error {
-	home, err := a.homeDir()
+func (cmd *generateKeyCommand) run() error {
+	home, err := cmd.settings.homeDir()
 	if err != nil {
 		return err
 	}
@@ -45,8 +50,8 @@ func (a *app) generateKey() error {
 		return err
 	}
 	if os.Getenv(keyVariable) != "" {
-		a.note("qme: %s is set, and goes before this key", keyVariable)
+		cmd.term.note("qme: %s is set, and goes before this key", keyVariable)
 	}
-	_, err = fmt.Fprintln(a.out, key)
+	_, err = fmt.Fprintln(cmd.term.out, key)
 	return outputError(err)
 }

@@ -12,7 +12,12 @@ import (
 	"qme/tasks"
 )
 
-func (a *app) getCommand() *cli.Command {
+type getCommand struct {
+	term *terminal
+	home *home
+}
+
+func (cmd *getCommand) command() *cli.Command {
 	var stdout, stderr bool
 	return &cli.Command{
 		Name:      "get",
@@ -42,17 +47,17 @@ Examples:
 			}
 			switch {
 			case stdout:
-				return a.getStream(ctx, c.Args().First(), record.Stdout)
+				return cmd.getStream(ctx, c.Args().First(), record.Stdout)
 			case stderr:
-				return a.getStream(ctx, c.Args().First(), record.Stderr)
+				return cmd.getStream(ctx, c.Args().First(), record.Stderr)
 			}
-			return a.get(ctx, c.Args().First())
+			return cmd.run(ctx, c.Args().First())
 		},
 	}
 }
 
-func (a *app) get(ctx context.Context, ref string) error {
-	q, err := a.history(ctx)
+func (cmd *getCommand) run(ctx context.Context, ref string) error {
+	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
 	}
@@ -64,12 +69,12 @@ func (a *app) get(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
-	_, err = a.out.Write(safe.JSON(b))
+	_, err = cmd.term.out.Write(safe.JSON(b))
 	return err
 }
 
-func (a *app) getStream(ctx context.Context, ref string, name record.StreamName) error {
-	q, err := a.history(ctx)
+func (cmd *getCommand) getStream(ctx context.Context, ref string, name record.StreamName) error {
+	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
 	}
@@ -78,13 +83,13 @@ func (a *app) getStream(ctx context.Context, ref string, name record.StreamName)
 		return err
 	}
 	if name == record.Stderr && v.Record.Data.Merged {
-		a.note("%s", tasks.OneStream(v.Record))
+		cmd.term.note("%s", tasks.OneStream(v.Record))
 	}
 	r, err := v.Stream(name)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(a.out, r)
+	_, err = io.Copy(cmd.term.out, r)
 	if err = errors.Join(err, r.Close()); err != nil {
 		return err
 	}
@@ -93,7 +98,7 @@ func (a *app) getStream(ctx context.Context, ref string, name record.StreamName)
 		if s.Cut.Offset+s.Cut.Bytes == s.Size {
 			why = "could not be stored (of %d; a full disk, say)"
 		}
-		a.note("qme: %d bytes from offset %d on "+why, s.Cut.Bytes, s.Cut.Offset, s.Size)
+		cmd.term.note("qme: %d bytes from offset %d on "+why, s.Cut.Bytes, s.Cut.Offset, s.Size)
 	}
 	return nil
 }

@@ -18,11 +18,15 @@ import (
 
 // distrusted says why programs that the configuration of a history names must not be run;
 // "" where they may be.
-func (a *app) distrusted(dir string) string {
+func distrusted(dir string) string {
 	return config.Untrusted(afero.NewOsFs(), filepath.Dir(dir), filepath.Join(dir, "config"))
 }
 
-func (a *app) gitCommand() *cli.Command {
+type gitCommand struct {
+	home *home
+}
+
+func (cmd *gitCommand) command() *cli.Command {
 	return &cli.Command{
 		Name:            "git",
 		Usage:           "run git on the history",
@@ -36,12 +40,12 @@ func (a *app) gitCommand() *cli.Command {
 			if args := c.Args().Slice(); len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
 				return cli.ShowCommandHelp(ctx, c.Root(), c.Name) // git's own: qme git help
 			}
-			s, err := a.openStore()
+			s, err := cmd.home.openStore()
 			if err != nil {
 				return err
 			}
 			// git itself does not look, where it is told which repository is meant.
-			if why := a.distrusted(s.Dir()); why != "" {
+			if why := distrusted(s.Dir()); why != "" {
 				return fmt.Errorf("%s, and git runs what its configuration says: %w", why, record.ErrConflict)
 			}
 			git, err := exec.LookPath("git")

@@ -13,7 +13,12 @@ import (
 	"qme/tasks"
 )
 
-func (a *app) logCommand() *cli.Command {
+type logCommand struct {
+	term *terminal
+	home *home
+}
+
+func (cmd *logCommand) command() *cli.Command {
 	var asJSON bool
 	return &cli.Command{
 		Name:      "log",
@@ -30,22 +35,22 @@ Examples:
 			if err := oneTask(c); err != nil {
 				return err
 			}
-			return a.log(ctx, c.Args().First(), asJSON)
+			return cmd.run(ctx, c.Args().First(), asJSON)
 		},
 	}
 }
 
-func (a *app) log(ctx context.Context, ref string, asJSON bool) error {
-	q, err := a.history(ctx)
+func (cmd *logCommand) run(ctx context.Context, ref string, asJSON bool) error {
+	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
 	}
-	out, closePager, err := a.pager(asJSON)
+	out, closePager, err := cmd.term.pager(asJSON)
 	if err != nil {
 		return err
 	}
 	w := newFlusher(out)
-	t := a.newTable(w)
+	t := cmd.term.newTable(w)
 	for v, verr := range q.Runs(ref) {
 		if err = verr; err != nil {
 			break

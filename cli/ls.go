@@ -16,7 +16,12 @@ import (
 	"qme/tasks"
 )
 
-func (a *app) lsCommand() *cli.Command {
+type lsCommand struct {
+	term *terminal
+	home *home
+}
+
+func (cmd *lsCommand) command() *cli.Command {
 	var f tasks.Filter
 	var asJSON bool
 	return &cli.Command{
@@ -55,13 +60,13 @@ Examples:
 				return &usageError{msg: fmt.Sprintf("--sort takes %s, not %q", strings.Join(tasks.Sorts, ", "), f.Sort), help: "qme ls --help"}
 			}
 			f.Executor, f.Prefix = "", ""
-			return a.ls(ctx, c.Args().First(), f, asJSON)
+			return cmd.run(ctx, c.Args().First(), f, asJSON)
 		},
 	}
 }
 
-func (a *app) ls(ctx context.Context, of string, f tasks.Filter, asJSON bool) error {
-	q, err := a.history(ctx)
+func (cmd *lsCommand) run(ctx context.Context, of string, f tasks.Filter, asJSON bool) error {
+	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
 	}
@@ -70,13 +75,13 @@ func (a *app) ls(ctx context.Context, of string, f tasks.Filter, asJSON bool) er
 			return err
 		}
 	}
-	out, closePager, err := a.pager(asJSON)
+	out, closePager, err := cmd.term.pager(asJSON)
 	if err != nil {
 		return err
 	}
-	n, err := a.list(q, f, asJSON, out)
+	n, err := cmd.list(q, f, asJSON, out)
 	if err = errors.Join(err, closePager()); err == nil && n == 0 {
-		a.noteNone(q, f)
+		cmd.noteNone(q, f)
 	}
 	return err
 }
@@ -109,7 +114,7 @@ var statusWays = map[string]string{
 
 // noteNone says why a listing is empty. A name that fits no task is likely to be
 // a mistake; that nothing has failed is no news for a script.
-func (a *app) noteNone(q *tasks.Service, f tasks.Filter) {
+func (cmd *lsCommand) noteNone(q *tasks.Service, f tasks.Filter) {
 	named := tasks.Filter{Executor: f.Executor, Prefix: f.Prefix, Host: f.Host, User: f.User}
 	all := !f.Failed && !f.Running // of that name
 	if named != (tasks.Filter{}) && (all || !hasTasks(q, named)) {
@@ -117,15 +122,15 @@ func (a *app) noteNone(q *tasks.Service, f tasks.Filter) {
 		if way := statusWays[f.Executor]; way != "" {
 			hint = fmt.Sprintf(" %q lists those that are %s.", way, f.Executor)
 		}
-		a.note("There are no %s.%s", tasksOf(named), hint)
+		cmd.term.note("There are no %s.%s", tasksOf(named), hint)
 		return
 	}
 	switch {
-	case !isTerminal(a.err):
+	case !isTerminal(cmd.term.err):
 	case f == tasks.Filter{Limit: f.Limit, Sort: f.Sort}:
-		a.note("%s", a.here("There are no tasks yet; \"qme run CMD\" records one."))
+		cmd.term.note("%s", cmd.term.here("There are no tasks yet; \"qme run CMD\" records one."))
 	default:
-		a.note("There are no %s.", tasksOf(f))
+		cmd.term.note("There are no %s.", tasksOf(f))
 	}
 }
 
@@ -155,10 +160,10 @@ func hasTasks(q *tasks.Service, f tasks.Filter) bool {
 }
 
 // list prints the tasks and counts them.
-func (a *app) list(q *tasks.Service, f tasks.Filter, asJSON bool, to io.Writer) (n int, err error) {
+func (cmd *lsCommand) list(q *tasks.Service, f tasks.Filter, asJSON bool, to io.Writer) (n int, err error) {
 	f.Brief = !asJSON
 	w := newFlusher(to)
-	t := a.newTable(w)
+	t := cmd.term.newTable(w)
 	listing := q.Listing(f)
 	t.mixed = listing.Mixed
 	var unreadable []error
@@ -168,7 +173,7 @@ func (a *app) list(q *tasks.Service, f tasks.Filter, asJSON bool, to io.Writer) 
 			return n, errors.Join(w.Flush(), item.Err)
 		case item.Err != nil:
 			unreadable = append(unreadable, item.Err)
-			a.warn("%v", item.Err)
+			cmd.term.warn("%v", item.Err)
 			continue
 		}
 		if asJSON {

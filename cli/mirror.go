@@ -13,12 +13,17 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/internal/safe"
-	"qme/mirror"
 	"qme/mirror/target"
 	"qme/tasks"
 )
 
-func (a *app) mirrorCommand() *cli.Command {
+type mirrorCommand struct {
+	term     *terminal
+	settings *settings
+	home     *home
+}
+
+func (cmd *mirrorCommand) command() *cli.Command {
 	var asJSON, auto bool
 	return &cli.Command{
 		Name:      "mirror",
@@ -44,11 +49,11 @@ Examples:
 			defer stop()
 			switch what := c.Args().First(); {
 			case auto:
-				return a.followMirror(ctx)
+				return cmd.followMirror(ctx)
 			case what == "status":
-				return a.mirrorStatus(ctx, asJSON)
+				return cmd.mirrorStatus(ctx, asJSON)
 			case what == "rebuild":
-				return a.mirrorRebuild(ctx)
+				return cmd.mirrorRebuild(ctx)
 			default:
 				return &usageError{msg: "mirror takes status or rebuild", help: "qme mirror --help"}
 			}
@@ -57,81 +62,39 @@ Examples:
 }
 
 // followMirror catches up in a process that nobody waits for.
-func (a *app) followMirror(ctx context.Context) error {
-	q, err := a.background((*tasks.Service).MirrorLog)
+func (cmd *mirrorCommand) followMirror(ctx context.Context) error {
+	q, err := cmd.home.background((*tasks.Service).MirrorLog)
 	if err != nil || q == nil {
 		return err
 	}
 	return q.FollowMirror(ctx)
 }
 
-// background returns the use cases for a process that nobody waits for. Where there are none
-// the reason is in a log, and q is nil.
-func (a *app) background(log func(*tasks.Service) tasks.Log) (q *tasks.Service, err error) {
-	a.quiet = true
-	home, err := a.homeDir()
-	if err != nil {
-		return nil, err
-	}
-	if q, err = a.tasks(); err != nil {
-		return nil, log(&tasks.Service{Home: home}).Note(err)
-	}
-	return q, nil
-}
-
-// mirrorTarget returns the database that the settings name, nil when there is none.
-func (a *app) mirrorTarget() (*target.Target, error) {
-	cfg, err := a.config()
-	if err != nil {
-		return nil, err
-	}
-	if err := cfg.Wrong("database"); err != nil {
-		return nil, a.unlessTold(err)
-	}
-	home, err := a.homeDir()
-	if err != nil {
-		return nil, err
-	}
-	t, err := target.Parse(cfg.String("database"), os.Getenv(target.ConnectionVariable), home)
-	return t, settingError(err)
-}
-
 // configuredMirror is mirrorTarget where there has to be one.
-func (a *app) configuredMirror() (*target.Target, error) {
-	t, err := a.mirrorTarget()
+func (cmd *mirrorCommand) configuredMirror() (*target.Target, error) {
+	t, err := cmd.settings.mirrorTarget()
 	if err == nil && t == nil {
 		err = &usageError{msg: `no mirror is set; "qme config --database sqlite" sets one`, help: "qme mirror --help"}
 	}
 	return t, err
 }
 
-// catchUp brings the mirror up to date, or makes it anew.
-func (a *app) catchUp(ctx context.Context, q *tasks.Service, t *target.Target, anew bool) (mirror.Applied, error) {
-	show, done := a.progress()
-	defer done()
-	var progress func(int)
-	if show != nil {
-		progress = func(n int) { show("tasks mirrored", n, 0) }
-	}
-	return q.CatchUpMirror(ctx, t, anew, progress)
-}
-
 // mirrorRebuild makes this home's part of the mirror anew.
-func (a *app) mirrorRebuild(ctx context.Context) error {
-	t, err := a.configuredMirror()
+func (cmd *mirrorCommand) mirrorRebuild(ctx context.Context) error {
+	t, err := cmd.configuredMirror()
 	if err != nil {
 		return err
 	}
-	q, err := a.history(ctx)
+	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
 	}
-	applied, err := a.catchUp(ctx, q, t, true)
+	applied, err := catchUp(cmd.term, ctx, q, t, true)
 	if err != nil {
 		return interruptedMirror(err)
 	}
-	a.warnUnreadable(applied)
-	a.note("Mirrored %s in %s.", traffic(tasks.Traffic{Tasks: applied.Tasks}), t)
+	warnUnreadable(cmd.term, applied)
+	cmd.term.note("Mirrored %s in %s.", traffic(tasks.Traffic{Tasks: applied.Tasks}), t)
 	return q.MirrorLog().Clear()
 }
 
@@ -141,17 +104,6 @@ func interruptedMirror(err error) error {
 		return fmt.Errorf("interrupted; the mirror is as it was: %w", context.Canceled)
 	}
 	return err
-}
-
-func (a *app) warnUnreadable(applied mirror.Applied) {
-	const shown = 5
-	for i, err := range applied.Unreadable {
-		if i == shown {
-			a.warn("and %d more", len(applied.Unreadable)-shown)
-			break
-		}
-		a.warn("not mirrored: %v", err)
-	}
 }
 
 // A mirrorStatusJSON is how far a mirror is, as JSON. Its keys are stable.
@@ -166,12 +118,12 @@ type mirrorStatusJSON struct {
 	Trouble string `json:"trouble"`
 }
 
-func (a *app) mirrorStatus(ctx context.Context, asJSON bool) error {
-	t, err := a.configuredMirror()
+func (cmd *mirrorCommand) mirrorStatus(ctx context.Context, asJSON bool) error {
+	t, err := cmd.configuredMirror()
 	if err != nil {
 		return err
 	}
-	q, err := a.settled(ctx)
+	q, err := cmd.home.settled(ctx)
 	if err != nil {
 		return err
 	}
@@ -180,14 +132,14 @@ func (a *app) mirrorStatus(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	if !asJSON {
-		_, err := fmt.Fprint(a.out, st.text())
+		_, err := fmt.Fprint(cmd.term.out, st.text())
 		return err
 	}
 	b, err := json.MarshalIndent(st, "", "  ")
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(a.out, string(safe.JSON(b)))
+	_, err = fmt.Fprintln(cmd.term.out, string(safe.JSON(b)))
 	return err
 }
 

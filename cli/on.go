@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -15,8 +13,9 @@ import (
 	"github.com/urfave/cli/v3"
 	"golang.org/x/sys/unix"
 
+	"qme/cli/config"
 	"qme/executor"
-	"qme/internal/tail"
+	"qme/internal/signalled"
 	"qme/record"
 	"qme/tasks"
 )
@@ -63,11 +62,11 @@ func (o *onOptions) read(c *cli.Command) error {
 		o.resources[strings.TrimLeft(name, "-")] = value
 	}
 	if o.on == "" && (o.wait || len(o.resources) > 0) {
-		return &usageError{msg: "resources and --wait are for a job: name what runs it, as in --on slurm", help: "qme run --help"}
+		return runUsage("resources and --wait are for a job: name what runs it, as in --on slurm")
 	}
 	for name, value := range o.resources {
 		if value == "" && c.IsSet(name) {
-			return &usageError{msg: fmt.Sprintf("--%s needs a value, and was given nothing, as by a variable that is not set", name), help: "qme run --help"}
+			return runUsage("--%s needs a value, and was given nothing, as by a variable that is not set", name)
 		}
 	}
 	return nil
@@ -78,8 +77,8 @@ const stdinTime = 200 * time.Millisecond
 
 // noInput refuses standard input that a job would not get: a file, or a pipe that is not at
 // its end.
-func (a *app) noInput(executor string) error {
-	info, err := a.in.Stat()
+func noInput(in *os.File, executor string) error {
+	info, err := in.Stat()
 	if err != nil {
 		return nil // it is closed
 	}
@@ -87,13 +86,13 @@ func (a *app) noInput(executor string) error {
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
 		kind = "a file"
-	case mode&(os.ModeNamedPipe|os.ModeSocket) != 0 && !atEnd(a.in, stdinTime):
+	case mode&(os.ModeNamedPipe|os.ModeSocket) != 0 && !atEnd(in, stdinTime):
 		kind = "a pipe"
 	default:
 		return nil
 	}
-	return &usageError{msg: fmt.Sprintf("standard input is %s, and a job of %s gets none of it: write it to a file and redirect that inside the command (qme run --on %s 'CMD <FILE'), or give qme no input (</dev/null)",
-		kind, executor, executor), help: "qme run --help"}
+	return runUsage("standard input is %s, and a job of %s gets none of it: write it to a file and redirect that inside the command (qme run --on %s 'CMD <FILE'), or give qme no input (</dev/null)",
+		kind, executor, executor)
 }
 
 // atEnd reports whether a pipe has nothing in it and nobody writes to it, which may show
@@ -109,100 +108,75 @@ func atEnd(f *os.File, wait time.Duration) bool {
 	}
 }
 
-// commandOn returns the command that runs words where it was asked for.
-func (a *app) commandOn(set *executor.Set, shell string, words []string, o onOptions) (tasks.Command, error) {
+// runOn runs words by the executor that was asked for: as a job where it has jobs.
+func (cmd *runCommand) runOn(ctx context.Context, q *tasks.Service, cfg *config.Config, words []string, o onOptions, opts tasks.RunOptions) (*tasks.Report, error) {
+	set := cmd.settings.executors(cfg)
 	e, ok := set.Get(o.on)
 	if !ok {
 		var names []string
 		for _, e := range set.All() {
 			names = append(names, e.Name())
 		}
-		return tasks.Command{}, &usageError{msg: fmt.Sprintf("there is no executor %q, only %s", o.on, strings.Join(names, ", ")), help: "qme run --help"}
+		return nil, runUsage("there is no executor %q, only %s", o.on, strings.Join(names, ", "))
 	}
 	if s, ok := e.(executor.Submitter); ok {
-		if err := a.noInput(e.Name()); err != nil {
-			return tasks.Command{}, err
+		if err := noInput(cmd.term.in, e.Name()); err != nil {
+			return nil, err
 		}
-		return tasks.Command{Executor: e.Name(), Build: func(dir string) ([]string, string, error) {
-			cmd, err := s.Submit(executor.Submission{
-				Words: words, Shell: shell, Options: o.resources,
-				Stdout: filepath.Join(dir, "stdout"), Stderr: filepath.Join(dir, "stderr"),
-			})
-			return cmd.Argv, cmd.Line, err
-		}}, nil
+		return q.Submit(ctx, s, executor.Submission{Words: words, Shell: cfg.String("executor.shell.shell"), Options: o.resources}, opts)
 	}
 	if o.wait || len(o.resources) > 0 {
-		return tasks.Command{}, &usageError{msg: fmt.Sprintf("executor %s does not run commands as jobs: it takes neither --wait nor resources", e.Name()), help: "qme run --help"}
+		return nil, runUsage("executor %s does not run commands as jobs: it takes neither --wait nor resources", e.Name())
 	}
-	cmd, ok := e.Recognise(words)
+	c, ok := e.Recognise(words)
 	if !ok {
-		return tasks.Command{}, &usageError{msg: fmt.Sprintf("%s is no command of executor %s", executor.Quote(words), e.Name()), help: "qme run --help"}
+		return nil, runUsage("%s is no command of executor %s", executor.Quote(words), e.Name())
 	}
-	return tasks.Command{Executor: cmd.Executor, Cmd: cmd.Argv, Line: cmd.Line}, nil
+	return q.RunNew(ctx, c, opts)
 }
 
 // waitHere waits for the job of a task as if its command ran here: its output is passed
 // on, Ctrl-C cancels it, and its code is the result.
-func (a *app) waitHere(ctx context.Context, q *tasks.Service, e executor.Executor, rec *record.Record) error {
-	ctx, stop := context.WithCancel(ctx)
+func (cmd *runCommand) waitHere(ctx context.Context, q *tasks.Service, rec *record.Record) error {
+	term := cmd.term
+	ctx, got, stop := signalled.Catch(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	defer signal.Stop(signals)
-	var got os.Signal
-	go func() {
-		if s, ok := <-signals; ok {
-			got = s
-			stop()
-		}
-	}()
-	dir := q.Jobs.Path(rec.UID)
-	out := a.follower(filepath.Join(dir, "stdout"), a.out, rec.Data.Job)
-	errs := a.follower(filepath.Join(dir, "stderr"), a.err, rec.Data.Job)
-	end := passOn(out, errs)
+	job := rec.Data.Job
+	to := tasks.JobOutput{Out: term.out, Err: term.err, Restarted: func() { term.note("Job %s has begun its output anew.", job.ID) }}
 	state := ""
-	last, werr := q.Wait(ctx, string(rec.UID), func(r *record.Record) {
-		if job := r.Data.Job; job != nil && job.State != state && isTerminal(a.err) {
+	last, err := q.WaitPrinting(ctx, rec.UID, to, func(r *record.Record) {
+		if job := r.Data.Job; job != nil && job.State != state && isTerminal(term.err) {
 			state = job.State
-			a.note("qme: job %s: %s", job.ID, jobState(job))
+			term.note("qme: job %s: %s", job.ID, jobState(job))
 		}
 	})
-	passed := end()
-	if errors.Is(werr, context.Canceled) && got != nil {
-		return a.cancelJob(q, e, rec, got)
+	if s := got(); errors.Is(err, context.Canceled) && s != nil {
+		return cmd.cancelJob(q, rec, s)
 	}
-	if werr != nil {
-		return fmt.Errorf("%w (\"qme wait %s\" goes on waiting)", werr, rec.UID)
+	if err != nil {
+		return err
 	}
-	if perr := errors.Join(passed, out.rest(q, last, record.JobStdout), errs.rest(q, last, record.JobStderr)); perr != nil {
-		return perr
-	}
-	a.follow(q, tasks.AfterRefresh)
+	cmd.home.follow(q, tasks.AfterRefresh)
 	if rc := last.Code(); rc != nil {
-		a.note("[%s][returncode: %d]%s has ended", last.UID, *rc, jobOf(last))
+		term.note("[%s][returncode: %d]%s has ended", last.UID, *rc, jobOf(last))
 	}
 	return endAs(last)
 }
 
 // cancelJob ends the job of a task because a signal has asked for it.
-func (a *app) cancelJob(q *tasks.Service, e executor.Executor, rec *record.Record, got os.Signal) error {
+func (cmd *runCommand) cancelJob(q *tasks.Service, rec *record.Record, got os.Signal) error {
 	code := &codeError{code: 128 + int(got.(syscall.Signal))}
-	act, err := executor.Find(e, "cancel")
-	if err != nil {
-		code.err = fmt.Errorf("the job goes on: %w", err)
-		return code
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), cancelTime)
 	defer cancel()
+	said := &counted{Writer: notesTo{cmd.term}}
 	v, err := q.Find(string(rec.UID))
-	said := &counted{Writer: notesTo{a}}
 	if err == nil {
-		err = a.act(ctx, q, v, tasks.Acting{Executor: e, Action: act, Out: a.out, Err: said})
+		_, err = cmd.home.cancel(ctx, q, v, tasks.Acting{Out: cmd.term.out, Err: said})
 	}
 	if err != nil {
 		code.err = fmt.Errorf("the job could not be cancelled: %w", err)
 	} else if said.n == 0 {
-		a.note("qme: job %s is being cancelled", rec.Data.Job.ID)
+		cmd.term.note("qme: job %s is being cancelled", rec.Data.Job.ID)
 	}
 	return code
 }
@@ -222,72 +196,3 @@ func (c *counted) Write(b []byte) (int, error) {
 
 // cancelTime bounds how long the cancelling of a job is waited for after a signal.
 const cancelTime = 20 * time.Second
-
-// A follower passes on what comes to a file, from when it is there.
-type follower struct {
-	tail.Reader
-	to io.Writer
-}
-
-// follower passes on what a job writes to a file. A requeue begins that anew: what has been
-// passed on stays, a message says so, and all of the new output follows.
-func (a *app) follower(path string, to io.Writer, job *record.Job) *follower {
-	return &follower{to: to, Reader: tail.Reader{
-		Open:      func() (*os.File, error) { return os.Open(path) },
-		Restarted: func() { a.note("Job %s has begun its output anew.", job.ID) },
-	}}
-}
-
-// followEvery is how often a file is looked at: on a network file system nobody tells.
-const followEvery = 200 * time.Millisecond
-
-// passOn passes on until the function that it returns is called.
-func passOn(files ...*follower) (end func() error) {
-	stop, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		tick := time.NewTicker(followEvery)
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				done <- nil
-				return
-			case <-tick.C:
-			}
-			for _, f := range files {
-				if err := f.pass(); err != nil {
-					done <- err
-					return
-				}
-			}
-		}
-	}()
-	return func() error {
-		close(stop)
-		return <-done
-	}
-}
-
-// pass copies what is new.
-func (f *follower) pass() error {
-	_, err := io.Copy(f.to, &f.Reader)
-	return err
-}
-
-// rest copies what is left when the job has ended. A file that was opened is read to its
-// end, also where it has been removed since; else what came of it is in the record.
-func (f *follower) rest(q *tasks.Service, rec *record.Record, name record.StreamName) error {
-	if f.Opened() {
-		return errors.Join(f.pass(), f.Close())
-	}
-	v, err := q.Find(string(rec.UID))
-	if err != nil {
-		return err
-	}
-	r, err := v.Stream(name)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f.to, r)
-	return errors.Join(err, r.Close())
-}

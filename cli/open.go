@@ -59,12 +59,12 @@ func openTo(path string, info fs.FileInfo, bits fs.FileMode) []string {
 }
 
 // warnIfOpen says so.
-func (a *app) warnIfOpen() {
-	home, err := a.homeDir()
+func (s *settings) warnIfOpen() {
+	home, err := s.homeDir()
 	if err != nil {
 		return // whoever needs it says so
 	}
 	for _, line := range openHome(home) {
-		a.warn("%s", line)
+		s.term.warn("%s", line)
 	}
 }

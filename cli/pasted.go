@@ -12,27 +12,27 @@ import (
 
 // line returns a command line of qme for a message, for people to paste: it is for the home
 // of this invocation, also where an option has named that.
-func (a *app) line(words ...string) string {
-	return executor.Quote(append(a.program(), words...))
+func (t *terminal) line(words ...string) string {
+	return executor.Quote(append(t.program(), words...))
 }
 
 // program returns the words with which a command line of qme begins.
-func (a *app) program() []string {
-	if a.home == "" || a.home == os.Getenv(homeVariable) {
+func (t *terminal) program() []string {
+	if t.homeFlag == "" || t.homeFlag == os.Getenv(homeVariable) {
 		return []string{"qme"}
 	}
-	given, err := filepath.Abs(a.home)
+	given, err := filepath.Abs(t.homeFlag)
 	usual, uerr := filepath.Abs(cmp.Or(os.Getenv(homeVariable), filepath.Join(account.Home(), ".qme")))
 	if err == nil && uerr == nil && given == usual {
 		return []string{"qme"}
 	}
-	return []string{"qme", "--home", a.home}
+	return []string{"qme", "--home", t.homeFlag}
 }
 
 // here makes the command lines that a message of qme's own gives, as in "qme remote URL",
 // those for the home of this invocation.
-func (a *app) here(msg string) string {
-	words := a.program()
+func (t *terminal) here(msg string) string {
+	words := t.program()
 	if len(words) == 1 {
 		return msg
 	}

@@ -6,8 +6,8 @@ import (
 	"qme/tasks"
 )
 
-func (a *app) pullCommand() *cli.Command {
-	return a.shareCommand("pull", "get tasks from a remote", `It merges the remote's history into the local one. No question is asked, and no run is
+func (cmd *shareCommand) pull() *cli.Command {
+	return cmd.command("pull", "get tasks from a remote", `It merges the remote's history into the local one. No question is asked, and no run is
 lost. Every object is checked before anything is merged.
 
 Examples:

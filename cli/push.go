@@ -6,8 +6,8 @@ import (
 	"qme/tasks"
 )
 
-func (a *app) pushCommand() *cli.Command {
-	return a.shareCommand("push", "send tasks to a remote", `If the remote has runs that are not here yet, they are pulled and merged first.
+func (cmd *shareCommand) push() *cli.Command {
+	return cmd.command("push", "send tasks to a remote", `If the remote has runs that are not here yet, they are pulled and merged first.
 
 Examples:
   qme push

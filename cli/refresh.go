@@ -4,22 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/signal"
-	"slices"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 
 	"github.com/mattn/go-runewidth"
 	"github.com/urfave/cli/v3"
 
 	"qme/internal/safe"
+	"qme/internal/signalled"
 	"qme/record"
 	"qme/tasks"
 )
 
-func (a *app) refreshCommand() *cli.Command {
+type refreshCommand struct {
+	term *terminal
+	home *home
+}
+
+func (cmd *refreshCommand) command() *cli.Command {
 	var asJSON bool
 	return &cli.Command{
 		Name:      "refresh",
@@ -42,15 +44,15 @@ Examples:
 					return &usageError{msg: "refresh was given an empty argument", help: "qme refresh --help"}
 				}
 			}
-			return a.refresh(ctx, refs, asJSON)
+			return cmd.run(ctx, refs, asJSON)
 		},
 	}
 }
 
-func (a *app) refresh(ctx context.Context, refs []string, asJSON bool) error {
-	ctx, stop := untilInterrupted(ctx)
+func (cmd *refreshCommand) run(ctx context.Context, refs []string, asJSON bool) error {
+	ctx, stop := signalled.Until(ctx)
 	defer stop()
-	q, err := a.history(ctx)
+	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
 	}
@@ -59,33 +61,23 @@ func (a *app) refresh(ctx context.Context, refs []string, asJSON bool) error {
 		return err
 	}
 	if len(all) == 0 {
-		a.note("No job is open.")
+		cmd.term.note("No job is open.")
 		return nil
 	}
-	if err := a.showJobs(all, asJSON); err != nil {
+	if err := cmd.showJobs(all, asJSON); err != nil {
 		return err
 	}
 	for _, r := range all {
 		if r.Changed {
-			a.follow(q, tasks.AfterRefresh)
+			cmd.home.follow(q, tasks.AfterRefresh)
 			break
 		}
 	}
 	return refreshFailed(all)
 }
 
-// untilInterrupted ends ctx, and with it the programs that are asked, which the signals of a
-// terminal do not reach. What nohup or a shell's & has ignored stays ignored.
-func untilInterrupted(ctx context.Context) (context.Context, context.CancelFunc) {
-	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
-	if len(signals) == 0 {
-		return context.WithCancel(ctx) // of no signals NotifyContext would make all
-	}
-	return signal.NotifyContext(ctx, signals...)
-}
-
-func (a *app) showJobs(all []tasks.Refreshed, asJSON bool) error {
-	out := newFlusher(a.out)
+func (cmd *refreshCommand) showJobs(all []tasks.Refreshed, asJSON bool) error {
+	out := newFlusher(cmd.term.out)
 	if asJSON {
 		for _, r := range all {
 			if err := writeJSONLine(out, r.Record); err != nil {

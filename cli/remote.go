@@ -21,7 +21,12 @@ import (
 	"qme/tasks"
 )
 
-func (a *app) remoteCommand() *cli.Command {
+type remoteCommand struct {
+	term *terminal
+	home *home
+}
+
+func (cmd *remoteCommand) command() *cli.Command {
 	var asJSON, remove bool
 	return &cli.Command{
 		Name:      "remote",
@@ -46,7 +51,7 @@ Examples:
 			if err := atMost(c, 2); err != nil {
 				return err
 			}
-			s, err := a.openStore()
+			s, err := cmd.home.openStore()
 			if err != nil {
 				return err
 			}
@@ -56,11 +61,11 @@ Examples:
 			case remove:
 				return removeRemote(s, args[0])
 			case len(args) == 2:
-				return a.setRemote(s, args[0], args[1])
+				return cmd.setRemote(s, args[0], args[1])
 			case len(args) == 1:
-				return a.oneRemote(s, args[0], asJSON)
+				return cmd.oneRemote(s, args[0], asJSON)
 			}
-			return a.listRemotes(s, "", asJSON)
+			return cmd.listRemotes(s, "", asJSON)
 		},
 	}
 }
@@ -86,21 +91,21 @@ var bareWord = lazy.Regexp(`^[A-Za-z0-9_-]+$`)
 
 // oneRemote understands an argument alone: the name of a remote to be shown, or a
 // URL to be set.
-func (a *app) oneRemote(s *gitstore.Store, arg string, asJSON bool) error {
+func (cmd *remoteCommand) oneRemote(s *gitstore.Store, arg string, asJSON bool) error {
 	remotes, err := s.Remotes()
 	if err != nil {
 		return err
 	}
 	if slices.ContainsFunc(remotes, func(r gitstore.RemoteURL) bool { return r.Name == arg }) {
-		return a.listRemotes(s, arg, asJSON)
+		return cmd.listRemotes(s, arg, asJSON)
 	}
 	if bareWord().MatchString(arg) {
 		return &usageError{msg: fmt.Sprintf("there is no remote %q, and it is no URL (a folder here is ./%s)", arg, arg), help: "qme remote --help"}
 	}
-	return a.setRemote(s, tasks.DefaultRemote, arg)
+	return cmd.setRemote(s, tasks.DefaultRemote, arg)
 }
 
-func (a *app) setRemote(s *gitstore.Store, name, url string) error {
+func (cmd *remoteCommand) setRemote(s *gitstore.Store, name, url string) error {
 	if err := gitstore.CheckRemoteName(remote.Shown(name)); err != nil { // it may be a URL
 		msg := err.Error()
 		if _, uerr := remote.Open(name, remote.Options{}); uerr == nil && gitstore.CheckRemoteName(url) == nil {
@@ -121,11 +126,11 @@ func (a *app) setRemote(s *gitstore.Store, name, url string) error {
 	}
 	for _, r := range remotes {
 		if r.Name == name && r.URL != url {
-			a.note("The remote %s was %s before.", name, remote.Shown(r.URL))
+			cmd.term.note("The remote %s was %s before.", name, remote.Shown(r.URL))
 		}
 	}
 	if _, err := os.Stat(url); filepath.IsAbs(url) && errors.Is(err, fs.ErrNotExist) {
-		a.note("There is no folder %s yet; \"git init --bare\" makes a repository.", remote.Shown(url))
+		cmd.term.note("There is no folder %s yet; \"git init --bare\" makes a repository.", remote.Shown(url))
 	}
 	return nil
 }
@@ -149,7 +154,7 @@ type remoteJSON struct {
 }
 
 // listRemotes prints the remotes, or the one of that name.
-func (a *app) listRemotes(s *gitstore.Store, name string, asJSON bool) error {
+func (cmd *remoteCommand) listRemotes(s *gitstore.Store, name string, asJSON bool) error {
 	remotes, err := s.Remotes()
 	if err != nil {
 		return err
@@ -161,12 +166,12 @@ func (a *app) listRemotes(s *gitstore.Store, name string, asJSON bool) error {
 		}
 	}
 	if asJSON {
-		return a.printJSON(list)
+		return cmd.term.printJSON(list)
 	}
 	if len(list) == 0 {
-		a.note("%s", a.here("No remote is set; \"qme remote URL\" sets one."))
+		cmd.term.note("%s", cmd.term.here("No remote is set; \"qme remote URL\" sets one."))
 	}
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(cmd.term.out, 0, 0, 2, ' ', 0)
 	for _, r := range list {
 		fmt.Fprintf(w, "%s\t%s\n", safe.Line(r.Name), safe.Line(r.URL))
 	}

@@ -16,7 +16,13 @@ import (
 	"qme/tasks/live"
 )
 
-func (a *app) rerunCommand() *cli.Command {
+type rerunCommand struct {
+	term     *terminal
+	settings *settings
+	home     *home
+}
+
+func (cmd *rerunCommand) command() *cli.Command {
 	var o rerunOptions
 	return &cli.Command{
 		Name:      "rerun",
@@ -43,65 +49,65 @@ Examples:
 				return err
 			}
 			if o.report {
-				return a.rerunReporting(ctx, c.Args().First(), o)
+				return cmd.rerunReporting(ctx, c.Args().First(), o)
 			}
-			q, rep, err := a.rerun(ctx, c.Args().First(), o, nil)
+			q, rep, err := cmd.run(ctx, c.Args().First(), o, nil)
 			if err != nil {
 				return err
 			}
-			return a.finishRun(q, rep)
+			return cmd.home.finishRun(q, rep)
 		},
 	}
 }
 
 // rerun runs a task again, and returns the use cases with which it has. started is as in
 // tasks.RunOptions.
-func (a *app) rerun(ctx context.Context, ref string, o rerunOptions, started func()) (*tasks.Service, *tasks.Report, error) {
-	if _, err := a.homeDir(); err != nil {
+func (cmd *rerunCommand) run(ctx context.Context, ref string, o rerunOptions, started func()) (*tasks.Service, *tasks.Report, error) {
+	if _, err := cmd.settings.homeDir(); err != nil {
 		return nil, nil, err
 	}
-	if err := a.readFrom(o.stdin); err != nil {
+	if err := cmd.readFrom(o.stdin); err != nil {
 		return nil, nil, err
 	}
-	if _, err := a.runConfig(); err != nil {
+	if _, err := cmd.settings.runConfig(); err != nil {
 		return nil, nil, err
 	}
-	q, err := a.tasks()
+	q, err := cmd.home.tasks()
 	if err != nil {
 		return nil, nil, err
 	}
-	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: a.message, Quiet: a.quiet, Started: started,
-		Confirm: func(rec *record.Record, own bool) error { return a.confirmRerun(ctx, ref, rec, own, o) }})
+	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: cmd.settings.message, Quiet: cmd.term.quiet, Started: started,
+		Confirm: func(rec *record.Record, own bool) error { return cmd.confirmRerun(ctx, ref, rec, own, o) }})
 	var input *tasks.InputError
 	if errors.As(err, &input) {
 		id, file := string(input.ID), o
 		file.stdin = "FILE"
-		return nil, nil, fmt.Errorf("%w; give it again: %s <FILE, or %s", err, a.rerunLine(o, id), a.rerunLine(file, id))
+		return nil, nil, fmt.Errorf("%w; give it again: %s <FILE, or %s", err, cmd.rerunLine(o, id), cmd.rerunLine(file, id))
 	}
 	return q, rep, err
 }
 
 // rerunReporting is rerun for a process that waits for the command to begin.
-func (a *app) rerunReporting(ctx context.Context, ref string, o rerunOptions) error {
+func (cmd *rerunCommand) rerunReporting(ctx context.Context, ref string, o rerunOptions) error {
 	to, err := live.NewReporter()
 	if err != nil {
 		return settingError(err)
 	}
 	report := func(r live.Report) {
 		if err := to.Report(r); err != nil {
-			a.warn("how the task began is not reported: %v", err)
+			cmd.term.warn("how the task began is not reported: %v", err)
 		}
 	}
-	q, rep, err := a.rerun(ctx, ref, o, func() { report(live.Report{Started: true}) })
+	q, rep, err := cmd.run(ctx, ref, o, func() { report(live.Report{Started: true}) })
 	if err != nil {
-		code, msg, hint := a.explain(err)
+		code, msg, hint := cmd.settings.explain(err)
 		report(live.Report{Refused: code == exitConflict || code == exitNotRun, Detail: safe.Message(strings.TrimSpace(msg + "\n" + hint))})
 		return err
 	}
 	if rep.Err != nil {
 		report(live.Report{Detail: "NOT RECORDED: " + safe.Message(rep.Err.Error())})
 	}
-	return a.finishRun(q, rep)
+	return cmd.home.finishRun(q, rep)
 }
 
 // rerunOptions are the options of rerun.
@@ -114,7 +120,7 @@ type rerunOptions struct {
 }
 
 // rerunLine returns the command line that runs a task again with these options.
-func (a *app) rerunLine(o rerunOptions, id string) string {
+func (cmd *rerunCommand) rerunLine(o rerunOptions, id string) string {
 	words := []string{"rerun"}
 	if o.yes {
 		words = append(words, "--yes")
@@ -122,49 +128,33 @@ func (a *app) rerunLine(o rerunOptions, id string) string {
 	if o.stdin != "" {
 		words = append(words, "--stdin", o.stdin)
 	}
-	return a.line(append(words, id)...)
+	return cmd.term.line(append(words, id)...)
 }
 
 // confirmRerun says which command is about to be run again where that was not typed, and
 // whose it is where it was not given here; then it asks.
-func (a *app) confirmRerun(ctx context.Context, ref string, rec *record.Record, own bool, o rerunOptions) error {
+func (cmd *rerunCommand) confirmRerun(ctx context.Context, ref string, rec *record.Record, own bool, o rerunOptions) error {
 	if own {
-		a.taken(ref, rec)
-		a.tellInput(rec.Data.Stdin)
+		taken(cmd.term, ref, rec)
+		cmd.tellInput(rec.Data.Stdin)
 		return nil
 	}
 	f := foreignText(rec)
 	if o.yes {
-		a.note("%s", f)
-		a.tellInput(rec.Data.Stdin)
+		cmd.term.note("%s", f)
+		cmd.tellInput(rec.Data.Stdin)
 		return nil
 	}
-	a.say("%s", f)
-	if !isTerminal(a.in) || !isTerminal(a.err) {
+	cmd.term.say("%s", f)
+	if !isTerminal(cmd.term.in) || !isTerminal(cmd.term.err) {
 		o.yes = true
-		return fmt.Errorf("task %s was not given in this home: %w (\"%s\" runs it again, as you and here)", rec.UID, record.ErrConflict, a.rerunLine(o, string(rec.UID)))
+		return fmt.Errorf("task %s was not given in this home: %w (\"%s\" runs it again, as you and here)", rec.UID, record.ErrConflict, cmd.rerunLine(o, string(rec.UID)))
 	}
-	if err := a.ask(ctx, "Run it here, as you", codeError{exitConflict, errors.New("nothing was run")}, ""); err != nil {
+	if err := cmd.term.ask(ctx, "Run it here, as you", codeError{exitConflict, errors.New("nothing was run")}, ""); err != nil {
 		return err
 	}
-	a.tellInput(rec.Data.Stdin)
+	cmd.tellInput(rec.Data.Stdin)
 	return nil
-}
-
-// taken says which task a command takes that changes something, where that was not typed
-// but follows from what is there.
-func (a *app) taken(ref string, rec *record.Record) {
-	if ref == "" || strings.HasPrefix(ref, "@") {
-		a.note("Task %s: %s", rec.UID, safe.Bounded(typed(rec)))
-	}
-}
-
-// typed is recorded as the user has typed it, where that is the same.
-func typed(rec *record.Record) string {
-	if cmd := rec.Data.Cmd; len(cmd) == 3 && cmd[1] == "-c" && cmd[2] == rec.Command {
-		return rec.Command
-	}
-	return tasks.CommandLine(rec)
 }
 
 // foreignText says whose command a record holds, in two lines or more.
@@ -175,18 +165,18 @@ func foreignText(rec *record.Record) string {
 
 // tellInput says that a task that has read a file or a pipe now reads something else, where
 // that was not asked for by --stdin. was is where its input came from, nil: not recorded.
-func (a *app) tellInput(was *record.Stdin) {
-	if was == nil || a.input != nil {
+func (cmd *rerunCommand) tellInput(was *record.Stdin) {
+	if was == nil || cmd.home.input != nil {
 		return
 	}
-	now := capture.Stdin(a.in)
+	now := capture.Stdin(cmd.term.in)
 	switch {
 	case was.Kind != "file" && was.Kind != "pipe" && was.Kind != "socket":
 	case was.Kind == now.Kind && was.Path == now.Path && was.Size == now.Size:
 	case was.Kind == now.Kind && was.Path == now.Path:
-		a.note("Its input, %s, had %d bytes and now has %d.", inputName(was), was.Size, now.Size)
+		cmd.term.note("Its input, %s, had %d bytes and now has %d.", inputName(was), was.Size, now.Size)
 	default:
-		a.note("Its input was %s; it now reads %s.", inputName(was), inputName(now))
+		cmd.term.note("Its input was %s; it now reads %s.", inputName(was), inputName(now))
 	}
 }
 
@@ -209,7 +199,7 @@ func inputName(in *record.Stdin) string {
 }
 
 // readFrom makes a file, if one is named, the standard input of the command.
-func (a *app) readFrom(path string) error {
+func (cmd *rerunCommand) readFrom(path string) error {
 	if path == "" {
 		return nil
 	}
@@ -217,6 +207,6 @@ func (a *app) readFrom(path string) error {
 	if err != nil {
 		return &usageError{msg: "--stdin: " + err.Error(), help: "qme rerun --help"}
 	}
-	a.input = f
+	cmd.home.input = f
 	return nil
 }

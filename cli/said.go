@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"qme/internal/lazy"
+	"qme/internal/safe"
 	"qme/record"
 	"qme/tasks"
 )
@@ -69,4 +70,44 @@ func said(text string) string {
 		}
 		text, from = text[:at]+text[end:], 0
 	}
+}
+
+// say prints a line for people, on stderr.
+func (t *terminal) say(format string, args ...any) {
+	t.show(safe.Message(fmt.Sprintf(format, args...)) + "\n")
+}
+
+// show prints text as it is on stderr. When that fails there is nowhere to say so.
+func (t *terminal) show(text string) { _, _ = t.err.WriteString(text) }
+
+// note is say for what -q silences.
+func (t *terminal) note(format string, args ...any) {
+	if !t.quiet {
+		t.say(format, args...)
+	}
+}
+
+func (t *terminal) warn(format string, args ...any) {
+	t.say("qme: %s", t.here(said(fmt.Sprintf(format, args...))))
+}
+
+// fail says why a command has failed.
+func (t *terminal) fail(msg string) {
+	t.show(t.paletteOf(t.err).red("qme:") + " " + safe.Message(msg) + "\n")
+}
+
+// taken says which task a command takes that changes something, where that was not typed
+// but follows from what is there.
+func taken(term *terminal, ref string, rec *record.Record) {
+	if ref == "" || strings.HasPrefix(ref, "@") {
+		term.note("Task %s: %s", rec.UID, safe.Bounded(typed(rec)))
+	}
+}
+
+// typed is recorded as the user has typed it, where that is the same.
+func typed(rec *record.Record) string {
+	if cmd := rec.Data.Cmd; len(cmd) == 3 && cmd[1] == "-c" && cmd[2] == rec.Command {
+		return rec.Command
+	}
+	return tasks.CommandLine(rec)
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/mattn/go-runewidth"
@@ -28,7 +27,13 @@ type searchOptions struct {
 	sort                      string
 }
 
-func (a *app) searchCommand() *cli.Command {
+type searchCommand struct {
+	term     *terminal
+	settings *settings
+	home     *home
+}
+
+func (cmd *searchCommand) command() *cli.Command {
 	var o searchOptions
 	return &cli.Command{
 		Name:      "search",
@@ -75,7 +80,7 @@ Examples:
 			}
 			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			return a.search(ctx, q, o)
+			return cmd.run(ctx, q, o)
 		},
 	}
 }
@@ -102,8 +107,8 @@ func parseQuery(text string, regex bool) (*query.Query, error) {
 	return nil, &usageError{msg: msg + "\nFields: " + strings.Join(query.Fields, ", ") + "; and failed, running.", help: "qme search --help"}
 }
 
-func (a *app) search(ctx context.Context, q *query.Query, o searchOptions) error {
-	hist, err := a.history(ctx)
+func (cmd *searchCommand) run(ctx context.Context, q *query.Query, o searchOptions) error {
+	hist, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,11 +116,11 @@ func (a *app) search(ctx context.Context, q *query.Query, o searchOptions) error
 	if err != nil {
 		return err
 	}
-	out, closePager, err := a.pager(o.json || o.ids)
+	out, closePager, err := cmd.term.pager(o.json || o.ids)
 	if err != nil {
 		return err
 	}
-	n, err := a.printFound(ctx, s, q, o, out)
+	n, err := cmd.printFound(ctx, s, q, o, out)
 	err = errors.Join(err, closePager())
 	if errors.Is(err, context.Canceled) {
 		return &codeError{exitInterrupted, errors.New("interrupted")}
@@ -124,38 +129,17 @@ func (a *app) search(ctx context.Context, q *query.Query, o searchOptions) error
 		return err
 	}
 	if n == 0 {
-		a.note("No task matches.")
+		cmd.term.note("No task matches.")
 	}
-	return a.noteOver(s.Over(), q)
-}
-
-// progressPatience is how long work goes on before anything is shown of it.
-const progressPatience = 500 * time.Millisecond
-
-// patientProgress shows on a terminal how far work is, when it takes its time. show is nil
-// where nothing can be shown.
-func (a *app) patientProgress(what string) (show func(n int), done func()) {
-	now, done := a.progress()
-	if now == nil {
-		return nil, done
-	}
-	var first time.Time
-	return func(n int) {
-		if first.IsZero() {
-			first = time.Now()
-		}
-		if time.Since(first) > progressPatience {
-			now(what, n, 0)
-		}
-	}, done
+	return cmd.noteOver(s.Over(), q)
 }
 
 // noteOver says of how many streams only a part was searched.
-func (a *app) noteOver(n int, q *query.Query) error {
+func (cmd *searchCommand) noteOver(n int, q *query.Query) error {
 	if n == 0 || !q.Streams() {
 		return nil
 	}
-	cfg, err := a.config()
+	cfg, err := cmd.settings.config()
 	if err != nil {
 		return err
 	}
@@ -164,14 +148,14 @@ func (a *app) noteOver(n int, q *query.Query) error {
 	if n == 1 {
 		streams = fmt.Sprintf("1 stream over %s is", limit)
 	}
-	a.note("%s not searched past it, but for the end (setting search.limit).", streams)
+	cmd.term.note("%s not searched past it, but for the end (setting search.limit).", streams)
 	return nil
 }
 
 // printFound prints tasks as they are found and counts them.
-func (a *app) printFound(ctx context.Context, s *tasks.Search, q *query.Query, o searchOptions, to io.Writer) (n int, err error) {
+func (cmd *searchCommand) printFound(ctx context.Context, s *tasks.Search, q *query.Query, o searchOptions, to io.Writer) (n int, err error) {
 	w := newFlusher(to)
-	t := a.newTable(w)
+	t := cmd.term.newTable(w)
 	t.mixed, t.runs = s.Mixed, o.allRuns
 	unreadable := false
 	for f := range s.Found {
@@ -182,7 +166,7 @@ func (a *app) printFound(ctx context.Context, s *tasks.Search, q *query.Query, o
 			return n, errors.Join(w.Flush(), f.Err)
 		case f.Err != nil:
 			unreadable = true
-			a.warn("%v", f.Err)
+			cmd.term.warn("%v", f.Err)
 			continue
 		}
 		n++

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -13,12 +12,10 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v3"
-	"golang.org/x/term"
 
 	"qme/cli/config"
 	"qme/gitstore"
 	"qme/gitstore/remote"
-	"qme/internal/safe"
 	"qme/record"
 	"qme/tasks"
 )
@@ -36,8 +33,14 @@ func (o *shareOptions) flags() []cli.Flag {
 	}
 }
 
-// shareCommand makes one of the commands push, pull and sync.
-func (a *app) shareCommand(name, usage, description string, how exchangeFunc) *cli.Command {
+type shareCommand struct {
+	term     *terminal
+	settings *settings
+	home     *home
+}
+
+// command makes one of the commands push, pull and sync.
+func (cmd *shareCommand) command(name, usage, description string, how exchange) *cli.Command {
 	var o shareOptions
 	return &cli.Command{
 		Name:        name,
@@ -49,22 +52,22 @@ func (a *app) shareCommand(name, usage, description string, how exchangeFunc) *c
 			if err := atMost(c, 1); err != nil {
 				return err
 			}
-			return a.share(ctx, c.Args().First(), o, how)
+			return cmd.run(ctx, c.Args().First(), o, how)
 		},
 	}
 }
 
-// An exchangeFunc is one of Push, Pull and Sync of a tasks.Service.
-type exchangeFunc func(*tasks.Service, context.Context, string, tasks.ShareOptions) (*tasks.Shared, error)
+// An exchange is one of Push, Pull and Sync of a tasks.Service.
+type exchange func(*tasks.Service, context.Context, string, tasks.ShareOptions) (*tasks.Shared, error)
 
 // share exchanges tasks with a remote and prints what that brought.
-func (a *app) share(ctx context.Context, name string, o shareOptions, how exchangeFunc) error {
+func (cmd *shareCommand) run(ctx context.Context, name string, o shareOptions, how exchange) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if _, err := a.sure(); err != nil {
+	if _, err := cmd.settings.sure(); err != nil {
 		return err
 	}
-	q, err := a.settled(ctx)
+	q, err := cmd.home.settled(ctx)
 	if err != nil {
 		return err
 	}
@@ -72,9 +75,9 @@ func (a *app) share(ctx context.Context, name string, o shareOptions, how exchan
 	if err != nil {
 		return sharingError(err)
 	}
-	a.follow(q, tasks.AfterExchange)
+	cmd.home.follow(q, tasks.AfterExchange)
 	q.CatchUpOrder(ctx)
-	return a.reportShared(shared, o)
+	return reportShared(cmd.term, shared, o)
 }
 
 // sharingError says in the words of this program why tasks were not exchanged.
@@ -106,14 +109,14 @@ func unknownRemote(name string, names []string) error {
 }
 
 // sharing returns what an exchange needs of the settings and the terminal.
-func (a *app) sharing(ctx context.Context) (*tasks.Sharing, error) {
-	cfg, err := a.sure() // limits are in it
+func (h *home) sharing(ctx context.Context) (*tasks.Sharing, error) {
+	cfg, err := h.settings.sure() // limits are in it
 	if err != nil {
 		return nil, err
 	}
-	show, done := a.transferProgress()
+	show, done := h.term.transferProgress()
 	return &tasks.Sharing{
-		Distrusted: a.distrusted, Messages: a.remoteMessages(), Ask: a.asker(ctx), Close: done,
+		Distrusted: distrusted, Messages: h.term.remoteMessages(), Ask: h.term.asker(ctx), Close: done,
 		Fetch: gitstore.FetchOptions{
 			MaxPack: cfg.Size("share.max_pack"), MaxObject: cfg.Size("share.max_object"), MaxRecord: cfg.Size("share.max_record"), MaxUnpacked: cfg.Size("share.max_unpacked"),
 			Progress: show,
@@ -146,23 +149,23 @@ type skippedJSON struct {
 }
 
 // reportShared prints the summary of an exchange.
-func (a *app) reportShared(shared *tasks.Shared, o shareOptions) error {
+func reportShared(term *terminal, shared *tasks.Shared, o shareOptions) error {
 	refused := shared.Refused
 	sum := sharedJSON{Remote: shared.Remote.Name, URL: remote.Shown(shared.Remote.URL), DryRun: o.dryRun, Pulled: shared.Pulled, Pushed: shared.Pushed, Skipped: []skippedJSON{}}
 	for _, r := range refused {
-		a.warn("left out %s: %v", r.Path, r.Why)
+		term.warn("left out %s: %v", r.Path, r.Why)
 		sum.Skipped = append(sum.Skipped, skippedJSON{r.Path, r.Why.Error()})
 	}
 	if len(refused) > 0 {
-		a.warn("what is left out counts as cleared: a push takes it out of the remote's listing, too, and a later pull does not bring it")
+		term.warn("what is left out counts as cleared: a push takes it out of the remote's listing, too, and a later pull does not bring it")
 	}
 	if o.json {
-		return a.printJSON(sum)
+		return term.printJSON(sum)
 	}
-	if a.quiet {
+	if term.quiet {
 		return nil
 	}
-	_, err := fmt.Fprintln(a.out, summaryOf(shared, o.dryRun))
+	_, err := fmt.Fprintln(term.out, summaryOf(shared, o.dryRun))
 	return err
 }
 
@@ -204,95 +207,6 @@ func traffic(t tasks.Traffic) string {
 	return strings.Join(parts, ", ")
 }
 
-// transferProgress shows on a terminal how far a transfer is.
-func (a *app) transferProgress() (gitstore.Progress, func()) {
-	show, done := a.progress()
-	if show == nil {
-		return nil, done
-	}
-	return func(objects, total int, bytes int64) {
-		what := "objects"
-		if bytes > 0 {
-			what += ", " + humanize.IBytes(uint64(bytes))
-		}
-		show(what, objects, total)
-	}, done
-}
-
-// remoteMessages is where what a remote says goes: to somebody who is there to read
-// it.
-func (a *app) remoteMessages() io.Writer {
-	if a.quiet {
-		return nil
-	}
-	return a.err
-}
-
-// asker asks for names and passwords on the terminal, until ctx ends; it is nil where
-// there is no terminal.
-func (a *app) asker(ctx context.Context) func(string, bool) (string, error) {
-	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
-	if err != nil {
-		return nil
-	}
-	_ = tty.Close() // it is opened again when something is asked
-	if !isTerminal(a.err) {
-		return nil
-	}
-	return func(prompt string, secret bool) (string, error) { return askOnTerminal(ctx, prompt, secret) }
-}
-
-func askOnTerminal(ctx context.Context, prompt string, secret bool) (string, error) {
-	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
-	if err != nil {
-		return "", err
-	}
-	state, err := term.GetState(int(tty.Fd()))
-	if err == nil {
-		_, err = fmt.Fprint(tty, safe.Line(prompt))
-	}
-	if err != nil {
-		return "", errors.Join(err, tty.Close())
-	}
-	type answer struct {
-		text string
-		err  error
-	}
-	answered := make(chan answer, 1)
-	go func() {
-		text, err := readAnswer(tty, secret)
-		answered <- answer{text, err}
-	}()
-	select {
-	case got := <-answered:
-		return got.text, errors.Join(got.err, tty.Close())
-	case <-ctx.Done():
-		// The terminal may be one that shows nothing of what is typed, and what reads
-		// from it reads on; the process is about to end.
-		_, err := fmt.Fprintln(tty)
-		return "", errors.Join(ctx.Err(), err, term.Restore(int(tty.Fd()), state))
-	}
-}
-
-func readAnswer(tty *os.File, secret bool) (string, error) {
-	if secret {
-		b, err := term.ReadPassword(int(tty.Fd()))
-		_, perr := fmt.Fprintln(tty)
-		return string(b), errors.Join(err, perr)
-	}
-	var line []byte
-	for one := make([]byte, 1); ; {
-		n, err := tty.Read(one)
-		if n == 0 || err != nil {
-			return "", errors.Join(err, errors.New("nothing was entered"))
-		}
-		if one[0] == '\n' {
-			return string(line), nil
-		}
-		line = append(line, one[0])
-	}
-}
-
 // remoteExits are the errors of remotes. That others push all the time, or hold the
 // lock of the branch, is one too.
 var remoteExits = []error{
@@ -306,16 +220,16 @@ func isRemoteError(err error) bool {
 
 // noteUnsharable says so when a setting has just been set that lets this home record what
 // others do not let in.
-func (a *app) noteUnsharable(setting string) {
-	cfg, err := a.config()
+func (cmd *configCommand) noteUnsharable(setting string) {
+	cfg, err := cmd.settings.config()
 	if err != nil {
 		return // whoever uses the settings will be told
 	}
 	usual := config.DefaultSize("share.max_object")
 	switch {
 	case setting == "run.keep" && cfg.Size(setting) > usual:
-		a.note("Other homes let in streams of up to %s, unless share.max_object is raised there: larger ones will not be pushed.", humanize.IBytes(uint64(usual)))
+		cmd.term.note("Other homes let in streams of up to %s, unless share.max_object is raised there: larger ones will not be pushed.", humanize.IBytes(uint64(usual)))
 	case setting == "run.inline" && cfg.Size(setting) > record.MaxInline:
-		a.note("A stream whose lines take more than %s as JSON is stored beside its record all the same.", humanize.IBytes(record.MaxInline))
+		cmd.term.note("A stream whose lines take more than %s as JSON is stored beside its record all the same.", humanize.IBytes(record.MaxInline))
 	}
 }

@@ -28,7 +28,13 @@ type sqlOptions struct {
 	query                    string
 }
 
-func (a *app) sqlCommand() *cli.Command {
+type sqlCommand struct {
+	term     *terminal
+	settings *settings
+	home     *home
+}
+
+func (cmd *sqlCommand) command() *cli.Command {
 	var o sqlOptions
 	return &cli.Command{
 		Name:      "sql",
@@ -59,7 +65,7 @@ Examples:
 			}
 			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			return a.sql(ctx, o)
+			return cmd.run(ctx, o)
 		},
 	}
 }
@@ -85,69 +91,69 @@ func (o sqlOptions) wrong() string {
 	return ""
 }
 
-func (a *app) sql(ctx context.Context, o sqlOptions) error {
-	t, err := a.mirrorTarget()
+func (cmd *sqlCommand) run(ctx context.Context, o sqlOptions) error {
+	t, err := cmd.settings.mirrorTarget()
 	if err != nil {
 		return err
 	}
 	if t == nil {
-		home, err := a.homeDir()
+		home, err := cmd.settings.homeDir()
 		if err != nil {
 			return err
 		}
 		t = target.OwnFile(home)
 	}
-	q, err := a.history(ctx)
+	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
 	}
-	if err := a.upToDate(ctx, q, t); err != nil {
+	if err := cmd.upToDate(ctx, q, t); err != nil {
 		return err
 	}
-	return a.query(ctx, q, t, o)
+	return cmd.query(ctx, q, t, o)
 }
 
 // upToDate brings the mirror up to date or, where its database lets this user only read,
 // says how far behind it is.
-func (a *app) upToDate(ctx context.Context, q *tasks.Service, t *target.Target) error {
-	applied, err := a.catchUp(ctx, q, t, false)
+func (cmd *sqlCommand) upToDate(ctx context.Context, q *tasks.Service, t *target.Target) error {
+	applied, err := catchUp(cmd.term, ctx, q, t, false)
 	if errors.Is(err, mirror.ErrDenied) {
-		return a.readOnlyMirror(ctx, q, t, err)
+		return cmd.readOnlyMirror(ctx, q, t, err)
 	}
 	if err != nil {
 		return interruptedMirror(err)
 	}
-	a.warnUnreadable(applied)
+	warnUnreadable(cmd.term, applied)
 	return q.MirrorLog().Clear()
 }
 
 // readOnlyMirror says how far behind a mirror is that cannot be brought up to date. denied
 // is why, and what is returned where there is nothing to be asked.
-func (a *app) readOnlyMirror(ctx context.Context, q *tasks.Service, t *target.Target, denied error) error {
+func (cmd *sqlCommand) readOnlyMirror(ctx context.Context, q *tasks.Service, t *target.Target, denied error) error {
 	var st mirrorStatusJSON
 	schema, err := st.compare(ctx, q, t)
 	switch {
 	case errors.Is(err, mirror.ErrDenied):
-		a.warn("how far behind the mirror is cannot be told: %v", err)
+		cmd.term.warn("how far behind the mirror is cannot be told: %v", err)
 		return nil
 	case err != nil:
 		return err
 	case schema == 0:
 		return denied
 	case st.Behind != (tasks.Traffic{}):
-		a.warn("the mirror is %s behind, and stays so: %v", traffic(st.Behind), denied)
+		cmd.term.warn("the mirror is %s behind, and stays so: %v", traffic(st.Behind), denied)
 	}
 	return nil
 }
 
 // query runs a query and prints what it gives.
-func (a *app) query(ctx context.Context, q *tasks.Service, t *target.Target, o sqlOptions) error {
-	out, closePager, err := a.pager(o.json || o.csv)
+func (cmd *sqlCommand) query(ctx context.Context, q *tasks.Service, t *target.Target, o sqlOptions) error {
+	out, closePager, err := cmd.term.pager(o.json || o.csv)
 	if err != nil {
 		return err
 	}
 	w := newFlusher(pieceWriter{ctx, out})
-	p := a.rowPrinter(ctx, w, o)
+	p := cmd.rowPrinter(ctx, w, o)
 	if o.schema {
 		err = mirror.Schema(ctx, t, p.columns, p.row)
 	} else {
@@ -162,16 +168,16 @@ func (a *app) query(ctx context.Context, q *tasks.Service, t *target.Target, o s
 	return errors.Join(interruptedQuery(err), closePager())
 }
 
-func (a *app) rowPrinter(ctx context.Context, w *bufio.Writer, o sqlOptions) rowPrinter {
+func (cmd *sqlCommand) rowPrinter(ctx context.Context, w *bufio.Writer, o sqlOptions) rowPrinter {
 	switch {
 	case o.json:
 		return &jsonRows{ctx: ctx, w: w}
 	case o.csv:
-		return newCSVRows(ctx, w, isTerminal(a.out))
+		return newCSVRows(ctx, w, isTerminal(cmd.term.out))
 	case o.lines:
-		return &lineRows{ctx: ctx, w: w, color: a.palette()}
+		return &lineRows{ctx: ctx, w: w, color: cmd.term.palette()}
 	}
-	return &tableRows{ctx: ctx, w: w, width: a.width()}
+	return &tableRows{ctx: ctx, w: w, width: cmd.term.width()}
 }
 
 func interruptedQuery(err error) error {
@@ -378,4 +384,26 @@ func (p *csvRows) write(fields []string) error {
 func (p *csvRows) end() error {
 	p.w.Flush()
 	return outputError(p.w.Error())
+}
+
+// catchUp brings the mirror up to date, or makes it anew.
+func catchUp(term *terminal, ctx context.Context, q *tasks.Service, t *target.Target, anew bool) (mirror.Applied, error) {
+	show, done := term.progress()
+	defer done()
+	var progress func(int)
+	if show != nil {
+		progress = func(n int) { show("tasks mirrored", n, 0) }
+	}
+	return q.CatchUpMirror(ctx, t, anew, progress)
+}
+
+func warnUnreadable(term *terminal, applied mirror.Applied) {
+	const shown = 5
+	for i, err := range applied.Unreadable {
+		if i == shown {
+			term.warn("and %d more", len(applied.Unreadable)-shown)
+			break
+		}
+		term.warn("not mirrored: %v", err)
+	}
 }

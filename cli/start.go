@@ -23,6 +23,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/dashboard"
+	"qme/internal/program"
 	"qme/internal/signalled"
 )
 
@@ -32,7 +33,13 @@ type startOptions struct {
 	debug, readOnly, insecureHTTP, noBrowser bool
 }
 
-func (a *app) startCommand() *cli.Command {
+type startCommand struct {
+	term     *terminal
+	settings *settings
+	home     *home
+}
+
+func (cmd *startCommand) command() *cli.Command {
 	var o startOptions
 	return &cli.Command{
 		Name:  "start",
@@ -79,7 +86,7 @@ Examples:
 			}
 			ctx, stop := untilSignalled(ctx)
 			defer stop()
-			return a.startServer(ctx, o)
+			return cmd.run(ctx, o)
 		},
 	}
 }
@@ -101,53 +108,53 @@ func startUsage(format string, args ...any) error {
 const serverGC = 100
 
 // startServer serves until ctx ends. That is how it is meant to end, so it is no error.
-func (a *app) startServer(ctx context.Context, o startOptions) error {
+func (cmd *startCommand) run(ctx context.Context, o startOptions) error {
 	debug.SetGCPercent(serverGC)
-	if _, err := a.sure(); err != nil {
+	if _, err := cmd.settings.sure(); err != nil {
 		return err
 	}
-	home, err := a.liveHome()
+	home, err := cmd.home.live()
 	if err != nil {
 		return err
 	}
-	key, err := a.serverKey(home.Dir)
+	key, err := cmd.serverKey(home.Service.Home)
 	if err != nil {
 		return err
 	}
 	if err := os.Unsetenv(keyVariable); err != nil { // the programs that it starts need no key
 		return err
 	}
-	l, err := a.listen(o)
+	l, err := cmd.listen(o)
 	if err != nil {
 		return err
 	}
-	where := a.addressOf(l, o)
-	config, err := where.tls(home.Dir, o)
+	where := cmd.addressOf(l, o)
+	config, err := where.tls(home.Service.Home, o)
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
 	if err := home.Recover(ctx); err != nil {
-		a.warn("a run is still in the spool: %v", err)
+		cmd.term.warn("a run is still in the spool: %v", err)
 	}
 	opts := dashboard.Options{
-		Tasks: home, Explain: a.explain, Key: key, Hosts: where.names, Secure: config != nil, Remote: where.remote, ReadOnly: o.readOnly,
-		Version: version(), Home: home.Dir, Host: hostname(), User: login(), Log: a.warn,
+		Tasks: home, Explain: cmd.settings.explain, Key: key, Hosts: where.names, Secure: config != nil, Remote: where.remote, ReadOnly: o.readOnly,
+		Version: version(), Home: home.Service.Home, Host: hostname(), User: login(), Log: cmd.term.warn,
 	}
 	if o.debug {
-		opts.Debug = a.warn
+		opts.Debug = cmd.term.warn
 	}
 	address := where.url(config != nil) + "/?token=" + url.QueryEscape(key)
-	if err := a.announce(where, address, config, o); err != nil {
+	if err := cmd.announce(where, address, config, o); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	close := a.openBrowser(home.Dir, address, where, o)
-	defer close()
+	closed := cmd.openBrowser(home.Service.Home, address, where, o)
+	defer closed()
 	return dashboard.New(opts).Serve(ctx, l, config)
 }
 
 // serverKey returns the key: of the environment, or of the home.
-func (a *app) serverKey(home string) (string, error) {
-	cfg, err := a.config()
+func (cmd *startCommand) serverKey(home string) (string, error) {
+	cfg, err := cmd.settings.config()
 	if err != nil {
 		return "", err
 	}
@@ -166,11 +173,11 @@ type address struct {
 }
 
 // listen opens the port or the socket.
-func (a *app) listen(o startOptions) (net.Listener, error) {
+func (cmd *startCommand) listen(o startOptions) (net.Listener, error) {
 	if o.socket != "" {
 		return listenUnix(o.socket)
 	}
-	cfg, err := a.config()
+	cfg, err := cmd.settings.config()
 	if err != nil {
 		return nil, err
 	}
@@ -252,7 +259,7 @@ func listenUnix(path string) (net.Listener, error) {
 }
 
 // addressOf says where a listener is, and by which names it may be called.
-func (a *app) addressOf(l net.Listener, o startOptions) address {
+func (cmd *startCommand) addressOf(l net.Listener, o startOptions) address {
 	tcp, ok := l.Addr().(*net.TCPAddr)
 	if !ok {
 		path, err := filepath.Abs(o.socket)
@@ -265,8 +272,8 @@ func (a *app) addressOf(l net.Listener, o startOptions) address {
 	at.names = []string{at.host}
 	if given := o.host; given != "" {
 		at.names = append(at.names, given)
-	} else if a.cfg != nil {
-		at.names = append(at.names, a.cfg.String("server.host"))
+	} else if cmd.settings.cfg != nil {
+		at.names = append(at.names, cmd.settings.cfg.String("server.host"))
 	}
 	if tcp.IP.IsUnspecified() {
 		at.host = hostname()
@@ -328,8 +335,8 @@ func (at address) tls(home string, o startOptions) (*tls.Config, error) {
 }
 
 // announce prints where the server is: the address alone on standard output.
-func (a *app) announce(at address, url string, config *tls.Config, o startOptions) error {
-	if _, err := fmt.Fprintln(a.out, url); err != nil {
+func (cmd *startCommand) announce(at address, url string, config *tls.Config, o startOptions) error {
+	if _, err := fmt.Fprintln(cmd.term.out, url); err != nil {
 		return outputError(err)
 	}
 	from := fmt.Sprintf("ssh -L %s:%s %s@%s", at.port, net.JoinHostPort(at.host, at.port), login(), hostname())
@@ -341,15 +348,15 @@ func (a *app) announce(at address, url string, config *tls.Config, o startOption
 		if at.socket == "" && at.host != "127.0.0.1" { // where the other end does not listen
 			there = fmt.Sprintf(", with localhost in the place of %s", at.host)
 		}
-		a.note("From another machine: %s\nand open the address there%s.", from, there)
+		cmd.term.note("From another machine: %s\nand open the address there%s.", from, there)
 	}
 	if config != nil && o.cert == "" {
-		a.note("The certificate is made by qme itself. Browsers warn of it; its SHA-256 fingerprint is\n%s", dashboard.Fingerprint(&config.Certificates[0]))
+		cmd.term.note("The certificate is made by qme itself. Browsers warn of it; its SHA-256 fingerprint is\n%s", dashboard.Fingerprint(&config.Certificates[0]))
 	}
 	if at.remote && config == nil {
-		a.warn("connections are not encrypted: who is on the way reads the key and all output")
+		cmd.term.warn("connections are not encrypted: who is on the way reads the key and all output")
 	}
-	a.note("Ctrl-C ends it.")
+	cmd.term.note("Ctrl-C ends it.")
 	return nil
 }
 
@@ -360,7 +367,7 @@ func redirect(to string) string {
 
 // openBrowser opens the page where somebody sits at a desktop. The key must not be among a
 // process's arguments, which other users can see, so the browser is sent by a file.
-func (a *app) openBrowser(home, url string, at address, o startOptions) (remove func()) {
+func (cmd *startCommand) openBrowser(home, url string, at address, o startOptions) (remove func()) {
 	remove = func() {}
 	opener := "xdg-open"
 	if runtime.GOOS == "darwin" {
@@ -368,28 +375,25 @@ func (a *app) openBrowser(home, url string, at address, o startOptions) (remove 
 	}
 	desktop := runtime.GOOS == "darwin" || os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != ""
 	overSSH := os.Getenv("SSH_CONNECTION") != "" || os.Getenv("SSH_TTY") != ""
-	if o.noBrowser || !desktop || overSSH || at.socket != "" || !isTerminal(a.out) {
+	if o.noBrowser || !desktop || overSSH || at.socket != "" || !isTerminal(cmd.term.out) {
 		return remove
 	}
-	program, err := exec.LookPath(opener)
+	browser, err := exec.LookPath(opener)
 	if err != nil {
 		return remove
 	}
 	f, err := os.CreateTemp(home, ".open-dashboard-*.html") // mode 0600
 	if err != nil {
-		a.warn("no browser is opened: %v", err)
+		cmd.term.warn("no browser is opened: %v", err)
 		return remove
 	}
 	remove = func() { _ = os.Remove(f.Name()) } // it may be gone with the home
 	_, err = fmt.Fprintln(f, redirect(url))
 	if err = errors.Join(err, f.Close()); err == nil {
-		cmd := exec.Command(program, f.Name())
-		if err = cmd.Start(); err == nil {
-			go func() { _ = cmd.Wait() }() // whether there is a browser shows by itself
-		}
+		err = program.Detach(exec.Command(browser, f.Name())) // whether there is a browser shows by itself
 	}
 	if err != nil {
-		a.warn("no browser is opened: %v", err)
+		cmd.term.warn("no browser is opened: %v", err)
 	}
 	return remove
 }

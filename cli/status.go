@@ -17,7 +17,13 @@ import (
 	"qme/tasks"
 )
 
-func (a *app) statusCommand() *cli.Command {
+type statusCommand struct {
+	term     *terminal
+	settings *settings
+	home     *home
+}
+
+func (cmd *statusCommand) command() *cli.Command {
 	var asJSON, fetch bool
 	return &cli.Command{
 		Name:  "status",
@@ -37,7 +43,7 @@ Examples:
 			if err := atMost(c, 0); err != nil {
 				return err
 			}
-			return a.status(ctx, fetch, asJSON)
+			return cmd.run(ctx, fetch, asJSON)
 		},
 	}
 }
@@ -66,14 +72,14 @@ type spoolStatus struct {
 	Waiting int `json:"waiting"` // they have ended
 }
 
-func (a *app) status(ctx context.Context, fetch, asJSON bool) error {
+func (cmd *statusCommand) run(ctx context.Context, fetch, asJSON bool) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	q, err := a.settled(ctx)
+	q, err := cmd.home.settled(ctx)
 	if err != nil {
 		return err
 	}
-	s, err := a.openStore()
+	s, err := cmd.home.openStore()
 	if err != nil {
 		return err
 	}
@@ -90,7 +96,7 @@ func (a *app) status(ctx context.Context, fetch, asJSON bool) error {
 			if ctx.Err() != nil {
 				return err
 			} else if err != nil {
-				a.warn("%s: %v", r.Name, err)
+				cmd.term.warn("%s: %v", r.Name, err)
 				failed = append(failed, err)
 			}
 		}
@@ -100,17 +106,17 @@ func (a *app) status(ctx context.Context, fetch, asJSON bool) error {
 		}
 		st.Remotes = append(st.Remotes, one)
 	}
-	if st.Spool, err = a.spoolStatus(); err != nil {
+	if st.Spool, err = cmd.spoolStatus(); err != nil {
 		return err
 	}
 	if st.AutoSync, err = q.SyncLog().Read(); err != nil {
 		return err
 	}
-	a.warnIfOpen()
+	cmd.settings.warnIfOpen()
 	if asJSON {
-		err = a.printJSON(st)
+		err = cmd.term.printJSON(st)
 	} else {
-		_, err = fmt.Fprint(a.out, st.text())
+		_, err = fmt.Fprint(cmd.term.out, st.text())
 	}
 	if err == nil && len(failed) > 0 {
 		err = &codeError{exitRemote, nil}
@@ -123,9 +129,9 @@ func compareRemote(ctx context.Context, q *tasks.Service, r gitstore.RemoteURL) 
 	return remoteStatus{Name: r.Name, URL: remote.Shown(r.URL), Known: st.Known, NotPushed: st.NotPushed, NotPulled: st.NotPulled}, err
 }
 
-func (a *app) spoolStatus() (spoolStatus, error) {
+func (cmd *statusCommand) spoolStatus() (spoolStatus, error) {
 	var st spoolStatus
-	q, err := a.tasks()
+	q, err := cmd.home.tasks()
 	if err != nil {
 		return st, err
 	}

@@ -11,9 +11,9 @@ import (
 	"qme/tasks"
 )
 
-func (a *app) syncCommand() *cli.Command {
+func (cmd *shareCommand) sync() *cli.Command {
 	var auto bool
-	c := a.shareCommand("sync", "pull, then push", `Afterwards both histories are the same. With the setting sync.auto, each run starts a
+	c := cmd.command("sync", "pull, then push", `Afterwards both histories are the same. With the setting sync.auto, each run starts a
 sync in the background; its errors are in the file sync.log in the home.
 
 Examples:
@@ -24,12 +24,12 @@ Examples:
 	inFront := c.Action
 	c.Action = func(ctx context.Context, c *cli.Command) error {
 		if auto {
-			return a.autoSync(ctx)
+			return cmd.autoSync(ctx)
 		}
 		if err := inFront(ctx, c); err != nil || c.Bool("dry-run") {
 			return err
 		}
-		q, err := a.tasks()
+		q, err := cmd.home.tasks()
 		if err != nil {
 			return err
 		}
@@ -39,10 +39,10 @@ Examples:
 }
 
 // autoSync syncs with the default remote. Nobody is there to be asked or told.
-func (a *app) autoSync(ctx context.Context) error {
+func (cmd *shareCommand) autoSync(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	q, err := a.background((*tasks.Service).SyncLog)
+	q, err := cmd.home.background((*tasks.Service).SyncLog)
 	if err != nil || q == nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (a *app) autoSync(ctx context.Context) error {
 	if err != nil || !synced {
 		return err
 	}
-	a.follow(q, tasks.AfterChange)
+	cmd.home.follow(q, tasks.AfterChange)
 	q.CatchUpOrder(ctx)
 	return q.SyncLog().Clear()
 }

@@ -30,12 +30,12 @@ type table struct {
 	runs  bool // earlier runs are shown, whose names have a number
 }
 
-func (a *app) newTable(w *bufio.Writer) *table {
-	if a.noZone {
-		a.noZone = false
-		a.warn("%s=%q is not understood, so times are UTC", zone.Variable, os.Getenv(zone.Variable))
+func (t *terminal) newTable(w *bufio.Writer) *table {
+	if t.noZone {
+		t.noZone = false
+		t.warn("%s=%q is not understood, so times are UTC", zone.Variable, os.Getenv(zone.Variable))
 	}
-	return &table{w: w, width: a.width(), color: a.palette(), mixed: true}
+	return &table{w: w, width: t.width(), color: t.palette(), mixed: true}
 }
 
 // newFlusher buffers a listing.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,14 +16,27 @@ import (
 	"qme/internal/safe"
 )
 
+// A terminal is the streams of an invocation, and the way in which it speaks to people.
+type terminal struct {
+	in, out, err *os.File
+
+	homeFlag                string // --home, which command lines in messages repeat
+	color                   string // --color
+	quiet, noColor, noPager bool
+	silent                  bool // nothing is written: neither messages nor what is disposable
+	noZone                  bool // TZ is not understood, and that has not been said yet
+
+	colorSetting, pagerSetting string // once the settings are read
+}
+
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // width returns the terminal's number of columns, 0 where stdout is none.
-func (a *app) width() int {
-	if !isTerminal(a.out) {
+func (t *terminal) width() int {
+	if !isTerminal(t.out) {
 		return 0
 	}
-	w, _, err := term.GetSize(int(a.out.Fd()))
+	w, _, err := term.GetSize(int(t.out.Fd()))
 	if err != nil {
 		return 0
 	}
@@ -47,19 +61,17 @@ func (p palette) sgr(code, s string) string {
 }
 
 // palette is for stdout.
-func (a *app) palette() palette { return a.paletteOf(a.out) }
+func (t *terminal) palette() palette { return t.paletteOf(t.out) }
 
 // paletteOf follows, in this order, --color and --no-color, the setting color, NO_COLOR
 // (no-color.org), CLICOLOR_FORCE and FORCE_COLOR, CLICOLOR=0 (bixense.com/clicolors), and
 // whether the file is a terminal that has colours.
-func (a *app) paletteOf(f *os.File) palette {
-	mode := a.color
-	if a.noColor {
+func (t *terminal) paletteOf(f *os.File) palette {
+	mode := t.color
+	if t.noColor {
 		mode = "never"
 	}
-	if mode == "" && a.cfg != nil {
-		mode = a.cfg.String("color")
-	}
+	mode = cmp.Or(mode, t.colorSetting)
 	switch {
 	case mode == "always", mode == "never":
 		return palette{on: mode == "always"}
@@ -79,23 +91,19 @@ func forced(name string) bool {
 
 // pager returns where a long listing goes: to a pager on a terminal, else to
 // stdout. wait waits for the pager to end.
-func (a *app) pager(never bool) (out io.Writer, wait func() error, err error) {
+func (t *terminal) pager(never bool) (out io.Writer, wait func() error, err error) {
 	none := func() error { return nil }
-	cfg, err := a.config()
-	if err != nil {
-		return nil, nil, err
-	}
-	program := pagerProgram(cfg.String("pager"))
-	if never || a.noPager || !isTerminal(a.out) || dumb() || program == "" || program == "cat" {
-		return a.out, none, nil
+	program := pagerProgram(t.pagerSetting)
+	if never || t.noPager || !isTerminal(t.out) || dumb() || program == "" || program == "cat" {
+		return t.out, none, nil
 	}
 	if name := missingProgram(program); name != "" {
-		return a.out, func() error {
-			a.warn("there is no pager %q, so this was listed without; set PAGER or \"qme config pager\" to another, or to cat for none", name)
+		return t.out, func() error {
+			t.warn("there is no pager %q, so this was listed without; set PAGER or \"qme config pager\" to another, or to cat for none", name)
 			return nil
 		}, nil
 	}
-	return a.startPager(program)
+	return t.startPager(program)
 }
 
 // dumb says whether the terminal can do no more than print, as in Emacs: a pager would
@@ -139,9 +147,9 @@ func missingProgram(line string) string {
 	return ""
 }
 
-func (a *app) startPager(program string) (out io.Writer, wait func() error, err error) {
+func (t *terminal) startPager(program string) (out io.Writer, wait func() error, err error) {
 	cmd := exec.Command("sh", "-c", program)
-	cmd.Stdout, cmd.Stderr = a.out, a.err
+	cmd.Stdout, cmd.Stderr = t.out, t.err
 	if os.Getenv("LESS") == "" {
 		// As git does: end at once when all fits on the screen, keep colours.
 		cmd.Env = append(os.Environ(), "LESS=FRX")
@@ -176,11 +184,13 @@ func outputError(err error) error {
 }
 
 // printJSON prints a value as one JSON document, indented.
-func (a *app) printJSON(v any) error {
+func (t *terminal) printJSON(v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(a.out, string(safe.JSON(b)))
+	_, err = fmt.Fprintln(t.out, string(safe.JSON(b)))
 	return err
 }
+
+var errPagerGone = errors.New("the pager has ended")

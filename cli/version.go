@@ -73,7 +73,7 @@ type versionJSON struct {
 	Arch    string `json:"arch"`
 }
 
-func (a *app) versionCommand() *cli.Command {
+func versionCommand(term *terminal) *cli.Command {
 	var asJSON bool
 	return &cli.Command{
 		Name:  "version",
@@ -85,13 +85,13 @@ func (a *app) versionCommand() *cli.Command {
 			}
 			_, commit := build()
 			if asJSON {
-				return a.printJSON(versionJSON{version(), commit, record.Format, runtime.Version(), runtime.GOOS, runtime.GOARCH})
+				return term.printJSON(versionJSON{version(), commit, record.Format, runtime.Version(), runtime.GOOS, runtime.GOARCH})
 			}
 			about := fmt.Sprintf("format %s, %s, %s/%s", record.Format, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			if commit != "" {
 				about += ", commit " + shortCommit(commit)
 			}
-			_, err := fmt.Fprintf(a.out, "qme %s (%s)\n", version(), about)
+			_, err := fmt.Fprintf(term.out, "qme %s (%s)\n", version(), about)
 			return err
 		},
 	}

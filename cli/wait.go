@@ -7,12 +7,17 @@ import (
 
 	"github.com/urfave/cli/v3"
 
+	"qme/internal/signalled"
 	"qme/internal/span"
 	"qme/record"
 	"qme/tasks"
 )
 
-func (a *app) waitCommand() *cli.Command {
+type waitCommand struct {
+	home *home
+}
+
+func (cmd *waitCommand) command() *cli.Command {
 	var limit string
 	return &cli.Command{
 		Name:      "wait",
@@ -41,15 +46,15 @@ Examples:
 				ctx, cancel = context.WithTimeout(ctx, timeout)
 				defer cancel()
 			}
-			return a.wait(ctx, c.Args().First())
+			return cmd.run(ctx, c.Args().First())
 		},
 	}
 }
 
-func (a *app) wait(ctx context.Context, ref string) error {
-	ctx, stop := untilInterrupted(ctx)
+func (cmd *waitCommand) run(ctx context.Context, ref string) error {
+	ctx, stop := signalled.Until(ctx)
 	defer stop()
-	q, err := a.history(ctx)
+	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
 	}
@@ -64,7 +69,7 @@ func (a *app) wait(ctx context.Context, ref string) error {
 	if rec.Data.Job != nil { // which may have ended only now
 		cause = tasks.AfterRefresh
 	}
-	a.follow(q, cause)
+	cmd.home.follow(q, cause)
 	return endAs(rec)
 }
 

@@ -138,6 +138,5 @@ func OneStream(rec *record.Record) string {
 
 // Cancel implements executor.Host.
 func (h host) Cancel(context.Context) error {
-	_, err := h.q.Cancel(string(h.v.Record.UID))
-	return err
+	return h.q.cancelRun(h.v.Record.UID)
 }

@@ -3,8 +3,10 @@ package tasks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -14,6 +16,7 @@ import (
 	"github.com/spf13/afero"
 
 	"qme/internal/lockfile"
+	"qme/internal/program"
 	"qme/internal/regular"
 	"qme/internal/safe"
 	"qme/mirror/target"
@@ -24,9 +27,8 @@ type Following struct {
 	Sync bool // sync with the remote that is meant without a name
 	// Mirror returns the database that mirrors the home, nil for none.
 	Mirror func() (*target.Target, error)
-	// Start starts a qme of this home with these words, which outlives this process. What
-	// does not start now is started after the next change.
-	Start func(words ...string)
+	// Apart leaves the mirror to a process of its own, for a caller that must not wait.
+	Apart bool
 	// Behind, if not nil, tells the user once why the mirror does not follow.
 	Behind func(why string)
 }
@@ -43,18 +45,36 @@ const (
 )
 
 // Follow does what is to be done after a change: packing when it is due, a sync, the mirror. It
-// takes a moment at the most; the rest is done by processes of their own. The error says why the
-// mirror is not known.
+// takes a moment at the most; the rest is done by processes of their own. The error says what was
+// not started, which the next change does, and why the mirror is not known.
 func (q *Service) Follow(c Cause) error {
+	var errs []error
 	if c == AfterRun || c == AfterExchange { // a home in which nothing is run gets packs all the same
 		if s, err := q.Store(); err == nil && s.NeedsGC() {
-			q.Following.Start("gc", "--auto")
+			errs = append(errs, q.start("gc", "--auto"))
 		}
 	}
 	if q.Following.Sync && (c == AfterRun || c == AfterRefresh) {
-		q.Following.Start("sync", "--auto")
+		errs = append(errs, q.start("sync", "--auto"))
 	}
-	return q.mirrorFollows()
+	if err := q.mirrorFollows(); err != nil {
+		errs = append(errs, fmt.Errorf("the mirror does not follow: %w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// start starts a qme of this home that outlives this process.
+func (q *Service) start(words ...string) error {
+	cmd, err := q.Itself(context.Background(), words...)
+	if err != nil {
+		return err
+	}
+	return program.Detach(cmd)
+}
+
+// Itself returns this program on this home: see program.Itself.
+func (q *Service) Itself(ctx context.Context, words ...string) (*exec.Cmd, error) {
+	return program.Itself(ctx, q.Home, append([]string{"--home", q.Home}, words...)...)
 }
 
 // autoSyncLimit ends a sync in the background that gets nowhere.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"qme/executor"
 	"qme/gitstore"
 	"qme/record"
 )
@@ -115,19 +116,38 @@ func (q *Service) Clear(ctx context.Context, what string, ids []record.ID) (vers
 	return version, nil
 }
 
-// Cancel ends the run of a task: its processes get TERM, and KILL after a grace.
-// It returns once the process that records the run has been told.
-func (q *Service) Cancel(ref string) (record.ID, error) {
-	rec, err := q.resolveRecord(ref)
+// CancelAction is the action by which executors end a job.
+const CancelAction = "cancel"
+
+// Cancel ends what is running of a task: its command, or, where that has ended and its executor
+// can, the job that it has started. Then job is true, a says how as in Act (its executor and
+// action are found here), and changed and the error are those of Act. Of a command the processes
+// get TERM, and KILL after a grace; Cancel returns once the process that records the run has been
+// told. The error wraps record.ErrConflict where nothing runs.
+func (q *Service) Cancel(ctx context.Context, v Version, a Acting) (job, changed bool, err error) {
+	rec := v.Record
+	if e := q.executor(rec.Executor); e != nil && rec.Data.Status != record.Running && rec.Active() {
+		if act, err := executor.Find(e, CancelAction); err == nil {
+			a.Executor, a.Action = e, act
+			changed, err = q.Act(ctx, v, a)
+			return true, changed, err
+		}
+	}
+	return false, false, q.cancelRun(rec.UID)
+}
+
+// cancelRun is Cancel for a command.
+func (q *Service) cancelRun(id record.ID) error {
+	rec, err := q.resolveRecord(string(id))
 	if err != nil {
-		return "", err
+		return err
 	}
 	if job := rec.Data.Job; rec.Data.Status != record.Running && job != nil && !job.Final {
-		return "", fmt.Errorf("task %s is not running: its command has ended, and its job %s goes on: %w (\"qme exec %s cancel\" ends that)",
+		return fmt.Errorf("task %s is not running: its command has ended, and its job %s goes on: %w (\"qme exec %s cancel\" ends that)",
 			rec.UID, job.ID, record.ErrConflict, rec.UID)
 	}
 	if rec.Data.Status != record.Running {
-		return "", fmt.Errorf("task %s is not running: %w", rec.UID, record.ErrConflict)
+		return fmt.Errorf("task %s is not running: %w", rec.UID, record.ErrConflict)
 	}
-	return rec.UID, q.Spool.Cancel(rec.UID)
+	return q.Spool.Cancel(rec.UID)
 }

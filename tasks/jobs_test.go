@@ -13,12 +13,15 @@ import (
 
 	"github.com/spf13/afero"
 
+	"qme/executor"
 	"qme/record"
 	"qme/tasks/spool"
 )
 
-// A scheduler answers with its jobs, and lets a test do something while it is asked.
+// A scheduler answers with its jobs, and lets a test do something while it is asked. It takes
+// the place of the shell.
 type scheduler struct {
+	executor.Executor
 	state   string // "done" is final
 	output  string
 	asked   func()
@@ -26,6 +29,9 @@ type scheduler struct {
 	started *record.Time
 	silent  bool // it does not say which job that is
 }
+
+// Name implements Executor.
+func (s *scheduler) Name() string { return executor.ShellName }
 
 // Submitted implements Tracker.
 func (s *scheduler) Submitted(rec *record.Record) (*record.Job, error) {
@@ -73,7 +79,7 @@ func (s *scheduler) Output(_ context.Context, rec *record.Record, name record.St
 func newJob(t *testing.T) (*bench, *scheduler, record.ID) {
 	t.Helper()
 	b, s := newBench(t, 0), &scheduler{state: "running", output: "out\n"}
-	b.Tracker = func(string) Tracker { return s }
+	b.Executors = executor.NewSet(&executor.Shell{}, s)
 	return b, s, b.run(t).Record.UID
 }
 
@@ -190,7 +196,7 @@ func TestWaitsOut(t *testing.T) {
 		t.Fatalf("it waited for %+v, %v", rec, err)
 	}
 	b.isDone(t, id, "out\n")
-	b.Tracker = func(string) Tracker { return nil }
+	b.Executors = nil
 	if _, err := b.Wait(context.Background(), string(id), nil); err != nil {
 		t.Errorf("a job that has ended is waited for by its executor alone: %v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"qme/executor"
 	"qme/record"
 )
 
@@ -116,7 +117,7 @@ func (q *Service) view(byRun bool) (*view, error) {
 	var recs []*record.Record
 	v.mixed = o.Mixed
 	for _, res := range flying {
-		v.mixed = v.mixed || res.ID.Executor() != q.Usual
+		v.mixed = v.mixed || res.ID.Executor() != executor.ShellName
 		if res.Err == nil {
 			recs = append(recs, res.Record)
 		}

@@ -156,23 +156,25 @@ const followLimit = 200 * time.Millisecond
 
 // mirrorFollows brings the mirror up to date after a change. It fails nothing and holds up
 // nobody: what takes too long, or did not work the last time, is left to a process of its own.
-// The error says why the mirror is not known.
+// The error says why the mirror is not known, or that process not started.
 func (q *Service) mirrorFollows() error {
 	t, err := q.Following.Mirror()
 	if err != nil || t == nil {
 		return err
 	}
+	if q.Following.Apart {
+		return q.start("mirror", "--auto")
+	}
 	if q.MirrorLog().Last() != "" {
 		q.tellBehind()
-		q.Following.Start("mirror", "--auto")
-		return nil
+		return q.start("mirror", "--auto")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), followLimit)
 	defer cancel()
 	switch _, err := q.followInTurn(ctx, t, nil); {
 	case err == nil:
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, mirror.ErrDamaged) && t.Own:
-		q.Following.Start("mirror", "--auto")
+		return q.start("mirror", "--auto")
 	default:
 		q.noteBehind(err)
 		q.tellBehind()

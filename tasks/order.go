@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"qme/executor"
 	"qme/gitstore"
 	"qme/record"
 	"qme/tasks/reruns"
@@ -28,7 +29,7 @@ var Sorts = []string{SortStarted, SortCreated, SortDuration}
 // order returns the order in which tasks are listed, as of a commit.
 func (q *Service) order(ctx context.Context, sn *gitstore.Snapshot, eager bool) (*record.Order, error) {
 	list := reruns.List{
-		Path: filepath.Join(q.Home, reruns.FileName), Usual: q.Usual, Eager: eager, ReadOnly: q.ReadOnly,
+		Path: filepath.Join(q.Home, reruns.FileName), Usual: executor.ShellName, Eager: eager, ReadOnly: q.ReadOnly,
 		Warn: func(err error) { q.Warn("%v", err) },
 	}
 	show, done := q.progress("records read for the order of the listing")

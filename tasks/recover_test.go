@@ -16,6 +16,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/afero"
 
+	"qme/executor"
 	"qme/executor/capture"
 	"qme/gitstore"
 	"qme/record"
@@ -173,7 +174,7 @@ func (b *bench) leave(t *testing.T) record.ID {
 
 func (b *bench) run(t *testing.T) *Report {
 	t.Helper()
-	rep, err := b.RunNew(context.Background(), Command{Executor: "shell", Cmd: []string{"true"}, Line: "true"}, RunOptions{})
+	rep, err := b.RunNew(context.Background(), executor.Command{Executor: "shell", Argv: []string{"true"}, Line: "true"}, RunOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"qme/executor"
 	"qme/gitstore"
 	"qme/internal/safe"
 	"qme/record"
@@ -74,7 +75,7 @@ func (q *Service) askAll(ctx context.Context, groups [][]*record.Record) [][]rec
 
 // ask asks an executor about the jobs of its tasks, one answer for each. It is told what it
 // may use of them.
-func (q *Service) ask(ctx context.Context, tracker Tracker, recs []*record.Record) []record.JobAnswer {
+func (q *Service) ask(ctx context.Context, tracker executor.Tracker, recs []*record.Record) []record.JobAnswer {
 	answers := make([]record.JobAnswer, len(recs))
 	var asked []*record.Record
 	var at []int
@@ -242,7 +243,7 @@ func (q *Service) findJob(rec *record.Record) (bool, error) {
 
 // submittedBefore returns the job that a command of this home has started, by what the
 // history says that it has printed: where output is does not count there.
-func (q *Service) submittedBefore(tracker Tracker, rec *record.Record) (*record.Job, error) {
+func (q *Service) submittedBefore(tracker executor.Tracker, rec *record.Record) (*record.Job, error) {
 	own, err := q.usable(rec)
 	if err != nil {
 		return nil, err

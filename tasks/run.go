@@ -11,21 +11,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"qme/executor"
 	"qme/executor/capture"
 	"qme/gitstore"
 	"qme/record"
 	"qme/tasks/spool"
 )
-
-// A Command is what is to be run, as an executor has recognised it.
-type Command struct {
-	Executor string
-	Cmd      []string // what is executed
-	Line     string   // for people, quoted as a shell would read it
-	// Build, if it is set, returns the other two once it is known where the files of
-	// the task's job may be.
-	Build func(jobDir string) (cmd []string, line string, err error)
-}
 
 // RunOptions belong to one run.
 type RunOptions struct {
@@ -56,22 +47,21 @@ var ErrNotRecorded = errors.New("the run is not in the history")
 // RunNew runs a command as a new task in the current directory. The error is for
 // a command that could not be tried; one whose record could not be committed is
 // in Report.Err and wraps ErrNotRecorded.
-func (q *Service) RunNew(ctx context.Context, c Command, opts RunOptions) (*Report, error) {
+func (q *Service) RunNew(ctx context.Context, c executor.Command, opts RunOptions) (*Report, error) {
 	id, err := record.NewID(c.Executor)
 	if err != nil {
 		return nil, err
 	}
-	if c.Build != nil {
-		if c.Cmd, c.Line, err = c.Build(q.Jobs.Path(id)); err != nil {
-			return nil, err
-		}
-	}
+	return q.runNew(ctx, id, c, opts)
+}
+
+func (q *Service) runNew(ctx context.Context, id record.ID, c executor.Command, opts RunOptions) (*Report, error) {
 	dir, err := os.Getwd()
 	if err != nil { // it was removed; the command may not need it
 		dir = os.Getenv("PWD")
 	}
-	rec := &record.Record{Executor: c.Executor, UID: id, Command: valid(c.Line), Data: record.Data{PWD: dir, Cmd: c.Cmd, Message: valid(opts.Message), Run: 1}}
-	return q.execute(ctx, rec, capture.Spec{Cmd: c.Cmd, Quiet: opts.Quiet}, "run", opts.Started)
+	rec := &record.Record{Executor: id.Executor(), UID: id, Command: valid(c.Line), Data: record.Data{PWD: dir, Cmd: c.Argv, Message: valid(opts.Message), Run: 1}}
+	return q.execute(ctx, rec, capture.Spec{Cmd: c.Argv, Quiet: opts.Quiet}, "run", opts.Started)
 }
 
 // Rerun runs a task again: the same command in the same directory under the same
@@ -238,8 +228,8 @@ type run struct {
 	entry    *spool.Entry // nil when nothing can be recorded
 	verb     string
 	out, err *spool.Recorder
-	tracker  Tracker // nil for commands that start no jobs
-	started  func()  // see RunOptions; may be nil
+	tracker  executor.Tracker // nil for commands that start no jobs
+	started  func()           // see RunOptions; may be nil
 }
 
 // spec completes what is to be run with the settings.

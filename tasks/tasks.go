@@ -4,10 +4,10 @@ package tasks
 
 import (
 	"context"
-	"io"
 	"os"
 	"time"
 
+	"qme/executor"
 	"qme/executor/capture"
 	"qme/gitstore"
 	"qme/record"
@@ -15,14 +15,6 @@ import (
 	"qme/tasks/jobs"
 	"qme/tasks/spool"
 )
-
-// A Tracker says how the jobs go that the commands of an executor have started. See
-// executor.Tracker, which has the same methods and their contract.
-type Tracker interface {
-	Submitted(rec *record.Record) (*record.Job, error)
-	Refresh(ctx context.Context, recs []*record.Record) []record.JobAnswer
-	Output(ctx context.Context, rec *record.Record, name record.StreamName) (io.ReadCloser, error)
-}
 
 // Settings bound what is kept of a run.
 type Settings struct {
@@ -46,7 +38,6 @@ type Service struct {
 	// that cannot be opened must not keep a command from running.
 	Store func() (*gitstore.Store, error)
 	Home  string // the folder
-	Usual string // the executor of most tasks
 	Spool *spool.Spool
 	Given *given.File // what the user of this home has given it to run
 	// Run runs commands; nil is capture.Run.
@@ -54,12 +45,8 @@ type Service struct {
 	Settings Settings
 	// Jobs are the open jobs of this home.
 	Jobs *jobs.Folder
-	// Tracker returns what follows the jobs of an executor, nil for one whose commands
-	// start none, or that is not known here.
-	Tracker func(executor string) Tracker
-	// Remembers reports whether actions of an executor that has no tracker use what its
-	// commands have printed; nil for none.
-	Remembers func(executor string) bool
+	// Executors are those that are known here; nil for none.
+	Executors *executor.Set
 	Following Following
 	// Sharing is asked for with each exchange.
 	Sharing func(ctx context.Context) (*Sharing, error)
@@ -83,6 +70,22 @@ func (q *Service) tell(format string, args ...any) {
 	if q.Tell != nil {
 		q.Tell(format, args...)
 	}
+}
+
+// executor returns the executor of that name, nil for one that is not known here.
+func (q *Service) executor(name string) executor.Executor {
+	if q.Executors == nil {
+		return nil
+	}
+	e, _ := q.Executors.Get(name)
+	return e
+}
+
+// tracker returns what follows the jobs of an executor, nil for one whose commands start
+// none, or that is not known here.
+func (q *Service) tracker(name string) executor.Tracker {
+	t, _ := q.executor(name).(executor.Tracker)
+	return t
 }
 
 // commitChanges makes one commit for each change, all of them durable when it returns, or

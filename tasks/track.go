@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"qme/executor"
 	"qme/internal/signalled"
 	"qme/record"
 	"qme/tasks/jobs"
@@ -15,13 +16,6 @@ import (
 // askTime bounds how long a command that has started a job waits for the scheduler's
 // first answer.
 const askTime = 2 * time.Second
-
-func (q *Service) tracker(executor string) Tracker {
-	if q.Tracker == nil {
-		return nil
-	}
-	return q.Tracker(executor)
-}
 
 // track notes, before a command begins, that it may start a job: a crash from here on
 // leaves a note too many, and never a job that nobody asks about.
@@ -144,9 +138,10 @@ func (r *run) job(ctx context.Context) (*record.Job, error) {
 	return job, nil
 }
 
-// remember notes a run whose executor has actions that use what its command has printed.
+// remember notes a run of an executor without a tracker. Its actions may use what the command
+// has printed; those of the shell do not.
 func (r *run) remember() {
-	if r.q.Remembers != nil && r.q.Remembers(r.rec.Executor) {
+	if name := r.rec.Executor; name != executor.ShellName && r.q.executor(name) != nil {
 		r.keep()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -18,4 +19,29 @@ func Until(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithCancel(ctx) // of no signals NotifyContext would make all
 	}
 	return signal.NotifyContext(ctx, signals...)
+}
+
+// Catch returns a context that ends with ctx, or at the first of the signals, which got returns
+// once it has come, and nil before. The caller calls stop when the signals are to act as before.
+func Catch(ctx context.Context, signals ...os.Signal) (caught context.Context, got func() os.Signal, stop context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	come := make(chan os.Signal, 1)
+	signal.Notify(come, signals...)
+	var first atomic.Value
+	go func() {
+		select {
+		case s := <-come:
+			first.Store(s)
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	got = func() os.Signal {
+		s, _ := first.Load().(os.Signal)
+		return s
+	}
+	return ctx, got, func() {
+		signal.Stop(come)
+		cancel()
+	}
 }

@@ -12,19 +12,16 @@ import (
 	"qme/tasks"
 )
 
-// cancelAction is the action by which executors end a job.
-const cancelAction = "cancel"
-
 // Actions lists what the executor of a run can do with its task: not what only goes on at a
 // terminal, nor what names files of this machine.
 func (h *Home) Actions(rec *record.Record) []executor.Action {
-	e, ok := h.Executors.Get(rec.Executor)
+	e, ok := h.Service.Executors.Get(rec.Executor)
 	if !ok {
 		return nil
 	}
 	var list []executor.Action
 	for _, act := range e.Actions() {
-		if act.Name == cancelAction && !rec.Active() {
+		if act.Name == tasks.CancelAction && !rec.Active() {
 			continue
 		}
 		act.Options = slices.DeleteFunc(slices.Clone(act.Options), func(o executor.Option) bool {
@@ -58,7 +55,7 @@ func (h *Home) Act(ctx context.Context, id record.ID, r Request) error {
 	if err != nil {
 		return err
 	}
-	e, ok := h.Executors.Get(v.Record.Executor)
+	e, ok := q.Executors.Get(v.Record.Executor)
 	if !ok {
 		return fmt.Errorf("task %s: there is no executor %q here: %w", id, v.Record.Executor, record.ErrNotFound)
 	}
@@ -67,30 +64,32 @@ func (h *Home) Act(ctx context.Context, id record.ID, r Request) error {
 		return err
 	}
 	changed, err := q.Act(ctx, v, tasks.Acting{Executor: e, Action: act, Options: r.Options, Out: r.Out, Err: r.Err, Unattended: true, Confirm: r.Agreed.confirm})
-	if changed {
-		if err := h.handOn(); err != nil {
-			r.Warn("%v", err)
-		}
-	}
+	follow(q, changed)
 	return err
+}
+
+// follow has follow what is to where the state of a job has changed.
+func follow(q *tasks.Service, changed bool) {
+	if !changed {
+		return
+	}
+	if err := q.Follow(tasks.AfterRefresh); err != nil {
+		q.Warn("%v", err)
+	}
 }
 
 // Cancel ends what is running of a task: its command, or by its executor the job that the
 // command has started. The error is a *tasks.ForeignError as that of Act.
 func (h *Home) Cancel(ctx context.Context, id record.ID, agreed Agreement) error {
-	v, err := h.service().Find(string(id))
+	q := h.service()
+	v, err := q.Find(string(id))
 	if err != nil {
 		return err
 	}
-	rec := v.Record
-	offered := slices.ContainsFunc(h.Actions(rec), func(a executor.Action) bool { return a.Name == cancelAction })
-	if rec.Data.Status == record.Running || !rec.Active() || !offered {
-		_, err := h.service().Cancel(string(id))
-		return err
-	}
-	err = h.Act(ctx, id, Request{Action: cancelAction, Out: io.Discard, Err: io.Discard, Warn: h.Service.Warn, Agreed: agreed})
+	job, changed, err := q.Cancel(ctx, v, tasks.Acting{Out: io.Discard, Err: io.Discard, Unattended: true, Confirm: agreed.confirm})
+	follow(q, changed)
 	var foreign *tasks.ForeignError
-	if err != nil && ctx.Err() == nil && !errors.As(err, &foreign) {
+	if job && err != nil && ctx.Err() == nil && !errors.As(err, &foreign) {
 		return refusal(err.Error())
 	}
 	return err

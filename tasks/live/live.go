@@ -8,12 +8,10 @@ import (
 	"fmt"
 	"iter"
 	"os"
-	"os/exec"
 	"slices"
 	"sync"
 	"time"
 
-	"qme/executor"
 	"qme/gitstore"
 	"qme/index/query"
 	"qme/record"
@@ -23,16 +21,8 @@ import (
 // A Home is the tasks of a home. Its methods may be called from several goroutines, once its
 // fields are set. Their errors wrap the sentinels of package record and tasks.ErrReference.
 type Home struct {
-	Dir       string
-	Store     *gitstore.Store
-	Service   *tasks.Service // of which each call takes a copy
-	Executors *executor.Set
-	// Command returns this program on this home, in a session of its own: it is to outlive this
-	// process.
-	Command func(ctx context.Context, args ...string) (*exec.Cmd, error)
-	// Mirrored reports whether a mirror is to follow the history.
-	Mirrored func() (bool, error)
-	Syncs    bool // a change is brought to the remote
+	Store   *gitstore.Store
+	Service *tasks.Service // of which each call takes a copy
 
 	clearing  sync.Mutex // one clear at a time: each is one commit
 	rerunning sync.Map   // by record.ID: the tasks that are being started again
@@ -148,7 +138,7 @@ func (h *Home) Clear(ctx context.Context, ids []record.ID) (int, error) {
 	if _, err := q.Clear(ctx, what, ids); err != nil {
 		return 0, err
 	}
-	if err := h.updateMirror(); err != nil {
+	if err := q.Follow(tasks.AfterChange); err != nil {
 		q.Warn("%v", err)
 	}
 	return len(ids), nil
@@ -165,41 +155,7 @@ func (h *Home) Refresh(ctx context.Context) error {
 		errs = append(errs, r.Err)
 	}
 	if slices.ContainsFunc(all, func(r tasks.Refreshed) bool { return r.Changed }) {
-		errs = append(errs, h.handOn())
+		errs = append(errs, q.Follow(tasks.AfterRefresh))
 	}
 	return errors.Join(append(errs, err)...)
-}
-
-// handOn has the mirror and, where the settings say so, the remote follow the history.
-func (h *Home) handOn() error {
-	err := h.updateMirror()
-	if h.Syncs {
-		err = errors.Join(err, h.start("sync", "--auto"))
-	}
-	return err
-}
-
-func (h *Home) updateMirror() error {
-	mirrored, err := h.Mirrored()
-	if err == nil && mirrored {
-		err = h.start("mirror", "--auto")
-	}
-	if err != nil {
-		return fmt.Errorf("the mirror does not follow: %w", err)
-	}
-	return nil
-}
-
-// start starts this program in a process that outlives this one, and whose result is told by
-// its own log.
-func (h *Home) start(args ...string) error {
-	cmd, err := h.Command(context.Background(), args...)
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	go func() { _ = cmd.Wait() }()
-	return nil
 }

@@ -87,7 +87,7 @@ func (h *Home) awaitCommit(ctx context.Context, id record.ID) {
 
 // startRerun starts "qme rerun" and waits for its report.
 func (h *Home) startRerun(ctx context.Context, id record.ID, args []string) error {
-	cmd, err := h.Command(context.Background(), args...)
+	cmd, err := h.Service.Itself(context.Background(), args...)
 	if err != nil {
 		return err
 	}

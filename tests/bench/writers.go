@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/afero"
 
+	"qme/executor"
 	"qme/executor/capture"
 	"qme/gitstore"
 	"qme/record"
@@ -36,7 +37,7 @@ func runHere(home string) (func(ctx context.Context) (id string, err error), err
 		}
 		idle <- &tasks.Service{
 			Store: func() (*gitstore.Store, error) { return store, nil }, Spool: spool.New(afero.NewOsFs(), filepath.Join(home, "running")),
-			Given: given.New(afero.NewOsFs(), filepath.Join(home, given.Name)), Run: plainly, Jobs: jobs.New(afero.NewOsFs(), filepath.Join(home, "jobs")), Tracker: func(string) tasks.Tracker { return nil }, Warn: func(string, ...any) {},
+			Given: given.New(afero.NewOsFs(), filepath.Join(home, given.Name)), Run: plainly, Jobs: jobs.New(afero.NewOsFs(), filepath.Join(home, "jobs")), Warn: func(string, ...any) {},
 			Settings: tasks.Settings{
 				Inline: inline, Keep: keep, Host: "bench", User: "bench",
 				Env: func() []string { return nil }, GitState: func(string) *record.Git { return nil },
@@ -46,7 +47,7 @@ func runHere(home string) (func(ctx context.Context) (id string, err error), err
 	return func(ctx context.Context) (string, error) {
 		q := <-idle
 		defer func() { idle <- q }()
-		rep, err := q.RunNew(ctx, tasks.Command{Executor: "shell", Cmd: []string{"true"}, Line: "true"}, tasks.RunOptions{Quiet: true})
+		rep, err := q.RunNew(ctx, executor.Command{Executor: "shell", Argv: []string{"true"}, Line: "true"}, tasks.RunOptions{Quiet: true})
 		if err != nil {
 			return "", err
 		}
