@@ -50,7 +50,7 @@ func (s *Shell) Actions() []Action {
 	return []Action{
 		{Name: "output", Summary: "print its output", Do: printStream(record.Stdout)},
 		{Name: "error", Summary: "print its error output", Do: printStream(record.Stderr)},
-		{Name: "cancel", Summary: "end it, if it is running", Alters: true, Do: func(ctx context.Context, c *Call) error {
+		{Name: "cancel", Summary: "end the task if it is running", Alters: true, Do: func(ctx context.Context, c *Call) error {
 			return c.Host.Cancel(ctx)
 		}},
 	}

@@ -14,15 +14,15 @@ import (
 
 // Actions implements executor.Executor.
 func (e *Executor) Actions() []executor.Action {
-	element := executor.Option{Name: "element", Value: "N", Usage: "of an array or heterogeneous job, this one"}
-	follow := executor.Option{Name: "follow", Usage: "go on until the job has ended"}
+	element := executor.Option{Name: "element", Value: "N", Usage: "only element N of an array or heterogeneous job"}
+	follow := executor.Option{Name: "follow", Usage: "continue until the job has ended"}
 	return []executor.Action{
-		{Name: "status", Summary: "show what Slurm says of its job, as JSON", Do: e.status, Options: []executor.Option{
-			{Name: "all", Usage: "with the steps of the job"}, element}},
+		{Name: "status", Summary: "show the state of the job, as JSON", Do: e.status, Options: []executor.Option{
+			{Name: "all", Usage: "include the steps of the job"}, element}},
 		{Name: "output", Summary: "print the job's output", Do: e.print(record.JobStdout), Options: []executor.Option{
-			follow, element, {Name: "out", Value: executor.FileValue, Usage: "read this file instead"}}},
+			follow, element, {Name: "out", Value: executor.FileValue, Usage: "read FILE instead"}}},
 		{Name: "error", Summary: "print the job's error output", Do: e.print(record.JobStderr), Options: []executor.Option{
-			follow, element, {Name: "err", Value: executor.FileValue, Usage: "read this file instead"}}},
+			follow, element, {Name: "err", Value: executor.FileValue, Usage: "read FILE instead"}}},
 		{Name: "cancel", Summary: "cancel the job", Alters: true, Do: e.cancel, Options: []executor.Option{
 			{Name: "element", Value: "N", Usage: "only these elements, such as 3, 3-5 or 1,7"}}},
 	}
