@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"path/filepath"
 	"testing"
 
 	"github.com/spf13/afero"
@@ -95,5 +98,42 @@ func TestFollowEnds(t *testing.T) {
 	}
 	if _, err := s.Follow(rec.UID, record.Stdout, 0, 10); !errors.Is(err, record.ErrNotFound) {
 		t.Errorf("Follow of a run that is over returns %v", err)
+	}
+}
+
+// A stamp differs once the record does, and not before. A home that is gone is an error.
+func TestStamps(t *testing.T) {
+	t.Parallel()
+	s := onDisk(t)
+	if stamps, err := s.Stamps(); len(stamps) != 0 || err != nil {
+		t.Errorf("of no spool there are %v: %v", stamps, err)
+	}
+	one, two := running(t), running(t)
+	e := begin(t, s, one)
+	begin(t, s, two)
+	first, err := s.Stamps()
+	if err != nil || len(first) != 2 || first[one.UID] == "" || first[two.UID] == "" {
+		t.Fatalf("of two runs there are %v: %v", first, err)
+	}
+	if again, err := s.Stamps(); err != nil || !maps.Equal(again, first) {
+		t.Errorf("with nothing changed they are %v, and were %v: %v", again, first, err)
+	}
+	one.Data.PID = 7
+	if err := e.Write(one); err != nil {
+		t.Fatal(err)
+	}
+	changed, err := s.Stamps()
+	if err != nil || changed[one.UID] == first[one.UID] || changed[two.UID] != first[two.UID] {
+		t.Errorf("with one changed they are %v, and were %v: %v", changed, first, err)
+	}
+	if err := e.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := s.Stamps(); err != nil || len(left) != 1 || left[two.UID] != first[two.UID] {
+		t.Errorf("with one removed they are %v: %v", left, err)
+	}
+	gone := spool.New(afero.NewOsFs(), filepath.Join(t.TempDir(), "home", "running"))
+	if _, err := gone.Stamps(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("of a home that is gone: %v", err)
 	}
 }
