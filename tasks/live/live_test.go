@@ -401,6 +401,7 @@ func TestRefresh(t *testing.T) {
 	if err := b.Refresh(t.Context()); !errors.Is(err, broken) {
 		t.Errorf("a mirror that is not known: %v", err)
 	}
+	b.started(2) // before the home goes
 }
 
 func noMirror() (*target.Target, error) { return nil, nil }
