@@ -160,7 +160,8 @@ func (w *walker) minute(entries []treeEntry, at string) bool {
 		}
 		found = append(found, Entry{ID: id, blob: e.hash, r: w.sn.r})
 	}
-	slices.SortFunc(found, func(a, b Entry) int { return cmp.Compare(b.ID.UUID(), a.ID.UUID()) })
+	var newest *record.Order
+	slices.SortFunc(found, func(a, b Entry) int { return newest.Compare(a.ID, b.ID) })
 	markUnique(found)
 	for _, e := range found {
 		uuid := e.ID.UUID()

@@ -315,9 +315,8 @@ func (g *generation) without(ids []record.ID) error {
 	return nil
 }
 
-// summary counts the streams over the limit, but for some tasks, and lists the tasks that
-// could not be read.
-func (g *generation) summary(but map[record.ID]bool) (over int, unreadable []record.ID) {
+// summary counts the streams over the limit, and lists the tasks that could not be read.
+func (g *generation) summary() (over int, unreadable []record.ID) {
 	for _, s := range g.segments {
 		for i := range s.texts.len() {
 			flags := s.texts.flags(i)
@@ -325,12 +324,9 @@ func (g *generation) summary(but map[record.ID]bool) (over int, unreadable []rec
 				continue
 			}
 			r := s.texts.row(i)
-			id := s.texts.id(&r)
-			if !but[id] {
-				over += r.over()
-			}
+			over += r.over()
 			if r.unreadable() {
-				unreadable = append(unreadable, id)
+				unreadable = append(unreadable, s.texts.id(&r))
 			}
 		}
 	}

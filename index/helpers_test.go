@@ -285,7 +285,7 @@ func inFlight(t testing.TB, rnd *rand.Rand, all tasks) []index.Run {
 }
 
 // orderOf returns the order in which people see the tasks of a snapshot.
-func orderOf(sn snapshot, flying []index.Run) *record.Order {
+func orderOf(sn snapshot, added []index.Run) *record.Order {
 	var moved []record.Moved
 	for res := range sn.Records(record.Range{Brief: true}) {
 		if res.Err != nil {
@@ -296,7 +296,7 @@ func orderOf(sn snapshot, flying []index.Run) *record.Order {
 		}
 	}
 	var recs []*record.Record
-	for _, r := range flying {
+	for _, r := range added {
 		recs = append(recs, r.Record)
 	}
 	// Some of the tasks are of the future.
@@ -323,7 +323,7 @@ func sameInBothOrders(t testing.TB, sn snapshot, dir string, q *query.Query, wha
 	for _, o := range options {
 		o(probe)
 	}
-	o := orderOf(sn, probe.InFlight)
+	o := orderOf(sn, probe.Added)
 	same(t, sn, dir, q, what+", by run", append(slices.Clone(options), func(s *index.Search) { s.Order = o })...)
 	return same(t, sn, dir, q, what, options...)
 }
@@ -343,7 +343,7 @@ func same(t testing.TB, sn snapshot, dir string, q *query.Query, what string, op
 		t.Fatalf("%s: %d tasks, %d errors, %d over the limit; want %d, %d, %d", what, len(got.ids), got.errs, got.over, len(want.ids), want.errs, want.over)
 	}
 	for i := range want.lines {
-		if len(s.InFlight) == 0 && got.lines[i] != want.lines[i] {
+		if len(s.Added) == 0 && got.lines[i] != want.lines[i] {
 			t.Fatalf("%s: %q, want %q", what, got.lines[i], want.lines[i])
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"qme/index/query"
+	"qme/internal/ordered"
 	"qme/record"
 )
 
@@ -44,10 +45,11 @@ type Run struct {
 type Search struct {
 	Source Source
 	Query  *query.Query
-	// InFlight are runs that stand in the place of those before them.
-	InFlight []Run
-	// Order is that in which tasks are found, of this commit and with the runs in flight;
-	// nil is the newest task first.
+	// Added are runs that the Source does not have, each in place of what it has of the same
+	// task.
+	Added []Run
+	// Order is that in which tasks are found, of this commit and with the added runs; nil is
+	// the newest task first.
 	Order *record.Order
 	// Limit is how many bytes of a stream that is stored beside its record are
 	// searched. Of a longer one that, and the preview in the record.
@@ -73,7 +75,7 @@ type Search struct {
 	// Warn is told why the index cannot be used.
 	Warn func(error)
 
-	over    int
+	tooLong int         // streams over Limit
 	damaged atomic.Bool // a block of the index was not what it should be
 	// fresh are the tasks whose streams the index has not counted, nil when that is all.
 	fresh map[record.ID]bool
@@ -91,11 +93,27 @@ type Found struct {
 
 // Over returns how many streams are longer than Limit, of those that the search has
 // come by.
-func (s *Search) Over() int { return s.over }
+func (s *Search) Over() int { return s.tooLong }
 
 // Scan looks at each record, in the order of the search.
 func (s *Search) Scan(ctx context.Context) iter.Seq[Found] {
-	return s.match(ctx, s.all(s.Source.Records(record.Range{Brief: s.brief(), Order: s.Order})))
+	return s.match(ctx, s.overlaid(s.all(s.Source.Records(record.Range{Brief: s.brief(), Order: s.Order})), s.added()))
+}
+
+// overlaid yields what two sequences yield, each in the order of the search. Of what both have of
+// one task it yields that of top alone.
+func (s *Search) overlaid(found, top iter.Seq[Found]) iter.Seq[Found] {
+	return ordered.Overlay(found, top, func(a, b Found) int { return s.Order.CompareResults(a.Result, b.Result) })
+}
+
+// added yields the added runs in the order of the search.
+func (s *Search) added() iter.Seq[Found] {
+	all := make([]Found, len(s.Added))
+	for i, r := range s.Added {
+		all[i] = Found{Result: record.Result{ID: r.Record.UID, Record: r.Record}, Doc: s.doc(r)}
+	}
+	slices.SortFunc(all, func(a, b Found) int { return s.Order.Compare(a.ID, b.ID) })
+	return slices.Values(all)
 }
 
 // all makes records of the history what is to be looked at.
@@ -124,9 +142,9 @@ func (s *Search) brief() bool { return !s.Whole && s.Earlier == nil && s.Query.B
 
 // match yields those of the tasks, and of the runs before them, that answer to the query,
 // and those that cannot be read.
-func (s *Search) match(ctx context.Context, stored iter.Seq[Found]) iter.Seq[Found] {
+func (s *Search) match(ctx context.Context, found iter.Seq[Found]) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
-		for f := range s.withInFlight(stored) {
+		for f := range found {
 			if err := ctx.Err(); err != nil {
 				yield(Found{Result: record.Result{Err: err}})
 				return
@@ -163,42 +181,11 @@ func (s *Search) answers(f *Found) bool {
 		return true
 	}
 	if s.fresh == nil || s.fresh[f.ID] || f.Number > 0 {
-		s.over += query.CountOver(f.Record, s.Limit)
+		s.tooLong += query.CountOver(f.Record, s.Limit)
 	}
 	matches := s.Query.Match(f.Doc)
 	f.Err = f.Doc.Err
 	return matches || f.Err != nil
-}
-
-// withInFlight puts the runs in flight among the others.
-func (s *Search) withInFlight(stored iter.Seq[Found]) iter.Seq[Found] {
-	return func(yield func(Found) bool) {
-		flying := slices.Clone(s.InFlight)
-		slices.SortFunc(flying, func(a, b Run) int { return s.Order.Compare(a.Record.UID, b.Record.UID) })
-		for f := range stored {
-			for f.ID != "" && len(flying) > 0 && s.Order.Compare(flying[0].Record.UID, f.ID) < 0 {
-				if !yield(s.flying(flying[0], 0)) {
-					return
-				}
-				flying = flying[1:]
-			}
-			if len(flying) > 0 && flying[0].Record.UID == f.ID {
-				f, flying = s.flying(flying[0], f.Unique), flying[1:]
-			}
-			if !yield(f) {
-				return
-			}
-		}
-		for _, r := range flying {
-			if !yield(s.flying(r, 0)) {
-				return
-			}
-		}
-	}
-}
-
-func (s *Search) flying(r Run, unique int) Found {
-	return Found{Result: record.Result{ID: r.Record.UID, Record: r.Record, Unique: unique}, Doc: s.doc(r)}
 }
 
 func (s *Search) doc(r Run) *query.Doc { return newDoc(r, s.Limit) }

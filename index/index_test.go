@@ -92,8 +92,8 @@ func TestSameAsScan(t *testing.T) {
 		case 1:
 			options = append(options, func(s *index.Search) { s.Whole = true })
 		case 2:
-			flying := inFlight(t, rnd, sn.all)
-			options = append(options, func(s *index.Search) { s.InFlight = flying })
+			added := inFlight(t, rnd, sn.all)
+			options = append(options, func(s *index.Search) { s.Added = added })
 		case 3:
 			options = append(options, func(s *index.Search) { s.Hold = true })
 		}
@@ -205,7 +205,7 @@ func TestVisible(t *testing.T) {
 	} {
 		for name, option := range map[string]func(*index.Search){
 			"index": func(*index.Search) {}, "whole": func(s *index.Search) { s.Whole = true }, "earlier": func(s *index.Search) { s.Earlier = earlier },
-			"in flight": func(s *index.Search) { s.InFlight = []index.Run{{Record: r}} },
+			"added": func(s *index.Search) { s.Added = []index.Run{{Record: r}} },
 		} {
 			for _, sn := range []snapshot{now, h.commit(func(tasks) {})} {
 				what := fmt.Sprintf("%s, %s", c.query, name)

@@ -25,21 +25,17 @@ type reader struct {
 	streams bool // whether the query looks at them
 	// Whether it looks at more than text.
 	conditions bool
-	flying     map[record.ID]bool      // runs that stand in the place of these tasks
 	others     map[[6]byte][]uuid.UUID // tasks that are not in the generation, by their millisecond
 	inID       map[*textFile][]bool    // which needles an id may have
 	elsewhere  *placed
 }
 
-func newReader(s *Search, g *generation, present []record.ID) (*reader, error) {
+func newReader(s *Search, g *generation, others []record.ID) (*reader, error) {
 	r := &reader{
 		s: s, g: g, needles: s.Query.Needles(), streams: s.Query.Streams(), conditions: s.Query.HasConditions(),
-		flying: map[record.ID]bool{}, others: map[[6]byte][]uuid.UUID{}, inID: map[*textFile][]bool{},
+		others: map[[6]byte][]uuid.UUID{}, inID: map[*textFile][]bool{},
 	}
-	for _, run := range s.InFlight {
-		r.flying[run.Record.UID] = true
-	}
-	for _, id := range present {
+	for _, id := range others {
 		u, err := uuid.Parse(id.UUID())
 		if err != nil {
 			return nil, err
@@ -104,10 +100,6 @@ func (w *worker) do(spans []span) (found []Found) {
 			if s.seg.deleted.Contains(uint32(i)) || !s.placed && w.elsewhere.has(s.seg, i) {
 				continue
 			}
-			if w.isFlying(s.seg.texts, i) {
-				found = append(found, w.fromHistory(s.seg.texts, i)...)
-				continue
-			}
 			f, err := w.look(s.seg.texts, number, i)
 			if err != nil {
 				w.s.damaged.Store(true)
@@ -118,14 +110,6 @@ func (w *worker) do(spans []span) (found []Found) {
 		}
 	}
 	return found
-}
-
-func (r *reader) isFlying(t *textFile, i int) bool {
-	if len(r.flying) == 0 {
-		return false
-	}
-	row := t.row(i)
-	return r.flying[t.id(&row)]
 }
 
 // fromHistory returns a task as its record says, to be looked at.

@@ -35,7 +35,7 @@ func (s *Search) Run(ctx context.Context, dir string) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
 		a, err := s.lookUp(ctx, dir)
 		if err != nil {
-			s.over, s.fresh = 0, nil // what counts is then what is looked at
+			s.tooLong, s.fresh = 0, nil // what counts is then what is looked at
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -269,17 +269,19 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := a.g.without(changed); err != nil {
+	var added []record.ID
+	for _, run := range s.Added {
+		added = append(added, run.Record.UID)
+	}
+	if err := a.g.without(append(changed, added...)); err != nil {
 		return err
 	}
-	s.fresh = map[record.ID]bool{}
-	for _, run := range s.InFlight {
-		s.fresh[run.Record.UID] = true
-	}
-	over, unreadable := a.g.summary(s.fresh)
-	s.over = over
+	over, unreadable := a.g.summary()
+	s.tooLong = over
+	present = slices.DeleteFunc(present, func(id record.ID) bool { return slices.Contains(added, id) })
 	a.others = append(present, unreadable...)
-	for _, id := range a.others {
+	s.fresh = map[record.ID]bool{}
+	for _, id := range append(added, a.others...) {
 		s.fresh[id] = true
 	}
 	elsewhere, err := a.g.placed(s.Order, blocks)
@@ -287,7 +289,7 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 		return err
 	}
 	a.jobs = a.g.jobs(blocks, elsewhere)
-	if a.reader, err = newReader(s, a.g, present); err == nil {
+	if a.reader, err = newReader(s, a.g, append(added, present...)); err == nil {
 		a.reader.elsewhere = elsewhere
 	}
 	return err
@@ -324,13 +326,13 @@ func (a *answer) found(ctx context.Context) iter.Seq[Found] {
 		}
 	}
 	if len(still) > 0 {
-		indexed = a.merged(indexed, a.s.all(a.s.Source.Select(still, a.s.brief())))
+		indexed = a.s.overlaid(indexed, a.s.all(a.s.Source.Select(still, a.s.brief())))
 	}
 	if len(moved) > 0 {
 		slices.SortFunc(moved, a.s.Order.Compare)
-		indexed = a.merged(indexed, a.oneByOne(moved))
+		indexed = a.s.overlaid(indexed, a.oneByOne(moved))
 	}
-	return indexed
+	return a.s.overlaid(indexed, a.s.added())
 }
 
 // oneByOne reads the records of tasks in the order that is given.
@@ -375,32 +377,6 @@ func (a *answer) fromHistory(found iter.Seq[Found]) iter.Seq[Found] {
 			ids = append(ids, f.ID)
 		}
 		flush()
-	}
-}
-
-// merged yields what two sequences do, each in the order of the search, in that order.
-func (a *answer) merged(one, other iter.Seq[Found]) iter.Seq[Found] {
-	return func(yield func(Found) bool) {
-		next, stop := iter.Pull(other)
-		defer stop()
-		g, more := next()
-		for f := range one {
-			for more && (g.ID == "" || f.ID != "" && a.s.Order.Compare(g.ID, f.ID) < 0) {
-				if !yield(g) || g.ID == "" {
-					return
-				}
-				g, more = next()
-			}
-			if !yield(f) {
-				return
-			}
-		}
-		for more {
-			if !yield(g) {
-				return
-			}
-			g, more = next()
-		}
 	}
 }
 

@@ -110,21 +110,21 @@ func (o *Order) find(id ID) (clock string, ok bool) {
 	return "", false
 }
 
-// With returns the order with runs that are not in the history yet.
-func (o *Order) With(flying []*Record) *Order {
-	if o == nil || len(flying) == 0 {
+// With returns the order with uncommitted runs.
+func (o *Order) With(uncommitted []*Record) *Order {
+	if o == nil || len(uncommitted) == 0 {
 		return o
 	}
-	flies := make(map[ID]bool, len(flying))
+	covered := make(map[ID]bool, len(uncommitted))
 	var moved []Moved
-	for _, r := range flying {
-		flies[r.UID] = true
+	for _, r := range uncommitted {
+		covered[r.UID] = true
 		if m, ok := MovedOf(r); ok {
 			moved = append(moved, m)
 		}
 	}
 	for _, m := range o.moved {
-		if !flies[m.ID] {
+		if !covered[m.ID] {
 			moved = append(moved, m)
 		}
 	}
@@ -148,16 +148,24 @@ func (o *Order) Has(id ID) bool {
 	return ok
 }
 
-// Compare is negative where a is listed before b.
+// Compare is negative where a is listed before b, and 0 only where both are one task.
 func (o *Order) Compare(a, b ID) int {
 	if o == nil {
-		return strings.Compare(b.UUID(), a.UUID())
+		return cmp.Or(strings.Compare(b.UUID(), a.UUID()), strings.Compare(string(a), string(b)))
 	}
 	x, y := o.moment(a), o.moment(b)
 	if c := ahead(o.Future(x.Clock), o.Future(y.Clock)); c != 0 {
 		return c
 	}
 	return CompareMoved(x, y)
+}
+
+// CompareResults is Compare for results; those without an ID come first.
+func (o *Order) CompareResults(a, b Result) int {
+	if a.ID == "" || b.ID == "" {
+		return strings.Compare(string(a.ID), string(b.ID))
+	}
+	return o.Compare(a.ID, b.ID)
 }
 
 // moment returns when a task's latest run began, as far as an order knows.

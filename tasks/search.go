@@ -65,7 +65,7 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 			q.Warn("%v", res.Err)
 			continue
 		}
-		s.InFlight = append(s.InFlight, index.Run{Record: res.Record, Stream: Version{Record: res.Record, service: q}.Stream})
+		s.Added = append(s.Added, index.Run{Record: res.Record, Stream: Version{Record: res.Record, service: q}.Stream})
 		recs = append(recs, res.Record)
 	}
 	if o.Sort == "" || o.Sort == SortStarted {
