@@ -289,18 +289,13 @@ func (t *table) summariesLocked(rows []*row) []Summary {
 // short returns the short name of a task: those that have most in common with it are its
 // neighbours.
 func (t *table) short(r *row) string {
-	at, there := t.find(r.key)
-	id, unique := t.words.id(r), 0
-	after := at
-	if there {
-		after++
+	at, _ := t.find(r.key)
+	var near []record.ID
+	for _, other := range t.rows[max(at-1, 0):min(at+2, len(t.rows))] {
+		near = append(near, t.words.id(other))
 	}
-	for _, i := range []int{at - 1, after} {
-		if i >= 0 && i < len(t.rows) {
-			unique = max(unique, id.SharedWith(t.words.id(t.rows[i]))+1)
-		}
-	}
-	return id.Short(unique)
+	id := t.words.id(r)
+	return id.Short(id.Unique(near...))
 }
 
 // A Facet is a value that a filter can take.

@@ -16,9 +16,8 @@ import (
 
 // An Entry is a task's place in a snapshot, before its record is read.
 type Entry struct {
-	ID record.ID
-	// Unique is how many characters of its UUID no other task begins with.
-	Unique int
+	ID     record.ID
+	Unique int // that of record.ID.Unique
 	blob   plumbing.Hash
 	r      objectReader
 }
@@ -182,24 +181,15 @@ func (w *walker) isChosen(at, uuid string) bool {
 	return !w.some || len(w.chosen) > 0 && w.chosen[0] == chosenTask{at, uuid}
 }
 
-// millisecond is the length of the part of a UUID that says when the task was made.
-const millisecond = len("019aaf3c-1b2c")
-
 // markUnique finds out how much of each UUID names it. Tasks of one millisecond are in
-// one folder, so that the neighbours there are all that can begin alike.
+// one folder, and those that have most in common are neighbours there.
 func markUnique(sorted []Entry) {
-	for i := range sorted {
-		sorted[i].Unique = millisecond
+	ids := make([]record.ID, len(sorted))
+	for i, e := range sorted {
+		ids[i] = e.ID
 	}
-	for i := 1; i < len(sorted); i++ {
-		a, b := sorted[i-1].ID.UUID(), sorted[i].ID.UUID()
-		n := 0
-		for n < min(len(a), len(b)) && a[n] == b[n] {
-			n++
-		}
-		for _, e := range []*Entry{&sorted[i-1], &sorted[i]} {
-			e.Unique = min(max(e.Unique, n+1), len(a))
-		}
+	for i, id := range ids {
+		sorted[i].Unique = id.Unique(ids[max(i-1, 0):min(i+2, len(ids))]...)
 	}
 }
 

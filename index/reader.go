@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -25,30 +26,25 @@ type reader struct {
 	streams bool // whether the query looks at them
 	// Whether it looks at more than text.
 	conditions bool
-	others     map[[6]byte][]uuid.UUID // tasks that are not in the generation, by their millisecond
-	inID       map[*textFile][]bool    // which needles an id may have
+	others     map[string][]record.ID // tasks that are not in the generation, by their millisecond
+	inID       map[*textFile][]bool   // which needles an id may have
 	elsewhere  *placed
 }
 
-func newReader(s *Search, g *generation, others []record.ID) (*reader, error) {
+func newReader(s *Search, g *generation, others []record.ID) *reader {
 	r := &reader{
 		s: s, g: g, needles: s.Query.Needles(), streams: s.Query.Streams(), conditions: s.Query.HasConditions(),
-		others: map[[6]byte][]uuid.UUID{}, inID: map[*textFile][]bool{},
+		others: map[string][]record.ID{}, inID: map[*textFile][]bool{},
 	}
 	for _, id := range others {
-		u, err := uuid.Parse(id.UUID())
-		if err != nil {
-			return nil, err
-		}
-		ms := [6]byte(u[:6])
-		r.others[ms] = append(r.others[ms], u)
+		r.others[id.Millisecond()] = append(r.others[id.Millisecond()], id)
 	}
 	for _, seg := range g.segments {
 		for _, n := range r.needles {
 			r.inID[seg.texts] = append(r.inID[seg.texts], mayBeInID(n, seg.texts.executors))
 		}
 	}
-	return r, nil
+	return r
 }
 
 // found yields the tasks in some blocks of the generation that answer to the query, and
@@ -209,7 +205,7 @@ func (w *worker) match(t *textFile, b *openBlock, row *row, i int) (*Found, erro
 		f.Doc.Texts()
 	}
 	own = nil
-	f.Unique = w.unique(t, i)
+	f.Unique = w.unique(rec.UID, uuid.UUID(t.uuid(i)))
 	return f, f.Doc.Err
 }
 
@@ -255,37 +251,30 @@ func (r *reader) streamFromHistory(name record.StreamName, id record.ID) (string
 	return "", record.ErrNotFound
 }
 
-// unique returns how many characters of a task's UUID no other task begins with, as
-// record.Result has it.
-func (r *reader) unique(t *textFile, row int) int {
-	u := uuid.UUID(t.uuid(row))
-	text := u.String()
-	n := len("019aaf3c-1b2c") // what says the millisecond
-	apart := func(other string) {
-		k := 0
-		for k < len(text) && text[k] == other[k] {
-			k++
-		}
-		n = max(n, min(k+1, len(text)))
-	}
-	begin := u // and what may be behind the millisecond
-	for i := 6; i < len(begin); i++ {
-		begin[i] = 0xff
-	}
+// unique returns how much of a task's UUID names it: see record.ID.Unique.
+func (r *reader) unique(id record.ID, u uuid.UUID) int {
+	others := slices.Clip(r.others[id.Millisecond()])
 	for _, s := range r.g.segments {
-		if !s.texts.spans(u[:6]) {
-			continue
-		}
-		for i := s.texts.find(begin[:]); i < s.texts.len() && string(s.texts.uuid(i)[:6]) == string(u[:6]); i++ {
-			if (s.texts != t || i != row) && !s.deleted.Contains(uint32(i)) {
-				apart(uuid.UUID(s.texts.uuid(i)).String())
-			}
+		if s.texts.spans(u[:6]) {
+			others = append(others, s.madeWith(id, u)...)
 		}
 	}
-	for _, other := range r.others[[6]byte(u[:6])] {
-		apart(other.String())
+	return id.Unique(others...)
+}
+
+// madeWith returns the other tasks of the segment that were made in the same millisecond.
+func (s *openSegment) madeWith(id record.ID, u uuid.UUID) (others []record.ID) {
+	first := u // and what may come after the millisecond
+	for i := 6; i < len(first); i++ {
+		first[i] = 0xff
 	}
-	return n
+	for i := s.texts.find(first[:]); i < s.texts.len() && string(s.texts.uuid(i)[:6]) == string(u[:6]); i++ {
+		row := s.texts.row(i)
+		if itself := row.uuid == u && s.texts.executors[row.executor] == id.Executor(); !itself && !s.deleted.Contains(uint32(i)) {
+			others = append(others, s.texts.id(&row))
+		}
+	}
+	return others
 }
 
 // mayBeInID reports whether a text may be a part of an id of one of some executors.

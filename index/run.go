@@ -289,10 +289,9 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 		return err
 	}
 	a.jobs = a.g.jobs(blocks, elsewhere)
-	if a.reader, err = newReader(s, a.g, append(added, present...)); err == nil {
-		a.reader.elsewhere = elsewhere
-	}
-	return err
+	a.reader = newReader(s, a.g, append(added, present...))
+	a.reader.elsewhere = elsewhere
+	return nil
 }
 
 // reopen closes the generation and opens another; both at once would take twice the memory.

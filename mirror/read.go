@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 
@@ -66,7 +65,8 @@ func (f differ) read(j job, yield func(change) bool) {
 		yield(change{err: j.err})
 		return
 	}
-	r := reading{differ: f, Difference: j.Difference, send: yield, c: change{id: j.ID, first: true}, seen: map[runKey]bool{}}
+	r := reading{differ: f, Difference: j.Difference, send: yield, c: change{id: j.ID, first: true}, rows: map[rowKey]bool{}}
+	r.lines.Get = func(commit string) (*record.Record, error) { return f.h.Get(commit, j.ID) }
 	if !j.Removed {
 		r.runs()
 	}
@@ -77,10 +77,11 @@ func (f differ) read(j job, yield func(change) bool) {
 type reading struct {
 	differ
 	record.Difference
-	send func(change) bool // false: it is not wanted any more
-	c    change            // the piece that is being made
-	seen map[runKey]bool
-	have runKey
+	send  func(change) bool // false: it is not wanted any more
+	c     change            // the piece that is being made
+	lines record.Lineage
+	have  *record.Record  // nil: none, or not known
+	rows  map[rowKey]bool // that have been made
 }
 
 // runs collects those to which data.previous leads from the record, and from the
@@ -94,61 +95,56 @@ func (r *reading) runs() {
 	}
 	// An earlier record that cannot be read was left out: all runs are wanted.
 	if old, err := r.Old(); err == nil && old != nil {
-		r.have = keyOf(old)
+		r.have = old
 	}
 	others, err := r.OtherRuns()
 	if err != nil {
 		r.unreadable(err)
 	}
 	r.c.task = r.tables.tasks.row(r.d, r.home, rec)
-	r.line(rec)
+	r.line(record.Stored{Record: rec})
 	for _, commit := range others {
-		rec, err := r.h.Get(commit, r.ID)
+		rec, err := r.lines.Get(commit)
 		if err != nil {
 			r.unreadable(fmt.Errorf("a run of another machine: %w", err))
 			continue
 		}
-		r.line(rec)
+		r.line(record.Stored{Record: rec, Commit: commit})
 	}
 }
 
 func (r *reading) unreadable(err error) { r.c.unreadable = append(r.c.unreadable, err) }
 
-func (r *reading) line(rec *record.Record) {
-	for {
-		key := keyOf(rec)
-		if r.seen[key] {
-			return // the lines have come together
-		}
-		r.seen[key] = true
-		if r.c.runs = append(r.c.runs, r.tables.runs.row(r.d, r.home, rec)); len(r.c.runs) == batch {
-			if !r.send(r.c) {
-				return
-			}
-			r.c = change{id: r.ID}
-		}
-		if key == r.have || rec.Data.Previous == "" {
-			return
-		}
-		before, err := r.h.Get(rec.Data.Previous, r.ID)
-		if err == nil && !record.Follows(rec.Data.Run, before.Data.Run) {
-			err = errors.New("it is not an earlier one")
-		}
+func (r *reading) line(head record.Stored) {
+	for run, err := range r.lines.Line(head) {
 		if err != nil {
-			r.unreadable(fmt.Errorf("task %s: the run before run %d: %w", r.ID, rec.Data.Run, err))
+			r.unreadable(err)
 			return
 		}
-		rec = before
+		if !r.add(run.Record) || r.have != nil && record.SameRun(run.Record, r.have) {
+			return
+		}
 	}
 }
 
-// A runKey tells a task's runs from each other, as the key of their rows does: a
-// statement must not write the same row twice.
-type runKey struct {
-	at   int64 // microseconds
-	host string
+// add makes the row of a run, and reports whether more are wanted.
+func (r *reading) add(rec *record.Record) bool {
+	key := rowKey{storable(rec.Data.Timestamp.Time).UnixMicro(), text(rec.Data.Host, maxName)}
+	if r.rows[key] {
+		return true
+	}
+	r.rows[key] = true
+	if r.c.runs = append(r.c.runs, r.tables.runs.row(r.d, r.home, rec)); len(r.c.runs) < batch {
+		return true
+	}
+	full := r.c
+	r.c = change{id: r.ID}
+	return r.send(full)
 }
 
-func keyOf(r *record.Record) runKey {
-	return runKey{storable(r.Data.Timestamp.Time).UnixMicro(), text(r.Data.Host, maxName)}
+// A rowKey is the key of a run's row among those of its task, which is coarser than a
+// record.RunKey. A statement must not write the same row twice.
+type rowKey struct {
+	at   int64 // microseconds
+	host string
 }

@@ -71,8 +71,7 @@ type Result struct {
 	ID     ID
 	Record *Record
 	Err    error
-	// Unique is how many characters of the UUID no other task of the history begins
-	// with; 0 where that is not known.
+	// Unique is that of ID.Unique in the history; 0 where it is not known.
 	Unique int
 }
 

@@ -122,8 +122,8 @@ const ShortWidth = shortMost
 
 // Short returns the short name of a task, the same wherever one is shown: the beginning
 // of its UUID that says when it was made, to the millisecond, and the next digits where
-// other tasks share it. unique is how many characters of the UUID no other task begins
-// with, 0 where that is not known. Any beginning of an id names its task, so this does.
+// other tasks share it. unique is that of Unique, 0 where it is not known. Any beginning of
+// an id names its task, so this does.
 func (id ID) Short(unique int) string {
 	u := id.UUID()
 	for _, n := range []int{shortLen, shortMost, len("019aaf3c-1b2c-7d3e-8f40")} {
@@ -134,14 +134,20 @@ func (id ID) Short(unique int) string {
 	return u
 }
 
-// SharedWith counts the characters with which the UUIDs of both begin.
-func (id ID) SharedWith(other ID) int {
-	x, y := id.UUID(), other.UUID()
-	n := 0
-	for n < min(len(x), len(y)) && x[n] == y[n] {
-		n++
+// Unique returns how many characters of the UUID none of the other tasks begins with, when
+// these have all that were made in the same millisecond. The task itself does not count.
+func (id ID) Unique(others ...ID) int {
+	x, most := id.UUID(), shortLen
+	for _, other := range others {
+		y, n := other.UUID(), 0
+		for n < min(len(x), len(y)) && x[n] == y[n] {
+			n++
+		}
+		if other != id {
+			most = max(most, min(n+1, len(x)))
+		}
 	}
-	return n
+	return most
 }
 
 // Millisecond returns the beginning of the UUID that is equal in all tasks made in the

@@ -57,6 +57,26 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+func TestUnique(t *testing.T) {
+	t.Parallel()
+	id := idAt(t, "01a22229-2f2c", "d3e")
+	near := idAt(t, "01a22229-2f2c", "d3f")
+	other := record.ID("slurm-" + id.UUID())
+	for _, c := range []struct {
+		others []record.ID
+		want   int
+	}{
+		{nil, 13},
+		{[]record.ID{id, idAt(t, "01a22229-2f2d", "d3e")}, 13},
+		{[]record.ID{near, id}, 18},
+		{[]record.ID{other}, 36},
+	} {
+		if got := id.Unique(c.others...); got != c.want {
+			t.Errorf("beside %v %d characters name %s, want %d", c.others, got, id, c.want)
+		}
+	}
+}
+
 func TestShort(t *testing.T) {
 	id := idAt(t, "01a22229-2f2c", "d3e")
 	for unique, want := range map[int]string{

@@ -38,12 +38,12 @@ func (q *Service) SelectTasks(refs []string) ([]record.ID, error) {
 
 // noneRuns refuses tasks of which one is running.
 func (q *Service) noneRuns(ids []record.ID) error {
-	flying, err := q.inFlight(record.Range{})
+	uncommitted, err := q.Spool.List(0)
 	if err != nil {
 		return err
 	}
 	running := map[record.ID]bool{}
-	for _, res := range flying {
+	for _, res := range uncommitted {
 		running[res.ID] = true
 	}
 	for _, id := range ids {
@@ -69,7 +69,7 @@ func (q *Service) noneOpen(ids []record.ID) error {
 		if !meant[id] || q.tracker(id.Executor()) == nil {
 			continue
 		}
-		rec, err := q.get(id)
+		rec, err := q.task(id)
 		if err != nil {
 			return err
 		}
@@ -90,8 +90,12 @@ func (q *Service) candidates(what string) ([]record.ID, error) {
 		}
 		rg.Executor = what
 	}
+	v, err := q.View()
+	if err != nil {
+		return nil, err
+	}
 	var ids []record.ID
-	for id, err := range q.ids(rg) {
+	for id, err := range v.IDs(rg) {
 		if err != nil {
 			return nil, err
 		}

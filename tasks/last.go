@@ -40,7 +40,7 @@ func (q *Service) last() (*record.Record, error) {
 		if gone[line.ID] || there != nil && !there[line.ID] {
 			continue
 		}
-		rec, err := q.get(line.ID)
+		rec, err := q.task(line.ID)
 		if err == nil || !errors.Is(err, record.ErrNotFound) {
 			return rec, err
 		}
@@ -60,7 +60,11 @@ func (q *Service) last() (*record.Record, error) {
 
 func (q *Service) allIDs() (map[record.ID]bool, error) {
 	all := map[record.ID]bool{}
-	for id, err := range q.ids(record.Range{}) {
+	v, err := q.View()
+	if err != nil {
+		return nil, err
+	}
+	for id, err := range v.IDs(record.Range{}) {
 		if err != nil {
 			return nil, err
 		}
@@ -70,7 +74,11 @@ func (q *Service) allIDs() (map[record.ID]bool, error) {
 }
 
 func (q *Service) noLast() error {
-	for _, err := range q.ids(record.Range{}) {
+	v, err := q.View()
+	if err != nil {
+		return err
+	}
+	for _, err := range v.IDs(record.Range{}) {
 		if err != nil {
 			return err
 		}

@@ -173,7 +173,7 @@ func (q *Service) openJobs() ([]*record.Record, error) {
 	}
 	var recs []*record.Record
 	for _, id := range ids {
-		rec, err := q.get(id)
+		rec, err := q.task(id)
 		if err == nil && rec.Data.Status == record.Running {
 			continue
 		}
@@ -438,7 +438,7 @@ func (q *Service) overwritten(ctx context.Context, rec *record.Record) (why, err
 			if id == rec.UID {
 				continue
 			}
-			other, err := q.get(id)
+			other, err := q.task(id)
 			if errors.Is(err, record.ErrNotFound) {
 				continue
 			} else if err != nil {

@@ -2,9 +2,9 @@ package tasks
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"qme/index"
@@ -37,19 +37,15 @@ type Search struct {
 	Over func() int
 }
 
-// Search finds the tasks that answer to a query, a run in flight in place of the one before it.
+// Search finds the tasks that answer to a query, an uncommitted run in place of the one before
+// it.
 func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions) (*Search, error) {
-	// First what is in flight: a run that ends meanwhile is then seen in one of the two.
-	flying, err := q.inFlight(record.Range{})
-	if err != nil {
-		q.Warn("%v", err)
-	}
-	sn, err := q.latest()
+	v, err := q.searched()
 	if err != nil {
 		return nil, err
 	}
 	s := &index.Search{
-		Source: sn, Query: what, Limit: q.Settings.Searched, Whole: o.Whole, Hold: o.Sort == SortRelevance || o.Sort == SortDuration, MaxWait: firstIndexWait,
+		Source: v.history, Query: what, Limit: q.Settings.Searched, Whole: o.Whole, Hold: o.Sort == SortRelevance || o.Sort == SortDuration, MaxWait: firstIndexWait,
 		Waiting: func() {
 			q.tell("Another process is making the search index; this one waits for it, at most %s.", firstIndexWait)
 		},
@@ -59,29 +55,39 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 	if o.AllRuns {
 		s.Earlier = q.earlierRuns
 	}
-	var recs []*record.Record
-	for _, res := range flying {
-		if res.Err != nil {
-			q.Warn("%v", res.Err)
-			continue
-		}
+	for _, res := range v.uncommitted {
 		s.Added = append(s.Added, index.Run{Record: res.Record, Stream: Version{Record: res.Record, service: q}.Stream})
-		recs = append(recs, res.Record)
 	}
 	if o.Sort == "" || o.Sort == SortStarted {
-		order, err := q.order(ctx, sn, false)
-		if errors.Is(err, record.ErrCorrupt) || errors.Is(err, record.ErrInvalid) {
-			q.Warn("the newest task comes first, since it cannot be read when tasks were run last: %v", err)
-		} else if err != nil {
+		damage, err := v.latestFirst(ctx, true)
+		if err != nil {
 			return nil, err
 		}
-		s.Order = order.With(recs)
+		if damage != nil {
+			q.Warn("the newest task comes first, since it cannot be read when tasks were run last: %v", damage)
+		}
+		s.Order = v.Order
 	}
-	names := &view{q: q, flying: flying}
 	return &Search{
-		Mixed: s.Order == nil || s.Order.Mixed, Over: s.Over, Found: sorted(s.Run(ctx, filepath.Join(q.Home, "index")), what, o),
-		Short: func(f index.Found) (string, error) { return names.short(f.ID, f.Unique) },
+		Mixed: v.Mixed, Over: s.Over, Found: sorted(s.Run(ctx, filepath.Join(q.Home, "index")), what, o),
+		Short: func(f index.Found) (string, error) { return v.Short(f.ID, f.Unique) },
 	}, nil
+}
+
+// searched returns the tasks that can be searched. What cannot be read of the spool is left
+// out, and said.
+func (q *Service) searched() (*View, error) {
+	uncommitted, err := q.Spool.List(q.Settings.Inline)
+	if err != nil {
+		q.Warn("%v", err)
+	}
+	uncommitted = slices.DeleteFunc(uncommitted, func(res record.Result) bool {
+		if res.Err != nil {
+			q.Warn("%v", res.Err)
+		}
+		return res.Err != nil
+	})
+	return q.viewWith(uncommitted)
 }
 
 // sorted brings what is found into an order that is not that of the search.

@@ -183,7 +183,7 @@ func (q *Service) usable(rec *record.Record) (*record.Record, error) {
 // Usable returns what actions may use of a run: see jobs.Folder. What is in flight here is of
 // this home.
 func (q *Service) Usable(v Version) (rec *record.Record, own bool, err error) {
-	if v.Commit == "" && q.inSpool(v.Record) {
+	if v.Commit == "" && q.isUncommitted(v.Record) {
 		return v.Record, true, nil
 	}
 	return q.Jobs.Usable(v.Record)

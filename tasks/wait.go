@@ -42,7 +42,7 @@ func (q *Service) waitForCommand(ctx context.Context, rec *record.Record, seen f
 			return nil, err
 		}
 		id, err := rec.UID, error(nil)
-		if rec, err = q.get(id); err != nil {
+		if rec, err = q.task(id); err != nil {
 			return nil, fmt.Errorf("task %s, while it was waited for: %w", id, err)
 		}
 	}

@@ -1,0 +1,210 @@
+package tasks
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math"
+	"slices"
+
+	"qme/gitstore"
+	"qme/record"
+)
+
+// A Version is a record with the commit from which it was read: "" is the newest,
+// and an uncommitted run has none.
+type Version struct {
+	Record *record.Record
+	Commit string
+	// Number says which of the task's runs it is, 1 is the first. It is data.run,
+	// unless several machines have run the task before they knew of each other.
+	Number  int
+	service *Service
+}
+
+// Stream returns the exact bytes of a stream, as far as they are stored.
+func (v Version) Stream(name record.StreamName) (io.ReadCloser, error) {
+	if v.Commit == "" && v.service.isUncommitted(v.Record) {
+		return v.service.Spool.Stream(v.Record.UID, name)
+	}
+	store, err := v.service.Store()
+	if err != nil {
+		return nil, err
+	}
+	return store.Stream(v.Commit, v.Record, name)
+}
+
+// Runs yields a task's runs, the latest first.
+func (q *Service) Runs(ref string) iter.Seq2[Version, error] {
+	return func(yield func(Version, error) bool) {
+		rec, err := q.resolveRecord(ref)
+		if err != nil {
+			yield(Version{}, err)
+			return
+		}
+		q.runs(rec)(yield)
+	}
+}
+
+// runs yields the runs of a task whose present record is rec, the latest first.
+func (q *Service) runs(rec *record.Record) iter.Seq2[Version, error] {
+	return func(yield func(Version, error) bool) {
+		store, err := q.Store()
+		if err != nil {
+			yield(Version{}, err)
+			return
+		}
+		others, err := store.OtherRuns(rec.UID)
+		if err != nil {
+			yield(Version{}, err)
+			return
+		}
+		r := &taskRuns{service: q, store: store, present: rec}
+		r.lines.Get = func(commit string) (*record.Record, error) { return store.Get(commit, rec.UID) }
+		if len(others) == 0 {
+			r.presentLine()(yield)
+			return
+		}
+		all, err := r.all(others)
+		for i, v := range all {
+			if v.Number = len(all) - i; !yield(v, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(Version{}, err)
+		}
+	}
+}
+
+// taskRuns finds the runs of one task.
+type taskRuns struct {
+	service *Service
+	store   *gitstore.Store
+	present *record.Record
+	lines   record.Lineage
+}
+
+// all returns the runs of several lines, the latest first. With an error it returns what it
+// could read.
+func (r *taskRuns) all(others []string) ([]Version, error) {
+	var all []Version
+	var errs []error
+	at := map[record.RunKey]int64{}
+	// A run is placed where it began, and not before the run before it: the clocks of
+	// machines differ.
+	add := func(line iter.Seq2[Version, error]) {
+		begin := len(all)
+		for v, err := range line {
+			if err != nil {
+				errs = append(errs, err)
+				break
+			}
+			all = append(all, v)
+		}
+		from, ok := at[r.lines.Joins]
+		if !ok {
+			from = math.MinInt64
+		}
+		for _, v := range slices.Backward(all[begin:]) {
+			from = max(from, v.Record.Data.Timestamp.UnixNano())
+			at[v.Record.RunKey()] = from
+		}
+	}
+	add(r.presentLine())
+	for _, commit := range others {
+		rec, err := r.lines.Get(commit)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("a run of another machine: %w", err))
+			continue
+		}
+		head := record.Stored{Record: rec, Commit: commit}
+		if i := slices.IndexFunc(all, func(v Version) bool { return record.SameRun(v.Record, rec) }); i > 0 && checkedLater(rec, all[i].Record) {
+			all[i] = r.version(head) // another machine has followed its job further
+			continue
+		}
+		add(r.line(head))
+	}
+	at[r.present.RunKey()] = math.MaxInt64 // the record is the last run, whatever the clocks say
+	slices.SortStableFunc(all, func(a, b Version) int { return cmp.Compare(at[b.Record.RunKey()], at[a.Record.RunKey()]) })
+	return all, errors.Join(errs...)
+}
+
+// checkedLater reports whether the job of a run was asked about later in a than in b.
+func checkedLater(a, b *record.Record) bool {
+	ja, jb := a.Data.Job, b.Data.Job
+	if ja == nil || ja.Checked == nil {
+		return false
+	}
+	return jb == nil || jb.Checked == nil || ja.Checked.After(jb.Checked.Time)
+}
+
+// presentLine yields the present run and those before it. Where it is uncommitted it names no
+// commit: the run before it is what the history has, unless it has been committed meanwhile.
+func (r *taskRuns) presentLine() iter.Seq2[Version, error] {
+	present := record.Stored{Record: r.present}
+	d := &r.present.Data
+	if d.Status != record.Running && (d.Previous != "" || d.Run <= 1) {
+		return r.line(present)
+	}
+	stored, err := r.store.Get("", r.present.UID)
+	switch {
+	case err == nil && !record.SameRun(stored, r.present):
+		return r.after(present, r.line(record.Stored{Record: stored}))
+	case err == nil && d.Status != record.Running:
+		return r.line(record.Stored{Record: stored})
+	case err == nil:
+		err = fmt.Errorf("task %s: the history has a run of it that has not ended: %w", r.present.UID, record.ErrInvalid)
+	case errors.Is(err, record.ErrNotFound):
+		return r.after(present, func(func(Version, error) bool) {})
+	}
+	return r.after(present, func(yield func(Version, error) bool) { yield(Version{}, err) })
+}
+
+// after yields a run, and then the rest of its line.
+func (r *taskRuns) after(run record.Stored, rest iter.Seq2[Version, error]) iter.Seq2[Version, error] {
+	return func(yield func(Version, error) bool) {
+		if yield(r.version(run), nil) {
+			rest(yield)
+		}
+	}
+}
+
+// line yields a run of the history and those before it.
+func (r *taskRuns) line(head record.Stored) iter.Seq2[Version, error] {
+	return func(yield func(Version, error) bool) {
+		for run, err := range r.lines.Line(head) {
+			if err != nil {
+				yield(Version{}, err)
+				return
+			}
+			if !yield(r.version(run), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (r *taskRuns) version(run record.Stored) Version {
+	return Version{Record: run.Record, Commit: run.Commit, Number: run.Data.Run, service: r.service}
+}
+
+// Earlier yields the runs of a task before that of its present record, the latest first.
+func (q *Service) Earlier(rec *record.Record) iter.Seq2[Version, error] {
+	return func(yield func(Version, error) bool) {
+		if rec.Data.Run <= 1 {
+			return // the usual case costs nothing
+		}
+		present := true
+		for v, err := range q.runs(rec) {
+			if !present || err != nil {
+				if !yield(v, err) {
+					return
+				}
+			}
+			present = false
+		}
+	}
+}
