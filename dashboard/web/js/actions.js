@@ -1,4 +1,4 @@
-// <qme-actions>: what the executor of a task can do with it, as buttons with their results.
+// <qme-actions>: the actions of a task's executor as buttons, with their results.
 
 import * as api from './api.js';
 import { h } from './dom.js';
@@ -7,13 +7,13 @@ import { agreeing } from './task-actions.js';
 
 const flag = ({ name }) => `--${name}`;
 
-/** An option as it is typed behind "qme exec ID ACTION". What is left empty is not given. */
+/** @returns an option as arguments of "qme exec ID ACTION", none for an empty one. */
 function typed(option, input) {
   if (!option.value) return input.checked ? [flag(option)] : [];
   return input.value ? [`${flag(option)}=${input.value}`] : [];
 }
 
-/** Set task and hides (names without a button). */
+/** Set task (its id) and hides (the names of actions without a button) before it is connected. */
 class Actions extends HTMLElement {
   task = '';
   hides = [];
@@ -49,12 +49,12 @@ class Actions extends HTMLElement {
     const title = h('h3', {}, [name, ...args].join(' '));
     this.result.replaceChildren(title, h('p.dim.busy', {}, 'Waiting…'));
     try {
-      const answer = await agreeing((agreed) => api.act(this.task, name, args, agreed));
-      if (!answer) {
+      const result = await agreeing((agreed) => api.act(this.task, name, args, agreed));
+      if (!result) {
         this.result.hidden = true;
         return;
       }
-      const { exit, stdout, stderr, cut } = answer;
+      const { exit, stdout, stderr, cut } = result;
       const lines = document.createElement('div');
       lines.className = 'text';
       const { Lines } = await import('./lines.js');

@@ -1,6 +1,6 @@
-// The interface for programs (/api/openapi.json), as functions.
+// The REST interface (/api/openapi.json) as functions. They throw Problem, Offline or an AbortError.
 
-/** A request that was refused: detail says why and the way out (RFC 9457). */
+/** An error response (RFC 9457). The message says what is wrong and the way out. */
 export class Problem extends Error {
   constructor(status, body) {
     super(body.detail || body.title || `the server answered ${status}`);
@@ -11,14 +11,14 @@ export class Problem extends Error {
   }
 }
 
-/** The server did not answer. */
+/** There was no response. */
 export class Offline extends Error {
   constructor() {
     super('The server does not answer.');
   }
 }
 
-/** It fires "refused", with the error as detail, when an answer says that the key is not accepted. */
+/** It fires "refused", with the Problem as detail, when the server does not accept the key. */
 export const refusals = new EventTarget();
 
 async function request(method, path, { body, signal } = {}) {
@@ -27,19 +27,19 @@ async function request(method, path, { body, signal } = {}) {
     init.body = JSON.stringify(body);
     init.headers['Content-Type'] = 'application/json';
   }
-  let answer;
+  let response;
   try {
-    answer = await fetch(path, init);
+    response = await fetch(path, init);
   } catch (err) {
     if (err.name === 'AbortError') throw err;
     throw new Offline();
   }
-  if (answer.status === 204) return null;
-  const type = answer.headers.get('Content-Type') ?? '';
-  const json = type.includes('json') ? await answer.json() : {};
-  if (answer.ok) return json;
-  const problem = new Problem(answer.status, json);
-  if (answer.status === 401) refusals.dispatchEvent(new CustomEvent('refused', { detail: problem }));
+  if (response.status === 204) return null;
+  const type = response.headers.get('Content-Type') ?? '';
+  const json = type.includes('json') ? await response.json() : {};
+  if (response.ok) return json;
+  const problem = new Problem(response.status, json);
+  if (response.status === 401) refusals.dispatchEvent(new CustomEvent('refused', { detail: problem }));
   throw problem;
 }
 
@@ -58,7 +58,7 @@ export function address(path, parameters = {}) {
 const task = (id, rest = '') => `/api/tasks/${encodeURIComponent(id)}${rest}`;
 const get = (path, parameters, signal) => request('GET', address(path, parameters), { signal });
 
-/** The browser's zone, in which days are counted; '' where the server knows none of that name, and counts in its own. */
+/** The browser's time zone, in which days are counted; '' if the server does not know it and uses its own. */
 let zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? '';
 
 async function zoned(path, parameters, signal) {

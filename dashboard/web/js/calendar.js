@@ -1,4 +1,4 @@
-// <qme-calendar>: a year of days, darker where more was run.
+// <qme-calendar>: the days of a year, darker where more tasks began.
 
 import { h } from './dom.js';
 import { date, dayName, many } from './format.js';
@@ -13,7 +13,7 @@ function nextDay(day) {
   return date(time);
 }
 
-/** Bounds of four shades, by quarters of the days on which something ran. */
+/** @returns the limits of four shades: the quartiles of the counts. */
 function bounds(counts) {
   const sorted = counts.toSorted((a, b) => a - b);
   return [0.25, 0.5, 0.75].map((part) => sorted[Math.floor(part * (sorted.length - 1))] ?? 0);
@@ -35,7 +35,7 @@ class Calendar extends HTMLElement {
     let last = '';
     for (let week = 0; week < weeks; week++) {
       const name = month.format(first);
-      // The first month may end before its name does.
+      // The first month may be narrower than its name.
       if (name !== last && week === 1) months.lastChild.replaceChildren();
       months.append(h('td', {}, name !== last ? name : ''));
       last = name;
@@ -67,7 +67,7 @@ class Calendar extends HTMLElement {
     return h('p.legend-line', {}, 'few', ...[1, 2, 3, 4].map(shade), 'many', h('span', { 'data-shade': 3, 'data-bad': true, 'aria-hidden': 'true' }), 'most failed');
   }
 
-  // One day can be reached by the tab key, the others from there by the arrows.
+  // One day is in the tab order (roving tabindex); the arrow keys go to the others.
   #rove(day, focus) {
     const el = this.querySelector(`[data-day="${day}"]`) ?? this.querySelector('tbody tr:last-child [data-day]:last-child') ?? [...this.querySelectorAll('[data-day]')].at(-1);
     if (!el) return;

@@ -7,7 +7,7 @@ import { failure } from './notice.js';
 
 /**
  * @returns the rows of a unified diff: {gap: text} between hunks, else {a, b, na, nb},
- * where a or b is null when the line is on one side only.
+ * where a or b is null if the line is on one side only.
  */
 export function sideBySide(diff) {
   const rows = [];

@@ -1,8 +1,8 @@
-// Elements. Text goes in as text nodes only, so nothing of a record can become markup.
+// Elements. Text becomes text nodes only, so that nothing of a record can become markup.
 
 /**
- * h makes an element. spec is a tag with classes ("p.note"). Attributes that are null or
- * false are left out; a function is a listener for the event that the name says ("onclick").
+ * @returns an element. spec is a tag with classes ("p.note"). Attributes and children that are null,
+ * undefined or false are left out; a function is a listener for the event in its name ("onclick").
  */
 export function h(spec, attributes = {}, ...children) {
   const [tag, ...classes] = spec.split('.');
@@ -39,7 +39,7 @@ const paths = {
   compare: 'M8 2v12M2.500 5h3M2.500 8h3M2.500 11h3M10.500 5h3M10.500 8h3M10.500 11h3',
 };
 
-/** @returns a picture of 16 by 16, without a meaning of its own. */
+/** @returns an icon of 16 by 16 pixels, which is hidden from screen readers. */
 export function icon(name) {
   const ns = 'http://www.w3.org/2000/svg';
   const svg = document.createElementNS(ns, 'svg');
@@ -52,7 +52,7 @@ export function icon(name) {
   return svg;
 }
 
-/** A button with a picture; its name is shown when shown is true, else only spoken. */
+/** @returns a button with an icon. Without shown, its name is a tooltip and for screen readers. */
 export function button(name, picture, onclick, { shown = true, kind = '' } = {}) {
   const el = h(`button${kind && `.${kind}`}`, { type: 'button', onclick });
   el.append(icon(picture));
@@ -64,7 +64,7 @@ export function button(name, picture, onclick, { shown = true, kind = '' } = {})
   return el;
 }
 
-/** Copies text, and says so on the button. */
+/** @returns a button that copies the result of text() and confirms it. */
 export function copyButton(name, text, options) {
   const el = button(name, 'copy', async () => {
     const { toast } = await import('./notice.js');
@@ -94,7 +94,7 @@ async function copy(text) {
   if (!done) throw new Error('the browser does not allow it here');
 }
 
-/** At most one call in ms milliseconds: at once when the last is long ago, else later. */
+/** @returns a function that calls run at most once in ms milliseconds: at once if the last call is longer ago, else later. */
 export function throttle(ms, run) {
   let last = -Infinity;
   let timer = 0;
@@ -114,7 +114,7 @@ export function throttle(ms, run) {
   return call;
 }
 
-/** Runs once nothing has called for ms milliseconds. */
+/** @returns a function that calls run once it has not been called for ms milliseconds. */
 export function debounce(ms, run) {
   let timer = 0;
   const call = (...args) => {

@@ -8,10 +8,10 @@ import { date, number } from './format.js';
 const titles = { running: 'Running', succeeded: 'OK', failed: 'Failed', cancelled: 'Cancelled', unknown: 'Not known' };
 const orders = { '-started': 'latest run first', started: 'longest ago first', '-id': 'newest task first', id: 'oldest task first', '-duration': 'slowest first', duration: 'quickest first', command: 'by command', status: 'by status', host: 'by host', user: 'by user' };
 
-/** It fires "filter" with {filter, typing} as detail; typing: one of many small steps. */
+/** Fires "filter" with {filter, typing} as detail, where typing marks one of many small steps, and "leave". */
 class FilterBar extends HTMLElement {
   #filter = null;
-  #applied = null; // what is shown answers to
+  #applied = null; // the filter of the rows that are shown
   #facets = null;
 
   connectedCallback() {
@@ -42,7 +42,7 @@ class FilterBar extends HTMLElement {
 
   disconnectedCallback() {
     this.refresh.cancel();
-    this.typed.cancel(); // the address is another page's by now
+    this.typed.cancel(); // the address belongs to another page now
   }
 
   set filter(filter) {
@@ -52,7 +52,7 @@ class FilterBar extends HTMLElement {
     if (!this.panel.hidden && !this.panel.contains(document.activeElement)) this.#showPanel();
   }
 
-  /** Which filter the rows answer to: another one while what was asked for cannot be had. */
+  /** The filter of the rows that are shown. It differs from filter while the server does not respond. */
   set applied(filter) {
     this.#applied = filter;
     for (const chip of this.status.children) {
@@ -63,7 +63,7 @@ class FilterBar extends HTMLElement {
     this.#showTags();
   }
 
-  /** Says what is wrong with the query; null: nothing. */
+  /** The error in the query, or null. */
   set failure(err) {
     this.box.setAttribute('aria-invalid', err !== null);
     if (err === null) return this.problem.replaceChildren();
@@ -106,14 +106,14 @@ class FilterBar extends HTMLElement {
     try {
       this.#facets = await api.facets();
     } catch {
-      return; // The listing says what is wrong.
+      return; // The listing shows the error.
     }
     for (const chip of this.status.children) {
       const facet = this.#facets.outcomes.find((one) => one.value === chip.dataset.outcome);
       chip.querySelector('.count').textContent = facet ? number(facet.tasks) : '0';
       chip.hidden = !facet?.tasks && chip.dataset.outcome === 'unknown' && chip.ariaPressed !== 'true';
     }
-    // A panel in use keeps what the user has begun in it.
+    // A panel in use keeps what the user has entered.
     if (!this.panel.hidden && !this.panel.contains(document.activeElement)) this.#showPanel();
   }
 
@@ -128,7 +128,7 @@ class FilterBar extends HTMLElement {
     if (!open(filter)) this.tags.append(h('button.quiet.clear', { type: 'button', onclick: () => this.#drop(null) }, 'Show all'));
   }
 
-  // Takes a part of the filter away, or all. The button goes with it, and the next one gets the focus.
+  // Removes a part of the filter, or all. The next button gets the focus.
   #drop(part) {
     const at = [...this.tags.children].indexOf(document.activeElement);
     this.#change(part ? without(this.#filter, part) : all(this.#filter));
@@ -136,7 +136,7 @@ class FilterBar extends HTMLElement {
     (this.tags.children[at] ?? this.tags.lastChild ?? this.more).focus();
   }
 
-  /** Closes the panel, if it is open and in use. @returns whether it was. */
+  /** Closes the panel if it has the focus. @returns whether it had. */
   leavePanel() {
     if (this.panel.hidden || !this.panel.contains(document.activeElement)) return false;
     this.#toggle();
@@ -182,7 +182,7 @@ class FilterBar extends HTMLElement {
   }
 
   #day(label, name) {
-    // A year that is being typed is one of the first century.
+    // A year is in the first century while it is being typed.
     const input = h('input', { type: 'date', min: '1970-01-01', onchange: () => input.validity.valid && this.#change({ ...this.#filter, [name]: input.value }) });
     input.value = this.#filter[name].slice(0, 10);
     return this.#field(label, input);

@@ -1,15 +1,15 @@
-// What the listing is restricted to. The address holds it, and nothing else does.
+// The filter of the listing. It is stored in the address alone.
 
-/** The outcomes by which tasks are filtered, as the interface for programs names them. */
+/** The outcomes by which tasks are filtered, as in the REST interface. */
 export const outcomes = ['running', 'succeeded', 'failed', 'cancelled', 'unknown'];
 
-/** The order of a listing that asks for none: the latest run first. */
+/** The default order: the latest run first. */
 export const usual = '-started';
 
 const lists = ['status', 'executor', 'host', 'user'];
 const single = ['q', 'pwd', 'command', 'after', 'before'];
 
-/** @returns the filter that an address holds: lists and texts by the names of parameters. */
+/** @returns the filter in an address: lists and texts by the names of parameters. */
 export function fromAddress(url) {
   const filter = {};
   for (const name of lists) filter[name] = url.searchParams.getAll(name);
@@ -28,13 +28,13 @@ export function toAddress(filter) {
   return text ? `/?${text}` : '/';
 }
 
-/** Whether all tasks are listed, in whatever order. */
+/** @returns whether all tasks are listed, in any order. */
 export const open = (filter) => lists.every((name) => filter[name].length === 0) && single.every((name) => !filter[name]);
 
-/** Whether the latest run comes first and no task is left out. */
+/** @returns whether all tasks are listed in the default order. */
 export const plain = (filter) => open(filter) && filter.sort === usual;
 
-/** @returns the parts of a filter that a user can take away: {name, value, text}. */
+/** @returns the parts of a filter that a user can remove: {name, value, text}. */
 export function parts(filter) {
   const found = [];
   for (const name of lists) {

@@ -1,9 +1,9 @@
-// <qme-find>: searches what is shown of outputs, marks every hit and steps through them.
+// <qme-find>: searches outputs, marks every hit and steps through them.
 
 import { button, debounce, h, icon } from './dom.js';
 import { number } from './format.js';
 
-// Where the CSS Custom Highlight API is missing, hits are counted and stepped through all the same.
+// Without the CSS Custom Highlight API hits are counted and stepped through, but not marked.
 const highlight = (name, priority) => {
   const set = globalThis.Highlight ? new Highlight() : new Set();
   set.priority = priority;
@@ -13,7 +13,7 @@ const highlight = (name, priority) => {
 const all = highlight('qme-hit', 0);
 const current = highlight('qme-hit-current', 1);
 
-/** The ranges of a text within an element, for positions in order. */
+/** @returns the ranges in an element for pairs of offsets in its text, which are in order. */
 function ranges(el, spots) {
   const walker = document.createTreeWalker(el, NodeFilter.SHOW_TEXT);
   const found = [];
@@ -38,13 +38,13 @@ function ranges(el, spots) {
   return found;
 }
 
-/** Set outputs, a function that returns the <qme-output>s. It fires "find" with the text as detail. */
+/** Set outputs, a function that returns the <qme-output> elements. It fires "find" with the text as detail. */
 class Find extends HTMLElement {
   outputs = () => [];
 
   #pattern = null;
   #hits = new Map(); // chunk -> [[start, end], ...]
-  #marked = new Map(); // chunk -> ranges, of those in sight
+  #marked = new Map(); // chunk -> ranges, of the chunks in sight
   #total = 0;
   #at = null; // {chunk, n}
   #search = 0;
@@ -71,13 +71,13 @@ class Find extends HTMLElement {
     this.#reset();
   }
 
-  /** Listens to an output whose text grows. */
+  /** Follows the changes of an output. */
   attend(output) {
     output.lines.addEventListener('chunk', (event) => this.#changed(event.detail));
     output.lines.addEventListener('gone', (event) => this.#forget(event.detail));
   }
 
-  /** Searches; "" ends it. */
+  /** Searches for a text; "" ends the search. */
   async find(text) {
     this.box.value = text;
     this.#reset();
@@ -86,12 +86,12 @@ class Find extends HTMLElement {
     if (!text) return;
     this.#pattern = new RegExp(text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&'), 'giu');
     for (const output of this.outputs()) for (const chunk of output.lines.chunks) this.#look(chunk);
-    // Every hit counts, also where the output has not been fetched yet.
+    // Fetches the rest of the output, to count all hits.
     for (const output of this.outputs()) {
       await output.fromStart();
       let more = true;
       while (more) {
-        // The first hit is gone to once it is known that none comes before it.
+        // Goes to the first hit once it is certain that none comes before it.
         if (!this.#at && output.lines.chunks.some((chunk) => this.#hits.has(chunk))) this.step(1);
         this.#show(output.progress);
         more = await output.more();
@@ -102,7 +102,7 @@ class Find extends HTMLElement {
     this.#show();
   }
 
-  /** Goes to the next hit (1) or the one before (-1), round and round. */
+  /** Goes to the next hit (1) or the previous one (-1), and wraps around. */
   step(by) {
     const chunks = this.#order();
     if (!chunks.length) return;
@@ -131,7 +131,7 @@ class Find extends HTMLElement {
     if (output.watching) output.following = false;
     const range = this.#mark();
     if (!range) return;
-    // What is out of sight has no layout; its chunk has to come into sight first.
+    // A chunk has no layout before it is in sight.
     chunk.scrollIntoView({ block: 'nearest' });
     const to = () => {
       const box = range.getBoundingClientRect();
@@ -145,7 +145,7 @@ class Find extends HTMLElement {
     });
   }
 
-  // Marks the hit that is stepped to, and returns its range.
+  // Marks the current hit, and returns its range.
   #mark() {
     current.clear();
     const [range] = this.#at ? ranges(this.#at.chunk, [this.#hits.get(this.#at.chunk)[this.#at.n]]) : [];

@@ -1,4 +1,4 @@
-// Keyboard shortcuts: the page that is shown answers to them by its method key(name).
+// Keyboard shortcuts. The page that is shown handles them in its method key(name, event).
 
 import { h } from './dom.js';
 import { tell } from './notice.js';
@@ -25,13 +25,13 @@ function help() {
 
 const writing = (el) => el.closest?.('input:not([type=checkbox]), textarea, select, [contenteditable]') !== null;
 
-/** Starts listening; button shows the list too. */
+/** Starts to listen for keys. The button shows the list of shortcuts, too. */
 export function keys(button) {
   button.addEventListener('click', help);
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (document.querySelector('dialog[open]') || (writing(event.target) && event.key !== 'Escape')) return;
-    if (event.repeat && event.key === 'r') return; // once is meant
+    if (event.repeat && event.key === 'r') return; // a held key means one run
     if (event.key === '?') help();
     else if (!document.getElementById('main').firstElementChild?.key?.(event.key, event)) return;
     event.preventDefault();

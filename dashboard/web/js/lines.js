@@ -1,14 +1,14 @@
-// Lines of output in chunks, so that the browser lays out only what is in sight.
+// Lines of output in chunks, so that the browser lays out the chunks in sight only.
 
 import { h } from './dom.js';
 
 const chunkLines = 200;
-/** How many chunks at the end keep their lines, to be replaced: more than a server's screen has. */
+/** The number of chunks at the end whose lines can be replaced: more than the screen of the server has. */
 const liveChunks = 4;
 
 /**
- * Puts lines that the server has made into an element. They are the one kind of text that
- * comes as HTML; what is not a span there is shown as text.
+ * Sets the content of an element to lines, which are the one text that the server sends as HTML. If
+ * they hold any element but span, they are shown as text.
  */
 function paint(el, lines) {
   const template = document.createElement('template');
@@ -17,7 +17,7 @@ function paint(el, lines) {
   else el.replaceChildren(template.content);
 }
 
-/** Lines fills an element with lines of HTML. It fires "chunk" (detail: the element) when one has another text. */
+/** Lines fills an element with lines of HTML. It fires "chunk" when the text of a chunk has changed and "gone" when one is removed, with the chunk as detail. */
 export class Lines extends EventTarget {
   /** The elements, in order. */
   chunks = [];
@@ -40,7 +40,7 @@ export class Lines extends EventTarget {
     this.#open = false;
   }
 
-  /** Adds lines; open says that the last one goes on with what comes next. */
+  /** Adds lines. open says that the last one continues in the next call. */
   add(lines, open = false) {
     let rest = lines;
     if (this.#open && rest.length && this.chunks.length) {
@@ -62,7 +62,7 @@ export class Lines extends EventTarget {
     }
   }
 
-  /** Drops all lines from one on, which must be among the last few hundred. @returns whether it was. */
+  /** Drops the lines after the first count. @returns false, with the lines in an undefined state, if more would go than the last few hundred. */
   truncate(count) {
     this.#open = false;
     while (this.count > count) {
@@ -80,7 +80,7 @@ export class Lines extends EventTarget {
     return true;
   }
 
-  /** Drops the oldest chunks, so that about so many lines stay. @returns how many lines went. */
+  /** Drops the oldest chunks, so that about count lines stay. @returns the number of lines dropped. */
   trim(count) {
     let gone = 0;
     while (this.chunks.length > liveChunks && this.count - gone - chunkLines >= count) {

@@ -1,17 +1,17 @@
-// The websocket (docs/dashboard.md). It connects again by itself, later and later.
+// The websocket (docs/dashboard.md). It reconnects by itself, at growing intervals.
 
 import * as api from './api.js';
 
 const firstWait = 300;
 const longestWait = 10_000;
 
-/** After so long without a message it is asked whether the server still answers: a connection can hang. */
+/** After so many milliseconds without a message a request checks that the server responds: a connection can hang. */
 const silence = 20_000;
 const answerTime = 10_000;
 
 /**
- * Live fires one event for each type of message, with the message as detail, and "state"
- * when state, detail or retryAt has changed.
+ * Live fires an event of the message's type for each message, with the message as detail, and
+ * "state" when state, detail or retryAt has changed.
  */
 class Live extends EventTarget {
   /** "connecting" at first; "live", "behind": connected; "offline"; "refused": the key is not accepted. */
@@ -24,7 +24,7 @@ class Live extends EventTarget {
   #socket = null;
   #wait = firstWait;
   #timer = 0;
-  #heard = 0; // when the last message came
+  #heard = 0; // the time of the last message
 
   start() {
     this.#connect();
@@ -32,12 +32,12 @@ class Live extends EventTarget {
     setInterval(() => this.#check(), 5000);
     addEventListener('online', () => this.now());
     document.addEventListener('visibilitychange', () => document.hidden || this.now());
-    // A page that the browser keeps for the way back must hold no connection.
+    // A page in the back-forward cache must not have a connection.
     addEventListener('pagehide', () => this.#socket?.close());
     addEventListener('pageshow', (event) => event.persisted && this.now());
   }
 
-  /** Tries to connect at once, if it is not connected. */
+  /** Connects at once, unless there is a connection. */
   now() {
     if (this.#socket) return;
     this.#wait = firstWait;
@@ -45,8 +45,8 @@ class Live extends EventTarget {
   }
 
   /**
-   * Asks for the output of a run in flight, from a byte on, until unwatch or its end. It is
-   * over when the connection is: who hears "hello" asks again.
+   * Subscribes to the output of a run in progress, from a byte on, until unwatch, the end of the run
+   * or that of the connection. Subscribe again after "hello".
    */
   watch(id, stream, offset, style) {
     this.#send({ type: 'watch', id, stream, offset, style });
@@ -70,12 +70,12 @@ class Live extends EventTarget {
   }
 
   #gone(socket) {
-    if (this.#socket !== socket) return; // another one has taken its place
+    if (this.#socket !== socket) return; // another one has replaced it
     this.#socket = null;
     this.#again();
   }
 
-  // What the server asks to learn whether this side is there, a page does not hear of.
+  // The pings of the server are invisible to a page.
   async #check() {
     const socket = this.#socket;
     if (!socket || document.hidden || Date.now() - this.#heard < silence) return;
@@ -83,7 +83,7 @@ class Live extends EventTarget {
     try {
       await api.info(AbortSignal.timeout(answerTime));
     } catch (err) {
-      if (err.status) return; // it answers
+      if (err.status) return; // it responds
       socket.close();
       this.#gone(socket);
     }
@@ -95,7 +95,7 @@ class Live extends EventTarget {
     this.#timer = setTimeout(() => this.#connect(), wait);
     this.retryAt = Date.now() + wait;
     if (this.state !== 'refused') this.#set('offline', '');
-    // Why a websocket was refused a page may not know; a plain request tells.
+    // A page does not see why a websocket was refused; a plain request does.
     try {
       await api.info();
     } catch (err) {
@@ -103,7 +103,7 @@ class Live extends EventTarget {
     }
   }
 
-  // The key is gone, while a connection that was made with it may go on: it is not shown as one that serves.
+  // The key is not valid any more, while a connection that was made with it may go on. It is not shown as live.
   #refused(err) {
     const socket = this.#socket;
     if (!socket || this.state === 'connecting' || this.state === 'refused') return;

@@ -1,4 +1,4 @@
-// Begins: the pages, the connection and what all pages share.
+// The entry point: it registers the pages, connects, and fills the parts that all pages share.
 
 import * as api from './api.js';
 import { h, icon } from './dom.js';
@@ -18,7 +18,7 @@ router.route(/^\/tasks\/([^/]+)\/?$/, 'task', (match) => {
   try {
     page.ref = decodeURIComponent(match[1]);
   } catch {
-    page.ref = match[1]; // which is no task
+    page.ref = match[1]; // not the id of a task
   }
   return page;
 });
@@ -40,10 +40,10 @@ let bannerShown = '';
 
 function showBanner() {
   const key = `${live.state} ${live.detail}`;
-  if (key === bannerShown) return; // what is read aloud, and may have the focus, stays
+  if (key === bannerShown) return; // the banner is read aloud and may have the focus
   bannerShown = key;
   clearTimeout(bannerTimer);
-  // A restart takes a moment: only what lasts is worth a line.
+  // A restart of the server takes a moment.
   if (live.state === 'offline') bannerTimer = setTimeout(() => setBanner(live.state), 1500);
   else setBanner(live.state);
 }
@@ -65,7 +65,7 @@ async function showWhere() {
     where.textContent = `${info.user}@${info.host}`;
     where.title = `${info.home} (qme ${info.qme})`;
   } catch {
-    // The page that is shown says what is wrong; here is only an ornament.
+    // The page that is shown reports the error.
   }
 }
 

@@ -1,9 +1,9 @@
-// What the page says to its user: short notices, questions, empty and failed states.
+// Messages to the user: short notices, questions, empty and failed states.
 
 import { button, h } from './dom.js';
 import { Problem } from './api.js';
 
-/** A notice that goes away by itself. kind "bad": an error, which stays longer. link: {href, text}. */
+/** Shows a notice that disappears by itself. kind "bad" is an error, which stays longer. link: {href, text}. */
 export function toast(text, kind = '', link = null) {
   const el = h(`div.toast${kind && `.${kind}`}`, {}, h('span', {}, text));
   if (link) el.append(h('a', { href: link.href }, link.text));
@@ -16,7 +16,7 @@ export function toast(text, kind = '', link = null) {
   });
 }
 
-/** Runs an action, and says so when it fails. @returns whether it succeeded. */
+/** Awaits run(), and shows its error. @returns whether it succeeded. */
 export async function attempt(run) {
   try {
     await run();
@@ -28,8 +28,8 @@ export async function attempt(run) {
 }
 
 /**
- * Asks before something is done. text is a list of paragraphs, of which {code} is shown as a command.
- * What stands ready for the keyboard is not to do it: whoever was typing has not read the question.
+ * Asks a question. text is a list of paragraphs, of which {code} is shown as a command. The button that
+ * declines has the focus: a user who is typing has not read the question.
  * @returns a promise of whether the user agreed.
  */
 export function ask(title, text, yes, kind = 'danger', no = kind === 'danger' ? 'Keep' : 'Not now') {
@@ -48,7 +48,7 @@ export function ask(title, text, yes, kind = 'danger', no = kind === 'danger' ? 
   return promise;
 }
 
-/** A dialog that only tells. */
+/** Shows a dialog without a question. */
 export function tell(title, ...content) {
   const dialog = h('dialog.tell', { 'aria-labelledby': 'tell-title' },
     h('div.dialog-head', {}, h('h2', { id: 'tell-title' }, title), button('Close', 'close', () => dialog.close(), { shown: false, kind: 'quiet' })),
@@ -60,10 +60,10 @@ export function tell(title, ...content) {
   return dialog;
 }
 
-/** What stands in the place of something that could not be had. again: tries once more. */
+/** @returns an element for content that could not be loaded. again() tries once more. */
 export function failure(err, again) {
   const locked = err instanceof Problem && err.status === 401;
-  // What is to be done then stands at the top of the page.
+  // The banner at the top of the page has the way out.
   if (locked) return h('div.empty.failed', {}, h('h2', {}, 'This browser has no key'));
   return h('div.empty.failed', { role: 'alert' },
     h('h2', {}, 'That did not work'),
@@ -71,7 +71,7 @@ export function failure(err, again) {
     again && h('button', { type: 'button', onclick: again }, 'Try again'));
 }
 
-/** What stands where there is nothing to show. */
+/** @returns an element for content that is empty. */
 export function empty(title, ...content) {
   return h('div.empty', {}, h('h2', {}, title), ...content);
 }

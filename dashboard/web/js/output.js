@@ -1,4 +1,4 @@
-// <qme-output>: one stream of a run, piece by piece, and live while it grows.
+// <qme-output>: one stream of a run, fetched in pieces, and live while it grows.
 
 import * as api from './api.js';
 import { button, copyButton, h } from './dom.js';
@@ -6,40 +6,40 @@ import { bytes, many, number } from './format.js';
 import { Lines } from './lines.js';
 import { live } from './live.js';
 
-/** So many lines of a run that is watched are kept; the raw download has them all. */
+/** The number of lines of a live stream that are kept; the raw download has them all. */
 const keepLive = 50_000;
 
-/** How many bytes a piece has: little at first, so that something is there at once. */
+/** The size of pieces in bytes. The first one is small, so that it shows soon. */
 const firstPiece = 256 * 1024;
 const nextPiece = 512 * 1024;
 
-/** More than so many bytes are not fetched to be copied. */
+/** The number of bytes up to which a stream is fetched in order to be copied. */
 const copyMost = 8 * 1024 * 1024;
 
-/** Who follows a run that has written more than far sees only so much of the end at first. */
+/** Of a running command that has written more than far bytes, only the last lastPiece are shown at first. */
 const far = 2 * 1024 * 1024;
 const lastPiece = 128 * 1024;
 
 const names = { stdout: 'Output', stderr: 'Error output', 'job-stdout': 'Output of the job', 'job-stderr': 'Error output of the job' };
 
-/** Set id, stream, title and run (null: the latest) before it is connected. */
+/** Set task (its id), stream and run (null: the latest) before it is connected. */
 class Output extends HTMLElement {
   task = '';
   stream = 'stdout';
   run = null;
 
   #off = null;
-  #piece = null; // the last one that was fetched
+  #piece = null; // the last piece that was fetched
   #loading = null;
-  #base = 0; // how many lines there had been when the watch began
-  #gone = 0; // how many of them have been dropped at the beginning
-  #mark = null; // where the watch can be taken up again: {end, style, lines}
-  #failed = false; // whether a piece could not be fetched
-  #ended = false; // whether the watch has told of the end
+  #base = 0; // the number of lines at the beginning of the subscription
+  #gone = 0; // the number of lines dropped at the beginning
+  #mark = null; // where another subscription can continue: {end, style, lines}
+  #failed = false; // a piece could not be fetched
+  #ended = false; // the run has ended while it was watched
   #watching = false;
   #follow = true;
-  #top = 0; // where it was last scrolled to
-  #tail = false; // whether only the end is shown
+  #top = 0; // the last scroll position
+  #tail = false; // only the end is shown
 
   connectedCallback() {
     this.#off = new AbortController();
@@ -54,7 +54,7 @@ class Output extends HTMLElement {
     this.#unwatch();
   }
 
-  /** Fetches it again, from the beginning; of a long run in flight only the end, unless whole is true. */
+  /** Fetches the stream again, from its beginning; of a long running one only the end, unless whole is true. */
   async load(whole = false) {
     this.#clear();
     this.whole = whole;
@@ -62,7 +62,7 @@ class Output extends HTMLElement {
     await this.#more();
   }
 
-  /** Sees to it that it is shown from the beginning. */
+  /** Makes sure that the stream is shown from its beginning. */
   async fromStart() {
     if (this.#tail || this.#gone) await this.load(true);
   }
@@ -85,7 +85,7 @@ class Output extends HTMLElement {
     return Boolean(this.#piece?.more && !this.#failed);
   }
 
-  // The text to be copied: all of it.
+  // Fetches and returns the whole text, to be copied.
   async #all() {
     if (this.#piece?.stored > copyMost) throw new Error(`it has ${bytes(this.#piece.stored)}; download it`);
     await this.fromStart();
@@ -93,12 +93,12 @@ class Output extends HTMLElement {
     return this.text.textContent;
   }
 
-  /** How much of what is stored is here, from 0 to 1. */
+  /** The fetched part of the stored bytes, from 0 to 1. */
   get progress() {
     return this.#piece?.stored ? this.#piece.end / this.#piece.stored : 1;
   }
 
-  /** Whether the run has ended while it was watched, so that all of it is here. */
+  /** Whether the run has ended while it was watched, so that all output is here. */
   get complete() {
     return this.#ended;
   }
@@ -139,7 +139,7 @@ class Output extends HTMLElement {
       this.note, this.scroller);
     this.#wrap(true);
     this.lines = new Lines(this.text);
-    // What comes into sight for the first time may be taller than was thought.
+    // A chunk that comes into sight for the first time may be taller than estimated.
     new ResizeObserver(() => this.#keepUp()).observe(this.text);
     new IntersectionObserver((entries) => entries.at(-1).isIntersecting && this.#piece?.more && !this.#failed && this.#more(), { root: this.scroller, rootMargin: '1500px' }).observe(this.end);
   }
@@ -172,7 +172,7 @@ class Output extends HTMLElement {
     } finally {
       this.end.classList.remove('busy');
     }
-    // Where the end is still in sight the observer would not speak up again.
+    // The observer does not fire again while the end stays in sight.
     if (this.#piece.more && ((this.#piece.running && this.#follow) || this.end.getBoundingClientRect().top < this.scroller.getBoundingClientRect().bottom + 500)) await this.#fetch();
   }
 
@@ -180,13 +180,13 @@ class Output extends HTMLElement {
     return api.output(this.task, this.stream, { run: this.run, offset, style, limit }, this.#off.signal);
   }
 
-  // The last lines alone. What was read before stays unread.
+  // Fetches the last lines alone.
   async #getLast({ stored, cut }) {
     const offset = stored - lastPiece;
     const piece = await this.#get(offset, '', lastPiece);
     this.#clear();
     this.#tail = true;
-    // The first line has most likely begun before.
+    // The first line is most likely a part of one.
     this.#take({ ...piece, lines: piece.lines.slice(1), cut });
     this.#lacks(`Only the end is shown: ${bytes(offset)} come before it. `);
   }
@@ -204,7 +204,7 @@ class Output extends HTMLElement {
         if (this.#failed) return;
       }
       this.scroller.scrollTop = this.scroller.scrollHeight;
-      // Chunks that come into sight for the first time may be taller than was thought.
+      // Chunks that come into sight for the first time may be taller than estimated.
       requestAnimationFrame(() => {
         this.scroller.scrollTop = this.scroller.scrollHeight;
       });
@@ -248,7 +248,7 @@ class Output extends HTMLElement {
     if (this.#follow) this.#toEnd();
   }
 
-  // Over a new connection a watch is taken up where it was: what is there stays. The run may have ended meanwhile.
+  // Continues over a new connection from the mark. The run may have ended in between.
   #resume() {
     if (this.#watching) {
       if (this.lines.truncate(this.#mark.lines - this.#gone)) this.#watch(this.#mark);
@@ -265,7 +265,7 @@ class Output extends HTMLElement {
   #live(message) {
     if (!this.#watching || message.id !== this.task || message.stream !== this.stream) return;
     const other = message.started && new Date(message.started).getTime() !== new Date(this.#piece.started).getTime();
-    this.#scrolled(); // who has scrolled up in this moment is not to be taken back down
+    this.#scrolled(); // a user who has just scrolled up is not to be moved down
     if (other || !this.lines.truncate(this.#base - this.#gone + message.line)) {
       this.load();
       return;
@@ -294,7 +294,7 @@ class Output extends HTMLElement {
     this.dataset.watching = String(this.#watching);
   }
 
-  // The first chunk in sight, and where it is: what goes above it must not move what is being read.
+  // The first chunk in sight and its position: chunks that go above it must not move it.
   #inSight() {
     const { top } = this.scroller.getBoundingClientRect();
     const chunk = this.lines.chunks.find((one) => one.getBoundingClientRect().bottom > top);
@@ -307,7 +307,7 @@ class Output extends HTMLElement {
   }
 
   #keepUp() {
-    // Who has scrolled up in this moment is not to be taken back down.
+    // A user who has just scrolled up is not to be moved down.
     this.#scrolled();
     if (this.following) this.#toEnd();
   }
@@ -317,7 +317,7 @@ class Output extends HTMLElement {
     this.#top = this.scroller.scrollTop;
   }
 
-  // Scrolling up pauses; the end resumes.
+  // Scrolling up pauses following; scrolling to the end resumes it.
   #scrolled() {
     if (!this.#watching) return;
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;

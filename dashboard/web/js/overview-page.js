@@ -1,4 +1,4 @@
-// <qme-overview>: what the history looks like as a whole, and what runs now.
+// <qme-overview>: counts and plots of the whole history, and the running tasks.
 
 import * as api from './api.js';
 import { h, throttle } from './dom.js';
@@ -99,7 +99,7 @@ class Overview extends HTMLElement {
     }
   }
 
-  // What has not changed stays, with the focus that may be in it.
+  // A list that has not changed stays, since it may have the focus.
   #showCommands(list, commands, by) {
     const text = JSON.stringify(commands);
     if (list.shown === text) return;
@@ -121,7 +121,7 @@ class Overview extends HTMLElement {
 
   #showPlots() {
     for (const img of this.querySelectorAll('[data-plot]')) {
-      const address = `${api.plot(img.dataset.plot, theme())}&v=${this.#known?.version}`; // else the browser shows the one that it has
+      const address = `${api.plot(img.dataset.plot, theme())}&v=${this.#known?.version}`; // else the browser shows its cached image
       if (img.getAttribute('src') !== address) img.src = address;
     }
   }

@@ -1,17 +1,17 @@
-// Pages by address, with the history of the browser.
+// Shows the page for an address, and uses the browser's history.
 
 const routes = [];
 let outlet;
 let shown;
 
-/** Adds a page: open(match, url) makes its element. */
+/** Adds a page for paths that match a pattern. open(match, url) returns its element. */
 export function route(pattern, name, open) {
   routes.push({ pattern, name, open });
 }
 
 /**
- * Goes to an address on this server. replace puts it in the place of the present one, and
- * quiet leaves the page that is shown alone, which has changed its own state.
+ * Goes to an address on this server. replace replaces the current entry of the history; quiet keeps the
+ * page that is shown, which has changed its own state.
  */
 export function go(to, { replace = false, quiet = false } = {}) {
   const url = new URL(to, location.href);
@@ -23,13 +23,13 @@ export function go(to, { replace = false, quiet = false } = {}) {
   if (!quiet) show(true);
 }
 
-/** Notes on the present entry where its page was scrolled to. */
+/** Stores the scroll position of the page in the current entry of the history. */
 export function keepPlace() {
   const place = shown?.place?.();
   if (place !== undefined) history.replaceState({ place }, '', location.href);
 }
 
-/** What keepPlace noted, when the way back leads here. */
+/** @returns what keepPlace has stored, after a return to this entry. */
 export const place = () => history.state?.place;
 
 function show(fresh) {
@@ -45,7 +45,7 @@ function show(fresh) {
       if (link.dataset.page === name) link.setAttribute('aria-current', 'page');
       else link.removeAttribute('aria-current');
     }
-    document.querySelector('dialog[open]')?.close(); // it was about the page before
+    document.querySelector('dialog[open]')?.close(); // it belongs to the previous page
     if (fresh) outlet.focus({ preventScroll: true });
     scrollTo(0, 0);
     return;
@@ -61,6 +61,7 @@ function follow(event) {
   go(link.href);
 }
 
+/** Shows the page for the current address in an element, and follows links from now on. */
 export function start(element) {
   outlet = element;
   history.scrollRestoration = 'manual';

@@ -1,26 +1,23 @@
-// The rows of a listing, of which only windows have been fetched.
+// The rows of a listing, which are fetched as they come into sight.
 
 import * as api from './api.js';
 
-/** How many rows one request brings. */
+/** The number of rows of a request. */
 const pageSize = 100;
 const atOnce = 2;
 
-/** When there are more rows, those out of sight are forgotten. */
+/** The number of rows from which on those out of sight are dropped. */
 const keptMost = 5000;
 
-/** What begins later than this from now, in milliseconds, is the work of a wrong clock and listed last. */
+/** A run that begins further in the future, in milliseconds, comes from a wrong clock and is listed last. */
 const skew = 5 * 60_000;
 
-/**
- * Rows fires "change" when rows or counts have changed, and "failure" with the error as
- * detail. A row that has not been fetched yet is undefined.
- */
+/** Rows fires "change" when rows or counts have changed, and "failure" with the error as detail. */
 export class Rows extends EventTarget {
   matched = 0;
   total = 0;
   loaded = null;
-  /** Whether an answer to the present query has come. */
+  /** Whether the rows are those of the current query. */
   known = false;
 
   #query = {};
@@ -30,12 +27,12 @@ export class Rows extends EventTarget {
   #refreshing = null;
   #again = false;
 
-  /** Says which rows are to be fetched first. */
+  /** Sets the range of rows that the first request fetches. */
   begin(first, last) {
     this.#range = [first, last];
   }
 
-  /** Asks for another listing. What was fetched is shown until the first answer comes. */
+  /** Fetches another listing. The old rows stay until the first response. */
   set query(query) {
     this.#query = query;
     this.#abort();
@@ -43,23 +40,24 @@ export class Rows extends EventTarget {
     this.refresh();
   }
 
+  /** @returns a row, undefined if it has not been fetched. */
   row(index) {
     return this.#rows.get(index);
   }
 
-  /** @returns the index of a task among the rows that are here, or -1. */
+  /** @returns the index of a task among the fetched rows, or -1. */
   find(id) {
     for (const [index, row] of this.#rows) if (row.id === id) return index;
     return -1;
   }
 
-  /** Says which rows are in sight: those that are missing are fetched. */
+  /** Sets the range of rows in sight, and fetches those that are missing. */
   want(first, last) {
     this.#range = [first, last];
     if (this.known) this.#pump();
   }
 
-  /** Puts tasks that have changed in the place of what was known of them. @returns how many. */
+  /** Replaces rows of tasks that have changed. @returns the number of rows. */
   patch(tasks) {
     const changed = new Map(tasks.map((task) => [task.id, task]));
     let n = 0;
@@ -73,8 +71,8 @@ export class Rows extends EventTarget {
   }
 
   /**
-   * Puts new tasks, the newest first, before all others of a listing without a filter. Nothing is
-   * fetched. @returns whether it could: they have to begin later than the first row, which has to be here.
+   * Inserts new tasks, the newest first, at the top of a listing without a filter, without a request.
+   * @returns whether it could: they have to begin later than the first row, which has to be fetched.
    */
   prepend(tasks, total) {
     const first = this.#rows.get(0);
@@ -89,15 +87,15 @@ export class Rows extends EventTarget {
     return true;
   }
 
-  /** Takes what tasks have printed last: {id, line} each. */
+  /** Sets the last lines of running tasks: a list of {id, line}. */
   say(lines) {
     const said = new Map(lines.map(({ id, line }) => [id, line]));
     this.patch([...this.#rows.values()].filter((row) => said.has(row.id) && row.outcome === 'running').map((row) => ({ ...row, last_line: said.get(row.id) })));
   }
 
   /**
-   * Fetches what is in sight again, and forgets the rest. shift says by how many rows what
-   * is in sight has probably moved. Calls while one is under way become one.
+   * Fetches the rows in sight again, and drops the rest. shift is the number of rows by which these have
+   * probably moved. Calls during a request become one.
    */
   async refresh(shift = 0) {
     if (this.#refreshing && !this.#refreshing.signal.aborted) {
@@ -129,7 +127,7 @@ export class Rows extends EventTarget {
     }
   }
 
-  /** @returns the ids of all tasks that match, limit at the most. */
+  /** @returns the ids of up to limit tasks that match. */
   async ids(limit) {
     const ids = [];
     while (ids.length < limit) {
@@ -181,7 +179,7 @@ export class Rows extends EventTarget {
     try {
       const page = await api.listTasks({ ...this.#query, offset: number * pageSize, limit: pageSize }, control.signal);
       if (this.#fetching.get(number) !== control) return;
-      // The listing has moved between two windows: they do not fit together.
+      // The listing has changed between two requests.
       short = page.matched !== this.matched;
       this.#take(page, null);
     } catch (err) {

@@ -64,7 +64,7 @@ class Runs extends HTMLElement {
   }
 
   #pick(number, on) {
-    // A third one takes the place of the first.
+    // A third one replaces the first.
     this.#picked = this.#picked.filter((n) => n !== number);
     if (on) this.#picked = [...this.#picked, number].slice(-2);
     this.#showPicked();

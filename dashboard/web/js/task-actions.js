@@ -1,4 +1,4 @@
-// What can be done with tasks, with the questions before and the notices after.
+// Actions on tasks, with the questions before and the notices after.
 
 import * as api from './api.js';
 import { inputName, many, oneLine, shortId } from './format.js';
@@ -6,7 +6,7 @@ import { ask, attempt, toast } from './notice.js';
 
 const link = (id) => ({ href: `/tasks/${id}`, text: 'View' });
 
-/** Does one thing after the other; one that is refused does not keep the others from it. */
+/** Awaits run(id) for one id after the other. A conflict is reported and skipped, another error ends it. @returns whether all went well. */
 async function each(ids, run) {
   const refused = [];
   for (const id of ids) {
@@ -24,7 +24,7 @@ async function each(ids, run) {
   return refused.length === 0;
 }
 
-/** Does what has to be agreed to where its task came with a pull; null is a no. */
+/** Awaits run(agreed), and asks the user where the server wants a confirmation. @returns its result, null if the user declines. */
 export async function agreeing(run, agreed) {
   try {
     return await run(agreed);
@@ -39,28 +39,28 @@ export async function agreeing(run, agreed) {
   }
 }
 
-/** Runs a task again. A command that was not given here is asked about; false is a no. */
+/** Runs a task again. @returns false if the user declines. */
 const again = async (id) => Boolean(await agreeing((agreed) => api.rerun(id, agreed)));
 
-// What a run again does not get: it is not at a terminal, and nothing is redirected to it.
+// The input that a rerun from here lacks: it has no terminal, and nothing is redirected to it.
 function lostInput({ stdin }) {
   return ['file', 'pipe', 'socket'].includes(stdin?.kind) ? [`Its input was ${inputName(stdin)}; now it gets none. “qme rerun --stdin FILE” gives it a file.`] : [];
 }
 
-/** What is said of the input of the tasks before they are run again. */
+/** @returns paragraphs about the input of tasks, for the question before a rerun. */
 async function aboutInput(ids) {
   if (ids.length === 1) return lostInput((await api.getTask(ids[0])).data);
   return ['None of them gets any input, also where it has read a file or a pipe.'];
 }
 
-let asking = false; // a question about running again is on its way
+let asking = false; // a question about a rerun is being prepared
 
-// What a question is about: of one task its command, since rows move.
+// The subject of a question: the command of a single task, since rows move.
 const about = (command) => (command ? [{ code: oneLine(command).slice(0, 200) }] : []);
 
 /**
- * Runs tasks again, in the background, once the user has agreed; command is that of a single one.
- * The first no to a question ends it.
+ * Runs tasks again, in the background, after the user has agreed; command is that of a single one.
+ * It ends when the user declines a question. @returns whether all were started.
  */
 export async function rerun(ids, command = '') {
   if (asking) return false;
@@ -86,7 +86,7 @@ export async function rerun(ids, command = '') {
   return done && !kept;
 }
 
-/** Ends runs, once the user has agreed; command is that of a single one. */
+/** Ends runs after the user has agreed; command is that of a single one. @returns whether all are being ended. */
 export async function cancel(ids, command = '') {
   const what = ids.length === 1 ? 'this run' : many(ids.length, 'run');
   if (!(await ask(`End ${what}?`, [...about(command), 'The command gets SIGTERM and, where that does not end it, SIGKILL, as by “qme cancel”; a job is cancelled by its scheduler. The output so far is kept.'], 'End'))) return false;
@@ -98,7 +98,7 @@ export async function cancel(ids, command = '') {
   return done && !kept;
 }
 
-/** Deletes tasks from the listing, once the user has agreed; command is that of a single one. */
+/** Deletes tasks from the listing after the user has agreed; command is that of a single one. @returns whether it did. */
 export async function remove(ids, command = '') {
   const what = ids.length === 1 ? 'this task' : many(ids.length, 'task');
   const text = 'It goes from the listing, as by “qme clear”. Its runs stay in earlier versions of the history.';

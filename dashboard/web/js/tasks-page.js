@@ -13,8 +13,8 @@ import './task-grid.js';
 class TasksPage extends HTMLElement {
   #off = new AbortController();
   #filter = null;
-  #shown = null; // the filter that the rows answer to
-  #steady = true; // whether the address was last changed by more than typing
+  #shown = null; // the filter of the rows
+  #steady = true; // the last change of the address was more than typing
   #failed = false;
 
   connectedCallback() {
@@ -78,7 +78,7 @@ class TasksPage extends HTMLElement {
         else this.grid.move(0);
         return true;
       case 'x':
-        // What acts on a task acts on one that is seen to be the one; else it is shown which that is.
+        // A key acts on a marked task only; without one, it marks the task.
         if (this.grid.marked) this.grid.pick();
         else this.grid.move(0);
         return true;
@@ -100,7 +100,7 @@ class TasksPage extends HTMLElement {
   #listen() {
     const on = (type, run) => live.addEventListener(type, run, { signal: this.#off.signal });
     let shift = 0;
-    // Also when fifty runs a second begin, the listing is fetched a few times a second at most.
+    // At most a few requests a second, also when fifty runs a second begin.
     this.soon = throttle(250, () => {
       this.grid.rows.refresh(filters.plain(this.#filter) ? shift : 0);
       shift = 0;
@@ -114,7 +114,7 @@ class TasksPage extends HTMLElement {
       this.grid.rows.patch(other);
       this.grid.rows.total = total;
       const plain = filters.plain(this.#filter);
-      // A task that is run again comes to the top.
+      // A rerun moves its task to the top.
       const moved = other.some((task) => task.run > 1);
       if (plain && !moved && added.length && !removed.length && this.grid.rows.prepend(added, total)) {
         this.bar.refresh();
@@ -141,10 +141,10 @@ class TasksPage extends HTMLElement {
 
   #change(filter, typing = false) {
     if (filters.toAddress(filter) === filters.toAddress(this.#filter)) return;
-    // While somebody types, one entry of the browser's history takes all the steps.
+    // All steps of typing share an entry of the browser's history.
     router.go(filters.toAddress(filter), { replace: typing && !this.#steady, quiet: true });
     this.#steady = !typing;
-    this.grid.unpick(); // what is not shown must not be deleted
+    this.grid.unpick(); // hidden tasks must not be deleted
     this.#show(filter);
   }
 
@@ -196,7 +196,7 @@ class TasksPage extends HTMLElement {
       if (this.grid.rows.matched === 0) this.#tell(this.#nothing(err.position === undefined ? 'The address asks for what is not there' : 'That is no search'));
       return;
     }
-    // What is there stays; the banner tells that the connection, or the key, is gone.
+    // The rows stay; the banner reports a lost connection or key.
     const { rows } = this.grid;
     if (rows.matched === 0) this.#tell(failure(err, () => rows.refresh()));
     else if (!rows.known && this.#shown) {
@@ -206,20 +206,20 @@ class TasksPage extends HTMLElement {
     } else if (err.status !== 401 && err.status !== undefined) this.counts.textContent = err.message;
   }
 
-  // Says which filter the rows answer to.
+  // Shows the filter of the rows.
   #answers(filter) {
     this.bar.applied = filter;
     this.grid.ordered = filter.sort;
   }
 
-  // There is no box for all where the screen is narrow.
+  // A narrow screen has no check box for all rows.
   #showPickAll() {
     const { selected, rows } = this.grid;
     this.pickAll.hidden = selected.size === 0 || selected.size >= rows.matched;
     this.pickAll.textContent = `Select all ${number(rows.matched)}`;
   }
 
-  // Of a single task the question names the command. What was selected is done with then.
+  // The question names the command of a single task. The selection ends after the action.
   async #act(name, ids) {
     const { rows } = this.grid;
     const command = ids.length === 1 ? rows.row(rows.find(ids[0]))?.command : '';

@@ -11,7 +11,7 @@ function colour(n) {
 const rules = [];
 for (let n = 0; n < 256; n++) {
   const value = n < 16 ? `var(--term-${n})` : `rgb(${colour(n).join(' ')})`;
-  // On the light theme pale letters are darkened, as xterm's colours are made for a dark one.
+  // Pale text is darkened on the light theme, since xterm's colours are made for a dark one.
   const ink = n < 16 ? value : `light-dark(oklch(from ${value} min(l, 0.55) c h), oklch(from ${value} max(l, 0.62) c h))`;
   rules.push(`.term-fgx${n}{color:${ink}}`, `.term-bgx${n}{background:${value}}`);
 }

@@ -3,5 +3,5 @@ try {
   const theme = localStorage.getItem('qme.theme');
   if (theme === 'light' || theme === 'dark') document.documentElement.dataset.theme = theme;
 } catch {
-  // Storage can be switched off: the system's theme holds.
+  // Without storage the system's theme is used.
 }

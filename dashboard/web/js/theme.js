@@ -1,10 +1,10 @@
-// The theme: that of the system, or light, or dark.
+// The theme: the system's, light or dark.
 
 import { icon } from './dom.js';
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
 
-/** Fires "change" when the colours change, from here or from the system. */
+/** Fires "change" when the user or the system changes the theme. */
 export const themes = new EventTarget();
 
 /** @returns {'light' | 'dark'} the theme that is shown. */
@@ -20,18 +20,18 @@ function show(button) {
 
 function choose(next) {
   const system = dark.matches ? 'dark' : 'light';
-  // The system's own choice is followed again, also when it changes later.
+  // Choosing the system's theme follows the system again, also when it changes later.
   if (next === system) delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = next;
   try {
     if (next === system) localStorage.removeItem('qme.theme');
     else localStorage.setItem('qme.theme', next);
   } catch {
-    // Without storage the choice holds for this page alone.
+    // Without storage the choice is for this page alone.
   }
 }
 
-/** Makes a button the switch. */
+/** Makes a button switch the theme. */
 export function themeSwitch(button) {
   const changed = () => {
     show(button);

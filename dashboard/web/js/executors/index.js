@@ -13,7 +13,7 @@ const views = {
   slurm: { tag: 'qme-slurm', load: () => import('./slurm.js'), hides: [] },
 };
 
-/** @returns the view of an executor; of one that is not known, that of any job where there is one. */
+/** @returns the view of an executor: for an unknown one with a job, the view of Slurm's jobs. */
 export function viewOf(executor, hasJob = false) {
   if (Object.hasOwn(views, executor)) return views[executor];
   return hasJob ? views.slurm : { hides: [] };

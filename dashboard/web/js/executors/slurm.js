@@ -1,10 +1,10 @@
-// <qme-slurm>: the job behind a task: its state, its array's elements, its files. Jobs of executors
-// without a view of their own have this one, too.
+// <qme-slurm>: the job of a task: its state, the elements of its array, its files. It also shows jobs of
+// executors without a view of their own.
 
 import { copyButton, h } from '../dom.js';
 import { bytes, duration, many, stamp, stamps } from '../format.js';
 
-/** The states of Slurm (squeue(1), JOB STATE CODES) by what they mean for a person. */
+/** Slurm's states (squeue(1), JOB STATE CODES) by outcome. */
 const kinds = {
   COMPLETED: 'succeeded',
   PENDING: 'waiting', REQUEUED: 'waiting', SUSPENDED: 'waiting', CONFIGURING: 'waiting', STOPPED: 'waiting',
@@ -13,13 +13,13 @@ const kinds = {
   FAILED: 'failed', TIMEOUT: 'failed', PREEMPTED: 'failed', REVOKED: 'failed', LAUNCH_FAILED: 'failed', OUT_OF_MEMORY: 'failed', NODE_FAIL: 'failed', BOOT_FAIL: 'failed', DEADLINE: 'failed', SPECIAL_EXIT: 'failed',
 };
 
-/** So many elements of an array have a square of their own. */
+/** The number of elements of an array that are shown. */
 const shownMost = 5000;
 
 // "CANCELLED by 1000" is a state too.
 const kindOf = (state) => kinds[String(state ?? '').split(' ')[0]] ?? 'unknown';
 
-// Of a state that is not Slurm's the rest of the job tells what it means.
+// The outcome of a state that is not Slurm's follows from the rest of the job.
 function stage({ state, final, returncode, started }) {
   const kind = kindOf(state);
   if (kind !== 'unknown') return kind;
