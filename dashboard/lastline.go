@@ -145,11 +145,11 @@ func (p *lastLines) read(going []record.ID) (changed []printedLine) {
 	return changed
 }
 
-// going returns the runs in flight whose command goes on.
+// going returns the uncommitted runs whose command goes on.
 func (t *table) going() (ids []record.ID) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	for _, r := range t.flying {
+	for _, r := range t.running {
 		if r.status == statusRunning {
 			ids = append(ids, t.words.id(r))
 		}

@@ -7,6 +7,7 @@ import (
 
 	"qme/internal/panics"
 	"qme/record"
+	"qme/tasks"
 )
 
 const (
@@ -48,25 +49,16 @@ func (f *feed) loadOnce(ctx context.Context) error {
 
 // loadRuns adds the runs in the spool to the table, and returns the records of the history of a later
 // moment: a run that ends in between is in one of the two.
-func (f *feed) loadRuns() (iter.Seq[record.Result], error) {
+func (f *feed) loadRuns() (records iter.Seq[record.Result], err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	stamps, err := f.runs.Stamps()
-	if err != nil {
+	latest := func() (commit string, err error) {
+		commit, records, err = f.home.Latest()
+		return commit, err
+	}
+	if err := f.watch.Begin(latest, func(c tasks.Changes) { f.table.update(c) }); err != nil {
 		return nil, err
 	}
-	done := false
-	defer f.unlessTaken(&done)
-	changed := f.changedRuns(stamps)
-	commit, records, err := f.home.Latest()
-	if err != nil {
-		return nil, err
-	}
-	if f.commit == "" { // else the next refresh looks for changes since the first attempt
-		f.commit = commit
-	}
-	f.table.update(nil, changed)
-	done = true
 	f.lastLines.read(f.table.going())
 	return records, nil
 }

@@ -25,7 +25,7 @@ type shaky struct {
 	fails   int                 // so many readings of the history end after half of it
 	torn    map[record.ID]error // records that cannot be read
 	stamps  map[record.ID]string
-	flying  map[record.ID]*record.Record
+	spooled map[record.ID]*record.Record
 }
 
 func (h *shaky) version() int {
@@ -45,7 +45,7 @@ func (h *shaky) Get(id record.ID, _ int) (*record.Record, error) {
 	if err := h.torn[id]; err != nil {
 		return nil, err
 	}
-	return h.flying[id], nil
+	return h.spooled[id], nil
 }
 
 func (h *shaky) Find(ref string, _ int) (tasks.Version, error) {
@@ -102,7 +102,7 @@ func (h *shaky) records(version int) iter.Seq[record.Result] {
 
 func newShaky(t *testing.T, n int) (*shaky, *Server, *[]string) {
 	t.Helper()
-	h := &shaky{head: 1, cleared: map[int][]record.ID{}, torn: map[record.ID]error{}, flying: map[record.ID]*record.Record{}}
+	h := &shaky{head: 1, cleared: map[int][]record.ID{}, torn: map[record.ID]error{}, spooled: map[record.ID]*record.Record{}}
 	for i := range n {
 		h.tasks = append(h.tasks, aRecord(t, 1000+n-i, i))
 	}
@@ -149,8 +149,8 @@ func TestReadAgain(t *testing.T) {
 		if st := s.feed.table.state(); st.Total != 2 || st.Loaded.Unreadable != 1 {
 			t.Errorf("it shows %+v", st)
 		}
-		run := flying(aRecord(t, 2000, 99))
-		h.stamps, h.flying[run.UID] = map[record.ID]string{run.UID: "1"}, run
+		run := running(aRecord(t, 2000, 99))
+		h.stamps, h.spooled[run.UID] = map[record.ID]string{run.UID: "1"}, run
 		s.feed.refresh(t.Context())
 		version := s.feed.table.state().Version
 		h.torn[run.UID], h.stamps[run.UID] = errors.New("stale handle"), "2"

@@ -188,7 +188,7 @@ type Summary struct {
 	// it has not been asked; nil where there is no job. JobStarted is when the job began to run.
 	JobState   *string      `json:"job_state,omitempty"`
 	JobStarted *record.Time `json:"job_started,omitempty"`
-	// LastLine is the last line that a run in flight has printed; "" where nobody has looked.
+	// LastLine is the last line that an uncommitted run has printed; "" where nobody has looked.
 	LastLine string `json:"last_line,omitempty"`
 }
 

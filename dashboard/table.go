@@ -10,6 +10,7 @@ import (
 
 	"qme/internal/panics"
 	"qme/record"
+	"qme/tasks"
 )
 
 // Loaded says how far the history has been read.
@@ -20,19 +21,18 @@ type Loaded struct {
 	Unreadable int `json:"unreadable"`
 }
 
-// A table holds a row for each task, newest first: of its run in flight where there is
-// one, else of its last run in the history. Its methods may be called from several
-// goroutines.
+// A table holds a row for each task as it is now, newest first. Its methods may be called from
+// several goroutines.
 type table struct {
 	mu      sync.RWMutex
 	words   *words
 	rows    []*row
-	flying  map[taskKey]*row
-	under   map[taskKey]*row      // what the history has of tasks that fly
+	running map[taskKey]*row      // those of uncommitted runs
 	touched map[taskKey]bool      // tasks of which later versions are known than the loader brings; nil once it is done
 	bad     map[taskKey]record.ID // those whose record cannot be read
 	epoch   string
 	count   uint64
+	whole   bool // an update had all tasks, so that the loader brings nothing new
 	done    bool
 	views   viewCache
 }
@@ -40,7 +40,7 @@ type table struct {
 // newTable makes an empty table. The epoch tells its versions from those of other tables.
 func newTable(epoch string) *table {
 	return &table{
-		words: newWords(), flying: map[taskKey]*row{}, under: map[taskKey]*row{}, touched: map[taskKey]bool{},
+		words: newWords(), running: map[taskKey]*row{}, touched: map[taskKey]bool{},
 		bad: map[taskKey]record.ID{}, epoch: epoch, views: viewCache{sem: make(chan struct{}, 1)},
 	}
 }
@@ -69,10 +69,10 @@ func (t *table) load(results []record.Result) tableState {
 	e := t.edit()
 	for _, res := range results {
 		k := keyOf(res.ID)
-		if t.touched[k] {
+		if t.touched[k] || t.whole {
 			continue
 		}
-		e.setHistory(k, res)
+		e.pending[k] = e.rowOf(k, res)
 	}
 	e.apply()
 	return t.stateLocked()
@@ -96,21 +96,24 @@ type news struct {
 
 func (n *news) len() int { return len(n.Added) + len(n.Changed) + len(n.Removed) }
 
-// update takes in what is new: of the history, and of the runs in flight, where a
-// result without a record is one that flies no more.
-func (t *table) update(history, flights []record.Result) *news {
+// update takes in what has changed.
+func (t *table) update(changes tasks.Changes) *news {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.edit()
-	for _, res := range history {
-		k := keyOf(res.ID)
-		if t.touched != nil {
-			t.touched[k] = true
-		}
-		e.setHistory(k, res)
+	there := make(map[taskKey]bool, len(changes.List))
+	for _, c := range changes.List {
+		k := keyOf(c.ID)
+		there[k] = true
+		e.set(k, c)
 	}
-	for _, res := range flights {
-		e.setFlight(keyOf(res.ID), res)
+	if changes.All {
+		t.whole = true
+		for _, r := range t.rows {
+			if !there[r.key] {
+				e.set(r.key, tasks.Change{Result: record.Result{ID: t.words.id(r)}})
+			}
+		}
 	}
 	return e.apply()
 }
@@ -123,17 +126,6 @@ type edit struct {
 }
 
 func (t *table) edit() *edit { return &edit{t: t, pending: map[taskKey]*row{}} }
-
-// now returns the row that is shown of a task, nil when there is none.
-func (e *edit) now(k taskKey) *row {
-	if r, ok := e.pending[k]; ok {
-		return r
-	}
-	if i, ok := e.t.find(k); ok {
-		return e.t.rows[i]
-	}
-	return nil
-}
 
 func (e *edit) rowOf(k taskKey, res record.Result) *row {
 	_, was := e.t.bad[k]
@@ -152,36 +144,22 @@ func (e *edit) rowOf(k taskKey, res record.Result) *row {
 	return r
 }
 
-func (e *edit) setHistory(k taskKey, res record.Result) {
-	r := e.rowOf(k, res)
-	switch {
-	case e.t.flying[k] == nil:
-		e.pending[k] = r
-	case r == nil:
-		delete(e.t.under, k)
-	default:
-		e.t.under[k] = r
+// set takes in what a task has become.
+func (e *edit) set(k taskKey, c tasks.Change) {
+	if c.Uncommitted && c.Record == nil && c.Err == nil {
+		return // it is as it was
 	}
-}
-
-func (e *edit) setFlight(k taskKey, res record.Result) {
-	r := e.rowOf(k, res)
-	switch was := e.t.flying[k]; {
-	case res.Err != nil && was != nil:
-		return // what was known of it stays until it can be read again
-	case r == nil && was == nil:
-		return
-	case r == nil:
-		e.pending[k] = e.t.under[k]
-		delete(e.t.flying, k)
-		delete(e.t.under, k)
-		return
-	case was == nil:
-		if old := e.now(k); old != nil {
-			e.t.under[k] = old
-		}
+	r := e.rowOf(k, c.Result)
+	if c.Uncommitted && r == nil {
+		return // what was known of it stays until it can be read
 	}
-	e.t.flying[k], e.pending[k] = r, r
+	if e.t.touched != nil {
+		e.t.touched[k] = true
+	}
+	e.pending[k] = r
+	if delete(e.t.running, k); c.Uncommitted {
+		e.t.running[k] = r
+	}
 }
 
 // apply puts the change into the rows.
@@ -263,11 +241,11 @@ func (t *table) find(k taskKey) (int, bool) {
 	return slices.BinarySearchFunc(t.rows, k, func(r *row, k taskKey) int { return order(r.key, k) })
 }
 
-// running returns the runs in flight, the latest first, n at the most.
-func (t *table) running(n int) []Summary {
+// uncommitted returns the uncommitted runs, the latest first, n at the most.
+func (t *table) uncommitted(n int) []Summary {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	rows := slices.SortedFunc(maps.Values(t.flying), func(a, b *row) int { return cmp.Or(order(a.place, b.place), order(a.key, b.key)) })
+	rows := slices.SortedFunc(maps.Values(t.running), func(a, b *row) int { return cmp.Or(order(a.place, b.place), order(a.key, b.key)) })
 	return t.summariesLocked(rows[:min(n, len(rows))])
 }
 

@@ -1,16 +1,20 @@
 package dashboard
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"qme/record"
+	"qme/tasks"
 )
 
 // aRecord makes a record of a task made at a second.
@@ -28,10 +32,18 @@ func aRecord(t testing.TB, second, n int) *record.Record {
 	}}
 }
 
-func flying(r *record.Record) *record.Record {
+func running(r *record.Record) *record.Record {
 	c := *r
 	c.Data.Status, c.Data.ReturnCode, c.Data.Run = record.Running, nil, r.Data.Run+1
 	return &c
+}
+
+// changesOf returns changes of a history.
+func changesOf(results ...record.Result) (c tasks.Changes) {
+	for _, res := range results {
+		c.List = append(c.List, tasks.Change{Result: res})
+	}
+	return c
 }
 
 // shown is what a table has, and what a page of it has.
@@ -42,6 +54,74 @@ func shown(tb *table) (ids []string) {
 	return ids
 }
 
+// A model is a history and a spool, in the plainest form.
+type model struct {
+	history, spool map[record.ID]*record.Record
+	commits        []record.ID // what each has changed
+	torn           bool        // earlier commits are gone
+}
+
+func (m *model) Head() (string, error) { return fmt.Sprint(len(m.commits)), nil }
+
+func (m *model) Differences(_ context.Context, from, _ string) (list []record.Result, err error) {
+	if from == "" {
+		for id, r := range m.history {
+			list = append(list, record.Result{ID: id, Record: r})
+		}
+		return list, nil
+	}
+	n, err := strconv.Atoi(from)
+	if err != nil || m.torn {
+		return nil, record.ErrCorrupt
+	}
+	for _, id := range m.commits[n:] {
+		list = append(list, record.Result{ID: id, Record: m.history[id]})
+	}
+	return list, nil
+}
+
+func (m *model) Find(ref string, _ int) (tasks.Version, error) {
+	id := record.ID(ref)
+	if r := cmp.Or(m.spool[id], m.history[id]); r != nil {
+		return tasks.Version{Record: r}, nil
+	}
+	return tasks.Version{}, record.ErrNotFound
+}
+
+func (m *model) Stamps() (map[record.ID]string, error) {
+	stamps := map[record.ID]string{}
+	for id, r := range m.spool {
+		stamps[id] = fmt.Sprint(r.Data.Run)
+	}
+	return stamps, nil
+}
+
+func (m *model) Get(id record.ID, _ int) (*record.Record, error) { return m.spool[id], nil }
+
+// step has some tasks change.
+func (m *model) step(t *testing.T, rnd *rand.Rand, n int) {
+	t.Helper()
+	for range rnd.IntN(3) {
+		r := aRecord(t, 1000+rnd.IntN(60), rnd.IntN(40))
+		r.Data.Run = n + 2
+		m.commits = append(m.commits, r.UID)
+		if m.history[r.UID] = r; rnd.IntN(3) == 0 {
+			delete(m.history, r.UID)
+		}
+	}
+	for id := range m.spool {
+		if rnd.IntN(3) == 0 {
+			delete(m.spool, id)
+		}
+	}
+	if rnd.IntN(2) == 0 {
+		r := running(aRecord(t, 1000+rnd.IntN(60), rnd.IntN(40)))
+		r.Data.Run = n + 2
+		m.spool[r.UID] = r
+	}
+	m.torn = rnd.IntN(10) == 0
+}
+
 // TestTable does to a table what histories and runs do, in any order and while it is
 // being loaded, and compares it with a plain model.
 func TestTable(t *testing.T) {
@@ -49,67 +129,47 @@ func TestTable(t *testing.T) {
 	for seed := range uint64(200) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		tb := newTable("e")
-		var first []*record.Record
+		m := &model{history: map[record.ID]*record.Record{}, spool: map[record.ID]*record.Record{}}
+		w := &tasks.Watch{History: m, Spool: m}
 		for i := range rnd.IntN(40) {
-			first = append(first, aRecord(t, 1000+rnd.IntN(50), i))
+			r := aRecord(t, 1000+rnd.IntN(50), i)
+			m.history[r.UID] = r
 		}
-		slices.SortFunc(first, func(a, b *record.Record) int { return strings.Compare(b.UID.UUID(), a.UID.UUID()) })
-		history, flights := map[record.ID]*record.Record{}, map[record.ID]*record.Record{}
-		for _, r := range first {
-			history[r.UID] = r
+		m.step(t, rnd, 0)
+		if err := w.Begin(m.Head, func(c tasks.Changes) { tb.update(c) }); err != nil {
+			t.Fatal(err)
 		}
-		toLoad := first
+		toLoad, err := m.Differences(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var newest *record.Order
+		slices.SortFunc(toLoad, newest.CompareResults)
 		for n := range 60 {
-			if take := min(rnd.IntN(8), len(toLoad)); take > 0 {
-				var batch []record.Result
-				for _, r := range toLoad[:take] {
-					batch = append(batch, record.Result{ID: r.UID, Record: r})
-				}
-				tb.load(batch)
-				toLoad = toLoad[take:]
-			}
-			var changes, flies []record.Result
-			for range rnd.IntN(3) {
-				r := aRecord(t, 1000+rnd.IntN(60), rnd.IntN(40))
-				r.Data.Run = n + 2
-				if rnd.IntN(3) == 0 {
-					delete(history, r.UID)
-					changes = append(changes, record.Result{ID: r.UID})
-					continue
-				}
-				history[r.UID] = r
-				changes = append(changes, record.Result{ID: r.UID, Record: r})
-			}
-			if rnd.IntN(2) == 0 {
-				r := flying(aRecord(t, 1000+rnd.IntN(60), rnd.IntN(40)))
-				flights[r.UID] = r
-				flies = append(flies, record.Result{ID: r.UID, Record: r})
-			}
-			for id := range flights {
-				if rnd.IntN(3) == 0 && !slices.ContainsFunc(flies, func(f record.Result) bool { return f.ID == id }) {
-					delete(flights, id)
-					flies = append(flies, record.Result{ID: id})
-				}
-			}
+			take := min(rnd.IntN(8), len(toLoad))
+			tb.load(toLoad[:take])
+			toLoad = toLoad[take:]
+			m.step(t, rnd, n+1)
 			before := tb.state().Version
-			if news := tb.update(changes, flies); (news.len() > 0) != (tb.state().Version != before) {
-				t.Fatalf("seed %d: %d news, versions %s and %s", seed, news.len(), before, tb.state().Version)
+			err := w.Next(t.Context(), func(c tasks.Changes) {
+				if news := tb.update(c); (news.len() > 0) != (tb.state().Version != before) {
+					t.Fatalf("seed %d: %d news, versions %s and %s", seed, news.len(), before, tb.state().Version)
+				}
+			})
+			if err != nil {
+				t.Fatal(err)
 			}
 		}
-		var batch []record.Result
-		for _, r := range toLoad {
-			batch = append(batch, record.Result{ID: r.UID, Record: r})
-		}
-		tb.load(batch)
+		tb.load(toLoad)
 		tb.loaded()
-		compareTable(t, seed, tb, history, flights)
+		compareTable(t, seed, tb, m.history, m.spool)
 	}
 }
 
-func compareTable(t *testing.T, seed uint64, tb *table, history, flights map[record.ID]*record.Record) {
+func compareTable(t *testing.T, seed uint64, tb *table, history, spool map[record.ID]*record.Record) {
 	t.Helper()
 	want := map[record.ID]string{}
-	for _, all := range []map[record.ID]*record.Record{history, flights} {
+	for _, all := range []map[record.ID]*record.Record{history, spool} {
 		for id, r := range all {
 			want[id] = fmt.Sprint(id, r.Data.Status, r.Data.Run)
 		}
@@ -120,6 +180,9 @@ func compareTable(t *testing.T, seed uint64, tb *table, history, flights map[rec
 	}
 	uuid := func(s string) string { return s[len("shell-"):] }
 	slices.SortFunc(list, func(a, b string) int { return strings.Compare(uuid(b), uuid(a)) })
+	if got := tb.uncommitted(1000); len(got) != len(spool) || slices.ContainsFunc(got, func(s Summary) bool { return spool[s.ID] == nil }) {
+		t.Fatalf("seed %d: %d runs are uncommitted, want %d", seed, len(got), len(spool))
+	}
 	if got := shown(tb); !slices.Equal(got, list) {
 		t.Fatalf("seed %d: the table has\n%q, want\n%q", seed, got, list)
 	}
@@ -132,11 +195,11 @@ func TestEqualUUIDs(t *testing.T) {
 	mine := aRecord(t, 1000, 1)
 	forged := *mine
 	forged.Executor, forged.UID = "zz", record.ID("zz-"+mine.UID.UUID())
-	tb.update([]record.Result{{ID: mine.UID, Record: mine}}, nil)
-	if n := tb.update([]record.Result{{ID: forged.UID, Record: &forged}}, nil); len(n.Added) != 1 || n.Total != 2 {
+	tb.update(changesOf(record.Result{ID: mine.UID, Record: mine}))
+	if n := tb.update(changesOf(record.Result{ID: forged.UID, Record: &forged})); len(n.Added) != 1 || n.Total != 2 {
 		t.Errorf("the other one makes %+v", n)
 	}
-	if n := tb.update([]record.Result{{ID: forged.UID}}, nil); !slices.Equal(n.Removed, []record.ID{forged.UID}) || n.Total != 1 {
+	if n := tb.update(changesOf(record.Result{ID: forged.UID})); !slices.Equal(n.Removed, []record.ID{forged.UID}) || n.Total != 1 {
 		t.Errorf("without it there is %+v", n)
 	}
 }
@@ -146,7 +209,7 @@ func TestFoundAnew(t *testing.T) {
 	t.Parallel()
 	tb := newTable("e")
 	one, two := aRecord(t, 1000, 1), aRecord(t, 1001, 2)
-	tb.update([]record.Result{{ID: one.UID, Record: one}, {ID: two.UID, Record: two}}, nil)
+	tb.update(changesOf(record.Result{ID: one.UID, Record: one}, record.Result{ID: two.UID, Record: two}))
 	for i, ids := range [][]record.ID{{one.UID}, {one.UID, two.UID}, {}} {
 		f := &filter{Query: "after:1m", Sort: sortNewest, Found: uint64(i + 1), found: keysOf(ids)}
 		if p := tb.page(f, 0, 10); p.Matched != len(ids) {
@@ -260,7 +323,7 @@ func TestLatestFirst(t *testing.T) {
 	}
 	ahead := aRecord(t, int(now.Unix())+100_000, 1)
 	all = append(all, record.Result{ID: ahead.UID, Record: ahead})
-	tb.update(all, nil)
+	tb.update(changesOf(all...))
 	o := record.NewOrder("", moved, now)
 	var want []record.ID
 	for _, res := range all {

@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strconv"
 	"sync"
@@ -11,6 +10,7 @@ import (
 
 	"qme/internal/panics"
 	"qme/record"
+	"qme/tasks"
 )
 
 const (
@@ -37,12 +37,11 @@ type feed struct {
 	ready     chan struct{} // closed when the table has the first rows, or cannot be filled
 	readyOnce sync.Once
 
-	mu        sync.Mutex           // guards what follows
-	refreshed time.Time            // the beginning of the last refresh
-	recovered time.Time            // the beginning of the last recovery
-	retried   time.Time            // the last attempt to read unreadable records again
-	commit    string               // of the history that the table has
-	stamps    map[record.ID]string // of the runs in the spool
+	mu        sync.Mutex  // guards what follows
+	refreshed time.Time   // the beginning of the last refresh
+	recovered time.Time   // the beginning of the last recovery
+	retried   time.Time   // the last attempt to read unreadable records again
+	watch     tasks.Watch // says what the table does not have yet
 
 	recovering   atomic.Bool
 	recoverError string // the last one that was logged; for the goroutine that recovers
@@ -51,7 +50,7 @@ type feed struct {
 func newFeed(h home, r runs, hub *hub, b *background) *feed {
 	return &feed{
 		home: h, runs: r, hub: hub, background: b, table: newTable(strconv.FormatInt(time.Now().UnixNano(), 36)),
-		lastLines: &lastLines{runs: r, background: b}, ready: make(chan struct{}),
+		watch: tasks.Watch{History: h, Spool: r}, lastLines: &lastLines{runs: r, background: b}, ready: make(chan struct{}),
 	}
 }
 
@@ -77,7 +76,7 @@ func (f *feed) tag() string {
 
 // hello returns the state of the table for a new client, and the latest runs in progress.
 func (f *feed) hello() (message, []Summary) {
-	return messageOf("hello", f.table.state(), true), f.lastLines.addTo(f.table.running(runningShown))
+	return messageOf("hello", f.table.state(), true), f.lastLines.addTo(f.table.uncommitted(runningShown))
 }
 
 // setStaleness notes the result of a reading of the history, and broadcasts it if it differs from the
@@ -99,7 +98,7 @@ func (f *feed) refresh(ctx context.Context) {
 	asked := time.Now()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.refreshed.After(asked) || f.commit == "" {
+	if f.refreshed.After(asked) || !f.watch.Begun() {
 		return
 	}
 	began := time.Now()
@@ -108,31 +107,21 @@ func (f *feed) refresh(ctx context.Context) {
 }
 
 func (f *feed) refreshLocked(ctx context.Context) error {
-	if len(f.stamps) > 0 && time.Since(f.recovered) > recoverEvery && f.recovering.CompareAndSwap(false, true) {
+	if f.watch.Uncommitted() > 0 && time.Since(f.recovered) > recoverEvery && f.recovering.CompareAndSwap(false, true) {
 		f.recovered = time.Now()
 		f.background.start(func(ctx context.Context) { // it may wait for other writers of the history
 			defer f.recovering.Store(false)
 			f.recover(ctx)
 		})
 	}
-	stamps, err := f.runs.Stamps()
+	var n *news
+	err := f.watch.Next(ctx, func(c tasks.Changes) {
+		c.List = append(c.List, f.readable()...)
+		n = f.table.update(c)
+	})
 	if err != nil {
 		return err
 	}
-	done := false
-	defer f.unlessTaken(&done)
-	runs := f.changedRuns(stamps)
-	head, err := f.home.Head()
-	var changes []record.Result
-	if err == nil && head != f.commit {
-		changes, err = f.changes(ctx, head)
-	}
-	if err != nil {
-		return err
-	}
-	changes = append(changes, f.readable()...)
-	n := f.table.update(changes, runs)
-	f.commit, done = head, true
 	if n.len() > maxNews {
 		f.hub.broadcast(messageOf("reload", n.tableState, false))
 	} else if n.len() > 0 {
@@ -142,14 +131,6 @@ func (f *feed) refreshLocked(ctx context.Context) error {
 		f.hub.broadcast(message{Type: "printed", Printed: &lines})
 	}
 	return nil
-}
-
-// unlessTaken makes the next refresh read all runs in the spool again if the table has not taken in
-// the result of changedRuns.
-func (f *feed) unlessTaken(done *bool) {
-	if !*done {
-		f.stamps = nil
-	}
 }
 
 // recover commits the runs of processes that have died. An error is logged if it differs from the
@@ -169,55 +150,20 @@ func (f *feed) recover(ctx context.Context) {
 
 // readable returns the records of the history that could not be read before and can be now: their
 // file system may have been away for a moment.
-func (f *feed) readable() (list []record.Result) {
+func (f *feed) readable() (list []tasks.Change) {
 	if time.Since(f.retried) < retryEvery {
 		return nil
 	}
 	f.retried = time.Now()
 	for _, id := range f.table.unreadable(retryMost) {
-		if _, running := f.stamps[id]; running {
+		if f.watch.Covers(id) {
 			continue
 		}
 		if r, err := f.home.Find(string(id), 0); err == nil && r.Record.Data.Status != record.Running {
-			list = append(list, record.Result{ID: id, Record: r.Record})
+			list = append(list, tasks.Change{Result: record.Result{ID: id, Record: r.Record}})
 		}
 	}
 	return list
-}
-
-// changes returns the tasks whose records differ between the table's commit and head. Where that
-// commit is gone, since the branch was reset or the repository replaced, that is all of them.
-func (f *feed) changes(ctx context.Context, head string) ([]record.Result, error) {
-	list, err := f.home.Differences(ctx, f.commit, head)
-	if err == nil || ctx.Err() != nil {
-		return list, err
-	}
-	all, aerr := f.home.Differences(ctx, "", head)
-	if aerr != nil {
-		return nil, errors.Join(err, aerr)
-	}
-	there := make(map[record.ID]bool, len(all))
-	for _, res := range all {
-		there[res.ID] = true
-	}
-	for _, id := range f.table.history() {
-		if !there[id] {
-			all = append(all, record.Result{ID: id})
-		}
-	}
-	return all, nil
-}
-
-// history returns the tasks of which the table has a run of the history.
-func (t *table) history() (ids []record.ID) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	for _, r := range t.rows {
-		if t.flying[r.key] == nil || t.under[r.key] != nil {
-			ids = append(ids, t.words.id(r))
-		}
-	}
-	return ids
 }
 
 // messageOf returns a change of the table as a message.
@@ -226,43 +172,4 @@ func (f *feed) messageOf(n *news) message {
 	added, changed := f.lastLines.addTo(f.table.summaries(n.Added)), f.lastLines.addTo(f.table.summaries(n.Changed))
 	m.Added, m.Changed, m.Removed = &added, &changed, append([]record.ID{}, n.Removed...)
 	return m
-}
-
-// changedRuns returns the runs in the spool whose record has changed, and, without a record, those
-// that have left it. A record that cannot be read is being written, or is reported by "qme check".
-func (f *feed) changedRuns(stamps map[record.ID]string) []record.Result {
-	now := make(map[record.ID]string, len(stamps))
-	var results []record.Result
-	for id, stamp := range stamps {
-		if f.stamps[id] == stamp {
-			now[id] = stamp
-			continue
-		}
-		rec, err := f.runs.Get(id, 0)
-		if errors.Is(err, record.ErrNotFound) {
-			continue
-		}
-		if now[id] = stamp; err != nil {
-			now[id] = "" // it is tried again
-		}
-		results = append(results, record.Result{ID: id, Record: rec, Err: err})
-	}
-	for _, id := range f.table.flyingNot(now) {
-		results = append(results, record.Result{ID: id})
-	}
-	f.stamps = now
-	return results
-}
-
-// flyingNot returns the tasks that the table has in flight and others have not.
-func (t *table) flyingNot(others map[record.ID]string) (ids []record.ID) {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	for _, r := range t.flying {
-		id := t.words.id(r)
-		if _, ok := others[id]; !ok {
-			ids = append(ids, id)
-		}
-	}
-	return ids
 }

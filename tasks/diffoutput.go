@@ -222,7 +222,7 @@ func readStream(v Version, name record.StreamName, limit int64) (text string, wh
 	if err != nil {
 		return "", false, err
 	}
-	b, err := io.ReadAll(io.LimitReader(r, limit+1)) // of a run in flight the record does not say how many
+	b, err := io.ReadAll(io.LimitReader(r, limit+1)) // of an uncommitted run the record does not say how many
 	if err = errors.Join(err, r.Close()); err != nil || int64(len(b)) > limit {
 		return "", false, err
 	}

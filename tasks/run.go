@@ -68,7 +68,7 @@ func (q *Service) runNew(ctx context.Context, id record.ID, c executor.Command, 
 // id. The error wraps record.ErrConflict when it is running, its directory is gone, or
 // its input is to be given again; nothing is changed then.
 func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report, error) {
-	// An earlier run that is still in the spool would look like one in flight. The
+	// An earlier run that is still in the spool would look like one that goes on. The
 	// command waits for it, so not for long; what is left gets its turn in the background.
 	soon, cancel := context.WithTimeout(ctx, recoveryTime)
 	left := q.Recover(soon)

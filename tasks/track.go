@@ -180,7 +180,7 @@ func (q *Service) usable(rec *record.Record) (*record.Record, error) {
 	return usable, err
 }
 
-// Usable returns what actions may use of a run: see jobs.Folder. What is in flight here is of
+// Usable returns what actions may use of a run: see jobs.Folder. An uncommitted run here is of
 // this home.
 func (q *Service) Usable(v Version) (rec *record.Record, own bool, err error) {
 	if v.Commit == "" && q.isUncommitted(v.Record) {

@@ -204,7 +204,7 @@ func (c *captured) read(from, to int64) ([]byte, error) {
 }
 
 // tail returns the last n of the stored bytes, less when there are less. Those that a
-// run in flight may have overwritten while they were read are left out, and low is moved.
+// uncommitted run may have overwritten while they were read are left out, and low is moved.
 func (c *captured) tail(n int64) ([]byte, error) {
 	from := max(0, c.stored()-n)
 	b, err := c.read(from, c.stored())
@@ -226,7 +226,7 @@ func (c *captured) tail(n int64) ([]byte, error) {
 // liveTail bounds what is held in memory of a ring that is being written to.
 const liveTail = 64 << 20
 
-// snapshot is open for a run in flight: of the ring it returns the newest 64 MiB at the
+// snapshot is open for an uncommitted run: of the ring it returns the newest 64 MiB at the
 // most, as they are at this moment.
 func (c *captured) snapshot() (*storedReader, error) {
 	ring, err := c.tail(min(c.size-c.low, liveTail))

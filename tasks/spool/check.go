@@ -49,7 +49,7 @@ func (s *Spool) checkEntry(dir string, id record.ID) (note string, err error) {
 	case v == dead, errors.Is(err, record.ErrNotFound):
 		return "", nil // Take's matter, or being removed
 	case err != nil && v == alive:
-		return "", fmt.Errorf("the record of a run in flight cannot be read: %w; it is written again when the run ends", err)
+		return "", fmt.Errorf("the record of an uncommitted run cannot be read: %w; it is written again when the run ends", err)
 	case err != nil:
 		return "", fmt.Errorf("the record of a run cannot be read: %w; if %s is gone, move the folder %s elsewhere", err, s.ownerOf(dir), dir)
 	case v == unknown && !s.over(dir, id):
@@ -77,7 +77,7 @@ func (s *Spool) readOwner(dir string) (o owner, err error) {
 	return o, errors.Join(err, f.Close())
 }
 
-// Owner returns the number of the process that records a run in flight, as its own machine counts
+// Owner returns the number of the process that records an uncommitted run, as its own machine counts
 // them; 0 when that is not known.
 func (s *Spool) Owner(id record.ID) int {
 	o, err := s.readOwner(filepath.Join(s.dir, string(id)))

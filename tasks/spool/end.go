@@ -113,7 +113,7 @@ func ended(fsys afero.Fs, dir string, rec *record.Record) (bool, error) {
 	return true, nil
 }
 
-// settle puts into the record of a run in flight what is known by now: its end, or that its
+// settle puts into the record of an uncommitted run what is known by now: its end, or that its
 // process is no more. Such a run waits for somebody who can commit it.
 func (s *Spool) settle(dir string, rec *record.Record) error {
 	known, err := ended(s.fs, dir, rec)

@@ -47,7 +47,7 @@ type Piece struct {
 	Size int64 // how many bytes the command has written so far
 }
 
-// Follow returns at most limit bytes of what a run in flight has printed, from a position
+// Follow returns at most limit bytes of what an uncommitted run has printed, from a position
 // in all that it has printed. Where bytes from there on are not kept, it returns those after
 // them. The error wraps record.ErrNotFound when the run is in the history by now.
 func (s *Spool) Follow(id record.ID, name record.StreamName, from, limit int64) (p Piece, err error) {
@@ -65,7 +65,7 @@ func (s *Spool) Follow(id record.ID, name record.StreamName, from, limit int64) 
 	return p, err
 }
 
-// Written returns how many bytes a run in flight has printed so far, without reading them. Of one
+// Written returns how many bytes an uncommitted run has printed so far, without reading them. Of one
 // that has just been committed it returns 0.
 func (s *Spool) Written(id record.ID) (stdout, stderr int64, err error) {
 	dir := filepath.Join(s.dir, string(id))

@@ -35,7 +35,7 @@ const (
 	controlFile = "control"
 )
 
-// A Spool is the folder of runs in flight. Any number of processes may use it.
+// A Spool is the folder of uncommitted runs. Any number of processes may use it.
 type Spool struct {
 	fs  afero.Fs
 	dir string
@@ -53,7 +53,7 @@ func New(fsys afero.Fs, dir string) *Spool {
 // Dir returns the spool's folder.
 func (s *Spool) Dir() string { return s.dir }
 
-// An Entry is a run in flight that this process records, or one that it has taken
+// An Entry is an uncommitted run that this process records, or one that it has taken
 // over from a process that died. It is locked until Remove or Close, where the file
 // system has locks.
 type Entry struct {
@@ -282,7 +282,7 @@ func (s *Spool) List(inline int) ([]record.Result, error) {
 	return results, nil
 }
 
-// Get returns the record of a run in flight with its output so far. The error wraps
+// Get returns the record of an uncommitted run with its output so far. The error wraps
 // record.ErrNotFound when there is none.
 func (s *Spool) Get(id record.ID, inline int) (*record.Record, error) {
 	dir := filepath.Join(s.dir, string(id))
@@ -331,9 +331,8 @@ func readRecord(fsys afero.Fs, dir string, id record.ID) (*record.Record, error)
 	return rec, nil
 }
 
-// Stream returns what has arrived of a stream of a run, exactly: bytes that a run in
-// flight overwrites meanwhile are left out. Of a run in flight the end is held in memory,
-// 64 MiB of it at the most.
+// Stream returns what has arrived of a stream of a run, exactly: bytes that the run overwrites
+// meanwhile are left out. The end of its output is held in memory, 64 MiB of it at the most.
 func (s *Spool) Stream(id record.ID, name record.StreamName) (io.ReadCloser, error) {
 	dir := filepath.Join(s.dir, string(id))
 	rec, err := readRecord(s.fs, dir, id)

@@ -111,7 +111,7 @@ func TestKilled(t *testing.T) {
 	}
 	now := list[0].Record
 	if now.Data.Status != record.Running || now.Data.Error[0] != "error\n" || now.Data.Output[0] != "out\n" || now.Data.Stdout.Size != 4000 || now.Data.Stdout.SHA256 != "" {
-		t.Errorf("the record of the run in flight is %+v, %+v", now.Data, now.Data.Stdout)
+		t.Errorf("the record of the uncommitted run is %+v, %+v", now.Data, now.Data.Stdout)
 	}
 	if _, err := s.Begin(now); !errors.Is(err, record.ErrConflict) {
 		t.Errorf("Begin of a task that is running: %v, want record.ErrConflict", err)
