@@ -46,6 +46,7 @@ const (
 	nameWidth     = record.ShortWidth + 1
 	ageWidth      = 5
 	durationWidth = 8
+	measureWidth  = 8
 	statusWidth   = 10
 	executorWidth = 7
 
@@ -66,6 +67,7 @@ const (
 type layout struct {
 	name                            int // its width
 	age, duration, status, executor bool
+	measures                        int // the first so many of record.Measures
 }
 
 // A fitting takes columns out of the width of a terminal.
@@ -103,6 +105,10 @@ func (t *table) layout() layout {
 	l.duration = f.useful(durationWidth)
 	l.age = l.duration && f.useful(ageWidth)
 	l.name = f.name(goodCommand)
+	// Scripts find columns by their number, so that further ones are on terminals alone.
+	for t.width > 0 && l.measures < record.MeasureCount && f.take(measureWidth, goodCommand, goodCommand) {
+		l.measures++
+	}
 	return l
 }
 
@@ -115,6 +121,9 @@ func (t *table) row(item tasks.Item) error {
 	}
 	if l.duration {
 		line += fmt.Sprintf("%*s  ", durationWidth-2, t.duration(r))
+	}
+	for _, f := range record.Measures()[:l.measures] {
+		line += fmt.Sprintf("%*s  ", measureWidth-2, measure(f, r))
 	}
 	if used := runewidth.StringWidth(line); l.status {
 		status, paint := t.status(r)
@@ -186,6 +195,31 @@ func (t *table) jobStatus(job *record.Job) (string, func(string) string) {
 		word = strconv.Itoa(*job.ReturnCode)
 	}
 	return word, t.color.red
+}
+
+// measure shows a further number, as wide as a duration.
+func measure(f record.Field, r *record.Record) string {
+	n, ok := f.Number(r)
+	switch {
+	case !ok:
+		return "-"
+	case f.Kind == record.Seconds:
+		return shortDuration(time.Duration(n * float64(time.Second)))
+	case f.Kind == record.Bytes:
+		return shortBytes(n)
+	}
+	return strconv.FormatFloat(n, 'g', 4, 64)
+}
+
+// shortBytes is at most six characters wide.
+func shortBytes(n float64) string {
+	for _, unit := range []string{"B", "KiB", "MiB", "GiB", "TiB"} {
+		if n < 1000 {
+			return strconv.FormatFloat(n, 'f', 0, 64) + unit
+		}
+		n /= 1024
+	}
+	return strconv.FormatFloat(n, 'g', 3, 64) + "PiB"
 }
 
 func (t *table) duration(r *record.Record) string {

@@ -3,6 +3,8 @@ package cli
 import (
 	"testing"
 	"time"
+
+	"qme/record"
 )
 
 // A terminal that is a column wider shows as much of the command, or gives a part of what
@@ -11,7 +13,7 @@ func TestWiderShowsNoLess(t *testing.T) {
 	columns := map[string]func(*table) (used int, l layout){
 		"ls": func(t *table) (int, layout) {
 			l := t.layout()
-			used := l.name
+			used := l.name + l.measures*measureWidth
 			for width, there := range map[int]bool{statusWidth: l.status, durationWidth: l.duration, ageWidth: l.age, executorWidth: l.executor} {
 				if there {
 					used += width
@@ -46,7 +48,11 @@ func TestWiderShowsNoLess(t *testing.T) {
 					}
 					before, had = room, l
 				}
-				if full := (layout{name: nameWidth, age: true, duration: name == "ls", status: name == "ls", executor: mixed}); had != full {
+				full := layout{name: nameWidth, age: true, duration: name == "ls", status: name == "ls", executor: mixed}
+				if name == "ls" {
+					full.measures = record.MeasureCount
+				}
+				if had != full {
 					t.Errorf("%s: a wide terminal has %+v", name, had)
 				}
 			}
@@ -66,6 +72,20 @@ func TestShortDurationRounds(t *testing.T) {
 	} {
 		if got := shortDuration(d); got != want {
 			t.Errorf("%s is shown as %s, want %s", d, got, want)
+		}
+	}
+}
+
+// TestMeasures shows further numbers, by their kind.
+func TestMeasures(t *testing.T) {
+	for want, f := range map[string]record.Field{
+		"-":    {Kind: record.Seconds, Value: func(*record.Record) any { return nil }},
+		"1.5s": {Kind: record.Seconds, Value: func(*record.Record) any { return 1.5 }},
+		"2MiB": {Kind: record.Bytes, Value: func(*record.Record) any { return int64(2 << 20) }},
+		"17":   {Kind: record.Integer, Value: func(*record.Record) any { return 17 }},
+	} {
+		if got := measure(f, &record.Record{}); got != want {
+			t.Errorf("a measure is shown as %s, want %s", got, want)
 		}
 	}
 }
