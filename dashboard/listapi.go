@@ -93,8 +93,8 @@ func filterOf(r *http.Request) (*filter, error) {
 	if f.Sort == "" {
 		f.Sort = sortLatest
 	}
-	if !slices.Contains(columns, strings.TrimPrefix(f.Sort, "-")) {
-		return nil, badRequest(fmt.Sprintf("sort %q is none of %s, nor one with - before it", f.Sort, strings.Join(columns, ", ")))
+	if !slices.Contains(columnNames(), strings.TrimPrefix(f.Sort, "-")) {
+		return nil, badRequest(fmt.Sprintf("sort %q is none of %s, nor one with - before it", f.Sort, strings.Join(columnNames(), ", ")))
 	}
 	var err error
 	if f.zone, err = zoneOf(r); err != nil {

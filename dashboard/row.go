@@ -60,21 +60,42 @@ var outcomes = []string{record.Goes.String(), record.Succeeded.String(), record.
 // A row is a task's latest run as a table shows it, small, since all are held in
 // memory. It does not change. Texts that many tasks share are numbers of a words.
 type row struct {
-	key                                taskKey
-	place                              taskKey // by which the latest run comes first: see placeAt
-	executor, user, host, pwd, message uint32
-	command                            string
-	started, finished                  int64 // microseconds since 1970; finished 0: not yet
-	duration                           float64
-	zone                               int32 // seconds east of UTC
-	returnCode                         int32
-	run                                uint32
-	status                             uint8
-	hasCode                            bool
-	active                             bool   // it runs, or its job goes on
-	jobCancelled                       bool   // see record.Job.Cancelled
-	job                                uint32 // the state of its job, counted from 1; 0: it has none
-	jobStarted                         int64  // as started; 0: it waits, or nobody knows
+	key               taskKey
+	place             taskKey           // by which the latest run comes first: see placeAt
+	texts             [textCount]uint32 // see rowTexts
+	command           string
+	started, finished int64 // microseconds since 1970; finished 0: not yet
+	duration          float64
+	measures          [record.MeasureCount]float64 // see record.Measures; notRecorded: none
+	zone              int32                        // seconds east of UTC
+	returnCode        int32
+	run               uint32
+	status            uint8
+	hasCode           bool
+	active            bool   // it runs, or its job goes on
+	jobCancelled      bool   // see record.Job.Cancelled
+	job               uint32 // the state of its job, counted from 1; 0: it has none
+	jobStarted        int64  // as started; 0: it waits, or nobody knows
+}
+
+// notRecorded is less than any number that a record can hold. Rows are compared, which not-a-number
+// would make unequal to itself.
+var notRecorded = math.Inf(-1)
+
+// The texts of a row that many tasks share.
+const (
+	executorText = iota
+	userText
+	hostText
+	pwdText
+	messageText
+	textCount
+)
+
+// rowTexts returns these texts of a record.
+func rowTexts(rec *record.Record) [textCount]string {
+	d := &rec.Data
+	return [textCount]string{executorText: rec.Executor, userText: d.User, hostText: d.Host, pwdText: d.PWD, messageText: clip(d.Message)}
 }
 
 func (r *row) outcome() int {
@@ -135,9 +156,18 @@ func (w *words) row(rec *record.Record) *row {
 	d := &rec.Data
 	_, zone := d.Timestamp.Zone()
 	r := &row{
-		key: keyOf(rec.UID), executor: w.number(rec.Executor), user: w.number(d.User), host: w.number(d.Host),
-		pwd: w.number(d.PWD), message: w.number(clip(d.Message)), command: clip(rec.Command),
+		key: keyOf(rec.UID), command: clip(rec.Command),
 		started: d.Timestamp.UnixMicro(), zone: int32(zone), duration: d.Duration, run: uint32(max(d.Run, 1)),
+	}
+	for i, text := range rowTexts(rec) {
+		r.texts[i] = w.number(text)
+	}
+	for i, f := range record.Measures() {
+		n, ok := f.Number(rec)
+		if !ok {
+			n = notRecorded
+		}
+		r.measures[i] = n
 	}
 	r.place = r.key
 	if _, moved := record.MovedOf(rec); moved {
@@ -190,10 +220,14 @@ type Summary struct {
 	JobStarted *record.Time `json:"job_started,omitempty"`
 	// LastLine is the last line that an uncommitted run has printed; "" where nobody has looked.
 	LastLine string `json:"last_line,omitempty"`
+	// Measures are the further numbers that were recorded, by their names: see record.Measures.
+	Measures map[string]float64 `json:"measures,omitempty"`
 }
 
+func (w *words) text(r *row, which int) string { return w.list[r.texts[which]] }
+
 func (w *words) id(r *row) record.ID {
-	return record.ID(w.list[r.executor] + "-" + uuid.UUID(r.key[:uuidSize]).String())
+	return record.ID(w.text(r, executorText) + "-" + uuid.UUID(r.key[:uuidSize]).String())
 }
 
 // timeIn returns a time in a zone, or where it has no year of four digits there in one where it has:
@@ -212,9 +246,9 @@ func timeIn(micros int64, zone int32) record.Time {
 // summary is the inverse of row.
 func (w *words) summary(r *row) Summary {
 	s := Summary{
-		ID: w.id(r), Short: w.id(r).Short(0), Executor: w.list[r.executor], Command: r.command, Status: statuses[r.status], Outcome: outcomes[r.outcome()],
+		ID: w.id(r), Short: w.id(r).Short(0), Executor: w.text(r, executorText), Command: r.command, Status: statuses[r.status], Outcome: outcomes[r.outcome()],
 		Started: timeIn(r.started, r.zone),
-		User:    w.list[r.user], Host: w.list[r.host], PWD: w.list[r.pwd], Message: w.list[r.message], Run: int(r.run),
+		User:    w.text(r, userText), Host: w.text(r, hostText), PWD: w.text(r, pwdText), Message: w.text(r, messageText), Run: int(r.run),
 	}
 	if r.hasCode {
 		code := int(r.returnCode)
@@ -235,6 +269,14 @@ func (w *words) summary(r *row) Summary {
 	if !r.active {
 		d := r.duration
 		s.Duration = &d
+	}
+	for i, f := range record.Measures() {
+		if n := r.measures[i]; n != notRecorded {
+			if s.Measures == nil {
+				s.Measures = make(map[string]float64, len(r.measures))
+			}
+			s.Measures[f.Name] = n
+		}
 	}
 	return s
 }

@@ -1,12 +1,14 @@
 package dashboard
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -342,5 +344,62 @@ func TestLatestFirst(t *testing.T) {
 			t.Errorf("%s: %v, want %v", by, got[:10], want[:10])
 		}
 		slices.Reverse(want)
+	}
+}
+
+// TestNumbersInOrder shows that numbers are sorted as numbers, and first what is not recorded.
+func TestNumbersInOrder(t *testing.T) {
+	numbers := []float64{notRecorded, -2, -1.5, -1e-300, 0, 1e-300, 1.5, 2, math.Inf(1)}
+	if !slices.IsSortedFunc(numbers, func(a, b float64) int { return cmp.Compare(inOrder(a), inOrder(b)) }) {
+		t.Error("they are not in order")
+	}
+}
+
+// TestColumns holds the document and the page against the columns.
+func TestColumns(t *testing.T) {
+	var document struct {
+		Components struct {
+			Parameters struct {
+				Sort struct {
+					Schema struct {
+						Enum []string `json:"enum"`
+					} `json:"schema"`
+				} `json:"sort"`
+			} `json:"parameters"`
+			Schemas struct {
+				Summary struct {
+					Properties map[string]any `json:"properties"`
+				} `json:"Summary"`
+			} `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(openAPI, &document); err != nil {
+		t.Fatal(err)
+	}
+	page, err := assets.ReadFile("web/js/columns.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{}
+	for _, name := range columnNames() {
+		want[name], want["-"+name] = true, true
+		if name != "id" && !bytes.Contains(page, []byte("name: '"+name+"'")) {
+			t.Errorf("columns.js lacks %s", name)
+		}
+	}
+	for _, name := range document.Components.Parameters.Sort.Schema.Enum {
+		if !want[name] {
+			t.Errorf("openapi.json has sort=%s, which is refused, or has it twice", name)
+		}
+		delete(want, name)
+	}
+	for name := range want {
+		t.Errorf("openapi.json lacks sort=%s", name)
+	}
+	for i := range reflect.TypeFor[Summary]().NumField() {
+		name, _, _ := strings.Cut(reflect.TypeFor[Summary]().Field(i).Tag.Get("json"), ",")
+		if document.Components.Schemas.Summary.Properties[name] == nil {
+			t.Errorf("openapi.json lacks %s of a Summary", name)
+		}
 	}
 }

@@ -2,7 +2,9 @@ package dashboard
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -37,7 +39,18 @@ func (t *taskAPI) getTask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	b, err := record.Encode(run.Record)
+	rec := *run.Record
+	if r.URL.Query().Get("summary") == "1" {
+		summary, err := json.Marshal(summaryOf(run.Record))
+		if err != nil {
+			return err
+		}
+		extra := map[string]json.RawMessage{}
+		maps.Copy(extra, rec.Extra)
+		extra["summary"] = summary
+		rec.Extra = extra
+	}
+	b, err := record.Encode(&rec)
 	if err != nil {
 		return err
 	}

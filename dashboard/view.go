@@ -130,21 +130,22 @@ func (t *table) choose(f *filter) []*row {
 
 // A matcher is a filter in the numbers of a words.
 type matcher struct {
-	f                            *filter
-	executors, hosts, users, pwd map[uint32]bool // nil: any
-	outcomes                     [5]bool
-	complete                     bool // also what has ended by itself, whatever the return code
-	after, before                int64
+	f             *filter
+	texts         [textCount]map[uint32]bool // nil: any
+	outcomes      [5]bool
+	complete      bool // also what has ended by itself, whatever the return code
+	after, before int64
 }
 
 func (t *table) matcher(f *filter) *matcher {
-	m := &matcher{f: f, executors: t.numbers(f.Executors), hosts: t.numbers(f.Hosts), users: t.numbers(f.Users), after: math.MinInt64, before: math.MaxInt64}
+	m := &matcher{f: f, after: math.MinInt64, before: math.MaxInt64}
+	m.texts[executorText], m.texts[hostText], m.texts[userText] = t.numbers(f.Executors), t.numbers(f.Hosts), t.numbers(f.Users)
 	if f.PWD != "" {
-		m.pwd = map[uint32]bool{}
+		m.texts[pwdText] = map[uint32]bool{}
 		below := strings.TrimSuffix(f.PWD, "/") + "/"
 		for n, s := range t.words.list {
 			if s == strings.TrimSuffix(f.PWD, "/") || s == f.PWD || strings.HasPrefix(s, below) {
-				m.pwd[uint32(n)] = true
+				m.texts[pwdText][uint32(n)] = true
 			}
 		}
 	}
@@ -176,8 +177,12 @@ func (t *table) numbers(texts []string) map[uint32]bool {
 }
 
 func (m *matcher) match(r *row) bool {
-	return (m.executors == nil || m.executors[r.executor]) && (m.hosts == nil || m.hosts[r.host]) &&
-		(m.users == nil || m.users[r.user]) && (m.pwd == nil || m.pwd[r.pwd]) && (m.outcomes[r.outcome()] || m.complete && record.Outcome(r.outcome()).EndedByItself(statuses[r.status])) &&
+	for i, wanted := range m.texts {
+		if wanted != nil && !wanted[r.texts[i]] {
+			return false
+		}
+	}
+	return (m.outcomes[r.outcome()] || m.complete && record.Outcome(r.outcome()).EndedByItself(statuses[r.status])) &&
 		r.started >= m.after && r.started < m.before && (m.f.Command == "" || m.f.Command == r.command) && (m.f.Query == "" || m.f.found[r.key])
 }
 
@@ -260,31 +265,76 @@ func latestFirst(rows []*row, now time.Time) []*row {
 	return slices.Concat(append(merged, still...), future)
 }
 
-// columns are the names by which tasks can be sorted.
-var columns = []string{"id", "executor", "command", "status", "started", "duration", "user", "host", "pwd", "message"}
+// A column is one by which tasks can be sorted.
+type column struct {
+	name string
+	// key makes the function that gives a row's place by it; nil where rows are in an order
+	// of their own.
+	key func(t *table, now int64) func(*row) (number uint64, text string)
+}
 
-func (t *table) sortKey(column string, now int64) func(*row) (uint64, string) {
-	word := func(number func(*row) uint32) func(*row) (uint64, string) {
+// columns returns all of them: those of every table, and record.Measures.
+func columns() []column {
+	list := []column{
+		{"id", nil}, {"executor", byText(executorText)}, {"command", byCommand}, {"status", byStatus}, {"started", nil},
+		{"duration", byDuration}, {"user", byText(userText)}, {"host", byText(hostText)}, {"pwd", byText(pwdText)}, {"message", byText(messageText)},
+	}
+	for i, f := range record.Measures() {
+		list = append(list, column{f.Name, byMeasure(i)})
+	}
+	return list
+}
+
+// columnNames returns the names of columns.
+func columnNames() (names []string) {
+	for _, c := range columns() {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+func (t *table) sortKey(name string, now int64) func(*row) (uint64, string) {
+	for _, c := range columns() {
+		if c.name == name {
+			return c.key(t, now)
+		}
+	}
+	return byCommand(t, now) // filterOf lets no other name in
+}
+
+func byText(which int) func(*table, int64) func(*row) (uint64, string) {
+	return func(t *table, _ int64) func(*row) (uint64, string) {
 		ranks := t.ranks()
-		return func(r *row) (uint64, string) { return ranks[number(r)], "" }
+		return func(r *row) (uint64, string) { return ranks[r.texts[which]], "" }
 	}
-	switch column {
-	case "executor":
-		return word(func(r *row) uint32 { return r.executor })
-	case "user":
-		return word(func(r *row) uint32 { return r.user })
-	case "host":
-		return word(func(r *row) uint32 { return r.host })
-	case "pwd":
-		return word(func(r *row) uint32 { return r.pwd })
-	case "message":
-		return word(func(r *row) uint32 { return r.message })
-	case "status":
-		return func(r *row) (uint64, string) { return uint64(r.outcome())<<32 | uint64(uint32(r.returnCode)), "" }
-	case "duration": // never negative, and so in the order of its bits
-		return func(r *row) (uint64, string) { return math.Float64bits(r.took(now)), "" }
-	}
+}
+
+func byCommand(*table, int64) func(*row) (uint64, string) {
 	return func(r *row) (uint64, string) { return beginning(r.command), r.command }
+}
+
+func byStatus(*table, int64) func(*row) (uint64, string) {
+	return func(r *row) (uint64, string) { return uint64(r.outcome())<<32 | uint64(uint32(r.returnCode)), "" }
+}
+
+func byDuration(_ *table, now int64) func(*row) (uint64, string) {
+	return func(r *row) (uint64, string) { return inOrder(r.took(now)), "" }
+}
+
+// byMeasure has what is not recorded first.
+func byMeasure(which int) func(*table, int64) func(*row) (uint64, string) {
+	return func(*table, int64) func(*row) (uint64, string) {
+		return func(r *row) (uint64, string) { return inOrder(r.measures[which]), "" }
+	}
+}
+
+// inOrder returns a number in the same order.
+func inOrder(n float64) uint64 {
+	bits := math.Float64bits(n)
+	if n < 0 {
+		return ^bits
+	}
+	return bits | 1<<63
 }
 
 // beginning is the first eight bytes of a text as a number in the same order.
@@ -325,18 +375,21 @@ const facetsShown = 200
 func (t *table) facets() Facets {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	counts := map[string]map[uint32]int{"executor": {}, "host": {}, "user": {}, "pwd": {}}
+	shown := []int{executorText, hostText, userText, pwdText}
+	var counts [textCount]map[uint32]int
+	for _, which := range shown {
+		counts[which] = map[uint32]int{}
+	}
 	var ended [5]int
 	for _, r := range t.rows {
-		counts["executor"][r.executor]++
-		counts["host"][r.host]++
-		counts["user"][r.user]++
-		counts["pwd"][r.pwd]++
+		for _, which := range shown {
+			counts[which][r.texts[which]]++
+		}
 		ended[r.outcome()]++
 	}
-	byText := func(what string) []Facet {
-		texts := make(map[string]int, len(counts[what]))
-		for n, c := range counts[what] {
+	values := func(which int) []Facet {
+		texts := make(map[string]int, len(counts[which]))
+		for n, c := range counts[which] {
 			texts[t.words.list[n]] = c
 		}
 		return most(texts, facetsShown)
@@ -346,7 +399,7 @@ func (t *table) facets() Facets {
 		out[outcomes[i]] = c
 	}
 	st := t.stateLocked()
-	return Facets{st.Version, st.Loaded, byText("executor"), byText("host"), byText("user"), byText("pwd"), most(out, len(outcomes))}
+	return Facets{st.Version, st.Loaded, values(executorText), values(hostText), values(userText), values(pwdText), most(out, len(outcomes))}
 }
 
 func keysOf(ids []record.ID) map[taskKey]bool {

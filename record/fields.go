@@ -1,5 +1,10 @@
 package record
 
+import (
+	"slices"
+	"sync"
+)
+
 // A Kind says what the values of a field are.
 type Kind int
 
@@ -88,16 +93,11 @@ var Fields = []Field{
 	{Key: "data.previous", Name: "previous_commit", Since: 1, Value: func(r *Record) any { return unlessZero(r.Data.Previous) }},
 }
 
-// Measures returns the fields that are measures, MeasureCount of them.
-func Measures() []Field {
-	list := make([]Field, 0, MeasureCount)
-	for _, f := range Fields {
-		if f.Measure {
-			list = append(list, f)
-		}
-	}
-	return list
-}
+// Measures returns the fields that are measures, MeasureCount of them. The list is the same each
+// time, and must not be changed.
+var Measures = sync.OnceValue(func() []Field {
+	return slices.DeleteFunc(slices.Clone(Fields), func(f Field) bool { return !f.Measure })
+})
 
 // Number returns the value of a number's kind; ok is false where it is not recorded.
 func (f *Field) Number(r *Record) (n float64, ok bool) {

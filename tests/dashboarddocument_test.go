@@ -34,7 +34,7 @@ func TestDashboardDocument(t *testing.T) {
 	one := "/api/tasks/" + string(id)
 	for _, c := range [][3]string{
 		{"GET", "/api/info"}, {"GET", "/api/openapi.json"}, {"GET", "/api/tasks"}, {"GET", "/api/tasks?q=echo&sort=-duration&status=succeeded"},
-		{"GET", "/api/tasks/executor/shell"}, {"GET", one}, {"GET", one + "?run=1"}, {"GET", one + "/runs"}, {"GET", one + "/runs?limit=1"},
+		{"GET", "/api/tasks/executor/shell"}, {"GET", one}, {"GET", one + "?run=1&summary=1"}, {"GET", one + "/runs"}, {"GET", one + "/runs?limit=1"},
 		{"GET", one + "/diff?a=1&b=2"}, {"GET", one + "/output/stdout"}, {"GET", "/api/tasks/" + live + "/output/stdout"}, {"GET", "/api/tasks/" + live + "/actions"},
 		{"GET", one + "/raw/stdout"}, {"GET", one + "/actions"}, {"POST", one + "/actions/output", `{"args": []}`}, {"GET", one + "/plots/duration.svg"},
 		{"GET", "/api/plots/days.svg?theme=dark"}, {"GET", "/api/plots/success.svg"}, {"GET", "/api/facets"}, {"GET", "/api/overview"}, {"GET", "/api/live"},

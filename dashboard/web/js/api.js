@@ -75,7 +75,8 @@ export const info = (signal) => get('/api/info', {}, signal);
 export const listTasks = (parameters, signal) => zoned('/api/tasks', parameters, signal);
 export const facets = (signal) => get('/api/facets', {}, signal);
 export const overview = (signal) => zoned('/api/overview', {}, signal);
-export const getTask = (id, run, signal) => get(task(id), { run }, signal);
+/** The record of a run, with its summary as listings have it. */
+export const getTask = (id, run, signal) => get(task(id), { run, summary: 1 }, signal);
 export const listRuns = (id, signal) => get(task(id, '/runs'), {}, signal);
 export const compareRuns = (id, a, b, signal) => get(task(id, '/diff'), { a, b }, signal);
 export const output = (id, stream, parameters, signal) => get(task(id, `/output/${stream}`), parameters, signal);

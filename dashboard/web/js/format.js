@@ -105,25 +105,6 @@ export const outcomeKind = (task) => (waits(task) ? 'waiting' : task.outcome);
 
 const waits = (task) => task.outcome === 'running' && task.job_state !== undefined && !task.job_started;
 
-/** A record as the interface for programs lists it, as far as outcomes and durations go. */
-export function summaryOf({ status, returncode, timestamp, duration: seconds, job }) {
-  const summary = { outcome: outcome(status, returncode), returncode, started: timestamp, duration: seconds };
-  if (!job) return summary;
-  const code = job.returncode ?? null;
-  const active = status === 'running' || !job.final;
-  const end = active ? 'running' : isCancelled(job.state) ? 'cancelled' : outcome(status, code);
-  return { ...summary, outcome: end, returncode: code, duration: job.elapsed ?? 0, job_state: job.state ?? '', job_started: job.started };
-}
-
-// As record.Job.Cancelled: "CANCELLED by 1000" is one.
-const isCancelled = (state) => /^\s*cancell?ed\+?(\s|$)/i.test(state ?? '');
-
-function outcome(status, returncode) {
-  if (status === 'running' || status === 'cancelled') return status;
-  if (status !== 'complete' || returncode === null || returncode === undefined) return 'unknown';
-  return returncode === 0 ? 'succeeded' : 'failed';
-}
-
 const running = (seconds) => (seconds < 60 ? `${seconds} s` : duration(seconds));
 
 /** How long a task took, or has been running; nothing while its job waits. */

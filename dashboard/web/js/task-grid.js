@@ -1,23 +1,10 @@
 // A table of any length. Elements exist for the rows in sight alone.
 
+import { columns, says, templates } from './columns.js';
 import { button, h } from './dom.js';
-import { number, moment, oneLine, outcomeKind, outcomeText, stamps, took } from './format.js';
+import { moment, took } from './format.js';
 import { usual } from './filter.js';
 import { Rows } from './rows.js';
-
-const columns = [
-  { name: 'status', label: 'Status' },
-  { name: 'command', label: 'Command' },
-  { name: 'message', label: 'Message' },
-  { name: 'pwd', label: 'Directory' },
-  { name: 'started', label: 'Started', first: '-' },
-  { name: 'duration', label: 'Duration', first: '-' },
-  { name: 'executor', label: 'Executor' },
-  { name: 'user', label: 'User' },
-  { name: 'host', label: 'Host' },
-];
-
-const says = (task) => h('span.says', { title: task.last_line }, h('span.offscreen', {}, 'last printed: '), task.last_line);
 
 /** Whether two summaries of a task look alike but for the line that it has printed. A row in use must not be built anew. */
 const sameButSaid = (a, b) => Boolean(a.last_line) === Boolean(b.last_line) && JSON.stringify({ ...a, last_line: '' }) === JSON.stringify({ ...b, last_line: '' });
@@ -52,6 +39,7 @@ class Grid extends HTMLElement {
       role: 'grid', tabindex: 0, 'aria-label': 'Tasks', 'aria-multiselectable': 'true',
       onscroll: () => this.#draw(), onfocus: () => this.#mark(), onclick: (event) => this.#click(event), ondblclick: (event) => this.#dblclick(event),
     }, h('div.thead', { role: 'rowgroup' }, this.head), this.body);
+    for (const [name, template] of Object.entries(templates)) this.grid.style.setProperty(name, template);
     this.append(this.grid);
     this.rows.addEventListener('change', (event) => this.#changed(event.detail));
     this.rows.addEventListener('failure', (event) => this.dispatchEvent(new CustomEvent('failure', { detail: event.detail })));
@@ -155,7 +143,7 @@ class Grid extends HTMLElement {
     this.#selection();
   }
 
-  #header({ name, label, first = '' }) {
+  #header({ name, label, hides, first = '' }) {
     const pressed = () => {
       const up = this.sort === name;
       const down = this.sort === `-${name}`;
@@ -167,7 +155,7 @@ class Grid extends HTMLElement {
       }
       this.dispatchEvent(new CustomEvent('sort', { detail: next }));
     };
-    return h(`span.cell.${name}`, { role: 'columnheader', 'data-sort': name }, h('button', { type: 'button', onclick: pressed }, label));
+    return h(`span.cell.${name}${hides}`, { role: 'columnheader', 'data-sort': name }, h('button', { type: 'button', onclick: pressed }, label));
   }
 
   #showSort() {
@@ -307,20 +295,7 @@ class Grid extends HTMLElement {
     const pick = h('input', { type: 'checkbox', tabindex: -1, 'aria-label': `Select ${task.command}` });
     pick.checked = picked;
     const cell = (name, ...content) => h(`span.cell.${name}`, { role: 'gridcell' }, ...content);
-    const command = h('a.name', { href: `/tasks/${task.id}`, tabindex: -1, title: task.command }, oneLine(task.command) || '(empty)');
-    el.replaceChildren(
-      cell('pick', pick),
-      cell('status', h('span.outcome', { 'data-outcome': outcomeKind(task), title: outcomeText(task) }, h('span.clip', {}, outcomeText(task)))),
-      cell('command', command, task.run > 1 && h('span.times', { title: `run ${task.run} of this task` }, `×${number(task.run)}`),
-        task.last_line && says(task)),
-      cell('message', h('span.clip', { title: task.message || null }, task.message)),
-      cell('pwd', h('span.clip', { title: task.pwd }, task.pwd)),
-      cell('started', h('time', { datetime: task.started, title: stamps(task.started) }, moment(task.started))),
-      cell('duration', h('span', {}, took(task))),
-      cell('executor', h('span.clip', { title: task.executor }, task.executor)),
-      cell('user', h('span.clip', { title: task.user }, task.user)),
-      cell('host', h('span.clip', { title: task.host }, task.host)),
-      cell('acts', ...this.#acts(task)));
+    el.replaceChildren(cell('pick', pick), ...columns.map((column) => h(`span.cell.${column.name}${column.hides}`, { role: 'gridcell' }, ...column.content(task))), cell('acts', ...this.#acts(task)));
   }
 
   #acts(task) {

@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import { button, copyButton, h, icon, throttle } from './dom.js';
 import { viewOf } from './executors/index.js';
-import { bytes, duration, inputName, outcomeKind, outcomeText, shortId, stamp, stamps, summaryOf, took } from './format.js';
+import { bytes, duration, inputName, outcomeKind, outcomeText, shortId, stamp, stamps, took } from './format.js';
 import { live } from './live.js';
 import { empty, failure } from './notice.js';
 import * as router from './router.js';
@@ -53,7 +53,7 @@ class TaskPage extends HTMLElement {
         for (const output of this.outputs) output.following = !output.following;
         return true;
       case 'r':
-        if (!live.readOnly && this.#record && this.#summary().outcome !== 'running') act.rerun([this.#record.uid], this.#record.command);
+        if (!live.readOnly && this.#record && this.#record.summary.outcome !== 'running') act.rerun([this.#record.uid], this.#record.command);
         return true;
       case 'Escape':
         if (find?.box.value) find.find('');
@@ -239,13 +239,9 @@ class TaskPage extends HTMLElement {
     this.#note('compare', `${a},${b}`);
   }
 
-  #summary() {
-    return summaryOf(this.#record.data);
-  }
-
   #showHead() {
     const { uid, command, data } = this.#record;
-    const summary = this.#summary();
+    const summary = this.#record.summary;
     const focused = document.activeElement?.dataset?.act;
     const does = (name, label, picture, kind = '') => {
       const el = button(label, picture, () => act[name]([uid], command), { kind });
@@ -273,7 +269,7 @@ class TaskPage extends HTMLElement {
   }
 
   #tick() {
-    if (this.#record && this.#summary().outcome === 'running') this.took.textContent = took(this.#summary());
+    if (this.#record && this.#record.summary.outcome === 'running') this.took.textContent = took(this.#record.summary);
   }
 
   #showFacts() {
