@@ -39,7 +39,7 @@ func TestHostileRecord(t *testing.T) {
 	row := runs.row(&sqliteDialect, 1, r)
 	limits := map[string]int{"pwd": maxPath, "username": maxName, "host": maxName, "git_branch": maxName, "git_commit": maxWord, "signal_name": maxWord, "previous_commit": maxWord}
 	got := map[string]any{}
-	for i, name := range runs.names(1) {
+	for i, name := range runs.names(math.MaxInt) {
 		got[name] = row[i]
 		s, ok := row[i].(string)
 		limit := maxText
@@ -149,11 +149,11 @@ func TestFurtherColumns(t *testing.T) {
 				}
 				return err
 			}
-			later := slices.Clone(record.Fields)
+			later, next := slices.Clone(record.Fields), tablesOf(record.Fields).version+1
 			for kind, value := range map[record.Kind]any{
 				record.Text: "ä", record.Integer: 7, record.Bytes: int64(8), record.Seconds: 1.5, record.Moment: r.Data.Timestamp, record.Flag: true, record.Object: []string{"x"},
 			} {
-				later = append(later, record.Field{Name: fmt.Sprint("trial", kind), Kind: kind, Since: 2, Value: func(*record.Record) any { return value }})
+				later = append(later, record.Field{Name: fmt.Sprint("trial", kind), Kind: kind, Since: next, Value: func(*record.Record) any { return value }})
 			}
 			for _, step := range []struct {
 				fields []record.Field

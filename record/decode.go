@@ -74,9 +74,10 @@ func briefOf(t reflect.Type) *brief {
 		case reflect.TypeFor[*Job]():
 			inner = briefOf(f.Type.Elem())
 			f.Type = reflect.PointerTo(inner.of)
-		case reflect.TypeFor[Time](), reflect.TypeFor[*Time](), reflect.TypeFor[*int]():
+		case reflect.TypeFor[*Time]():
 		default:
-			if k := f.Type.Kind(); k == reflect.Slice || k == reflect.Map || k == reflect.Pointer {
+			k := f.Type.Kind()
+			if k == reflect.Slice || k == reflect.Map || k == reflect.Pointer && f.Type.Elem().Kind() == reflect.Struct {
 				continue
 			}
 		}
