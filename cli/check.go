@@ -72,7 +72,7 @@ func (cmd *checkCommand) run(ctx context.Context) error {
 		return err
 	}
 	problems += spooled
-	s, err := cmd.home.openStore()
+	s, err := q.Store()
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (cmd *clearCommand) run(ctx context.Context, what string, force bool) error
 		return err
 	}
 	cmd.term.note("Deleted %s.", subject)
-	undoing, err := cmd.undoing(version)
+	undoing, err := cmd.undoing(q, version)
 	if err != nil {
 		return err
 	}
@@ -96,8 +96,8 @@ func (cmd *clearCommand) takenByClear(q *tasks.Service, what string, ids []recor
 // folder for that, which is made and goes again. What is recorded meanwhile stays: the
 // branch is changed only where it still is as the folder was made from. Nothing of the
 // line depends on how git is set up.
-func (cmd *clearCommand) undoing(version string) (string, error) {
-	s, err := cmd.home.openStore()
+func (cmd *clearCommand) undoing(q *tasks.Service, version string) (string, error) {
+	s, err := q.Store()
 	if err != nil {
 		return "", err
 	}

@@ -383,11 +383,11 @@ func readRemotes(h *home) []candidate {
 	if h == nil {
 		return nil
 	}
-	s, err := h.openStore()
+	q, err := h.tasks()
 	if err != nil {
 		return nil
 	}
-	remotes, err := s.Remotes()
+	remotes, err := q.Remotes()
 	if err != nil {
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -65,20 +64,13 @@ func (cmd *diffCommand) run(ctx context.Context, refs []string, asJSON, exitCode
 	if err != nil {
 		return err
 	}
-	out, closePager, err := cmd.term.pager(asJSON)
+	err = cmd.term.listing(asJSON, func(w *bufio.Writer) error {
+		if asJSON {
+			return writeDiffJSON(w, cmp)
+		}
+		return writeDiff(w, cmd.term.palette(), cmp)
+	})
 	if err != nil {
-		return err
-	}
-	w := newFlusher(out)
-	if asJSON {
-		err = writeDiffJSON(w, cmp)
-	} else {
-		err = cmd.writeDiff(w, cmp)
-	}
-	if ferr := w.Flush(); err == nil {
-		err = ferr
-	}
-	if err = errors.Join(outputError(err), closePager()); err != nil {
 		return err
 	}
 	if exitCode && !cmp.Same() {
@@ -117,8 +109,7 @@ func findNumbered(q *tasks.Service, ref string) (tasks.Version, error) {
 	return v, nil
 }
 
-func (cmd *diffCommand) writeDiff(w *bufio.Writer, c *tasks.Comparison) error {
-	p := cmd.term.palette()
+func writeDiff(w *bufio.Writer, p palette, c *tasks.Comparison) error {
 	fmt.Fprintf(w, "%s\n%s\n", p.bold("from "+c.A.Name()), p.bold("to   "+c.B.Name()))
 	for _, f := range c.Fields {
 		fmt.Fprintf(w, "%s: %s -> %s\n", safe.Line(f.Name), shown(f.From), shown(f.To))

@@ -45,7 +45,11 @@ const packMemory = 256 << 20
 
 func (cmd *gcCommand) run(ctx context.Context, auto bool) error {
 	debug.SetMemoryLimit(packMemory)
-	s, err := cmd.home.openStore()
+	q, err := cmd.home.tasks()
+	if err != nil {
+		return err
+	}
+	s, err := q.Store()
 	if err != nil {
 		return err
 	}
@@ -57,7 +61,7 @@ func (cmd *gcCommand) run(ctx context.Context, auto bool) error {
 			_ = syscall.Setpriority(syscall.PRIO_PGRP, 0, 19)
 		}
 	}
-	cmd.catchUpOrder(ctx) // so that a listing after many runs does not have to
+	q.CatchUpOrder(ctx) // so that a listing after many runs does not have to
 	done := func() {}
 	if !auto {
 		done = cmd.term.elapsing("s so far: packing the history")
@@ -73,14 +77,4 @@ func (cmd *gcCommand) run(ctx context.Context, auto bool) error {
 	}
 	cmd.term.note("%s of %s became %d of %s.", count(rep.PacksBefore, "pack"), humanize.IBytes(uint64(rep.BytesBefore)), rep.PacksAfter, humanize.IBytes(uint64(rep.BytesAfter)))
 	return nil
-}
-
-// catchUpOrder brings the order of listings up to date.
-func (cmd *gcCommand) catchUpOrder(ctx context.Context) {
-	q, err := cmd.home.tasks()
-	if err != nil {
-		cmd.term.warn("the order of listings: %v", err)
-		return
-	}
-	q.CatchUpOrder(ctx)
 }

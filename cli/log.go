@@ -1,8 +1,8 @@
 package cli
 
 import (
+	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -45,30 +45,20 @@ func (cmd *logCommand) run(ctx context.Context, ref string, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	out, closePager, err := cmd.term.pager(asJSON)
-	if err != nil {
-		return err
-	}
-	w := newFlusher(out)
-	t := cmd.term.newTable(w)
-	for v, verr := range q.Runs(ref) {
-		if err = verr; err != nil {
-			break
+	return cmd.term.listing(asJSON, func(w *bufio.Writer) error {
+		t := cmd.term.newTable(w)
+		for v, err := range q.Runs(ref) {
+			if err == nil && asJSON {
+				err = writeJSONLine(w, v.Record)
+			} else if err == nil {
+				err = t.run(v)
+			}
+			if err != nil {
+				return err
+			}
 		}
-		if asJSON {
-			err = writeJSONLine(w, v.Record)
-		} else {
-			err = t.run(v)
-		}
-		if err != nil {
-			err = outputError(err)
-			break
-		}
-	}
-	if ferr := w.Flush(); ferr != nil && err == nil {
-		err = outputError(ferr)
-	}
-	return errors.Join(err, closePager())
+		return nil
+	})
 }
 
 // run prints one run of a task.

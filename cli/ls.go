@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -75,12 +74,12 @@ func (cmd *lsCommand) run(ctx context.Context, of string, f tasks.Filter, asJSON
 			return err
 		}
 	}
-	out, closePager, err := cmd.term.pager(asJSON)
-	if err != nil {
+	n := 0
+	err = cmd.term.listing(asJSON, func(w *bufio.Writer) (err error) {
+		n, err = cmd.list(q, f, asJSON, w)
 		return err
-	}
-	n, err := cmd.list(q, f, asJSON, out)
-	if err = errors.Join(err, closePager()); err == nil && n == 0 {
+	})
+	if err == nil && n == 0 {
 		cmd.noteNone(q, f)
 	}
 	return err
@@ -160,9 +159,8 @@ func hasTasks(q *tasks.Service, f tasks.Filter) bool {
 }
 
 // list prints the tasks and counts them.
-func (cmd *lsCommand) list(q *tasks.Service, f tasks.Filter, asJSON bool, to io.Writer) (n int, err error) {
+func (cmd *lsCommand) list(q *tasks.Service, f tasks.Filter, asJSON bool, w *bufio.Writer) (n int, err error) {
 	f.Brief = !asJSON
-	w := newFlusher(to)
 	t := cmd.term.newTable(w)
 	listing := q.Listing(f)
 	t.mixed = listing.Mixed
@@ -170,7 +168,7 @@ func (cmd *lsCommand) list(q *tasks.Service, f tasks.Filter, asJSON bool, to io.
 	for item := range listing.Items {
 		switch {
 		case item.Err != nil && item.ID == "":
-			return n, errors.Join(w.Flush(), item.Err)
+			return n, item.Err
 		case item.Err != nil:
 			unreadable = append(unreadable, item.Err)
 			cmd.term.warn("%v", item.Err)
@@ -182,12 +180,9 @@ func (cmd *lsCommand) list(q *tasks.Service, f tasks.Filter, asJSON bool, to io.
 			err = t.row(item)
 		}
 		if err != nil {
-			return n, outputError(err)
+			return n, err
 		}
 		n++
-	}
-	if err := w.Flush(); err != nil {
-		return n, outputError(err)
 	}
 	if len(unreadable) > 0 {
 		return n, &codeError{exitCorrupt, errors.New("some records cannot be read; \"qme check\" says more")}

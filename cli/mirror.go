@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -135,12 +134,7 @@ func (cmd *mirrorCommand) mirrorStatus(ctx context.Context, asJSON bool) error {
 		_, err := fmt.Fprint(cmd.term.out, st.text())
 		return err
 	}
-	b, err := json.MarshalIndent(st, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(cmd.term.out, string(safe.JSON(b)))
-	return err
+	return cmd.term.printJSON(st)
 }
 
 // compare finds how far the mirror is, and which version its tables have.

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -17,7 +16,6 @@ import (
 	"qme/gitstore/remote"
 	"qme/internal/lazy"
 	"qme/internal/safe"
-	"qme/record"
 	"qme/tasks"
 )
 
@@ -51,7 +49,7 @@ Examples:
 			if err := atMost(c, 2); err != nil {
 				return err
 			}
-			s, err := cmd.home.openStore()
+			q, err := cmd.home.tasks()
 			if err != nil {
 				return err
 			}
@@ -59,13 +57,13 @@ Examples:
 			case remove && len(args) != 1:
 				return &usageError{msg: "--remove takes the name of a remote", help: "qme remote --help"}
 			case remove:
-				return removeRemote(s, args[0])
+				return removeRemote(q, args[0])
 			case len(args) == 2:
-				return cmd.setRemote(s, args[0], args[1])
+				return cmd.setRemote(q, args[0], args[1])
 			case len(args) == 1:
-				return cmd.oneRemote(s, args[0], asJSON)
+				return cmd.oneRemote(q, args[0], asJSON)
 			}
-			return cmd.listRemotes(s, "", asJSON)
+			return cmd.listRemotes(q, "", asJSON)
 		},
 	}
 }
@@ -74,38 +72,35 @@ Examples:
 // means what git does.
 var verbs = map[string]bool{"add": true, "remove": true, "rename": true, "rm": true, "set-url": true, "show": true}
 
-func removeRemote(s *gitstore.Store, name string) error {
-	err := s.RemoveRemote(name)
-	if !errors.Is(err, record.ErrNotFound) {
-		return err
+func removeRemote(q *tasks.Service, name string) error {
+	err := q.RemoveRemote(name)
+	var none *tasks.NoRemoteError
+	if errors.As(err, &none) {
+		return unknownRemote(none.Name, none.Names)
 	}
-	remotes, rerr := s.Remotes()
-	var names []string
-	for _, r := range remotes {
-		names = append(names, r.Name)
-	}
-	return errors.Join(rerr, unknownRemote(name, names))
+	return err
 }
 
 var bareWord = lazy.Regexp(`^[A-Za-z0-9_-]+$`)
 
 // oneRemote understands an argument alone: the name of a remote to be shown, or a
 // URL to be set.
-func (cmd *remoteCommand) oneRemote(s *gitstore.Store, arg string, asJSON bool) error {
-	remotes, err := s.Remotes()
-	if err != nil {
+func (cmd *remoteCommand) oneRemote(q *tasks.Service, arg string, asJSON bool) error {
+	_, err := q.Remote(arg)
+	var none *tasks.NoRemoteError
+	switch {
+	case err == nil:
+		return cmd.listRemotes(q, arg, asJSON)
+	case !errors.As(err, &none):
 		return err
-	}
-	if slices.ContainsFunc(remotes, func(r gitstore.RemoteURL) bool { return r.Name == arg }) {
-		return cmd.listRemotes(s, arg, asJSON)
 	}
 	if bareWord().MatchString(arg) {
 		return &usageError{msg: fmt.Sprintf("there is no remote %q, and it is no URL (a folder here is ./%s)", arg, arg), help: "qme remote --help"}
 	}
-	return cmd.setRemote(s, tasks.DefaultRemote, arg)
+	return cmd.setRemote(q, tasks.DefaultRemote, arg)
 }
 
-func (cmd *remoteCommand) setRemote(s *gitstore.Store, name, url string) error {
+func (cmd *remoteCommand) setRemote(q *tasks.Service, name, url string) error {
 	if err := gitstore.CheckRemoteName(remote.Shown(name)); err != nil { // it may be a URL
 		msg := err.Error()
 		if _, uerr := remote.Open(name, remote.Options{}); uerr == nil && gitstore.CheckRemoteName(url) == nil {
@@ -117,17 +112,12 @@ func (cmd *remoteCommand) setRemote(s *gitstore.Store, name, url string) error {
 	if err != nil {
 		return err
 	}
-	remotes, err := s.Remotes()
+	before, err := q.SetRemote(name, url)
 	if err != nil {
 		return err
 	}
-	if err := s.SetRemote(name, url); err != nil {
-		return err
-	}
-	for _, r := range remotes {
-		if r.Name == name && r.URL != url {
-			cmd.term.note("The remote %s was %s before.", name, remote.Shown(r.URL))
-		}
+	if before != "" && before != url {
+		cmd.term.note("The remote %s was %s before.", name, remote.Shown(before))
 	}
 	if _, err := os.Stat(url); filepath.IsAbs(url) && errors.Is(err, fs.ErrNotExist) {
 		cmd.term.note("There is no folder %s yet; \"git init --bare\" makes a repository.", remote.Shown(url))
@@ -154,8 +144,8 @@ type remoteJSON struct {
 }
 
 // listRemotes prints the remotes, or the one of that name.
-func (cmd *remoteCommand) listRemotes(s *gitstore.Store, name string, asJSON bool) error {
-	remotes, err := s.Remotes()
+func (cmd *remoteCommand) listRemotes(q *tasks.Service, name string, asJSON bool) error {
+	remotes, err := q.Remotes()
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,10 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -116,12 +116,11 @@ func (cmd *searchCommand) run(ctx context.Context, q *query.Query, o searchOptio
 	if err != nil {
 		return err
 	}
-	out, closePager, err := cmd.term.pager(o.json || o.ids)
-	if err != nil {
+	n := 0
+	err = cmd.term.listing(o.json || o.ids, func(w *bufio.Writer) (err error) {
+		n, err = cmd.printFound(ctx, s, q, o, w)
 		return err
-	}
-	n, err := cmd.printFound(ctx, s, q, o, out)
-	err = errors.Join(err, closePager())
+	})
 	if errors.Is(err, context.Canceled) {
 		return &codeError{exitInterrupted, errors.New("interrupted")}
 	}
@@ -153,17 +152,16 @@ func (cmd *searchCommand) noteOver(n int, q *query.Query) error {
 }
 
 // printFound prints tasks as they are found and counts them.
-func (cmd *searchCommand) printFound(ctx context.Context, s *tasks.Search, q *query.Query, o searchOptions, to io.Writer) (n int, err error) {
-	w := newFlusher(to)
+func (cmd *searchCommand) printFound(ctx context.Context, s *tasks.Search, q *query.Query, o searchOptions, w *bufio.Writer) (n int, err error) {
 	t := cmd.term.newTable(w)
 	t.mixed, t.runs = s.Mixed, o.allRuns
 	unreadable := false
 	for f := range s.Found {
 		switch {
 		case ctx.Err() != nil:
-			return n, errors.Join(w.Flush(), ctx.Err())
+			return n, ctx.Err()
 		case f.Err != nil && f.ID == "":
-			return n, errors.Join(w.Flush(), f.Err)
+			return n, f.Err
 		case f.Err != nil:
 			unreadable = true
 			cmd.term.warn("%v", f.Err)
@@ -178,19 +176,13 @@ func (cmd *searchCommand) printFound(ctx context.Context, s *tasks.Search, q *qu
 		default:
 			var name string
 			if name, err = s.Short(f); err != nil {
-				return n, errors.Join(w.Flush(), err)
+				return n, err
 			}
 			err = t.found(f, name, q)
 		}
-		if err != nil {
-			return n, outputError(err)
+		if err != nil || n == o.limit {
+			return n, err
 		}
-		if n == o.limit {
-			return n, outputError(w.Flush())
-		}
-	}
-	if err := w.Flush(); err != nil {
-		return n, outputError(err)
 	}
 	if unreadable {
 		return n, &codeError{exitCorrupt, errors.New("some records cannot be read, so they may be missing; \"qme check\" says more")}

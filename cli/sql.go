@@ -148,24 +148,22 @@ func (cmd *sqlCommand) readOnlyMirror(ctx context.Context, q *tasks.Service, t *
 
 // query runs a query and prints what it gives.
 func (cmd *sqlCommand) query(ctx context.Context, q *tasks.Service, t *target.Target, o sqlOptions) error {
-	out, closePager, err := cmd.term.pager(o.json || o.csv)
-	if err != nil {
-		return err
-	}
-	w := newFlusher(pieceWriter{ctx, out})
-	p := cmd.rowPrinter(ctx, w, o)
-	if o.schema {
-		err = mirror.Schema(ctx, t, p.columns, p.row)
-	} else {
-		err = mirror.Query(ctx, t, o.query, p.columns, p.row)
-	}
-	if err == nil {
-		err = p.end()
-	}
-	if ferr := w.Flush(); ferr != nil && err == nil {
-		err = outputError(ferr)
-	}
-	return errors.Join(interruptedQuery(err), closePager())
+	return cmd.term.listing(o.json || o.csv, func(out *bufio.Writer) (err error) {
+		w := newFlusher(pieceWriter{ctx, out})
+		p := cmd.rowPrinter(ctx, w, o)
+		if o.schema {
+			err = mirror.Schema(ctx, t, p.columns, p.row)
+		} else {
+			err = mirror.Query(ctx, t, o.query, p.columns, p.row)
+		}
+		if err == nil {
+			err = p.end()
+		}
+		if ferr := w.Flush(); err == nil {
+			err = ferr
+		}
+		return interruptedQuery(err)
+	})
 }
 
 func (cmd *sqlCommand) rowPrinter(ctx context.Context, w *bufio.Writer, o sqlOptions) rowPrinter {

@@ -79,12 +79,8 @@ func (cmd *statusCommand) run(ctx context.Context, fetch, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	s, err := cmd.home.openStore()
-	if err != nil {
-		return err
-	}
 	st := statusJSON{Remotes: []remoteStatus{}}
-	remotes, err := s.Remotes()
+	remotes, err := q.Remotes()
 	if err != nil {
 		return err
 	}
@@ -106,7 +102,7 @@ func (cmd *statusCommand) run(ctx context.Context, fetch, asJSON bool) error {
 		}
 		st.Remotes = append(st.Remotes, one)
 	}
-	if st.Spool, err = cmd.spoolStatus(); err != nil {
+	if st.Spool, err = spoolStatusOf(q); err != nil {
 		return err
 	}
 	if st.AutoSync, err = q.SyncLog().Read(); err != nil {
@@ -129,12 +125,7 @@ func compareRemote(ctx context.Context, q *tasks.Service, r gitstore.RemoteURL) 
 	return remoteStatus{Name: r.Name, URL: remote.Shown(r.URL), Known: st.Known, NotPushed: st.NotPushed, NotPulled: st.NotPulled}, err
 }
 
-func (cmd *statusCommand) spoolStatus() (spoolStatus, error) {
-	var st spoolStatus
-	q, err := cmd.home.tasks()
-	if err != nil {
-		return st, err
-	}
+func spoolStatusOf(q *tasks.Service) (st spoolStatus, err error) {
 	entries, err := q.Spool.List(0)
 	for _, e := range entries {
 		if e.Err == nil && e.Record.Data.Status == record.Running {

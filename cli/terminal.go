@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -87,6 +88,25 @@ func (t *terminal) paletteOf(f *os.File) palette {
 func forced(name string) bool {
 	value := os.Getenv(name)
 	return value != "" && value != "0" && value != "false"
+}
+
+// listing has print write a long listing: to a pager on a terminal, else to stdout. A reader
+// that has read enough ends it with errPagerGone.
+func (t *terminal) listing(never bool, print func(w *bufio.Writer) error) error {
+	out, wait, err := t.pager(never)
+	if err != nil {
+		return err
+	}
+	to := &noticing{to: out}
+	w := newFlusher(to)
+	err = print(w)
+	if ferr := w.Flush(); err == nil {
+		err = ferr
+	}
+	if to.err != nil { // and nothing else has failed
+		err = outputError(to.err)
+	}
+	return errors.Join(err, wait())
 }
 
 // pager returns where a long listing goes: to a pager on a terminal, else to

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"qme/gitstore"
@@ -27,11 +28,7 @@ func (e *NoRemoteError) Is(target error) bool { return target == record.ErrNotFo
 // Remote returns the remote of a name; without a name, the one called DefaultRemote, or the
 // only one. The error is a NoRemoteError when there is none.
 func (q *Service) Remote(name string) (gitstore.RemoteURL, error) {
-	s, err := q.Store()
-	if err != nil {
-		return gitstore.RemoteURL{}, err
-	}
-	remotes, err := s.Remotes()
+	remotes, err := q.Remotes()
 	if err != nil {
 		return gitstore.RemoteURL{}, err
 	}
@@ -43,6 +40,41 @@ func (q *Service) Remote(name string) (gitstore.RemoteURL, error) {
 		names = append(names, r.Name)
 	}
 	return gitstore.RemoteURL{}, &NoRemoteError{Name: name, Names: names}
+}
+
+// Remotes lists the remotes.
+func (q *Service) Remotes() ([]gitstore.RemoteURL, error) {
+	s, err := q.Store()
+	if err != nil {
+		return nil, err
+	}
+	return s.Remotes()
+}
+
+// SetRemote gives a remote a URL, and returns the one that it had, "" for none.
+func (q *Service) SetRemote(name, url string) (before string, err error) {
+	r, err := q.Remote(name)
+	var none *NoRemoteError
+	if err != nil && !errors.As(err, &none) {
+		return "", err
+	}
+	s, err := q.Store()
+	if err != nil {
+		return "", err
+	}
+	return r.URL, s.SetRemote(name, url)
+}
+
+// RemoveRemote forgets a remote. The error is a NoRemoteError when there is none of that name.
+func (q *Service) RemoveRemote(name string) error {
+	if _, err := q.Remote(name); err != nil {
+		return err
+	}
+	s, err := q.Store()
+	if err != nil {
+		return err
+	}
+	return s.RemoveRemote(name)
 }
 
 // A RemoteState compares the history with a remote as it was when it was last heard of.
