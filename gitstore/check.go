@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"qme/gitstore/gitformat"
 	"qme/gitstore/odb"
 	"qme/record"
 )
@@ -130,25 +131,21 @@ func (c *checker) history(ctx context.Context, head plumbing.Hash) error {
 		if c.rep.Commits%1000 == 0 {
 			c.progress("commits", c.rep.Commits, 0)
 		}
-		c.tree(commit.tree, "")
-		todo = append(todo, commit.parents...)
+		c.tree(commit.Tree, "")
+		todo = append(todo, commit.Parents...)
 	}
 	return nil
 }
 
 // commit reads a commit, and reports what others would have against it.
 func (c *checker) commit(h plumbing.Hash) (*commitNode, error) {
-	t, b, err := c.s.odb.Get(h)
-	if err != nil {
-		return nil, err
+	commit, b, err := readCommit(c.s.odb, h)
+	if b != nil {
+		if err := fsckCommit(b); err != nil {
+			c.report(fmt.Errorf("commit %s: %w", h, err))
+		}
 	}
-	if t != plumbing.CommitObject {
-		return nil, fmt.Errorf("object %s is a %s, not a commit: %w", h, t, record.ErrCorrupt)
-	}
-	if err := fsckCommit(b); err != nil {
-		c.report(fmt.Errorf("commit %s: %w", h, err))
-	}
-	return parseCommitNode(h, b)
+	return commit, err
 }
 
 func (c *checker) tree(h plumbing.Hash, at string) {
@@ -172,7 +169,7 @@ func (c *checker) tree(h plumbing.Hash, at string) {
 		switch {
 		case e.isDir():
 			c.tree(e.hash, p)
-		case e.mode == modeSubmodule: // its commit is in another repository
+		case e.mode == gitformat.ModeSubmodule: // its commit is in another repository
 		case !c.have[e.hash]:
 			// Written, or packed into another pack, since they were listed?
 			if ok, err := c.s.odb.Has(e.hash); err != nil || !ok {

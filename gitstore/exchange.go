@@ -203,7 +203,7 @@ func (s *Store) haves(ctx context.Context, remote string, head plumbing.Hash) ([
 		if err != nil {
 			return nil, err
 		}
-		last := len(c.parents) == 0
+		last := len(c.Parents) == 0
 		if i == next || last {
 			list = append(list, at)
 			if next++; i >= closeHaves {
@@ -213,7 +213,7 @@ func (s *Store) haves(ctx context.Context, remote string, head plumbing.Hash) ([
 		if last || len(list) >= maxHaves || !far && i >= nearHaves {
 			break
 		}
-		at = c.parents[0]
+		at = c.Parents[0]
 	}
 	return unique(list[:min(len(list), maxHaves)]), nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
+	"qme/gitstore/gitformat"
 	"qme/gitstore/odb"
 )
 
@@ -140,7 +141,7 @@ func plant(w objectWriter, root plumbing.Hash, names []string, e treeEntry) (plu
 		if err != nil {
 			return plumbing.ZeroHash, err
 		}
-		e = treeEntry{modeDir, names[0], h}
+		e = treeEntry{gitformat.ModeDir, names[0], h}
 	}
 	switch {
 	case i >= 0 && e.hash.IsZero():

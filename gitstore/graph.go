@@ -4,74 +4,40 @@ import (
 	"bytes"
 	"container/heap"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"qme/gitstore/gitformat"
 	"qme/record"
 )
 
-// A commitNode is what the graph of commits needs of one: what object.Commit has
-// besides costs ten times as much to read.
+// A commitNode is a commit of the graph.
 type commitNode struct {
-	hash    plumbing.Hash
-	tree    plumbing.Hash
-	parents []plumbing.Hash
-	when    int64 // committer's time, Unix seconds
+	hash plumbing.Hash
+	gitformat.Commit
 }
 
-// parseCommitNode reads the header of a commit object (git-commit-tree(1)). Its first
-// lines are the tree and the parents, as git reads them: a later line of that kind
-// would be seen here and nowhere else.
-func parseCommitNode(h plumbing.Hash, b []byte) (*commitNode, error) {
-	c := &commitNode{hash: h}
-	bad := func(what string) (*commitNode, error) {
-		return nil, fmt.Errorf("commit %s: %s: %w", h, what, record.ErrCorrupt)
+// readCommit returns a commit and its object.
+func readCommit(r objectReader, h plumbing.Hash) (*commitNode, []byte, error) {
+	t, b, err := r.Get(h)
+	if err != nil {
+		return nil, nil, err
 	}
-	last, dated := "", false
-	for len(b) > 0 && b[0] != '\n' {
-		line, rest, _ := bytes.Cut(b, []byte("\n"))
-		b = rest
-		key, value, _ := bytes.Cut(line, []byte(" "))
-		before := last
-		last = string(key)
-		switch last {
-		case "tree", "parent":
-			if first := before == ""; first != (last == "tree") || !first && before != "tree" && before != "parent" {
-				return bad("a line " + last + " where none belongs")
-			}
-			if !plumbing.IsHash(string(value)) {
-				return bad("a line that names no object")
-			}
-			if name := plumbing.NewHash(string(value)); last == "tree" {
-				c.tree = name
-			} else {
-				c.parents = append(c.parents, name)
-			}
-		case "committer":
-			if dated {
-				continue // git reads the first one
-			}
-			// NAME <EMAIL> SECONDS ZONE
-			fields := bytes.Fields(value[bytes.LastIndexByte(value, '>')+1:])
-			if len(fields) == 0 {
-				return bad("no time")
-			}
-			// A time that cannot be read only costs order, as in git. It is none that a
-			// merge could take over.
-			if when, err := strconv.ParseInt(string(fields[0]), 10, 64); err == nil {
-				c.when = max(0, when)
-			}
-			dated = true
-		}
+	if t != plumbing.CommitObject {
+		return nil, nil, fmt.Errorf("object %s is a %s, not a commit: %w", h, t, record.ErrCorrupt)
 	}
-	if c.tree.IsZero() {
-		return bad("no tree")
+	c, err := gitformat.ParseCommit(b)
+	if err == nil && c.Tree.IsZero() {
+		err = errors.New("it has no tree")
 	}
-	return c, nil
+	if err != nil {
+		return nil, b, fmt.Errorf("commit %s: %w: %w", h, err, record.ErrCorrupt)
+	}
+	return &commitNode{h, c}, b, nil
 }
 
 // A graph reads commits, each once.
@@ -89,14 +55,7 @@ func (g *graph) node(h plumbing.Hash) (*commitNode, error) {
 	if c := g.nodes[h]; c != nil {
 		return c, nil
 	}
-	t, b, err := g.r.Get(h)
-	if err != nil {
-		return nil, err
-	}
-	if t != plumbing.CommitObject {
-		return nil, fmt.Errorf("object %s is a %s, not a commit: %w", h, t, record.ErrCorrupt)
-	}
-	c, err := parseCommitNode(h, b)
+	c, b, err := readCommit(g.r, h)
 	if err != nil {
 		return nil, err
 	}
@@ -117,8 +76,8 @@ func (q commitHeap) Len() int { return len(q) }
 
 // Less implements heap.Interface. Names make the order the same everywhere.
 func (q commitHeap) Less(i, j int) bool {
-	if q[i].when != q[j].when {
-		return q[i].when > q[j].when
+	if q[i].When != q[j].When {
+		return q[i].When > q[j].When
 	}
 	return bytes.Compare(q[i].hash[:], q[j].hash[:]) < 0
 }
@@ -210,7 +169,7 @@ func (p *painting) next() *commitNode {
 	p.count(marks, -1)
 	if !p.isDone(marks) {
 		side := marks & (ofOurs | ofTheirs)
-		p.oldest[side] = min(p.oldest[side], c.when)
+		p.oldest[side] = min(p.oldest[side], c.When)
 	}
 	return c
 }
@@ -236,7 +195,7 @@ func (p *painting) apart() bool {
 		}
 		// What says that it is older than the beginning has the time of a clock that had
 		// not been set.
-		if c.when >= p.oldest[ended]-clockSkew || c.when < beginning.Unix() {
+		if c.When >= p.oldest[ended]-clockSkew || c.When < beginning.Unix() {
 			return false
 		}
 	}
@@ -295,7 +254,7 @@ func (g *graph) paintCommon(ctx context.Context, a, b plumbing.Hash) ([]plumbing
 			}
 			marks |= stale
 		}
-		for _, parent := range c.parents {
+		for _, parent := range c.Parents {
 			if err := p.mark(parent, marks); err != nil {
 				return nil, err
 			}
@@ -335,7 +294,7 @@ func (g *graph) since(ctx context.Context, head plumbing.Hash, known ...plumbing
 		if p.marks[c.hash]&ofTheirs == 0 {
 			list = append(list, c)
 		}
-		for _, parent := range c.parents {
+		for _, parent := range c.Parents {
 			if err := p.mark(parent, p.marks[c.hash]&(ofOurs|ofTheirs)); err != nil {
 				return nil, err
 			}
@@ -356,7 +315,7 @@ func parentsFirst(commits []*commitNode) []*commitNode {
 		for stack := []*commitNode{c}; len(stack) > 0; {
 			top := stack[len(stack)-1]
 			waiting := len(stack)
-			for _, p := range top.parents {
+			for _, p := range top.Parents {
 				if parent := left[p]; parent != nil {
 					stack = append(stack, parent)
 				}

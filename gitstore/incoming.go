@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"qme/gitstore/gitformat"
 	"qme/gitstore/odb"
 	"qme/internal/lazy"
 	"qme/record"
@@ -172,7 +173,7 @@ func (in *inspection) top(p string, e treeEntry) error {
 	switch {
 	case p != "README.md" && p != "format":
 		in.refuse(p, "is not where a task history has a file")
-	case e.mode != modeFile:
+	case e.mode != gitformat.ModeFile:
 		in.refuse(p, "has the mode %s, not a plain file's", e.mode)
 	default:
 		_, b, err := in.s.odb.Get(e.hash)
@@ -254,7 +255,7 @@ func (in *inspection) misplaced(at, stem string, files taskFiles) error {
 		if id, err := idOf(path.Join(at, stem+ext)); err != nil || string(id) != stem {
 			return fmt.Errorf("is not where a task history has a file: %w", record.ErrInvalid)
 		}
-		if e.mode != modeFile {
+		if e.mode != gitformat.ModeFile {
 			return fmt.Errorf("has the mode %s, not a plain file's: %w", e.mode, record.ErrInvalid)
 		}
 	}
@@ -376,6 +377,6 @@ func (in *inspection) wrongRun(id record.ID, c plumbing.Hash) error {
 	if err != nil {
 		return err
 	}
-	_, err = (&Snapshot{store: in.s, commit: c, root: node.tree, r: in.s.odb}).Get(id)
+	_, err = (&Snapshot{store: in.s, commit: c, root: node.Tree, r: in.s.odb}).Get(id)
 	return err
 }

@@ -3,6 +3,7 @@ package gitstore
 import (
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"qme/gitstore/gitformat"
 	"qme/record"
 )
 
@@ -43,5 +44,5 @@ func (t *threeWay) uniteRuns(id record.ID, _, ours, theirs treeEntry) (treeEntry
 		}
 		all = append(all, list...)
 	}
-	return treeEntry{modeFile, string(id) + runsExt, t.w.Add(plumbing.BlobObject, encodeRuns(all), "")}, nil
+	return treeEntry{gitformat.ModeFile, string(id) + runsExt, t.w.Add(plumbing.BlobObject, encodeRuns(all), "")}, nil
 }

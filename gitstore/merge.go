@@ -15,6 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 
+	"qme/gitstore/gitformat"
 	"qme/gitstore/odb"
 	"qme/record"
 )
@@ -97,12 +98,12 @@ func (m *merge) commit(ours, theirs plumbing.Hash, skip []string) (plumbing.Hash
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
-	clean, err := m.without(base, b.tree, skip)
+	clean, err := m.without(base, b.Tree, skip)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
 	t := &threeWay{base: m.scratch, w: m.w, lost: map[record.ID]lostRun{}}
-	root, err := t.tree("", base, a.tree, clean)
+	root, err := t.tree("", base, a.Tree, clean)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
@@ -134,7 +135,7 @@ func (m *merge) baseTree(a, b plumbing.Hash) (plumbing.Hash, error) {
 			return plumbing.ZeroHash, err
 		}
 		if i == 0 {
-			tree = c.tree
+			tree = c.Tree
 			continue
 		}
 		base, err := m.baseTree(common[0], h)
@@ -142,7 +143,7 @@ func (m *merge) baseTree(a, b plumbing.Hash) (plumbing.Hash, error) {
 			return plumbing.ZeroHash, err
 		}
 		t := &threeWay{base: m.scratch, w: m.scratch, lost: map[record.ID]lostRun{}}
-		if tree, err = t.tree("", base, tree, c.tree); err != nil {
+		if tree, err = t.tree("", base, tree, c.Tree); err != nil {
 			return plumbing.ZeroHash, err
 		}
 	}
@@ -176,7 +177,7 @@ func (m *merge) addCommit(root plumbing.Hash, a, b *commitNode) (plumbing.Hash, 
 	parents := []plumbing.Hash{a.hash, b.hash}
 	slices.SortFunc(parents, func(a, b plumbing.Hash) int { return bytes.Compare(a[:], b[:]) })
 	message := fmt.Sprintf("merge: %.10s and %.10s\n", parents[0], parents[1])
-	when := time.Unix(max(a.when, b.when), 0).UTC()
+	when := time.Unix(max(a.When, b.When), 0).UTC()
 	return addCommit(m.w, object.Commit{Author: nobody.at(when), Committer: nobody.at(when), TreeHash: root, ParentHashes: parents, Message: message})
 }
 
@@ -262,7 +263,7 @@ func (t *threeWay) entries(at string, base, ours, theirs []treeEntry) ([]treeEnt
 				return nil, err
 			}
 			if !h.IsZero() {
-				merged = append(merged, treeEntry{modeDir, name, h})
+				merged = append(merged, treeEntry{gitformat.ModeDir, name, h})
 			}
 		} else if kept := mergeFile(e[0], e[1], e[2]); !kept.hash.IsZero() {
 			merged = append(merged, kept)
@@ -447,7 +448,7 @@ func (g *graph) origins(ctx context.Context, tip plumbing.Hash, files map[string
 		c := heap.Pop(&queue).(*commitNode)
 		rest := pending[c.hash]
 		delete(pending, c.hash)
-		for _, parent := range c.parents {
+		for _, parent := range c.Parents {
 			same, err := g.unchanged(parent, c, rest)
 			if err != nil {
 				return nil, err
@@ -474,7 +475,7 @@ func (g *graph) unchanged(parent plumbing.Hash, c *commitNode, paths map[string]
 		return nil, err
 	}
 	same := maps.Clone(paths)
-	return same, diffTrees(g.r, before.tree, c.tree, "", func(p string, _, _ treeEntry, _ []treeEntry) error {
+	return same, diffTrees(g.r, before.Tree, c.Tree, "", func(p string, _, _ treeEntry, _ []treeEntry) error {
 		delete(same, p)
 		return nil
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"qme/gitstore/gitformat"
 	"qme/gitstore/odb"
 )
 
@@ -140,14 +141,14 @@ func (s *Store) listNew(ctx context.Context, head, known plumbing.Hash) (*lister
 			l.fault("commit", c.hash, err)
 		}
 		var before []plumbing.Hash
-		for _, h := range c.parents {
+		for _, h := range c.Parents {
 			p, err := g.node(h)
 			if err != nil {
 				return nil, err
 			}
-			before = append(before, p.tree)
+			before = append(before, p.Tree)
 		}
-		if err := l.tree("", c.tree, before); err != nil {
+		if err := l.tree("", c.Tree, before); err != nil {
 			return nil, err
 		}
 	}
@@ -215,7 +216,7 @@ func (l *lister) tree(at string, h plumbing.Hash, before []plumbing.Hash) error 
 		switch {
 		case e.isDir():
 			err = l.tree(at+e.name+"/", e.hash, was)
-		case e.mode == modeSubmodule: // its commit is in another repository
+		case e.mode == gitformat.ModeSubmodule: // its commit is in another repository
 		case !slices.Contains(was, e.hash):
 			if l.add(e.hash) {
 				l.blobs, l.paths = append(l.blobs, e.hash), append(l.paths, at+e.name)
@@ -274,7 +275,7 @@ func (s *Store) misshapen(ctx context.Context, head, theirs plumbing.Hash) ([]Re
 		if err != nil {
 			return nil, err
 		}
-		known = c.tree
+		known = c.Tree
 	}
 	in := &inspection{s: s, base: s.odb, seen: map[plumbing.Hash]bool{}, ctx: ctx, shape: true}
 	err = in.folder("", known, sn.root)

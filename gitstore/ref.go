@@ -12,6 +12,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/afero"
 
+	"qme/gitstore/gitformat"
 	"qme/internal/wholefile"
 	"qme/record"
 )
@@ -67,13 +68,11 @@ func (s *Store) packedRef(name string) (plumbing.Hash, error) {
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
-	for line := range strings.Lines(string(b)) {
-		hash, found, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if ok && found == name && plumbing.IsHash(hash) {
-			return plumbing.NewHash(hash), nil
-		}
+	hash := string(gitformat.PackedRef(b, name))
+	if !plumbing.IsHash(hash) {
+		return plumbing.ZeroHash, fs.ErrNotExist
 	}
-	return plumbing.ZeroHash, fs.ErrNotExist
+	return plumbing.NewHash(hash), nil
 }
 
 // errMoved says that the branch is no longer where it was expected.

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"qme/record"
 )
@@ -35,12 +34,12 @@ func (s *Store) Latest() (*Snapshot, error) {
 // At returns the history as of a commit. The error wraps record.ErrNewerFormat when a
 // later version of qme wrote it.
 func (s *Store) At(commit plumbing.Hash) (*Snapshot, error) {
-	c, err := readCommit(s.odb, commit)
+	c, _, err := readCommit(s.odb, commit)
 	if err != nil {
 		return nil, err
 	}
-	snap := &Snapshot{store: s, commit: commit, root: c.TreeHash, r: s.odb}
-	e, err := lookup(s.odb, c.TreeHash, "format")
+	snap := &Snapshot{store: s, commit: commit, root: c.Tree, r: s.odb}
+	e, err := lookup(s.odb, c.Tree, "format")
 	if err != nil {
 		return nil, err
 	}
@@ -56,27 +55,6 @@ func (s *Store) At(commit plumbing.Hash) (*Snapshot, error) {
 
 // errNoHistory says that a repository is one of something else.
 var errNoHistory = fmt.Errorf("no task history: %w", record.ErrInvalid)
-
-func readCommit(r objectReader, h plumbing.Hash) (*object.Commit, error) {
-	t, b, err := r.Get(h)
-	if err != nil {
-		return nil, err
-	}
-	if t != plumbing.CommitObject {
-		return nil, fmt.Errorf("object %s is a %s, not a commit: %w", h, t, record.ErrCorrupt)
-	}
-	o := new(plumbing.MemoryObject)
-	o.SetType(t)
-	if _, err := o.Write(b); err != nil {
-		return nil, err
-	}
-	c := new(object.Commit)
-	if err := c.Decode(o); err != nil {
-		return nil, fmt.Errorf("commit %s: %w: %w", h, err, record.ErrCorrupt)
-	}
-	c.Hash = h
-	return c, nil
-}
 
 // Get returns a task's record. The error wraps record.ErrNotFound when there is
 // no such task, and record.ErrInvalid or record.ErrCorrupt when it cannot be read.

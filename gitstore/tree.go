@@ -9,14 +9,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"qme/gitstore/gitformat"
 	"qme/record"
-)
-
-const (
-	modeFile      = "100644"
-	modeDir       = "40000"
-	modeLink      = "120000"
-	modeSubmodule = "160000"
 )
 
 // A treeEntry is one line of a tree object (gitformat "tree": mode, name, hash).
@@ -26,7 +20,7 @@ type treeEntry struct {
 	hash plumbing.Hash
 }
 
-func (e treeEntry) isDir() bool { return e.mode == modeDir }
+func (e treeEntry) isDir() bool { return e.mode == gitformat.ModeDir }
 
 // key is what git sorts a tree by: a folder's name counts as if it ended in a slash.
 func (e treeEntry) key() string {
@@ -39,17 +33,24 @@ func (e treeEntry) key() string {
 func parseTree(b []byte) ([]treeEntry, error) {
 	var entries []treeEntry
 	for len(b) > 0 {
-		head, rest, ok := bytes.Cut(b, []byte{0})
-		mode, name, ok2 := strings.Cut(string(head), " ")
-		if !ok || !ok2 || len(rest) < 20 {
+		e, rest, ok := gitformat.NextTreeEntry(b)
+		if !ok {
 			return nil, fmt.Errorf("tree object: %w", record.ErrCorrupt)
 		}
-		e := treeEntry{mode: mode, name: name}
-		copy(e.hash[:], rest)
-		entries = append(entries, e)
-		b = rest[20:]
+		entries, b = append(entries, treeEntry{modeOf(e.Mode), string(e.Name), e.Hash}), rest
 	}
 	return entries, nil
+}
+
+// modeOf is a string of the mode that for the usual ones allocates nothing.
+func modeOf(b []byte) string {
+	switch string(b) {
+	case gitformat.ModeFile:
+		return gitformat.ModeFile
+	case gitformat.ModeDir:
+		return gitformat.ModeDir
+	}
+	return string(b)
 }
 
 // encodeTree sorts the entries as git does.
@@ -138,7 +139,7 @@ func applyEdits(w objectWriter, root plumbing.Hash, at string, edits map[string]
 			below[name][rest] = h
 			continue
 		}
-		entries, changed = setEntry(entries, treeEntry{modeFile, name, h}, changed)
+		entries, changed = setEntry(entries, treeEntry{gitformat.ModeFile, name, h}, changed)
 	}
 	for name, sub := range below {
 		var old plumbing.Hash
@@ -149,7 +150,7 @@ func applyEdits(w objectWriter, root plumbing.Hash, at string, edits map[string]
 		if err != nil {
 			return plumbing.ZeroHash, err
 		}
-		entries, changed = setEntry(entries, treeEntry{modeDir, name, h}, changed)
+		entries, changed = setEntry(entries, treeEntry{gitformat.ModeDir, name, h}, changed)
 	}
 	switch {
 	case !changed:

@@ -8,8 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/go-git/go-git/v5/plumbing"
-
+	"qme/gitstore/gitformat"
 	"qme/internal/lazy"
 	"qme/record"
 )
@@ -34,12 +33,12 @@ func commitFault(b []byte) string {
 	if !bytes.Contains(b, []byte("\n\n")) && !bytes.HasSuffix(b, []byte("\n")) {
 		return "its header does not end"
 	}
-	b, ok := namedObject(b, "tree ")
+	_, b, ok := gitformat.NamedObject(b, "tree ")
 	if !ok {
 		return "it does not begin with the name of its tree"
 	}
 	for bytes.HasPrefix(b, []byte("parent ")) {
-		if b, ok = namedObject(b, "parent "); !ok {
+		if _, b, ok = gitformat.NamedObject(b, "parent "); !ok {
 			return "it names a parent that is no object"
 		}
 	}
@@ -69,13 +68,6 @@ func laterHeaders(b []byte) string {
 		b = rest
 	}
 	return ""
-}
-
-// namedObject takes the line that names an object.
-func namedObject(b []byte, key string) (rest []byte, ok bool) {
-	line, rest, ended := bytes.Cut(b, []byte("\n"))
-	name, ok := bytes.CutPrefix(line, []byte(key))
-	return rest, ok && ended && plumbing.IsHash(string(name))
 }
 
 var (
@@ -157,11 +149,11 @@ const longestName = 4096
 func checkEntry(e treeEntry) error {
 	why := ""
 	switch {
-	case e.mode == modeLink:
+	case e.mode == gitformat.ModeLink:
 		why = "is a symbolic link"
-	case e.mode == modeSubmodule:
+	case e.mode == gitformat.ModeSubmodule:
 		why = "is a submodule"
-	case e.mode != modeFile && e.mode != modeDir:
+	case e.mode != gitformat.ModeFile && e.mode != gitformat.ModeDir:
 		why = fmt.Sprintf("has the mode %.20q", e.mode)
 	case e.hash.IsZero():
 		why = "names no object"

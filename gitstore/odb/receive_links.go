@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"qme/gitstore/gitformat"
 	"qme/record"
 )
 
@@ -37,7 +37,7 @@ var kindOfLink = [linkKinds]plumbing.ObjectType{plumbing.CommitObject, plumbing.
 
 func newLinks(r *receiver) links { return links{r: r} }
 
-func (l *links) add(kind int, name []byte) error {
+func (l *links) add(kind int, name plumbing.Hash) error {
 	if l.sets[kind] == nil {
 		l.sets[kind] = newLinkSet(l.r)
 	}
@@ -72,12 +72,12 @@ func newLinkSet(r *receiver) *linkSet {
 	return l
 }
 
-func (l *linkSet) add(name []byte) error {
-	place := &l.recent[binary.LittleEndian.Uint32(name)&uint32(len(l.recent)-1)]
-	if bytes.Equal(place[:], name) {
+func (l *linkSet) add(name plumbing.Hash) error {
+	place := &l.recent[binary.LittleEndian.Uint32(name[:])&uint32(len(l.recent)-1)]
+	if *place == name {
 		return nil
 	}
-	copy(place[:], name)
+	*place = name
 	if l.n >= l.limit {
 		if err := l.compact(); err != nil {
 			return err
@@ -107,64 +107,48 @@ func (l *linkSet) compact() error {
 	return nil
 }
 
-// of adds what an object refers to. The error wraps record.ErrInvalid when it is not
+// of adds the names in an object. The error wraps record.ErrInvalid when it is not
 // well-formed.
 func (l *links) of(kind plumbing.ObjectType, content []byte) error {
 	switch kind {
 	case plumbing.TreeObject:
 		return l.ofTree(content)
 	case plumbing.CommitObject:
-		rest, err := l.line(content, "tree ", toTree)
-		for err == nil && bytes.HasPrefix(rest, []byte("parent ")) {
-			rest, err = l.line(rest, "parent ", toCommit)
+		c, err := gitformat.ParseCommit(content)
+		if err != nil {
+			return fmt.Errorf("%w: %w", err, record.ErrInvalid)
+		}
+		err = l.add(toTree, c.Tree)
+		for _, parent := range c.Parents {
+			err = errors.Join(err, l.add(toCommit, parent))
 		}
 		return err
 	case plumbing.TagObject:
-		_, err := l.line(content, "object ", toAny)
-		return err
+		h, _, ok := gitformat.NamedObject(content, "object ")
+		if !ok {
+			return fmt.Errorf("the line with the name of an object is missing: %w", record.ErrInvalid)
+		}
+		return l.add(toAny, h)
 	}
 	return nil
 }
 
-// line adds the name on the first line, which begins with key.
-func (l *links) line(b []byte, key string, kind int) (rest []byte, err error) {
-	bad := fmt.Errorf("a line %q with the name of an object is missing: %w", key, record.ErrInvalid)
-	digits, ok := bytes.CutPrefix(b, []byte(key))
-	if !ok || len(digits) < 2*hashLen+1 || digits[2*hashLen] != '\n' {
-		return nil, bad
-	}
-	var h plumbing.Hash
-	if _, err := hex.Decode(h[:], digits[:2*hashLen]); err != nil {
-		return nil, bad
-	}
-	return digits[2*hashLen+1:], l.add(kind, h[:])
-}
-
-const (
-	// submodule is the mode of an entry that names a commit of another repository.
-	submodule = "160000"
-	// folder is the mode of an entry that names a tree.
-	folder = "40000"
-)
-
 func (l *links) ofTree(b []byte) error {
 	for len(b) > 0 {
-		space := bytes.IndexByte(b[:min(len(b), 8)], ' ')
-		end := bytes.IndexByte(b, 0)
-		if space < 1 || end < space+2 || len(b) < end+1+hashLen {
+		e, rest, ok := gitformat.NextTreeEntry(b)
+		if !ok {
 			return fmt.Errorf("not the entries of a tree: %w", record.ErrInvalid)
 		}
-		name := b[end+1 : end+1+hashLen]
 		kind := toBlob
-		if string(b[:space]) == folder {
+		if string(e.Mode) == gitformat.ModeDir {
 			kind = toTree
 		}
-		if string(b[:space]) != submodule {
-			if err := l.add(kind, name); err != nil {
+		if string(e.Mode) != gitformat.ModeSubmodule { // that names a commit of another repository
+			if err := l.add(kind, e.Hash); err != nil {
 				return err
 			}
 		}
-		b = b[end+1+hashLen:]
+		b = rest
 	}
 	return nil
 }

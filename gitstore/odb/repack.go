@@ -2,7 +2,6 @@ package odb
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -19,6 +18,7 @@ import (
 	"github.com/klauspost/compress/zlib"
 	"github.com/spf13/afero"
 
+	"qme/gitstore/gitformat"
 	"qme/record"
 )
 
@@ -302,9 +302,8 @@ func setChains(objects []*object) {
 			continue
 		}
 		o.chain = "commit"
-		line, _, _ := bytes.Cut(o.content, []byte("\n"))
-		if hex, ok := bytes.CutPrefix(line, []byte("tree ")); ok {
-			setTreeChain(byHash, plumbing.NewHash(string(hex)), "/")
+		if tree, _, ok := gitformat.NamedObject(o.content, "tree "); ok {
+			setTreeChain(byHash, tree, "/")
 		}
 	}
 }
@@ -323,15 +322,12 @@ func setTreeChain(byHash map[plumbing.Hash]*object, h plumbing.Hash, path string
 		return
 	}
 	for b := o.content; len(b) > 0; {
-		head, rest, ok := bytes.Cut(b, []byte{0})
-		_, name, ok2 := bytes.Cut(head, []byte{' '})
-		if !ok || !ok2 || len(rest) < hashLen {
+		e, rest, ok := gitformat.NextTreeEntry(b)
+		if !ok {
 			return // Check names it; here it only costs compression
 		}
-		var child plumbing.Hash
-		copy(child[:], rest)
-		setTreeChain(byHash, child, filepath.Join(path, string(name)))
-		b = rest[hashLen:]
+		setTreeChain(byHash, e.Hash, filepath.Join(path, string(e.Name)))
+		b = rest
 	}
 }
 

@@ -14,18 +14,10 @@ import (
 // errSpent says that the time or the bytes of a check are used up.
 var errSpent = errors.New("budget used up")
 
-// objects is what the comparison with a commit needs of an object database.
-type objects interface {
-	Get(h plumbing.Hash) (plumbing.ObjectType, []byte, error)
-	Close() error
-}
-
-var _ objects = (*odb.DB)(nil)
-
 func (r *repo) objectsDir() string { return filepath.Join(r.commonDir, "objects") }
 
 // openObjects opens the objects in dir and those that dir borrows.
-func openObjects(dir string) (objects, error) {
+func openObjects(dir string) (*chain, error) {
 	db, err := odb.OpenReadOnly(dir)
 	if err != nil {
 		return nil, err

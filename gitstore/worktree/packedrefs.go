@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"qme/gitstore/gitformat"
 )
 
 const (
@@ -40,19 +42,9 @@ func (r *repo) packedRef(name string) (commit string, known bool) {
 	if _, err := f.ReadAt(text, from); err != nil {
 		return "", false
 	}
-	return scanRefs(text, name)
-}
-
-// scanRefs finds the line "HASH NAME".
-func scanRefs(text []byte, name string) (commit string, known bool) {
-	for line := range bytes.Lines(text) {
-		hash, ref, ok := bytes.Cut(bytes.TrimRight(line, "\r\n"), []byte(" "))
-		if ok && string(ref) == name {
-			commit = objectName(hash)
-			return commit, commit != ""
-		}
-	}
-	return "", true
+	hash := gitformat.PackedRef(text, name)
+	commit = objectName(hash)
+	return commit, commit != "" || hash == nil
 }
 
 // narrow returns the part of packed-refs, cut at lines and of at most

@@ -1,12 +1,12 @@
 package worktree
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"qme/gitstore/gitformat"
 	"qme/record"
 )
 
@@ -41,7 +41,7 @@ func (c *check) staged(r *repo, head head, idx *index) answer {
 // A stagedCheck walks a commit's trees and the index side by side.
 type stagedCheck struct {
 	*check
-	db      objects
+	db      *chain
 	entries []entry
 	pos     int // the first entry that has not been compared
 }
@@ -52,12 +52,11 @@ func (s *stagedCheck) treeOf(commit plumbing.Hash) (plumbing.Hash, error) {
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
-	line, _, _ := bytes.Cut(b, []byte("\n"))
-	tree, ok := bytes.CutPrefix(line, []byte("tree "))
-	if !ok || len(tree) != sha1Hex || objectName(tree) == "" {
+	tree, _, ok := gitformat.NamedObject(b, "tree ")
+	if !ok {
 		return plumbing.ZeroHash, fmt.Errorf("%w commit %s", record.ErrCorrupt, commit)
 	}
-	return plumbing.NewHash(string(tree)), nil
+	return tree, nil
 }
 
 func (s *stagedCheck) get(h plumbing.Hash, want plumbing.ObjectType) ([]byte, error) {
@@ -98,15 +97,17 @@ func (s *stagedCheck) folder(h plumbing.Hash, node *cacheTree, prefix string, de
 		return unknown
 	}
 	for len(b) > 0 {
-		var t treeEntry
-		if t, b, err = nextTreeEntry(b); err != nil {
+		t, rest, ok := gitformat.NextTreeEntry(b)
+		mode, err := strconv.ParseUint(string(t.Mode), 8, 32)
+		if !ok || err != nil {
 			return unknown
 		}
+		b = rest
 		var a answer
-		if t.mode == typeDir {
-			a = s.folder(t.hash, node.sub(t.name), prefix+t.name+"/", depth+1)
+		if mode, name := canonical(uint32(mode)), string(t.Name); mode == typeDir {
+			a = s.folder(t.Hash, node.sub(name), prefix+name+"/", depth+1)
 		} else {
-			a = s.file(t, prefix+t.name)
+			a = s.file(prefix+name, mode, t.Hash)
 		}
 		// Behind something unknown, pos is of no use.
 		if a != no {
@@ -116,36 +117,16 @@ func (s *stagedCheck) folder(h plumbing.Hash, node *cacheTree, prefix string, de
 	return no
 }
 
-func (s *stagedCheck) file(t treeEntry, path string) answer {
+func (s *stagedCheck) file(path string, mode uint32, h plumbing.Hash) answer {
 	if s.pos == len(s.entries) {
 		return yes
 	}
 	e := &s.entries[s.pos]
-	if e.name != path || e.hash != t.hash || e.mode != t.mode {
+	if e.name != path || e.hash != h || e.mode != mode {
 		return yes
 	}
 	s.pos++
 	return no
-}
-
-// A treeEntry is a line of a tree object.
-type treeEntry struct {
-	name string
-	mode uint32
-	hash plumbing.Hash
-}
-
-// nextTreeEntry reads "MODE NAME", NUL, hash.
-func nextTreeEntry(b []byte) (treeEntry, []byte, error) {
-	var t treeEntry
-	mode, rest, ok1 := bytes.Cut(b, []byte(" "))
-	name, rest, ok2 := bytes.Cut(rest, []byte{0})
-	n, err := strconv.ParseUint(string(mode), 8, 32)
-	if !ok1 || !ok2 || err != nil || len(rest) < hashLen {
-		return t, nil, fmt.Errorf("%w tree", record.ErrCorrupt)
-	}
-	t.name, t.mode = string(name), canonical(uint32(n))
-	return t, rest[copy(t.hash[:], rest):], nil
 }
 
 // canonical gives a mode the form that the index has it in: the first versions
