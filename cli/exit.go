@@ -151,7 +151,7 @@ func codeOf(err error) int {
 // hintFor says what to do next.
 func hintFor(err error) string {
 	var ambiguous *tasks.AmbiguousError
-	var refused *gitstore.RefusedError
+	var refused *gitstore.RejectedError
 	var none *tasks.NoLastError
 	var limit *gitstore.LimitError
 	var layout *gitstore.LayoutError

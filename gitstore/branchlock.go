@@ -46,7 +46,7 @@ func (s *Store) createLock(ctx context.Context, q *queueLock, lock string) (afer
 
 // breakLock removes a lock that a crash has left, and reports whether it has gone.
 func (s *Store) breakLock(q *queueLock, lock string) (bool, error) {
-	found, err := s.look(lock)
+	found, err := s.readLock(lock)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
 	} else if err != nil {
@@ -78,7 +78,7 @@ func (s *Store) stale(q *queueLock, content []byte, age time.Duration) bool {
 		return true
 	}
 	text := string(bytes.TrimSpace(content))
-	if !slices.ContainsFunc(q.leftBehind, func(left string) bool { return strings.HasPrefix(left, text) }) {
+	if !slices.ContainsFunc(q.stale, func(left string) bool { return strings.HasPrefix(left, text) }) {
 		return false
 	}
 	// Without content it died before it wrote a byte, or git has this moment made the file.
@@ -91,7 +91,7 @@ type lockFile struct {
 	content []byte
 }
 
-func (s *Store) look(lock string) (lockFile, error) {
+func (s *Store) readLock(lock string) (lockFile, error) {
 	info, err := s.fs.Stat(lock)
 	if err != nil {
 		return lockFile{}, err
@@ -126,7 +126,7 @@ func (s *Store) removeLock(lock string, found lockFile) (bool, error) {
 		}
 		return false, errors.Join(err, s.fs.RemoveAll(dir))
 	}
-	now, err := s.look(aside)
+	now, err := s.readLock(aside)
 	if err == nil && now.is(found) {
 		return true, s.fs.RemoveAll(dir)
 	}

@@ -76,12 +76,12 @@ func (s *Store) publish(ctx context.Context, q *queueLock, w *odb.Writer, head, 
 	if err != nil {
 		return err
 	}
-	err = s.swap(ctx, q, head, next)
+	err = s.compareAndSwap(ctx, q, head, next)
 	if err == nil || errors.Is(err, errUnsure) || !q.file.Locked {
 		// The history may rest on the pack, and git may have built upon it. Without
 		// the queue another writer may even have made the same commit, in the same
 		// pack. What is left for nothing is a few hundred bytes.
-		if kerr := s.odb.Release(pack); kerr != nil {
+		if kerr := s.odb.Unkeep(pack); kerr != nil {
 			s.warn(fmt.Sprintf("%v; the pack is left out of packing for a while", kerr))
 		}
 		return err

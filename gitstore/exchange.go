@@ -74,13 +74,13 @@ type FetchOptions struct {
 
 // A Fetched is what Fetch brought.
 type Fetched struct {
-	Commit  string    // the remote's newest commit, "" when it has none
-	Refused []Refused // what is wrong with it, and is not to be merged
+	Commit   string     // the remote's newest commit, "" when it has none
+	Rejected []Rejected // what is wrong with it, and is not to be merged
 }
 
 // Fetch brings what a remote has and this history lacks into the repository, checks
 // it, and notes under the remote's name where the remote is. Nothing of it is in
-// the history before Merge. The error is a *RefusedError when something is wrong
+// the history before Merge. The error is a *RejectedError when something is wrong
 // with it, record.ErrNewerFormat when a later version wrote it, ErrTooLarge when
 // it exceeds a limit; nothing of it is kept then.
 func (s *Store) Fetch(ctx context.Context, remote string, src Source, opts FetchOptions) (*Fetched, error) {
@@ -99,14 +99,14 @@ func (s *Store) Fetch(ctx context.Context, remote string, src Source, opts Fetch
 	if err != nil {
 		return nil, err
 	}
-	refused, err := s.admit(ctx, head, theirs, opts)
+	rejected, err := s.validateIncoming(ctx, head, theirs, opts)
 	if err != nil {
 		return nil, errors.Join(err, s.odb.Discard(pack))
 	}
 	if err := s.setTracking(ctx, remote, theirs); err != nil {
 		return nil, err
 	}
-	return &Fetched{Commit: theirs.String(), Refused: refused}, s.odb.Release(pack)
+	return &Fetched{Commit: theirs.String(), Rejected: rejected}, s.odb.Unkeep(pack)
 }
 
 // remoteHead returns where a remote's branch is, the zero hash when it is empty. A
@@ -138,10 +138,10 @@ func (s *Store) transfer(ctx context.Context, remote string, head, theirs plumbi
 	if err != nil {
 		return "", err
 	}
-	a := &arriving{attributes: map[plumbing.Hash]bool{}}
+	a := &incomingCheck{attributes: map[plumbing.Hash]bool{}}
 	pack, err := s.odb.Receive(ctx, r, odb.ReceiveOptions{MaxPack: opts.MaxPack, MaxObject: opts.MaxObject, MaxUnpacked: opts.MaxUnpacked, Check: a.check, Progress: opts.Progress})
 	if err == nil {
-		err = a.rest(s.odb)
+		err = a.checkAttributes(s.odb)
 	}
 	if err = errors.Join(err, r.Close()); err != nil {
 		return "", errors.Join(err, s.odb.Discard(pack))
@@ -173,10 +173,10 @@ const (
 	maxHaves = 200
 	// closeHaves is how many of the newest commits are told one by one; behind
 	// them the steps double.
-	closeHaves = 16
+	recentHaves = 16
 	// nearHaves is how far back one looks where the remote was heard of before: it may
 	// have been set back since, as to a backup.
-	nearHaves = 1024
+	trackedHaves = 1024
 )
 
 // haves chooses commits of which the remote may know some, so that it sends only
@@ -206,11 +206,11 @@ func (s *Store) haves(ctx context.Context, remote string, head plumbing.Hash) ([
 		last := len(c.Parents) == 0
 		if i == next || last {
 			list = append(list, at)
-			if next++; i >= closeHaves {
+			if next++; i >= recentHaves {
 				next = 2 * i
 			}
 		}
-		if last || len(list) >= maxHaves || !far && i >= nearHaves {
+		if last || len(list) >= maxHaves || !far && i >= trackedHaves {
 			break
 		}
 		at = c.Parents[0]
@@ -229,7 +229,7 @@ func unique(list []plumbing.Hash) []plumbing.Hash {
 }
 
 // admit checks what would come into the history with a commit.
-func (s *Store) admit(ctx context.Context, head, theirs plumbing.Hash, opts FetchOptions) ([]Refused, error) {
+func (s *Store) validateIncoming(ctx context.Context, head, theirs plumbing.Hash, opts FetchOptions) ([]Rejected, error) {
 	sn, err := s.At(theirs)
 	if errors.Is(err, errNoHistory) {
 		return nil, fmt.Errorf("the remote: %w (tasks are shared through an empty repository: make one without a README, licence or .gitignore, or set another remote)", err)
@@ -244,11 +244,11 @@ func (s *Store) admit(ctx context.Context, head, theirs plumbing.Hash, opts Fetc
 	if err != nil {
 		return nil, err
 	}
-	refused, err := s.inspect(ctx, m.scratch, base, sn, opts.MaxRecord)
-	if err == nil && len(refused) > 0 && !opts.SkipInvalid {
-		err = &RefusedError{Files: refused}
+	rejected, err := s.validate(ctx, m.scratch, base, sn, opts.MaxRecord)
+	if err == nil && len(rejected) > 0 && !opts.SkipInvalid {
+		err = &RejectedError{Files: rejected}
 	}
-	return refused, err
+	return rejected, err
 }
 
 func trackingRef(remote string) string { return "refs/remotes/" + remote + "/main" }

@@ -57,12 +57,12 @@ func (p *Peer) Pack(ctx context.Context, want plumbing.Hash, haves []plumbing.Ha
 			}
 		}
 	}
-	objects, err := p.s.newObjects(ctx, want, known)
+	news, err := p.s.listNew(ctx, want, known)
 	if err != nil {
 		return nil, err
 	}
 	r, w := io.Pipe()
-	go func() { w.CloseWithError(p.s.odb.WritePack(ctx, w, objects, nil)) }()
+	go func() { w.CloseWithError(p.s.odb.WritePack(ctx, w, news.list, nil)) }()
 	return r, nil
 }
 
@@ -79,10 +79,10 @@ func (p *Peer) Update(ctx context.Context, ref string, old, next plumbing.Hash, 
 		return err
 	}
 	defer q.unlock()
-	if err := p.s.swap(ctx, q, old, next); err != nil {
+	if err := p.s.compareAndSwap(ctx, q, old, next); err != nil {
 		return errors.Join(ErrMoved, err)
 	}
-	return p.s.odb.Release(name)
+	return p.s.odb.Unkeep(name)
 }
 
 // A Planted is an entry that no qme would write.
@@ -117,7 +117,7 @@ func (s *Store) Plant(ctx context.Context, entries ...Planted) error {
 			return err
 		}
 	}
-	c := object.Commit{Author: nobody.at(beginning), Committer: nobody.at(beginning), TreeHash: root, ParentHashes: []plumbing.Hash{head}, Message: "planted\n"}
+	c := object.Commit{Author: botIdentity.at(epoch), Committer: botIdentity.at(epoch), TreeHash: root, ParentHashes: []plumbing.Hash{head}, Message: "planted\n"}
 	next, err := addCommit(w, c)
 	if err != nil {
 		return err
@@ -156,23 +156,23 @@ func plant(w objectWriter, root plumbing.Hash, names []string, e treeEntry) (plu
 
 // NoteAndDie is a writer that dies when it has noted which commit it is about to
 // write.
-func (s *Store) NoteAndDie(commit string) error {
+func (s *Store) AnnounceAndDie(commit string) error {
 	q, err := s.lockQueue(context.Background())
 	if err != nil {
 		return err
 	}
 	defer q.unlock() // as the kernel does
-	return q.intend(plumbing.NewHash(commit))
+	return q.announce(plumbing.NewHash(commit))
 }
 
 // NoteAndGiveUp is a writer that cannot have the lock.
-func (s *Store) NoteAndGiveUp(commit string) error {
+func (s *Store) AnnounceAndRollback(commit string) error {
 	q, err := s.lockQueue(context.Background())
 	if err != nil {
 		return err
 	}
 	defer q.unlock()
-	err = q.intend(plumbing.NewHash(commit))
-	q.undo()
+	err = q.announce(plumbing.NewHash(commit))
+	q.rollback()
 	return err
 }

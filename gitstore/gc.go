@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,11 +45,11 @@ func (s *Store) NeedsGC() bool {
 		return false
 	}
 	lock := gcLock
-	if busy, err := s.packsAtWork(); err != nil {
+	if busy, err := s.packsBeingJoined(); err != nil {
 		return false
 	} else if len(busy) > 0 {
 		// One joins large packs. What has come since is joined beside it.
-		if lock = besideLock; joinable(without(packs, busy)) <= autoPacks {
+		if lock = smallGCLock; joinable(without(packs, busy)) <= autoPacks {
 			return false
 		}
 	}
@@ -64,9 +62,9 @@ func (s *Store) NeedsGC() bool {
 
 const (
 	gcLock = "qme-gc.lock"
-	// besideLock is held by a GC that joins small packs while another has gcLock, and by
+	// smallGCLock is held by a GC that joins small packs while another has gcLock, and by
 	// that one while it chooses and notes the packs that it is going to join.
-	besideLock = "qme-gc-beside.lock"
+	smallGCLock = "qme-gc-beside.lock"
 )
 
 // joinable counts the packs that may be joined.
@@ -84,9 +82,9 @@ func without(packs []odb.PackInfo, names []string) []odb.PackInfo {
 	return slices.DeleteFunc(slices.Clone(packs), func(p odb.PackInfo) bool { return slices.Contains(names, p.Name) })
 }
 
-// packsAtWork returns the packs that a GC at work is joining; none when there is no such
+// packsBeingJoined returns the packs that a GC at work is joining; none when there is no such
 // GC.
-func (s *Store) packsAtWork() ([]string, error) {
+func (s *Store) packsBeingJoined() ([]string, error) {
 	f, err := s.openLock(gcLock, lockfile.Shared)
 	if err == nil {
 		return nil, f.Close()
@@ -122,7 +120,7 @@ func (s *Store) GC(ctx context.Context, all bool) (rep *GCReport, err error) {
 	case errors.Is(err, lockfile.ErrHeld) && all:
 		return nil, nil
 	case errors.Is(err, lockfile.ErrHeld):
-		return s.gcBeside(ctx)
+		return s.gcSmall(ctx)
 	case err != nil:
 		return nil, err
 	}
@@ -145,7 +143,7 @@ func (s *Store) GC(ctx context.Context, all bool) (rep *GCReport, err error) {
 		}
 		rep.Loose = len(loose)
 	}
-	if err := s.releaseStale(); err != nil {
+	if err := s.unkeepStale(); err != nil {
 		return nil, err
 	}
 	after, err := s.odb.Packs()
@@ -160,7 +158,7 @@ func (s *Store) GC(ctx context.Context, all bool) (rep *GCReport, err error) {
 // that join others meanwhile. It returns no packs when such a one does not end.
 func (s *Store) choosePacks(ctx context.Context, lock *lockfile.File, all bool) (packs []odb.PackInfo, names []string, err error) {
 	const patience = 10 * time.Second // what is joined beside is small
-	beside, err := s.waitGC(ctx, besideLock, patience)
+	beside, err := s.waitGC(ctx, smallGCLock, patience)
 	if errors.Is(err, lockfile.ErrHeld) {
 		return nil, nil, nil
 	}
@@ -172,7 +170,7 @@ func (s *Store) choosePacks(ctx context.Context, lock *lockfile.File, all bool) 
 	if err != nil {
 		return nil, nil, err
 	}
-	names = rollUp(packs, all)
+	names = selectPacks(packs, all)
 	err = lock.Truncate(0)
 	if err == nil {
 		_, err = lock.WriteAt([]byte(strings.Join(names, "\n")+"\n"), 0)
@@ -180,11 +178,11 @@ func (s *Store) choosePacks(ctx context.Context, lock *lockfile.File, all bool) 
 	return append([]odb.PackInfo{}, packs...), names, err
 }
 
-// gcBeside joins the packs that have come since another GC has begun, which joins large
+// gcSmall joins the packs that have come since another GC has begun, which joins large
 // ones: that can take as long as hundreds of runs. It does nothing when there are few, or
 // another does so already.
-func (s *Store) gcBeside(ctx context.Context) (rep *GCReport, err error) {
-	f, err := s.openLock(besideLock, lockfile.Exclusive)
+func (s *Store) gcSmall(ctx context.Context) (rep *GCReport, err error) {
+	f, err := s.openLock(smallGCLock, lockfile.Exclusive)
 	if errors.Is(err, lockfile.ErrHeld) {
 		return nil, nil
 	}
@@ -192,7 +190,7 @@ func (s *Store) gcBeside(ctx context.Context) (rep *GCReport, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	busy, err := s.packsAtWork()
+	busy, err := s.packsBeingJoined()
 	if err != nil || len(busy) == 0 {
 		return nil, err // it has ended, or has yet to choose
 	}
@@ -200,7 +198,7 @@ func (s *Store) gcBeside(ctx context.Context) (rep *GCReport, err error) {
 	if err != nil {
 		return nil, err
 	}
-	names := rollUp(without(before, busy), false)
+	names := selectPacks(without(before, busy), false)
 	if len(names) < 2 || joinable(without(before, busy)) <= autoPacks {
 		return nil, nil
 	}
@@ -231,7 +229,7 @@ func packBytes(packs []odb.PackInfo) (n int64) {
 }
 
 // rollUp chooses the packs to join.
-func rollUp(packs []odb.PackInfo, all bool) []string {
+func selectPacks(packs []odb.PackInfo, all bool) []string {
 	packs = slices.DeleteFunc(slices.Clone(packs), func(p odb.PackInfo) bool { return p.Keep })
 	slices.SortFunc(packs, func(a, b odb.PackInfo) int { return cmp.Compare(a.Size, b.Size) })
 	join, sum := 0, int64(0)
@@ -248,7 +246,7 @@ func rollUp(packs []odb.PackInfo, all bool) []string {
 	return names
 }
 
-// leftoverAge is from when on a temporary file is nobody's any more. It is git's
+// leftoverAge is from when on a temporary file is botIdentity's any more. It is git's
 // own measure for what a crash leaves (gc.pruneExpire is longer still).
 const leftoverAge = 24 * time.Hour
 
@@ -257,14 +255,14 @@ const leftoverAge = 24 * time.Hour
 const staleKeep = 10 * time.Minute
 
 // releaseStale lets go of the packs of writers that died before they could.
-func (s *Store) releaseStale() error {
+func (s *Store) unkeepStale() error {
 	packs, err := s.odb.Packs()
 	if err != nil {
 		return err
 	}
 	for _, p := range packs {
 		if p.Keep && s.odb.KeptByUs(p.Name) && time.Since(p.Modified) > staleKeep {
-			if err := s.odb.Release(p.Name); err != nil {
+			if err := s.odb.Unkeep(p.Name); err != nil {
 				return err
 			}
 		}
@@ -297,14 +295,4 @@ func (s *Store) removeLeftovers() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// allObjects returns the names of all objects, for Check.
-func (s *Store) allObjects(ctx context.Context, report func(error)) (map[plumbing.Hash]bool, error) {
-	have := map[plumbing.Hash]bool{}
-	err := s.odb.Each(ctx, func(h plumbing.Hash) { have[h] = true })
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		report(fmt.Errorf("list the objects: %w", err))
-	}
-	return have, ctx.Err()
 }

@@ -104,9 +104,9 @@ const (
 	found                // a common one, perhaps the best
 )
 
-// A painting is a walk that marks commits from the newest on, and stops where
+// A graphWalk is a walk that marks commits from the newest on, and stops where
 // nothing can change any more.
-type painting struct {
+type graphWalk struct {
 	g      *graph
 	marks  map[plumbing.Hash]int
 	queue  commitHeap
@@ -119,25 +119,25 @@ type painting struct {
 	oldest [ofOurs | ofTheirs + 1]int64 // time of the oldest commit that was looked at, likewise
 }
 
-func (g *graph) paint(done int) *painting {
-	p := &painting{g: g, marks: map[plumbing.Hash]int{}, queued: map[plumbing.Hash]bool{}, done: done}
+func (g *graph) newWalk(done int) *graphWalk {
+	p := &graphWalk{g: g, marks: map[plumbing.Hash]int{}, queued: map[plumbing.Hash]bool{}, done: done}
 	for i := range p.oldest {
 		p.oldest[i] = math.MaxInt64
 	}
 	return p
 }
 
-func (p *painting) isDone(marks int) bool { return marks&p.done != 0 }
+func (p *graphWalk) isDone(marks int) bool { return marks&p.done != 0 }
 
 // count adds n to the open commits with these marks.
-func (p *painting) count(marks, n int) {
+func (p *graphWalk) count(marks, n int) {
 	if !p.isDone(marks) {
 		p.open += n
 		p.sides[marks&(ofOurs|ofTheirs)] += n
 	}
 }
 
-func (p *painting) mark(h plumbing.Hash, marks int) error {
+func (p *graphWalk) mark(h plumbing.Hash, marks int) error {
 	old := p.marks[h]
 	now := old | marks
 	if now == old {
@@ -159,7 +159,7 @@ func (p *painting) mark(h plumbing.Hash, marks int) error {
 }
 
 // next returns the newest commit of the queue, nil when no further one matters.
-func (p *painting) next() *commitNode {
+func (p *graphWalk) next() *commitNode {
 	if p.open == 0 || p.meet && p.apart() {
 		return nil
 	}
@@ -181,7 +181,7 @@ const clockSkew = 7 * 24 * 3600
 // end, and what is left of the other is older than all that it had alone. Without
 // this a root that one side alone has, such as that of a home that began apart, would
 // have the walk go through all of the history.
-func (p *painting) apart() bool {
+func (p *graphWalk) apart() bool {
 	if p.sides[ofOurs|ofTheirs] > 0 || p.sides[ofOurs] > 0 && p.sides[ofTheirs] > 0 {
 		return false
 	}
@@ -193,23 +193,23 @@ func (p *painting) apart() bool {
 		if p.isDone(p.marks[c.hash]) || p.oldest[ended] == math.MaxInt64 {
 			continue
 		}
-		// What says that it is older than the beginning has the time of a clock that had
+		// What says that it is older than the epoch has the time of a clock that had
 		// not been set.
-		if c.When >= p.oldest[ended]-clockSkew || c.When < beginning.Unix() {
+		if c.When >= p.oldest[ended]-clockSkew || c.When < epoch.Unix() {
 			return false
 		}
 	}
 	return true
 }
 
-// common returns the common ancestors of a and b that are best: none of them is
+// mergeBases returns the common ancestors of a and b that are best: none of them is
 // an ancestor of another (git-merge-base(1)). None means that the histories began
 // apart. The result is in the order of the names.
-func (g *graph) common(ctx context.Context, a, b plumbing.Hash) ([]plumbing.Hash, error) {
+func (g *graph) mergeBases(ctx context.Context, a, b plumbing.Hash) ([]plumbing.Hash, error) {
 	if a == b {
 		return []plumbing.Hash{a}, nil
 	}
-	candidates, err := g.paintCommon(ctx, a, b)
+	candidates, err := g.commonCandidates(ctx, a, b)
 	if err != nil || len(candidates) < 2 {
 		return candidates, err
 	}
@@ -232,8 +232,8 @@ func (g *graph) common(ctx context.Context, a, b plumbing.Hash) ([]plumbing.Hash
 	return best, nil
 }
 
-func (g *graph) paintCommon(ctx context.Context, a, b plumbing.Hash) ([]plumbing.Hash, error) {
-	p := g.paint(stale)
+func (g *graph) commonCandidates(ctx context.Context, a, b plumbing.Hash) ([]plumbing.Hash, error) {
+	p := g.newWalk(stale)
 	p.meet = true
 	if err := p.mark(a, ofOurs); err != nil {
 		return nil, err
@@ -261,7 +261,7 @@ func (g *graph) paintCommon(ctx context.Context, a, b plumbing.Hash) ([]plumbing
 		}
 	}
 	candidates = slices.DeleteFunc(candidates, func(h plumbing.Hash) bool { return p.marks[h]&stale != 0 })
-	slices.SortFunc(candidates, func(a, b plumbing.Hash) int { return bytes.Compare(a[:], b[:]) })
+	plumbing.HashesSort(candidates)
 	return candidates, nil
 }
 
@@ -270,14 +270,14 @@ func (g *graph) isAncestor(ctx context.Context, old, new plumbing.Hash) (bool, e
 	if old == new {
 		return true, nil
 	}
-	candidates, err := g.paintCommon(ctx, old, new)
+	candidates, err := g.commonCandidates(ctx, old, new)
 	return slices.Contains(candidates, old), err
 }
 
 // since returns the commits that are reachable from head and from none of known,
 // newest first. Where clocks differ it may hold some that are known.
 func (g *graph) since(ctx context.Context, head plumbing.Hash, known ...plumbing.Hash) ([]*commitNode, error) {
-	p := g.paint(ofTheirs)
+	p := g.newWalk(ofTheirs)
 	for _, h := range known {
 		if err := p.mark(h, ofTheirs); err != nil {
 			return nil, err

@@ -20,29 +20,29 @@ import (
 	"qme/record"
 )
 
-// A Refused is a file of another history that does not get in.
-type Refused struct {
+// A Rejected is a file of another history that does not get in.
+type Rejected struct {
 	Path string
 	Why  error
 }
 
-// A RefusedError says that another history was not let in, and why. It is a
+// A RejectedError says that another history was not let in, and why. It is a
 // record.ErrInvalid.
-type RefusedError struct {
-	Files []Refused
+type RejectedError struct {
+	Files []Rejected
 	Own   bool // it is this history that others would not let in
 }
 
 // refusedShown is how many of the files the error names.
-const refusedShown = 5
+const rejectedShown = 5
 
 // Error implements error.
-func (e *RefusedError) Error() string {
+func (e *RejectedError) Error() string {
 	var lines []string
-	for _, f := range e.Files[:min(len(e.Files), refusedShown)] {
+	for _, f := range e.Files[:min(len(e.Files), rejectedShown)] {
 		lines = append(lines, fmt.Sprintf("%s: %v", f.Path, f.Why))
 	}
-	if more := len(e.Files) - refusedShown; more > 0 {
+	if more := len(e.Files) - rejectedShown; more > 0 {
 		lines = append(lines, fmt.Sprintf("and %d more", more))
 	}
 	if e.Own {
@@ -52,17 +52,17 @@ func (e *RefusedError) Error() string {
 }
 
 // Is makes the error a record.ErrInvalid.
-func (e *RefusedError) Is(target error) bool { return target == record.ErrInvalid }
+func (e *RejectedError) Is(target error) bool { return target == record.ErrInvalid }
 
 // An arriving pack is looked at by these checks.
-type arriving struct {
+type incomingCheck struct {
 	attributes map[plumbing.Hash]bool // files that git may read for attributes
 }
 
 // check is what Receive has each commit, tree and tag go through: what no history of
 // tasks has, what git's checks refuse, and what could lead out of a folder when
 // somebody checks the tree out.
-func (a *arriving) check(_ plumbing.Hash, t plumbing.ObjectType, b []byte) error {
+func (a *incomingCheck) check(_ plumbing.Hash, t plumbing.ObjectType, b []byte) error {
 	switch t {
 	case plumbing.CommitObject:
 		return fsckCommit(b)
@@ -78,8 +78,8 @@ func (a *arriving) check(_ plumbing.Hash, t plumbing.ObjectType, b []byte) error
 	return fmt.Errorf("no history has one: %w", record.ErrInvalid)
 }
 
-// rest is for what could not be looked at before all of the pack was there.
-func (a *arriving) rest(r objectReader) error {
+// checkAttributes is for what could not be looked at before all of the pack was there.
+func (a *incomingCheck) checkAttributes(r objectReader) error {
 	for h := range a.attributes {
 		_, b, err := r.Get(h)
 		if err == nil {
@@ -92,13 +92,13 @@ func (a *arriving) rest(r objectReader) error {
 	return nil
 }
 
-// An inspection looks at what another history would bring, before any of it is
+// An validation looks at what another history would bring, before any of it is
 // merged.
-type inspection struct {
+type validation struct {
 	s         *Store
 	ctx       context.Context
 	maxRecord int64
-	refused   []Refused
+	rejected  []Rejected
 	base      objectReader           // of the tree that is known
 	seen      map[plumbing.Hash]bool // folders that were looked at
 	g         *graph
@@ -107,18 +107,18 @@ type inspection struct {
 
 // inspect checks every file of a snapshot that is not in known, the base of the merge,
 // which base reads: what is in there as it is does not get in. The error is of what
-// stops the inspection; what is wrong with the tree is in the result.
-func (s *Store) inspect(ctx context.Context, base objectReader, known plumbing.Hash, sn *Snapshot, maxRecord int64) ([]Refused, error) {
-	in := &inspection{s: s, base: base, seen: map[plumbing.Hash]bool{}, ctx: ctx, maxRecord: maxRecord, g: newGraph(s.odb)}
+// stops the validation; what is wrong with the tree is in the result.
+func (s *Store) validate(ctx context.Context, base objectReader, known plumbing.Hash, sn *Snapshot, maxRecord int64) ([]Rejected, error) {
+	in := &validation{s: s, base: base, seen: map[plumbing.Hash]bool{}, ctx: ctx, maxRecord: maxRecord, g: newGraph(s.odb)}
 	err := in.folder("", known, sn.root)
-	return in.refused, err
+	return in.rejected, err
 }
 
-func (in *inspection) refuse(p string, format string, args ...any) {
-	in.refused = append(in.refused, Refused{p, fmt.Errorf(format, args...)})
+func (in *validation) reject(p string, format string, args ...any) {
+	in.rejected = append(in.rejected, Rejected{p, fmt.Errorf(format, args...)})
 }
 
-func (in *inspection) folder(at string, known, tree plumbing.Hash) error {
+func (in *validation) folder(at string, known, tree plumbing.Hash) error {
 	if known == tree {
 		return nil
 	}
@@ -128,7 +128,7 @@ func (in *inspection) folder(at string, known, tree plumbing.Hash) error {
 	// A task belongs into one folder alone. Without this a few small trees that name
 	// each other again and again would take forever.
 	if in.seen[tree] || !folderName(at) {
-		in.refuse(at, "is not where a task history has a folder: %w", record.ErrInvalid)
+		in.reject(at, "is not where a task history has a folder: %w", record.ErrInvalid)
 		return nil
 	}
 	in.seen[tree] = true
@@ -141,11 +141,11 @@ func (in *inspection) folder(at string, known, tree plumbing.Hash) error {
 		return err
 	}
 	if len(news) == 0 {
-		in.refuse(at, "is an empty folder: %w", record.ErrInvalid)
+		in.reject(at, "is an empty folder: %w", record.ErrInvalid)
 		return nil
 	}
-	if strings.Count(at, "/") == depthOfMinutes {
-		return in.minute(at, olds, news)
+	if strings.Count(at, "/") == taskFolderDepth {
+		return in.taskFolder(at, olds, news)
 	}
 	for name, e := range zip(olds, news) {
 		p := path.Join(at, name)
@@ -169,19 +169,19 @@ var folderForm = lazy.Regexp(`^tasks(/\d{4}(/\d\d){0,4})?$`)
 func folderName(at string) bool { return at == "" || folderForm().MatchString(at) }
 
 // top looks at a file above the folders of tasks.
-func (in *inspection) top(p string, e treeEntry) error {
+func (in *validation) top(p string, e treeEntry) error {
 	switch {
 	case p != "README.md" && p != "format":
-		in.refuse(p, "is not where a task history has a file")
+		in.reject(p, "is not where a task history has a file")
 	case e.mode != gitformat.ModeFile:
-		in.refuse(p, "has the mode %s, not a plain file's", e.mode)
+		in.reject(p, "has the mode %s, not a plain file's", e.mode)
 	default:
 		_, b, err := in.s.odb.Get(e.hash)
 		if err != nil {
 			return err
 		}
 		if len(b) > maxTopFile {
-			in.refuse(p, "has %d bytes, more than %d", len(b), maxTopFile)
+			in.reject(p, "has %d bytes, more than %d", len(b), maxTopFile)
 		}
 	}
 	return nil
@@ -204,7 +204,7 @@ func idOf(p string) (record.ID, error) {
 	return "", fmt.Errorf("%q: %w path", p, record.ErrInvalid)
 }
 
-func (in *inspection) size(h plumbing.Hash) (int64, error) {
+func (in *validation) size(h plumbing.Hash) (int64, error) {
 	r, size, err := in.s.odb.Open(h)
 	if err != nil {
 		return 0, err
@@ -212,28 +212,28 @@ func (in *inspection) size(h plumbing.Hash) (int64, error) {
 	return size, r.Close()
 }
 
-// minute looks at a folder of tasks. A task's files are looked at together: one of
+// taskFolder looks at a folder of tasks. A task's files are looked at together: one of
 // which anything is wrong stays out whole.
-func (in *inspection) minute(at string, olds, news []treeEntry) error {
+func (in *validation) taskFolder(at string, olds, news []treeEntry) error {
 	before, tasks := byTask(olds), byTask(news)
 	for _, stem := range slices.Sorted(maps.Keys(tasks)) {
 		files := tasks[stem]
 		if maps.Equal(before[stem], files) {
 			continue
 		}
-		why := in.misplaced(at, stem, files)
+		why := in.checkPlace(at, stem, files)
 		if _, ok := files[recordExt]; !ok && why == nil {
 			why = fmt.Errorf("its record is missing: %w", record.ErrInvalid)
 		}
 		if why == nil && !in.shape {
-			why = in.wrong(record.ID(stem), files)
+			why = in.checkTask(record.ID(stem), files)
 		}
-		if why != nil && !badTask(why) {
+		if why != nil && !isInvalid(why) {
 			return why
 		}
 		for _, ext := range slices.Sorted(maps.Keys(files)) {
 			if why != nil {
-				in.refuse(path.Join(at, stem+ext), "%w", why)
+				in.reject(path.Join(at, stem+ext), "%w", why)
 			}
 		}
 	}
@@ -243,14 +243,14 @@ func (in *inspection) minute(at string, olds, news []treeEntry) error {
 // badTask reports whether an error is about a task that is wrong for everybody: to
 // leave it out clears it, also for the others after a push. What is over a limit of
 // ours, or could not be read here, is none.
-func badTask(err error) bool {
+func isInvalid(err error) bool {
 	if errors.Is(err, odb.ErrTooLarge) {
 		return false
 	}
 	return errors.Is(err, record.ErrInvalid) || errors.Is(err, record.ErrCorrupt) || errors.Is(err, record.ErrNotFound)
 }
 
-func (in *inspection) misplaced(at, stem string, files taskFiles) error {
+func (in *validation) checkPlace(at, stem string, files taskFiles) error {
 	for ext, e := range files {
 		if id, err := idOf(path.Join(at, stem+ext)); err != nil || string(id) != stem {
 			return fmt.Errorf("is not where a task history has a file: %w", record.ErrInvalid)
@@ -263,7 +263,7 @@ func (in *inspection) misplaced(at, stem string, files taskFiles) error {
 }
 
 // wrong says what is wrong with a task's files.
-func (in *inspection) wrong(id record.ID, files taskFiles) error {
+func (in *validation) checkTask(id record.ID, files taskFiles) error {
 	e := files[recordExt]
 	rec, err := readRecord(in.s.odb, id, e.hash, func(b []byte) (*record.Record, error) {
 		if in.maxRecord > 0 && int64(len(b)) > in.maxRecord {
@@ -277,22 +277,22 @@ func (in *inspection) wrong(id record.ID, files taskFiles) error {
 	if rec.Data.Status == record.Running {
 		return fmt.Errorf("its run has not ended: %w", record.ErrInvalid)
 	}
-	if err := in.wrongPrevious(rec); err != nil {
+	if err := in.checkPrevious(rec); err != nil {
 		return err
 	}
 	for _, name := range record.StreamNames {
-		if err := in.wrongStream(rec, name, files[extOf(name)]); err != nil {
+		if err := in.checkStream(rec, name, files[extOf(name)]); err != nil {
 			return err
 		}
 	}
 	if e, ok := files[runsExt]; ok {
-		return in.wrongRuns(id, e.hash)
+		return in.checkRuns(id, e.hash)
 	}
 	return nil
 }
 
 // wrongPrevious looks whether the run before can be found.
-func (in *inspection) wrongPrevious(rec *record.Record) error {
+func (in *validation) checkPrevious(rec *record.Record) error {
 	previous := rec.Data.Previous
 	if previous == "" {
 		return nil
@@ -300,13 +300,13 @@ func (in *inspection) wrongPrevious(rec *record.Record) error {
 	if !plumbing.IsHash(previous) {
 		return fmt.Errorf("its run before is in %.50q, which is no commit: %w", previous, record.ErrInvalid)
 	}
-	if err := in.wrongRun(rec.UID, plumbing.NewHash(previous)); err != nil {
+	if err := in.checkRun(rec.UID, plumbing.NewHash(previous)); err != nil {
 		return fmt.Errorf("its run before is in %s: %w", previous, err)
 	}
 	return nil
 }
 
-func (in *inspection) wrongStream(rec *record.Record, name record.StreamName, e treeEntry) error {
+func (in *validation) checkStream(rec *record.Record, name record.StreamName, e treeEntry) error {
 	_, stored := name.Of(rec)
 	switch {
 	case stored == nil && e.hash.IsZero():
@@ -322,7 +322,7 @@ func (in *inspection) wrongStream(rec *record.Record, name record.StreamName, e 
 	case size != stored.Stored():
 		err = fmt.Errorf("its file .%s has %d bytes, the record says %d: %w", name, size, stored.Stored(), record.ErrInvalid)
 	case stored.Cut == nil:
-		err = in.wrongSum(e.hash, name, stored.SHA256)
+		err = in.checkSum(e.hash, name, stored.SHA256)
 	case stored.SHA256 != "" && !isSum(stored.SHA256):
 		err = fmt.Errorf("the SHA-256 that its record gives of .%s, %.70q, is none: %w", name, stored.SHA256, record.ErrInvalid)
 	}
@@ -332,7 +332,7 @@ func (in *inspection) wrongStream(rec *record.Record, name record.StreamName, e 
 // wrongSum compares a stream that is stored whole with its SHA-256: one that is another would
 // be damage in every check from then on. What it reads has come, so the bounds of that are its
 // bounds.
-func (in *inspection) wrongSum(h plumbing.Hash, name record.StreamName, want string) error {
+func (in *validation) checkSum(h plumbing.Hash, name record.StreamName, want string) error {
 	if !isSum(want) {
 		return fmt.Errorf("the SHA-256 that its record gives of .%s, %.70q, is none: %w", name, want, record.ErrInvalid)
 	}
@@ -340,15 +340,21 @@ func (in *inspection) wrongSum(h plumbing.Hash, name record.StreamName, want str
 	if err != nil {
 		return err
 	}
-	sum := sha256.New()
-	_, err = io.Copy(sum, r)
-	if err = errors.Join(err, r.Close()); err != nil {
+	got, err := sha256Of(r)
+	if err != nil {
 		return err
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != want {
+	if got != want {
 		return fmt.Errorf("its file .%s has not the SHA-256 that the record says: %w", name, record.ErrInvalid)
 	}
 	return nil
+}
+
+// sha256Of reads and closes r, and returns the SHA-256 of its bytes as records have it.
+func sha256Of(r io.ReadCloser) (string, error) {
+	sum := sha256.New()
+	_, err := io.Copy(sum, r)
+	return hex.EncodeToString(sum.Sum(nil)), errors.Join(err, r.Close())
 }
 
 // isSum reports whether text is a SHA-256 as records have it.
@@ -357,13 +363,13 @@ func isSum(text string) bool {
 }
 
 // wrongRuns looks whether each listed commit is there and has the task.
-func (in *inspection) wrongRuns(id record.ID, h plumbing.Hash) error {
+func (in *validation) checkRuns(id record.ID, h plumbing.Hash) error {
 	list, err := runsOf(in.s.odb, h)
 	if err != nil {
 		return err
 	}
 	for _, c := range list {
-		if err := in.wrongRun(id, c); err != nil {
+		if err := in.checkRun(id, c); err != nil {
 			return fmt.Errorf("its list of runs names %s: %w", c, err)
 		}
 	}
@@ -372,7 +378,7 @@ func (in *inspection) wrongRuns(id record.ID, h plumbing.Hash) error {
 
 // wrongRun says why a commit holds no run of the task. That the commit is of that
 // history, and not just here, is not looked for: it would cost a walk back to it.
-func (in *inspection) wrongRun(id record.ID, c plumbing.Hash) error {
+func (in *validation) checkRun(id record.ID, c plumbing.Hash) error {
 	node, err := in.g.node(c)
 	if err != nil {
 		return err

@@ -114,11 +114,11 @@ func TestRefused(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || len(got.Refused) == 0 {
+			if err != nil || len(got.Rejected) == 0 {
 				t.Fatalf("Fetch with SkipInvalid: %+v, %v", got, err)
 			}
 			var skip []string
-			for _, r := range got.Refused {
+			for _, r := range got.Rejected {
 				skip = append(skip, r.Path)
 			}
 			m, err := ours.Merge(context.Background(), got.Commit, skip)

@@ -7,22 +7,22 @@ import (
 	"qme/record"
 )
 
-// A uniteFunc merges the files of one kind where both sides have the task and the files
+// A mergeFunc merges the files of one kind where both sides have the task and the files
 // differ. A side without the file has the zero entry.
-type uniteFunc func(t *threeWay, id record.ID, base, ours, theirs treeEntry) (treeEntry, error)
+type mergeFunc func(t *threeWay, id record.ID, base, ours, theirs treeEntry) (treeEntry, error)
 
 // withRecord is for files that belong to a run: those of the record that stays, stay.
-var withRecord uniteFunc
+var withRecord mergeFunc
 
 // fileKinds are the kinds of files that a task can have, by what follows the id in their
 // names, each with its rule for merging. What is not here is refused when it is pulled.
-var fileKinds = map[string]uniteFunc{
+var fileKinds = map[string]mergeFunc{
 	recordExt:               withRecord,
 	extOf(record.Stdout):    withRecord,
 	extOf(record.Stderr):    withRecord,
 	extOf(record.JobStdout): withRecord,
 	extOf(record.JobStderr): withRecord,
-	runsExt:                 (*threeWay).uniteRuns,
+	runsExt:                 (*threeWay).mergeRuns,
 }
 
 // recordExt ends the name of a record's file.
@@ -31,8 +31,8 @@ const recordExt = ".json"
 // extOf returns what ends the name of a stream's file.
 func extOf(name record.StreamName) string { return "." + string(name) }
 
-// uniteRuns lists the lost runs that either side knows of.
-func (t *threeWay) uniteRuns(id record.ID, _, ours, theirs treeEntry) (treeEntry, error) {
+// mergeRuns lists the lost runs that either side knows of.
+func (t *threeWay) mergeRuns(id record.ID, _, ours, theirs treeEntry) (treeEntry, error) {
 	var all []plumbing.Hash
 	for _, e := range []treeEntry{ours, theirs} {
 		if e.hash.IsZero() {

@@ -1,16 +1,10 @@
 package gitstore
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
-	"path/filepath"
 	"strings"
 
-	"github.com/go-git/go-git/v5/plumbing/format/config"
-	"github.com/spf13/afero"
-
+	"qme/gitstore/gitconfig"
 	"qme/gitstore/odb"
 )
 
@@ -28,34 +22,35 @@ var supported = map[string][]string{
 // readable says why a repository is not one that can be read here, as git refuses one
 // whose format it does not know (gitrepository-layout(5), "REPOSITORY FORMAT VERSION").
 func (s *Store) readable() error {
-	b, err := afero.ReadFile(s.fs, filepath.Join(s.dir, "config"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
+	b, err := s.configText()
+	if err != nil {
 		return err
 	}
-	if !bytes.Contains(bytes.ToLower(b), []byte("extensions")) && !bytes.Contains(bytes.ToLower(b), []byte("repositoryformatversion")) {
-		return nil
-	}
-	cfg := config.New()
-	if err := config.NewDecoder(bytes.NewReader(b)).Decode(cfg); err != nil {
+	settings, err := gitconfig.Parse(string(b))
+	if err != nil {
 		return nil //nolint:nilerror // git says so, and it is read again where it matters
 	}
-	version := strings.TrimSpace(cfg.Section("core").Option("repositoryformatversion"))
+	version := ""
+	for _, set := range settings {
+		if set.Key == "core.repositoryformatversion" {
+			version = strings.TrimSpace(set.Value)
+		}
+	}
 	if version != "" && version != "0" && version != "1" {
 		return s.unreadable("has the format version " + version + " of git's")
 	}
-	for _, o := range cfg.Section("extensions").Options {
-		values, known := supported[strings.ToLower(o.Key)]
-		if !known && version != "1" {
-			continue // as in git, which looks at what it knows alone
+	for _, set := range settings {
+		name, ok := strings.CutPrefix(set.Key, "extensions.")
+		values, known := supported[name]
+		if !ok || !known && version != "1" {
+			continue // as in git, which looks only at those that it knows
 		}
 		fits := len(values) == 0
 		for _, v := range values {
-			fits = fits || strings.EqualFold(o.Value, v)
+			fits = fits || strings.EqualFold(set.Value, v)
 		}
 		if !known || !fits {
-			return s.unreadable(fmt.Sprintf("uses git's extension %.40q with the value %.40q", o.Key, o.Value))
+			return s.unreadable(fmt.Sprintf("uses git's extension %.40q with the value %.40q", name, set.Value))
 		}
 	}
 	return nil

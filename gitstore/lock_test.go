@@ -130,7 +130,7 @@ func TestQueueIsHeldByAnother(t *testing.T) {
 	commit(t, later, run(rec, nil))
 }
 
-// TestBranchMovesMeanwhile has git commit between Build and the swap.
+// TestBranchMovesMeanwhile has git commit between Build and the compareAndSwap.
 func TestBranchMovesMeanwhile(t *testing.T) {
 	t.Parallel()
 	require.Component(t, "git")
@@ -259,8 +259,8 @@ func TestDeathBesideLeftLock(t *testing.T) {
 	writeFile(t, lockPath(dir), []byte(hash+"\n"))
 	s := openStore(t, afero.NewOsFs(), dir, func(o *gitstore.Options) { o.StaleLock, o.LockTimeout = time.Hour, 100*time.Millisecond })
 	for _, err := range []error{
-		s.NoteAndDie(strings.Repeat("1", 40)), s.NoteAndDie(strings.Repeat("2", 40)),
-		s.NoteAndGiveUp(strings.Repeat("3", 40)), // it leaves the note as it was
+		s.AnnounceAndDie(strings.Repeat("1", 40)), s.AnnounceAndDie(strings.Repeat("2", 40)),
+		s.AnnounceAndRollback(strings.Repeat("3", 40)), // it leaves the note as it was
 	} {
 		if err != nil {
 			t.Fatal(err)

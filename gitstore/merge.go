@@ -76,7 +76,7 @@ func (s *Store) newMerge(ctx context.Context) *merge {
 // commit returns the commit that has both histories behind it: one of the two
 // where it has the other behind it already.
 func (m *merge) commit(ours, theirs plumbing.Hash, skip []string) (plumbing.Hash, error) {
-	common, err := m.g.common(m.ctx, ours, theirs)
+	common, err := m.g.mergeBases(m.ctx, ours, theirs)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
@@ -124,7 +124,7 @@ func (m *merge) baseTree(a, b plumbing.Hash) (plumbing.Hash, error) {
 	if h, ok := m.bases[key]; ok {
 		return h, nil
 	}
-	common, err := m.g.common(m.ctx, a, b)
+	common, err := m.g.mergeBases(m.ctx, a, b)
 	if err != nil {
 		return plumbing.ZeroHash, err
 	}
@@ -175,10 +175,10 @@ func (m *merge) without(base, tree plumbing.Hash, skip []string) (plumbing.Hash,
 // need not merge that again.
 func (m *merge) addCommit(root plumbing.Hash, a, b *commitNode) (plumbing.Hash, error) {
 	parents := []plumbing.Hash{a.hash, b.hash}
-	slices.SortFunc(parents, func(a, b plumbing.Hash) int { return bytes.Compare(a[:], b[:]) })
+	plumbing.HashesSort(parents)
 	message := fmt.Sprintf("merge: %.10s and %.10s\n", parents[0], parents[1])
 	when := time.Unix(max(a.When, b.When), 0).UTC()
-	return addCommit(m.w, object.Commit{Author: nobody.at(when), Committer: nobody.at(when), TreeHash: root, ParentHashes: parents, Message: message})
+	return addCommit(m.w, object.Commit{Author: botIdentity.at(when), Committer: botIdentity.at(when), TreeHash: root, ParentHashes: parents, Message: message})
 }
 
 // A lostRun is a run that a later one of another machine stands in place of.
@@ -198,11 +198,11 @@ func (m *merge) noteLost(root plumbing.Hash, lost map[record.ID]lostRun, ours, t
 				files[id.Path()] = l.blob
 			}
 		}
-		origins, err := m.g.origins(m.ctx, tip, files)
+		blame, err := m.g.blame(m.ctx, tip, files)
 		if err != nil {
 			return plumbing.ZeroHash, err
 		}
-		for p, commit := range origins {
+		for p, commit := range blame {
 			runs := strings.TrimSuffix(p, recordExt) + runsExt
 			list, err := readRuns(m.w, root, runs)
 			if err != nil {
@@ -243,8 +243,8 @@ func (t *threeWay) tree(at string, base, ours, theirs plumbing.Hash) (plumbing.H
 		return plumbing.ZeroHash, err
 	}
 	var merged []treeEntry
-	if strings.Count(at, "/") == depthOfMinutes {
-		merged, err = t.minute(b, o, th)
+	if strings.Count(at, "/") == taskFolderDepth {
+		merged, err = t.taskFolder(b, o, th)
 	} else {
 		merged, err = t.entries(at, b, o, th)
 	}
@@ -291,8 +291,8 @@ type taskFiles map[string]treeEntry
 
 func (f taskFiles) blob() plumbing.Hash { return f[recordExt].hash }
 
-// minute merges a folder of tasks, whose files go together.
-func (t *threeWay) minute(base, ours, theirs []treeEntry) ([]treeEntry, error) {
+// taskFolder merges a folder of tasks, whose files go together.
+func (t *threeWay) taskFolder(base, ours, theirs []treeEntry) ([]treeEntry, error) {
 	b, o, th := byTask(base), byTask(ours), byTask(theirs)
 	stems := map[string]bool{}
 	for _, side := range []map[string]taskFiles{o, th} {
@@ -347,17 +347,17 @@ func (t *threeWay) task(id record.ID, base, ours, theirs taskFiles) (taskFiles, 
 	if kept.blob().IsZero() {
 		return nil, nil
 	}
-	return t.unite(id, kept, base, ours, theirs)
+	return t.mergeKinds(id, kept, base, ours, theirs)
 }
 
-// unite gives the files that stay what the rules of their kinds take from both sides.
-func (t *threeWay) unite(id record.ID, kept, base, ours, theirs taskFiles) (taskFiles, error) {
+// mergeKinds gives the files that stay what the rules of their kinds take from both sides.
+func (t *threeWay) mergeKinds(id record.ID, kept, base, ours, theirs taskFiles) (taskFiles, error) {
 	kept = maps.Clone(kept)
-	for ext, unite := range fileKinds {
-		if unite == nil || ours[ext] == theirs[ext] {
+	for ext, mergeKinds := range fileKinds {
+		if mergeKinds == nil || ours[ext] == theirs[ext] {
 			continue
 		}
-		e, err := unite(t, id, base[ext], ours[ext], theirs[ext])
+		e, err := mergeKinds(t, id, base[ext], ours[ext], theirs[ext])
 		if err != nil {
 			return nil, fmt.Errorf("task %s: %w", id, err)
 		}
@@ -415,8 +415,8 @@ func checked(r *record.Record) time.Time {
 
 // origins returns the commit that made each of the files: the one that has it as
 // it is, with no parent that has. tip has all of them.
-func (g *graph) origins(ctx context.Context, tip plumbing.Hash, files map[string]plumbing.Hash) (map[string]plumbing.Hash, error) {
-	origins := map[string]plumbing.Hash{}
+func (g *graph) blame(ctx context.Context, tip plumbing.Hash, files map[string]plumbing.Hash) (map[string]plumbing.Hash, error) {
+	blame := map[string]plumbing.Hash{}
 	pending := map[plumbing.Hash]map[string]bool{}
 	var queue commitHeap
 	push := func(h plumbing.Hash, paths map[string]bool) error {
@@ -459,10 +459,10 @@ func (g *graph) origins(ctx context.Context, tip plumbing.Hash, files map[string
 			maps.DeleteFunc(rest, func(p string, _ bool) bool { return same[p] })
 		}
 		for p := range rest {
-			origins[p] = c.hash
+			blame[p] = c.hash
 		}
 	}
-	return origins, nil
+	return blame, nil
 }
 
 // unchanged returns those of the paths that are the same in a commit's parent.

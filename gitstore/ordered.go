@@ -94,7 +94,7 @@ func (w *movedWalk) next() (Entry, error) {
 		}
 		w.most = min(2*w.most, movedBatch)
 		there := make(map[record.ID]Entry, len(ids))
-		for e, err := range w.sn.Some(ids) {
+		for e, err := range w.sn.find(ids) {
 			if err != nil {
 				return Entry{}, err
 			}

@@ -52,7 +52,7 @@ func (o PushOptions) warn(format string, args ...any) {
 
 // Push sends what a remote lacks and moves its branch to this history's newest
 // commit. Before anything is sent it looks for what other homes would refuse. The error
-// is ErrBehind when the remote has something that is not here, a *RefusedError
+// is ErrBehind when the remote has something that is not here, a *RejectedError
 // when this history has files that are no task's, a *UnsharableError when something is
 // over a limit, and whatever the sink says.
 func (s *Store) Push(ctx context.Context, remote string, sink Sink, opts PushOptions) (*Pushed, error) {
@@ -80,13 +80,13 @@ func (s *Store) Push(ctx context.Context, remote string, sink Sink, opts PushOpt
 		}
 	}
 	if theirs != head {
-		if head, err = s.presentable(ctx, head, theirs, opts); err != nil {
+		if head, err = s.pushable(ctx, head, theirs, opts); err != nil {
 			return nil, err
 		}
 		done.After = head.String()
 		news, err := s.listNew(ctx, head, theirs)
 		if err == nil {
-			err = s.sharable(ctx, news, opts)
+			err = s.checkSizes(ctx, news, opts)
 		}
 		if err != nil || opts.DryRun {
 			return done, err
@@ -109,15 +109,7 @@ func (s *Store) Push(ctx context.Context, remote string, sink Sink, opts PushOpt
 	return done, s.setTracking(ctx, remote, head)
 }
 
-// newObjects lists what head needs and known, if it is not the zero hash, does not.
-func (s *Store) newObjects(ctx context.Context, head, known plumbing.Hash) ([]plumbing.Hash, error) {
-	l, err := s.listNew(ctx, head, known)
-	if err != nil {
-		return nil, err
-	}
-	return l.list, nil
-}
-
+// listNew lists the objects that head needs and known, if it is not the zero hash, does not.
 func (s *Store) listNew(ctx context.Context, head, known plumbing.Hash) (*lister, error) {
 	g := newGraph(s.odb)
 	g.faults = map[plumbing.Hash]error{}
@@ -168,7 +160,7 @@ type lister struct {
 }
 
 func (l *lister) fault(kind string, h plumbing.Hash, err error) {
-	if l.faulty++; l.faulty <= refusedShown {
+	if l.faulty++; l.faulty <= rejectedShown {
 		l.faults = append(l.faults, fmt.Errorf("%s %s: %w", kind, h, err))
 	}
 }
@@ -235,20 +227,20 @@ type UnsharableError struct{ *odb.LimitError }
 // Unwrap returns the LimitError.
 func (e *UnsharableError) Unwrap() error { return e.LimitError }
 
-// presentable looks for files in the newest commit that other homes would refuse, and
+// pushable looks for files in the newest commit that other homes would refuse, and
 // returns the commit that is to be pushed.
-func (s *Store) presentable(ctx context.Context, head, theirs plumbing.Hash, opts PushOptions) (plumbing.Hash, error) {
+func (s *Store) pushable(ctx context.Context, head, theirs plumbing.Hash, opts PushOptions) (plumbing.Hash, error) {
 	for {
-		refused, err := s.misshapen(ctx, head, theirs)
-		if err != nil || len(refused) == 0 {
+		rejected, err := s.invalidPaths(ctx, head, theirs)
+		if err != nil || len(rejected) == 0 {
 			return head, err
 		}
 		if !opts.SkipInvalid || opts.DryRun {
-			return head, &RefusedError{Files: refused, Own: true}
+			return head, &RejectedError{Files: rejected, Own: true}
 		}
-		next, err := s.drop(ctx, head, refused)
+		next, err := s.removeFiles(ctx, head, rejected)
 		if err == nil {
-			for _, f := range refused {
+			for _, f := range rejected {
 				opts.warn("took %s out of the history: %v", f.Path, f.Why)
 			}
 			return next, nil
@@ -264,7 +256,7 @@ func (s *Store) presentable(ctx context.Context, head, theirs plumbing.Hash, opt
 
 // misshapen lists what is not where a task history has something, apart from what the
 // remote has as well.
-func (s *Store) misshapen(ctx context.Context, head, theirs plumbing.Hash) ([]Refused, error) {
+func (s *Store) invalidPaths(ctx context.Context, head, theirs plumbing.Hash) ([]Rejected, error) {
 	sn, err := s.At(head)
 	if err != nil {
 		return nil, err
@@ -277,14 +269,14 @@ func (s *Store) misshapen(ctx context.Context, head, theirs plumbing.Hash) ([]Re
 		}
 		known = c.Tree
 	}
-	in := &inspection{s: s, base: s.odb, seen: map[plumbing.Hash]bool{}, ctx: ctx, shape: true}
+	in := &validation{s: s, base: s.odb, seen: map[plumbing.Hash]bool{}, ctx: ctx, shape: true}
 	err = in.folder("", known, sn.root)
-	return in.refused, err
+	return in.rejected, err
 }
 
-// drop takes files out of the listing. The error is errMoved when the branch is no longer
+// removeFiles takes files out of the listing. The error is errMoved when the branch is no longer
 // at head.
-func (s *Store) drop(ctx context.Context, head plumbing.Hash, files []Refused) (plumbing.Hash, error) {
+func (s *Store) removeFiles(ctx context.Context, head plumbing.Hash, files []Rejected) (plumbing.Hash, error) {
 	q, err := s.lockQueue(ctx)
 	if err != nil {
 		return head, err
@@ -306,15 +298,15 @@ func (s *Store) drop(ctx context.Context, head plumbing.Hash, files []Refused) (
 	return next, s.publish(ctx, q, t.w, head, next)
 }
 
-// sharable looks at what is going to be sent.
-func (s *Store) sharable(ctx context.Context, news *lister, opts PushOptions) error {
+// checkSizes looks at what is going to be sent.
+func (s *Store) checkSizes(ctx context.Context, news *lister, opts PushOptions) error {
 	for _, err := range news.faults {
 		opts.warn("other homes, and servers that check what they are sent, will refuse this history: %v", err)
 	}
 	if more := news.faulty - len(news.faults); more > 0 {
 		opts.warn("the same goes for %d more", more)
 	}
-	least := opts.least()
+	least := opts.smallestLimit()
 	if least == 0 {
 		return nil
 	}
@@ -324,7 +316,7 @@ func (s *Store) sharable(ctx context.Context, news *lister, opts PushOptions) er
 	}
 	for i, h := range news.blobs {
 		if size, ok := large[h]; ok {
-			if err := opts.judge(news.paths[i], size); err != nil {
+			if err := opts.checkSize(news.paths[i], size); err != nil {
 				return err
 			}
 		}
@@ -332,8 +324,8 @@ func (s *Store) sharable(ctx context.Context, news *lister, opts PushOptions) er
 	return nil
 }
 
-// least returns from what size on an object has to be judged, 0 for never.
-func (o PushOptions) least() int64 {
+// smallestLimit returns from what size on an object has to be judged, 0 for never.
+func (o PushOptions) smallestLimit() int64 {
 	limits := slices.DeleteFunc([]int64{o.Limits.Object, o.Limits.Record, o.Usual.Object, o.Usual.Record}, func(n int64) bool { return n == 0 })
 	if len(limits) == 0 {
 		return 0
@@ -342,12 +334,12 @@ func (o PushOptions) least() int64 {
 }
 
 // judge says what is to be said of an object of a size.
-func (o PushOptions) judge(p string, size int64) error {
+func (o PushOptions) checkSize(p string, size int64) error {
 	name := LimitObject
 	limit, usual := o.Limits.Object, o.Usual.Object
 	if path.Ext(p) == recordExt {
 		name = LimitRecord
-		limit, usual = lesser(limit, o.Limits.Record), lesser(usual, o.Usual.Record)
+		limit, usual = smallerLimit(limit, o.Limits.Record), smallerLimit(usual, o.Usual.Record)
 	}
 	switch {
 	case limit > 0 && size > limit:
@@ -359,7 +351,7 @@ func (o PushOptions) judge(p string, size int64) error {
 }
 
 // lesser returns the smaller of two limits, of which 0 is none.
-func lesser(a, b int64) int64 {
+func smallerLimit(a, b int64) int64 {
 	if a == 0 || b > 0 && b < a {
 		return b
 	}

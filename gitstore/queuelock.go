@@ -21,15 +21,15 @@ import (
 // each other, that is git's lock on the branch; it spares them building trees
 // in vain, and it tells a lock that a dead process left from one in use.
 type queueLock struct {
-	s          *Store
-	file       *lockfile.File
-	leftBehind []string // the commits that holders that died were about to write, newest first
-	note       string   // what this holder has written
+	s     *Store
+	file  *lockfile.File
+	stale []string // the commits that holders that died were about to write, newest first
+	note  string   // what this holder has written
 }
 
 // maxLeftBehind bounds how many holders that died in a row are remembered; what a note
 // has of them must fit into what is read of it.
-const maxLeftBehind = 3
+const maxStale = 3
 
 // lockQueue waits for its turn, for Options.LockTimeout at most.
 func (s *Store) lockQueue(ctx context.Context) (*queueLock, error) {
@@ -68,17 +68,17 @@ func (s *Store) openQueue(ctx context.Context) (*queueLock, error) {
 	// Else the note may be that of a process at work: file systems have such locks
 	// for all machines, for each machine alone, or not at all.
 	if note := strings.Fields(string(b)); f.Locked && len(note) > 1 && note[1] == bootID() {
-		q.leftBehind = append(note[:1:1], note[2:]...)
+		q.stale = append(note[:1:1], note[2:]...)
 	}
 	return q, nil
 }
 
-// intend notes the commit that is about to be written to the branch.
-func (q *queueLock) intend(h plumbing.Hash) error {
+// announce notes the commit that is about to be written to the branch.
+func (q *queueLock) announce(h plumbing.Hash) error {
 	// The lock that an earlier holder left stays known until it is gone: this one may
 	// die before it has removed it.
 	words := []string{h.String(), bootID()}
-	for _, older := range q.leftBehind[:min(len(q.leftBehind), maxLeftBehind)] {
+	for _, older := range q.stale[:min(len(q.stale), maxStale)] {
 		if older != words[0] {
 			words = append(words, older)
 		}
@@ -89,7 +89,7 @@ func (q *queueLock) intend(h plumbing.Hash) error {
 }
 
 // now returns the time by the clock that dates the files of the history, which is a
-// file server's where they are on one. It is for a holder that has called intend.
+// file server's where they are on one. It is for a holder that has called announce.
 func (q *queueLock) now() (time.Time, error) {
 	if _, err := q.file.WriteAt([]byte(q.note), 0); err != nil {
 		return time.Time{}, err
@@ -115,18 +115,18 @@ var bootID = sync.OnceValue(func() string {
 
 // undo takes back the note of a holder that could not begin: what earlier ones left
 // is still there.
-func (q *queueLock) undo() {
-	q.done()
-	if len(q.leftBehind) > 0 {
-		words := append([]string{q.leftBehind[0], bootID()}, q.leftBehind[1:]...)
+func (q *queueLock) rollback() {
+	q.clear()
+	if len(q.stale) > 0 {
+		words := append([]string{q.stale[0], bootID()}, q.stale[1:]...)
 		_, _ = q.file.WriteAt([]byte(strings.Join(words, " ")+"\n"), 0)
 	}
 }
 
-// done clears the note. It only ever speeds up a repair, so errors do not count.
-func (q *queueLock) done() { _ = q.file.Truncate(0) }
+// clear removes the note. It only ever speeds up a repair, so errors do not count.
+func (q *queueLock) clear() { _ = q.file.Truncate(0) }
 
-// unlock lets the next one go. It keeps the note of a swap that failed: the next
+// unlock lets the next one go. It keeps the note of a compareAndSwap that failed: the next
 // holder compares it with the lock file that it finds.
 func (q *queueLock) unlock() {
 	_ = q.file.Close() // nothing that matters was written

@@ -63,10 +63,10 @@ func names(commits []plumbing.Hash) []string {
 	return list
 }
 
-// Base returns a commit that two commits have in common and from which they went
+// MergeBase returns a commit that two commits have in common and from which they went
 // apart, "" when they began apart.
-func (s *Store) Base(ctx context.Context, a, b string) (string, error) {
-	common, err := newGraph(s.odb).common(ctx, plumbing.NewHash(a), plumbing.NewHash(b))
+func (s *Store) MergeBase(ctx context.Context, a, b string) (string, error) {
+	common, err := newGraph(s.odb).mergeBases(ctx, plumbing.NewHash(a), plumbing.NewHash(b))
 	if err != nil || len(common) == 0 {
 		return "", err
 	}
@@ -76,7 +76,7 @@ func (s *Store) Base(ctx context.Context, a, b string) (string, error) {
 // IsAncestor reports whether a commit is in the history of another one, or is that one itself.
 // It is false for a commit that is not there.
 func (s *Store) IsAncestor(ctx context.Context, commit, of string) (bool, error) {
-	base, err := s.Base(ctx, commit, of)
+	base, err := s.MergeBase(ctx, commit, of)
 	if errors.Is(err, record.ErrCorrupt) {
 		return false, nil // it is of another history
 	}

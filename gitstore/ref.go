@@ -82,24 +82,24 @@ var errMoved = errors.New("the branch has moved")
 // failed, as a network file system does that loses a reply.
 var errUnsure = errors.New("the branch may have moved")
 
-// swap moves the branch from old to next under git's own protocol: the file
+// compareAndSwap moves the branch from old to next under git's own protocol: the file
 // main.lock, made only where there is none, is written, flushed and renamed. The
 // error is errMoved when the branch is not at old, ErrBusy when the lock stays
 // taken, and errUnsure when the branch may be at next all the same; ctx ends the wait. The
 // caller holds the writers' queue.
-func (s *Store) swap(ctx context.Context, q *queueLock, old, next plumbing.Hash) (err error) {
+func (s *Store) compareAndSwap(ctx context.Context, q *queueLock, old, next plumbing.Hash) (err error) {
 	path := filepath.Join(s.dir, branch)
 	lock := path + ".lock"
 	// A crash can leave refs/heads away where git has packed all references.
 	if err := s.fs.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	if err := q.intend(next); err != nil {
+	if err := q.announce(next); err != nil {
 		return err
 	}
 	f, err := s.createLock(ctx, q, lock)
 	if err != nil {
-		q.undo() // the lock that is there is not ours
+		q.rollback() // the lock that is there is not ours
 		return err
 	}
 	mine := true
@@ -136,7 +136,7 @@ func (s *Store) swap(ctx context.Context, q *queueLock, old, next plumbing.Hash)
 		mine = rerr == nil && strings.TrimSpace(string(content)) == next.String()
 		return fmt.Errorf("%w: %w", errUnsure, err)
 	}
-	q.done()
+	q.clear()
 	if s.opts.NoSync {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/format/config"
 	"github.com/spf13/afero"
 
+	"qme/gitstore/gitconfig"
 	"qme/internal/lazy"
 	"qme/record"
 )
@@ -35,17 +37,26 @@ func CheckRemoteName(name string) error {
 
 // Remotes returns the remotes in the order of their names.
 func (s *Store) Remotes() ([]RemoteURL, error) {
-	cfg, err := s.readConfig()
+	b, err := s.configText()
 	if err != nil {
 		return nil, err
 	}
-	var list []RemoteURL
-	for _, sub := range cfg.Section("remote").Subsections {
-		if CheckRemoteName(sub.Name) == nil && sub.Option("url") != "" {
-			list = append(list, RemoteURL{sub.Name, sub.Option("url")})
+	settings, err := gitconfig.Parse(string(b))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %w", filepath.Join(s.dir, "config"), err, record.ErrInvalid)
+	}
+	urls := map[string]string{}
+	for _, set := range settings {
+		if name, ok := set.In("remote", "url"); ok {
+			urls[name] = set.Value
 		}
 	}
-	slices.SortFunc(list, func(a, b RemoteURL) int { return strings.Compare(a.Name, b.Name) })
+	var list []RemoteURL
+	for _, name := range slices.Sorted(maps.Keys(urls)) {
+		if CheckRemoteName(name) == nil && urls[name] != "" {
+			list = append(list, RemoteURL{name, urls[name]})
+		}
+	}
 	return list, nil
 }
 
@@ -114,19 +125,13 @@ func (s *Store) unpackRef(ref string) error {
 	})
 }
 
-func (s *Store) readConfig() (*config.Config, error) {
+// configText returns the repository's configuration, which may be missing.
+func (s *Store) configText() ([]byte, error) {
 	b, err := afero.ReadFile(s.fs, filepath.Join(s.dir, "config"))
 	if errors.Is(err, fs.ErrNotExist) {
-		b, err = nil, nil
+		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	cfg := config.New()
-	if err := config.NewDecoder(bytes.NewReader(b)).Decode(cfg); err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", filepath.Join(s.dir, "config"), err, record.ErrInvalid)
-	}
-	return cfg, nil
+	return b, err
 }
 
 // replaceRemote puts a section of the repository's configuration in place of those of
@@ -166,10 +171,10 @@ func (s *Store) replaceFile(ctx context.Context, name string, mark plumbing.Hash
 		return err
 	}
 	defer q.unlock()
-	if err := q.intend(mark); err != nil {
+	if err := q.announce(mark); err != nil {
 		return err
 	}
-	defer q.undo()
+	defer q.rollback()
 	path := filepath.Join(s.dir, name)
 	lock := path + ".lock"
 	f, err := s.createLock(ctx, q, lock)

@@ -24,7 +24,7 @@ const maxRuns = 1 << 20
 
 func encodeRuns(commits []plumbing.Hash) []byte {
 	commits = slices.Clone(commits)
-	slices.SortFunc(commits, func(a, b plumbing.Hash) int { return bytes.Compare(a[:], b[:]) })
+	plumbing.HashesSort(commits)
 	var out bytes.Buffer
 	for _, h := range slices.Compact(commits) {
 		out.WriteString(h.String() + "\n")

@@ -89,13 +89,13 @@ func (s *Store) Close() error { return s.odb.Close() }
 // Dir returns the folder of the repository.
 func (s *Store) Dir() string { return s.dir }
 
-// nobody is the author of commits that are the same whoever makes them, so that
+// botIdentity is the author of commits that are the same whoever makes them, so that
 // histories which did the same thing have the same commit.
-var nobody = Identity{Name: "qme", Email: "qme@localhost"}
+var botIdentity = Identity{Name: "qme", Email: "qme@localhost"}
 
-// beginning is the time of every history's first commit. It is the same everywhere:
+// epoch is the time of every history's first commit. It is the same everywhere:
 // histories of several machines have their root in common.
-var beginning = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+var epoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const readme = `# Task history
 
@@ -157,7 +157,7 @@ func (s *Store) fill(dir string) error {
 	}
 	db := odb.Open(s.fs, filepath.Join(dir, "objects"), odb.Options{NoSync: s.opts.NoSync})
 	w := db.NewWriter()
-	t := &tx{w: w, identity: nobody, when: beginning, message: "init: task history\n", edits: map[string]plumbing.Hash{
+	t := &tx{w: w, identity: botIdentity, when: epoch, message: "init: task history\n", edits: map[string]plumbing.Hash{
 		"README.md": w.Add(plumbing.BlobObject, []byte(readme), ""),
 		"format":    w.Add(plumbing.BlobObject, []byte(record.Format+"\n"), ""),
 	}}
@@ -169,7 +169,7 @@ func (s *Store) fill(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(db.Release(pack), db.Close()); err != nil {
+	if err := errors.Join(db.Unkeep(pack), db.Close()); err != nil {
 		return err
 	}
 	return s.writeFile(filepath.Join(dir, branch), head.String()+"\n")

@@ -34,7 +34,7 @@ func (t *tx) apply(c Change) error {
 	if c.Build != nil {
 		return t.put(c)
 	}
-	// A message that names every one of 100,000 tasks would serve nobody; the
+	// A message that names every one of 100,000 tasks would serve botIdentity; the
 	// difference between the trees does.
 	if len(c.Delete) <= 100 {
 		for i, id := range c.Delete {

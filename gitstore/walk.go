@@ -27,7 +27,7 @@ func (e Entry) Record() (*record.Record, error) {
 	return readRecord(e.r, e.ID, e.blob, record.Decode)
 }
 
-func (e Entry) brief() (*record.Record, error) {
+func (e Entry) readBrief() (*record.Record, error) {
 	return readRecord(e.r, e.ID, e.blob, record.DecodeBrief)
 }
 
@@ -47,23 +47,23 @@ func (sn *Snapshot) Tasks(rg record.Range) iter.Seq2[Entry, error] {
 
 // Some yields those of the tasks that are in the snapshot, in the order in which
 // Tasks does. It ends at the first error. Only the folders that hold them are read.
-func (sn *Snapshot) Some(ids []record.ID) iter.Seq2[Entry, error] {
+func (sn *Snapshot) find(ids []record.ID) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		chosen := make([]chosenTask, len(ids))
+		sought := make([]soughtTask, len(ids))
 		for i, id := range ids {
-			chosen[i] = chosenTask{id.Dir(), id.UUID()}
+			sought[i] = soughtTask{id.Dir(), id.UUID()}
 		}
-		slices.SortFunc(chosen, func(a, b chosenTask) int {
+		slices.SortFunc(sought, func(a, b soughtTask) int {
 			return cmp.Or(cmp.Compare(b.dir, a.dir), cmp.Compare(b.uuid, a.uuid))
 		})
-		w := &walker{sn: sn, yield: yield, some: true, chosen: chosen}
+		w := &walker{sn: sn, yield: yield, selective: true, sought: sought}
 		w.lo, w.hi = bounds("")
 		w.start()
 	}
 }
 
 // A chosenTask is a task that is looked for, and the folder of its minute.
-type chosenTask struct{ dir, uuid string }
+type soughtTask struct{ dir, uuid string }
 
 // start walks everything.
 func (w *walker) start() {
@@ -94,7 +94,7 @@ func bounds(prefix string) (lo, hi string) {
 // maxMillis is the last millisecond whose year has four digits.
 var maxMillis = time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC).UnixMilli()
 
-const depthOfMinutes = 5
+const taskFolderDepth = 5
 
 type walker struct {
 	sn     *Snapshot
@@ -102,8 +102,8 @@ type walker struct {
 	lo, hi string
 	yield  func(Entry, error) bool
 
-	some   bool         // only those of
-	chosen []chosenTask // which are still ahead, in the order of the walk
+	selective bool         // only those of
+	sought    []soughtTask // which are still ahead, in the order of the walk
 }
 
 // dir walks a folder from its end and reports whether to go on.
@@ -113,8 +113,8 @@ func (w *walker) dir(h plumbing.Hash, at string, depth int) bool {
 		w.yield(Entry{}, err)
 		return false
 	}
-	if depth == depthOfMinutes {
-		return w.minute(entries, at)
+	if depth == taskFolderDepth {
+		return w.taskFolder(entries, at)
 	}
 	for _, e := range slices.Backward(entries) {
 		p := path.Join(at, e.name)
@@ -130,23 +130,23 @@ func (w *walker) dir(h plumbing.Hash, at string, depth int) bool {
 
 // wants reports whether a folder has to be read, and passes over what is not there.
 func (w *walker) wants(folder string) bool {
-	if !w.some {
+	if !w.selective {
 		return true
 	}
-	for len(w.chosen) > 0 {
-		dir := w.chosen[0].dir
+	for len(w.sought) > 0 {
+		dir := w.sought[0].dir
 		if strings.HasPrefix(dir, folder) && (len(dir) == len(folder) || dir[len(folder)] == '/') {
 			return true
 		}
 		if dir < folder {
 			return false
 		}
-		w.chosen = w.chosen[1:]
+		w.sought = w.sought[1:]
 	}
 	return false
 }
 
-func (w *walker) minute(entries []treeEntry, at string) bool {
+func (w *walker) taskFolder(entries []treeEntry, at string) bool {
 	var found []Entry
 	for _, e := range entries {
 		name, isRecord := strings.CutSuffix(e.name, recordExt)
@@ -164,7 +164,7 @@ func (w *walker) minute(entries []treeEntry, at string) bool {
 	markUnique(found)
 	for _, e := range found {
 		uuid := e.ID.UUID()
-		if !strings.HasPrefix(uuid, w.rg.Prefix) || w.rg.Executor != "" && e.ID.Executor() != w.rg.Executor || !w.isChosen(at, uuid) {
+		if !strings.HasPrefix(uuid, w.rg.Prefix) || w.rg.Executor != "" && e.ID.Executor() != w.rg.Executor || !w.isSought(at, uuid) {
 			continue
 		}
 		if !w.yield(e, nil) {
@@ -174,11 +174,11 @@ func (w *walker) minute(entries []treeEntry, at string) bool {
 	return true
 }
 
-func (w *walker) isChosen(at, uuid string) bool {
-	for len(w.chosen) > 0 && w.chosen[0].dir == at && w.chosen[0].uuid > uuid {
-		w.chosen = w.chosen[1:]
+func (w *walker) isSought(at, uuid string) bool {
+	for len(w.sought) > 0 && w.sought[0].dir == at && w.sought[0].uuid > uuid {
+		w.sought = w.sought[1:]
 	}
-	return !w.some || len(w.chosen) > 0 && w.chosen[0] == chosenTask{at, uuid}
+	return !w.selective || len(w.sought) > 0 && w.sought[0] == soughtTask{at, uuid}
 }
 
 // markUnique finds out how much of each UUID names it. Tasks of one millisecond are in
@@ -210,13 +210,13 @@ func (sn *Snapshot) Records(rg record.Range) iter.Seq[record.Result] {
 
 // Select is Records of those of the tasks that are in the snapshot.
 func (sn *Snapshot) Select(ids []record.ID, brief bool) iter.Seq[record.Result] {
-	return readEntries(sn.Some(ids), brief)
+	return readEntries(sn.find(ids), brief)
 }
 
 func readEntries(entries iter.Seq2[Entry, error], brief bool) iter.Seq[record.Result] {
 	read := Entry.Record
 	if brief {
-		read = Entry.brief
+		read = Entry.readBrief
 	}
 	newWorker := func() func(batch) []record.Result {
 		return func(b batch) []record.Result { return b.readAll(read) }

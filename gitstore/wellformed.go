@@ -227,7 +227,7 @@ func plainName(name string) string {
 
 // shortName reports whether NTFS may have given a name as the short one of a long one,
 // whose first six letters are long: these and a number, or, when there are many, the
-// beginning of a hash and a number (is_ntfs_dot_generic in git's sources).
+// epoch of a hash and a number (is_ntfs_dot_generic in git's sources).
 func shortName(name, long, hash string) bool {
 	head, number, ok := strings.Cut(name, "~")
 	if !ok || number == "" || strings.Trim(number, "0123456789") != "" {

@@ -69,10 +69,10 @@ func (f *forger) compare(kind string, build func() []byte, both bool) {
 		f.Fatalf("git hash-object: %v\n%s", err, out)
 	}
 	out, _ := tryGit(f.dir, "", "fsck", "--strict", "--no-dangling")
-	refused := map[string]string{}
+	rejected := map[string]string{}
 	for line := range strings.SplitSeq(out, "\n") {
 		if m := refusal.FindStringSubmatch(line); m != nil {
-			refused[cmp.Or(m[1], m[2])] = line
+			rejected[cmp.Or(m[1], m[2])] = line
 		}
 	}
 	in := 0
@@ -81,15 +81,15 @@ func (f *forger) compare(kind string, build func() []byte, both bool) {
 		if err == nil {
 			in++
 		}
-		switch git := refused[h]; {
+		switch git := rejected[h]; {
 		case err == nil && git != "":
 			f.Errorf("%s is let in: %q", git, b)
 		case err != nil && git == "" && both && !stricter(b):
 			f.Errorf("%v, and git has nothing against it: %q", err, b)
 		}
 	}
-	f.Logf("%d of %d of kind %s are let in, git refuses %d", in, len(objects), kind, len(refused))
-	if in < forgeries/50 || len(refused) < forgeries/50 {
+	f.Logf("%d of %d of kind %s are let in, git refuses %d", in, len(objects), kind, len(rejected))
+	if in < forgeries/50 || len(rejected) < forgeries/50 {
 		f.Error("that shows little")
 	}
 }

@@ -52,7 +52,7 @@ type exchange struct {
 	sharing     *Sharing
 	skipInvalid bool
 	warn        func(msg string)
-	refused     []gitstore.Refused
+	refused     []gitstore.Rejected
 }
 
 // exchange has a function go through between the history and a remote, while no other
@@ -189,7 +189,7 @@ func (x *exchange) fetch(ctx context.Context) (commit string, err error) {
 	if err != nil {
 		return "", err
 	}
-	x.refused = got.Refused
+	x.refused = got.Rejected
 	return got.Commit, nil
 }
 

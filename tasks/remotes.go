@@ -99,7 +99,7 @@ func (q *Service) CompareRemote(ctx context.Context, r gitstore.RemoteURL) (st R
 	}
 	var base string
 	if st.Known = theirs != ""; st.Known {
-		if base, err = s.Base(ctx, head, theirs); err != nil {
+		if base, err = s.MergeBase(ctx, head, theirs); err != nil {
 			return st, err
 		}
 		if st.NotPulled, err = Count(ctx, s, base, theirs); err != nil {

@@ -50,7 +50,7 @@ func Count(ctx context.Context, s *gitstore.Store, from, to string) (t Traffic, 
 type Shared struct {
 	Remote         gitstore.RemoteURL
 	Pulled, Pushed Traffic
-	Refused        []gitstore.Refused // what of the remote is invalid, and was left out
+	Refused        []gitstore.Rejected // what of the remote is invalid, and was left out
 }
 
 // ShareOptions says how an exchange goes about it.
@@ -160,7 +160,7 @@ func (s *Shared) pull(ctx context.Context, x *exchange, dryRun bool) (commit str
 		if err != nil {
 			return "", err
 		}
-		if from, err = x.store.Base(ctx, head, commit); err != nil {
+		if from, err = x.store.MergeBase(ctx, head, commit); err != nil {
 			return "", err
 		}
 		to = commit
@@ -231,7 +231,7 @@ func (s *Shared) wouldPush(ctx context.Context, x *exchange) error {
 	if err != nil {
 		return err
 	}
-	base, err := x.store.Base(ctx, head, theirs)
+	base, err := x.store.MergeBase(ctx, head, theirs)
 	if err != nil {
 		return err
 	}

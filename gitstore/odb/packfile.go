@@ -2,7 +2,6 @@ package odb
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha1"
 	"encoding/binary"
@@ -11,29 +10,23 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"path/filepath"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/klauspost/compress/zlib"
 	"github.com/spf13/afero"
-
-	"qme/internal/wholefile"
 )
 
 // A packFile is a pack being written to a temporary file. Nothing can see it
 // until finish has given it its name.
 type packFile struct {
-	db     *DB
-	file   afero.File
+	tempFile
 	buf    *bufio.Writer
 	sum    hash.Hash // of the whole file, its trailer
 	crc    hash.Hash32
 	off    int64
-	want   uint32
-	count  uint32
-	idx    *idxfile.Writer
+	want   int
+	objs   []indexEntry // the objects so far
 	at     map[plumbing.Hash]int64
 	z      *zlib.Writer
 	fast   *zlib.Writer // for streams; made when needed
@@ -41,37 +34,25 @@ type packFile struct {
 	differ differ
 }
 
-// Temporary begins the names of files that are not whole yet. They are not git's own
-// (tmp_), which "git prune" removes under the hands of whoever writes them.
-const Temporary = "qme_"
-
-const (
-	tmpPack  = Temporary + "pack_"
-	tmpIndex = Temporary + "idx_"
-)
-
 // newPackFile begins a pack of exactly count objects.
 func (db *DB) newPackFile(count int) (*packFile, error) {
-	if err := db.fs.MkdirAll(db.packDir(), 0o700); err != nil {
-		return nil, err
-	}
-	f, err := afero.TempFile(db.fs, db.packDir(), tmpPack)
+	tmp, err := db.newTempFile(tmpPack)
 	if err != nil {
 		return nil, err
 	}
 	p := &packFile{
-		db: db, file: f, sum: sha1.New(), crc: crc32.NewIEEE(), want: uint32(count),
-		idx: new(idxfile.Writer), at: make(map[plumbing.Hash]int64, count),
+		tempFile: *tmp, sum: sha1.New(), crc: crc32.NewIEEE(), want: count,
+		objs: make([]indexEntry, 0, count), at: make(map[plumbing.Hash]int64, count),
 	}
 	if p.z, err = zlib.NewWriterLevel(nil, levelFor(count)); err != nil {
 		return nil, errors.Join(err, p.abort())
 	}
-	p.buf = bufio.NewWriterSize(f, 64<<10)
+	p.buf = bufio.NewWriterSize(p.file, 64<<10)
 	var head [packHeaderLen]byte
 	copy(head[:], "PACK")
 	binary.BigEndian.PutUint32(head[4:], 2)
 	binary.BigEndian.PutUint32(head[8:], uint32(count))
-	if err := errors.Join(p.idx.OnHeader(uint32(count)), p.write(head[:])); err != nil {
+	if err := p.write(head[:]); err != nil {
 		return nil, errors.Join(err, p.abort())
 	}
 	return p, nil
@@ -100,29 +81,23 @@ func (p *packFile) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// has returns where an object lies that is written already.
-func (p *packFile) has(h plumbing.Hash) (int64, bool) {
-	off, ok := p.at[h]
-	return off, ok
-}
-
-// begin starts the entry of object h; base is used for OFSDeltaObject only.
-func (p *packFile) begin(h plumbing.Hash, kind plumbing.ObjectType, size, base int64) (int64, error) {
+// begin starts an entry; base is used for OFSDeltaObject only.
+func (p *packFile) begin(kind plumbing.ObjectType, size, base int64) (int64, error) {
 	off := p.off
 	p.crc.Reset()
 	p.head = appendEntryHeader(p.head[:0], kind, size, off, base)
 	return off, p.write(p.head)
 }
 
-func (p *packFile) end(h plumbing.Hash, off int64) error {
+// end ends the entry of object h.
+func (p *packFile) end(h plumbing.Hash, off int64) {
 	p.at[h] = off
-	p.count++
-	return p.idx.OnInflatedObjectContent(h, off, p.crc.Sum32(), nil)
+	p.objs = append(p.objs, indexEntry{h, p.crc.Sum32(), off})
 }
 
 // add writes object h whole, from content.
 func (p *packFile) add(h plumbing.Hash, kind plumbing.ObjectType, size int64, content io.Reader) error {
-	off, err := p.begin(h, kind, size, 0)
+	off, err := p.begin(kind, size, 0)
 	if err != nil {
 		return err
 	}
@@ -140,7 +115,8 @@ func (p *packFile) add(h plumbing.Hash, kind plumbing.ObjectType, size int64, co
 	if err != nil {
 		return err
 	}
-	return p.end(h, off)
+	p.end(h, off)
+	return nil
 }
 
 // deflater returns what deflates an object of this size. Somebody waits at the
@@ -164,7 +140,7 @@ func (p *packFile) deflater(size int64) (*zlib.Writer, error) {
 
 // addDelta writes object h as a delta against an object that lies at base.
 func (p *packFile) addDelta(h plumbing.Hash, delta []byte, base int64) error {
-	off, err := p.begin(h, plumbing.OFSDeltaObject, int64(len(delta)), base)
+	off, err := p.begin(plumbing.OFSDeltaObject, int64(len(delta)), base)
 	if err != nil {
 		return err
 	}
@@ -175,13 +151,14 @@ func (p *packFile) addDelta(h plumbing.Hash, delta []byte, base int64) error {
 	if err := p.z.Close(); err != nil {
 		return err
 	}
-	return p.end(h, off)
+	p.end(h, off)
+	return nil
 }
 
 // copy takes an entry over from another pack as it is deflated there: the bytes
 // up to next, where the following entry begins.
 func (p *packFile) copy(h plumbing.Hash, src *pack, e entry, next, base int64) error {
-	off, err := p.begin(h, e.kind, e.size, base)
+	off, err := p.begin(e.kind, e.size, base)
 	if err != nil {
 		return err
 	}
@@ -197,7 +174,8 @@ func (p *packFile) copy(h plumbing.Hash, src *pack, e entry, next, base int64) e
 	if err != nil || n != next-e.data {
 		return src.corrupt(e.offset, errors.Join(err, io.ErrUnexpectedEOF))
 	}
-	return p.end(h, off)
+	p.end(h, off)
+	return nil
 }
 
 // A sealedPack is a whole pack with its index, on disk, that nobody sees yet.
@@ -210,8 +188,8 @@ type sealedPack struct {
 
 // seal writes the trailer and the index and flushes both to disk.
 func (p *packFile) seal() (*sealedPack, error) {
-	if p.count != p.want {
-		return nil, errors.Join(fmt.Errorf("pack has %d objects instead of %d", p.count, p.want), p.abort())
+	if len(p.objs) != p.want {
+		return nil, errors.Join(fmt.Errorf("pack has %d objects instead of %d", len(p.objs), p.want), p.abort())
 	}
 	var sum plumbing.Hash
 	copy(sum[:], p.sum.Sum(nil))
@@ -224,7 +202,8 @@ func (p *packFile) seal() (*sealedPack, error) {
 	}
 	var idx string
 	if err == nil {
-		idx, err = p.writeIndex(sum)
+		sortEntries(p.objs)
+		idx, err = p.db.writeIndex(sum, len(p.objs), func(i int) indexEntry { return p.objs[i] })
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.abort())
@@ -248,7 +227,7 @@ func (s *sealedPack) publish(keep bool) (err error) {
 	path := filepath.Join(s.db.packDir(), s.name)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.remove(path+".keep"), s.discard())
+			err = errors.Join(err, s.db.remove(path+".keep"), s.discard())
 		}
 	}()
 	if keep {
@@ -267,68 +246,12 @@ func (s *sealedPack) publish(keep bool) (err error) {
 
 // discard removes a pack that does not get its name.
 func (s *sealedPack) discard() error {
-	return errors.Join(s.remove(s.tmpPack), s.remove(s.tmpIdx))
+	return errors.Join(s.db.remove(s.tmpPack), s.db.remove(s.tmpIdx))
 }
 
-func (s *sealedPack) remove(path string) error {
-	if err := s.db.fs.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// close flushes the file to disk and closes it.
-func (p *packFile) close() error {
-	err := p.db.fs.Chmod(p.file.Name(), 0o400)
-	if err == nil && !p.db.opts.NoSync {
-		err = p.file.Sync()
-	}
-	return errors.Join(err, p.file.Close())
-}
-
-func (p *packFile) writeIndex(sum plumbing.Hash) (string, error) {
-	if err := p.idx.OnFooter(sum); err != nil {
-		return "", err
-	}
-	index, err := p.idx.Index()
-	if err != nil {
-		return "", err
-	}
-	var b bytes.Buffer
-	if _, err := idxfile.NewEncoder(&b).Encode(index); err != nil {
-		return "", err
-	}
-	f, err := afero.TempFile(p.db.fs, p.db.packDir(), tmpIndex)
-	if err != nil {
-		return "", err
-	}
-	_, err = f.Write(b.Bytes())
-	if err == nil {
-		err = p.db.fs.Chmod(f.Name(), 0o400)
-	}
-	if err == nil && !p.db.opts.NoSync {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return "", errors.Join(err, p.db.fs.Remove(f.Name()))
-	}
-	return f.Name(), nil
-}
-
-// abort removes what has been written.
-func (p *packFile) abort() error {
-	_ = p.file.Close() // closed already, or of no use any more
-	err := p.db.fs.Remove(p.file.Name())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-// syncDir makes the names in a folder durable (fsync(2) of the folder).
-func (db *DB) syncDir(dir string) error {
-	if db.opts.NoSync {
-		return nil
-	}
-	return wholefile.FlushFolder(db.fs, dir)
+// unpublish removes the rest of a pack whose publish has failed and whose name no other pack
+// can have. The index goes first, as in Discard.
+func (s *sealedPack) unpublish() error {
+	path := filepath.Join(s.db.packDir(), s.name)
+	return errors.Join(s.db.remove(path+".idx"), s.db.remove(path+".pack"), s.db.remove(path+".keep"))
 }

@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/spf13/afero"
 
 	"qme/record"
 )
@@ -77,7 +75,7 @@ type ReceiveOptions struct {
 // Receive reads one pack (gitformat-pack(5), version 2) from r, which must end where
 // the pack ends, checks it and keeps it as a pack of this database. When it returns,
 // all of it is on disk and visible. It returns the name of the pack, which is of
-// this call alone: Release it once something refers to its objects, or Discard it
+// this call alone: Unkeep it once something refers to its objects, or Discard it
 // when nothing came to. The name is "" when the pack has no objects.
 //
 // What is checked: both kinds of checksums; that every delta can be resolved within
@@ -113,7 +111,7 @@ func (db *DB) Receive(ctx context.Context, r io.Reader, opts ReceiveOptions) (na
 type receiver struct {
 	db    *DB
 	opts  ReceiveOptions
-	tmp   *packFile // only as a temporary file
+	tmp   *tempFile
 	local *snapshot
 	slots slots
 	refs  []refDelta
@@ -131,19 +129,16 @@ type receiver struct {
 }
 
 func (db *DB) newReceiver(opts ReceiveOptions) (*receiver, error) {
-	if err := db.fs.MkdirAll(db.packDir(), 0o700); err != nil {
-		return nil, err
-	}
 	local, err := db.snapshot()
 	if err != nil {
 		return nil, err
 	}
-	f, err := afero.TempFile(db.fs, db.packDir(), tmpPack)
+	tmp, err := db.newTempFile(tmpPack)
 	if err != nil {
 		return nil, err
 	}
-	return &receiver{db: db, opts: opts, tmp: &packFile{db: db, file: f}, local: local,
-		pack: &pack{db: db, name: "received", dataPath: f.Name()}}, nil
+	return &receiver{db: db, opts: opts, tmp: tmp, local: local,
+		pack: &pack{db: db, name: "received", dataPath: tmp.file.Name()}}, nil
 }
 
 func (r *receiver) receive(ctx context.Context, from io.Reader) (string, error) {
@@ -189,7 +184,10 @@ func (r *receiver) take(ctx context.Context, from io.Reader) (*sealedPack, error
 	if err != nil {
 		return nil, err
 	}
-	idx, err := r.writeIndex(names)
+	idx, err := r.db.writeIndex(r.sum, len(names), func(i int) indexEntry {
+		s := r.slots.at(names[i].at)
+		return indexEntry{s.hash, s.crc, s.off}
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -208,13 +206,6 @@ func (r *receiver) packName() (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("pack-%x", sha1.Sum(append(r.sum[:], salt[:]...))), nil
-}
-
-// unpublish removes what publish, which has failed, may have left of a pack whose
-// name is its own. The index goes first, as in Discard.
-func (s *sealedPack) unpublish() error {
-	path := filepath.Join(s.db.packDir(), s.name)
-	return errors.Join(s.remove(path+".idx"), s.remove(path+".pack"), s.remove(path+".keep"))
 }
 
 // count adds n objects whose names are known and reports it.

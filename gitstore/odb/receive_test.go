@@ -197,8 +197,8 @@ func TestReceiveFromGit(t *testing.T) {
 			if !db.KeptByUs(got) {
 				t.Error("nothing keeps the pack")
 			}
-			if err := db.Release(got); err != nil || db.KeptByUs(got) {
-				t.Errorf("Release: %v", err)
+			if err := db.Unkeep(got); err != nil || db.KeptByUs(got) {
+				t.Errorf("Unkeep: %v", err)
 			}
 		})
 	}
@@ -280,7 +280,7 @@ func TestReceiveTwice(t *testing.T) {
 	db, _ := memory()
 	first, err1 := receive(db, pack, ReceiveOptions{})
 	second, err2 := receive(db, pack, ReceiveOptions{})
-	if err := errors.Join(err1, err2, db.Release(first), db.Discard(second)); err != nil {
+	if err := errors.Join(err1, err2, db.Unkeep(first), db.Discard(second)); err != nil {
 		t.Fatal(err)
 	}
 	again := Open(db.fs, db.dir, Options{})

@@ -263,7 +263,7 @@ func (p *packFile) copyPack(ctx context.Context, src *pack) error {
 		if i%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if _, ok := p.has(it.hash); ok {
+		if _, ok := p.at[it.hash]; ok {
 			continue
 		}
 		e, err := src.entryAt(it.offset)
@@ -334,11 +334,7 @@ func setTreeChain(byHash map[plumbing.Hash]*object, h plumbing.Hash, path string
 // removePacked removes what the pack named keep now holds.
 func (db *DB) removePacked(keep string, packs []string, loose []plumbing.Hash) error {
 	var errs []error
-	remove := func(path string) {
-		if err := db.fs.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
+	remove := func(path string) { errs = append(errs, db.remove(path)) }
 	if slices.ContainsFunc(packs, func(n string) bool { return n != keep }) {
 		errs = append(errs, db.removeMultiPack())
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -86,7 +85,7 @@ func (w *Writer) Get(h plumbing.Hash) (plumbing.ObjectType, []byte, error) {
 }
 
 // Flush writes what was added. When it returns, all of it is on disk and
-// visible, and the writer is empty. It returns the name of the pack: Release it once
+// visible, and the writer is empty. It returns the name of the pack: Unkeep it once
 // something refers to its objects, or Discard it when nothing came to. It is ""
 // when there was nothing to write.
 func (w *Writer) Flush() (string, error) {
@@ -106,18 +105,14 @@ func (w *Writer) Flush() (string, error) {
 	return sealed.name, err
 }
 
-// Release lets git have its way with a pack of Flush, now that something refers to
+// Unkeep lets git have its way with a pack of Flush, now that something refers to
 // its objects. Until then a .keep file keeps it whole, as those of git's own
 // receive-pack do.
-func (db *DB) Release(name string) error {
+func (db *DB) Unkeep(name string) error {
 	if name == "" {
 		return nil
 	}
-	err := db.fs.Remove(filepath.Join(db.packDir(), name+".keep"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
+	return db.remove(filepath.Join(db.packDir(), name+".keep"))
 }
 
 // KeptByUs reports whether the .keep file of a pack is one of Flush.
@@ -128,11 +123,11 @@ func (db *DB) KeptByUs(name string) bool {
 
 // Discard removes a pack that this process wrote and that nothing refers to.
 func (db *DB) Discard(name string) error {
-	if name == "" { // as for Release: there was nothing to write
+	if name == "" { // as for Unkeep: there was nothing to write
 		return nil
 	}
 	path := filepath.Join(db.packDir(), name)
-	return errors.Join(db.fs.Remove(path+".idx"), db.fs.Remove(path+".pack"), db.Release(name))
+	return errors.Join(db.fs.Remove(path+".idx"), db.fs.Remove(path+".pack"), db.Unkeep(name))
 }
 
 // minDelta is the size below which a delta gains nothing.

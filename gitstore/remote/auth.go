@@ -150,7 +150,7 @@ func (a *authority) user(u *url.URL) string {
 }
 
 func (a *authority) token(_ context.Context, u *url.URL) (*credential, error) {
-	token := a.remote.getenv(TokenVariable)
+	token := os.Getenv(TokenVariable)
 	if token == "" || origin(u) != a.named {
 		return nil, nil
 	}
@@ -162,7 +162,7 @@ func (a *authority) token(_ context.Context, u *url.URL) (*credential, error) {
 }
 
 func (a *authority) netrc(_ context.Context, u *url.URL) (*credential, error) {
-	home := a.remote.getenv("HOME")
+	home := os.Getenv("HOME")
 	if home == "" {
 		return nil, nil
 	}

@@ -128,7 +128,7 @@ func (r *Remote) handshakeError(err error) error {
 
 // sshConfig gathers who we are and which keys the host may have.
 func (r *Remote) sshConfig(addr string) (cfg *ssh.ClientConfig, closeAgent func(), err error) {
-	files := slices.DeleteFunc([]string{filepath.Join(r.getenv("HOME"), ".ssh", "known_hosts"), "/etc/ssh/ssh_known_hosts"}, func(name string) bool {
+	files := slices.DeleteFunc([]string{filepath.Join(os.Getenv("HOME"), ".ssh", "known_hosts"), "/etc/ssh/ssh_known_hosts"}, func(name string) bool {
 		_, err := os.Stat(name)
 		return errors.Is(err, os.ErrNotExist)
 	})
@@ -136,7 +136,7 @@ func (r *Remote) sshConfig(addr string) (cfg *ssh.ClientConfig, closeAgent func(
 	if err != nil {
 		return nil, nil, r.fail(ErrHostKey, err.Error(), "Correct the file known_hosts.").because(err)
 	}
-	name := cmp.Or(r.loc.user, r.getenv("USER"), r.getenv("LOGNAME"))
+	name := cmp.Or(r.loc.user, os.Getenv("USER"), os.Getenv("LOGNAME"))
 	if name == "" {
 		u, ok := account.Lookup(strconv.Itoa(os.Getuid()))
 		if !ok {
@@ -187,7 +187,7 @@ func (noKey) Verify([]byte, *ssh.Signature) error { return errors.New("no key") 
 // agentSigners returns the keys of the agent, if there is one.
 func (r *Remote) agentSigners() (signers []ssh.Signer, done func()) {
 	done = func() {}
-	socket := r.getenv("SSH_AUTH_SOCK")
+	socket := os.Getenv("SSH_AUTH_SOCK")
 	if socket == "" {
 		return nil, done
 	}
@@ -207,7 +207,7 @@ func (r *Remote) agentSigners() (signers []ssh.Signer, done func()) {
 // unlock is set.
 func (r *Remote) fileSigners(unlock bool) (signers []ssh.Signer) {
 	for _, name := range []string{"id_ed25519", "id_ecdsa", "id_rsa"} {
-		path := filepath.Join(r.getenv("HOME"), ".ssh", name)
+		path := filepath.Join(os.Getenv("HOME"), ".ssh", name)
 		pem, err := os.ReadFile(path)
 		if errors.Is(err, os.ErrNotExist) {
 			continue

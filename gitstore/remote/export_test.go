@@ -20,6 +20,3 @@ func Parts(r *Remote) string {
 	}
 	return r.loc.scheme + "|" + r.loc.user + "|" + host + "|" + r.loc.path
 }
-
-// SSHCommand is the variable GIT_SSH_COMMAND that a remote was opened with.
-func SSHCommand(r *Remote) string { return r.getenv("GIT_SSH_COMMAND") }

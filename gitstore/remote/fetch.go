@@ -50,11 +50,7 @@ func (s *FetchSession) Pack(ctx context.Context, want plumbing.Hash, haves []plu
 		return nil, err
 	}
 	s.used = true
-	capabilities := []string{"ofs-delta"}
-	if !s.remote.opts.Progress {
-		capabilities = append(capabilities, "no-progress")
-	}
-	caps, band := s.ad.use(capabilities...)
+	caps, band := s.ad.use("ofs-delta", "no-progress")
 	stop := s.guard(ctx)
 	a := s.link.ask(func(w io.Writer) error { return writeWants(w, want, caps, haves) })
 	pack, err := s.acknowledged(a, band)

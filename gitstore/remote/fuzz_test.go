@@ -45,7 +45,7 @@ func FuzzPack(f *testing.F) {
 	f.Add([]byte("0008NAK\nPACK"), false)
 	f.Add([]byte("0007\x01000100"), true)
 	f.Fuzz(func(t *testing.T, b []byte, band bool) {
-		s := &FetchSession{session{remote: &Remote{out: newMessages(nil, false)}}}
+		s := &FetchSession{session{remote: &Remote{out: newMessages(nil)}}}
 		pack, err := s.acknowledged(&answer{Reader: bytes.NewReader(b)}, band)
 		if err != nil {
 			return

@@ -36,7 +36,8 @@ func says(t testing.TB, text string) *remote.Remote {
 		t.Fatal(err)
 	}
 	program := script(t, filepath.Join(dir, "service"), "cat '"+file+"'; exec cat >/dev/null")
-	return open(t, "host:repository", remote.Options{Env: append(os.Environ(), "GIT_SSH_COMMAND="+program), Messages: io.Discard})
+	t.Setenv("GIT_SSH_COMMAND", program)
+	return open(t, "host:repository", remote.Options{Messages: io.Discard})
 }
 
 const one = "1111111111111111111111111111111111111111"
@@ -173,29 +174,24 @@ func TestMessages(t *testing.T) {
 	isolate(t)
 	text := packets(one+" "+main+"\x00side-band-64k", "", "NAK\n",
 		"\x02Counting: 10% (long)\rCoun", "\x02ting: done\rx\n\n", "\x02\x1b]0;title\x07\u202etxt\xff\n", "\x02"+strings.Repeat("y", 5000), "\x01PACK", "\x02last", "")
-	for progress, want := range map[bool]string{
-		false: "remote: Counting: 10% (long)\nremote: Counting: done\nremote: x\n",
-		true:  "remote: Counting: 10% (long)\rremote: Counting: done      \rremote: x             \n",
-	} {
-		var said bytes.Buffer
-		r := says(t, text)
-		opts := remote.Options{Messages: &said, Progress: progress, Env: append(os.Environ(), "GIT_SSH_COMMAND="+remote.SSHCommand(r))}
-		s, err := open(t, "host:repository", opts).Fetch(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		pack, err := s.Pack(t.Context(), plumbing.NewHash(one), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := io.Copy(io.Discard, pack); err != nil {
-			t.Fatal(err)
-		}
-		pack.Close()
-		s.Close()
-		want += `remote: \x1b]0;title\x07\u202etxt\xff` + "\nremote: " + strings.Repeat("y", 4096) + "\nremote: " + strings.Repeat("y", 904) + "last\n"
-		if said.String() != want {
-			t.Errorf("progress %v: messages\n%q, want\n%q", progress, said.String(), want)
-		}
+	says(t, text)
+	var said bytes.Buffer
+	s, err := open(t, "host:repository", remote.Options{Messages: &said}).Fetch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	pack, err := s.Pack(t.Context(), plumbing.NewHash(one), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, pack); err != nil {
+		t.Fatal(err)
+	}
+	pack.Close()
+	s.Close()
+	want := "remote: Counting: 10% (long)\nremote: Counting: done\nremote: x\n" +
+		`remote: \x1b]0;title\x07\u202etxt\xff` + "\nremote: " + strings.Repeat("y", 4096) + "\nremote: " + strings.Repeat("y", 904) + "last\n"
+	if said.String() != want {
+		t.Errorf("messages\n%q, want\n%q", said.String(), want)
 	}
 }

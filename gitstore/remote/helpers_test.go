@@ -49,6 +49,7 @@ func isolate(t *testing.T) string {
 func git(t testing.TB, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", args...)
+	cmd.Env = ownEnviron()
 	cmd.Dir = dir
 	var out, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &stderr
@@ -56,6 +57,17 @@ func git(t testing.TB, dir string, args ...string) string {
 		t.Fatalf("git %v: %v\n%s", args, err, stderr.Bytes())
 	}
 	return strings.TrimSpace(out.String())
+}
+
+// strangers are variables that are none of the gits of a test, see TestLocal.
+var strangers = map[string]string{"GIT_DIR": "/nowhere", "GIT_PROTOCOL": "version=2", "GIT_OBJECT_DIRECTORY": "/nowhere"}
+
+func ownEnviron() []string {
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		name, value, _ := strings.Cut(kv, "=")
+		strange, ok := strangers[name]
+		return ok && strange == value
+	})
 }
 
 // newRepository makes a bare repository with n commits.
@@ -86,7 +98,7 @@ func newCommit(t testing.TB, dir, text string) plumbing.Hash {
 	}
 	blob := git(t, dir, "hash-object", "-w", file)
 	cmd := exec.Command("git", "mktree")
-	cmd.Dir, cmd.Stdin = dir, strings.NewReader("100644 blob "+blob+"\tfile\n")
+	cmd.Env, cmd.Dir, cmd.Stdin = ownEnviron(), dir, strings.NewReader("100644 blob "+blob+"\tfile\n")
 	tree, err := cmd.Output()
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +124,7 @@ func packer(t testing.TB, dir string, new plumbing.Hash, without ...plumbing.Has
 			list += "^" + h.String() + "\n"
 		}
 		cmd := exec.Command("git", "pack-objects", "--revs", "--stdout", "-q")
-		cmd.Dir, cmd.Stdin, cmd.Stdout = dir, strings.NewReader(list), w
+		cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stdout = ownEnviron(), dir, strings.NewReader(list), w
 		return cmd.Run()
 	}
 }
@@ -157,6 +169,7 @@ func store(t testing.TB, dir string, s *remote.FetchSession, want plumbing.Hash,
 		t.Fatal(err)
 	}
 	cmd := exec.Command("git", "index-pack", "--stdin", "--strict")
+	cmd.Env = ownEnviron()
 	cmd.Dir, cmd.Stdin = dir, bytes.NewReader(b)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("index-pack: %v\n%s", err, out)

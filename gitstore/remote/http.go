@@ -62,20 +62,21 @@ type httpLink struct {
 // dialHTTP asks the repository what it has.
 func (r *Remote) dialHTTP(ctx context.Context, service string) (link, error) {
 	base := r.loc.base()
-	set, err := r.settings(ctx, base.String())
+	set, err := r.settings(ctx)
 	if err != nil {
 		return nil, err
 	}
+	get := func(name, fallback string) string { return set.http(name, base, r.loc.user, fallback) }
 	d := &dialer{}
-	transport, err := r.transport(set, d)
+	transport, err := r.transport(get, d)
 	if err != nil {
 		return nil, err
 	}
-	l := &httpLink{remote: r, service: service, transport: transport, dialer: d, base: base, auth: newAuthority(r), buffer: postBuffer(set["http.postbuffer"])}
-	if l.extra, err = r.extraHeaders(ctx, base); err != nil {
+	l := &httpLink{remote: r, service: service, transport: transport, dialer: d, base: base, auth: newAuthority(r), buffer: postBuffer(get("postbuffer", ""))}
+	if l.extra, err = r.extraHeaders(set, base); err != nil {
 		return nil, err
 	}
-	l.follow = truth(cmp.Or(set["http.followredirects"], "initial"))
+	l.follow = truth(cmp.Or(get("followredirects", ""), "initial"))
 	l.client = &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, l.abort)
@@ -88,9 +89,9 @@ func (r *Remote) dialHTTP(ctx context.Context, service string) (link, error) {
 }
 
 // transport makes what sends requests, by git's settings.
-func (r *Remote) transport(set map[string]string, d *dialer) (*http.Transport, error) {
+func (r *Remote) transport(get func(name, fallback string) string, d *dialer) (*http.Transport, error) {
 	conf := &tls.Config{}
-	if file := cmp.Or(r.getenv("GIT_SSL_CAINFO"), r.expandHome(set["http.sslcainfo"])); file != "" {
+	if file := cmp.Or(os.Getenv("GIT_SSL_CAINFO"), expandHome(get("sslcainfo", ""))); file != "" {
 		pem, err := os.ReadFile(file)
 		conf.RootCAs = x509.NewCertPool()
 		if err != nil || !conf.RootCAs.AppendCertsFromPEM(pem) {
@@ -98,13 +99,12 @@ func (r *Remote) transport(set map[string]string, d *dialer) (*http.Transport, e
 				"Correct http.sslCAInfo of git's configuration, or GIT_SSL_CAINFO.").because(err)
 		}
 	}
-	verify, ok := set["http.sslverify"]
-	if r.getenv("GIT_SSL_NO_VERIFY") != "" || ok && !truth(verify) {
+	if os.Getenv("GIT_SSL_NO_VERIFY") != "" || !truth(get("sslverify", "true")) {
 		conf.InsecureSkipVerify = true // as the user has told git
 		r.out.own("warning: " + r.String() + ": the certificate is not checked (http.sslVerify, GIT_SSL_NO_VERIFY)")
 	}
 	proxy := http.ProxyFromEnvironment
-	if p := set["http.proxy"]; p != "" {
+	if p := get("proxy", ""); p != "" {
 		u, err := url.Parse(p)
 		if err != nil || u.Host == "" {
 			return nil, r.fail(ErrURL, "http.proxy of git's configuration is not a URL", "Correct it.")

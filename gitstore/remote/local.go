@@ -12,7 +12,7 @@ func (r *Remote) dialLocal(service string) (link, error) {
 		return nil, r.fail(ErrProtocol, "a repository in a folder is reached through git, and there is no program git",
 			"Install git, or let it be in PATH.").because(err)
 	}
-	p := r.command(r.serviceEnviron(), git, strings.TrimPrefix(service, "git-"), r.loc.path)
+	p := r.command(serviceEnviron(), git, strings.TrimPrefix(service, "git-"), r.loc.path)
 	p.alone = true // it asks nothing
 	l, err := r.start(p)
 	if err != nil {

@@ -21,10 +21,12 @@ func TestLocal(t *testing.T) {
 	isolate(t)
 	clean(t)
 	// What a git that has started us has set is not for the git that we start.
-	env := append(os.Environ(), "GIT_DIR=/nowhere", "GIT_PROTOCOL=version=2", "GIT_OBJECT_DIRECTORY=/nowhere")
+	for name, value := range strangers {
+		t.Setenv(name, value)
+	}
 	for _, scheme := range []string{"", "file://"} {
 		dir := newRepository(t, 3)
-		roundTrip(t, dir, scheme+dir, remote.Options{Env: env})
+		roundTrip(t, dir, scheme+dir, remote.Options{})
 	}
 }
 

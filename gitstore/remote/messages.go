@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"qme/internal/safe"
 )
@@ -18,53 +17,39 @@ const lineLimit = 4 << 10
 const tailLimit = 4 << 10
 
 const (
-	// shownLimit bounds, in bytes, what of the other side's messages is passed on, and
-	// progressLimit what of its progress, whose lines overwrite each other.
-	shownLimit    = 64 << 10
-	progressLimit = 512 << 10
-	// saidLimit bounds, in bytes, what the other side may say before it has to be done.
+	// shownLimit bounds, in bytes, how much of the server's messages is passed on.
+	shownLimit = 64 << 10
+	// saidLimit bounds, in bytes, the messages that a server may send with one answer.
 	saidLimit = 64 << 20
 )
 
-// messages is where that which the other side says goes to: line by line, behind
-// "remote: ", and harmless.
+// messages passes on what the server says: line by line, after "remote: ", and harmless.
 type messages struct {
-	mu       sync.Mutex
-	w        io.Writer
-	shown    bool // somebody reads them
-	progress bool
-	width    int // columns of the line that the next one overwrites
-	lines    int // bytes of lines that were passed on
-	updates  int // bytes of those that overwrite each other
-	full     bool
+	mu    sync.Mutex
+	w     io.Writer
+	shown bool // w is read
+	lines int  // bytes of lines so far
+	full  bool
 }
 
-func newMessages(w io.Writer, progress bool) *messages {
+func newMessages(w io.Writer) *messages {
 	shown := w != nil
 	if !shown {
 		w = io.Discard
 	}
-	return &messages{w: w, shown: shown, progress: progress}
+	return &messages{w: w, shown: shown}
 }
 
-// line passes on one line of the other side's. end is '\n', or '\r' for one that the
-// next overwrites. When there are too many, that is said once.
-func (m *messages) line(prefix, text string, end byte) {
+// line passes on one line of the server. When there are too many, that is said once.
+func (m *messages) line(prefix, text string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if end == '\r' && !m.progress {
-		end = '\n'
-	}
-	said, limit := &m.lines, shownLimit
-	if end == '\r' {
-		said, limit = &m.updates, progressLimit
-	}
-	switch *said += len(prefix) + len(text) + 1; {
-	case *said <= limit:
-		m.print(prefix, text, end)
+	switch m.lines += len(prefix) + len(text) + 1; {
+	case m.lines <= shownLimit:
+		m.print(prefix, text)
 	case !m.full:
 		m.full = true
-		m.print(prefix, "... (what else the other side says is not shown)", '\n')
+		m.print(prefix, "... (what else the other side says is not shown)")
 	}
 }
 
@@ -72,7 +57,7 @@ func (m *messages) line(prefix, text string, end byte) {
 func (m *messages) own(text string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.print("", text, '\n')
+	m.print("", text)
 }
 
 // read reports whether somebody reads all that is said.
@@ -82,15 +67,8 @@ func (m *messages) read() bool {
 	return m.shown && !m.full
 }
 
-func (m *messages) print(prefix, text string, end byte) {
-	text = prefix + safe.Line(text)
-	width := utf8.RuneCountInString(text)
-	pad := strings.Repeat(" ", max(0, m.width-width))
-	if m.width = 0; end == '\r' {
-		m.width = width
-	}
-	// Nobody can be told that messages do not arrive, and the work goes on.
-	_, _ = fmt.Fprintf(m.w, "%s%s%c", text, pad, end)
+func (m *messages) print(prefix, text string) {
+	_, _ = fmt.Fprintln(m.w, prefix+safe.Line(text)) // there is no other way to report an error
 }
 
 // A lineWriter cuts what is written to it into lines for messages. It can hold
@@ -116,9 +94,9 @@ func (w *lineWriter) Write(p []byte) (int, error) {
 	for _, b := range p {
 		switch {
 		case b == '\n' || b == '\r':
-			w.end(b)
+			w.end()
 		case len(w.rest) == lineLimit:
-			w.end('\n')
+			w.end()
 			fallthrough
 		default:
 			w.rest = append(w.rest, b)
@@ -147,13 +125,13 @@ func (w *lineWriter) keep(p []byte) {
 const touch = "Confirm user presence"
 
 // end passes on the line in rest, if there is anything in it.
-func (w *lineWriter) end(with byte) {
+func (w *lineWriter) end() {
 	text := string(bytes.TrimRight(w.rest, " "))
 	if w.rest = w.rest[:0]; text == "" {
 		return
 	}
 	if !w.held || strings.HasPrefix(text, touch) || w.doubt != nil && !w.doubt(text) {
-		w.to.line(w.prefix, text, with)
+		w.to.line(w.prefix, text)
 		return
 	}
 	if w.waited += len(text); w.waited <= tailLimit {
@@ -167,7 +145,7 @@ func (w *lineWriter) release() {
 	defer w.mu.Unlock()
 	w.held = false
 	for _, text := range w.waits {
-		w.to.line(w.prefix, text, '\n')
+		w.to.line(w.prefix, text)
 	}
 	w.waits = nil
 }
@@ -176,7 +154,7 @@ func (w *lineWriter) release() {
 func (w *lineWriter) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.end('\n')
+	w.end()
 }
 
 // text returns the last that was written.

@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -143,8 +144,8 @@ var repositoryVariables = []string{
 }
 
 // environ returns the environment for a program, without the given variables.
-func (r *Remote) environ(without []string) []string {
-	return slices.DeleteFunc(slices.Clone(r.opts.Env), func(kv string) bool {
+func environ(without []string) []string {
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
 		return slices.Contains(without, name)
 	})
@@ -152,6 +153,6 @@ func (r *Remote) environ(without []string) []string {
 
 // serviceEnviron is the environment of a program that serves a link. LANGUAGE keeps
 // git's messages in the language in which they are recognised.
-func (r *Remote) serviceEnviron() []string {
-	return append(r.environ(repositoryVariables), "LANGUAGE=C")
+func serviceEnviron() []string {
+	return append(environ(repositoryVariables), "LANGUAGE=C")
 }

@@ -51,11 +51,7 @@ func (s *PushSession) Update(ctx context.Context, ref string, old, new plumbing.
 		return s.remote.fail(ErrProtocol, "it does not report whether a push has worked", "")
 	}
 	s.used = true
-	capabilities := []string{"report-status", "ofs-delta"}
-	if !s.remote.opts.Progress {
-		capabilities = append(capabilities, "quiet")
-	}
-	caps, band := s.ad.use(capabilities...)
+	caps, band := s.ad.use("report-status", "ofs-delta", "quiet")
 	up := &upload{pack: pack, fail: s.link.abort}
 	defer s.guard(ctx)()
 	a := s.link.ask(func(w io.Writer) error { return up.write(w, ref, old, new, caps) })

@@ -11,9 +11,7 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"os"
-	"slices"
-	"strings"
+	"maps"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -32,18 +30,10 @@ type Options struct {
 	// goroutine at a time. An error of it is ignored.
 	Messages io.Writer
 
-	// Progress asks the other side to report how far it is; such lines end with a
-	// carriage return. It is for a Messages that is a terminal.
-	Progress bool
-
 	// Ask asks the user for a name or, when secret is set, for something that must
 	// not be shown. When it is nil nobody can be asked: what would need an answer
 	// then fails at once, also in programs that are run.
 	Ask func(prompt string, secret bool) (string, error)
-
-	// Env is the environment, also for programs that are run; nil is that of the
-	// process, in which HTTPS_PROXY and its like are looked up in any case.
-	Env []string
 }
 
 // A Remote is a repository elsewhere. Its methods may be called from several
@@ -66,24 +56,11 @@ func Open(url string, opts Options) (*Remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opts.Env == nil {
-		opts.Env = os.Environ()
-	}
-	return &Remote{opts: opts, loc: loc, out: newMessages(opts.Messages, opts.Progress)}, nil
+	return &Remote{opts: opts, loc: loc, out: newMessages(opts.Messages)}, nil
 }
 
 // String returns the URL, fit to be printed. It never holds a secret.
 func (r *Remote) String() string { return safe.Line(r.loc.shown) }
-
-// getenv returns a variable of Options.Env; the last one of a name counts.
-func (r *Remote) getenv(name string) string {
-	for _, kv := range slices.Backward(r.opts.Env) {
-		if v, ok := strings.CutPrefix(kv, name+"="); ok {
-			return v
-		}
-	}
-	return ""
-}
 
 // The services that a repository offers.
 const (
@@ -159,11 +136,7 @@ type session struct {
 // Refs returns the branches, tags and other refs that the repository has, by full
 // name, and their objects. An empty repository has none. It is the caller's.
 func (s *session) Refs() map[string]plumbing.Hash {
-	refs := make(map[string]plumbing.Hash, len(s.ad.refs))
-	for name, hash := range s.ad.refs {
-		refs[name] = hash
-	}
-	return refs
+	return maps.Clone(s.ad.refs)
 }
 
 // Close ends the connection. It may be called at any time and more than once, and

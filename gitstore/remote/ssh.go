@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"path"
 	"qme/internal/lazy"
@@ -31,9 +32,9 @@ func (r *Remote) dialSSH(ctx context.Context, service string) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := r.command(r.serviceEnviron(), ssh.program, args...)
+	p := r.command(serviceEnviron(), ssh.program, args...)
 	if ssh.shell {
-		p = r.command(r.serviceEnviron(), "sh", append([]string{"-c", ssh.line(), ssh.program}, args...)...)
+		p = r.command(serviceEnviron(), "sh", append([]string{"-c", ssh.line(), ssh.program}, args...)...)
 	}
 	p.ssh = true
 	l, err := r.start(p)
@@ -45,21 +46,21 @@ func (r *Remote) dialSSH(ctx context.Context, service string) (link, error) {
 
 // sshCommand finds out how ssh is to be run.
 func (r *Remote) sshCommand(ctx context.Context) (sshCommand, error) {
-	ssh := sshCommand{program: r.getenv("GIT_SSH_COMMAND"), shell: true}
-	set, err := r.settings(ctx, "", "core.sshcommand", "ssh.variant")
+	ssh := sshCommand{program: os.Getenv("GIT_SSH_COMMAND"), shell: true}
+	set, err := r.settings(ctx)
 	if err != nil {
 		return ssh, err
 	}
 	if ssh.program == "" {
-		ssh.program = set["core.sshcommand"]
+		ssh.program = set.last("core.sshcommand")
 	}
 	if ssh.program == "" {
-		ssh.program, ssh.shell = r.getenv("GIT_SSH"), false
+		ssh.program, ssh.shell = os.Getenv("GIT_SSH"), false
 	}
 	if ssh.program == "" {
 		ssh.program, ssh.ours = "ssh", true
 	}
-	ssh.variant = cmp.Or(r.getenv("GIT_SSH_VARIANT"), set["ssh.variant"], "auto")
+	ssh.variant = cmp.Or(os.Getenv("GIT_SSH_VARIANT"), set.last("ssh.variant"), "auto")
 	if ssh.variant == "auto" {
 		ssh.variant = ssh.guess()
 	}

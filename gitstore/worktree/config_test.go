@@ -83,14 +83,3 @@ func TestSettingThatGitAloneKnows(t *testing.T) {
 		})
 	}
 }
-
-func FuzzParseConfig(f *testing.F) {
-	f.Add("[core]\n\tbare = \"x\\\"\" ; c\n[a \"B\"] c\n")
-	f.Fuzz(func(t *testing.T, text string) {
-		for _, v := range parseConfig(text) {
-			if v.key == "" {
-				t.Errorf("a variable without a key in %q", text)
-			}
-		}
-	})
-}

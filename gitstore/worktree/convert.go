@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"qme/gitstore/gitconfig"
 )
 
 const attributesName = ".gitattributes"
@@ -60,8 +62,8 @@ func (a *attributes) transforms(name string) bool {
 func (f *fileCheck) attributesFor(name string) ([]*attributes, bool) {
 	user, known := f.setting("core.attributesfile")
 	if user == "" {
-		user = filepath.Join(userConfigDir(), "attributes")
-	} else if expanded, ok := expand(user, f.repo.root); ok {
+		user = filepath.Join(gitconfig.UserDir(), "attributes")
+	} else if expanded, ok := gitconfig.Expand(user, f.repo.root); ok {
 		user = expanded
 	} else {
 		known = false

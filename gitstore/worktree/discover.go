@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"qme/gitstore/gitconfig"
 	"qme/record"
 )
 
@@ -17,8 +18,8 @@ type repo struct {
 	root      string // the top of the working tree
 	gitDir    string // HEAD and the index
 	commonDir string // objects and refs: that of the main working tree
-	own       *configFile
-	others    []*configFile // read when first needed
+	own       *gitconfig.File
+	others    []*gitconfig.File // read when first needed
 	attrs     map[string]*attributes
 }
 
@@ -71,8 +72,8 @@ func openRepo(root string) (r *repo, found bool) {
 		// .git file that leads nowhere.
 		return nil, !info.IsDir()
 	}
-	r.own = readConfig(filepath.Join(r.commonDir, "config"))
-	if bare, _ := r.own.last("core.bare"); isTrue(bare) && !linked {
+	r.own = gitconfig.Read(filepath.Join(r.commonDir, "config"))
+	if bare, _ := last(r.own, "core.bare"); gitconfig.IsTrue(bare) && !linked {
 		return nil, true
 	}
 	return r, true
@@ -128,14 +129,14 @@ func isGitDir(gitDir, commonDir string) bool {
 
 // unsupported reports whether r cannot be compared with its working tree here.
 func (r *repo) unsupported() bool {
-	if format, set := r.own.last("extensions.objectformat"); set != no && format != "sha1" {
+	if format, set := last(r.own, "extensions.objectformat"); set != no && format != "sha1" {
 		return true
 	}
 	// A ref that takes the place of an object would have to be followed.
 	if names, err := os.ReadDir(filepath.Join(r.commonDir, "refs", "replace")); err == nil && len(names) > 0 {
 		return true
 	}
-	worktree, set := r.own.last("core.worktree")
+	worktree, set := last(r.own, "core.worktree")
 	if set == no || r.gitDir != r.commonDir { // git does not ask in a linked working tree
 		return false
 	}
@@ -154,7 +155,7 @@ type fence struct {
 }
 
 func newFence(dir string) fence {
-	f := fence{across: isTrue(os.Getenv("GIT_DISCOVERY_ACROSS_FILESYSTEM"))}
+	f := fence{across: gitconfig.IsTrue(os.Getenv("GIT_DISCOVERY_ACROSS_FILESYSTEM"))}
 	var st unix.Stat_t
 	if unix.Stat(dir, &st) == nil {
 		f.dev = uint64(st.Dev)

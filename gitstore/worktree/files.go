@@ -10,6 +10,9 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"golang.org/x/sys/unix"
+
+	"qme/gitstore/gitconfig"
+	"qme/internal/regular"
 )
 
 const (
@@ -67,7 +70,7 @@ func (f *fileCheck) entry(e *entry) answer {
 // skipped answers for a file with the skip-worktree bit. Newer versions of git
 // look at such a file all the same when it exists in a sparse checkout.
 func (f *fileCheck) skipped(e *entry) answer {
-	if sparse, known := f.setting("core.sparsecheckout"); known && !isTrue(sparse) {
+	if sparse, known := f.setting("core.sparsecheckout"); known && !gitconfig.IsTrue(sparse) {
 		return no
 	}
 	if err := lstatAt(f.root, e.name, &f.st); missing(err) {
@@ -117,7 +120,7 @@ func (f *fileCheck) unless(key string) answer {
 	switch {
 	case !known:
 		return unknown
-	case value == "" || isTrue(value):
+	case value == "" || gitconfig.IsTrue(value):
 		return yes
 	case key == "core.symlinks":
 		return unknown
@@ -198,7 +201,7 @@ func (f *fileCheck) read(e *entry) ([]byte, error) {
 		target, err := os.Readlink(path)
 		return []byte(target), err
 	}
-	b, _, err := readBounded(path, fileLimit, true)
+	b, _, err := regular.ReadBounded(path, fileLimit, unix.O_NOFOLLOW)
 	return b, err
 }
 

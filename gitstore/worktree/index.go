@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"qme/internal/regular"
 	"qme/record"
 )
 
@@ -72,7 +73,7 @@ type index struct {
 // readIndex reads the index of r. It needs no lock: git replaces the file as a
 // whole.
 func readIndex(r *repo) (*index, error) {
-	b, info, err := readBounded(filepath.Join(r.gitDir, "index"), indexLimit, false)
+	b, info, err := regular.ReadBounded(filepath.Join(r.gitDir, "index"), indexLimit, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &index{}, nil
 	}

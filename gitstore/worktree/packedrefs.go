@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"qme/gitstore/gitformat"
+	"qme/internal/regular"
 )
 
 const (
@@ -26,7 +27,7 @@ func errNotDir(err error) bool { return errors.Is(err, unix.ENOTDIR) }
 // packedRef looks name up in packed-refs. A ref that is not there has no commit,
 // and that is known; it is not when the file cannot be searched.
 func (r *repo) packedRef(name string) (commit string, known bool) {
-	f, info, err := openRegular(filepath.Join(r.commonDir, "packed-refs"), false)
+	f, err := regular.OpenHere(filepath.Join(r.commonDir, "packed-refs"), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", true
 	}
@@ -34,6 +35,10 @@ func (r *repo) packedRef(name string) (commit string, known bool) {
 		return "", false
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", false
+	}
 	from, to, err := narrow(f, info.Size(), name)
 	if err != nil {
 		return "", false
@@ -59,7 +64,7 @@ func narrow(f *os.File, size int64, name string) (from, to int64, err error) {
 	n, err := f.ReadAt(b, 0)
 	header, _, _ := bytes.Cut(b[:n], []byte("\n"))
 	if err != nil || !bytes.HasPrefix(header, []byte("# pack-refs")) || !bytes.Contains(append(header, ' '), []byte(" sorted ")) {
-		return 0, 0, errTooLarge
+		return 0, 0, regular.ErrTooLarge
 	}
 	for to-from > packedLimit {
 		mid := from + (to-from)/2
@@ -87,7 +92,7 @@ func firstRef(f *os.File, b []byte, offset int64) (at int64, ref string, err err
 	for {
 		_, rest, ok := bytes.Cut(text, []byte("\n"))
 		if !ok {
-			return 0, "", errTooLarge // no line is that long
+			return 0, "", regular.ErrTooLarge // no line is that long
 		}
 		text = rest
 		line, _, whole := bytes.Cut(text, []byte("\n"))

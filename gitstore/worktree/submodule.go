@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
+
+	"qme/gitstore/gitconfig"
 )
 
 // submodule answers whether a submodule is on another commit than the index
@@ -42,13 +44,13 @@ func (r *repo) mayIgnoreSubmodules() bool {
 	if value, known := r.setting("diff.ignoresubmodules"); !known || value != "" {
 		return true
 	}
-	modules := readConfig(filepath.Join(r.root, ".gitmodules"))
-	for _, f := range append([]*configFile{modules, r.own}, r.shared()...) {
-		if f.unclear {
+	modules := gitconfig.Read(filepath.Join(r.root, ".gitmodules"))
+	for _, f := range append([]*gitconfig.File{modules, r.own}, r.shared()...) {
+		if f.Unclear {
 			return true
 		}
-		for _, v := range f.vars {
-			if strings.HasPrefix(v.key, "submodule.") && strings.HasSuffix(v.key, ".ignore") {
+		for _, v := range f.Settings {
+			if strings.HasPrefix(v.Key, "submodule.") && strings.HasSuffix(v.Key, ".ignore") {
 				return true
 			}
 		}

@@ -134,3 +134,35 @@ func OpenHere(path string, flag int, perm fs.FileMode) (*os.File, error) {
 
 // ReadHere is ReadFile on the machine's file system.
 func ReadHere(path string) ([]byte, error) { return ReadFile(&afero.OsFs{}, path) }
+
+// ErrTooLarge says that a file is larger than the bound for it.
+var ErrTooLarge = errors.New("larger than the bound")
+
+// ReadBounded returns the content of a regular file of the machine of at most limit bytes,
+// and what the system says of it. flag may have O_NOFOLLOW. The error wraps ErrTooLarge when
+// the file has more.
+func ReadBounded(path string, limit int64, flag int) ([]byte, fs.FileInfo, error) {
+	f, err := OpenHere(path, os.O_RDONLY|flag, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	if info.Size() > limit {
+		return nil, nil, fmt.Errorf("%s: %w", path, ErrTooLarge)
+	}
+	// One byte more than the size, so that a file which grows is noticed, and reading ends
+	// without growing the buffer.
+	b := make([]byte, info.Size()+1)
+	n, err := io.ReadFull(f, b)
+	if err == nil {
+		return nil, nil, fmt.Errorf("%s grew while it was read", path)
+	}
+	if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, nil, err
+	}
+	return b[:n], info, nil
+}

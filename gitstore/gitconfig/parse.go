@@ -1,31 +1,56 @@
-package worktree
+package gitconfig
 
-import "strings"
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
 
-// parseConfig reads the text of a git configuration (git-config(1), "Syntax").
-// Lines that are not of the syntax are left out.
-func parseConfig(text string) []variable {
-	var vars []variable
-	section := ""
+// Parse reads the text of a configuration (git-config(1), "Syntax"). Lines that are not of
+// the syntax are left out; the error names the first of them.
+func Parse(text string) (settings []Setting, err error) {
+	section, number := "", 0
+	bad := func() { err = cmp.Or(err, fmt.Errorf("line %d is not of the syntax of a configuration", number)) }
 	for len(text) > 0 {
-		var line string
-		line, text = configLine(text)
-		line = strings.TrimSpace(line)
+		line, rest := configLine(text)
+		number += max(1, strings.Count(text[:len(text)-len(rest)], "\n"))
+		line, text = strings.TrimSpace(line), rest
 		if strings.HasPrefix(line, "[") {
-			section, line = configSection(line)
+			if section, line = configSection(line); section == "" {
+				bad()
+			}
 		}
-		if line == "" || line[0] == '#' || line[0] == ';' || section == "" {
+		if line == "" || line[0] == '#' || line[0] == ';' {
 			continue
 		}
-		name, value, assigned := strings.Cut(line, "=")
-		if !assigned { // a name alone is true
-			name, value = configValue(name), "true"
-		} else {
-			value = configValue(value)
+		name, value, ok := configAssignment(line)
+		if section == "" || !ok {
+			bad()
+			continue
 		}
-		vars = append(vars, variable{key: section + "." + strings.ToLower(strings.TrimSpace(name)), value: value})
+		settings = append(settings, Setting{Key: section + "." + name, Value: value})
 	}
-	return vars
+	return settings, err
+}
+
+// configAssignment reads NAME = VALUE; a name alone is true.
+func configAssignment(line string) (name, value string, ok bool) {
+	end := strings.IndexFunc(line, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-'
+	})
+	if end < 0 {
+		return strings.ToLower(line), "true", true
+	}
+	name, rest := strings.ToLower(line[:end]), strings.TrimSpace(line[end:])
+	switch {
+	case end == 0:
+		return "", "", false
+	case rest[0] == '=':
+		return name, configValue(rest[1:]), true
+	case rest[0] == '#', rest[0] == ';':
+		return name, "true", true
+	}
+	return "", "", false
 }
 
 // configLine cuts off the first line, joined with those that a backslash at the
