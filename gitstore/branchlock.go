@@ -17,8 +17,8 @@ import (
 	"qme/internal/wholefile"
 )
 
-// createLock makes the lock file of the branch, waiting for whoever has it until
-// ctx ends or Options.LockTimeout is over.
+// createLock makes the lock file of the branch. It waits while another process has the
+// lock, until ctx ends or Options.LockTimeout is over.
 func (s *Store) createLock(ctx context.Context, q *queueLock, lock string) (afero.File, error) {
 	deadline := time.Now().Add(s.opts.LockTimeout)
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
@@ -52,8 +52,7 @@ func (s *Store) breakLock(q *queueLock, lock string) (bool, error) {
 	} else if err != nil {
 		return false, err
 	}
-	// The file server's clock may be another than ours, so it is the server that
-	// is asked what time it is.
+	// The file server's clock may differ from ours, so the server is asked for the time.
 	now, err := q.now()
 	if err != nil {
 		return false, err
@@ -107,7 +106,7 @@ func (l lockFile) is(o lockFile) bool {
 }
 
 // brokenLock begins the names of locks that are about to be removed. They are not
-// beside the branch, where git would take them for branches.
+// next to the branch, where git would take them for branches.
 const brokenLock = "qme-broken-lock-"
 
 // removeLock removes the lock that was found, and puts back one that was made

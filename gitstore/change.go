@@ -7,18 +7,17 @@ import (
 	"qme/record"
 )
 
-// A Blob is the content of a stream that is stored beside its record.
+// A Blob is the content of a stream that is stored in a file of its own.
 type Blob struct {
 	Size int64
 	// Open returns a reader of all of it. It may be called more than once.
 	Open func() (io.ReadCloser, error)
 }
 
-// A Change is what one commit does to a history: it puts one record, or deletes
-// tasks.
+// A Change is the content of one commit: it puts one record, or deletes tasks.
 type Change struct {
 	Verb string // "run", "rerun", "refresh" or "clear"
-	What string // for people: the command, or what was cleared
+	What string // for people: the command, or the tasks that were cleared
 	When time.Time
 
 	// ID is the task whose record is put.

@@ -15,16 +15,16 @@ import (
 	"qme/record"
 )
 
-// A CheckReport counts what Check has looked at.
+// A CheckReport counts the things that Check has read.
 type CheckReport struct {
 	Commits, Tasks, Objects int
 }
 
-// Check reads the whole history: every object is what its name says, every
+// Check reads the whole history: every object has the content of its name, every
 // object that a commit needs is there, every record parses, lies at its path and
-// has its streams. It calls report for each thing that is wrong, and goes on.
-// progress, if not nil, is called now and then with what is being done, how much of it is,
-// and how much there is of it, 0 where that is not known.
+// has its streams. It calls report for each error, and goes on. progress, if not nil, is
+// called now and then with the kind of things that are read, their number so far, and the
+// number of all, 0 where that is not known.
 func (s *Store) Check(ctx context.Context, report func(error), progress func(what string, n, total int)) (*CheckReport, error) {
 	if progress == nil {
 		progress = func(string, int, int) {}
@@ -66,7 +66,7 @@ func (c *checker) objects(ctx context.Context) error {
 	}
 	done, total := 0, 0
 	for _, p := range packs {
-		if n, err := c.s.odb.ObjectCount(p.Name); err == nil { // what is wrong with it comes below
+		if n, err := c.s.odb.ObjectCount(p.Name); err == nil { // errors are reported below
 			total += int(n)
 		}
 	}
@@ -135,7 +135,7 @@ func (c *checker) history(ctx context.Context, head plumbing.Hash) error {
 	return nil
 }
 
-// commit reads a commit, and reports what others would have against it.
+// commit reads a commit, and reports the objections that git's checks have.
 func (c *checker) commit(h plumbing.Hash) (*commitNode, error) {
 	commit, b, err := readCommit(c.s.odb, h)
 	if b != nil {

@@ -40,7 +40,7 @@ func (s *Store) Commit(ctx context.Context, changes ...Change) (string, error) {
 	}
 }
 
-// tryCommit builds the changes upon the branch as it is and moves it there.
+// tryCommit builds the changes on top of the branch and moves it there.
 func (s *Store) tryCommit(ctx context.Context, q *queueLock, changes []Change) (plumbing.Hash, error) {
 	head, err := s.head()
 	if err != nil {
@@ -78,9 +78,9 @@ func (s *Store) publish(ctx context.Context, q *queueLock, w *odb.Writer, head, 
 	}
 	err = s.compareAndSwap(ctx, q, head, next)
 	if err == nil || errors.Is(err, errUnsure) || !q.file.Locked {
-		// The history may rest on the pack, and git may have built upon it. Without
+		// The history may need the pack, and git may have added commits to it. Without
 		// the queue another writer may even have made the same commit, in the same
-		// pack. What is left for nothing is a few hundred bytes.
+		// pack. Keeping it in vain costs a few hundred bytes.
 		if kerr := s.odb.Unkeep(pack); kerr != nil {
 			s.warn(fmt.Sprintf("%v; the pack is left out of packing for a while", kerr))
 		}

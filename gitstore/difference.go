@@ -72,7 +72,7 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[reco
 			return
 		}
 		var last record.ID
-		err = diffTrees(s.odb, old, sn.root, "", func(p string, a, b treeEntry, beside []treeEntry) error {
+		err = diffTrees(s.odb, old, sn.root, "", func(p string, a, b treeEntry, folder []treeEntry) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -80,10 +80,10 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[reco
 			if err != nil || id == last {
 				return nil // a stream, or one of the files at the top
 			}
-			v := versions{id: id, old: a.hash, new: b.hash, runs: blobOf(beside, string(id)+runsExt), r: s.odb}
+			v := versions{id: id, old: a.hash, new: b.hash, runs: blobOf(folder, string(id)+runsExt), r: s.odb}
 			switch path.Ext(p) {
 			case runsExt: // and not the record, whose name comes before
-				same := blobOf(beside, string(id)+recordExt)
+				same := blobOf(folder, string(id)+recordExt)
 				if same.IsZero() {
 					return nil
 				}
@@ -106,7 +106,7 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[reco
 // errStop ends a walk early.
 var errStop = errors.New("stop")
 
-// blobOf returns what a folder has under a name, the zero hash when that is nothing.
+// blobOf returns the hash of a folder's entry of a name, the zero hash when there is none.
 func blobOf(folder []treeEntry, name string) plumbing.Hash {
 	for _, e := range folder {
 		if e.name == name {
@@ -117,10 +117,10 @@ func blobOf(folder []treeEntry, name string) plumbing.Hash {
 }
 
 // diffTrees calls fn for each file that differs between two trees, with its entry
-// in each: the zero entry where there is none. beside is the folder in b that has
+// in each: the zero entry where there is none. folder is the one in b that has
 // it. The zero hash is an empty tree. Folders that are equal are not read. An error
 // of fn ends it.
-func diffTrees(r objectReader, a, b plumbing.Hash, at string, fn func(p string, a, b treeEntry, beside []treeEntry) error) error {
+func diffTrees(r objectReader, a, b plumbing.Hash, at string, fn func(p string, a, b treeEntry, folder []treeEntry) error) error {
 	if a == b {
 		return nil
 	}

@@ -17,8 +17,7 @@ import (
 	"qme/record"
 )
 
-// A Source is another repository from which objects come. What it says is not
-// trusted.
+// A Source is another repository from which objects come. It is not trusted.
 type Source interface {
 	// Refs returns its references.
 	Refs() map[string]plumbing.Hash
@@ -42,12 +41,12 @@ var ErrTooLarge = odb.ErrTooLarge
 // A LimitError is an ErrTooLarge that says which limit has to be raised.
 type LimitError = odb.LimitError
 
-// A PackError says that what a remote sent is damaged, and not this history. It is a
+// A PackError says that a pack from a remote is damaged, and not this history. It is a
 // record.ErrCorrupt.
 type PackError = odb.PackError
 
-// A LayoutError says that a repository is laid out in a way that is not read here, and
-// what makes it readable.
+// A LayoutError says that a repository has a layout that is not supported, and how to
+// convert it.
 type LayoutError = odb.LayoutError
 
 // The LimitErrors that are about single objects; the others are those of package odb.
@@ -56,33 +55,33 @@ const (
 	LimitRecord = "record"
 )
 
-// Progress is told how many of how many objects have been dealt with, and how many
-// bytes went over the line; total is 0 as long as it is not known.
+// Progress is called with the number of objects done, of all objects, and of the bytes
+// transferred; total is 0 as long as it is not known.
 type Progress func(done, total int, bytes int64)
 
-// FetchOptions bounds what Fetch takes. A limit of 0 is none.
+// FetchOptions bounds a Fetch. A limit of 0 is none.
 type FetchOptions struct {
 	MaxPack   int64 // bytes that come over the line
 	MaxObject int64 // bytes of one object
 	MaxRecord int64 // bytes of one record
 	// MaxUnpacked is how many bytes all objects may have that come.
 	MaxUnpacked int64
-	// SkipInvalid has Fetch leave out what is wrong instead of refusing everything.
+	// SkipInvalid has Fetch leave out invalid files instead of rejecting everything.
 	SkipInvalid bool
 	Progress    Progress // may be nil
 }
 
-// A Fetched is what Fetch brought.
+// A Fetched is the result of Fetch.
 type Fetched struct {
 	Commit   string     // the remote's newest commit, "" when it has none
-	Rejected []Rejected // what is wrong with it, and is not to be merged
+	Rejected []Rejected // files that are invalid, and must not be merged
 }
 
-// Fetch brings what a remote has and this history lacks into the repository, checks
-// it, and notes under the remote's name where the remote is. Nothing of it is in
-// the history before Merge. The error is a *RejectedError when something is wrong
-// with it, record.ErrNewerFormat when a later version wrote it, ErrTooLarge when
-// it exceeds a limit; nothing of it is kept then.
+// Fetch copies the objects that a remote has and this history lacks into the repository,
+// validates them, and notes the remote's commit under its name. Nothing of it is in
+// the history before Merge. The error is a *RejectedError when something is invalid,
+// record.ErrNewerFormat when a later version wrote it, ErrTooLarge when it exceeds a
+// limit; nothing of it is kept then.
 func (s *Store) Fetch(ctx context.Context, remote string, src Source, opts FetchOptions) (*Fetched, error) {
 	theirs, err := remoteHead(src.Refs())
 	if err != nil {
@@ -124,7 +123,7 @@ func remoteHead(refs map[string]plumbing.Hash) (plumbing.Hash, error) {
 }
 
 // transfer gets the objects that are missing. It returns the name of their pack,
-// "" when none had to come.
+// "" when none was missing.
 func (s *Store) transfer(ctx context.Context, remote string, head, theirs plumbing.Hash, src Source, opts FetchOptions) (string, error) {
 	have, err := s.has(ctx, remote, head, theirs)
 	if err != nil || have {
@@ -171,16 +170,16 @@ func (s *Store) has(ctx context.Context, remote string, head, commit plumbing.Ha
 const (
 	// maxHaves bounds how many commits a remote is told of.
 	maxHaves = 200
-	// closeHaves is how many of the newest commits are told one by one; behind
+	// recentHaves is how many of the newest commits are told one by one; after
 	// them the steps double.
 	recentHaves = 16
-	// nearHaves is how far back one looks where the remote was heard of before: it may
-	// have been set back since, as to a backup.
+	// trackedHaves is how many commits back the search goes for a remote that is
+	// tracked: it may have been set back since, as to a backup.
 	trackedHaves = 1024
 )
 
-// haves chooses commits of which the remote may know some, so that it sends only
-// what came after them.
+// haves chooses commits of which the remote may know some, so that it sends only later
+// objects.
 func (s *Store) haves(ctx context.Context, remote string, head plumbing.Hash) ([]plumbing.Hash, error) {
 	tracked, err := s.tracked()
 	if err != nil {
@@ -228,7 +227,7 @@ func unique(list []plumbing.Hash) []plumbing.Hash {
 	})
 }
 
-// admit checks what would come into the history with a commit.
+// validateIncoming validates the files that would come into the history with a commit.
 func (s *Store) validateIncoming(ctx context.Context, head, theirs plumbing.Hash, opts FetchOptions) ([]Rejected, error) {
 	sn, err := s.At(theirs)
 	if errors.Is(err, errNoHistory) {
@@ -237,8 +236,8 @@ func (s *Store) validateIncoming(ctx context.Context, head, theirs plumbing.Hash
 	if err != nil {
 		return nil, fmt.Errorf("the remote: %w", err)
 	}
-	// What the merge is going to take from them is what differs from its base: where
-	// there are several common commits, that is none of their trees.
+	// The merge will take every difference from its base. With several merge bases, that
+	// is none of their trees.
 	m := s.newMerge(ctx)
 	base, err := m.baseTree(head, theirs)
 	if err != nil {
@@ -253,8 +252,7 @@ func (s *Store) validateIncoming(ctx context.Context, head, theirs plumbing.Hash
 
 func trackingRef(remote string) string { return "refs/remotes/" + remote + "/main" }
 
-// Tracking returns the commit at which a remote was when it was last heard of, ""
-// when it never was.
+// Tracking returns the commit of a remote at the last exchange, "" when there was none.
 func (s *Store) Tracking(remote string) (string, error) {
 	h, err := s.ref(trackingRef(remote))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -265,7 +263,7 @@ func (s *Store) Tracking(remote string) (string, error) {
 	return h.String(), nil
 }
 
-// tracked returns where all remotes were when they were last heard of.
+// tracked returns the commits of all remotes at the last exchange with each.
 func (s *Store) tracked() ([]plumbing.Hash, error) {
 	remotes, err := s.Remotes()
 	if err != nil {
@@ -284,7 +282,7 @@ func (s *Store) tracked() ([]plumbing.Hash, error) {
 	return list, nil
 }
 
-// setTracking notes where a remote is.
+// setTracking notes the commit of a remote.
 func (s *Store) setTracking(ctx context.Context, remote string, h plumbing.Hash) error {
 	if at, err := s.Tracking(remote); err != nil || at == h.String() {
 		return err

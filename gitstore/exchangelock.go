@@ -17,11 +17,11 @@ const (
 	wantedLock   = "qme-wanted.lock"
 )
 
-// LockExchange makes the exchanges of this history wait for each other: one could rest
-// on objects that another has fetched, and removes again. who tells those that wait who
-// it is. It waits as long as ctx lets it; the error is ErrBusy then. File systems
-// without locks have none here either.
-func (s *Store) LockExchange(ctx context.Context, who string) (unlock func(), err error) {
+// LockExchange makes the exchanges of this history wait for each other: one could need
+// objects that another has fetched, and removes again. holder is the text that waiting
+// processes get from ExchangeHolder. It waits until ctx ends; the error is ErrBusy then. On file systems without
+// locks it does nothing.
+func (s *Store) LockExchange(ctx context.Context, holder string) (unlock func(), err error) {
 	f, err := s.waitLock(ctx, exchangeLock, lockfile.Exclusive)
 	if errors.Is(err, lockfile.ErrHeld) {
 		return nil, fmt.Errorf("%w: another qme is exchanging tasks with a remote", ErrBusy)
@@ -29,16 +29,16 @@ func (s *Store) LockExchange(ctx context.Context, who string) (unlock func(), er
 	if err != nil {
 		return nil, err
 	}
-	// What it says only ever explains, so errors do not count.
+	// The text only ever explains, so errors do not count.
 	_ = f.Truncate(0)
-	_, _ = f.WriteAt([]byte(who), 0)
+	_, _ = f.WriteAt([]byte(holder), 0)
 	return sync.OnceFunc(func() {
 		_ = f.Truncate(0)
 		_ = f.Close()
 	}), nil
 }
 
-// ExchangeHolder returns what the holder of LockExchange says of itself, "" when that is
+// ExchangeHolder returns the name that the holder of LockExchange has given, "" when it is
 // not known.
 func (s *Store) ExchangeHolder() string {
 	f, err := s.fs.Open(filepath.Join(s.dir, exchangeLock))
@@ -53,8 +53,8 @@ func (s *Store) ExchangeHolder() string {
 	return strings.TrimSpace(string(b))
 }
 
-// WantExchange says, until release, that somebody waits for LockExchange, so that an
-// exchange in the background gives way.
+// WantExchange announces, until release, that this process waits for LockExchange, so that
+// an exchange in the background gives way.
 func (s *Store) WantExchange() (release func(), err error) {
 	// ExchangeWanted has it for a moment only; several may want it.
 	f, err := s.waitLock(context.Background(), wantedLock, lockfile.Shared)
@@ -64,7 +64,7 @@ func (s *Store) WantExchange() (release func(), err error) {
 	return func() { _ = f.Close() }, nil
 }
 
-// ExchangeWanted reports whether somebody waits.
+// ExchangeWanted reports whether a process waits.
 func (s *Store) ExchangeWanted() bool {
 	f, err := s.fs.Open(filepath.Join(s.dir, wantedLock))
 	if err != nil {

@@ -27,7 +27,7 @@ const (
 	autoLoose = 2000
 )
 
-// A GCReport says what GC has done.
+// A GCReport is the result of GC.
 type GCReport struct {
 	PacksBefore, PacksAfter int
 	Loose                   int   // loose objects that were packed
@@ -39,7 +39,7 @@ type GCReport struct {
 func (s *Store) NeedsGC() bool {
 	packs, err := s.odb.Packs()
 	if err != nil {
-		return false // who reads next will say so
+		return false // the next reader reports it
 	}
 	if joinable(packs) <= autoPacks && !s.manyLoose() {
 		return false
@@ -48,7 +48,7 @@ func (s *Store) NeedsGC() bool {
 	if busy, err := s.packsBeingJoined(); err != nil {
 		return false
 	} else if len(busy) > 0 {
-		// One joins large packs. What has come since is joined beside it.
+		// One joins large packs. Packs that have come since are joined meanwhile.
 		if lock = smallGCLock; joinable(without(packs, busy)) <= autoPacks {
 			return false
 		}
@@ -110,8 +110,8 @@ func (s *Store) manyLoose() bool {
 	return err == nil && n*256 > autoLoose
 }
 
-// GC packs what is loose, if it is much, and joins the packs that are small beside the
-// others or, if all is set, all that is loose and every pack. Other processes may
+// GC packs the loose objects, if there are many, and joins the packs that are small
+// compared with the others or, if all is set, all loose objects and every pack. Other processes may
 // read and write meanwhile. It returns nil, and does nothing, when another GC is at work. ctx ends it
 // early without loss.
 func (s *Store) GC(ctx context.Context, all bool) (rep *GCReport, err error) {
@@ -157,15 +157,15 @@ func (s *Store) GC(ctx context.Context, all bool) (rep *GCReport, err error) {
 // choosePacks chooses the packs to join and notes them in the file of the lock, for those
 // that join others meanwhile. It returns no packs when such a one does not end.
 func (s *Store) choosePacks(ctx context.Context, lock *lockfile.File, all bool) (packs []odb.PackInfo, names []string, err error) {
-	const patience = 10 * time.Second // what is joined beside is small
-	beside, err := s.waitGC(ctx, smallGCLock, patience)
+	const patience = 10 * time.Second // the other one joins only small packs
+	small, err := s.waitGC(ctx, smallGCLock, patience)
 	if errors.Is(err, lockfile.ErrHeld) {
 		return nil, nil, nil
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { err = errors.Join(err, beside.Close()) }()
+	defer func() { err = errors.Join(err, small.Close()) }()
 	packs, err = s.odb.Packs()
 	if err != nil {
 		return nil, nil, err
@@ -228,7 +228,7 @@ func packBytes(packs []odb.PackInfo) (n int64) {
 	return n
 }
 
-// rollUp chooses the packs to join.
+// selectPacks chooses the packs to join.
 func selectPacks(packs []odb.PackInfo, all bool) []string {
 	packs = slices.DeleteFunc(slices.Clone(packs), func(p odb.PackInfo) bool { return p.Keep })
 	slices.SortFunc(packs, func(a, b odb.PackInfo) int { return cmp.Compare(a.Size, b.Size) })
@@ -246,15 +246,15 @@ func selectPacks(packs []odb.PackInfo, all bool) []string {
 	return names
 }
 
-// leftoverAge is from when on a temporary file is botIdentity's any more. It is git's
-// own measure for what a crash leaves (gc.pruneExpire is longer still).
+// leftoverAge is the age from which a temporary file belongs to no process any more, as in
+// git (gc.pruneExpire is longer still).
 const leftoverAge = 24 * time.Hour
 
-// staleKeep is from when on a pack that a writer of ours keeps has lost its
-// writer: it needs milliseconds.
+// staleKeep is the age from which the writer of a kept pack has died: it needs
+// milliseconds.
 const staleKeep = 10 * time.Minute
 
-// releaseStale lets go of the packs of writers that died before they could.
+// unkeepStale unkeeps the packs of writers that died before they could.
 func (s *Store) unkeepStale() error {
 	packs, err := s.odb.Packs()
 	if err != nil {

@@ -44,7 +44,7 @@ func readCommit(r objectReader, h plumbing.Hash) (*commitNode, []byte, error) {
 type graph struct {
 	r      objectReader
 	nodes  map[plumbing.Hash]*commitNode
-	faults map[plumbing.Hash]error // what git's checks have against commits that were read; nil: do not look
+	faults map[plumbing.Hash]error // objections of git's checks to commits that were read; nil: do not check
 }
 
 func newGraph(r objectReader) *graph {
@@ -104,8 +104,8 @@ const (
 	found                // a common one, perhaps the best
 )
 
-// A graphWalk is a walk that marks commits from the newest on, and stops where
-// nothing can change any more.
+// A graphWalk marks commits from the newest on, and stops where no mark can change any
+// more, as git does to find merge bases.
 type graphWalk struct {
 	g      *graph
 	marks  map[plumbing.Hash]int
@@ -114,7 +114,7 @@ type graphWalk struct {
 	done   int // marks of commits that need no further look
 	open   int // queued commits that are not done
 
-	meet   bool                         // it is only about where two sides meet
+	meet   bool                         // it only looks for the commits in which two sides meet
 	sides  [ofOurs | ofTheirs + 1]int   // of the open commits, by the sides that have them
 	oldest [ofOurs | ofTheirs + 1]int64 // time of the oldest commit that was looked at, likewise
 }
@@ -178,9 +178,9 @@ func (p *graphWalk) next() *commitNode {
 const clockSkew = 7 * 24 * 3600
 
 // apart reports whether the sides cannot meet any more: one of them has come to its
-// end, and what is left of the other is older than all that it had alone. Without
-// this a root that one side alone has, such as that of a home that began apart, would
-// have the walk go through all of the history.
+// end, and the open commits of the other are older than all that it had alone. Without
+// this a root that only one side has, such as that of a home with a history of its own,
+// would have the walk go through all of the history.
 func (p *graphWalk) apart() bool {
 	if p.sides[ofOurs|ofTheirs] > 0 || p.sides[ofOurs] > 0 && p.sides[ofTheirs] > 0 {
 		return false
@@ -193,8 +193,7 @@ func (p *graphWalk) apart() bool {
 		if p.isDone(p.marks[c.hash]) || p.oldest[ended] == math.MaxInt64 {
 			continue
 		}
-		// What says that it is older than the epoch has the time of a clock that had
-		// not been set.
+		// A commit from before the epoch has the time of a clock that was not set.
 		if c.When >= p.oldest[ended]-clockSkew || c.When < epoch.Unix() {
 			return false
 		}
@@ -202,9 +201,9 @@ func (p *graphWalk) apart() bool {
 	return true
 }
 
-// mergeBases returns the common ancestors of a and b that are best: none of them is
-// an ancestor of another (git-merge-base(1)). None means that the histories began
-// apart. The result is in the order of the names.
+// mergeBases returns the best common ancestors of a and b: none of them is an ancestor of
+// another (git-merge-base(1)). Unrelated histories have none. The result is in the order
+// of the names.
 func (g *graph) mergeBases(ctx context.Context, a, b plumbing.Hash) ([]plumbing.Hash, error) {
 	if a == b {
 		return []plumbing.Hash{a}, nil

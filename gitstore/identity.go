@@ -10,11 +10,11 @@ import (
 	"qme/internal/account"
 )
 
-// An Identity is who commits.
+// An Identity is the author and committer of commits.
 type Identity struct{ Name, Email string }
 
-// Identity returns who commits: Options.Identity, completed as git does from its variables,
-// the configuration of the repository and of the user, else from the login name.
+// Identity returns the committer: Options.Identity, completed as git does from its
+// variables, the configuration of the repository and of the user, else from the login name.
 func (s *Store) Identity() Identity {
 	id := s.opts.Identity
 	if id.Name == "" || id.Email == "" {

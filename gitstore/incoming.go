@@ -20,20 +20,20 @@ import (
 	"qme/record"
 )
 
-// A Rejected is a file of another history that does not get in.
+// A Rejected is an invalid file of another history.
 type Rejected struct {
 	Path string
 	Why  error
 }
 
-// A RejectedError says that another history was not let in, and why. It is a
+// A RejectedError says that another history was rejected, and why. It is a
 // record.ErrInvalid.
 type RejectedError struct {
 	Files []Rejected
-	Own   bool // it is this history that others would not let in
+	Own   bool // it is this history that other homes would reject
 }
 
-// refusedShown is how many of the files the error names.
+// rejectedShown bounds how many of the files the error names.
 const rejectedShown = 5
 
 // Error implements error.
@@ -54,14 +54,14 @@ func (e *RejectedError) Error() string {
 // Is makes the error a record.ErrInvalid.
 func (e *RejectedError) Is(target error) bool { return target == record.ErrInvalid }
 
-// An arriving pack is looked at by these checks.
+// An incomingCheck checks the objects of a pack that comes.
 type incomingCheck struct {
 	attributes map[plumbing.Hash]bool // files that git may read for attributes
 }
 
-// check is what Receive has each commit, tree and tag go through: what no history of
-// tasks has, what git's checks refuse, and what could lead out of a folder when
-// somebody checks the tree out.
+// check is called by Receive for each commit, tree and tag. It rejects objects that no
+// history of tasks has, those that git's checks reject, and names that could lead out of
+// the folder of a checkout.
 func (a *incomingCheck) check(_ plumbing.Hash, t plumbing.ObjectType, b []byte) error {
 	switch t {
 	case plumbing.CommitObject:
@@ -78,7 +78,7 @@ func (a *incomingCheck) check(_ plumbing.Hash, t plumbing.ObjectType, b []byte) 
 	return fmt.Errorf("no history has one: %w", record.ErrInvalid)
 }
 
-// checkAttributes is for what could not be looked at before all of the pack was there.
+// checkAttributes reads the files that could not be read before all of the pack was there.
 func (a *incomingCheck) checkAttributes(r objectReader) error {
 	for h := range a.attributes {
 		_, b, err := r.Get(h)
@@ -92,8 +92,7 @@ func (a *incomingCheck) checkAttributes(r objectReader) error {
 	return nil
 }
 
-// An validation looks at what another history would bring, before any of it is
-// merged.
+// A validation looks at the files of another history, before any of it is merged.
 type validation struct {
 	s         *Store
 	ctx       context.Context
@@ -105,9 +104,9 @@ type validation struct {
 	shape     bool // look at paths and modes only
 }
 
-// inspect checks every file of a snapshot that is not in known, the base of the merge,
-// which base reads: what is in there as it is does not get in. The error is of what
-// stops the validation; what is wrong with the tree is in the result.
+// validate checks every file of a snapshot that is not in known, the tree of the merge base,
+// which base reads: files that are unchanged there are not merged. The error is one that
+// stops the validation; the result has the invalid files.
 func (s *Store) validate(ctx context.Context, base objectReader, known plumbing.Hash, sn *Snapshot, maxRecord int64) ([]Rejected, error) {
 	in := &validation{s: s, base: base, seen: map[plumbing.Hash]bool{}, ctx: ctx, maxRecord: maxRecord, g: newGraph(s.odb)}
 	err := in.folder("", known, sn.root)
@@ -125,7 +124,7 @@ func (in *validation) folder(at string, known, tree plumbing.Hash) error {
 	if err := in.ctx.Err(); err != nil {
 		return err
 	}
-	// A task belongs into one folder alone. Without this a few small trees that name
+	// A task belongs into only one folder. Without this a few small trees that name
 	// each other again and again would take forever.
 	if in.seen[tree] || !folderName(at) {
 		in.reject(at, "is not where a task history has a folder: %w", record.ErrInvalid)
@@ -212,8 +211,8 @@ func (in *validation) size(h plumbing.Hash) (int64, error) {
 	return size, r.Close()
 }
 
-// taskFolder looks at a folder of tasks. A task's files are looked at together: one of
-// which anything is wrong stays out whole.
+// taskFolder validates a folder of tasks. A task's files are looked at together: when one
+// of them is invalid all are rejected.
 func (in *validation) taskFolder(at string, olds, news []treeEntry) error {
 	before, tasks := byTask(olds), byTask(news)
 	for _, stem := range slices.Sorted(maps.Keys(tasks)) {
@@ -240,9 +239,9 @@ func (in *validation) taskFolder(at string, olds, news []treeEntry) error {
 	return nil
 }
 
-// badTask reports whether an error is about a task that is wrong for everybody: to
-// leave it out clears it, also for the others after a push. What is over a limit of
-// ours, or could not be read here, is none.
+// isInvalid reports whether an error is about a task that is invalid in every home: to
+// leave it out clears it, also for the others after a push. A task that is over a limit of
+// ours, or could not be read here, is not.
 func isInvalid(err error) bool {
 	if errors.Is(err, odb.ErrTooLarge) {
 		return false
@@ -262,7 +261,7 @@ func (in *validation) checkPlace(at, stem string, files taskFiles) error {
 	return nil
 }
 
-// wrong says what is wrong with a task's files.
+// checkTask checks the content of a task's files.
 func (in *validation) checkTask(id record.ID, files taskFiles) error {
 	e := files[recordExt]
 	rec, err := readRecord(in.s.odb, id, e.hash, func(b []byte) (*record.Record, error) {
@@ -291,7 +290,7 @@ func (in *validation) checkTask(id record.ID, files taskFiles) error {
 	return nil
 }
 
-// wrongPrevious looks whether the run before can be found.
+// checkPrevious checks that the run before can be found.
 func (in *validation) checkPrevious(rec *record.Record) error {
 	previous := rec.Data.Previous
 	if previous == "" {
@@ -329,9 +328,8 @@ func (in *validation) checkStream(rec *record.Record, name record.StreamName, e 
 	return err
 }
 
-// wrongSum compares a stream that is stored whole with its SHA-256: one that is another would
-// be damage in every check from then on. What it reads has come, so the bounds of that are its
-// bounds.
+// checkSum compares a stream that is stored whole with its SHA-256: a difference would
+// be damage in every check from then on. The bounds of Receive bound this as well.
 func (in *validation) checkSum(h plumbing.Hash, name record.StreamName, want string) error {
 	if !isSum(want) {
 		return fmt.Errorf("the SHA-256 that its record gives of .%s, %.70q, is none: %w", name, want, record.ErrInvalid)
@@ -362,7 +360,7 @@ func isSum(text string) bool {
 	return len(text) == 2*sha256.Size && strings.Trim(text, "0123456789abcdef") == ""
 }
 
-// wrongRuns looks whether each listed commit is there and has the task.
+// checkRuns checks that each listed commit is there and has the task.
 func (in *validation) checkRuns(id record.ID, h plumbing.Hash) error {
 	list, err := runsOf(in.s.odb, h)
 	if err != nil {
@@ -376,8 +374,8 @@ func (in *validation) checkRuns(id record.ID, h plumbing.Hash) error {
 	return nil
 }
 
-// wrongRun says why a commit holds no run of the task. That the commit is of that
-// history, and not just here, is not looked for: it would cost a walk back to it.
+// checkRun checks that a commit has a run of the task. It does not check that the commit is
+// of that history, and not just here: that would cost a walk back to it.
 func (in *validation) checkRun(id record.ID, c plumbing.Hash) error {
 	node, err := in.g.node(c)
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 // differ. A side without the file has the zero entry.
 type mergeFunc func(t *threeWay, id record.ID, base, ours, theirs treeEntry) (treeEntry, error)
 
-// withRecord is for files that belong to a run: those of the record that stays, stay.
+// withRecord is for files of a run: the side whose record is kept keeps them.
 var withRecord mergeFunc
 
-// fileKinds are the kinds of files that a task can have, by what follows the id in their
-// names, each with its rule for merging. What is not here is refused when it is pulled.
+// fileKinds are the kinds of files that a task can have, by their extension, each with its
+// rule for merging. Any other is rejected in a pull.
 var fileKinds = map[string]mergeFunc{
 	recordExt:               withRecord,
 	extOf(record.Stdout):    withRecord,
@@ -25,10 +25,10 @@ var fileKinds = map[string]mergeFunc{
 	runsExt:                 (*threeWay).mergeRuns,
 }
 
-// recordExt ends the name of a record's file.
+// recordExt is the extension of a record's file.
 const recordExt = ".json"
 
-// extOf returns what ends the name of a stream's file.
+// extOf returns the extension of a stream's file.
 func extOf(name record.StreamName) string { return "." + string(name) }
 
 // mergeRuns lists the lost runs that either side knows of.

@@ -20,14 +20,14 @@ import (
 	"qme/record"
 )
 
-// A Merged says what Merge did.
+// A Merged is the result of Merge.
 type Merged struct {
 	Before, After string // the branch's commits; equal when there was nothing to do
 }
 
 // Merge brings a commit of another history, as Fetch returned it, into this one.
-// Nothing is asked: docs/format.md has the rules. skip lists paths of theirs that
-// do not get in. Errors are as those of Commit.
+// docs/format.md has the rules. skip lists paths of theirs that are left out. Errors are as
+// those of Commit.
 func (s *Store) Merge(ctx context.Context, theirs string, skip []string) (*Merged, error) {
 	if !plumbing.IsHash(theirs) {
 		return nil, fmt.Errorf("commit %.50q: %w", theirs, record.ErrInvalid)
@@ -59,12 +59,12 @@ func (s *Store) Merge(ctx context.Context, theirs string, skip []string) (*Merge
 	}
 }
 
-// A merge is one in the making.
+// A merge makes one merge commit.
 type merge struct {
 	s       *Store
 	ctx     context.Context
 	g       *graph
-	w       *odb.Writer // of what the merge consists of
+	w       *odb.Writer // of the objects of the merge
 	scratch *odb.Writer // of trees that only a merge needs; never written
 	bases   map[[2]plumbing.Hash]plumbing.Hash
 }
@@ -73,8 +73,7 @@ func (s *Store) newMerge(ctx context.Context) *merge {
 	return &merge{s: s, ctx: ctx, g: newGraph(s.odb), w: s.odb.NewWriter(), scratch: s.odb.NewWriter(), bases: map[[2]plumbing.Hash]plumbing.Hash{}}
 }
 
-// commit returns the commit that has both histories behind it: one of the two
-// where it has the other behind it already.
+// commit returns a descendant of both commits: one of the two when it is one already.
 func (m *merge) commit(ours, theirs plumbing.Hash, skip []string) (plumbing.Hash, error) {
 	common, err := m.g.mergeBases(m.ctx, ours, theirs)
 	if err != nil {
@@ -113,9 +112,9 @@ func (m *merge) commit(ours, theirs plumbing.Hash, skip []string) (plumbing.Hash
 	return m.addCommit(root, a, b)
 }
 
-// baseTree returns the tree from which two histories went apart. Where there are
-// several such points (each side has merged the other) it is their own merge, as
-// in git's strategy "recursive" (gitglossary, git-merge(1)); without any it is empty.
+// baseTree returns the tree of the merge base of two commits. Where there are several
+// (each side has merged the other) it is their own merge, as in git's strategy
+// "recursive" (gitglossary, git-merge(1)); without any it is empty.
 func (m *merge) baseTree(a, b plumbing.Hash) (plumbing.Hash, error) {
 	key := [2]plumbing.Hash{a, b}
 	if bytes.Compare(a[:], b[:]) > 0 {
@@ -181,14 +180,14 @@ func (m *merge) addCommit(root plumbing.Hash, a, b *commitNode) (plumbing.Hash, 
 	return addCommit(m.w, object.Commit{Author: botIdentity.at(when), Committer: botIdentity.at(when), TreeHash: root, ParentHashes: parents, Message: message})
 }
 
-// A lostRun is a run that a later one of another machine stands in place of.
+// A lostRun is a run that was replaced by a later one of another machine.
 type lostRun struct {
 	blob   plumbing.Hash
 	theirs bool
 }
 
-// noteLost writes down where the runs are that lost against a later one of the
-// other side: the chain of data.previous does not lead to them.
+// noteLost lists the commits of the runs that were replaced by a later one of the other
+// side: the chain of data.previous does not lead to them.
 func (m *merge) noteLost(root plumbing.Hash, lost map[record.ID]lostRun, ours, theirs plumbing.Hash) (plumbing.Hash, error) {
 	edits := map[string]plumbing.Hash{}
 	for tip, side := range map[plumbing.Hash]bool{ours: false, theirs: true} {
@@ -286,7 +285,7 @@ func mergeFile(base, ours, theirs treeEntry) treeEntry {
 	return theirs
 }
 
-// taskFiles are a task's files by what follows the id in their names.
+// taskFiles are a task's files by their extensions.
 type taskFiles map[string]treeEntry
 
 func (f taskFiles) blob() plumbing.Hash { return f[recordExt].hash }
@@ -328,7 +327,7 @@ func byTask(entries []treeEntry) map[string]taskFiles {
 func (t *threeWay) task(id record.ID, base, ours, theirs taskFiles) (taskFiles, error) {
 	b, o, th := base.blob(), ours.blob(), theirs.blob()
 	kept := ours
-	// Who cleared a task did not mean runs that he did not know of.
+	// Clearing a task does not mean runs that were not there yet.
 	unknown := func(cleared, side taskFiles) bool {
 		return cleared.blob().IsZero() && side[runsExt] != base[runsExt]
 	}
@@ -350,7 +349,7 @@ func (t *threeWay) task(id record.ID, base, ours, theirs taskFiles) (taskFiles, 
 	return t.mergeKinds(id, kept, base, ours, theirs)
 }
 
-// mergeKinds gives the files that stay what the rules of their kinds take from both sides.
+// mergeKinds merges the files of a task by the rules of their kinds.
 func (t *threeWay) mergeKinds(id record.ID, kept, base, ours, theirs taskFiles) (taskFiles, error) {
 	kept = maps.Clone(kept)
 	for ext, mergeKinds := range fileKinds {
@@ -393,8 +392,8 @@ func (t *threeWay) later(id record.ID, a, b plumbing.Hash) bool {
 }
 
 // jobKnown is 1 for a record that has its job's end, and 2 for one that has its output,
-// too, which only the home that started the job can bring. brief is what a listing shows
-// of the record.
+// too, which only the home that started the job can bring. brief is the record as
+// record.DecodeBrief has it.
 func (t *threeWay) jobKnown(id record.ID, h plumbing.Hash, brief *record.Record) int {
 	if brief == nil || brief.Data.Job == nil || !brief.Data.Job.Final {
 		return 0
@@ -405,7 +404,7 @@ func (t *threeWay) jobKnown(id record.ID, h plumbing.Hash, brief *record.Record)
 	return 1
 }
 
-// checked is when a record's job was asked about, the zero time for never.
+// checked is the time at which a record's job was last asked about, or the zero time.
 func checked(r *record.Record) time.Time {
 	if r == nil || r.Data.Job == nil || r.Data.Job.Checked == nil {
 		return time.Time{}
@@ -413,7 +412,7 @@ func checked(r *record.Record) time.Time {
 	return r.Data.Job.Checked.Time
 }
 
-// origins returns the commit that made each of the files: the one that has it as
+// blame returns the commit that made each of the files: the one that has it as
 // it is, with no parent that has. tip has all of them.
 func (g *graph) blame(ctx context.Context, tip plumbing.Hash, files map[string]plumbing.Hash) (map[string]plumbing.Hash, error) {
 	blame := map[string]plumbing.Hash{}

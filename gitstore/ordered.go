@@ -7,7 +7,7 @@ import (
 )
 
 // movedBatch bounds how many tasks that have moved are looked up at once; the first
-// batch is small, because somebody waits for the first line.
+// batch is small, so that the first line comes soon.
 const movedBatch = 512
 
 // ordered merges the walk by id with the tasks that have moved.

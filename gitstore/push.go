@@ -15,7 +15,7 @@ import (
 	"qme/gitstore/odb"
 )
 
-// The errors of Push that are over once what the remote has is fetched and merged.
+// The errors of Push after which the caller should fetch, merge and push again.
 var (
 	// ErrBehind says that another history has runs that this one has not: they have
 	// to be fetched and merged before anything can be pushed there.
@@ -25,18 +25,18 @@ var (
 	ErrMoved = errors.New("the remote has moved")
 )
 
-// A Pushed says what Push did: where the remote was, "" when it was empty, and where
-// it is now.
+// A Pushed has the remote's commits before and after a Push; Before is "" when the remote
+// was empty.
 type Pushed struct{ Before, After string }
 
-// PushOptions says how Push goes about it.
+// PushOptions are the options of Push.
 type PushOptions struct {
-	DryRun   bool     // only say what would be sent
+	DryRun   bool     // send nothing
 	Progress Progress // may be nil
-	// Limits bound what is sent; 0 is none. Others may let in less: what is over Usual
-	// is told.
+	// Limits bound the objects; 0 is none. Other homes may accept less: an object over
+	// Usual is reported by Warn.
 	Limits, Usual ShareLimits
-	// SkipInvalid has Push take what others would refuse out of this history first.
+	// SkipInvalid has Push first remove files that others would reject from this history.
 	SkipInvalid bool
 	Warn        func(msg string) // may be nil
 }
@@ -50,11 +50,11 @@ func (o PushOptions) warn(format string, args ...any) {
 	}
 }
 
-// Push sends what a remote lacks and moves its branch to this history's newest
-// commit. Before anything is sent it looks for what other homes would refuse. The error
-// is ErrBehind when the remote has something that is not here, a *RejectedError
-// when this history has files that are no task's, a *UnsharableError when something is
-// over a limit, and whatever the sink says.
+// Push sends the objects that a remote lacks and moves its branch to this history's newest
+// commit. Before that it validates this history as other homes would. The error
+// is ErrBehind when the remote has commits that are not here, a *RejectedError
+// when this history has files that are no task's, a *UnsharableError when an object is
+// over a limit, and any error of the sink.
 func (s *Store) Push(ctx context.Context, remote string, sink Sink, opts PushOptions) (*Pushed, error) {
 	theirs, err := remoteHead(sink.Refs())
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *Store) Push(ctx context.Context, remote string, sink Sink, opts PushOpt
 	done := &Pushed{After: head.String()}
 	if !theirs.IsZero() {
 		done.Before = theirs.String()
-		// An error of our own must not pass for being behind, which is tried again.
+		// An error of our own must not pass for ErrBehind, after which callers try again.
 		ok, err := s.odb.Has(theirs)
 		if err == nil && ok {
 			ok, err = newGraph(s.odb).isAncestor(ctx, theirs, head)
@@ -155,7 +155,7 @@ type lister struct {
 
 	blobs  []plumbing.Hash
 	paths  []string // of blobs
-	faults []error  // what git's checks have against the commits and trees; the first ones
+	faults []error  // the first objections of git's checks to the commits and trees
 	faulty int      // how many there are
 }
 
@@ -174,7 +174,7 @@ func (l *lister) add(h plumbing.Hash) bool {
 	return true
 }
 
-// tree adds what is in a tree and in none of those that were in its place before.
+// tree adds the objects that are in a tree and in none of those before it.
 func (l *lister) tree(at string, h plumbing.Hash, before []plumbing.Hash) error {
 	if slices.Contains(before, h) || !l.add(h) {
 		return nil
@@ -221,13 +221,13 @@ func (l *lister) tree(at string, h plumbing.Hash, before []plumbing.Hash) error 
 	return nil
 }
 
-// An UnsharableError says that this history has something that others would not let in.
+// An UnsharableError says that this history has an object that others would reject.
 type UnsharableError struct{ *odb.LimitError }
 
 // Unwrap returns the LimitError.
 func (e *UnsharableError) Unwrap() error { return e.LimitError }
 
-// pushable looks for files in the newest commit that other homes would refuse, and
+// pushable looks for files in the newest commit that other homes would reject, and
 // returns the commit that is to be pushed.
 func (s *Store) pushable(ctx context.Context, head, theirs plumbing.Hash, opts PushOptions) (plumbing.Hash, error) {
 	for {
@@ -254,7 +254,7 @@ func (s *Store) pushable(ctx context.Context, head, theirs plumbing.Hash, opts P
 	}
 }
 
-// misshapen lists what is not where a task history has something, apart from what the
+// invalidPaths lists the files that no task history can have, apart from those that the
 // remote has as well.
 func (s *Store) invalidPaths(ctx context.Context, head, theirs plumbing.Hash) ([]Rejected, error) {
 	sn, err := s.At(head)
@@ -274,7 +274,7 @@ func (s *Store) invalidPaths(ctx context.Context, head, theirs plumbing.Hash) ([
 	return in.rejected, err
 }
 
-// removeFiles takes files out of the listing. The error is errMoved when the branch is no longer
+// removeFiles commits a tree without some files. The error is errMoved when the branch is no longer
 // at head.
 func (s *Store) removeFiles(ctx context.Context, head plumbing.Hash, files []Rejected) (plumbing.Hash, error) {
 	q, err := s.lockQueue(ctx)
@@ -298,7 +298,7 @@ func (s *Store) removeFiles(ctx context.Context, head plumbing.Hash, files []Rej
 	return next, s.publish(ctx, q, t.w, head, next)
 }
 
-// checkSizes looks at what is going to be sent.
+// checkSizes checks the sizes of the objects, and warns of the faults that were found.
 func (s *Store) checkSizes(ctx context.Context, news *lister, opts PushOptions) error {
 	for _, err := range news.faults {
 		opts.warn("other homes, and servers that check what they are sent, will refuse this history: %v", err)
@@ -324,7 +324,7 @@ func (s *Store) checkSizes(ctx context.Context, news *lister, opts PushOptions) 
 	return nil
 }
 
-// smallestLimit returns from what size on an object has to be judged, 0 for never.
+// smallestLimit returns the size over which an object has to be checked, 0 for never.
 func (o PushOptions) smallestLimit() int64 {
 	limits := slices.DeleteFunc([]int64{o.Limits.Object, o.Limits.Record, o.Usual.Object, o.Usual.Record}, func(n int64) bool { return n == 0 })
 	if len(limits) == 0 {
@@ -333,7 +333,7 @@ func (o PushOptions) smallestLimit() int64 {
 	return slices.Min(limits)
 }
 
-// judge says what is to be said of an object of a size.
+// checkSize compares the size of an object with the limits.
 func (o PushOptions) checkSize(p string, size int64) error {
 	name := LimitObject
 	limit, usual := o.Limits.Object, o.Usual.Object
@@ -350,7 +350,7 @@ func (o PushOptions) checkSize(p string, size int64) error {
 	return nil
 }
 
-// lesser returns the smaller of two limits, of which 0 is none.
+// smallerLimit returns the smaller of two limits, of which 0 is none.
 func smallerLimit(a, b int64) int64 {
 	if a == 0 || b > 0 && b < a {
 		return b

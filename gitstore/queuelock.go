@@ -16,19 +16,18 @@ import (
 	"qme/internal/lockfile"
 )
 
-// A queueLock is the place in front of those that wait to write: a lock on the
-// file qme.lock that ends with the process. It is not what keeps writers from
-// each other, that is git's lock on the branch; it spares them building trees
-// in vain, and it tells a lock that a dead process left from one in use.
+// A queueLock is the turn of a writer: a lock on the file qme.lock that ends with the
+// process. Writers exclude each other by git's lock on the branch; the queue spares them
+// building trees in vain, and tells a lock that a dead process left from one in use.
 type queueLock struct {
 	s     *Store
 	file  *lockfile.File
 	stale []string // the commits that holders that died were about to write, newest first
-	note  string   // what this holder has written
+	note  string   // that this holder has written
 }
 
-// maxLeftBehind bounds how many holders that died in a row are remembered; what a note
-// has of them must fit into what is read of it.
+// maxStale bounds how many holders that died in a row are remembered: their notes must fit
+// into the bytes that are read.
 const maxStale = 3
 
 // lockQueue waits for its turn, for Options.LockTimeout at most.
@@ -113,8 +112,8 @@ var bootID = sync.OnceValue(func() string {
 	return host
 })
 
-// undo takes back the note of a holder that could not begin: what earlier ones left
-// is still there.
+// rollback withdraws the note of a holder that could not begin, and restores those of
+// earlier ones.
 func (q *queueLock) rollback() {
 	q.clear()
 	if len(q.stale) > 0 {
@@ -126,7 +125,7 @@ func (q *queueLock) rollback() {
 // clear removes the note. It only ever speeds up a repair, so errors do not count.
 func (q *queueLock) clear() { _ = q.file.Truncate(0) }
 
-// unlock lets the next one go. It keeps the note of a compareAndSwap that failed: the next
+// unlock ends the turn. It keeps the note of a compareAndSwap that failed: the next
 // holder compares it with the lock file that it finds.
 func (q *queueLock) unlock() {
 	_ = q.file.Close() // nothing that matters was written

@@ -63,8 +63,7 @@ func names(commits []plumbing.Hash) []string {
 	return list
 }
 
-// MergeBase returns a commit that two commits have in common and from which they went
-// apart, "" when they began apart.
+// MergeBase returns a best common ancestor of two commits, "" when there is none.
 func (s *Store) MergeBase(ctx context.Context, a, b string) (string, error) {
 	common, err := newGraph(s.odb).mergeBases(ctx, plumbing.NewHash(a), plumbing.NewHash(b))
 	if err != nil || len(common) == 0 {

@@ -32,12 +32,12 @@ func (s *Store) head() (plumbing.Hash, error) {
 	return h, err
 }
 
-// ref returns what a reference names. The error is fs.ErrNotExist when there is no
-// such reference.
+// ref returns the commit that a reference names. The error is fs.ErrNotExist when there is
+// no such reference.
 func (s *Store) ref(name string) (plumbing.Hash, error) {
 	// git moves a reference from its file into packed-refs, in this order: it
-	// writes packed-refs, then removes the file. So what is in neither may have
-	// been moved between the two looks, and a second round finds it.
+	// writes packed-refs, then removes the file. So a reference that is
+	// in neither may have been moved between the two reads, and a second round finds it.
 	for range 2 {
 		h, err := s.looseRef(name)
 		if err == nil || !errors.Is(err, fs.ErrNotExist) {
@@ -121,7 +121,7 @@ func (s *Store) compareAndSwap(ctx context.Context, q *queueLock, old, next plum
 		return err
 	}
 	if now == next {
-		// Whoever broke our lock, or had his broken, has renamed it.
+		// The process that broke our lock, or whose lock we broke, has renamed it.
 		return fmt.Errorf("%w: another process moved it", errUnsure)
 	}
 	if now != old {
@@ -140,8 +140,8 @@ func (s *Store) compareAndSwap(ctx context.Context, q *queueLock, old, next plum
 	if s.opts.NoSync {
 		return nil
 	}
-	// The branch has moved, whatever comes of this flush; but a power cut might
-	// still undo it, so whoever keeps the record elsewhere should go on doing so.
+	// The branch has moved even if this flush fails; but a power cut might still undo it,
+	// so a caller that keeps the record elsewhere should go on doing so.
 	if serr := wholefile.FlushFolder(s.fs, filepath.Dir(path)); serr != nil {
 		mine = false
 		return fmt.Errorf("%w: it could not be flushed to disk: %w", errUnsure, serr)

@@ -60,8 +60,7 @@ func (s *Store) Remotes() ([]RemoteURL, error) {
 	return list, nil
 }
 
-// SetRemote adds a remote, or gives one another URL: what was known of where the
-// old one was is forgotten.
+// SetRemote adds a remote, or changes the URL of one, whose tracked commit is forgotten.
 func (s *Store) SetRemote(name, url string) error {
 	if err := CheckRemoteName(name); err != nil {
 		return err
@@ -98,7 +97,7 @@ func (s *Store) RemoveRemote(name string) error {
 	return s.forgetTracking(name)
 }
 
-// forgetTracking removes what is known of where a remote is.
+// forgetTracking forgets the tracked commit of a remote.
 func (s *Store) forgetTracking(name string) error {
 	ref := trackingRef(name)
 	if _, err := s.packedRef(ref); err == nil {
@@ -163,8 +162,8 @@ var remoteHeader = lazy.Regexp(`(?i)^\s*\[\s*remote\s+"([^"]*)"\s*\]`)
 
 // replaceFile changes a file of the repository, all of it or nothing, under git's
 // own lock (lockfile.h in git's sources). It waits for Options.LockTimeout at most. mark
-// begins what edit returns: by it a lock which a crash has left is known for ours. Where it
-// is zero its age has to do.
+// begins the result of edit: by it a lock that a crash has left is recognised as ours. Where
+// it is zero the lock's age has to do.
 func (s *Store) replaceFile(ctx context.Context, name string, mark plumbing.Hash, edit func([]byte) ([]byte, error)) error {
 	q, err := s.lockQueue(ctx)
 	if err != nil {

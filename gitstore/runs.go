@@ -13,13 +13,13 @@ import (
 )
 
 // runsExt ends the name of the file that lists, one in a line, the commits with
-// those runs of a task to which data.previous does not lead: a merge found them
-// beside later ones of another machine.
+// those runs of a task to which data.previous does not lead: in a merge
+// they were replaced by later ones of another machine.
 const runsExt = ".runs"
 
 func runsPath(id record.ID) string { return path.Join(id.Dir(), string(id)+runsExt) }
 
-// maxRuns bounds what is read of such a file.
+// maxRuns bounds the size of such a file.
 const maxRuns = 1 << 20
 
 func encodeRuns(commits []plumbing.Hash) []byte {
@@ -55,7 +55,7 @@ func runsOf(r objectReader, blob plumbing.Hash) ([]plumbing.Hash, error) {
 	return decodeRuns(b)
 }
 
-// readRuns returns what the file at path p lists, nothing when there is none.
+// readRuns returns the commits that the file at path p lists, none when there is no file.
 func readRuns(r objectReader, root plumbing.Hash, p string) ([]plumbing.Hash, error) {
 	e, err := lookup(r, root, p)
 	if err != nil || e == nil {

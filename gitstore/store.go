@@ -31,8 +31,8 @@ var ErrBusy = fmt.Errorf("the history is %w", record.ErrBusy)
 
 // Options says how a store is used. The zero value is for normal use.
 type Options struct {
-	// NoSync leaves out every flush to disk: a power cut may then lose what was
-	// written. For tests and generated histories.
+	// NoSync leaves out every flush to disk: a power cut may then lose commits. For tests
+	// and generated histories.
 	NoSync bool
 	// LockTimeout bounds the wait for other writers; 0 means 10 seconds.
 	LockTimeout time.Duration
@@ -89,8 +89,8 @@ func (s *Store) Close() error { return s.odb.Close() }
 // Dir returns the folder of the repository.
 func (s *Store) Dir() string { return s.dir }
 
-// botIdentity is the author of commits that are the same whoever makes them, so that
-// histories which did the same thing have the same commit.
+// botIdentity is the author of commits that depend on no user, so that histories which did
+// the same thing have the same commit.
 var botIdentity = Identity{Name: "qme", Email: "qme@localhost"}
 
 // epoch is the time of every history's first commit. It is the same everywhere:
@@ -142,8 +142,8 @@ func (s *Store) init() error {
 	return wholefile.FlushFolder(s.fs, parent)
 }
 
-// fill makes a repository for its owner alone: the home around it may be open, when
-// somebody else has made that. dir has mode 0700.
+// fill makes a repository that only its owner can read: the home around it may be open, when
+// another program has made that. dir has mode 0700.
 func (s *Store) fill(dir string) error {
 	for _, sub := range []string{"objects/info", "objects/pack", "refs/heads", "refs/tags", "info"} {
 		if err := s.fs.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {

@@ -22,7 +22,7 @@ type treeEntry struct {
 
 func (e treeEntry) isDir() bool { return e.mode == gitformat.ModeDir }
 
-// key is what git sorts a tree by: a folder's name counts as if it ended in a slash.
+// key is the sort key of an entry in git: a folder's name counts as if it ended in a slash.
 func (e treeEntry) key() string {
 	if e.isDir() {
 		return e.name + "/"

@@ -16,7 +16,7 @@ import (
 	"qme/record"
 )
 
-// A tx is one commit in the making.
+// A tx builds one commit.
 type tx struct {
 	w        *odb.Writer
 	parent   plumbing.Hash
@@ -27,7 +27,7 @@ type tx struct {
 	when     time.Time
 }
 
-// apply notes what a change does.
+// apply adds the edits of a change.
 func (t *tx) apply(c Change) error {
 	t.when = c.When
 	t.message = c.Verb + ": " + oneLine(c.What) + "\n"

@@ -45,7 +45,7 @@ func (sn *Snapshot) Tasks(rg record.Range) iter.Seq2[Entry, error] {
 	}
 }
 
-// Some yields those of the tasks that are in the snapshot, in the order in which
+// find yields those of the tasks that are in the snapshot, in the order in which
 // Tasks does. It ends at the first error. Only the folders that hold them are read.
 func (sn *Snapshot) find(ids []record.ID) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
@@ -62,7 +62,7 @@ func (sn *Snapshot) find(ids []record.ID) iter.Seq2[Entry, error] {
 	}
 }
 
-// A chosenTask is a task that is looked for, and the folder of its minute.
+// A soughtTask is a task that is looked for, and its folder.
 type soughtTask struct{ dir, uuid string }
 
 // start walks everything.
@@ -128,7 +128,7 @@ func (w *walker) dir(h plumbing.Hash, at string, depth int) bool {
 	return true
 }
 
-// wants reports whether a folder has to be read, and passes over what is not there.
+// wants reports whether a folder has to be read, and skips sought tasks that do not exist.
 func (w *walker) wants(folder string) bool {
 	if !w.selective {
 		return true
@@ -197,7 +197,7 @@ const (
 	// readAhead bounds how many batches Records holds.
 	readAhead = 8
 	// maxBatch bounds how many records are read at once. The first batches are
-	// small, because somebody waits for the first line.
+	// small, so that the first line comes soon.
 	maxBatch = 32
 )
 

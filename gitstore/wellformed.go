@@ -13,11 +13,11 @@ import (
 	"qme/record"
 )
 
-// What git's own checks refuse (fsck.c in git's sources, with --strict) must not come
+// Objects that git's own checks reject (fsck.c in git's sources, with --strict) must not come
 // into a history: a history never loses a commit again, and with one such commit in
-// it no server that checks what it is sent (receive.fsckObjects) takes it.
+// it no server that checks pushes (receive.fsckObjects) takes it.
 
-// fsckCommit says what git fsck has against a commit.
+// fsckCommit returns the objection of git fsck to a commit.
 func fsckCommit(b []byte) error {
 	why := commitFault(b)
 	if why == "" {
@@ -56,7 +56,7 @@ func commitFault(b []byte) string {
 	return laterHeaders(b)
 }
 
-// laterHeaders looks at what follows the committer, such as a signature.
+// laterHeaders checks the lines after the committer, such as a signature.
 func laterHeaders(b []byte) string {
 	for len(b) > 0 && b[0] != '\n' {
 		line, rest, _ := bytes.Cut(b, []byte("\n"))
@@ -75,7 +75,7 @@ var (
 	dateForm = lazy.Regexp(`^(0|[1-9][0-9]*)$`)
 )
 
-// identFault says what is wrong with NAME <EMAIL> SECONDS ZONE.
+// identFault returns the fault of NAME <EMAIL> SECONDS ZONE, "" for none.
 func identFault(s string) string {
 	name, rest, ok := strings.Cut(s, "<")
 	switch {
@@ -109,8 +109,8 @@ func identFault(s string) string {
 	return ""
 }
 
-// fsckTree says what git fsck has against a tree, and what could be dangerous in a
-// checkout of it.
+// fsckTree returns the entries of a tree, and the objection of git fsck to it or a name that
+// could be dangerous in a checkout.
 func fsckTree(b []byte) ([]treeEntry, error) {
 	entries, err := parseTree(b)
 	if err == nil {
@@ -128,7 +128,7 @@ func fsckEntries(entries []treeEntry) error {
 	return checkOrder(entries)
 }
 
-// checkOrder says what is wrong with the entries of a tree beside each other.
+// checkOrder checks the order of a tree's entries.
 func checkOrder(entries []treeEntry) error {
 	files := map[string]bool{} // by the names of files, which come before folders of that name
 	for i, e := range entries {
@@ -143,7 +143,7 @@ func checkOrder(entries []treeEntry) error {
 	return nil
 }
 
-// longestName is from how many bytes on git's checks refuse a name.
+// longestName is the number of bytes from which git's checks reject a name.
 const longestName = 4096
 
 func checkEntry(e treeEntry) error {
@@ -185,8 +185,8 @@ func ordinary(name string) bool {
 	return name != ""
 }
 
-// gitNames are the names by which a checkout would reach git's own files, once what
-// file systems leave out is left out.
+// gitNames are the names by which a checkout would reach git's own files, without the
+// characters that file systems leave out.
 var gitNames = lazy.Regexp(`^(\.git|git~[0-9]+|\.gitmodules)?$`)
 
 // isGitName reports whether some file system takes a name for that of git's own
@@ -211,8 +211,8 @@ func anyPlain(name string, is func(plain string) bool) bool {
 	return is(plainName(name)) || end > 0 && is(plainName(name[:end]))
 }
 
-// plainName is a name as file systems may compare it: HFS+ leaves out characters that
-// are not to be seen, NTFS what follows a colon and, at the end, dots and blanks;
+// plainName is a name as file systems may compare it: HFS+ leaves out invisible
+// characters, NTFS everything from a colon on and, at the end, dots and blanks;
 // neither tells small letters from capitals.
 func plainName(name string) string {
 	name = strings.Map(func(r rune) rune {
@@ -241,7 +241,7 @@ const (
 	largestAttributes = 100 << 20 // bytes of the file
 )
 
-// fsckAttributes says what git fsck has against a file that is called .gitattributes.
+// fsckAttributes returns the objection of git fsck to a file that is called .gitattributes.
 func fsckAttributes(b []byte) error {
 	for line := range bytes.SplitSeq(b, []byte("\n")) {
 		if len(line) >= longestAttribute || len(b) > largestAttributes {

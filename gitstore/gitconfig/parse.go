@@ -68,8 +68,8 @@ func configLine(text string) (line, rest string) {
 	}
 }
 
-// configSection reads "[section]" or `[section "Sub"]` and returns what follows
-// it on the line.
+// configSection reads "[section]" or `[section "Sub"]` and returns the
+// rest of the line.
 func configSection(line string) (section, rest string) {
 	var b strings.Builder
 	quoted := false
@@ -97,7 +97,7 @@ func configSection(line string) (section, rest string) {
 // configValue takes quotes, escapes and a comment from a value.
 func configValue(text string) string {
 	var b strings.Builder
-	quoted, end := false, 0 // end: space behind it is not part of the value
+	quoted, end := false, 0 // end: space after it is not part of the value
 	text = strings.TrimSpace(text)
 	for i := 0; i < len(text); i++ {
 		c := text[i]

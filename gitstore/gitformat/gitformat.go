@@ -1,4 +1,4 @@
-// Package gitformat parses what git stores in objects and files: trees, commits and
+// Package gitformat parses formats of git's objects and files: trees, commits and
 // packed-refs. It copies nothing, reads no file, and takes any bytes.
 package gitformat
 

@@ -8,9 +8,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// A chain holds what was written last of the objects of one kind of thing, the
-// versions of a tree or the records of an executor: the next is stored as a delta
-// against one of them. How many steps an object is from a whole one is bounded, so
+// A chain holds the last objects of one kind, the versions of a tree or the records of
+// an executor: the next is stored as a delta against one of them. How many steps an object is from a whole one is bounded, so
 // that old versions stay quick to read.
 type chain struct {
 	depth int // the most steps
@@ -47,7 +46,7 @@ type chainBase struct {
 	parts   []uint64 // hashes of the lines or words of a text
 }
 
-// object returns what is to be written at an offset.
+// object returns a base for content that is to be written at an offset.
 func (c *chain) object(content []byte, offset int64) *chainBase {
 	b := &chainBase{content: content, offset: offset}
 	if c.texts != nil {

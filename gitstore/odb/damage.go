@@ -9,8 +9,8 @@ import (
 	"qme/record"
 )
 
-// notDamage are errors of the system that say nothing about what is stored. What is
-// not among them, such as a sector that cannot be read, is damage.
+// notDamage are errors of the system that are no damage to files. All others are, such as
+// a sector that cannot be read.
 var notDamage = []syscall.Errno{
 	syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EROFS, syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EACCES, syscall.EPERM,
 	syscall.ESTALE, syscall.EINTR, syscall.EAGAIN, syscall.ETIMEDOUT,
@@ -33,13 +33,13 @@ type PackError struct{ err error }
 // Error implements error.
 func (e *PackError) Error() string { return e.err.Error() }
 
-// Unwrap returns what is wrong.
+// Unwrap returns the cause.
 func (e *PackError) Unwrap() error { return e.err }
 
 // An ownError is about this database, while a pack is received.
 type ownError struct{ error }
 
-// Unwrap returns what is wrong.
+// Unwrap returns the cause.
 func (e *ownError) Unwrap() error { return e.error }
 
 // received tells whose damage it is that has ended a Receive.

@@ -3,7 +3,7 @@
 //
 // go-git's own storage decodes the whole index of every pack when it opens it
 // and flushes nothing to disk. Here a look-up costs a few small reads whatever
-// the size of the pack, what is written goes into one new pack, and that pack
+// the size of the pack, new objects go into one new pack, and that pack
 // is on disk before its name appears.
 package odb
 
@@ -148,8 +148,8 @@ func (db *DB) Open(h plumbing.Hash) (io.ReadCloser, int64, error) {
 }
 
 // find calls one of its functions with the place of an object. A pack may vanish
-// at any time because git or "qme gc" has put its objects into another, so what
-// is not found, or cannot be read, is looked for again in a fresh list of packs.
+// at any time because git or "qme gc" has put its objects into another, so an object
+// that is not found, or cannot be read, is looked for again in a fresh list of packs.
 func (db *DB) find(h plumbing.Hash, packed func(*pack, int64) error, loose func(afero.File) error) error {
 	var failed error
 	for attempt := range 3 {
@@ -215,7 +215,7 @@ func (db *DB) loosePath(h plumbing.Hash) string {
 
 func (db *DB) packDir() string { return filepath.Join(db.dir, "pack") }
 
-// list returns the packs, newest first: what is looked for most was written last.
+// list returns the packs, newest first: most look-ups are for recent objects.
 func (db *DB) list(again bool) ([]*pack, error) {
 	db.mu.Lock()
 	defer db.mu.Unlock()

@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// A differ makes deltas (gitformat-pack(5)). Those of go-git find what two objects
-// have in common by blocks of 16 bytes; here records and trees, which are small
+// A differ makes deltas (gitformat-pack(5)). Those of go-git find equal
+// stretches by blocks of 16 bytes; here records and trees, which are small
 // and differ in many places, become a tenth smaller. It is for one goroutine.
 type differ struct {
 	base  []byte

@@ -142,7 +142,7 @@ func (x *index) lookup(h plumbing.Hash) (int64, bool, error) {
 		default:
 			return 0, false, nil
 		}
-		// The next probe halves what is left, so that names that are not
+		// The next probe halves the rest, so that names that are not
 		// spread evenly cost no more than a binary search.
 		if hi-lo > 4*probe {
 			mid := lo + (hi-lo)/2

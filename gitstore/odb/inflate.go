@@ -40,7 +40,7 @@ const (
 	windowSize = 32 << 10
 	// firstRead gets all of most objects.
 	firstRead = 1 << 10
-	// maxGrowth is by how much zlib makes what does not deflate longer: 11 bytes,
+	// maxGrowth is the number of bytes that zlib adds to data that does not deflate: 11,
 	// and 5 for each 16 KiB.
 	maxGrowth = 64
 )
@@ -102,7 +102,7 @@ func (i *inflating) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Close may be called more than once: what it gives back belongs to another then.
+// Close may be called more than once: the inflater belongs to another reader then.
 func (i *inflating) Close() error {
 	if i.z != nil {
 		putInflater(i.z)
@@ -111,51 +111,94 @@ func (i *inflating) Close() error {
 	return nil
 }
 
-// looseKind reads the type of a loose object, and nothing of its content.
-func looseKind(f afero.File) (plumbing.ObjectType, error) {
-	z, err := getInflater(bufio.NewReader(f))
-	if err != nil {
-		return plumbing.InvalidObject, fmt.Errorf("loose object: %w", damage(err))
-	}
-	defer putInflater(z)
-	head := make([]byte, 8)
-	n, err := io.ReadFull(z, head)
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) { // the shortest header, of an empty blob, has seven bytes
-		return plumbing.InvalidObject, fmt.Errorf("loose object: %w", damage(err))
-	}
-	name, _, _ := bytes.Cut(head[:n], []byte{' '})
-	t, err := plumbing.ParseObjectType(string(name))
-	if err != nil {
-		return plumbing.InvalidObject, fmt.Errorf("loose object: %w", damage(err))
-	}
-	return t, nil
+// A looseReader reads a loose object: the deflated header "TYPE SIZE\0" and content.
+type looseReader struct {
+	kind plumbing.ObjectType
+	size int64 // as the header says
+	io.Reader
+	file afero.File
+	z    io.ReadCloser
 }
 
-// readLoose reads a loose object: the deflated header "TYPE SIZE\0" and content.
-func readLoose(f afero.File) (plumbing.ObjectType, []byte, error) {
-	bad := func(err error) (plumbing.ObjectType, []byte, error) {
-		return plumbing.InvalidObject, nil, fmt.Errorf("loose object: %w", damage(err))
+// openLoose opens a loose object. It reads nothing but the header.
+func (db *DB) openLoose(h plumbing.Hash) (*looseReader, error) {
+	f, err := db.fs.Open(db.loosePath(h))
+	if err != nil {
+		return nil, err
 	}
+	r, err := newLooseReader(f)
+	if err != nil {
+		return nil, fmt.Errorf("object %s: %w", h, errors.Join(err, f.Close()))
+	}
+	return r, nil
+}
+
+// newLooseReader reads the header of a loose object.
+func newLooseReader(f afero.File) (*looseReader, error) {
 	z, err := getInflater(bufio.NewReader(f))
 	if err != nil {
-		return bad(err)
+		return nil, fmt.Errorf("loose object: %w", damage(err))
 	}
-	defer putInflater(z)
-	b, err := io.ReadAll(io.LimitReader(z, maxInMemory))
+	b := bufio.NewReader(z)
+	r := &looseReader{Reader: b, file: f, z: z}
+	head, err := b.ReadSlice(0)
+	name, digits, ok := bytes.Cut(bytes.TrimSuffix(head, []byte{0}), []byte{' '})
+	if err == nil && (!ok || len(head) > 32) {
+		err = errors.New("no header")
+	}
+	if err == nil {
+		r.kind, err = plumbing.ParseObjectType(string(name))
+	}
+	if err == nil {
+		r.size, err = strconv.ParseInt(string(digits), 10, 64)
+	}
+	if err == nil && r.size < 0 {
+		err = errors.New("a size below zero")
+	}
 	if err != nil {
-		return bad(err)
+		r.release()
+		return nil, fmt.Errorf("loose object: %w", damage(err))
 	}
-	head, content, ok := bytes.Cut(b, []byte{0})
-	name, size, ok2 := bytes.Cut(head, []byte{' '})
-	if !ok || !ok2 || len(head) > 32 {
-		return bad(errors.New("no header"))
+	return r, nil
+}
+
+func (r *looseReader) release() {
+	if r.z != nil {
+		putInflater(r.z)
+		r.z = nil
 	}
-	t, err := plumbing.ParseObjectType(string(name))
+}
+
+// Close closes the file as well. Nothing can be read after it.
+func (r *looseReader) Close() error {
+	r.release()
+	r.Reader = &inflating{} // which says that it is closed
+	return r.file.Close()
+}
+
+// looseKind reads the type of a loose object, and nothing of its content.
+func looseKind(f afero.File) (plumbing.ObjectType, error) {
+	r, err := newLooseReader(f)
 	if err != nil {
-		return bad(err)
+		return plumbing.InvalidObject, err
 	}
-	if n, err := strconv.Atoi(string(size)); err != nil || n != len(content) {
-		return bad(errors.New("not of the size that its header says"))
+	r.release()
+	return r.kind, nil
+}
+
+// readLoose reads a loose object.
+func readLoose(f afero.File) (plumbing.ObjectType, []byte, error) {
+	r, err := newLooseReader(f)
+	if err != nil {
+		return plumbing.InvalidObject, nil, err
 	}
-	return t, content, nil
+	defer r.release()
+	b, err := io.ReadAll(io.LimitReader(r, maxInMemory))
+	if err == nil && r.size != int64(len(b)) {
+		err = errors.New("not of the size that its header says")
+	}
+	if err != nil {
+		return plumbing.InvalidObject, nil, fmt.Errorf("loose object: %w", damage(err))
+	}
+	return r.kind, b, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"io/fs"
 
 	"errors"
 
@@ -39,7 +38,11 @@ func (db *DB) LargerThan(ctx context.Context, objects []plumbing.Hash, limit int
 func (s *sender) size(i int) (int64, error) {
 	pl := s.places[i]
 	if pl.pack == loose {
-		return s.looseSize(s.hashes[pl.hash])
+		_, size, r, err := s.openLoose(s.hashes[pl.hash])
+		if err != nil {
+			return 0, err
+		}
+		return size, r.Close()
 	}
 	const enough = 1 << 10 // for the header and, inflated, the beginning of a delta
 	p := s.packs[pl.pack]
@@ -51,7 +54,7 @@ func (s *sender) size(i int) (int64, error) {
 	if err != nil {
 		return 0, p.corrupt(pl.off, err)
 	}
-	if e.kind != plumbing.OFSDeltaObject && e.kind != plumbing.REFDeltaObject {
+	if !e.isDelta() {
 		return e.size, nil
 	}
 	s.mem.Reset(b[used:])
@@ -83,16 +86,4 @@ func patchedSize(deflated io.Reader) (int64, error) {
 	}
 	size, _, err := deltaSize(rest)
 	return size, err
-}
-
-func (s *sender) looseSize(h plumbing.Hash) (int64, error) {
-	_, size, r, err := s.db.openLoose(h)
-	if err == nil {
-		return size, r.Close()
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return 0, err
-	}
-	_, b, err := s.db.Get(h) // it may have been packed since
-	return int64(len(b)), err
 }

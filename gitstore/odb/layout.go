@@ -15,9 +15,9 @@ import (
 // A LayoutError says that a repository keeps its objects in a way that is not read here.
 // Nothing of it need be damaged. It is a record.ErrInvalid.
 type LayoutError struct {
-	What string // what it has
-	Way  string // what makes it readable
-	err  error  // what was found out, may be nil
+	What string // the layout
+	Way  string // how to convert it
+	err  error  // the cause, may be nil
 }
 
 // Error implements error.
@@ -28,7 +28,7 @@ func (e *LayoutError) Error() string {
 	return fmt.Sprintf("%s: %v", e.What, record.ErrInvalid)
 }
 
-// Unwrap returns what was found out, and record.ErrInvalid.
+// Unwrap returns the cause, and record.ErrInvalid.
 func (e *LayoutError) Unwrap() []error {
 	if e.err == nil {
 		return []error{record.ErrInvalid}

@@ -138,10 +138,14 @@ const (
 type entry struct {
 	offset  int64
 	kind    plumbing.ObjectType
-	size    int64         // of what is deflated here: the object, or a delta
+	size    int64         // of the object, or of the delta, inflated
 	data    int64         // where the deflated bytes begin
 	base    int64         // OFSDeltaObject: offset of the base
 	baseRef plumbing.Hash // REFDeltaObject: name of the base
+}
+
+func (e entry) isDelta() bool {
+	return e.kind == plumbing.OFSDeltaObject || e.kind == plumbing.REFDeltaObject
 }
 
 // entryAt reads the header of the entry at off.
@@ -241,7 +245,7 @@ func appendEntryHeader(b []byte, kind plumbing.ObjectType, size int64, off, base
 	return append(b, tmp[i:]...)
 }
 
-// maxInMemory bounds what Get holds of one object. Streams are at most run.keep
+// maxInMemory bounds the size of an object that Get holds. Streams are at most run.keep
 // long and are read by Open.
 const maxInMemory = 2 << 30
 
@@ -261,20 +265,14 @@ func (db *DB) unpackAt(p *pack, off int64, depth int) (plumbing.ObjectType, []by
 	if err != nil {
 		return plumbing.InvalidObject, nil, err
 	}
-	var t plumbing.ObjectType
-	var base []byte
-	switch e.kind {
-	case plumbing.OFSDeltaObject:
-		t, base, err = db.deltaBase(p, e.base, depth)
-	case plumbing.REFDeltaObject:
-		at, ok, lerr := p.lookup(e.baseRef)
-		if lerr != nil || !ok {
-			return plumbing.InvalidObject, nil, p.corrupt(off, errors.Join(lerr, fmt.Errorf("base %s is not in the pack", e.baseRef)))
-		}
-		t, base, err = db.deltaBase(p, at, depth)
-	default:
+	if !e.isDelta() {
 		return e.kind, b, nil
 	}
+	at, err := p.baseOf(e)
+	if err != nil {
+		return plumbing.InvalidObject, nil, err
+	}
+	t, base, err := db.deltaBase(p, at, depth)
 	if err != nil {
 		return plumbing.InvalidObject, nil, err
 	}
@@ -293,20 +291,26 @@ func (p *pack) kindAt(off int64) (plumbing.ObjectType, error) {
 		if err != nil {
 			return plumbing.InvalidObject, err
 		}
-		switch e.kind {
-		case plumbing.OFSDeltaObject:
-			off = e.base
-		case plumbing.REFDeltaObject:
-			at, ok, err := p.lookup(e.baseRef)
-			if err != nil || !ok {
-				return plumbing.InvalidObject, p.corrupt(off, errors.Join(err, fmt.Errorf("base %s is not in the pack", e.baseRef)))
-			}
-			off = at
-		default:
+		if !e.isDelta() {
 			return e.kind, nil
+		}
+		if off, err = p.baseOf(e); err != nil {
+			return plumbing.InvalidObject, err
 		}
 	}
 	return plumbing.InvalidObject, p.corrupt(off, errors.New("endless chain of deltas"))
+}
+
+// baseOf returns the offset of a delta's base.
+func (p *pack) baseOf(e entry) (int64, error) {
+	if e.kind == plumbing.OFSDeltaObject {
+		return e.base, nil
+	}
+	at, ok, err := p.lookup(e.baseRef)
+	if err != nil || !ok {
+		return 0, p.corrupt(e.offset, errors.Join(err, fmt.Errorf("base %s is not in the pack", e.baseRef)))
+	}
+	return at, nil
 }
 
 // deltaBase is unpackAt with a small cache: many deltas share their base.
@@ -347,7 +351,7 @@ func (p *pack) inflate(off int64) (entry, []byte, error) {
 	}
 	b, err := inflateFrom(src, e.size)
 	if errors.Is(err, io.ErrUnexpectedEOF) && src != io.Reader(w.rest) {
-		// Whoever wrote it flushed often: it is longer than it should be.
+		// Its writer flushed often: it is longer than it should be.
 		w.rest.Reset(&packReader{p: p, off: e.data})
 		b, err = inflateFrom(w.rest, e.size)
 	}
@@ -366,9 +370,9 @@ func inflateFrom(src io.Reader, size int64) ([]byte, error) {
 	return readExactly(z, size)
 }
 
-// readExactly reads size bytes and the end behind them, at which zlib compares
-// its checksum. Memory grows with what really is there, not with what a damaged
-// header says.
+// readExactly reads size bytes and the end after them, at which zlib compares
+// its checksum. Memory grows with the bytes that are there, not with the size in a damaged
+// header.
 func readExactly(r io.Reader, size int64) ([]byte, error) {
 	var b []byte
 	if size <= 16<<20 {
@@ -395,7 +399,7 @@ func (db *DB) openPacked(p *pack, off int64) (io.ReadCloser, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if e.kind == plumbing.OFSDeltaObject || e.kind == plumbing.REFDeltaObject || e.size < 1<<20 {
+	if e.isDelta() || e.size < 1<<20 {
 		_, b, err := db.unpack(p, off)
 		return io.NopCloser(bytes.NewReader(b)), int64(len(b)), err
 	}

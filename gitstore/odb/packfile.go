@@ -119,9 +119,8 @@ func (p *packFile) add(h plumbing.Hash, kind plumbing.ObjectType, size int64, co
 	return nil
 }
 
-// deflater returns what deflates an object of this size. Somebody waits at the
-// terminal while a large stream is stored: it is made a little less small in a
-// quarter of the time.
+// deflater returns a deflater for an object of this size. A user waits while a large
+// stream is stored: it is made a little less small in a quarter of the time.
 func (p *packFile) deflater(size int64) (*zlib.Writer, error) {
 	if size < largeBlob {
 		p.z.Reset(p)
@@ -169,7 +168,7 @@ func (p *packFile) copy(h plumbing.Hash, src *pack, e entry, next, base int64) e
 	}
 	n, err := io.Copy(p, io.LimitReader(&packReader{p: src, off: e.data}, next-e.data))
 	if werr := p.write(nil); werr != nil {
-		return werr // what has failed once is kept by the buffer: the disk is full, say
+		return werr // the buffer keeps its first error: the disk is full, say
 	}
 	if err != nil || n != next-e.data {
 		return src.corrupt(e.offset, errors.Join(err, io.ErrUnexpectedEOF))
@@ -178,7 +177,7 @@ func (p *packFile) copy(h plumbing.Hash, src *pack, e entry, next, base int64) e
 	return nil
 }
 
-// A sealedPack is a whole pack with its index, on disk, that nobody sees yet.
+// A sealedPack is a whole pack with its index, on disk, that is not visible yet.
 type sealedPack struct {
 	db      *DB
 	name    string // the one that it will have
@@ -217,12 +216,12 @@ func (s *sealedPack) verify(ctx context.Context) error {
 	return errors.Join(s.db.verify(ctx, p, nil), p.close())
 }
 
-// keepText is what the .keep files of this package say.
+// keepText is the content of the .keep files of this package.
 const keepText = "qme: the branch is about to refer to this pack\n"
 
-// publish gives pack and index their names, the index last: it is what makes a pack
-// visible. With keep there is a .keep file beside it from before, so that git leaves
-// alone what nothing refers to yet.
+// publish gives pack and index their names, the index last: it makes a pack visible. With
+// keep a .keep file is written first, so that git does not drop objects to which nothing
+// refers yet.
 func (s *sealedPack) publish(keep bool) (err error) {
 	path := filepath.Join(s.db.packDir(), s.name)
 	defer func() {

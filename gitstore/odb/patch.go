@@ -7,9 +7,8 @@ import (
 
 var errDelta = errors.New("not a delta")
 
-// patch returns what a delta (gitformat-pack(5)) makes of its base. It allocates by
-// what is there and not by what the delta claims. allow is asked whether so many bytes
-// may be made.
+// patch applies a delta (gitformat-pack(5)) to its base. It allocates by the bytes that
+// are there, not by the size that the delta claims. allow may reject that size.
 func patch(base, delta []byte, allow func(size int64) error) ([]byte, error) {
 	from, d, err := deltaSize(delta)
 	if err != nil {
@@ -62,7 +61,7 @@ func deltaSize(d []byte) (int64, []byte, error) {
 }
 
 // deltaPiece reads one instruction: it returns the bytes of the base, or of the
-// delta itself, that come next, and the instructions behind it.
+// delta itself, that come next, and the instructions after it.
 func deltaPiece(base, d []byte) (piece, rest []byte, err error) {
 	op := d[0]
 	d = d[1:]

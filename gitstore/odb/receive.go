@@ -34,7 +34,7 @@ type LimitError struct {
 	what    string
 }
 
-// NewLimitError makes a LimitError; what says in words what is too large.
+// NewLimitError makes a LimitError; its text begins with what, such as "the pack has".
 func NewLimitError(limit string, needed, allowed int64, what string) *LimitError {
 	return &LimitError{Limit: limit, Allowed: allowed, Needed: needed, what: what}
 }
@@ -50,7 +50,7 @@ func (e *LimitError) Error() string {
 // Unwrap makes the error an ErrTooLarge.
 func (e *LimitError) Unwrap() error { return ErrTooLarge }
 
-// ReceiveOptions bounds and checks what Receive takes from an untrusted sender.
+// ReceiveOptions bounds and checks a pack of an untrusted sender.
 type ReceiveOptions struct {
 	// MaxPack is how many bytes the pack file may have; 0 means no limit.
 	MaxPack int64
@@ -82,18 +82,18 @@ type ReceiveOptions struct {
 // the pack, so a thin pack is refused; that no object comes twice; that commits,
 // trees and tags are well-formed; and that every object that they name is in the pack
 // or in the database, submodules excepted. Of objects in the database only the
-// presence is checked, not what they name in turn. An object that the database
+// presence is checked, not the objects that they name in turn. An object that the database
 // has already must have the same content, unless it is damaged there; this is not
 // looked at for blobs from 64 KiB on that are stored whole.
 //
 // Memory is a hundred bytes or so for each object, 32 MiB for bases of deltas, and a
-// few times the largest object that is not a blob stored whole; it follows what
-// has really come and not what the pack says of itself.
+// few times the largest object that is not a blob stored whole; it follows the
+// bytes that have come and not the sizes that the pack claims.
 //
 // An error leaves the database as it was. It is a *PackError when the pack is
 // damaged or cut off, wraps record.ErrInvalid when it is not one to take, ErrTooLarge when
-// it is over a limit, what r returned, or the error of ctx. ctx is looked at between
-// reads of r: a Read that blocks has to be ended by who made r.
+// it is over a limit, the error of r, or that of ctx. ctx is checked between reads of r: a
+// Read that blocks has to be ended by the caller.
 func (db *DB) Receive(ctx context.Context, r io.Reader, opts ReceiveOptions) (name string, err error) {
 	rec, err := db.newReceiver(opts)
 	if err == nil {
@@ -117,7 +117,7 @@ type receiver struct {
 	refs  []refDelta
 	total int
 	sum   plumbing.Hash // the trailer
-	pack  *pack         // what is in tmp, for the second pass
+	pack  *pack         // in tmp, for the second pass
 
 	unpacked atomic.Int64 // bytes of all objects so far
 	patched  atomic.Int64 // bytes that deltas have made, some of them again and again
@@ -199,7 +199,7 @@ func (r *receiver) take(ctx context.Context, from io.Reader) (*sealedPack, error
 
 // packName makes a name that no other pack has. Were it made of the content, as
 // those of git are, two processes that receive the same pack would have one pack,
-// and one of them could discard what the other refers to.
+// and one of them could discard objects that the other refers to.
 func (r *receiver) packName() (string, error) {
 	var salt [16]byte
 	if _, err := rand.Read(salt[:]); err != nil {
@@ -245,9 +245,9 @@ func tooLarge(off, size, limit int64) error {
 }
 
 const (
-	// freePatched and patchedRatio bound what deltas make. A minute with thousands of
+	// freePatched and patchedRatio bound the bytes that deltas make. A minute with thousands of
 	// runs, each of which is a tree that differs little from the one before, makes two
-	// hundred times of what comes; bytes that were deflated can have become a thousand
+	// hundred times the bytes that come; bytes that were deflated can have become a thousand
 	// times as many.
 	freePatched  = 512 << 20
 	patchedRatio = 1000

@@ -32,7 +32,7 @@ const (
 	linkKinds
 )
 
-// kindOfLink is what objects have to be to which a link leads.
+// kindOfLink is the type that an object has to have, by the kind of link.
 var kindOfLink = [linkKinds]plumbing.ObjectType{plumbing.CommitObject, plumbing.TreeObject, plumbing.BlobObject, plumbing.AnyObject}
 
 func newLinks(r *receiver) links { return links{r: r} }
@@ -59,8 +59,8 @@ const (
 	freeLinks = 1 << 20
 	// maxRecent is how many names are remembered; it is a power of two.
 	maxRecent = 1 << 16
-	// someLinks is how many names are in a piece.
-	someLinks = 4096
+	// linkChunk is how many names are in a piece.
+	linkChunk = 4096
 )
 
 func newLinkSet(r *receiver) *linkSet {
@@ -85,7 +85,7 @@ func (l *linkSet) add(name plumbing.Hash) error {
 	}
 	last := len(l.names) - 1
 	if last < 0 || len(l.names[last]) == cap(l.names[last]) {
-		l.names = append(l.names, make([]plumbing.Hash, 0, min(len(l.recent), someLinks)))
+		l.names = append(l.names, make([]plumbing.Hash, 0, min(len(l.recent), linkChunk)))
 		last++
 	}
 	l.names[last] = append(l.names[last], *place)
@@ -94,7 +94,7 @@ func (l *linkSet) add(name plumbing.Hash) error {
 }
 
 // compact makes room. A history that is whole names hardly more objects than it
-// has; a few bytes of delta could name millions that nobody has.
+// has; a few bytes of delta could name millions that do not exist.
 func (l *linkSet) compact() error {
 	all := slices.Concat(l.names...)
 	slices.SortFunc(all, func(a, b plumbing.Hash) int { return bytes.Compare(a[:], b[:]) })
@@ -174,7 +174,7 @@ func (r *receiver) connected(ctx context.Context, names []nameKey, resolvers []*
 
 func (r *receiver) haveAll(ctx context.Context, names []nameKey, wanted []plumbing.Hash, kind plumbing.ObjectType) error {
 	for i, h := range wanted {
-		if i%someLinks == 0 && ctx.Err() != nil {
+		if i%linkChunk == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		got, ok := r.kindIn(names, h)

@@ -17,33 +17,33 @@ import (
 	"qme/record"
 )
 
-// An arrival is the stream of a pack. What has been used of it goes to the
-// temporary file and into the checksums.
-type arrival struct {
+// A packStream is a pack as it comes. The bytes that have been used go to the temporary
+// file and into the checksums.
+type packStream struct {
 	ctx  context.Context
 	r    io.Reader
 	file io.Writer
 	max  int64 // bytes, 0: no limit
 	came int64
-	sum  hash.Hash // of what has been used
+	sum  hash.Hash // of the bytes that have been used
 
 	buf  []byte
-	pos  int    // what lies before it has been used
-	end  int    // of what has come
-	mark int    // where the entry goes on in buf, whose crc is of what came before
+	pos  int    // the bytes before it have been used
+	end  int    // of the bytes in buf
+	mark int    // where the entry goes on in buf; crc is of its earlier bytes
 	crc  uint32 // of the entry
 	off  int64  // of buf[pos] in the pack
-	err  error  // why no more comes: io.EOF, or what went wrong
+	err  error  // the end of the stream: io.EOF, or an error
 }
 
 const (
-	arrivalSize = 512 << 10
+	streamBuffer = 512 << 10
 	// smallEntry is up to which size an entry is inflated from and to memory.
 	smallEntry = 64 << 10
 )
 
 // peek returns the next n bytes, fewer where the stream ends.
-func (a *arrival) peek(n int) []byte {
+func (a *packStream) peek(n int) []byte {
 	for a.end-a.pos < n && a.err == nil {
 		a.fill()
 	}
@@ -52,11 +52,11 @@ func (a *arrival) peek(n int) []byte {
 
 // fill reads once. n bytes that are asked for are at most half of the buffer, so
 // there is always room.
-func (a *arrival) fill() {
+func (a *packStream) fill() {
 	if a.err = a.ctx.Err(); a.err != nil {
 		return
 	}
-	if len(a.buf)-a.end < arrivalSize/4 {
+	if len(a.buf)-a.end < streamBuffer/4 {
 		if a.err = a.store(); a.err != nil {
 			return
 		}
@@ -68,8 +68,8 @@ func (a *arrival) fill() {
 	}
 }
 
-// store puts away what has been used and makes room behind the rest.
-func (a *arrival) store() error {
+// store writes the bytes that have been used and makes room after the rest.
+func (a *packStream) store() error {
 	a.crc, a.mark = crc32.Update(a.crc, crc32.IEEETable, a.buf[a.mark:a.pos]), 0
 	a.sum.Write(a.buf[:a.pos])
 	_, err := a.file.Write(a.buf[:a.pos])
@@ -78,13 +78,13 @@ func (a *arrival) store() error {
 	return err
 }
 
-func (a *arrival) skip(n int) {
+func (a *packStream) skip(n int) {
 	a.pos += n
 	a.off += int64(n)
 }
 
 // Read implements io.Reader.
-func (a *arrival) Read(b []byte) (int, error) {
+func (a *packStream) Read(b []byte) (int, error) {
 	if len(a.peek(1)) == 0 {
 		return 0, a.err
 	}
@@ -94,7 +94,7 @@ func (a *arrival) Read(b []byte) (int, error) {
 }
 
 // ReadByte implements io.ByteReader. So an inflater takes no more than it needs.
-func (a *arrival) ReadByte() (byte, error) {
+func (a *packStream) ReadByte() (byte, error) {
 	if len(a.peek(1)) == 0 {
 		return 0, a.err
 	}
@@ -104,15 +104,15 @@ func (a *arrival) ReadByte() (byte, error) {
 }
 
 // entryCRC ends an entry and returns its checksum.
-func (a *arrival) entryCRC() uint32 {
+func (a *packStream) entryCRC() uint32 {
 	crc := crc32.Update(a.crc, crc32.IEEETable, a.buf[a.mark:a.pos])
 	a.crc, a.mark = 0, a.pos
 	return crc
 }
 
-// broken is the error of what could not be read at off: the reason why no more
-// comes, if there is one.
-func (a *arrival) broken(off int64, err error) error {
+// broken is the error of bytes that could not be read at off: that of the stream, if it
+// has one.
+func (a *packStream) broken(off int64, err error) error {
 	switch {
 	case a.err != nil && !errors.Is(a.err, io.EOF):
 		return a.err
@@ -123,7 +123,7 @@ func (a *arrival) broken(off int64, err error) error {
 }
 
 // header reads the header of the pack and returns how many objects it announces.
-func (a *arrival) header() (uint32, error) {
+func (a *packStream) header() (uint32, error) {
 	h := a.peek(packHeaderLen)
 	if len(h) < packHeaderLen {
 		a.skip(len(h))
@@ -140,8 +140,8 @@ func (a *arrival) header() (uint32, error) {
 	return n, nil
 }
 
-// trailer reads the checksum at the end of the pack and that nothing is behind it.
-func (a *arrival) trailer() (sum plumbing.Hash, err error) {
+// trailer reads and checks the checksum at the end of the pack, and that it is the end.
+func (a *packStream) trailer() (sum plumbing.Hash, err error) {
 	if err := a.store(); err != nil {
 		return sum, err
 	}
@@ -163,7 +163,7 @@ func (a *arrival) trailer() (sum plumbing.Hash, err error) {
 
 // read is the first pass.
 func (r *receiver) read(ctx context.Context, from io.Reader, first *resolver) error {
-	a := &arrival{ctx: ctx, r: from, file: r.tmp.file, max: r.opts.MaxPack, sum: sha1.New(), buf: make([]byte, arrivalSize)}
+	a := &packStream{ctx: ctx, r: from, file: r.tmp.file, max: r.opts.MaxPack, sum: sha1.New(), buf: make([]byte, streamBuffer)}
 	n, err := a.header()
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func (r *receiver) read(ctx context.Context, from io.Reader, first *resolver) er
 }
 
 // readEntry reads one entry, and names it if it is whole.
-func (r *receiver) readEntry(a *arrival, first *resolver) (whole bool, err error) {
+func (r *receiver) readEntry(a *packStream, first *resolver) (whole bool, err error) {
 	head := a.peek(40)
 	e, used, err := parseEntry(head, a.off)
 	if err != nil {
@@ -208,7 +208,7 @@ func (r *receiver) readEntry(a *arrival, first *resolver) (whole bool, err error
 	}
 	s := slot{off: e.offset, kind: e.kind, base: none, child: none, next: none}
 	a.skip(used)
-	s.delta = e.kind == plumbing.OFSDeltaObject || e.kind == plumbing.REFDeltaObject
+	s.delta = e.isDelta()
 	if err := r.checkSize(e); err != nil {
 		return false, err
 	}
@@ -225,7 +225,7 @@ func (r *receiver) readEntry(a *arrival, first *resolver) (whole bool, err error
 	return !s.delta, nil
 }
 
-// checkSize refuses what would not fit.
+// checkSize rejects an object over the limit.
 func (r *receiver) checkSize(e entry) error {
 	limit := r.inMemory()
 	if e.kind == plumbing.BlobObject {
@@ -234,10 +234,10 @@ func (r *receiver) checkSize(e entry) error {
 	if limit > 0 && e.size > limit {
 		return tooLarge(e.offset, e.size, limit)
 	}
-	return r.unpack(e.size) // of a delta; what it makes is counted when that is known
+	return r.unpack(e.size) // of a delta; the object that it makes is counted when its size is known
 }
 
-// linkDelta notes where the base of a delta is, or what its name is.
+// linkDelta notes the place of a delta's base, or its name.
 func (r *receiver) linkDelta(at int32, e entry) error {
 	if e.kind == plumbing.REFDeltaObject {
 		r.refs = append(r.refs, refDelta{base: e.baseRef, at: at})
@@ -252,8 +252,8 @@ func (r *receiver) linkDelta(at int32, e entry) error {
 	return nil
 }
 
-// readContent inflates an entry and uses what a whole object has.
-func (r *receiver) readContent(a *arrival, e entry, at int32, w *resolver) error {
+// readContent inflates an entry, and names it if it is a whole object.
+func (r *receiver) readContent(a *packStream, e entry, at int32, w *resolver) error {
 	delta := r.slots.at(at).delta
 	b, err := w.inflateSmall(a, e)
 	switch {

@@ -42,7 +42,7 @@ type frame struct {
 	ref, to int32  // the next delta by name, and the end of these
 }
 
-// heldBases bounds what resolvers hold of objects that deltas refer to.
+// heldBases bounds the bytes of bases that resolvers hold.
 const heldBases = 32 << 20
 
 func (r *receiver) newResolver() *resolver {
@@ -52,7 +52,7 @@ func (r *receiver) newResolver() *resolver {
 // inflateSmall inflates an entry that is small and all in the buffer. It returns
 // nil when it is not; then nothing has been read. The result is valid until the
 // next call.
-func (w *resolver) inflateSmall(a *arrival, e entry) ([]byte, error) {
+func (w *resolver) inflateSmall(a *packStream, e entry) ([]byte, error) {
 	if e.size > smallEntry {
 		return nil, nil
 	}
@@ -102,7 +102,7 @@ func (w *resolver) hashStream(kind plumbing.ObjectType, size int64, from io.Read
 	return w.endHash(), err
 }
 
-// name gives the object in a slot its name and looks at what it holds.
+// name gives the object in a slot its name and checks its content.
 func (w *resolver) name(at int32, kind plumbing.ObjectType, content []byte) error {
 	w.beginHash(kind, int64(len(content)))
 	w.sum.Write(content)
@@ -283,7 +283,7 @@ func (w *resolver) patch(off int64, base []byte) ([]byte, error) {
 	return out, nil
 }
 
-// content returns what the object of a frame holds.
+// content returns the content of a frame's object.
 func (w *resolver) content(i int, room int64) ([]byte, error) {
 	if b := w.frames[i].content; b != nil {
 		return b, nil

@@ -13,7 +13,7 @@ import (
 	"qme/record"
 )
 
-// A slot is what is known of one object of a pack that is received. There may be
+// A slot describes one object of a pack that is received. There may be
 // millions, so it is 48 bytes and has no pointers.
 type slot struct {
 	hash  plumbing.Hash // zero until it is known
@@ -30,7 +30,7 @@ type slot struct {
 // none is no slot.
 const none int32 = -1
 
-// slots is a table that grows without moving, by what really arrives. They are in
+// slots is a table that grows without moving, with each object that comes. They are in
 // the order of their offsets.
 type slots struct {
 	chunks []*[chunkSlots]slot

@@ -1,7 +1,6 @@
 package odb
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -15,7 +14,6 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/klauspost/compress/zlib"
 	"github.com/spf13/afero"
 
 	"qme/gitstore/gitformat"
@@ -37,7 +35,7 @@ const replan = 4096
 const (
 	// copiedBlob is from which size blobs are copied as they are deflated: the
 	// output of a command, mostly, with which no other has much in common. So
-	// what is held in memory is bounded.
+	// memory is bounded.
 	copiedBlob = 16 << 10
 	// largeBlob is from which size a blob is not read into memory at once.
 	largeBlob = 1 << 20
@@ -66,14 +64,14 @@ func (db *DB) Repack(ctx context.Context, packs []string, loose []plumbing.Hash)
 	return db.removePacked(sealed.name, packs, loose)
 }
 
-// gather collects what is taken apart, newest pack first, and the packs that are
-// copied whole.
+// gather collects the objects that are compressed anew, newest pack first, and the packs
+// that are copied whole.
 func (db *DB) gather(ctx context.Context, names []string, loose []plumbing.Hash) ([]*object, []*pack, error) {
 	all, err := db.list(true)
 	if err != nil {
 		return nil, nil, err
 	}
-	objects, memory := []*object{}, int64(maxApart)
+	objects, memory := []*object{}, int64(maxUnpacked)
 	var whole []*pack
 	for _, p := range all {
 		if !slices.Contains(names, p.name) {
@@ -87,7 +85,7 @@ func (db *DB) gather(ctx context.Context, names []string, loose []plumbing.Hash)
 			whole = append(whole, p)
 			continue
 		}
-		apart, size, err := db.takeApart(ctx, p, memory)
+		unpacked, size, err := db.unpackAll(ctx, p, memory)
 		switch {
 		case errors.Is(err, errTooLarge):
 			whole = append(whole, p)
@@ -95,7 +93,7 @@ func (db *DB) gather(ctx context.Context, names []string, loose []plumbing.Hash)
 		case err != nil:
 			return nil, nil, err
 		}
-		objects, memory = append(objects, apart...), memory-size
+		objects, memory = append(objects, unpacked...), memory-size
 	}
 	for _, h := range loose {
 		o, err := db.looseObject(h)
@@ -128,13 +126,13 @@ func (p *pack) sorted() ([]item, int64, error) {
 // errTooLarge says that a pack is better copied than taken apart.
 var errTooLarge = errors.New("too large for memory")
 
-// maxApart bounds the bytes of objects that are taken apart at a time. All of them are
+// maxUnpacked bounds the bytes of objects that are taken apart at a time. All of them are
 // in memory until they are deflated again.
-const maxApart = 64 << 20
+const maxUnpacked = 64 << 20
 
-// takeApart reads the objects of a pack, and how many bytes of memory they occupy.
+// unpackAll reads the objects of a pack, and how many bytes of memory they occupy.
 // The error is errTooLarge when it is more than limit.
-func (db *DB) takeApart(ctx context.Context, p *pack, limit int64) (objects []*object, held int64, err error) {
+func (db *DB) unpackAll(ctx context.Context, p *pack, limit int64) (objects []*object, held int64, err error) {
 	items, end, err := p.sorted()
 	if err != nil {
 		return nil, 0, err
@@ -182,39 +180,12 @@ func (db *DB) looseObject(h plumbing.Hash) (*object, error) {
 		t, b, err := db.Get(h)
 		return &object{hash: h, kind: t, size: int64(len(b)), content: b}, err
 	}
-	t, size, r, err := db.openLoose(h)
+	r, err := db.openLoose(h)
 	if err != nil {
 		return nil, err
 	}
-	open := func() (io.ReadCloser, error) { _, _, r, err := db.openLoose(h); return r, err }
-	return &object{hash: h, kind: t, size: size, open: open}, r.Close()
-}
-
-// openLoose returns the type, size and content of a loose object.
-func (db *DB) openLoose(h plumbing.Hash) (plumbing.ObjectType, int64, io.ReadCloser, error) {
-	bad := func(err error) (plumbing.ObjectType, int64, io.ReadCloser, error) {
-		return plumbing.InvalidObject, 0, nil, fmt.Errorf("object %s: %w", h, damage(err))
-	}
-	f, err := db.fs.Open(db.loosePath(h))
-	if err != nil {
-		return plumbing.InvalidObject, 0, nil, err
-	}
-	z, err := zlib.NewReader(bufio.NewReader(f))
-	if err != nil {
-		return bad(errors.Join(err, f.Close()))
-	}
-	r := bufio.NewReader(z)
-	head, err := r.ReadString(0)
-	name, digits, ok := strings.Cut(strings.TrimSuffix(head, "\x00"), " ")
-	size, serr := strconv.ParseInt(digits, 10, 64)
-	t, terr := plumbing.ParseObjectType(name)
-	if err = errors.Join(err, serr, terr); err != nil || !ok || size < 0 {
-		return bad(errors.Join(err, f.Close()))
-	}
-	return t, size, struct {
-		io.Reader
-		io.Closer
-	}{r, f}, nil
+	open := func() (io.ReadCloser, error) { return db.openLoose(h) }
+	return &object{hash: h, kind: r.kind, size: r.size, open: open}, r.Close()
 }
 
 // joinPacks writes the new pack.
@@ -331,7 +302,7 @@ func setTreeChain(byHash map[plumbing.Hash]*object, h plumbing.Hash, path string
 	}
 }
 
-// removePacked removes what the pack named keep now holds.
+// removePacked removes the objects that the pack named keep now holds.
 func (db *DB) removePacked(keep string, packs []string, loose []plumbing.Hash) error {
 	var errs []error
 	remove := func(path string) { errs = append(errs, db.remove(path)) }
@@ -354,8 +325,8 @@ func (db *DB) removePacked(keep string, packs []string, loose []plumbing.Hash) e
 }
 
 // removeMultiPack removes git's index of several packs, which names packs that are
-// about to go, and what belongs to it. All that it knows is in the index of each
-// pack as well; its bitmaps git makes again.
+// about to go, and the files that belong to it. All of it is in the index of each pack as
+// well; git makes its bitmaps again.
 func (db *DB) removeMultiPack() error {
 	entries, err := afero.ReadDir(db.fs, db.packDir())
 	errs := []error{err}

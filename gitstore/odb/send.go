@@ -224,7 +224,7 @@ func (s *sender) object(i int) error {
 		return p.corrupt(pl.off, err)
 	}
 	e.data = pl.off + int64(used)
-	if e.kind != plumbing.OFSDeltaObject && e.kind != plumbing.REFDeltaObject {
+	if !e.isDelta() {
 		return s.copy(p, e, 0)
 	}
 	base, ok, err := s.base(i, p, e)
@@ -309,7 +309,7 @@ func (s *sender) copy(p *pack, e entry, base int64) error {
 	return err
 }
 
-// inflate reads deflated bytes up to their end, which must come behind size.
+// inflate reads deflated bytes up to their end, which must come after size bytes.
 func (s *sender) inflate(src io.Reader, size int64) error {
 	z, err := getInflater(src)
 	if err != nil {
@@ -340,17 +340,22 @@ func (s *sender) whole(kind plumbing.ObjectType, size int64, content io.Reader) 
 }
 
 func (s *sender) looseObject(h plumbing.Hash) error {
-	kind, size, r, err := s.db.openLoose(h)
-	if err == nil {
-		return errors.Join(s.whole(kind, size, r), r.Close())
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	// It may have been packed since.
-	kind, b, err := s.db.Get(h)
+	kind, size, r, err := s.openLoose(h)
 	if err != nil {
 		return err
 	}
-	return s.whole(kind, int64(len(b)), bytes.NewReader(b))
+	return errors.Join(s.whole(kind, size, r), r.Close())
+}
+
+// openLoose opens an object that was loose, and may have been packed since.
+func (s *sender) openLoose(h plumbing.Hash) (plumbing.ObjectType, int64, io.ReadCloser, error) {
+	r, err := s.db.openLoose(h)
+	if err == nil {
+		return r.kind, r.size, r, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return plumbing.InvalidObject, 0, nil, err
+	}
+	kind, b, err := s.db.Get(h)
+	return kind, int64(len(b)), io.NopCloser(bytes.NewReader(b)), err
 }

@@ -11,7 +11,7 @@ import (
 	"qme/record"
 )
 
-// A snapshot is what a database held at one moment, for many look-ups of objects
+// A snapshot lists the objects of a database at one moment, for many look-ups of objects
 // that mostly are not there. It may be used by several goroutines.
 type snapshot struct {
 	db    *DB
@@ -75,7 +75,7 @@ func (s *snapshot) has(h plumbing.Hash) (bool, error) {
 }
 
 // compare returns an error if the database has an object of that name with another
-// content: somebody has found two with one name (a collision of SHA-1). One that is
+// content: two objects with one name are a collision of SHA-1. One that is
 // damaged here does not count.
 func (s *snapshot) compare(h plumbing.Hash, kind plumbing.ObjectType, content []byte) error {
 	if ok, err := s.has(h); !ok || err != nil {

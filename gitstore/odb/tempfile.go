@@ -10,7 +10,7 @@ import (
 )
 
 // Temporary begins the names of files that are not whole yet. They are not git's own
-// (tmp_), which "git prune" removes under the hands of whoever writes them.
+// (tmp_), which "git prune" removes while they are being written.
 const Temporary = "qme_"
 
 const (

@@ -24,7 +24,7 @@ type Writer struct {
 	known   map[plumbing.Hash]*object
 }
 
-// An object is one to be written.
+// An object is one that is to be written.
 type object struct {
 	hash    plumbing.Hash
 	kind    plumbing.ObjectType
@@ -40,8 +40,8 @@ func (db *DB) NewWriter() *Writer {
 	return &Writer{db: db, known: map[plumbing.Hash]*object{}}
 }
 
-// Add takes an object. chain names what it is a version of, such as the path of
-// a tree: in a pack with many versions of one thing they are stored as deltas.
+// Add takes an object. chain names the thing of which it is a version, such as the path
+// of a tree: in a pack with many versions of one thing they are stored as deltas.
 // The content belongs to the writer from then on.
 func (w *Writer) Add(kind plumbing.ObjectType, content []byte, chain string) plumbing.Hash {
 	h := plumbing.ComputeHash(kind, content)
@@ -84,7 +84,7 @@ func (w *Writer) Get(h plumbing.Hash) (plumbing.ObjectType, []byte, error) {
 	return w.db.Get(h)
 }
 
-// Flush writes what was added. When it returns, all of it is on disk and
+// Flush writes the added objects. When it returns, all of them are on disk and
 // visible, and the writer is empty. It returns the name of the pack: Unkeep it once
 // something refers to its objects, or Discard it when nothing came to. It is ""
 // when there was nothing to write.
@@ -105,9 +105,8 @@ func (w *Writer) Flush() (string, error) {
 	return sealed.name, err
 }
 
-// Unkeep lets git have its way with a pack of Flush, now that something refers to
-// its objects. Until then a .keep file keeps it whole, as those of git's own
-// receive-pack do.
+// Unkeep removes the .keep file of a pack of Flush, so that git may repack it: something
+// refers to its objects now. git's own receive-pack keeps packs likewise.
 func (db *DB) Unkeep(name string) error {
 	if name == "" {
 		return nil
@@ -134,7 +133,7 @@ func (db *DB) Discard(name string) error {
 const minDelta = 48
 
 // writePack writes objects, given newest first, as a pack of their own: commits,
-// then trees, then blobs, so that what is read together lies together.
+// then trees, then blobs, so that objects that are read together lie together.
 func (db *DB) writePack(objects []*object) (*sealedPack, error) {
 	slices.SortStableFunc(objects, func(a, b *object) int { return cmp.Compare(a.kind, b.kind) })
 	p, err := db.newPackFile(len(objects))
@@ -184,7 +183,7 @@ func (p *packFile) addObject(o *object, chains map[string]*chain) error {
 	return p.add(o.hash, o.kind, o.size, bytes.NewReader(o.content))
 }
 
-// addStream writes what o.open gives, and fails when that is not the object: a
+// addStream writes the bytes of o.open, and fails when they are not the object: a
 // file may have changed since it was read for its name.
 func (p *packFile) addStream(o *object) error {
 	r, err := o.open()

@@ -14,15 +14,14 @@ import (
 	"qme/internal/safe"
 )
 
-// advertisementLimit bounds, in bytes, what a repository may advertise: some
-// 200,000 refs.
+// advertisementLimit bounds an advertisement, in bytes: some 200,000 refs.
 const advertisementLimit = 16 << 20
 
-// An advertisement is what a service says first: the refs, and what it can do.
+// An advertisement is the first message of a service: its refs and capabilities.
 type advertisement struct {
 	refs    map[string]plumbing.Hash
 	shallow bool
-	head    string            // what HEAD stands for; "" when that is not said
+	head    string            // the ref to which HEAD points; "" when the service does not say
 	caps    map[string]string // capabilities by name; the value of those without one is ""
 }
 
@@ -55,8 +54,8 @@ func readAdvertisement(r *bufio.Reader) (*advertisement, error) {
 	return nil, cutOff(lines)
 }
 
-// spoken tells what is no packet at all, such as the greeting of a login shell, and
-// quotes it.
+// spoken returns an error that quotes text that is no packet, such as the greeting of a
+// login shell.
 func spoken(r *bufio.Reader) error {
 	start, err := r.Peek(4)
 	if err != nil {
@@ -70,7 +69,7 @@ func spoken(r *bufio.Reader) error {
 	return &chatter{safe.Line(strings.TrimSpace(line))}
 }
 
-// chatter is what is said where git's service should begin.
+// chatter is text that comes before git's service begins.
 type chatter struct{ line string }
 
 // Error implements error.
@@ -100,7 +99,7 @@ func (ad *advertisement) add(line string, first bool) error {
 		return fmt.Errorf("\"%s\" is no object name", safe.Line(hex))
 	}
 	// HEAD is another name for a branch; ".have" names objects of repositories
-	// beside this one; "^{}" is what a tag stands for.
+	// that this one borrows from; "^{}" is the object of a tag.
 	if !strings.HasPrefix(name, "refs/") || strings.HasSuffix(name, "^{}") {
 		return nil
 	}
@@ -125,7 +124,7 @@ func (ad *advertisement) capable(caps string) error {
 	return nil
 }
 
-// has says whether the service can do something.
+// has reports whether the service has a capability.
 func (ad *advertisement) has(capability string) bool {
 	_, ok := ad.caps[capability]
 	return ok

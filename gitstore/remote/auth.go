@@ -13,36 +13,36 @@ import (
 	"qme/internal/safe"
 )
 
-// TokenVariable names the environment variable that holds a token: the way to be let in
-// where nobody can be asked and nothing may be written to a file, such as in a pipeline.
-// It is sent to nobody but the host that the user has named.
+// TokenVariable names the environment variable that holds a token: for access where no user
+// can be asked and nothing may be written to a file, such as in a pipeline. It is only sent
+// to the host of the URL that the user has given.
 const TokenVariable = "QME_TOKEN"
 
 // tokenUser is the name that goes with a token. Services that know tokens look at
 // no name, but want one.
 const tokenUser = "git"
 
-// A credential is who we are for one web server.
+// A credential is a user and password for one web server.
 type credential struct {
 	user, password string
 	helper         string // as git credential has it; "" when that has no part in it
 }
 
-// An authority finds credentials. Each is for one scheme, host and port, and sent to
-// nobody else.
+// An authority finds credentials. Each is for one scheme, host and port, and sent only
+// there.
 type authority struct {
 	remote *Remote
 	named  string // the origin of the URL that the user has given
 	use    map[string]*credential
 	tried  map[string]int // how many of the sources, by origin
-	said   string         // what git credential had to say
+	said   string         // the messages of git credential
 }
 
 func newAuthority(r *Remote) *authority {
 	return &authority{remote: r, named: origin(r.loc.base()), use: map[string]*credential{}, tried: map[string]int{}}
 }
 
-// origin is what a credential is for.
+// origin is the scheme, host and port for which a credential is.
 func origin(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
@@ -51,7 +51,7 @@ func origin(u *url.URL) string {
 	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
 }
 
-// sign adds to a request what is known for where it goes.
+// sign adds the credential for its origin to a request.
 func (a *authority) sign(req *http.Request) {
 	if c := a.use[origin(req.URL)]; c != nil {
 		req.SetBasicAuth(c.user, c.password)
@@ -68,7 +68,7 @@ func (a *authority) accepted(ctx context.Context, resp *http.Response) error {
 	return nil
 }
 
-// tell speaks to git's helpers. That they fail does not change what was done.
+// tell runs git's helpers. Their errors are only reported: the exchange goes on.
 func (a *authority) tell(ctx context.Context, verb string, c *credential) {
 	if _, said, err := a.remote.git(ctx, c.helper, "credential", verb); err != nil {
 		a.remote.out.own("warning: git credential " + verb + ": " + tidy(said))
@@ -104,7 +104,7 @@ func (a *authority) next(ctx context.Context, resp *http.Response) error {
 	return a.denied(u, from)
 }
 
-// refuses says why no credential is sent; "" when one may be.
+// refuses returns the reason for which no credential is sent; "" when one may be.
 func (a *authority) refuses(resp *http.Response, from string) string {
 	u := resp.Request.URL
 	if u.Scheme == "http" && from != a.named && !loopback(u.Hostname()) {
@@ -211,7 +211,7 @@ func (a *authority) helper(ctx context.Context, u *url.URL) (*credential, error)
 	return c, nil
 }
 
-// describe says for git credential what a credential is for.
+// describe is the description of a URL for git credential.
 func describe(u *url.URL, user string) string {
 	s := "protocol=" + u.Scheme + "\nhost=" + u.Host + "\n"
 	path := strings.TrimPrefix(u.Path, "/")

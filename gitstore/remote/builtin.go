@@ -21,8 +21,7 @@ import (
 	"qme/internal/account"
 )
 
-// connectTimeout is how long a host may take to be reached, and again to say who it
-// is.
+// connectTimeout bounds the time to reach a host, and again that of the handshake.
 const connectTimeout = 30 * time.Second
 
 const builtinHint = "There is no program ssh here. Without it the configuration of ssh is not read; " +
@@ -109,7 +108,7 @@ func (c *channel) blame(exit error) (hint string, kind error) {
 	return "", ErrServer
 }
 
-// handshakeError says why the other side and we did not come together.
+// handshakeError explains an error of the ssh handshake.
 func (r *Remote) handshakeError(err error) error {
 	var key *knownhosts.KeyError
 	var revoked *knownhosts.RevokedError
@@ -126,7 +125,7 @@ func (r *Remote) handshakeError(err error) error {
 	return r.fail(ErrOffline, err.Error(), "").because(err)
 }
 
-// sshConfig gathers who we are and which keys the host may have.
+// sshConfig gathers the user, the user's keys, and those that the host may have.
 func (r *Remote) sshConfig(addr string) (cfg *ssh.ClientConfig, closeAgent func(), err error) {
 	files := slices.DeleteFunc([]string{filepath.Join(os.Getenv("HOME"), ".ssh", "known_hosts"), "/etc/ssh/ssh_known_hosts"}, func(name string) bool {
 		_, err := os.Stat(name)

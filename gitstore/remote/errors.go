@@ -20,7 +20,7 @@ var (
 	ErrNotFound = errors.New("no such repository")
 	// ErrAccess says that the other side does not know us or does not let us.
 	ErrAccess = errors.New("access denied")
-	// ErrHostKey says that the host cannot prove who it is: its ssh key is unknown
+	// ErrHostKey says that the host cannot prove its identity: its ssh key is unknown
 	// or has changed, or its certificate is not one to trust.
 	ErrHostKey = errors.New("the host is not proven to be the right one")
 	// ErrOffline says that the host cannot be reached, or no more.
@@ -32,7 +32,7 @@ var (
 	ErrDeclined = errors.New("the push was declined")
 	// ErrServer says that the other side has failed on its own account.
 	ErrServer = errors.New("the other side has failed")
-	// ErrProtocol says that what answers does not speak git's protocol, or that the
+	// ErrProtocol says that the server does not speak git's protocol, or that the
 	// connection ended in the middle of it.
 	ErrProtocol = errors.New("no answer that git would give")
 )
@@ -41,7 +41,7 @@ var (
 type failure struct {
 	url   string
 	kind  error  // one of the above
-	said  string // what the other side, or a program, said; untrusted
+	said  string // the message of the server or of a program; untrusted
 	hint  string // the way out
 	cause error  // may be nil
 }
@@ -72,13 +72,13 @@ func (f *failure) Unwrap() []error {
 	return []error{f.kind, f.cause}
 }
 
-// tidy makes what somebody said harmless, drops empty lines, and bounds it.
+// tidy makes a message harmless, drops empty lines, and bounds it.
 func tidy(said string) string {
 	var lines []string
 	if len(said) > tailLimit {
 		said = strings.ToValidUTF8(said[:tailLimit], "") + "..."
 	}
-	said = strings.ReplaceAll(said, "\x00", "") // git ends what it reports with one
+	said = strings.ReplaceAll(said, "\x00", "") // git ends its reports with one
 	for line := range strings.Lines(strings.ReplaceAll(said, "\r", "\n")) {
 		if line = strings.TrimSpace(line); line != "" {
 			lines = append(lines, safe.Line(line))
@@ -115,13 +115,13 @@ var hints = map[error]string{
 	ErrProtocol: "Check that the URL is that of a git repository.",
 }
 
-// A serverError is what a service reports instead of its answer.
+// A serverError is an error that a service reports instead of its answer.
 type serverError struct{ text string }
 
 // Error implements error.
 func (e *serverError) Error() string { return e.text }
 
-// sshHost is what ssh is given to reach the host.
+// sshHost is the arguments of ssh for the host.
 func (l *location) sshHost() string {
 	host := safe.Line(l.host)
 	if l.user != "" {
@@ -157,7 +157,7 @@ func (r *Remote) garbled(err error) error {
 	return r.fail(ErrProtocol, err.Error(), hint).because(err)
 }
 
-// reported returns what the other side said when err is an error that it reported.
+// reported returns the message of an error that the server reported.
 func reported(err error) (string, bool) {
 	var line *pktline.ErrorLine
 	var server *serverError
@@ -170,8 +170,8 @@ func reported(err error) (string, bool) {
 	return "", false
 }
 
-// said makes an error of what the other side, or a program that we run to reach
-// it, has said. The kind and the hint are for when the words are not known.
+// said makes an error of a message of the server, or of a program that we run to reach
+// it. The kind and the hint are for messages that are not known.
 func (r *Remote) said(text string, kind error, hint string) error {
 	if r.loc.scheme == "file" && strings.Contains(text, "bad config") {
 		return r.badConfig(text, errors.New(text)) // it is read by a git of ours
@@ -199,8 +199,8 @@ const (
 	noGitHint   = "Install git on the other side, or let it be in the PATH that ssh has there."
 )
 
-// signs are the words by which programs and services are known to report what went
-// wrong, in lower case. The first that occurs counts.
+// signs are parts of known error messages of programs and services, in lower case. The
+// first that occurs counts.
 var signs = []struct {
 	words string
 	kind  error
@@ -242,7 +242,7 @@ var signs = []struct {
 	{"stdio forwarding failed", ErrOffline, ""},
 }
 
-// classify says what kind of failure a text reports; nil when it does not know.
+// classify returns the kind of failure that a text reports; nil when it is not known.
 func classify(text string) (hint string, kind error) {
 	lower := strings.ToLower(text)
 	for _, s := range signs {

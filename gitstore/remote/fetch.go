@@ -18,7 +18,7 @@ import (
 // A FetchSession takes objects from a repository. Close it.
 type FetchSession struct{ session }
 
-// Fetch connects and reads what is advertised. ctx bounds this call alone. It may
+// Fetch connects and reads the advertisement. ctx bounds only this call. It may
 // ask the user, and run programs.
 func (r *Remote) Fetch(ctx context.Context) (*FetchSession, error) {
 	s, err := r.connect(ctx, uploadPack)
@@ -32,11 +32,11 @@ func (r *Remote) Fetch(ctx context.Context) (*FetchSession, error) {
 // other side does not say.
 func (s *FetchSession) Head() string { return s.ad.head }
 
-// Shallow reports whether the history there is cut off, so that it may lack what its
-// commits need.
+// Shallow reports whether the history there is cut off, so that it may lack objects that
+// its commits need.
 func (s *FetchSession) Shallow() bool { return s.ad.shallow }
 
-// Pack returns a pack with all that want reaches and the haves do not: whole
+// Pack returns a pack with all objects that want reaches and the haves do not: whole
 // objects, and deltas against others in the pack. want is one of the advertised
 // hashes; haves that the other side does not know do not matter. The pack comes as
 // it is read. Its end is io.EOF; when it was cut off, or ctx has ended, the error
@@ -63,7 +63,7 @@ func (s *FetchSession) Pack(ctx context.Context, want plumbing.Hash, haves []plu
 }
 
 // writeWants writes the request. All haves go at once, so that it does not matter
-// whether the connection keeps what was said.
+// whether the connection has a state.
 func writeWants(w io.Writer, want plumbing.Hash, caps string, haves []plumbing.Hash) error {
 	var b bytes.Buffer // never fails
 	lines := pktline.NewEncoder(&b)

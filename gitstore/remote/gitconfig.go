@@ -15,9 +15,9 @@ import (
 	"qme/internal/regular"
 )
 
-// git runs the program git on our own repository's behalf, for what it alone knows:
-// configuration and credentials.
-// git itself does not ask the user; helpers may, where there is one to ask.
+// git runs the program git in our own repository, for things that only git knows:
+// configuration and credentials. git itself does not ask the user; helpers may, where
+// there is a terminal.
 func (r *Remote) git(ctx context.Context, stdin string, args ...string) (stdout, stderr string, err error) {
 	// git would wait at a FIFO, also when this process has gone.
 	for _, name := range []string{"HEAD", "config", "config.worktree", "commondir"} {
@@ -27,7 +27,7 @@ func (r *Remote) git(ctx context.Context, stdin string, args ...string) (stdout,
 		}
 	}
 	// The configuration of the command line and of the environment counts; the
-	// repository that somebody is in does not.
+	// repository of the working directory does not.
 	env := append(environ([]string{"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR"}),
 		"GIT_DIR="+cmp.Or(r.opts.GitDir, os.DevNull), "GIT_TERMINAL_PROMPT=0", "LANGUAGE=C")
 	p := r.command(env, "git", args...)
@@ -61,8 +61,8 @@ func (r *Remote) settings(ctx context.Context) (settings, error) {
 	return list, nil
 }
 
-// plainSettings is settings without the program git: what is included under a condition is
-// left out.
+// plainSettings is settings without the program git. Files that are included under a
+// condition are left out.
 func (r *Remote) plainSettings() settings {
 	files := gitconfig.Shared()
 	slices.Reverse(files)
@@ -87,7 +87,7 @@ func (l settings) last(key string) string {
 }
 
 // http returns the value of http.NAME for a URL: of those that fit, the one for the most
-// special URL, and of several such the last. Where there is none it returns the fallback.
+// specific URL, and of several such the last. Where there is none it returns the fallback.
 func (l settings) http(name string, to *url.URL, user, fallback string) string {
 	value, best := fallback, []int(nil)
 	for _, s := range l {

@@ -22,8 +22,8 @@ import (
 	"time"
 )
 
-// The limits of what a web server may take its time for. A service that has been
-// sent a pack looks through it before it answers.
+// The time that a web server may take. A service that has been sent a pack checks it
+// before it answers.
 var (
 	greetingTimeout = 60 * time.Second
 	answerTimeout   = 15 * time.Minute
@@ -35,11 +35,11 @@ const (
 	bufferLimit = 1 << 20
 	// redirectLimit is how often the first request may be sent elsewhere.
 	redirectLimit = 10
-	// quoteLimit bounds what is quoted of a web server's answer, in bytes.
+	// quoteLimit bounds the quoted part of a web server's answer, in bytes.
 	quoteLimit = 2 << 10
 )
 
-// An httpLink talks to a service behind a web server.
+// An httpLink talks to a service of a web server.
 type httpLink struct {
 	remote    *Remote
 	service   string
@@ -59,7 +59,7 @@ type httpLink struct {
 	sent  func() error
 }
 
-// dialHTTP asks the repository what it has.
+// dialHTTP requests the advertisement of a repository.
 func (r *Remote) dialHTTP(ctx context.Context, service string) (link, error) {
 	base := r.loc.base()
 	set, err := r.settings(ctx)
@@ -88,7 +88,7 @@ func (r *Remote) dialHTTP(ctx context.Context, service string) (link, error) {
 	return l, nil
 }
 
-// transport makes what sends requests, by git's settings.
+// transport makes a transport by git's settings.
 func (r *Remote) transport(get func(name, fallback string) string, d *dialer) (*http.Transport, error) {
 	conf := &tls.Config{}
 	if file := cmp.Or(os.Getenv("GIT_SSL_CAINFO"), expandHome(get("sslcainfo", ""))); file != "" {
@@ -181,7 +181,7 @@ func (l *httpLink) discover(ctx context.Context) error {
 	return l.announced()
 }
 
-// announced skips the line "# service=...", and the flush packet behind it, with
+// announced skips the line "# service=...", and the flush packet after it, with
 // which web servers begin.
 func (l *httpLink) announced() error {
 	line := "# service=" + l.service
@@ -221,7 +221,7 @@ func (l *httpLink) info(ctx context.Context, timer *time.Timer) (*http.Response,
 	return nil, l.remote.fail(ErrProtocol, "it redirects without an end", "")
 }
 
-// redirect makes the place that a repository is said to be at its base.
+// redirect makes the target of a redirect the base.
 func (l *httpLink) redirect(where, tail string) error {
 	if !l.follow {
 		return l.remote.fail(ErrProtocol, "it redirects, and http.followRedirects of git's configuration forbids to follow", "Use the URL that it redirects to.")
@@ -267,7 +267,7 @@ func (l *httpLink) ask(write func(io.Writer) error) *answer {
 		done <- err
 	}()
 	l.sent = sync.OnceValue(func() error {
-		_ = pr.CloseWithError(io.ErrClosedPipe) // never fails; nobody reads any more
+		_ = pr.CloseWithError(io.ErrClosedPipe) // never fails; there is no reader any more
 		return <-done
 	})
 	return &answer{Reader: &lateReader{open: func() (io.Reader, error) { return l.post(pr) }}, sent: l.sent}
@@ -291,8 +291,8 @@ func (r *lateReader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// post sends the request that body has. A long one is sent as it comes, once a
-// short one has shown that we are let in.
+// post sends the request in body. A long one is sent as it comes, after a short one has
+// shown that the credential is accepted.
 func (l *httpLink) post(body io.Reader) (io.Reader, error) {
 	drain(l.body) // of the advertisement, which has been read
 	var first bytes.Buffer
@@ -318,7 +318,7 @@ func (l *httpLink) post(body io.Reader) (io.Reader, error) {
 	})
 }
 
-// postBuffer reads http.postBuffer, a number with k, m or g behind it.
+// postBuffer reads http.postBuffer, a number that may end with k, m or g.
 func postBuffer(text string) int64 {
 	text = strings.ToLower(strings.TrimSpace(text))
 	digits := strings.TrimRight(text, "kmg")
@@ -330,8 +330,8 @@ func postBuffer(text string) int64 {
 	return max(bufferLimit, n<<shift)
 }
 
-// result posts a body and returns the answer. It is made again when we are asked
-// who we are; a body that cannot be had twice is nil then.
+// result posts a body and returns the answer. body is called again when the server asks
+// for a credential, and returns nil when it cannot be sent twice.
 func (l *httpLink) result(body func() io.Reader) (io.ReadCloser, error) {
 	resp, err := l.send(l.ctx, nil, func() (*http.Request, error) {
 		b := body()
@@ -416,7 +416,7 @@ func (l *httpLink) checked(resp *http.Response) (*http.Response, error) {
 	return nil, l.remote.fail(ErrProtocol, said, "")
 }
 
-// isType sees to it that an answer is one of the service's.
+// isType checks that an answer is one of the service.
 func (l *httpLink) isType(resp *http.Response, what string) error {
 	want := "application/x-" + l.service + "-" + what
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
@@ -440,7 +440,7 @@ func drain(body io.ReadCloser) {
 	_ = body.Close()
 }
 
-// netError says why no answer has come. The error of net/http would repeat the URL.
+// netError explains a missing answer. The error of net/http would repeat the URL.
 func (l *httpLink) netError(err error) error {
 	var known *failure
 	if errors.As(err, &known) {

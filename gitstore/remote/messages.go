@@ -10,10 +10,10 @@ import (
 	"qme/internal/safe"
 )
 
-// lineLimit bounds, in bytes, what is held back of a line that does not end.
+// lineLimit bounds, in bytes, a line that does not end.
 const lineLimit = 4 << 10
 
-// tailLimit bounds, in bytes, what is kept of messages for an error.
+// tailLimit bounds, in bytes, the end of messages that is kept for an error.
 const tailLimit = 4 << 10
 
 const (
@@ -23,7 +23,7 @@ const (
 	saidLimit = 64 << 20
 )
 
-// messages passes on what the server says: line by line, after "remote: ", and harmless.
+// messages passes on messages of the server: line by line, after "remote: ", and harmless.
 type messages struct {
 	mu    sync.Mutex
 	w     io.Writer
@@ -60,7 +60,7 @@ func (m *messages) own(text string) {
 	m.print("", text)
 }
 
-// read reports whether somebody reads all that is said.
+// read reports whether the user sees all messages.
 func (m *messages) read() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -71,8 +71,8 @@ func (m *messages) print(prefix, text string) {
 	_, _ = fmt.Fprintln(m.w, prefix+safe.Line(text)) // there is no other way to report an error
 }
 
-// A lineWriter cuts what is written to it into lines for messages. It can hold
-// them back, and keeps the last of them for an error.
+// A lineWriter cuts its input into lines for messages. It can hold them back, and keeps
+// the last of them for an error.
 type lineWriter struct {
 	to     *messages
 	prefix string
@@ -119,7 +119,7 @@ func (w *lineWriter) keep(p []byte) {
 	}
 }
 
-// touch begins what ssh says while it waits for somebody to touch a hardware key
+// touch begins the message of ssh while it waits for the user to touch a hardware key
 // (notify_start in OpenSSH's ssh-agent.c and sshconnect2.c). Held back, it would wait
 // in vain.
 const touch = "Confirm user presence"
@@ -157,7 +157,7 @@ func (w *lineWriter) flush() {
 	w.end()
 }
 
-// text returns the last that was written.
+// text returns the end of the input.
 func (w *lineWriter) text() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -2,8 +2,8 @@ package remote
 
 import "strings"
 
-// findNetrc returns what a netrc file (as of ftp, curl and git) has for a host and,
-// unless that is "", a user; nil when there is nothing.
+// findNetrc returns the entry of a netrc file (as of ftp, curl and git) for a host and,
+// unless that is "", a user; nil when there is none.
 func findNetrc(file, host, user string) *credential {
 	words := netrcWords(file)
 	var found *credential // the entry that is being read, when it is for the host

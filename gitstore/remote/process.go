@@ -38,8 +38,8 @@ func (r *Remote) command(env []string, name string, args ...string) *process {
 	return p
 }
 
-// start runs cmd and returns a link to it. Until the link is ready, what the program
-// says on its standard error is held back, as it may be the text of an error.
+// start runs cmd and returns a link to it. Until the link is ready, the program's standard
+// error is held back, as it may be the text of an error.
 func (r *Remote) start(p *process) (*streamLink, error) {
 	stderr := &lineWriter{to: r.out, held: true}
 	if p.ssh {
@@ -135,8 +135,8 @@ func (p *process) blame(exit error) (hint string, kind error) {
 
 // repositoryVariables are those by which git tells its own programs which
 // repository they are in; "git rev-parse --local-env-vars" lists them. They must
-// not reach a git that works in another, nor must the version of the protocol that
-// somebody else has agreed on.
+// not reach a git that works in another, nor must the version of the protocol of
+// another connection.
 var repositoryVariables = []string{
 	"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT", "GIT_OBJECT_DIRECTORY",
 	"GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_GRAFT_FILE", "GIT_INDEX_FILE", "GIT_NO_REPLACE_OBJECTS",

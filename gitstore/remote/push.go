@@ -17,7 +17,7 @@ import (
 // A PushSession sends objects to a repository and moves a branch of it. Close it.
 type PushSession struct{ session }
 
-// Push connects and reads what is advertised. ctx bounds this call alone. It may
+// Push connects and reads the advertisement. ctx bounds only this call. It may
 // ask the user, and run programs.
 func (r *Remote) Push(ctx context.Context) (*PushSession, error) {
 	s, err := r.connect(ctx, receivePack)
@@ -29,8 +29,8 @@ func (r *Remote) Push(ctx context.Context) (*PushSession, error) {
 
 // Update moves ref, a full name, from old to new; an old of zero makes it. pack
 // writes a pack with all that new reaches and the other side lacks; it is called
-// at most once, in another goroutine, and is done when Update returns. An error of
-// its own is what Update returns then.
+// at most once, in another goroutine, and is done when Update returns. Update
+// returns an error of its own.
 //
 // When the error is ErrMoved, ErrDeclined, ErrAccess or that of pack, the ref was
 // not moved. When it is another, or ctx has ended, that may be unknown: look again.
@@ -64,7 +64,7 @@ type upload struct {
 	fail   func() // ends the connection
 	to     io.Writer
 	held   []byte // the last bytes of the pack so far
-	broken bool   // what it is written to has failed
+	broken bool   // to has failed
 	err    error  // pack has failed of itself
 }
 
@@ -113,9 +113,9 @@ func (u *upload) write(w io.Writer, ref string, old, new plumbing.Hash, caps str
 	return u.send(u.held)
 }
 
-// reported reads what the other side says of the update.
+// reported reads the server's report of the update.
 func (s *PushSession) reported(ctx context.Context, a *answer, up *upload, ref string, band bool) error {
-	// What is said of a branch that has moved is nothing to see when that is tried again.
+	// Messages about a branch that has moved are not shown: callers try again.
 	said := &lineWriter{to: s.remote.out, prefix: "remote: ", held: true, doubt: saysMoved}
 	in := io.Reader(a)
 	if band {
@@ -131,7 +131,7 @@ func (s *PushSession) reported(ctx context.Context, a *answer, up *upload, ref s
 	if err != nil {
 		err = s.unreported(ctx, err)
 	}
-	_ = a.sent() // whether all was read is what the report says
+	_ = a.sent() // the report says whether all was read
 	if err == nil {
 		err = s.judge(rep, said.text())
 	}
@@ -143,7 +143,7 @@ func (s *PushSession) reported(ctx context.Context, a *answer, up *upload, ref s
 	case up.err != nil && ctx.Err() == nil:
 		return fmt.Errorf("%s: %w", s.remote, up.err)
 	case err != nil && ctx.Err() != nil:
-		return ctx.Err() // what is refused is the pack that was broken off
+		return ctx.Err() // the server rejects the pack that was cut off
 	}
 	return err
 }
@@ -158,7 +158,7 @@ func (s *PushSession) unreported(ctx context.Context, err error) error {
 	return err
 }
 
-// A report is what the other side says of an update: "" where all is well.
+// A report is the server's report of an update: "" for success.
 type report struct{ unpack, ref string }
 
 // reportLimit bounds a report, in bytes.

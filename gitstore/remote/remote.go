@@ -1,10 +1,10 @@
 // Package remote talks to git repositories elsewhere: in a folder, over ssh, over
-// https. It speaks the smart protocol of git (version 0) as a client: it reads what
-// a repository advertises, takes a pack from it, and sends it a pack with the
-// update of a branch. What is in the packs is not its business.
+// https. It speaks the smart protocol of git (version 0) as a client: it reads the
+// advertisement of a repository, takes a pack from it, and sends it a pack with the
+// update of a branch. It does not look into the packs.
 //
-// The other side is not trusted. What it says is bounded, escaped before a person
-// sees it, and never makes this side wait for longer than the context allows.
+// The server is not trusted. Its messages are bounded, escaped before a user sees them, and
+// never make the client wait for longer than the context allows.
 package remote
 
 import (
@@ -18,26 +18,26 @@ import (
 	"qme/internal/safe"
 )
 
-// Options say on whose behalf a Remote acts. The zero value works.
+// Options are the options of a Remote. The zero value works.
 type Options struct {
 	// GitDir is our own repository. Its configuration counts beside the user's:
 	// core.sshCommand, ssh.variant, credential.*, http.sslCAInfo, http.sslVerify,
 	// http.proxy, http.followRedirects. It may be "".
 	GitDir string
 
-	// Messages gets what the other side says, each line behind "remote: " and with
-	// its control characters escaped; without it errors say that. It is written to from one
+	// Messages gets the messages of the server, each line after "remote: " and with
+	// its control characters escaped; without it they are part of errors. It is written to from one
 	// goroutine at a time. An error of it is ignored.
 	Messages io.Writer
 
 	// Ask asks the user for a name or, when secret is set, for something that must
-	// not be shown. When it is nil nobody can be asked: what would need an answer
-	// then fails at once, also in programs that are run.
+	// not be shown. When it is nil there is no user to ask: a question fails at
+	// once, also in programs that are run.
 	Ask func(prompt string, secret bool) (string, error)
 }
 
 // A Remote is a repository elsewhere. Its methods may be called from several
-// goroutines; what they return may not.
+// goroutines; their results may not.
 type Remote struct {
 	opts Options
 	loc  location
@@ -71,23 +71,23 @@ const (
 // A link is a connection to one service of one repository. All but abort are for
 // one goroutine.
 type link interface {
-	// greeting is what the service says first.
+	// greeting has the first message of the service.
 	greeting() *bufio.Reader
 	// ready says that the greeting was understood.
 	ready()
-	// ask sends what write writes and returns what answers it. The two go on at
-	// the same time. It is called once.
+	// ask sends the output of write and returns the answer. Both go on at the same time. It
+	// is called once.
 	ask(write func(io.Writer) error) *answer
 	// explain returns a better reason for err where one is known, else nil. The
 	// link is of no more use then.
 	explain(err error) error
-	// abort ends the link from any goroutine: what reads or writes gets an error.
+	// abort ends the link from any goroutine: reads and writes fail.
 	abort()
 	// close ends the link and waits until nothing of it is left.
 	close()
 }
 
-// An answer is what a service says to a request.
+// An answer is the response of a service.
 type answer struct {
 	io.Reader
 	// sent waits until the request has been written and says how that went. It is
@@ -95,7 +95,7 @@ type answer struct {
 	sent func() error
 }
 
-// connect reaches a service and reads what it advertises.
+// connect reaches a service and reads its advertisement.
 func (r *Remote) connect(ctx context.Context, service string) (*session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (r *Remote) dial(ctx context.Context, service string) (link, error) {
 	return r.dialHTTP(ctx, service)
 }
 
-// A session is what fetching and pushing have in common.
+// A session is the common part of fetching and pushing.
 type session struct {
 	remote *Remote
 	link   link
@@ -140,7 +140,7 @@ func (s *session) Refs() map[string]plumbing.Hash {
 }
 
 // Close ends the connection. It may be called at any time and more than once, and
-// leaves no process, connection or goroutine behind.
+// leaves no process, connection or goroutine.
 func (s *session) Close() error {
 	s.link.close()
 	return nil
@@ -151,8 +151,8 @@ func (s *session) guard(ctx context.Context) func() bool {
 	return context.AfterFunc(ctx, s.link.abort)
 }
 
-// failed makes err what the caller gets: it knows what the link knows of it, and
-// names the remote.
+// failed returns the error for the caller: with the reason that the link knows, and the
+// name of the remote.
 func (s *session) failed(ctx context.Context, err error) error {
 	if done := ctx.Err(); done != nil {
 		s.link.abort()

@@ -55,8 +55,8 @@ func instead(set settings, key, address string) string {
 	return base + address[len(longest):]
 }
 
-// extraHeaders returns what http.extraHeader has for a URL. An empty value forgets those
-// before it.
+// extraHeaders returns the headers of http.extraHeader for a URL. An empty value forgets
+// those before it.
 func (r *Remote) extraHeaders(set settings, to *url.URL) (map[string][]string, error) {
 	headers := map[string][]string{}
 	for _, s := range set {
@@ -78,9 +78,9 @@ func (r *Remote) extraHeaders(set settings, to *url.URL) (map[string][]string, e
 	return headers, nil
 }
 
-// urlRank reports whether what git's configuration has for one URL goes for another: it is
-// the same host, and the same folder or one above (git-config(1), "http.<url>.*"). The rank
-// is higher for a more special URL; "" fits all.
+// urlRank reports whether the configuration for a URL applies to another: it is the same
+// host, and the same folder or one above (git-config(1), "http.<url>.*"). The rank is
+// higher for a more specific URL; "" fits all.
 func urlRank(pattern string, to *url.URL, as string) (rank []int, fits bool) {
 	if pattern == "" {
 		return nil, true

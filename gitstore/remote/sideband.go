@@ -20,7 +20,7 @@ const (
 type demux struct {
 	lines *pktline.Scanner
 	to    *lineWriter
-	data  []byte // what is left of the current packet
+	data  []byte // the rest of the current packet
 	err   error
 	next  bool // the current packet is not looked at yet
 	said  int  // bytes of messages
@@ -72,7 +72,7 @@ func (d *demux) packet() error {
 }
 
 // cutOff is why there is no further line where there has to be one. The scanner has
-// io.EOF for a line that is cut off behind its length, which must not pass for the
+// io.EOF for a line that is cut off after its length, which must not pass for the
 // end.
 func cutOff(lines *pktline.Scanner) error {
 	if err := lines.Err(); err != nil && !errors.Is(err, io.EOF) {

@@ -16,7 +16,7 @@ type sshCommand struct {
 	program string
 	shell   bool   // program is a line for the shell
 	variant string // ssh, plink, tortoiseplink or simple
-	ours    bool   // nobody has chosen it
+	ours    bool   // neither a variable nor the configuration names it
 }
 
 // dialSSH runs ssh, as git does; where that is not there, it speaks ssh itself.
@@ -70,7 +70,7 @@ func (r *Remote) sshCommand(ctx context.Context) (sshCommand, error) {
 // simpleLine is a line for the shell with one command and no assignment.
 var simpleLine = lazy.Regexp(`^[\w./+-]+( [^;&|<>(){}\n]*)?$`)
 
-// line is what the shell gets. Where that is possible the program takes the place of
+// line is the command line for the shell. Where possible the program takes the place of
 // the shell, so that signals reach it.
 func (c sshCommand) line() string {
 	line := c.program + ` "$@"`

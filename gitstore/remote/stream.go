@@ -35,7 +35,7 @@ type peer interface {
 	kill()
 	// wait waits for the end. It is called once.
 	wait() error
-	// blame says what kind of failure an end with this error is, and may give a hint.
+	// blame returns the kind of failure of an exit, and may give a hint.
 	blame(exit error) (hint string, kind error)
 }
 

@@ -23,7 +23,7 @@ type location struct {
 	shown  string // for people; without a secret
 }
 
-// knownHost is what the file known_hosts calls the host.
+// knownHost is the name of the host in the file known_hosts.
 func (l *location) knownHost() string {
 	if l.port == "" || l.port == "22" {
 		return l.host
@@ -82,8 +82,8 @@ func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 const passwordHint = "it holds a password, which others could see; leave that out and use a credential helper of git's, " +
 	"~/.netrc or the variable QME_TOKEN"
 
-// strange says what in the parts could be taken for something else by a program
-// that gets them; "" when nothing.
+// strange returns a fault of a part that a program could take for something else; "" for
+// none.
 func (l *location) strange() string {
 	for _, part := range []string{l.user, l.host, l.path} {
 		switch {
@@ -116,11 +116,11 @@ func badURL(s, why string) error {
 	return &failure{url: Shown(s), kind: ErrURL, said: why}
 }
 
-// Shown returns a URL or path as it may be shown: fit for one line, and without what may
-// be a password. Git's own configuration may hold any.
+// Shown returns a URL or path as it may be shown: fit for one line, and without parts that
+// may be a password. git's own configuration may hold any.
 func Shown(s string) string { return safe.Line(masked(s)) }
 
-// masked hides what may be a password, in a URL that need not be a valid one.
+// masked hides parts that may be a password, in a URL that need not be valid.
 func masked(s string) string {
 	if helper := helperForm().FindString(s); helper != "" {
 		return helper + "***" // and a command
@@ -143,7 +143,7 @@ func isRemote(s string) bool { return urlForm().MatchString(s) || scpForm().Matc
 // there is none.
 func secretEnd(s string) int { return max(strings.LastIndex(s, "@"), strings.LastIndex(s, "%40")) }
 
-// maskedUser hides what stands before the host.
+// maskedUser hides the part before the host.
 func maskedUser(s string) string {
 	start := 0
 	if i := strings.Index(s, "://"); i >= 0 {
@@ -165,7 +165,7 @@ func maskedUser(s string) string {
 
 var secretStart = lazy.Regexp(`:|%3[Aa]`)
 
-// parseURL takes apart what stands behind scheme://.
+// parseURL parses the part of a URL after scheme://.
 func parseURL(scheme, rest string) (loc location, why string) {
 	switch scheme {
 	case "file":
@@ -218,8 +218,8 @@ const (
 	tokenChanges = 4
 )
 
-// isToken reports whether what stands where a name should is a token, which is a password:
-// of one of the large git hosts, or what looks like one.
+// isToken reports whether a user name is a token, which is a password: one of a large git
+// host, or one that looks like a token.
 func isToken(user string) bool {
 	if name, err := url.PathUnescape(user); err == nil {
 		user = name
@@ -231,7 +231,7 @@ func isToken(user string) bool {
 	return slices.ContainsFunc(parts, func(part string) bool { return len(part) >= tokenPart && changes(part) >= tokenChanges })
 }
 
-// tokenInside reports whether a part of a path is what a token and a host would be.
+// tokenInside reports whether a part of a path looks like a token and a host.
 func tokenInside(path string) bool {
 	return slices.ContainsFunc(strings.Split(path, "/"), func(part string) bool {
 		at := strings.LastIndexByte(part, '@')

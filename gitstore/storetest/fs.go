@@ -15,20 +15,20 @@ import (
 	"github.com/spf13/afero"
 )
 
-// ErrCrashed is what every operation returns behind the one at which the process
+// ErrCrashed is the error of every operation after the one at which the process
 // is taken to have died.
 var ErrCrashed = errors.New("the process is dead")
 
-// A Fault is what goes wrong, once.
+// A Fault is an error that happens once.
 type Fault struct {
 	// At is the operation that goes wrong, counted from 1; 0 means none.
 	At int
-	// Err is what it returns, such as syscall.ENOSPC.
+	// Err is its error, such as syscall.ENOSPC.
 	Err error
 	// Short makes a write store half of its bytes before it fails.
 	Short bool
 	// Crash makes the operation at At the last one: it is done (or, with Short,
-	// half done) and all that come behind it return ErrCrashed.
+	// half done) and all later ones return ErrCrashed.
 	Crash bool
 }
 
@@ -50,7 +50,7 @@ func (f Fault) String() string {
 // goroutines.
 //
 // Its files are not *os.File, so that locks of the kernel (flock(2)) are not
-// taken through it. Sync flushes nothing: what it stands for is the error.
+// taken through it. Sync flushes nothing: it is there for its error.
 type FS struct {
 	afero.Fs
 
@@ -67,7 +67,7 @@ var _ afero.Fs = (*FS)(nil)
 // New returns a file system over another one in which nothing goes wrong yet.
 func New(under afero.Fs) *FS { return &FS{Fs: under} }
 
-// Arm counts from 0 again and sets what is to go wrong.
+// Arm counts from 0 again and sets the fault.
 func (f *FS) Arm(fault Fault) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -96,7 +96,7 @@ func (f *FS) Before(fn func(op, path string)) {
 	f.hook = fn
 }
 
-// step counts an operation. An err other than nil is what it returns; done says
+// step counts an operation. An err other than nil is its result; done says
 // that it is to be carried out, half that it is to be half carried out.
 func (f *FS) step(op, path string) (done, half bool, err error) {
 	f.mu.Lock()
@@ -240,7 +240,7 @@ func (f *FS) Stat(name string) (os.FileInfo, error) {
 	return f.Fs.Stat(name)
 }
 
-// A file counts what is done to it.
+// A file counts operations on it.
 type file struct {
 	afero.File
 	fs      *FS

@@ -36,7 +36,7 @@ func (t *cacheTree) sub(name string) *cacheTree {
 	return nil
 }
 
-// extensions reads what follows the entries. Of the extensions whose name begins
+// extensions reads the part after the entries. Of the extensions whose name begins
 // with a capital, which a reader may skip, the cache tree is of use.
 func (d *decoder) extensions(idx *index) error {
 	rest := d.b[d.pos:]

@@ -25,7 +25,7 @@ func last(f *gitconfig.File, key string) (string, answer) {
 	return "", no
 }
 
-// setting returns what git would use for key, "" when it is not set. It is not
+// setting returns the value that git would use for key, "" when it is not set. It is not
 // known when the configuration can only be read by git itself.
 func (r *repo) setting(key string) (value string, known bool) {
 	if environment(key) == unknown {

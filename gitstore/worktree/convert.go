@@ -14,8 +14,8 @@ import (
 
 const attributesName = ".gitattributes"
 
-// rawDecides reports whether the bytes of a file on disk are what git would
-// store for it, so that their hash tells whether it was changed.
+// rawDecides reports whether git would store the bytes of a file on disk as they are, so
+// that their hash tells whether it was changed.
 func (f *fileCheck) rawDecides(name string, content []byte) bool {
 	if f.index.hiddenAttributes {
 		return false
@@ -44,7 +44,7 @@ func (f *fileCheck) rawDecides(name string, content []byte) bool {
 // An attributes file says how files are converted (gitattributes(5)).
 type attributes struct {
 	any     bool // it says something
-	unclear bool // it could not be read, or what it says may hold for every file
+	unclear bool // it could not be read, or may apply to every file
 	// suffixes and everything name the files that are put through a filter or
 	// the like. Patterns other than "*SUFFIX" are taken to fit every file.
 	suffixes   []string

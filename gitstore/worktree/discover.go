@@ -162,7 +162,7 @@ func newFence(dir string) fence {
 	}
 	resolve := true
 	for _, ceiling := range filepath.SplitList(os.Getenv("GIT_CEILING_DIRECTORIES")) {
-		if ceiling == "" { // git(1): those behind an empty entry are no links
+		if ceiling == "" { // git(1): those after an empty entry are no links
 			resolve = false
 			continue
 		}

@@ -114,7 +114,7 @@ func (f *fileCheck) differs(e *entry) answer {
 	return mode.or(f.contentDiffers(e))
 }
 
-// unless answers yes, unless the user has switched off what key stands for.
+// unless answers yes, unless the user has switched off the setting key.
 func (f *fileCheck) unless(key string) answer {
 	value, known := f.setting(key)
 	switch {
@@ -191,7 +191,7 @@ func (f *fileCheck) contentDiffers(e *entry) answer {
 	return yes
 }
 
-// read returns what a file or link holds, within the bounds.
+// read returns the content of a file or link, within the bounds.
 func (f *fileCheck) read(e *entry) ([]byte, error) {
 	path := filepath.Join(f.repo.root, e.name)
 	if f.st.Size > fileLimit || !f.spend(f.st.Size) {

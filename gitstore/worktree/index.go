@@ -2,7 +2,7 @@ package worktree
 
 import (
 	"bytes"
-	"crypto/sha1" // what git names files with; nothing here rests on its strength
+	"crypto/sha1" // git's names of objects; nothing here depends on its strength
 	"encoding/binary"
 	"errors"
 	"fmt"

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// packedLimit bounds what is read of packed-refs in one piece.
+	// packedLimit bounds the part of packed-refs that is read in one piece.
 	packedLimit = 1 << 20
 	// refLine is more than the longest line that packed-refs can have.
 	refLine = 8 << 10
@@ -81,7 +81,7 @@ func narrow(f *os.File, size int64, name string) (from, to int64, err error) {
 	return from, to, nil
 }
 
-// firstRef returns the first line behind offset that names a ref, and its offset.
+// firstRef returns the first line after offset that names a ref, and its offset.
 // It uses b as its buffer.
 func firstRef(f *os.File, b []byte, offset int64) (at int64, ref string, err error) {
 	n, err := f.ReadAt(b, offset)

@@ -16,7 +16,7 @@ const (
 	maxLinks = 5
 )
 
-// A head is what HEAD says.
+// A head is the content of HEAD.
 type head struct {
 	commit string
 	branch string
@@ -40,7 +40,7 @@ func (r *repo) head() head {
 			commit := objectName(bytes.TrimSpace(text))
 			return head{commit, branch, commit != ""}
 		}
-		if target == "refs/heads/.invalid" { // what HEAD says beside reftables
+		if target == "refs/heads/.invalid" { // the HEAD of a repository with reftables
 			return head{}
 		}
 		name, branch = target, strings.TrimPrefix(target, "refs/heads/")
@@ -62,7 +62,7 @@ func (r *repo) readRef(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.IsDir() { // left behind by refs below it
+	if info.IsDir() { // of former refs below it
 		return nil, fs.ErrNotExist
 	}
 	if info.Mode()&fs.ModeSymlink != 0 { // how the first versions of git did it

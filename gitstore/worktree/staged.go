@@ -77,8 +77,8 @@ func (s *stagedCheck) get(h plumbing.Hash, want plumbing.ObjectType) ([]byte, er
 }
 
 // folder answers whether the tree h, which lies at prefix, differs from the
-// entries of the index that come next; both are sorted alike. node is what the
-// index has noted of that folder, or nil. A folder noted to be h is not read, so
+// entries of the index that come next; both are sorted alike. node is the
+// index's entry for that folder, or nil. A folder noted to be h is not read, so
 // that the usual case, a clean index, costs no more than the commit.
 func (s *stagedCheck) folder(h plumbing.Hash, node *cacheTree, prefix string, depth int) answer {
 	if node.valid() && node.hash == h {
@@ -109,7 +109,7 @@ func (s *stagedCheck) folder(h plumbing.Hash, node *cacheTree, prefix string, de
 		} else {
 			a = s.file(prefix+name, mode, t.Hash)
 		}
-		// Behind something unknown, pos is of no use.
+		// After something unknown, pos is of no use.
 		if a != no {
 			return a
 		}

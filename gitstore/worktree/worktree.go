@@ -22,22 +22,21 @@ import (
 // GIT_DIR, GIT_WORK_TREE, GIT_INDEX_FILE and their like are not, since they name
 // a repository that may have nothing to do with dir.
 //
-// A damaged repository is no error; what could be found is returned, with Dirty
+// A damaged repository is no error; its readable part is returned, with Dirty
 // nil. Commit is empty before the first commit. It is also empty, with Dirty
 // nil, when it is unknown: the ref is damaged, it lies in an unsorted
 // packed-refs file of more than 1 MiB, or the repository keeps its refs in
 // reftables; Branch is empty as well in the last case.
 //
-// Dirty says what "git status --porcelain --untracked-files=no" would print:
-// true when there is a line. It is looked for until budget has passed since the
+// Dirty is true when "git status --porcelain --untracked-files=no" would print a line. It is looked for until budget has passed since the
 // call, and is never guessed. It is nil when
 //   - the budget is used up, or is zero or negative;
 //   - the index is larger than 1 MiB (about 10,000 files), damaged, split or
 //     sparse, or the repository uses SHA-256;
 //   - a file whose time was changed, but not its size, is larger than 256 KiB,
 //     or there are more than 4 MiB of them;
-//   - what git would compare instead of such a file's bytes depends on a filter,
-//     an encoding, or the conversion of line endings that it has;
+//   - git would not compare such a file's bytes, but a filter's output, another
+//     encoding, or converted line endings;
 //   - the answer hangs on a setting that cannot be known here, for example in
 //     a conditionally included configuration file or the environment, or that
 //     is not followed: core.symlinks=false, a core.worktree elsewhere, sparse
@@ -94,7 +93,7 @@ const (
 	yes
 )
 
-// or says whether one of two things is so: a sure yes outweighs what is unknown.
+// or answers whether one of two things is so: a sure yes outweighs unknown.
 func (a answer) or(b answer) answer { return max(a, b) }
 
 const (
@@ -107,7 +106,7 @@ const (
 	maxSubmoduleDepth = 8
 )
 
-// A check is one search for a difference, with what it may still spend. The
+// A check is one search for a difference, with its remaining budget. The
 // submodules of a repository share it.
 type check struct {
 	deadline time.Time
@@ -118,7 +117,7 @@ type check struct {
 // late reports whether the time is used up.
 func (c *check) late() bool { return !time.Now().Before(c.deadline) }
 
-// spend takes n bytes from what may be read and reports whether they were there.
+// spend takes n bytes from the budget and reports whether they were there.
 func (c *check) spend(n int64) bool {
 	if n > c.bytes {
 		return false
