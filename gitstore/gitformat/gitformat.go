@@ -4,6 +4,7 @@ package gitformat
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"strconv"
 
@@ -96,10 +97,13 @@ func ParseCommit(b []byte) (Commit, error) {
 func NamedObject(b []byte, key string) (h plumbing.Hash, rest []byte, ok bool) {
 	line, rest, ended := bytes.Cut(b, []byte("\n"))
 	name, ok := bytes.CutPrefix(line, []byte(key))
-	if !ok || !ended || !plumbing.IsHash(string(name)) {
+	if !ok || !ended || len(name) != 2*HashLen {
 		return h, nil, false
 	}
-	return plumbing.NewHash(string(name)), rest, true
+	if _, err := hex.Decode(h[:], name); err != nil {
+		return h, nil, false
+	}
+	return h, rest, true
 }
 
 // PackedRef finds the line "HASH NAME" of a reference in the text of packed-refs
