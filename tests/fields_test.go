@@ -1,0 +1,37 @@
+package tests
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"qme/record"
+)
+
+// TestEachFieldIsRecorded holds a usual run against the list of fields: one that nothing sets
+// would be missing in all of them.
+func TestEachFieldIsRecorded(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.must("-q", "run", "true")
+	var r map[string]json.RawMessage
+	var data map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(h.must("get", string(h.records()[0].UID))), &r); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(r["data"], &data); err != nil {
+		t.Fatal(err)
+	}
+	// What a run has under conditions that this one does not meet.
+	others := "stdout stderr signal git env job terminal merged stdin previous"
+	for _, f := range record.Fields {
+		name, below := strings.CutPrefix(f.Key, "data.")
+		object := r
+		if below {
+			object = data
+		}
+		if _, ok := object[name]; !ok && !strings.Contains(name, ".") && !strings.Contains(" "+others+" ", " "+name+" ") {
+			t.Errorf("a run has no %s", f.Key)
+		}
+	}
+}
