@@ -104,7 +104,7 @@ type info struct {
 	User     string `json:"user"`
 	Remote   bool   `json:"remote"`
 	Version  string `json:"version"`
-	Loaded   Loaded `json:"loaded"`
+	Loaded   loaded `json:"loaded"`
 	Total    int    `json:"total"`
 }
 

@@ -95,7 +95,7 @@ func (p *lastLines) keep(list []record.ID) {
 }
 
 // addTo adds the lines to the summaries of running tasks in list, and returns list.
-func (p *lastLines) addTo(list []Summary) []Summary {
+func (p *lastLines) addTo(list []summary) []summary {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range list {

@@ -19,7 +19,7 @@ type listAPI struct {
 	jobs      *jobs
 	searches  *searches
 	overviews latest[*overview]
-	facetList latest[*Facets]
+	facetList latest[*facets]
 }
 
 // A taskPage is a part of the tasks that a filter chooses.
@@ -28,8 +28,8 @@ type taskPage struct {
 	Total   int       `json:"total"`
 	Matched int       `json:"matched"`
 	Offset  int       `json:"offset"`
-	Loaded  Loaded    `json:"loaded"`
-	Tasks   []Summary `json:"tasks"`
+	Loaded  loaded    `json:"loaded"`
+	Tasks   []summary `json:"tasks"`
 }
 
 const (

@@ -13,9 +13,9 @@ type message struct {
 	Type string `json:"type"`
 	*messageState
 	ReadOnly *bool          `json:"read_only,omitempty"`
-	Running  *[]Summary     `json:"running,omitempty"`
-	Added    *[]Summary     `json:"added,omitempty"`
-	Changed  *[]Summary     `json:"changed,omitempty"`
+	Running  *[]summary     `json:"running,omitempty"`
+	Added    *[]summary     `json:"added,omitempty"`
+	Changed  *[]summary     `json:"changed,omitempty"`
 	Removed  []record.ID    `json:"removed,omitzero"`
 	Printed  *[]printedLine `json:"printed,omitempty"`
 	Behind   *bool          `json:"behind,omitempty"`
@@ -25,7 +25,7 @@ type message struct {
 type messageState struct {
 	Version string  `json:"version"`
 	Total   int     `json:"total"`
-	Loaded  *Loaded `json:"loaded,omitempty"`
+	Loaded  *loaded `json:"loaded,omitempty"`
 }
 
 func messageOf(kind string, st tableState, loaded bool) message {

@@ -21,13 +21,13 @@ const (
 // An overview has counts of tasks, each by its latest run.
 type overview struct {
 	Version  string         `json:"version"`
-	Loaded   Loaded         `json:"loaded"`
+	Loaded   loaded         `json:"loaded"`
 	Total    int            `json:"total"`
 	Outcomes map[string]int `json:"outcomes"`
 	Days     []dayCount     `json:"days"`
 	Slowest  []commandStats `json:"slowest"`
 	Frequent []commandStats `json:"frequent"`
-	Running  []Summary      `json:"running"`
+	Running  []summary      `json:"running"`
 }
 
 // A dayCount counts the tasks whose last run began on it.
@@ -93,8 +93,8 @@ func (l *listAPI) overview(zone *time.Location) *overview {
 	})
 }
 
-func (l *listAPI) facets() *Facets {
-	return l.facetList.of("", l.feed.table.state().Version, func() (*Facets, string) {
+func (l *listAPI) facets() *facets {
+	return l.facetList.of("", l.feed.table.state().Version, func() (*facets, string) {
 		f := l.feed.table.facets()
 		return &f, f.Version
 	})
@@ -120,7 +120,7 @@ func (t *table) overview(now time.Time) *overview {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	st := t.stateLocked()
-	o := &overview{Version: st.Version, Loaded: st.Loaded, Total: st.Total, Outcomes: map[string]int{}, Running: []Summary{}}
+	o := &overview{Version: st.Version, Loaded: st.Loaded, Total: st.Total, Outcomes: map[string]int{}, Running: []summary{}}
 	var ended [5]int
 	days := newCalendar(now)
 	commands := map[string]*commandStats{}

@@ -101,7 +101,7 @@ func TestTimesOfOtherZones(t *testing.T) {
 		rec := begun(t, time.Now())
 		rec.Data = d
 		w := asked(tableOf(t, rec), "/api/tasks")
-		var page struct{ Tasks []Summary }
+		var page struct{ Tasks []summary }
 		if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil || !page.Tasks[0].JobStarted.Equal(d.Job.Started.Time) || !page.Tasks[0].Started.Equal(d.Timestamp.Time) {
 			t.Errorf("%v: %s, %v", c, w.Body, err)
 		}
@@ -177,7 +177,7 @@ func TestRunningByDuration(t *testing.T) {
 	running("future", -time.Hour)
 	s := tableOf(t, recs...)
 	for sort, want := range map[string]string{"-duration": "aebcd", "duration": "dcbea"} {
-		var page struct{ Tasks []Summary }
+		var page struct{ Tasks []summary }
 		if err := json.Unmarshal(asked(s, "/api/tasks?sort="+sort).Body.Bytes(), &page); err != nil {
 			t.Fatal(err)
 		}

@@ -196,9 +196,9 @@ func (w *words) row(rec *record.Record) *row {
 	return r
 }
 
-// A Summary is a task as a row of a table: its latest run, or the job that this has
+// A summary is a task as a row of a table: its latest run, or the job that this has
 // started.
-type Summary struct {
+type summary struct {
 	ID         record.ID     `json:"id"`
 	Short      string        `json:"short"`
 	Executor   string        `json:"executor"`
@@ -244,8 +244,8 @@ func timeIn(micros int64, zone int32) record.Time {
 }
 
 // summary is the inverse of row.
-func (w *words) summary(r *row) Summary {
-	s := Summary{
+func (w *words) summary(r *row) summary {
+	s := summary{
 		ID: w.id(r), Short: w.id(r).Short(0), Executor: w.text(r, executorText), Command: r.command, Status: statuses[r.status], Outcome: outcomes[r.outcome()],
 		Started: timeIn(r.started, r.zone),
 		User:    w.text(r, userText), Host: w.text(r, hostText), PWD: w.text(r, pwdText), Message: w.text(r, messageText), Run: int(r.run),
@@ -281,8 +281,8 @@ func (w *words) summary(r *row) Summary {
 	return s
 }
 
-func (w *words) summaries(rows []*row) []Summary {
-	list := make([]Summary, len(rows))
+func (w *words) summaries(rows []*row) []summary {
+	list := make([]summary, len(rows))
 	for i, r := range rows {
 		list[i] = w.summary(r)
 	}
@@ -290,7 +290,7 @@ func (w *words) summaries(rows []*row) []Summary {
 }
 
 // summaryOf is the summary of any run, which needs not be the latest.
-func summaryOf(rec *record.Record) Summary {
+func summaryOf(rec *record.Record) summary {
 	w := newWords()
 	return w.summary(w.row(rec))
 }

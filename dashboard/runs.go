@@ -13,7 +13,7 @@ import (
 type runItem struct {
 	Number  int     `json:"number"`
 	Commit  string  `json:"commit"`
-	Summary Summary `json:"summary"`
+	Summary summary `json:"summary"`
 }
 
 func itemOf(r tasks.Version) runItem { return runItem{r.Number, r.Commit, summaryOf(r.Record)} }

@@ -13,8 +13,8 @@ import (
 	"qme/tasks"
 )
 
-// Loaded says how far the history has been read.
-type Loaded struct {
+// A loaded says how far the history has been read.
+type loaded struct {
 	Tasks    int  `json:"tasks"`
 	Complete bool `json:"complete"`
 	// Unreadable counts the records that cannot be read, and so are not listed.
@@ -49,7 +49,7 @@ func newTable(epoch string) *table {
 type tableState struct {
 	Version string
 	Total   int
-	Loaded  Loaded
+	Loaded  loaded
 }
 
 func (t *table) state() tableState {
@@ -59,7 +59,7 @@ func (t *table) state() tableState {
 }
 
 func (t *table) stateLocked() tableState {
-	return tableState{t.epoch + "-" + strconv.FormatUint(t.count, 10), len(t.rows), Loaded{len(t.rows), t.done, len(t.bad)}}
+	return tableState{t.epoch + "-" + strconv.FormatUint(t.count, 10), len(t.rows), loaded{len(t.rows), t.done, len(t.bad)}}
 }
 
 // load adds records of the history's version with which the table began.
@@ -242,7 +242,7 @@ func (t *table) find(k taskKey) (int, bool) {
 }
 
 // uncommitted returns the uncommitted runs, the latest first, n at the most.
-func (t *table) uncommitted(n int) []Summary {
+func (t *table) uncommitted(n int) []summary {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	rows := slices.SortedFunc(maps.Values(t.running), func(a, b *row) int { return cmp.Or(order(a.place, b.place), order(a.key, b.key)) })
@@ -250,13 +250,13 @@ func (t *table) uncommitted(n int) []Summary {
 }
 
 // summaries returns rows as they are shown.
-func (t *table) summaries(rows []*row) []Summary {
+func (t *table) summaries(rows []*row) []summary {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.summariesLocked(rows)
 }
 
-func (t *table) summariesLocked(rows []*row) []Summary {
+func (t *table) summariesLocked(rows []*row) []summary {
 	list := t.words.summaries(rows)
 	for i, r := range rows {
 		list[i].Short = t.short(r)
@@ -276,18 +276,18 @@ func (t *table) short(r *row) string {
 	return id.Short(id.Unique(near...))
 }
 
-// A Facet is a value that a filter can take.
-type Facet struct {
+// A facet is a value that a filter can take.
+type facet struct {
 	Value string `json:"value"`
 	Tasks int    `json:"tasks"`
 }
 
 // most returns the most frequent of some values.
-func most(counts map[string]int, n int) []Facet {
-	list := make([]Facet, 0, len(counts))
+func most(counts map[string]int, n int) []facet {
+	list := make([]facet, 0, len(counts))
 	for v, c := range counts {
-		list = append(list, Facet{v, c})
+		list = append(list, facet{v, c})
 	}
-	slices.SortFunc(list, func(a, b Facet) int { return cmp.Or(cmp.Compare(b.Tasks, a.Tasks), cmp.Compare(a.Value, b.Value)) })
+	slices.SortFunc(list, func(a, b facet) int { return cmp.Or(cmp.Compare(b.Tasks, a.Tasks), cmp.Compare(a.Value, b.Value)) })
 	return list[:min(n, len(list))]
 }

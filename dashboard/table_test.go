@@ -182,7 +182,7 @@ func compareTable(t *testing.T, seed uint64, tb *table, history, spool map[recor
 	}
 	uuid := func(s string) string { return s[len("shell-"):] }
 	slices.SortFunc(list, func(a, b string) int { return strings.Compare(uuid(b), uuid(a)) })
-	if got := tb.uncommitted(1000); len(got) != len(spool) || slices.ContainsFunc(got, func(s Summary) bool { return spool[s.ID] == nil }) {
+	if got := tb.uncommitted(1000); len(got) != len(spool) || slices.ContainsFunc(got, func(s summary) bool { return spool[s.ID] == nil }) {
 		t.Fatalf("seed %d: %d runs are uncommitted, want %d", seed, len(got), len(spool))
 	}
 	if got := shown(tb); !slices.Equal(got, list) {
@@ -232,15 +232,15 @@ func TestFilterAndSort(t *testing.T) {
 	tb.load(all)
 	for name, c := range map[string]struct {
 		f    filter
-		want func(Summary) bool
+		want func(summary) bool
 	}{
-		"host":    {filter{Hosts: []string{"h1", "nowhere"}}, func(s Summary) bool { return s.Host == "h1" }},
-		"nothing": {filter{Users: []string{"nobody"}}, func(Summary) bool { return false }},
-		"outcome": {filter{Statuses: []string{"succeeded"}}, func(s Summary) bool { return *s.ReturnCode == 0 }},
-		"below":   {filter{PWD: "/home"}, func(Summary) bool { return true }},
-		"beside":  {filter{PWD: "/hom"}, func(Summary) bool { return false }},
-		"time":    {filter{After: time.Unix(4800, 0), Before: time.Unix(4900, 0)}, func(s Summary) bool { return s.Started.Unix() >= 4800 && s.Started.Unix() < 4900 }},
-		"found":   {filter{Query: "x", found: keysOf([]record.ID{all[3].ID})}, func(s Summary) bool { return s.ID == all[3].ID }},
+		"host":    {filter{Hosts: []string{"h1", "nowhere"}}, func(s summary) bool { return s.Host == "h1" }},
+		"nothing": {filter{Users: []string{"nobody"}}, func(summary) bool { return false }},
+		"outcome": {filter{Statuses: []string{"succeeded"}}, func(s summary) bool { return *s.ReturnCode == 0 }},
+		"below":   {filter{PWD: "/home"}, func(summary) bool { return true }},
+		"beside":  {filter{PWD: "/hom"}, func(summary) bool { return false }},
+		"time":    {filter{After: time.Unix(4800, 0), Before: time.Unix(4900, 0)}, func(s summary) bool { return s.Started.Unix() >= 4800 && s.Started.Unix() < 4900 }},
+		"found":   {filter{Query: "x", found: keysOf([]record.ID{all[3].ID})}, func(s summary) bool { return s.ID == all[3].ID }},
 	} {
 		c.f.Sort = sortNewest
 		matched := 0
@@ -250,13 +250,13 @@ func TestFilterAndSort(t *testing.T) {
 			}
 		}
 		p := tb.page(&c.f, 0, 1000)
-		if p.Matched != matched || len(p.Rows) != matched || slices.ContainsFunc(p.Rows, func(s Summary) bool { return !c.want(s) }) {
+		if p.Matched != matched || len(p.Rows) != matched || slices.ContainsFunc(p.Rows, func(s summary) bool { return !c.want(s) }) {
 			t.Errorf("%s: %d match, want %d", name, p.Matched, matched)
 		}
 	}
-	values := map[string]func(Summary) string{
-		"command": func(s Summary) string { return s.Command }, "duration": func(s Summary) string { return fmt.Sprintf("%09.3f", *s.Duration) },
-		"started": func(s Summary) string { return s.Started.String() }, "pwd": func(s Summary) string { return s.PWD }, "status": func(s Summary) string { return fmt.Sprint(min(1, *s.ReturnCode), *s.ReturnCode) },
+	values := map[string]func(summary) string{
+		"command": func(s summary) string { return s.Command }, "duration": func(s summary) string { return fmt.Sprintf("%09.3f", *s.Duration) },
+		"started": func(s summary) string { return s.Started.String() }, "pwd": func(s summary) string { return s.PWD }, "status": func(s summary) string { return fmt.Sprint(min(1, *s.ReturnCode), *s.ReturnCode) },
 	}
 	for column, value := range values {
 		up := tb.page(&filter{Sort: column}, 0, 1000).Rows
@@ -396,8 +396,8 @@ func TestColumns(t *testing.T) {
 	for name := range want {
 		t.Errorf("openapi.json lacks sort=%s", name)
 	}
-	for i := range reflect.TypeFor[Summary]().NumField() {
-		name, _, _ := strings.Cut(reflect.TypeFor[Summary]().Field(i).Tag.Get("json"), ",")
+	for i := range reflect.TypeFor[summary]().NumField() {
+		name, _, _ := strings.Cut(reflect.TypeFor[summary]().Field(i).Tag.Get("json"), ",")
 		if document.Components.Schemas.Summary.Properties[name] == nil {
 			t.Errorf("openapi.json lacks %s of a Summary", name)
 		}

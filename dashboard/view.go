@@ -59,7 +59,7 @@ const (
 type page struct {
 	tableState
 	Matched int
-	Rows    []Summary
+	Rows    []summary
 }
 
 // page returns limit tasks from the given place on.
@@ -358,21 +358,21 @@ func (t *table) ranks() []uint64 {
 	return ranks
 }
 
-// Facets are the values that filters can take.
-type Facets struct {
+// facets are the values that filters can take.
+type facets struct {
 	Version     string  `json:"version"`
-	Loaded      Loaded  `json:"loaded"`
-	Executors   []Facet `json:"executors"`
-	Hosts       []Facet `json:"hosts"`
-	Users       []Facet `json:"users"`
-	Directories []Facet `json:"directories"`
-	Outcomes    []Facet `json:"outcomes"`
+	Loaded      loaded  `json:"loaded"`
+	Executors   []facet `json:"executors"`
+	Hosts       []facet `json:"hosts"`
+	Users       []facet `json:"users"`
+	Directories []facet `json:"directories"`
+	Outcomes    []facet `json:"outcomes"`
 }
 
 // facetsShown bounds the values of each facet.
 const facetsShown = 200
 
-func (t *table) facets() Facets {
+func (t *table) facets() facets {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	shown := []int{executorText, hostText, userText, pwdText}
@@ -387,7 +387,7 @@ func (t *table) facets() Facets {
 		}
 		ended[r.outcome()]++
 	}
-	values := func(which int) []Facet {
+	values := func(which int) []facet {
 		texts := make(map[string]int, len(counts[which]))
 		for n, c := range counts[which] {
 			texts[t.words.list[n]] = c
@@ -399,7 +399,7 @@ func (t *table) facets() Facets {
 		out[outcomes[i]] = c
 	}
 	st := t.stateLocked()
-	return Facets{st.Version, st.Loaded, values(executorText), values(hostText), values(userText), values(pwdText), most(out, len(outcomes))}
+	return facets{st.Version, st.Loaded, values(executorText), values(hostText), values(userText), values(pwdText), most(out, len(outcomes))}
 }
 
 func keysOf(ids []record.ID) map[taskKey]bool {

@@ -75,7 +75,7 @@ func (f *feed) tag() string {
 }
 
 // hello returns the state of the table for a new client, and the latest runs in progress.
-func (f *feed) hello() (message, []Summary) {
+func (f *feed) hello() (message, []summary) {
 	return messageOf("hello", f.table.state(), true), f.lastLines.addTo(f.table.uncommitted(runningShown))
 }
 
