@@ -88,7 +88,7 @@ func BenchmarkRecords(b *testing.B) {
 	s, ids := tenThousand(b)
 	for range b.N {
 		n := 0
-		for res := range s.Records(record.Range{}) {
+		for res := range recordsOf(s, record.Range{}) {
 			if res.Err != nil {
 				b.Fatal(res.Err)
 			}

@@ -49,10 +49,10 @@ func TestDamage(t *testing.T) {
 			_, get := s.Get("", have[0].UID)
 			_, commit := s.Commit(context.Background(), run(task(idAt("shell", epoch, 77)), nil))
 			var ids, records error
-			for _, err := range s.IDs(record.Range{}) {
+			for _, err := range idsOf(s, record.Range{}) {
 				ids = err
 			}
-			for res := range s.Records(record.Range{}) {
+			for res := range recordsOf(s, record.Range{}) {
 				records = res.Err
 			}
 			for way, err := range map[string]error{"Get": get, "Commit": commit, "IDs": ids, "Records": records} {

@@ -139,7 +139,7 @@ func (l *lab) must(err error) {
 // pick chooses a task that a machine knows.
 func (l *lab) pick(i int) record.ID {
 	var ids []record.ID
-	for id, err := range l.machines[i].IDs(record.Range{}) {
+	for id, err := range idsOf(l.machines[i], record.Range{}) {
 		l.must(err)
 		ids = append(ids, id)
 	}

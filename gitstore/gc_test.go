@@ -112,7 +112,7 @@ func TestGCBesideReadersAndWriters(t *testing.T) {
 	reader := openStore(t, afero.NewOsFs(), dir, nil)
 	workers.Go(func() {
 		for range 40 {
-			for res := range reader.Records(record.Range{}) {
+			for res := range recordsOf(reader, record.Range{}) {
 				if res.Err != nil {
 					t.Errorf("Records: %s: %v", res.ID, res.Err)
 				}

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -170,12 +172,37 @@ func readStream(t testing.TB, s *gitstore.Store, version string, rec *record.Rec
 	return b
 }
 
+// idsOf yields the tasks of a range as of now. It ends at the first error.
+func idsOf(s *gitstore.Store, rg record.Range) iter.Seq2[record.ID, error] {
+	return func(yield func(record.ID, error) bool) {
+		sn, err := s.Latest()
+		if err != nil {
+			yield("", err)
+			return
+		}
+		for e, err := range sn.Tasks(rg) {
+			if !yield(e.ID, err) {
+				return
+			}
+		}
+	}
+}
+
+// recordsOf yields the records of a range as of now, see gitstore.Snapshot.Records.
+func recordsOf(s *gitstore.Store, rg record.Range) iter.Seq[record.Result] {
+	sn, err := s.Latest()
+	if err != nil {
+		return slices.Values([]record.Result{{Err: err}})
+	}
+	return sn.Records(rg)
+}
+
 // wantTasks compares all records of a range with those expected, newest first, by
 // both ways to walk over them.
 func wantTasks(t testing.TB, s *gitstore.Store, rg record.Range, want []*record.Record) {
 	t.Helper()
 	var ids []record.ID
-	for id, err := range s.IDs(rg) {
+	for id, err := range idsOf(s, rg) {
 		if err != nil {
 			t.Errorf("IDs %v: %v", rg, err)
 			return
@@ -183,7 +210,7 @@ func wantTasks(t testing.TB, s *gitstore.Store, rg record.Range, want []*record.
 		ids = append(ids, id)
 	}
 	var got []string
-	for res := range s.Records(rg) {
+	for res := range recordsOf(s, rg) {
 		if res.Err != nil {
 			t.Errorf("Records %v: %s: %v", rg, res.ID, res.Err)
 			return

@@ -238,7 +238,7 @@ func TestRecordsClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range s.Records(record.Range{}) {
+		for range recordsOf(s, record.Range{}) {
 			break
 		}
 		s.Close()

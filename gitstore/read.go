@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 
 	"github.com/go-git/go-git/v5/plumbing"
 
@@ -80,43 +79,4 @@ func (s *Store) IsAncestor(ctx context.Context, commit, of string) (bool, error)
 		return false, nil // it is of another history
 	}
 	return base == commit, err
-}
-
-// ofRange returns the history as a range sees it.
-func (s *Store) ofRange(rg record.Range) (*Snapshot, error) {
-	if rg.Order == nil {
-		return s.Latest()
-	}
-	return s.snapshot(rg.Order.Commit)
-}
-
-// IDs yields the tasks in the range, in its order. It ends at the first error. The
-// cost is that of Snapshot.Tasks.
-func (s *Store) IDs(rg record.Range) iter.Seq2[record.ID, error] {
-	return func(yield func(record.ID, error) bool) {
-		sn, err := s.ofRange(rg)
-		if err != nil {
-			yield("", err)
-			return
-		}
-		for e, err := range sn.Tasks(rg) {
-			if !yield(e.ID, err) {
-				return
-			}
-		}
-	}
-}
-
-// Records yields the records in the range, in its order, reading ahead on all
-// processors. A record that cannot be read is yielded with its error and
-// the walk goes on; a result without an ID ends it.
-func (s *Store) Records(rg record.Range) iter.Seq[record.Result] {
-	return func(yield func(record.Result) bool) {
-		sn, err := s.ofRange(rg)
-		if err != nil {
-			yield(record.Result{Err: err})
-			return
-		}
-		sn.Records(rg)(yield)
-	}
 }

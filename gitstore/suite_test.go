@@ -180,7 +180,7 @@ func orderAndRanges(t *testing.T, p place) {
 	// A walk can be left at any point.
 	for n := range all {
 		seen := 0
-		for range s.Records(record.Range{}) {
+		for range recordsOf(s, record.Range{}) {
 			if seen++; seen > n {
 				break
 			}

@@ -268,8 +268,8 @@ func earlier(rec *record.Record) iter.Seq2[index.Run, error] {
 	}
 }
 
-// inFlight returns runs in the place of some tasks and beside all.
-func inFlight(t testing.TB, rnd *rand.Rand, all tasks) []index.Run {
+// addedRuns returns runs in the place of some tasks and beside all.
+func addedRuns(t testing.TB, rnd *rand.Rand, all tasks) []index.Run {
 	var runs []index.Run
 	for range 5 {
 		r := randomRecord(t, rnd)

@@ -92,7 +92,7 @@ func TestSameAsScan(t *testing.T) {
 		case 1:
 			options = append(options, func(s *index.Search) { s.Whole = true })
 		case 2:
-			added := inFlight(t, rnd, sn.all)
+			added := addedRuns(t, rnd, sn.all)
 			options = append(options, func(s *index.Search) { s.Added = added })
 		case 3:
 			options = append(options, func(s *index.Search) { s.Hold = true })
@@ -168,7 +168,7 @@ func TestExpressions(t *testing.T) {
 }
 
 // TestVisible has the text that stood on the screen be found, and not what made it
-// coloured, wherever it is read from: the index, the records, a run in flight.
+// coloured, wherever it is read from: the index, the records, an added run.
 func TestVisible(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(29, 30))

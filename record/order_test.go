@@ -47,10 +47,10 @@ func TestOrder(t *testing.T) {
 	if got, want := sorted(nil), []record.ID{further, ahead, young, mid, old}; !slices.Equal(got, want) {
 		t.Errorf("by id %v, want %v", got, want)
 	}
-	// A run in flight is where it began, and what came back from the future is there as well.
+	// An uncommitted run is where it began, and what came back from the future is there as well.
 	o = o.With([]*record.Record{at(mid, now.Add(time.Second), 2), at(further, now.Add(2*time.Second), 3)})
 	if got, want := sorted(o), []record.ID{further, mid, old, young, ahead}; !slices.Equal(got, want) {
-		t.Errorf("with flights %v, want %v", got, want)
+		t.Errorf("with uncommitted runs %v, want %v", got, want)
 	}
 	if !o.Has(mid) || o.Has(young) {
 		t.Error("which tasks have moved is not known")

@@ -315,7 +315,7 @@ func TestRecover(t *testing.T) {
 		if err := b.Recover(context.Background()); err != nil || len(b.spooled(t)) > 0 {
 			t.Errorf("%s: afterwards: %v, the spool holds %v", name, err, b.spooled(t))
 		}
-		for res := range b.history.Records(record.Range{}) {
+		for res := range b.List(Filter{}) {
 			if res.Err != nil || res.Record.Data.Status != record.Cancelled {
 				t.Errorf("%s: %s is %+v, %v", name, res.ID, res.Record, res.Err)
 			}

@@ -591,7 +591,7 @@ func waitFor(t *testing.T, what string, come func() bool) {
 	}
 }
 
-// spool returns the runs that are in flight.
+// spool returns the uncommitted runs.
 func (p *pane) spool() []os.DirEntry {
 	p.t.Helper()
 	list, err := os.ReadDir(filepath.Join(p.home.dir, "running"))

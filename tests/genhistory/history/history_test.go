@@ -118,8 +118,12 @@ func TestCancelledGenerationFails(t *testing.T) {
 
 func TestRerunsFollowTheRunBefore(t *testing.T) {
 	store, _ := generated(t, Options{Tasks: 800, Seed: 3})
+	sn, err := store.Latest()
+	if err != nil {
+		t.Fatal(err)
+	}
 	reruns := 0
-	for res := range store.Records(record.Range{}) {
+	for res := range sn.Records(record.Range{}) {
 		if res.Err != nil {
 			t.Fatal(res.Err)
 		}
