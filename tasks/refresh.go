@@ -53,11 +53,11 @@ func (q *Service) Refresh(ctx context.Context, refs ...string) ([]Refreshed, err
 			all = append(all, q.refreshed(ctx, rec, answers[j]))
 		}
 	}
-	q.answers = map[record.ID]*record.Job{}
+	f := &refreshing{service: q, answers: make(map[record.ID]*record.Job, len(all))}
 	for _, r := range all {
-		q.answers[r.Record.UID] = r.Record.Data.Job
+		f.answers[r.Record.UID] = r.Record.Data.Job
 	}
-	return all, errors.Join(ctx.Err(), q.keep(ctx, all))
+	return all, errors.Join(ctx.Err(), f.keep(ctx, all))
 }
 
 // askAll asks the executors of groups side by side, so that one that hangs holds up none of
@@ -287,22 +287,28 @@ func (q *Service) openAgain(rec *record.Record) {
 	q.note(note)
 }
 
+// A refreshing records the answers of schedulers, with the output of the jobs that have ended.
+type refreshing struct {
+	service *Service
+	answers map[record.ID]*record.Job // those that are being recorded
+}
+
 // keepAtOnce bounds how many records share one flush, and so how many outputs lie twice
 // on disk.
 const keepAtOnce = 64
 
 // keep commits what has changed. What it could not commit is marked as not changed, with
 // the reason.
-func (q *Service) keep(ctx context.Context, all []Refreshed) error {
+func (f *refreshing) keep(ctx context.Context, all []Refreshed) error {
 	for batch := range slices.Chunk(all, keepAtOnce) {
-		if err := q.keepBatch(ctx, batch); err != nil {
+		if err := f.keepBatch(ctx, batch); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (q *Service) keepBatch(ctx context.Context, batch []Refreshed) error {
+func (f *refreshing) keepBatch(ctx context.Context, batch []Refreshed) error {
 	var changes []gitstore.Change
 	for i := range batch {
 		r := &batch[i]
@@ -310,7 +316,7 @@ func (q *Service) keepBatch(ctx context.Context, batch []Refreshed) error {
 			continue
 		}
 		before := r.Record.Data.Job.Output
-		streams, done, err := q.collect(ctx, r.Record)
+		streams, done, err := f.collect(ctx, r.Record)
 		defer done()
 		if r.Err = err; err != nil {
 			r.Changed = false
@@ -324,17 +330,17 @@ func (q *Service) keepBatch(ctx context.Context, batch []Refreshed) error {
 		changes = append(changes, refreshChange(r, streams))
 	}
 	if len(changes) > 0 {
-		if _, err := q.commitChanges(ctx, changes...); err != nil {
+		if _, err := f.service.commitChanges(ctx, changes...); err != nil {
 			return err
 		}
 	}
 	for _, r := range batch {
 		switch {
 		case r.Err != nil:
-		case r.Record.Data.Job.Final && q.complete(r.Record):
-			q.endJob(r.Record)
+		case r.Record.Data.Job.Final && f.service.complete(r.Record):
+			f.service.endJob(r.Record)
 		case r.Changed:
-			q.noteAgain(r.Record)
+			f.service.noteAgain(r.Record)
 		}
 	}
 	return nil
@@ -371,40 +377,40 @@ func overtaken(current, before, next *record.Job) bool {
 // collect brings the output of a job that has ended into its record. It does so only for
 // jobs of this home: where the files of another one's lie is what that one says, and
 // records are shared.
-func (q *Service) collect(ctx context.Context, rec *record.Record) (streams map[record.StreamName]gitstore.Blob, done func(), err error) {
+func (f *refreshing) collect(ctx context.Context, rec *record.Record) (streams map[record.StreamName]gitstore.Blob, done func(), err error) {
 	job, done := rec.Data.Job, func() {}
 	if !job.Final || job.Output != nil {
 		return nil, done, nil
 	}
-	if note, err := q.Jobs.Get(rec.UID); err != nil || !jobs.Started(note, rec) {
+	if note, err := f.service.Jobs.Get(rec.UID); err != nil || !jobs.Started(note, rec) {
 		return nil, done, err
 	}
-	own, err := q.usable(rec)
+	own, err := f.service.usable(rec)
 	if err != nil {
 		return nil, done, err
 	}
 	own.Data.Job = job // the answer, which is made of nothing but the note
-	entry, err := q.Spool.Scratch(rec)
+	entry, err := f.service.Spool.Scratch(rec)
 	if err != nil {
 		return nil, done, err
 	}
 	done = func() {
 		if err := entry.Remove(); err != nil {
-			q.Warn("%v", err)
+			f.service.Warn("%v", err)
 		}
 	}
-	other, err := q.overwritten(ctx, own)
+	other, err := f.overwritten(ctx, own)
 	if err != nil {
 		return nil, done, err
 	}
 	var failed []error
 	for _, name := range []record.StreamName{record.JobStdout, record.JobStderr} {
-		to := entry.Recorder(name, q.Settings.Keep)
+		to := entry.Recorder(name, f.service.Settings.Keep)
 		err := other
 		if err == nil {
-			err = q.collectStream(ctx, own, to, name)
+			err = f.service.collectStream(ctx, own, to, name)
 		}
-		if cerr := to.Close(rec, q.Settings.Inline); cerr != nil {
+		if cerr := to.Close(rec, f.service.Settings.Inline); cerr != nil {
 			return nil, done, fmt.Errorf("task %s: the output of job %s cannot be stored, and is brought by the next \"qme refresh\": %w", rec.UID, job.ID, cerr)
 		}
 		if ctx.Err() != nil {
@@ -427,10 +433,10 @@ func (q *Service) collect(ctx context.Context, rec *record.Record) (streams map[
 // overwritten says why the file of a job that has ended does not hold what that has printed
 // any more, or not alone: another job of this home that prints there has begun since, or was
 // not at its end when this one began.
-func (q *Service) overwritten(ctx context.Context, rec *record.Record) (why, err error) {
+func (f *refreshing) overwritten(ctx context.Context, rec *record.Record) (why, err error) {
 	job := rec.Data.Job
 	for _, path := range jobs.Files(job) {
-		writers, err := q.Jobs.Writers(path)
+		writers, err := f.service.Jobs.Writers(path)
 		if err != nil {
 			return nil, err
 		}
@@ -438,13 +444,13 @@ func (q *Service) overwritten(ctx context.Context, rec *record.Record) (why, err
 			if id == rec.UID {
 				continue
 			}
-			other, err := q.task(id)
+			other, err := f.service.task(id)
 			if errors.Is(err, record.ErrNotFound) {
 				continue
 			} else if err != nil {
 				return nil, err
 			}
-			if j := q.askedNow(ctx, other); j != nil && q.overlaps(j, job, path) {
+			if j := f.askedNow(ctx, other); j != nil && overlaps(j, job, path) {
 				return fmt.Errorf("job %s of task %s prints to %s, too, and so this is not what job %s has printed", j.ID, id, path, job.ID), nil
 			}
 		}
@@ -454,15 +460,15 @@ func (q *Service) overwritten(ctx context.Context, rec *record.Record) (why, err
 
 // askedNow returns a task's job as it is known in this moment: one that may have started since
 // it was asked about is asked about again.
-func (q *Service) askedNow(ctx context.Context, rec *record.Record) *record.Job {
-	if now := q.answers[rec.UID]; now != nil {
+func (f *refreshing) askedNow(ctx context.Context, rec *record.Record) *record.Job {
+	if now := f.answers[rec.UID]; now != nil {
 		return now
 	}
-	tracker := q.tracker(rec.Executor)
-	if has, err := q.findJob(rec); err != nil || !has || rec.Data.Job.Final || rec.Data.Job.Started != nil || tracker == nil {
+	tracker := f.service.tracker(rec.Executor)
+	if has, err := f.service.findJob(rec); err != nil || !has || rec.Data.Job.Final || rec.Data.Job.Started != nil || tracker == nil {
 		return rec.Data.Job
 	}
-	answer := q.ask(ctx, tracker, []*record.Record{rec})[0]
+	answer := f.service.ask(ctx, tracker, []*record.Record{rec})[0]
 	if answer.Err != nil {
 		return rec.Data.Job
 	}
@@ -472,7 +478,7 @@ func (q *Service) askedNow(ctx context.Context, rec *record.Record) *record.Job 
 
 // overlaps reports whether a job, as far as it is known, has written to a file after another
 // one had begun to. Where it has not been asked about since, the time of the file tells.
-func (q *Service) overlaps(other, job *record.Job, path string) bool {
+func overlaps(other, job *record.Job, path string) bool {
 	const slack = 2 * time.Second // Slurm counts in seconds
 	switch {
 	case job.Started == nil:

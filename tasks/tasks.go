@@ -60,7 +60,6 @@ type Service struct {
 	// ReadOnly leaves files as they are that only make things faster.
 	ReadOnly bool
 
-	answers map[record.ID]*record.Job // of a refresh, until they are recorded
 	// commitTo, in tests, commits in place of the store.
 	commitTo func(context.Context, *gitstore.Store, ...gitstore.Change) (version string, err error)
 }
