@@ -19,25 +19,25 @@ import (
 	"qme/record"
 )
 
-// A captured is a stream as it lies in an entry: its first bytes, and those from low to
-// size, which lie in the ring.
+// A captured is the stored part of a stream: its first half bytes, in a file, and the bytes
+// from low to size, in the ring.
 type captured struct {
 	fs   afero.Fs
 	dir  string
 	name record.StreamName
-	size int64     // bytes that came, without those that are lost
-	lost int64     // bytes that came behind them and could not be stored
-	half int64     // bytes in the first file, and the size of the ring
-	low  int64     // half at the least
-	sum  hash.Hash // of all bytes that came; nil when it is not known
-	live bool      // the ring may be written to while it is read
+	size int64     // bytes received, without the lost ones
+	lost int64     // bytes received after size that could not be stored
+	half int64     // size of the first file, and of the ring
+	low  int64     // offset of the oldest byte in the ring; at least half
+	sum  hash.Hash // of all bytes received; nil when unknown
+	live bool      // the ring may be overwritten during a read
 }
 
-// openCapture looks at what a process has stored of a stream, or is storing.
+// openCapture reads the state of a stream that a process has stored or is still storing.
 func openCapture(fsys afero.Fs, dir string, name record.StreamName) (*captured, error) {
 	c := &captured{fs: fsys, dir: dir, name: name}
-	// The count first: once there is one, the first file has its full size, also
-	// while the run goes on.
+	// Read the count before the size of the first file: once a count exists, the first file is
+	// complete, also during the run.
 	low, size, err := c.count()
 	if err != nil {
 		return nil, err
@@ -61,8 +61,9 @@ func openCapture(fsys afero.Fs, dir string, name record.StreamName) (*captured, 
 	return c, err
 }
 
-// lose takes over how many bytes came of a stream of which some could not be stored. A record
-// names one gap: where there is one before the end already, it goes from there.
+// lose sets the number of lost bytes, given the number of bytes received. A record can name
+// only one gap, so if the stream already has one, the ring is dropped and the gap extends to
+// the end.
 func (c *captured) lose(came int64) {
 	if came <= c.size+c.lost {
 		return
@@ -75,7 +76,8 @@ func (c *captured) lose(came int64) {
 
 func (c *captured) path(ext string) string { return filepath.Join(c.dir, string(c.name)+ext) }
 
-// count reads the two numbers beside the ring, 0 when there are none.
+// count reads the two numbers of the .size file: low and size. Both are 0 when there is no such
+// file.
 func (c *captured) count() (low, size int64, err error) {
 	b, err := afero.ReadFile(c.fs, c.path(".size"))
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(b) != 16 {
@@ -86,7 +88,8 @@ func (c *captured) count() (low, size int64, err error) {
 	return int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint64(b[8:])), nil
 }
 
-// clampToRing leaves out what the ring does not have, as after a power cut.
+// clampToRing lowers size to the bytes that the ring file really contains. It may be shorter
+// than the count says, for example after a power cut.
 func (c *captured) clampToRing() error {
 	if c.size == c.low {
 		return nil
@@ -105,10 +108,10 @@ func (c *captured) clampToRing() error {
 	return nil
 }
 
-// slot is where the oldest byte of the ring lies.
+// slot returns the offset of the ring's oldest byte in its file.
 func (c *captured) slot() int64 { return (c.low - c.half) % c.half }
 
-// cut says which bytes are not stored, nil when all are.
+// cut returns the range of bytes that are not stored, or nil when all are.
 func (c *captured) cut() *record.Cut {
 	switch {
 	case c.lost > 0:
@@ -121,8 +124,8 @@ func (c *captured) cut() *record.Cut {
 
 func (c *captured) stored() int64 { return c.half + c.size - c.low }
 
-// describe puts the stream into a record. final says that no more comes, so that
-// a hash is worth having.
+// describe puts the stream into a record, inline if it has at most inline bytes and may be.
+// final says that the stream has ended; only then is its hash computed.
 func (c *captured) describe(rec *record.Record, inline int, final bool) error {
 	if c.size == 0 && c.lost == 0 {
 		c.name.Set(rec, []string{}, nil)
@@ -145,7 +148,7 @@ func (c *captured) describe(rec *record.Record, inline int, final bool) error {
 	stored := c.stored()
 	stable := stored
 	if c.live {
-		stable = c.half // the ring's bytes are for tail alone
+		stable = c.half // only tail can read a ring that is being written
 	}
 	head, err := c.read(0, min(part, stable))
 	if err != nil {
@@ -169,8 +172,8 @@ func (c *captured) describe(rec *record.Record, inline int, final bool) error {
 	return nil
 }
 
-// hash returns the hex SHA-256 of all bytes that came, "" when some are lost and
-// nobody has counted them.
+// hash returns the hex SHA-256 of all bytes received. It returns "" when some are lost and no
+// hash was computed as they arrived.
 func (c *captured) hash() (string, error) {
 	if c.sum == nil {
 		if c.cut() != nil {
@@ -189,7 +192,7 @@ func (c *captured) hash() (string, error) {
 	return hex.EncodeToString(c.sum.Sum(nil)), nil
 }
 
-// read returns the stored bytes from one offset to another.
+// read returns the stored bytes in the range [from, to).
 func (c *captured) read(from, to int64) ([]byte, error) {
 	r, err := c.open()
 	if err != nil {
@@ -203,8 +206,8 @@ func (c *captured) read(from, to int64) ([]byte, error) {
 	return b, errors.Join(err, r.Close())
 }
 
-// tail returns the last n of the stored bytes, less when there are less. Those that a
-// uncommitted run may have overwritten while they were read are left out, and low is moved.
+// tail returns the last n stored bytes, or all when there are fewer. It leaves out bytes that
+// an uncommitted run may have overwritten during the read, and advances low accordingly.
 func (c *captured) tail(n int64) ([]byte, error) {
 	from := max(0, c.stored()-n)
 	b, err := c.read(from, c.stored())
@@ -223,11 +226,11 @@ func (c *captured) tail(n int64) ([]byte, error) {
 	return b, nil
 }
 
-// liveTail bounds what is held in memory of a ring that is being written to.
+// liveTail limits the bytes of a live ring that are held in memory.
 const liveTail = 64 << 20
 
-// snapshot is open for an uncommitted run: of the ring it returns the newest 64 MiB at the
-// most, as they are at this moment.
+// snapshot is open for an uncommitted run. It copies at most the newest 64 MiB of the ring into
+// memory.
 func (c *captured) snapshot() (*storedReader, error) {
 	ring, err := c.tail(min(c.size-c.low, liveTail))
 	if err != nil || c.size == 0 {
@@ -241,8 +244,8 @@ func (c *captured) snapshot() (*storedReader, error) {
 	return parts.open(head), nil
 }
 
-// open returns a reader of what is stored: the first file, then the ring from its
-// oldest byte.
+// open returns a reader of the stored bytes: the first file, then the ring from its oldest
+// byte.
 func (c *captured) open() (*storedReader, error) {
 	if c.size == 0 {
 		return emptyReader(), nil
@@ -288,10 +291,10 @@ type part struct {
 	size   int64
 }
 
-// partsReader reads parts of files one behind the other.
+// partsReader reads parts of files as one sequence.
 type partsReader []part
 
-// open returns a reader of all parts, which lie in files.
+// open returns a reader of all parts. Closing it closes files.
 func (p partsReader) open(files ...afero.File) *storedReader {
 	var size int64
 	for _, pt := range p {
@@ -321,8 +324,8 @@ func (p partsReader) ReadAt(b []byte, off int64) (int, error) {
 	return n, io.EOF
 }
 
-// Streams returns the content of those streams that a record of this entry
-// describes in a file: of the command's own, or of those that are named.
+// Streams returns the content of the named streams, or of stdout and stderr when none are
+// named. It includes only streams that rec describes as stored in a file.
 func (e *Entry) Streams(rec *record.Record, names ...record.StreamName) (map[record.StreamName]gitstore.Blob, error) {
 	if len(names) == 0 {
 		names = []record.StreamName{record.Stdout, record.Stderr}
@@ -337,19 +340,19 @@ func (e *Entry) Streams(rec *record.Record, names ...record.StreamName) (map[rec
 		if err != nil {
 			return nil, err
 		}
-		c.lose(s.Size) // where that could not be noted
+		c.lose(s.Size) // in case the loss could not be noted
 		blobs[name] = gitstore.Blob{Size: c.stored(), Open: func() (io.ReadCloser, error) { return c.open() }}
 	}
 	return blobs, nil
 }
 
-// Salvage returns the record of an entry that was taken over: complete, when the run had
-// ended, else as cancelled, with the output that had arrived. The error wraps
-// record.ErrNotFound when there is none any more, and ErrEmpty when it was lost.
+// Salvage returns the record of an entry that was taken over, with the output received so far.
+// The run is complete if it had ended, else cancelled. The error wraps record.ErrNotFound when
+// the entry no longer exists, and ErrEmpty when the record was lost.
 func (e *Entry) Salvage(inline int) (*record.Record, error) {
 	if same, err := sameFile(e.fs, e.lock, filepath.Join(e.dir, lockFile)); err != nil {
 		return nil, err
-	} else if !same { // without locks another may be faster
+	} else if !same { // without locks another process may have removed it
 		return nil, fmt.Errorf("task %s is not in the spool any more: %w", e.id, record.ErrNotFound)
 	}
 	rec, err := readRecord(e.fs, e.dir, e.id)

@@ -12,9 +12,9 @@ import (
 	"qme/record"
 )
 
-// Check looks for what no command will deal with by itself. Of problems each says what
-// it is and what to do; notes are of runs that may be going on elsewhere. Entries that
-// Take returns are not its matter.
+// Check reports entries that need attention from the user. Each problem names the fault and the
+// remedy; notes are about runs that may be active on another machine. Check skips entries that
+// Take returns.
 func (s *Spool) Check() (problems []error, notes []string, err error) {
 	names, err := s.names()
 	if err != nil {
@@ -38,7 +38,7 @@ func (s *Spool) Check() (problems []error, notes []string, err error) {
 	return problems, notes, nil
 }
 
-// checkEntry says what is wrong with an entry that another process has, or may have.
+// checkEntry reports a problem, or a note, about an entry that another process owns or may own.
 func (s *Spool) checkEntry(dir string, id record.ID) (note string, err error) {
 	v, err := s.look(dir)
 	if err != nil {
@@ -47,7 +47,7 @@ func (s *Spool) checkEntry(dir string, id record.ID) (note string, err error) {
 	_, err = readRecord(s.fs, dir, id)
 	switch {
 	case v == dead, errors.Is(err, record.ErrNotFound):
-		return "", nil // Take's matter, or being removed
+		return "", nil // left to Take, or being removed
 	case err != nil && v == alive:
 		return "", fmt.Errorf("the record of an uncommitted run cannot be read: %w; it is written again when the run ends", err)
 	case err != nil:
@@ -59,7 +59,7 @@ func (s *Spool) checkEntry(dir string, id record.ID) (note string, err error) {
 	return "", nil
 }
 
-// ownerOf names for people the process that a lock names.
+// ownerOf describes the process that a lock file names, for a message.
 func (s *Spool) ownerOf(dir string) string {
 	o, err := s.readOwner(dir)
 	if err != nil {
@@ -77,25 +77,25 @@ func (s *Spool) readOwner(dir string) (o owner, err error) {
 	return o, errors.Join(err, f.Close())
 }
 
-// Owner returns the number of the process that records an uncommitted run, as its own machine counts
-// them; 0 when that is not known.
+// Owner returns the process id of the process that records an uncommitted run, as seen on its
+// own machine, or 0 when it is unknown.
 func (s *Spool) Owner(id record.ID) int {
 	o, err := s.readOwner(filepath.Join(s.dir, string(id)))
 	if err != nil {
-		return 0 // it has just ended
+		return 0 // the run has just ended
 	}
 	return o.PID
 }
 
-// lostDir holds what is left of runs whose record is gone.
+// lostDir holds the output of runs whose record is lost.
 const lostDir = "lost"
 
-// ErrEmpty says that the record of an entry has no content, as a power cut leaves a file
-// that was not flushed.
+// ErrEmpty says that the record of an entry has no content. A power cut can leave a file like
+// this if it was not flushed.
 var ErrEmpty = errors.New("the record is empty")
 
-// SetAside ends an entry without a record: its output, where any had arrived, is moved to
-// the folder that is returned, else "". The entry is closed.
+// SetAside removes an entry that has no record from the spool and closes it. If the entry has
+// output, SetAside moves its folder and returns the new path; otherwise it returns "".
 func (e *Entry) SetAside() (where string, err error) {
 	infos, err := afero.ReadDir(e.fs, e.dir)
 	if err != nil {
@@ -113,7 +113,7 @@ func (e *Entry) SetAside() (where string, err error) {
 	if err := e.fs.MkdirAll(lost, 0o700); err != nil {
 		return "", errors.Join(err, e.Close())
 	}
-	for n := 1; ; n++ { // a rerun of the task may end likewise
+	for n := 1; ; n++ { // an earlier run of the task may have been set aside too
 		where = filepath.Join(lost, fmt.Sprintf("%s.%d", e.id, n))
 		if err = e.s.rename(e.dir, where); !errors.Is(err, fs.ErrExist) {
 			return where, errors.Join(err, e.Close())

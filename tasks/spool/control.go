@@ -15,9 +15,9 @@ import (
 	"qme/record"
 )
 
-// Listen calls cancel, once, when another process asks by Cancel to end the run.
-// It asks through a FIFO and not by a signal, because all signals belong to the
-// command. A file system that has no FIFOs cannot be asked; that is no error.
+// Listen calls cancel once, when another process asks by Cancel to end the run. The request
+// comes through a FIFO because all signals belong to the command. On a file system without
+// FIFOs, Listen does nothing; this is not an error.
 func (e *Entry) Listen(cancel func()) (stop func()) {
 	switch e.fs.(type) {
 	case *afero.OsFs, *regular.FS:
@@ -28,8 +28,8 @@ func (e *Entry) Listen(cancel func()) (stop func()) {
 	if err := unix.Mkfifo(path, 0o600); err != nil {
 		return func() {}
 	}
-	// Open for reading and writing: it neither waits for a writer nor ends when
-	// one goes.
+	// Open for reading and writing, so that the open does not wait for a writer and reads do
+	// not end when a writer closes the FIFO.
 	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return func() {}
@@ -43,9 +43,9 @@ func (e *Entry) Listen(cancel func()) (stop func()) {
 	return func() { _ = f.Close() }
 }
 
-// Cancel asks the process that records a run to end it. The error wraps
-// record.ErrNotFound when the task is not running, and record.ErrConflict when
-// nobody hears: the process is on another machine, or cannot be asked.
+// Cancel asks the process that records a run to end it. The error wraps record.ErrNotFound when
+// the task is not running, and record.ErrConflict when no process on this machine listens for
+// the request.
 func (s *Spool) Cancel(id record.ID) error {
 	running, err := s.Running(id)
 	if err != nil {

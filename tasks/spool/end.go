@@ -14,16 +14,16 @@ import (
 	"qme/record"
 )
 
-// The lock of an entry has room for how the run ends, from endAt on, and for how many bytes
-// came of streams of which not all could be stored, from lossAt on. It is taken when the run
-// begins: a command may fill the disk, and then this could be written nowhere else.
+// The lock file reserves space for the end of the run, at endAt, and for the number of bytes
+// received of incomplete streams, at lossAt. The space is allocated when the run begins,
+// because the command may fill the disk.
 const (
 	endAt    = 1 << 10
 	lossAt   = 2 << 10
 	lockSize = lossAt + 128
 )
 
-// lose notes how many bytes came of a stream of which not all could be stored.
+// lose notes the number of bytes received of a stream that could not be stored completely.
 func (e *Entry) lose(name record.StreamName, came int64) error {
 	e.losing.Lock()
 	defer e.losing.Unlock()
@@ -42,18 +42,19 @@ func (e *Entry) lose(name record.StreamName, came int64) error {
 	return err
 }
 
-// losses returns how many bytes came of the streams of which not all could be stored.
+// losses returns the number of bytes received of each stream that could not be stored
+// completely.
 func losses(fsys afero.Fs, dir string) (map[record.StreamName]int64, error) {
 	b, err := readLock(fsys, dir, lossAt, lockSize)
 	var came map[record.StreamName]int64
 	if err != nil || json.Unmarshal(b, &came) != nil {
-		return nil, err // none, or a power cut came
+		return nil, err // no losses, or damaged by a power cut
 	}
 	return came, nil
 }
 
-// readLock reads a part of the lock of an entry; of one that is not there nothing: it is being
-// removed, or in a copy of a home.
+// readLock reads a part of an entry's lock file. It returns nil when there is no lock file: the
+// entry is being removed, or belongs to a copy of a home.
 func readLock(fsys afero.Fs, dir string, from, to int64) ([]byte, error) {
 	f, err := fsys.Open(filepath.Join(dir, lockFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -65,7 +66,7 @@ func readLock(fsys afero.Fs, dir string, from, to int64) ([]byte, error) {
 	return b, errors.Join(err, f.Close())
 }
 
-// An end is how a run ended, as far as the record from its beginning does not have it.
+// An end holds the fields of a record that are known only when its run has ended.
 type end struct {
 	Status     record.Status `json:"status"`
 	ReturnCode *int          `json:"returncode"`
@@ -77,8 +78,9 @@ type end struct {
 	Merged     bool          `json:"merged,omitempty"`
 }
 
-// End notes how a run has ended, in place. After that it is known whatever becomes of the
-// disk and of this process; the output is in the files of its recorders.
+// End notes the end of a run in the lock file, in place. After End returns, the result is not
+// lost even if the disk is full or this process dies. The output stays in the files of the
+// recorders.
 func (e *Entry) End(rec *record.Record) error {
 	d := &rec.Data
 	b, err := json.Marshal(end{d.Status, d.ReturnCode, d.PID, d.Signal, d.Finished, d.Duration, d.Usage, d.Merged})
@@ -92,12 +94,12 @@ func (e *Entry) End(rec *record.Record) error {
 	return err
 }
 
-// padded returns a line of n bytes.
+// padded pads b with spaces to a line of n bytes.
 func padded(b []byte, n int) []byte {
 	return append(append(b, bytes.Repeat([]byte{' '}, n-1-len(b))...), '\n')
 }
 
-// ended completes a record with how its run has ended, and reports whether that is known.
+// ended completes a record from the noted end of its run, and reports whether there is one.
 func ended(fsys afero.Fs, dir string, rec *record.Record) (bool, error) {
 	b, err := readLock(fsys, dir, endAt, lossAt)
 	if err != nil {
@@ -105,7 +107,7 @@ func ended(fsys afero.Fs, dir string, rec *record.Record) (bool, error) {
 	}
 	var e end
 	if json.Unmarshal(b, &e) != nil || e.Finished == nil || e.ReturnCode == nil {
-		return false, nil // it has not ended, or a power cut came
+		return false, nil // not ended, or damaged by a power cut
 	}
 	d := &rec.Data
 	d.Status, d.ReturnCode, d.PID, d.Signal = e.Status, e.ReturnCode, e.PID, e.Signal
@@ -113,8 +115,9 @@ func ended(fsys afero.Fs, dir string, rec *record.Record) (bool, error) {
 	return true, nil
 }
 
-// settle puts into the record of an uncommitted run what is known by now: its end, or that its
-// process is no more. Such a run waits for somebody who can commit it.
+// settle completes the record of an uncommitted run from its noted end. If there is none and
+// the recording process has certainly died, the status becomes Cancelled. Such a run waits for
+// a process that can commit it.
 func (s *Spool) settle(dir string, rec *record.Record) error {
 	known, err := ended(s.fs, dir, rec)
 	if err != nil || known {

@@ -12,9 +12,9 @@ import (
 	"qme/record"
 )
 
-// Stamps lists the runs in the spool, each with a text that differs when its record has
-// changed. It reads none of them, so that it may be asked many times a second. The error wraps
-// fs.ErrNotExist when the home is gone, and not only the spool.
+// Stamps returns a text for each run in the spool that changes whenever the record of the run
+// changes. It reads no records, so it is cheap enough to call many times a second. The error
+// wraps fs.ErrNotExist when the home itself is gone, not only the spool.
 func (s *Spool) Stamps() (map[record.ID]string, error) {
 	ids, err := s.ids()
 	if err != nil {
@@ -26,10 +26,10 @@ func (s *Spool) Stamps() (map[record.ID]string, error) {
 	}
 	stamps := make(map[record.ID]string, len(ids))
 	for _, id := range ids {
-		// The record is replaced as a whole whenever it changes.
+		// The record is always replaced as a whole.
 		info, err := s.fs.Stat(filepath.Join(s.dir, string(id), recordFile))
 		if err != nil {
-			continue // it has just been committed
+			continue // the run has just been committed
 		}
 		stamp := fmt.Sprint(info.ModTime().UnixNano(), info.Size())
 		if st, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -40,16 +40,16 @@ func (s *Spool) Stamps() (map[record.ID]string, error) {
 	return stamps, nil
 }
 
-// A Piece is what was read of the output of a run in the spool.
+// A Piece is a part of the output of a run in the spool.
 type Piece struct {
-	At   int64 // the position of Data in what the command wrote: after the one asked for where bytes are not kept
+	At   int64 // offset of Data in the output; greater than the requested one if those bytes are not kept
 	Data []byte
-	Size int64 // how many bytes the command has written so far
+	Size int64 // bytes written by the command so far
 }
 
-// Follow returns at most limit bytes of what an uncommitted run has printed, from a position
-// in all that it has printed. Where bytes from there on are not kept, it returns those after
-// them. The error wraps record.ErrNotFound when the run is in the history by now.
+// Follow returns at most limit bytes of the output of an uncommitted run, starting at offset
+// from. If those bytes are not kept, it returns the next ones that are. The error wraps
+// record.ErrNotFound when the run is no longer in the spool.
 func (s *Spool) Follow(id record.ID, name record.StreamName, from, limit int64) (p Piece, err error) {
 	dir := filepath.Join(s.dir, string(id))
 	c, err := openCapture(s.fs, dir, name)
@@ -57,7 +57,7 @@ func (s *Spool) Follow(id record.ID, name record.StreamName, from, limit int64) 
 		c.live = true
 		p.Data, p.At, err = c.from(from, limit)
 	}
-	// What was read of an entry that was being removed is not to be believed.
+	// Discard data that was read while the entry was being removed.
 	if _, gone := readRecord(s.fs, dir, id); gone != nil {
 		return Piece{}, gone
 	}
@@ -65,8 +65,8 @@ func (s *Spool) Follow(id record.ID, name record.StreamName, from, limit int64) 
 	return p, err
 }
 
-// Written returns how many bytes an uncommitted run has printed so far, without reading them. Of one
-// that has just been committed it returns 0.
+// Written returns the number of bytes that an uncommitted run has printed so far, without
+// reading them. It returns 0 for a run that has just been committed.
 func (s *Spool) Written(id record.ID) (stdout, stderr int64, err error) {
 	dir := filepath.Join(s.dir, string(id))
 	var sizes [2]int64
@@ -80,7 +80,7 @@ func (s *Spool) Written(id record.ID) (stdout, stderr int64, err error) {
 	return sizes[0], sizes[1], nil
 }
 
-// from returns bytes from a position on, and where they lie.
+// from returns bytes starting at an offset, and the offset at which they really begin.
 func (c *captured) from(from, limit int64) (b []byte, at int64, err error) {
 	at = min(max(from, 0), c.size)
 	if at < c.half {
@@ -94,13 +94,13 @@ func (c *captured) from(from, limit int64) (b []byte, at int64, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	// What was overwritten meanwhile is left out.
+	// Leave out bytes that were overwritten during the read.
 	low, _, err := c.count()
 	gone := min(max(0, low-at), int64(len(b)))
 	return b[gone:], at + gone, err
 }
 
-// ring returns n bytes of the ring from a position on.
+// ring returns n bytes of the ring, starting at offset at of the stream.
 func (c *captured) ring(at, n int64) (b []byte, err error) {
 	f, err := c.fs.Open(c.path(".tail"))
 	if err != nil {

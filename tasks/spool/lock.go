@@ -10,8 +10,8 @@ import (
 	"qme/internal/lockfile"
 )
 
-// flock is lockfile.Try. A file that is not the system's, as in memory, is for this process
-// alone, which so has its lock.
+// flock is lockfile.Try. A file that is not an os.File, for example one in memory, belongs to
+// this process alone, so flock succeeds.
 func flock(f afero.File, kind lockfile.Kind) error {
 	if _, ok := f.(*os.File); !ok {
 		return nil
@@ -19,8 +19,8 @@ func flock(f afero.File, kind lockfile.Kind) error {
 	return lockfile.Try(f, kind)
 }
 
-// tryLock takes the lock of an entry where there are locks, and judges who records the
-// run. had says whether it has the lock, which the caller then gives up.
+// tryLock locks the lock file of an entry, if the file system has locks, and returns a verdict
+// on the recording process. If had is true, the caller holds the lock and must release it.
 func (s *Spool) tryLock(f afero.File, kind lockfile.Kind) (had bool, v verdict, err error) {
 	err = s.flock(f, kind)
 	if errors.Is(err, lockfile.ErrHeld) {
@@ -37,7 +37,7 @@ func (s *Spool) tryLock(f afero.File, kind lockfile.Kind) (had bool, v verdict, 
 	return had, o.verdict(s.me(), f, had), nil
 }
 
-// unlock gives up a lock that was had.
+// unlock releases the lock if had is true.
 func unlock(f afero.File, had bool) error {
 	if !had {
 		return nil

@@ -11,18 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An owner names the process that records a run, as the lock of its entry does. The
-// zero value is nobody.
+// An owner identifies the process that records a run, and is stored in the lock file of its
+// entry. The zero value names no process.
 type owner struct {
 	Host  string `json:"host"`
-	Boot  string `json:"boot"`            // names the machine since it was started
-	Space string `json:"pidns,omitempty"` // in which the number counts
+	Boot  string `json:"boot"`            // identifies the boot of the machine
+	Space string `json:"pidns,omitempty"` // namespace of PID
 	PID   int    `json:"pid"`
-	Start string `json:"start"` // when the process began, to be compared only
+	Start string `json:"start"` // start time of the process, only to be compared
 }
 
-// self returns the owner that this process is. What the system does not tell is
-// left out.
+// self returns the owner for this process. Fields that the system does not provide are empty.
 func self() owner {
 	o := owner{Boot: bootID(), Space: pidSpace(), PID: os.Getpid()}
 	if host, err := os.Hostname(); err == nil {
@@ -34,27 +33,27 @@ func self() owner {
 	return o
 }
 
-// write puts the owner into an empty lock file, and takes the room for how the run ends.
+// write writes the owner to an empty lock file, and allocates the space for the end of the run.
 func (o owner) write(f afero.File) error {
 	b, err := json.Marshal(o)
 	if err != nil {
 		return err
 	}
 	if len(b) >= endAt {
-		b = nil // nobody has such a host name; the lock itself still tells
+		b = nil // not a real host name; the lock itself is enough
 	}
 	_, err = f.WriteAt(slices.Concat(padded(b, endAt), padded(nil, lossAt-endAt), padded(nil, lockSize-lossAt)), 0)
 	return err
 }
 
-// disown makes a lock file that names nobody, without a change of its size.
+// disown clears the owner in a lock file without changing the size of the file.
 func disown(f afero.File) error {
 	_, err := f.WriteAt(padded(nil, endAt), 0)
 	return err
 }
 
-// readOwner returns whom a lock file names: nobody where it is empty, or damaged as
-// after a power cut.
+// readOwner returns the owner that a lock file names. It is the zero owner if the file is
+// empty, or damaged by a power cut.
 func readOwner(f afero.File) (owner, error) {
 	b, err := io.ReadAll(io.NewSectionReader(f, 0, endAt))
 	if err != nil {
@@ -67,17 +66,17 @@ func readOwner(f afero.File) (owner, error) {
 	return o, nil
 }
 
-// A verdict says what is known of the process that records a run.
+// A verdict says whether the process that records a run is alive.
 type verdict int
 
 const (
-	dead    verdict = iota // nobody records the run
-	alive                  // a process does
-	unknown                // this cannot be told from here
+	dead    verdict = iota // no process records the run
+	alive                  // a process records the run
+	unknown                // cannot be determined on this machine
 )
 
-// verdict judges an owner whose lock, the file f, is not held as far as this machine
-// can see. locked says that this file system has locks.
+// verdict returns whether o is alive. As far as this machine can see, its lock (the file f) is
+// not held. locked says that the file system has locks.
 func (o owner) verdict(me owner, f afero.File, locked bool) verdict {
 	sameHost := o.Host == me.Host && o.Host != ""
 	known := o.Boot != "" && me.Boot != ""
@@ -87,14 +86,14 @@ func (o owner) verdict(me owner, f afero.File, locked bool) verdict {
 	case known && o.Boot == me.Boot || !known && sameHost:
 		return o.here(me, locked)
 	case known && sameHost:
-		return dead // the machine has been started anew
+		return dead // the machine was restarted
 	case locked && onlyHere(f):
-		return dead // the machine had another name, or the home was copied
+		return dead // the machine was renamed, or the home was copied
 	}
 	return unknown
 }
 
-// here judges an owner on this machine.
+// here is verdict for an owner on this machine.
 func (o owner) here(me owner, locked bool) verdict {
 	if o.Space == me.Space {
 		if v := o.look(); v != unknown {
@@ -102,17 +101,17 @@ func (o owner) here(me owner, locked bool) verdict {
 		}
 	}
 	if locked {
-		return dead // locks reach into other containers
+		return dead // locks work across containers
 	}
 	return unknown
 }
 
-// gone reports whether the process of this machine has certainly ended.
+// gone reports whether o is a process of this machine that has certainly ended.
 func (o owner) gone(me owner) bool {
 	return o != owner{} && o.Boot != "" && o.Boot == me.Boot && o.Space == me.Space && o.look() == dead
 }
 
-// look looks for the process.
+// look checks for the process by its id and start time.
 func (o owner) look() verdict {
 	if err := unix.Kill(o.PID, 0); errors.Is(err, unix.ESRCH) {
 		return dead
@@ -120,7 +119,7 @@ func (o owner) look() verdict {
 	start, ended, err := processStart(o.PID)
 	switch {
 	case err != nil || o.Start == "":
-		return unknown // as where /proc hides other users' processes
+		return unknown // for example, /proc hides processes of other users
 	case ended || start != o.Start:
 		return dead
 	}

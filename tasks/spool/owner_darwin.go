@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootID names this machine since it was started, "" when the system does not tell.
+// bootID returns an id of the current boot of this machine, or "" when the system does not
+// provide one.
 func bootID() string {
 	id, err := unix.Sysctl("kern.bootsessionuuid")
 	if err != nil {
@@ -17,14 +18,14 @@ func bootID() string {
 	return id
 }
 
-// pidSpace names the namespace of process ids: there is one.
+// pidSpace names the namespace of process ids. There is only one.
 func pidSpace() string { return "" }
 
 // zombie is the state SZOMB of sys/proc.h.
 const zombie = 5
 
-// processStart returns when a process began, and whether it has ended and only its
-// parent has not asked yet.
+// processStart returns the start time of a process. ended says that it is a zombie: it has
+// exited but its parent has not waited for it.
 func processStart(pid int) (start string, ended bool, err error) {
 	info, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
 	if err != nil {
@@ -34,8 +35,8 @@ func processStart(pid int) (start string, ended bool, err error) {
 	return fmt.Sprintf("%d.%06d", at.Sec, at.Usec), info.Proc.P_stat == zombie, nil
 }
 
-// onlyHere reports whether a file lies on a file system that only one machine has
-// mounted at a time.
+// onlyHere reports whether a file is on a file system that only one machine can mount at a
+// time.
 func onlyHere(f afero.File) bool {
 	real, ok := f.(*os.File)
 	if !ok {

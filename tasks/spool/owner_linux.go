@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bootID names this machine since it was started, "" when the system does not tell.
+// bootID returns an id of the current boot of this machine, or "" when the system does not
+// provide one.
 func bootID() string {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
@@ -19,7 +20,7 @@ func bootID() string {
 	return strings.TrimSpace(string(b))
 }
 
-// pidSpace names the namespace of process ids, "" when the system does not tell.
+// pidSpace names the namespace of process ids, or is "" when the system does not provide it.
 func pidSpace() string {
 	name, err := os.Readlink("/proc/self/ns/pid")
 	if err != nil {
@@ -28,14 +29,14 @@ func pidSpace() string {
 	return name
 }
 
-// processStart returns when a process began, in clock ticks since the machine was
-// started, and whether it has ended and only its parent has not asked yet.
+// processStart returns the start time of a process, in clock ticks since boot. ended says that
+// the process has exited but its parent has not waited for it.
 func processStart(pid int) (start string, ended bool, err error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return "", false, err
 	}
-	// The second field is the program's name in brackets, which may hold anything.
+	// The second field is the program's name in parentheses, which may contain any character.
 	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	if len(fields) < 20 {
 		return "", false, fmt.Errorf("/proc/%d/stat has %d fields behind the name", pid, len(fields))
@@ -43,11 +44,12 @@ func processStart(pid int) (start string, ended bool, err error) {
 	return fields[19], fields[0] == "Z" || fields[0] == "X", nil
 }
 
-// zfsMagic is what statfs(2) calls ZFS, which is not part of the kernel's sources.
+// zfsMagic is the type that statfs(2) returns for ZFS. ZFS is not part of the kernel's sources,
+// so unix does not define it.
 const zfsMagic = 0x2fc12fc1
 
-// onlyHere reports whether a file lies on a file system that only one machine has
-// mounted at a time.
+// onlyHere reports whether a file is on a file system that only one machine can mount at a
+// time.
 func onlyHere(f afero.File) bool {
 	real, ok := f.(*os.File)
 	if !ok {

@@ -13,35 +13,35 @@ import (
 	"qme/record"
 )
 
-// A Recorder writes one stream of a run as it arrives: all of it up to a limit,
-// of a longer one the first and the last half of that. It is an io.Writer for one
-// goroutine.
+// A Recorder stores one stream of a run as it arrives. A stream within the limit is stored
+// completely, a longer one as its first and last bytes, half of the limit each. A Recorder is
+// an io.Writer for one goroutine.
 type Recorder struct {
 	e    *Entry
 	name record.StreamName
 	half int64
 
 	head, ring, count afero.File
-	size              int64 // bytes that came
-	low               int64 // the oldest byte that the ring has still whole
+	size              int64 // bytes received
+	low               int64 // offset of the oldest byte that is intact in the ring
 	sum               hash.Hash
 	hashed            chan struct{}
-	failed            error // why bytes that came are not stored, from the first one on
-	came              int64 // bytes that came, since then
-	unnoted           bool  // that could not be noted
+	failed            error // first error that prevented storing bytes
+	came              int64 // bytes received in total, once failed is set
+	unnoted           bool  // the loss could not be noted
 }
 
-// Recorder returns the recorder of one of the run's streams, of which at most keep
-// bytes are stored (two at the least). Nothing is made on disk before the first byte.
+// Recorder returns the recorder of one of the run's streams. It stores at most keep bytes (but
+// at least two). It creates no files before the first byte arrives.
 func (e *Entry) Recorder(name record.StreamName, keep int64) *Recorder {
 	return &Recorder{e: e, name: name, half: max(1, (keep+1)/2), sum: sha256.New(), hashed: make(chan struct{})}
 }
 
-// largeChunk is from when on hashing is worth a goroutine of its own.
+// largeChunk is the size from which a chunk is hashed in its own goroutine.
 const largeChunk = 32 << 10
 
-// Write stores b. It does not fail: from the first byte on that cannot be stored, to a full
-// disk say, nothing more is, and what comes is counted. Close says so, and the record.
+// Write stores b. It never fails: after the first byte that cannot be stored, for example on a
+// full disk, it only counts bytes. Close returns the error, and the record describes the loss.
 func (r *Recorder) Write(b []byte) (int, error) {
 	if len(b) >= largeChunk {
 		go func() {
@@ -65,7 +65,7 @@ func (r *Recorder) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// lose notes how many bytes have come of a stream of which not all are stored.
+// lose notes the number of bytes received of a stream that is not completely stored.
 func (r *Recorder) lose() {
 	if err := r.e.lose(r.name, r.came); err != nil && !r.unnoted {
 		r.unnoted, r.failed = true, errors.Join(r.failed, err)
@@ -88,19 +88,19 @@ func (r *Recorder) store(b []byte) (int, error) {
 	return done + n, err
 }
 
-// smallestPiece bounds from below how much of the ring is written at once.
+// smallestPiece is the least size of one write to the ring.
 const smallestPiece = 4 << 10
 
-// storeTail stores what comes after the first half. The count says before each write
-// which bytes it spares, and after it which have come: so whenever the process ends, and
-// whenever another one reads, what the count says the ring holds is there. Pieces of a
-// quarter of the ring keep the most of it readable.
+// storeTail stores bytes after the first half. Before each write to the ring, the count is
+// updated to exclude the bytes to be overwritten; after it, to include the new ones. So at any
+// moment the count names only bytes that the ring really contains, also if this process dies or
+// another process reads. Writing in pieces of a quarter of the ring keeps most of it readable.
 func (r *Recorder) storeTail(b []byte) (int, error) {
 	if err := errors.Join(r.openFile(&r.ring, ".tail"), r.openFile(&r.count, ".size")); err != nil {
 		return 0, err
 	}
 	done := 0
-	if skip := int64(len(b)) - r.half; skip > 0 { // the end of b would overwrite it
+	if skip := int64(len(b)) - r.half; skip > 0 { // the end of b would overwrite these bytes
 		done = int(skip)
 		if err := r.spare(r.size + skip); err != nil {
 			return 0, err
@@ -126,7 +126,7 @@ func (r *Recorder) storeTail(b []byte) (int, error) {
 	return done, nil
 }
 
-// spare notes that bytes before low are about to go.
+// spare notes that bytes before low are about to be overwritten.
 func (r *Recorder) spare(low int64) error {
 	if low <= r.low || low <= r.half {
 		return nil
@@ -135,8 +135,9 @@ func (r *Recorder) spare(low int64) error {
 	return r.note(0, low)
 }
 
-// note writes one of the two numbers of the count. They are never written at once, so
-// that a reader who sees one of them before a change and one after it sees no worse.
+// note writes one of the two numbers of the count. They are never written together, so that a
+// reader that sees one number from before a change and one from after it still gets a valid
+// pair.
 func (r *Recorder) note(i, n int64) error {
 	_, err := r.count.WriteAt(binary.BigEndian.AppendUint64(nil, uint64(n)), 8*i)
 	return err
@@ -153,9 +154,9 @@ func (r *Recorder) openFile(f *afero.File, ext string) error {
 	return err
 }
 
-// Close ends the stream and puts it into the record: in it, up to inline bytes of
-// UTF-8, else as a description of what Stream returns. The error says also why some of it is
-// not stored; the record is right all the same.
+// Close ends the stream and puts it into the record: inline if it is UTF-8 of at most inline
+// bytes, else as a description of the file that Streams returns. The error includes the reason
+// if some bytes are not stored; the record is correct even then.
 func (r *Recorder) Close(rec *record.Record, inline int) error {
 	errs := []error{r.failed}
 	for _, f := range []afero.File{r.head, r.ring, r.count} {
@@ -168,7 +169,7 @@ func (r *Recorder) Close(rec *record.Record, inline int) error {
 		c.half, c.low = r.size, r.size
 	}
 	if r.failed != nil {
-		// What the files say is what Streams returns.
+		// Describe the stream by its files, because Streams returns these.
 		stored, err := openCapture(r.e.fs, r.e.dir, r.name)
 		if err != nil {
 			return errors.Join(append(errs, err)...)

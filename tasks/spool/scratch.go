@@ -8,9 +8,9 @@ import (
 	"qme/record"
 )
 
-// Scratch returns an entry that is in nobody's list, for streams that are brought into
-// a record from elsewhere. Remove it; one that a crash leaves is removed by a later
-// command.
+// Scratch returns an entry that no listing shows, to store streams of a record that come from
+// elsewhere, such as the output of a job. The caller must remove it. After a
+// crash, Take removes it.
 func (s *Spool) Scratch(rec *record.Record) (*Entry, error) {
 	if err := s.fs.MkdirAll(s.dir, 0o700); err != nil {
 		return nil, err

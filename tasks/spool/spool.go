@@ -1,6 +1,6 @@
-// Package spool keeps the runs that have started and are not committed yet, one
-// folder each, so that whatever happens to the process that records a run, the
-// next one finds what had arrived. docs/format.md specifies the folder.
+// Package spool stores runs that have started but are not committed, one folder each. If the
+// process that records a run dies, the next command finds the record and the output received so
+// far. docs/format.md specifies the folder.
 package spool
 
 import (
@@ -21,11 +21,11 @@ import (
 	"qme/record"
 )
 
-// newPrefix begins the name of an entry that is being made.
+// newPrefix begins the name of an entry that is being created.
 const newPrefix = ".new-"
 
-// probePrefix begins the name of a file that is made to ask what time it is. With the
-// prefix of entries, one that a crash leaves goes as they do.
+// probePrefix begins the name of a file that is created to learn the server's time. It includes
+// newPrefix, so that a file left by a crash is removed like an unfinished entry.
 const probePrefix = newPrefix + "time-"
 
 // The files of an entry.
@@ -35,17 +35,17 @@ const (
 	controlFile = "control"
 )
 
-// A Spool is the folder of uncommitted runs. Any number of processes may use it.
+// A Spool is the folder of uncommitted runs. It is safe for use by any number of processes.
 type Spool struct {
 	fs  afero.Fs
 	dir string
 
 	flock func(f afero.File, kind lockfile.Kind) error
-	me    func() owner // whom the locks of entries of this process name
+	me    func() owner // the owner written to the lock files of this process
 }
 
-// New returns the spool in the folder dir (usually HOME/running), which is made
-// when first needed.
+// New returns the spool in the folder dir (usually HOME/running). The folder is created when
+// first needed.
 func New(fsys afero.Fs, dir string) *Spool {
 	return &Spool{fs: fsys, dir: dir, flock: flock, me: sync.OnceValue(self)}
 }
@@ -53,9 +53,8 @@ func New(fsys afero.Fs, dir string) *Spool {
 // Dir returns the spool's folder.
 func (s *Spool) Dir() string { return s.dir }
 
-// An Entry is an uncommitted run that this process records, or one that it has taken
-// over from a process that died. It is locked until Remove or Close, where the file
-// system has locks.
+// An Entry is an uncommitted run that this process records, or has taken over from a dead
+// process. It is locked until Remove or Close, if the file system has locks.
 type Entry struct {
 	s      *Spool
 	fs     afero.Fs
@@ -63,17 +62,17 @@ type Entry struct {
 	id     record.ID
 	lock   afero.File
 	locked bool
-	own    bool // the lock names this process
+	own    bool // the lock file names this process
 
-	losing sync.Mutex // guards what follows
+	losing sync.Mutex // guards lost
 	lost   map[record.StreamName]int64
 }
 
-// Begin notes that a run starts. The error wraps record.ErrConflict when the task
-// is running already, or its last run has ended and has not been committed.
+// Begin creates the entry of a run that starts. The error wraps record.ErrConflict when the
+// task is already running, or when its last run has ended but is not committed.
 func (s *Spool) Begin(rec *record.Record) (*Entry, error) {
-	// The folder gets its name once the lock is held and the record is there, so
-	// that nobody takes it for one that a crash left.
+	// Rename the folder only when it is locked and has its record, so that no process mistakes
+	// it for one left by a crash.
 	e, err := s.Scratch(rec)
 	if err != nil {
 		return nil, err
@@ -94,8 +93,8 @@ func (s *Spool) Begin(rec *record.Record) (*Entry, error) {
 	return e, nil
 }
 
-// rename is a rename that never replaces: rename(2) refuses a folder that is not
-// empty, afero's file system in memory does not.
+// rename renames a folder and never replaces one. rename(2) refuses to replace a folder that is
+// not empty; afero's file system in memory does not.
 func (s *Spool) rename(from, to string) error {
 	if _, ok := s.fs.(*afero.MemMapFs); ok {
 		if _, err := s.fs.Stat(to); err == nil {
@@ -111,8 +110,8 @@ func (e *Entry) fill(rec *record.Record) error {
 		return err
 	}
 	e.lock, e.own = f, true
-	// Nobody else knows the folder yet, so the lock is free. Where there are no
-	// locks, the owner that the file names has to do.
+	// No other process knows the folder yet, so the lock is free. On a file system without
+	// locks, the owner named in the file has to suffice.
 	if err = e.s.flock(f, lockfile.Exclusive); err != nil && !errors.Is(err, lockfile.ErrNone) {
 		return fmt.Errorf("lock %s: %w", e.dir, err)
 	}
@@ -126,8 +125,7 @@ func (e *Entry) fill(rec *record.Record) error {
 // ID returns the task's id.
 func (e *Entry) ID() record.ID { return e.id }
 
-// Write puts the record into the entry in place of the one that is there, all of
-// it or nothing.
+// Write atomically replaces the record of the entry.
 func (e *Entry) Write(rec *record.Record) error {
 	b, err := record.Encode(rec)
 	if err != nil {
@@ -136,7 +134,7 @@ func (e *Entry) Write(rec *record.Record) error {
 	return wholefile.Replace(e.fs, filepath.Join(e.dir, recordFile), b)
 }
 
-// Sync flushes the entry to disk, for a record that has to stay in it.
+// Sync flushes the entry to disk, for a record that stays in the spool.
 func (e *Entry) Sync() error {
 	entries, err := afero.ReadDir(e.fs, e.dir)
 	if err != nil {
@@ -160,10 +158,10 @@ func (e *Entry) Sync() error {
 	return errors.Join(errs...)
 }
 
-// Remove deletes the entry, once its record is committed.
+// Remove deletes the entry after its record is committed.
 func (e *Entry) Remove() error {
-	// The record goes first: what is left of an entry without one is of no use
-	// to anybody, whenever the process ends.
+	// Remove the record first: without it the rest of the entry is unused, even if this process
+	// dies here.
 	there, err := e.removeRecord()
 	if err != nil || !there {
 		return errors.Join(err, e.Close())
@@ -171,12 +169,12 @@ func (e *Entry) Remove() error {
 	return clearAway(e.fs, e.dir, e.release)
 }
 
-// removeRecord reports whether the folder is still this entry's.
+// removeRecord deletes the record, and reports whether the folder still belongs to this entry.
 func (e *Entry) removeRecord() (there bool, err error) {
 	remove := func() error { return e.fs.Remove(filepath.Join(e.dir, recordFile)) }
 	if !e.locked {
-		// Another process may have removed the entry too, and a rerun may have put
-		// a new one in its place. What was opened stays the folder that it was.
+		// Another process may have removed the entry too, and a rerun may have created a new
+		// one at the same path. Work through the open folder, which stays the same one.
 		root, err := os.OpenRoot(e.dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, nil
@@ -199,14 +197,14 @@ func (e *Entry) removeRecord() (there bool, err error) {
 	if err := remove(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return true, err
 	}
-	return true, nil // without a record too: the process before was removing it
+	return true, nil // also if there was no record: another process died while it removed the entry
 }
 
-// clearAway removes a folder that holds no record. unlock is called before the last
-// file goes: NFS keeps a file that is open under another name, and the folder would
-// not be empty. From then on others may remove the folder too, and a rerun may put a
-// new entry in its place. So the files are removed through the folder that was
-// opened, whatever its path names by then, and rmdir(2) spares a folder with an entry.
+// clearAway removes a folder that has no record. It calls unlock before it removes the last
+// file, because NFS keeps an open file under another name, and the folder would not be empty.
+// After that, other processes may remove the folder too, and a rerun may create a new entry at
+// the same path. So the files are removed through the open folder, and rmdir(2) does not remove
+// a folder that has an entry.
 func clearAway(fsys afero.Fs, dir string, unlock func() error) error {
 	if _, ok := fsys.(*afero.MemMapFs); ok {
 		return errors.Join(fsys.RemoveAll(dir), unlock())
@@ -219,7 +217,7 @@ func clearAway(fsys afero.Fs, dir string, unlock func() error) error {
 	}
 	defer root.Close()
 	if _, err := root.Lstat(recordFile); !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(err, unlock()) // a new entry
+		return errors.Join(err, unlock()) // it belongs to a new entry
 	}
 	errs := []error{unlock()}
 	names, err := fs.ReadDir(root.FS(), ".")
@@ -233,27 +231,27 @@ func clearAway(fsys afero.Fs, dir string, unlock func() error) error {
 	}
 	err = os.Remove(dir)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EEXIST) {
-		err = nil // others were faster
+		err = nil // another process has removed it, or a new entry is in its place
 	}
 	return errors.Join(append(errs, err)...)
 }
 
-// vanished says whether an error means that a file or folder is not there any more: what
-// another process removes while it is looked at is done, and no fault.
+// vanished reports whether err means that a file or folder no longer exists. Another process
+// may remove it at any time, so this is not a failure.
 func vanished(err error) bool {
 	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESTALE)
 }
 
-// Close lets go of the entry. What is in it stays for the next process.
+// Close releases the entry and leaves its files for the next process.
 func (e *Entry) Close() error {
 	var err error
 	if e.lock != nil && e.own {
-		err = disown(e.lock) // this process lives, and records the run no more
+		err = disown(e.lock) // this process is alive but no longer records the run
 	}
 	return errors.Join(err, e.release())
 }
 
-// release gives up the lock.
+// release releases the lock and closes its file.
 func (e *Entry) release() error {
 	if e.lock == nil {
 		return nil
@@ -263,9 +261,9 @@ func (e *Entry) release() error {
 	return err
 }
 
-// List returns the records of the entries, with the output so far, in no order.
-// Entries that vanish meanwhile are left out. The error of an entry that
-// cannot be read is in its result.
+// List returns the records of all entries in no particular order, with the output so far. It
+// skips entries that are removed meanwhile. If an entry cannot be read, its result has the
+// error.
 func (s *Spool) List(inline int) ([]record.Result, error) {
 	ids, err := s.ids()
 	if err != nil {
@@ -283,7 +281,7 @@ func (s *Spool) List(inline int) ([]record.Result, error) {
 }
 
 // Get returns the record of an uncommitted run with its output so far. The error wraps
-// record.ErrNotFound when there is none.
+// record.ErrNotFound when the spool does not have the run.
 func (s *Spool) Get(id record.ID, inline int) (*record.Record, error) {
 	dir := filepath.Join(s.dir, string(id))
 	rec, err := readRecord(s.fs, dir, id)
@@ -298,12 +296,12 @@ func (s *Spool) Get(id record.ID, inline int) (*record.Record, error) {
 		}
 		if err != nil {
 			if _, gone := readRecord(s.fs, dir, id); errors.Is(gone, record.ErrNotFound) {
-				return nil, gone // it was committed meanwhile
+				return nil, gone // the run was committed meanwhile
 			}
 			return nil, err
 		}
 	}
-	// What was read of an entry that was being removed is not to be believed.
+	// Discard data that was read while the entry was being removed.
 	if now, err := readRecord(s.fs, dir, id); err != nil || now.Data.Status != record.Running {
 		return now, err
 	}
@@ -313,7 +311,7 @@ func (s *Spool) Get(id record.ID, inline int) (*record.Record, error) {
 func readRecord(fsys afero.Fs, dir string, id record.ID) (*record.Record, error) {
 	b, err := afero.ReadFile(fsys, filepath.Join(dir, recordFile))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		// What is no folder is no entry; Take and Check name it.
+		// A file in place of a folder is not an entry; Take and Check report it.
 		return nil, fmt.Errorf("task %s is not running: %w", id, record.ErrNotFound)
 	} else if err != nil {
 		return nil, err
@@ -331,8 +329,8 @@ func readRecord(fsys afero.Fs, dir string, id record.ID) (*record.Record, error)
 	return rec, nil
 }
 
-// Stream returns what has arrived of a stream of a run, exactly: bytes that the run overwrites
-// meanwhile are left out. The end of its output is held in memory, 64 MiB of it at the most.
+// Stream returns the output of one stream so far. It leaves out bytes that the run overwrites
+// during the read. For a live run, it holds up to 64 MiB of the end of the output in memory.
 func (s *Spool) Stream(id record.ID, name record.StreamName) (io.ReadCloser, error) {
 	dir := filepath.Join(s.dir, string(id))
 	rec, err := readRecord(s.fs, dir, id)

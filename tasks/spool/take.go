@@ -16,7 +16,7 @@ import (
 	"qme/record"
 )
 
-// names lists the folders of the spool.
+// names returns the names of all files and folders in the spool.
 func (s *Spool) names() ([]string, error) {
 	f, err := s.fs.Open(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -26,12 +26,12 @@ func (s *Spool) names() ([]string, error) {
 	}
 	names, err := f.Readdirnames(-1)
 	if vanished(err) {
-		err = nil // the folder itself was removed meanwhile
+		err = nil // the folder was removed meanwhile
 	}
 	return names, errors.Join(err, f.Close())
 }
 
-// ids lists the entries.
+// ids returns the ids of all entries.
 func (s *Spool) ids() ([]record.ID, error) {
 	names, err := s.names()
 	if err != nil {
@@ -46,17 +46,17 @@ func (s *Spool) ids() ([]record.ID, error) {
 	return ids, nil
 }
 
-// Take returns the entries whose process has died, and those of other machines whose
-// run has ended. They are locked for the caller, who commits or closes them; where the
-// file system has no locks, others may do the same at the same time. A run that may be
-// going on elsewhere is left alone: see Check.
+// Take returns the entries of dead processes, and the entries of other machines whose runs have
+// ended. They are locked, and the caller must commit or close each of them. On a file system
+// without locks, another process may take the same entries at the same time. Take skips runs
+// that may be active on another machine; see Check. It also removes unfinished entries.
 func (s *Spool) Take() ([]*Entry, error) {
 	names, err := s.names()
 	if err != nil {
 		return nil, err
 	}
 	var taken []*Entry
-	var errs []error // one bad folder must not keep the others from being recovered
+	var errs []error // one bad folder must not prevent the recovery of others
 	for _, name := range names {
 		if strings.HasPrefix(name, newPrefix) {
 			if err := s.removeUnborn(filepath.Join(s.dir, name)); !vanished(err) {
@@ -69,7 +69,7 @@ func (s *Spool) Take() ([]*Entry, error) {
 		}
 		e, err := s.take(id)
 		if vanished(err) {
-			continue // its own process has just removed it
+			continue // the owner has just removed it
 		} else if err != nil {
 			errs = append(errs, fmt.Errorf("task %s: %w", id, err))
 		} else if e != nil {
@@ -79,7 +79,7 @@ func (s *Spool) Take() ([]*Entry, error) {
 	return taken, errors.Join(errs...)
 }
 
-// take locks the entry of a dead process; it is nil when there is none.
+// take locks and returns the entry of a dead process, or nil if the process may be alive.
 func (s *Spool) take(id record.ID) (*Entry, error) {
 	dir := filepath.Join(s.dir, string(id))
 	f, err := s.fs.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR, 0)
@@ -94,8 +94,8 @@ func (s *Spool) take(id record.ID) (*Entry, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	// The owner may have removed the entry, and another may even have made a
-	// new one, before the lock was had.
+	// The owner may have removed the entry before it was locked here, and another process may
+	// even have created a new one.
 	same, err := sameFile(s.fs, f, filepath.Join(dir, lockFile))
 	if v == alive || err != nil || !same || v == unknown && !s.over(dir, id) {
 		return nil, errors.Join(err, unlock(f, had), f.Close())
@@ -103,11 +103,11 @@ func (s *Spool) take(id record.ID) (*Entry, error) {
 	return &Entry{s: s, fs: s.fs, dir: dir, id: id, lock: f, locked: had}, nil
 }
 
-// noFolder is the error for what is named as an entry and is none.
+// noFolder returns the error for a file that has the name of an entry.
 func noFolder(path string) error { return fmt.Errorf("%s should be a folder: move it away", path) }
 
-// over reports whether the run of an entry has ended, so that anybody may commit it:
-// it will not be a second time in the history.
+// over reports whether the run of an entry has ended. Then any process may commit it, and a
+// second commit changes nothing.
 func (s *Spool) over(dir string, id record.ID) bool {
 	rec, err := readRecord(s.fs, dir, id)
 	if err != nil || rec.Data.Status != record.Running {
@@ -117,12 +117,13 @@ func (s *Spool) over(dir string, id record.ID) bool {
 	return err == nil && known
 }
 
-// removeRest removes a folder that has neither a lock nor a record: one that was
-// being removed when its process died.
+// removeRest removes a folder that has neither a lock file nor a record. Its process died while
+// it removed the entry.
 func (s *Spool) removeRest(dir string) error {
 	if _, err := s.fs.Stat(filepath.Join(dir, recordFile)); err == nil {
-		// As a power cut or a copy of the home may leave it, or a rerun that has
-		// begun meanwhile. With a lock, the next look tells these apart.
+		// A record without a lock file is left by a power cut or a copied home, or is a rerun
+		// that has just begun. Create the lock file, so that the next Take can tell these
+		// apart.
 		f, err := s.fs.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 		return errors.Join(err, closeIf(f))
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -138,12 +139,11 @@ func closeIf(f afero.File) error {
 	return f.Close()
 }
 
-// unbornAge is from when on a folder without a name belongs to nobody: it gets
-// one within milliseconds.
+// unbornAge is the age from which an unfinished folder counts as abandoned. A folder normally
+// gets its name within milliseconds.
 const unbornAge = time.Minute
 
-// removeUnborn removes a folder whose process died before it had a name. No
-// command had been started for it.
+// removeUnborn removes an unfinished folder whose process died. No command was started for it.
 func (s *Spool) removeUnborn(dir string) error {
 	info, err := s.fs.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -154,11 +154,11 @@ func (s *Spool) removeUnborn(dir string) error {
 	if time.Since(info.ModTime()) < unbornAge {
 		return nil
 	}
-	// The clock here may be ahead of a server's that gave the folder its time.
+	// The local clock may be ahead of the clock of the server that set the folder's time.
 	if now, err := s.now(); err != nil || now.Sub(info.ModTime()) < unbornAge {
 		return err
 	}
-	// A process that was stopped for long goes on as if nothing had been.
+	// A process that was stopped for a long time may still continue.
 	if info.IsDir() {
 		if v, err := s.look(dir); err != nil || v == alive {
 			return err
@@ -167,8 +167,8 @@ func (s *Spool) removeUnborn(dir string) error {
 	return s.fs.RemoveAll(dir)
 }
 
-// now returns the time by the clock that gives the spool's files their times, which may
-// be a server's.
+// now returns the time by the clock that sets the modification times in the spool, which may be
+// a server's.
 func (s *Spool) now() (time.Time, error) {
 	f, err := afero.TempFile(s.fs, s.dir, probePrefix)
 	if err != nil {
@@ -181,8 +181,8 @@ func (s *Spool) now() (time.Time, error) {
 	return info.ModTime(), nil
 }
 
-// look judges the owner of a folder and leaves it as it is. A folder without a lock is
-// nobody's.
+// look returns a verdict on the owner of a folder, without changing the folder. A folder
+// without a lock file has no owner.
 func (s *Spool) look(dir string) (verdict, error) {
 	f, err := s.fs.Open(filepath.Join(dir, lockFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -190,7 +190,7 @@ func (s *Spool) look(dir string) (verdict, error) {
 	} else if err != nil {
 		return unknown, err
 	}
-	// Shared, so as not to get in the way of another that looks.
+	// Use a shared lock, so that two processes can look at the same time.
 	had, v, err := s.tryLock(f, lockfile.Shared)
 	if err != nil {
 		return unknown, errors.Join(err, f.Close())
@@ -198,8 +198,8 @@ func (s *Spool) look(dir string) (verdict, error) {
 	return v, errors.Join(unlock(f, had), f.Close())
 }
 
-// Running reports whether a process is recording a run of the task, or may do so on
-// another machine.
+// Running reports whether a process is recording a run of the task, on this machine or possibly
+// on another.
 func (s *Spool) Running(id record.ID) (bool, error) {
 	dir := filepath.Join(s.dir, string(id))
 	v, err := s.look(dir)
