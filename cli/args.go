@@ -13,24 +13,23 @@ import (
 	"qme/internal/near"
 )
 
-// arrange rewrites a command line for the parser, in which each option is a word
-// of its own: as getopt has it, -qm TEXT, -qmTEXT and -n5 are short options that
-// share a word with others or with their value. What is wrong with an option is
-// found here, where it is still known how it was typed. The words of a command
-// that is to be run are not looked at.
+// arrange rewrites a command line for the parser, which needs each option in a word of
+// its own. As with getopt, -qm TEXT, -qmTEXT and -n5 are short options that share a word
+// with other options or with their value. Mistakes in options are reported here, where
+// the words are still known as typed. The words of a command to run are left alone.
 func arrange(root *cli.Command, argv []string) ([]string, error) {
 	p := &arranger{command: root, root: root, rest: argv[1:], out: argv[:1:1]}
 	err := p.arrange()
 	return p.out, err
 }
 
-// An arranger is a command line of which rest is still to be read.
+// An arranger is a command line that is being read; rest are the words not yet read.
 type arranger struct {
 	root, command *cli.Command
 	rest, out     []string
-	// positional are arguments of the command, which go behind its options.
+	// positional are arguments of the command. They are put after its options.
 	positional []string
-	help       bool     // stands before the command
+	help       bool     // --help came before the command
 	wants      cli.Flag // the option whose value is missing at the end, if any
 }
 
@@ -77,8 +76,9 @@ func (p *arranger) arrange() error {
 	return nil
 }
 
-// helpOf makes "help COMMAND" of a command that there is "COMMAND --help". What follows
-// it, as in "help config set", is a part of it elsewhere.
+// helpOf turns "help COMMAND" into "COMMAND --help" and reports whether the command
+// exists. Further words are dropped: in other programs "help config set" names a
+// subcommand.
 func (p *arranger) helpOf() bool {
 	if len(p.rest) == 0 {
 		return false
@@ -97,7 +97,7 @@ func (p *arranger) next() string {
 	return word
 }
 
-// end takes all that is left as arguments.
+// end takes the remaining words as arguments.
 func (p *arranger) end() {
 	if p.positional = append(p.positional, p.rest...); len(p.positional) > 0 {
 		p.out = append(append(p.out, "--"), p.positional...)
@@ -105,7 +105,7 @@ func (p *arranger) end() {
 	p.rest = nil
 }
 
-// option reads a word that begins with a dash, and the value behind it.
+// option reads a word that begins with a dash, and its value.
 func (p *arranger) option(word string) error {
 	typed, value, hasValue := strings.Cut(word, "=")
 	name := strings.TrimLeft(typed, "-")
@@ -119,8 +119,8 @@ func (p *arranger) option(word string) error {
 	return p.cluster(word)
 }
 
-// cluster reads short options that share a word. The first that takes a value
-// has the rest of the word, or the next one.
+// cluster reads short options that share a word. The first one that takes a value takes
+// the rest of the word or, if that is empty, the next word.
 func (p *arranger) cluster(word string) error {
 	for i, c := range word {
 		if i == 0 {
@@ -143,7 +143,7 @@ func (p *arranger) cluster(word string) error {
 	return nil
 }
 
-// add puts an option out, once its value is known to be one.
+// add appends an option to the output after checking its value.
 func (p *arranger) add(f cli.Flag, typed, value string, hasValue bool) error {
 	_, isBool := f.(*cli.BoolFlag)
 	if !isBool && !hasValue {
@@ -185,8 +185,8 @@ func (p *arranger) add(f cli.Flag, typed, value string, hasValue bool) error {
 	return nil
 }
 
-// neverEmpty says what the value of an option is that nothing cannot stand for, or
-// returns "".
+// neverEmpty returns a noun for the value of an option that must not be empty, "" for
+// other options.
 func neverEmpty(f *cli.StringFlag) string {
 	if f.TakesFile {
 		return "path"
@@ -197,7 +197,7 @@ func neverEmpty(f *cli.StringFlag) string {
 	return ""
 }
 
-// flags returns what the command takes: its own flags, and those of all commands.
+// flags returns the flags that the command takes: its own, and those of all commands.
 func (p *arranger) flags() []cli.Flag {
 	flags := slices.Concat(p.command.Flags, []cli.Flag{cli.HelpFlag})
 	if p.command == p.root {
@@ -215,8 +215,8 @@ func (p *arranger) find(name string) cli.Flag {
 	return nil
 }
 
-// unknown says that an option does not exist; word is the one in which it stands,
-// alone or with others.
+// unknown returns the error for an option that does not exist; word is the word that
+// contains it, alone or with other options.
 func (p *arranger) unknown(typed, word string) error {
 	msg := "unknown option " + typed
 	if word != typed {
@@ -244,7 +244,8 @@ func (p *arranger) unknown(typed, word string) error {
 	return p.usage("%s", msg)
 }
 
-// begun returns the only one of the names that begins so, "" when there is none or several.
+// begun returns the only one of names that begins with name, "" if there is none or more
+// than one.
 func begun(name string, names []string) string {
 	var found []string
 	for _, n := range names {

@@ -12,15 +12,15 @@ import (
 	"qme/internal/prompt"
 )
 
-// ask asks a question, and is nil for a yes only. no is what any other answer means, and
-// hint the way out.
+// ask asks a question and returns nil only for a yes. no is the error for any other
+// answer, and hint is appended to it.
 func (t *terminal) ask(ctx context.Context, question string, no codeError, hint string) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
 	t.show(question + "? [n]|y:")
 	line, err := prompt.Line(ctx, t.in)
 	if !isTerminal(t.in) || !strings.HasSuffix(line, "\n") {
-		t.show("\n") // where the terminal has shown none
+		t.show("\n") // the terminal has not shown one
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -35,8 +35,8 @@ func (t *terminal) ask(ctx context.Context, question string, no codeError, hint 
 	return &codeError{no.code, fmt.Errorf("%w%s", no.err, hint)}
 }
 
-// remoteMessages is where what a remote says goes: to somebody who is there to read
-// it.
+// remoteMessages returns the writer for messages of a remote: the standard error output,
+// or nil with --quiet.
 func (t *terminal) remoteMessages() io.Writer {
 	if t.quiet {
 		return nil
@@ -44,14 +44,14 @@ func (t *terminal) remoteMessages() io.Writer {
 	return t.err
 }
 
-// asker asks for names and passwords on the terminal, until ctx ends; it is nil where
-// there is no terminal.
+// asker returns a function that asks for names and passwords on the terminal until ctx
+// ends. It returns nil if there is no terminal.
 func (t *terminal) asker(ctx context.Context) func(string, bool) (string, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
 		return nil
 	}
-	_ = tty.Close() // it is opened again when something is asked
+	_ = tty.Close() // opened again for each question
 	if !isTerminal(t.err) {
 		return nil
 	}

@@ -97,8 +97,9 @@ func (cmd *checkCommand) run(ctx context.Context) error {
 	return err
 }
 
-// checkSpool commits what dead processes have left, names what stays, and counts what is
-// wrong. A run of which only another machine knows whether it goes on is no problem.
+// checkSpool commits the runs that dead processes left in the spool, prints the runs that
+// stay there, and returns the number of problems. A run is no problem if only another
+// machine can tell whether it is still running.
 func checkSpool(ctx context.Context, q *tasks.Service, say func(line string)) (problems int, err error) {
 	left := []error{q.Recover(ctx)}
 	if joined, ok := left[0].(interface{ Unwrap() []error }); ok {
@@ -120,7 +121,7 @@ func checkSpool(ctx context.Context, q *tasks.Service, say func(line string)) (p
 	return problems, nil
 }
 
-// adviceFor says what can be done about a problem.
+// adviceFor returns advice for a problem, "" if there is none.
 func adviceFor(err error) string {
 	var layout *gitstore.LayoutError
 	switch {

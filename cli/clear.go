@@ -79,7 +79,7 @@ func (cmd *clearCommand) run(ctx context.Context, what string, force bool) error
 	return nil
 }
 
-// takenByClear says which task it is, where that was not typed.
+// takenByClear prints the task to be deleted if the user did not name it by its id.
 func (cmd *clearCommand) takenByClear(q *tasks.Service, what string, ids []record.ID) error {
 	if len(ids) > 1 || what != "" && !strings.HasPrefix(what, "@") {
 		return nil
@@ -92,10 +92,10 @@ func (cmd *clearCommand) takenByClear(q *tasks.Service, what string, ids []recor
 	return nil
 }
 
-// undoing returns a line for a shell that takes a commit of the history back. git needs a
-// folder for that, which is made and goes again. What is recorded meanwhile stays: the
-// branch is changed only where it still is as the folder was made from. Nothing of the
-// line depends on how git is set up.
+// undoing returns a shell command that reverts a commit of the history. git needs a work
+// tree for this, which the command creates and removes. Runs recorded in the meantime are
+// kept: the branch is updated only if it has not moved since. The command does not depend
+// on the user's git configuration.
 func (cmd *clearCommand) undoing(q *tasks.Service, version string) (string, error) {
 	s, err := q.Store()
 	if err != nil {
@@ -109,7 +109,8 @@ func (cmd *clearCommand) undoing(q *tasks.Service, version string) (string, erro
 	return cmd.term.line("git", "worktree", "add", "-q", "--detach", folder, "main") + " && " + executor.Quote([]string{"sh", "-c", within}), nil
 }
 
-// clearing names the tasks that are to go: for who is asked, and for the commit.
+// clearing names the tasks to be deleted: subject for the question to the user, short for
+// the commit.
 func clearing(what string, ids []record.ID) (subject, short string) {
 	id := string(ids[0])
 	switch {
@@ -125,7 +126,7 @@ func clearing(what string, ids []record.ID) (subject, short string) {
 	return short, short
 }
 
-// confirm asks, and is nil for a yes only.
+// confirm asks the user and returns nil only for a yes.
 func (cmd *clearCommand) confirm(ctx context.Context, what string) error {
 	return cmd.term.ask(ctx, what+", are you sure", codeError{exitFailure, errors.New("nothing was deleted")}, " (--force does not ask)")
 }

@@ -1,5 +1,5 @@
-// Package cli is the command line of qme: the commands, one file each, how their
-// results are shown, and the exit codes.
+// Package cli is the command line of qme: the commands, one file each, the display of
+// their results, and the exit codes.
 package cli
 
 import (
@@ -22,9 +22,9 @@ import (
 	"qme/internal/near"
 )
 
-// Main runs the program with the process's own arguments and streams and returns
-// its exit code. A helper process (see capture.Helper) does not return from it, nor does one
-// whose command was ended by a signal: it ends by the same.
+// Main runs the program with the arguments and streams of the process and returns the
+// exit code. It does not return in a helper process (see capture.Helper), nor if a signal
+// ended the command that was run: the process then ends by the same signal.
 func Main() int {
 	capture.Helper()
 	// A command is short and its memory small: collect less often.
@@ -42,7 +42,8 @@ func Main() int {
 	}
 	var ended *signalError
 	if errors.As(err, &ended) {
-		// A shell stops a loop only when it sees that Ctrl-C has ended what it waits for.
+		// A shell stops a loop on Ctrl-C only if the process it waits for died of the
+		// signal.
 		capture.Die(ended.signal)
 	}
 	return code
@@ -75,7 +76,7 @@ func (a *app) start(argv []string) error {
 	return outputError(out.err)
 }
 
-// noticing keeps the first error in writing: the library, which writes help, drops it.
+// noticing keeps the first write error, since the library that writes help drops errors.
 type noticing struct {
 	to  io.Writer
 	err error
@@ -133,7 +134,7 @@ func (a *app) root() *cli.Command {
 	return root
 }
 
-// commands are in the order of the help.
+// commands returns the commands in the order of the help.
 func (a *app) commands() []*cli.Command {
 	t, s, h := a.term, a.settings, a.home
 	share := &shareCommand{t, s, h}
@@ -152,8 +153,8 @@ func usageErrorOf(_ context.Context, c *cli.Command, err error, _ bool) error {
 	return &usageError{msg: inOurWords(err.Error()), help: c.FullName() + " --help"}
 }
 
-// libraryErrors are how the library words what is wrong with an option, and how we do.
-// Most of it arrange has found before.
+// libraryErrors maps the library's messages about options to our own. Most of these
+// mistakes have already been reported by arrange.
 var libraryErrors = []struct {
 	theirs func() *regexp.Regexp
 	ours   string
@@ -164,7 +165,7 @@ var libraryErrors = []struct {
 	{lazy.Regexp(`^(?:invalid boolean value|parse error) "?(.*?)"? for -*([^:]+)(?:: .*)?$`), `--$2 cannot be "$1"`},
 }
 
-// inOurWords says an error of the library as the rest of the program would.
+// inOurWords rewords an error of the library like the errors of the rest of the program.
 func inOurWords(msg string) string {
 	for _, e := range libraryErrors {
 		if e.theirs().MatchString(msg) {
@@ -174,7 +175,8 @@ func inOurWords(msg string) string {
 	return msg
 }
 
-// unknownCommand says what was probably meant by words that begin with no command.
+// unknownCommand returns the error for words that begin with no command, with the most
+// similar command.
 func unknownCommand(c *cli.Command, words []string) error {
 	name := words[0]
 	msg := fmt.Sprintf("there is no command %q", name)
@@ -191,9 +193,9 @@ func unknownCommand(c *cli.Command, words []string) error {
 	return &usageError{msg: msg + fmt.Sprintf(" (to run and record it: qme run %s)", executor.Quote(words)), help: "qme --help"}
 }
 
-// atMost refuses arguments that a command has no use for, and empty ones.
+// atMost returns an error if there are more than n arguments, or an empty one.
 func atMost(c *cli.Command, n int) error {
-	// "" is a variable that was not set, and not a wish for the default.
+	// "" is most likely a variable that is not set, not a wish for the default.
 	if slices.Contains(c.Args().Slice(), "") {
 		return &usageError{msg: c.Name + " was given an empty argument", help: c.FullName() + " --help"}
 	}
@@ -203,7 +205,7 @@ func atMost(c *cli.Command, n int) error {
 	return nil
 }
 
-// oneTask is atMost for commands that take a task, and no run of it.
+// oneTask is atMost for commands that take one whole task, not one of its runs.
 func oneTask(c *cli.Command) error {
 	if err := atMost(c, 1); err != nil {
 		return err

@@ -26,29 +26,30 @@ import (
 )
 
 const (
-	// completeTasks is how many tasks are offered, the newest.
+	// completeTasks is the number of tasks offered, the newest ones.
 	completeTasks = 50
-	// completeTime bounds how long candidates are looked for, since a user has pressed a key
-	// and waits; completeWait bounds it by the clock. What was found by then is offered.
+	// completeTime and completeWait limit the search for candidates, in processor time
+	// and on the clock, since the user has pressed a key and waits. The candidates found
+	// by then are offered.
 	completeTime = 15 * time.Millisecond
 	completeWait = 400 * time.Millisecond
-	// completeWidth is how much of a description is given, in columns.
+	// completeWidth is the width of a description in columns.
 	completeWidth = 72
 )
 
 type completeCommand struct {
-	term *terminal // for the answer alone
+	term *terminal // only for writing the answer
 }
 
-// completeCommand answers the scripts of "qme completion". Its arguments are the
-// words behind "qme" up to the cursor, the last of them perhaps empty or not
-// whole. The first line of its answer says what to complete with:
+// completeCommand answers the scripts of "qme completion". Its arguments are the words
+// after "qme" up to the cursor; the last may be empty or incomplete. The first line of
+// the answer says how to complete:
 //
 //	words       the further lines: each a word, a tab and a description
 //	dirs        the names of folders
 //	command N   as without the first N words of the line, "qme" included
 //
-// It writes nothing else and makes nothing, whatever is wrong.
+// It prints nothing else and creates no files, even after errors.
 func (cmd *completeCommand) command() *cli.Command {
 	return &cli.Command{
 		Name:            "__complete",
@@ -66,10 +67,10 @@ func (cmd *completeCommand) command() *cli.Command {
 	}
 }
 
-// A candidate is what a word may be completed to.
+// A candidate is one possible completion of a word.
 type candidate struct{ word, description string }
 
-// An answer is what "qme __complete" prints.
+// An answer is the output of "qme __complete".
 type answer struct {
 	with       string
 	candidates []candidate
@@ -82,21 +83,21 @@ func (r answer) write(w *bufio.Writer) {
 	}
 }
 
-// words answers with those of the candidates that begin as the word does. What a shell
-// would expand is left out: a name in a record may be $(a command), and not every shell
-// quotes what it puts into the line.
+// words returns the candidates that begin with word. Candidates that a shell would expand
+// are left out: a name in a record may be $(a command), and not every shell quotes the
+// completions that it inserts.
 func words(word string, candidates []candidate) answer {
 	return answer{"words", slices.DeleteFunc(candidates, func(c candidate) bool { return !strings.HasPrefix(c.word, word) || !harmless(c.word) })}
 }
 
-// harmless reports whether a word means itself to every shell, wherever it stands.
+// harmless reports whether every shell takes a word literally, anywhere in a line.
 func harmless(word string) bool {
 	return word != "" && word[0] != '=' && !strings.ContainsFunc(word, func(r rune) bool {
 		return r == utf8.RuneError || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_./:,+@=%", r)
 	})
 }
 
-// A completion looks for what a line may be completed with.
+// A completion finds the candidates for a line.
 type completion struct{ homeFlag string }
 
 func (c *completion) answer(root *cli.Command, line []string) answer {
@@ -112,7 +113,7 @@ func (c *completion) answer(root *cli.Command, line []string) answer {
 			if err := p.option(w); err != nil && p.wants != nil {
 				c.setHome(p.out)
 				return c.value(p.command.Name, p.wants, word)
-			} // what is wrong otherwise is said when the command is run
+			} // other mistakes are reported when the command is run
 		case p.command != root:
 			args++
 		default:
@@ -145,8 +146,8 @@ func (c *completion) answer(root *cli.Command, line []string) answer {
 	return words(word, c.arguments(p.command.Name, args, word))
 }
 
-// takesFolder reports whether a command's argument may be a repository in a folder:
-// a URL has no other form that could be completed.
+// takesFolder reports whether an argument of the command may be a repository in a folder,
+// the only form of URL that can be completed.
 func takesFolder(command string, before int, word string) bool {
 	switch command {
 	case "clone":
@@ -157,14 +158,14 @@ func takesFolder(command string, before int, word string) bool {
 	return false
 }
 
-// completeHome follows an option that says where the tasks are.
+// setHome takes the home from the options.
 func (c *completion) setHome(options []string) {
 	for _, o := range options {
 		home, ok := strings.CutPrefix(o, "--home=")
 		if !ok {
 			continue
 		}
-		// The shell hands on what was typed, before it has expanded it.
+		// The shell passes the word as typed, before expanding it.
 		if rest, ok := strings.CutPrefix(home, "~/"); ok {
 			home = filepath.Join(os.Getenv("HOME"), rest)
 		}
@@ -200,12 +201,12 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 	return words(word, nil)
 }
 
-// namesIn returns what the records have for name, each once.
+// namesIn returns the distinct values of name in the records.
 func namesIn(items []tasks.Item, name func(*record.Record) string) []candidate {
 	var found []candidate
 	for _, item := range items {
 		c := candidate{word: name(item.Record)}
-		// What begins with a dash would be an option.
+		// A name that begins with a dash would be taken for an option.
 		if !strings.HasPrefix(c.word, "-") && !slices.Contains(found, c) {
 			found = append(found, c)
 		}
@@ -239,8 +240,8 @@ func commandCandidates(root *cli.Command) []candidate {
 	return found
 }
 
-// argumentCandidates returns what a command's argument may be that has so many
-// before it.
+// arguments returns the candidates for the argument of a command that has before
+// arguments in front of it.
 func (c *completion) arguments(command string, before int, word string) []candidate {
 	if before > 1 && command != "refresh" || before == 1 && command != "diff" && command != "refresh" {
 		return nil
@@ -281,8 +282,8 @@ func settingCandidates() []candidate {
 	return found
 }
 
-// taskCandidates names tasks as word has begun to: by their short names, with the executor
-// where the word has it, or by number: those of which want is true, if it is given.
+// taskCandidates returns the tasks for which want is true, all if want is nil. They are
+// named in the style of word: by short name, by executor and short name, or by number.
 func taskCandidates(items []tasks.Item, word string, want func(*record.Record) bool) []candidate {
 	var found []candidate
 	for i, item := range items {
@@ -290,7 +291,7 @@ func taskCandidates(items []tasks.Item, word string, want func(*record.Record) b
 			continue
 		}
 		name := item.Short
-		if len(word) > len(name) { // it has more of the id
+		if len(word) > len(name) { // the user has typed more of the id
 			name = item.ID.UUID()
 		}
 		switch whole := item.ID.Executor() + "-" + name; {
@@ -307,8 +308,7 @@ func taskCandidates(items []tasks.Item, word string, want func(*record.Record) b
 	return found
 }
 
-// executorCandidates returns the executors there are, and those of which there
-// are tasks.
+// executorCandidates returns the shell executor and the executors of items.
 func executorCandidates(items []tasks.Item) []candidate {
 	names := []string{executor.ShellName}
 	for _, item := range items {
@@ -322,8 +322,9 @@ func executorCandidates(items []tasks.Item) []candidate {
 	return found
 }
 
-// collect returns what find sends of the home, nil for none, as much as is found in time. A file system
-// that does not answer must not hold up the prompt: what still reads then ends with the process.
+// collect returns the values that find sends within the time limits; find gets a nil home
+// if there is none. A file system that does not respond must not block the prompt: a read
+// still running then ends with the process.
 func collect[T any](c *completion, find func(h *home, send func(T))) []T {
 	flag := c.homeFlag
 	return intime.Collect(intime.Limits{Processor: completeTime, Clock: completeWait}, func(send func(T)) {
@@ -331,12 +332,12 @@ func collect[T any](c *completion, find func(h *home, send func(T))) []T {
 	})
 }
 
-// inTime returns what is read, or nothing when that takes too long.
+// inTime returns the result of read, or nil if it takes too long.
 func (c *completion) inTime(read func(h *home) []candidate) []candidate {
 	return slices.Concat(collect(c, func(h *home, send func([]candidate)) { send(read(h)) })...)
 }
 
-// newest returns the newest tasks, as many as can be read in time.
+// newest returns the newest tasks, as many as can be read within the limits.
 func (c *completion) newest() []tasks.Item {
 	return collect(c, func(h *home, send func(tasks.Item)) {
 		if h == nil {
@@ -354,9 +355,9 @@ func (c *completion) newest() []tasks.Item {
 	})
 }
 
-// silentHome opens a home for reading in silence, with the defaults for settings; nil where
-// there is nothing to read. The key was not pressed to learn of errors, and the command that
-// is being typed will report them itself.
+// silentHome opens a home for reading without any messages, with the default settings. It
+// returns nil if there is nothing to read. Errors are not reported for a key press; the
+// command being typed will report them.
 func silentHome(flag string) *home {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
@@ -368,7 +369,7 @@ func silentHome(flag string) *home {
 		return nil
 	}
 	if _, err := os.Stat(filepath.Join(dir, "tasks.git", "HEAD")); err != nil {
-		return nil // opening the history would make one
+		return nil // opening the history would create one
 	}
 	cfg, err := config.Load(afero.NewMemMapFs(), "", nil)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"qme/tasks"
 )
 
-// execCandidates returns what may follow the words behind "exec".
+// execCandidates returns the candidates for a word after "exec" and the words in before.
 func (c *completion) execCandidates(before []string, word string) []candidate {
 	typed, _, err := splitOptions(before)
 	if err != nil {
@@ -21,8 +21,9 @@ func (c *completion) execCandidates(before []string, word string) []candidate {
 	return append(found, taskCandidates(c.newest(), word, nil)...)
 }
 
-// readActions returns what may follow the words: actions of the task that they name, else
-// of the last one, with the executors; or the options of an action.
+// readActions returns the candidates after the typed words: the actions of the named
+// task, or, with no words, the actions of the last task and the executors. With options
+// set it returns the options of the typed action.
 func readActions(h *home, typed []string, options bool) []candidate {
 	q, set := readExecutors(h)
 	if set == nil {
@@ -50,7 +51,8 @@ func readActions(h *home, typed []string, options bool) []candidate {
 	return found
 }
 
-// readExecutors returns the executors of a home by its settings, where those can be read.
+// readExecutors returns the service and the executors of a home. It uses the defaults if
+// the settings cannot be read, and returns nil if the home cannot be opened.
 func readExecutors(h *home) (*tasks.Service, *executor.Set) {
 	if h == nil {
 		return nil, nil
@@ -85,8 +87,8 @@ func executorNames(h *home) []candidate {
 	return found
 }
 
-// executorOf returns the executor of the task that is meant, nil for none, and the words
-// behind it, as taskOf does.
+// executorOf returns the executor of the task that is meant, nil if there is none, and
+// the words after the task, as in taskOf.
 func executorOf(q *tasks.Service, set *executor.Set, typed []string) (executor.Executor, []string) {
 	if last, err := q.Find(""); err == nil {
 		e, _ := set.Get(last.Record.Executor)
@@ -126,7 +128,8 @@ func optionsFor(e executor.Executor, action string) []candidate {
 	return found
 }
 
-// actionsOf returns the actions of an executor that knows them without starting anything.
+// actionsOf returns the actions of an executor, nil if listing them would start a
+// program.
 func actionsOf(e executor.Executor) []executor.Action {
 	if e == nil || program.Made(e) {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"github.com/urfave/cli/v3"
 )
 
-// scripts are what the shells need to ask "qme __complete"; see complete.
+// scripts are the scripts with which the shells call "qme __complete".
 //
 //go:embed completion
 var scripts embed.FS

@@ -101,7 +101,7 @@ func (cmd *configCommand) run(c *cli.Command, o configOptions) error {
 	return cmd.showConfig(args, o.json)
 }
 
-// setOne sets a setting, and warns of what is to be done besides.
+// setOne changes a setting and warns if that alone is not enough.
 func (cmd *configCommand) setOne(fsys afero.Fs, home, key, value string) error {
 	if err := config.Set(fsys, home, key, value); err != nil {
 		return settingError(err)
@@ -116,8 +116,8 @@ func (cmd *configCommand) setOne(fsys afero.Fs, home, key, value string) error {
 	return nil
 }
 
-// otherConfig returns the words behind "config" that are meant where others are typed, as
-// git and gh have them: config set KEY VALUE; ok is false where none are.
+// otherConfig returns the words after "config" that are meant by a command in the style
+// of git or gh, such as config set KEY VALUE; ok is false for other words.
 func otherConfig(args []string) (meant []string, ok bool) {
 	if len(args) == 0 {
 		return nil, false
@@ -137,7 +137,7 @@ func otherConfig(args []string) (meant []string, ok bool) {
 	return nil, false
 }
 
-// orWords returns words, or others when there are none.
+// orWords returns words, or others if there are no words.
 func orWords(words []string, others ...string) []string {
 	if len(words) == 0 {
 		return others

@@ -11,11 +11,11 @@ import (
 	"qme/internal/regular"
 )
 
-// editedFile is where a text is kept that has mistakes in it, for the next --edit.
+// editedFile is the file that keeps an edited text with mistakes for the next --edit.
 const editedFile = "config.toml.edited"
 
-// editConfig opens the settings in an editor. The file is replaced as a whole once what
-// was saved is right; what is not is kept beside it.
+// editConfig opens the settings in an editor. The settings file is replaced as a whole if
+// the saved text is valid. An invalid text is kept in editedFile.
 func (cmd *configCommand) editConfig(home string) error {
 	fsys, path := regular.NewFS(), filepath.Join(home, editedFile)
 	if err := os.MkdirAll(home, 0o700); err != nil {
@@ -43,7 +43,7 @@ func (cmd *configCommand) editConfig(home string) error {
 	return os.Remove(path)
 }
 
-// editor runs the user's editor on a file, as git does.
+// editor runs the user's editor on a file, chosen as git does.
 func (t *terminal) editor(path string) error {
 	program := cmp.Or(os.Getenv("VISUAL"), os.Getenv("EDITOR"), "vi")
 	if name := missingProgram(program); name != "" {

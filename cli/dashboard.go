@@ -5,7 +5,7 @@ import (
 	"qme/tasks/live"
 )
 
-// liveHome returns the tasks of this home for a server.
+// live returns the tasks of this home for a server.
 func (h *home) live() (*live.Home, error) {
 	service, err := h.tasks()
 	if err != nil {

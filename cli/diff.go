@@ -96,8 +96,8 @@ func runsToCompare(q *tasks.Service, refs []string) (from, to tasks.Version, err
 	return from, to, err
 }
 
-// findNumbered finds a run and its number, which for the latest run is known only
-// when the runs of all machines are.
+// findNumbered finds a run with its number. The number of the latest run is known only
+// after the runs of all machines have been counted.
 func findNumbered(q *tasks.Service, ref string) (tasks.Version, error) {
 	v, err := q.Find(ref)
 	if err != nil || v.Number != 0 {
@@ -161,7 +161,7 @@ func writeStreamDiff(w *bufio.Writer, p palette, c *tasks.Comparison, s tasks.St
 	return nil
 }
 
-// A streamJSON is how --json shows a stream.
+// A streamJSON is a stream in the output of --json.
 type streamJSON struct {
 	Name string `json:"name"`
 	Same bool   `json:"same"`

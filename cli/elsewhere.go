@@ -1,14 +1,14 @@
 package cli
 
-// elsewhere are words that other programs have for what is called otherwise here: shells,
-// git, task queues, batch systems, containers.
+// elsewhere maps command names of other programs (shells, git, task queues, batch
+// systems, containers) to the commands of qme.
 var elsewhere = map[string]string{
-	// to run
+	// run
 	"add": "run", "submit": "run", "enqueue": "run", "queue": "run", "launch": "run", "record": "run", "execute": "run", "time": "run", "tsp": "run",
 	"sbatch": "run sbatch", "srun": "run srun", "qsub": "run qsub", "bsub": "run bsub",
 	"retry": "rerun", "replay": "rerun", "again": "rerun", "repeat": "rerun", "redo": "rerun", "restart": "rerun", "reproduce": "rerun",
 	"kill": "cancel", "stop": "cancel", "abort": "cancel", "scancel": "cancel", "qdel": "cancel", "terminate": "cancel",
-	// to see
+	// show
 	"history": "ls", "tasks": "ls", "runs": "ls", "dir": "ls", "ll": "ls", "recent": "ls",
 	"ps": "ls --running", "jobs": "ls --running", "top": "ls --running", "running": "ls --running", "squeue": "ls --running", "qstat": "ls --running", "htop": "ls --running",
 	"failed": "ls --failed",
@@ -18,12 +18,12 @@ var elsewhere = map[string]string{
 	"compare": "diff", "cmp": "diff",
 	"stats": "sql", "statistics": "sql", "query": "sql", "select": "sql", "report": "sql",
 	"dashboard": "start", "web": "start", "ui": "start", "gui": "start", "serve": "start", "server": "start", "browse": "start", "open": "start", "notebook": "start",
-	// to keep in order
+	// maintain
 	"delete": "clear", "remove": "clear", "rm": "clear", "del": "clear", "forget": "clear",
 	"prune": "gc", "clean": "gc", "cleanup": "gc", "pack": "gc", "repack": "gc", "compact": "gc", "vacuum": "gc",
 	"verify": "check", "fsck": "check", "doctor": "check", "validate": "check", "repair": "check",
 	"set": "config", "settings": "config", "setup": "config", "configure": "config", "preferences": "config",
-	// to share
+	// share
 	"share": "push", "upload": "push", "publish": "push", "backup": "push",
 	"download": "pull", "merge": "sync", "import": "clone",
 	"fetch": "status --fetch",
@@ -39,8 +39,8 @@ const (
 	seeOutput = "\"qme exec output\" shows the output of a task"
 )
 
-// otherOptions are options that other programs of a command's name have, with what does
-// that here.
+// otherOptions maps, for each command, options of similar programs to a hint at the
+// equivalent in qme.
 var otherOptions = map[string]map[string]string{
 	"search": {
 		"failed": "\"qme search failed\" finds what failed: it is a word of the query", "running": "\"qme search running\" finds what is running: it is a word of the query",

@@ -39,7 +39,8 @@ Examples:
   qme exec 019aaf3c output --follow
   qme exec @2 cancel
   qme exec slurm`,
-		// Options are those of actions, and told from words by their own rules: this is for the help.
+		// Options belong to actions and are parsed by splitOptions; these flags are for
+		// the help only.
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print the actions as JSON, one per line"},
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a job that this home has not started"}},
 		Action: func(ctx context.Context, c *cli.Command) error {
@@ -55,16 +56,16 @@ Examples:
 	}
 }
 
-// An execOption is one as it was typed. Whether the word behind it is its value is known
-// once the action is.
+// An execOption is an option as typed. Whether the word after it is its value is known
+// only once the action is known.
 type execOption struct {
 	typed, name, value string
 	hasValue           bool
-	next               string // the word behind it, "" at the end
-	at                 int    // how many words came before it
+	next               string // the word after it, "" at the end
+	at                 int    // the number of words before it
 }
 
-// splitOptions tells words from options.
+// splitOptions separates words and options.
 func splitOptions(args []string) (words []string, options []execOption, err error) {
 	for i, arg := range args {
 		switch {
@@ -87,7 +88,8 @@ func splitOptions(args []string) (words []string, options []execOption, err erro
 	return words, options, nil
 }
 
-// exec finds out what is meant: words may still hold the values of options.
+// run resolves the task and the action and performs it. words may still contain the
+// values of options.
 func (cmd *execCommand) run(ctx context.Context, words []string, options []execOption) error {
 	cfg, err := cmd.settings.config()
 	if err != nil {
@@ -137,8 +139,9 @@ func (cmd *execCommand) run(ctx context.Context, words []string, options []execO
 	return cmd.home.act(ctx, q, v, doing)
 }
 
-// taskOf returns the task that is meant, the word that names it, and the words behind it.
-// A word that is an action of the last task means that one, which no word names.
+// taskOf returns the task that is meant, the word that names it, and the words after
+// that. If the first word is an action of the last task, the last task is meant and ref
+// is "".
 func taskOf(q *tasks.Service, set *executor.Set, words []string) (v tasks.Version, ref string, rest []string, err error) {
 	last, err := q.Find("")
 	if err == nil {
@@ -149,7 +152,8 @@ func taskOf(q *tasks.Service, set *executor.Set, words []string) (v tasks.Versio
 		}
 	}
 	v, found := q.Find(words[0])
-	// Whether it is an action of others is asked last: a program may have to tell.
+	// Checking for an action of another executor comes last, since it may start a
+	// program.
 	if found != nil && len(words) == 1 && isActionName(set, words[0]) {
 		if err != nil {
 			return tasks.Version{}, "", nil, err
@@ -171,8 +175,8 @@ func isActionName(set *executor.Set, word string) bool {
 	return false
 }
 
-// optionsOf reads the options of an action. left are the words behind it, which have to
-// be their values.
+// optionsOf reads the options of an action. left are the words after the action, all of
+// which must be values of options.
 func optionsOf(e executor.Executor, act executor.Action, options []execOption, left []string) (map[string]string, error) {
 	wrong := func(format string, args ...any) error {
 		return &usageError{msg: fmt.Sprintf(format, args...), help: "qme exec " + e.Name()}
@@ -200,8 +204,8 @@ func optionsOf(e executor.Executor, act executor.Action, options []execOption, l
 	return given, nil
 }
 
-// takeYes takes --yes out of the options of an action that alters something: it is qme's own,
-// and the action's as well where that has one of this name.
+// takeYes removes --yes from the options of an action that changes something, and reports
+// whether it was there. If the action has an option of this name itself, it stays.
 func takeYes(act executor.Action, options []execOption) (agreed bool, left []execOption) {
 	_, its := act.Takes("yes")
 	for _, o := range options {
@@ -214,8 +218,8 @@ func takeYes(act executor.Action, options []execOption) (agreed bool, left []exe
 	return agreed, left
 }
 
-// confirmAction says whose task it is that an action would change and that this home has not
-// started, and asks.
+// confirmAction prints the owner of a task that this home has not started and asks
+// whether to perform the action. If agreed, it does not ask.
 func confirmAction(ctx context.Context, term *terminal, rec *record.Record, f *tasks.ForeignError, agreed bool) error {
 	whose := fmt.Sprintf("This home has not started this task. Its record says that it is by %s on %s, in %s:\n  %s", f.User, f.Host, f.Directory, f.Command)
 	if agreed {
@@ -230,7 +234,7 @@ func confirmAction(ctx context.Context, term *terminal, rec *record.Record, f *t
 	return term.ask(ctx, fmt.Sprintf("Do %s with %s, as you", f.Action, f.Target), codeError{exitConflict, errors.New("nothing was done")}, "")
 }
 
-// notesTo shows what an action says to people, as qme's own messages.
+// notesTo prints the messages of an action like qme's own.
 type notesTo struct{ term *terminal }
 
 // Write implements io.Writer.

@@ -8,8 +8,8 @@ import (
 	"qme/executor/slurm"
 )
 
-// executors returns the executors of this home. The first time it warns of those whose
-// section in the settings is wrong, and leaves them out.
+// executors returns the executors of this home. The first call warns of invalid sections
+// in the settings and leaves their executors out.
 func (s *settings) executors(cfg *config.Config) *executor.Set {
 	if s.set != nil {
 		return s.set
@@ -21,9 +21,9 @@ func (s *settings) executors(cfg *config.Config) *executor.Set {
 	return s.set
 }
 
-// configured returns the executors that sections of the settings describe: those by
-// configuration, then those by program, each in the order of the file. It warns of a
-// section that is wrong, and leaves its executor out.
+// configured returns the executors described by sections of the settings: first those by
+// configuration, then those by program, each in the order of the file. It warns of an
+// invalid section and leaves its executor out.
 func (s *settings) configured(cfg *config.Config, shell *executor.Shell) []executor.Executor {
 	var byConfig, byProgram []executor.Executor
 	for _, section := range cfg.Sections() {
@@ -47,8 +47,7 @@ func (s *settings) configured(cfg *config.Config, shell *executor.Shell) []execu
 	return append(byConfig, byProgram...)
 }
 
-// checkExecutors warns of what is wrong with sections and comes to light only when they
-// are used.
+// checkExecutors warns of mistakes in sections that otherwise show only in use.
 func (s *settings) checkExecutors(cfg *config.Config) {
 	for _, e := range s.executors(cfg).All() {
 		if c, ok := e.(custom.Checker); ok {

@@ -15,8 +15,8 @@ import (
 	"qme/tasks"
 )
 
-// The exit codes, as docs/exit-codes.md promises them. Those of run and rerun are
-// the command's own.
+// The exit codes, as documented in docs/exit-codes.md. run and rerun return the code of
+// the command.
 const (
 	exitFailure     = 1
 	exitUsage       = 2
@@ -32,14 +32,14 @@ const (
 	exitInterrupted = 130
 )
 
-// A usageError is a command line that makes no sense.
+// A usageError is a mistake in the command line.
 type usageError struct{ msg, help string }
 
 // Error implements error.
 func (e *usageError) Error() string { return e.msg }
 
-// An interruptedError says what it means that the user has ended a command. It is a
-// context.Canceled.
+// An interruptedError describes the state after the user has interrupted a command. It is
+// a context.Canceled.
 type interruptedError struct{ msg string }
 
 // Error implements error.
@@ -65,7 +65,8 @@ func (e *codeError) Error() string {
 // Unwrap returns the cause.
 func (e *codeError) Unwrap() error { return e.err }
 
-// A signalError says that a signal has ended the command that was run, and so is to end qme.
+// A signalError says that a signal ended the command that was run; qme ends itself by the
+// same signal.
 type signalError struct {
 	code   *codeError
 	signal syscall.Signal
@@ -74,7 +75,7 @@ type signalError struct {
 // Error implements error.
 func (e *signalError) Error() string { return e.code.Error() }
 
-// Unwrap returns the exit code where the signal does not end qme.
+// Unwrap returns the exit code to use if the signal does not end qme.
 func (e *signalError) Unwrap() error { return e.code }
 
 var codes = []struct {
@@ -99,7 +100,7 @@ var codes = []struct {
 	{record.ErrInvalid, exitCorrupt},
 }
 
-// exitCode reports an error on stderr and says with which code the process ends.
+// exitCode reports an error on stderr and returns the exit code of the process.
 func (a *app) exitCode(err error) int {
 	code, msg, hint := a.settings.explain(err)
 	if msg != "" {
@@ -111,8 +112,8 @@ func (a *app) exitCode(err error) int {
 	return code
 }
 
-// explain returns the exit code of a command that ends with an error, what it says of that,
-// and the way out; both texts may be empty.
+// explain returns the exit code for an error, its message and a hint on how to go on.
+// Both texts may be empty.
 func (s *settings) explain(err error) (code int, msg, hint string) {
 	if err == nil {
 		return 0, "", ""
@@ -131,7 +132,7 @@ func (s *settings) explain(err error) (code int, msg, hint string) {
 	if errors.As(err, &usage) {
 		return exitUsage, s.term.here(usage.msg), fmt.Sprintf("See %q.", usage.help)
 	}
-	// Only the user cancels, or a SIGTERM.
+	// A context is cancelled only by the user or a SIGTERM.
 	msg = s.term.here(said(strings.ReplaceAll(strings.TrimSpace(err.Error()), context.Canceled.Error(), "interrupted")))
 	return codeOf(err), msg, s.term.here(cmp.Or(hintFor(err), s.homeHint(err)))
 }
@@ -148,7 +149,7 @@ func codeOf(err error) int {
 	return exitFailure
 }
 
-// hintFor says what to do next.
+// hintFor returns a hint for the user, "" if there is none.
 func hintFor(err error) string {
 	var ambiguous *tasks.AmbiguousError
 	var refused *gitstore.RejectedError
@@ -200,7 +201,7 @@ func hintFor(err error) string {
 	return ""
 }
 
-// limitHint says which setting lets in what is too large. Sizes are rounded up.
+// limitHint names the setting that would allow the size. Sizes are rounded up.
 func limitHint(e *gitstore.LimitError) string {
 	setting := "share.max_" + e.Limit
 	if e.Needed == 0 {
@@ -209,14 +210,14 @@ func limitHint(e *gitstore.LimitError) string {
 	return fmt.Sprintf("If you trust the remote, \"qme config %s %dMiB\" lets it in, here and for nobody else.", setting, (e.Needed+1<<20-1)>>20)
 }
 
-// unsharableHint says how something that is too large is shared all the same.
+// unsharableHint says how to share an object that is too large.
 func unsharableHint(e *gitstore.UnsharableError) string {
 	setting, size := "share.max_"+e.Limit, fmt.Sprintf("%dMiB", (e.Needed+1<<20-1)>>20)
 	return fmt.Sprintf("Nothing was sent: other homes let in no more, and a history keeps it even when the task is cleared. "+
 		"Where all that share it have set \"qme config %s %s\", set it here, too, and push again.", setting, size)
 }
 
-// settingError makes a wrong setting a matter of usage where it is one.
+// settingError turns an invalid setting into a usage error.
 func settingError(err error) error {
 	if err != nil && errors.Is(err, record.ErrInvalid) {
 		return &codeError{exitUsage, err}

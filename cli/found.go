@@ -19,7 +19,7 @@ import (
 	"qme/tasks"
 )
 
-// The orders of search. Newest is the older name of started.
+// The orders of search. "newest" is an older name of "started".
 const (
 	sortStarted   = tasks.SortStarted
 	sortCreated   = tasks.SortCreated
@@ -30,7 +30,7 @@ const (
 
 var sortOrders = []string{sortStarted, sortCreated, sortRelevance, sortDuration}
 
-// nameOf names a run as other commands take it.
+// nameOf returns the name of a run as other commands accept it.
 func nameOf(f index.Found) string {
 	if f.Number == 0 {
 		return string(f.ID)
@@ -38,7 +38,7 @@ func nameOf(f index.Found) string {
 	return fmt.Sprintf("%s@%d", f.ID, f.Number)
 }
 
-// writeFoundJSON prints a record with a further key "hits".
+// writeFoundJSON prints a record with the additional key "hits".
 func writeFoundJSON(w *bufio.Writer, f index.Found, q *query.Query) error {
 	hits := q.Hits(f.Doc)
 	if hits == nil {
@@ -58,14 +58,14 @@ func writeFoundJSON(w *bufio.Writer, f index.Found, q *query.Query) error {
 }
 
 const (
-	// timeWidth is that of the column of times.
+	// timeWidth is the width of the time column.
 	timeWidth = len(time.DateTime) + 2
-	// snippetIndent is how far what was found is set in below a task.
+	// snippetIndent is the indentation of snippets below a task.
 	snippetIndent = 4
 )
 
-// foundLayout is layout for what is found, whose age is the time at which it began. Earlier
-// runs want room for their numbers.
+// foundLayout is layout for search results, which show the start time in the place of the
+// age. It leaves room for the numbers of earlier runs.
 func (t *table) foundLayout() layout {
 	f := fitting{t.width, narrowNameWidth}
 	var l layout
@@ -84,7 +84,8 @@ func (t *table) foundLayout() layout {
 	return l
 }
 
-// found prints a task that was found, by its short name, and, on a terminal, where.
+// found prints a task that was found with its short name and, on a terminal, the places
+// of the hits.
 func (t *table) found(f index.Found, short string, q *query.Query) error {
 	if f.Number > 0 {
 		short += "@" + strconv.Itoa(f.Number)
@@ -117,13 +118,13 @@ func (t *table) found(f index.Found, short string, q *query.Query) error {
 		}
 	}
 	if t.rows++; t.rows <= 64 && t.rows&(t.rows-1) == 0 {
-		return t.w.Flush() // the first rows are wanted at once
+		return t.w.Flush() // the first rows are shown at once
 	}
 	return nil
 }
 
-// highlighted returns a command with what was found in it marked, as much as there is
-// room for; 0 means all.
+// highlighted returns a command with its hits highlighted, cut to room columns; 0 means
+// no limit.
 func (t *table) highlighted(command string, hits []query.Hit, room int) string {
 	var b strings.Builder
 	left := room
@@ -156,13 +157,13 @@ func (t *table) highlighted(command string, hits []query.Hit, room int) string {
 }
 
 const (
-	// maxSnippets is how many lines are shown below a task.
+	// maxSnippets is the number of lines shown below a task.
 	maxSnippets = 3
-	// snippetBefore is how many columns are shown before what was found.
+	// snippetBefore is the number of columns shown before a hit.
 	snippetBefore = 24
 )
 
-// snippets prints where else than in its command a task has what was found.
+// snippets prints the hits of a task outside its command.
 func (t *table) snippets(hits []query.Hit) error {
 	shown := map[string]bool{"command": true}
 	for _, h := range hits {
@@ -186,8 +187,8 @@ func (t *table) snippets(hits []query.Hit) error {
 	return nil
 }
 
-// excerpt returns a hit with as much around it as there is room for, which is at least a
-// column.
+// excerpt returns a hit with as much context as fits into room columns, which is at least
+// 1.
 func (t *table) excerpt(h query.Hit, room int) string {
 	match := runewidth.Truncate(safe.Line(h.Match), room, "…")
 	room -= runewidth.StringWidth(match)

@@ -38,9 +38,9 @@ Examples:
 	}
 }
 
-// packMemory is from how many bytes of memory on the reading of whole packs has
-// garbage collected more often: what is needed at a time is less, but outputs of
-// some MiB each soon leave behind several times that.
+// packMemory is the memory limit, in bytes, above which garbage is collected more often
+// while whole packs are read. Little is needed at a time, but outputs of some MiB each
+// soon leave several times that as garbage.
 const packMemory = 256 << 20
 
 func (cmd *gcCommand) run(ctx context.Context, auto bool) error {
@@ -54,14 +54,14 @@ func (cmd *gcCommand) run(ctx context.Context, auto bool) error {
 		return err
 	}
 	if auto {
-		// Whoever works at the terminal comes first. On Linux each thread has a
-		// niceness of its own, so it is set for all of the process group, which
-		// startGC has made one of our own. It is no condition of the work.
+		// Interactive work comes first. On Linux each thread has its own niceness, so it
+		// is set for the whole process group, which startGC has created. A failure does
+		// not matter.
 		if syscall.Getpgrp() == os.Getpid() {
 			_ = syscall.Setpriority(syscall.PRIO_PGRP, 0, 19)
 		}
 	}
-	q.CatchUpOrder(ctx) // so that a listing after many runs does not have to
+	q.CatchUpOrder(ctx) // saves the next listing the work after many runs
 	done := func() {}
 	if !auto {
 		done = cmd.term.elapsing("s so far: packing the history")

@@ -10,7 +10,7 @@ import (
 	"qme/dashboard"
 )
 
-// keyVariable names the environment variable that holds the dashboard's key.
+// keyVariable is the environment variable that holds the key of the dashboard.
 const keyVariable = "QME_SERVER_KEY"
 
 type generateKeyCommand struct {

@@ -16,8 +16,8 @@ import (
 	"qme/record"
 )
 
-// distrusted says why programs that the configuration of a history names must not be run;
-// "" where they may be.
+// distrusted returns the reason why programs named in the configuration of a history must
+// not be run, "" if they may.
 func distrusted(dir string) string {
 	return config.Untrusted(afero.NewOsFs(), filepath.Dir(dir), filepath.Join(dir, "config"))
 }
@@ -38,13 +38,13 @@ func (cmd *gitCommand) command() *cli.Command {
   qme git fsck`,
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if args := c.Args().Slice(); len(args) == 1 && (args[0] == "--help" || args[0] == "-h") {
-				return cli.ShowCommandHelp(ctx, c.Root(), c.Name) // git's own: qme git help
+				return cli.ShowCommandHelp(ctx, c.Root(), c.Name) // for git's own help: qme git help
 			}
 			s, err := cmd.home.openStore()
 			if err != nil {
 				return err
 			}
-			// git itself does not look, where it is told which repository is meant.
+			// git itself does not check this if the repository is given explicitly.
 			if why := distrusted(s.Dir()); why != "" {
 				return fmt.Errorf("%s, and git runs what its configuration says: %w", why, record.ErrConflict)
 			}

@@ -25,15 +25,16 @@ import (
 	"qme/tasks/spool"
 )
 
-// A home is the folder of tasks of an invocation, with its history once that is open.
+// A home is the folder of tasks used by an invocation, with its history once that is
+// open.
 type home struct {
 	term     *terminal
 	settings *settings
 	store    *gitstore.Store
-	input    *os.File // what the command reads that is run, nil: standard input
+	input    *os.File // the input of the command to run; nil: standard input
 }
 
-// openStore opens the history, which it makes at the first use.
+// openStore opens the history and creates it at the first use.
 func (h *home) openStore() (*gitstore.Store, error) {
 	if h.store != nil {
 		return h.store, nil
@@ -65,7 +66,7 @@ func (h *home) tasks() (*tasks.Service, error) {
 	home, err := h.settings.homeDir()
 	fsys := regular.NewFS()
 	if err != nil {
-		fsys = noFs{afero.NewMemMapFs(), err} // a command can run all the same
+		fsys = noFs{afero.NewMemMapFs(), err} // a command can still run
 	}
 	return &tasks.Service{
 		Store:     h.openStore,
@@ -95,14 +96,14 @@ func (h *home) tasks() (*tasks.Service, error) {
 	}, nil
 }
 
-// history is tasks for commands that show what is there: it commits first what a
-// crash has left in the spool, unless that would have to wait for somebody.
+// history is tasks for commands that only read. It first commits the runs that a crash
+// has left in the spool, unless it would have to wait for a lock.
 func (h *home) history(ctx context.Context) (*tasks.Service, error) {
 	return h.recovered(ctx, (*tasks.Service).RecoverSoon)
 }
 
-// settled is history for commands that change something: it waits for a lock, as they
-// will have to.
+// settled is history for commands that change something. It waits for a lock, as the
+// command will have to anyway.
 func (h *home) settled(ctx context.Context) (*tasks.Service, error) {
 	return h.recovered(ctx, (*tasks.Service).Recover)
 }
@@ -116,14 +117,14 @@ func (h *home) recovered(ctx context.Context, how func(*tasks.Service, context.C
 		return nil, err
 	}
 	if err := how(q, ctx); errors.Is(err, syscall.ENOTDIR) {
-		return nil, err // there is no spool: its place is taken
+		return nil, err // the path of the spool is not a folder
 	} else if err != nil {
 		h.term.warn("a run is still in the spool: %v", err)
 	}
 	return q, nil
 }
 
-// commandInput is what the command reads that is run.
+// commandInput returns the input of the command to run.
 func (h *home) commandInput() *os.File { return cmp.Or(h.input, h.term.in) }
 
 func (h *home) close() error {
@@ -133,7 +134,7 @@ func (h *home) close() error {
 	return h.store.Close()
 }
 
-// following says what follows a change in this home.
+// following returns the work to be done after a change in this home.
 func (h *home) following(cfg *config.Config) tasks.Following {
 	f := tasks.Following{Sync: cfg.Bool("sync.auto"), Mirror: h.settings.mirrorTarget}
 	if !h.term.quiet {
@@ -144,16 +145,16 @@ func (h *home) following(cfg *config.Config) tasks.Following {
 	return f
 }
 
-// follow has follow a change of the history what is to.
+// follow starts the work to be done after a change of the history.
 func (h *home) follow(q *tasks.Service, c tasks.Cause) {
 	err := q.Follow(c)
-	if err != nil && !errors.Is(err, errNoDefault) { // else the mistake has been said
+	if err != nil && !errors.Is(err, errNoDefault) { // errNoDefault has been reported before
 		h.term.note("qme: %s", said(err.Error()))
 	}
 }
 
-// background returns the use cases for a process that nobody waits for. Where there are none
-// the reason is in a log, and q is nil.
+// background returns the use cases for a background process. If the home cannot be
+// opened, the error is logged and q is nil.
 func (h *home) background(log func(*tasks.Service) tasks.Log) (q *tasks.Service, err error) {
 	h.term.quiet = true
 	home, err := h.settings.homeDir()
@@ -177,20 +178,19 @@ func hostname() string {
 // login returns the login name.
 func login() string { return account.Login() }
 
-// now is when the command began, from which ages and the days of a search are counted. It is
-// in the reader's zone once localTime has been called.
+// now is the start time of the command; ages and the days of a search are counted from
+// it. It is in the user's time zone once localTime has been called.
 var now = time.Now()
 
-// localTime has times be in the zone that TZ says, also the one at which the command began;
-// it reports whether TZ is understood.
+// localTime sets the time zone from TZ, also for now. It reports whether TZ is valid.
 func localTime() bool {
 	ok := zone.Set()
 	now = now.Local()
 	return ok
 }
 
-// finishRun tells how a run went and ends with its return code, or as Main has it by the
-// signal that has ended the command.
+// finishRun reports the end of a run. It returns an error with the return code of the
+// command, or a signalError if a signal ended it.
 func (h *home) finishRun(q *tasks.Service, rep *tasks.Report) error {
 	rc := *rep.Record.Data.ReturnCode
 	if errors.Is(rep.Err, tasks.ErrNotRecorded) {
@@ -204,7 +204,7 @@ func (h *home) finishRun(q *tasks.Service, rep *tasks.Report) error {
 	}
 	switch {
 	case rc == 0 && rep.PassErr != nil:
-		// As the command would have ended, had it met the full disk itself.
+		// As if the command itself had met the full disk.
 		return &codeError{code: exitFailure}
 	case rc == 0:
 		return nil
@@ -214,7 +214,7 @@ func (h *home) finishRun(q *tasks.Service, rep *tasks.Report) error {
 	return &codeError{code: rc}
 }
 
-// act performs an action. What is asked for it ends with qme.
+// act performs an action. Programs started for it end with qme.
 func (h *home) act(ctx context.Context, q *tasks.Service, v tasks.Version, doing tasks.Acting) error {
 	ctx, stop := signalled.Until(ctx)
 	defer stop()
@@ -225,7 +225,7 @@ func (h *home) act(ctx context.Context, q *tasks.Service, v tasks.Version, doing
 	return err
 }
 
-// cancel ends what is running of a task, and reports whether that was its job.
+// cancel ends the running command or job of a task, and reports whether it was the job.
 func (h *home) cancel(ctx context.Context, q *tasks.Service, v tasks.Version, how tasks.Acting) (job bool, err error) {
 	ctx, stop := signalled.Until(ctx)
 	defer stop()

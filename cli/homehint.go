@@ -14,13 +14,13 @@ import (
 	"qme/cli/config"
 )
 
-// homeErrors are what the file system says of a home that cannot be used.
+// homeErrors are errors of the file system for a home that cannot be used.
 var homeErrors = []error{syscall.ENOTDIR, syscall.EISDIR, syscall.EEXIST, syscall.EROFS, fs.ErrPermission}
 
 const otherHome = "QME_HOME or --home can name another folder for tasks and settings."
 
-// homeHint says what is wrong with the home where that is the cause of err, and
-// what can be done; else it returns "".
+// homeHint describes a problem with the home that caused err, and its solution. It
+// returns "" if the home is not the cause.
 func (s *settings) homeHint(err error) string {
 	if !slices.ContainsFunc(homeErrors, func(e error) bool { return errors.Is(err, e) }) {
 		return ""
@@ -60,8 +60,8 @@ func (s *settings) homeHint(err error) string {
 	return ""
 }
 
-// dangling returns the first part of a path that is a symbolic link to nothing, and to
-// what; "" when there is none.
+// dangling returns the lowest part of a path that is a dangling symbolic link, and its
+// target; "" if there is none.
 func dangling(path string) (link, to string) {
 	for ; path != filepath.Dir(path); path = filepath.Dir(path) {
 		if _, err := os.Stat(path); err == nil {
@@ -74,8 +74,8 @@ func dangling(path string) (link, to string) {
 	return "", ""
 }
 
-// existing returns the absolute path or, when there is nothing, the nearest above
-// it that is there. The information is nil when not even the root can be seen.
+// existing returns path or, if it does not exist, its nearest ancestor that does. The
+// information is nil if not even the root can be read.
 func existing(path string) (string, fs.FileInfo) {
 	for {
 		info, err := os.Stat(path)

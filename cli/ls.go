@@ -85,8 +85,8 @@ func (cmd *lsCommand) run(ctx context.Context, of string, f tasks.Filter, asJSON
 	return err
 }
 
-// restrict has a filter choose the tasks of an executor or, where no task is of it, those
-// whose id begins so.
+// restrict limits a filter to the tasks of an executor or, if there are none, to the
+// tasks with an id that begins with of.
 func restrict(q *tasks.Service, of string, f *tasks.Filter) error {
 	notName := record.CheckExecutor(of)
 	if notName == nil {
@@ -105,17 +105,18 @@ func restrict(q *tasks.Service, of string, f *tasks.Filter) error {
 	return nil
 }
 
-// statusWays are how tasks are listed by words that may be taken for names of executors.
+// statusWays are commands that list tasks by a status that may be mistaken for the name
+// of an executor.
 var statusWays = map[string]string{
 	"failed": "qme ls --failed", "running": "qme ls --running", "cancelled": "qme search status:cancelled",
 	"succeeded": "qme search status:ok", "ok": "qme search status:ok", "complete": "qme search status:complete",
 }
 
-// noteNone says why a listing is empty. A name that fits no task is likely to be
-// a mistake; that nothing has failed is no news for a script.
+// noteNone says why a listing is empty. A name that matches no task is probably a
+// mistake; that no task failed is no news for a script.
 func (cmd *lsCommand) noteNone(q *tasks.Service, f tasks.Filter) {
 	named := tasks.Filter{Executor: f.Executor, Prefix: f.Prefix, Host: f.Host, User: f.User}
-	all := !f.Failed && !f.Running // of that name
+	all := !f.Failed && !f.Running // no restriction other than by name
 	if named != (tasks.Filter{}) && (all || !hasTasks(q, named)) {
 		hint := ""
 		if way := statusWays[f.Executor]; way != "" {
@@ -133,7 +134,7 @@ func (cmd *lsCommand) noteNone(q *tasks.Service, f tasks.Filter) {
 	}
 }
 
-// tasksOf says in words which tasks a listing is of.
+// tasksOf describes the tasks of a listing.
 func tasksOf(f tasks.Filter) string {
 	text := "tasks"
 	if f.Running {
@@ -158,7 +159,7 @@ func hasTasks(q *tasks.Service, f tasks.Filter) bool {
 	return false
 }
 
-// list prints the tasks and counts them.
+// list prints the tasks and returns their number.
 func (cmd *lsCommand) list(q *tasks.Service, f tasks.Filter, asJSON bool, w *bufio.Writer) (n int, err error) {
 	f.Brief = !asJSON
 	t := cmd.term.newTable(w)

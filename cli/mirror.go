@@ -60,7 +60,7 @@ Examples:
 	}
 }
 
-// followMirror catches up in a process that nobody waits for.
+// followMirror updates the mirror in a background process.
 func (cmd *mirrorCommand) followMirror(ctx context.Context) error {
 	q, err := cmd.home.background((*tasks.Service).MirrorLog)
 	if err != nil || q == nil {
@@ -69,7 +69,8 @@ func (cmd *mirrorCommand) followMirror(ctx context.Context) error {
 	return q.FollowMirror(ctx)
 }
 
-// configuredMirror is mirrorTarget where there has to be one.
+// configuredMirror is mirrorTarget for commands that need a mirror: without one it
+// returns a usage error.
 func (cmd *mirrorCommand) configuredMirror() (*target.Target, error) {
 	t, err := cmd.settings.mirrorTarget()
 	if err == nil && t == nil {
@@ -78,7 +79,7 @@ func (cmd *mirrorCommand) configuredMirror() (*target.Target, error) {
 	return t, err
 }
 
-// mirrorRebuild makes this home's part of the mirror anew.
+// mirrorRebuild rebuilds this home's part of the mirror.
 func (cmd *mirrorCommand) mirrorRebuild(ctx context.Context) error {
 	t, err := cmd.configuredMirror()
 	if err != nil {
@@ -97,7 +98,7 @@ func (cmd *mirrorCommand) mirrorRebuild(ctx context.Context) error {
 	return q.MirrorLog().Clear()
 }
 
-// interruptedMirror says it in words when it was the user who ended it.
+// interruptedMirror rewords the error if the user interrupted the command.
 func interruptedMirror(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return fmt.Errorf("interrupted; the mirror is as it was: %w", context.Canceled)
@@ -105,15 +106,15 @@ func interruptedMirror(err error) error {
 	return err
 }
 
-// A mirrorStatusJSON is how far a mirror is, as JSON. Its keys are stable.
+// A mirrorStatusJSON is the state of a mirror as JSON. Its keys are stable.
 type mirrorStatusJSON struct {
 	Database string `json:"database"`
-	// Commit is the newest one that is mirrored; "" when nothing is.
+	// Commit is the newest mirrored commit, "" if there is none.
 	Commit string        `json:"commit"`
 	Behind tasks.Traffic `json:"behind"`
-	// Unreadable counts records that are damaged, and so not in the mirror.
+	// Unreadable counts damaged records, which are not in the mirror.
 	Unreadable int `json:"unreadable"`
-	// Trouble says why the mirror could not follow the last time; "" when it could.
+	// Trouble is the error of the last update, "" if it succeeded.
 	Trouble string `json:"trouble"`
 }
 
@@ -137,7 +138,7 @@ func (cmd *mirrorCommand) mirrorStatus(ctx context.Context, asJSON bool) error {
 	return cmd.term.printJSON(st)
 }
 
-// compare finds how far the mirror is, and which version its tables have.
+// compare reads the state of the mirror and returns the version of its tables.
 func (st *mirrorStatusJSON) compare(ctx context.Context, q *tasks.Service, t *target.Target) (schema int64, err error) {
 	state, err := q.MirrorState(ctx, t)
 	st.Commit, st.Unreadable, st.Behind = state.Commit, state.Unreadable, state.Behind

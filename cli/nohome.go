@@ -6,8 +6,7 @@ import (
 	"github.com/spf13/afero"
 )
 
-// noFs stands for the file system of a home that there is not: whatever is done in it
-// fails for that reason.
+// noFs is the file system of a home that does not exist: every operation fails with why.
 type noFs struct {
 	afero.Fs
 	why error

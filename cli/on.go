@@ -20,14 +20,14 @@ import (
 	"qme/tasks"
 )
 
-// onOptions say where a command runs.
+// onOptions are the options that say where a command runs.
 type onOptions struct {
 	on        string
 	wait      bool
 	resources map[string]string // of a job
 }
 
-// resourceFlags are the options that every scheduler has in some form.
+// resourceFlags are the resources that every scheduler supports in some form.
 var resourceFlags = []struct{ name, usage string }{
 	{"cpus", "with --on: request `N` processors"},
 	{"mem", "with --on: request `SIZE` of memory, such as 8G"},
@@ -49,7 +49,7 @@ func onFlags(o *onOptions) []cli.Flag {
 	return append(flags, &cli.StringSliceFlag{Name: "option", Usage: "with --on: pass another option `NAME=VALUE` to the scheduler; may be repeated"})
 }
 
-// read takes the resources from a command line.
+// read reads the resources from a command line.
 func (o *onOptions) read(c *cli.Command) error {
 	o.resources = map[string]string{}
 	for _, r := range resourceFlags {
@@ -72,11 +72,11 @@ func (o *onOptions) read(c *cli.Command) error {
 	return nil
 }
 
-// stdinTime is how long it is waited whether something comes from standard input.
+// stdinTime is the time to wait for input on standard input.
 const stdinTime = 200 * time.Millisecond
 
-// noInput refuses standard input that a job would not get: a file, or a pipe that is not at
-// its end.
+// noInput returns an error if standard input has data that a job would not get: if it is
+// a file, or a pipe that is not at its end.
 func noInput(in *os.File, executor string) error {
 	info, err := in.Stat()
 	if err != nil {
@@ -95,8 +95,8 @@ func noInput(in *os.File, executor string) error {
 		kind, executor, executor)
 }
 
-// atEnd reports whether a pipe has nothing in it and nobody writes to it, which may show
-// some time after the start.
+// atEnd reports whether a pipe is empty and has no writers. It waits, since writers may
+// close the pipe only some time after the start.
 func atEnd(f *os.File, wait time.Duration) bool {
 	fds := []unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLIN}}
 	for deadline := time.Now().Add(wait); ; {
@@ -108,7 +108,7 @@ func atEnd(f *os.File, wait time.Duration) bool {
 	}
 }
 
-// runOn runs words by the executor that was asked for: as a job where it has jobs.
+// runOn runs words with the executor given by --on: as a job if the executor has jobs.
 func (cmd *runCommand) runOn(ctx context.Context, q *tasks.Service, cfg *config.Config, words []string, o onOptions, opts tasks.RunOptions) (*tasks.Report, error) {
 	set := cmd.settings.executors(cfg)
 	e, ok := set.Get(o.on)
@@ -135,8 +135,8 @@ func (cmd *runCommand) runOn(ctx context.Context, q *tasks.Service, cfg *config.
 	return q.RunNew(ctx, c, opts)
 }
 
-// waitHere waits for the job of a task as if its command ran here: its output is passed
-// on, Ctrl-C cancels it, and its code is the result.
+// waitHere waits for the job of a task as if its command ran here: it prints the output,
+// Ctrl-C cancels the job, and the result has the return code of the job.
 func (cmd *runCommand) waitHere(ctx context.Context, q *tasks.Service, rec *record.Record) error {
 	term := cmd.term
 	ctx, got, stop := signalled.Catch(ctx, syscall.SIGINT, syscall.SIGTERM)
@@ -163,7 +163,7 @@ func (cmd *runCommand) waitHere(ctx context.Context, q *tasks.Service, rec *reco
 	return endAs(last)
 }
 
-// cancelJob ends the job of a task because a signal has asked for it.
+// cancelJob cancels the job of a task after a signal.
 func (cmd *runCommand) cancelJob(q *tasks.Service, rec *record.Record, got os.Signal) error {
 	code := &codeError{code: 128 + int(got.(syscall.Signal))}
 	ctx, cancel := context.WithTimeout(context.Background(), cancelTime)
@@ -181,7 +181,7 @@ func (cmd *runCommand) cancelJob(q *tasks.Service, rec *record.Record, got os.Si
 	return code
 }
 
-// A counted counts what is written to a writer.
+// A counted counts the bytes written to a writer.
 type counted struct {
 	io.Writer
 	n int
@@ -194,5 +194,5 @@ func (c *counted) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// cancelTime bounds how long the cancelling of a job is waited for after a signal.
+// cancelTime limits the wait for the cancellation of a job after a signal.
 const cancelTime = 20 * time.Second

@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-// openHome says who beside its owner can read or change a home, one line for each folder
-// that lets them. Records may be nobody else's business, and whoever can write to a home
-// decides what its user runs. A folder whose setgid bit is set is shared with its group on
-// purpose. What cannot be looked at, or is not there, is left out.
+// openHome describes, in one line for each folder of a home, the access that other users
+// have. Records may be confidential, and a user with write access to a home decides which
+// programs its owner runs. A folder with the setgid bit is shared with its group on
+// purpose. Folders that are missing or cannot be examined are skipped.
 func openHome(home string) []string {
 	info, err := os.Stat(home)
 	if err != nil {
@@ -22,7 +22,8 @@ func openHome(home string) []string {
 		for _, name := range []string{"tasks.git", "running", "jobs", "index"} {
 			path := filepath.Join(home, name)
 			if info, err := os.Stat(path); err == nil {
-				// Who cannot pass the home reads nothing in it: 0011 lets in, 0044 shows names.
+				// Reading below the home needs search permission for it: 0011 permits
+				// access, 0044 shows names.
 				said = append(said, openTo(path, info, reach|reach<<1|reach<<2)...)
 			}
 		}
@@ -30,8 +31,8 @@ func openHome(home string) []string {
 	return said
 }
 
-// others returns which of the bits are set in a folder's mode, without those of a group that
-// it is shared with on purpose.
+// others returns those of bits that are set in the mode of a folder, except the bits of a
+// group with which the folder is shared on purpose.
 func others(info fs.FileInfo, bits fs.FileMode) fs.FileMode {
 	set := info.Mode().Perm() & bits
 	if info.Mode()&fs.ModeSetgid != 0 {
@@ -58,11 +59,11 @@ func openTo(path string, info fs.FileInfo, bits fs.FileMode) []string {
 	return []string{fmt.Sprintf("%s has mode %04o: %s can %s what is in it (chmod go-rwx %s closes it)", path, info.Mode().Perm(), who, can, path)}
 }
 
-// warnIfOpen says so.
+// warnIfOpen warns if other users have access to the home.
 func (s *settings) warnIfOpen() {
 	home, err := s.homeDir()
 	if err != nil {
-		return // whoever needs it says so
+		return // reported by the command if it needs the home
 	}
 	for _, line := range openHome(home) {
 		s.term.warn("%s", line)

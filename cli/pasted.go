@@ -10,13 +10,13 @@ import (
 	"qme/internal/account"
 )
 
-// line returns a command line of qme for a message, for people to paste: it is for the home
-// of this invocation, also where an option has named that.
+// line returns a command line of qme to be pasted from a message. It selects the home of
+// this invocation, even if that was given by an option.
 func (t *terminal) line(words ...string) string {
 	return executor.Quote(append(t.program(), words...))
 }
 
-// program returns the words with which a command line of qme begins.
+// program returns the first words of a command line of qme.
 func (t *terminal) program() []string {
 	if t.homeFlag == "" || t.homeFlag == os.Getenv(homeVariable) {
 		return []string{"qme"}
@@ -29,8 +29,8 @@ func (t *terminal) program() []string {
 	return []string{"qme", "--home", t.homeFlag}
 }
 
-// here makes the command lines that a message of qme's own gives, as in "qme remote URL",
-// those for the home of this invocation.
+// here makes the command lines in a message of qme, such as "qme remote URL", select the
+// home of this invocation.
 func (t *terminal) here(msg string) string {
 	words := t.program()
 	if len(words) == 1 {

@@ -12,8 +12,8 @@ import (
 	"qme/internal/account"
 )
 
-// usedBy says who listens on a port of an address, as far as the system tells: " by process 123 (python3)
-// of NAME".
+// usedBy describes the process that listens on a port of an address, as far as the system
+// tells: " by process 123 (python3) of NAME".
 func usedBy(host string, port int) string {
 	uid, inode := listener(host, port)
 	if inode == "" {
@@ -39,12 +39,13 @@ func usedBy(host string, port int) string {
 	return " by " + who
 }
 
-// listener returns the user and the inode of the socket that is in the way of another on an address
-// (proc(5)): one on the same, or where either is all addresses.
+// listener returns the user and the inode of the listening socket that conflicts with an
+// address (proc(5)): a socket on the same address, or on any address if either of them is
+// unspecified.
 func listener(host string, port int) (uid, inode string) {
 	wanted, err := netip.ParseAddr(host)
 	if err != nil {
-		wanted = netip.IPv4Unspecified() // a name: any address may be meant
+		wanted = netip.IPv4Unspecified() // a name may mean any address
 	}
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		b, err := os.ReadFile(table)
@@ -69,7 +70,8 @@ func listener(host string, port int) (uid, inode string) {
 	return "", ""
 }
 
-// procAddr reads an address as /proc has it: words of 32 bits in the order of the machine.
+// procAddr parses an address in the format of /proc: 32-bit words in the byte order of
+// the machine.
 func procAddr(text string) (netip.Addr, bool) {
 	b, err := hex.DecodeString(text)
 	if err != nil || len(b)%4 != 0 {

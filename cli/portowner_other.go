@@ -2,5 +2,5 @@
 
 package cli
 
-// usedBy says who listens on a port: here the system does not tell.
+// usedBy returns "": this system does not tell which process uses a port.
 func usedBy(string, int) string { return "" }

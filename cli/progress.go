@@ -11,8 +11,8 @@ import (
 	"qme/internal/repeat"
 )
 
-// progress shows on a terminal how far a long piece of work is: how much of it is done, of
-// a total where that is known and not 0.
+// progress returns show, which displays the progress of a long operation on the terminal,
+// with a total unless that is 0. show is nil if nothing can be displayed.
 func (t *terminal) progress() (show func(what string, n, total int), done func()) {
 	if t.quiet || t.silent || !isTerminal(t.err) {
 		return nil, func() {}
@@ -32,7 +32,7 @@ func (t *terminal) progress() (show func(what string, n, total int), done func()
 }
 
 func progressText(what string, n, total int) string {
-	if things, rest, ok := strings.Cut(what, " "); ok && total == 0 && n == 1 && len(things) > 1 { // s is seconds
+	if things, rest, ok := strings.Cut(what, " "); ok && total == 0 && n == 1 && len(things) > 1 { // the trailing s of "s so far" means seconds
 		return "1 " + strings.TrimSuffix(things, "s") + " " + rest
 	}
 	if total == 0 {
@@ -41,8 +41,7 @@ func progressText(what string, n, total int) string {
 	return fmt.Sprintf("%d of %d %s (%d %%)", n, total, what, min(100, 100*n/total))
 }
 
-// elapsing shows on a terminal that a piece of work goes on of which nothing is known
-// before its end.
+// elapsing shows the elapsed time of an operation whose progress is unknown.
 func (t *terminal) elapsing(what string) (done func()) {
 	show, clear := t.progress()
 	if show == nil {
@@ -54,16 +53,16 @@ func (t *terminal) elapsing(what string) (done func()) {
 		return nil
 	})
 	return func() {
-		_ = stop() // it does not fail
+		_ = stop() // it cannot fail
 		clear()
 	}
 }
 
-// progressPatience is how long work goes on before anything is shown of it.
+// progressPatience is the delay before progress is shown.
 const progressPatience = 500 * time.Millisecond
 
-// patientProgress shows on a terminal how far work is, when it takes its time. show is nil
-// where nothing can be shown.
+// patientProgress shows the progress of an operation on the terminal if it takes longer
+// than progressPatience. show is nil if nothing can be displayed.
 func (t *terminal) patientProgress(what string) (show func(n int), done func()) {
 	now, done := t.progress()
 	if now == nil {
@@ -80,7 +79,7 @@ func (t *terminal) patientProgress(what string) (show func(n int), done func()) 
 	}, done
 }
 
-// transferProgress shows on a terminal how far a transfer is.
+// transferProgress shows the progress of a transfer on the terminal.
 func (t *terminal) transferProgress() (gitstore.Progress, func()) {
 	show, done := t.progress()
 	if show == nil {

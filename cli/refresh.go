@@ -101,7 +101,7 @@ func (cmd *refreshCommand) showJobs(all []tasks.Refreshed, asJSON bool) error {
 	return out.Flush()
 }
 
-// jobState says in words how a job goes.
+// jobState describes the state of a job.
 func jobState(job *record.Job) string {
 	text := job.State
 	if text == "" {
@@ -119,8 +119,8 @@ func jobState(job *record.Job) string {
 	return text
 }
 
-// waitsFor is what a listing shows before the command of a task whose job waits for something
-// else than its turn.
+// waitsFor returns the text shown before the command of a task whose job waits for
+// something other than its turn.
 func waitsFor(rec *record.Record) string {
 	const most = 60
 	job := rec.Data.Job
@@ -130,7 +130,7 @@ func waitsFor(rec *record.Record) string {
 	return "[" + runewidth.Truncate(safe.Line(job.WaitsFor()), most, "…") + "] "
 }
 
-// elementsSummary counts the parts of an array: "3 of 10 completed, 1 failed".
+// elementsSummary counts the elements of an array job: "3 of 10 completed, 1 failed".
 func elementsSummary(job *record.Job) string {
 	if len(job.Elements) == 0 {
 		return ""
@@ -156,7 +156,7 @@ func elementsSummary(job *record.Job) string {
 	return text
 }
 
-// refreshFailed joins what kept single jobs from being asked about.
+// refreshFailed joins the errors of single jobs.
 func refreshFailed(all []tasks.Refreshed) error {
 	var errs []error
 	for _, r := range all {

@@ -68,8 +68,8 @@ Examples:
 	}
 }
 
-// verbs are the commands of "git remote", which are no names here: who types one
-// means what git does.
+// verbs are the commands of "git remote". They are not accepted as names of remotes,
+// since the user means the command of git.
 var verbs = map[string]bool{"add": true, "remove": true, "rename": true, "rm": true, "set-url": true, "show": true}
 
 func removeRemote(q *tasks.Service, name string) error {
@@ -83,8 +83,7 @@ func removeRemote(q *tasks.Service, name string) error {
 
 var bareWord = lazy.Regexp(`^[A-Za-z0-9_-]+$`)
 
-// oneRemote understands an argument alone: the name of a remote to be shown, or a
-// URL to be set.
+// oneRemote handles a single argument: the name of a remote to show, or a URL to set.
 func (cmd *remoteCommand) oneRemote(q *tasks.Service, arg string, asJSON bool) error {
 	_, err := q.Remote(arg)
 	var none *tasks.NoRemoteError
@@ -101,7 +100,7 @@ func (cmd *remoteCommand) oneRemote(q *tasks.Service, arg string, asJSON bool) e
 }
 
 func (cmd *remoteCommand) setRemote(q *tasks.Service, name, url string) error {
-	if err := gitstore.CheckRemoteName(remote.Shown(name)); err != nil { // it may be a URL
+	if err := gitstore.CheckRemoteName(remote.Shown(name)); err != nil { // the name may be a URL
 		msg := err.Error()
 		if _, uerr := remote.Open(name, remote.Options{}); uerr == nil && gitstore.CheckRemoteName(url) == nil {
 			msg += fmt.Sprintf("; the name comes first: qme remote %s %s", url, remote.Shown(name))
@@ -125,7 +124,7 @@ func (cmd *remoteCommand) setRemote(q *tasks.Service, name, url string) error {
 	return nil
 }
 
-// remoteURL checks a URL, and makes a path one that means the same everywhere.
+// remoteURL checks a URL, and makes a path absolute.
 func remoteURL(url string) (string, error) {
 	if _, err := remote.Open(url, remote.Options{}); err != nil {
 		return "", &usageError{msg: said(err.Error()), help: "qme remote --help"}
@@ -143,7 +142,7 @@ type remoteJSON struct {
 	URL  string `json:"url"`
 }
 
-// listRemotes prints the remotes, or the one of that name.
+// listRemotes prints the remotes, or only the named one.
 func (cmd *remoteCommand) listRemotes(q *tasks.Service, name string, asJSON bool) error {
 	remotes, err := q.Remotes()
 	if err != nil {

@@ -60,7 +60,7 @@ Examples:
 	}
 }
 
-// rerun runs a task again, and returns the use cases with which it has. started is as in
+// run runs a task again, and returns the use cases that ran it. started is as in
 // tasks.RunOptions.
 func (cmd *rerunCommand) run(ctx context.Context, ref string, o rerunOptions, started func()) (*tasks.Service, *tasks.Report, error) {
 	if _, err := cmd.settings.homeDir(); err != nil {
@@ -87,7 +87,7 @@ func (cmd *rerunCommand) run(ctx context.Context, ref string, o rerunOptions, st
 	return q, rep, err
 }
 
-// rerunReporting is rerun for a process that waits for the command to begin.
+// rerunReporting is run for a parent process that waits until the command has begun.
 func (cmd *rerunCommand) rerunReporting(ctx context.Context, ref string, o rerunOptions) error {
 	to, err := live.NewReporter()
 	if err != nil {
@@ -110,12 +110,12 @@ func (cmd *rerunCommand) rerunReporting(ctx context.Context, ref string, o rerun
 	return cmd.home.finishRun(q, rep)
 }
 
-// rerunOptions are the options of rerun.
+// rerunOptions are the flags of rerun.
 type rerunOptions struct {
 	yes   bool
 	stdin string // a file, "": none
-	// report has it say on a descriptor, to the process that has started this one, how the run
-	// begins: see live.Reporter.
+	// report makes rerun report the start of the run on a descriptor to the parent
+	// process: see live.Reporter.
 	report bool
 }
 
@@ -131,8 +131,8 @@ func (cmd *rerunCommand) rerunLine(o rerunOptions, id string) string {
 	return cmd.term.line(append(words, id)...)
 }
 
-// confirmRerun says which command is about to be run again where that was not typed, and
-// whose it is where it was not given here; then it asks.
+// confirmRerun names the command to run again if the user did not type its id. If the
+// command was not given in this home, it names the owner and asks.
 func (cmd *rerunCommand) confirmRerun(ctx context.Context, ref string, rec *record.Record, own bool, o rerunOptions) error {
 	if own {
 		taken(cmd.term, ref, rec)
@@ -157,14 +157,15 @@ func (cmd *rerunCommand) confirmRerun(ctx context.Context, ref string, rec *reco
 	return nil
 }
 
-// foreignText says whose command a record holds, in two lines or more.
+// foreignText names the owner of a command, in two lines or more.
 func foreignText(rec *record.Record) string {
 	f := tasks.Foreign(rec)
 	return fmt.Sprintf("This command was not given in this home. Its record says that it is by %s on %s, in %s:\n  %s", f.User, f.Host, f.Directory, f.Command)
 }
 
-// tellInput says that a task that has read a file or a pipe now reads something else, where
-// that was not asked for by --stdin. was is where its input came from, nil: not recorded.
+// tellInput prints a note if the input of a task differs from the file or pipe that it
+// read before and --stdin was not given. was is the recorded input, nil if none was
+// recorded.
 func (cmd *rerunCommand) tellInput(was *record.Stdin) {
 	if was == nil || cmd.home.input != nil {
 		return
@@ -180,7 +181,7 @@ func (cmd *rerunCommand) tellInput(was *record.Stdin) {
 	}
 }
 
-// inputName names where standard input came from, fit for a message.
+// inputName describes the source of standard input for a message.
 func inputName(in *record.Stdin) string {
 	switch in.Kind {
 	case "file":
@@ -198,7 +199,8 @@ func inputName(in *record.Stdin) string {
 	return "something else"
 }
 
-// readFrom makes a file, if one is named, the standard input of the command.
+// readFrom opens a file as the standard input of the command; "" leaves the input as it
+// is.
 func (cmd *rerunCommand) readFrom(path string) error {
 	if path == "" {
 		return nil

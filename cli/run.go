@@ -44,7 +44,7 @@ Examples:
   qme run --on slurm --wait make test`,
 		Flags:        onFlags(&o),
 		StopOnNthArg: &one,
-		// A comma in the value of --option is the scheduler's.
+		// A comma in the value of --option belongs to the scheduler.
 		DisableSliceFlagSeparator: true,
 		Action: func(ctx context.Context, c *cli.Command) error {
 			words := c.Args().Slice()
@@ -85,7 +85,7 @@ func (cmd *runCommand) run(ctx context.Context, words []string, o onOptions) err
 		return &codeError{exitNotRun, err}
 	}
 	err = cmd.home.finishRun(q, rep)
-	if o.wait && rep.Record.Data.Job == nil { // what it said in place of starting one
+	if o.wait && rep.Record.Data.Job == nil { // the message of the scheduler instead of a job
 		cmd.term.show(strings.Join(rep.Record.Data.Error, ""))
 	}
 	if err != nil || !o.wait || rep.Record.Data.Job == nil {
@@ -94,7 +94,7 @@ func (cmd *runCommand) run(ctx context.Context, words []string, o onOptions) err
 	return cmd.waitHere(ctx, q, rep.Record)
 }
 
-// runRecognised runs words as the first executor does that recognises them.
+// runRecognised runs words with the first executor that recognises them.
 func (cmd *runCommand) runRecognised(ctx context.Context, q *tasks.Service, cfg *config.Config, words []string, opts tasks.RunOptions) (*tasks.Report, error) {
 	c, err := cmd.settings.executors(cfg).Recognise(words)
 	if err != nil {
@@ -107,7 +107,7 @@ func runUsage(format string, args ...any) error {
 	return &usageError{msg: fmt.Sprintf(format, args...), help: "qme run --help"}
 }
 
-// jobOf names the job that a command has started.
+// jobOf names the job that a command started, "" if there is none.
 func jobOf(rec *record.Record) string {
 	if rec.Data.Job == nil {
 		return ""

@@ -12,17 +12,17 @@ import (
 	"qme/tasks"
 )
 
-// kinds are errors that say of what kind another one is, and nothing that a sentence does
-// not say itself.
+// kinds are errors that only classify another error and add nothing to the sentence.
 var kinds = []error{record.ErrNotFound, record.ErrInvalid, record.ErrConflict, record.ErrCorrupt, record.ErrAmbiguous, tasks.ErrReference}
 
-// bareName is a text that only names something, such as: task "01a2", commit 0a1b, an id.
+// bareName matches a text that only names something, such as: task "01a2", commit 0a1b,
+// an id.
 var bareName = lazy.Regexp(`^(\S+ )?("(\\.|[^"\\])*"|\S+)( \([^)]*\))?$`)
 
-// kindAtEnd is a kind where a clause ends.
+// kindAtEnd matches a kind at the end of a clause.
 var kindAtEnd = lazy.Regexp(`: (` + kindNames() + `)(?:$|\n|; | \()`)
 
-// kindAtFront is the kind of a sentence that follows it.
+// kindAtFront matches a kind in front of a sentence.
 var kindAtFront = lazy.Regexp(`(^|\n|: )` + regexp.QuoteMeta(record.ErrInvalid.Error()) + `: `)
 
 func kindNames() string {
@@ -33,7 +33,7 @@ func kindNames() string {
 	return strings.Join(names, "|")
 }
 
-// count says how many of something there are.
+// count returns a number with a noun in the singular or plural.
 func count(n int, one string) string {
 	if n == 1 {
 		return "1 " + one
@@ -41,8 +41,8 @@ func count(n int, one string) string {
 	return fmt.Sprintf("%d %ss", n, one)
 }
 
-// hereTime puts the time with which a note of the background begins into the zone of the
-// reader, which may be another one than that of who wrote it.
+// hereTime converts the time at the beginning of a note of a background process, which
+// may have run in another time zone, to local time.
 func hereTime(note string) string {
 	word, rest, _ := strings.Cut(note, " ")
 	at, err := time.Parse(time.RFC3339, word)
@@ -52,8 +52,8 @@ func hereTime(note string) string {
 	return at.Local().Format(time.DateTime) + " " + rest
 }
 
-// said returns what an error says to people: "there are only 3 tasks" without the kind of
-// the error at its end, which stays where a name alone would be left.
+// said removes the kind of an error from its text: "there are only 3 tasks". The kind
+// stays if only a name would be left.
 func said(text string) string {
 	text = kindAtFront().ReplaceAllString(text, "$1")
 	for from := 0; ; {
@@ -72,15 +72,16 @@ func said(text string) string {
 	}
 }
 
-// say prints a line for people, on stderr.
+// say prints a line on stderr.
 func (t *terminal) say(format string, args ...any) {
 	t.show(safe.Message(fmt.Sprintf(format, args...)) + "\n")
 }
 
-// show prints text as it is on stderr. When that fails there is nowhere to say so.
+// show prints text unchanged on stderr. Errors are ignored, since there is nowhere to
+// report them.
 func (t *terminal) show(text string) { _, _ = t.err.WriteString(text) }
 
-// note is say for what -q silences.
+// note is say for messages that -q silences.
 func (t *terminal) note(format string, args ...any) {
 	if !t.quiet {
 		t.say(format, args...)
@@ -91,20 +92,20 @@ func (t *terminal) warn(format string, args ...any) {
 	t.say("qme: %s", t.here(said(fmt.Sprintf(format, args...))))
 }
 
-// fail says why a command has failed.
+// fail prints the error of a command.
 func (t *terminal) fail(msg string) {
 	t.show(t.paletteOf(t.err).red("qme:") + " " + safe.Message(msg) + "\n")
 }
 
-// taken says which task a command takes that changes something, where that was not typed
-// but follows from what is there.
+// taken prints the task that a command is about to change if the user did not type its
+// id.
 func taken(term *terminal, ref string, rec *record.Record) {
 	if ref == "" || strings.HasPrefix(ref, "@") {
 		term.note("Task %s: %s", rec.UID, safe.Bounded(typed(rec)))
 	}
 }
 
-// typed is recorded as the user has typed it, where that is the same.
+// typed returns the recorded command as the user typed it, if that is known.
 func typed(rec *record.Record) string {
 	if cmd := rec.Data.Cmd; len(cmd) == 3 && cmd[1] == "-c" && cmd[2] == rec.Command {
 		return rec.Command

@@ -85,11 +85,11 @@ Examples:
 	}
 }
 
-// parseQuery reads a query; what is wrong with it is a usageError that shows where.
+// parseQuery parses a query. Syntax errors are usageErrors that mark the place.
 func parseQuery(text string, regex bool) (*query.Query, error) {
 	home, err := os.UserHomeDir()
 	if err != nil {
-		home = "" // then ~ stays as it is
+		home = "" // then ~ is not expanded
 	}
 	q, err := query.Parse(text, query.Options{Regex: regex, Now: now, Home: home})
 	var wrong *query.SyntaxError
@@ -133,7 +133,7 @@ func (cmd *searchCommand) run(ctx context.Context, q *query.Query, o searchOptio
 	return cmd.noteOver(s.Over(), q)
 }
 
-// noteOver says of how many streams only a part was searched.
+// noteOver prints the number of streams that were searched only in part.
 func (cmd *searchCommand) noteOver(n int, q *query.Query) error {
 	if n == 0 || !q.Streams() {
 		return nil
@@ -151,7 +151,7 @@ func (cmd *searchCommand) noteOver(n int, q *query.Query) error {
 	return nil
 }
 
-// printFound prints tasks as they are found and counts them.
+// printFound prints tasks as they are found and returns their number.
 func (cmd *searchCommand) printFound(ctx context.Context, s *tasks.Search, q *query.Query, o searchOptions, w *bufio.Writer) (n int, err error) {
 	t := cmd.term.newTable(w)
 	t.mixed, t.runs = s.Mixed, o.allRuns

@@ -14,32 +14,33 @@ import (
 	"qme/mirror/target"
 )
 
-// The settings of an invocation: of the home, the environment and the options of all commands.
+// settings are the settings of an invocation, from the home, the environment and the
+// options of all commands.
 type settings struct {
 	term     *terminal
 	message  string // --message
-	absolute string // the home's folder, once it is known
+	absolute string // the folder of the home, once known
 	cfg      *config.Config
 
-	toldMistakes bool // of cfg
-	toldRefused  bool // which programs of them are not run
+	toldMistakes bool // the mistakes in cfg have been printed
+	toldRefused  bool // the programs refused by cfg have been printed
 	set          *executor.Set
 }
 
-// use has cfg be the settings, also of the terminal.
+// use sets the settings of the invocation and of its terminal.
 func (s *settings) use(cfg *config.Config) {
 	s.cfg = cfg
 	s.term.colorSetting, s.term.pagerSetting = cfg.String("color"), cfg.String("pager")
 }
 
-// homeDir returns the folder of tasks and settings, absolute.
+// homeDir returns the absolute path of the folder of tasks and settings.
 func (s *settings) homeDir() (string, error) {
 	if s.absolute != "" {
 		return s.absolute, nil
 	}
 	dir := s.term.homeFlag
 	if dir == "" {
-		home := account.Home() // also in a job without an environment
+		home := account.Home() // works in a job without an environment, too
 		if home == "" {
 			return "", errHome
 		}
@@ -53,9 +54,9 @@ func (s *settings) homeDir() (string, error) {
 	return dir, nil
 }
 
-// config returns the settings. What is wrong with them is said once, and is as if it were
-// not set: a mistake must not keep the results of work from being seen. A file that cannot
-// be read is an error. Where a setting matters, see sure.
+// config returns the settings. Invalid settings are reported once and then count as
+// unset: a mistake must not prevent users from seeing results. A file that cannot be read
+// is an error. Where a setting matters, use sure.
 func (s *settings) config() (*config.Config, error) {
 	if s.cfg != nil {
 		return s.cfg, nil
@@ -72,11 +73,11 @@ func (s *settings) config() (*config.Config, error) {
 	return cfg, nil
 }
 
-// runConfig is config for commands that run something: nothing that is wrong with the
-// settings must keep a night's work from starting.
+// runConfig is config for commands that run a command: a mistake in the settings must
+// never prevent the start of a run.
 func (s *settings) runConfig() (*config.Config, error) {
 	cfg, err := s.readConfig()
-	if errors.Is(err, errHome) { // that it cannot be recorded is said at the end
+	if errors.Is(err, errHome) { // reported after the run
 		cfg, err = config.Read(afero.NewMemMapFs(), "", os.Environ()), nil
 	}
 	if err != nil {
@@ -87,8 +88,7 @@ func (s *settings) runConfig() (*config.Config, error) {
 	return cfg, nil
 }
 
-// tellMistakes says what is wrong with the settings, and what is left out of them, unless
-// it has.
+// tellMistakes prints the mistakes in the settings and the programs refused, once.
 func (s *settings) tellMistakes() {
 	if s.toldMistakes {
 		return
@@ -103,7 +103,7 @@ func (s *settings) tellMistakes() {
 	}
 }
 
-// readConfig is config in silence.
+// readConfig reads the settings and reports only mistyped variables.
 func (s *settings) readConfig() (*config.Config, error) {
 	home, err := s.homeDir()
 	if err != nil {
@@ -115,8 +115,8 @@ func (s *settings) readConfig() (*config.Config, error) {
 	return config.Read(regular.NewFS(), home, os.Environ()), nil
 }
 
-// sure is config for commands that must not go by a default instead of what was meant:
-// a mistake anywhere is an error.
+// sure is config for commands that must not replace an invalid setting by its default:
+// any mistake is an error.
 func (s *settings) sure() (*config.Config, error) {
 	if s.cfg == nil {
 		cfg, err := s.readConfig()
@@ -128,7 +128,8 @@ func (s *settings) sure() (*config.Config, error) {
 	return s.cfg, s.unlessTold(s.cfg.Mistakes())
 }
 
-// unlessTold returns mistakes in the settings as an error that does not say them again.
+// unlessTold returns mistakes in the settings as an error. If they have been printed
+// before, the error does not repeat them.
 func (s *settings) unlessTold(mistakes error) error {
 	if mistakes != nil && s.toldMistakes {
 		return errNoDefault
@@ -140,7 +141,7 @@ var errHome = errors.New("HOME is not set, and this user has no home directory; 
 
 var errNoDefault = &usageError{msg: "this goes by no default: the settings have to be right", help: "qme config --help"}
 
-// mirrorTarget returns the database that the settings name, nil when there is none.
+// mirrorTarget returns the database of the settings, nil if there is none.
 func (s *settings) mirrorTarget() (*target.Target, error) {
 	cfg, err := s.config()
 	if err != nil {

@@ -39,7 +39,7 @@ type shareCommand struct {
 	home     *home
 }
 
-// command makes one of the commands push, pull and sync.
+// command returns the command push, pull or sync.
 func (cmd *shareCommand) command(name, usage, description string, how exchange) *cli.Command {
 	var o shareOptions
 	return &cli.Command{
@@ -60,7 +60,7 @@ func (cmd *shareCommand) command(name, usage, description string, how exchange) 
 // An exchange is one of Push, Pull and Sync of a tasks.Service.
 type exchange func(*tasks.Service, context.Context, string, tasks.ShareOptions) (*tasks.Shared, error)
 
-// share exchanges tasks with a remote and prints what that brought.
+// run exchanges tasks with a remote and prints a summary.
 func (cmd *shareCommand) run(ctx context.Context, name string, o shareOptions, how exchange) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -80,7 +80,7 @@ func (cmd *shareCommand) run(ctx context.Context, name string, o shareOptions, h
 	return reportShared(cmd.term, shared, o)
 }
 
-// sharingError says in the words of this program why tasks were not exchanged.
+// sharingError rewords the errors of an exchange for the command line.
 func sharingError(err error) error {
 	var none *tasks.NoRemoteError
 	switch {
@@ -95,7 +95,7 @@ func sharingError(err error) error {
 }
 
 func unknownRemote(name string, names []string) error {
-	name = remote.Shown(name) // it may be a URL
+	name = remote.Shown(name) // the name may be a URL
 	msg := fmt.Sprintf("there is no remote %q", name)
 	switch {
 	case gitstore.CheckRemoteName(name) != nil:
@@ -108,9 +108,9 @@ func unknownRemote(name string, names []string) error {
 	return &usageError{msg: msg, help: "qme remote --help"}
 }
 
-// sharing returns what an exchange needs of the settings and the terminal.
+// sharing returns the settings and callbacks of an exchange.
 func (h *home) sharing(ctx context.Context) (*tasks.Sharing, error) {
-	cfg, err := h.settings.sure() // limits are in it
+	cfg, err := h.settings.sure() // the limits must be valid
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (h *home) sharing(ctx context.Context) (*tasks.Sharing, error) {
 	}, nil
 }
 
-// interrupted says it in words when it was the user who ended an exchange.
+// interrupted rewords the error if the user interrupted an exchange.
 func interrupted(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return &interruptedError{"interrupted; nothing was changed that was not whole"}
@@ -169,7 +169,7 @@ func reportShared(term *terminal, shared *tasks.Shared, o shareOptions) error {
 	return err
 }
 
-// summaryOf is one line, such as "pulled 12 tasks, 3 reruns; pushed 4 tasks".
+// summaryOf returns one line, such as "pulled 12 tasks, 3 reruns; pushed 4 tasks".
 func summaryOf(s *tasks.Shared, dryRun bool) string {
 	var parts []string
 	for _, side := range []struct {
@@ -207,8 +207,8 @@ func traffic(t tasks.Traffic) string {
 	return strings.Join(parts, ", ")
 }
 
-// remoteExits are the errors of remotes. That others push all the time, or hold the
-// lock of the branch, is one too.
+// remoteExits are the errors of remotes. They include a branch that other clients keep
+// pushing to, or keep locked.
 var remoteExits = []error{
 	remote.ErrNotFound, remote.ErrAccess, remote.ErrHostKey, remote.ErrOffline, remote.ErrDeclined, remote.ErrServer, remote.ErrProtocol,
 	gitstore.ErrBehind, gitstore.ErrMoved,
@@ -218,12 +218,12 @@ func isRemoteError(err error) bool {
 	return slices.ContainsFunc(remoteExits, func(e error) bool { return errors.Is(err, e) })
 }
 
-// noteUnsharable says so when a setting has just been set that lets this home record what
-// others do not let in.
+// noteUnsharable prints a note if a setting allows this home to record streams that other
+// homes refuse.
 func (cmd *configCommand) noteUnsharable(setting string) {
 	cfg, err := cmd.settings.config()
 	if err != nil {
-		return // whoever uses the settings will be told
+		return // reported when the settings are used
 	}
 	usual := config.DefaultSize("share.max_object")
 	switch {

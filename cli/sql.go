@@ -22,7 +22,7 @@ import (
 	"qme/tasks"
 )
 
-// sqlOptions say what is asked, and in which form the answer is printed.
+// sqlOptions are the query and the output format.
 type sqlOptions struct {
 	json, csv, lines, schema bool
 	query                    string
@@ -70,7 +70,7 @@ Examples:
 	}
 }
 
-// wrong says what does not fit together, "" for nothing.
+// wrong describes conflicting options, "" if there are none.
 func (o sqlOptions) wrong() string {
 	forms := 0
 	for _, f := range []bool{o.json, o.csv, o.lines} {
@@ -113,8 +113,8 @@ func (cmd *sqlCommand) run(ctx context.Context, o sqlOptions) error {
 	return cmd.query(ctx, q, t, o)
 }
 
-// upToDate brings the mirror up to date or, where its database lets this user only read,
-// says how far behind it is.
+// upToDate updates the mirror. If the user may only read the database, it reports how far
+// behind the mirror is.
 func (cmd *sqlCommand) upToDate(ctx context.Context, q *tasks.Service, t *target.Target) error {
 	applied, err := catchUp(cmd.term, ctx, q, t, false)
 	if errors.Is(err, mirror.ErrDenied) {
@@ -127,8 +127,8 @@ func (cmd *sqlCommand) upToDate(ctx context.Context, q *tasks.Service, t *target
 	return q.MirrorLog().Clear()
 }
 
-// readOnlyMirror says how far behind a mirror is that cannot be brought up to date. denied
-// is why, and what is returned where there is nothing to be asked.
+// readOnlyMirror reports how far behind a mirror is that cannot be updated because of
+// denied. It returns denied if the database has no mirror yet.
 func (cmd *sqlCommand) readOnlyMirror(ctx context.Context, q *tasks.Service, t *target.Target, denied error) error {
 	var st mirrorStatusJSON
 	schema, err := st.compare(ctx, q, t)
@@ -146,7 +146,7 @@ func (cmd *sqlCommand) readOnlyMirror(ctx context.Context, q *tasks.Service, t *
 	return nil
 }
 
-// query runs a query and prints what it gives.
+// query runs a query and prints the result.
 func (cmd *sqlCommand) query(ctx context.Context, q *tasks.Service, t *target.Target, o sqlOptions) error {
 	return cmd.term.listing(o.json || o.csv, func(out *bufio.Writer) (err error) {
 		w := newFlusher(pieceWriter{ctx, out})
@@ -185,14 +185,15 @@ func interruptedQuery(err error) error {
 	return err
 }
 
-// A rowPrinter prints the result of a query. Its errors are of the output.
+// A rowPrinter prints the result of a query. Its errors are write errors or those of a
+// context.
 type rowPrinter interface {
 	columns(names []string) error
 	row(values []any) error
 	end() error
 }
 
-// cell is a value as text; ok is false for NULL.
+// cell returns a value as text; ok is false for NULL.
 func cell(v any) (text string, ok bool) {
 	if v == nil {
 		return "", false
@@ -200,7 +201,7 @@ func cell(v any) (text string, ok bool) {
 	return fmt.Sprint(v), true
 }
 
-// jsonRows prints one object a line, its members in the order of the columns.
+// jsonRows prints one object per line, with its members in the order of the columns.
 type jsonRows struct {
 	ctx  context.Context
 	w    *bufio.Writer
@@ -235,7 +236,7 @@ func (p *jsonRows) row(values []any) error {
 	return p.write([]byte("}\n"))
 }
 
-// value writes one value, a long text in pieces.
+// value writes one value; a long text is written in pieces.
 func (p *jsonRows) value(v any) error {
 	text, ok := v.(string)
 	if !ok || len(text) <= pieceSize {
@@ -270,11 +271,10 @@ func (p *jsonRows) write(parts ...[]byte) error {
 	return nil
 }
 
-// pieceSize is how many bytes of a value are escaped between two looks at whether that is
-// still wanted.
+// pieceSize is the number of bytes processed between two checks of the context.
 const pieceSize = 64 << 10
 
-// inPieces hands out a text in pieces, none of which cuts a character, until ctx ends.
+// inPieces passes a text to do in pieces that do not split characters, until ctx ends.
 func inPieces(ctx context.Context, text string, do func(piece string) error) error {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -290,8 +290,8 @@ func inPieces(ctx context.Context, text string, do func(piece string) error) err
 	}
 }
 
-// A pieceWriter writes what is long in pieces, until ctx ends. What is short is written also
-// then.
+// A pieceWriter splits long writes into pieces and stops between them when ctx ends.
+// Short writes succeed even after that.
 type pieceWriter struct {
 	ctx context.Context
 	to  io.Writer
@@ -311,7 +311,7 @@ func (w pieceWriter) Write(b []byte) (n int, err error) {
 	}
 }
 
-// escaped is what escape makes of a text, until ctx ends.
+// escaped returns the result of escape for a text, or the error of ctx.
 func escaped(ctx context.Context, text string, escape func(string) string) (string, error) {
 	if len(text) <= pieceSize {
 		return escape(text), nil
@@ -324,7 +324,7 @@ func escaped(ctx context.Context, text string, escape func(string) string) (stri
 	return out.String(), err
 }
 
-// marshalCell writes what JSON has no number for (Infinity) as a string.
+// marshalCell encodes a value; numbers that JSON lacks, such as Infinity, become strings.
 func marshalCell(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -339,7 +339,7 @@ func marshalCell(v any) ([]byte, error) {
 
 func (p *jsonRows) end() error { return nil }
 
-// csvRows prints RFC 4180, with NULL as an empty field. For a terminal it is escaped.
+// csvRows prints RFC 4180 with NULL as an empty field. Output to a terminal is escaped.
 type csvRows struct {
 	ctx      context.Context
 	out      io.Writer
@@ -371,7 +371,7 @@ func (p *csvRows) write(fields []string) error {
 		}
 	}
 	if len(fields) == 1 && fields[0] == "" {
-		// As an empty line, which the writer would make of it, readers skip it.
+		// The writer would print an empty line, which readers skip.
 		p.w.Flush()
 		_, err := io.WriteString(p.out, "\"\"\n")
 		return outputError(errors.Join(p.w.Error(), err))
@@ -384,7 +384,7 @@ func (p *csvRows) end() error {
 	return outputError(p.w.Error())
 }
 
-// catchUp brings the mirror up to date, or makes it anew.
+// catchUp updates the mirror, or rebuilds it if anew is set.
 func catchUp(term *terminal, ctx context.Context, q *tasks.Service, t *target.Target, anew bool) (mirror.Applied, error) {
 	show, done := term.progress()
 	defer done()

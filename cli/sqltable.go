@@ -14,21 +14,21 @@ import (
 )
 
 const (
-	// widthRows is how many rows of a table decide on the widths of its columns.
+	// widthRows is the number of rows that determine the widths of the columns.
 	widthRows = 500
-	// maxCell is how wide a column may become for one long value, where nothing is cut.
+	// maxCell is the maximal width of a column when nothing is cut.
 	maxCell = 250
-	// minCell is what is left of a column at the least when a terminal is narrow.
+	// minCell is the minimal width of a column on a narrow terminal.
 	minCell = 8
-	// waitBytes bounds the rows that a table keeps until it begins.
+	// waitBytes limits the size of the rows kept until printing starts.
 	waitBytes = 16 << 20
 )
 
-// timeColumns are those of our tables that hold a time, which is in UTC.
+// timeColumns are the columns of the mirror with times, which are in UTC.
 var timeColumns = []string{"started", "finished", "created", "updated"}
 
-// headOf is the name of a column as people see it: that of a time says UTC, where the
-// first value that there is looks as one of ours.
+// headOf returns the heading of a column. That of a time gets "(UTC)" if a value has the
+// format of the mirror.
 func headOf(name string, i int, rows [][]string) string {
 	if !slices.Contains(timeColumns, name) {
 		return name
@@ -41,7 +41,8 @@ func headOf(name string, i int, rows [][]string) string {
 	return name
 }
 
-// isMirrorTime tells what the mirror has of a time from what a query may have made of it.
+// isMirrorTime reports whether a value has the time format of the mirror, rather than
+// being computed by the query.
 func isMirrorTime(s string) bool {
 	const like = "0000-00-00 00:00:00.000000"
 	if len(s) != len(like) {
@@ -55,8 +56,8 @@ func isMirrorTime(s string) bool {
 	return true
 }
 
-// shownCell is a value as people see it. Of a long one no more than limit bytes are looked
-// at, 0: all.
+// shownCell returns a value for display. It uses at most limit bytes of a long value; 0
+// means all.
 func shownCell(ctx context.Context, v any, limit int) (string, error) {
 	text, ok := cell(v)
 	if !ok {
@@ -68,7 +69,7 @@ func shownCell(ctx context.Context, v any, limit int) (string, error) {
 	return escaped(ctx, text, safe.Line)
 }
 
-// cellWidth is how wide a value is; one that is far too long for a column is not counted.
+// cellWidth returns the width of a value, maxCell if it is far too long for a column.
 func cellWidth(c string) int {
 	if len(c) > pieceSize {
 		return maxCell
@@ -76,16 +77,15 @@ func cellWidth(c string) int {
 	return runewidth.StringWidth(c)
 }
 
-// tableRows prints aligned columns. Of a long result only the first rows are waited
-// for.
+// tableRows prints aligned columns. It buffers only the first rows of a long result.
 type tableRows struct {
 	ctx    context.Context
 	w      *bufio.Writer
-	width  int // of the terminal, to which rows are cut; 0 for none
+	width  int // of the terminal, to which rows are cut; 0: not cut
 	head   []string
 	first  [][]string
 	bytes  int    // of first
-	number []bool // every value so far is one
+	number []bool // the column has only numbers so far
 	widths []int
 }
 
@@ -101,7 +101,7 @@ func (p *tableRows) row(values []any) error {
 	cells := make([]string, len(values))
 	limit := 0
 	if p.width > 0 {
-		limit = pieceSize / 4 // more than a screen has
+		limit = pieceSize / 4 // more than fits on a screen
 	}
 	for i, v := range values {
 		switch v.(type) {
@@ -124,7 +124,7 @@ func (p *tableRows) row(values []any) error {
 	return p.start()
 }
 
-// start prints the rows that were waited for.
+// start computes the widths and prints the buffered rows.
 func (p *tableRows) start() error {
 	for i, name := range p.head {
 		p.head[i] = headOf(name, i, p.first)
@@ -149,7 +149,8 @@ func (p *tableRows) start() error {
 	return nil
 }
 
-// fit narrows the widest columns until a row fits the terminal, or all are narrow.
+// fit narrows the widest columns until a row fits the terminal or no column is wider than
+// minCell.
 func (p *tableRows) fit() {
 	total := 2 * (len(p.widths) - 1)
 	for _, w := range p.widths {
@@ -200,7 +201,7 @@ func (p *tableRows) end() error {
 	return p.start()
 }
 
-// lineRows prints each value on a line of its own, behind its column's name.
+// lineRows prints each value on a line of its own, after the name of its column.
 type lineRows struct {
 	ctx   context.Context
 	w     *bufio.Writer

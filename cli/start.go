@@ -91,11 +91,12 @@ Examples:
 	}
 }
 
-// untilSignalled ends ctx when the server is to end: a terminal that is closed ends it as Ctrl-C
-// does. What nohup or a shell's & has ignored stays ignored.
+// untilSignalled returns a context that ends when the server is to stop: on Ctrl-C,
+// SIGTERM or when the terminal is closed. Signals ignored by nohup or a shell's & stay
+// ignored.
 func untilSignalled(ctx context.Context) (context.Context, context.CancelFunc) {
-	// Who reads the messages may go. A write then fails, and is not the end of the server. What it
-	// starts inherits nothing of this.
+	// A reader of the messages may exit. Writes then fail, but the server goes on. Child
+	// processes do not inherit this.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	return signalled.Until(ctx)
 }
@@ -104,10 +105,10 @@ func startUsage(format string, args ...any) error {
 	return &usageError{msg: fmt.Sprintf(format, args...), help: "qme start --help"}
 }
 
-// serverGC is how much garbage a server lets pile up, in percent of what it holds.
+// serverGC is the garbage collection target of a server in percent.
 const serverGC = 100
 
-// startServer serves until ctx ends. That is how it is meant to end, so it is no error.
+// run serves until ctx ends, which is not an error.
 func (cmd *startCommand) run(ctx context.Context, o startOptions) error {
 	debug.SetGCPercent(serverGC)
 	if _, err := cmd.settings.sure(); err != nil {
@@ -121,7 +122,7 @@ func (cmd *startCommand) run(ctx context.Context, o startOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Unsetenv(keyVariable); err != nil { // the programs that it starts need no key
+	if err := os.Unsetenv(keyVariable); err != nil { // child processes need no key
 		return err
 	}
 	l, err := cmd.listen(o)
@@ -152,7 +153,7 @@ func (cmd *startCommand) run(ctx context.Context, o startOptions) error {
 	return dashboard.New(opts).Serve(ctx, l, config)
 }
 
-// serverKey returns the key: of the environment, or of the home.
+// serverKey returns the key from the environment or the home.
 func (cmd *startCommand) serverKey(home string) (string, error) {
 	cfg, err := cmd.settings.config()
 	if err != nil {
@@ -164,11 +165,11 @@ func (cmd *startCommand) serverKey(home string) (string, error) {
 	return dashboard.LoadKey(home)
 }
 
-// An address is where a server is.
+// An address is the address of a server.
 type address struct {
 	host, port string   // port "" for a unix socket
-	names      []string // by which it may be called
-	remote     bool     // other machines can reach it
+	names      []string // accepted host names
+	remote     bool     // reachable from other machines
 	socket     string
 }
 
@@ -207,13 +208,14 @@ func (cmd *startCommand) listen(o startOptions) (net.Listener, error) {
 	return l, nil
 }
 
-// listenTCP listens on a port, of which 0 is any that is free and that browsers connect to.
+// listenTCP listens on a port. For port 0 it picks a free port that browsers can connect
+// to.
 func listenTCP(host, port string) (net.Listener, error) {
 	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
 	if err != nil || !isBadPort(l.Addr().(*net.TCPAddr).Port) {
 		return l, err
 	}
-	other, err := listenTCP(host, port) // while this one is taken
+	other, err := listenTCP(host, port) // while this port is still taken
 	return other, errors.Join(err, l.Close())
 }
 
@@ -227,11 +229,11 @@ func otherPort(port string) string {
 	return strconv.Itoa(n)
 }
 
-// socketMost is how long the path of a unix socket can be (unix(7); less on macOS).
+// socketMost is the maximal length of the path of a unix socket (unix(7); less on macOS).
 const socketMost = len(syscall.RawSockaddrUnix{}.Path) - 1
 
-// listenUnix opens a socket that only its owner can reach. One that a dead server left is
-// taken away.
+// listenUnix opens a socket that only its owner can reach. It removes the socket of a
+// dead server.
 func listenUnix(path string) (net.Listener, error) {
 	info, err := os.Lstat(path)
 	switch {
@@ -258,7 +260,8 @@ func listenUnix(path string) (net.Listener, error) {
 	return l, err
 }
 
-// addressOf says where a listener is, and by which names it may be called.
+// addressOf returns the address of a listener with the host names by which clients may
+// address it.
 func (cmd *startCommand) addressOf(l net.Listener, o startOptions) address {
 	tcp, ok := l.Addr().(*net.TCPAddr)
 	if !ok {
@@ -288,7 +291,7 @@ func (cmd *startCommand) addressOf(l net.Listener, o startOptions) address {
 func ownAddresses() (list []string) {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
-		return nil // then the machine's name has to do
+		return nil // the name of the machine must do
 	}
 	for _, addr := range addrs {
 		if n, ok := addr.(*net.IPNet); ok {
@@ -304,12 +307,12 @@ func (at address) url(secure bool) string {
 		scheme = "https"
 	}
 	if at.port == "" {
-		return scheme + "://localhost:5000" // where the other end of the ssh line is
+		return scheme + "://localhost:5000" // the local end of the ssh tunnel
 	}
 	return scheme + "://" + net.JoinHostPort(at.host, at.port)
 }
 
-// tls returns how connections are encrypted, nil when they are not.
+// tls returns the TLS configuration, nil if connections are not encrypted.
 func (at address) tls(home string, o startOptions) (*tls.Config, error) {
 	var cert *tls.Certificate
 	var err error
@@ -334,7 +337,7 @@ func (at address) tls(home string, o startOptions) (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}, nil
 }
 
-// announce prints where the server is: the address alone on standard output.
+// announce prints the address of the server. Only the address goes to standard output.
 func (cmd *startCommand) announce(at address, url string, config *tls.Config, o startOptions) error {
 	if _, err := fmt.Fprintln(cmd.term.out, url); err != nil {
 		return outputError(err)
@@ -345,7 +348,7 @@ func (cmd *startCommand) announce(at address, url string, config *tls.Config, o 
 	}
 	if !at.remote {
 		there := ""
-		if at.socket == "" && at.host != "127.0.0.1" { // where the other end does not listen
+		if at.socket == "" && at.host != "127.0.0.1" { // the far end of the tunnel is on localhost only
 			there = fmt.Sprintf(", with localhost in the place of %s", at.host)
 		}
 		cmd.term.note("From another machine: %s\nand open the address there%s.", from, there)
@@ -360,13 +363,13 @@ func (cmd *startCommand) announce(at address, url string, config *tls.Config, o 
 	return nil
 }
 
-// redirect returns a page that leads to an address.
+// redirect returns a page that redirects to an address.
 func redirect(to string) string {
 	return `<!doctype html><meta http-equiv="refresh" content="0; url=` + html.EscapeString(to) + `">`
 }
 
-// openBrowser opens the page where somebody sits at a desktop. The key must not be among a
-// process's arguments, which other users can see, so the browser is sent by a file.
+// openBrowser opens the page if the user sits at a desktop. Other users can see the
+// arguments of processes, so the key is passed in a file that redirects the browser.
 func (cmd *startCommand) openBrowser(home, url string, at address, o startOptions) (remove func()) {
 	remove = func() {}
 	opener := "xdg-open"
@@ -387,10 +390,10 @@ func (cmd *startCommand) openBrowser(home, url string, at address, o startOption
 		cmd.term.warn("no browser is opened: %v", err)
 		return remove
 	}
-	remove = func() { _ = os.Remove(f.Name()) } // it may be gone with the home
+	remove = func() { _ = os.Remove(f.Name()) } // it may have been deleted with the home
 	_, err = fmt.Fprintln(f, redirect(url))
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = program.Detach(exec.Command(browser, f.Name())) // whether there is a browser shows by itself
+		err = program.Detach(exec.Command(browser, f.Name())) // the user sees whether a browser opens
 	}
 	if err != nil {
 		cmd.term.warn("no browser is opened: %v", err)

@@ -52,8 +52,7 @@ Examples:
 type statusJSON struct {
 	Remotes []remoteStatus `json:"remotes"`
 	Spool   spoolStatus    `json:"spool"`
-	// AutoSync says what went wrong with the last sync in the background; "" when
-	// nothing did.
+	// AutoSync is the error of the last sync in the background, "" if it succeeded.
 	AutoSync string `json:"auto_sync"`
 }
 
@@ -61,7 +60,7 @@ type statusJSON struct {
 type remoteStatus struct {
 	Name      string        `json:"name"`
 	URL       string        `json:"url"`
-	Known     bool          `json:"known"` // it has been heard of
+	Known     bool          `json:"known"` // it has been contacted before
 	NotPushed tasks.Traffic `json:"not_pushed"`
 	NotPulled tasks.Traffic `json:"not_pulled"`
 }
@@ -69,7 +68,7 @@ type remoteStatus struct {
 // A spoolStatus counts the runs that are not in the history.
 type spoolStatus struct {
 	Running int `json:"running"`
-	Waiting int `json:"waiting"` // they have ended
+	Waiting int `json:"waiting"` // they have ended but are not committed
 }
 
 func (cmd *statusCommand) run(ctx context.Context, fetch, asJSON bool) error {
@@ -87,7 +86,7 @@ func (cmd *statusCommand) run(ctx context.Context, fetch, asJSON bool) error {
 	var failed []error
 	for _, r := range remotes {
 		if fetch {
-			// One that cannot be reached does not keep the others from being asked.
+			// An unreachable remote does not prevent a fetch from the others.
 			err := interrupted(q.FetchFrom(ctx, r))
 			if ctx.Err() != nil {
 				return err

@@ -38,7 +38,8 @@ Examples:
 	return c
 }
 
-// autoSync syncs with the default remote. Nobody is there to be asked or told.
+// autoSync syncs with the default remote in the background, without a user to ask or
+// notify.
 func (cmd *shareCommand) autoSync(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()

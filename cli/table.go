@@ -19,15 +19,15 @@ import (
 	"qme/tasks"
 )
 
-// A table prints tasks as they come, so its columns have fixed widths; only the
-// last one takes what the terminal leaves.
+// A table prints tasks as they arrive, so its columns have fixed widths; only the last
+// one takes the rest of the line.
 type table struct {
 	w     *bufio.Writer
-	width int // of the terminal; 0 means that nothing is cut
+	width int // of the terminal; 0: lines are not cut
 	color palette
 	rows  int
-	mixed bool // there are tasks of other executors than the usual one
-	runs  bool // earlier runs are shown, whose names have a number
+	mixed bool // tasks of other executors than the usual one may occur
+	runs  bool // earlier runs are shown, whose names include a number
 }
 
 func (t *terminal) newTable(w *bufio.Writer) *table {
@@ -50,31 +50,32 @@ const (
 	statusWidth   = 10
 	executorWidth = 7
 
-	// narrowNameWidth is without the room for further digits, which are hardly ever needed.
+	// narrowNameWidth is the width without room for additional digits, which are rarely
+	// needed.
 	narrowNameWidth = len("019aaf3c-1b2c") + 1
 )
 
 const (
-	// minCommand is how much of a command a terminal shows at least, before any column is
-	// left out for it.
+	// minCommand is the minimal width of the command. Columns are left out to keep it.
 	minCommand = 10
-	// goodCommand is how much there is of it before it gives room to a column that is of
-	// less use: a wider terminal must not show less.
+	// goodCommand is the width that the command gets before a less useful column is
+	// added, so that a wider terminal never shows less of the command.
 	goodCommand = 30
 )
 
-// A layout says which columns there are.
+// A layout is a choice of columns.
 type layout struct {
 	name                            int // its width
 	age, duration, status, executor bool
-	measures                        int // the first so many of record.Measures
+	measures                        int // the number of leading record.Measures shown
 }
 
-// A fitting takes columns out of the width of a terminal.
+// A fitting distributes the width of a terminal to columns.
 type fitting struct{ width, used int }
 
-// take takes a column where it leaves enough of a command that has enough. In a pipe all
-// of them are there, so that a script finds each in its place.
+// take adds a column if it leaves leaves columns for the command, and if the command
+// would have at least has columns without it. In a pipe all columns are added, so that
+// scripts find them in fixed places.
 func (f *fitting) take(column, leaves, has int) bool {
 	if f.width > 0 && f.used+max(column+leaves, has) > f.width {
 		return false
@@ -83,11 +84,11 @@ func (f *fitting) take(column, leaves, has int) bool {
 	return true
 }
 
-// useful takes a column that the command gives room to.
+// useful adds a column that is worth a shorter command.
 func (f *fitting) useful(column int) bool { return f.take(column, minCommand, goodCommand) }
 
-// name is the width of the column of names, which has room for more than they are mostly
-// where that leaves enough of a command that has enough.
+// name returns the width of the name column: nameWidth if that leaves enough for the
+// command, else narrowNameWidth.
 func (f *fitting) name(leaves int) int {
 	if f.take(nameWidth-narrowNameWidth, leaves, goodCommand) {
 		return nameWidth
@@ -95,8 +96,8 @@ func (f *fitting) name(leaves int) int {
 	return narrowNameWidth
 }
 
-// layout chooses the columns: what there is no room for goes, the room for further digits
-// of the name first, then the age, the status last.
+// layout chooses the columns. If there is not enough room, the extra width of the name is
+// dropped first, then the age; the status is dropped last.
 func (t *table) layout() layout {
 	f := fitting{t.width, narrowNameWidth}
 	var l layout
@@ -105,7 +106,7 @@ func (t *table) layout() layout {
 	l.duration = f.useful(durationWidth)
 	l.age = l.duration && f.useful(ageWidth)
 	l.name = f.name(goodCommand)
-	// Scripts find columns by their number, so that further ones are on terminals alone.
+	// Scripts find columns by number, so additional columns are for terminals only.
 	for t.width > 0 && l.measures < record.MeasureCount && f.take(measureWidth, goodCommand, goodCommand) {
 		l.measures++
 	}
@@ -133,7 +134,7 @@ func (t *table) row(item tasks.Item) error {
 	return t.end(line, runewidth.StringWidth(line), l, r)
 }
 
-// end prints a line that has used so many columns, with its executor and its command.
+// end prints a line of used columns, followed by the executor and the command.
 func (t *table) end(line string, used int, l layout, r *record.Record) error {
 	if l.executor {
 		cell := t.executor(r)
@@ -146,17 +147,17 @@ func (t *table) end(line string, used int, l layout, r *record.Record) error {
 	case room > 0:
 		line += runewidth.Truncate(command, room, "…")
 	default:
-		line = strings.TrimRight(line, " ") // a blank would wrap
+		line = strings.TrimRight(line, " ") // a trailing blank would wrap
 	}
 	_, err := fmt.Fprintln(t.w, line)
-	// The first rows are wanted at once, the rest in large pieces.
+	// Flush the first rows at once, later ones in large pieces.
 	if t.rows++; err == nil && t.rows <= 64 && t.rows&(t.rows-1) == 0 {
 		err = t.w.Flush()
 	}
 	return err
 }
 
-// executor is the column of the executor: on a terminal only where it is not the usual one.
+// executor returns the executor column. On a terminal it is blank for the usual executor.
 func (t *table) executor(r *record.Record) string {
 	name := r.Executor
 	if t.width > 0 {
@@ -184,8 +185,8 @@ func (t *table) status(r *record.Record) (string, func(string) string) {
 	return strconv.Itoa(*r.Code()), t.color.red
 }
 
-// jobStatus is the scheduler's word for a job that goes on, or that ended otherwise than
-// by a return code of its own.
+// jobStatus returns the scheduler's word for a job that is not final, or that ended
+// without a return code of its own.
 func (t *table) jobStatus(job *record.Job) (string, func(string) string) {
 	word := runewidth.Truncate(safe.Line(strings.ToLower(job.State)), statusWidth-1, "…")
 	switch {
@@ -197,7 +198,7 @@ func (t *table) jobStatus(job *record.Job) (string, func(string) string) {
 	return word, t.color.red
 }
 
-// measure shows a further number, as wide as a duration.
+// measure returns a measured number with at most six characters, as for durations.
 func measure(f record.Field, r *record.Record) string {
 	n, ok := f.Number(r)
 	switch {
@@ -211,7 +212,7 @@ func measure(f record.Field, r *record.Record) string {
 	return strconv.FormatFloat(n, 'g', 4, 64)
 }
 
-// shortBytes is at most six characters wide.
+// shortBytes returns a size with at most six characters.
 func shortBytes(n float64) string {
 	for _, unit := range []string{"B", "KiB", "MiB", "GiB", "TiB"} {
 		if n < 1000 {
@@ -230,8 +231,8 @@ func (t *table) duration(r *record.Record) string {
 	return shortDuration(took)
 }
 
-// age says how long ago something was, in one unit. What the clock of another machine
-// puts into the future is said to be there.
+// age returns the time since at in one unit. A time in the future, by the clock of
+// another machine, is shown as such.
 func age(at time.Time) string {
 	const day = 24 * time.Hour
 	switch d := now.Sub(at); {
@@ -261,7 +262,8 @@ func inOneUnit(d time.Duration) string {
 	}
 }
 
-// shortDuration is at most six characters wide up to 99 hours. It rounds, as the dashboard does.
+// shortDuration returns a duration with at most six characters up to 99 hours. It rounds
+// like the dashboard.
 func shortDuration(d time.Duration) string {
 	switch {
 	case d < 0:

@@ -17,22 +17,22 @@ import (
 	"qme/internal/safe"
 )
 
-// A terminal is the streams of an invocation, and the way in which it speaks to people.
+// A terminal holds the streams of an invocation and prints messages for the user.
 type terminal struct {
 	in, out, err *os.File
 
-	homeFlag                string // --home, which command lines in messages repeat
+	homeFlag                string // --home, repeated by command lines in messages
 	color                   string // --color
 	quiet, noColor, noPager bool
-	silent                  bool // nothing is written: neither messages nor what is disposable
-	noZone                  bool // TZ is not understood, and that has not been said yet
+	silent                  bool // nothing is printed or written to caches
+	noZone                  bool // TZ is invalid and has not been reported yet
 
-	colorSetting, pagerSetting string // once the settings are read
+	colorSetting, pagerSetting string // set once the settings are read
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
-// width returns the terminal's number of columns, 0 where stdout is none.
+// width returns the number of columns of the terminal, 0 if stdout is not a terminal.
 func (t *terminal) width() int {
 	if !isTerminal(t.out) {
 		return 0
@@ -44,7 +44,7 @@ func (t *terminal) width() int {
 	return w
 }
 
-// A palette colours text, or leaves it as it is.
+// A palette colours text, or returns it unchanged.
 type palette struct{ on bool }
 
 func (p palette) plain(s string) string  { return s }
@@ -61,12 +61,12 @@ func (p palette) sgr(code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
-// palette is for stdout.
+// palette returns the palette for stdout.
 func (t *terminal) palette() palette { return t.paletteOf(t.out) }
 
-// paletteOf follows, in this order, --color and --no-color, the setting color, NO_COLOR
-// (no-color.org), CLICOLOR_FORCE and FORCE_COLOR, CLICOLOR=0 (bixense.com/clicolors), and
-// whether the file is a terminal that has colours.
+// paletteOf returns the palette for a file. It follows, in this order, --color and
+// --no-color, the setting color, NO_COLOR (no-color.org), CLICOLOR_FORCE and FORCE_COLOR,
+// CLICOLOR=0 (bixense.com/clicolors), and whether the file is a terminal with colours.
 func (t *terminal) paletteOf(f *os.File) palette {
 	mode := t.color
 	if t.noColor {
@@ -84,14 +84,14 @@ func (t *terminal) paletteOf(f *os.File) palette {
 	return palette{on: os.Getenv("CLICOLOR") != "0" && isTerminal(f) && os.Getenv("TERM") != "dumb"}
 }
 
-// forced says whether a variable is set to more than a no.
+// forced reports whether a variable is set to a value other than 0 or false.
 func forced(name string) bool {
 	value := os.Getenv(name)
 	return value != "" && value != "0" && value != "false"
 }
 
-// listing has print write a long listing: to a pager on a terminal, else to stdout. A reader
-// that has read enough ends it with errPagerGone.
+// listing calls print to write a long listing: to a pager on a terminal, else to stdout.
+// It returns errPagerGone if the reader stops early.
 func (t *terminal) listing(never bool, print func(w *bufio.Writer) error) error {
 	out, wait, err := t.pager(never)
 	if err != nil {
@@ -103,14 +103,14 @@ func (t *terminal) listing(never bool, print func(w *bufio.Writer) error) error 
 	if ferr := w.Flush(); err == nil {
 		err = ferr
 	}
-	if to.err != nil { // and nothing else has failed
+	if to.err != nil { // print has not failed otherwise
 		err = outputError(to.err)
 	}
 	return errors.Join(err, wait())
 }
 
-// pager returns where a long listing goes: to a pager on a terminal, else to
-// stdout. wait waits for the pager to end.
+// pager returns the writer for a long listing: a pager on a terminal, else stdout. wait
+// waits until the pager has ended.
 func (t *terminal) pager(never bool) (out io.Writer, wait func() error, err error) {
 	none := func() error { return nil }
 	program := pagerProgram(t.pagerSetting)
@@ -126,12 +126,12 @@ func (t *terminal) pager(never bool) (out io.Writer, wait func() error, err erro
 	return t.startPager(program)
 }
 
-// dumb says whether the terminal can do no more than print, as in Emacs: a pager would
+// dumb reports whether the terminal can only print text, as in Emacs; a pager would
 // complain.
 func dumb() bool { return os.Getenv("TERM") == "dumb" || os.Getenv("TERM") == "" }
 
-// pagerProgram returns the command line of the pager, "" for none: the setting's
-// or, when that is empty, that of PAGER, which may be set to nothing.
+// pagerProgram returns the command line of the pager, "" for none: the setting or, if
+// that is empty, the value of PAGER, which may be set to nothing.
 func pagerProgram(setting string) string {
 	if setting != "" {
 		return strings.TrimSpace(setting)
@@ -145,8 +145,8 @@ func pagerProgram(setting string) string {
 	return "less"
 }
 
-// missingProgram returns the program of a command line when there is none of that
-// name, "" when there is one or only the shell can know.
+// missingProgram returns the program of a command line if no such program exists. It
+// returns "" if the program exists or only the shell can tell.
 func missingProgram(line string) string {
 	for word := range strings.FieldsSeq(line) {
 		name, _, isAssignment := strings.Cut(word, "=")
@@ -171,7 +171,7 @@ func (t *terminal) startPager(program string) (out io.Writer, wait func() error,
 	cmd := exec.Command("sh", "-c", program)
 	cmd.Stdout, cmd.Stderr = t.out, t.err
 	if os.Getenv("LESS") == "" {
-		// As git does: end at once when all fits on the screen, keep colours.
+		// As in git: exit at once if all fits on the screen, keep colours.
 		cmd.Env = append(os.Environ(), "LESS=FRX")
 	}
 	in, err := cmd.StdinPipe()
@@ -185,17 +185,17 @@ func (t *terminal) startPager(program string) (out io.Writer, wait func() error,
 		return nil, nil, noPager(err)
 	}
 	return in, func() error {
-		_ = in.Close() // it may have ended before the end of the listing
+		_ = in.Close() // the pager may have exited early
 		err := cmd.Wait()
 		var exit *exec.ExitError
 		if err == nil || errors.As(err, &exit) && exit.ExitCode() != 126 && exit.ExitCode() != 127 {
-			return nil // how it ended is between the user and the pager
+			return nil // a failure of the pager itself is not an error of qme
 		}
 		return noPager(err)
 	}, nil
 }
 
-// outputError makes a reader that has read enough the normal end it is.
+// outputError returns errPagerGone if the reader closed the output, else err.
 func outputError(err error) error {
 	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, os.ErrClosed) {
 		return errPagerGone

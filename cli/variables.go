@@ -11,14 +11,15 @@ import (
 	"qme/tasks"
 )
 
-// The variables that qme reads beside those of settings.
+// The variables that qme reads besides those of settings.
 const (
 	homeVariable = "QME_HOME"
-	// taskVariable names the task whose command a process belongs to, in its environment.
+	// taskVariable is set in the environment of a command to its task.
 	taskVariable = tasks.Variable
 )
 
-// ownVariables are all of them. What is secret opens something: the mirror, a remote.
+// ownVariables are the variables that are no settings. The secret ones give access to the
+// mirror or a remote.
 var ownVariables = []config.Variable{
 	{Name: homeVariable},
 	{Name: taskVariable},
@@ -26,7 +27,6 @@ var ownVariables = []config.Variable{
 	{Name: remote.TokenVariable, Secret: true},
 }
 
-// ownNames are the names of ownVariables.
 func ownNames() []string {
 	var names []string
 	for _, v := range ownVariables {
@@ -35,8 +35,8 @@ func ownNames() []string {
 	return names
 }
 
-// isSecret reports whether a variable is never recorded, whatever the setting run.env says:
-// records are shared.
+// isSecret reports whether a variable is never recorded, not even by the setting run.env,
+// because records are shared.
 func isSecret(name string) bool {
 	return slices.Contains(append(config.Variables(), ownVariables...), config.Variable{Name: name, Secret: true})
 }
@@ -46,7 +46,8 @@ func isKnown(name string) bool {
 	return slices.ContainsFunc(append(config.Variables(), ownVariables...), func(v config.Variable) bool { return v.Name == name })
 }
 
-// allowedEnv returns the variables whose name fits one of the patterns.
+// allowedEnv returns the variables whose names match one of the patterns and that are not
+// secret.
 func allowedEnv(environ, patterns []string) []string {
 	var allowed []string
 	for _, kv := range environ {
@@ -58,8 +59,8 @@ func allowedEnv(environ, patterns []string) []string {
 	return allowed
 }
 
-// allows reports whether a pattern is for a variable. One that is called as qme's are, and
-// is none, may be a secret that was mistyped, and has to be named.
+// allows reports whether a pattern matches a variable. An unknown variable with qme's
+// prefix may be a mistyped secret, so it must be named exactly.
 func allows(pattern, name string) bool {
 	if strings.HasPrefix(strings.ToUpper(name), config.VariablePrefix) && !isKnown(name) {
 		return pattern == name

@@ -12,11 +12,12 @@ import (
 	"qme/record"
 )
 
-// release is the version of a build whose version go does not know, such as one of a
+// release is the version of a build for which go knows no version, such as that of a
 // packager: go build -ldflags "-X qme/cli.release=v1.2.3".
 var release string
 
-// version names the build: a release's tag or, of a checkout, its commit.
+// version returns the version of the build: the tag of a release, or the commit of a
+// checkout.
 func version() string {
 	v, commit := build()
 	switch {
@@ -28,8 +29,8 @@ func version() string {
 	return "devel"
 }
 
-// build returns the release, "" when there is none, and the commit, as far as they are
-// known. A commit ends in + where files were not as they are in it.
+// build returns the release, "" if there is none, and the commit, as far as they are
+// known. The commit ends in + if files were modified.
 func build() (tag, commit string) {
 	tag = release
 	info, ok := debug.ReadBuildInfo()
@@ -54,7 +55,7 @@ func build() (tag, commit string) {
 	return tag, commit
 }
 
-// shortCommit is enough of a commit to name it, with the + that it may end in.
+// shortCommit shortens a commit to 12 digits and keeps a trailing +.
 func shortCommit(commit string) string {
 	hash, changed := strings.CutSuffix(commit, "+")
 	if hash = hash[:min(12, len(hash))]; changed {
@@ -66,7 +67,7 @@ func shortCommit(commit string) string {
 // A versionJSON is the build as JSON. Its keys are stable.
 type versionJSON struct {
 	Version string `json:"version"`
-	Commit  string `json:"commit"` // "" when it is not known
+	Commit  string `json:"commit"` // "" if unknown
 	Format  string `json:"format"` // of the history
 	Go      string `json:"go"`
 	OS      string `json:"os"`

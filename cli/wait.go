@@ -66,14 +66,14 @@ func (cmd *waitCommand) run(ctx context.Context, ref string) error {
 		return err
 	}
 	cause := tasks.AfterChange
-	if rec.Data.Job != nil { // which may have ended only now
+	if rec.Data.Job != nil { // the job may have ended just now
 		cause = tasks.AfterRefresh
 	}
 	cmd.home.follow(q, cause)
 	return endAs(rec)
 }
 
-// endAs ends with the code of a task.
+// endAs returns nil or an error with the return code of a task.
 func endAs(rec *record.Record) error {
 	rc := rec.Code()
 	if rc == nil {
@@ -82,7 +82,7 @@ func endAs(rec *record.Record) error {
 	switch {
 	case *rc == 0:
 		return nil
-	case *rc < 0 || *rc > 255: // no process ends so, and 256 would pass for 0
+	case *rc < 0 || *rc > 255: // no exit code of a process: 256 would be taken for 0
 		return &codeError{exitFailure, fmt.Errorf("task %s has ended, with a return code that is none: %d", rec.UID, *rc)}
 	}
 	return &codeError{code: *rc}
