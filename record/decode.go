@@ -10,15 +10,16 @@ import (
 	"sync"
 )
 
-// Decode reads a stored record and checks it: the id is valid, fits the executor,
-// and the status is one of the format's. Each key occurs once, and is spelled as the format
-// has it. Keys that this version does not know go to Extra. The error wraps ErrInvalid.
+// Decode reads and checks a stored record. The id must be valid and fit the executor, and the
+// status must be one that the format defines. Each key must occur once and be spelled as in the
+// format. Unknown keys go to Extra. The error wraps ErrInvalid.
 func Decode(b []byte) (*Record, error) {
 	r := new(Record)
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(r); err != nil {
-		// Rare: keys of a later version, which cost a second pass, or an error.
+		// Either the record has keys of a later version, which is rare and costs a second pass,
+		// or it is invalid.
 		if r, err = decodeWithExtra(b); err != nil {
 			return nil, fmt.Errorf("%w record: %w", ErrInvalid, err)
 		}
@@ -34,9 +35,9 @@ func Decode(b []byte) (*Record, error) {
 	return r, nil
 }
 
-// DecodeBrief reads what a listing shows of a stored record, in half the time: it leaves out
-// lists, maps, objects but the job, and unknown keys, so the result must not be written again.
-// The error wraps ErrInvalid.
+// DecodeBrief reads only the fields of a stored record that a listing shows, in half the time.
+// It leaves out lists, maps, unknown keys and all objects except the job, so the result must
+// not be written back. The error wraps ErrInvalid.
 func DecodeBrief(b []byte) (*Record, error) {
 	t := briefRecord()
 	read := reflect.New(t.of)
@@ -48,15 +49,15 @@ func DecodeBrief(b []byte) (*Record, error) {
 	return r, r.check()
 }
 
-// A brief is a struct without the fields that are long.
+// A brief describes a struct type without the long fields of another one.
 type brief struct {
 	of     reflect.Type
 	fields []briefField
 }
 
 type briefField struct {
-	index int    // in the whole struct
-	brief *brief // of a struct, or a pointer to one, that is brief itself; else nil
+	index int    // index in the full struct
+	brief *brief // for a struct, or a pointer to one, that is itself brief; else nil
 }
 
 var briefRecord = sync.OnceValue(func() *brief { return briefOf(reflect.TypeFor[Record]()) })
@@ -88,7 +89,7 @@ func briefOf(t reflect.Type) *brief {
 	return b
 }
 
-// copy sets the fields of a whole struct from those of a brief one.
+// copy sets the fields of a full struct from those of a brief one.
 func (b *brief) copy(whole, short reflect.Value) {
 	for i, f := range b.fields {
 		to, from := whole.Field(f.index), short.Field(i)
@@ -152,15 +153,15 @@ func (r *Record) check() error {
 	return nil
 }
 
-// maxRun is the largest number of a run. Far beyond what a task is run, and far enough
-// from the end of the integers for sums.
+// maxRun is the largest run number. No task is run that often, and sums with it do not
+// overflow.
 const maxRun = 1 << 31
 
-// NextRun returns the number of the run after the one with number n. The last number
-// there is stays: a run is recorded also where it cannot be counted.
+// NextRun returns the number of the run after run n. It never exceeds the largest number, so
+// that a run can still be recorded when it can no longer be counted.
 func NextRun(n int) int { return int(min(int64(max(n, 1))+1, maxRun)) }
 
-// Follows reports whether a run with number b can be the one after a run with number a.
+// Follows reports whether run number b can come after run number a.
 func Follows(b, a int) bool { return b > a || b == a && int64(b) == maxRun }
 
 var (
@@ -184,8 +185,8 @@ func jsonKeys(t reflect.Type) []string {
 func unknown(all map[string]json.RawMessage, known []string) map[string]json.RawMessage {
 	extra := map[string]json.RawMessage{}
 	for k, v := range all {
-		// encoding/json matches names by Unicode's case folding, which is more than
-		// lower case: "u\u017fer" is "user" to it.
+		// encoding/json matches names by Unicode case folding, which is more than lower case:
+		// it takes "u\u017fer" for "user".
 		if !slices.ContainsFunc(known, func(name string) bool { return strings.EqualFold(name, k) }) {
 			extra[k] = v
 		}

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// A Kind says what the values of a field are.
+// A Kind is the kind of a field's values.
 type Kind int
 
 // The kinds, each with the types of its values.
@@ -16,35 +16,34 @@ const (
 	Seconds             // float64
 	Moment              // Time
 	Flag                // bool
-	Object              // any other, as JSON
+	Object              // any other type, as JSON
 )
 
-// A Field is a value of a record that has a name of its own where records are listed, sorted
-// and mirrored.
+// A Field is a value of a record that has its own name in listings, sort orders and the mirror.
 type Field struct {
-	// Key is where it stands in the JSON of the record, such as "data.pwd".
+	// Key is the path of the value in the JSON of the record, such as "data.pwd".
 	Key string
-	// Name is that of its column; empty for what has none.
+	// Name is the name of the mirror's column, or empty if there is none.
 	Name string
 	Kind Kind
-	// Since is the version of the mirror's tables with which its column came; 0: it has none.
+	// Since is the version of the mirror's tables that added the column; 0 if there is none.
 	Since int
-	// Measure says that listings show it as a further number: it is of a number's kind. See
-	// MeasureCount.
+	// Measure says that listings can show the field as an additional number. Its kind is
+	// numeric. See MeasureCount.
 	Measure bool
-	// Value returns the value, of its kind's type; nil where it is not recorded.
+	// Value returns the value, with a type of its kind, or nil when it was not recorded.
 	Value func(*Record) any
 }
 
-// MeasureCount is how many of Fields are measures. It is a constant, so that a table of all
-// tasks can hold them without a slice for each.
+// MeasureCount is the number of measures in Fields. It is a constant so that a table of all
+// tasks can store them without a slice per task.
 const MeasureCount = 0
 
-// Fields are all that a record holds, in the order of its keys; what stands within an object
-// follows it, where it has a column. A key that is missing here fails a test.
+// Fields lists all values of a record in the order of its keys. A value inside an object
+// follows the object if it has a column. A key that is missing here fails a test.
 //
-// A new column of the mirror takes the next number in Since: its tables are brought up to it,
-// and filled again.
+// A new column of the mirror takes the next number in Since. The mirror then upgrades its
+// tables and fills them again.
 var Fields = []Field{
 	{Key: "executor", Name: "executor", Since: 1, Value: func(r *Record) any { return r.Executor }},
 	{Key: "uid", Name: "task_id", Since: 1, Value: func(r *Record) any { return string(r.UID) }},
@@ -93,13 +92,13 @@ var Fields = []Field{
 	{Key: "data.previous", Name: "previous_commit", Since: 1, Value: func(r *Record) any { return unlessZero(r.Data.Previous) }},
 }
 
-// Measures returns the fields that are measures, MeasureCount of them. The list is the same each
-// time, and must not be changed.
+// Measures returns the fields that are measures, MeasureCount of them. All calls return the
+// same list, which must not be changed.
 var Measures = sync.OnceValue(func() []Field {
 	return slices.DeleteFunc(slices.Clone(Fields), func(f Field) bool { return !f.Measure })
 })
 
-// Number returns the value of a number's kind; ok is false where it is not recorded.
+// Number returns the value of a numeric field. ok is false when it was not recorded.
 func (f *Field) Number(r *Record) (n float64, ok bool) {
 	switch v := f.Value(r).(type) {
 	case float64:
@@ -133,7 +132,7 @@ func withoutExtra(j *Job) any {
 	return own
 }
 
-// within returns a value of an object; nil where there is no object.
+// within returns a value of an object, or nil when there is no object.
 func within[T any](object *T, value func(*T) any) any {
 	if object == nil {
 		return nil

@@ -2,8 +2,8 @@ package record
 
 import "strings"
 
-// A Stream's file is named after the task and one of these. The last two are those of
-// the job that a command has started.
+// The names of a run's streams. The file of a stream is named after the task and one of these.
+// The last two are the streams of the job that the command has started.
 const (
 	Stdout    StreamName = "stdout"
 	Stderr    StreamName = "stderr"
@@ -11,14 +11,14 @@ const (
 	JobStderr StreamName = "job-stderr"
 )
 
-// StreamNames are all of them. It must not be changed.
+// StreamNames lists all stream names. It must not be changed.
 var StreamNames = []StreamName{Stdout, Stderr, JobStdout, JobStderr}
 
-// A StreamName tells a run's streams apart.
+// A StreamName identifies one of a run's streams.
 type StreamName string
 
-// Of returns the stream's lines, or its preview, and what describes the file that
-// holds it, nil when the lines are all of it.
+// Of returns the lines of the stream and nil, or its preview and the description of the file
+// that stores it.
 func (n StreamName) Of(r *Record) ([]string, *Stream) {
 	switch job := r.Data.Job; {
 	case n == Stderr:
@@ -34,7 +34,7 @@ func (n StreamName) Of(r *Record) ([]string, *Stream) {
 	}
 }
 
-// Set puts a stream into a record. Those of a job are for a record that has one.
+// Set puts a stream into a record. To set a stream of a job, the record must have one.
 func (n StreamName) Set(r *Record, lines []string, s *Stream) {
 	switch n {
 	case Stderr:
@@ -48,15 +48,15 @@ func (n StreamName) Set(r *Record, lines []string, s *Stream) {
 	}
 }
 
-// A Range limits a walk to the tasks whose UUID begins with Prefix, and, if
-// Executor is set, to those of that executor. The zero value means every task.
+// A Range limits a walk to the tasks whose UUID begins with Prefix and, if Executor is set,
+// that belong to that executor. The zero value means every task.
 type Range struct {
 	Prefix   string // lower-case hex digits with their dashes
 	Executor string
-	// Brief reads of each record what a listing shows; see DecodeBrief.
+	// Brief reads only the fields that a listing shows; see DecodeBrief.
 	Brief bool
-	// Order is that in which the tasks come, as of its commit; nil is the newest task
-	// first, as of now.
+	// Order is the order of the tasks, and must be that of the commit that is read. If nil, the
+	// newest task comes first.
 	Order *Order
 }
 
@@ -65,18 +65,18 @@ func (rg Range) Has(id ID) bool {
 	return strings.HasPrefix(id.UUID(), rg.Prefix) && (rg.Executor == "" || id.Executor() == rg.Executor)
 }
 
-// A Result is a record, or why it could not be read. A result without an ID means
-// that the walk could not go on.
+// A Result is a record, or the error of reading it. A result without an ID means that the walk
+// could not continue.
 type Result struct {
 	ID     ID
 	Record *Record
 	Err    error
-	// Unique is that of ID.Unique in the history; 0 where it is not known.
+	// Unique is ID.Unique in the history, or 0 when unknown.
 	Unique int
 }
 
-// A Difference is a task of which two commits have different runs. Its record is the same in
-// both where only an earlier run of another machine came to be known.
+// A Difference is a task whose runs differ between two commits. Its record is the same in both
+// if the later commit only adds an earlier run from another machine.
 type Difference struct {
 	ID      ID
 	Added   bool // only the later commit has the task
@@ -84,14 +84,14 @@ type Difference struct {
 	Versions
 }
 
-// Versions are a task in two commits. Its methods may be called from several goroutines.
+// Versions gives access to a task in two commits. Its methods are safe for concurrent use.
 type Versions interface {
-	// Old returns the earlier commit's record, nil where there is none. The error wraps
-	// ErrInvalid or ErrCorrupt when it cannot be read.
+	// Old returns the record in the earlier commit, or nil if the task is not in it. The error
+	// wraps ErrInvalid or ErrCorrupt when the record cannot be read.
 	Old() (*Record, error)
-	// New is Old of the later commit.
+	// New is Old for the later commit.
 	New() (*Record, error)
-	// OtherRuns returns the commits with those runs to which data.previous does not lead, as
+	// OtherRuns returns the commits that hold the runs that data.previous does not lead to, as
 	// of the later commit.
 	OtherRuns() ([]string, error)
 }

@@ -10,20 +10,20 @@ import (
 	"github.com/google/uuid"
 )
 
-// Format is the version of the layout that this package reads and writes, as
-// it stands in the repository's file "format".
+// Format is the version of the layout that this package reads and writes, as stored in the
+// repository's file "format".
 const Format = "1"
 
 // uuidLen is the length of a UUID in its usual text form (RFC 9562, section 4).
 const uuidLen = 36
 
-// An ID names a task for life: EXECUTOR-UUID, with a UUIDv7 (RFC 9562, section
-// 5.7) whose first 48 bits are the millisecond in which the task was made. An
-// ID from ParseID or NewID is valid; the zero ID names nothing.
+// An ID names a task permanently: EXECUTOR-UUID, with a UUIDv7 (RFC 9562, section 5.7) whose
+// first 48 bits are the creation time of the task in milliseconds. An ID from ParseID or NewID
+// is valid; the zero ID names nothing.
 type ID string
 
-// NewID makes an id for a task of the given executor that starts now. Ids made
-// by one process ascend, also within a millisecond.
+// NewID returns a new id for a task of the given executor that starts now. Ids created by one
+// process ascend, also within a millisecond.
 func NewID(executor string) (ID, error) {
 	if err := CheckExecutor(executor); err != nil {
 		return "", err
@@ -35,8 +35,7 @@ func NewID(executor string) (ID, error) {
 	return ID(executor + "-" + u.String()), nil
 }
 
-// ParseID checks that s is an id in its one canonical spelling. The error wraps
-// ErrInvalid.
+// ParseID checks that s is an id in its canonical spelling. The error wraps ErrInvalid.
 func ParseID(s string) (ID, error) {
 	if len(s) < uuidLen+2 || s[len(s)-uuidLen-1] != '-' {
 		return "", fmt.Errorf("%w task id %q: it is not of the form EXECUTOR-UUID", ErrInvalid, s)
@@ -55,13 +54,12 @@ func ParseID(s string) (ID, error) {
 	return ID(s), nil
 }
 
-// lastTime begins the UUIDs of the last millisecond whose year has four digits, as a
-// folder's name has to: otherwise the order of names is not that of times.
+// lastTime begins the UUIDs of the last millisecond whose year has four digits. The names of
+// folders contain the year, and with five digits their order would not be that of time.
 const lastTime = "e677d21f-dbff"
 
-// CheckExecutor says whether name can name an executor: it begins with a lower
-// case letter and goes on with lower case letters, digits, '_' and '-', 64 at
-// most. The error wraps ErrInvalid.
+// CheckExecutor checks that name is valid for an executor: a lower-case letter followed by
+// lower-case letters, digits, '_' and '-', at most 64 characters. The error wraps ErrInvalid.
 func CheckExecutor(name string) error {
 	if name == "" || len(name) > 64 || name[0] < 'a' || name[0] > 'z' {
 		return fmt.Errorf("%w executor name %q", ErrInvalid, name)
@@ -82,8 +80,8 @@ func (id ID) Executor() string {
 	return string(id[:len(id)-uuidLen-1])
 }
 
-// UUID returns the id without its executor. Of two ids the one with the greater
-// UUID is the newer; equal UUIDs do not occur.
+// UUID returns the id without its executor. Of two ids, the one with the greater UUID is newer;
+// equal UUIDs do not occur.
 func (id ID) UUID() string {
 	if len(id) <= uuidLen {
 		return ""
@@ -91,7 +89,7 @@ func (id ID) UUID() string {
 	return string(id[len(id)-uuidLen:])
 }
 
-// Time returns the millisecond in which the task was made, in UTC.
+// Time returns the creation time of the task to the millisecond, in UTC.
 func (id ID) Time() time.Time {
 	u := id.UUID()
 	if u == "" {
@@ -100,7 +98,7 @@ func (id ID) Time() time.Time {
 	return clockTime(u)
 }
 
-// clockTime returns the moment that the beginning of a UUID says, in UTC.
+// clockTime returns the time that the beginning of a UUID encodes, in UTC.
 func clockTime(uuid string) time.Time {
 	ms, err := strconv.ParseInt(uuid[:8]+uuid[9:shortLen], 16, 64)
 	if err != nil {
@@ -109,21 +107,20 @@ func clockTime(uuid string) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// shortLen is the length of the part of a UUID that says the millisecond, and shortMost
-// that of the next longer name.
+// shortLen is the length of the part of a UUID that encodes the millisecond, and shortMost the
+// length of the next longer short name.
 const (
 	shortLen  = len("019aaf3c-1b2c")
 	shortMost = len("019aaf3c-1b2c-7d3e")
 )
 
-// ShortWidth is how wide a column of short names is: two tasks that need more have
-// hardly ever been made.
+// ShortWidth is the width of a column of short names. Tasks that need more are very rare.
 const ShortWidth = shortMost
 
-// Short returns the short name of a task, the same wherever one is shown: the beginning
-// of its UUID that says when it was made, to the millisecond, and the next digits where
-// other tasks share it. unique is that of Unique, 0 where it is not known. Any beginning of
-// an id names its task, so this does.
+// Short returns the short name of a task, which is the same everywhere: the part of its UUID
+// that encodes the creation time, with more digits when other tasks share it. unique is the
+// result of Unique, or 0 when unknown. Since any prefix of an id names its task, so does the
+// short name.
 func (id ID) Short(unique int) string {
 	u := id.UUID()
 	for _, n := range []int{shortLen, shortMost, len("019aaf3c-1b2c-7d3e-8f40")} {
@@ -134,8 +131,9 @@ func (id ID) Short(unique int) string {
 	return u
 }
 
-// Unique returns how many characters of the UUID none of the other tasks begins with, when
-// these have all that were made in the same millisecond. The task itself does not count.
+// Unique returns the length of the shortest prefix of the UUID that no other task has, and at
+// least the length of the part for the millisecond. others must include all tasks created in
+// the same millisecond; it may include the task itself.
 func (id ID) Unique(others ...ID) int {
 	x, most := id.UUID(), shortLen
 	for _, other := range others {
@@ -150,28 +148,28 @@ func (id ID) Unique(others ...ID) int {
 	return most
 }
 
-// Millisecond returns the beginning of the UUID that is equal in all tasks made in the
-// same millisecond.
+// Millisecond returns the prefix of the UUID that all tasks created in the same millisecond
+// share.
 func (id ID) Millisecond() string { return id.Short(0) }
 
-// Dir returns the folder of the repository's tree that holds the task:
-// tasks/YYYY/MM/DD/HH/MM of the id's millisecond, in UTC.
+// Dir returns the folder of the task in the repository's tree: tasks/YYYY/MM/DD/HH/MM of the
+// id's time, in UTC.
 func (id ID) Dir() string {
 	return DirAt(id.Time())
 }
 
-// DirAt returns the folder of the repository's tree for tasks made at t.
+// DirAt returns the folder in the repository's tree for tasks created at t.
 func DirAt(t time.Time) string {
 	return t.UTC().Format("tasks/2006/01/02/15/04")
 }
 
-// Path returns where the task's record lies in the repository's tree.
+// Path returns the path of the task's record in the repository's tree.
 func (id ID) Path() string {
 	return path.Join(id.Dir(), string(id)+".json")
 }
 
-// IDFromPath is the inverse of Path. The error wraps ErrInvalid when p is not
-// the one path at which a record of that id lies.
+// IDFromPath is the inverse of Path. The error wraps ErrInvalid when p is not the canonical
+// path of a record.
 func IDFromPath(p string) (ID, error) {
 	name, isRecord := strings.CutSuffix(path.Base(p), ".json")
 	if !isRecord {

@@ -8,50 +8,49 @@ import (
 	"time"
 )
 
-// A Job is what a command has started that goes on without it, such as the batch job
-// of an sbatch: how far it has come, by the last answer of its scheduler. The words
-// of State are the scheduler's own.
+// A Job is work that a command has started and that continues without it, such as the batch job
+// of an sbatch. It holds the last answer of the job's scheduler. The words of State are the
+// scheduler's own.
 type Job struct {
-	ID        string `json:"id"`                  // as the scheduler names it
-	Cluster   string `json:"cluster,omitempty"`   // where ids of several clusters may be equal
+	ID        string `json:"id"`                  // the scheduler's name for it
+	Cluster   string `json:"cluster,omitempty"`   // set where several clusters may use the same id
 	Name      string `json:"name,omitempty"`      // for people
 	Partition string `json:"partition,omitempty"` // or queue
-	// State is the scheduler's word, such as "RUNNING"; empty while it has not been
-	// asked.
+	// State is the scheduler's word, such as "RUNNING"; empty before the scheduler was asked.
 	State string `json:"state,omitempty"`
-	// Final says that no other state follows.
+	// Final says that no other state is expected; but see Again.
 	Final bool `json:"final"`
-	// ReturnCode is the exit code, 128+n when signal n ended the job; nil while it is
-	// not known. A job that failed without one of its own (a node that died) has 1.
+	// ReturnCode is the exit code, or 128+n when signal n ended the job; nil while unknown. A
+	// job that failed without an exit code (for example because a node died) has 1.
 	ReturnCode *int  `json:"returncode,omitempty"`
 	Submitted  *Time `json:"submitted,omitempty"`
 	Started    *Time `json:"started,omitempty"`
 	Ended      *Time `json:"ended,omitempty"`
-	// Elapsed is how long it ran, in seconds.
+	// Elapsed is the run time in seconds.
 	Elapsed float64 `json:"elapsed,omitempty"`
 	CPUs    int     `json:"cpus,omitempty"`
-	Nodes   string  `json:"nodes,omitempty"`   // as the scheduler lists them
+	Nodes   string  `json:"nodes,omitempty"`   // in the scheduler's notation
 	MaxRSS  int64   `json:"max_rss,omitempty"` // bytes, of the largest task
-	Reason  string  `json:"reason,omitempty"`  // why it waits, or ended
-	// Source is what the scheduler was asked with, such as "sacct".
+	Reason  string  `json:"reason,omitempty"`  // why it waits or has ended
+	// Source is the program that gave the answer, such as "sacct".
 	Source string `json:"source,omitempty"`
-	// Checked is when the scheduler gave this answer.
+	// Checked is the time of the scheduler's answer.
 	Checked *Time `json:"checked,omitempty"`
-	// History is every state that was seen, the first one first. A scheduler forgets
-	// that a job was requeued; this does not.
+	// History lists all states that were seen, oldest first. It keeps requeues that the
+	// scheduler forgets.
 	History []JobState `json:"history,omitempty"`
 	// Elements are the parts of an array or of a heterogeneous job.
 	Elements []JobElement `json:"elements,omitempty"`
-	// StdoutFile and StderrFile are where the scheduler writes the job's output; they
-	// are equal where it writes both to one file.
+	// StdoutFile and StderrFile are the files to which the scheduler writes the job's output.
+	// They are equal if it writes both streams to one file.
 	StdoutFile string `json:"stdout_file,omitempty"`
 	StderrFile string `json:"stderr_file,omitempty"`
-	// Fields is what else is known, by names of the executor's.
+	// Fields holds further values under names chosen by the executor.
 	Fields map[string]string `json:"fields,omitempty"`
 
-	// Output and Error are the job's own streams, brought here when it was final, as
-	// Data has those of the command. OutputError says why they could not be.
-	// Output is nil while it was not brought, and empty of a job that has printed nothing.
+	// Output and Error are the job's own streams, in the form of Data.Output and Data.Error,
+	// collected when the job was final. OutputError says why they could not be collected.
+	// Output is nil before they are collected, and empty if the job has printed nothing.
 	Output []string `json:"output,omitzero"`
 	Error  []string `json:"error,omitempty"`
 	Stdout *Stream  `json:"stdout,omitempty"`
@@ -59,17 +58,17 @@ type Job struct {
 
 	OutputError string `json:"output_error,omitempty"`
 
-	// Extra holds the keys that this version does not know.
+	// Extra holds unknown keys.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
-// A JobState is a state that a job was seen in.
+// A JobState is a state in which a job was seen.
 type JobState struct {
 	State string `json:"state"`
-	At    Time   `json:"at"` // when it was seen first
+	At    Time   `json:"at"` // when it was first seen
 }
 
-// A JobElement is one part of a job that consists of several.
+// A JobElement is one part of a job that has several.
 type JobElement struct {
 	ID         string  `json:"id"`
 	State      string  `json:"state,omitempty"`
@@ -83,11 +82,11 @@ type JobElement struct {
 	StderrFile string  `json:"stderr_file,omitempty"`
 }
 
-// Follow makes j, an answer of the scheduler, the next one after before, which may be
-// nil: states seen so far, and what the new answer does not say, are kept. j.History may
-// hold earlier states that the scheduler itself remembers. Of a job that was started again
-// after its end, see Again, nothing that came of the run before is kept but its states. It
-// reports whether anything but the moment of the answer is new.
+// Follow turns j, an answer of the scheduler, into the successor of before, which may be nil.
+// It keeps earlier states, and values that the new answer lacks. j.History may hold earlier
+// states that the scheduler remembers. If the job was started again after its end (see Again),
+// Follow keeps only the states of the earlier run, not its output. It reports whether anything
+// but the time of the answer has changed.
 func (j *Job) Follow(before *Job) (changed bool) {
 	if before == nil {
 		before = &Job{}
@@ -125,23 +124,23 @@ func (j *Job) Follow(before *Job) (changed bool) {
 	return !j.same(before)
 }
 
-// Cancelled reports whether a job has ended because it was cancelled, by its scheduler's
-// word: "CANCELLED", in either spelling and case, also with what follows it, as in
-// "CANCELLED by 1000". It is false of no job, nil.
+// Cancelled reports whether the job has ended because it was cancelled, by the scheduler's
+// word: "CANCELLED" in either spelling and any case, also with a suffix as in "CANCELLED by
+// 1000". It is false for a nil job.
 func (j *Job) Cancelled() bool {
 	return j != nil && j.Final && CancelledState(j.State)
 }
 
-// CancelledState reports whether a scheduler's word for a job or a part of it that has ended
-// says that it was cancelled: see Job.Cancelled.
+// CancelledState reports whether a scheduler's word for an ended job, or part of a job, means
+// that it was cancelled; see Job.Cancelled.
 func CancelledState(state string) bool {
 	word, _, _ := strings.Cut(strings.TrimSpace(state), " ")
 	word = strings.TrimRight(word, "+")
 	return strings.EqualFold(word, "CANCELLED") || strings.EqualFold(word, "CANCELED")
 }
 
-// Again reports whether j, an answer of the scheduler, is of another run of the job than
-// before, an answer that had it at its end: it was started again, as a requeue does.
+// Again reports whether j, an answer of the scheduler, is about another run of the job than
+// before, which was final. A requeue starts a job again.
 func (j *Job) Again(before *Job) bool {
 	if before == nil || !before.Final {
 		return false
@@ -149,13 +148,14 @@ func (j *Job) Again(before *Job) bool {
 	return !j.Final || later(j.Started, before.Started) || later(j.Ended, before.Ended)
 }
 
-// later compares moments of which schedulers and their accounting know the second.
+// later reports whether a is after b by more than a second, the precision of schedulers and
+// their accounting.
 func later(a, b *Time) bool {
 	return a != nil && b != nil && a.Sub(b.Time) > time.Second
 }
 
-// joined adds to the states that were seen those that the scheduler remembers and that
-// nobody has seen: each of them is there as often as in the fuller list.
+// joined appends to the seen states those that the scheduler remembers but that were never
+// seen. Each state then occurs as often as in the list that has it more often.
 func joined(seen, remembered []JobState) []JobState {
 	list := slices.Clone(seen)
 	for i, s := range remembered {
@@ -181,8 +181,8 @@ func keepText(s *string, before string) {
 	}
 }
 
-// notable returns a reason for which a job waits, "" where that is its turn: schedulers say
-// so in several words, and from one moment to the next in another.
+// notable returns the reason for which a job waits, or "" if the job only waits for its turn.
+// Schedulers have several words for that and switch between them.
 func notable(reason string) string {
 	switch reason {
 	case "None", "Priority", "Resources":
@@ -191,7 +191,7 @@ func notable(reason string) string {
 	return reason
 }
 
-// WaitsFor returns the reason for which a job waits, where that is more than its turn.
+// WaitsFor returns the reason for which a job waits, or "" if it only waits for its turn.
 func (j *Job) WaitsFor() string {
 	if j.Final || j.Started != nil && j.State != "PENDING" {
 		return ""
@@ -199,8 +199,8 @@ func (j *Job) WaitsFor() string {
 	return notable(j.Reason)
 }
 
-// same compares all but the moment and the tool of the answer, how long a job that goes on
-// has run until it, and in which words it waits its turn.
+// same compares two jobs. It ignores the time and source of the answers and, for a job that is
+// not final, the values that change while it runs or waits for its turn.
 func (j *Job) same(other *Job) bool {
 	plain := func(j *Job) string {
 		c := *j
@@ -216,14 +216,14 @@ func (j *Job) same(other *Job) bool {
 		}
 		b, err := json.Marshal(c)
 		if err != nil {
-			return "" // every value of Job can be written
+			return "" // cannot happen: all values of Job can be encoded
 		}
 		return string(b)
 	}
 	return plain(j) == plain(other)
 }
 
-// MarshalJSON writes the job with the keys that this version does not know.
+// MarshalJSON writes the job including its unknown keys.
 func (j Job) MarshalJSON() ([]byte, error) {
 	type plain Job
 	var b bytes.Buffer
@@ -231,7 +231,7 @@ func (j Job) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// UnmarshalJSON reads a job and keeps the keys that this version does not know.
+// UnmarshalJSON reads a job and keeps its unknown keys.
 func (j *Job) UnmarshalJSON(b []byte) error {
 	type plain Job
 	if err := json.Unmarshal(b, (*plain)(j)); err != nil {
@@ -245,10 +245,10 @@ func (j *Job) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// A JobAnswer is what a scheduler says of one job, or why it says nothing.
+// A JobAnswer is a scheduler's answer about one job, or the error that prevented it.
 type JobAnswer struct {
 	Job *Job
 	Err error
-	// Never says why a job that waits will never start; "" for all others.
+	// Never says why a waiting job will never start, or is "".
 	Never string
 }

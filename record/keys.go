@@ -10,12 +10,12 @@ import (
 	"unicode/utf8"
 )
 
-// encoding/json takes "CMD" for "cmd", and of a key that is there twice the last one. Other
-// readers of the same record, such as jq, do not, and would show another command than the one
-// that is run. So a stored record has each key once, and known ones as they are spelled.
+// encoding/json accepts "CMD" for "cmd", and takes the last of two equal keys. Other readers of
+// the same record, such as jq, do not, and would show another command than the one that is run.
+// So a stored record must have each key once, and known keys in their exact spelling.
 
-// A shape is what is known of the keys of an object: for each one its number and the shape of
-// its value. A nil shape is that of any object, such as a map.
+// A shape describes the known keys of an object: the number of each key and the shape of its
+// value. A nil shape allows any keys, as in a map.
 type shape struct {
 	known map[string]field
 }
@@ -27,7 +27,7 @@ type field struct {
 
 var recordShape = sync.OnceValue(func() *shape { return shapeOf(reflect.TypeFor[Record]()) })
 
-// shapeOf returns the shape of the objects of a type, or of its elements.
+// shapeOf returns the shape of objects of type t, or of its elements.
 func shapeOf(t reflect.Type) *shape {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice:
@@ -51,13 +51,13 @@ func checkKeys(b []byte) error {
 	return s.value(recordShape())
 }
 
-// A keyScan reads valid JSON from i on, and nothing of it but keys.
+// A keyScan reads valid JSON from offset i and looks only at keys.
 type keyScan struct {
 	b []byte
 	i int
 }
 
-// next goes to the next byte that is no white space, and returns it.
+// next advances to the next byte that is not white space, and returns it.
 func (s *keyScan) next() byte {
 	for ; s.i < len(s.b); s.i++ {
 		if c := s.b[s.i]; c > ' ' {
@@ -132,7 +132,8 @@ func (s *keyScan) object(sh *shape) error {
 	return nil
 }
 
-// like returns the known key that another is but for its case, as encoding/json has it.
+// like returns the known key that equals key except for its case, by the rules of
+// encoding/json, or "".
 func (sh *shape) like(key string) string {
 	if sh != nil {
 		for name := range sh.known {
@@ -153,12 +154,12 @@ func (s *keyScan) key() []byte {
 	}
 	var key string
 	if json.Unmarshal(s.b[from:s.i], &key) != nil {
-		return plain // a key that is valid can be read
+		return plain // cannot happen: a valid key can be read
 	}
 	return []byte(key)
 }
 
-// text returns a string without its quotes, with its escapes, and goes behind it.
+// text returns a string without its quotes and with its escapes, and advances past it.
 func (s *keyScan) text() []byte {
 	from := s.i
 	for s.i++; ; s.i++ {
@@ -176,7 +177,7 @@ func (s *keyScan) text() []byte {
 	return s.b[from+1 : s.i-1]
 }
 
-// A keySet is a set of keys, of which most objects have few.
+// A keySet is a set of keys, optimized for few keys.
 type keySet struct {
 	few  [][]byte
 	many map[string]bool

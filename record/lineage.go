@@ -5,28 +5,28 @@ import (
 	"iter"
 )
 
-// A Stored is a task's record as of a commit; "" is the newest.
+// A Stored is a task's record as of a commit; "" is the newest commit.
 type Stored struct {
 	*Record
 	Commit string
 }
 
-// Lineage walks over the runs of one task. Machines that have run it before they knew of each
-// other have made lines of their own: the task's record is the head of one, and a merge names
-// the heads of the others. It is for one goroutine.
+// A Lineage walks over the runs of one task. If machines have run the task independently of
+// each other, their runs form separate lines: the task's record is the head of one line, and a
+// merge names the heads of the others. It is for use by one goroutine.
 type Lineage struct {
 	// Get returns the task's record as of a commit.
 	Get func(commit string) (*Record, error)
-	// Joins is the run of an earlier line at which the last line has ended; the zero key where
-	// it has none in common.
+	// Joins is the run of an earlier line at which the last line ended, or the zero key if they
+	// have no run in common.
 	Joins RunKey
 
 	seen map[RunKey]bool
 }
 
-// Line yields a run and those to which data.previous leads from it, the latest first, down to
-// one that an earlier line has. It ends at the first error, which wraps ErrInvalid where a run
-// follows none that can be the one before it.
+// Line yields a run and its predecessors by data.previous, latest first. It stops before a run
+// that an earlier line has yielded. It ends at the first error, which wraps ErrInvalid if the
+// number of a run does not follow that of its predecessor.
 func (l *Lineage) Line(run Stored) iter.Seq2[Stored, error] {
 	return func(yield func(Stored, error) bool) {
 		l.Joins = RunKey{}

@@ -10,24 +10,24 @@ import (
 )
 
 const (
-	// usualDelay is how long after its id was made a task's first run may begin, so that
-	// the id says well enough when.
+	// usualDelay is the greatest difference between a task's id and the start of its first run
+	// for which the id still counts as the start time.
 	usualDelay = time.Second
-	// ClockSkew is by how much the clock of another machine may be fast, so that its
-	// tasks are still taken as of now.
+	// ClockSkew is how far another machine's clock may be ahead before its tasks count as
+	// future ones.
 	ClockSkew = 5 * time.Minute
 )
 
-// A Moved is a task whose latest run began at another time than its id says: it was run
-// again.
+// A Moved is a task whose latest run began at another time than its id says, usually because of
+// a rerun.
 type Moved struct {
 	ID ID
-	// Clock is how a UUID would begin that was made when the latest run began.
+	// Clock is the beginning of a UUID created when the latest run began.
 	Clock string
 }
 
-// MovedOf returns the record's task as one that has moved; ok is false where its id says
-// when its latest run began.
+// MovedOf returns the record's task as a Moved. ok is false if the id tells when the latest run
+// began.
 func MovedOf(r *Record) (m Moved, ok bool) {
 	late := r.Data.Timestamp.Sub(r.UID.Time())
 	if r.Data.Run <= 1 && late >= -usualDelay && late <= usualDelay {
@@ -36,7 +36,7 @@ func MovedOf(r *Record) (m Moved, ok bool) {
 	return Moved{r.UID, clockOf(r.Data.Timestamp.Time)}, true
 }
 
-// CompareMoved is negative where a's latest run began after that of b.
+// CompareMoved is negative if the latest run of a began after that of b.
 func CompareMoved(a, b Moved) int {
 	if c := strings.Compare(b.Clock, a.Clock); c != 0 {
 		return c
@@ -45,25 +45,25 @@ func CompareMoved(a, b Moved) int {
 	return cmp.Or(strings.Compare(y[shortLen:], x[shortLen:]), strings.Compare(y, x), strings.Compare(string(a.ID), string(b.ID)))
 }
 
-// An Order is that in which people are shown tasks: the one whose latest run began last
-// comes first. What begins later than now is the work of a clock that is wrong and
-// comes last, so that it is not first for ever. The nil Order is that of the ids, the
-// newest first. An Order does not change, and may be used by several goroutines.
+// An Order is the order in which tasks are listed: the task whose latest run began last comes
+// first. A start time in the future is due to a wrong clock, so those tasks come last and do
+// not stay on top. The nil Order sorts by id, newest first. An Order is immutable and safe for
+// concurrent use.
 type Order struct {
-	// Commit names the state of the history whose order it is.
+	// Commit is the commit of the history that the order was computed from.
 	Commit string
-	// Mixed says that there are, or have been, tasks of other executors than the usual one.
+	// Mixed says that there are, or were, tasks of other executors than the usual one.
 	Mixed bool
 
 	moved []Moved
-	// index has the places in moved, counted from 1, by a hash of the id: a map of 20,000
-	// takes longer to make than a listing takes.
+	// index maps hashes of ids to positions in moved, counted from 1. A Go map of 20,000
+	// entries takes longer to build than a listing takes.
 	index []int32
-	limit string // the beginning of a UUID that is not of the future
+	limit string // the last beginning of a UUID that is not in the future
 }
 
-// NewOrder returns the order of a history in which some tasks have moved. It takes the
-// list over, which is best in the order of CompareMoved. now is the present moment.
+// NewOrder returns the order of a history with the given moved tasks. It takes ownership of the
+// list, which should already be in the order of CompareMoved. now is the present time.
 func NewOrder(commit string, moved []Moved, now time.Time) *Order {
 	return newOrder(commit, moved, clockOf(now.Add(ClockSkew)))
 }
@@ -73,7 +73,7 @@ func newOrder(commit string, moved []Moved, limit string) *Order {
 	if !slices.IsSortedFunc(moved, CompareMoved) {
 		slices.SortFunc(moved, CompareMoved)
 	}
-	// Those of the future come last.
+	// Tasks of the future come last.
 	if n := slices.IndexFunc(moved, func(m Moved) bool { return !o.Future(m.Clock) }); n > 0 {
 		o.moved = slices.Concat(moved[n:], moved[:n])
 	}
@@ -90,14 +90,14 @@ func newOrder(commit string, moved []Moved, limit string) *Order {
 	return o
 }
 
-// orderSeed is another one in each process, so that nobody can find ids with equal hashes.
+// orderSeed differs in each process, so that ids with colliding hashes cannot be prepared.
 var orderSeed = maphash.MakeSeed()
 
 func (o *Order) slot(id ID) int {
 	return int(maphash.String(orderSeed, string(id))) & (len(o.index) - 1)
 }
 
-// find returns the clock of a task that has moved.
+// find returns the clock of a moved task.
 func (o *Order) find(id ID) (clock string, ok bool) {
 	if o == nil || len(o.index) == 0 {
 		return "", false
@@ -110,7 +110,7 @@ func (o *Order) find(id ID) (clock string, ok bool) {
 	return "", false
 }
 
-// With returns the order with uncommitted runs.
+// With returns the order that also covers uncommitted runs.
 func (o *Order) With(uncommitted []*Record) *Order {
 	if o == nil || len(uncommitted) == 0 {
 		return o
@@ -133,8 +133,7 @@ func (o *Order) With(uncommitted []*Record) *Order {
 	return with
 }
 
-// Moved returns the tasks that are not where their ids would put them, in order. The
-// list must not be changed.
+// Moved returns the moved tasks in order. The list must not be changed.
 func (o *Order) Moved() []Moved {
 	if o == nil {
 		return nil
@@ -148,7 +147,7 @@ func (o *Order) Has(id ID) bool {
 	return ok
 }
 
-// Compare is negative where a is listed before b, and 0 only where both are one task.
+// Compare is negative if a is listed before b, and 0 only if they are the same task.
 func (o *Order) Compare(a, b ID) int {
 	if o == nil {
 		return cmp.Or(strings.Compare(b.UUID(), a.UUID()), strings.Compare(string(a), string(b)))
@@ -160,7 +159,7 @@ func (o *Order) Compare(a, b ID) int {
 	return CompareMoved(x, y)
 }
 
-// CompareResults is Compare for results; those without an ID come first.
+// CompareResults is Compare for results. Results without an ID come first.
 func (o *Order) CompareResults(a, b Result) int {
 	if a.ID == "" || b.ID == "" {
 		return strings.Compare(string(a.ID), string(b.ID))
@@ -168,7 +167,8 @@ func (o *Order) CompareResults(a, b Result) int {
 	return o.Compare(a.ID, b.ID)
 }
 
-// moment returns when a task's latest run began, as far as an order knows.
+// moment returns a task with the time at which its latest run began, as far as the order knows
+// it.
 func (o *Order) moment(id ID) Moved {
 	if clock, ok := o.find(id); ok {
 		return Moved{id, clock}
@@ -186,16 +186,16 @@ func ahead(a, b bool) int {
 	return 1
 }
 
-// Place returns the UUID that the task would have if it had been made when its latest
-// run began: places are compared as UUIDs are.
+// Place returns the UUID that the task would have if it had been created when its latest run
+// began. Places compare like UUIDs.
 func (o *Order) Place(id ID) string { return o.moment(id).Clock + id.UUID()[shortLen:] }
 
-// Future reports whether a place is that of a run which has not begun yet.
+// Future reports whether a place is in the future.
 func (o *Order) Future(place string) bool {
 	return o != nil && len(place) >= len(o.limit) && place[:len(o.limit)] > o.limit
 }
 
-// Limit returns the last moment that is not of the future.
+// Limit returns the latest time that does not count as the future.
 func (o *Order) Limit() time.Time { return clockTime(o.limit) }
 
 // maxClock is the last millisecond whose year has four digits.

@@ -1,31 +1,31 @@
 package record
 
-// An Outcome says how a run went, with the job that it has started: what listings, searches
-// and the dashboard choose tasks by. Each run has one.
+// An Outcome is the result of a run including the job that it has started. Listings, searches
+// and the dashboard filter by it. Each run has exactly one.
 type Outcome int
 
 const (
-	// Goes is the outcome of a run that goes on, or whose job may.
+	// Goes means that the run, or its job, may still be active.
 	Goes Outcome = iota
-	// Succeeded is that of a run that has ended by itself with return code 0.
+	// Succeeded means that the run has ended by itself with return code 0.
 	Succeeded
-	// Failed is that of a run that has ended by itself with another one.
+	// Failed means that the run has ended by itself with another return code.
 	Failed
-	// Stopped is that of a run that was cancelled, or whose job was, whatever its return code.
+	// Stopped means that the run or its job was cancelled, whatever the return code.
 	Stopped
-	// Unknown is that of a run of whose end nothing is known, as of an older job that no
-	// scheduler remembers.
+	// Unknown means that the end of the run is not known, as for an old job that no scheduler
+	// remembers.
 	Unknown
 )
 
-// outcomeNames are the words for outcomes, in the order of their values.
+// outcomeNames are the names of the outcomes, in the order of their values.
 var outcomeNames = [...]string{"running", "succeeded", "failed", "cancelled", "unknown"}
 
-// String returns the word for the outcome.
+// String returns the name of the outcome.
 func (o Outcome) String() string { return outcomeNames[o] }
 
-// ParseOutcome returns the outcome that a word stands for: one of those of String, or "ok"
-// or "success" for Succeeded.
+// ParseOutcome returns the outcome for a name as returned by String, or for "ok" or "success",
+// which mean Succeeded.
 func ParseOutcome(word string) (Outcome, bool) {
 	if word == "ok" || word == "success" {
 		return Succeeded, true
@@ -38,13 +38,14 @@ func ParseOutcome(word string) (Outcome, bool) {
 	return Unknown, false
 }
 
-// Outcome returns how the run went.
+// Outcome returns the outcome of the run.
 func (r *Record) Outcome() Outcome {
 	code := r.Code()
 	return OutcomeOf(r.Active(), r.Data.Job.Cancelled(), r.Data.Status, code != nil, code != nil && *code == 0)
 }
 
-// OutcomeOf is Outcome of a run of which only this is at hand. jobCancelled is Job.Cancelled.
+// OutcomeOf is Record.Outcome for a caller that has only these values. jobCancelled is the
+// result of Job.Cancelled.
 func OutcomeOf(active, jobCancelled bool, status Status, hasCode, isZero bool) Outcome {
 	switch {
 	case active:
@@ -59,8 +60,8 @@ func OutcomeOf(active, jobCancelled bool, status Status, hasCode, isZero bool) O
 	return Unknown
 }
 
-// EndedByItself reports whether a run of that status and outcome, with its job, has come to
-// its end and was not cancelled, whatever its return code.
+// EndedByItself reports whether a run with this status and outcome has ended, including its
+// job, and was not cancelled. The return code does not matter.
 func (o Outcome) EndedByItself(status Status) bool {
 	return status == Complete && o != Goes && o != Stopped
 }

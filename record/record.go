@@ -1,6 +1,5 @@
-// Package record defines the record of a task: what it holds, how it is written
-// as JSON, how its streams are kept, and the ids and errors that every other
-// package speaks of. docs/format.md is its specification.
+// Package record defines the record of a task: its content, its JSON encoding, the form of its
+// streams, and the ids and errors that all packages share. docs/format.md is its specification.
 package record
 
 import (
@@ -11,7 +10,7 @@ import (
 	"time"
 )
 
-// Status is how far a run has come.
+// Status is the state of a run.
 type Status string
 
 // The values of Status. None is null in JSON.
@@ -30,21 +29,20 @@ func (s Status) MarshalJSON() ([]byte, error) {
 	return json.Marshal(string(s))
 }
 
-// A Record is a task's latest run, or one earlier run of it.
+// A Record is one run of a task, usually the latest.
 type Record struct {
 	Executor string `json:"executor"`
 	UID      ID     `json:"uid"`
-	// Command is the command as one line that a shell would read as the same
-	// words, for people; Data.Cmd is what was executed.
+	// Command is the command as one line that a shell would split into the same words, for
+	// display. Data.Cmd is the command that was executed.
 	Command string `json:"command"`
 	Data    Data   `json:"data"`
 
-	// Extra holds the top-level keys that this version does not know. They
-	// are kept when the record is written again.
+	// Extra holds unknown top-level keys. They are kept when the record is written again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
-// Data is what was captured of one run.
+// Data is the captured data of one run.
 type Data struct {
 	PWD       string   `json:"pwd"`
 	User      string   `json:"user"`
@@ -52,84 +50,79 @@ type Data struct {
 	Message   string   `json:"message"`
 	Cmd       []string `json:"cmd"`
 	Status    Status   `json:"status"`
-	// ReturnCode is the command's exit code, 128+n when signal n ended it,
-	// 127 when it was not found and 126 when it could not be executed. It is
-	// nil while no code is known.
+	// ReturnCode is the command's exit code, 128+n when signal n ended it, 127 when it was not
+	// found and 126 when it could not be executed. It is nil while unknown.
 	ReturnCode *int `json:"returncode"`
 	PID        int  `json:"pid"`
-	// Output and Error are the streams line by line, newlines kept, or a
-	// preview of them when Stdout or Stderr is set.
+	// Output and Error are the lines of the streams including newlines, or a preview if Stdout
+	// or Stderr is set.
 	Output []string `json:"output"`
 	Error  []string `json:"error"`
-	// Stdout and Stderr describe a stream that is stored in a file of its own.
+	// Stdout and Stderr describe streams that are stored in their own files.
 	Stdout *Stream `json:"stdout,omitempty"`
 	Stderr *Stream `json:"stderr,omitempty"`
 	Host   string  `json:"host"`
-	// Finished is when the run ended, nil before.
+	// Finished is the time at which the run ended; nil before.
 	Finished *Time `json:"finished,omitempty"`
-	// Duration is the wall time of the run in seconds, by a clock that does
-	// not jump.
+	// Duration is the wall time of the run in seconds, by a monotonic clock.
 	Duration float64 `json:"duration,omitempty"`
 	// Signal names the signal that ended the command, such as "SIGKILL".
 	Signal string            `json:"signal,omitempty"`
 	Usage  *Usage            `json:"usage,omitempty"`
 	Git    *Git              `json:"git,omitempty"`
 	Env    map[string]string `json:"env,omitempty"`
-	// Job is what the command has started that goes on without it, nil for most.
+	// Job is the job that the command has started; usually nil.
 	Job *Job `json:"job,omitempty"`
-	// Terminal says which of the caller's streams were terminals; nil where that was
-	// not recorded.
+	// Terminal says which of the caller's streams were terminals; nil when not recorded.
 	Terminal *Terminal `json:"terminal,omitempty"`
-	// Merged says that standard output and standard error were one stream, as on a
-	// terminal, and are both in Output.
+	// Merged says that standard output and standard error were one stream, as on a terminal.
+	// Output then has both.
 	Merged bool `json:"merged,omitempty"`
-	// Stdin says where standard input came from; nil where that was not recorded.
+	// Stdin describes the source of standard input; nil when not recorded.
 	Stdin *Stdin `json:"stdin,omitempty"`
-	// RunID names the run for life; empty in records of before there were such names.
+	// RunID names the run permanently; empty in records that predate run ids.
 	RunID RunID `json:"run_id,omitempty"`
-	// Run counts the task's runs from 1. A merge of histories can change it.
+	// Run is the number of the run, from 1. A merge of histories can change it.
 	Run int `json:"run"`
-	// Previous is the commit whose tree holds the run before this one.
+	// Previous is the commit whose tree holds the previous run.
 	Previous string `json:"previous,omitempty"`
 
-	// Extra holds the keys under data that this version does not know.
+	// Extra holds unknown keys under data.
 	Extra map[string]json.RawMessage `json:"-"`
 }
 
-// Next returns the record of the task's next run before it begins: with what a rerun carries
-// on from the run before, which is the command, where it runs, its message, and what this
-// version does not know. All else is captured anew.
+// Next returns a record for the task's next run, before it begins. It takes over the command,
+// its directory, its message and unknown keys. Everything else is captured again.
 func (r *Record) Next() *Record {
 	return &Record{Executor: r.Executor, UID: r.UID, Command: r.Command, Extra: r.Extra, Data: Data{
 		PWD: r.Data.PWD, Cmd: r.Data.Cmd, Message: r.Data.Message, Run: NextRun(r.Data.Run), Extra: r.Data.Extra,
 	}}
 }
 
-// Terminal says which of the caller's streams were terminals: some of "stdin", "stdout"
-// and "stderr", in that order.
+// Terminal lists the caller's streams that were terminals: some of "stdin", "stdout" and
+// "stderr", in that order.
 type Terminal struct {
 	Streams []string `json:"streams"`
 }
 
-// Has reports whether the stream of that name was a terminal.
+// Has reports whether the named stream was a terminal.
 func (t *Terminal) Has(stream string) bool { return t != nil && slices.Contains(t.Streams, stream) }
 
-// Stdin says where a command's standard input came from.
+// Stdin describes the source of a command's standard input.
 type Stdin struct {
-	// Kind is "terminal", "null" (/dev/null), "file", "pipe", "socket", "closed" or
-	// "other".
+	// Kind is "terminal", "null" (/dev/null), "file", "pipe", "socket", "closed" or "other".
 	Kind string `json:"kind"`
-	Path string `json:"path,omitempty"` // of a file, absolute; for people, never opened
+	Path string `json:"path,omitempty"` // of a file, absolute; for display, never opened
 	Size int64  `json:"size,omitempty"` // of a file, in bytes, when the run began
 }
 
-// Usage is what the command and those of its descendants that it waited for
-// have used (getrusage(2)).
+// Usage is the resource usage of the command and of those descendants that it waited for
+// (getrusage(2)).
 type Usage struct {
 	User   float64 `json:"user"`   // seconds of processor time
 	System float64 `json:"system"` // seconds of processor time
-	// MaxRSS is in bytes, of the largest process; 0 where it was not recorded, since it
-	// cannot be told from what qme itself occupied.
+	// MaxRSS is in bytes, for the largest process. It is 0 when not recorded, because it could
+	// not be told apart from the memory of qme itself.
 	MaxRSS int64 `json:"max_rss,omitempty"`
 }
 
@@ -137,29 +130,28 @@ type Usage struct {
 type Git struct {
 	Commit string `json:"commit,omitempty"` // empty before the first commit
 	Branch string `json:"branch,omitempty"` // empty when HEAD is detached
-	// Dirty says whether a tracked file differs from HEAD, as in
-	// "git describe --dirty"; nil (null) means that finding out would have
-	// taken too long.
+	// Dirty says whether a tracked file differs from HEAD, as in "git describe --dirty". It is
+	// nil (null) if this would have taken too long to determine.
 	Dirty *bool `json:"dirty"`
 }
 
-// A Stream describes output that is stored in a file beside the record, because
-// it is not UTF-8 or is too long to stand in the record.
+// A Stream describes output that is stored in a file next to the record, because it is not
+// UTF-8 or too long for the record.
 type Stream struct {
-	Size   int64  `json:"size"`   // bytes that the command wrote
-	SHA256 string `json:"sha256"` // of all bytes that the command wrote
-	// Cut is set when not all bytes are stored.
+	Size   int64  `json:"size"`   // bytes written by the command
+	SHA256 string `json:"sha256"` // of all bytes written by the command
+	// Cut is set if not all bytes are stored.
 	Cut *Cut `json:"cut,omitempty"`
 }
 
-// A Cut says which bytes of a stream are not stored: Bytes of them, from Offset.
-// The stored file holds what was before them and, at once, what came after.
+// A Cut names the bytes of a stream that are not stored: Bytes of them, from Offset. In the
+// stored file, the bytes after the cut directly follow those before it.
 type Cut struct {
 	Offset int64 `json:"offset"`
 	Bytes  int64 `json:"bytes"`
 }
 
-// Stored returns how many bytes the file beside the record holds.
+// Stored returns the size of the stored file.
 func (s *Stream) Stored() int64 {
 	if s.Cut == nil {
 		return s.Size
@@ -167,8 +159,8 @@ func (s *Stream) Stored() int64 {
 	return s.Size - s.Cut.Bytes
 }
 
-// Code returns how the run has ended: the return code of its job where it has started
-// one, else that of the command; nil while that is not known.
+// Code returns the return code of the run: that of its job if it has started one, else that of
+// the command. It is nil while unknown.
 func (r *Record) Code() *int {
 	if r.Data.Job != nil {
 		return r.Data.Job.ReturnCode
@@ -176,8 +168,8 @@ func (r *Record) Code() *int {
 	return r.Data.ReturnCode
 }
 
-// ErrorsInOutput reports whether standard error and standard output of the run were one stream,
-// its output: those of its job where it has started one, else those of the command.
+// ErrorsInOutput reports whether standard error and standard output of the run, or of its job
+// if it has started one, were one stream, its output.
 func (r *Record) ErrorsInOutput() bool {
 	if j := r.Data.Job; j != nil {
 		return j.StdoutFile != "" && j.StdoutFile == j.StderrFile && len(j.Error) == 0 && j.Stderr == nil
@@ -185,12 +177,12 @@ func (r *Record) ErrorsInOutput() bool {
 	return r.Data.Merged && len(r.Data.Error) == 0 && r.Data.Stderr == nil
 }
 
-// Failed reports whether the run, with its job, has ended by itself with a return code
-// other than 0. One that was cancelled has not failed.
+// Failed reports whether the run, including its job, has ended by itself with a return code
+// other than 0. A cancelled run has not failed.
 func (r *Record) Failed() bool { return r.Outcome() == Failed }
 
-// Took returns how long the run took, or has taken until now: its job where it has
-// started one. ok is false when that is not known, as of a job that waits.
+// Took returns the duration of the run, or of its job if it has started one, up to now if it is
+// active. ok is false when it is unknown, as for a job that waits.
 func (r *Record) Took(now time.Time) (d time.Duration, ok bool) {
 	job := r.Data.Job
 	switch {
@@ -208,30 +200,29 @@ func (r *Record) Took(now time.Time) (d time.Duration, ok bool) {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// Active reports whether the command runs, or the job that it has started may still
-// come to another state.
+// Active reports whether the command is running, or the state of its job may still change.
 func (r *Record) Active() bool {
 	return r.Data.Status == Running || r.Data.Job != nil && !r.Data.Job.Final
 }
 
-// timeLayout is ISO 8601 as Python's datetime.isoformat writes it, the layout of
-// the original QueueMe.
+// timeLayout is ISO 8601 as written by Python's datetime.isoformat, the layout of the original
+// QueueMe.
 const timeLayout = "2006-01-02T15:04:05.000000-07:00"
 
-// Time is an instant with its offset from UTC, to the microsecond.
+// Time is an instant with an offset from UTC, in microseconds.
 type Time struct{ time.Time }
 
-// Now returns the present instant in the local zone, to the microsecond, so that
-// it equals itself once written and read again.
+// Now returns the present time in the local zone, rounded down to a microsecond, so that it
+// stays equal when written and read again.
 func Now() Time { return Time{time.Now().Round(0).Truncate(time.Microsecond)} }
 
-// MarshalJSON writes the time in the format's layout.
+// MarshalJSON writes the time in the layout of the format.
 func (t Time) MarshalJSON() ([]byte, error) {
 	return []byte(`"` + t.Format(timeLayout) + `"`), nil
 }
 
-// UnmarshalJSON reads any RFC 3339 time with an offset whose year, in UTC, has four
-// digits: others cannot be written again.
+// UnmarshalJSON reads any RFC 3339 time with an offset. The year, in UTC, must have four
+// digits, because others cannot be written again.
 func (t *Time) UnmarshalJSON(b []byte) error {
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {
@@ -248,9 +239,8 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// Encode writes the record as it is stored: indented JSON in a fixed order of
-// keys, with a newline at the end. Strings must be valid UTF-8; Split and
-// preview see to it for streams.
+// Encode returns the stored form of the record: indented JSON with a fixed order of keys and a
+// final newline. Strings must be valid UTF-8; Lines and Preview ensure this for streams.
 func Encode(r *Record) ([]byte, error) {
 	var data bytes.Buffer
 	if err := encodeWith(&data, r.Data, r.Data.Extra); err != nil {
@@ -274,7 +264,7 @@ func Encode(r *Record) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// EncodeLine writes the record as one line of JSON with a newline at the end.
+// EncodeLine returns the record as one line of JSON with a final newline.
 func EncodeLine(r *Record) ([]byte, error) {
 	b, err := Encode(r)
 	if err != nil {
@@ -288,8 +278,7 @@ func EncodeLine(r *Record) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// encodeWith writes the JSON object v with the members of extra, sorted by name,
-// behind its own.
+// encodeWith writes the JSON object v, followed by the members of extra, sorted by name.
 func encodeWith(out *bytes.Buffer, v any, extra map[string]json.RawMessage) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)

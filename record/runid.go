@@ -6,15 +6,15 @@ import (
 	"github.com/google/uuid"
 )
 
-// A RunID names one run of a task for life, on all machines: a UUIDv7 (RFC 9562, section
-// 5.7) in lower case. Unlike the number of a run and the commit that holds it, merges and
-// rewritten histories leave it as it is.
+// A RunID names one run of a task permanently and on all machines: a UUIDv7 (RFC 9562, section
+// 5.7) in lower case. Unlike the number of a run and its commit, it does not change when
+// histories are merged or rewritten.
 type RunID string
 
-// NewRunID makes the name of a run that starts now.
+// NewRunID returns a new name for a run that starts now.
 func NewRunID() RunID { return RunID(uuid.Must(uuid.NewV7()).String()) }
 
-// check says whether the name is one, or empty. The error wraps ErrInvalid.
+// check checks that the name is valid or empty. The error wraps ErrInvalid.
 func (id RunID) check() error {
 	if id == "" {
 		return nil
@@ -26,15 +26,15 @@ func (id RunID) check() error {
 	return nil
 }
 
-// A RunKey tells the runs of one task apart. It is comparable.
+// A RunKey identifies a run among the runs of one task. It is comparable.
 type RunKey struct {
 	id   RunID
 	at   int64 // nanoseconds
 	host string
 }
 
-// RunKey returns what tells the run apart from the task's others: its name or, where none
-// was recorded, when and where it began.
+// RunKey returns the key of the run: its name or, if none was recorded, its start time and
+// host.
 func (r *Record) RunKey() RunKey {
 	if r.Data.RunID != "" {
 		return RunKey{id: r.Data.RunID}
@@ -42,6 +42,6 @@ func (r *Record) RunKey() RunKey {
 	return RunKey{at: r.Data.Timestamp.UnixNano(), host: r.Data.Host}
 }
 
-// SameRun reports whether two records of a task are of one run of it, of which one may
-// know more than the other.
+// SameRun reports whether two records of a task belong to the same run. One of them may be more
+// complete.
 func SameRun(a, b *Record) bool { return a.RunKey() == b.RunKey() }

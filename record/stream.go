@@ -7,21 +7,22 @@ import (
 	"qme/internal/safe"
 )
 
-// previewLimit bounds each half of a preview, in bytes.
+// previewLimit is the size limit of each half of a preview, in bytes.
 const previewLimit = 1024
 
-// MaxInline bounds, in bytes, what a stream may occupy in the JSON of a record, whatever
-// is allowed of its own bytes: a short line takes many times its own. All of a record's
-// streams together are so less than others let in (the setting share.max_record).
+// MaxInline limits the bytes that a stream may take as JSON in a record, in addition to any
+// limit on the stream itself, because the JSON of a short line can be many times longer. It
+// keeps all streams of a record together below the limit that other repositories accept (the
+// setting share.max_record).
 const MaxInline = 3 << 20
 
-// Inline reports whether a stream may stand in the record itself: it is valid
-// UTF-8, no longer than limit bytes, and no longer than MaxInline as JSON.
+// Inline reports whether a stream may be stored in the record itself: it is valid UTF-8, at
+// most limit bytes long, and at most MaxInline bytes long as JSON.
 func Inline(b []byte, limit int) bool {
 	return len(b) <= limit && utf8.Valid(b) && encodedLen(b) <= MaxInline
 }
 
-// encodedLen is at least how many bytes the lines of b have as JSON.
+// encodedLen returns an upper bound for the length of the lines of b as JSON.
 func encodedLen(b []byte) int {
 	const around = len("        \"\",\n") // of each line
 	n := around
@@ -40,7 +41,7 @@ func encodedLen(b []byte) int {
 	return n
 }
 
-// Lines splits s behind each newline. The pieces joined are s; no piece is empty.
+// Lines splits s after each newline. The joined pieces are s, and no piece is empty.
 func Lines(s string) []string {
 	lines := strings.SplitAfter(s, "\n")
 	if lines[len(lines)-1] == "" {
@@ -49,14 +50,13 @@ func Lines(s string) []string {
 	return lines
 }
 
-// LeftOut is the line of a preview that stands for what is left out.
+// LeftOut is the line of a preview that marks omitted output.
 const LeftOut = "[...]\n"
 
-// Preview makes readable lines of a stream that is stored elsewhere: the
-// beginning and the end, up to 1 KiB of each, with "[...]" in between, and with
-// U+FFFD for what is not UTF-8. head and tail are the stream's first and last
-// bytes, at least 1 KiB of each where it has as many; whole says that head is
-// all of it.
+// Preview returns readable lines for a stream that is stored in a file: its beginning and its
+// end, up to 1 KiB each, with "[...]" in between, and with U+FFFD in place of invalid UTF-8.
+// head and tail are the first and last bytes of the stream, at least 1 KiB each if the stream
+// is that long. whole says that head is the entire stream.
 func Preview(head, tail []byte, whole bool) []string {
 	if whole && len(head) <= 2*previewLimit {
 		return Lines(strings.ToValidUTF8(string(head), "\uFFFD"))
