@@ -1,6 +1,6 @@
-// Package jobs keeps which tasks of this home have a job that goes on: a folder for
-// each, so that nobody has to look through the history for them, with the task's record
-// as this home knows it. docs/format.md specifies it.
+// Package jobs notes the tasks of this home that have an open job. Each has a folder with the
+// task's record as this home knows it, so that commands need not search the history for open
+// jobs. docs/format.md specifies it.
 package jobs
 
 import (
@@ -18,28 +18,28 @@ import (
 	"qme/record"
 )
 
-// A Folder is the place of the open jobs of a home. Any number of processes may use it.
+// A Folder is the folder of a home's open jobs. It is safe for use by any number of processes.
 type Folder struct {
 	fs      afero.Fs
 	dir     string
-	dropped atomic.Bool // old notes of jobs that have ended, see dropLast
+	dropped atomic.Bool // whether dropLast has run
 }
 
-// New returns the folder at dir (usually HOME/jobs), which is made when first needed.
+// New returns the folder at dir (usually HOME/jobs). It is created when first needed.
 func New(fsys afero.Fs, dir string) *Folder { return &Folder{fs: fsys, dir: dir} }
 
-// Path is where a task's open job has its files.
+// Path returns the folder with the files of a task's open job.
 func (f *Folder) Path(id record.ID) string { return filepath.Join(f.dir, string(id)) }
 
-// noteName is the file with the record. Output of the job has other names.
+// noteName is the file with the record. The job's output files have other names.
 const noteName = "record.json"
 
-// Open notes that a task may have a job from now on, or how that one stands by now. What
-// has come of its output is not noted.
+// Open notes that a task may have a job from now on, or updates the note of its job. It leaves
+// out the output of the command and of the job.
 func (f *Folder) Open(rec *record.Record) error { return f.open(rec, false) }
 
-// Note notes, as Open does, a run whose command has ended, with what that has printed: which
-// job it is may stand there.
+// Note is Open for a run whose command has ended. It keeps the output of the command, which may
+// contain the id of the job.
 func (f *Folder) Note(rec *record.Record) error { return f.open(rec, true) }
 
 func (f *Folder) open(rec *record.Record, printed bool) error {
@@ -53,8 +53,8 @@ func (f *Folder) open(rec *record.Record, printed bool) error {
 	return wholefile.ReplaceFlushed(f.fs, filepath.Join(f.Path(rec.UID), noteName), b)
 }
 
-// encode writes a record as it is noted: without the output of its job, and with what the
-// command has printed, as far as the record itself has it, only if it is wanted.
+// encode encodes a record for a note. It leaves out the output of the job and the output of the
+// command, except for inline output of the command if printed is true.
 func encode(rec *record.Record, printed bool) ([]byte, error) {
 	note := *rec
 	if !printed {
@@ -69,9 +69,9 @@ func encode(rec *record.Record, printed bool) ([]byte, error) {
 	return record.Encode(&note)
 }
 
-// Get returns the record of a task as it was noted last: unlike that of the history it
-// can only be of this home. It is nil when the task has no open job that this home has
-// started. The error wraps record.ErrInvalid when the note is damaged.
+// Get returns the noted record of a task, which, unlike one of the history, can only come from
+// this home. It is nil if this home has started no open job for the task. The error wraps
+// record.ErrInvalid when the note is damaged.
 func (f *Folder) Get(id record.ID) (*record.Record, error) {
 	return f.read(filepath.Join(f.Path(id), noteName), id)
 }
@@ -93,10 +93,10 @@ func (f *Folder) read(path string, id record.ID) (*record.Record, error) {
 	return rec, nil
 }
 
-// Close notes that a task has no job any more, and removes the job's files.
+// Close removes the note of a task's open job, and the job's files.
 func (f *Folder) Close(id record.ID) error { return f.fs.RemoveAll(f.Path(id)) }
 
-// IDs lists the tasks with open jobs, newest first.
+// IDs returns the tasks with open jobs, newest first.
 func (f *Folder) IDs() ([]record.ID, error) {
 	entries, err := afero.ReadDir(f.fs, f.dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -21,17 +21,17 @@ import (
 	"qme/record"
 )
 
-// Usable returns a record with nothing in it but what may be acted upon: become the path
-// of a file, a program, an option, an argument, or a size. It is the one place that decides
-// it. Records are shared, so what the history says may be anybody's word:
+// Usable returns a copy of a record that has only values that may be acted upon: used as a
+// path, a program, an option, an argument, or a size. No other code decides this. Records are
+// shared, so the history may have been written by anyone:
 //
-//   - of a run that this home has made (own is true) all that it has noted itself counts,
-//     and of the history only how its job has ended;
-//   - of any other run there is left by which id the scheduler knows the job, in the form of
-//     an id, and how it goes: no paths, no fields, no command, no directory, no output.
+//   - For a run of this home (own is true), Usable takes all values from the note of this home,
+//     and from the history only the end of the job.
+//   - For any other run, it keeps the scheduler's id of the job, if it has the form of an id,
+//     and the state of the job. It drops paths, fields, command, directory and output.
 //
-// rec is not changed. The error wraps record.ErrInvalid: the note is damaged, or the job of
-// another home's record has an id that is none.
+// rec is not changed. The error wraps record.ErrInvalid when the note is damaged, or when the
+// record of another home has an invalid job id.
 func (f *Folder) Usable(rec *record.Record) (usable *record.Record, own bool, err error) {
 	note, err := f.Own(rec.UID)
 	if err != nil {
@@ -44,8 +44,8 @@ func (f *Folder) Usable(rec *record.Record) (usable *record.Record, own bool, er
 	return usable, false, err
 }
 
-// Own returns what this home has noted last of a task, also where its job has ended. It is
-// nil when it has noted nothing. The error is as that of Get.
+// Own returns the latest note of this home on a task, also if its job has ended. It is nil if
+// there is none. Errors are those of Get.
 func (f *Folder) Own(id record.ID) (*record.Record, error) {
 	if note, err := f.Get(id); note != nil || err != nil {
 		return note, err
@@ -56,25 +56,25 @@ func (f *Folder) Own(id record.ID) (*record.Record, error) {
 	return f.read(f.lastPath(id), id)
 }
 
-// Started reports whether a note of this home is of the run that a record is of, and of its
-// job.
+// Started reports whether a note of this home describes the same run and the same job as a
+// record.
 func Started(note, rec *record.Record) bool {
 	if note == nil || !record.SameRun(note, rec) || note.Data.PWD != rec.Data.PWD || !slices.Equal(note.Data.Cmd, rec.Data.Cmd) {
 		return false
 	}
 	job, mine := rec.Data.Job, note.Data.Job
 	if mine == nil {
-		// A crash came between the command's end and the note: what the spool has kept
-		// has no answer of a scheduler.
+		// A crash came between the end of the command and the note of its job. Then the record
+		// comes from the spool and has no answer of a scheduler.
 		return job == nil || job.Checked == nil
 	}
 	return job == nil || mine.ID == job.ID && mine.Cluster == job.Cluster
 }
 
-// ownRun returns the run of a note, with what the history knows of its end.
+// ownRun returns the run of a note, with its end from the history.
 func ownRun(note, rec *record.Record) *record.Record {
 	own := *note
-	if note.Data.ReturnCode == nil { // it was noted when the command began
+	if note.Data.ReturnCode == nil { // noted when the command began
 		own.Data.Status, own.Data.ReturnCode, own.Data.Finished = rec.Data.Status, rec.Data.ReturnCode, rec.Data.Finished
 		own.Data.Output, own.Data.Error = rec.Data.Output, rec.Data.Error
 	}
@@ -85,8 +85,8 @@ func ownRun(note, rec *record.Record) *record.Record {
 	return &own
 }
 
-// Trusted returns the job of a run of this home as it is noted, with what the history says
-// of its states and of its end. It is nil where none is noted.
+// Trusted returns the noted job of a run of this home, with its states and its end from the
+// history. It is nil if no job is noted.
 func Trusted(note, rec *record.Record) *record.Job {
 	if note.Data.Job == nil {
 		return nil
@@ -101,7 +101,8 @@ func Trusted(note, rec *record.Record) *record.Job {
 	return &job
 }
 
-// settle takes over from what another home has recorded how a job has ended.
+// settle copies into job how it ended, as recorded by another home. Paths and names stay those
+// of the note.
 func settle(job, told *record.Job) {
 	where := *job
 	*job = *told
@@ -118,7 +119,7 @@ func settle(job, told *record.Job) {
 	}
 }
 
-// foreign returns what is left of a record of which this home knows nothing itself.
+// foreign returns the usable part of a record that this home has no note on.
 func foreign(rec *record.Record) (*record.Record, error) {
 	left := &record.Record{Executor: rec.Executor, UID: rec.UID, Data: record.Data{
 		Timestamp: rec.Data.Timestamp, Finished: rec.Data.Finished, Status: rec.Data.Status, ReturnCode: code(rec.Data.ReturnCode),
@@ -137,34 +138,35 @@ func foreign(rec *record.Record) (*record.Record, error) {
 	return left, nil
 }
 
-// The bounds of what is taken over from a record of another home.
+// Limits for values from a record of another home.
 const (
 	nameMost  = 256     // bytes of an id or a state
 	partsMost = 100_000 // elements of an array
 )
 
-// isID reports whether text may be the id of one job, or the name of one cluster: a word of
-// ASCII without what shells and schedulers read as several, such as lists, ranges and globs, and
-// none that a scheduler reads as all. The brackets of an array hold nothing or one index. The
-// rule is the same for all executors, however much a section captures.
+// isID reports whether text may be the id of one job or the name of one cluster: an ASCII word
+// that no shell or scheduler reads as several (a list, range or glob) or as all jobs. The
+// brackets of an array may be empty or contain one index. The rule is the same for all
+// executors, whatever their sections capture.
 func isID(text string) bool {
 	return len(text) <= nameMost && idForm().MatchString(text) && !several().MatchString(text)
 }
 
 var (
 	idForm = lazy.Regexp(`\A[0-9A-Za-z][0-9A-Za-z_.+:/@#=-]*(?:\[[0-9]*\][0-9A-Za-z_.+:/@#=-]*)?\z`)
-	// several are the words for all, a number that is zero, and two numbers that are a range.
+	// several matches the words for all jobs, a number that is zero, and two numbers that form
+	// a range.
 	several = lazy.Regexp(`(?i)\A(?:all|any|each|every|0+(?:[^0-9a-z].*)?)\z|(?:\A|[^0-9a-z-])[0-9]+(?:-|:|\.\.)[0-9]+(?:[^0-9a-z-]|\z)`)
 )
 
-// isElement reports whether text may be the id of a part of a job, or of those that wait, which
-// Slurm lists as one: 12_[1-50].
+// isElement reports whether text may be the id of a part of a job, or of several waiting parts,
+// which Slurm lists as one: 12_[1-50].
 func isElement(text string) bool {
 	job, list, _ := strings.Cut(text, "_[")
 	return isID(job) && isName(text) && strings.Trim(list, "0123456789,:%-]") == ""
 }
 
-// isName reports whether text is one word that is no option.
+// isName reports whether text is one word and not an option.
 func isName(text string) bool {
 	return text != "" && len(text) <= nameMost && text[0] != '-' && utf8.ValidString(text) &&
 		!strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
@@ -177,7 +179,7 @@ func state(text string) string {
 	return ""
 }
 
-// code returns a return code, of which a process has one from 0 to 255.
+// code returns rc if it is a possible exit code, 0 to 255, else nil.
 func code(rc *int) *int {
 	if rc == nil || *rc < 0 || *rc > 255 {
 		return nil
@@ -195,28 +197,28 @@ func parts(elements []record.JobElement) []record.JobElement {
 	return left
 }
 
-// endedName is the folder of the notes of tasks whose job has ended, or that have none. It
-// is not of the form of a task's id.
+// endedName is the folder with the notes of tasks whose job has ended, or that have none. The
+// name cannot be a task id.
 const endedName = "ended"
 
 func (f *Folder) endedPath(id record.ID) string {
 	return filepath.Join(f.dir, endedName, string(id)+".json")
 }
 
-// lastName is the folder of the notes of tasks whose job has ended not long ago, and of which
-// no more is needed than that they are of this home, if the job is started again. It is not of
-// the form of a task's id.
+// lastName is the folder with the notes of tasks whose job has ended recently. They are needed
+// only to know that the job belongs to this home if it is started again. The name cannot be a
+// task id.
 const lastName = "last"
 
-// lastFor is how long they are kept: schedulers forget a job that has ended, and cannot start
-// it again, after some minutes.
+// lastFor is how long these notes are kept. Schedulers forget an ended job after some minutes,
+// and then cannot start it again.
 const lastFor = 6 * time.Hour
 
 func (f *Folder) lastPath(id record.ID) string {
 	return filepath.Join(f.dir, lastName, string(id)+".json")
 }
 
-// KeepForNow notes, as Keep does, a run whose job may be started again for some hours.
+// KeepForNow is Keep for a few hours, in which the job of the run may be started again.
 func (f *Folder) KeepForNow(rec *record.Record) error {
 	b, err := encode(rec, true)
 	if err != nil {
@@ -228,7 +230,7 @@ func (f *Folder) KeepForNow(rec *record.Record) error {
 	return errors.Join(f.dropLast(), wholefile.ReplaceFlushed(f.fs, f.lastPath(rec.UID), b))
 }
 
-// dropLast removes, once in a process, the notes that have been kept long enough.
+// dropLast removes expired notes, once per process.
 func (f *Folder) dropLast() error {
 	if f.dropped.Swap(true) {
 		return nil
@@ -249,7 +251,7 @@ func (f *Folder) dropLast() error {
 	return errors.Join(errs...)
 }
 
-// Keep notes a run of this home that has no job that goes on, for the actions on it.
+// Keep notes a run of this home that has no open job, for later actions on it.
 func (f *Folder) Keep(rec *record.Record) error {
 	b, err := encode(rec, true)
 	if err != nil {
@@ -288,11 +290,11 @@ func (f *Folder) forget(folder string, ids []record.ID) error {
 	return errors.Join(errs...)
 }
 
-// writtenName is the folder of the notes of who prints to a file, for files that several jobs
-// may print to. It is not of the form of a task's id.
+// writtenName is the folder that lists, for each file that several jobs may print to, the tasks
+// whose jobs do. The name cannot be a task id.
 const writtenName = "written"
 
-// writersMost is how many tasks are noted for a file, the latest ones.
+// writersMost is how many tasks are noted for a file; older ones are dropped.
 const writersMost = 64
 
 func (f *Folder) writtenPath(path string) string {
@@ -300,9 +302,9 @@ func (f *Folder) writtenPath(path string) string {
 	return filepath.Join(f.dir, writtenName, hex.EncodeToString(sum[:16]))
 }
 
-// spellings returns the names under which a file is noted: its path as it was given, and
-// where that leads now. The first finds it where a link leads elsewhere by now, and the
-// second where it is spelled otherwise.
+// spellings returns the names under which a file is noted: its path as given, and its present
+// target. The path still finds the file when a link was changed; the target finds it when the
+// path is spelled differently.
 func spellings(path string) []string {
 	to := target(path)
 	if to == path {
@@ -311,12 +313,12 @@ func spellings(path string) []string {
 	return []string{path, to}
 }
 
-// linksMost bounds how many links to files that are not there are followed.
+// linksMost limits how many dangling links are followed.
 const linksMost = 40
 
-// target returns the path of a file without links and detours, also of one that is not there
-// yet, or to which a link leads. It is not cleaned before: which folder is above a link's, the
-// link says.
+// target returns the path of a file without links and dot segments, also for a file that does
+// not exist yet, or a dangling link. It does not clean the path first, because the parent of a
+// link is the parent of its target.
 func target(path string) string {
 	for range linksMost {
 		if to, err := filepath.EvalSymlinks(path); err == nil {
@@ -343,8 +345,8 @@ func target(path string) string {
 	return filepath.Clean(path)
 }
 
-// Prints notes to which files a task's job prints, so that another one that prints there, too,
-// is known. Files with the job's number in their name are its own.
+// Prints notes the files to which a task's job prints, so that other jobs that print to them
+// can be detected. It skips files with the job's number in their name.
 func (f *Folder) Prints(rec *record.Record) error {
 	for _, path := range Files(rec.Data.Job) {
 		for _, name := range spellings(path) {
@@ -372,8 +374,8 @@ func (f *Folder) addWriter(name string, id record.ID) error {
 	return wholefile.ReplaceFlushed(f.fs, f.writtenPath(name), []byte(b.String()))
 }
 
-// Writers returns the tasks of this home whose jobs print to a file, however they spell its
-// path: of those that spell it alike, the one that was noted last the last.
+// Writers returns the tasks of this home whose jobs print to a file, also under another
+// spelling of its path. Among tasks with the same spelling, the latest comes last.
 func (f *Folder) Writers(path string) ([]record.ID, error) {
 	var ids []record.ID
 	for _, name := range spellings(path) {
@@ -406,8 +408,8 @@ func (f *Folder) writers(name string) ([]record.ID, error) {
 	return ids, nil
 }
 
-// Files returns the files to which a job prints that others may print to, each once: not those
-// with its number in their name.
+// Files returns the files to which a job prints and other jobs may print too, each once. It
+// skips files with the job's number in their name.
 func Files(job *record.Job) []string {
 	if job == nil {
 		return nil
