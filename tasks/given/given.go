@@ -1,8 +1,8 @@
-// Package given keeps which commands the user of a home has given qme to run, in a file
-// of the home that no remote and no other home writes to. docs/format.md specifies it.
+// Package given records the commands that the user of a home has given to qme, in a file that
+// no remote and no other home writes. docs/format.md specifies it.
 //
-// What a record says of its user and its host is what somebody wrote into it; this file
-// says what was done here.
+// The user and host in a record may be forged; this file records only commands that were really
+// given in this home.
 package given
 
 import (
@@ -29,63 +29,63 @@ import (
 // Name is the name of the file in the home.
 const Name = "given"
 
-// topLevel stands where a command was not given by another one.
+// topLevel stands for the parent of a command given by the user.
 const topLevel = "-"
 
-// unknownParent stands where a command was given by one of which nothing is known.
+// unknownParent stands for a parent that is not a valid task id.
 const unknownParent = "?"
 
-// timeLayout is of one width, in UTC.
+// timeLayout has a fixed width and is in UTC.
 const timeLayout = "2006-01-02T15:04:05.000000Z"
 
-// digestSize is how many bytes of the SHA-256 are kept.
+// digestSize is how many bytes of the SHA-256 are stored.
 const digestSize = 16
 
-// A Line is one command as it was given, first or again.
+// A Line is one command given by the user, for the first time or again.
 type Line struct {
 	At time.Time // the run's timestamp
-	// Within is the id of the task whose command gave this one, as in the variable
-	// QME_TASK: "" is a user at top level.
+	// Within is the id of the task whose command gave this one, from the variable QME_TASK; ""
+	// for a user at top level.
 	Within string
 	ID     record.ID
-	User   int    // the number of the user
-	Digest string // of what was to be run, see Digest
+	User   int    // numeric user id
+	Digest string // of the command, see Digest
 }
 
-// Digest returns what tells one command from another: a hash of the executor, the folder
-// and the arguments. What a record says about itself otherwise is not in it.
+// Digest returns a hash that identifies a command. It covers the executor, the directory and
+// the arguments, and nothing else of the record.
 func Digest(rec *record.Record) string {
 	words := append([]string{rec.Executor, rec.Data.PWD}, rec.Data.Cmd...)
 	for i, w := range words {
-		words[i] = strings.ToValidUTF8(w, "\uFFFD") // as it is recorded
+		words[i] = strings.ToValidUTF8(w, "\uFFFD") // as in the record
 	}
 	b, err := json.Marshal(words)
 	if err != nil {
-		panic(err) // a list of texts
+		panic(err) // cannot happen: strings can be encoded
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:digestSize])
 }
 
-// Of returns the line of a run that begins.
+// Of returns the line for a run that begins.
 func Of(rec *record.Record, within string) Line {
 	return Line{At: rec.Data.Timestamp.Time, Within: within, ID: rec.UID, User: os.Getuid(), Digest: Digest(rec)}
 }
 
-// A File is the file of a home. Any number of processes may use it.
+// A File is the file of a home. It is safe for use by any number of processes.
 type File struct {
 	fs   afero.Fs
 	path string
 }
 
-// New returns the file at a path (usually HOME/given), which is made when first written.
+// New returns the file at a path (usually HOME/given). It is created when first written.
 func New(fsys afero.Fs, path string) *File { return &File{fsys, path} }
 
-// Path returns where the file is.
+// Path returns the path of the file.
 func (f *File) Path() string { return f.path }
 
-// parent returns the word for who gave a command. A variable of the environment may hold
-// anything.
+// parent returns the parent of a command as written in a line. within comes from the
+// environment and may be any text.
 func parent(within string) string {
 	if within == "" {
 		return topLevel
@@ -100,11 +100,11 @@ func (l Line) String() string {
 	return fmt.Sprintf("%s %s %s", l.At.UTC().Format(timeLayout), parent(l.Within), l.what())
 }
 
-// what is the part of a line by which a command is known again.
+// what returns the part of a line that identifies a command.
 func (l Line) what() string { return fmt.Sprintf("%s %d %s", l.ID, l.User, l.Digest) }
 
-// Add appends a line by one write, and does not flush it. The newline goes before it: of
-// a line that was cut off (a kill, a full disk) the next one begins all the same.
+// Add appends a line in one write, without a flush. The newline comes first, so that a line
+// that was cut off (by a kill, or a full disk) does not damage the next one.
 func (f *File) Add(l Line) error {
 	file, err := regular.Open(f.fs, f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
@@ -114,7 +114,7 @@ func (f *File) Add(l Line) error {
 	return errors.Join(err, file.Close())
 }
 
-// parse reads a line; false for one that is cut off or damaged.
+// parse parses a line. It returns false if the line is cut off or damaged.
 func parse(text string) (Line, bool) {
 	w := strings.Split(text, " ")
 	if len(w) != 5 || len(w[4]) != 2*digestSize {
@@ -134,8 +134,8 @@ func parse(text string) (Line, bool) {
 	return l, true
 }
 
-// Lines yields the lines that this user gave within a task ("" is at top level), the
-// newest first, from the end of the file on. Without a file there are none.
+// Lines yields the lines that this user gave within a task ("" is top level), newest first. It
+// reads the file from its end. A missing file has no lines.
 func (f *File) Lines(within string) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		user, want := os.Getuid(), []byte(parent(within)+" ")
@@ -145,7 +145,7 @@ func (f *File) Lines(within string) iter.Seq2[Line, error] {
 				return
 			}
 			if _, after, _ := bytes.Cut(text, []byte(" ")); !bytes.HasPrefix(after, want) {
-				continue // without reading all of it
+				continue // skip it without parsing
 			}
 			if l, ok := parse(string(text)); ok && l.User == user && !yield(l, nil) {
 				return
@@ -154,8 +154,8 @@ func (f *File) Lines(within string) iter.Seq2[Line, error] {
 	}
 }
 
-// Has reports whether this user has given what a record would run: under its id, the same
-// command in the same folder. A record that was changed elsewhere is another command.
+// Has reports whether this user has given the command of a record: the same id, directory and
+// command. A record that was changed elsewhere does not match.
 func (f *File) Has(rec *record.Record) (bool, error) {
 	want := Of(rec, "")
 	needle := []byte(" " + want.what())
@@ -173,14 +173,14 @@ func (f *File) Has(rec *record.Record) (bool, error) {
 	return false, nil
 }
 
-// piece is how much of the file is read at once, after the end, where the newest line is.
-// A line is much shorter.
+// piece is the size of a read, and theLast that of the first one, at the end of the file. A
+// line is much shorter.
 const (
 	piece   = 64 << 10
 	theLast = 2 << 10
 )
 
-// backwards yields the lines of the file, the last first. Each is valid until the next.
+// backwards yields the lines of the file, last first. Each is valid until the next one.
 func (f *File) backwards() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		file, err := regular.Open(f.fs, f.path, os.O_RDONLY, 0)
@@ -203,9 +203,9 @@ func (f *File) backwards() iter.Seq2[[]byte, error] {
 	}
 }
 
-// linesUpTo calls each with the lines before an offset, the last first, until it is false.
+// linesUpTo calls each with the lines before an offset, last first, until each returns false.
 func linesUpTo(file io.ReaderAt, end int64, each func([]byte) bool) error {
-	var rest []byte // the end of a line whose beginning is further in front
+	var rest []byte // the end of a line that begins in the next piece
 	buf, size := make([]byte, theLast), int64(theLast)
 	for ; end > 0; size = piece {
 		if int64(len(buf)) < size {
@@ -227,7 +227,7 @@ func linesUpTo(file io.ReaderAt, end int64, each func([]byte) bool) error {
 			b = b[:i]
 		}
 		if len(b)+len(rest) > piece {
-			rest = nil // no line of ours; garbage must not fill the memory
+			rest = nil // not a valid line; bound the memory
 			continue
 		}
 		rest = append(bytes.Clone(b), rest...)
