@@ -12,8 +12,9 @@ import (
 	"qme/tasks"
 )
 
-// Actions lists what the executor of a run can do with its task: not what only goes on at a
-// terminal, nor what names files of this machine.
+// Actions returns the actions that the executor of a run offers for its task. It leaves out
+// options that need a terminal or name files of this machine, and cancel for a run that is not
+// active.
 func (h *Home) Actions(rec *record.Record) []executor.Action {
 	e, ok := h.Service.Executors.Get(rec.Executor)
 	if !ok {
@@ -37,14 +38,14 @@ type Request struct {
 	Action  string
 	Options map[string]string // as in executor.Call
 	Out     io.Writer         // takes the result
-	Err     io.Writer         // takes messages for people
+	Err     io.Writer         // takes messages for the user
 	Warn    func(format string, args ...any)
-	// Agreed is to an action that changes a task that this home has not started.
+	// Agreed is the client's agreement to change a task that this home has not started.
 	Agreed Agreement
 }
 
 // Act performs an action on the latest run of a task. The error is that of the action, or a
-// *tasks.ForeignError where it was not agreed to.
+// *tasks.ForeignError when an agreement is missing.
 func (h *Home) Act(ctx context.Context, id record.ID, r Request) error {
 	q := h.service()
 	q.Warn = r.Warn
@@ -68,7 +69,7 @@ func (h *Home) Act(ctx context.Context, id record.ID, r Request) error {
 	return err
 }
 
-// follow has follow what is to where the state of a job has changed.
+// follow calls q.Follow if the state of a job has changed.
 func follow(q *tasks.Service, changed bool) {
 	if !changed {
 		return
@@ -78,8 +79,8 @@ func follow(q *tasks.Service, changed bool) {
 	}
 }
 
-// Cancel ends what is running of a task: its command, or by its executor the job that the
-// command has started. The error is a *tasks.ForeignError as that of Act.
+// Cancel cancels the command of a task or, through its executor, the job that the command has
+// started. The error is a *tasks.ForeignError when an agreement is missing.
 func (h *Home) Cancel(ctx context.Context, id record.ID, agreed Agreement) error {
 	q := h.service()
 	v, err := q.Find(string(id))
@@ -95,7 +96,7 @@ func (h *Home) Cancel(ctx context.Context, id record.ID, agreed Agreement) error
 	return err
 }
 
-// A refusal says why something was not done. It is a record.ErrConflict, whatever the cause.
+// A refusal says why an operation was not done. It is a record.ErrConflict, whatever the cause.
 type refusal string
 
 // Error implements error.

@@ -1,5 +1,5 @@
-// Package live offers the tasks of a home to a server: what there is, what changes, and the
-// use cases, to any number of goroutines at a time.
+// Package live offers the tasks of a home to a server: it reads tasks, finds changes and runs
+// the use cases. It is safe for concurrent use.
 package live
 
 import (
@@ -18,14 +18,14 @@ import (
 	"qme/tasks"
 )
 
-// A Home is the tasks of a home. Its methods may be called from several goroutines, once its
-// fields are set. Their errors wrap the sentinels of package record and tasks.ErrReference.
+// A Home gives access to the tasks of a home. Once its fields are set, its methods are safe for
+// concurrent use. Their errors wrap the sentinels of package record and tasks.ErrReference.
 type Home struct {
 	Store   *gitstore.Store
-	Service *tasks.Service // of which each call takes a copy
+	Service *tasks.Service // each call uses a copy
 
-	clearing  sync.Mutex // one clear at a time: each is one commit
-	rerunning sync.Map   // by record.ID: the tasks that are being started again
+	clearing  sync.Mutex // each clear is one commit, one at a time
+	rerunning sync.Map   // by record.ID: tasks that are being rerun
 }
 
 func (h *Home) service() *tasks.Service {
@@ -33,11 +33,11 @@ func (h *Home) service() *tasks.Service {
 	return &q
 }
 
-// Head returns the newest commit. It may be asked many times a second.
+// Head returns the newest commit. It is cheap enough to be called many times a second.
 func (h *Home) Head() (string, error) { return h.Store.Head() }
 
-// Latest returns the newest commit and its records without their output, the newest task
-// first. A result without an ID ends them.
+// Latest returns the newest commit and its records without their output, newest task first. A
+// result without an ID ends the sequence.
 func (h *Home) Latest() (commit string, records iter.Seq[record.Result], err error) {
 	sn, err := h.Store.Latest()
 	if err != nil {
@@ -46,8 +46,9 @@ func (h *Home) Latest() (commit string, records iter.Seq[record.Result], err err
 	return sn.Commit(), sn.Records(record.Range{Brief: true}), nil
 }
 
-// Differences returns the tasks that differ between two commits as they are in the later one:
-// without record and error, a task is gone. An empty from is a history without tasks.
+// Differences returns the tasks that differ between two commits, as they are in the later one.
+// A result with neither record nor error is a removed task. An empty from stands for a history
+// without tasks.
 func (h *Home) Differences(ctx context.Context, from, to string) (list []record.Result, err error) {
 	for d, err := range h.Store.Differences(ctx, from, to) {
 		if err != nil {
@@ -59,10 +60,10 @@ func (h *Home) Differences(ctx context.Context, from, to string) (list []record.
 	return list, nil
 }
 
-// Recover commits what dead processes have left in the spool.
+// Recover commits the runs of dead processes from the spool.
 func (h *Home) Recover(ctx context.Context) error { return h.service().RecoverSoon(ctx) }
 
-// Find returns a run of the task that ref names; number 0 is the latest run.
+// Find returns a run of the task that ref names. Number 0 is the latest run.
 func (h *Home) Find(ref string, number int) (tasks.Version, error) {
 	if number > 0 {
 		return h.service().Find(fmt.Sprintf("%s@%d", ref, number))
@@ -74,7 +75,7 @@ func (h *Home) Find(ref string, number int) (tasks.Version, error) {
 	return v, err
 }
 
-// Runs yields the runs of the task that ref names, the latest first.
+// Runs yields the runs of the task that ref names, latest first.
 func (h *Home) Runs(ref string) iter.Seq2[tasks.Version, error] { return h.service().Runs(ref) }
 
 // Compare compares two runs of the task that ref names.
@@ -90,12 +91,12 @@ func (h *Home) Compare(ref string, a, b int) (*tasks.Comparison, error) {
 	return h.service().Compare(from, to, tasks.DiffLimit)
 }
 
-// Search returns the tasks that a query of "qme search" finds, whose days are those of the
-// zone of now. The error of a query that makes no sense is a *query.SyntaxError.
+// Search returns the tasks that match a query of "qme search". Days are those of the time zone
+// of now. The error of an invalid query is a *query.SyntaxError.
 func (h *Home) Search(ctx context.Context, text string, now time.Time) (ids []record.ID, err error) {
 	dir, err := os.UserHomeDir()
 	if err != nil {
-		dir = "" // then ~ stays as it is
+		dir = "" // leave ~ as it is
 	}
 	q, err := query.Parse(text, query.Options{Now: now, Home: dir})
 	if err != nil {
@@ -118,7 +119,7 @@ func (h *Home) Search(ctx context.Context, text string, now time.Time) (ids []re
 	return ids, nil
 }
 
-// Clear clears tasks in one commit, or none of them, and returns how many that were.
+// Clear clears all of the tasks in one commit, or none on error, and returns their number.
 func (h *Home) Clear(ctx context.Context, ids []record.ID) (int, error) {
 	h.clearing.Lock()
 	defer h.clearing.Unlock()
@@ -144,8 +145,8 @@ func (h *Home) Clear(ctx context.Context, ids []record.ID) (int, error) {
 	return len(ids), nil
 }
 
-// Refresh asks how the open jobs go and records what is new. The error is what kept it from
-// that, warnings included; it says the same again when it is the same.
+// Refresh asks about the open jobs and records changes. The error includes all warnings. For the
+// same failure it has the same text each time.
 func (h *Home) Refresh(ctx context.Context) error {
 	q := h.service()
 	var errs []error

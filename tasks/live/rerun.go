@@ -16,20 +16,21 @@ import (
 )
 
 const (
-	// commitPoll is how often it is looked whether the last run of a task has been committed,
-	// and rerunWait how long that, and the beginning of the next run, are waited for.
+	// commitPoll is the interval between checks whether the last run of a task is committed.
+	// rerunWait limits the wait for that, and the wait for the next run to begin.
 	commitPoll = 10 * time.Millisecond
 	rerunWait  = 5 * time.Second
 )
 
-// An Agreement says that a client agrees to run a command that was not given in this home, or to
-// change a task that it has not started: any, or, where there is a digest, the one that was shown.
+// An Agreement says that a client agrees to run a command that was not given in this home, or
+// to change a task that this home has not started. With a digest, it is valid only for the
+// command or change that was shown.
 type Agreement struct {
 	Confirm bool   `json:"confirm"`
 	Digest  string `json:"digest"`
 }
 
-// confirm returns the error that it was given, nil where a client agrees to that.
+// confirm returns nil if the client agrees to foreign, else foreign.
 func (a Agreement) confirm(foreign *tasks.ForeignError) error {
 	if a.Confirm && (a.Digest == "" || a.Digest == foreign.Digest) {
 		return nil
@@ -37,9 +38,9 @@ func (a Agreement) confirm(foreign *tasks.ForeignError) error {
 	return foreign
 }
 
-// Rerun runs a task again in a process of its own, and returns once the command runs or could
-// not be run. The error is a *tasks.ForeignError for a command that was not given in this home
-// and was not agreed to, and wraps record.ErrConflict where the task cannot be run now.
+// Rerun runs a task again in another process, and returns when the command runs or has failed
+// to start. The error is a *tasks.ForeignError for a command that was not given in this home
+// and has no agreement. It wraps record.ErrConflict when the task cannot be run now.
 func (h *Home) Rerun(ctx context.Context, id record.ID, agreed Agreement) error {
 	v, err := h.service().Find(string(id))
 	if err != nil {
@@ -67,7 +68,7 @@ func (h *Home) Rerun(ctx context.Context, id record.ID, agreed Agreement) error 
 	return h.startRerun(ctx, id, append(args, string(id)))
 }
 
-// awaitCommit waits until a run that has ended is in the history, for a while.
+// awaitCommit waits for a limited time until a run that has ended is committed.
 func (h *Home) awaitCommit(ctx context.Context, id record.ID) {
 	ctx, cancel := context.WithTimeout(ctx, rerunWait)
 	defer cancel()
@@ -121,7 +122,7 @@ func (h *Home) startRerun(ctx context.Context, id record.ID, args []string) erro
 			return rep.err()
 		}
 	case <-ctx.Done():
-		return nil // it was started and takes its time; the table shows it when it runs
+		return nil // it is started but slow; the table shows it when it runs
 	}
 	return fmt.Errorf("task %s was not run again: qme rerun ended with %d", id, <-ended)
 }
@@ -129,12 +130,11 @@ func (h *Home) startRerun(ctx context.Context, id record.ID, args []string) erro
 // reportFD is the descriptor on which "qme rerun --report" reports.
 const reportFD = 3
 
-// A Report is what the process of a rerun says of its beginning: that the command runs, or
-// why it does not.
+// A Report is the message from a rerun's process that the command runs, or why it does not.
 type Report struct {
 	Started bool   `json:"started"`
 	Refused bool   `json:"refused,omitempty"` // the task cannot be run now
-	Detail  string `json:"detail,omitempty"`  // why not, for people
+	Detail  string `json:"detail,omitempty"`  // the reason, for the user
 }
 
 func (r Report) err() error {
@@ -147,23 +147,23 @@ func (r Report) err() error {
 	return errors.New(r.Detail)
 }
 
-// A Reporter reports to the process that has started this one. It is for one goroutine.
+// A Reporter reports to the process that started this one. It is for use by one goroutine.
 type Reporter struct {
-	to io.WriteCloser // nil once it has reported
+	to io.WriteCloser // nil after the report
 }
 
-// NewReporter returns the reporter of a process that Rerun has started. The error wraps
-// record.ErrInvalid in any other process.
+// NewReporter returns the reporter of a process started by Rerun. In any other process, the
+// error wraps record.ErrInvalid.
 func NewReporter() (*Reporter, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(reportFD, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFIFO {
 		return nil, fmt.Errorf("descriptor %d is no pipe to report to: %w", reportFD, record.ErrInvalid)
 	}
-	unix.CloseOnExec(reportFD) // the command is not to hold it
+	unix.CloseOnExec(reportFD) // the command must not inherit it
 	return &Reporter{os.NewFile(reportFD, "report")}, nil
 }
 
-// Report reports, unless that has been done.
+// Report sends a report. Only the first call has an effect.
 func (r *Reporter) Report(rep Report) error {
 	if r.to == nil {
 		return nil
