@@ -1,6 +1,6 @@
-// Package reruns keeps the list of those tasks of a home whose latest run did not begin
-// when their ids say: with it a listing is in the order of the latest runs without a look
-// at every record. The list is disposable.
+// Package reruns keeps a list of the tasks of a home whose latest run did not begin when their
+// ids say. With the list, tasks can be ordered by their latest runs without reading every
+// record. The list can be deleted at any time.
 package reruns
 
 import (
@@ -24,46 +24,45 @@ import (
 	"qme/record"
 )
 
-// FileName is that of the list in a home.
+// FileName is the name of the list in a home.
 const FileName = "reruns"
 
-// writeFrom is from how many changed tasks on the list is written anew; fewer are looked
-// at by each reader.
+// writeFrom is the number of changed tasks from which the list is rewritten. Fewer changes are
+// read again by each reader.
 const writeFrom = 32
 
 // A Source is the history as of one commit.
 type Source interface {
-	// Commit names it.
+	// Commit returns the commit.
 	Commit() string
-	// Records yields the records in a range; a result without an ID ends it.
+	// Records yields the records in a range. A result without an ID ends the sequence.
 	Records(rg record.Range) iter.Seq[record.Result]
-	// Select is Records of those of the tasks that are there.
+	// Select is Records for the given tasks, as far as they exist.
 	Select(ids []record.ID, brief bool) iter.Seq[record.Result]
-	// Changes yields the tasks that are different in the commit from, which may be gone
-	// or no ancestor. It ends at the first error.
+	// Changes yields the tasks that differ from commit from, which may be missing or not an
+	// ancestor. It ends at the first error.
 	Changes(ctx context.Context, from string) iter.Seq2[record.Difference, error]
 }
 
-// A List is the file. Many processes may use it at once: it is replaced as a whole, and
-// says of which commit it is.
+// A List is the list's file. It is safe for use by any number of processes: it is always
+// replaced as a whole, and names the commit it belongs to.
 type List struct {
 	Path string
 	// Usual is the executor of most tasks; see record.Order.Mixed.
 	Usual string
-	// Eager writes the list whenever it is not that of the newest commit.
+	// Eager writes the list whenever it does not belong to the newest commit.
 	Eager bool
-	// ReadOnly leaves the file as it is.
+	// ReadOnly never writes the file.
 	ReadOnly bool
-	// Warn, if not nil, is told that the list cannot be written, so that each reader has
-	// to do the work again.
+	// Warn, if not nil, is called when the list cannot be written, so that each reader has to
+	// repeat the work.
 	Warn func(error)
-	// Progress, if not nil, is told how many records have been read to make the list.
+	// Progress, if not nil, is called with the number of records read so far.
 	Progress func(records int)
 }
 
-// Order returns the order in which the tasks of the source are listed at the moment now.
-// It reads what has changed since the list was written, or every record where there is
-// no list that can be used.
+// Order returns the order of the source's tasks at the time now. It reads the records that have
+// changed since the list was written, or every record if there is no usable list.
 func (l List) Order(ctx context.Context, src Source, now time.Time) (*record.Order, error) {
 	c, err := l.catchUp(ctx, src)
 	if err != nil {
@@ -79,22 +78,22 @@ func (l List) Order(ctx context.Context, src Source, now time.Time) (*record.Ord
 	return o, nil
 }
 
-// unwritable reports whether a folder is one in which this user only reads.
+// unwritable reports whether err means that this user may only read the folder.
 func unwritable(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
-// A state is what the file holds.
+// A state is the content of the file.
 type state struct {
 	commit string
 	mixed  bool
 	moved  []record.Moved
-	unread []record.ID // those whose record could not be read: each reader tries again
+	unread []record.ID // records that could not be read; each reader tries again
 }
 
 type caughtUp struct {
 	state
-	due bool // it is worth writing
+	due bool // worth writing
 }
 
 func (l List) catchUp(ctx context.Context, src Source) (*caughtUp, error) {
@@ -108,7 +107,7 @@ func (l List) catchUp(ctx context.Context, src Source) (*caughtUp, error) {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			if err != nil { // of another repository, or the commit is gone
+			if err != nil { // another repository, or the commit is gone
 				return l.anew(ctx, src)
 			}
 			changed = append(changed, c.ID)
@@ -136,7 +135,7 @@ func (l List) anew(ctx context.Context, src Source) (*caughtUp, error) {
 	return c, l.look(ctx, c, src.Records(record.Range{Brief: true}))
 }
 
-// look adds to the state what records say.
+// look adds the results of reading records to the state.
 func (l List) look(ctx context.Context, c *caughtUp, results iter.Seq[record.Result]) error {
 	n := 0
 	for res := range results {
@@ -146,7 +145,7 @@ func (l List) look(ctx context.Context, c *caughtUp, results iter.Seq[record.Res
 		case res.ID == "":
 			return res.Err
 		case res.Err != nil:
-			c.unread = append(c.unread, res.ID) // whoever lists says so
+			c.unread = append(c.unread, res.ID) // the listing reports the error
 		default:
 			if m, ok := record.MovedOf(res.Record); ok {
 				c.moved = append(c.moved, m)
@@ -160,13 +159,13 @@ func (l List) look(ctx context.Context, c *caughtUp, results iter.Seq[record.Res
 	return nil
 }
 
-// The file is text: a line that says what it is, one with the commit, one for each task,
-// and last the checksum (CRC-32, IEEE) of all lines before it.
+// The file is text: a line with the format, a line with the commit, a line for each task, and
+// the checksum (CRC-32, IEEE) of all lines before it.
 const magic = "qme reruns 1"
 
 var errUnusable = errors.New("the list of reruns cannot be used")
 
-// write puts the file in the place of the one before.
+// write replaces the file.
 func (l List) write(s state) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s\n%s %t\n", magic, s.commit, s.mixed)
@@ -178,12 +177,12 @@ func (l List) write(s state) error {
 		fmt.Fprintf(&b, "%s -\n", id)
 	}
 	fmt.Fprintf(&b, "%08x\n", crc32.ChecksumIEEE(b.Bytes()))
-	// It is not flushed to the disk: what a power cut leaves of it does not have its checksum.
+	// No flush is needed: a file damaged by a power cut fails its checksum.
 	fsys := afero.NewOsFs()
 	if err := wholefile.Replace(fsys, l.Path, b.Bytes()); err != nil {
 		return err
 	}
-	_ = wholefile.RemoveLeft(fsys, l.Path) // what cannot be removed does no harm
+	_ = wholefile.RemoveLeft(fsys, l.Path) // a leftover file does no harm
 	return nil
 }
 
@@ -192,8 +191,8 @@ const (
 	uuidLike  = clockLike + "-7d3e-8f40-5b1f0c2d9e7a"
 )
 
-// read returns what the file holds; the error is errUnusable where that is nothing that
-// can be relied upon.
+// read returns the content of the file. The error is errUnusable if the file is missing or
+// damaged.
 func (l List) read() (*state, error) {
 	b, err := regular.ReadHere(l.Path)
 	if err != nil {
