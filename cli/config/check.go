@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// problems says what in the document is not a setting, and in which tables nothing is
-// one. The values are not looked at.
+// problems returns the mistakes in the names of the document, and the indices of tables
+// that are not groups of settings. It does not check values.
 func (d *document) problems(path string) (all []error, wrong map[int]bool) {
 	wrong = map[int]bool{}
 	for i, t := range d.tables {
 		if i == 0 || isSection(t.path) {
-			continue // whoever makes the executor says what is wrong with it
+			continue // checked when the executor is created
 		}
 		if err := t.problem(d.where(path, t.start)); err != nil {
 			all, wrong[i] = append(all, err), true
@@ -28,7 +28,7 @@ func (d *document) problems(path string) (all []error, wrong map[int]bool) {
 	return all, wrong
 }
 
-// entryProblem says why an entry is no setting, nil when it is one.
+// entryProblem returns an error if an entry is not a setting.
 func (d *document) entryProblem(path string, e entry) error {
 	name := spell(e.path)
 	if _, ok := lookup(name); ok {
@@ -41,7 +41,7 @@ func (d *document) entryProblem(path string, e entry) error {
 	}
 	err := unknown(name, where)
 	if strings.ContainsAny(name, "\"\\") {
-		return err // a shell would not read the name as it is here
+		return err // a shell would not read the name as printed here
 	}
 	return fmt.Errorf("%w \"qme config --unset %s\" removes it", err, name)
 }

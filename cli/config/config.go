@@ -1,13 +1,13 @@
-// Package config holds the settings of qme: what there is to set, and how it is
-// read from HOME/config.toml and the environment and edited in the file.
+// Package config holds the settings of qme. It reads them from HOME/config.toml and the
+// environment, and edits the file.
 //
-// The environment overrides the file, which overrides the defaults. The variable
-// of a setting is its name in upper case with underscores for dots and QME_ in
-// front: QME_RUN_KEEP sets run.keep. Flags are the command line's business.
+// The environment overrides the file, which overrides the defaults. The variable of a
+// setting is its name in upper case with underscores for dots and the prefix QME_:
+// QME_RUN_KEEP sets run.keep. Flags are left to the command line.
 //
-// A size is a number of bytes or carries a unit (B, KB to TB in powers of 1000,
-// KiB to TiB in powers of 1024), a duration is as package span reads it (200ms, 5s,
-// 1h30m, 1d), and a list is an array of strings in the file and separated by commas elsewhere.
+// A size is a number of bytes, or has a unit (B, KB to TB in powers of 1000, KiB to TiB
+// in powers of 1024). A duration is as in package span (200ms, 5s, 1h30m, 1d). A list is
+// an array of strings in the file; elsewhere its elements are separated by commas.
 package config
 
 import (
@@ -20,10 +20,10 @@ import (
 	"qme/executor/section"
 )
 
-// File returns the path of the file that holds the settings.
+// File returns the path of the settings file of a home.
 func File(home string) string { return filepath.Join(home, "config.toml") }
 
-// Source says where a value comes from.
+// Source is the origin of a value.
 type Source string
 
 // The values of Source.
@@ -33,36 +33,35 @@ const (
 	FromEnvironment Source = "environment"
 )
 
-// A Setting is what one setting is set to, for listings. The JSON keys are stable.
+// A Setting is a setting with its value, for listings. The JSON keys are stable.
 type Setting struct {
 	Name string `json:"name"`
-	// Value is spelled as its source spells it, without passwords; a list is joined
-	// with commas. Set takes it as it is.
+	// Value is spelled as in its source, without passwords; the elements of a list are
+	// separated by commas. Set accepts it unchanged.
 	Value  string `json:"value"`
 	Source Source `json:"source"`
-	// Where is the path of the file or the name of the variable that the value
-	// comes from, empty for a default.
+	// Where is the path of the file or the name of the variable, empty for a default.
 	Where   string `json:"where,omitempty"`
 	Default string `json:"default"`
-	// Effective is the list that applies, of one whose value is added to another.
+	// Effective is the resulting list if the value is added to another list.
 	Effective   []string `json:"effective,omitempty"`
 	Description string   `json:"description"`
 }
 
-// A Config is the settings as Load found them. It does not change and may be used
-// by several goroutines at once.
+// A Config holds the settings as Load found them. It is immutable and safe for concurrent
+// use.
 //
-// The getters panic when there is no setting of that name and type: that is a
-// mistake in the program, not in its input.
+// The getters panic if there is no setting of that name and type, which is a bug in the
+// program.
 type Config struct {
 	found    map[string]found
 	sections []section.Section
-	keys     func() []Setting // lists what is in the sections; nil for nothing
+	keys     func() []Setting // lists the settings in sections; nil if there are none
 	mistakes Mistakes
 	refused  string // see Refused
 }
 
-// found is a value with where it was found.
+// found is a value with its origin.
 type found struct {
 	setting setting
 	value   value
@@ -70,31 +69,31 @@ type found struct {
 	where   string
 }
 
-// Size returns a setting that is a size, in bytes; it is never negative.
+// Size returns a size setting in bytes; it is never negative.
 func (c *Config) Size(name string) int64 { return c.get(name, sizeKind).size }
 
-// DefaultSize returns the default of a setting that is a size, in bytes: what a home has
-// whose user has set nothing.
+// DefaultSize returns the default of a size setting in bytes, which applies in a home
+// without settings of its own.
 func DefaultSize(name string) int64 {
 	s, ok := lookup(name)
 	n, err := parseSize(s.def)
 	if !ok || err != nil {
-		panic("no setting " + name + " that is a size") // a mistake in this program
+		panic("no setting " + name + " that is a size") // a bug in this program
 	}
 	return n
 }
 
-// Duration returns a setting that is a duration; it is never negative.
+// Duration returns a duration setting; it is never negative.
 func (c *Config) Duration(name string) time.Duration { return c.get(name, durationKind).duration }
 
-// Bool returns a setting that is true or false.
+// Bool returns a boolean setting.
 func (c *Config) Bool(name string) bool { return c.get(name, boolKind).on }
 
-// String returns a setting that is a string.
+// String returns a string setting.
 func (c *Config) String(name string) string { return c.get(name, stringKind).text }
 
-// List returns a setting that is a list. The slice is the caller's; it may be
-// empty, and no element is.
+// List returns a list setting. The slice belongs to the caller; it may be empty, but its
+// elements are not.
 func (c *Config) List(name string) []string { return slices.Clone(c.get(name, listKind).list) }
 
 func (c *Config) get(name string, k kind) value {
@@ -105,7 +104,7 @@ func (c *Config) get(name string, k kind) value {
 	return f.value
 }
 
-// public is the value as it may be shown.
+// public returns the value without secrets.
 func (f found) public() string {
 	if f.setting.public == nil {
 		return f.value.text
@@ -113,7 +112,7 @@ func (f found) public() string {
 	return f.setting.public(f.value.text)
 }
 
-// All returns every setting, with those in sections of executors, sorted by name.
+// All returns every setting, including those in sections of executors, sorted by name.
 func (c *Config) All() []Setting {
 	var all []Setting
 	if c.keys != nil {

@@ -15,14 +15,14 @@ import (
 	"qme/record"
 )
 
-// A syntaxProblem is a line that is no TOML, counted from 1.
+// A syntaxProblem is a syntax error in a line, counted from 1.
 type syntaxProblem struct {
 	problem
 	line int
 }
 
-// A document is a TOML file with the places of what is in it. The decoder knows
-// what a value is, the unstable parser where it stands; neither knows both.
+// A document is a parsed TOML file with the offsets of its entries. The decoder returns
+// values but not their places, the unstable parser places but not values.
 type document struct {
 	text    []byte
 	values  map[string]any
@@ -30,13 +30,13 @@ type document struct {
 	entries []entry // in the order of the file
 }
 
-// A table is something that entries stand in.
+// A table is a table or inline table that contains entries.
 type table struct {
 	path   []string
 	array  bool // an element of an array of tables: [[path]]
 	inline bool // written {...}
 	start  int  // offset of the name
-	body   int  // offset where an entry can stand: behind the line of [path], or behind {
+	body   int  // offset where an entry can be inserted: after the line of [path], or after {
 	end    int  // of an inline table, the offset of its }
 }
 
@@ -48,8 +48,8 @@ type entry struct {
 	value      int // offset of VALUE
 }
 
-// parse finds what text holds. The error wraps record.ErrInvalid and begins with
-// the line and column, not with the file's name.
+// parse parses a text. The error wraps record.ErrInvalid and begins with the line and
+// column, not with the name of the file.
 func parse(text []byte) (*document, error) {
 	d := &document{text: text, tables: []table{{}}}
 	if err := toml.Unmarshal(text, &d.values); err != nil {
@@ -73,15 +73,16 @@ func parse(text []byte) (*document, error) {
 	return d, nil
 }
 
-// bareText is a line that sets something to text without quotes.
+// bareText matches a line that assigns text without quotes.
 var bareText = lazy.Regexp(`^\s*([A-Za-z0-9_.-]+)\s*=\s*([^"'\[{#=\s][^"'#]*?)\s*(#.*)?$`)
 
-// inQuotes is a line as it should be.
+// inQuotes returns the corrected line.
 func inQuotes(key, text string) string {
 	return key + ` = "` + strings.ReplaceAll(text, `\`, `\\`) + `"`
 }
 
-// quotesMissing says of a line that text needs quotes, "" where that is not what is wrong.
+// quotesMissing returns the message for a line whose text needs quotes, "" for other
+// mistakes.
 func quotesMissing(text []byte, line int) string {
 	lines := bytes.Split(text, []byte("\n"))
 	if line < 1 || line > len(lines) {
@@ -92,13 +93,13 @@ func quotesMissing(text []byte, line int) string {
 		return ""
 	}
 	if s, ok := lookup(string(m[1])); ok && s.public != nil {
-		return ": text needs quotes" // it may be a secret
+		return ": text needs quotes" // the text may be a secret
 	}
 	return ": text needs quotes: " + inQuotes(string(m[1]), string(m[2]))
 }
 
 func syntaxError(text []byte, err error) error {
-	// The decoder quotes names from the file as they are.
+	// The decoder copies names from the file, including control characters.
 	message := strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return '?'
@@ -136,7 +137,7 @@ func (d *document) addEntry(n *unstable.Node, in int) {
 	}
 }
 
-// keys returns the parts of the dotted key of an expression, and where it stands.
+// keys returns the parts of the dotted key of an expression, and its offsets.
 func keys(n *unstable.Node) (path []string, start, end int) {
 	start = -1
 	for it := n.Key(); it.Next(); {
@@ -150,13 +151,13 @@ func keys(n *unstable.Node) (path []string, start, end int) {
 	return path, start, end
 }
 
-// lineStart returns the offset at which the line of the byte at offset begins.
+// lineStart returns the offset of the beginning of the line that contains offset.
 func (d *document) lineStart(offset int) int {
 	return bytes.LastIndexByte(d.text[:offset], '\n') + 1
 }
 
-// lineEnd returns the offset behind the newline that ends the line of the byte at
-// offset, or the length of the text.
+// lineEnd returns the offset after the newline of the line that contains offset, or the
+// length of the text.
 func (d *document) lineEnd(offset int) int {
 	if i := bytes.IndexByte(d.text[offset:], '\n'); i >= 0 {
 		return offset + i + 1
@@ -164,12 +165,12 @@ func (d *document) lineEnd(offset int) int {
 	return len(d.text)
 }
 
-// where names a place for an error message.
+// where describes a place for an error message.
 func (d *document) where(path string, offset int) string {
 	return fmt.Sprintf(" in %s line %d", path, 1+bytes.Count(d.text[:offset], []byte("\n")))
 }
 
-// find returns the entry that spells the given name.
+// find returns the entry of a setting.
 func (d *document) find(name string) (entry, bool) {
 	for _, e := range d.entries {
 		if spell(e.path) == name {
@@ -179,8 +180,8 @@ func (d *document) find(name string) (entry, bool) {
 	return entry{}, false
 }
 
-// lookup returns the decoded value at a path, nil when there is none. It does not
-// look into arrays.
+// lookup returns the decoded value at a path, nil if there is none. It does not search
+// arrays.
 func (d *document) lookup(path []string) any {
 	var v any = d.values
 	for _, key := range path {
@@ -193,8 +194,8 @@ func (d *document) lookup(path []string) any {
 	return v
 }
 
-// spell joins a path with dots, as a setting is named. A part that TOML would not
-// have without quotes gets them, so that "a.b" is not taken for a and b.
+// spell joins a path with dots, like the name of a setting. A part that needs quotes in
+// TOML is quoted, so that "a.b" is not taken for a and b.
 func spell(path []string) string {
 	parts := make([]string, 0, len(path))
 	for _, p := range path {

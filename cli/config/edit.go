@@ -11,20 +11,20 @@ import (
 	"github.com/spf13/afero"
 )
 
-// Set writes a setting into HOME/config.toml, given as on a command line: a list
-// with commas between its elements. The rest of the file stays as it is to the
-// byte, comments included; a setting that is new goes where its group stands.
-// The home (mode 0700) and the file (mode 0600) are made when missing. A file that
-// is a symbolic link stays one.
+// Set writes a setting to HOME/config.toml. text is as on a command line: elements of a
+// list are separated by commas. The rest of the file is preserved byte by byte, comments
+// included; a new setting is added to its group. The home (mode 0700) and the file (mode
+// 0600) are created if missing. A symbolic link is followed and kept.
 //
-// The file is replaced in one step: whoever reads it, also after a crash, finds
-// the old or the new one. When there is an error it is the old one:
-// record.ErrInvalid for an unknown key, a value that does not fit, or a file that
-// is not TOML or leaves no place for the setting, record.ErrConflict when another
-// process edits it for more than two seconds, and what the file system says. Mistakes elsewhere in the file
-// do not keep a setting from being set, unless it is not TOML there; in the line of the setting itself it need not be.
+// Elements of a list that begin with + are added to the setting in the file.
 //
-// Elements of a list that begin with + are added to what the file has of the setting.
+// The file is replaced atomically, so that readers see the old or the new file, even
+// after a crash. After an error it is unchanged. The error wraps record.ErrInvalid for an
+// unknown key, an invalid value, or a file that is not TOML or has no place for the
+// setting. It wraps record.ErrConflict if another process keeps the file locked for more
+// than two seconds. Other errors are those of the file system. Mistakes elsewhere in the
+// file do not matter as long as it is TOML, and the line of the setting itself may even
+// have a syntax error.
 func Set(fsys afero.Fs, home, key, text string) error {
 	s, ok := lookup(key)
 	if !ok {
@@ -58,18 +58,17 @@ func set(path string, old []byte, s setting, v value) ([]byte, error) {
 			first = err
 		}
 	}
-	// What Load has to say about the file is the better explanation.
+	// The errors of Load about the file explain the problem better.
 	if problems, _ := doc.problems(path); len(problems) > 0 {
 		return nil, fmt.Errorf("cannot set %s: %w", s.name, problems[0])
 	}
 	return nil, invalid("cannot set %s in %s: %v; edit the file by hand", s.name, path, first)
 }
 
-// Unset removes a setting from HOME/config.toml, with the rest of its line, so
-// that its default applies. The rest of the file stays as it is, and nothing is
-// written when the setting is not in it. A key that is no setting can be
-// removed too, as the file may hold one by mistake; when it does not, that is an
-// error. Atomicity and errors are those of Set.
+// Unset removes a setting and the rest of its line from HOME/config.toml, so that its
+// default applies. The rest of the file is preserved, and nothing is written if the
+// setting is not in the file. A key that is not a setting can be removed as well; it is
+// an error if the file does not contain it. Atomicity and errors are those of Set.
 func Unset(fsys afero.Fs, home, key string) error {
 	_, known := lookup(key)
 	text, err := read(fsys, File(home))
@@ -109,8 +108,8 @@ func unset(path string, old []byte, key string, known bool) ([]byte, error) {
 	return text, nil
 }
 
-// verify parses an edited text again, and says what is wrong when it does not
-// hold what was asked, or when anything else in it is not as it was.
+// verify parses an edited text. It returns an error if asked rejects it, or if any other
+// entry has changed.
 func (d *document) verify(text []byte, name string, asked func(after *document) error) error {
 	after, err := parse(text)
 	if err != nil {
@@ -141,8 +140,7 @@ func (d *document) lacks(e entry) error {
 	return nil
 }
 
-// others lists every entry but those of one name, each with its value as it is
-// written.
+// others returns every entry except name as written in the file.
 func (d *document) others(name string) []string {
 	var all []string
 	for _, e := range d.entries {
@@ -153,7 +151,7 @@ func (d *document) others(name string) []string {
 	return all
 }
 
-// adding returns the value to be written of one whose elements are to be added.
+// adding returns the value to write if the elements of v are to be added to a list.
 func (d *document) adding(s setting, v value) value {
 	e, ok := d.find(s.name)
 	if !ok || !v.adds() {
@@ -172,8 +170,8 @@ func (d *document) adding(s setting, v value) value {
 	return v
 }
 
-// parseWithout is parse of a text in which the line of one setting may be no TOML: then
-// it is left out.
+// parseWithout parses a text. If the line of the named setting is a syntax error, it is
+// left out.
 func parseWithout(path string, text []byte, name string) (*document, error) {
 	doc, err := parse(text)
 	if err == nil {
@@ -200,7 +198,7 @@ func parseWithout(path string, text []byte, name string) (*document, error) {
 	return doc, nil
 }
 
-// groupAt returns the path of the [table] in which what is at an offset stands.
+// groupAt returns the path of the [table] that contains an offset.
 func (d *document) groupAt(offset int) []string {
 	var path []string
 	for _, t := range d.tables[1:] {

@@ -23,7 +23,7 @@ const (
 	listKind
 )
 
-// fits names the kind in messages, with what would have been right.
+// fits describes valid values of the kind for messages.
 func (k kind) fits() string {
 	return [...]string{
 		stringKind:   "text in quotes",
@@ -34,12 +34,12 @@ func (k kind) fits() string {
 	}[k]
 }
 
-// String is what panics about a mistyped getter say.
+// String returns the name used in panics about a wrong getter.
 func (k kind) String() string {
 	return [...]string{stringKind: "string", boolKind: "bool", sizeKind: "size", durationKind: "duration", listKind: "list"}[k]
 }
 
-// units are the bytes of each unit of size, in lower case.
+// units maps the units of sizes, in lower case, to bytes.
 var units = map[string]int64{
 	"": 1, "b": 1,
 	"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
@@ -97,7 +97,8 @@ func portNumber(text string) error {
 	return nil
 }
 
-// minKey is how long the dashboard's key is at least. It can be tried as often as one likes.
+// minKey is the minimal length of the dashboard's key, since the number of guesses is not
+// limited.
 const minKey = 32
 
 // serverKey does not quote the text, which is a secret.
@@ -116,7 +117,7 @@ func keyInFile(text string) error {
 	return invalid("a key does not belong in this file: set QME_SERVER_KEY, or have \"qme generate-key\" make one in a file of its own")
 }
 
-// hideKey says of a key no more than whether there is one.
+// hideKey hides the key, but not whether there is one.
 func hideKey(text string) string {
 	if text == "" {
 		return ""

@@ -13,16 +13,15 @@ import (
 	"qme/internal/near"
 )
 
-// Load reads the settings: the defaults, over them HOME/config.toml if there is
-// one, over that the variables of environ ("NAME=VALUE", as from os.Environ). It
-// writes nothing.
+// Load reads the settings: the defaults, overridden by HOME/config.toml if that exists,
+// overridden by the variables in environ ("NAME=VALUE", as from os.Environ). It writes
+// nothing. A home without a file has the default settings.
 //
-// The file must be TOML and hold nothing but settings with values that fit (what is in
-// sections of executors, see Sections, is not looked at), and
-// so must the variables that name a setting; others, also those that begin with
-// QME_, are not looked at (see Mistyped). Programs in a file that somebody else could
-// have written are left out (see Refused). Otherwise the error is a Mistakes and the
-// Config is nil. Load of a home without a file gives the defaults.
+// The file must be TOML, and contain only settings with valid values; sections of
+// executors are not checked (see Sections). Variables of settings must be valid, too;
+// others, even with the prefix QME_, are ignored (see Mistyped). If there are mistakes,
+// the error is a Mistakes and the Config is nil. Programs in a file that another user
+// could have written are left out (see Refused).
 func Load(fsys afero.Fs, home string, environ []string) (*Config, error) {
 	c := Read(fsys, home, environ)
 	if len(c.mistakes) > 0 {
@@ -31,8 +30,7 @@ func Load(fsys afero.Fs, home string, environ []string) (*Config, error) {
 	return c, nil
 }
 
-// Read is Load that goes on with what is right: the rest is as if it were not there, and
-// named by Mistakes.
+// Read is like Load, but ignores invalid settings and reports them in Mistakes.
 func Read(fsys afero.Fs, home string, environ []string) *Config {
 	c := &Config{found: make(map[string]found, len(settings))}
 	for _, s := range settings {
@@ -82,7 +80,8 @@ func (c *Config) readText(path string, text []byte) {
 	c.sections, c.keys = doc.sections(path), func() []Setting { return doc.sectionKeys(path) }
 }
 
-// take sets a setting. Elements of a list that begin with + are added to what it was.
+// take sets a setting. Elements of a list that begin with + are added to its previous
+// value.
 func (c *Config) take(s setting, v value, from Source, where string) {
 	if v.adds() {
 		v.list = union(c.found[s.name].value.list, v.added())
@@ -90,7 +89,7 @@ func (c *Config) take(s setting, v value, from Source, where string) {
 	c.found[s.name] = found{setting: s, value: v, source: from, where: where}
 }
 
-// read returns the content of the file, nil when there is none.
+// read returns the content of the file, nil if it does not exist.
 func read(fsys afero.Fs, path string) ([]byte, error) {
 	text, err := afero.ReadFile(fsys, path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -125,9 +124,9 @@ func (c *Config) readEnvironment(environ []string) {
 	}
 }
 
-// Mistyped yields the variables of environ that begin with QME_ and are nearly, but
-// not quite, one that qme knows, with the one that was probably meant. others are
-// the names of variables that qme knows beside those of settings.
+// Mistyped yields the variables of environ that have the prefix QME_ and resemble a
+// variable of qme, with the variable that was probably meant. others are the variables of
+// qme that are not settings.
 func Mistyped(environ []string, others ...string) iter.Seq2[string, string] {
 	return func(yield func(name, meant string) bool) {
 		for _, pair := range environ {
@@ -149,7 +148,8 @@ func Mistyped(environ []string, others ...string) iter.Seq2[string, string] {
 	}
 }
 
-// nearestVariable returns "" when name is known, too.
+// nearestVariable returns the most similar known variable; "" if none is similar or name
+// is known itself.
 func nearestVariable(name string, known []string) string {
 	bare := make([]string, 0, len(known))
 	for _, k := range known {
@@ -158,7 +158,7 @@ func nearestVariable(name string, known []string) string {
 		}
 		bare = append(bare, strings.TrimPrefix(k, VariablePrefix))
 	}
-	// The prefix, which is right, must not make more mistakes seem few.
+	// Compare without the correct prefix, which would hide the number of mistakes.
 	meant := near.Best(strings.TrimPrefix(name, VariablePrefix), bare)
 	if meant == "" {
 		return ""
@@ -166,16 +166,16 @@ func nearestVariable(name string, known []string) string {
 	return VariablePrefix + meant
 }
 
-// VariablePrefix begins the name of every variable that qme knows.
+// VariablePrefix is the prefix of every variable of qme.
 const VariablePrefix = "QME_"
 
 // A Variable is an environment variable that qme reads.
 type Variable struct {
 	Name   string
-	Secret bool // its value may be one
+	Secret bool // the value may be secret
 }
 
-// Variables returns those of the settings.
+// Variables returns the variables of the settings.
 func Variables() []Variable {
 	var all []Variable
 	for _, s := range settings {
@@ -187,7 +187,7 @@ func Variables() []Variable {
 	return all
 }
 
-// variable names the environment variable of the setting.
+// variable returns the environment variable of the setting.
 func (s setting) variable() string {
 	return VariablePrefix + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
 }

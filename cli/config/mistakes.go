@@ -9,22 +9,23 @@ import (
 	"qme/record"
 )
 
-// Mistakes are all that is wrong with the settings, in the order of the file, then of the
-// environment. Each wraps record.ErrInvalid, or is of the file system.
+// Mistakes are all mistakes in the settings, first those of the file, then those of the
+// environment. Each wraps record.ErrInvalid or is an error of the file system.
 type Mistakes []Mistake
 
-// A Mistake is one that is wrong.
+// A Mistake is one mistake.
 type Mistake struct {
-	// setting has its default, or what the file says; "" when the file cannot be read
-	// at all, noSetting when it is no setting.
+	// setting is the affected setting, which keeps its previous value; "" if the file
+	// cannot be read at all, noSetting for an entry that is not a setting.
 	setting string
 	err     error
 }
 
-// noSetting is the setting of a Mistake in what is none. No setting is called so.
+// noSetting is the setting of a Mistake in an entry that is not a setting. No setting has
+// this name.
 const noSetting = "?"
 
-// Error implements error: a line for each.
+// Error implements error, with a line for each mistake.
 func (m Mistakes) Error() string {
 	lines := make([]string, len(m))
 	for i, one := range m {
@@ -33,7 +34,7 @@ func (m Mistakes) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Unwrap returns each.
+// Unwrap returns the mistakes.
 func (m Mistakes) Unwrap() []error {
 	errs := make([]error, len(m))
 	for i, one := range m {
@@ -42,7 +43,7 @@ func (m Mistakes) Unwrap() []error {
 	return errs
 }
 
-// Mistakes returns what is wrong with the settings, nil when nothing is.
+// Mistakes returns the mistakes in the settings as a Mistakes, nil if there are none.
 func (c *Config) Mistakes() error {
 	if len(c.mistakes) == 0 {
 		return nil
@@ -50,10 +51,10 @@ func (c *Config) Mistakes() error {
 	return c.mistakes
 }
 
-// Instead says what applies in place of what is wrong with the settings.
+// Instead describes the values that replace the invalid settings.
 func (c *Config) Instead() string {
 	var names []string
-	none := false // of what is wrong is a setting
+	none := false // a mistake is in an entry that is not a setting
 	for _, m := range c.mistakes {
 		switch {
 		case m.setting == "":
@@ -78,8 +79,8 @@ func (c *Config) Instead() string {
 	return strings.Join(lines, " ")
 }
 
-// Wrong returns what keeps a setting from being known: a mistake in its value, or in the
-// file as a whole. It returns nil when there is none.
+// Wrong returns the mistakes in a setting or in the file as a whole, nil if there are
+// none.
 func (c *Config) Wrong(name string) error {
 	var found Mistakes
 	for _, m := range c.mistakes {
@@ -93,8 +94,8 @@ func (c *Config) Wrong(name string) error {
 	return found
 }
 
-// Unread returns why the file could not be read, nil when it could or there is none. It is
-// one of the Mistakes.
+// Unread returns the error of reading the file, nil if it was read or does not exist. The
+// error is also among the Mistakes.
 func (c *Config) Unread() error {
 	for _, m := range c.mistakes {
 		if !errors.Is(m.err, record.ErrInvalid) {

@@ -10,8 +10,8 @@ import (
 	"qme/internal/near"
 )
 
-// unknown says that there is no setting of that name, and which was probably
-// meant. where is "" or begins with " in ".
+// unknown returns the error for a name that is not a setting, with the setting that was
+// probably meant. where is "" or begins with " in ".
 func unknown(name, where string) error {
 	if rest, ok := strings.CutPrefix(name, "executor."); ok {
 		executor, _, _ := strings.Cut(rest, ".")
@@ -30,7 +30,7 @@ func unknown(name, where string) error {
 	return invalid("unknown setting %s%s: did you mean %s?", printable(name), where, meant)
 }
 
-// printable quotes a name that might play tricks on a terminal.
+// printable quotes a name with characters that are not printable.
 func printable(name string) string {
 	if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.Quote(name)
@@ -38,7 +38,7 @@ func printable(name string) string {
 	return name
 }
 
-// firstOf returns the first setting below a group, "" when name is no group.
+// firstOf returns the first setting of a group, "" if there is no such group.
 func firstOf(group string) string {
 	for _, s := range settings {
 		if strings.HasPrefix(s.name, group+".") {
@@ -48,7 +48,7 @@ func firstOf(group string) string {
 	return ""
 }
 
-// executors names the executors that have settings.
+// executors returns the executors with settings in the table.
 func executors() []string {
 	var names []string
 	for _, s := range settings {
@@ -62,10 +62,9 @@ func executors() []string {
 	return names
 }
 
-// nearest returns the setting whose name is the fewest keystrokes away, and "" when
-// that would be another word: more than half of the name is to be typed anew. A name
-// without dots is also compared with the last part of each, as people forget
-// the group: "keep" means run.keep.
+// nearest returns the setting with the smallest edit distance to name, "" if more than
+// half of the name would have to be retyped. A name without dots is also compared with
+// the last part of each setting, since users forget the group: "keep" means run.keep.
 func nearest(name string) string {
 	name = strings.ToLower(name)
 	best, least := "", 0

@@ -1,7 +1,7 @@
 package config
 
-// Lookup returns one setting. The error wraps record.ErrInvalid and names the
-// nearest when there is none of that name.
+// Lookup returns one setting. For an unknown name the error wraps record.ErrInvalid and
+// names the nearest setting.
 func (c *Config) Lookup(name string) (Setting, error) {
 	for _, s := range c.All() {
 		if s.Name == name {

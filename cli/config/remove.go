@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// without returns the text with an entry removed: with the rest of its line, or
-// with a comma when it stands in an inline table.
+// without returns the text without an entry: without its whole line, or, in an inline
+// table, without the entry and a comma.
 func (d *document) without(e entry) []byte {
 	t := d.tables[e.table]
 	if !t.inline {
@@ -24,8 +24,8 @@ func (d *document) without(e entry) []byte {
 
 func trimLeft(text []byte) []byte { return bytes.TrimLeft(text, " \t") }
 
-// comma returns the offset of the comma that follows at offset, with nothing but
-// white space and comments in between, -1 when something else does.
+// comma returns the offset of the next comma if only white space and comments precede it,
+// else -1.
 func (d *document) comma(offset int) int {
 	for offset < len(d.text) {
 		switch d.text[offset] {
@@ -42,8 +42,8 @@ func (d *document) comma(offset int) int {
 	return -1
 }
 
-// endBefore returns where, in the inline table of e, what stands before e ends;
-// where the table begins when e is the first.
+// endBefore returns the end of the entry before e in its inline table, or the beginning
+// of the table if e is the first entry.
 func (d *document) endBefore(e entry) int {
 	t := d.tables[e.table]
 	end := t.body

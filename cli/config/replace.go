@@ -6,12 +6,12 @@ import (
 	"github.com/spf13/afero"
 )
 
-// Text returns what HOME/config.toml holds, nil when there is no such file.
+// Text returns the content of HOME/config.toml, nil if there is no such file.
 func Text(fsys afero.Fs, home string) ([]byte, error) { return read(fsys, File(home)) }
 
-// Replace writes a whole HOME/config.toml where it is still the text before. The error is
-// a Mistakes when text is wrong, record.ErrConflict when the file has changed, and else as
-// that of Set; the file is then as it was.
+// Replace replaces HOME/config.toml if its content is still before. The error is a
+// Mistakes if text is invalid, wraps record.ErrConflict if the file has changed, and
+// otherwise is as in Set. After an error the file is unchanged.
 func Replace(fsys afero.Fs, home string, before, text []byte) error {
 	c := &Config{found: map[string]found{}}
 	c.readText(File(home), text)

@@ -10,18 +10,17 @@ import (
 	"qme/executor/section"
 )
 
-// Sections returns what the file says of executors that are not built in, in its order.
-// Their values are not looked at: a mistake in one of them leaves out that executor, and
-// not the settings.
+// Sections returns the sections of executors that are not built in, in the order of the
+// file. Their values are not checked: a mistake disables only that executor.
 func (c *Config) Sections() []section.Section { return slices.Clone(c.sections) }
 
-// isSection reports whether a path leads into [executor.NAME] of an executor without
-// settings of its own.
+// isSection reports whether a path is in a section [executor.NAME] of an executor that is
+// not built in.
 func isSection(path []string) bool {
 	return len(path) > 1 && path[0] == "executor" && !slices.Contains(builtIn(), path[1])
 }
 
-// builtIn is executors, found once.
+// builtIn caches executors.
 var builtIn = sync.OnceValue(executors)
 
 func (d *document) sections(file string) []section.Section {
@@ -44,7 +43,8 @@ func (d *document) sections(file string) []section.Section {
 	return all
 }
 
-// offset returns where what is at a path begins, or what it would stand in.
+// offset returns the beginning of the value at a path, or else of the innermost table
+// that would contain it.
 func (d *document) offset(path []string) int {
 	for ; len(path) > 0; path = path[:len(path)-1] {
 		first := len(d.text)
@@ -65,12 +65,12 @@ func (d *document) offset(path []string) int {
 	return 0
 }
 
-// within reports whether a path is group or below it.
+// within reports whether path is equal to group or below it.
 func within(path, group []string) bool {
 	return len(path) >= len(group) && slices.Equal(path[:len(group)], group)
 }
 
-// sectionKeys lists what is in sections as settings.
+// sectionKeys lists the entries of sections as settings.
 func (d *document) sectionKeys(file string) []Setting {
 	found := map[string]Setting{}
 	for _, e := range d.entries {
@@ -83,8 +83,8 @@ func (d *document) sectionKeys(file string) []Setting {
 	return slices.Collect(maps.Values(found))
 }
 
-// shown returns the value of an entry for people: text itself, all else as it is written,
-// on one line.
+// shown returns the value of an entry for display: strings without quotes, other values
+// as written, on one line.
 func (d *document) shown(e entry) string {
 	if text, ok := d.lookup(e.path).(string); ok {
 		return text

@@ -5,8 +5,8 @@ import (
 	"qme/mirror/target"
 )
 
-// settings is every setting there is. A new one is a new row: reading, editing,
-// the environment variable, the listing and the error messages follow from it.
+// settings is the table of all settings. Reading, editing, the environment variable, the
+// listing and the error messages of a setting all follow from its row.
 var settings = []setting{
 	{name: "run.inline", kind: sizeKind, def: "64KiB",
 		description: "streams up to this size that are UTF-8 are stored in the record itself, up to 3 MiB as JSON"},
@@ -52,10 +52,10 @@ var settings = []setting{
 		description: "how long Slurm may take to answer a question"},
 }
 
-// defaultEnv names what a researcher looks for later: the place of a run in a
-// cluster's queue, the software environment, and what changes a computation or
-// its output, and where a batch job prints. It has no wildcards: records are shared, and SLURM_* could one day
-// match a variable that holds a secret.
+// defaultEnv lists the variables that matter to researchers: the place of a run in the
+// queue of a cluster, the software environment, variables that change a computation or
+// its output, and the output files of a batch job. It has no wildcards, since records are
+// shared and SLURM_* could one day match a secret.
 const defaultEnv = "SLURM_JOB_ID,SLURM_ARRAY_JOB_ID,SLURM_ARRAY_TASK_ID,SLURM_JOB_NODELIST," +
 	"CONDA_DEFAULT_ENV,CONDA_PREFIX,VIRTUAL_ENV,CUDA_VISIBLE_DEVICES,OMP_NUM_THREADS," +
 	"LOADEDMODULES,LANG,LC_ALL,TZ,SBATCH_OUTPUT,SBATCH_ERROR"
@@ -63,24 +63,23 @@ const defaultEnv = "SLURM_JOB_ID,SLURM_ARRAY_JOB_ID,SLURM_ARRAY_TASK_ID,SLURM_JO
 // A setting is one row of the table.
 type setting struct {
 	name        string
-	alias       string // another environment variable that is read; "" for none
+	alias       string // another environment variable, "" for none
 	kind        kind
-	def         string // as on a command line; it must parse
+	def         string // as on a command line; must be valid
 	description string
-	// check refuses text that the kind allows; of a list, an element. nil
-	// allows everything. Its error does not name the setting: callers do.
+	// check rejects values, or elements of a list, beyond the rules of the kind; nil
+	// accepts all. The caller adds the name of the setting to the error.
 	check func(text string) error
-	// checkFile refuses text that check allows elsewhere but that must not stand in
-	// the file. nil refuses nothing more.
+	// checkFile rejects values that are allowed by check but not in the file; nil accepts
+	// all.
 	checkFile func(text string) error
-	// program says that the value is run.
+	// program says that the value is executed.
 	program bool
-	// public returns the text as it may be shown; nil: as it is. Nothing else of the
-	// text, nor an error of check, may hold a secret.
+	// public returns the text without secrets; nil: the text has none. Errors of check
+	// must not contain secrets either.
 	public func(text string) string
 }
 
-// lookup returns the setting of that name.
 func lookup(name string) (setting, bool) {
 	for _, s := range settings {
 		if s.name == name {

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// with returns the text with the named setting set to literal, in the order in
-// which they should be preferred: each a way that is right unless something in
-// the file forbids it, which the caller finds out by parsing the result.
+// with returns the text with the named setting set to literal, in several variants in
+// order of preference. Each is correct unless another part of the file forbids it, so the
+// caller must parse the result.
 func (d *document) with(name, literal string) [][]byte {
 	if e, ok := d.find(name); ok {
 		return [][]byte{d.splice(e.value, e.end, literal)}
@@ -25,8 +25,8 @@ func (d *document) with(name, literal string) [][]byte {
 	return append(ways, d.appendTable(path, literal), root)
 }
 
-// tablesAround lists the tables, the root aside, that the path leads into. Of
-// several, TOML allows the entry in the innermost only.
+// tablesAround returns the tables that contain the path, except the root. If there are
+// several, TOML allows the entry only in the innermost.
 func (d *document) tablesAround(path []string) []int {
 	var around []int
 	for i, t := range d.tables[1:] {
@@ -37,8 +37,8 @@ func (d *document) tablesAround(path []string) []int {
 	return around
 }
 
-// prefersRoot says whether the file's own style is to write such a setting with
-// dots at the top, rather than below a [table].
+// prefersRoot reports whether the file writes such settings with dots at the top rather
+// than below a [table].
 func (d *document) prefersRoot(path []string) bool {
 	for _, e := range d.entries {
 		if e.table == 0 && e.path[0] == path[0] {
@@ -48,7 +48,7 @@ func (d *document) prefersRoot(path []string) bool {
 	return d.firstHeader() < 0
 }
 
-// firstHeader returns the offset of the line of the first [table], -1 without one.
+// firstHeader returns the offset of the line of the first [table], -1 if there is none.
 func (d *document) firstHeader() int {
 	for _, t := range d.tables[1:] {
 		if !t.inline {
@@ -58,8 +58,8 @@ func (d *document) firstHeader() int {
 	return -1
 }
 
-// insert adds an entry to a table: in an inline table as the first, else behind
-// the entry that the path has most in common with.
+// insert adds an entry to a table: first in an inline table, else after the entry that
+// shares the longest prefix with the path.
 func (d *document) insert(in int, path []string, literal string) []byte {
 	t := d.tables[in]
 	line := strings.Join(path[len(t.path):], ".") + " = " + literal
@@ -80,8 +80,8 @@ func (d *document) insert(in int, path []string, literal string) []byte {
 	return d.insertLine(d.lineEnd(sibling.end), string(d.text[start:sibling.start])+line)
 }
 
-// sibling returns the last of the entries of a table that share the most leading
-// parts with path.
+// sibling returns the last entry of a table among those that share the longest prefix
+// with path.
 func (d *document) sibling(in int, path []string) (best entry, found bool) {
 	most := -1
 	for _, e := range d.entries {
@@ -100,8 +100,8 @@ func sharedParts(a, b []string) int {
 	return n
 }
 
-// insertInRoot adds an entry before the first [table], as what follows one
-// belongs to it.
+// insertInRoot adds an entry before the first [table], since later lines belong to that
+// table.
 func (d *document) insertInRoot(path []string, literal string) []byte {
 	if _, found := d.sibling(0, path); found {
 		return d.insert(0, path, literal)
@@ -111,7 +111,7 @@ func (d *document) insertInRoot(path []string, literal string) []byte {
 	if at < 0 {
 		return d.insertLine(len(d.text), line)
 	}
-	// A comment directly above the header is about the table.
+	// A comment directly above the header belongs to the table.
 	for at > 0 {
 		above := d.lineStart(at - 1)
 		if !bytes.HasPrefix(bytes.TrimLeft(d.text[above:at], " \t"), []byte("#")) {
@@ -122,14 +122,14 @@ func (d *document) insertInRoot(path []string, literal string) []byte {
 	return d.insertLine(at, line+d.newline())
 }
 
-// appendTable adds an entry below a [table] of its own at the end of the file.
+// appendTable adds an entry below a new [table] at the end of the file.
 func (d *document) appendTable(path []string, literal string) []byte {
 	last := len(path) - 1
 	return d.insertLine(len(d.text),
 		d.newline()+"["+strings.Join(path[:last], ".")+"]"+d.newline()+path[last]+" = "+literal)
 }
 
-// insertLine adds a line at an offset where one begins or the text ends.
+// insertLine inserts a line at the beginning of a line or the end of the text.
 func (d *document) insertLine(at int, line string) []byte {
 	if at > 0 && d.text[at-1] != '\n' {
 		line = d.newline() + line
@@ -137,7 +137,7 @@ func (d *document) insertLine(at int, line string) []byte {
 	return d.splice(at, at, line+d.newline())
 }
 
-// newline returns what the file ends its lines with.
+// newline returns the line ending of the file.
 func (d *document) newline() string {
 	if bytes.Contains(d.text, []byte("\r\n")) {
 		return "\r\n"

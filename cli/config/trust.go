@@ -11,9 +11,10 @@ import (
 	"github.com/spf13/afero"
 )
 
-// Untrusted says why programs that a file of a home names must not be run: another user
-// than the present one and root owns the file or a folder on the way to it from the home,
-// or others can change them. It returns "" where they may be run, or there is no file.
+// Untrusted returns the reason why programs named in a file of a home must not be run:
+// the file, or a folder between the home and the file, is owned by a user other than root
+// and the current one, or is writable by others. It returns "" if the programs may be run
+// or the file does not exist.
 func Untrusted(fsys afero.Fs, home, path string) string {
 	if _, err := fsys.Stat(path); err != nil {
 		return ""
@@ -22,7 +23,7 @@ func Untrusted(fsys afero.Fs, home, path string) string {
 	if err != nil {
 		return fmt.Sprintf("%s is not in %s", path, home)
 	}
-	reach := fs.FileMode(0o011) // who can pass the folders up to here
+	reach := fs.FileMode(0o011) // the users with search permission for the folders so far
 	at := home
 	for i, part := range append([]string{""}, strings.Split(rel, string(filepath.Separator))...) {
 		at = filepath.Join(at, part)
@@ -48,7 +49,7 @@ func Untrusted(fsys afero.Fs, home, path string) string {
 	return ""
 }
 
-// foreign says that a file belongs to somebody else.
+// foreign returns the reason if a file belongs to another user, else "".
 func foreign(path string, info fs.FileInfo) string {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok || st.Uid == 0 || int(st.Uid) == os.Geteuid() {
@@ -57,7 +58,7 @@ func foreign(path string, info fs.FileInfo) string {
 	return fmt.Sprintf("%s belongs to user %d", path, st.Uid)
 }
 
-// distrust takes back what the file says of programs, where that must not be run.
+// distrust drops the programs of the file if they must not be run.
 func (c *Config) distrust(fsys afero.Fs, home string) {
 	why := Untrusted(fsys, home, File(home))
 	if why == "" {
@@ -71,7 +72,7 @@ func (c *Config) distrust(fsys afero.Fs, home string) {
 		}
 		v, err := s.parse(s.def)
 		if err != nil {
-			panic(fmt.Sprintf("config: default of %s: %v", s.name, err)) // as Load
+			panic(fmt.Sprintf("config: default of %s: %v", s.name, err)) // cannot happen, as in Read
 		}
 		c.found[s.name] = found{setting: s, value: v, source: FromDefault}
 		names = append(names, s.name)
@@ -85,5 +86,6 @@ func (c *Config) distrust(fsys afero.Fs, home string) {
 	}
 }
 
-// Refused says which programs of the file are not run, and why; "" when there are none.
+// Refused describes the programs of the file that are not run, and the reason; "" if
+// there are none.
 func (c *Config) Refused() string { return c.refused }

@@ -10,8 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-// A value is what a setting is set to. text is how its source spells it, a list
-// joined with commas; of the others only the one of the setting's kind is set.
+// A value is the value of a setting. text is its spelling in the source, with commas
+// between the elements of a list. Of the other fields only the one for the kind of the
+// setting is set.
 type value struct {
 	text     string
 	on       bool
@@ -20,8 +21,8 @@ type value struct {
 	list     []string
 }
 
-// parse reads a value as it stands on a command line or in the environment. The
-// error wraps record.ErrInvalid and does not name the setting.
+// parse parses a value from a command line or the environment. The error wraps
+// record.ErrInvalid and does not name the setting.
 func (s setting) parse(text string) (value, error) {
 	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
 		if s.public != nil {
@@ -83,13 +84,13 @@ func (s setting) parseList(elements []string) (value, error) {
 	return v, nil
 }
 
-// addition begins the elements of a list that are added to what is set otherwise.
+// addition is the prefix of list elements that are added to the previous value.
 const addition = "+"
 
-// adds says whether the elements of a list are to be added.
+// adds reports whether the elements of a list are to be added.
 func (v value) adds() bool { return len(v.list) > 0 && strings.HasPrefix(v.list[0], addition) }
 
-// added returns those elements.
+// added returns the elements without the prefix.
 func (v value) added() []string {
 	list := make([]string, 0, len(v.list))
 	for _, e := range v.list {
@@ -98,7 +99,7 @@ func (v value) added() []string {
 	return list
 }
 
-// union returns a list with the elements of another that it does not have.
+// union returns list with those elements of more that it lacks.
 func union(list, more []string) []string {
 	list = slices.Clone(list)
 	for _, e := range more {
@@ -109,7 +110,7 @@ func union(list, more []string) []string {
 	return list
 }
 
-// inFile refuses a value that must not stand in the file.
+// inFile rejects a value that is not allowed in the file.
 func (s setting) inFile(v value, err error) (value, error) {
 	if err == nil && s.checkFile != nil {
 		err = s.checkFile(v.text)
@@ -117,7 +118,7 @@ func (s setting) inFile(v value, err error) (value, error) {
 	return v, err
 }
 
-// fromTOML reads a value as the decoder returns it. The error is as in parse.
+// fromTOML converts a value of the decoder. The error is as in parse.
 func (s setting) fromTOML(decoded any) (value, error) {
 	switch x := decoded.(type) {
 	case string:
@@ -168,9 +169,8 @@ func (s setting) fromArray(elements []any) (value, error) {
 	return s.parseList(list)
 }
 
-// literal spells a value of the setting as TOML. Values hold no control
-// characters (parse sees to it), so that quotes and backslashes are all that a
-// string has to escape.
+// literal returns a value of the setting as TOML. Since parse rejects control characters,
+// only quotes and backslashes need escaping.
 func (s setting) literal(v value) string {
 	quote := func(text string) string {
 		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`

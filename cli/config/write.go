@@ -13,13 +13,12 @@ import (
 	"github.com/spf13/afero"
 )
 
-// rewrite replaces a file by what change makes of it, in one step. change gets
-// the path, links resolved, and the content, nil when there is no file; it has no
-// side effects. Nothing is written when it returns what it got.
+// rewrite replaces the content of a file by the result of change, atomically. change gets
+// the path, with links resolved, and the content, nil if the file does not exist; it must
+// have no side effects. Nothing is written if it returns the content unchanged.
 //
-// The new file grows under the name PATH.lock, created exclusively before the old
-// one is read, as git does it with its own: so two processes that edit at once
-// cannot undo each other's change.
+// As in git, the new file is written as PATH.lock, created exclusively before the old
+// file is read, so that concurrent edits cannot undo each other.
 func rewrite(fsys afero.Fs, path string, change func(path string, old []byte) ([]byte, error)) (err error) {
 	path, err = resolve(fsys, path)
 	if err != nil {
@@ -48,12 +47,12 @@ func rewrite(fsys afero.Fs, path string, change func(path string, old []byte) ([
 	return nil
 }
 
-// lockWait is how long the edit of another process is waited for. It takes
-// milliseconds, unless it was cut off or the disk is slow.
+// lockWait is the time to wait for an edit by another process. An edit takes
+// milliseconds, unless the process died or the disk is slow.
 var lockWait = 2 * time.Second
 
-// create makes the file that is the lock. The error is a conflict when another
-// process has it for all of lockWait.
+// create creates the lock file. The error wraps record.ErrConflict if another process
+// holds it for all of lockWait.
 func create(fsys afero.Fs, lock string) (afero.File, error) {
 	end := time.Now().Add(lockWait)
 	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
@@ -74,8 +73,8 @@ func create(fsys afero.Fs, lock string) (afero.File, error) {
 	}
 }
 
-// fill writes the new content to f, down to the disk, and closes f. It reports
-// whether the content differs from that of path; if not, f is empty.
+// fill writes the new content to f, syncs and closes it. It reports whether the content
+// differs from that of path; if not, f is empty.
 func fill(fsys afero.Fs, f afero.File, path string, change func(string, []byte) ([]byte, error)) (changed bool, err error) {
 	defer func() {
 		if closeErr := f.Close(); err == nil && closeErr != nil {
@@ -103,9 +102,8 @@ func fill(fsys afero.Fs, f afero.File, path string, change func(string, []byte) 
 	return true, nil
 }
 
-// resolve follows symbolic links at path itself, for renaming onto a link would
-// replace the link: people keep settings in a folder under version control, and
-// link to them.
+// resolve follows symbolic links at path, since a rename would replace the link. Users
+// link to settings in a folder under version control.
 func resolve(fsys afero.Fs, path string) (string, error) {
 	lstater, canStat := fsys.(afero.Lstater)
 	reader, canRead := fsys.(afero.LinkReader)

@@ -1,5 +1,5 @@
-// Package zone finds the time zone of the user where package time does not: it takes UTC in
-// silence for what POSIX allows in TZ beside the names of zones.
+// Package zone determines the user's time zone. Package time silently falls back to UTC
+// for some values of TZ that POSIX allows.
 package zone
 
 import (
@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// Variable names the environment variable.
+// Variable is the environment variable of the time zone.
 const Variable = "TZ"
 
-// Set has time.Local be the zone that TZ says. ok is false where TZ is not understood, and
-// the zone is UTC. It is for the start of a program, before times are shown.
+// Set sets time.Local from TZ. If TZ is invalid, ok is false and the zone is UTC. Call it
+// at the start of a program, before any times are formatted.
 func Set() (ok bool) {
 	text, set := os.LookupEnv(Variable)
 	if !set {
-		return true // the machine's
+		return true // the zone of the machine
 	}
 	zone, ok := Load(text)
 	if zone != nil {
@@ -28,7 +28,8 @@ func Set() (ok bool) {
 	return ok
 }
 
-// Load returns the zone that a value of TZ says, nil where package time knows it itself.
+// Load returns the zone for a value of TZ, nil if package time handles the value itself;
+// ok is false if the value is invalid.
 func Load(text string) (zone *time.Location, ok bool) {
 	name := strings.TrimPrefix(text, ":")
 	if name == "" || name == "UTC" || strings.HasPrefix(name, "/") && readable(name) {
@@ -53,16 +54,16 @@ func readable(name string) bool {
 	return err == nil
 }
 
-// posixForm is the form of XBD 8.3 "TZ", of which package time decides the rest: a name, an
-// offset, and perhaps those of the summer and when it is.
+// posixForm matches the form in XBD 8.3 "TZ"; package time checks the rest. It is a name,
+// an offset, and optionally the name, offset and dates of summer time.
 var posixForm = lazy.Regexp(`^([A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)[+-]?\d{1,2}(:\d\d){0,2}(([A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)([+-]?\d{1,2}(:\d\d){0,2})?(,[^,]+,[^,]+)?)?$`)
 
-// unknown is the name of a zone that no rule has replaced.
+// unknown is the zone name that remains if the rule is rejected.
 const unknown = "???"
 
-// posix returns the zone of a rule as in EST5EDT,M3.2.0,M11.1.0, nil where it is none. Such
-// a rule stands at the end of each zone's file (RFC 8536, section 3.3), so one is made that
-// has nothing else.
+// posix returns the zone of a rule such as EST5EDT,M3.2.0,M11.1.0, nil if the rule is
+// invalid. Such a rule ends every zone file (RFC 8536, section 3.3), so it is loaded from
+// a file that contains nothing else.
 func posix(rule string) *time.Location {
 	if len(rule) > 255 || !posixForm().MatchString(rule) {
 		return nil
@@ -77,16 +78,16 @@ func posix(rule string) *time.Location {
 	return zone
 }
 
-// file returns the zone file of a rule: in version 2 a header and data of version 1, which
-// nobody reads, the same again, and the rule.
+// file returns a zone file with a rule: a header and data of version 1, which are not
+// used, the same as version 2, and the rule.
 func file(rule string) []byte {
 	var b bytes.Buffer
 	for range 2 {
 		b.WriteString("TZif2")
 		b.Write(make([]byte, 15))
-		// No leap seconds, and no transitions; one type of time, whose name has 4 bytes.
+		// No leap seconds and no transitions; one type of local time, with a 4-byte name.
 		for _, n := range []uint32{0, 0, 0, 0, 1, uint32(len(unknown) + 1)} {
-			_ = binary.Write(&b, binary.BigEndian, n) // to memory
+			_ = binary.Write(&b, binary.BigEndian, n) // writing to memory cannot fail
 		}
 		b.Write(make([]byte, 6)) // offset 0, no summer time, name at 0
 		b.WriteString(unknown + "\x00")
