@@ -27,7 +27,8 @@ func (m *Mirror) apply(ctx context.Context, h History, anew bool, progress func(
 	if err != nil {
 		return done, err
 	}
-	// Behind the lock: whoever held it before has not seen a later one.
+	// Read the head only after locking: the previous holder of the lock cannot have seen
+	// a later one.
 	to, err := h.Head()
 	if err != nil {
 		return done, ofHistory(err)
@@ -59,9 +60,9 @@ func (m *Mirror) apply(ctx context.Context, h History, anew bool, progress func(
 	return done, tx.Commit()
 }
 
-// lockHome returns the number of the home's row and the commit up to which it is
-// mirrored. Nobody else changes the home's rows until the transaction has ended. It
-// returns errTables where tables are to be made first.
+// lockHome returns the number of the home's row and the commit up to which the home is
+// mirrored. The lock keeps other transactions from changing the rows of the home. The
+// error is errTables if tables must be created first.
 func (m *Mirror) lockHome(ctx context.Context, tx *sql.Tx) (id int64, commit string, err error) {
 	var version int64
 	find := func() error {
@@ -73,7 +74,7 @@ func (m *Mirror) lockHome(ctx context.Context, tx *sql.Tx) (id int64, commit str
 	}
 	err = find()
 	if errors.Is(err, sql.ErrNoRows) {
-		// Another process may be making it at this moment.
+		// Another process may be inserting the row at the same time.
 		insert := m.dialect.bind("INSERT INTO homes (uid, name, commit_id, unreadable, updated) VALUES (?, ?, ?, ?, ?) " + m.dialect.keep)
 		if _, err = tx.ExecContext(ctx, insert, m.home.ID, text(m.home.Name, maxName), "", 0, m.dialect.timeOf(time.Now())); err == nil {
 			err = find()
@@ -97,20 +98,20 @@ type writer struct {
 
 	taskRows, runRows [][]any
 	gone              []record.ID
-	bytes             int // of the runs that wait
+	bytes             int // of the buffered runs
 	full              map[*table]*sql.Stmt
 	tasks             int
 	unreadable        []error
 }
 
 const (
-	// batch is how many rows a statement writes.
+	// batch is the number of rows in a statement.
 	batch = 32
-	// batchBytes bounds their size: servers have a limit for a statement.
+	// batchBytes limits the size of the rows in a statement, which servers limit.
 	batchBytes = 1 << 20
 )
 
-// clear removes all rows of the home.
+// clear deletes all rows of the home.
 func (w *writer) clear() error {
 	for _, t := range []string{"runs", "tasks"} {
 		if _, err := w.tx.ExecContext(w.ctx, w.d.bind("DELETE FROM "+t+" WHERE home_id = ?"), w.home); err != nil {
@@ -120,7 +121,7 @@ func (w *writer) clear() error {
 	return nil
 }
 
-// fill writes all of the history in place of what the home has.
+// fill replaces the rows of the home by the whole history.
 func (w *writer) fill(to string) error {
 	if err := w.clear(); err != nil {
 		return err
@@ -138,9 +139,9 @@ func (w *writer) fill(to string) error {
 	return restore()
 }
 
-// dropIndexes lets an empty table be filled without its indexes, which restore makes
-// when all rows are there: each is then sorted once, and not changed in as many
-// places as there are rows. A table with rows of other homes keeps them.
+// dropIndexes drops the indexes of an empty table before it is filled; restore creates
+// them again afterwards. Sorting all rows once is faster than updating the indexes for
+// each row. If other homes have rows in the table, the indexes stay.
 func (w *writer) dropIndexes() (restore func() error, err error) {
 	none := func() error { return nil }
 	var one int
@@ -226,7 +227,7 @@ func (w *writer) add(c change) error {
 	return nil
 }
 
-// flush writes what waits.
+// flush writes the buffered rows.
 func (w *writer) flush() error {
 	if err := w.flushRuns(); err != nil {
 		return err
@@ -269,9 +270,9 @@ func (w *writer) insert(t *table, rows [][]any) error {
 	return err
 }
 
-// prepared returns the statement for a whole batch, which a long transaction executes
-// often. It ends with the transaction; in PostgreSQL it would stay in the session, which a
-// pooler lends to others.
+// prepared returns the prepared statement for a whole batch, which a long transaction
+// executes many times. It ends with the transaction. In PostgreSQL it would stay in the
+// session, which a pooler shares between clients.
 func (w *writer) prepared(t *table) (*sql.Stmt, error) {
 	if w.full[t] == nil {
 		stmt, err := w.tx.PrepareContext(w.ctx, w.d.upsert(t, batch))
@@ -283,7 +284,7 @@ func (w *writer) prepared(t *table) (*sql.Stmt, error) {
 	return w.full[t], nil
 }
 
-// remove deletes the tasks that are gone, with their runs.
+// remove deletes removed tasks and their runs.
 func (w *writer) remove() error {
 	if len(w.gone) == 0 {
 		return nil
@@ -302,7 +303,7 @@ func (w *writer) remove() error {
 	return nil
 }
 
-// note sets the home's row.
+// note updates the row of the home.
 func (w *writer) note(commit string, anew bool) error {
 	count := "unreadable + ?"
 	if anew {

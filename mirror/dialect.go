@@ -15,52 +15,56 @@ import (
 	"qme/record"
 )
 
-// A dialect is what differs between databases.
+// A dialect holds the differences between databases.
 type dialect struct {
 	folder string // of the migrations
 	goose  goose.Dialect
-	// lockSchema waits for the lock of those who make tables, and gives 1 when it has
-	// it; unlockSchema lets go. They are "" where tables are made in one transaction: of
-	// those who make them at the same time one succeeds.
+	// lockSchema waits for the lock for creating tables, and returns 1 if it was
+	// acquired; unlockSchema releases it. They are "" if tables are created in one
+	// transaction, in which case one of several concurrent attempts succeeds.
 	lockSchema, unlockSchema string
-	// open returns a handle; readOnly is for one that can change nothing.
+	// open returns a handle, with readOnly one that cannot change anything.
 	open func(t *target.Target, readOnly bool) (*sql.DB, error)
 	// numbered says that placeholders are $1, $2 … instead of ?.
 	numbered bool
-	// lockRow follows a SELECT of a row that is to be changed.
+	// lockRow is appended to a SELECT to lock the row.
 	lockRow string
-	// conflict begins what an INSERT does with a row that is there; a key goes into
-	// it, and taken is the new value of a column.
+	// conflict begins the clause of an INSERT that updates an existing row; its argument
+	// is the key. taken is the new value of a column.
 	conflict, taken string
-	// keep ends an INSERT into homes that leaves a row which is there as it is.
+	// keep ends an INSERT into homes that leaves an existing row unchanged.
 	keep string
-	// isolation of a transaction that writes.
+	// isolation is the isolation level of writing transactions.
 	isolation sql.IsolationLevel
-	// checkDatabase says why no tables can be made in a database; nil where all can.
+	// checkDatabase returns an error if no tables can be created in a database; nil means
+	// that every database is suitable.
 	checkDatabase func(context.Context, *sql.DB) error
-	// unprepared says that a prepared statement outlives its transaction.
+	// unprepared says that prepared statements outlive their transaction, so that they
+	// must not be used.
 	unprepared bool
-	// grammar is of queries.
+	// grammar is the grammar of queries.
 	grammar grammar
-	// relations is a statement that lists relations by their names.
+	// relations is a statement that lists the relations with given names.
 	relations string
-	// explain says more of an error in making tables; "" for nothing.
+	// explain returns advice about an error in creating tables, "" if there is none.
 	explain func(error) string
-	// indexLater says that indexes are made when an empty table has been filled.
+	// indexLater says that indexes are created after an empty table has been filled.
 	indexLater bool
-	// types are those of columns.
+	// types are the types of columns by kind.
 	types [record.Object + 1]string
-	// fixedViews says that a view keeps the columns that its table had when it was made.
+	// fixedViews says that a view keeps the columns that its table had when the view was
+	// created.
 	fixedViews bool
-	// time returns what a column for a time takes.
+	// time converts a time to the value of a column.
 	time func(time.Time) any
-	// noTable, damaged, again, denied and refused classify errors: a table is missing, or
-	// is not ours; the file is damaged; another transaction was in the way; the user has
-	// not the right to write; the server has understood and says no.
+	// These functions classify errors: noTable, a table or column is missing, or a table
+	// is not ours; damaged, the file is damaged; again, the transaction conflicted with
+	// another one; denied, the user lacks the right to write; refused, the server
+	// rejected the statement.
 	noTable, damaged, again, denied, refused func(error) bool
 }
 
-// explained adds to an error in making tables what can be done about it.
+// explained adds advice to an error in creating tables.
 func (d *dialect) explained(err error) error {
 	if err == nil || d.explain == nil || d.explain(err) == "" {
 		return err
@@ -74,15 +78,14 @@ var dialects = map[target.Kind]*dialect{
 	target.MySQL:    &mysqlDialect,
 }
 
-// connectLimit is how long a server may take to answer at all.
+// connectLimit is the time limit for the first answer of a server.
 const connectLimit = 15 * time.Second
 
 var errNoAnswer = fmt.Errorf("no answer within %s", connectLimit)
 
 func never(error) bool { return false }
 
-// bind writes the placeholders of a statement, each a question mark, as the database
-// has them.
+// bind replaces the question marks in a statement by the placeholders of the database.
 func (d *dialect) bind(statement string) string {
 	if !d.numbered {
 		return statement
@@ -100,8 +103,8 @@ func (d *dialect) bind(statement string) string {
 	return b.String()
 }
 
-// upsert returns the statement that writes a number of rows of a table, in place of
-// those of the same key.
+// upsert returns a statement that writes a number of rows of a table and replaces rows
+// with the same key.
 func (d *dialect) upsert(t *table, rows int) string {
 	names := t.names(math.MaxInt)
 	row := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(names)), ", ") + ")"
@@ -118,8 +121,8 @@ func (d *dialect) upsert(t *table, rows int) string {
 		" " + conflict + " " + strings.Join(set, ", "))
 }
 
-// onConflict is the conflict of SQL's own kind.
+// onConflict is the conflict clause of standard databases.
 const onConflict = "ON CONFLICT (%s) DO UPDATE SET"
 
-// keepHome is the keep of SQL's own kind.
+// keepHome is the keep clause of standard databases.
 const keepHome = "ON CONFLICT (uid) DO NOTHING"

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// ErrForeign says that a database has tables of the same names that are not ours.
+// ErrForeign means that a database has tables of another program with the names of ours.
 var ErrForeign = errors.New("the database is used by another program")
 
-// ErrDenied says that a database does not let its user change the mirror, which may still
-// be read.
+// ErrDenied means that the database user may not change the mirror. Reading may still be
+// possible.
 var ErrDenied = errors.New("the database does not let this user change the mirror")
 
-// first are the tables and the view of version 1 with their columns. No later
-// version matters here: they are made one after the other.
+// first returns the tables and the view of version 1 with their columns. Later versions
+// do not matter here, since migrations start at version 1.
 func (t *tables) first() map[string][]string {
 	return map[string][]string{
 		"homes":       {"id", "uid", "name", "commit_id", "unreadable", "updated"},
@@ -26,12 +26,12 @@ func (t *tables) first() map[string][]string {
 	}
 }
 
-// firstIndexes are those whose names must be free in a database where they are not only
-// those of a table.
+// firstIndexes are the indexes whose names must be free in databases where index names
+// are not local to a table.
 var firstIndexes = []string{"runs_started", "runs_executor", "runs_returncode", "runs_host", "runs_username", "runs_pwd"}
 
-// The statements that list what is there of some names, each with its columns, a row for
-// each. %s are the names; in PostgreSQL types have theirs among those of tables.
+// These statements list the relations with given names, with a row for each column. %s
+// are the names. In PostgreSQL, types share their namespace with tables.
 const (
 	postgresRelations = `SELECT c.relname::text, COALESCE(a.attname::text, '') FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND c.relname IN (%[1]s)
@@ -41,9 +41,9 @@ WHERE typnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schem
 	sqliteRelations = `SELECT lower(m.name), COALESCE(c.name, '') FROM sqlite_master m LEFT JOIN pragma_table_info(m.name) c WHERE lower(m.name) IN (%s)`
 )
 
-// checkForeign refuses a database in which the names of our tables are taken by others,
-// before anything is made in it. Those that are ours are there when others make them at
-// this moment or, in MySQL, when that was cut off.
+// checkForeign returns ErrForeign if another program uses the names of our tables, before
+// any are created. Tables with our columns are accepted: another process may be creating
+// them, or, in MySQL, an earlier migration was interrupted.
 func (m *Mirror) checkForeign(ctx context.Context) error {
 	there, err := m.relations(ctx)
 	if err != nil {
@@ -66,8 +66,8 @@ func (m *Mirror) foreign(name string) error {
 	return fmt.Errorf("%s: %w: it has %q that qme has not made", m.target, ErrForeign, name)
 }
 
-// relations returns what the database has of the names of our tables and indexes, with
-// the columns.
+// relations returns those of our tables and indexes that exist in the database, with
+// their columns.
 func (m *Mirror) relations(ctx context.Context) (map[string][]string, error) {
 	var names []string
 	for name := range m.tables.first() {
@@ -91,7 +91,7 @@ func (m *Mirror) relations(ctx context.Context) (map[string][]string, error) {
 	return there, errors.Join(rows.Err(), rows.Close())
 }
 
-// sameNames compares lists whatever their order.
+// sameNames compares two lists regardless of order.
 func sameNames(a, b []string) bool {
 	a, b = slices.Clone(a), slices.Clone(b)
 	slices.Sort(a)

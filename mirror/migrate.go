@@ -17,23 +17,23 @@ import (
 	"qme/record"
 )
 
-// migrations holds a folder for each kind of database, with files that goose reads: those of
-// the first tables. What is released is never changed. A later version brings columns, which
-// record.Fields says: see addColumns.
+// migrations holds the initial tables, in a folder of goose files for each kind of
+// database. Released files never change. Later versions add columns, which are defined by
+// record.Fields: see addColumns.
 //
 //go:embed migrations
 var migrations embed.FS
 
-// schemaTable holds which versions have been applied.
+// schemaTable is the table of applied versions.
 const schemaTable = "qme_schema"
 
-// errTables says that there are no tables, or those of an earlier version.
+// errTables means that tables are missing or of an earlier version.
 var errTables = errors.New("the tables are to be made")
 
-// selectVersion asks for the version of the tables.
+// selectVersion selects the version of the tables.
 const selectVersion = "SELECT COALESCE(MAX(version_id), 0) FROM " + schemaTable
 
-// schema returns the version of the tables, 0 when there are none.
+// schema returns the version of the tables, 0 if there are none.
 func (m *Mirror) schema(ctx context.Context) (int64, error) {
 	var version int64
 	err := m.db.QueryRowContext(ctx, selectVersion).Scan(&version)
@@ -46,7 +46,7 @@ func (m *Mirror) schema(ctx context.Context) (int64, error) {
 	return version, err
 }
 
-// known refuses tables that a later version of qme has made.
+// known returns record.ErrNewerFormat for tables of a later version of qme.
 func (m *Mirror) known(version int64) error {
 	if version <= int64(m.tables.version) {
 		return nil
@@ -54,11 +54,11 @@ func (m *Mirror) known(version int64) error {
 	return fmt.Errorf("%s: its tables have version %d, this version of qme knows up to %d: %w", m.target, version, m.tables.version, record.ErrNewerFormat)
 }
 
-// migrateAttempts is how often tables are made that others make at the same time,
-// where the database has no lock for that.
+// migrateAttempts is the number of attempts to create tables if other processes do so at
+// the same time and the database has no lock for that.
 const migrateAttempts = 8
 
-// migrate makes the tables what this version needs.
+// migrate brings the tables to the current version.
 func (m *Mirror) migrate(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
 		version, err := m.schema(ctx)
@@ -93,8 +93,8 @@ func (m *Mirror) up(ctx context.Context) (err error) {
 		}
 	}
 	if m.dialect.lockSchema != "" {
-		// Those of goose itself come only after it has made its own table, which is
-		// no single step in MySQL.
+		// goose takes its own lock only after it has created its table, which is not
+		// atomic in MySQL.
 		unlock, err := m.lockSchema(ctx)
 		if err != nil {
 			return err
@@ -117,11 +117,12 @@ func (m *Mirror) up(ctx context.Context) (err error) {
 	return m.dialect.explained(err)
 }
 
-// latestRuns is where the view of the latest runs has its columns from.
+// latestRuns is the FROM clause of the view of the latest runs.
 const latestRuns = "FROM tasks JOIN runs ON runs.home_id = tasks.home_id AND runs.task_id = tasks.id AND runs.started = tasks.started AND runs.host = tasks.host"
 
-// addColumns gives the runs the columns of a version of the tables, and has all rows made anew
-// with them. In MySQL, which commits each step by itself, it may have been cut off before.
+// addColumns adds the columns of a version to the runs, and causes all rows to be written
+// again. In MySQL, which commits each step separately, an earlier attempt may have been
+// interrupted.
 func (m *Mirror) addColumns(ctx context.Context, tx *sql.Tx, version int) error {
 	there, err := namesOf(ctx, tx, "runs")
 	if err != nil {
@@ -137,7 +138,7 @@ func (m *Mirror) addColumns(ctx context.Context, tx *sql.Tx, version int) error 
 			steps = append(steps, "ALTER TABLE runs ADD COLUMN "+c.name+" "+m.dialect.types[c.kind])
 		}
 		if c.since == version && !slices.Contains(view, c.name) {
-			view = append(view, c.name) // PostgreSQL takes further columns at the end alone
+			view = append(view, c.name) // PostgreSQL adds columns only at the end
 		}
 	}
 	if m.dialect.fixedViews {
@@ -157,7 +158,7 @@ func (m *Mirror) addColumns(ctx context.Context, tx *sql.Tx, version int) error 
 	return nil
 }
 
-// namesOf returns the columns that a table or view has.
+// namesOf returns the columns of a table or view.
 func namesOf(ctx context.Context, tx *sql.Tx, table string) (names []string, err error) {
 	rows, err := tx.QueryContext(ctx, "SELECT * FROM "+table+" LIMIT 0")
 	if err != nil {
@@ -167,9 +168,9 @@ func namesOf(ctx context.Context, tx *sql.Tx, table string) (names []string, err
 	return names, errors.Join(err, rows.Close())
 }
 
-// completeHalfMade gives the table of versions its first row where it is empty: a kill
-// came between its making and that row, which goose takes for granted and MySQL does not
-// join.
+// completeHalfMade inserts the first row into an empty table of versions. goose expects
+// this row, but in MySQL a process may be killed between creating the table and inserting
+// it.
 func (m *Mirror) completeHalfMade(ctx context.Context) error {
 	var rows int
 	err := m.db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+schemaTable).Scan(&rows)
@@ -183,8 +184,8 @@ func (m *Mirror) completeHalfMade(ctx context.Context) error {
 	return err
 }
 
-// lockSchema waits until nobody else makes tables. The connection that holds the lock
-// is one of its own, and the lock goes with it.
+// lockSchema waits until no other process creates tables. The lock is held by a
+// connection of its own and ends with it.
 func (m *Mirror) lockSchema(ctx context.Context) (unlock func() error, err error) {
 	conn, err := m.db.Conn(ctx)
 	if err != nil {

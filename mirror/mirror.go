@@ -1,9 +1,9 @@
-// Package mirror copies the task history into a relational database: sqlite,
-// PostgreSQL, or MySQL and MariaDB. docs/mirror.md describes the tables.
+// Package mirror copies the task history into a relational database: sqlite, PostgreSQL,
+// or MySQL and MariaDB. docs/mirror.md describes the tables.
 //
-// A mirror holds nothing of its own. Each home has a row that names the commit up to
-// which it is mirrored, and what a catch-up changes is written in one transaction
-// with that row: whatever dies in between, a run is there once or not yet.
+// All data of a mirror comes from histories. Each home has a row with the commit up to
+// which it is mirrored. A catch-up writes its changes and that row in one transaction, so
+// that after a failure no run is missing or duplicated.
 package mirror
 
 import (
@@ -17,43 +17,43 @@ import (
 	"qme/record"
 )
 
-// The errors of a mirror. They are wrapped with the driver's own, none of which
-// holds a password.
+// The errors of a mirror. They wrap the error of the driver, which never contains a
+// password.
 var (
-	// ErrUnreachable says that the database cannot be reached, refuses the user, or
-	// has gone in the middle.
+	// ErrUnreachable means that the database cannot be reached, rejects the login, or has
+	// disconnected.
 	ErrUnreachable = errors.New("the database of the mirror cannot be used")
-	// ErrQuery says that the database does not accept a query.
+	// ErrQuery means that the database rejects a query.
 	ErrQuery = errors.New("the database refuses the query")
-	// ErrDamaged says that a sqlite file is damaged or is none.
+	// ErrDamaged means that a sqlite file is damaged or is not a sqlite database.
 	ErrDamaged = errors.New("the database is damaged, or is no sqlite database")
 )
 
-// A History is what a mirror follows. Its methods, and those of what Differences
-// yields, may be called from several goroutines.
+// A History is the history to be mirrored. Its methods, and those of the values of
+// Differences, must be safe for concurrent use.
 type History interface {
 	// Head returns the newest commit.
 	Head() (string, error)
-	// IsAncestor says whether the commit of has a commit in its history. It is false for one
-	// that the history does not have.
+	// IsAncestor reports whether commit is of or one of its ancestors. It returns false
+	// for a commit that the history does not have.
 	IsAncestor(ctx context.Context, commit, of string) (bool, error)
-	// Differences yields the tasks that differ between two commits; an empty from is
-	// a history without tasks. It ends at the first error.
+	// Differences yields the tasks that differ between two commits; an empty from is a
+	// history without tasks. It stops after the first error.
 	Differences(ctx context.Context, from, to string) iter.Seq2[record.Difference, error]
-	// Get returns a task's record as of a commit.
+	// Get returns the record of a task as of a commit.
 	Get(commit string, id record.ID) (*record.Record, error)
 }
 
-// A Home is whose history is mirrored.
+// A Home identifies the home whose history is mirrored.
 type Home struct {
-	// ID tells it from other homes in the same database, for ever.
+	// ID is permanent and unique among the homes in a database.
 	ID string
-	// Name is for people, such as USER@MACHINE:FOLDER.
+	// Name is a name for display, such as USER@MACHINE:FOLDER.
 	Name string
 }
 
-// A Mirror is a database that mirrors one home, among others perhaps. It is for one
-// goroutine.
+// A Mirror is a database that mirrors a home, possibly together with other homes. It must
+// not be used concurrently.
 type Mirror struct {
 	target  *target.Target
 	home    Home
@@ -62,43 +62,43 @@ type Mirror struct {
 	tables  *tables
 }
 
-// Open prepares a mirror. The database is reached when it is used first; a sqlite
-// file that is not there is made then.
+// Open prepares a mirror. It does not connect to the database. A missing sqlite file is
+// created at the first use.
 func Open(t *target.Target, home Home) (*Mirror, error) {
 	d := dialects[t.Kind]
 	db, err := d.open(t, false)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", t, ErrUnreachable, err)
 	}
-	db.SetMaxOpenConns(2) // MySQL's migrations hold a lock by one of them
+	db.SetMaxOpenConns(2) // the migrations of MySQL hold a lock with one of them
 	return &Mirror{target: t, home: home, db: db, dialect: d, tables: tablesOf(record.Fields)}, nil
 }
 
 // Close closes the connections.
 func (m *Mirror) Close() error { return m.db.Close() }
 
-// Applied says what a catch-up did.
+// Applied describes the result of a catch-up.
 type Applied struct {
 	Commit     string // up to which the history is mirrored now
-	Tasks      int    // how many were written or removed
+	Tasks      int    // number of tasks written or removed
 	Unreadable []error
-	// Anew says that the home's rows were made anew, as there were none or they were
-	// of another history.
+	// Anew says that all rows of the home were written, since it had none or they were of
+	// another history.
 	Anew bool
 }
 
-// attempts is how often a transaction is tried that finds no tables, or that the
-// database ends because of another.
+// attempts is the maximal number of attempts of a transaction that finds no tables or
+// conflicts with another one.
 const attempts = 6
 
-// CatchUp brings the mirror up to the newest commit, all of it in one transaction,
-// which the end of ctx undoes. A record that cannot be read is left out, and named
-// in Applied. progress, if not nil, is told of the tasks so far.
+// CatchUp updates the mirror to the newest commit in a single transaction, which is
+// rolled back if ctx ends. Unreadable records are left out and listed in Applied.
+// progress, if not nil, is called with the number of tasks so far.
 func (m *Mirror) CatchUp(ctx context.Context, h History, progress func(tasks int)) (Applied, error) {
 	return m.catchUp(ctx, h, false, progress)
 }
 
-// Rebuild is CatchUp from nothing: the home's rows are replaced.
+// Rebuild is like CatchUp, but replaces all rows of the home.
 func (m *Mirror) Rebuild(ctx context.Context, h History, progress func(tasks int)) (Applied, error) {
 	return m.catchUp(ctx, h, true, progress)
 }
@@ -121,7 +121,7 @@ func (m *Mirror) catchUp(ctx context.Context, h History, anew bool, progress fun
 	}
 }
 
-// failed gives an error of the database one of the package's own.
+// failed wraps an error of the database in one of this package.
 func (m *Mirror) failed(ctx context.Context, err error) error {
 	var history *historyError
 	switch {
@@ -141,7 +141,7 @@ func (m *Mirror) failed(ctx context.Context, err error) error {
 	return fmt.Errorf("%s: %w: %w", m.target, ErrUnreachable, err)
 }
 
-// A historyError is one of the history, and not of the database.
+// A historyError is an error of the history, not of the database.
 type historyError struct{ err error }
 
 // Error implements error.
@@ -157,17 +157,17 @@ func ofHistory(err error) error {
 	return &historyError{err}
 }
 
-// A State is how far a mirror is.
+// A State is the state of a mirror.
 type State struct {
-	Schema int64 // the version of the tables; 0 when there are none
-	// Commit is the newest one that is mirrored, "" when nothing is.
+	Schema int64 // the version of the tables; 0: there are none
+	// Commit is the newest mirrored commit, "" if there is none.
 	Commit string
-	// Unreadable counts records that were left out.
+	// Unreadable counts the records that were left out.
 	Unreadable int
 }
 
-// State reads how far the mirror is. It changes nothing, and gives up a database that
-// does not answer within 15 seconds.
+// State reads the state of the mirror. It changes nothing, and returns an error if the
+// database does not answer within 15 seconds.
 func (m *Mirror) State(ctx context.Context) (State, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, connectLimit, errNoAnswer)
 	defer cancel()

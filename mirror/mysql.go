@@ -25,7 +25,7 @@ var mysqlDialect = dialect{
 	unlockSchema: "DO RELEASE_LOCK(CONCAT('qme_schema.', DATABASE()))",
 	open:         openMySQL,
 	lockRow:      " FOR UPDATE",
-	// Without gaps being locked, homes are not in each other's way.
+	// Without gap locks, homes do not block each other.
 	isolation: sql.LevelReadCommitted,
 	conflict:  "ON DUPLICATE KEY UPDATE", taken: "VALUES(%s)", keep: "ON DUPLICATE KEY UPDATE uid = uid",
 	grammar:    grammar{queries: []string{"select", "with", "values", "table", "explain", "describe", "desc", "show"}, mysql: true},
@@ -36,11 +36,11 @@ var mysqlDialect = dialect{
 	damaged:    never,
 	again:      func(err error) bool { return isMySQL(err, 1213, 1205) },
 	relations:  mysqlRelations,
-	// Statements that are refused the user, servers that take no changes.
+	// Missing privileges, and read-only servers.
 	denied: func(err error) bool { return isMySQL(err, 1142, 1143, 1227, 1290, 1792, 1836) },
 	refused: func(err error) bool {
 		var e *mysql.MySQLError
-		// Those others are of the connection, the account, and the server's end.
+		// The others are errors of the connection, the account, or a server shutdown.
 		return errors.As(err, &e) && !isMySQL(err, 1040, 1044, 1045, 1049, 1053, 1129, 1130, 1152, 1203, 1226, 1317, 1927)
 	},
 }
@@ -72,10 +72,10 @@ func openMySQL(t *target.Target, _ bool) (*sql.DB, error) {
 	}
 	cfg.ParseTime, cfg.Loc = true, time.UTC
 	cfg.Params = map[string]string{"time_zone": "'+00:00'", "sql_mode": "'TRADITIONAL'"}
-	cfg.MultiStatements = false             // a query is one
-	cfg.InterpolateParams = true            // one round trip for a statement, not three
-	cfg.MaxAllowedPacket = 0                // the server's own limit
-	cfg.Logger = log.New(io.Discard, "", 0) // what it would print is in its errors
+	cfg.MultiStatements = false             // a query is a single statement
+	cfg.InterpolateParams = true            // one round trip for each statement, not three
+	cfg.MaxAllowedPacket = 0                // the limit of the server
+	cfg.Logger = log.New(io.Discard, "", 0) // its messages are in the errors, too
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
 		return nil, err
@@ -83,8 +83,8 @@ func openMySQL(t *target.Target, _ bool) (*sql.DB, error) {
 	return sql.OpenDB(boundedConnector{connector}), nil
 }
 
-// A boundedConnector gives up a server that takes a connection and then says nothing:
-// the driver's own timeout is for the network alone.
+// A boundedConnector limits the time for a connection to a server that accepts it but
+// does not answer. The driver's own timeout covers only the network.
 type boundedConnector struct{ driver.Connector }
 
 // Connect implements driver.Connector.

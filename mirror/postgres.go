@@ -37,13 +37,13 @@ var postgresDialect = dialect{
 	again:         func(err error) bool { return isPostgres(err, "40P01", "40001") },
 	denied: func(err error) bool {
 		var connect *pgconn.ConnectError
-		// 25006 is a server that is a copy of another.
+		// 25006 is a read-only server, such as a replica.
 		return isPostgres(err, "42501", "25006") && !errors.As(err, &connect)
 	},
 	refused: func(err error) bool {
 		var e *pgconn.PgError
-		// 57 is an operator's intervention, 53 a lack of resources, 08 the connection; but
-		// 57014 is a query that takes too long, 08P01 one that needs parameters.
+		// Class 57 is operator intervention, 53 lack of resources, 08 the connection. But
+		// 57014 is a query that took too long, and 08P01 one that needs parameters.
 		return errors.As(err, &e) && (!slices.Contains([]string{"57", "53", "08"}, e.Code[:2]) || isPostgres(err, "57014", "08P01"))
 	},
 }
@@ -53,14 +53,14 @@ func openPostgres(t *target.Target, readOnly bool) (*sql.DB, error) {
 	u.Scheme = "postgresql"
 	cfg, err := pgx.ParseConfig(u.String())
 	if err != nil {
-		// The driver's own error may quote what it did not understand.
+		// The error of the driver may quote the invalid text.
 		return nil, fmt.Errorf("a parameter of the URL is wrong (those of libpq are known)")
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectLimit
 	}
-	// Whatever the URL says: one statement at a time, and none that has a name, which a
-	// pooler would keep for the next client.
+	// Regardless of the URL, execute one statement at a time, and none with a name, which
+	// a pooler would keep for the next client.
 	cfg.DefaultQueryExecMode, cfg.StatementCacheCapacity, cfg.DescriptionCacheCapacity = pgx.QueryExecModeExec, 0, 0
 	cfg.RuntimeParams["application_name"] = "qme"
 	cfg.RuntimeParams["timezone"] = "UTC"
@@ -77,12 +77,12 @@ func openPostgres(t *target.Target, readOnly bool) (*sql.DB, error) {
 	return sql.OpenDB(quietConnector{stdlib.GetConnector(*cfg)}), nil
 }
 
-// A quietConnector makes connections that end without a request to the server to cancel
-// what they do. Behind a run that request would be cut off by the end of the process, of
-// which pgbouncer 1.18 dies; and what the mirror does is short.
+// A quietConnector makes connections that close without sending a cancel request to the
+// server. After a run the end of the process would cut that request off, which crashes
+// pgbouncer 1.18. The operations of the mirror are short anyway.
 type quietConnector struct{ driver.Connector }
 
-// connecting is in the context of a connection that is made on purpose.
+// connecting marks the context of an intended connection.
 type connecting struct{}
 
 // Connect implements driver.Connector.
@@ -90,11 +90,11 @@ func (c quietConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return c.Connector.Connect(context.WithValue(ctx, connecting{}, true))
 }
 
-// cancelLimit is how long the server may take to be told that a query is over.
+// cancelLimit is the time limit for cancelling a query at the server.
 const cancelLimit = 2 * time.Second
 
-// ending returns what waits, at the end of a query that was interrupted, until the server
-// has been told: else it would go on with it.
+// ending returns a function for use after a query is interrupted. It waits until the
+// server has been told to cancel the query; otherwise the server would continue it.
 func ending(conn *sql.Conn) (wait func(), err error) {
 	var done <-chan struct{}
 	err = conn.Raw(func(c any) error {
@@ -119,8 +119,8 @@ func isPostgres(err error, codes ...string) bool {
 	return errors.As(err, &e) && slices.Contains(codes, e.Code)
 }
 
-// checkEncoding refuses a database that has not all characters: one of them in the
-// output of a command would stop the mirror for good.
+// checkEncoding returns an error if the database cannot store all characters: one such
+// character in an output would stop the mirror for good.
 func checkEncoding(ctx context.Context, db *sql.DB) error {
 	var encoding string
 	if err := db.QueryRowContext(ctx, "SHOW server_encoding").Scan(&encoding); err != nil {
@@ -132,8 +132,8 @@ func checkEncoding(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// explainPostgres says what to do where the user may make no tables: since version 15 the
-// schema public is not for everybody.
+// explainPostgres returns advice if the user may not create tables: since version 15, the
+// schema public no longer allows that to every user.
 func explainPostgres(err error) string {
 	if isPostgres(err, "42501", "3F000") {
 		return "an administrator can let the user make tables, by GRANT CREATE ON SCHEMA public TO …, or a schema of the user's own is named in the URL, by ?search_path=NAME"

@@ -15,12 +15,11 @@ import (
 	"qme/mirror/target"
 )
 
-// Query runs a query that can change nothing, and hands out its columns and then its
-// rows. A value is nil, a bool, int64, float64, json.Number or string; a time is a
-// string in UTC. What the row function is given is its own. The error wraps ErrQuery
-// when the database does not accept the query, and is that of a function when one
-// returns an error. A result of which not all could be read is an error, too, that
-// says so.
+// Query runs a read-only query. It calls columns with the column names and then row with
+// each row. A value is nil, a bool, int64, float64, json.Number or string; a time is a
+// string in UTC. The slice passed to row belongs to the callee. The error wraps ErrQuery
+// if the database rejects the query. An error of columns or row is returned as it is. If
+// only part of the result could be read, the error says so.
 func Query(ctx context.Context, t *target.Target, statement string, columns func([]string) error, row func([]any) error) error {
 	d := dialects[t.Kind]
 	if err := d.grammar.check(statement); err != nil {
@@ -54,7 +53,7 @@ func Query(ctx context.Context, t *target.Target, statement string, columns func
 	return fmt.Errorf("%s: %w: %w", t, ErrUnreachable, err)
 }
 
-// A callerError is one of a function of the caller.
+// A callerError is an error of a function of the caller.
 type callerError struct{ err error }
 
 // Error implements error.
@@ -77,7 +76,7 @@ func (r *reader) query(ctx context.Context, db *sql.DB, statement string) error 
 	if r.target.Kind != target.SQLite {
 		return r.queryServer(ctx, conn, statement)
 	}
-	// The file is opened for reading only; others that a query would attach are not.
+	// The file is opened read-only, but databases attached by a query would not be.
 	if _, err := sqlite.Limit(conn, sqlite3.SQLITE_LIMIT_ATTACHED, 0); err != nil {
 		return err
 	}
@@ -88,8 +87,8 @@ func (r *reader) query(ctx context.Context, db *sql.DB, statement string) error 
 	return r.read(rows)
 }
 
-// queryServer asks in a transaction that is read-only. The session is left as it is: a
-// pooler lends it to others.
+// queryServer queries in a read-only transaction. It leaves the session unchanged, since
+// a pooler shares it between clients.
 func (r *reader) queryServer(ctx context.Context, conn *sql.Conn, statement string) error {
 	wait, err := ending(conn)
 	if err != nil {
@@ -100,7 +99,7 @@ func (r *reader) queryServer(ctx context.Context, conn *sql.Conn, statement stri
 		return err
 	}
 	defer func() {
-		_ = tx.Rollback() // there is nothing to be undone
+		_ = tx.Rollback() // there are no changes to undo
 		if ctx.Err() != nil {
 			wait()
 		}

@@ -9,22 +9,22 @@ import (
 	"qme/record"
 )
 
-// A change is what a task has become: the rows of runs that the mirror may not have
-// yet, the latest one first, or nothing, when the task is gone. That of many runs
-// comes in pieces.
+// A change is the new state of a task: the rows of runs that may be missing in the
+// mirror, the latest first, or nothing if the task was removed. A change with many runs
+// is sent in pieces.
 type change struct {
 	id         record.ID
 	first      bool    // the first piece of a task
-	task       []any   // with the first piece, nil when the task is gone
-	runs       [][]any // a row for each
-	unreadable []error // why some of it, or all, is left out
-	err        error   // the history cannot be read on
+	task       []any   // set in the first piece, nil if the task was removed
+	runs       [][]any // a row for each run
+	unreadable []error // errors of records that are left out
+	err        error   // the history cannot be read any further
 }
 
-// readAhead bounds how many changes are read before they are written.
+// readAhead is the maximal number of changes read ahead of writing.
 const readAhead = 256
 
-// A differ reads what has become of tasks, and makes rows of it.
+// A differ reads changed tasks and converts them to rows.
 type differ struct {
 	h      History
 	d      *dialect
@@ -32,7 +32,7 @@ type differ struct {
 	home   int64
 }
 
-// changes yields what differs between two commits, reading ahead on all processors.
+// changes yields the differences between two commits. It reads ahead on all processors.
 func (f differ) changes(ctx context.Context, from, to string) iter.Seq[change] {
 	return func(yield func(change) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -59,7 +59,7 @@ type job struct {
 	err error
 }
 
-// read reads what a task has become.
+// read reads the new state of a task.
 func (f differ) read(j job, yield func(change) bool) {
 	if j.err != nil {
 		yield(change{err: j.err})
@@ -73,27 +73,27 @@ func (f differ) read(j job, yield func(change) bool) {
 	r.send(r.c)
 }
 
-// A reading collects a task's runs.
+// A reading collects the runs of a task.
 type reading struct {
 	differ
 	record.Difference
-	send  func(change) bool // false: it is not wanted any more
-	c     change            // the piece that is being made
+	send  func(change) bool // false: no more are wanted
+	c     change            // the piece being collected
 	lines record.Lineage
-	have  *record.Record  // nil: none, or not known
-	rows  map[rowKey]bool // that have been made
+	have  *record.Record  // nil: none, or unreadable
+	rows  map[rowKey]bool // the rows made so far
 }
 
-// runs collects those to which data.previous leads from the record, and from the
-// task's records in other commits. At the record that the mirror has already it
-// stops: what is before that is there.
+// runs collects the runs that data.previous leads to, from the record and from the
+// records of the task in other commits. It stops at the record that the mirror already
+// has, since earlier runs are mirrored, too.
 func (r *reading) runs() {
 	rec, err := r.New()
 	if err != nil {
 		r.unreadable(err)
 		return
 	}
-	// An earlier record that cannot be read was left out: all runs are wanted.
+	// If the old record is unreadable, it was left out before, so all runs are wanted.
 	if old, err := r.Old(); err == nil && old != nil {
 		r.have = old
 	}
@@ -142,8 +142,8 @@ func (r *reading) add(rec *record.Record) bool {
 	return r.send(full)
 }
 
-// A rowKey is the key of a run's row among those of its task, which is coarser than a
-// record.RunKey. A statement must not write the same row twice.
+// A rowKey is the key of a run's row within its task. It is coarser than a record.RunKey.
+// A statement must not write the same row twice.
 type rowKey struct {
 	at   int64 // microseconds
 	host string

@@ -12,25 +12,25 @@ import (
 	"qme/record"
 )
 
-// The bounds of columns, in bytes. What is longer is cut, between characters; the
-// history has all of it.
+// The limits of columns, in bytes. Longer texts are cut between characters; the history
+// has all of them.
 const (
 	maxText = 64 << 10 // command, message, output, error
-	maxPath = 1000     // pwd: it is in an index
+	maxPath = 1000     // pwd, which is indexed
 	maxName = 250      // user, host, branch
 	maxWord = 64       // signal, commits
-	maxJSON = 1 << 20  // what is longer is left out
-	// maxDepth is how deep JSON may be nested that other programs have written; the
-	// databases have bounds of their own.
+	maxJSON = 1 << 20  // longer JSON is left out
+	// maxDepth limits the nesting of JSON from other programs, since the databases have
+	// limits of their own.
 	maxDepth = 30
 )
 
-// timeLayout is how a time stands in a database that has none: so that it sorts,
-// and sqlite's functions read it.
+// timeLayout is the format of times in a database without a type for them. It sorts
+// correctly, and the functions of sqlite can parse it.
 const timeLayout = "2006-01-02 15:04:05.000000"
 
-// A column of a table: its name, its kind, the version of the tables that brought it, and what
-// it holds of a record, as record.Field has all of them.
+// A column of a table: its name, its kind, the version of the tables that introduced it,
+// and its value for a record. record.Field defines most columns.
 type column struct {
 	name  string
 	kind  record.Kind
@@ -38,15 +38,15 @@ type column struct {
 	value func(*record.Record) any
 }
 
-// A table is one that is written. Its first column is home_id; with it and the next ones,
-// keys of them in all, begins its key.
+// A table is a table written by the mirror. Its key begins with its first keys columns,
+// of which home_id is the first.
 type table struct {
 	name    string
 	columns []column
 	keys    int
 }
 
-// names returns the names of the columns that a version of the tables has.
+// names returns the columns of a version of the table.
 func (t *table) names(version int) []string {
 	names := []string{"home_id"}
 	for _, c := range t.columns {
@@ -57,9 +57,9 @@ func (t *table) names(version int) []string {
 	return names
 }
 
-// tables are those that are written of a record.
+// tables are the tables written for a record.
 type tables struct {
-	version     int // the newest one that a column is of
+	version     int // the newest version of a column
 	tasks, runs table
 }
 
@@ -94,13 +94,13 @@ func offset(r *record.Record) any {
 	return seconds
 }
 
-// bounds are those of texts that are shorter than maxText.
+// bounds are the limits of texts that are shorter than maxText.
 var bounds = map[string]int{
 	"host": maxName, "username": maxName, "git_branch": maxName, "pwd": maxPath,
 	"status": maxWord, "signal_name": maxWord, "git_commit": maxWord, "previous_commit": maxWord, "job_id": maxWord, "job_state": maxWord,
 }
 
-// row returns the values for the table's columns, that of the home first.
+// row returns the values of the columns, with that of home_id first.
 func (t *table) row(d *dialect, home int64, r *record.Record) []any {
 	row := make([]any, 1, len(t.columns)+1)
 	row[0] = home
@@ -110,7 +110,7 @@ func (t *table) row(d *dialect, home int64, r *record.Record) []any {
 	return row
 }
 
-// stored returns a value as the database takes it.
+// stored converts a value for the database.
 func (d *dialect) stored(c column, value any) any {
 	switch v := value.(type) {
 	case nil:
@@ -126,8 +126,8 @@ func (d *dialect) stored(c column, value any) any {
 	return value
 }
 
-// streamColumns are a stream's text, how many bytes the command wrote, and whether the text is
-// all of them.
+// streamColumns returns the columns of a stream: its text, the number of bytes that the
+// command wrote, and whether the text is complete.
 func streamColumns(name string, of record.StreamName) []column {
 	size := func(lines []string) (n int) {
 		for _, line := range lines {
@@ -155,18 +155,18 @@ func streamColumns(name string, of record.StreamName) []column {
 	}
 }
 
-// text makes a string what every database takes: without U+0000, which PostgreSQL
-// has no place for, and of at most limit bytes.
+// text makes a string acceptable to every database: without U+0000, which PostgreSQL
+// cannot store, and with at most limit bytes.
 func text(s string, limit int) string {
 	s = safe.Head(s, limit)
 	if strings.IndexByte(s, 0) < 0 {
 		return s
 	}
-	// The mark takes three bytes.
+	// The replacement takes three bytes.
 	return text(strings.ReplaceAll(s, "\x00", "\uFFFD"), limit)
 }
 
-// The times that every database can hold.
+// The times that every database can store.
 var (
 	firstTime = time.Date(1000, 1, 1, 0, 0, 0, 0, time.UTC)
 	lastTime  = time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC)
@@ -174,7 +174,7 @@ var (
 
 func (d *dialect) timeOf(t time.Time) any { return d.time(storable(t)) }
 
-// storable returns the time as it will be in the database.
+// storable returns the time as the database will store it.
 func storable(t time.Time) time.Time {
 	t = t.UTC().Truncate(time.Microsecond)
 	switch {
@@ -186,8 +186,8 @@ func storable(t time.Time) time.Time {
 	return t
 }
 
-// moreOf is what has no column: of streams that are stored by themselves what
-// describes them, and the keys that this version does not know.
+// moreOf returns the data without a column: the descriptions of streams stored
+// separately, and keys that this version does not know.
 func moreOf(r *record.Record) any {
 	more := map[string]any{}
 	if s := r.Data.Stdout; s != nil {
@@ -208,8 +208,8 @@ func moreOf(r *record.Record) any {
 	return more
 }
 
-// plain reads JSON of which nothing is known but that it is some, so that it is
-// written in the one way that every database reads. Numbers stay as they are spelt.
+// plain decodes JSON of unknown structure, so that it is encoded in a form that every
+// database reads. Numbers keep their spelling.
 func plain(extra map[string]json.RawMessage) map[string]any {
 	if len(extra) == 0 {
 		return nil
@@ -244,7 +244,7 @@ func depth(v any) int {
 	return deepest + 1
 }
 
-// asJSON returns nil, which is NULL, for what is too long.
+// asJSON returns nil, which is NULL, if the JSON is too long.
 func asJSON(v any) any {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -255,7 +255,7 @@ func asJSON(v any) any {
 	return withoutNUL(strings.TrimSuffix(b.String(), "\n"))
 }
 
-// withoutNUL replaces the escape of U+0000 in JSON, which is no text to PostgreSQL.
+// withoutNUL replaces the escape of U+0000 in JSON, which PostgreSQL rejects.
 func withoutNUL(s string) string {
 	if !strings.Contains(s, `\u0000`) {
 		return s

@@ -9,8 +9,8 @@ import (
 	"qme/mirror/target"
 )
 
-// Schema hands out the columns of what can be asked, as Query does a result: a row for
-// each, with its table, its name and its type in the database.
+// Schema passes the columns of the tables to the functions, like the result of a Query: a
+// row with table, name and database type for each column.
 func Schema(ctx context.Context, t *target.Target, columns func([]string) error, row func([]any) error) error {
 	if err := columns([]string{"table", "column", "type"}); err != nil {
 		return err
@@ -29,7 +29,7 @@ func Schema(ctx context.Context, t *target.Target, columns func([]string) error,
 	return nil
 }
 
-// columnTypes are those of a table or view.
+// columnTypes returns the columns of a table or view.
 func columnTypes(ctx context.Context, t *target.Target, table string) (types []*sql.ColumnType, err error) {
 	d := dialects[t.Kind]
 	db, err := d.open(t, true)

@@ -38,17 +38,17 @@ var sqliteDialect = dialect{
 	again:   never,
 	refused: func(err error) bool {
 		var e *sqlite.Error
-		return !errors.As(err, &e) || // the driver's own, such as on a parameter that has no value
+		return !errors.As(err, &e) || // an error of the driver, such as a parameter without a value
 			isSQLite(err, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG)
 	},
 }
 
-// sqliteOptions: a reader keeps a writer waiting, but the file may lie on a network
-// file system, where a write-ahead log does not work.
+// sqliteOptions do not use a write-ahead log, which does not work on network file
+// systems, although readers then block a writer.
 const sqliteOptions = "_txlock=immediate&_journal_mode=PERSIST&_synchronous=NORMAL&_pragma=journal_size_limit(65536)&_pragma=cache_size(-16384)"
 
 func openSQLite(t *target.Target, readOnly bool) (*sql.DB, error) {
-	// sqlite opens these by itself, and would wait at a FIFO.
+	// sqlite opens these files itself, and would block on a FIFO.
 	for _, beside := range []string{"", "-journal", "-wal", "-shm"} {
 		if info, err := os.Stat(t.Path + beside); err == nil && !info.Mode().IsRegular() {
 			return nil, &regular.Error{Path: t.Path + beside, Mode: info.Mode()}
@@ -58,9 +58,9 @@ func openSQLite(t *target.Target, readOnly bool) (*sql.DB, error) {
 	if readOnly {
 		return sql.OpenDB(sqliteConnector{dsn + "mode=ro&_query_only=1"}), nil
 	}
-	// sqlite itself would let others read it.
+	// sqlite itself would create a file that others can read.
 	f, err := regular.OpenHere(t.Path, os.O_RDWR|os.O_CREATE, 0o600)
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) { // it can still be read
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) { // it may still be readable
 		return sql.OpenDB(sqliteConnector{dsn + "mode=ro"}), nil
 	}
 	if err != nil {
@@ -72,9 +72,9 @@ func openSQLite(t *target.Target, readOnly bool) (*sql.DB, error) {
 	return sql.OpenDB(sqliteConnector{dsn + sqliteOptions}), nil
 }
 
-// A sqliteConnector opens a file as soon as nobody keeps it locked. Statements wait
-// as long as their context lets them. The driver's own opening, which reads the file
-// as well, heeds no context: so it waits for a moment only, and is tried again.
+// A sqliteConnector opens a file as soon as no other process keeps it locked. Statements
+// wait until their context ends. Opening by the driver reads the file, too, but ignores
+// the context, so it gets a short timeout and is retried.
 type sqliteConnector struct{ dsn string }
 
 // Driver implements driver.Connector.

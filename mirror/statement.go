@@ -6,25 +6,25 @@ import (
 	"strings"
 )
 
-// A grammar is what has to be known of a database's language to find where a statement
-// begins and ends.
+// A grammar holds the properties of a database's language that matter for finding the
+// beginning and end of a statement.
 type grammar struct {
-	// queries are the words with which a statement begins that only reads.
+	// queries are the first words of read-only statements.
 	queries []string
-	// mysql says that # begins a comment and -- only before white space, that a backslash
-	// escapes within a string, that comments with ! are carried out, and that a query can
-	// write a file.
+	// mysql says that # begins a comment and -- does so only before white space, that a
+	// backslash is an escape in a string, that comments with ! are executed, and that a
+	// query can write a file.
 	mysql bool
-	// nested says that comments may hold others, brackets that names may stand in [].
+	// nested says that comments can be nested, brackets that names can be in [].
 	nested, brackets bool
-	// several says that the database itself would take several statements.
+	// several says that the database would execute several statements.
 	several bool
 }
 
-// executable stands for a comment that MySQL carries out.
+// executable stands for a comment that MySQL executes.
 const executable = "/*!"
 
-// A refusal is a query that is not even asked. It is an ErrQuery.
+// A refusal is the reason why a query is not sent to the database. It wraps ErrQuery.
 type refusal struct{ why string }
 
 // Error implements error.
@@ -33,10 +33,11 @@ func (r *refusal) Error() string { return "the mirror refuses the query: " + r.w
 // Unwrap returns the sentinel.
 func (r *refusal) Unwrap() error { return ErrQuery }
 
-// check refuses what is no query by its first word, and several statements where the
-// database would not. That it can change nothing is the database's business: a read-only
-// transaction. But it lets such a transaction write files, and MySQL ends it before it
-// looks at what changes tables.
+// check rejects a statement whose first word does not begin a query, and several
+// statements unless the database rejects them itself. The database ensures with a
+// read-only transaction that nothing is changed. But it allows writing files in such a
+// transaction, and MySQL commits the transaction before it checks a statement that
+// changes tables.
 func (g *grammar) check(statement string) error {
 	if strings.IndexByte(statement, 0) >= 0 {
 		return &refusal{"it holds the character U+0000"}
@@ -67,8 +68,8 @@ func (g *grammar) check(statement string) error {
 	return nil
 }
 
-// words returns the words of a statement in lower case and the characters that are none,
-// but no comments, and of strings and quoted names only that there is one: "'".
+// words returns the words of a statement in lower case, and its other characters.
+// Comments are skipped; a string or quoted name becomes "'".
 func (g *grammar) words(s string) []string {
 	var all []string
 	for i := 0; i < len(s); {
@@ -81,7 +82,7 @@ func (g *grammar) words(s string) []string {
 	return all
 }
 
-// token returns how long the first token of s is, and what words has of it.
+// token returns the length of the first token of s, and its entry in words.
 func (g *grammar) token(s string) (length int, word string) {
 	switch c := s[0]; {
 	case strings.IndexByte(" \t\r\n\f\v", c) >= 0:
@@ -108,7 +109,7 @@ func (g *grammar) token(s string) (length int, word string) {
 
 func (g *grammar) lineComment(s string) bool {
 	if g.mysql {
-		// There "1--1" is a sum.
+		// In MySQL "1--1" is a sum.
 		return s[0] == '#' || strings.HasPrefix(s, "--") && (len(s) == 2 || s[2] <= ' ')
 	}
 	return strings.HasPrefix(s, "--")
@@ -127,7 +128,7 @@ func wordLength(s string) int {
 	return len(s)
 }
 
-// until returns how much of s there is up to the end of what ends it.
+// until returns the length of s up to and including end, or all of it if there is none.
 func until(s, end string) int {
 	if i := strings.Index(s, end); i >= 0 {
 		return i + len(end)

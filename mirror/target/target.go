@@ -1,5 +1,5 @@
-// Package target reads where a mirror is: a sqlite file or a database server. Its
-// errors and texts never hold a password, nor anything that could be a part of one.
+// Package target parses the location of a mirror: a sqlite file or a database server. Its
+// errors and texts never contain a password or a part of one.
 package target
 
 import (
@@ -25,8 +25,8 @@ const (
 // None is the setting for no mirror.
 const None = "filesystem"
 
-// ConnectionVariable names the environment variable that says how a server is
-// reached where the setting does not, or only in part.
+// ConnectionVariable is the environment variable with the address of a server that the
+// setting omits entirely or in part.
 const ConnectionVariable = "QME_DATABASE_STRING"
 
 // FileName is the name of the sqlite mirror in a home.
@@ -35,13 +35,11 @@ const FileName = "qme.db"
 // A Target is one database.
 type Target struct {
 	Kind Kind
-	// Path is the sqlite file, absolute.
+	// Path is the absolute path of the sqlite file.
 	Path string
-	// Own says that the file belongs to the home alone and may be deleted when it is
-	// damaged.
+	// Own says that the file belongs to one home and may be deleted if it is damaged.
 	Own bool
-	// URL reaches the server of the other kinds. It may hold a password: it is for
-	// connecting, and not to be shown.
+	// URL is the address of a server. It may contain a password, so it must not be shown.
 	URL *url.URL
 }
 
@@ -49,9 +47,9 @@ const choices = `filesystem (no mirror), sqlite, sqlite:///PATH, postgresql://US
 
 var errForm = fmt.Errorf("%w: a database is %s; in a URL, characters such as @ : / # ? %% that are part of a name are written as %%40 and the like", record.ErrInvalid, choices)
 
-// Parse reads the setting "database" and the value of ConnectionVariable, which is
-// a whole URL or what stands behind its "://". It returns nil for no mirror. home is
-// the absolute path of the home. The error wraps record.ErrInvalid.
+// Parse parses the setting "database" and the value of ConnectionVariable, which is a
+// whole URL or the part after "://". home is the absolute path of the home. It returns
+// nil for no mirror. The error wraps record.ErrInvalid.
 func Parse(database, connection, home string) (*Target, error) {
 	if database == "" || database == None {
 		return nil, nil
@@ -103,7 +101,7 @@ func parseURL(text string) (*Target, error) {
 	}
 	u, err := url.Parse(text)
 	if err != nil || u.Fragment != "" {
-		return nil, errForm // and not url.Parse's, which quotes all of it
+		return nil, errForm // url.Parse's error quotes the whole text
 	}
 	if kind == SQLite {
 		return fileOf(u)
@@ -121,21 +119,20 @@ func fileOf(u *url.URL) (*Target, error) {
 	return &Target{Kind: SQLite, Path: filepath.Clean(u.Path)}, nil
 }
 
-// secrets are the parameters of a URL that hold one.
+// secrets are the parameters of a URL with secret values.
 var secrets = []string{"password", "sslpassword"}
 
-// Check says whether text can be the setting "database". The error wraps
+// Check reports whether text is valid for the setting "database". The error wraps
 // record.ErrInvalid.
 func Check(text string) error {
 	_, err := Parse(text, "", "/")
 	if kind, kerr := kindOf(text); kerr == nil && kind != SQLite {
-		return nil // the rest is in ConnectionVariable
+		return nil // the address is in ConnectionVariable
 	}
 	return err
 }
 
-// CheckPublic is Check for a file that others may come to read: it refuses a
-// password.
+// CheckPublic is Check for a file that others may read: it also rejects a password.
 func CheckPublic(text string) error {
 	if err := Check(text); err != nil {
 		return err
@@ -152,7 +149,7 @@ func CheckPublic(text string) error {
 	return nil
 }
 
-// Public returns the setting as it may be shown: without what may be a password.
+// Public returns the setting without anything that may be a password.
 func Public(text string) string {
 	if !strings.Contains(text, "://") {
 		return text
@@ -164,7 +161,7 @@ func Public(text string) string {
 	return t.String()
 }
 
-// String returns the target as it may be shown: without password and parameters.
+// String returns the target for display, without password and parameters.
 func (t *Target) String() string {
 	if t.Kind == SQLite {
 		return (&url.URL{Scheme: string(SQLite), Path: t.Path}).String()
