@@ -1,6 +1,6 @@
-// Package account finds out whose account a process has. The program is built without the C
-// library, and so knows by itself what stands in /etc/passwd; accounts of a directory
-// server (sssd, LDAP) are asked of getent, for a short time.
+// Package account determines the account of a process. The program is built without the C
+// library, so it reads only /etc/passwd itself. For accounts of a directory server (sssd,
+// LDAP) it runs getent with a short timeout.
 package account
 
 import (
@@ -16,16 +16,16 @@ import (
 	"qme/internal/program"
 )
 
-// askTime bounds how long a directory server may take.
+// askTime limits the time for a directory server.
 const askTime = 2 * time.Second
 
-// maxLine bounds its answer, in bytes.
+// maxLine limits its answer, in bytes.
 const maxLine = 64 << 10
 
-// An Entry is what the system knows of an account. What it does not is empty.
+// An Entry describes an account. Unknown fields are empty.
 type Entry struct{ Login, Home string }
 
-// Lookup returns the account of a user id; ok is false when it has none.
+// Lookup returns the account of a user id; ok is false if there is none.
 func Lookup(uid string) (e Entry, ok bool) {
 	if u, err := user.LookupId(uid); err == nil && u.Username != "" {
 		return Entry{u.Username, u.HomeDir}, true
@@ -35,13 +35,13 @@ func Lookup(uid string) (e Entry, ok bool) {
 	line := program.Buffer{Most: maxLine, Stop: cancel}
 	cmd := program.Command(ctx, "getent", "passwd", uid)
 	cmd.Stdout = &line
-	if err := cmd.Run(); err != nil { // there is no such program (macOS), or no such account
+	if err := cmd.Run(); err != nil { // no getent (macOS), or no such account
 		return Entry{}, false
 	}
 	return parse(string(line.Bytes()), uid)
 }
 
-// parse reads a line of passwd(5).
+// parse parses a line of passwd(5).
 func parse(line, uid string) (Entry, bool) {
 	line, _, _ = strings.Cut(line, "\n")
 	f := strings.Split(line, ":")
@@ -56,8 +56,9 @@ var own = sync.OnceValue(func() Entry {
 	return e
 })
 
-// Login returns the login name of this process: of the environment, since on a cluster the
-// system's answer comes over the network, else of the system, else the number.
+// Login returns the login name of this process from the environment, since on a cluster
+// the system has to ask the network. Without it, the name comes from the system, or else
+// is the number.
 func Login() string {
 	if name := cmp.Or(os.Getenv("USER"), os.Getenv("LOGNAME")); name != "" {
 		return name
@@ -65,5 +66,5 @@ func Login() string {
 	return cmp.Or(own().Login, strconv.Itoa(os.Getuid()))
 }
 
-// Home returns the home directory of this process, "" when it has none.
+// Home returns the home directory of this process, "" if it has none.
 func Home() string { return cmp.Or(os.Getenv("HOME"), own().Home) }

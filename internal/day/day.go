@@ -1,11 +1,11 @@
-// Package day finds where days, months and other spans of the calendar begin, in zones
-// whose clocks change as well: where midnight does not exist, or comes twice.
+// Package day computes the beginnings of days, months and other calendar periods. It
+// handles clock changes, where midnight may not exist or occur twice.
 package day
 
 import "time"
 
-// Start returns the first moment of a day: the first at which the clocks of the place show
-// that date or, where they skip the day, a later one. Months and days may be out of their
+// Start returns the first moment of a day at a location: the first at which its clocks
+// show that date, or a later one if they skip the day. Months and days may be out of
 // range, as for time.Date.
 func Start(year int, month time.Month, day int, loc *time.Location) time.Time {
 	return First(time.Date(year, month, day, 0, 0, 0, 0, time.UTC), loc)
@@ -23,17 +23,17 @@ func Next(t time.Time) time.Time {
 	return Start(y, m, d+1, t.Location())
 }
 
-// widest is more than any clock is ahead of, or behind, that of UTC.
+// widest is larger than any offset from UTC.
 const widest = 48 * time.Hour
 
-// First returns the first moment at which the clocks of a place show a date and time, or
-// else a later one. clock is that date and time, as one of UTC.
+// First returns the first moment at which the clocks of a location show a date and time,
+// or a later one if they skip it. clock is that date and time in UTC.
 func First(clock time.Time, loc *time.Location) time.Time {
 	for t := clock.Add(-widest).In(loc); ; {
-		_, end := t.ZoneBounds() // until then the clocks run as they do at t
+		_, end := t.ZoneBounds() // until end the offset does not change
 		_, offset := t.Zone()
 		at := clock.Add(-time.Duration(offset) * time.Second).In(loc)
-		if at.Before(t) { // the clocks have been put forward, past it
+		if at.Before(t) { // the clocks were put forward past it
 			at = t
 		}
 		if end.IsZero() || at.Before(end) {
@@ -43,8 +43,8 @@ func First(clock time.Time, loc *time.Location) time.Time {
 	}
 }
 
-// MonthsBefore returns the moment so many months before t, by the calendar: at the same time
-// of the same day, or of the last day of the month where that has fewer days.
+// MonthsBefore returns the moment a number of calendar months before t: the same time on
+// the same day, or on the last day of a month with fewer days.
 func MonthsBefore(t time.Time, months int) time.Time {
 	y, m, d := t.Date()
 	first := time.Date(y, m-time.Month(months), 1, 0, 0, 0, 0, time.UTC)
@@ -54,7 +54,7 @@ func MonthsBefore(t time.Time, months int) time.Time {
 	return First(clock, t.Location())
 }
 
-// Before returns the moment so many days before t, by the calendar.
+// Before returns the moment a number of calendar days before t.
 func Before(t time.Time, days int) time.Time {
 	y, m, d := t.Date()
 	hour, minute, second := t.Clock()

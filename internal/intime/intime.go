@@ -1,4 +1,4 @@
-// Package intime collects what can be found while a user waits for an answer.
+// Package intime collects results within a time limit while a user waits.
 package intime
 
 import (
@@ -7,20 +7,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Limits bound how long a search goes on.
+// Limits limit the duration of a search.
 type Limits struct {
-	// Processor is in processor time of this process, so that on a busy machine the wait for
-	// a processor does not count.
+	// Processor limits the processor time of this process, so that waiting for a busy
+	// processor does not count.
 	Processor time.Duration
-	// Clock is for a file system or a program that does not answer.
+	// Clock limits the elapsed time, for a file system or program that does not respond.
 	Clock time.Duration
 }
 
-// look is how often it is looked whether the time is over.
+// look is the interval between checks of the limits.
 const look = 2 * time.Millisecond
 
-// Collect returns what find sends within the limits. A find that takes longer goes on, may
-// wait in send for ever, and ends with the process: it must hold nothing that others need.
+// Collect returns the items that find sends within the limits. If find takes longer, it
+// keeps running, may block in send forever, and ends with the process. So it must not
+// hold locks or other shared resources.
 func Collect[T any](limits Limits, find func(send func(T))) []T {
 	items := make(chan T, 64)
 	go func() {
@@ -41,7 +42,7 @@ func Collect[T any](limits Limits, find func(send func(T))) []T {
 	}
 }
 
-// over returns a channel that is closed when what begins now has taken too long.
+// over returns a channel that is closed when the limits are exceeded from now on.
 func (l Limits) over() <-chan struct{} {
 	over := make(chan struct{})
 	began, used := time.Now(), processorTime()
@@ -54,7 +55,8 @@ func (l Limits) over() <-chan struct{} {
 	return over
 }
 
-// processorTime is what this process has used, in all its threads; 0 where that cannot be told.
+// processorTime returns the processor time used by all threads of this process, 0 if
+// unknown.
 func processorTime() time.Duration {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {

@@ -1,5 +1,5 @@
-// Package lazy makes values when they are first used. Each start of qme, so each run, pays
-// for those that are made when a package is initialised.
+// Package lazy creates values at their first use. Values that are created when a package
+// is initialised slow down each start of qme, and so each run.
 package lazy
 
 import (
@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// Regexp returns a function that compiles expr when it is first called, and panics where
-// regexp.MustCompile does. It may be called by several goroutines.
+// Regexp returns a function that compiles expr at its first call, and panics where
+// regexp.MustCompile does. It is safe for concurrent use.
 func Regexp(expr string) func() *regexp.Regexp {
 	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
 }

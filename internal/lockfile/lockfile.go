@@ -1,9 +1,10 @@
-// Package lockfile takes the kernel's locks (flock) on files.
+// Package lockfile locks files with flock(2).
 //
-// Such a lock ends with its process, however that ends, and is seen from other containers.
-// Some network file systems have it for each machine alone, others not at all, and files in
-// memory never. So a lock only spares processes each other's work, or tells that one lives:
-// what has to be exclusive everywhere needs a file made with O_EXCL, or a rename, as well.
+// Such a lock ends with its process and is visible in other containers. Some network file
+// systems apply locks only within one machine, others have none, and files in memory
+// cannot be locked. So a lock can only save duplicate work or show that a process is
+// alive. Exclusion that must hold everywhere needs a file created with O_EXCL, or a
+// rename, as well.
 package lockfile
 
 import (
@@ -20,34 +21,33 @@ import (
 	"qme/internal/regular"
 )
 
-// A Kind says whether several may have a lock at once.
+// A Kind says whether a lock is exclusive.
 type Kind int
 
-// The kinds of locks: one process has an Exclusive lock, or any number a Shared one.
+// The kinds of locks: one process can hold an Exclusive lock, any number a Shared one.
 const (
 	Exclusive Kind = unix.LOCK_EX
 	Shared    Kind = unix.LOCK_SH
 )
 
 var (
-	// ErrHeld says that another has the lock: another process, or another open file of
-	// this one.
+	// ErrHeld means that another process, or another open file of this process, holds the
+	// lock.
 	ErrHeld = errors.New("another has the lock")
-	// ErrNone says that the file system has no locks.
+	// ErrNone means that the file system has no locks.
 	ErrNone = errors.New("this file system has no locks")
 )
 
-// noLocks are the answers of file systems without locks.
+// noLocks are the errors of file systems without locks.
 var noLocks = []error{unix.ENOLCK, unix.ENOSYS, unix.ENOTSUP, unix.EOPNOTSUPP, unix.EINVAL, unix.ENOTTY}
 
-// Try locks an open file, without waiting. The error is ErrHeld when another has the lock,
-// wraps ErrNone when there are no locks, or is the kernel's. The file stays the caller's,
-// who calls Unlock before it is closed.
+// Try locks an open file without waiting. The error is ErrHeld if the lock is held
+// elsewhere, wraps ErrNone if there are no locks, or is that of the kernel. The file
+// still belongs to the caller, which must call Unlock before closing it.
 func Try(f afero.File, kind Kind) error { return flock(f, int(kind)|unix.LOCK_NB) }
 
-// Unlock gives up the lock of an open file. Closing the file is not enough: a process that
-// this one is about to start has it open too, from its fork until its exec. Without a lock
-// nothing happens.
+// Unlock releases the lock of an open file; it does nothing without a lock. Closing the
+// file is not enough: a child process has it open, too, from its fork until its exec.
 func Unlock(f afero.File) error {
 	if err := flock(f, unix.LOCK_UN); !errors.Is(err, ErrNone) {
 		return err
@@ -76,17 +76,17 @@ func flock(f afero.File, how int) error {
 	}
 }
 
-// A File is an open lock file. What is written into it is for those that find it held.
+// A File is an open lock file. Its content is for processes that find it locked.
 type File struct {
 	afero.File
-	// Locked is false where the kernel gave no lock and nobody is known to have it, as on
-	// file systems without locks.
+	// Locked is false if the kernel granted no lock although no other holder is known, as
+	// on file systems without locks.
 	Locked bool
 }
 
-// Open opens a lock file, which it makes where there is none, and takes its lock, which lasts
-// until Close. It does not wait: the error is ErrHeld when another has the lock. It is a
-// regular.Error when something else is in the place of the file.
+// Open opens a lock file, creating it if needed, and locks it until Close. It does not
+// wait: the error is ErrHeld if the lock is held elsewhere. The error is a regular.Error
+// if path is not a regular file.
 func Open(fsys afero.Fs, path string, kind Kind) (*File, error) {
 	f, err := regular.Open(fsys, path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -99,8 +99,8 @@ func Open(fsys afero.Fs, path string, kind Kind) (*File, error) {
 	return &File{f, err == nil}, nil
 }
 
-// Wait is Open that waits for the lock until ctx is done: the error is ErrHeld then. The
-// kernel serves those that wait in the order in which they came.
+// Wait is like Open, but waits for the lock until ctx is done; the error is then ErrHeld.
+// The kernel grants the lock in order of arrival.
 func Wait(ctx context.Context, fsys afero.Fs, path string, kind Kind) (*File, error) {
 	f, err := regular.Open(fsys, path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -115,7 +115,7 @@ func Wait(ctx context.Context, fsys afero.Fs, path string, kind Kind) (*File, er
 	case err := <-done:
 		return &File{f, err == nil}, nil
 	case <-ctx.Done():
-		go func() { // the call cannot be ended, so the lock may come too late
+		go func() { // the call cannot be interrupted, so the lock may be granted too late
 			if <-done == nil {
 				_ = Unlock(f)
 			}
@@ -125,7 +125,7 @@ func Wait(ctx context.Context, fsys afero.Fs, path string, kind Kind) (*File, er
 	}
 }
 
-// Close gives up the lock and closes the file.
+// Close releases the lock and closes the file.
 func (f *File) Close() error {
 	if !f.Locked {
 		return f.File.Close()

@@ -1,8 +1,8 @@
-// Package near finds what was probably meant by a name that does not exist.
+// Package near finds the name that was probably meant by a mistyped one.
 package near
 
-// Distance counts the bytes to insert, delete, replace or swap with the next one
-// to turn a into b (optimal string alignment).
+// Distance returns the number of bytes to insert, delete, replace or swap with the next
+// one to turn a into b (optimal string alignment).
 func Distance(a, b string) int {
 	before, row, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
@@ -25,8 +25,8 @@ func Distance(a, b string) int {
 	return row[len(b)]
 }
 
-// Best returns the first of the candidates that are nearest to name, and "" when
-// none is near: at most two mistakes, and less than half of the name.
+// Best returns the first of the candidates nearest to name. It returns "" if none is
+// near: at most two mistakes, and fewer than half of the bytes of name.
 func Best(name string, candidates []string) string {
 	best, least := "", min(2, (len(name)-1)/2)+1
 	for _, c := range candidates {

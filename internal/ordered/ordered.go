@@ -1,4 +1,5 @@
-// Package ordered does jobs on all processors and gives their results in the order of the jobs.
+// Package ordered does jobs on all processors and returns their results in the order of
+// the jobs.
 package ordered
 
 import (
@@ -8,9 +9,9 @@ import (
 )
 
 // Map does each job once and yields the results in the order of the jobs. newWorker is
-// called for each processor, and the function that it returns is for one goroutine. At most
-// ahead results wait for their turn. When the consumer stops, or all is done, neither jobs
-// nor a worker runs any more once the sequence has ended.
+// called for each processor, and the function that it returns is used by one goroutine.
+// At most ahead results are buffered. When the sequence has ended, early or not, no job
+// and no worker is running any more.
 func Map[J, R any](jobs iter.Seq[J], ahead int, newWorker func() func(J) R) iter.Seq[R] {
 	return FlatMap(jobs, ahead, func() func(J, func(R) bool) {
 		work := newWorker()
@@ -18,15 +19,16 @@ func Map[J, R any](jobs iter.Seq[J], ahead int, newWorker func() func(J) R) iter
 	})
 }
 
-// FlatMap is Map for jobs that have any number of results: those of one job are together, in
-// the order in which it gives them to its yield. That waits while the job has more than one
-// result ahead of its turn, and is false when the consumer wants no more.
+// FlatMap is like Map for jobs with any number of results. The results of a job are
+// yielded together, in the order in which the job passes them to its yield. That yield
+// blocks while the job has more than one result ahead of its turn, and returns false if
+// the consumer has stopped.
 func FlatMap[J, R any](jobs iter.Seq[J], ahead int, newWorker func() func(J, func(R) bool)) iter.Seq[R] {
 	return func(yield func(R) bool) {
 		stop := make(chan struct{})
 		todo, order := make(chan task[J, R]), make(chan chan R, ahead)
 		var running sync.WaitGroup
-		defer running.Wait() // what the jobs read may be closed after the loop
+		defer running.Wait() // the caller may close the source of the jobs after the loop
 		defer close(stop)
 		for range runtime.GOMAXPROCS(0) {
 			running.Go(func() {
@@ -51,7 +53,7 @@ func FlatMap[J, R any](jobs iter.Seq[J], ahead int, newWorker func() func(J, fun
 	}
 }
 
-// A task is a job, and the channel for its results.
+// A task is a job with the channel for its results.
 type task[J, R any] struct {
 	job     J
 	results chan R
@@ -69,7 +71,7 @@ func (t task[J, R]) do(work func(J, func(R) bool), stop <-chan struct{}) {
 	})
 }
 
-// deal gives the jobs to the workers, and their results' channels to the consumer.
+// deal sends the jobs to the workers, and the channels of their results to the consumer.
 func deal[J, R any](jobs iter.Seq[J], todo chan<- task[J, R], order chan<- chan R, stop <-chan struct{}) {
 	for job := range jobs {
 		t := task[J, R]{job, make(chan R, 1)}

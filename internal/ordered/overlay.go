@@ -2,8 +2,8 @@ package ordered
 
 import "iter"
 
-// Overlay yields what two sequences yield, each of which is in the order of compare. Of two
-// items that compare equal it yields the one of over alone.
+// Overlay merges two sequences, each of which is sorted by compare. Of two items that
+// compare equal it yields only that of over.
 func Overlay[T any](under, over iter.Seq[T], compare func(a, b T) int) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		next, stop := iter.Pull(over)

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// An Error is a panic, of this program or of a library, that would have ended the program. Programs
-// that draw or parse what others have written cannot foresee all that it may hold.
+// An Error is a panic of this program or a library that would have ended the program.
+// Code that draws or parses the data of other programs cannot foresee all of its forms.
 type Error struct {
 	value any
 	where string
@@ -21,7 +21,8 @@ func (p *Error) Error() string {
 	return fmt.Sprintf("a mistake in qme, which is best reported: %v (%s)", p.value, p.where)
 }
 
-// Catch returns the error of f, or an *Error if f panics. http.ErrAbortHandler passes through.
+// Catch returns the error of f, or an *Error if f panics. It does not catch
+// http.ErrAbortHandler.
 func Catch(f func() error) (err error) {
 	defer func() {
 		v := recover()
@@ -35,7 +36,7 @@ func Catch(f func() error) (err error) {
 	return f()
 }
 
-// panickedAt names the function of the panic that is being recovered from, with its line.
+// panickedAt returns the function and line of the panic being recovered.
 func panickedAt() string {
 	var pcs [64]uintptr
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])

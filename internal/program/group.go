@@ -1,5 +1,5 @@
-// Package program runs other programs with bounds: on their time, on what they print, and on
-// what they leave running.
+// Package program runs other programs with limits on their time, their output, and the
+// processes that they leave running.
 package program
 
 import (
@@ -11,15 +11,15 @@ import (
 	"time"
 )
 
-// stragglers is how long the output of a program is awaited that has ended, or was
-// killed, while another process still holds it.
+// stragglers is the time to wait for the output of a program that has ended or was killed
+// while another process keeps the output open.
 const stragglers = time.Second
 
-// Command returns a program that does not read the terminal. It leads a process group of its
-// own, all of which is killed at the end of ctx: what the program has started goes with it. On
-// Linux the program ends with this process as well, since a signal of the terminal does not
-// reach its group. Wait returns exec.ErrWaitDelay a second after the program's end where another
-// process still holds its output.
+// Command returns a program that does not read the terminal. It leads a process group of
+// its own. When ctx ends, the whole group is killed, including processes that the program
+// started. On Linux the program also ends with this process, since terminal signals do
+// not reach its group. Wait returns exec.ErrWaitDelay if another process still keeps the
+// output open a second after the program has ended.
 func Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -29,20 +29,20 @@ func Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// A Buffer is a writer that keeps the first Most bytes. It is for one stream of a program.
+// A Buffer is a writer that keeps the first Most bytes of one stream of a program.
 type Buffer struct {
 	Most int
-	// Stop is called when there are more bytes, and is to end the program. If it is nil, they are
-	// dropped.
+	// Stop is called if there are more bytes, and should end the program. If it is nil,
+	// further bytes are dropped.
 	Stop func()
 
-	// No embedded buffer, whose ReadFrom would know no bound.
+	// Not embedded, since its ReadFrom would ignore the limit.
 	kept bytes.Buffer
 	full bool
 }
 
-// Write implements io.Writer. With Stop it fails where there would be more than Most bytes, without
-// it never.
+// Write implements io.Writer. It fails if there are more than Most bytes and Stop is set;
+// without Stop it never fails.
 func (b *Buffer) Write(p []byte) (int, error) {
 	fits := min(len(p), b.Most-b.kept.Len())
 	b.kept.Write(p[:fits])
@@ -57,8 +57,8 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return fits, io.ErrShortWrite
 }
 
-// Bytes returns what was kept. It stays the buffer's.
+// Bytes returns the kept bytes, which belong to the buffer.
 func (b *Buffer) Bytes() []byte { return b.kept.Bytes() }
 
-// Full reports whether there was more.
+// Full reports whether there were more bytes.
 func (b *Buffer) Full() bool { return b.full }

@@ -2,6 +2,6 @@ package program
 
 import "syscall"
 
-// withParent ends a program with its parent: a signal of the terminal does not reach its
-// group.
+// withParent kills a program when its parent ends, since terminal signals do not reach
+// its group.
 func withParent(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// Itself returns this program as a command in a folder, in a session of its own, so that no
-// key at a terminal ends it. It is killed when ctx ends.
+// Itself returns this program as a command in a folder, in a new session, so that no key
+// at a terminal ends it. It is killed when ctx ends.
 func Itself(ctx context.Context, dir string, args ...string) (*exec.Cmd, error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -21,8 +21,8 @@ func Itself(ctx context.Context, dir string, args ...string) (*exec.Cmd, error) 
 	return cmd, nil
 }
 
-// Detach starts a command that may outlive this process. How it ends is not reported, and
-// where this process is still there it leaves no zombie.
+// Detach starts a command that may outlive this process. Its result is not reported. It
+// leaves no zombie in this process.
 func Detach(cmd *exec.Cmd) error {
 	if err := cmd.Start(); err != nil {
 		return err

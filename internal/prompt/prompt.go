@@ -1,4 +1,4 @@
-// Package prompt reads the answers of people, and waits no longer than a context lasts.
+// Package prompt reads answers of the user until a context ends.
 package prompt
 
 import (
@@ -14,16 +14,16 @@ import (
 	"qme/internal/safe"
 )
 
-// Line reads a line with its end, or what there is of one with the error of reading. Where
-// ctx ends first the error is that of ctx, and the reading goes on: nothing else may read
-// from in afterwards.
+// Line reads a line including its newline, or an incomplete line with the error of
+// reading. If ctx ends first, the error is that of ctx. The read then continues in the
+// background, so the caller must not read from in afterwards.
 func Line(ctx context.Context, in io.Reader) (string, error) {
 	return within(ctx, func() (string, error) { return bufio.NewReader(in).ReadString('\n') })
 }
 
-// Terminal asks at the terminal of this process, wherever its standard streams lead. A secret
-// answer is not shown as it is typed. Where ctx ends first the error is that of ctx, and the
-// terminal is as it was.
+// Terminal prompts on the terminal of this process, regardless of its standard streams. A
+// secret answer is not echoed. If ctx ends first, the error is that of ctx, and the
+// terminal is restored.
 func Terminal(ctx context.Context, prompt string, secret bool) (string, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
@@ -38,14 +38,14 @@ func Terminal(ctx context.Context, prompt string, secret bool) (string, error) {
 	}
 	text, err := within(ctx, func() (string, error) { return read(tty, secret) })
 	if ctx.Err() != nil {
-		// What reads from the terminal reads on, so it is not closed.
+		// The read continues in the background, so the terminal is not closed.
 		_, werr := fmt.Fprintln(tty)
 		return "", errors.Join(ctx.Err(), werr, term.Restore(int(tty.Fd()), state))
 	}
 	return text, errors.Join(err, tty.Close())
 }
 
-// within returns what read does, or the error of ctx as soon as that ends.
+// within returns the result of read, or the error of ctx as soon as ctx ends.
 func within(ctx context.Context, read func() (string, error)) (string, error) {
 	type answer struct {
 		text string
@@ -64,7 +64,7 @@ func within(ctx context.Context, read func() (string, error)) (string, error) {
 	}
 }
 
-// read reads a line without its end. It takes no byte of the next one.
+// read reads a line without its newline. It reads no byte beyond.
 func read(tty *os.File, secret bool) (string, error) {
 	if secret {
 		b, err := term.ReadPassword(int(tty.Fd()))

@@ -1,7 +1,6 @@
-// Package regular opens files that have to be regular ones. What lies in a place where a
-// file is expected may be anything: opening a FIFO waits for who writes to it, a link to
-// /dev/zero has no end. So files are opened without waiting, and what is no regular file
-// is refused.
+// Package regular opens regular files only. A path may name anything: opening a FIFO
+// waits for a writer, and a link to /dev/zero has no end. So files are opened without
+// blocking, and other kinds of files are rejected.
 package regular
 
 import (
@@ -15,13 +14,13 @@ import (
 	"github.com/spf13/afero"
 )
 
-// An Error says that something else is in the place of a file. It is an ErrNot.
+// An Error says that a path is not a regular file. It is an ErrNot.
 type Error struct {
 	Path string
-	Mode fs.FileMode // its kind
+	Mode fs.FileMode // the kind of the file
 }
 
-// ErrNot says that a file is no regular one.
+// ErrNot means that a file is not regular.
 var ErrNot = errors.New("no regular file")
 
 // Error implements error.
@@ -32,9 +31,9 @@ func (e *Error) Error() string {
 // Is makes the error an ErrNot.
 func (e *Error) Is(target error) bool { return target == ErrNot }
 
-// ownLink returns the flag with which a file is opened for writing, so that nobody is led to
-// write elsewhere by a link that another user than root has put there. The error is an Error
-// for such a link.
+// ownLink returns the flag for opening a file for writing, so that a link created by
+// another user cannot redirect the write. The error is an Error for a link that belongs
+// neither to this user nor to root.
 func ownLink(fsys afero.Fs, path string) (flag int, err error) {
 	l, ok := fsys.(afero.Lstater)
 	if !ok {
@@ -42,7 +41,7 @@ func ownLink(fsys afero.Fs, path string) (flag int, err error) {
 	}
 	info, _, err := l.LstatIfPossible(path)
 	if err != nil || info.Mode()&fs.ModeSymlink == 0 {
-		return syscall.O_NOFOLLOW, nil // what else is wrong, opening it says
+		return syscall.O_NOFOLLOW, nil // opening it reports other errors
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
 		return 0, &Error{path, info.Mode()}
@@ -66,8 +65,8 @@ func kind(m fs.FileMode) string {
 	return "thing of another kind"
 }
 
-// Open is OpenFile of a regular file, or of a link to one. The error is an Error for
-// anything else, and wraps fs.ErrNotExist as usual.
+// Open opens a regular file, or a link to one, as OpenFile does. The error is an Error
+// for other kinds of files, and wraps fs.ErrNotExist as usual.
 func Open(fsys afero.Fs, path string, flag int, perm fs.FileMode) (afero.File, error) {
 	return open(fsys, path, flag, perm, fs.FileMode.IsRegular)
 }
@@ -82,7 +81,7 @@ func open(fsys afero.Fs, path string, flag int, perm fs.FileMode, good func(fs.F
 	}
 	f, err := fsys.OpenFile(path, flag|syscall.O_NONBLOCK|syscall.O_NOCTTY, perm)
 	if err != nil {
-		// A socket, a FIFO that nobody reads, or a folder cannot be opened so.
+		// A socket, a FIFO without a reader, or a folder cannot be opened this way.
 		if info, serr := fsys.Stat(path); serr == nil && !good(info.Mode()) {
 			err = &Error{path, info.Mode()}
 		}
@@ -108,11 +107,10 @@ func ReadFile(fsys afero.Fs, path string) ([]byte, error) {
 	return b, errors.Join(err, f.Close())
 }
 
-// FS is the file system of the machine, on which nothing but regular files and folders can
-// be opened.
+// FS is the file system of the machine, restricted to regular files and folders.
 type FS struct{ afero.OsFs }
 
-// NewFS returns it.
+// NewFS returns an FS.
 func NewFS() afero.Fs { return &FS{} }
 
 // Open implements afero.Fs.
@@ -123,24 +121,24 @@ func (f *FS) OpenFile(path string, flag int, perm fs.FileMode) (afero.File, erro
 	return open(&f.OsFs, path, flag, perm, func(m fs.FileMode) bool { return m.IsRegular() || m.IsDir() })
 }
 
-// OpenHere is Open on the machine's file system.
+// OpenHere is Open on the file system of the machine.
 func OpenHere(path string, flag int, perm fs.FileMode) (*os.File, error) {
 	f, err := Open(&afero.OsFs{}, path, flag, perm)
 	if err != nil {
 		return nil, err
 	}
-	return f.(*os.File), nil // it makes no others
+	return f.(*os.File), nil // an OsFs returns no others
 }
 
-// ReadHere is ReadFile on the machine's file system.
+// ReadHere is ReadFile on the file system of the machine.
 func ReadHere(path string) ([]byte, error) { return ReadFile(&afero.OsFs{}, path) }
 
-// ErrTooLarge says that a file is larger than the bound for it.
+// ErrTooLarge means that a file is larger than its limit.
 var ErrTooLarge = errors.New("larger than the bound")
 
-// ReadBounded returns the content of a regular file of the machine of at most limit bytes,
-// and what the system says of it. flag may have O_NOFOLLOW. The error wraps ErrTooLarge when
-// the file has more.
+// ReadBounded returns the content of a regular file of at most limit bytes on this
+// machine, and its FileInfo. flag may be O_NOFOLLOW. The error wraps ErrTooLarge if the
+// file is larger.
 func ReadBounded(path string, limit int64, flag int) ([]byte, fs.FileInfo, error) {
 	f, err := OpenHere(path, os.O_RDONLY|flag, 0)
 	if err != nil {
@@ -154,8 +152,8 @@ func ReadBounded(path string, limit int64, flag int) ([]byte, fs.FileInfo, error
 	if info.Size() > limit {
 		return nil, nil, fmt.Errorf("%s: %w", path, ErrTooLarge)
 	}
-	// One byte more than the size, so that a file which grows is noticed, and reading ends
-	// without growing the buffer.
+	// One byte more than the size detects a growing file, and lets the read end without
+	// growing the buffer.
 	b := make([]byte, info.Size()+1)
 	n, err := io.ReadFull(f, b)
 	if err == nil {

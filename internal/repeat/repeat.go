@@ -1,11 +1,11 @@
-// Package repeat does something again and again beside other work.
+// Package repeat calls a function periodically in the background.
 package repeat
 
 import "time"
 
-// Every calls do once each interval, first after one, in a goroutine of its own, until it
-// fails or stop is called. stop waits for a call that goes on, and returns the error that
-// ended the calls. It may be called once.
+// Every calls do after each interval, in a goroutine of its own, until do fails or stop
+// is called. stop waits for a running call and returns the error of do that ended the
+// calls. It must be called only once.
 func Every(interval time.Duration, do func() error) (stop func() error) {
 	end, ended := make(chan struct{}), make(chan error, 1)
 	go func() {

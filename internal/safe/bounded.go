@@ -2,15 +2,14 @@ package safe
 
 import "fmt"
 
-// The characters of a text that Bounded shows: where it is longer, so many of its beginning
-// and of its end.
+// The number of characters that Bounded keeps at the beginning and end of a longer text.
 const (
 	boundedHead = 1000
 	boundedTail = 500
 )
 
-// Bounded is Line for a text that may be long. Characters that are left out are counted, since
-// they may be those that matter.
+// Bounded is Line for a text that may be long. It gives the number of characters left
+// out, since they may matter.
 func Bounded(s string) string {
 	r := []rune(Line(s))
 	if left := len(r) - boundedHead - boundedTail; left > 0 {

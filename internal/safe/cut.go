@@ -2,8 +2,8 @@ package safe
 
 import "unicode/utf8"
 
-// Whole returns text in UTF-8 without a character that its end has cut in two. Bytes that are
-// no UTF-8 stay.
+// Whole returns UTF-8 text without an incomplete character at its end. Bytes that are not
+// UTF-8 are kept.
 func Whole[T string | []byte](text T) T {
 	for i := 1; i <= min(len(text), utf8.UTFMax); i++ {
 		if last := text[len(text)-i:]; utf8.RuneStart(last[0]) {
@@ -16,7 +16,7 @@ func Whole[T string | []byte](text T) T {
 	return text
 }
 
-// Head returns the first bytes of a text, at most so many, in whole characters.
+// Head returns the beginning of a text, at most most bytes, in whole characters.
 func Head(text string, most int) string {
 	if len(text) <= most {
 		return text
@@ -24,7 +24,7 @@ func Head(text string, most int) string {
 	return Whole(text[:most])
 }
 
-// Shorten is Head with "…" in the place of what is left out, if anything is.
+// Shorten is like Head, but appends "…" if the text was cut.
 func Shorten(text string, most int) string {
 	if len(text) <= most {
 		return text

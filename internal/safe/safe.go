@@ -1,6 +1,6 @@
-// Package safe makes other people's bytes safe for a terminal: what commands print,
-// what records say, what a remote answers. Control characters (also those of ISO 6429
-// above U+0080, which terminals obey), and the invisible ones that reorder text, are
+// Package safe makes untrusted text safe for a terminal: the output of commands, the
+// content of records, the answers of remotes. Control characters (including those of ISO
+// 6429 above U+0080, which terminals obey) and invisible characters that reorder text are
 // shown as escapes.
 package safe
 
@@ -12,9 +12,10 @@ import (
 	"unicode/utf8"
 )
 
-// unsafeRune reports whether a character is a control character, or one that nobody sees: those
-// that Unicode lets a program ignore (Default_Ignorable_Code_Point is wider than the category
-// Cf), and the blank pattern of Braille.
+// unsafeRune reports whether a character is a control character or invisible. Invisible
+// are the characters that Unicode allows a program to ignore
+// (Default_Ignorable_Code_Point is wider than the category Cf), and the blank Braille
+// pattern.
 func unsafeRune(r rune) bool {
 	if r >= ' ' && r < 0x7f {
 		return false
@@ -23,17 +24,18 @@ func unsafeRune(r rune) bool {
 		r > 0xff && unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
-// emoji asks for the coloured form of the symbol before it, and is harmless there.
+// emoji selects the coloured form of the preceding symbol, and is harmless there.
 const emoji = '\ufe0f'
 
 func isSymbol(r rune) bool { return unicode.In(r, unicode.So, unicode.Sm) }
 
-// Line returns text fit for one line.
+// Line returns text that is safe to print on one line.
 func Line(s string) string {
 	return escape(s, func(r rune) bool { return unsafeRune(r) })
 }
 
-// Message returns text fit for several lines: newlines and tabs stay.
+// Message returns text that is safe to print on several lines: newlines and tabs are
+// kept.
 func Message(s string) string {
 	return escape(s, func(r rune) bool { return r != '\n' && r != '\t' && unsafeRune(r) })
 }
@@ -71,8 +73,8 @@ func escape(s string, bad func(rune) bool) string {
 	return b.String()
 }
 
-// JSON returns a JSON document in which such characters are JSON's own escapes, so that
-// it is the same document. Outside strings it has none but white space.
+// JSON returns an equivalent JSON document in which such characters are JSON escapes.
+// Outside strings a document has no such characters except white space.
 func JSON(b []byte) []byte {
 	bad := func(r rune) bool { return r != '\n' && unsafeRune(r) }
 	if bytes.IndexFunc(b, bad) < 0 {

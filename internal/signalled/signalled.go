@@ -1,4 +1,4 @@
-// Package signalled ends what is being done at the signals that are to end qme.
+// Package signalled ends operations on the signals that end qme.
 package signalled
 
 import (
@@ -10,19 +10,21 @@ import (
 	"syscall"
 )
 
-// Until returns a context that ends with ctx, or at the first signal that is to end qme: a
-// terminal that is closed ends it as Ctrl-C does. Signals that nohup or a shell's & has ignored
-// stay ignored. The caller calls the function when the signals are to act as before.
+// Until returns a context that ends with ctx, or at the first SIGINT, SIGTERM or SIGHUP;
+// closing the terminal thus has the same effect as Ctrl-C. Signals ignored by nohup or a
+// shell's & stay ignored. The caller must call the CancelFunc to restore the default
+// effect of the signals.
 func Until(ctx context.Context) (context.Context, context.CancelFunc) {
 	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
 	if len(signals) == 0 {
-		return context.WithCancel(ctx) // of no signals NotifyContext would make all
+		return context.WithCancel(ctx) // NotifyContext without signals would catch all
 	}
 	return signal.NotifyContext(ctx, signals...)
 }
 
-// Catch returns a context that ends with ctx, or at the first of the signals, which got returns
-// once it has come, and nil before. The caller calls stop when the signals are to act as before.
+// Catch returns a context that ends with ctx, or at the first of the signals. got returns
+// that signal, nil before it has arrived. The caller must call stop to restore the
+// default effect of the signals.
 func Catch(ctx context.Context, signals ...os.Signal) (caught context.Context, got func() os.Signal, stop context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	come := make(chan os.Signal, 1)

@@ -1,4 +1,4 @@
-// Package span reads lengths of time as people and schedulers write them.
+// Package span parses lengths of time as written by users and schedulers.
 package span
 
 import (
@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ErrForm says that a text is no length of time.
+// ErrForm means that a text is not a length of time.
 var ErrForm = errors.New("a length of time is such as 90, 90s, 2h30m, 1d, 1:30:00 or, as Slurm has it, 1-12:00:00")
 
 var units = map[string]time.Duration{
@@ -17,10 +17,10 @@ var units = map[string]time.Duration{
 	"s": time.Second, "sec": time.Second, "m": time.Minute, "min": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour,
 }
 
-// Parse reads a length of time, which is not negative: a number of seconds (90, 1.5),
-// numbers with units that add up (90s, 2h30m, 1d12h, 1w; a day has 24 hours), or what
-// Slurm takes with a colon or a dash (MM:SS, HH:MM:SS, D-HH, D-HH:MM, D-HH:MM:SS). The
-// error is ErrForm.
+// Parse parses a length of time, which is not negative: a number of seconds (90, 1.5), a
+// sum of numbers with units (90s, 2h30m, 1d12h, 1w; a day has 24 hours), or a time of
+// Slurm with a colon or a dash (MM:SS, HH:MM:SS, D-HH, D-HH:MM, D-HH:MM:SS). The error is
+// ErrForm.
 func Parse(text string) (time.Duration, error) {
 	text = strings.TrimSpace(text)
 	var seconds float64
@@ -38,7 +38,7 @@ func Parse(text string) (time.Duration, error) {
 	return bounded(seconds * float64(time.Second))
 }
 
-// bounded refuses what is longer than some 292 years.
+// bounded returns ErrForm for times of about 292 years and more.
 func bounded(d float64) (time.Duration, error) {
 	if math.IsNaN(d) || d < 0 || d >= math.MaxInt64 {
 		return 0, ErrForm
@@ -46,7 +46,7 @@ func bounded(d float64) (time.Duration, error) {
 	return time.Duration(math.Round(d)), nil
 }
 
-// clock reads D-HH[:MM[:SS]] and [HH:]MM:SS.
+// clock parses D-HH[:MM[:SS]] and [HH:]MM:SS.
 func clock(text string) (seconds float64, ok bool) {
 	weights := []float64{3600, 60, 1}
 	days, rest, dash := strings.Cut(text, "-")

@@ -9,31 +9,31 @@ import (
 	"os"
 )
 
-// A Reader reads a file that grows, and waits for none: a file that is not there yet is
-// empty. The file may start again, as that of a job does that is requeued: it is truncated,
-// or another one takes its name. The new content then follows the bytes that were read
-// before. A Reader is to be closed, and is for one goroutine.
+// A Reader reads a growing file without waiting; a missing file is empty. The file may
+// restart, as that of a requeued job does: it is truncated, or replaced by another file
+// of the same name. The new content then follows the bytes read before. A Reader must be
+// closed, and must not be used concurrently.
 type Reader struct {
-	// Open opens the file that has the name now. The error wraps fs.ErrNotExist while there
-	// is none.
+	// Open opens the file that currently has the name. The error wraps fs.ErrNotExist if
+	// there is none.
 	Open func() (*os.File, error)
-	// Restarted, if it is not nil, is called when a file of which some was read has started
-	// again, before its first byte is read.
+	// Restarted, if not nil, is called after a partly read file has restarted, before its
+	// first byte is read.
 	Restarted func()
 
 	file *os.File
-	read int64  // of the file as it is now
-	last []byte // the last bytes that were read of it
+	read int64  // offset in the current file
+	last []byte // the last bytes read from it
 }
 
-// lastMost is how many bytes before the place of reading are compared each time: a file that
-// was truncated may have grown again past that place since.
+// lastMost is the number of bytes before the offset that are compared at each read: a
+// truncated file may have grown past the offset again.
 const lastMost = 256
 
-// Opened reports whether the file was there at any time.
+// Opened reports whether the file has ever existed.
 func (t *Reader) Opened() bool { return t.file != nil }
 
-// Read implements io.Reader: io.EOF says that there is no more so far, and more may follow.
+// Read implements io.Reader. After io.EOF more bytes may follow later.
 func (t *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -71,7 +71,7 @@ func (t *Reader) Read(p []byte) (int, error) {
 	return 0, err
 }
 
-// truncated starts again where the bytes before the place of reading are others now.
+// truncated restarts the file if the bytes before the offset have changed.
 func (t *Reader) truncated() error {
 	if t.read == 0 {
 		return nil
@@ -87,11 +87,11 @@ func (t *Reader) truncated() error {
 	return nil
 }
 
-// replaced opens the file that has the name now, if that is another one.
+// replaced opens the file that currently has the name, if it is another one.
 func (t *Reader) replaced() (bool, error) {
 	now, err := t.Open()
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil // it was removed, and the one that was read is all there is
+		return false, nil // removed: the file that is open has all there is
 	} else if err != nil {
 		return false, err
 	}

@@ -1,5 +1,5 @@
-// Package visible reduces the output of a command to the text that a person saw on a
-// terminal: what a search looks at, what it shows, and what two runs are compared by.
+// Package visible reduces the output of a command to the text that was visible on a
+// terminal. It is used for searching, for excerpts, and for comparing runs.
 package visible
 
 import (
@@ -9,16 +9,16 @@ import (
 	"qme/internal/safe"
 )
 
-// Text returns s without control sequences (ECMA-48): those that set colours and
-// modes, hyperlinks and titles, character sets, graphics. A carriage return ends a
-// line, as does a sequence that moves the cursor to another one; a carriage return
-// before a newline is a part of that newline. A backspace takes the character before
-// it away, as an overstruck one does on paper. A sequence that never ends loses its
-// escape character and is text. The one-byte forms of these sequences (U+0080 to U+009F)
-// are text as well: text that was decoded wrongly is full of them.
+// Text returns s without control sequences (ECMA-48): those that set colours and modes,
+// hyperlinks and titles, character sets, graphics. A carriage return ends a line, as does
+// a sequence that moves the cursor to another line; a carriage return before a newline is
+// part of that newline. A backspace removes the preceding character, as in overstruck
+// text. If a sequence never ends, its escape character is removed and the rest is text.
+// The one-byte forms of these sequences (U+0080 to U+009F) are text as well, since
+// wrongly decoded text is full of them.
 //
-// The result is never longer than s, and is s itself where there is nothing to
-// remove. Time is linear in the length of s, whatever it holds.
+// The result is never longer than s, and is s itself if there is nothing to remove. The
+// time is linear in the length of s for any input.
 func Text(s string) string {
 	if !hasControls(s) {
 		return s
@@ -37,14 +37,14 @@ func Text(s string) string {
 	return string(r.out)
 }
 
-// longestCut is from how many bytes on Cut takes a sequence that has not ended for text.
+// longestCut is the length from which Cut takes an unfinished sequence for text.
 const longestCut = 64 << 10
 
-// Cut returns the beginning of a text, which was cut off at any byte, without what that may
-// have cut in two: a character of UTF-8, or a control sequence. It is for Text, which would
-// take the half of a sequence for text.
+// Cut returns the beginning of a text that was cut at an arbitrary byte, without an
+// incomplete UTF-8 character or control sequence at the end. It is used before Text,
+// which would take an incomplete sequence for text.
 func Cut(s string) string {
-	s = strings.TrimSuffix(safe.Whole(s), "\x1b") // which may have been to end a sequence
+	s = strings.TrimSuffix(safe.Whole(s), "\x1b") // an escape character may have been meant to end a sequence
 	i := strings.LastIndexByte(s[max(0, len(s)-longestCut):], '\x1b')
 	if i < 0 {
 		return s
@@ -60,7 +60,7 @@ func Cut(s string) string {
 	case rest[0] == ']', rest[0] == 'k':
 		open = !strings.ContainsAny(rest, "\a\n")
 	case strings.IndexByte("PX^_", rest[0]) >= 0:
-		open = true // as there is no escape character that would end it
+		open = true // no escape character follows that would end it
 	case between(rest[0], ' ', '/'):
 		open = strings.IndexFunc(rest, func(r rune) bool { return r < ' ' || r > '/' }) < 0
 	}
@@ -70,12 +70,12 @@ func Cut(s string) string {
 	return s
 }
 
-// controls are the characters that Text does anything about: bell, backspace, carriage
-// return, shift out, shift in, escape.
+// controls are the characters that Text handles: bell, backspace, carriage return, shift
+// out, shift in, escape.
 const controls = "\a\b\r\x0e\x0f\x1b"
 
-// hasControls looks for one after the other, which is several times as fast as for all at
-// once.
+// hasControls searches for the characters one by one, which is several times faster than
+// searching for all at once.
 func hasControls(s string) bool {
 	for i := range len(controls) {
 		if strings.IndexByte(s, controls[i]) >= 0 {
@@ -85,7 +85,8 @@ func hasControls(s string) bool {
 	return false
 }
 
-// A reader is at one place of a text. The marks say where the next terminators are.
+// A reader is a position in a text. The marks cache the positions of the next
+// terminators.
 type reader struct {
 	in              string
 	at              int
@@ -93,7 +94,7 @@ type reader struct {
 	bell, end, line mark
 }
 
-// control reads what begins with one of controls.
+// control handles a control character.
 func (r *reader) control() {
 	c := r.in[r.at]
 	r.at++
@@ -122,19 +123,19 @@ func (r *reader) endLine() {
 	}
 }
 
-// rubOut takes the last character of the line away, and reports whether there was one.
+// rubOut removes the last character of the line, and reports whether there was one.
 func (r *reader) rubOut() bool {
 	n := len(r.out)
 	if n == 0 || r.out[n-1] == '\n' {
 		return false
 	}
-	for n--; n > 0 && r.out[n]&0xc0 == 0x80 && r.out[n-1] != '\n'; n-- { // bytes that go on a character of UTF-8
+	for n--; n > 0 && r.out[n]&0xc0 == 0x80 && r.out[n-1] != '\n'; n-- { // continuation bytes of UTF-8
 	}
 	r.out = r.out[:n]
 	return true
 }
 
-// sequence reads what follows an escape character.
+// sequence handles the text after an escape character.
 func (r *reader) sequence() {
 	if r.at == len(r.in) {
 		return
@@ -147,7 +148,7 @@ func (r *reader) sequence() {
 		r.toEnd(true)
 	case strings.IndexByte("PX^_", c) >= 0: // DCS, SOS, PM, APC
 		r.toEnd(false)
-	case between(c, ' ', '/'): // a character set, say
+	case between(c, ' ', '/'): // for example a character set
 		for r.at < len(r.in) && between(r.in[r.at], ' ', '/') {
 			r.at++
 		}
@@ -159,14 +160,14 @@ func (r *reader) sequence() {
 	}
 }
 
-// csi reads a control sequence behind its "ESC [".
+// csi reads a control sequence after its "ESC [".
 func (r *reader) csi() {
 	begin := r.at
 	for r.at < len(r.in) && between(r.in[r.at], ' ', '?') {
 		r.at++
 	}
 	if r.at == len(r.in) || !between(r.in[r.at], '@', '~') {
-		return // broken off: what follows is text
+		return // incomplete: the rest is text
 	}
 	parameters, final := r.in[begin:r.at], r.in[r.at]
 	r.at++
@@ -180,7 +181,7 @@ func (r *reader) csi() {
 			}
 		}
 	case 'G', '`':
-		if number(parameters) <= 1 { // as a carriage return does
+		if number(parameters) <= 1 { // like a carriage return
 			r.endLine()
 			break
 		}
@@ -190,8 +191,8 @@ func (r *reader) csi() {
 	}
 }
 
-// number reads the only parameter of a control sequence: 0 where there is none or it is no
-// number, and no more than a line is long.
+// number parses the only parameter of a control sequence. It returns 0 if there is none or
+// if it is not a number of at most 16 bits.
 func number(parameter string) int {
 	n, err := strconv.ParseUint(parameter, 10, 16)
 	if err != nil {
@@ -200,8 +201,8 @@ func number(parameter string) int {
 	return int(n)
 }
 
-// toEnd skips a string up to its terminator: ESC \, and for OSC a bell as well. An OSC
-// that does not end on its line is broken: what follows is text.
+// toEnd skips a string up to its terminator: ESC \, or, for OSC, a bell as well. An OSC
+// that does not end on its line is broken, and the rest is text.
 func (r *reader) toEnd(osc bool) {
 	end := r.end.next(r.in, "\x1b\\", r.at)
 	after := end + 2
@@ -218,14 +219,14 @@ func (r *reader) toEnd(osc bool) {
 	}
 }
 
-// A mark remembers where a string stands next, so that all looks for it together read
-// the text once.
+// A mark caches the next position of a string, so that all searches for it together scan
+// the text only once.
 type mark struct {
 	at    int
 	known bool
 }
 
-// next returns where what stands in s at from or later, len(s) where it does not.
+// next returns the position of a string in s at from or later, len(s) if there is none.
 func (m *mark) next(s, what string, from int) int {
 	if !m.known || m.at < from {
 		m.known, m.at = true, len(s)

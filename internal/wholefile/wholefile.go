@@ -1,6 +1,7 @@
-// Package wholefile writes files that others see as a whole: the one of before, or the new one.
-// The content grows under a name of its own in the same folder: ".NAME-", and digits. A process
-// that is killed meanwhile leaves that file, see RemoveLeft. All files have mode 0600.
+// Package wholefile writes files atomically: readers see the old file or the new one. The
+// content is first written to a temporary file in the same folder, ".NAME-" with digits
+// appended. A process that is killed leaves that file, see RemoveLeft. All files have
+// mode 0600.
 package wholefile
 
 import (
@@ -17,22 +18,22 @@ import (
 	"qme/internal/regular"
 )
 
-// Replace puts a file in the place of the one at path, if there is any. It is not flushed:
-// what a power cut leaves may be empty, so it is for files that can tell so, or that are made
-// anew.
+// Replace creates or replaces the file at path. It does not sync: after a power cut the
+// file may be empty. Use it for files whose readers detect that, or that can be created
+// again.
 func Replace(fsys afero.Fs, path string, content []byte) error {
 	return write(fsys, path, content, false, fsys.Rename)
 }
 
-// ReplaceFlushed is Replace that has the content on the disk first: a power cut leaves the old
-// file or the new one.
+// ReplaceFlushed is like Replace, but syncs the content first: after a power cut there is
+// the old file or the new one.
 func ReplaceFlushed(fsys afero.Fs, path string, content []byte) error {
 	return write(fsys, path, content, true, fsys.Rename)
 }
 
-// Create is ReplaceFlushed where there is no file yet. The error wraps fs.ErrExist when there
-// is one, as when another process was faster. Where files cannot have two names, one that
-// another has made this very moment is replaced.
+// Create is like ReplaceFlushed for a file that does not exist yet. The error wraps
+// fs.ErrExist if it exists, even if another process has just created it. On file systems
+// without hard links, a file that another process creates at the same moment is replaced.
 func Create(fsys afero.Fs, path string, content []byte) error {
 	return write(fsys, path, content, true, func(from, to string) error {
 		err := Link(fsys, from, to)
@@ -46,7 +47,7 @@ func Create(fsys afero.Fs, path string, content []byte) error {
 	})
 }
 
-// write fills a file and has put give it its name.
+// write fills a temporary file and calls put to rename it.
 func write(fsys afero.Fs, path string, content []byte, flush bool, put func(from, to string) error) error {
 	f, err := afero.TempFile(fsys, filepath.Dir(path), temporary(path))
 	if err != nil {
@@ -62,20 +63,22 @@ func write(fsys afero.Fs, path string, content []byte, flush bool, put func(from
 	if err == nil {
 		return nil
 	}
-	if rerr := fsys.Remove(f.Name()); !errors.Is(rerr, fs.ErrNotExist) { // on a full disk it takes room that others need
+	if rerr := fsys.Remove(f.Name()); !errors.Is(rerr, fs.ErrNotExist) { // on a full disk it takes up needed space
 		err = errors.Join(err, rerr)
 	}
 	return err
 }
 
-// temporary begins the names under which a file at path grows.
+// temporary returns the prefix of the temporary files for path.
 func temporary(path string) string { return "." + filepath.Base(path) + "-" }
 
-// leftAge is from when on a file that is made within milliseconds is a killed process's.
+// leftAge is the age from which a temporary file, which is in use for milliseconds,
+// belongs to a dead process.
 const leftAge = time.Minute
 
-// RemoveLeft removes what processes that were killed have left of a file, which has just been
-// written: its date tells the time by the clock that dates the others as well.
+// RemoveLeft removes the temporary files that killed processes left for path. That file
+// must have just been written, since its time is compared with theirs by the clock of the
+// file system.
 func RemoveLeft(fsys afero.Fs, path string) error {
 	now, err := fsys.Stat(path)
 	if err != nil {
@@ -97,7 +100,8 @@ func RemoveLeft(fsys afero.Fs, path string) error {
 	return errors.Join(errs...)
 }
 
-// removeOld removes a file of leftAge. One that others have removed, or renamed, is no error.
+// removeOld removes a file older than leftAge. It is no error if another process has
+// removed or renamed it.
 func removeOld(fsys afero.Fs, path string, now time.Time) error {
 	info, err := lstat(fsys, path)
 	if err == nil && info.Mode().IsRegular() && now.Sub(info.ModTime()) >= leftAge {
@@ -117,8 +121,8 @@ func lstat(fsys afero.Fs, path string) (fs.FileInfo, error) {
 	return fsys.Stat(path)
 }
 
-// Link gives a file a second name, as link(2) does. The error is errors.ErrUnsupported on file
-// systems that have it not by their kind; others say so by errors of theirs.
+// Link creates a hard link, as link(2). The error is errors.ErrUnsupported for kinds of
+// file systems without links; other file systems return errors of their own.
 func Link(fsys afero.Fs, from, to string) error {
 	switch f := fsys.(type) {
 	case *afero.OsFs, *regular.FS:
@@ -129,8 +133,8 @@ func Link(fsys afero.Fs, from, to string) error {
 	return errors.ErrUnsupported
 }
 
-// FlushFolder has the names in a folder survive a power cut. File systems that have no such
-// call are taken at their word.
+// FlushFolder syncs a folder, so that its names survive a power cut. It does nothing on
+// file systems without such a call.
 func FlushFolder(fsys afero.Fs, dir string) error {
 	f, err := fsys.Open(dir)
 	if err != nil {
