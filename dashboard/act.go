@@ -51,16 +51,17 @@ func (t *taskAPI) listActions(w http.ResponseWriter, r *http.Request) error {
 }
 
 const (
-	// resultMost bounds what is shown of a stream of an action, in bytes.
+	// resultMost is the maximal size of a stream of an action in a response, in bytes.
 	resultMost = 1 << 20
-	// actionTime bounds an action, and actionGrace its end after that.
+	// actionTime is the time limit of an action, and actionGrace the time to end after
+	// it.
 	actionTime  = 30 * time.Second
 	actionGrace = 2 * time.Second
 )
 
-// within calls a function that may hang, since it asks other programs, and returns its error or, after
-// actionTime, one that wraps record.ErrUnavailable. Then run may go on: what it writes to is not to
-// be read.
+// within calls a function that may hang because it runs other programs. It returns the
+// error of run or, after actionTime, one that wraps record.ErrUnavailable. In that case
+// run may still be running, and its output must not be read.
 func within(ctx context.Context, what string, run func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, actionTime)
 	defer cancel()
@@ -83,7 +84,8 @@ func within(ctx context.Context, what string, run func(context.Context) error) e
 	return fmt.Errorf("%s took longer than %s: %w", what, actionTime, record.ErrUnavailable)
 }
 
-// An actionResult is what an action has printed, and its exit code. It is for one goroutine.
+// An actionResult is the output and exit code of an action. It must not be used
+// concurrently.
 type actionResult struct {
 	exit     int
 	out, err program.Buffer

@@ -70,7 +70,8 @@ func (s *Server) Handler() http.Handler {
 	})))
 }
 
-// unrouted distinguishes a path without a route from a method without one.
+// unrouted returns the error for a path without a route or for a method that the path
+// does not have.
 func unrouted(mux *http.ServeMux, r *http.Request) error {
 	for _, method := range []string{"GET", "POST", "DELETE"} {
 		other := r.Clone(r.Context())

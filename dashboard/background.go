@@ -11,8 +11,8 @@ import (
 // A logFunc writes one line to the server's log. It may be called from several goroutines.
 type logFunc func(format string, args ...any)
 
-// A background runs what outlives a request. A panic there is logged and ends nothing else. Its
-// methods may be called from several goroutines.
+// A background runs functions that outlive a request. A panic in one is logged and does
+// not affect the others. It is safe for concurrent use.
 type background struct {
 	ctx     context.Context // ends with the server
 	log     logFunc
@@ -36,10 +36,11 @@ func (b *background) start(f func(context.Context)) {
 	b.running.Go(func() { b.try(func() { f(b.ctx) }) })
 }
 
-// restartDelay is the time between a panic and the restart after it.
+// restartDelay is the time between a panic and the restart.
 const restartDelay = time.Second
 
-// keep is start for a part of the server that is needed until its end: it restarts after a panic.
+// keep is like start for a part of the server that must run until the end: it restarts
+// after a panic.
 func (b *background) keep(part func(context.Context)) {
 	b.running.Go(func() {
 		for !b.try(func() { part(b.ctx) }) {

@@ -1,11 +1,11 @@
 // Package dashboard serves the tasks of a home to a browser and to programs: a REST
-// interface (openapi.json), a websocket that sends each change, and the page. docs/dashboard.md
-// describes all of it; the use cases are in package tasks.
+// interface (openapi.json), a websocket that sends each change, and the page.
+// docs/dashboard.md describes it; the use cases are in package tasks.
 //
-// A Server consists of parts, each of which knows those below it alone: gate lets requests with the
-// key through; socketAPI, listAPI, taskAPI and outputAPI handle them; feed and jobs follow the history,
-// the spool and schedulers; table, lastLines, readers and searches hold what is shown; hub has the
-// clients of the websocket.
+// A Server consists of parts that depend only on parts further down in this list: gate
+// admits requests with the key; socketAPI, listAPI, taskAPI and outputAPI handle them;
+// feed and jobs follow the history, the spool and schedulers; table, lastLines, readers
+// and searches hold the data shown; hub holds the clients of the websocket.
 package dashboard
 
 import (
@@ -20,7 +20,7 @@ import (
 	"qme/tasks/spool"
 )
 
-// A home has the tasks. It is a *live.Home, or fails in a test.
+// A home provides the tasks. It is a *live.Home, or a fake in tests.
 type home interface {
 	Head() (string, error)
 	Latest() (commit string, records iter.Seq[record.Result], err error)
@@ -38,7 +38,8 @@ type home interface {
 	Act(ctx context.Context, id record.ID, r live.Request) error
 }
 
-// A runs has the runs that are not in the history yet. It is a *spool.Spool, or fails in a test.
+// A runs provides the runs that are not yet in the history. It is a *spool.Spool, or a
+// fake in tests.
 type runs interface {
 	Stamps() (map[record.ID]string, error)
 	Get(id record.ID, inline int) (*record.Record, error)

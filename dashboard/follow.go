@@ -15,26 +15,27 @@ type outputKey struct {
 	name record.StreamName
 }
 
-// A subscription is a client's wish for the output of a run as it comes. It is for one goroutine.
+// A subscription is a client's request for the output of a run as it is printed. It must
+// not be used concurrently.
 type subscription struct {
 	outputKey
 	offset  int64 // of the next byte to read
 	painter *paint.Painter
 	started *record.Time // of the run; nil until it is known
 	run     int
-	base    int      // the number of the first line that is on the screen
+	base    int      // the number of the first line on the screen
 	shown   []string // the lines on the screen
 	skipped int64    // bytes
 	mark    mark
 }
 
-// newSubscription returns a subscription from an offset on, where lines have a style; see mark.
+// newSubscription returns a subscription that starts at an offset with a style; see mark.
 func newSubscription(key outputKey, offset int64, style string) *subscription {
 	return &subscription{outputKey: key, offset: offset, painter: paint.New(style), mark: mark{End: offset, Style: style}}
 }
 
-// A mark is a place from which a later subscription can go on: an offset at which a line begins, the
-// style in force there, and the number of lines before it.
+// A mark is a position from which a later subscription can continue: the offset of the
+// beginning of a line, the style there, and the number of lines before it.
 type mark struct {
 	End   int64  `json:"end"`
 	Style string `json:"style"`
@@ -42,15 +43,16 @@ type mark struct {
 }
 
 const (
-	// followPiece is how much of an output is read at a time, in bytes.
+	// followPiece is the number of bytes read at a time.
 	followPiece = 256 << 10
-	// followBehind is the backlog, in bytes, from which on all but the last followKeep bytes are
-	// skipped, since nobody reads that much.
+	// If the backlog exceeds followBehind bytes, all but the last followKeep bytes are
+	// skipped, since that is more than anyone reads.
 	followBehind = 2 << 20
 	followKeep   = 64 << 10
 )
 
-// advance reads on and returns a message with the new lines, nil if there are none.
+// advance reads the new output and returns a message with the new lines, nil if there are
+// none.
 func (o *outputAPI) advance(sub *subscription) (*outputMessage, error) {
 	rec, err := o.runs.Get(sub.id, 0)
 	if err == nil && (sub.started == nil || rec.Data.Timestamp.Equal(sub.started.Time)) {
@@ -74,7 +76,8 @@ func (o *outputAPI) advance(sub *subscription) (*outputMessage, error) {
 	return o.finish(sub)
 }
 
-// finish is advance for a run that is not in the spool: it is in the history, or has just begun.
+// finish is advance for a run that is not in the spool: it is in the history, or has just
+// begun.
 func (o *outputAPI) finish(sub *subscription) (*outputMessage, error) {
 	r, err := o.home.Find(string(sub.id), 0)
 	if err != nil {
@@ -102,7 +105,7 @@ func (o *outputAPI) finish(sub *subscription) (*outputMessage, error) {
 	return sub.put(spool.Piece{At: at, Data: data, Size: size}, done), nil
 }
 
-// put draws a piece of output and returns a message with the lines that this changes.
+// put draws a piece of output and returns a message with the changed lines.
 func (sub *subscription) put(f spool.Piece, done bool) *outputMessage {
 	sub.skipped += max(0, f.At-sub.offset)
 	sub.offset = f.At + int64(len(f.Data))

@@ -19,20 +19,20 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// policy is the content security policy of the page: the server's own files alone, and no inline
-// script or style.
+// policy is the content security policy of the page: only files of the server, and no
+// inline scripts or styles.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
 	"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // picturePolicy is the policy of pictures and downloads, which may have inline styles.
 const picturePolicy = "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
 
-// A gate lets requests through that have the key, are addressed to this server and do not come from
-// another site. Its methods may be called from several goroutines.
+// A gate admits requests that have the key, are addressed to this server and do not come
+// from another site. It is safe for concurrent use.
 type gate struct {
 	key      string
-	session  string   // a random value of this start
-	hosts    []string // the server's names beside those of the loopback
+	session  string   // a random value for each start
+	hosts    []string // the names of the server other than those of the loopback
 	secure   bool     // TLS
 	log      logFunc
 	failures failures
@@ -42,7 +42,7 @@ func newGate(o *Options) *gate {
 	return &gate{key: o.Key, session: NewKey(), hosts: o.Hosts, secure: o.Secure, log: o.Log}
 }
 
-// guard returns a handler that passes to next what the gate lets through.
+// guard returns a handler that passes admitted requests to next.
 func (g *gate) guard(next http.Handler) http.Handler {
 	origin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -86,8 +86,8 @@ func setSecurityHeaders(h http.Header) {
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
 }
 
-// crossSiteSocket reports whether another site opens a websocket. Its other requests that only read
-// carry no cookie, and it cannot read the responses.
+// crossSiteSocket reports whether another site opens a websocket. Other read-only
+// requests of such a site carry no cookie, and it cannot read the responses.
 func crossSiteSocket(r *http.Request) bool {
 	if !websocket.IsWebSocketUpgrade(r) {
 		return false
@@ -116,7 +116,7 @@ func (g *gate) knownHost(host string) bool {
 	return slices.Contains(loopbackNames, name) || slices.ContainsFunc(g.hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
-// cookieName has the port in it, since browsers send a cookie to all ports of a host.
+// cookieName contains the port, since browsers send a cookie to all ports of a host.
 func cookieName(r *http.Request) string {
 	_, port, err := net.SplitHostPort(r.Host)
 	if err != nil {
@@ -125,9 +125,9 @@ func cookieName(r *http.Request) string {
 	return "qme_key_" + port
 }
 
-// cookieValue returns the value of the cookie that stands for the key. It is valid for this start of
-// the server alone: after its end, browsers send the cookie to the next server on the port, which may
-// be another user's.
+// cookieValue returns the value of the cookie that replaces the key. It is valid only
+// until the server ends: browsers then send the cookie to the next server on the port,
+// which may belong to another user.
 func (g *gate) cookieValue() string {
 	mac := hmac.New(sha256.New, []byte(g.key))
 	mac.Write([]byte("qme dashboard cookie " + g.session))
@@ -158,16 +158,16 @@ func (g *gate) login(w http.ResponseWriter, r *http.Request, token string) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// authorise returns nil for a request that has the key.
+// authorise returns nil for a request with the key.
 func (g *gate) authorise(r *http.Request) *problem {
-	for _, c := range r.CookiesNamed(cookieName(r)) { // another server of this host may have set one of the same name
+	for _, c := range r.CookiesNamed(cookieName(r)) { // another server on this host may have set a cookie of the same name
 		if equal(c.Value, g.cookieValue()) {
 			return nil
 		}
 	}
 	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {
-		return unauthorised() // no key was tried
+		return unauthorised() // no key was given
 	}
 	return g.check(r, given)
 }
@@ -177,14 +177,16 @@ func unauthorised() *problem {
 		"the key is needed: open the address that \"qme start\" printed, or send \"Authorization: Bearer KEY\"")
 }
 
-// equal compares in a time that reveals neither where the texts differ nor how long the key is.
+// equal compares in a time that reveals neither the position of a difference nor the
+// length of the key.
 func equal(given, key string) bool {
 	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(key))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
-// check returns nil for the right key, and counts a wrong one. The right one is never refused: on a
-// shared machine any user could otherwise lock the owner out, and minKey makes guessing hopeless.
+// check returns nil for the right key, and counts a wrong one. The right key is never
+// rejected: otherwise any user of a shared machine could lock out the owner. minKey makes
+// guessing hopeless.
 func (g *gate) check(r *http.Request, key string) *problem {
 	if equal(key, g.key) {
 		return nil
@@ -197,8 +199,8 @@ func (g *gate) check(r *http.Request, key string) *problem {
 	return unauthorised()
 }
 
-// remoteAddr returns the address that wrong keys are counted for: the /64 network of an IPv6
-// address, since a client has many of these.
+// remoteAddr returns the address to which wrong keys are attributed: the /64 network of
+// an IPv6 address, since a client has many of these.
 func remoteAddr(r *http.Request) string {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -219,7 +221,7 @@ const (
 	failuresKept    = 4096 // addresses
 )
 
-// failures counts wrong keys of each address. Its methods may be called from several goroutines.
+// failures counts the wrong keys from each address. It is safe for concurrent use.
 type failures struct {
 	mu   sync.Mutex
 	from map[string]attempts
@@ -230,7 +232,7 @@ type attempts struct {
 	since time.Time
 }
 
-// add counts a wrong key, and returns how long the address has to wait.
+// add counts a wrong key, and returns the time that the address has to wait.
 func (f *failures) add(addr string, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -252,7 +254,7 @@ func (f *failures) add(addr string, now time.Time) time.Duration {
 	return max(time.Second, failuresPer-now.Sub(e.since))
 }
 
-// forget makes room for one address: of all that are out of date, else of any.
+// forget makes room for an address. It removes all expired entries, or else any.
 func (f *failures) forget(now time.Time) {
 	for addr, e := range f.from {
 		if now.Sub(e.since) > failuresPer {

@@ -10,40 +10,40 @@ import (
 )
 
 const (
-	// queued is the length of a client's queue. A client whose queue is full does not read and is
-	// dropped.
+	// queued is the length of a client's queue. A client with a full queue is not reading
+	// and is dropped.
 	queued = 256
-	// writeTimeout bounds the sending of one message.
+	// writeTimeout is the time limit for sending a message.
 	writeTimeout = 10 * time.Second
 	// pingEvery is the interval of pings.
 	pingEvery = 20 * time.Second
-	// maxClients bounds the clients of the websocket, and maxSubscriptions the streams that one of
-	// them may watch.
+	// maxClients is the maximal number of clients of the websocket, and maxSubscriptions
+	// the maximal number of streams that one of them may watch.
 	maxClients       = 2000
 	maxSubscriptions = 8
 )
 
-// A hub has the clients of the websocket. Its methods may be called from several
-// goroutines, and none waits for a client.
+// A hub holds the clients of the websocket. It is safe for concurrent use, and no method
+// waits for a client.
 type hub struct {
 	mu      sync.Mutex
 	clients map[*client]bool
 	closed  bool
 	joined  []chan struct{} // see arrivals
-	done    sync.WaitGroup  // until no client is left
+	done    sync.WaitGroup  // until all clients are removed
 }
 
 func newHub() *hub { return &hub{clients: map[*client]bool{}} }
 
-// arrivals returns a channel that receives a value when clients have connected since the last one. It
-// is called before the server starts.
+// arrivals returns a channel that receives a value after clients have connected. It must
+// be called before the server starts.
 func (h *hub) arrivals() <-chan struct{} {
 	c := make(chan struct{}, 1)
 	h.joined = append(h.joined, c)
 	return c
 }
 
-// signal sends to a channel with a buffer of one, unless a value is there already.
+// signal sends to a channel with a buffer of one, unless the buffer is full.
 func signal(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -67,8 +67,8 @@ func (h *hub) list() []*client {
 	return list
 }
 
-// add sends a client the message that hello returns, and all broadcasts from then on. It returns
-// false, and does nothing, if there are too many clients or the hub is closed.
+// add sends a client the message returned by hello, and all broadcasts from then on. It
+// returns false, and does nothing, if there are too many clients or the hub is closed.
 func (h *hub) add(c *client, hello func() *websocket.PreparedMessage) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -93,7 +93,7 @@ func (h *hub) remove(c *client) {
 	}
 }
 
-// broadcast sends a message, which is encoded once, to all clients.
+// broadcast encodes a message once and sends it to all clients.
 func (h *hub) broadcast(message any) {
 	m := encode(message)
 	h.mu.Lock()
@@ -108,7 +108,7 @@ func (h *hub) close() {
 	h.mu.Lock()
 	h.closed = true
 	for c := range h.clients {
-		go c.close() // a client that does not read delays no other
+		go c.close() // a client that does not read must not delay others
 	}
 	h.mu.Unlock()
 	h.done.Wait()
@@ -124,22 +124,22 @@ type client struct {
 	mu            sync.Mutex
 	subscriptions map[outputKey]*subscription
 
-	following atomic.Bool // a goroutine reads and draws the output that it watches
+	following atomic.Bool // a goroutine is reading and drawing output for the client
 }
 
 func newClient(conn *websocket.Conn) *client {
 	return &client{conn: conn, queue: make(chan *websocket.PreparedMessage, queued), ended: make(chan struct{}), subscriptions: map[outputKey]*subscription{}}
 }
 
-// drop ends the connection, and with it what reads from it and writes to it.
+// drop closes the connection, which ends its reader and writer.
 func (c *client) drop() {
 	c.once.Do(func() {
 		close(c.ended)
-		_ = c.conn.Close() // in whatever state it is
+		_ = c.conn.Close() // in any state
 	})
 }
 
-// close tells the client that the server ends, and drops it.
+// close tells the client that the server is ending, and drops it.
 func (c *client) close() {
 	text := websocket.FormatCloseMessage(websocket.CloseGoingAway, "the server ends")
 	_ = c.conn.WriteControl(websocket.CloseMessage, text, time.Now().Add(100*time.Millisecond)) // a courtesy
@@ -190,7 +190,7 @@ func (c *client) subscribe(sub *subscription) error {
 	return nil
 }
 
-// unsubscribe ends the subscription to a stream: any, or that one if sub is not nil.
+// unsubscribe ends the subscription to a stream: any if sub is nil, else only sub.
 func (c *client) unsubscribe(key outputKey, sub *subscription) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,11 +7,12 @@ import (
 	"qme/internal/panics"
 )
 
-// jobsEvery is the interval at which schedulers are asked about open jobs while a client is
-// connected. A scheduler serves all users of a cluster.
+// jobsEvery is the interval at which schedulers are queried about open jobs while a
+// client is connected. A scheduler serves all users of a cluster.
 const jobsEvery = 30 * time.Second
 
-// jobs asks schedulers about open jobs. Their changes show as any other change of the history does.
+// jobs queries schedulers about open jobs. Changes are committed to the history and
+// appear like any other change.
 type jobs struct {
 	home     home
 	hub      *hub
@@ -24,11 +25,12 @@ func newJobs(h home, hub *hub, log logFunc) *jobs {
 	return &jobs{h, hub, log, hub.arrivals(), make(chan struct{}, 1)}
 }
 
-// tasksRead notes that a program reads tasks, whose jobs may have gone on. It does not wait.
+// tasksRead notes that a program reads tasks whose jobs may have changed. It does not
+// block.
 func (j *jobs) tasksRead() { signal(j.reads) }
 
-// follow asks while a client is connected to the websocket, and when a program reads tasks without
-// that, until ctx ends.
+// follow queries schedulers while a client is connected to the websocket, and when a
+// program without a connection reads tasks, until ctx ends.
 func (j *jobs) follow(ctx context.Context) {
 	last := ""
 	asked := time.Time{}
@@ -54,7 +56,8 @@ func (j *jobs) follow(ctx context.Context) {
 	}
 }
 
-// ask asks once and returns the text of its error, which it logs if it differs from the last one.
+// ask queries the schedulers once and returns the text of the error. It logs an error
+// that differs from last.
 func (j *jobs) ask(ctx context.Context, last string) string {
 	err := panics.Catch(func() error { return j.home.Refresh(ctx) })
 	if err == nil || ctx.Err() != nil {

@@ -18,10 +18,10 @@ import (
 	"qme/record"
 )
 
-// keyFile is the name of the file in a home that holds the key.
+// keyFile is the file in a home that contains the key.
 const keyFile = "dashboard.key"
 
-// minKey is the least length of a key.
+// minKey is the minimal length of a key.
 const minKey = 32
 
 // NewKey returns a key of 256 random bits.
@@ -31,8 +31,8 @@ func NewKey() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// checkKey returns nil if text can be a key. The error wraps record.ErrInvalid and does not quote the
-// text.
+// checkKey returns an error if text cannot be a key. It wraps record.ErrInvalid and does
+// not quote the text.
 func checkKey(text string) error {
 	if len(text) < minKey {
 		return fmt.Errorf("%w key: it has %d characters, and needs %d; \"qme generate-key\" makes one", record.ErrInvalid, len(text), minKey)
@@ -43,9 +43,10 @@ func checkKey(text string) error {
 	return nil
 }
 
-// LoadKey returns the key of the home in the folder dir, and makes it if there is none. Processes that
-// do so at the same time return the same key. The error wraps record.ErrInvalid if the file holds no
-// key, and record.ErrConflict if other users can read it.
+// LoadKey returns the key of the home in the folder dir, and creates it if there is none.
+// Processes that do so at the same time return the same key. The error wraps
+// record.ErrInvalid if the file does not contain a key, and record.ErrConflict if other
+// users can read it.
 func LoadKey(dir string) (string, error) {
 	file := filepath.Join(dir, keyFile)
 	b, err := regular.ReadHere(file)
@@ -80,7 +81,7 @@ func checkPrivate(file string) error {
 	return nil
 }
 
-// SaveKey makes key the key of the home in the folder dir, as a whole or not at all, and returns it.
+// SaveKey sets the key of the home in the folder dir atomically, and returns it.
 func SaveKey(dir, key string) (string, error) {
 	return key, replacePrivate(filepath.Join(dir, keyFile), []byte(key+"\n"))
 }
@@ -100,5 +101,5 @@ func writePrivate(file string, content []byte, write func(afero.Fs, string, []by
 	if err := write(fsys, file, content); err != nil {
 		return err
 	}
-	return wholefile.RemoveLeft(fsys, file) // of killed processes, which may hold a key, too
+	return wholefile.RemoveLeft(fsys, file) // killed processes may have left files with a key
 }

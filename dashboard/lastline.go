@@ -11,22 +11,23 @@ import (
 )
 
 const (
-	// lastLineEvery is the least interval between two last lines of a run, and lastLinesMost the
-	// number of runs whose line is read at a time; the others follow.
+	// lastLineEvery is the minimal interval between two last lines of a run, and
+	// lastLinesMost the number of runs whose line is read at a time; the others follow
+	// later.
 	lastLineEvery = 250 * time.Millisecond
 	lastLinesMost = 200
-	// lastLineLook is how many bytes at the end of a stream are searched for its last line.
+	// lastLineLook is the number of bytes at the end of a stream that are searched for
+	// its last line.
 	lastLineLook = 2 << 10
 )
 
-// A printedLine is the last line that a running command has printed, as plain text.
+// A printedLine is the last line printed by a running command, as plain text.
 type printedLine struct {
 	ID   record.ID `json:"id"`
 	Line string    `json:"line"`
 }
 
-// lastLines has the last line of each running command. Its methods may be called from several
-// goroutines.
+// lastLines holds the last line of each running command. It is safe for concurrent use.
 type lastLines struct {
 	runs       runs
 	background *background
@@ -36,15 +37,15 @@ type lastLines struct {
 	count uint64 // of changes
 }
 
-// A lastLine is a line that a run has printed last.
+// A lastLine is the last line printed by a run.
 type lastLine struct {
-	stdout, stderr int64     // the size of the streams when it was read
-	at             time.Time // when it was read
+	stdout, stderr int64     // the sizes of the streams when the line was read
+	at             time.Time // time of reading
 	text           string
 }
 
-// grown returns the stream whose end has changed since the line was read, with its size, "" if none
-// has.
+// grown returns the stream that has grown since the line was read, and its size; "" if
+// none has.
 func (l lastLine) grown(stdout, stderr int64) (record.StreamName, int64) {
 	switch {
 	case stdout > 0 && stdout != l.stdout:
@@ -61,7 +62,7 @@ func (p *lastLines) get(id record.ID) lastLine {
 	return p.last[id]
 }
 
-// set notes the line of a run and reports whether its text has changed.
+// set sets the line of a run and reports whether its text has changed.
 func (p *lastLines) set(id record.ID, l lastLine) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,7 +77,7 @@ func (p *lastLines) set(id record.ID, l lastLine) bool {
 	return other
 }
 
-// keep removes the lines of all runs but those in a list.
+// keep removes the lines of all runs that are not in list.
 func (p *lastLines) keep(list []record.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -94,7 +95,7 @@ func (p *lastLines) keep(list []record.ID) {
 	}
 }
 
-// addTo adds the lines to the summaries of running tasks in list, and returns list.
+// addTo sets the last line in the summaries of running tasks in list, and returns list.
 func (p *lastLines) addTo(list []summary) []summary {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,15 +107,15 @@ func (p *lastLines) addTo(list []summary) []summary {
 	return list
 }
 
-// changes counts how often the text of any line has changed.
+// changes returns the number of changes of any line.
 func (p *lastLines) changes() uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.count
 }
 
-// read reads the last lines of the running tasks, and returns those that have changed since the last
-// call. It is for one goroutine at a time.
+// read reads the last lines of the running tasks, and returns those that have changed
+// since the last call. It must not be called concurrently.
 func (p *lastLines) read(going []record.ID) (changed []printedLine) {
 	now, read := time.Now(), 0
 	for _, id := range going {
@@ -132,10 +133,10 @@ func (p *lastLines) read(going []record.ID) (changed []printedLine) {
 		}
 		read++
 		next := lastLine{stdout: stdout, stderr: stderr, at: now}
-		// A panic at one line does not keep the others from being read.
+		// A panic at one line must not prevent the others from being read.
 		p.background.try(func() { next.text = p.lastLine(id, name, size) })
 		if again := stdout < l.stdout || stderr < l.stderr; next.text == "" && !again {
-			next.text = l.text // blank lines say nothing
+			next.text = l.text // ignore blank lines
 		}
 		if p.set(id, next) {
 			changed = append(changed, printedLine{id, next.text})
@@ -145,7 +146,7 @@ func (p *lastLines) read(going []record.ID) (changed []printedLine) {
 	return changed
 }
 
-// going returns the uncommitted runs whose command goes on.
+// going returns the uncommitted runs whose command is still running.
 func (t *table) going() (ids []record.ID) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -157,8 +158,9 @@ func (t *table) going() (ids []record.ID) {
 	return ids
 }
 
-// lastLine returns the last line that is not blank near the end of a stream, "" if there is none. A
-// stream that cannot be read is that of a run that has just been committed.
+// lastLine returns the last line that is not blank near the end of a stream, "" if there
+// is none. It returns "" for a stream that cannot be read, since its run has just been
+// committed.
 func (p *lastLines) lastLine(id record.ID, name record.StreamName, size int64) string {
 	from := max(0, size-lastLineLook)
 	f, err := p.runs.Follow(id, name, from, 2*lastLineLook)
@@ -166,7 +168,7 @@ func (p *lastLines) lastLine(id record.ID, name record.StreamName, size int64) s
 		return ""
 	}
 	if i := bytes.IndexAny(f.Data, "\r\n"); from > 0 && len(bytes.TrimSpace(f.Data[i+1:])) > 0 {
-		f.Data = f.Data[i+1:] // a line that begins before the piece
+		f.Data = f.Data[i+1:] // skip a line that begins before the piece
 	}
 	for _, line := range slices.Backward(paint.Lines(f.Data)) {
 		if text := paint.PlainText(line); text != "" {

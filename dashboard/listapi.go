@@ -12,8 +12,7 @@ import (
 	"qme/record"
 )
 
-// A listAPI serves lists of tasks, and counts and plots of them all. Its methods may be called from
-// several goroutines.
+// A listAPI serves lists, counts and plots of tasks. It is safe for concurrent use.
 type listAPI struct {
 	feed      *feed
 	jobs      *jobs
@@ -22,7 +21,7 @@ type listAPI struct {
 	facetList latest[*facets]
 }
 
-// A taskPage is a part of the tasks that a filter chooses.
+// A taskPage is a part of the tasks selected by a filter.
 type taskPage struct {
 	Version string    `json:"version"`
 	Total   int       `json:"total"`
@@ -107,7 +106,7 @@ func filterOf(r *http.Request) (*filter, error) {
 	return f, err
 }
 
-// timeOf parses a time, or a date, which stands for its first moment in the zone.
+// timeOf parses a time or a date, which means its first moment in the zone.
 func timeOf(name, text string, zone *time.Location) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

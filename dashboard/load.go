@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// loadBatch is how many records are added to the table at a time while the history is read, and
-	// loadTold the interval of broadcasts about that.
+	// loadBatch is the number of records added to the table at a time while the history
+	// is read, and loadTold the interval of broadcasts about the progress.
 	loadBatch = 512
 	loadTold  = 250 * time.Millisecond
 )
 
-// load reads the history from its newest task on. It tries again while the history cannot be read,
-// since its file system may come back.
+// load reads the history from its newest task on. It retries until the history can be
+// read, since its file system may come back.
 func (f *feed) load(ctx context.Context) {
 	for {
 		err := panics.Catch(func() error { return f.loadOnce(ctx) })
@@ -47,8 +47,8 @@ func (f *feed) loadOnce(ctx context.Context) error {
 	return f.loadFrom(ctx, records)
 }
 
-// loadRuns adds the runs in the spool to the table, and returns the records of the history of a later
-// moment: a run that ends in between is in one of the two.
+// loadRuns adds the runs in the spool to the table, and then opens the history and
+// returns its records. A run that ends in between is thus in one of the two.
 func (f *feed) loadRuns() (records iter.Seq[record.Result], err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -66,7 +66,7 @@ func (f *feed) loadRuns() (records iter.Seq[record.Result], err error) {
 func (f *feed) loadFrom(ctx context.Context, records iter.Seq[record.Result]) error {
 	var batch []record.Result
 	var told time.Time
-	size := 64 // the first rows show soon
+	size := 64 // a small first batch is shown soon
 	put := func() {
 		st := f.table.load(batch)
 		batch, size = batch[:0], loadBatch

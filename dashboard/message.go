@@ -8,7 +8,7 @@ import (
 	"qme/record"
 )
 
-// A message is sent to clients of the websocket; docs/dashboard.md lists all of them.
+// A message is a message to clients of the websocket; docs/dashboard.md lists all types.
 type message struct {
 	Type string `json:"type"`
 	*messageState
@@ -53,8 +53,8 @@ type outputMessage struct {
 	mark
 }
 
-// encode makes a message ready to be sent to any number of clients. Messages are plain data, so a
-// failure is a mistake in this package, and it panics.
+// encode prepares a message for sending to any number of clients. Messages are plain
+// data, so it panics on a failure, which is a bug in this package.
 func encode(message any) *websocket.PreparedMessage {
 	b, err := json.Marshal(message)
 	var m *websocket.PreparedMessage

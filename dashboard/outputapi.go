@@ -32,7 +32,7 @@ func streamName(r *http.Request) (record.StreamName, error) {
 	return name, nil
 }
 
-// streams are the streams of a command, and those of the job that it has started.
+// streams are the streams of a command and of the job that it started.
 var streams = []record.StreamName{record.Stdout, record.Stderr, record.JobStdout, record.JobStderr}
 
 // checkStream returns a *problem if the stream is that of a job and is not recorded.
@@ -92,7 +92,7 @@ func (o *outputAPI) getOutput(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, r, http.StatusOK, p)
 }
 
-// sniffed is how many bytes of a stream decide whether it is text.
+// sniffed is the number of bytes of a stream that decide whether it is text.
 const sniffed = 64 << 10
 
 func (o *outputAPI) getRaw(w http.ResponseWriter, r *http.Request) error {
@@ -135,7 +135,8 @@ func (o *outputAPI) getRaw(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// contentOf returns a stream of a run: the stored bytes, or what a running command has printed so far.
+// contentOf returns a stream of a run: the stored bytes, or the output so far of a
+// running command.
 func contentOf(r tasks.Version, name record.StreamName) (io.ReadSeekCloser, error) {
 	if r.Record.Data.Status != record.Running {
 		return storedStream(r, name), nil
@@ -150,8 +151,8 @@ func contentOf(r tasks.Version, name record.StreamName) (io.ReadSeekCloser, erro
 	return nil, fmt.Errorf("task %s: what its run has printed so far cannot be read from any place: %w", r.Record.UID, record.ErrConflict)
 }
 
-// A download extends the time limit with each part that the client takes, and turns the response to a
-// range that does not exist into a problem.
+// A download extends the time limit with each part that the client reads, and turns the
+// response to an invalid range into a problem.
 type download struct {
 	http.ResponseWriter
 	control *http.ResponseController

@@ -12,13 +12,13 @@ import (
 )
 
 const (
-	// daysShown is a year and the rest of its first week.
+	// daysShown is a year plus the days before it in its first week.
 	daysShown    = 371
 	commandsMost = 10
 	runningShown = 100
 )
 
-// An overview has counts of tasks, each by its latest run.
+// An overview holds counts of tasks by their latest run.
 type overview struct {
 	Version  string         `json:"version"`
 	Loaded   loaded         `json:"loaded"`
@@ -30,14 +30,14 @@ type overview struct {
 	Running  []summary      `json:"running"`
 }
 
-// A dayCount counts the tasks whose last run began on it.
+// A dayCount counts the tasks whose last run began on a day.
 type dayCount struct {
 	Day    string `json:"day"`
 	Tasks  int    `json:"tasks"`
 	Failed int    `json:"failed"`
 }
 
-// commandStats are about the tasks with one command.
+// commandStats are statistics of the tasks with a command.
 type commandStats struct {
 	Command string    `json:"command"`
 	Tasks   int       `json:"tasks"`
@@ -45,13 +45,13 @@ type commandStats struct {
 	Mean    float64   `json:"mean"`
 	Longest float64   `json:"longest"`
 	Latest  record.ID `json:"latest"`
-	Slowest record.ID `json:"slowest"` // the one whose last run took longest
+	Slowest record.ID `json:"slowest"` // the task with the longest last run
 
 	ended int
 }
 
-// A latest caches values that are computed from the table, since many requests for them come at a
-// time. Its method may be called from several goroutines.
+// A latest caches values computed from the table, since many requests for them arrive at
+// a time. It is safe for concurrent use.
 type latest[T any] struct {
 	mu   sync.Mutex
 	list []computed[T]
@@ -63,11 +63,11 @@ type computed[T any] struct {
 	value        T
 }
 
-// latestKept is the number of keys that a latest has values for.
+// latestKept is the number of keys with cached values.
 const latestKept = 8
 
-// of returns the value of a key for a version of the table, which compute returns together with the
-// version that it has seen. Callers share the value.
+// of returns the value of a key for a version of the table. If it is not cached, compute
+// returns it with the version that it used. The value is shared between callers.
 func (l *latest[T]) of(key, version string, compute func() (T, string)) T {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -84,7 +84,7 @@ func (l *latest[T]) of(key, version string, compute func() (T, string)) T {
 	return value
 }
 
-// overview counts the days in a zone up to today.
+// overview returns the overview for a zone up to today.
 func (l *listAPI) overview(zone *time.Location) *overview {
 	now := time.Now().In(zone)
 	return l.overviews.of(zone.String()+" "+now.Format(time.DateOnly), l.feed.table.state().Version, func() (*overview, string) {
@@ -111,7 +111,7 @@ func (l *listAPI) getOverview(w http.ResponseWriter, r *http.Request) error {
 	if notModified(w, r, l.feed.tag()+time.Now().In(zone).Format(time.DateOnly)) {
 		return nil
 	}
-	o := *l.overview(zone) // a copy, since requests share it
+	o := *l.overview(zone) // a copy, since the value is shared
 	o.Running = l.feed.lastLines.addTo(slices.Clone(o.Running))
 	return writeJSON(w, r, http.StatusOK, o)
 }
@@ -149,14 +149,14 @@ func (t *table) overview(now time.Time) *overview {
 	return o
 }
 
-// add counts a task, and reports whether it has taken longer than all before.
+// add counts a task, and reports whether it took longer than all before.
 func (c *commandStats) add(r *row, outcome int) (slowest bool) {
 	c.Tasks++
 	if outcome == outcomeFailed {
 		c.Failed++
 	}
 	if r.active {
-		return false // its duration is not known yet
+		return false // its duration is not yet known
 	}
 	c.ended++
 	c.Mean += (r.duration - c.Mean) / float64(c.ended)
@@ -165,7 +165,7 @@ func (c *commandStats) add(r *row, outcome int) (slowest bool) {
 	return slowest
 }
 
-// top returns the first commands of an order.
+// top returns the first commands in an order.
 func top(commands map[string]*commandStats, order func(a, b *commandStats) int) []commandStats {
 	all := make([]*commandStats, 0, len(commands))
 	for _, c := range commands {
@@ -179,12 +179,12 @@ func top(commands map[string]*commandStats, order func(a, b *commandStats) int) 
 	return list
 }
 
-// A calendar counts tasks by the day of their last run, up to today: later days come from clocks that
-// are wrong.
+// A calendar counts tasks by the day of their last run. It ignores days after today,
+// which come from wrong clocks.
 type calendar struct {
 	first, end int64 // seconds since 1970
 	zone       *time.Location
-	names      map[int64]string // the day of each quarter of an hour: days of every zone begin at one
+	names      map[int64]string // the day of each quarter of an hour, since days begin at one in every zone
 	days       map[string]*dayCount
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/go-analyze/charts"
 )
 
-// The size of a picture, about that at which the page shows it, so that text is
-// legible. A task's picture is in a narrow column.
+// The sizes of pictures, about the sizes at which the page shows them, so that text is
+// legible. The picture of a task is in a narrow column.
 const (
 	plotWidth       = 680
 	plotHeight      = 240
@@ -25,16 +25,16 @@ type plot struct {
 	title  string
 	labels []string
 	values []float64
-	failed []float64 // the part of each value that failed; nil: not shown
+	failed []float64 // the failed part of each value; nil: not shown
 	format func(float64) string
 	line   bool
 	narrow bool
-	least  *float64 // the beginning of the scale; nil: chosen by the values
-	most   *float64 // its end, likewise
-	marks  int      // the numbers on the scale; 0: chosen by the values
+	least  *float64 // the beginning of the scale; nil: chosen from the values
+	most   *float64 // the end of the scale; nil: chosen from the values
+	marks  int      // the number of labels on the scale; 0: chosen from the values
 }
 
-// paletteOf returns the colours of the theme that a request names, as in web/css/base.css.
+// paletteOf returns the colours of the theme in a request, as in web/css/base.css.
 func paletteOf(r *http.Request) (charts.ColorPalette, error) {
 	switch t := r.URL.Query().Get("theme"); t {
 	case "", "light":
@@ -148,7 +148,7 @@ func dayLabel(day string) (string, error) {
 
 func whole(v float64) string { return strconv.FormatFloat(v, 'f', 0, 64) }
 
-// lastDays returns the days up to now, also those without tasks.
+// lastDays returns the n days up to now without leading empty days.
 func lastDays(days []dayCount, n int, now time.Time) []dayCount {
 	if len(days) == 0 {
 		return nil
@@ -201,7 +201,7 @@ func (l *listAPI) plotSuccess(w http.ResponseWriter, r *http.Request) error {
 		p.labels = append(p.labels, label)
 		p.values = append(p.values, 100*float64(week.Tasks-week.Failed)/float64(week.Tasks))
 	}
-	if len(p.values) > 0 { // tens, so that the scale has round numbers
+	if len(p.values) > 0 { // multiples of ten, so that the scale has round numbers
 		p.least = charts.Ptr(math.Min(90, 10*math.Floor(slices.Min(p.values)/10)))
 		p.marks = int(100-*p.least)/10 + 1
 	}
@@ -231,8 +231,8 @@ func (t *taskAPI) plotDuration(w http.ResponseWriter, r *http.Request) error {
 	return writePlot(w, r, p)
 }
 
-// unitOf returns a unit, in seconds, and its name, in which the longest duration is between one and some
-// hundreds: the library finds a scale for these.
+// unitOf returns a unit in seconds and its name, so that the longest duration is between
+// one and some hundreds of them, for which the library finds a good scale.
 func unitOf(durations []float64) (unit float64, name string) {
 	switch longest := slices.Max(append([]float64{0}, durations...)); {
 	case longest < 2e-3:

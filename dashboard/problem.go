@@ -12,7 +12,7 @@ import (
 	"qme/tasks"
 )
 
-// A problem is the response to a request that failed (RFC 9457). It is an error, too.
+// A problem is the response to a failed request (RFC 9457). It is an error, too.
 type problem struct {
 	Type     string `json:"type"`
 	Title    string `json:"title"`
@@ -20,7 +20,8 @@ type problem struct {
 	Detail   string `json:"detail"`
 	Code     string `json:"code"`
 	Position *int   `json:"position,omitempty"`
-	// Foreign is the command that the client has not confirmed, where the code is "unconfirmed".
+	// Foreign is the command that the client has not confirmed, for the code
+	// "unconfirmed".
 	Foreign *tasks.ForeignError `json:"foreign,omitempty"`
 
 	retry int // seconds until another attempt makes sense; 0: not sent
@@ -43,7 +44,7 @@ func noSuchPath(r *http.Request) error {
 	return newProblem(http.StatusNotFound, "not-found", "there is nothing at "+r.URL.Path+"; /api/openapi.json describes what there is")
 }
 
-// problems maps the errors of the use cases to status and code; the first that fits counts.
+// problems maps the errors of the use cases to status and code; the first match applies.
 var problems = []struct {
 	err    error
 	status int
@@ -93,7 +94,7 @@ func problemOf(err error) *problem {
 	return newProblem(http.StatusInternalServerError, "failed", err.Error())
 }
 
-// fail responds with an error, and logs one of the server.
+// fail responds with an error. It logs errors of the server.
 func fail(log logFunc, w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
 	if p.Status >= http.StatusInternalServerError && r.Context().Err() == nil {

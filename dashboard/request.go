@@ -18,7 +18,7 @@ import (
 	"qme/record"
 )
 
-// maxBody bounds the body of a request, in bytes.
+// maxBody is the maximal size of the body of a request, in bytes.
 const maxBody = 2 << 20
 
 // readBody decodes the JSON body of a request into v.
@@ -38,7 +38,7 @@ func readBody(w http.ResponseWriter, r *http.Request, v any) error {
 	return nil
 }
 
-// badBody describes an error of the JSON decoder without the terms of Go.
+// badBody describes an error of the JSON decoder without terms of Go.
 func badBody(err error) error {
 	var kind *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
@@ -58,8 +58,8 @@ func badBody(err error) error {
 	return badRequest("the body is not what openapi.json says: " + strings.TrimPrefix(err.Error(), "json: "))
 }
 
-// numberOf reads a numeric parameter that lies between least and most, or returns otherwise if the
-// request does not have it.
+// numberOf parses a numeric parameter from least to most, and returns otherwise if it is
+// missing.
 func numberOf(r *http.Request, name string, otherwise, least, most int64) (int64, error) {
 	text := r.URL.Query().Get(name)
 	if text == "" {
@@ -72,11 +72,11 @@ func numberOf(r *http.Request, name string, otherwise, least, most int64) (int64
 	return n, nil
 }
 
-// longestRef is more than the length of any id.
+// longestRef is larger than the length of any id.
 const longestRef = 200
 
-// taskRef returns the id of a task, or the beginning of one, that a request names. "@1" and "" are
-// refused: they may mean another task a moment later.
+// taskRef returns the id of the task in a request, or its beginning. It rejects "@1" and
+// "", which may mean another task a moment later.
 func taskRef(r *http.Request) (string, error) { return checkRef(r.PathValue("id")) }
 
 func checkRef(ref string) (string, error) {
@@ -89,8 +89,8 @@ func checkRef(ref string) (string, error) {
 	return ref, nil
 }
 
-// wholeID is checkRef for requests that change something: the beginning of an id may fit
-// another task a moment later, and "shell-" fits the only one of its executor.
+// wholeID is checkRef for requests that change tasks: the beginning of an id may match
+// another task a moment later, and "shell-" would match the only task of its executor.
 func wholeID(ref string) (record.ID, error) {
 	if _, err := checkRef(ref); err != nil {
 		return "", err
@@ -102,10 +102,11 @@ func wholeID(ref string) (record.ID, error) {
 	return id, nil
 }
 
-// zoneName matches names of the time zone database, and no path.
+// zoneName matches names of the time zone database, but no paths.
 var zoneName = lazy.Regexp(`^[A-Za-z][A-Za-z0-9_+-]{0,30}(/[A-Za-z0-9_+-]{1,30}){0,2}$`)
 
-// zoneOf returns the zone in which a request counts its days: the parameter tz, or the server's.
+// zoneOf returns the zone for the days in a response: the parameter tz, or the zone of
+// the server.
 func zoneOf(r *http.Request) (*time.Location, error) {
 	name := r.URL.Query().Get("tz")
 	if name == "" {

@@ -20,8 +20,8 @@ func writeJSON(w http.ResponseWriter, r *http.Request, status int, v any) error 
 	return writeBytes(w, r, status, "application/json", append(b, '\n'))
 }
 
-// writeBytes sends a response of a content type. Errors of the connection are dropped: the client
-// is gone.
+// writeBytes sends a response with a content type. It ignores errors of the connection,
+// since the client is gone.
 func writeBytes(w http.ResponseWriter, r *http.Request, status int, contentType string, b []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", contentType)

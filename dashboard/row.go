@@ -14,23 +14,24 @@ import (
 	"qme/record"
 )
 
-// A taskKey is the UUID of a task, and a hash of its executor: records that others have made may
-// have equal UUIDs. The greater key is the newer task.
+// A taskKey is the UUID of a task and a hash of its executor, since records of other
+// users may have equal UUIDs. A greater key is a newer task.
 type taskKey [uuidSize + 8]byte
 
 const uuidSize = 16
 
-// executorSeed is another one in each process, so that nobody can find names with equal hashes.
+// executorSeed differs in each process, so that an attacker cannot find names with equal
+// hashes.
 var executorSeed = maphash.MakeSeed()
 
 func keyOf(id record.ID) (k taskKey) {
-	// An ID is valid, so this cannot fail; the zero key is older than any task.
+	// An ID is valid, so this cannot fail; the zero key would be older than any task.
 	_, _ = hex.Decode(k[:], []byte(strings.ReplaceAll(id.UUID(), "-", "")))
 	binary.BigEndian.PutUint64(k[uuidSize:], maphash.String(executorSeed, id.Executor()))
 	return k
 }
 
-// placeAt returns the key that a task would have if it had been made at that time, in
+// placeAt returns the key that a task would have if it had been created at a time in
 // microseconds since 1970.
 func placeAt(micros int64, k taskKey) taskKey {
 	var ms [8]byte
@@ -49,7 +50,7 @@ const (
 
 var statuses = [...]record.Status{record.None, record.Running, record.Complete, record.Cancelled}
 
-// The outcomes, by which listings are filtered.
+// The outcomes by which listings are filtered.
 const (
 	outcomeRunning = int(record.Goes)
 	outcomeFailed  = int(record.Failed)
@@ -57,32 +58,33 @@ const (
 
 var outcomes = []string{record.Goes.String(), record.Succeeded.String(), record.Failed.String(), record.Stopped.String(), record.Unknown.String()}
 
-// A row is a task's latest run as a table shows it, small, since all are held in
-// memory. It does not change. Texts that many tasks share are numbers of a words.
+// A row is the latest run of a task as shown in a table. Rows are small, since all are
+// kept in memory, and immutable. Texts shared by many tasks are stored as numbers of a
+// words.
 type row struct {
 	key               taskKey
-	place             taskKey           // by which the latest run comes first: see placeAt
+	place             taskKey           // for the order by latest run: see placeAt
 	texts             [textCount]uint32 // see rowTexts
 	command           string
-	started, finished int64 // microseconds since 1970; finished 0: not yet
+	started, finished int64 // microseconds since 1970; finished 0: still active
 	duration          float64
-	measures          [record.MeasureCount]float64 // see record.Measures; notRecorded: none
+	measures          [record.MeasureCount]float64 // see record.Measures; notRecorded: no value
 	zone              int32                        // seconds east of UTC
 	returnCode        int32
 	run               uint32
 	status            uint8
 	hasCode           bool
-	active            bool   // it runs, or its job goes on
+	active            bool   // it is running, or its job is not final
 	jobCancelled      bool   // see record.Job.Cancelled
-	job               uint32 // the state of its job, counted from 1; 0: it has none
-	jobStarted        int64  // as started; 0: it waits, or nobody knows
+	job               uint32 // the state of its job as a number of words plus 1; 0: no job
+	jobStarted        int64  // as started; 0: the job is waiting, or its start is unknown
 }
 
-// notRecorded is less than any number that a record can hold. Rows are compared, which not-a-number
-// would make unequal to itself.
+// notRecorded is less than any number that a record can hold. NaN would make a row
+// unequal to itself.
 var notRecorded = math.Inf(-1)
 
-// The texts of a row that many tasks share.
+// The texts of a row that are shared by many tasks.
 const (
 	executorText = iota
 	userText
@@ -92,7 +94,7 @@ const (
 	textCount
 )
 
-// rowTexts returns these texts of a record.
+// rowTexts returns the shared texts of a record.
 func rowTexts(rec *record.Record) [textCount]string {
 	d := &rec.Data
 	return [textCount]string{executorText: rec.Executor, userText: d.User, hostText: d.Host, pwdText: d.PWD, messageText: clip(d.Message)}
@@ -102,8 +104,8 @@ func (r *row) outcome() int {
 	return int(record.OutcomeOf(r.active, r.jobCancelled, statuses[r.status], r.hasCode, r.returnCode == 0))
 }
 
-// took returns how many seconds a run has taken, or its job: of one that goes on until now, and
-// nothing while the job waits.
+// took returns the duration of a run or its job in seconds, up to now if it is active,
+// and 0 while a job is waiting.
 func (r *row) took(now int64) float64 {
 	began := r.started
 	switch {
@@ -117,22 +119,22 @@ func (r *row) took(now int64) float64 {
 	return min(max(float64(now-began)/1e6, 0), longestRun)
 }
 
-// longest bounds how many bytes of a command or message a row has.
+// longest is the maximal size of a command or message in a row, in bytes.
 const longest = 300
 
-// longestRun bounds a duration, in seconds: what a record says is added up and drawn.
+// longestRun is the maximal duration in seconds; durations from records are added up and
+// plotted.
 const longestRun = 1e11
 
-// maxStarted is the last microsecond that a UUID can speak of.
+// maxStarted is the last microsecond that a UUID can represent.
 const maxStarted = (1<<48 - 1) * 1000
 
-// clip returns the beginning of a long text. What it returns holds on to no more memory
-// than it needs.
+// clip returns the beginning of a long text, in memory of its own.
 func clip(s string) string {
 	return strings.Clone(safe.Shorten(s, longest))
 }
 
-// words gives texts numbers. It is for one goroutine at a time.
+// words numbers texts. It must not be used concurrently.
 type words struct {
 	list  []string
 	index map[string]uint32
@@ -151,7 +153,7 @@ func (w *words) number(s string) uint32 {
 	return n
 }
 
-// row makes the row of a record.
+// row returns the row of a record.
 func (w *words) row(rec *record.Record) *row {
 	d := &rec.Data
 	_, zone := d.Timestamp.Zone()
@@ -196,8 +198,7 @@ func (w *words) row(rec *record.Record) *row {
 	return r
 }
 
-// A summary is a task as a row of a table: its latest run, or the job that this has
-// started.
+// A summary is a row of a table: the latest run of a task, or the job that it started.
 type summary struct {
 	ID         record.ID     `json:"id"`
 	Short      string        `json:"short"`
@@ -214,13 +215,15 @@ type summary struct {
 	PWD        string        `json:"pwd"`
 	Message    string        `json:"message"`
 	Run        int           `json:"run"`
-	// JobState is the scheduler's word for the job that the command has started, empty while
-	// it has not been asked; nil where there is no job. JobStarted is when the job began to run.
+	// JobState is the scheduler's word for the state of the job, empty before the first
+	// query; nil if there is no job. JobStarted is the time at which the job began to
+	// run.
 	JobState   *string      `json:"job_state,omitempty"`
 	JobStarted *record.Time `json:"job_started,omitempty"`
-	// LastLine is the last line that an uncommitted run has printed; "" where nobody has looked.
+	// LastLine is the last line printed by an uncommitted run, "" if it has not been
+	// read.
 	LastLine string `json:"last_line,omitempty"`
-	// Measures are the further numbers that were recorded, by their names: see record.Measures.
+	// Measures are additional recorded numbers by name: see record.Measures.
 	Measures map[string]float64 `json:"measures,omitempty"`
 }
 
@@ -230,8 +233,8 @@ func (w *words) id(r *row) record.ID {
 	return record.ID(w.text(r, executorText) + "-" + uuid.UUID(r.key[:uuidSize]).String())
 }
 
-// timeIn returns a time in a zone, or where it has no year of four digits there in one where it has:
-// what a record says of its times is in zones of their own.
+// timeIn returns a time in a zone. If its year there does not have four digits, it
+// chooses another zone where it does; a record may contain any time and zone.
 func timeIn(micros int64, zone int32) record.Time {
 	const day = 24*60*60 - 60
 	t := time.UnixMicro(micros)
@@ -243,7 +246,7 @@ func timeIn(micros int64, zone int32) record.Time {
 	return record.Time{Time: t}
 }
 
-// summary is the inverse of row.
+// summary returns the summary of a row.
 func (w *words) summary(r *row) summary {
 	s := summary{
 		ID: w.id(r), Short: w.id(r).Short(0), Executor: w.text(r, executorText), Command: r.command, Status: statuses[r.status], Outcome: outcomes[r.outcome()],
@@ -289,7 +292,7 @@ func (w *words) summaries(rows []*row) []summary {
 	return list
 }
 
-// summaryOf is the summary of any run, which needs not be the latest.
+// summaryOf returns the summary of any run, not only of a latest one.
 func summaryOf(rec *record.Record) summary {
 	w := newWords()
 	return w.summary(w.row(rec))

@@ -18,7 +18,7 @@ type runItem struct {
 
 func itemOf(r tasks.Version) runItem { return runItem{r.Number, r.Commit, summaryOf(r.Record)} }
 
-// A runList has the runs of a task, the latest first.
+// A runList holds the runs of a task, the latest first.
 type runList struct {
 	Runs []runItem `json:"runs"`
 	More bool      `json:"more"`
@@ -84,7 +84,7 @@ func (t *taskAPI) compareRuns(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, r, http.StatusOK, response)
 }
 
-// A comparison says what differs between two runs.
+// A comparison holds the differences between two runs.
 type comparison struct {
 	A       runItem      `json:"a"`
 	B       runItem      `json:"b"`
@@ -92,7 +92,7 @@ type comparison struct {
 	Streams []streamItem `json:"streams"`
 }
 
-// A fieldItem is one value that differs; "" means that there is none.
+// A fieldItem is a value that differs; "" means that there is no value.
 type fieldItem struct {
 	Name string `json:"name"`
 	A    string `json:"a"`

@@ -10,19 +10,19 @@ import (
 )
 
 const (
-	// searchesAtOnce bounds the searches in progress: each may use all processors.
+	// searchesAtOnce is the maximal number of searches in progress, each of which may use
+	// all processors.
 	searchesAtOnce = 2
 	searchesKept   = 8
-	// searchTimeout bounds the wait of a request. A search that takes longer, since it makes the index
-	// first, goes on, and later requests get its result.
+	// searchTimeout is the maximal wait of a request. A search that takes longer because
+	// it builds the index continues, and later requests get its result.
 	searchTimeout = 20 * time.Second
-	// searchFresh is how long a result is valid while the history does not change: a query may have
-	// relative times such as before:2d.
+	// searchFresh is the time for which a result is valid while the history does not
+	// change, since a query may have relative times such as before:2d.
 	searchFresh = time.Minute
 )
 
-// searches runs full-text searches, and keeps the latest of them. Its methods may be called from several
-// goroutines.
+// searches runs full-text searches, and keeps the latest. It is safe for concurrent use.
 type searches struct {
 	home       home
 	table      *table
@@ -42,14 +42,15 @@ func newSearches(h home, t *table, b *background) *searches {
 type searched struct {
 	number        uint64 // unique to this search
 	text, version string
-	zone          string // of the days in its query
+	zone          string // the zone of days in the query
 	at            time.Time
 	done          chan struct{}
 	found         map[taskKey]bool
 	err           error
 }
 
-// find sets the result of a filter's query in it. Requests for the same query share a search.
+// find sets the result of the query in a filter. Requests for the same query share a
+// search.
 func (s *searches) find(ctx context.Context, f *filter) error {
 	text, zone := f.Query, f.zone
 	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
@@ -78,7 +79,7 @@ func busySearching() error {
 	return p
 }
 
-// begin starts a search. The caller has sent to sem.
+// begin starts a search. The caller must have sent to sem.
 func (s *searches) begin(text string, zone *time.Location) *searched {
 	one := &searched{text: text, zone: zone.String(), version: s.table.state().Version, at: time.Now(), done: make(chan struct{})}
 	s.put(one)
@@ -94,7 +95,7 @@ func (s *searches) begin(text string, zone *time.Location) *searched {
 	return one
 }
 
-// get returns a search whose result is valid now, or will be, nil if there is none.
+// get returns a search whose result is valid, or will be; nil if there is none.
 func (s *searches) get(text, zone, version string) *searched {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,25 +16,25 @@ import (
 // Options configure a server.
 type Options struct {
 	Tasks *live.Home
-	// Explain returns the exit code of a command that fails with an error, its message, and the way
-	// out; both texts may be empty.
+	// Explain returns the exit code of a command for an error, its message, and advice;
+	// both texts may be empty.
 	Explain func(err error) (exit int, msg, hint string)
 
 	// Key gives access to everything; see LoadKey.
 	Key string
-	// Hosts are the names and addresses of the server, beside those of the loopback.
+	// Hosts are the names and addresses of the server other than those of the loopback.
 	Hosts []string
-	// Secure says that requests come over TLS.
+	// Secure says that requests arrive over TLS.
 	Secure bool
 	// Remote says that other machines can reach the server.
 	Remote   bool
 	ReadOnly bool
 
-	// Texts about the server, for its clients.
+	// Texts about the server for its clients.
 	Version, Home, Host, User string
 
-	// Log writes a line about a failure, and Debug one about a request; both may be called
-	// from several goroutines. Debug may be nil.
+	// Log writes a line about a failure, and Debug one about a request. Both must be safe
+	// for concurrent use. Debug may be nil.
 	Log   func(format string, args ...any)
 	Debug func(format string, args ...any)
 }
@@ -42,18 +42,18 @@ type Options struct {
 // A Server is the dashboard of one home.
 type Server struct {
 	options    Options
-	background *background // what runs beside the requests
+	background *background // background work
 	hub        *hub        // the clients of the websocket
-	feed       *feed       // the tasks as they are now, and their changes
-	jobs       *jobs       // asks schedulers
-	gate       *gate       // who may ask
+	feed       *feed       // the current tasks and their changes
+	jobs       *jobs       // queries schedulers
+	gate       *gate       // admits requests
 	lists      *listAPI
 	tasks      *taskAPI
 	outputs    *outputAPI
 	sockets    *socketAPI
 }
 
-// New makes a server, which shows no tasks before Serve.
+// New returns a server, which has no tasks before Serve.
 func New(o Options) *Server { return newServer(o, o.Tasks, o.Tasks.Service.Spool) }
 
 func newServer(o Options, h home, r runs) *Server {
@@ -68,21 +68,22 @@ func newServer(o Options, h home, r runs) *Server {
 }
 
 const (
-	// maxConns bounds the connections.
+	// maxConns is the maximal number of connections.
 	maxConns = 4096
-	// headerTimeout, readTimeout and idleTimeout bound the requests of a client, and responseTimeout
-	// how long it may take to read a response. Downloads extend that as they go on.
+	// headerTimeout, readTimeout and idleTimeout are time limits for the requests of a
+	// client, and responseTimeout is one for reading a response. Downloads extend it as
+	// they progress.
 	headerTimeout   = 5 * time.Second
 	readTimeout     = 30 * time.Second
 	idleTimeout     = 2 * time.Minute
 	responseTimeout = time.Minute
 	maxHeader       = 64 << 10
-	// endTimeout bounds the wait for requests when the server ends.
+	// endTimeout is the maximal wait for open requests when the server ends.
 	endTimeout = 3 * time.Second
 )
 
-// Serve handles requests until ctx ends, and then returns nil. It closes the listener. config may be
-// nil: then there is no TLS. It is called once.
+// Serve handles requests until ctx ends, and then returns nil. It closes the listener. If
+// config is nil, there is no TLS. It must be called only once.
 func (s *Server) Serve(ctx context.Context, l net.Listener, config *tls.Config) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

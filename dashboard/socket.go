@@ -17,22 +17,22 @@ import (
 )
 
 const (
-	// silence is the time after which a client that answers no ping is dead.
+	// silence is the time after which a client that does not answer pings is dead.
 	silence = 65 * time.Second
-	// maxMessage bounds a message from a client, in bytes.
+	// maxMessage is the maximal size of a message from a client, in bytes.
 	maxMessage = 4 << 10
 
-	// tick is the interval of looks at the disk while a client is connected. File systems that are
-	// mounted over a network do not notify of changes.
+	// tick is the interval of polling while a client is connected. Network file systems
+	// do not notify of changes.
 	tick = 100 * time.Millisecond
-	// tickForEach lengthens the interval for each client, up to tickMost: each look may send a message
-	// to each of them, which must not keep a processor busy.
+	// tickForEach lengthens the interval for each client, up to tickMost. Each poll may
+	// send a message to every client, which must not keep a processor busy.
 	tickForEach = 150 * time.Microsecond
 	tickMost    = 250 * time.Millisecond
 )
 
-// A socketAPI serves the websocket: it sends clients each change of the feed, and the output that
-// they watch.
+// A socketAPI serves the websocket: it sends clients each change of the feed, and the
+// output that they watch.
 type socketAPI struct {
 	hub        *hub
 	feed       *feed
@@ -136,8 +136,7 @@ func handle(c *client, req request) error {
 	return c.subscribe(newSubscription(key, req.Offset, req.Style))
 }
 
-// watch brings the feed up to date and sends clients output while any client is connected, until ctx
-// ends.
+// watch updates the feed and sends output while any client is connected, until ctx ends.
 func (s *socketAPI) watch(ctx context.Context) {
 	timer := time.NewTimer(tick)
 	defer timer.Stop()
@@ -162,8 +161,8 @@ func (s *socketAPI) watch(ctx context.Context) {
 	}
 }
 
-// startFollow sends a client the new output that it watches, in the background: some output takes
-// seconds to draw. It does nothing while an earlier call is in progress for the client.
+// startFollow sends a client new output in the background, since some output takes
+// seconds to draw. It does nothing while an earlier call for the client is in progress.
 func (s *socketAPI) startFollow(c *client) {
 	if len(c.subscribed()) == 0 || !c.following.CompareAndSwap(false, true) {
 		return
@@ -174,8 +173,9 @@ func (s *socketAPI) startFollow(c *client) {
 	})
 }
 
-// maxWaiting bounds the messages that wait for a client that is sent output: one that reads more
-// slowly than its command prints is sent less, and takes no memory.
+// maxWaiting is the number of queued messages above which a client gets no output. A
+// client that reads more slowly than its command prints gets less output and takes no
+// memory.
 const maxWaiting = 8
 
 // follow sends a client the new output that it watches.

@@ -5,22 +5,22 @@ import (
 	"sync"
 )
 
-// The two ways in which the history is read: once as a whole, and then for changes.
+// The two ways of reading the history: once as a whole, and later for changes.
 const (
 	loading = iota
 	refreshing
 )
 
-// A staleness says why the table may be out of date. Its methods may be called from several
-// goroutines.
+// A staleness holds the reasons why the table may be out of date. It is safe for
+// concurrent use.
 type staleness struct {
 	mu   sync.Mutex
 	errs [2]error
 	text string
 }
 
-// set notes the result of the last reading of a kind. It returns the new detail, and whether that
-// differs from the last one.
+// set sets the result of a kind of reading. It returns the new detail, and whether it has
+// changed.
 func (s *staleness) set(kind int, err error) (detail string, changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,7 +33,7 @@ func (s *staleness) set(kind int, err error) (detail string, changed bool) {
 	return s.text, s.text != before
 }
 
-// detail returns why the history cannot be read, "" if it can.
+// detail returns the reason why the history cannot be read, "" if it can.
 func (s *staleness) detail() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,8 +12,9 @@ import (
 	"qme/tasks"
 )
 
-// A lazyStream reads a stored stream from any offset. A compressed stream can only be read from its
-// beginning, so that seeking back is expensive, and reading on is not. It is for one goroutine.
+// A lazyStream reads a stored stream from any offset. A compressed stream can only be
+// read from its beginning, so seeking back is expensive, but reading on is not. It must
+// not be used concurrently.
 type lazyStream struct {
 	open func() (io.ReadCloser, error)
 	size int64
@@ -66,7 +67,7 @@ func (l *lazyStream) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Close releases what is open. A later Read opens it again.
+// Close closes the underlying stream. A later Read opens it again.
 func (l *lazyStream) Close() error {
 	if l.r == nil {
 		return nil
@@ -76,8 +77,8 @@ func (l *lazyStream) Close() error {
 	return err
 }
 
-// stored returns the number of bytes of a run's stream that are stored and that the command wrote,
-// and the range that is not stored, nil if there is none.
+// stored returns the number of stored bytes of a stream and the number that the command
+// wrote, and the range that is not stored, nil if there is none.
 func stored(rec *record.Record, name record.StreamName) (stored, size int64, cut *record.Cut) {
 	lines, s := name.Of(rec)
 	if s != nil {
@@ -95,7 +96,7 @@ func storedStream(r tasks.Version, name record.StreamName) *lazyStream {
 	return &lazyStream{open: func() (io.ReadCloser, error) { return r.Stream(name) }, size: n}
 }
 
-// A runStream identifies a stream of a run, also after merges.
+// A runStream identifies a stream of a run, even after merges.
 type runStream struct {
 	id      record.ID
 	started int64
@@ -107,8 +108,8 @@ func streamOf(r tasks.Version, name record.StreamName) runStream {
 	return runStream{r.Record.UID, r.Record.Data.Timestamp.UnixMicro(), r.Record.Data.Host, name}
 }
 
-// A readers keeps streams open that clients read piece by piece, so that the pieces together cost what
-// one reading of all costs. Its methods may be called from several goroutines.
+// A readers keeps streams open that clients read in pieces, so that all pieces together
+// cost no more than a single read. It is safe for concurrent use.
 type readers struct {
 	mu   sync.Mutex
 	list []openReader
@@ -119,10 +120,11 @@ type openReader struct {
 	stream *lazyStream
 }
 
-// readersKept bounds the open streams.
+// readersKept is the maximal number of open streams.
 const readersKept = 8
 
-// take returns an open stream at an offset, or a new one. It is the caller's until give.
+// take returns an open stream at an offset, or a new one. It belongs to the caller until
+// give.
 func (rs *readers) take(r tasks.Version, name record.StreamName, at int64) *lazyStream {
 	of := streamOf(r, name)
 	rs.mu.Lock()
@@ -160,9 +162,10 @@ func (rs *readers) close() error {
 	return errors.Join(errs...)
 }
 
-// readStored reads up to limit stored bytes of a run's stream from an offset in what the command
-// wrote. It returns the offset of the first byte, which is larger than from where bytes are not
-// stored. The error wraps record.ErrCorrupt if the stream is shorter than its record says.
+// readStored reads up to limit stored bytes of a stream. from is an offset in the output
+// as the command wrote it. It returns the offset of the first byte, which is greater than
+// from if the bytes there are not stored. The error wraps record.ErrCorrupt if the stream
+// is shorter than its record says.
 func (rs *readers) readStored(r tasks.Version, name record.StreamName, from, limit int64) (at int64, data []byte, err error) {
 	n, size, cut := stored(r.Record, name)
 	at = min(from, size)
@@ -170,7 +173,7 @@ func (rs *readers) readStored(r tasks.Version, name record.StreamName, from, lim
 	switch {
 	case cut == nil:
 	case at < cut.Offset:
-		end = cut.Offset // a piece does not span what is missing
+		end = cut.Offset // a piece ends at the missing range
 	default:
 		at = max(at, cut.Offset+cut.Bytes)
 		place = at - cut.Bytes
@@ -207,7 +210,7 @@ type outputPiece struct {
 	Lines   []string          `json:"lines"`
 }
 
-// piece returns a part of a run's output: whole lines, if limit has room for one.
+// piece returns a part of a run's output: whole lines, unless a line exceeds limit.
 func (o *outputAPI) piece(r tasks.Version, name record.StreamName, offset, limit int64, style string) (*outputPiece, error) {
 	p := &outputPiece{Stream: name, Run: r.Number, Started: r.Record.Data.Timestamp, Running: r.Record.Data.Status == record.Running}
 	p.Stored, p.Size, p.Cut = stored(r.Record, name)
@@ -229,13 +232,13 @@ func (o *outputAPI) piece(r tasks.Version, name record.StreamName, offset, limit
 	if i := bytes.LastIndexByte(data, '\n'); i >= 0 && !end && (!last || p.Running) {
 		data = data[:i+1]
 	} else if p.Running && last && i < 0 {
-		data = nil // it is sent to clients that watch the stream
+		data = nil // clients that watch the stream get it
 	}
 	p.draw(data, style, last)
 	return p, nil
 }
 
-// draw sets the lines of the piece to data, which begins at its offset.
+// draw sets the lines of the piece from data, which begins at its offset.
 func (p *outputPiece) draw(data []byte, style string, last bool) {
 	painter := paint.New(style)
 	painter.Draw(data)

@@ -13,31 +13,30 @@ import (
 	"qme/tasks"
 )
 
-// A loaded says how far the history has been read.
+// A loaded describes the progress of reading the history.
 type loaded struct {
 	Tasks    int  `json:"tasks"`
 	Complete bool `json:"complete"`
-	// Unreadable counts the records that cannot be read, and so are not listed.
+	// Unreadable counts the records that are not listed since they cannot be read.
 	Unreadable int `json:"unreadable"`
 }
 
-// A table holds a row for each task as it is now, newest first. Its methods may be called from
-// several goroutines.
+// A table holds a row for each task, newest first. It is safe for concurrent use.
 type table struct {
 	mu      sync.RWMutex
 	words   *words
 	rows    []*row
-	running map[taskKey]*row      // those of uncommitted runs
-	touched map[taskKey]bool      // tasks of which later versions are known than the loader brings; nil once it is done
-	bad     map[taskKey]record.ID // those whose record cannot be read
+	running map[taskKey]*row      // the rows of uncommitted runs
+	touched map[taskKey]bool      // tasks with a newer version than the loader's; nil after loading
+	bad     map[taskKey]record.ID // tasks whose record cannot be read
 	epoch   string
 	count   uint64
-	whole   bool // an update had all tasks, so that the loader brings nothing new
+	whole   bool // an update contained all tasks, so the loader adds nothing
 	done    bool
 	views   viewCache
 }
 
-// newTable makes an empty table. The epoch tells its versions from those of other tables.
+// newTable returns an empty table. Versions of tables differ by their epoch.
 func newTable(epoch string) *table {
 	return &table{
 		words: newWords(), running: map[taskKey]*row{}, touched: map[taskKey]bool{},
@@ -45,7 +44,7 @@ func newTable(epoch string) *table {
 	}
 }
 
-// A tableState is what messages and answers say of the table as a whole.
+// A tableState describes a table in messages and responses.
 type tableState struct {
 	Version string
 	Total   int
@@ -62,7 +61,7 @@ func (t *table) stateLocked() tableState {
 	return tableState{t.epoch + "-" + strconv.FormatUint(t.count, 10), len(t.rows), loaded{len(t.rows), t.done, len(t.bad)}}
 }
 
-// load adds records of the history's version with which the table began.
+// load adds records of the commit at which loading began.
 func (t *table) load(results []record.Result) tableState {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -78,7 +77,7 @@ func (t *table) load(results []record.Result) tableState {
 	return t.stateLocked()
 }
 
-// loaded notes that there is no more to load.
+// loaded notes the end of loading.
 func (t *table) loaded() tableState {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -87,7 +86,7 @@ func (t *table) loaded() tableState {
 	return t.stateLocked()
 }
 
-// A news is what one change of the table means for who looks at it.
+// A news is the effect of an update, for clients.
 type news struct {
 	tableState
 	Added, Changed []*row
@@ -96,7 +95,7 @@ type news struct {
 
 func (n *news) len() int { return len(n.Added) + len(n.Changed) + len(n.Removed) }
 
-// update takes in what has changed.
+// update applies changes to the table.
 func (t *table) update(changes tasks.Changes) *news {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -118,11 +117,11 @@ func (t *table) update(changes tasks.Changes) *news {
 	return e.apply()
 }
 
-// An edit is a change of the table in the making.
+// An edit is a change of the table in progress.
 type edit struct {
 	t       *table
-	pending map[taskKey]*row // nil: it is gone
-	recount bool             // other records than before cannot be read
+	pending map[taskKey]*row // nil: removed
+	recount bool             // the set of unreadable records has changed
 }
 
 func (t *table) edit() *edit { return &edit{t: t, pending: map[taskKey]*row{}} }
@@ -144,14 +143,14 @@ func (e *edit) rowOf(k taskKey, res record.Result) *row {
 	return r
 }
 
-// set takes in what a task has become.
+// set adds the change of a task.
 func (e *edit) set(k taskKey, c tasks.Change) {
 	if c.Uncommitted && c.Record == nil && c.Err == nil {
-		return // it is as it was
+		return // the task has not changed
 	}
 	r := e.rowOf(k, c.Result)
 	if c.Uncommitted && r == nil {
-		return // what was known of it stays until it can be read
+		return // keep the old row until the run can be read
 	}
 	if e.t.touched != nil {
 		e.t.touched[k] = true
@@ -162,7 +161,7 @@ func (e *edit) set(k taskKey, c tasks.Change) {
 	}
 }
 
-// apply puts the change into the rows.
+// apply applies the edit to the rows.
 func (e *edit) apply() *news {
 	t, n := e.t, &news{}
 	keys := slices.SortedFunc(maps.Keys(e.pending), func(a, b taskKey) int { return bytes.Compare(b[:], a[:]) })
@@ -192,10 +191,10 @@ func (e *edit) apply() *news {
 	return n
 }
 
-// merge puts added rows in and takes removed ones out. keys is in the order of the rows.
+// merge inserts and removes rows. keys is in the order of the rows.
 func (t *table) merge(keys []taskKey, pending map[taskKey]*row) {
 	if last := len(t.rows) - 1; last < 0 || order(t.rows[last].key, keys[0]) < 0 {
-		for _, k := range keys { // as the loader goes: all of it is older
+		for _, k := range keys { // from the loader: all are older
 			if r := pending[k]; r != nil {
 				t.rows = append(t.rows, r)
 			}
@@ -221,10 +220,10 @@ func (t *table) merge(keys []taskKey, pending map[taskKey]*row) {
 	t.rows = append(merged, rest...)
 }
 
-// order is that of the rows: newest first.
+// order compares keys in the order of the rows, newest first.
 func order(a, b taskKey) int { return bytes.Compare(b[:], a[:]) }
 
-// unreadable returns some of the tasks whose record cannot be read, n at the most.
+// unreadable returns at most n of the tasks whose record cannot be read.
 func (t *table) unreadable(n int) (ids []record.ID) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -241,7 +240,7 @@ func (t *table) find(k taskKey) (int, bool) {
 	return slices.BinarySearchFunc(t.rows, k, func(r *row, k taskKey) int { return order(r.key, k) })
 }
 
-// uncommitted returns the uncommitted runs, the latest first, n at the most.
+// uncommitted returns at most n of the uncommitted runs, the latest first.
 func (t *table) uncommitted(n int) []summary {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -249,7 +248,7 @@ func (t *table) uncommitted(n int) []summary {
 	return t.summariesLocked(rows[:min(n, len(rows))])
 }
 
-// summaries returns rows as they are shown.
+// summaries returns the summaries of rows.
 func (t *table) summaries(rows []*row) []summary {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -264,8 +263,8 @@ func (t *table) summariesLocked(rows []*row) []summary {
 	return list
 }
 
-// short returns the short name of a task: those that have most in common with it are its
-// neighbours.
+// short returns the short name of a task. It compares the task with its neighbours, which
+// share the longest prefix with it.
 func (t *table) short(r *row) string {
 	at, _ := t.find(r.key)
 	var near []record.ID
@@ -276,13 +275,13 @@ func (t *table) short(r *row) string {
 	return id.Short(id.Unique(near...))
 }
 
-// A facet is a value that a filter can take.
+// A facet is a possible value of a filter.
 type facet struct {
 	Value string `json:"value"`
 	Tasks int    `json:"tasks"`
 }
 
-// most returns the most frequent of some values.
+// most returns the n most frequent values.
 func most(counts map[string]int, n int) []facet {
 	list := make([]facet, 0, len(counts))
 	for v, c := range counts {

@@ -13,15 +13,15 @@ import (
 	"qme/tasks/live"
 )
 
-// A taskAPI serves requests about one task, and those that change tasks. Its methods may be called
-// from several goroutines.
+// A taskAPI serves requests about a task, and requests that change tasks. It is safe for
+// concurrent use.
 type taskAPI struct {
 	home     home
 	readOnly bool
 	explain  func(err error) (exit int, msg, hint string)
 }
 
-// findRun returns the run that a request names by task and, if it has one, by number.
+// findRun returns the run in a request, given by task and optionally by number.
 func findRun(h home, r *http.Request) (tasks.Version, error) {
 	n, err := numberOf(r, "run", 0, 1, 1<<31)
 	if err != nil {
@@ -60,7 +60,7 @@ func (t *taskAPI) getTask(w http.ResponseWriter, r *http.Request) error {
 	return writeBytes(w, r, http.StatusOK, "application/json", b)
 }
 
-// clearMost bounds the tasks that one request clears.
+// clearMost is the maximal number of tasks cleared by a request.
 const clearMost = 20000
 
 func (t *taskAPI) clearTasks(w http.ResponseWriter, r *http.Request) error {
@@ -113,8 +113,8 @@ func (t *taskAPI) cancel(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// confirmed does something to the task of a request, whose body, if it has one, says what the user
-// has confirmed.
+// confirmed calls do for the task of a request. The body of the request, if any, has the
+// confirmation of the user.
 func (t *taskAPI) confirmed(w http.ResponseWriter, r *http.Request, do func(context.Context, record.ID, live.Agreement) error) error {
 	var agreed live.Agreement
 	if r.ContentLength != 0 {
@@ -132,8 +132,8 @@ func (t *taskAPI) confirmed(w http.ResponseWriter, r *http.Request, do func(cont
 	return writeJSON(w, r, http.StatusAccepted, map[string]record.ID{"id": id})
 }
 
-// parts are the handlers of paths right below /api/tasks/{id}. They share a pattern, since
-// http.ServeMux takes none of them together with /api/tasks/executor/{name}.
+// parts are the handlers of paths directly below /api/tasks/{id}. They share a pattern,
+// since http.ServeMux rejects single patterns beside /api/tasks/executor/{name}.
 func (t *taskAPI) parts() map[string]handler {
 	return map[string]handler{"runs": t.listRuns, "diff": t.compareRuns, "actions": t.listActions}
 }

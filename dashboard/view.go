@@ -13,35 +13,36 @@ import (
 	"qme/record"
 )
 
-// A filter chooses and orders tasks. The zero value is all of them, the latest run first.
-// Lists are alternatives; an empty one allows everything.
+// A filter selects and sorts tasks. The zero value selects all tasks, the latest run
+// first. The values of a list are alternatives; an empty list accepts all.
 type filter struct {
 	Query                             string
 	Executors, Statuses, Hosts, Users []string
-	PWD, Command                      string    // Command is as a row has it
-	After, Before                     time.Time // Before itself is out
-	Sort                              string    // the name of a column; with - before it descending
+	PWD, Command                      string    // Command is clipped as in a row
+	After, Before                     time.Time // After is inclusive, Before exclusive
+	Sort                              string    // the name of a column, with a leading - for descending order
 
-	// Now is a recent moment, in microseconds since 1970, where the order depends on it.
+	// Now is a recent time in microseconds since 1970, if the order depends on it.
 	Now  int64
-	zone *time.Location // in which days are
+	zone *time.Location // the zone of days
 
-	// Found names the search whose result found is: the tasks that answer to Query.
+	// Found is the number of the search for Query, found its result.
 	Found uint64
 	found map[taskKey]bool
 }
 
-// plain reports whether the filter chooses the rows as they are, for which nothing has to
-// be made.
+// plain reports whether the filter selects all rows in their own order, so that no view
+// is needed.
 func (f *filter) plain() bool {
 	return f.Query == "" && len(f.Executors)+len(f.Statuses)+len(f.Hosts)+len(f.Users) == 0 && f.PWD == "" && f.Command == "" &&
 		f.After.IsZero() && f.Before.IsZero() && f.Sort == sortNewest
 }
 
-// durationsFor is for how long an order by duration counts while something runs.
+// durationsFor is the time for which an order by duration is valid while tasks are
+// running.
 const durationsFor = 5 * time.Second
 
-// at notes the time for an order that depends on it.
+// at sets Now if the order depends on it.
 func (f *filter) at(now time.Time) {
 	if strings.TrimPrefix(f.Sort, "-") == "duration" {
 		f.Now = now.Truncate(durationsFor).UnixMicro()
@@ -51,18 +52,18 @@ func (f *filter) at(now time.Time) {
 const (
 	// sortNewest is the order of the rows.
 	sortNewest = "-id"
-	// sortLatest is the order of a listing that asks for none: the latest run first.
+	// sortLatest is the default order of listings: the latest run first.
 	sortLatest = "-started"
 )
 
-// A page is a part of what a filter chooses.
+// A page is a part of the tasks selected by a filter.
 type page struct {
 	tableState
 	Matched int
 	Rows    []summary
 }
 
-// page returns limit tasks from the given place on.
+// page returns limit tasks from offset on.
 func (t *table) page(f *filter, offset, limit int) page {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -74,11 +75,11 @@ func (t *table) page(f *filter, offset, limit int) page {
 	return page{t.stateLocked(), len(rows), t.summariesLocked(rows[offset:min(offset+limit, len(rows))])}
 }
 
-// viewsKept bounds how many filtered listings are held: of 100,000 tasks one takes 800 KB.
+// viewsKept is the number of cached views; one of 100,000 tasks takes 800 KB.
 const viewsKept = 8
 
-// A viewCache holds the listings of one version of the table. It is for those who hold
-// the table's lock for reading, of whom there are many.
+// A viewCache caches the views of one version of the table. It is used by goroutines that
+// hold the read lock of the table, and is guarded by sem.
 type viewCache struct {
 	sem  chan struct{}
 	of   uint64
@@ -90,8 +91,8 @@ type cachedView struct {
 	rows []*row
 }
 
-// view returns what a filter chooses, from the cache where it is there. Two who ask at
-// once make it one after the other, and the second finds it.
+// view returns the rows selected by a filter, from the cache if possible. Concurrent
+// calls are serialised, so that later ones find the view in the cache.
 func (t *table) view(f *filter) []*row {
 	t.views.sem <- struct{}{}
 	defer func() { <-t.views.sem }()
@@ -99,7 +100,7 @@ func (t *table) view(f *filter) []*row {
 		t.views.of, t.views.list = t.count, nil
 	}
 	b, err := json.Marshal(f)
-	if err != nil { // strings and times
+	if err != nil { // cannot happen: strings and times
 		return t.choose(f)
 	}
 	key := string(b)
@@ -116,7 +117,7 @@ func (t *table) view(f *filter) []*row {
 	return rows
 }
 
-// choose returns the rows that fit, in order.
+// choose returns the matching rows in order.
 func (t *table) choose(f *filter) []*row {
 	m := t.matcher(f)
 	var rows []*row
@@ -128,12 +129,12 @@ func (t *table) choose(f *filter) []*row {
 	return t.sorted(rows, f.Sort, f.Now)
 }
 
-// A matcher is a filter in the numbers of a words.
+// A matcher is a filter that uses the numbers of a words.
 type matcher struct {
 	f             *filter
 	texts         [textCount]map[uint32]bool // nil: any
 	outcomes      [5]bool
-	complete      bool // also what has ended by itself, whatever the return code
+	complete      bool // also tasks that ended by themselves with any return code
 	after, before int64
 }
 
@@ -162,7 +163,7 @@ func (t *table) matcher(f *filter) *matcher {
 	return m
 }
 
-// numbers returns the numbers of texts, nil for no text.
+// numbers returns the numbers of texts, nil if there are no texts.
 func (t *table) numbers(texts []string) map[uint32]bool {
 	if len(texts) == 0 {
 		return nil
@@ -186,16 +187,16 @@ func (m *matcher) match(r *row) bool {
 		r.started >= m.after && r.started < m.before && (m.f.Command == "" || m.f.Command == r.command) && (m.f.Query == "" || m.f.found[r.key])
 }
 
-// A sortKey stands for a row while rows are sorted: a number in the same order as the
-// column, and texts only where the numbers are equal.
+// A sortKey represents a row in sorting: a number that sorts like the column, and a text
+// to compare if the numbers are equal.
 type sortKey struct {
 	number uint64
 	text   string
 	row    *row
 }
 
-// sorted brings rows, which are newest first, into an order. Equal ones stay newest first.
-// What runs has taken the time until now.
+// sorted sorts rows that are newest first. Rows with equal values stay newest first.
+// Active tasks count with their duration up to now.
 func (t *table) sorted(rows []*row, by string, now int64) []*row {
 	column, descending := strings.CutPrefix(by, "-")
 	if column == "id" {
@@ -238,8 +239,8 @@ func (t *table) sorted(rows []*row, by string, now int64) []*row {
 	return rows
 }
 
-// latestFirst brings rows, which are newest first, into the order in which "qme ls" lists
-// tasks: see record.Order. Few of them have moved.
+// latestFirst sorts rows that are newest first into the order of "qme ls": see
+// record.Order. Few rows have moved.
 func latestFirst(rows []*row, now time.Time) []*row {
 	var moved, future []*row
 	limit := placeAt(now.Add(record.ClockSkew).UnixMicro(), taskKey{})
@@ -265,15 +266,15 @@ func latestFirst(rows []*row, now time.Time) []*row {
 	return slices.Concat(append(merged, still...), future)
 }
 
-// A column is one by which tasks can be sorted.
+// A column is a column by which tasks can be sorted.
 type column struct {
 	name string
-	// key makes the function that gives a row's place by it; nil where rows are in an order
-	// of their own.
+	// key returns the function for the sort key of a row; nil if the rows are sorted in
+	// another way.
 	key func(t *table, now int64) func(*row) (number uint64, text string)
 }
 
-// columns returns all of them: those of every table, and record.Measures.
+// columns returns all columns: those of every table, and record.Measures.
 func columns() []column {
 	list := []column{
 		{"id", nil}, {"executor", byText(executorText)}, {"command", byCommand}, {"status", byStatus}, {"started", nil},
@@ -285,7 +286,6 @@ func columns() []column {
 	return list
 }
 
-// columnNames returns the names of columns.
 func columnNames() (names []string) {
 	for _, c := range columns() {
 		names = append(names, c.name)
@@ -299,7 +299,7 @@ func (t *table) sortKey(name string, now int64) func(*row) (uint64, string) {
 			return c.key(t, now)
 		}
 	}
-	return byCommand(t, now) // filterOf lets no other name in
+	return byCommand(t, now) // filterOf allows no other name
 }
 
 func byText(which int) func(*table, int64) func(*row) (uint64, string) {
@@ -321,14 +321,14 @@ func byDuration(_ *table, now int64) func(*row) (uint64, string) {
 	return func(r *row) (uint64, string) { return inOrder(r.took(now)), "" }
 }
 
-// byMeasure has what is not recorded first.
+// byMeasure sorts missing values first.
 func byMeasure(which int) func(*table, int64) func(*row) (uint64, string) {
 	return func(*table, int64) func(*row) (uint64, string) {
 		return func(r *row) (uint64, string) { return inOrder(r.measures[which]), "" }
 	}
 }
 
-// inOrder returns a number in the same order.
+// inOrder returns an integer that sorts like n.
 func inOrder(n float64) uint64 {
 	bits := math.Float64bits(n)
 	if n < 0 {
@@ -337,14 +337,14 @@ func inOrder(n float64) uint64 {
 	return bits | 1<<63
 }
 
-// beginning is the first eight bytes of a text as a number in the same order.
+// beginning returns the first eight bytes of a text as a number that sorts like them.
 func beginning(s string) uint64 {
 	var b [8]byte
 	copy(b[:], s)
 	return binary.BigEndian.Uint64(b[:])
 }
 
-// ranks returns the place of each word among all of them.
+// ranks returns the rank of each word in sorted order.
 func (t *table) ranks() []uint64 {
 	numbers := make([]uint32, len(t.words.list))
 	for i := range numbers {
@@ -358,7 +358,7 @@ func (t *table) ranks() []uint64 {
 	return ranks
 }
 
-// facets are the values that filters can take.
+// facets are the possible values of filters.
 type facets struct {
 	Version     string  `json:"version"`
 	Loaded      loaded  `json:"loaded"`
@@ -369,7 +369,7 @@ type facets struct {
 	Outcomes    []facet `json:"outcomes"`
 }
 
-// facetsShown bounds the values of each facet.
+// facetsShown is the maximal number of values of a facet.
 const facetsShown = 200
 
 func (t *table) facets() facets {

@@ -14,17 +14,18 @@ import (
 )
 
 const (
-	// recoverEvery is the interval of looks for runs whose process has died, and retryEvery that of
-	// attempts to read up to retryMost records that could not be read.
+	// recoverEvery is the interval of checks for runs whose process has died, and
+	// retryEvery that of attempts to read up to retryMost unreadable records again.
 	recoverEvery = 5 * time.Second
 	retryEvery   = 5 * time.Second
 	retryMost    = 32
-	// maxNews bounds the tasks in a message; a larger change is sent as a reload.
+	// maxNews is the maximal number of tasks in a message; a larger change is sent as a
+	// reload.
 	maxNews = 500
 )
 
-// A feed keeps the table equal to the history and the spool, and broadcasts each change. Its methods
-// may be called from several goroutines.
+// A feed keeps the table in step with the history and the spool, and broadcasts each
+// change. It is safe for concurrent use.
 type feed struct {
 	home       home
 	runs       runs
@@ -34,17 +35,17 @@ type feed struct {
 	lastLines  *lastLines
 	staleness  staleness
 
-	ready     chan struct{} // closed when the table has the first rows, or cannot be filled
+	ready     chan struct{} // closed when the table has its first rows, or cannot be filled
 	readyOnce sync.Once
 
-	mu        sync.Mutex  // guards what follows
+	mu        sync.Mutex  // guards the fields below
 	refreshed time.Time   // the beginning of the last refresh
 	recovered time.Time   // the beginning of the last recovery
-	retried   time.Time   // the last attempt to read unreadable records again
-	watch     tasks.Watch // says what the table does not have yet
+	retried   time.Time   // the last attempt to read unreadable records
+	watch     tasks.Watch // yields the changes since the last update
 
 	recovering   atomic.Bool
-	recoverError string // the last one that was logged; for the goroutine that recovers
+	recoverError string // the last logged error; used only by the recovering goroutine
 }
 
 func newFeed(h home, r runs, hub *hub, b *background) *feed {
@@ -54,8 +55,8 @@ func newFeed(h home, r runs, hub *hub, b *background) *feed {
 	}
 }
 
-// current waits until the table has rows and brings it up to date. The error is a *problem if the
-// history cannot be read and there is nothing to show.
+// current waits until the table has rows and updates it. The error is a *problem if the
+// history cannot be read and there are no tasks to show.
 func (f *feed) current(ctx context.Context) error {
 	select {
 	case <-f.ready:
@@ -69,7 +70,7 @@ func (f *feed) current(ctx context.Context) error {
 	return nil
 }
 
-// tag identifies the present state of the table and of the last lines of runs.
+// tag identifies the current state of the table and of the last lines.
 func (f *feed) tag() string {
 	return f.table.state().Version + "-" + strconv.FormatUint(f.lastLines.changes(), 36)
 }
@@ -79,8 +80,8 @@ func (f *feed) hello() (message, []summary) {
 	return messageOf("hello", f.table.state(), true), f.lastLines.addTo(f.table.uncommitted(runningShown))
 }
 
-// setStaleness notes the result of a reading of the history, and broadcasts it if it differs from the
-// last one.
+// setStaleness sets the result of a reading of the history, and broadcasts it if it has
+// changed.
 func (f *feed) setStaleness(kind int, err error) {
 	detail, changed := f.staleness.set(kind, err)
 	if !changed {
@@ -92,8 +93,8 @@ func (f *feed) setStaleness(kind int, err error) {
 	f.hub.broadcast(staleMessage(detail))
 }
 
-// refresh brings the table up to date, and broadcasts the changes. Of several calls at a time one does
-// the work for all.
+// refresh updates the table and broadcasts the changes. Concurrent calls share the work
+// of one.
 func (f *feed) refresh(ctx context.Context) {
 	asked := time.Now()
 	f.mu.Lock()
@@ -133,8 +134,8 @@ func (f *feed) refreshLocked(ctx context.Context) error {
 	return nil
 }
 
-// recover commits the runs of processes that have died. An error is logged if it differs from the
-// last one.
+// recover commits the runs of dead processes. It logs an error that differs from the last
+// one.
 func (f *feed) recover(ctx context.Context) {
 	text := ""
 	if err := f.home.Recover(ctx); err != nil {
@@ -148,8 +149,8 @@ func (f *feed) recover(ctx context.Context) {
 	}
 }
 
-// readable returns the records of the history that could not be read before and can be now: their
-// file system may have been away for a moment.
+// readable returns records of the history that could not be read before and now can,
+// since their file system may have been unavailable.
 func (f *feed) readable() (list []tasks.Change) {
 	if time.Since(f.retried) < retryEvery {
 		return nil
