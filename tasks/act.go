@@ -9,24 +9,24 @@ import (
 	"qme/record"
 )
 
-// An Acting is one performance of an action of an executor.
+// An Acting is one call of an action of an executor.
 type Acting struct {
 	Executor executor.Executor
 	Action   executor.Action
-	Options  map[string]string // those that were given, by name; a switch has "true"
-	// Out takes the result, Err messages for people.
+	Options  map[string]string // the given options by name; a switch has "true"
+	// Out takes the result, Err messages for the user.
 	Out, Err io.Writer
 	// Unattended is as in executor.Call.
 	Unattended bool
-	// Confirm agrees, by nil, to an action that alters the job of a task that this home has
-	// not started. An error of it is that of Act. A nil Confirm agrees to none.
+	// Confirm is asked before an action alters the job of a task that this home has not
+	// started. It returns nil to agree; Act returns its error. A nil Confirm never agrees.
 	Confirm func(*ForeignError) error
 }
 
-// foreignAction returns whose task it is that an action would change and that this home has not
-// started, and what would be done; nil for an action that only looks, and for a task of this
-// home. Of a task with a job that is what this home has noted of the job, and of any other
-// whether its command was given here. call is what allow has allowed.
+// foreignAction returns the task of another home that an action would change, and the change.
+// It returns nil if the action only reads, or if the task belongs to this home: for a task with
+// a job, if this home has noted the job, else if its command was given here. call is as set by
+// allow.
 func (q *Service) foreignAction(v Version, a executor.Action, call *executor.Call) (*ForeignError, error) {
 	if !a.Alters || !call.Foreign {
 		return nil, nil
@@ -39,8 +39,8 @@ func (q *Service) foreignAction(v Version, a executor.Action, call *executor.Cal
 	return ForeignAction(v.Record, a.Name), nil
 }
 
-// AltersForeign is foreignAction for an action that is not being performed yet. The error is as
-// that of Usable.
+// AltersForeign is foreignAction for an action that is not performed yet. Errors are those of
+// Usable.
 func (q *Service) AltersForeign(v Version, a executor.Action) (*ForeignError, error) {
 	var call executor.Call
 	if err := q.allow(v, &call); err != nil {
@@ -49,10 +49,10 @@ func (q *Service) AltersForeign(v Version, a executor.Action) (*ForeignError, er
 	return q.foreignAction(v, a, &call)
 }
 
-// Act performs an action on a run. The state of a job that the action may have changed is
-// asked for afterwards, and before a status, so that the scheduler is asked once and the
-// record says it, too. changed reports whether that has made a commit. An answer that could
-// not be recorded is a warning, and the error is that of the action.
+// Act performs an action on a run. If the action may have changed the state of a job, Act
+// refreshes the record afterwards. Before a status action it refreshes the record first, so
+// that the scheduler is asked only once. changed reports whether the refresh has made a commit.
+// The error is that of the action; an answer that could not be recorded is only a warning.
 func (q *Service) Act(ctx context.Context, v Version, a Acting) (changed bool, err error) {
 	_, tracked := a.Executor.(executor.Tracker)
 	tracked = tracked && v.Commit == "" && v.Record.Data.Status != record.Running
@@ -75,7 +75,7 @@ func (q *Service) Act(ctx context.Context, v Version, a Acting) (changed bool, e
 			if err := q.allow(v, call); err != nil {
 				return changed, err
 			}
-		} // else the action says why nothing is known
+		} // otherwise the action reports why nothing is known
 	}
 	err = a.Action.Perform(ctx, call)
 	if tracked && a.Action.Alters {
@@ -87,7 +87,7 @@ func (q *Service) Act(ctx context.Context, v Version, a Acting) (changed bool, e
 	return changed, err
 }
 
-// agree asks for the agreement to an action that changes what is not of this home.
+// agree asks for confirmation of an action on a task of another home.
 func (q *Service) agree(v Version, a Acting, call *executor.Call) error {
 	foreign, err := q.foreignAction(v, a.Action, call)
 	switch {
@@ -99,7 +99,7 @@ func (q *Service) agree(v Version, a Acting, call *executor.Call) error {
 	return a.Confirm(foreign)
 }
 
-// allow puts into a call what its action may use of a run.
+// allow sets the fields of a call that tell the action which values of the run it may use.
 func (q *Service) allow(v Version, call *executor.Call) error {
 	usable, own, err := q.Usable(v)
 	call.Record, call.Foreign, call.Told = usable, !own, v.Record.Data.Job
@@ -114,11 +114,11 @@ func (q *Service) refreshOne(ctx context.Context, id record.ID) (changed bool, e
 	return all[0].Changed, all[0].Err
 }
 
-// A host is what the use cases can do for an action on a run.
+// A host provides the use cases that an action on a run may call.
 type host struct {
 	q   *Service
 	v   Version
-	err io.Writer // for people
+	err io.Writer // for the user
 }
 
 // Stream implements executor.Host.
@@ -131,7 +131,7 @@ func (h host) Stream(name record.StreamName) (io.ReadCloser, error) {
 	return h.v.Stream(name)
 }
 
-// OneStream says where the error output of a run is whose streams were one.
+// OneStream returns a message that the error output of a run is part of its output.
 func OneStream(rec *record.Record) string {
 	return fmt.Sprintf("Task %s had one stream for both, as on a terminal: its errors are in its output.", rec.UID)
 }

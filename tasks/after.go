@@ -22,34 +22,34 @@ import (
 	"qme/mirror/target"
 )
 
-// Following is what a home does after a change of its history.
+// Following configures the work after a change of the history.
 type Following struct {
-	Sync bool // sync with the remote that is meant without a name
-	// Mirror returns the database that mirrors the home, nil for none.
+	Sync bool // sync with the default remote
+	// Mirror returns the database that mirrors the home, or nil for none.
 	Mirror func() (*target.Target, error)
-	// Apart leaves the mirror to a process of its own, for a caller that must not wait.
+	// Apart updates the mirror in another process, for a caller that must not wait.
 	Apart bool
-	// Behind, if not nil, tells the user once why the mirror does not follow.
+	// Behind, if not nil, tells the user once why the mirror is not up to date.
 	Behind func(why string)
 }
 
-// A Cause is what has changed the history.
+// A Cause is the kind of change of the history.
 type Cause int
 
 // The causes of changes.
 const (
 	AfterRun      Cause = iota // a run was recorded
-	AfterRefresh               // what is known of jobs was
-	AfterExchange              // an exchange has gone through
+	AfterRefresh               // new states of jobs were recorded
+	AfterExchange              // an exchange with a remote has succeeded
 	AfterChange                // anything else
 )
 
-// Follow does what is to be done after a change: packing when it is due, a sync, the mirror. It
-// takes a moment at the most; the rest is done by processes of their own. The error says what was
-// not started, which the next change does, and why the mirror is not known.
+// Follow starts the work after a change: packing if it is due, a sync, and the mirror. It
+// returns quickly; longer work runs in other processes. The error says which of them could not
+// be started (the next change tries again), and why the mirror is not known.
 func (q *Service) Follow(c Cause) error {
 	var errs []error
-	if c == AfterRun || c == AfterExchange { // a home in which nothing is run gets packs all the same
+	if c == AfterRun || c == AfterExchange { // exchanges too, so that a home without runs is packed
 		if s, err := q.Store(); err == nil && s.NeedsGC() {
 			errs = append(errs, q.start("gc", "--auto"))
 		}
@@ -63,7 +63,7 @@ func (q *Service) Follow(c Cause) error {
 	return errors.Join(errs...)
 }
 
-// start starts a qme of this home that outlives this process.
+// start starts a qme process for this home that outlives this process.
 func (q *Service) start(words ...string) error {
 	cmd, err := q.Itself(context.Background(), words...)
 	if err != nil {
@@ -72,21 +72,21 @@ func (q *Service) start(words ...string) error {
 	return program.Detach(cmd)
 }
 
-// Itself returns this program on this home: see program.Itself.
+// Itself returns a command that runs this program on this home; see program.Itself.
 func (q *Service) Itself(ctx context.Context, words ...string) (*exec.Cmd, error) {
 	return program.Itself(ctx, q.Home, append([]string{"--home", q.Home}, words...)...)
 }
 
-// autoSyncLimit ends a sync in the background that gets nowhere.
+// autoSyncLimit is the timeout of a sync in the background.
 const autoSyncLimit = 10 * time.Minute
 
-// AutoSync syncs in a process that nobody waits for: see SyncInTurn. What goes wrong is in
-// SyncLog, in the words that explain finds for it; the error says that it cannot be.
+// AutoSync syncs in the background; see SyncInTurn. It writes failures to SyncLog, as rephrased
+// by explain. The error says that the log could not be written.
 func (q *Service) AutoSync(ctx context.Context, explain func(error) error) (synced bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, autoSyncLimit)
 	defer cancel()
 	if err = q.Recover(ctx); errors.Is(err, syscall.ENOTDIR) {
-		return false, q.SyncLog().Note(err) // there is no spool: its place is taken
+		return false, q.SyncLog().Note(err) // there is no spool: a file is in its place
 	} else if err != nil {
 		q.Warn("a run is still in the spool: %v", err)
 	}
@@ -95,17 +95,17 @@ func (q *Service) AutoSync(ctx context.Context, explain func(error) error) (sync
 	case err != nil:
 		return false, q.SyncLog().Note(explain(err))
 	case !synced:
-		return false, nil // how it went is for the one to tell who does it
+		return false, nil // the process that does the sync reports the result
 	}
 	return true, nil
 }
 
-// SyncLog says why the last sync in the background went wrong.
+// SyncLog returns the log of syncs in the background.
 func (q *Service) SyncLog() Log { return Log{filepath.Join(q.Home, "sync.log")} }
 
-// takeTurn takes the lock of a file for something that one of many processes does for all.
-// ok is false when another has it. Where there are no locks everybody has it. release may be
-// called more than once.
+// takeTurn takes a lock file for work that one of many processes does for all. ok is false when
+// another process holds the lock. On a file system without locks, every process succeeds.
+// release may be called more than once.
 func takeTurn(path string) (release func(), ok bool, err error) {
 	f, err := lockfile.Open(afero.NewOsFs(), path, lockfile.Exclusive)
 	if errors.Is(err, lockfile.ErrHeld) {
@@ -117,11 +117,11 @@ func takeTurn(path string) (release func(), ok bool, err error) {
 	return sync.OnceFunc(func() { _ = f.Close() }), true, nil
 }
 
-// A Log is a file with what went wrong the last time in a process that nobody waits for: a
-// line with the time and the reason and, when a user has been told, another one.
+// A Log is a file with the last failure of a background process: a line with the time and the
+// reason, and a second line if a user has been told.
 type Log struct{ path string }
 
-// toldMark ends the note of what somebody has been told.
+// toldMark is the second line of a log that was shown to a user.
 const toldMark = "told"
 
 func (l Log) read() (why string, told bool, err error) {
@@ -141,8 +141,8 @@ func (l Log) write(why string, told bool) error {
 	return os.WriteFile(l.path, []byte(text), 0o600)
 }
 
-// Last returns when, in RFC 3339, and why it went wrong; "" where it went well, or where that
-// cannot be read.
+// Last returns the time, in RFC 3339, and the reason of the last failure. It returns "" if the
+// last attempt succeeded or the log cannot be read.
 func (l Log) Last() string {
 	why, err := l.Read()
 	if err != nil {
@@ -151,30 +151,30 @@ func (l Log) Last() string {
 	return why
 }
 
-// Read is Last with the error of reading.
+// Read is Last with the error of reading the log.
 func (l Log) Read() (string, error) {
 	why, _, err := l.read()
 	return why, err
 }
 
-// Note notes why something went wrong now.
+// Note writes the reason of a failure to the log, with the present time.
 func (l Log) Note(why error) error {
 	_, told, err := l.read()
 	text := strings.Join(strings.Split(why.Error(), "\n"), "; ")
 	return l.write(time.Now().Format(time.RFC3339)+" "+safe.Line(text), told && err == nil)
 }
 
-// Tell has a user be told why it went wrong, unless that has been done.
+// Tell calls tell with the last failure, unless a user was already told.
 func (l Log) Tell(tell func(why string)) error {
 	why, told, err := l.read()
 	if err != nil || why == "" || told {
-		return nil // the next attempt makes another note
+		return nil // the next failure rewrites the log
 	}
 	tell(why)
 	return l.write(why, true)
 }
 
-// Clear notes that it went well.
+// Clear removes the log after a success.
 func (l Log) Clear() error {
 	if err := os.Remove(l.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

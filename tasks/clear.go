@@ -9,9 +9,9 @@ import (
 	"qme/record"
 )
 
-// Select returns the tasks that a "clear" means: every one, those of an executor,
-// or the one that a reference names. The error wraps record.ErrConflict when one
-// of them is running or has an open job of this home, and record.ErrNotFound when there is none.
+// Select returns the tasks for the argument of a "clear": all tasks for "", the task that a
+// reference names, or the tasks of an executor. The error wraps record.ErrConflict when one of
+// them is running or has an open job of this home, and record.ErrNotFound when there is none.
 func (q *Service) Select(what string) ([]record.ID, error) {
 	ids, err := q.candidates(what)
 	if err != nil {
@@ -20,7 +20,7 @@ func (q *Service) Select(what string) ([]record.ID, error) {
 	return ids, q.noneRuns(ids)
 }
 
-// SelectTasks is Select for several references, each of which names a task.
+// SelectTasks is Select for several references, each to a single task.
 func (q *Service) SelectTasks(refs []string) ([]record.ID, error) {
 	var ids []record.ID
 	seen := map[record.ID]bool{}
@@ -36,7 +36,7 @@ func (q *Service) SelectTasks(refs []string) ([]record.ID, error) {
 	return ids, q.noneRuns(ids)
 }
 
-// noneRuns refuses tasks of which one is running.
+// noneRuns returns an error if one of the tasks is running or has an open job.
 func (q *Service) noneRuns(ids []record.ID) error {
 	uncommitted, err := q.Spool.List(0)
 	if err != nil {
@@ -54,8 +54,8 @@ func (q *Service) noneRuns(ids []record.ID) error {
 	return q.noneOpen(ids)
 }
 
-// noneOpen refuses tasks of which one has an open job of this home: nobody would know of
-// that any more, and a folder to which it may print would go.
+// noneOpen returns an error if one of the tasks has an open job of this home. Clearing the task
+// would stop tracking the job, and remove the folder that its output may go to.
 func (q *Service) noneOpen(ids []record.ID) error {
 	open, err := q.Jobs.IDs()
 	if err != nil || len(open) == 0 {
@@ -107,8 +107,8 @@ func (q *Service) candidates(what string) ([]record.ID, error) {
 	return ids, nil
 }
 
-// Clear removes tasks from the history's newest version, and returns the commit that
-// does. Their runs stay in the versions before.
+// Clear removes tasks from the newest version of the history, and returns the commit that does.
+// Their runs remain in earlier versions.
 func (q *Service) Clear(ctx context.Context, what string, ids []record.ID) (version string, err error) {
 	version, err = q.commitChanges(ctx, gitstore.Change{Verb: "clear", What: what, Delete: ids})
 	if err != nil {
@@ -120,14 +120,14 @@ func (q *Service) Clear(ctx context.Context, what string, ids []record.ID) (vers
 	return version, nil
 }
 
-// CancelAction is the action by which executors end a job.
+// CancelAction is the action that ends a job.
 const CancelAction = "cancel"
 
-// Cancel ends what is running of a task: its command, or, where that has ended and its executor
-// can, the job that it has started. Then job is true, a says how as in Act (its executor and
-// action are found here), and changed and the error are those of Act. Of a command the processes
-// get TERM, and KILL after a grace; Cancel returns once the process that records the run has been
-// told. The error wraps record.ErrConflict where nothing runs.
+// Cancel ends the command of a task. If the command has ended and the executor can cancel jobs,
+// it ends the job instead; then job is true, and changed and the error are those of Act. a
+// holds the options for Act; Cancel sets its executor and action. The processes of a command
+// get TERM, and KILL after a grace period. Cancel returns when the request has reached the
+// process that records the run. The error wraps record.ErrConflict when nothing is running.
 func (q *Service) Cancel(ctx context.Context, v Version, a Acting) (job, changed bool, err error) {
 	rec := v.Record
 	if e := q.executor(rec.Executor); e != nil && rec.Data.Status != record.Running && rec.Active() {

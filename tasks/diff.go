@@ -14,44 +14,42 @@ import (
 	"qme/record"
 )
 
-// A Comparison says what differs between two runs.
+// A Comparison is the difference between two runs.
 type Comparison struct {
 	A, B   Version
-	Fields []FieldChange // what is not output, in a fixed order
-	// Stdout and Stderr are what the commands printed; of two jobs, what the jobs
-	// printed. Where one run's streams were one, and the other's two, all of it is in
-	// Stdout.
+	Fields []FieldChange // all differences except output, in a fixed order
+	// Stdout and Stderr are the output of the commands or, if both runs have jobs, of the jobs.
+	// If only one run has both streams in one, Stdout covers all output.
 	Stdout StreamChange
 	Stderr StreamChange
-	// Notes say, for people, what was compared in another way than byte by byte, and what
-	// could not be compared, because it was not recorded.
+	// Notes tell the user which output was not compared byte by byte, and which values were not
+	// recorded and so not compared.
 	Notes []string
 }
 
-// NotRecorded is the value of a field that one of the runs has and the other could not
-// have, since nobody took it down.
+// NotRecorded is the value of a field that was not recorded in one of the runs.
 const NotRecorded = "not recorded"
 
-// A FieldChange is one value that differs; "" means that there is none.
+// A FieldChange is one value that differs; "" means no value.
 type FieldChange struct {
 	Name string `json:"name"`
 	From string `json:"from"`
 	To   string `json:"to"`
 }
 
-// A StreamChange is a stream that may differ.
+// A StreamChange compares one stream of two runs.
 type StreamChange struct {
-	Name string // for people: "stdout", "stderr", "output" for both in one, "job stdout"
+	Name string // for display: "stdout", "stderr", "output" for both in one, "job stdout"
 	Same bool
-	// From and To are the streams as text when both are UTF-8 and no longer than the limit
-	// of Compare; else Note says how they differ.
+	// From and To are the text of the streams if both are UTF-8 and within the limit of
+	// Compare. Otherwise Note describes the difference.
 	From, To string
 	Note     string
 }
 
-// Same reports whether the runs had the same result: return code, status and output, of
-// jobs their state, return code and output. How long they took does not count. What is not
-// known, because a run goes on or was cut off, is not the same.
+// Same reports whether the runs had the same result: return code, status and output, and for
+// jobs their state, return code and output. Durations do not matter. An unknown value, because
+// a run is active or was cut off, counts as different.
 func (c *Comparison) Same() bool {
 	return sameEnd(c.A.Record, c.B.Record) && c.Stdout.Same && c.Stderr.Same
 }
@@ -62,7 +60,7 @@ func sameEnd(a, b *record.Record) bool {
 	switch {
 	case a.Data.Status != b.Data.Status || (ja == nil) != (jb == nil):
 		return false
-	case ja != nil: // its state says how it ended, where there is no code
+	case ja != nil: // without a return code, the state tells how the job ended
 		return sameCode && ja.Final && jb.Final && ja.State == jb.State && elementStates(ja) == elementStates(jb) && len(differing(ja, jb)) == 0
 	}
 	return sameCode && a.Code() != nil
@@ -70,8 +68,8 @@ func sameEnd(a, b *record.Record) bool {
 
 func equal(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
 
-// Compare compares two runs. Streams of more than limit bytes are only told
-// apart, not returned.
+// Compare compares two runs. For streams longer than limit bytes it only determines whether
+// they differ, and does not return their text.
 func (q *Service) Compare(a, b Version, limit int64) (*Comparison, error) {
 	c := &Comparison{A: a, B: b}
 	jobs := a.Record.Data.Job != nil && b.Record.Data.Job != nil
@@ -105,11 +103,11 @@ func fieldChanges(a, b *record.Record) []FieldChange {
 	return changes
 }
 
-// DiffLimit bounds the streams that are compared line by line.
+// DiffLimit is the size up to which streams are compared line by line.
 const DiffLimit = 4 << 20
 
-// Unified returns the difference of a stream of the comparison as a unified diff, "" where
-// it is only told apart.
+// Unified returns the difference of a stream as a unified diff, or "" if its text is not
+// available.
 func (c *Comparison) Unified(s StreamChange) string {
 	if s.From == "" && s.To == "" {
 		return ""
@@ -117,11 +115,11 @@ func (c *Comparison) Unified(s StreamChange) string {
 	return udiff.Unified(c.A.Name()+" "+s.Name, c.B.Name()+" "+s.Name, s.From, s.To)
 }
 
-// Name names the run as commands take it.
+// Name returns the reference of the run for commands.
 func (v Version) Name() string { return fmt.Sprintf("%s@%d", v.Record.UID, v.Number) }
 
-// fields lists a record's values, each in From. Of jobs it leaves out how long the command
-// took that submitted them.
+// fields returns the values of a record, each in From. For jobs it leaves out the duration of
+// the command that submitted them.
 func fields(r *record.Record, jobs bool) []FieldChange {
 	d := r.Data
 	branch, commit, dirty := "", "", ""
@@ -146,7 +144,8 @@ func fields(r *record.Record, jobs bool) []FieldChange {
 	)
 }
 
-// jobFields lists what is compared of a job. Its number is another one each time.
+// jobFields returns the values of a job to compare. The job's id always differs and is left
+// out.
 func jobFields(j *record.Job) []FieldChange {
 	if j == nil {
 		j = new(record.Job)
@@ -168,7 +167,7 @@ func jobFields(j *record.Job) []FieldChange {
 	}
 }
 
-// elementStates counts the parts of an array by how they ended.
+// elementStates counts the elements of an array by their end state.
 func elementStates(j *record.Job) string {
 	counts := map[string]int{}
 	for _, e := range j.Elements {
@@ -183,11 +182,11 @@ func elementStates(j *record.Job) string {
 
 const elementsField = "job.elements"
 
-// elementsMost is how many elements a comparison shows one by one.
+// elementsMost is how many elements of an array a comparison lists.
 const elementsMost = 10
 
-// showElements adds which elements of two arrays have ended otherwise, where as many of both
-// have ended in each way.
+// showElements appends the elements of two arrays that ended differently, if the counts by end
+// state are equal.
 func showElements(fa, fb []FieldChange, a, b *record.Job) {
 	which := differing(a, b)
 	at := slices.IndexFunc(fa, func(f FieldChange) bool { return f.Name == elementsField })
@@ -198,7 +197,7 @@ func showElements(fa, fb []FieldChange, a, b *record.Job) {
 	fb[at].From += elementList(b, which)
 }
 
-// elementList shows how the first of some elements have ended.
+// elementList formats the end states of the first of the given elements.
 func elementList(j *record.Job, which []string) string {
 	ends := elementEnds(j)
 	var list []string
@@ -215,8 +214,8 @@ func elementList(j *record.Job, which []string) string {
 	return " (" + strings.Join(list, ", ") + ")"
 }
 
-// differing returns the indices of the elements that have not ended in the same way in both
-// jobs, in order.
+// differing returns the sorted indices of the elements that did not end in the same way in both
+// jobs.
 func differing(a, b *record.Job) []string {
 	ea, eb := elementEnds(a), elementEnds(b)
 	var which []string
@@ -234,8 +233,8 @@ func differing(a, b *record.Job) []string {
 	return which
 }
 
-// elementEnds returns how the elements of a job have ended, by their index: what follows the
-// number of the job, which is another one each time.
+// elementEnds returns the end states of a job's elements by index. The index is the part of the
+// id after the job's number, which always differs.
 func elementEnds(j *record.Job) map[string]string {
 	ends := make(map[string]string, len(j.Elements))
 	for _, e := range j.Elements {

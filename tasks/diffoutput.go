@@ -10,15 +10,15 @@ import (
 	"qme/record"
 )
 
-// A printed is what a run has printed, and where to: the streams of its command or of the
-// job that it has started.
+// A printed describes the output of a run: the streams of its command, or of the job that the
+// command has started.
 type printed struct {
 	v          Version
 	out, err   record.StreamName
-	known      bool // whether where to was recorded
-	merged     bool // both streams were one, and are in out
+	known      bool // whether the destinations were recorded
+	merged     bool // both streams were one, out
 	onTerminal [2]bool
-	missing    string // why its output was not recorded
+	missing    string // why the output was not recorded
 }
 
 func printedBy(v Version, job bool) printed {
@@ -29,15 +29,15 @@ func printedBy(v Version, job bool) printed {
 		return p
 	}
 	p := printed{v: v, out: record.JobStdout, err: record.JobStderr, missing: d.Job.OutputError}
-	if p.known = d.Job.StdoutFile != ""; p.known { // one file, and nothing that was kept apart
+	if p.known = d.Job.StdoutFile != ""; p.known { // one file, and no separate error stream
 		lines, s := p.err.Of(v.Record)
 		p.merged = d.Job.StdoutFile == d.Job.StderrFile && len(lines) == 0 && s == nil
 	}
 	return p
 }
 
-// compareOutput compares what both runs printed: byte by byte where both printed to the
-// same kinds of places, and else what can be compared.
+// compareOutput compares the output of both runs: byte by byte if the destinations are of the
+// same kind, else as far as possible.
 func (c *Comparison) compareOutput(jobs bool, limit int64) error {
 	a, b := printedBy(c.A, jobs), printedBy(c.B, jobs)
 	c.Stdout.Name, c.Stderr.Name = "stdout", "stderr"
@@ -66,7 +66,7 @@ func (c *Comparison) compareOutput(jobs bool, limit int64) error {
 	return nil
 }
 
-// noteKinds says how output of different kinds was compared.
+// noteKinds notes how output of different kinds was compared.
 func (c *Comparison) noteKinds(a, b printed, jobs bool) {
 	note := ""
 	switch {
@@ -88,8 +88,7 @@ func (c *Comparison) noteKinds(a, b printed, jobs bool) {
 	}
 }
 
-// maybeKinds reports whether output looks as if it differed because one of the runs had a
-// terminal.
+// maybeKinds reports whether the difference looks as if only one of the runs had a terminal.
 func (c *Comparison) maybeKinds() bool {
 	if (c.Stderr.From == "") != (c.Stderr.To == "") {
 		return true
@@ -97,7 +96,8 @@ func (c *Comparison) maybeKinds() bool {
 	return visible.Text(c.Stdout.From) == visible.Text(c.Stdout.To) && visible.Text(c.Stderr.From) == visible.Text(c.Stderr.To)
 }
 
-// compareStream compares a stream: its bytes or, of different kinds, its text.
+// compareStream compares a stream byte by byte or, if asText is true, as text without control
+// sequences.
 func compareStream(change *StreamChange, a, b printed, name record.StreamName, limit int64, asText bool) error {
 	sa, sb := describe(a.v, name), describe(b.v, name)
 	if sa.sum != "" && sa.sum == sb.sum {
@@ -131,8 +131,7 @@ func compareStream(change *StreamChange, a, b printed, name record.StreamName, l
 	return nil
 }
 
-// compareAsOne compares the streams of a run in which they were one with those of a run in
-// which they were two.
+// compareAsOne compares two runs of which only one had both streams in one.
 func (c *Comparison) compareAsOne(a, b printed, limit int64) error {
 	one, two := a, b
 	if b.merged {
@@ -181,8 +180,8 @@ func (c *Comparison) compareAsOne(a, b printed, limit int64) error {
 	return nil
 }
 
-// sameSum reports whether the one stream is known, without a look at it, to be what the
-// other run has printed to one of its two.
+// sameSum reports whether the single stream equals the only non-empty stream of the other run,
+// by hash and size alone.
 func sameSum(one, two printed) bool {
 	sum := describe(one.v, one.out).sum
 	out, errs := describe(two.v, two.out), describe(two.v, two.err)
@@ -213,7 +212,8 @@ func describe(v Version, name record.StreamName) streamFacts {
 	return f
 }
 
-// readStream returns a stream's bytes when they are no more than limit, and none is missing.
+// readStream returns the content of a stream. whole is false if the stream is longer than limit
+// or incomplete.
 func readStream(v Version, name record.StreamName, limit int64) (text string, whole bool, err error) {
 	if _, s := name.Of(v.Record); s != nil && (s.Size > limit || s.Cut != nil) {
 		return "", false, nil
@@ -222,7 +222,7 @@ func readStream(v Version, name record.StreamName, limit int64) (text string, wh
 	if err != nil {
 		return "", false, err
 	}
-	b, err := io.ReadAll(io.LimitReader(r, limit+1)) // of an uncommitted run the record does not say how many
+	b, err := io.ReadAll(io.LimitReader(r, limit+1)) // the record of an uncommitted run has no size
 	if err = errors.Join(err, r.Close()); err != nil || int64(len(b)) > limit {
 		return "", false, err
 	}

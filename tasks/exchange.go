@@ -16,14 +16,15 @@ import (
 	"qme/record"
 )
 
-// Sharing is what an exchange with a remote needs of its surroundings.
+// Sharing configures an exchange with a remote.
 type Sharing struct {
-	// Distrusted, if not nil, says why the git configuration of a folder does not count; ""
-	// where it does.
+	// Distrusted, if not nil, returns why the git configuration of a folder is ignored, or ""
+	// if it is used.
 	Distrusted func(dir string) (why string)
-	Messages   io.Writer                                        // where what a remote says goes; nil is nowhere
-	Ask        func(prompt string, secret bool) (string, error) // asks for names and passwords; nil is nobody
-	// Fetch bounds what is let in, and what is sent; Usual is what others let in.
+	Messages   io.Writer                                        // takes the messages of a remote; may be nil
+	Ask        func(prompt string, secret bool) (string, error) // asks for names and passwords; nil if no user can answer
+	// Fetch limits the data that is accepted and sent. Usual holds the limits that other
+	// repositories usually apply.
 	Fetch gitstore.FetchOptions
 	Usual gitstore.ShareLimits
 	// Close, if not nil, is called when the exchange has ended.
@@ -34,29 +35,28 @@ type Sharing struct {
 var ErrGaveWay = errors.New("it had got nowhere when another push, pull or sync of this home was given, and made way")
 
 const (
-	// exchangeMemory is where garbage is collected more often: the tables of a large pack
-	// alone take half of it.
+	// exchangeMemory is the memory limit of the garbage collector during an exchange. The
+	// tables of a large pack alone take half of it.
 	exchangeMemory = 192 << 20
-	// exchangePatience is how long another exchange is waited for in silence.
+	// exchangePatience is how long to wait for another exchange before telling the user.
 	exchangePatience = time.Second
-	// gaveWay is for how long somebody waits for an exchange in the background to end.
+	// gaveWay is how long another exchange must wait before one in the background ends.
 	gaveWay = 2 * time.Second
 )
 
-// An exchange connects the history with one remote.
+// An exchange is an exchange of tasks between the history and one remote.
 type exchange struct {
 	store       *gitstore.Store
 	name        string
 	fetchFrom   *remote.Remote
-	pushTo      *remote.Remote // mostly the same
+	pushTo      *remote.Remote // usually the same as fetchFrom
 	sharing     *Sharing
 	skipInvalid bool
 	warn        func(msg string)
 	refused     []gitstore.Rejected
 }
 
-// exchange has a function go through between the history and a remote, while no other
-// exchange of this home is at work.
+// exchange calls how with an open exchange, while no other exchange of this home is active.
 func (q *Service) exchange(ctx context.Context, target gitstore.RemoteURL, o ShareOptions, how func(context.Context, *exchange, *Shared) error) (*Shared, error) {
 	s, err := q.Store()
 	if err != nil {
@@ -93,8 +93,8 @@ func (q *Service) exchange(ctx context.Context, target gitstore.RemoteURL, o Sha
 	return shared, err
 }
 
-// open opens the repositories from which a remote's tasks come and to which they go, by
-// git's configuration (insteadOf, pushInsteadOf, pushurl).
+// open opens the remote's repositories to fetch from and push to, by git's configuration
+// (insteadOf, pushInsteadOf, pushurl).
 func (x *exchange) open(ctx context.Context, target gitstore.RemoteURL) error {
 	gitDir := x.store.Dir()
 	if x.sharing.Distrusted != nil {
@@ -118,8 +118,9 @@ func (x *exchange) open(ctx context.Context, target gitstore.RemoteURL) error {
 	return err
 }
 
-// giveWay returns a context that ends when somebody has waited for the exchange: one in
-// the background may be talking to a host that does not answer. The next run syncs again.
+// giveWay returns a context that is cancelled when another exchange has waited for a while,
+// because an exchange in the background may be talking to a host that does not answer. The next
+// run syncs again.
 func giveWay(ctx context.Context, s *gitstore.Store) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
@@ -139,7 +140,8 @@ func giveWay(ctx context.Context, s *gitstore.Store) (context.Context, func()) {
 	return ctx, func() { cancel(nil) }
 }
 
-// lockExchange waits for other exchanges of this home to end.
+// lockExchange waits for other exchanges of this home and returns the function that releases
+// the lock.
 func (q *Service) lockExchange(ctx context.Context, s *gitstore.Store, name string, background bool) (func(), error) {
 	what := "the exchange"
 	if background {
@@ -159,8 +161,8 @@ func (q *Service) lockExchange(ctx context.Context, s *gitstore.Store, name stri
 	return unlock, err
 }
 
-// waitExchange waits for the exchange that is at work. One in the background ends for
-// those that are not.
+// waitExchange waits for the active exchange. If the caller is not in the background, an
+// exchange in the background ends for it.
 func waitExchange(ctx context.Context, s *gitstore.Store, who string, background bool) (func(), error) {
 	if !background {
 		release, err := s.WantExchange()
@@ -172,8 +174,8 @@ func waitExchange(ctx context.Context, s *gitstore.Store, who string, background
 	return s.LockExchange(ctx, who)
 }
 
-// fetch brings what the remote has and this history lacks, without merging it, and returns
-// the remote's newest commit, "" where it has none.
+// fetch fetches the remote's commits that this history lacks, without merging them. It returns
+// the remote's newest commit, or "" if it has none.
 func (x *exchange) fetch(ctx context.Context) (commit string, err error) {
 	session, err := x.fetchFrom.Fetch(ctx)
 	if err != nil {
@@ -193,7 +195,7 @@ func (x *exchange) fetch(ctx context.Context) (commit string, err error) {
 	return got.Commit, nil
 }
 
-// merge brings a fetched commit into the history.
+// merge merges a fetched commit into the history.
 func (x *exchange) merge(ctx context.Context, commit string) (before, after string, err error) {
 	var skip []string
 	for _, r := range x.refused {
@@ -206,8 +208,8 @@ func (x *exchange) merge(ctx context.Context, commit string) (before, after stri
 	return m.Before, m.After, nil
 }
 
-// push sends what the remote lacks. The error wraps gitstore.ErrBehind when there is
-// something to merge first, and gitstore.ErrMoved when the remote moved meanwhile.
+// push sends the commits that the remote lacks. The error wraps gitstore.ErrBehind when there
+// are commits to merge first, and gitstore.ErrMoved when the remote has moved meanwhile.
 func (x *exchange) push(ctx context.Context, dryRun bool) (before, after string, err error) {
 	session, err := x.pushTo.Push(ctx)
 	if err != nil {

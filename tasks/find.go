@@ -10,15 +10,15 @@ import (
 	"qme/record"
 )
 
-// ErrReference says that a text cannot name a task.
+// ErrReference says that a text is not the syntax of a reference.
 var ErrReference = errors.New("not a reference to a task")
 
-// Find returns what a reference names:
+// Find returns the run that a reference names:
 //
-//	""               the task that this user gave last in this home, see last
-//	shell-019aaf3c…  a task by its id or the beginning of it, with or without its executor
+//	""               the task that this user last gave in this home; see last
+//	shell-019aaf3c…  a task by its id or a prefix of it, with or without its executor
 //	@2               the second task of a plain listing
-//	REF@1            a task's first run; REF@-1 the one before the last
+//	REF@1            a task's first run; REF@-1 is the one before the last
 //
 // The error wraps record.ErrNotFound, record.ErrAmbiguous or ErrReference.
 func (q *Service) Find(ref string) (Version, error) {
@@ -51,7 +51,7 @@ func (q *Service) Find(ref string) (Version, error) {
 	return Version{}, fmt.Errorf("task %s has no run %s, only 1 to %d: %w", rec.UID, run, newest, record.ErrNotFound)
 }
 
-// cutRun cuts "REF@N"; the @ of "@2" belongs to the reference.
+// cutRun splits "REF@N". The @ of "@2" belongs to the reference.
 func cutRun(ref string) (base, run string, ok bool) {
 	i := strings.LastIndexByte(ref, '@')
 	if i <= 0 {
@@ -60,7 +60,7 @@ func cutRun(ref string) (base, run string, ok bool) {
 	return ref[:i], ref[i+1:], true
 }
 
-// resolveRecord returns the present record of a task.
+// resolveRecord returns the present record of the task that a reference names.
 func (q *Service) resolveRecord(ref string) (*record.Record, error) {
 	if ref == "" {
 		return q.last()
@@ -75,7 +75,7 @@ func (q *Service) resolveRecord(ref string) (*record.Record, error) {
 	return q.task(id)
 }
 
-// nth returns the n-th task of a plain listing.
+// nth returns the nth task of a plain listing.
 func (q *Service) nth(ref, text string) (*record.Record, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
@@ -85,7 +85,7 @@ func (q *Service) nth(ref, text string) (*record.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if damage != nil { // another task than the listing's would be taken
+	if damage != nil { // @N could name another task than in the listing
 		return nil, fmt.Errorf("%s: which task that is cannot be read: %w", ref, damage)
 	}
 	count := 0
@@ -94,7 +94,7 @@ func (q *Service) nth(ref, text string) (*record.Record, error) {
 			return nil, res.Err
 		}
 		if res.Err != nil {
-			continue // as in the listing
+			continue // a listing does not count it either
 		}
 		if count++; count == n {
 			return q.task(res.ID)
@@ -111,11 +111,10 @@ func (q *Service) nth(ref, text string) (*record.Record, error) {
 
 var hexPrefix = lazy.Regexp(`^[0-9a-f][0-9a-f-]{0,35}$`)
 
-// ambiguousShown is how many tasks an ambiguous prefix names.
+// ambiguousShown is how many tasks an AmbiguousError lists.
 const ambiguousShown = 5
 
-// resolve returns the one task whose id begins with ref, with or without its
-// executor.
+// resolve returns the only task whose id begins with ref, with or without its executor.
 func (q *Service) resolve(ref string) (record.ID, error) {
 	if id, err := record.ParseID(ref); err == nil {
 		return id, nil
@@ -148,9 +147,9 @@ func (q *Service) resolve(ref string) (record.ID, error) {
 	return "", &AmbiguousError{Ref: ref, IDs: found[:min(len(found), ambiguousShown)], More: len(found) > ambiguousShown}
 }
 
-// Fitting returns the tasks that a listing of what means: those of an executor, if there
-// are any, else those whose id begins so. The error wraps record.ErrNotFound where there
-// are none, and ErrReference where it can be neither.
+// Fitting returns the range of tasks that an argument selects: the tasks of an executor or, if
+// there are none, the tasks whose id begins with it. The error wraps record.ErrNotFound when
+// there are none, and ErrReference when the argument can be neither.
 func (q *Service) Fitting(what string) (record.Range, error) {
 	var ranges []record.Range
 	if record.CheckExecutor(what) == nil {
@@ -175,8 +174,8 @@ func (q *Service) Fitting(what string) (record.Range, error) {
 	return record.Range{}, fmt.Errorf("task %q: %w", what, record.ErrNotFound)
 }
 
-// rangesOf reads a prefix of an id. What looks like "c-0" may be an executor with
-// the beginning of a UUID, or the beginning of a UUID alone.
+// rangesOf parses a prefix of an id. A text like "c-0" may be an executor with the beginning of
+// a UUID, or the beginning of a UUID alone.
 func rangesOf(ref string) ([]record.Range, error) {
 	var ranges []record.Range
 	if hexPrefix().MatchString(ref) {
@@ -196,12 +195,11 @@ func rangesOf(ref string) ([]record.Range, error) {
 	return ranges, nil
 }
 
-// An AmbiguousError names some of the tasks that a prefix fits. It is a
-// record.ErrAmbiguous.
+// An AmbiguousError lists some of the tasks that a prefix matches. It is a record.ErrAmbiguous.
 type AmbiguousError struct {
 	Ref  string
 	IDs  []record.ID // newest first
-	More bool        // there are further ones
+	More bool        // there are more
 }
 
 // Error implements error.

@@ -12,27 +12,28 @@ import (
 	"qme/tasks/given"
 )
 
-// A ForeignError says whose command it is that was not given in this home, and that nobody
-// has agreed to run here, or whose task it is that nobody has agreed to change. Its texts are fit for a terminal. It is a record.ErrConflict.
+// A ForeignError says that a command was not given in this home, or that a task was not started
+// here, and that the user has not agreed to run the command or change the task. Its texts are
+// safe to print on a terminal. It is a record.ErrConflict.
 type ForeignError struct {
 	User      string `json:"user"`
 	Host      string `json:"host"`
 	Directory string `json:"directory"`
 	Command   string `json:"command"`
-	Digest    string `json:"digest"` // of what would be run, or done
-	// Action is what would be done instead of running the command again, such as "cancel",
-	// and Target with what: "job 4711". They are empty where it would be run.
+	Digest    string `json:"digest"` // of the command or the action
+	// Action is the action on the task, such as "cancel", and Target its object, such as "job
+	// 4711". Both are empty for a rerun.
 	Action string `json:"action,omitempty"`
 	Target string `json:"target,omitempty"`
 }
 
-// Foreign returns whose command a record holds, and what it would do.
+// Foreign returns the error for running the command of a record.
 func Foreign(rec *record.Record) *ForeignError {
 	d := rec.Data
 	return &ForeignError{User: safe.Bounded(d.User), Host: safe.Bounded(d.Host), Directory: safe.Bounded(d.PWD), Command: safe.Bounded(CommandLine(rec)), Digest: given.Digest(rec)}
 }
 
-// ForeignAction returns whose task it is that an action would change, and what of it.
+// ForeignAction returns the error for an action that would change the task of a record.
 func ForeignAction(rec *record.Record, action string) *ForeignError {
 	e := Foreign(rec)
 	e.Action, e.Target = safe.Bounded(action), "what it has started"
@@ -60,8 +61,8 @@ func (e *ForeignError) Error() string {
 // Is makes the error a record.ErrConflict.
 func (e *ForeignError) Is(target error) bool { return target == record.ErrConflict }
 
-// CommandLine returns the command of a record as it would be run again: the line that stands
-// beside it in the record may be anything.
+// CommandLine returns the command of a record as it would be run again. The line stored in the
+// record may differ from it.
 func CommandLine(rec *record.Record) string {
 	if len(rec.Data.Cmd) == 0 {
 		return rec.Command

@@ -7,11 +7,11 @@ import (
 	"qme/record"
 )
 
-// An InputError says that a task is not run again since what it has read is to be given
-// again. It is a record.ErrConflict.
+// An InputError says that a task is not rerun because the user has to supply its input again.
+// It is a record.ErrConflict.
 type InputError struct {
 	ID   record.ID
-	From string // where its input came from, as in "a pipe"
+	From string // source of the input, such as "a pipe"
 }
 
 // Error implements error.
@@ -22,8 +22,8 @@ func (e *InputError) Error() string {
 // Is makes the error a record.ErrConflict.
 func (e *InputError) Is(target error) bool { return target == record.ErrConflict }
 
-// inputAgain refuses a rerun that would wait at the keyboard without a word for what the
-// task has read from a pipe or a file. The error is an InputError.
+// inputAgain refuses a rerun that would silently wait for keyboard input although the task read
+// a pipe or a file before. The error is an InputError.
 func (q *Service) inputAgain(old *record.Record) error {
 	if q.Settings.Stdin == nil || old.Data.Stdin == nil || capture.Stdin(q.Settings.Stdin).Kind != "terminal" {
 		return nil

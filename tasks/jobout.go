@@ -15,9 +15,9 @@ import (
 	"qme/record"
 )
 
-// Submit runs a command as a job of an executor and records that as RunNew does. The files to
-// which the job prints are chosen here. The error wraps record.ErrInvalid when an option does
-// not fit.
+// Submit runs a command as a job of an executor and records the submission as RunNew does. It
+// chooses the files for the job's output. The error wraps record.ErrInvalid for an invalid
+// option.
 func (q *Service) Submit(ctx context.Context, s executor.Submitter, job executor.Submission, opts RunOptions) (*Report, error) {
 	id, err := record.NewID(s.Name())
 	if err != nil {
@@ -31,25 +31,26 @@ func (q *Service) Submit(ctx context.Context, s executor.Submitter, job executor
 	return q.runNew(ctx, id, c, opts)
 }
 
-// jobFiles returns the files to which a job of Submit prints.
+// jobFiles returns the output files of a job started by Submit.
 func (q *Service) jobFiles(id record.ID) (stdout, stderr string) {
 	dir := q.Jobs.Path(id)
 	return filepath.Join(dir, "stdout"), filepath.Join(dir, "stderr")
 }
 
-// JobOutput is where the output of a job goes.
+// JobOutput is the destination of a job's output.
 type JobOutput struct {
 	Out, Err io.Writer
-	// Restarted is called when the job begins its output anew, as after a requeue: what has
-	// been printed stays, and all of the new output follows.
+	// Restarted is called when the job starts its output again, for example after a requeue.
+	// The output printed so far stays, and all of the new output follows.
 	Restarted func()
 }
 
-// printEvery is how often a file is looked at: on a network file system nobody tells.
+// printEvery is the interval between reads of an output file. On a network file system there is
+// no notification of changes.
 const printEvery = 200 * time.Millisecond
 
-// WaitPrinting is Wait for a task of Submit: what its job prints is passed on as it comes, and
-// all of it when the job has ended.
+// WaitPrinting is Wait for a task started by Submit. It copies the output of the job as it
+// arrives, and the rest when the job has ended.
 func (q *Service) WaitPrinting(ctx context.Context, id record.ID, to JobOutput, seen func(*record.Record)) (*record.Record, error) {
 	stdout, stderr := q.jobFiles(id)
 	out, errs := printerOf(stdout, to.Out, to.Restarted), printerOf(stderr, to.Err, to.Restarted)
@@ -62,7 +63,7 @@ func (q *Service) WaitPrinting(ctx context.Context, id record.ID, to JobOutput, 
 	return rec, errors.Join(passed, q.rest(out, rec, record.JobStdout), q.rest(errs, rec, record.JobStderr))
 }
 
-// A filePrinter passes on what comes to a file, from when it is there.
+// A filePrinter copies new content of a file from when the file exists.
 type filePrinter struct {
 	tail.Reader
 	to io.Writer
@@ -72,14 +73,14 @@ func printerOf(path string, to io.Writer, restarted func()) *filePrinter {
 	return &filePrinter{to: to, Reader: tail.Reader{Open: func() (*os.File, error) { return os.Open(path) }, Restarted: restarted}}
 }
 
-// pass copies what is new.
+// pass copies new content.
 func (p *filePrinter) pass() error {
 	_, err := io.Copy(p.to, &p.Reader)
 	return err
 }
 
-// rest copies what is left when the job has ended. A file that was opened is read to its
-// end, also where it has been removed since; else what came of it is in the record.
+// rest copies the remaining output after the job has ended. An open file is read to its end,
+// even if it was removed. If the file was never opened, the output comes from the record.
 func (q *Service) rest(p *filePrinter, rec *record.Record, name record.StreamName) error {
 	if p.Opened() {
 		return errors.Join(p.pass(), p.Close())

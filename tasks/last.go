@@ -9,7 +9,7 @@ import (
 
 // A NoLastError says that there is no last task. It is a record.ErrNotFound.
 type NoLastError struct {
-	Empty bool // there is no task at all
+	Empty bool // there are no tasks at all
 }
 
 // Error implements error.
@@ -23,13 +23,12 @@ func (e *NoLastError) Error() string {
 // Is makes the error a record.ErrNotFound.
 func (e *NoLastError) Is(target error) bool { return target == record.ErrNotFound }
 
-// lastTries is how many tasks that are gone are looked up one by one.
+// lastTries is how many missing tasks are looked up one by one.
 const lastTries = 16
 
-// last returns the task that this user gave last in this home: at top level, or, in a
-// process that a task's command has started, within that task. What was pulled or
-// refreshed does not count, nor what records say of users and times. The error is a
-// NoLastError when there is none.
+// last returns the task that this user last gave in this home: at top level or, in a process
+// started by a task's command, within that task. Tasks that were pulled or refreshed do not
+// count, nor do the users and times in records. The error is a NoLastError when there is none.
 func (q *Service) last() (*record.Record, error) {
 	gone := map[record.ID]bool{}
 	var there map[record.ID]bool
@@ -45,7 +44,7 @@ func (q *Service) last() (*record.Record, error) {
 			return rec, err
 		}
 		gone[line.ID] = true
-		// After "clear" as many as were ever given may be gone.
+		// After "clear", any number of given tasks may be missing.
 		if len(gone) == lastTries {
 			if there, err = q.allIDs(); err != nil {
 				return nil, err
@@ -87,15 +86,14 @@ func (q *Service) noLast() error {
 	return &NoLastError{Empty: true}
 }
 
-// noteGiven notes that the user has given what a record is to run. That it could not be
-// noted keeps nothing from running.
+// noteGiven notes that the user has given the command of a record. A failure is only a warning.
 func (q *Service) noteGiven(rec *record.Record) {
 	if err := q.Given.Add(given.Of(rec, q.Settings.Within)); err != nil {
 		q.Warn("this task will not be known as one that you gave: %v", err)
 	}
 }
 
-// confirm asks whether a task may be run again, where somebody is to be asked.
+// confirm asks whether a task may be run again, if opts.Confirm is set.
 func (q *Service) confirm(rec *record.Record, opts RunOptions) error {
 	if opts.Confirm == nil {
 		return nil
@@ -107,6 +105,6 @@ func (q *Service) confirm(rec *record.Record, opts RunOptions) error {
 	return opts.Confirm(rec, own)
 }
 
-// Own reports whether this user has given, in this home, what a record would run. Where
-// that cannot be read the answer is no.
+// Own reports whether this user has given the command of a record in this home. It returns
+// false if this cannot be read.
 func (q *Service) Own(rec *record.Record) (bool, error) { return q.Given.Has(rec) }

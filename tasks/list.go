@@ -8,16 +8,16 @@ import (
 	"qme/record"
 )
 
-// A Filter chooses tasks. The zero value chooses all.
+// A Filter selects tasks. The zero value selects all.
 type Filter struct {
 	Executor string
 	Prefix   string // of the UUID
-	Failed   bool   // those that have failed: see record.Failed
-	Running  bool   // with those whose job goes on
+	Failed   bool   // only failed tasks; see record.Failed
+	Running  bool   // only active tasks, including those with an open job
 	Host     string // only runs of this machine; "" means any
 	User     string // only runs of this user; "" means any
-	Limit    int    // at most so many; 0 means all
-	Brief    bool   // read what a table shows: see record.DecodeBrief
+	Limit    int    // at most this many; 0 means all
+	Brief    bool   // read only the fields that a table shows; see record.DecodeBrief
 	Sort     string // one of Sorts; "" is the default
 }
 
@@ -33,26 +33,26 @@ type Item struct {
 	Short string
 }
 
-// A Listing is some tasks in an order.
+// A Listing is an ordered sequence of tasks.
 type Listing struct {
-	// Mixed is that of record.Order.
+	// Mixed is record.Order.Mixed.
 	Mixed bool
-	// Items yields the tasks, an uncommitted run in place of the one before it. A record that
-	// cannot be read is yielded with its error, whatever the filter, and the listing goes
-	// on; a result without an ID ends it.
+	// Items yields the tasks. An uncommitted run replaces the stored one. A record that cannot
+	// be read is yielded with its error, whatever the filter, and the listing continues. An
+	// item without an ID ends it.
 	Items iter.Seq[Item]
 }
 
-// List is Listing for a caller that needs the tasks alone.
+// List is Listing for a caller that needs only the tasks.
 func (q *Service) List(f Filter) iter.Seq[Item] { return q.Listing(f).Items }
 
-// Listing returns the tasks that the filter chooses.
+// Listing returns the tasks that match the filter.
 func (q *Service) Listing(f Filter) Listing {
 	v, damage, err := q.listed(f.Sort != SortCreated)
 	if err != nil {
 		return Listing{Items: func(yield func(Item) bool) { yield(Item{Result: record.Result{Err: err}}) }}
 	}
-	if damage != nil { // what can be read is shown all the same
+	if damage != nil { // list the readable records anyway
 		q.Warn("tasks are listed by when they were made, since it cannot be read when they were run last: %v", damage)
 	}
 	rg := record.Range{Executor: f.Executor, Prefix: f.Prefix, Brief: f.Brief}
@@ -68,7 +68,7 @@ func (q *Service) Listing(f Filter) Listing {
 	return Listing{v.Mixed, items}
 }
 
-// listed returns the tasks in the order of a listing. damage is that of View.latestFirst.
+// listed returns the tasks in the order of a listing. damage is as for View.latestFirst.
 func (q *Service) listed(byRun bool) (v *View, damage, err error) {
 	if v, err = q.View(); err != nil {
 		return nil, nil, err
@@ -77,8 +77,8 @@ func (q *Service) listed(byRun bool) (v *View, damage, err error) {
 	return v, damage, err
 }
 
-// chosen yields the items that a filter chooses; how many it bounds itself where they are
-// in order.
+// chosen yields the items that match the filter. It applies the limit unless the items still
+// have to be sorted.
 func (q *Service) chosen(f Filter, items iter.Seq[Item]) iter.Seq[Item] {
 	return func(yield func(Item) bool) {
 		n := 0

@@ -20,7 +20,7 @@ import (
 	"qme/record"
 )
 
-// OpenMirror opens the mirror of this home in a database.
+// OpenMirror opens this home's mirror in a database.
 func (q *Service) OpenMirror(t *target.Target) (*mirror.Mirror, error) {
 	id, err := homeID(q.Home)
 	if err != nil {
@@ -29,11 +29,10 @@ func (q *Service) OpenMirror(t *target.Target) (*mirror.Mirror, error) {
 	return mirror.Open(t, mirror.Home{ID: id, Name: fmt.Sprintf("%s@%s:%s", q.Settings.User, q.Settings.Host, q.Home)})
 }
 
-// homeIDFile is the file of the home with its name in databases.
+// homeIDFile is the file with the id of the home for databases.
 const homeIDFile = "mirror.id"
 
-// homeID returns what names this home in every database, and chooses it at the first
-// use.
+// homeID returns the id of this home in every database. It creates the id on first use.
 func homeID(home string) (string, error) {
 	path := filepath.Join(home, homeIDFile)
 	for tries := 0; ; tries++ {
@@ -58,7 +57,7 @@ func homeID(home string) (string, error) {
 	}
 }
 
-// makeHomeID makes the file, or leaves the one that another process has made.
+// makeHomeID creates the file, or keeps the one that another process has created.
 func makeHomeID(path string) error {
 	id, err := uuid.NewRandom()
 	if err != nil {
@@ -75,8 +74,9 @@ func makeHomeID(path string) error {
 	return wholefile.RemoveLeft(fsys, path)
 }
 
-// CatchUpMirror brings the mirror up to date, or makes it anew; a file of the home's own that
-// is damaged is made anew. progress, if not nil, is told of the tasks so far.
+// CatchUpMirror updates the mirror, or rebuilds it if anew is true. It also rebuilds a damaged
+// file that belongs to the home. progress, if not nil, is called with the number of tasks so
+// far.
 func (q *Service) CatchUpMirror(ctx context.Context, t *target.Target, anew bool, progress func(int)) (mirror.Applied, error) {
 	s, err := q.Store()
 	if err != nil {
@@ -105,7 +105,7 @@ func (q *Service) catchUpOnce(ctx context.Context, t *target.Target, h mirror.Hi
 	return m.CatchUp(ctx, h, progress)
 }
 
-// removeMirror removes a file that is the home's own and damaged.
+// removeMirror removes a damaged file that belongs to the home.
 func removeMirror(t *target.Target) error {
 	for _, suffix := range []string{"-journal", "-wal", "-shm", ""} {
 		if err := os.Remove(t.Path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -115,10 +115,10 @@ func removeMirror(t *target.Target) error {
 	return nil
 }
 
-// followInTurn catches up until nothing is left. Of many runs at once one does, and
-// the others leave theirs to it. With progress, which is told of the tasks so far, a
-// file of the home's own that is damaged is made anew. It says whether it was this
-// process that has caught up.
+// followInTurn updates the mirror until no commit is missing. If several processes call it at
+// once, one of them does the work for all. If progress is not nil, it is called with the number
+// of tasks so far, and a damaged file of the home is rebuilt. caughtUp reports whether this
+// process has updated the mirror.
 func (q *Service) followInTurn(ctx context.Context, t *target.Target, progress func(int)) (caughtUp bool, err error) {
 	s, err := q.Store()
 	if err != nil {
@@ -140,7 +140,8 @@ func (q *Service) followInTurn(ctx context.Context, t *target.Target, progress f
 			return false, err
 		}
 		caughtUp = true
-		// A run that was recorded meanwhile has seen the lock, and left it at that.
+		// Another process that recorded a run meanwhile has left the update to this one,
+		// because of the lock.
 		head, err := s.Head()
 		if err != nil || head == applied.Commit {
 			return caughtUp, err
@@ -148,15 +149,16 @@ func (q *Service) followInTurn(ctx context.Context, t *target.Target, progress f
 	}
 }
 
-// MirrorLog says why the mirror could not follow the last time.
+// MirrorLog returns the log of failed updates of the mirror.
 func (q *Service) MirrorLog() Log { return Log{filepath.Join(q.Home, "mirror.log")} }
 
 // followLimit is how long a command waits for the mirror after its own work.
 const followLimit = 200 * time.Millisecond
 
-// mirrorFollows brings the mirror up to date after a change. It fails nothing and holds up
-// nobody: what takes too long, or did not work the last time, is left to a process of its own.
-// The error says why the mirror is not known, or that process not started.
+// mirrorFollows updates the mirror after a change. It reports failures to the user, but not as
+// an error, and does not delay the command: an update that takes too long or failed the last
+// time is left to another process. The error says that the mirror is not known or that the
+// process could not be started.
 func (q *Service) mirrorFollows() error {
 	t, err := q.Following.Mirror()
 	if err != nil || t == nil {
@@ -182,14 +184,14 @@ func (q *Service) mirrorFollows() error {
 	return nil
 }
 
-// noteBehind notes why the mirror could not follow.
+// noteBehind logs why the mirror could not be updated.
 func (q *Service) noteBehind(why error) {
 	if err := q.MirrorLog().Note(why); err != nil {
 		q.tell("qme: %v", err)
 	}
 }
 
-// tellBehind tells of the mirror's log, unless that has been done.
+// tellBehind shows the mirror's log to the user, unless that was already done.
 func (q *Service) tellBehind() {
 	if q.Following.Behind == nil {
 		return
@@ -199,14 +201,14 @@ func (q *Service) tellBehind() {
 	}
 }
 
-// stallLimit ends a catch-up in the background that writes nothing for that long. A
-// large history takes longer as a whole.
+// stallLimit is the time without a write after which an update in the background ends. The
+// whole update of a large history may take longer.
 const stallLimit = 5 * time.Minute
 
 var errStalled = fmt.Errorf("the database took nothing for %s", stallLimit)
 
-// FollowMirror catches up in a process that nobody waits for. What goes wrong is in MirrorLog;
-// the error says that it cannot be.
+// FollowMirror updates the mirror in a background process. It writes failures to MirrorLog; the
+// error says that the log could not be written.
 func (q *Service) FollowMirror(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -225,20 +227,20 @@ func (q *Service) FollowMirror(ctx context.Context) error {
 		return nil
 	}
 	if !caughtUp {
-		return nil // the process that has the turn will know whether the trouble is over
+		return nil // the process that holds the lock reports the result
 	}
 	return q.MirrorLog().Clear()
 }
 
-// A MirrorState is how far a mirror is.
+// A MirrorState describes how far a mirror is up to date.
 type MirrorState struct {
-	Commit     string  // the newest one that is mirrored; "" when nothing is
-	Behind     Traffic // what is not
-	Unreadable int     // how many records are damaged, and so not in the mirror
-	Schema     int64   // the version of its tables, 0 where there are none
+	Commit     string  // newest mirrored commit; "" for none
+	Behind     Traffic // changes that are not mirrored
+	Unreadable int     // number of damaged records, which are not mirrored
+	Schema     int64   // version of its tables; 0 for none
 }
 
-// MirrorState returns how far a mirror is.
+// MirrorState returns how far a mirror is up to date.
 func (q *Service) MirrorState(ctx context.Context, t *target.Target) (st MirrorState, err error) {
 	s, err := q.Store()
 	if err != nil {
@@ -249,7 +251,7 @@ func (q *Service) MirrorState(ctx context.Context, t *target.Target) (st MirrorS
 		return st, err
 	}
 	if t.Kind == target.SQLite {
-		if _, err := os.Stat(t.Path); errors.Is(err, fs.ErrNotExist) { // asking would make it
+		if _, err := os.Stat(t.Path); errors.Is(err, fs.ErrNotExist) { // opening would create it
 			st.Behind, err = Count(ctx, s, "", head)
 			return st, err
 		}
@@ -270,7 +272,7 @@ func (q *Service) MirrorState(ctx context.Context, t *target.Target) (st MirrorS
 			return st, err
 		}
 		if !follows {
-			from = "" // all of it will be made anew
+			from = "" // the mirror will be rebuilt
 		}
 	}
 	st.Commit, st.Unreadable, st.Schema = state.Commit, state.Unreadable, state.Schema

@@ -17,16 +17,17 @@ import (
 
 // The orders of a listing.
 const (
-	SortStarted   = "started"   // the task whose latest run began last comes first
-	SortCreated   = "created"   // the newest task
-	SortDuration  = "duration"  // the one whose latest run takes, or took, longest
-	SortRelevance = "relevance" // of a search alone: the one that answers best
+	SortStarted   = "started"   // by the start of the latest run, latest first
+	SortCreated   = "created"   // newest task first
+	SortDuration  = "duration"  // by the duration of the latest run, longest first
+	SortRelevance = "relevance" // most relevant first; only for a search
 )
 
-// Sorts are those of List, the default first. It must not be changed.
+// Sorts lists the orders of List, the default first. It must not be changed.
 var Sorts = []string{SortStarted, SortCreated, SortDuration}
 
-// order returns the order in which tasks are listed, as of a commit.
+// order returns the order in which tasks are listed, as of a commit. eager writes the list of
+// reruns if it is out of date.
 func (q *Service) order(ctx context.Context, sn *gitstore.Snapshot, eager bool) (*record.Order, error) {
 	list := reruns.List{
 		Path: filepath.Join(q.Home, reruns.FileName), Usual: executor.ShellName, Eager: eager, ReadOnly: q.ReadOnly,
@@ -38,8 +39,7 @@ func (q *Service) order(ctx context.Context, sn *gitstore.Snapshot, eager bool) 
 	return list.Order(ctx, sn, time.Now())
 }
 
-// CatchUpOrder brings the list by which tasks are ordered up to date, so that the next
-// listing need not.
+// CatchUpOrder updates the list of reruns, so that the next listing need not.
 func (q *Service) CatchUpOrder(ctx context.Context) {
 	sn, err := q.latest()
 	if err == nil {
@@ -59,7 +59,7 @@ func (q *Service) latest() (*gitstore.Snapshot, error) {
 	return store.Latest()
 }
 
-// progress is Service.Progress where there is one.
+// progress is Service.Progress, if set.
 func (q *Service) progress(what string) (show func(n int), done func()) {
 	if q.Progress == nil {
 		return nil, func() {}
@@ -67,8 +67,9 @@ func (q *Service) progress(what string) (show func(n int), done func()) {
 	return q.Progress(what)
 }
 
-// greatestFirst holds all items, or as many as are wanted, and yields those with the greatest
-// key first. Those with an error come at once; one without an ID ends it.
+// greatestFirst yields the items with the greatest keys first, at most limit of them unless
+// limit is 0. It holds them in memory. Items with an error are yielded at once; one without an
+// ID ends the sequence.
 func greatestFirst[T any](items iter.Seq[T], limit int, result func(T) record.Result, key func(T) float64) iter.Seq[T] {
 	return func(yield func(T) bool) {
 		type keyed struct {
@@ -103,8 +104,8 @@ func greatestFirst[T any](items iter.Seq[T], limit int, result func(T) record.Re
 	}
 }
 
-// durationKey orders runs by how long they took, or have taken until now; those of which
-// that is not known come last.
+// durationKey returns the duration of a run in seconds, up to now if it is active, or -1 if it
+// is unknown.
 func durationKey(rec *record.Record, now time.Time) float64 {
 	took, ok := rec.Took(now)
 	if !ok {

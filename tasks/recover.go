@@ -13,29 +13,29 @@ import (
 )
 
 const (
-	// commitTime bounds how long a run waits for other processes once its command has
-	// ended: for its own record, and for those that dead processes have left. It is a
-	// little more than the store waits for one lock, whose error says more.
+	// commitTime limits how long a run waits for other processes after its command has ended,
+	// both for its own record and for those of dead processes. It is slightly longer than the
+	// store waits for one lock, because the store's error is more precise.
 	commitTime = 11 * time.Second
-	// recoveryTime bounds how long a run waits for the latter alone, before its command begins
-	// and when it has ended. The store needs two seconds to be sure that a lock is one
-	// that a crash left.
+	// recoveryTime limits how long a run waits for the records of dead processes, before and
+	// after its command. The store needs two seconds to recognize a lock left by a crash.
 	recoveryTime = 3 * time.Second
-	// readerTime bounds how long a command that only reads waits for a lock.
+	// readerTime limits how long a command that only reads waits for a lock.
 	readerTime = 100 * time.Millisecond
 )
 
-// Recover commits what dead processes have left in the spool. An entry that
-// cannot be committed stays there. The error wraps record.ErrBusy when the history
-// was locked until ctx ended, or for as long as the store waits.
+// Recover commits the runs of dead processes from the spool. An entry that cannot be committed
+// stays there. The error wraps record.ErrBusy when the history was locked until the deadline of
+// ctx, or for as long as the store waits.
 func (q *Service) Recover(ctx context.Context) error {
 	r := q.recovery()
 	r.work(ctx)
 	return r.close(ctx)
 }
 
-// RecoverSoon is Recover for commands that only read: it waits for no lock for longer than
-// a moment, and what is left is another command's. Work that can begin is not broken off.
+// RecoverSoon is Recover for commands that only read. It waits only briefly for a lock, and
+// leaves the remaining entries to another command. A commit that has started is not
+// interrupted.
 func (q *Service) RecoverSoon(ctx context.Context) error {
 	r := q.recovery()
 	for more := true; more; {
@@ -49,10 +49,10 @@ func (q *Service) RecoverSoon(ctx context.Context) error {
 	return r.close(ctx)
 }
 
-// A recovery is what dead processes have left. Its entries are locked.
+// A recovery commits the entries of dead processes. It holds their locks.
 type recovery struct {
 	q       *Service
-	entries []*spool.Entry // those whose turn has not come
+	entries []*spool.Entry // not processed yet
 	errs    []error
 	busy    bool // the history was locked
 }
@@ -62,13 +62,13 @@ func (q *Service) recovery() *recovery {
 	return &recovery{q: q, entries: entries, errs: []error{err}}
 }
 
-// work commits the entries until ctx ends or the history is locked.
+// work commits entries until ctx ends or the history is locked.
 func (r *recovery) work(ctx context.Context) {
 	for r.step(ctx) {
 	}
 }
 
-// step commits one entry, and reports whether there is a next one to try.
+// step commits one entry, and reports whether another one remains to be tried.
 func (r *recovery) step(ctx context.Context) bool {
 	if len(r.entries) == 0 || ctx.Err() != nil {
 		return false
@@ -76,17 +76,17 @@ func (r *recovery) step(ctx context.Context) bool {
 	err := r.q.recover(ctx, r.entries[0])
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return false // it keeps its turn
+		return false // the entry is tried again
 	case errors.Is(err, record.ErrBusy):
 		r.busy = true
-		r.leave(err) // the others would wait as long
+		r.leave(err) // the others would have to wait too
 	default:
 		r.done(err)
 	}
 	return len(r.entries) > 0
 }
 
-// done is for the first entry, which err keeps in the spool.
+// done removes the first entry from the list. If err is not nil, the entry stays in the spool.
 func (r *recovery) done(err error) {
 	e := r.entries[0]
 	r.entries = r.entries[1:]
@@ -102,7 +102,7 @@ func (r *recovery) leave(why error) {
 	}
 }
 
-// close leaves what is left when ctx has ended.
+// close leaves the remaining entries in the spool, and returns all errors.
 func (r *recovery) close(ctx context.Context) error {
 	err := ctx.Err()
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -114,9 +114,10 @@ func (r *recovery) close(ctx context.Context) error {
 
 var errBusy = fmt.Errorf("the history is %w", record.ErrBusy)
 
-// A backgroundRecovery is a recovery while a command runs. It must be paused, then finished.
+// A backgroundRecovery is a recovery that runs while a command runs. It must be paused and then
+// finished.
 type backgroundRecovery struct {
-	*recovery // from pause on
+	*recovery // valid after pause
 	interrupt context.CancelFunc
 	pausing   atomic.Bool
 	paused    chan struct{}
@@ -134,8 +135,8 @@ func (q *Service) recoverInBackground(ctx context.Context) *backgroundRecovery {
 	return b
 }
 
-// pause makes way for the run's own record: the entry at work gets a moment, the others
-// wait.
+// pause stops the recovery, so that the run can commit its own record. It waits a limited time
+// for the entry that is being committed.
 func (b *backgroundRecovery) pause() {
 	b.pausing.Store(true)
 	limit := time.AfterFunc(recoveryTime, b.interrupt)
@@ -144,13 +145,13 @@ func (b *backgroundRecovery) pause() {
 	b.interrupt()
 }
 
-// finish recovers what is left, now that the run's own record is in the history or could
-// not be brought there, which own says. It does not wait a second time for a lock.
+// finish recovers the remaining entries. own is the error of committing the run's own record.
+// If that failed because the history was locked, finish does not wait for the lock again.
 func (b *backgroundRecovery) finish(ctx context.Context, own error) error {
 	switch {
 	case errors.Is(own, record.ErrBusy):
 		b.leave(errBusy)
-	case b.busy && own == nil: // that was a while ago
+	case b.busy && own == nil: // the lock may be free by now
 		b.recovery = b.q.recovery()
 		b.work(ctx)
 	default:
@@ -159,11 +160,11 @@ func (b *backgroundRecovery) finish(ctx context.Context, own error) error {
 	return b.close(ctx)
 }
 
-// recover commits one entry. After an error it is still the caller's.
+// recover commits one entry. On error, the entry still belongs to the caller.
 func (q *Service) recover(ctx context.Context, e *spool.Entry) error {
 	rec, err := e.Salvage(q.Settings.Inline)
 	if errors.Is(err, record.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		return e.Remove() // it had been committed and was being removed
+		return e.Remove() // it was committed and being removed
 	}
 	if errors.Is(err, spool.ErrEmpty) {
 		return q.setAside(e)
@@ -181,14 +182,14 @@ func (q *Service) recover(ctx context.Context, e *spool.Entry) error {
 	err = q.commit(ctx, e, rec, verb)
 	if err != nil {
 		if _, gone := q.Spool.Get(e.ID(), 0); errors.Is(gone, record.ErrNotFound) {
-			return e.Remove() // another process was faster
+			return e.Remove() // another process has committed it
 		}
 	}
 	return err
 }
 
-// recorded reports whether the history has a run as one that is not its task's last: a
-// merge has put a later one in its place since. Whether it is the last one, rebase finds out.
+// recorded reports whether the history has the run as an earlier run of its task, because a
+// merge has added a later one. For the latest run, rebase checks this.
 func (q *Service) recorded(rec *record.Record) bool {
 	store, err := q.Store()
 	if err != nil {
@@ -200,7 +201,7 @@ func (q *Service) recorded(rec *record.Record) bool {
 	}
 	for v, err := range q.runs(current) {
 		if err != nil {
-			return false // it is rather there twice than not at all
+			return false // a duplicate is better than a lost run
 		}
 		if d := v.Record.Data; record.SameRun(v.Record, rec) && (d.ReturnCode != nil || rec.Data.ReturnCode == nil) {
 			return true
@@ -209,7 +210,7 @@ func (q *Service) recorded(rec *record.Record) bool {
 	return false
 }
 
-// setAside ends an entry that cannot be recovered.
+// setAside removes an entry that cannot be recovered from the spool and warns the user.
 func (q *Service) setAside(e *spool.Entry) error {
 	where, err := e.SetAside()
 	switch {

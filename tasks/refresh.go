@@ -17,22 +17,21 @@ import (
 	"qme/tasks/jobs"
 )
 
-// A Refreshed is what came of asking about one task's job.
+// A Refreshed is the result of asking about one task's job.
 type Refreshed struct {
-	Record  *record.Record // as it is now
-	Changed bool           // there is a new commit
-	// Err says why nothing is known that was not known before.
+	Record  *record.Record // the present record
+	Changed bool           // a commit was made
+	// Err says why there is no new answer.
 	Err error
-	// Never says why the job, which waits, will never start; "" for all others.
+	// Never says why a waiting job will never start, or is "".
 	Never string
 
-	before *record.Job // what was known when it was asked
+	before *record.Job // the job before it was asked about
 }
 
-// Refresh asks how the jobs of tasks go and records what is new, one commit for each
-// task that changed. Without refs it asks about all jobs that this home has started and
-// that may still come to another state, in one question for each executor. The error is
-// for what kept all from being asked; it wraps record.ErrConflict for a task without a job.
+// Refresh asks about the jobs of tasks and records changes, one commit for each changed task.
+// Without refs it asks about all open jobs of this home, with one query per executor. The error
+// is for failures that affect all jobs; it wraps record.ErrConflict for a task without a job.
 func (q *Service) Refresh(ctx context.Context, refs ...string) ([]Refreshed, error) {
 	recs, err := q.withJobs(refs)
 	if err != nil {
@@ -41,7 +40,7 @@ func (q *Service) Refresh(ctx context.Context, refs ...string) ([]Refreshed, err
 	var all []Refreshed
 	if len(refs) == 0 {
 		recs = slices.DeleteFunc(recs, func(rec *record.Record) bool {
-			if rec.Data.Job.Final { // another home has asked; the output is to be brought
+			if rec.Data.Job.Final { // another home has recorded the end; the output is still missing
 				all = append(all, Refreshed{Record: rec, before: rec.Data.Job})
 			}
 			return rec.Data.Job.Final
@@ -60,7 +59,7 @@ func (q *Service) Refresh(ctx context.Context, refs ...string) ([]Refreshed, err
 	return all, errors.Join(ctx.Err(), f.keep(ctx, all))
 }
 
-// askAll asks the executors of groups side by side, so that one that hangs holds up none of
+// askAll queries the executors of groups concurrently, so that one that hangs does not delay
 // the others.
 func (q *Service) askAll(ctx context.Context, groups [][]*record.Record) [][]record.JobAnswer {
 	answers := make([][]record.JobAnswer, len(groups))
@@ -73,8 +72,8 @@ func (q *Service) askAll(ctx context.Context, groups [][]*record.Record) [][]rec
 	return answers
 }
 
-// ask asks an executor about the jobs of its tasks, one answer for each. It is told what it
-// may use of them.
+// ask asks an executor about the jobs of its tasks, and returns one answer for each. The
+// executor gets only the usable values of the records.
 func (q *Service) ask(ctx context.Context, tracker executor.Tracker, recs []*record.Record) []record.JobAnswer {
 	answers := make([]record.JobAnswer, len(recs))
 	var asked []*record.Record
@@ -94,8 +93,8 @@ func (q *Service) ask(ctx context.Context, tracker executor.Tracker, recs []*rec
 	return answers
 }
 
-// noJobOpen refuses a task whose job this home has started and has not seen at its end:
-// nobody would follow it any more. The error wraps record.ErrConflict.
+// noJobOpen returns an error if this home has started the task's job and has not seen its end,
+// because nothing would track the job after a rerun. The error wraps record.ErrConflict.
 func (q *Service) noJobOpen(ctx context.Context, rec *record.Record) error {
 	note, err := q.Jobs.Get(rec.UID)
 	if err != nil || note == nil || q.tracker(rec.Executor) == nil {
@@ -122,7 +121,7 @@ func jobOpen(rec *record.Record) error {
 		rec.UID, safe.Line(rec.Data.Job.ID), record.ErrConflict, rec.UID)
 }
 
-// byExecutor groups records, in the order in which each executor comes first.
+// byExecutor groups records by executor, in the order in which the executors first occur.
 func byExecutor(recs []*record.Record) [][]*record.Record {
 	var groups [][]*record.Record
 	at := map[string]int{}
@@ -164,8 +163,8 @@ func (q *Service) withJobs(refs []string) ([]*record.Record, error) {
 	return recs, nil
 }
 
-// openJobs returns the records of the jobs that may still come to another state. Notes
-// of those that cannot are removed.
+// openJobs returns the records of all open jobs of this home. It removes the notes of jobs that
+// are complete.
 func (q *Service) openJobs() ([]*record.Record, error) {
 	ids, err := q.Jobs.IDs()
 	if err != nil {
@@ -195,8 +194,8 @@ func (q *Service) openJobs() ([]*record.Record, error) {
 	return recs, nil
 }
 
-// complete reports whether a job's output is in its record, or cannot be brought: what
-// another home has recorded of its end has none.
+// complete reports whether a job's output is in its record or cannot be collected. An end
+// recorded by another home comes without output.
 func (q *Service) complete(rec *record.Record) bool {
 	job := rec.Data.Job
 	if job.Output != nil || job.Error != nil || job.OutputError != "" {
@@ -206,8 +205,9 @@ func (q *Service) complete(rec *record.Record) bool {
 	return err == nil && (!jobs.Started(note, rec) || note.Data.Job == nil || note.Data.Job.Final)
 }
 
-// findJob reports whether a task has a job that can be asked about. Where a crash came
-// between the command's end and the note of its job, what the command printed says it.
+// findJob reports whether a task has a job that can be tracked, and sets it in rec. If a crash
+// came between the command's end and the note of its job, findJob takes the job from the
+// command's output.
 func (q *Service) findJob(rec *record.Record) (bool, error) {
 	tracker := q.tracker(rec.Executor)
 	if tracker == nil {
@@ -221,7 +221,7 @@ func (q *Service) findJob(rec *record.Record) (bool, error) {
 		return false, err
 	}
 	if !jobs.Started(note, rec) {
-		return rec.Data.Job != nil, nil // what another home's command has printed says nothing here
+		return rec.Data.Job != nil, nil // the output of another home's command is not trusted
 	}
 	if note.Data.Job != nil {
 		rec.Data.Job = jobs.Trusted(note, rec)
@@ -229,7 +229,7 @@ func (q *Service) findJob(rec *record.Record) (bool, error) {
 	}
 	job, err := q.submittedBefore(tracker, rec)
 	if err != nil && (rec.Data.ReturnCode == nil || *rec.Data.ReturnCode != 0) {
-		return false, nil // it started none, and failed itself
+		return false, nil // it failed without starting a job
 	}
 	if err != nil {
 		return false, fmt.Errorf("task %s: its job cannot be followed: %w: %w", rec.UID, err, record.ErrConflict)
@@ -241,8 +241,8 @@ func (q *Service) findJob(rec *record.Record) (bool, error) {
 	return job != nil, nil
 }
 
-// submittedBefore returns the job that a command of this home has started, by what the
-// history says that it has printed: where output is does not count there.
+// submittedBefore returns the job that a command of this home has started, according to its
+// output in the history. It drops the paths of output files, which are not trusted there.
 func (q *Service) submittedBefore(tracker executor.Tracker, rec *record.Record) (*record.Job, error) {
 	own, err := q.usable(rec)
 	if err != nil {
@@ -256,7 +256,7 @@ func (q *Service) submittedBefore(tracker executor.Tracker, rec *record.Record) 
 	return job, nil
 }
 
-// refreshed joins a record with an answer.
+// refreshed applies an answer to a copy of a record.
 func (q *Service) refreshed(ctx context.Context, rec *record.Record, answer record.JobAnswer) Refreshed {
 	if answer.Err != nil {
 		return Refreshed{Record: rec, Err: fmt.Errorf("task %s: job %s: %w", rec.UID, safe.Line(rec.Data.Job.ID), answer.Err)}
@@ -269,9 +269,9 @@ func (q *Service) refreshed(ctx context.Context, rec *record.Record, answer reco
 	return Refreshed{Record: &next, Changed: answer.Job.Follow(rec.Data.Job), Never: answer.Never, before: rec.Data.Job}
 }
 
-// openAgain notes that the job of a task of this home, which had ended, was started again, so
-// that it is asked about and its output brought. What another home's job has printed is
-// that one's to bring.
+// openAgain notes that a job of this home was started again after its end, so that it is
+// tracked and its output collected. It ignores jobs of other homes, which collect their own
+// output.
 func (q *Service) openAgain(rec *record.Record) {
 	note, err := q.Jobs.Own(rec.UID)
 	if err != nil {
@@ -287,18 +287,17 @@ func (q *Service) openAgain(rec *record.Record) {
 	q.note(note)
 }
 
-// A refreshing records the answers of schedulers, with the output of the jobs that have ended.
+// A refreshing records the answers of schedulers, with the output of ended jobs.
 type refreshing struct {
 	service *Service
-	answers map[record.ID]*record.Job // those that are being recorded
+	answers map[record.ID]*record.Job // the answers that are being recorded
 }
 
-// keepAtOnce bounds how many records share one flush, and so how many outputs lie twice
-// on disk.
+// keepAtOnce limits the records per flush, and so the outputs that are on disk twice.
 const keepAtOnce = 64
 
-// keep commits what has changed. What it could not commit is marked as not changed, with
-// the reason.
+// keep commits the changed records. If a record cannot be committed, it clears its Changed and
+// sets its Err.
 func (f *refreshing) keep(ctx context.Context, all []Refreshed) error {
 	for batch := range slices.Chunk(all, keepAtOnce) {
 		if err := f.keepBatch(ctx, batch); err != nil {
@@ -364,9 +363,9 @@ func refreshChange(r *Refreshed, streams map[record.StreamName]gitstore.Blob) gi
 	}
 }
 
-// overtaken reports whether another process has recorded an answer, current, since before was
-// read, and next, which was asked for then, is no news any more: an end stays, with the output
-// that was brought.
+// overtaken reports whether another process has recorded an answer, current, after before was
+// read, and next must not replace it: current is final and so has the collected output, or next
+// is no newer.
 func overtaken(current, before, next *record.Job) bool {
 	if current == nil || current.Checked == nil || before != nil && before.Checked != nil && current.Checked.Equal(before.Checked.Time) {
 		return false
@@ -374,9 +373,9 @@ func overtaken(current, before, next *record.Job) bool {
 	return current.Final || next.Checked == nil || !next.Checked.After(current.Checked.Time)
 }
 
-// collect brings the output of a job that has ended into its record. It does so only for
-// jobs of this home: where the files of another one's lie is what that one says, and
-// records are shared.
+// collect stores the output of an ended job in its record. It skips jobs of other homes,
+// because records are shared and the paths of their output files are not trusted. done must be
+// called after the commit.
 func (f *refreshing) collect(ctx context.Context, rec *record.Record) (streams map[record.StreamName]gitstore.Blob, done func(), err error) {
 	job, done := rec.Data.Job, func() {}
 	if !job.Final || job.Output != nil {
@@ -389,7 +388,7 @@ func (f *refreshing) collect(ctx context.Context, rec *record.Record) (streams m
 	if err != nil {
 		return nil, done, err
 	}
-	own.Data.Job = job // the answer, which is made of nothing but the note
+	own.Data.Job = job // the answer, which was made only from the note
 	entry, err := f.service.Spool.Scratch(rec)
 	if err != nil {
 		return nil, done, err
@@ -414,14 +413,14 @@ func (f *refreshing) collect(ctx context.Context, rec *record.Record) (streams m
 			return nil, done, fmt.Errorf("task %s: the output of job %s cannot be stored, and is brought by the next \"qme refresh\": %w", rec.UID, job.ID, cerr)
 		}
 		if ctx.Err() != nil {
-			return nil, done, ctx.Err() // what was cut off is no output
+			return nil, done, ctx.Err() // the output was cut off
 		}
 		if err != nil {
 			failed = append(failed, err)
 		}
 	}
 	if other != nil {
-		failed = failed[:1] // it is the same for both
+		failed = failed[:1] // the same for both
 	}
 	if job.OutputError = ""; len(failed) > 0 {
 		job.OutputError = valid(errors.Join(failed...).Error())
@@ -430,9 +429,9 @@ func (f *refreshing) collect(ctx context.Context, rec *record.Record) (streams m
 	return streams, done, err
 }
 
-// overwritten says why the file of a job that has ended does not hold what that has printed
-// any more, or not alone: another job of this home that prints there has begun since, or was
-// not at its end when this one began.
+// overwritten returns why the output file of an ended job may contain output of another job:
+// another job of this home that prints to it has started since, or had not ended when this one
+// started. It returns nil if there is no such job.
 func (f *refreshing) overwritten(ctx context.Context, rec *record.Record) (why, err error) {
 	job := rec.Data.Job
 	for _, path := range jobs.Files(job) {
@@ -458,8 +457,8 @@ func (f *refreshing) overwritten(ctx context.Context, rec *record.Record) (why, 
 	return nil, nil
 }
 
-// askedNow returns a task's job as it is known in this moment: one that may have started since
-// it was asked about is asked about again.
+// askedNow returns the latest known state of a task's job. It asks again about a job that may
+// have started since the last answer.
 func (f *refreshing) askedNow(ctx context.Context, rec *record.Record) *record.Job {
 	if now := f.answers[rec.UID]; now != nil {
 		return now
@@ -476,10 +475,10 @@ func (f *refreshing) askedNow(ctx context.Context, rec *record.Record) *record.J
 	return answer.Job
 }
 
-// overlaps reports whether a job, as far as it is known, has written to a file after another
-// one had begun to. Where it has not been asked about since, the time of the file tells.
+// overlaps reports whether other has written to the file at path after job started to. If other
+// has not been asked about since, the modification time of the file decides.
 func overlaps(other, job *record.Job, path string) bool {
-	const slack = 2 * time.Second // Slurm counts in seconds
+	const slack = 2 * time.Second // Slurm's times are in whole seconds
 	switch {
 	case job.Started == nil:
 		return false
@@ -488,7 +487,7 @@ func overlaps(other, job *record.Job, path string) bool {
 	case other.Started != nil:
 		return other.Ended == nil || other.Ended.After(job.Started.Time)
 	case other.Final || job.Ended == nil:
-		return false // it never began
+		return false // it never started
 	}
 	info, err := os.Stat(path)
 	return err == nil && info.ModTime().After(job.Ended.Add(slack))

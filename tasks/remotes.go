@@ -9,14 +9,15 @@ import (
 	"qme/record"
 )
 
-// DefaultRemote is the remote that is meant when none is named.
+// DefaultRemote is the name of the default remote.
 const DefaultRemote = "origin"
 
-// A NoRemoteError says that there is no remote of a name or, without a name, none or more
-// than one that may be meant. It is a record.ErrNotFound.
+// A NoRemoteError says that there is no remote of the given name or, without a name, no
+// default: no remote at all, or several and none called DefaultRemote. It is a
+// record.ErrNotFound.
 type NoRemoteError struct {
 	Name  string
-	Names []string // of those that there are
+	Names []string // of the existing remotes
 }
 
 // Error implements error.
@@ -25,8 +26,8 @@ func (e *NoRemoteError) Error() string { return fmt.Sprintf("there is no remote 
 // Is makes the error a record.ErrNotFound.
 func (e *NoRemoteError) Is(target error) bool { return target == record.ErrNotFound }
 
-// Remote returns the remote of a name; without a name, the one called DefaultRemote, or the
-// only one. The error is a NoRemoteError when there is none.
+// Remote returns the remote of a name. Without a name, it returns the one called DefaultRemote,
+// or the only one. The error is a NoRemoteError when there is none.
 func (q *Service) Remote(name string) (gitstore.RemoteURL, error) {
 	remotes, err := q.Remotes()
 	if err != nil {
@@ -42,7 +43,7 @@ func (q *Service) Remote(name string) (gitstore.RemoteURL, error) {
 	return gitstore.RemoteURL{}, &NoRemoteError{Name: name, Names: names}
 }
 
-// Remotes lists the remotes.
+// Remotes returns all remotes.
 func (q *Service) Remotes() ([]gitstore.RemoteURL, error) {
 	s, err := q.Store()
 	if err != nil {
@@ -51,7 +52,7 @@ func (q *Service) Remotes() ([]gitstore.RemoteURL, error) {
 	return s.Remotes()
 }
 
-// SetRemote gives a remote a URL, and returns the one that it had, "" for none.
+// SetRemote sets the URL of a remote, and returns the previous URL, or "" if the remote is new.
 func (q *Service) SetRemote(name, url string) (before string, err error) {
 	r, err := q.Remote(name)
 	var none *NoRemoteError
@@ -65,7 +66,7 @@ func (q *Service) SetRemote(name, url string) (before string, err error) {
 	return r.URL, s.SetRemote(name, url)
 }
 
-// RemoveRemote forgets a remote. The error is a NoRemoteError when there is none of that name.
+// RemoveRemote removes a remote. The error is a NoRemoteError when there is none of that name.
 func (q *Service) RemoveRemote(name string) error {
 	if _, err := q.Remote(name); err != nil {
 		return err
@@ -77,13 +78,14 @@ func (q *Service) RemoveRemote(name string) error {
 	return s.RemoveRemote(name)
 }
 
-// A RemoteState compares the history with a remote as it was when it was last heard of.
+// A RemoteState compares the history with the last known state of a remote.
 type RemoteState struct {
-	Known                bool // it has been heard of
+	Known                bool // whether a state is known
 	NotPushed, NotPulled Traffic
 }
 
-// CompareRemote says what is not shared with a remote yet.
+// CompareRemote returns the differences between the history and the last known state of a
+// remote.
 func (q *Service) CompareRemote(ctx context.Context, r gitstore.RemoteURL) (st RemoteState, err error) {
 	s, err := q.Store()
 	if err != nil {
@@ -110,9 +112,9 @@ func (q *Service) CompareRemote(ctx context.Context, r gitstore.RemoteURL) (st R
 	return st, err
 }
 
-// Clone makes the tasks of the repository at a URL those of this home, which has none yet,
-// and the repository its DefaultRemote. The error wraps record.ErrConflict when the home has
-// tasks; nothing is changed after an error.
+// Clone copies the tasks of the repository at a URL into this home, and makes the repository
+// its DefaultRemote. The error wraps record.ErrConflict when the home already has tasks. On
+// error nothing is changed.
 func (q *Service) Clone(ctx context.Context, url string, o ShareOptions) (*Shared, error) {
 	if err := q.noTasks(); err != nil {
 		return nil, err
@@ -135,7 +137,7 @@ func (q *Service) Clone(ctx context.Context, url string, o ShareOptions) (*Share
 	return shared, nil
 }
 
-// setDefaultRemote sets DefaultRemote; undo puts back what was there.
+// setDefaultRemote sets DefaultRemote. undo restores the previous state.
 func setDefaultRemote(s *gitstore.Store, url string) (undo func() error, err error) {
 	remotes, err := s.Remotes()
 	if err != nil {
@@ -150,7 +152,7 @@ func setDefaultRemote(s *gitstore.Store, url string) (undo func() error, err err
 	return undo, s.SetRemote(DefaultRemote, url)
 }
 
-// noTasks refuses a home that has tasks.
+// noTasks returns an error if the home has tasks.
 func (q *Service) noTasks() error {
 	for item := range q.List(Filter{Limit: 1, Brief: true}) {
 		if item.ID == "" && item.Err != nil {

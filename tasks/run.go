@@ -18,35 +18,35 @@ import (
 	"qme/tasks/spool"
 )
 
-// RunOptions belong to one run.
+// RunOptions are the options of one run.
 type RunOptions struct {
 	Message string
 	Quiet   bool
-	// Confirm, if it is set, is called by Rerun with the record that would be run again;
-	// own says whether this user has given that command in this home. An error keeps it
-	// from running and is what Rerun returns.
+	// Confirm, if not nil, is called by Rerun with the record to be run again. own says whether
+	// this user has given the command in this home. If Confirm returns an error, Rerun returns
+	// it and runs nothing.
 	Confirm func(rec *record.Record, own bool) error
-	// Started, if it is set, is called once the command runs and the run can be cancelled. It is
-	// not called of a run that cannot be recorded.
+	// Started, if not nil, is called when the command runs and the run can be cancelled. It is
+	// not called for a run that cannot be recorded.
 	Started func()
 }
 
-// A Report is what came of a run.
+// A Report is the result of a run.
 type Report struct {
 	Record *record.Record
-	// PassErr says why a part of the output did not reach the caller's streams.
+	// PassErr says why some output did not reach the caller's streams.
 	PassErr error
-	// Err says why the record could not be committed, and where it is kept.
+	// Err says why the record could not be committed, and where it is stored instead.
 	Err error
 }
 
-// ErrNotRecorded says that a command has run, and that its record is not in the
-// history. Its text says where it is instead.
+// ErrNotRecorded says that a command has run but its record is not in the history. Errors that
+// wrap it say where the record is instead.
 var ErrNotRecorded = errors.New("the run is not in the history")
 
-// RunNew runs a command as a new task in the current directory. The error is for
-// a command that could not be tried; one whose record could not be committed is
-// in Report.Err and wraps ErrNotRecorded.
+// RunNew runs a command as a new task in the current directory. It returns an error if the
+// command could not be tried. If the record could not be committed, Report.Err wraps
+// ErrNotRecorded.
 func (q *Service) RunNew(ctx context.Context, c executor.Command, opts RunOptions) (*Report, error) {
 	id, err := record.NewID(c.Executor)
 	if err != nil {
@@ -57,19 +57,20 @@ func (q *Service) RunNew(ctx context.Context, c executor.Command, opts RunOption
 
 func (q *Service) runNew(ctx context.Context, id record.ID, c executor.Command, opts RunOptions) (*Report, error) {
 	dir, err := os.Getwd()
-	if err != nil { // it was removed; the command may not need it
+	if err != nil { // the directory was removed; the command may not need it
 		dir = os.Getenv("PWD")
 	}
 	rec := &record.Record{Executor: id.Executor(), UID: id, Command: valid(c.Line), Data: record.Data{PWD: dir, Cmd: c.Argv, Message: valid(opts.Message), Run: 1}}
 	return q.execute(ctx, rec, capture.Spec{Cmd: c.Argv, Quiet: opts.Quiet}, "run", opts.Started)
 }
 
-// Rerun runs a task again: the same command in the same directory under the same
-// id. The error wraps record.ErrConflict when it is running, its directory is gone, or
-// its input is to be given again; nothing is changed then.
+// Rerun runs a task again: the same command in the same directory under the same id. The error
+// wraps record.ErrConflict when the task is running, its directory is gone, or the user has to
+// supply its input again. In these cases nothing is changed.
 func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report, error) {
-	// An earlier run that is still in the spool would look like one that goes on. The
-	// command waits for it, so not for long; what is left gets its turn in the background.
+	// An earlier run in the spool would look like an active one, so recover it first. The
+	// command has to wait for this, so limit the time; remaining entries are recovered in the
+	// background.
 	soon, cancel := context.WithTimeout(ctx, recoveryTime)
 	left := q.Recover(soon)
 	cancel()
@@ -116,9 +117,8 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	return q.execute(ctx, rec, capture.Spec{Cmd: old.Data.Cmd, Dir: old.Data.PWD, Quiet: opts.Quiet}, "rerun", opts.Started)
 }
 
-// notInSpool is an error where a run of the task has ended and is still in the spool, where it
-// has the place that the next one needs. why says what keeps it from the history, nil: not
-// known.
+// notInSpool returns an error if a run of the task has ended and is still in the spool, where
+// it takes the place of the next run. why says why it is not committed; nil means unknown.
 func (q *Service) notInSpool(id record.ID, why error) error {
 	rec, err := q.Spool.Get(id, 0)
 	switch {
@@ -134,16 +134,16 @@ func (q *Service) notInSpool(id record.ID, why error) error {
 	return fmt.Errorf("task %s: its last run has ended and is not in the history yet; mend the reason, then rerun (%w): %w", id, why, record.ErrConflict)
 }
 
-// canEnter returns why a folder cannot become the directory of a command, nil when it can.
+// canEnter returns why a folder cannot become the working directory of a command, or nil.
 func canEnter(dir string) error {
 	if dir == "" {
 		return unix.ENOENT
 	}
 	var st unix.Stat_t
-	return unix.Stat(dir+"/.", &st) // it needs what chdir(2) needs, and fails as that does
+	return unix.Stat(dir+"/.", &st) // needs the same permissions as chdir(2) and fails alike
 }
 
-// valid makes text fit for JSON, byte for byte where it is UTF-8.
+// valid replaces bytes that are not UTF-8, so that the text can be stored as JSON.
 func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 func validAll(list []string) []string {
@@ -154,7 +154,8 @@ func validAll(list []string) []string {
 	return out
 }
 
-// execute runs cmd and records it in rec, which has what is known beforehand.
+// execute runs the command of spec and records it in rec, which already has the
+// values that are known beforehand.
 func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.Spec, verb string, started func()) (*Report, error) {
 	q.fill(rec)
 	entry, spoolErr := q.Spool.Begin(rec)
@@ -166,11 +167,11 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	}
 	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: started}
 	r.track()
-	background := q.recoverInBackground(ctx) // while the command runs, so that it costs no time
+	background := q.recoverInBackground(ctx) // concurrently with the command, so that it costs no time
 	res, err := r.start(ctx, spec)
 	background.pause()
-	// From here on other processes may hold the history. Its own record goes first, and
-	// the user waits once for all.
+	// From here on, other processes may hold the history's lock. Commit the run's own record
+	// first, and let one time limit apply to all commits.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTime)
 	defer cancel()
 	rep, err := r.end(ctx, res, spoolErr, err)
@@ -184,7 +185,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	return rep, err
 }
 
-// end brings a run that was started, or could not be, to its end.
+// end completes a run whose command was started, or could not be.
 func (r *run) end(ctx context.Context, res *capture.Result, spoolErr, err error) (*Report, error) {
 	if err != nil {
 		return nil, errors.Join(err, r.abandon(ctx))
@@ -195,7 +196,7 @@ func (r *run) end(ctx context.Context, res *capture.Result, spoolErr, err error)
 	return r.record(ctx, res), nil
 }
 
-// fill captures what is known when a run begins.
+// fill sets the fields of a record that are known when a run begins.
 func (q *Service) fill(rec *record.Record) {
 	d := &rec.Data
 	d.Git = q.Settings.GitState(d.PWD)
@@ -218,21 +219,22 @@ func (q *Service) fill(rec *record.Record) {
 	d.RunID, d.Timestamp = record.NewRunID(), record.Now()
 }
 
-// Variable names the task whose command a process belongs to, in its environment.
+// Variable is the environment variable with the id of the task whose command started the
+// process.
 const Variable = "QME_TASK"
 
-// A run is one between its start and its commit.
+// A run is a run from its start to its commit.
 type run struct {
 	q        *Service
 	rec      *record.Record
-	entry    *spool.Entry // nil when nothing can be recorded
+	entry    *spool.Entry // nil if the run cannot be recorded
 	verb     string
 	out, err *spool.Recorder
-	tracker  executor.Tracker // nil for commands that start no jobs
+	tracker  executor.Tracker // nil for an executor that does not track jobs
 	started  func()           // see RunOptions; may be nil
 }
 
-// spec completes what is to be run with the settings.
+// spec completes the command's specification from the settings.
 func (r *run) spec(s capture.Spec) capture.Spec {
 	set := r.q.Settings
 	s.Mark = Variable + "=" + string(r.rec.UID)
@@ -269,8 +271,8 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	return execute(ctx, s)
 }
 
-// abandon ends a run of which it is not known how it went. Where the command had been
-// started, what arrived of its output is kept, as of a run that was cut off.
+// abandon ends a run whose result is unknown. If the command had started, the run is recorded
+// as cancelled, with the output received so far.
 func (r *run) abandon(ctx context.Context) error {
 	switch {
 	case r.entry == nil:
@@ -283,7 +285,7 @@ func (r *run) abandon(ctx context.Context) error {
 	return errors.Join(err, r.entry.Write(r.rec), r.q.commit(ctx, r.entry, r.rec, r.verb))
 }
 
-// complete puts into the record how the run ended.
+// complete sets the fields of the record that are known when the run has ended.
 func (r *run) complete(res *capture.Result) *record.Record {
 	d := &r.rec.Data
 	d.PID, d.Signal, d.Usage, d.Merged = res.PID, res.Signal, res.Usage, res.Merged
@@ -297,7 +299,7 @@ func (r *run) complete(res *capture.Result) *record.Record {
 	return r.rec
 }
 
-// record brings the record of a run that has ended into the history.
+// record commits the record of a run that has ended.
 func (r *run) record(ctx context.Context, res *capture.Result) *Report {
 	rec := r.complete(res)
 	if err := r.entry.End(rec); err != nil {
@@ -316,8 +318,8 @@ func (r *run) close(recordErr error) error {
 	return errors.Join(recordErr, r.out.Close(r.rec, inline), r.err.Close(r.rec, inline))
 }
 
-// commit commits the completed record. It does so also when the spool, which only
-// keeps it in between, cannot be written.
+// commit commits the completed record. It also tries this if the spool, which is only
+// intermediate storage, cannot be written.
 func (r *run) commit(ctx context.Context) error {
 	werr := r.entry.Write(r.rec)
 	err := r.q.commit(ctx, r.entry, r.rec, r.verb)
@@ -355,9 +357,9 @@ func (q *Service) commit(ctx context.Context, entry *spool.Entry, rec *record.Re
 	return nil
 }
 
-// rebase makes rec the run that follows current, the task's present record in the commit
-// version. It is nil when current is that run already: a process committed it and died before
-// it had cleaned the spool.
+// rebase returns rec as the run after current, the task's record in the commit version. It
+// returns nil if current already is this run: a process committed it and died before it removed
+// the entry.
 func rebase(rec, current *record.Record, version string) *record.Record {
 	rec.Data.Run, rec.Data.Previous = 1, ""
 	if current == nil {
@@ -367,8 +369,8 @@ func rebase(rec, current *record.Record, version string) *record.Record {
 		if current.Data.ReturnCode != nil || rec.Data.ReturnCode == nil {
 			return nil
 		}
-		// Another process took this run for cut off and recorded what it saw of
-		// it. How it really ended replaces that, and is no further run.
+		// Another process recorded this run as cut off. Replace its record with the real end,
+		// under the same number.
 		rec.Data.Run, rec.Data.Previous = current.Data.Run, current.Data.Previous
 		return rec
 	}

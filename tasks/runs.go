@@ -13,18 +13,18 @@ import (
 	"qme/record"
 )
 
-// A Version is a record with the commit from which it was read: "" is the newest,
-// and an uncommitted run has none.
+// A Version is a record with the commit from which it was read. Commit is "" for the newest
+// commit and for an uncommitted run.
 type Version struct {
 	Record *record.Record
 	Commit string
-	// Number says which of the task's runs it is, 1 is the first. It is data.run,
-	// unless several machines have run the task before they knew of each other.
+	// Number is the number of the run among the task's runs, from 1. It equals data.run unless
+	// several machines have run the task independently of each other.
 	Number  int
 	service *Service
 }
 
-// Stream returns the exact bytes of a stream, as far as they are stored.
+// Stream returns the stored bytes of a stream. The caller must close it.
 func (v Version) Stream(name record.StreamName) (io.ReadCloser, error) {
 	if v.Commit == "" && v.service.isUncommitted(v.Record) {
 		return v.service.Spool.Stream(v.Record.UID, name)
@@ -36,7 +36,7 @@ func (v Version) Stream(name record.StreamName) (io.ReadCloser, error) {
 	return store.Stream(v.Commit, v.Record, name)
 }
 
-// Runs yields a task's runs, the latest first.
+// Runs yields a task's runs, latest first.
 func (q *Service) Runs(ref string) iter.Seq2[Version, error] {
 	return func(yield func(Version, error) bool) {
 		rec, err := q.resolveRecord(ref)
@@ -48,7 +48,7 @@ func (q *Service) Runs(ref string) iter.Seq2[Version, error] {
 	}
 }
 
-// runs yields the runs of a task whose present record is rec, the latest first.
+// runs yields the runs of a task whose present record is rec, latest first.
 func (q *Service) runs(rec *record.Record) iter.Seq2[Version, error] {
 	return func(yield func(Version, error) bool) {
 		store, err := q.Store()
@@ -79,7 +79,7 @@ func (q *Service) runs(rec *record.Record) iter.Seq2[Version, error] {
 	}
 }
 
-// taskRuns finds the runs of one task.
+// taskRuns reads the runs of one task.
 type taskRuns struct {
 	service *Service
 	store   *gitstore.Store
@@ -87,13 +87,13 @@ type taskRuns struct {
 	lines   record.Lineage
 }
 
-// all returns the runs of several lines, the latest first. With an error it returns what it
-// could read.
+// all returns the runs of several lines, latest first. With an error it also returns the runs
+// that it could read.
 func (r *taskRuns) all(others []string) ([]Version, error) {
 	var all []Version
 	var errs []error
 	at := map[record.RunKey]int64{}
-	// A run is placed where it began, and not before the run before it: the clocks of
+	// Order runs by their start, but never before their predecessor, because the clocks of
 	// machines differ.
 	add := func(line iter.Seq2[Version, error]) {
 		begin := len(all)
@@ -122,7 +122,7 @@ func (r *taskRuns) all(others []string) ([]Version, error) {
 		}
 		head := record.Stored{Record: rec, Commit: commit}
 		if i := slices.IndexFunc(all, func(v Version) bool { return record.SameRun(v.Record, rec) }); i > 0 && checkedLater(rec, all[i].Record) {
-			all[i] = r.version(head) // another machine has followed its job further
+			all[i] = r.version(head) // another machine has a later state of its job
 			continue
 		}
 		add(r.line(head))
@@ -132,7 +132,7 @@ func (r *taskRuns) all(others []string) ([]Version, error) {
 	return all, errors.Join(errs...)
 }
 
-// checkedLater reports whether the job of a run was asked about later in a than in b.
+// checkedLater reports whether a has a later answer about the job of a run than b.
 func checkedLater(a, b *record.Record) bool {
 	ja, jb := a.Data.Job, b.Data.Job
 	if ja == nil || ja.Checked == nil {
@@ -141,8 +141,9 @@ func checkedLater(a, b *record.Record) bool {
 	return jb == nil || jb.Checked == nil || ja.Checked.After(jb.Checked.Time)
 }
 
-// presentLine yields the present run and those before it. Where it is uncommitted it names no
-// commit: the run before it is what the history has, unless it has been committed meanwhile.
+// presentLine yields the present run and its predecessors. An uncommitted run does not name the
+// commit of its predecessor, which is the run in the history, unless the present run was
+// committed meanwhile.
 func (r *taskRuns) presentLine() iter.Seq2[Version, error] {
 	present := record.Stored{Record: r.present}
 	d := &r.present.Data
@@ -163,7 +164,7 @@ func (r *taskRuns) presentLine() iter.Seq2[Version, error] {
 	return r.after(present, func(yield func(Version, error) bool) { yield(Version{}, err) })
 }
 
-// after yields a run, and then the rest of its line.
+// after yields a run and then the rest of its line.
 func (r *taskRuns) after(run record.Stored, rest iter.Seq2[Version, error]) iter.Seq2[Version, error] {
 	return func(yield func(Version, error) bool) {
 		if yield(r.version(run), nil) {
@@ -172,7 +173,7 @@ func (r *taskRuns) after(run record.Stored, rest iter.Seq2[Version, error]) iter
 	}
 }
 
-// line yields a run of the history and those before it.
+// line yields a run of the history and its predecessors.
 func (r *taskRuns) line(head record.Stored) iter.Seq2[Version, error] {
 	return func(yield func(Version, error) bool) {
 		for run, err := range r.lines.Line(head) {
@@ -191,11 +192,11 @@ func (r *taskRuns) version(run record.Stored) Version {
 	return Version{Record: run.Record, Commit: run.Commit, Number: run.Data.Run, service: r.service}
 }
 
-// Earlier yields the runs of a task before that of its present record, the latest first.
+// Earlier yields the runs of a task before its present record, latest first.
 func (q *Service) Earlier(rec *record.Record) iter.Seq2[Version, error] {
 	return func(yield func(Version, error) bool) {
 		if rec.Data.Run <= 1 {
-			return // the usual case costs nothing
+			return // a fast path for the usual case
 		}
 		present := true
 		for v, err := range q.runs(rec) {

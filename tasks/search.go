@@ -12,33 +12,33 @@ import (
 	"qme/record"
 )
 
-// firstIndexWait is how long a search waits for another process that makes the index. To
-// look at each record takes as long, and slows the other one down.
+// firstIndexWait is how long a search waits for another process that creates the index. Reading
+// every record would take as long and slow down the other process.
 const firstIndexWait = 20 * time.Second
 
-// SearchOptions say what a search looks at and what it returns.
+// SearchOptions are the options of a search.
 type SearchOptions struct {
-	Sort    string // SortRelevance or one of Sorts; "" is the default of those
-	Limit   int    // how many of them are wanted, where they are not found in order; 0 is all
-	AllRuns bool   // look at the earlier runs of each task, too
-	Whole   bool   // read all of the records that are found: see index.Search
+	Sort    string // SortRelevance or one of Sorts; "" is the default of Sorts
+	Limit   int    // how many results are wanted, for orders that need sorting; 0 means all
+	AllRuns bool   // search the earlier runs of each task too
+	Whole   bool   // read the found records completely; see index.Search
 }
 
-// A Search is the tasks that answer to a query.
+// A Search is the result of a query.
 type Search struct {
-	// Mixed is that of record.Order; true where it is not known.
+	// Mixed is record.Order.Mixed, or true when unknown.
 	Mixed bool
-	// Found yields what is found, in order. A task that cannot be read is yielded with its
-	// error, and the search goes on; an error without an ID ends it.
+	// Found yields the matching tasks in order. A task that cannot be read is yielded with its
+	// error, and the search continues. An error without an ID ends it.
 	Found iter.Seq[index.Found]
-	// Short returns the short name of a task that was found.
+	// Short returns the short name of a found task.
 	Short func(f index.Found) (string, error)
-	// Over returns how many streams were longer than Settings.Searched, when it has ended.
+	// Over returns the number of streams longer than Settings.Searched. It is valid after Found
+	// has ended.
 	Over func() int
 }
 
-// Search finds the tasks that answer to a query, an uncommitted run in place of the one before
-// it.
+// Search finds the tasks that match a query. An uncommitted run replaces the stored one.
 func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions) (*Search, error) {
 	v, err := q.searched()
 	if err != nil {
@@ -74,8 +74,8 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 	}, nil
 }
 
-// searched returns the tasks that can be searched. What cannot be read of the spool is left
-// out, and said.
+// searched returns the tasks to search. Uncommitted runs that cannot be read are left out with
+// a warning.
 func (q *Service) searched() (*View, error) {
 	uncommitted, err := q.Spool.List(q.Settings.Inline)
 	if err != nil {
@@ -90,7 +90,7 @@ func (q *Service) searched() (*View, error) {
 	return q.viewWith(uncommitted)
 }
 
-// sorted brings what is found into an order that is not that of the search.
+// sorted sorts the results by duration or relevance, if o says so.
 func sorted(found iter.Seq[index.Found], what *query.Query, o SearchOptions) iter.Seq[index.Found] {
 	now := time.Now()
 	var key func(index.Found) float64
@@ -105,7 +105,7 @@ func sorted(found iter.Seq[index.Found], what *query.Query, o SearchOptions) ite
 	return greatestFirst(found, o.Limit, func(f index.Found) record.Result { return f.Result }, key)
 }
 
-// earlierRuns yields the runs of a task before its latest.
+// earlierRuns yields the runs of a task before its latest one.
 func (q *Service) earlierRuns(rec *record.Record) iter.Seq2[index.Run, error] {
 	return func(yield func(index.Run, error) bool) {
 		for v, err := range q.Earlier(rec) {

@@ -11,21 +11,21 @@ import (
 	"qme/gitstore"
 )
 
-// Traffic counts the tasks in which one state of a history differs from an earlier
-// one. The JSON keys are stable.
+// Traffic counts the tasks that differ between two states of a history. The JSON keys are
+// stable.
 type Traffic struct {
-	Tasks   int `json:"tasks"`   // new ones
-	Reruns  int `json:"reruns"`  // those whose record is another one
-	Cleared int `json:"cleared"` // those that are gone
+	Tasks   int `json:"tasks"`   // new tasks
+	Reruns  int `json:"reruns"`  // tasks with another record
+	Cleared int `json:"cleared"` // removed tasks
 }
 
-// Add counts another difference in.
+// Add adds the counts of o.
 func (t *Traffic) Add(o Traffic) {
 	t.Tasks, t.Reruns, t.Cleared = t.Tasks+o.Tasks, t.Reruns+o.Reruns, t.Cleared+o.Cleared
 }
 
-// Count counts the tasks in which two commits differ; an empty from is a history without
-// tasks.
+// Count counts the tasks that differ between two commits. An empty from stands for a history
+// without tasks.
 func Count(ctx context.Context, s *gitstore.Store, from, to string) (t Traffic, err error) {
 	if from == to {
 		return t, nil
@@ -45,54 +45,54 @@ func Count(ctx context.Context, s *gitstore.Store, from, to string) (t Traffic, 
 	return t, nil
 }
 
-// Shared says what an exchange brought in each direction. Where it was only tried, it says
-// what it would bring.
+// Shared is the result of an exchange, for each direction. For a dry run, it is the expected
+// result.
 type Shared struct {
 	Remote         gitstore.RemoteURL
 	Pulled, Pushed Traffic
-	Refused        []gitstore.Rejected // what of the remote is invalid, and was left out
+	Refused        []gitstore.Rejected // invalid parts of the remote, which were left out
 }
 
-// ShareOptions says how an exchange goes about it.
+// ShareOptions are the options of an exchange.
 type ShareOptions struct {
-	// DryRun merges nothing and pushes nothing.
+	// DryRun neither merges nor pushes.
 	DryRun bool
-	// SkipInvalid leaves out what is invalid instead of refusing everything.
+	// SkipInvalid leaves out invalid parts instead of refusing everything.
 	SkipInvalid bool
 
-	background bool // it gives way to exchanges that somebody waits for
+	background bool // end when another exchange waits
 }
 
 const (
-	// shareAttempts bounds how often a push that others came before is tried again.
-	// Each time one of those that push gets through, so that it ends much sooner.
+	// shareAttempts limits the retries of a push that is outrun by others. In each round one of
+	// the competing pushes succeeds, so far fewer are needed.
 	shareAttempts = 20
-	// shareStuck is how often in a row a remote may say that it has moved, and be found
-	// where it was. Once is a push of somebody else that has failed.
+	// shareStuck is how often in a row a remote may report that it has moved although it has
+	// not. A single time can be the failed push of another client.
 	shareStuck = 4
-	// shareWait is how long one waits at most, at random, before the next attempt.
+	// shareWait is the maximum of the random wait before a retry.
 	shareWait = 500 * time.Millisecond
 )
 
-// Pull brings the runs that a remote has into the history. The remote is one that Remote
-// takes. An exchange waits for others of this home; the error is that of ctx when it ends
-// first, and nothing is in the history then that is not whole.
+// Pull merges the remote's runs into the history. The remote is a name as for Service.Remote.
+// An exchange waits for others of this home. If ctx ends first, the error is that of ctx, and
+// the history has no incomplete changes.
 func (q *Service) Pull(ctx context.Context, remote string, o ShareOptions) (*Shared, error) {
 	return q.share(ctx, remote, o, pullOnly(o))
 }
 
-// Push sends the runs that a remote lacks to it. Where the remote has others, it
-// merges them first. Otherwise it is as Pull.
+// Push sends the runs that the remote lacks. If the remote has runs that this history lacks, it
+// merges them first. Otherwise it is like Pull.
 func (q *Service) Push(ctx context.Context, remote string, o ShareOptions) (*Shared, error) {
 	return q.share(ctx, remote, o, func(ctx context.Context, x *exchange, s *Shared) error { return s.push(ctx, x, o.DryRun) })
 }
 
-// Sync is Pull, then Push, until both histories are the same.
+// Sync is Pull, then Push, until both histories are equal.
 func (q *Service) Sync(ctx context.Context, remote string, o ShareOptions) (*Shared, error) {
 	return q.share(ctx, remote, o, both(o))
 }
 
-// FetchFrom learns where a remote is, and merges nothing.
+// FetchFrom fetches the state of a remote without merging it.
 func (q *Service) FetchFrom(ctx context.Context, r gitstore.RemoteURL) error {
 	_, err := q.exchange(ctx, r, ShareOptions{}, func(ctx context.Context, x *exchange, _ *Shared) error {
 		_, err := x.fetch(ctx)
@@ -101,10 +101,10 @@ func (q *Service) FetchFrom(ctx context.Context, r gitstore.RemoteURL) error {
 	return err
 }
 
-// SyncInTurn is Sync with the remote that is meant without a name, for a process that nobody
-// waits for. Of many at once one waits for the sync that is at work, and the others leave
-// theirs to it: synced is false then. The error is ErrGaveWay when an exchange that somebody
-// waits for came in between.
+// SyncInTurn is Sync with the default remote, for background processes. If several call it at
+// once, one of them waits for the active sync and the others return with synced false, because
+// its sync includes their runs. The error is ErrGaveWay when another exchange that was not in
+// the background came first.
 func (q *Service) SyncInTurn(ctx context.Context) (synced bool, err error) {
 	s, err := q.Store()
 	if err != nil {
@@ -117,7 +117,7 @@ func (q *Service) SyncInTurn(ctx context.Context) (synced bool, err error) {
 	defer release()
 	o := ShareOptions{background: true}
 	_, err = q.share(ctx, "", o, func(ctx context.Context, x *exchange, s *Shared) error {
-		release() // a run that is recorded from now on needs another sync
+		release() // a run recorded from now on needs another sync
 		return both(o)(ctx, x, s)
 	})
 	return err == nil, err
@@ -148,7 +148,7 @@ func both(o ShareOptions) func(context.Context, *exchange, *Shared) error {
 	}
 }
 
-// pull returns where the remote is.
+// pull fetches and merges the remote's commits, and returns the remote's newest commit.
 func (s *Shared) pull(ctx context.Context, x *exchange, dryRun bool) (commit string, err error) {
 	commit, err = x.fetch(ctx)
 	if err != nil || commit == "" {
@@ -172,10 +172,9 @@ func (s *Shared) pull(ctx context.Context, x *exchange, dryRun bool) (commit str
 	return commit, err
 }
 
-// push pushes and, as often as others came before, merges what they have brought and pushes
-// again.
+// push pushes. Whenever the remote has moved, it merges the new commits and tries again.
 func (s *Shared) push(ctx context.Context, x *exchange, dryRun bool) error {
-	var theirs string // where the remote was last found
+	var theirs string // last known commit of the remote
 	for attempt, stuck := 1, 0; ; attempt++ {
 		before, after, err := x.push(ctx, dryRun)
 		if err == nil {
@@ -207,8 +206,8 @@ func (s *Shared) push(ctx context.Context, x *exchange, dryRun bool) error {
 	}
 }
 
-// shortly waits before another attempt, so that those who push at the same time do
-// not meet again. The first one need not wait.
+// shortly waits a random time before a retry, so that competing clients do not collide again.
+// It does not wait before the first retry.
 func shortly(ctx context.Context, attempt int) error {
 	if attempt == 1 {
 		return ctx.Err()
@@ -221,7 +220,7 @@ func shortly(ctx context.Context, attempt int) error {
 	}
 }
 
-// wouldPush counts what a push would send after a merge that is not made.
+// wouldPush counts the tasks that a push would send after a merge, without merging.
 func (s *Shared) wouldPush(ctx context.Context, x *exchange) error {
 	theirs, err := x.fetch(ctx)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package tasks holds what can be done with tasks: run, rerun, list, show, compare,
-// clear, cancel, recover, check, and follow the jobs that they have started.
+// Package tasks implements the use cases on tasks: run, rerun, list, show, compare, clear,
+// cancel, recover and check tasks, and track the jobs that they have started.
 package tasks
 
 import (
@@ -16,62 +16,62 @@ import (
 	"qme/tasks/spool"
 )
 
-// Settings bound what is kept of a run.
+// Settings are the settings for recording and searching runs.
 type Settings struct {
-	Inline   int             // bytes of a stream that may stand in the record
-	Keep     int64           // bytes of a stream that are stored
+	Inline   int             // maximum bytes of a stream inside the record
+	Keep     int64           // maximum bytes of a stream that are stored
 	Env      func() []string // the environment variables to record, as NAME=value
 	GitState func(dir string) *record.Git
 	Host     string
 	User     string
-	// Within is the task whose command has started this process, "" for none.
+	// Within is the id of the task whose command started this process, or "".
 	Within string
-	// Stdin, Stdout and Stderr are the streams of the commands that are run; nil says nothing of them.
+	// Stdin, Stdout and Stderr are the streams of the commands. If nil, they are not described
+	// in the record.
 	Stdin, Stdout, Stderr *os.File
 	Drain, KillGrace      time.Duration // see capture.Spec
-	Searched              int64         // bytes of a stream that a search looks at
+	Searched              int64         // maximum bytes of a stream that a search reads
 }
 
-// A Service does things with tasks. It is for one goroutine, as is one command.
+// A Service implements the use cases of one home. It is for use by one goroutine.
 type Service struct {
-	// Store returns the history. It is asked for when it is needed: a history
-	// that cannot be opened must not keep a command from running.
+	// Store returns the history. It is called only when needed, because a history that cannot
+	// be opened must not prevent a command from running.
 	Store func() (*gitstore.Store, error)
-	Home  string // the folder
+	Home  string // the folder of the home
 	Spool *spool.Spool
-	Given *given.File // what the user of this home has given it to run
-	// Run runs commands; nil is capture.Run.
+	Given *given.File // the commands that the user has given in this home
+	// Run runs commands; nil means capture.Run.
 	Run      func(context.Context, capture.Spec) (*capture.Result, error)
 	Settings Settings
-	// Jobs are the open jobs of this home.
+	// Jobs holds the open jobs of this home.
 	Jobs *jobs.Folder
-	// Executors are those that are known here; nil for none.
+	// Executors are the known executors; nil for none.
 	Executors *executor.Set
 	Following Following
-	// Sharing is asked for with each exchange.
+	// Sharing is called for each exchange.
 	Sharing func(ctx context.Context) (*Sharing, error)
-	// Warn tells the user of something that went wrong and does not end what is
-	// being done.
+	// Warn reports a problem that does not end the operation.
 	Warn func(format string, args ...any)
-	// Tell, if not nil, tells a user who has not asked for silence how things go.
+	// Tell, if not nil, reports progress unless the user has asked for silence.
 	Tell func(format string, args ...any)
-	// Progress, if not nil, shows how far work is that takes its time; show may be nil.
+	// Progress, if not nil, shows the progress of long work; show may be nil.
 	Progress func(what string) (show func(n int), done func())
-	// ReadOnly leaves files as they are that only make things faster.
+	// ReadOnly does not write files that only speed things up.
 	ReadOnly bool
 
-	// commitTo, in tests, commits in place of the store.
+	// commitTo replaces the store's Commit in tests.
 	commitTo func(context.Context, *gitstore.Store, ...gitstore.Change) (version string, err error)
 }
 
-// tell is Tell where there is one.
+// tell is Tell, if set.
 func (q *Service) tell(format string, args ...any) {
 	if q.Tell != nil {
 		q.Tell(format, args...)
 	}
 }
 
-// executor returns the executor of that name, nil for one that is not known here.
+// executor returns the executor of that name, or nil if it is unknown here.
 func (q *Service) executor(name string) executor.Executor {
 	if q.Executors == nil {
 		return nil
@@ -80,15 +80,15 @@ func (q *Service) executor(name string) executor.Executor {
 	return e
 }
 
-// tracker returns what follows the jobs of an executor, nil for one whose commands start
-// none, or that is not known here.
+// tracker returns the tracker for the jobs of an executor. It is nil if the executor is unknown
+// here or its commands start no jobs.
 func (q *Service) tracker(name string) executor.Tracker {
 	t, _ := q.executor(name).(executor.Tracker)
 	return t
 }
 
-// commitChanges makes one commit for each change, all of them durable when it returns, or
-// none.
+// commitChanges makes one commit for each change. On return, all of them are durable, or none
+// was made.
 func (q *Service) commitChanges(ctx context.Context, changes ...gitstore.Change) (version string, err error) {
 	store, err := q.Store()
 	switch {

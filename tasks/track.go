@@ -13,12 +13,12 @@ import (
 	"qme/tasks/jobs"
 )
 
-// askTime bounds how long a command that has started a job waits for the scheduler's
-// first answer.
+// askTime limits how long a command that has started a job waits for the scheduler's first
+// answer.
 const askTime = 2 * time.Second
 
-// track notes, before a command begins, that it may start a job: a crash from here on
-// leaves a note too many, and never a job that nobody asks about.
+// track notes, before a command begins, that it may start a job. After a crash there may be a
+// useless note, but never a job that is not tracked.
 func (r *run) track() {
 	r.tracker = r.q.tracker(r.rec.Executor)
 	if r.tracker == nil || r.entry == nil {
@@ -30,14 +30,14 @@ func (r *run) track() {
 	}
 }
 
-// printer is a tracker that knows beforehand to which files the job of a command will print,
-// as far as their names say nothing of the job.
+// A printer is a tracker that knows in advance to which files the job of a command will print,
+// except for names that depend on the job.
 type printer interface {
 	Prints(rec *record.Record) []string
 }
 
-// bringBefore brings the output of jobs that have ended, and that have printed to the files
-// of the job that is about to start. What does not answer in time holds up nothing.
+// bringBefore collects the output of ended jobs that have printed to the files of the job that
+// is about to start. It waits only a limited time.
 func (r *run) bringBefore() {
 	p, ok := r.tracker.(printer)
 	if !ok {
@@ -47,7 +47,7 @@ func (r *run) bringBefore() {
 	for _, path := range p.Prints(r.rec) {
 		writers, err := r.q.Jobs.Writers(path)
 		if err != nil {
-			continue // that is said when the job is noted
+			continue // reported when the job is noted
 		}
 		for _, id := range writers {
 			if note, err := r.q.Jobs.Get(id); err == nil && note != nil && note.Data.Job != nil && id != r.rec.UID && !slices.Contains(open, string(id)) {
@@ -62,7 +62,7 @@ func (r *run) bringBefore() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	_, _ = r.q.Refresh(ctx, open...) // else the record says that the file was written again
+	_, _ = r.q.Refresh(ctx, open...) // on failure, the record will say that the file was overwritten
 }
 
 // note notes a job as this home knows it.
@@ -70,7 +70,7 @@ func (q *Service) note(rec *record.Record) {
 	if err := q.Jobs.Note(rec); err != nil {
 		q.Warn("task %s: what is known of its job is not noted, and its output may not be brought: %v", rec.UID, err)
 	}
-	// Those that qme has chosen are below the folder of the task.
+	// Files chosen by qme are below the folder of the task and belong to one job.
 	if job := rec.Data.Job; job == nil || strings.HasPrefix(job.StdoutFile, q.Jobs.Path(rec.UID)) {
 		return
 	}
@@ -79,8 +79,8 @@ func (q *Service) note(rec *record.Record) {
 	}
 }
 
-// noteAgain notes an answer about a job that this home has started. The rest of the note
-// stays as it is: the record is that of the history.
+// noteAgain updates the noted job of this home with an answer. It keeps the rest of the note,
+// because rec comes from the history.
 func (q *Service) noteAgain(rec *record.Record) {
 	if note, err := q.Jobs.Get(rec.UID); err == nil && jobs.Started(note, rec) {
 		note.Data.Job = rec.Data.Job
@@ -88,20 +88,20 @@ func (q *Service) noteAgain(rec *record.Record) {
 	}
 }
 
-// submitted finds out which job the command has started.
+// submitted determines the job that the command has started.
 func (r *run) submitted(ctx context.Context) {
 	if r.tracker == nil {
 		r.remember()
 		return
 	}
-	if err := r.entry.Write(r.rec); err != nil { // before a program is waited for
+	if err := r.entry.Write(r.rec); err != nil { // before waiting for a program
 		r.q.Warn("the end of the command is not in the spool: %v", err)
 	}
 	job, err := r.job(ctx)
 	switch r.rec.Data.Job = job; {
 	case job != nil && job.Checked != nil:
 		r.q.note(r.rec)
-	case job == nil && !errors.Is(err, record.ErrUnavailable): // who did not answer may later
+	case job == nil && !errors.Is(err, record.ErrUnavailable): // after ErrUnavailable, a later query may succeed
 		if _, enough := r.tracker.(byID); !enough {
 			r.keep()
 		}
@@ -115,7 +115,7 @@ func (r *run) job(ctx context.Context) (*record.Job, error) {
 	case job != nil && err != nil:
 		r.q.Warn("%v", err)
 	case err != nil && *r.rec.Data.ReturnCode != 0:
-		return nil, nil // it started none, and failed itself
+		return nil, nil // it failed without starting a job
 	case err != nil:
 		r.q.Warn("its job cannot be followed: %v", err)
 		return nil, err
@@ -123,7 +123,7 @@ func (r *run) job(ctx context.Context) (*record.Job, error) {
 		return nil, nil
 	}
 	r.rec.Data.Job = job
-	if err := r.entry.Write(r.rec); err != nil { // before anybody is waited for
+	if err := r.entry.Write(r.rec); err != nil { // before waiting for the scheduler
 		r.q.Warn("the job is not in the spool: %v", err)
 	}
 	r.q.note(r.rec)
@@ -134,12 +134,12 @@ func (r *run) job(ctx context.Context) (*record.Job, error) {
 	if answer := r.tracker.Refresh(ctx, []*record.Record{r.rec})[0]; answer.Err == nil && !answer.Job.Final {
 		answer.Job.Follow(job)
 		return answer.Job, nil
-	} // nobody answers yet, or there is output to be brought: "qme refresh" asks again
+	} // no answer yet, or there is output to collect: "qme refresh" asks again
 	return job, nil
 }
 
-// remember notes a run of an executor without a tracker. Its actions may use what the command
-// has printed; those of the shell do not.
+// remember notes a run of an executor without a tracker, whose actions may use the command's
+// output. Actions of the shell executor do not.
 func (r *run) remember() {
 	if name := r.rec.Executor; name != executor.ShellName && r.q.executor(name) != nil {
 		r.keep()
@@ -152,11 +152,11 @@ func (r *run) keep() {
 	}
 }
 
-// byID is a tracker whose actions need nothing of a job but its id, once its output is in
-// the record and where it has no parts.
+// byID is a tracker whose actions need only the id of a job, if the job has no elements and its
+// output is in the record.
 type byID interface{ ByID() }
 
-// endJob removes the note of a job that has ended. What actions may need is kept.
+// endJob removes the note of an ended job. It keeps the values that actions may need.
 func (q *Service) endJob(rec *record.Record) {
 	job := rec.Data.Job
 	_, enough := q.tracker(rec.Executor).(byID)
@@ -174,14 +174,14 @@ func (q *Service) endJob(rec *record.Record) {
 	q.closeJob(rec.UID)
 }
 
-// usable returns what trackers may be told of a task whose job is followed.
+// usable returns the values of a task's record that its tracker may use.
 func (q *Service) usable(rec *record.Record) (*record.Record, error) {
 	usable, _, err := q.Jobs.Usable(rec)
 	return usable, err
 }
 
-// Usable returns what actions may use of a run: see jobs.Folder. An uncommitted run here is of
-// this home.
+// Usable returns the values of a run that actions may use; see jobs.Folder.Usable. An
+// uncommitted run in this spool belongs to this home.
 func (q *Service) Usable(v Version) (rec *record.Record, own bool, err error) {
 	if v.Commit == "" && q.isUncommitted(v.Record) {
 		return v.Record, true, nil
@@ -189,7 +189,7 @@ func (q *Service) Usable(v Version) (rec *record.Record, own bool, err error) {
 	return q.Jobs.Usable(v.Record)
 }
 
-// closeJob removes the note of an open job. One that stays costs a question more.
+// closeJob removes the note of an open job. A note that remains only costs another query.
 func (q *Service) closeJob(id record.ID) {
 	if err := q.Jobs.Close(id); err != nil {
 		q.Warn("the note of a job that has ended stays: %v", err)

@@ -12,24 +12,25 @@ import (
 	"qme/record"
 )
 
-// A View is the tasks of a home as they are at one moment: the history as of a commit, and the
-// uncommitted runs, each in place of what the history has of its task. It does not change once
-// it has its order, and may then be used by several goroutines.
+// A View is a snapshot of the tasks of a home: the history as of a commit, and the uncommitted
+// runs, which replace the stored ones. When its order is set, it is immutable and safe for
+// concurrent use.
 type View struct {
 	service     *Service
 	history     *gitstore.Snapshot
 	uncommitted []record.Result // in the order of the view
-	ids         []record.ID     // of these
+	ids         []record.ID     // ids of uncommitted
 
-	// Order is that in which the tasks come; nil is the newest task first.
+	// Order is the order of the tasks; nil means newest first.
 	Order *record.Order
-	// Mixed is that of record.Order, of the uncommitted runs as well.
+	// Mixed is record.Order.Mixed, including the uncommitted runs.
 	Mixed bool
 }
 
-// View returns the tasks as they are now, the newest first.
+// View returns the present tasks, newest first.
 func (q *Service) View() (*View, error) {
-	// The spool comes first: a run that ends meanwhile is then seen in one of the two.
+	// List the spool first, so that a run that ends meanwhile is seen in at least one of the
+	// two.
 	uncommitted, err := q.Spool.List(q.Settings.Inline)
 	if err != nil {
 		return nil, err
@@ -37,7 +38,7 @@ func (q *Service) View() (*View, error) {
 	return q.viewWith(uncommitted)
 }
 
-// viewWith returns the history of now with some uncommitted runs.
+// viewWith returns the present history with the given uncommitted runs.
 func (q *Service) viewWith(uncommitted []record.Result) (*View, error) {
 	history, err := q.latest()
 	if err != nil {
@@ -53,9 +54,9 @@ func (q *Service) viewWith(uncommitted []record.Result) (*View, error) {
 
 func (v *View) sort() { slices.SortFunc(v.uncommitted, v.Order.CompareResults) }
 
-// latestFirst has the task come first whose latest run began last; without byRun it only finds
-// out whether the executors are mixed. damage says that the history is damaged, so that neither
-// is known, and the view stays as it was.
+// latestFirst orders the view by the start of the latest runs, latest first. Without byRun it
+// only sets Mixed. If the history is damaged, it returns the reason as damage and leaves the
+// view unchanged.
 func (v *View) latestFirst(ctx context.Context, byRun bool) (damage, err error) {
 	o, err := v.service.order(ctx, v.history, false)
 	if errors.Is(err, record.ErrCorrupt) || errors.Is(err, record.ErrInvalid) {
@@ -79,7 +80,7 @@ func (v *View) latestFirst(ctx context.Context, byRun bool) (damage, err error) 
 }
 
 // Records yields the tasks of a range in the order of the view. A record that cannot be read is
-// yielded with its error; a result without an ID ends them.
+// yielded with its error. A result without an ID ends the sequence.
 func (v *View) Records(rg record.Range) iter.Seq[record.Result] {
 	rg.Order = v.Order
 	return v.covered(rg, v.history.Records(rg))
@@ -108,19 +109,19 @@ func (v *View) IDs(rg record.Range) iter.Seq2[record.ID, error] {
 	}
 }
 
-// Open yields the tasks of a range that are running, or whose job goes on, as Records does.
+// Open is Records for tasks that are running or have an open job.
 func (v *View) Open(rg record.Range) iter.Seq[record.Result] {
 	rg.Order = v.Order
 	return v.covered(rg, v.openJobs(rg))
 }
 
-// covered puts the uncommitted runs of a range in the place of what is stored of their tasks.
+// covered replaces stored runs of a range by the uncommitted runs of the same tasks.
 func (v *View) covered(rg record.Range, stored iter.Seq[record.Result]) iter.Seq[record.Result] {
 	uncommitted := slices.DeleteFunc(slices.Clone(v.uncommitted), func(r record.Result) bool { return !rg.Has(r.ID) })
 	return ordered.Overlay(stored, slices.Values(uncommitted), v.Order.CompareResults)
 }
 
-// openJobs yields the tasks of the history whose job goes on, in the order of the view.
+// openJobs yields the tasks of the history with an open job, in the order of the view.
 func (v *View) openJobs(rg record.Range) iter.Seq[record.Result] {
 	return func(yield func(record.Result) bool) {
 		ids, err := v.service.Jobs.IDs()
@@ -144,7 +145,7 @@ func (v *View) openJobs(rg record.Range) iter.Seq[record.Result] {
 	}
 }
 
-// Short returns a task's short name. unique is that of record.Result.
+// Short returns a task's short name. unique is record.Result.Unique.
 func (v *View) Short(id record.ID, unique int) (string, error) {
 	others := slices.Clip(v.ids)
 	if unique == 0 {
@@ -158,7 +159,7 @@ func (v *View) Short(id record.ID, unique int) (string, error) {
 	return id.Short(max(unique, id.Unique(others...))), nil
 }
 
-// task returns a task's record as it is now.
+// task returns a task's present record.
 func (q *Service) task(id record.ID) (*record.Record, error) {
 	rec, err := q.Spool.Get(id, q.Settings.Inline)
 	if !errors.Is(err, record.ErrNotFound) {
@@ -171,7 +172,7 @@ func (q *Service) task(id record.ID) (*record.Record, error) {
 	return store.Get("", id)
 }
 
-// isUncommitted reports whether a record is that of a run which is not in the history yet.
+// isUncommitted reports whether a record belongs to a run that is not in the history yet.
 func (q *Service) isUncommitted(rec *record.Record) bool {
 	spooled, err := q.Spool.Get(rec.UID, 0)
 	return err == nil && record.SameRun(spooled, rec)

@@ -9,18 +9,18 @@ import (
 	"qme/record"
 )
 
-// How long Wait lets pass between two looks. A scheduler serves everybody, so it is
-// asked less often the longer a job takes.
+// The intervals between the checks of Wait. A scheduler serves many users, so it is asked less
+// often the longer a job takes.
 const (
 	waitFirst = 500 * time.Millisecond
 	waitMost  = 30 * time.Second
-	waitRun   = 100 * time.Millisecond // for a command of this machine, where a look is a stat
+	waitRun   = 100 * time.Millisecond // for a local command, where a check is a stat
 )
 
-// Wait returns the record of a task once its command, and the job that this may have
-// started, has ended. seen, if it is not nil, is called with the record after each look.
-// That the scheduler does not answer, or that the history is locked, is warned about once
-// and waited out. The error wraps record.ErrConflict when the job can never start.
+// Wait waits until the command of a task, and the job that it may have started, have ended, and
+// returns the record. seen, if not nil, is called with the record after each check. If the
+// scheduler does not answer or the history is locked, Wait warns once and keeps waiting. The
+// error wraps record.ErrConflict when the job can never start.
 func (q *Service) Wait(ctx context.Context, ref string, seen func(*record.Record)) (*record.Record, error) {
 	rec, err := q.resolveRecord(ref)
 	if err != nil {
@@ -52,7 +52,7 @@ func (q *Service) waitForCommand(ctx context.Context, rec *record.Record, seen f
 // waitForJob waits until the job of a task has ended, if it has one.
 func (q *Service) waitForJob(ctx context.Context, rec *record.Record, seen func(*record.Record)) (*record.Record, error) {
 	if job := rec.Data.Job; job != nil && job.Final {
-		return rec, nil // also where nobody follows it
+		return rec, nil // also if no executor tracks it
 	}
 	if has, err := q.findJob(rec); err != nil || !has {
 		return rec, err
@@ -63,7 +63,7 @@ func (q *Service) waitForJob(ctx context.Context, rec *record.Record, seen func(
 		switch {
 		case err == nil:
 			rec, warned = next.Record, false
-			if next.Never != "" && next.Never == never { // a scheduler may say so for a moment
+			if next.Never != "" && next.Never == never { // trust only the second answer; the first may be temporary
 				return nil, fmt.Errorf("task %s: its job %s is %s (%s) and will never start as it is: %w (\"qme exec %s cancel\" ends it)",
 					rec.UID, rec.Data.Job.ID, rec.Data.Job.State, never, record.ErrConflict, rec.UID)
 			}

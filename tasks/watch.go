@@ -7,57 +7,58 @@ import (
 	"qme/record"
 )
 
-// A Change is what a task has become: its record, or the error that keeps it from being read.
-// Without either the task is gone.
+// A Change is the new state of a task: its record, or the error of reading it. With neither,
+// the task was removed.
 type Change struct {
 	record.Result
-	// Uncommitted says that the task has an uncommitted run, which stands in place of what the
-	// history has of it.
+	// Uncommitted says that the task has an uncommitted run, which replaces the stored one.
 	Uncommitted bool
 }
 
-// Changes are the tasks that have changed from one look to the next.
+// Changes are the tasks that have changed between two checks.
 type Changes struct {
 	List []Change
-	// All says that tasks that are not in the list are gone.
+	// All says that List is complete: tasks that are not in it were removed.
 	All bool
 }
 
-// A Watch finds out what changes: it knows the commit and the uncommitted runs that it saw last.
-// It is for one goroutine at a time.
+// A Watch detects changes. It remembers the last commit and the last uncommitted runs that it
+// saw. It is for use by one goroutine at a time.
 type Watch struct {
-	// History has the newest commit, the differences between two of its commits, as they are in
-	// the later one, and, under number 0, a task as it is now.
+	// History returns the newest commit, the differences between two commits as of the later
+	// one and, for number 0, the present version of a task.
 	History interface {
 		Head() (string, error)
 		Differences(ctx context.Context, from, to string) ([]record.Result, error)
 		Find(ref string, number int) (Version, error)
 	}
-	// Spool has the uncommitted runs, and of each a stamp that changes with its record.
+	// Spool returns the uncommitted runs, each with a stamp that changes whenever its record
+	// does.
 	Spool interface {
 		Stamps() (map[record.ID]string, error)
 		Get(id record.ID, inline int) (*record.Record, error)
 	}
 
 	commit string
-	stamps map[record.ID]string // "" is that of a run that has to be looked at again
+	stamps map[record.ID]string // "" marks a run that has to be read again
 }
 
 // Begun reports whether the watch has seen a commit.
 func (w *Watch) Begun() bool { return w.commit != "" }
 
-// Uncommitted returns how many uncommitted runs it saw last.
+// Uncommitted returns the number of uncommitted runs at the last check.
 func (w *Watch) Uncommitted() int { return len(w.stamps) }
 
-// Covers reports whether it saw an uncommitted run of a task.
+// Covers reports whether a task had an uncommitted run at the last check.
 func (w *Watch) Covers(id record.ID) bool {
 	_, ok := w.stamps[id]
 	return ok
 }
 
-// Begin gives take the uncommitted runs, and has later changes be those since the commit that
-// latest returns. It calls that after it has read the spool, so that a run that ends meanwhile is
-// in one of the two. A watch that has begun goes on from the commit that it knows.
+// Begin calls take with the uncommitted runs, and starts to watch for changes since the commit
+// that latest returns. It calls latest after it has read the spool, so that a run that ends
+// meanwhile is in at least one of the two. A watch that has begun continues from the commit it
+// knows.
 func (w *Watch) Begin(latest func() (commit string, err error), take func(Changes)) error {
 	look, err := w.look()
 	if err != nil {
@@ -75,8 +76,8 @@ func (w *Watch) Begin(latest func() (commit string, err error), take func(Change
 	return nil
 }
 
-// Next gives take the changes since those that the last call gave. After an error, and when take
-// panics, the next call gives these as well.
+// Next calls take with the changes since the last call. After an error, or if take panics, the
+// next call includes these changes.
 func (w *Watch) Next(ctx context.Context, take func(Changes)) error {
 	look, err := w.look()
 	if err != nil {
@@ -110,9 +111,9 @@ func (w *Watch) Next(ctx context.Context, take func(Changes)) error {
 	return nil
 }
 
-// differences returns what the history has of the tasks that are not as they were in the last
-// commit. Where that is gone, since the branch was reset or the repository replaced, these are
-// all tasks.
+// differences returns the stored records of tasks that have changed since the last commit. If
+// that commit is gone because the branch was reset or the repository replaced, it returns all
+// tasks.
 func (w *Watch) differences(ctx context.Context, head string) (list []record.Result, all bool, err error) {
 	list, err = w.History.Differences(ctx, w.commit, head)
 	if err == nil || ctx.Err() != nil {
@@ -125,11 +126,11 @@ func (w *Watch) differences(ctx context.Context, head string) (list []record.Res
 	return list, true, nil
 }
 
-// A look is what the spool has.
+// A look is the state of the spool.
 type look struct {
 	stamps    map[record.ID]string
-	changes   []Change // with their records, those that have other stamps than before
-	unchanged []Change // without records, the others
+	changes   []Change // runs with new stamps, with their records
+	unchanged []Change // the other runs, without records
 }
 
 func (w *Watch) look() (*look, error) {
@@ -149,15 +150,15 @@ func (w *Watch) look() (*look, error) {
 			continue
 		}
 		if l.stamps[id] = stamp; err != nil {
-			l.stamps[id] = "" // it is being written, or "qme check" names it
+			l.stamps[id] = "" // it is being written, or "qme check" reports it
 		}
 		l.changes = append(l.changes, Change{record.Result{ID: id, Record: rec, Err: err}, true})
 	}
 	return l, nil
 }
 
-// left returns what the history has of the tasks whose runs have left the spool, but for those
-// that are known to differ.
+// left returns the stored records of tasks whose runs have left the spool, except those in
+// known.
 func (w *Watch) left(l *look, known map[record.ID]bool) (changes []Change) {
 	for id := range w.stamps {
 		if _, there := l.stamps[id]; there || known[id] {

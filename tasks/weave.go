@@ -2,14 +2,14 @@ package tasks
 
 import "strings"
 
-// weaveSteps bounds the work of woven. Only where most lines of both streams are equal it
-// takes more than some steps for each byte.
+// weaveSteps limits the work of woven. The limit is reached only if most lines of both streams
+// are equal.
 const weaveSteps = 1 << 25
 
-// woven reports whether a text consists of two others: each line of both, in the order of
-// each, and nothing else. In which order the two were written is not known. Lines may be in
-// pieces: one that has not ended may be interrupted, behind anything but a letter or digit,
-// by whole lines of the other text. decided is false where finding out takes too long.
+// woven reports whether text is an interleaving of a and b: each line of both in its order, and
+// nothing else. The order between the two is unknown. A line that has not ended may be
+// interrupted by whole lines of the other text, after any character except a letter or digit.
+// decided is false if the check takes too long.
 func woven(text, a, b string) (ok, decided bool) {
 	ok, decided = wovenLines(splitLines(text), splitLines(a), splitLines(b))
 	if !ok && decided {
@@ -30,7 +30,7 @@ func wovenLines(text, a, b []string) (ok, decided bool) {
 	if len(text) != len(a)+len(b) {
 		return false, true
 	}
-	taken, next := []int{0}, []int(nil) // how many lines of a there may be in what was read
+	taken, next := []int{0}, []int(nil) // possible numbers of lines taken from a so far
 	for k, line := range text {
 		next = next[:0]
 		for _, i := range taken {
@@ -52,8 +52,8 @@ func wovenLines(text, a, b []string) (ok, decided bool) {
 	return true, true
 }
 
-// A thread is how much of a text has been taken, and from which of the two the last byte
-// was.
+// A thread is one possible way to split the text read so far: the number of bytes taken from a,
+// and the source of the last byte.
 type thread struct {
 	a     int
 	fromB bool
@@ -94,7 +94,7 @@ func wovenPieces(text, a, b string) (ok, decided bool) {
 	return true, true
 }
 
-// maySwitch reports whether a text may be interrupted by another one.
+// maySwitch reports whether the source may change here from one text to the other.
 func maySwitch(from string, at int, to string, toAt int) bool {
 	if betweenLines(from, at) {
 		return true
@@ -106,11 +106,11 @@ func maySwitch(from string, at int, to string, toAt int) bool {
 
 func betweenLines(s string, at int) bool { return at == 0 || at == len(s) || s[at-1] == '\n' }
 
-// lookAhead is how many lines follow skips at the most.
+// lookAhead is the maximum number of lines that follow skips.
 const lookAhead = 50
 
-// follow returns the lines of a and b in an order that is, as far as that can be, the one
-// of a text that has most of them.
+// follow returns the lines of a and b in an order that resembles that of text as far as
+// possible.
 func follow(text, a, b string) string {
 	var out []string
 	la, lb := splitLines(a), splitLines(b)

@@ -64,8 +64,8 @@ func Started(note, rec *record.Record) bool {
 	}
 	job, mine := rec.Data.Job, note.Data.Job
 	if mine == nil {
-		// A crash came between the end of the command and the note of its job. Then the record
-		// comes from the spool and has no answer of a scheduler.
+		// After a crash between the end of the command and the note of its job, the record is
+		// from the spool and has no answer of a scheduler.
 		return job == nil || job.Checked == nil
 	}
 	return job == nil || mine.ID == job.ID && mine.Cluster == job.Cluster

@@ -16,7 +16,7 @@ import (
 )
 
 // Listen calls cancel once, when another process asks by Cancel to end the run. The request
-// comes through a FIFO because all signals belong to the command. On a file system without
+// uses a FIFO because all signals belong to the command. On a file system without
 // FIFOs, Listen does nothing; this is not an error.
 func (e *Entry) Listen(cancel func()) (stop func()) {
 	switch e.fs.(type) {
