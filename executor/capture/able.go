@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Able returns an error where too few descriptors are left: the runtime would end the process
-// with a dump of its goroutines when it needs one.
+// Able returns an error if too few file descriptors are left: the runtime would end the
+// process with a dump of its goroutines as soon as it needs one.
 func Able() error {
 	const needed = 6
 	var fds []int

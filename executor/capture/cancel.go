@@ -8,31 +8,31 @@ import (
 )
 
 const (
-	// killRounds bounds how often SIGKILL is sent to new processes, and to those that we
-	// may not kill.
+	// killRounds is the maximal number of rounds of SIGKILL, since new processes may
+	// appear and some may not be killed.
 	killRounds = 50
-	treePoll   = 20 * time.Millisecond // while something that was cancelled lives on
+	treePoll   = 20 * time.Millisecond // interval of checks for living processes
 )
 
-// A tree says which processes a command has started: all descendants of root, the
-// process group and the session. 0 in group or session stands for none.
+// A tree describes the processes that a command has started: all descendants of root, the
+// process group and the session. A group or session of 0 is not used.
 type tree struct {
 	root, group, session int
-	spareRoot            bool           // root is not the command but our monitor
-	born                 uint64         // of root, once it was seen
-	mark                 string         // NAME=value in the environment of all that the command starts, "" for none
-	looked               map[int]uint64 // processes whose environment has no mark
+	spareRoot            bool           // root is not the command, but our monitor
+	born                 uint64         // of root, once it has been seen
+	mark                 string         // NAME=value in the environment of all processes of the command, "" for none
+	looked               map[int]uint64 // processes without the mark in their environment
 }
 
-// A proc is an entry of the system's list of processes.
+// A proc is an entry in the process list of the system.
 type proc struct {
 	pid, ppid, pgrp, session int
-	born                     uint64 // with pid, names a process for ever
+	born                     uint64 // identifies a process uniquely, together with pid
 	dead                     bool   // a zombie, which needs no signal
 }
 
-// endTree ends the processes of a tree: SIGTERM, and after grace SIGKILL to those that are
-// left. The channel is closed when none is left that can be killed.
+// endTree ends the processes of a tree: it sends SIGTERM, and after grace SIGKILL to the
+// remaining processes. The channel is closed when no process is left that can be killed.
 func endTree(t *tree, grace time.Duration) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -40,7 +40,7 @@ func endTree(t *tree, grace time.Duration) <-chan struct{} {
 		seen := map[int]uint64{}
 		for _, p := range t.living(seen) {
 			_ = unix.Kill(p, unix.SIGTERM)
-			_ = unix.Kill(p, unix.SIGCONT) // a stopped process would not notice
+			_ = unix.Kill(p, unix.SIGCONT) // so that a stopped process notices
 		}
 		for end := time.Now().Add(grace); time.Now().Before(end); {
 			if len(t.living(seen)) == 0 {
@@ -62,9 +62,9 @@ func endTree(t *tree, grace time.Duration) <-chan struct{} {
 	return done
 }
 
-// living returns the processes of the tree that are alive. seen has those that
-// belonged to it earlier, and gets those found now: a process whose parent has ended
-// is no longer to be recognised by it.
+// living returns the living processes of the tree. seen holds the processes that belonged
+// to it earlier, and living adds those found now: a process whose parent has ended can no
+// longer be recognised by its parent.
 func (t *tree) living(seen map[int]uint64) []int {
 	procs, err := processes()
 	if err != nil {
@@ -101,15 +101,15 @@ func (t *tree) living(seen map[int]uint64) []int {
 	return pids
 }
 
-// withoutList returns the processes that can be signalled where the system gives no list of
-// them: the command's group, or the command.
+// withoutList returns the processes to signal if the system provides no process list: the
+// group of the command, or the command.
 func (t *tree) withoutList() []int {
 	target := t.root
 	switch {
 	case t.group != 0:
 		target = -t.group
 	case t.spareRoot:
-		return nil // the session's end will have to do
+		return nil // rely on the end of the session
 	}
 	if unix.Kill(target, 0) != nil {
 		return nil
@@ -117,7 +117,7 @@ func (t *tree) withoutList() []int {
 	return []int{target}
 }
 
-// checkRoot empties the tree when the root's number has become that of another process.
+// checkRoot empties the tree if the pid of root has been reused.
 func (t *tree) checkRoot(procs []proc) {
 	for _, p := range procs {
 		if p.pid != t.root {
@@ -137,8 +137,8 @@ func (t *tree) has(p proc) bool {
 	return t.root != 0 && p.pid == t.root || t.group != 0 && p.pgrp == t.group || t.session != 0 && p.session == t.session
 }
 
-// marked says whether a process has the mark: one that has left its session and lost its
-// parents is known by nothing else. Each process is looked at once.
+// marked reports whether a process has the mark, the only trace of a process that has
+// left its session and lost its parents. Each process is examined once.
 func (t *tree) marked(p proc) bool {
 	if t.mark == "" || p.dead || t.spared(p.pid) {
 		return false

@@ -8,10 +8,10 @@ import (
 
 const stateZombie = 5 // SZOMB of <sys/proc.h>
 
-// hasVariable cannot be told here.
+// hasVariable returns false, since macOS does not show the environment of processes.
 func hasVariable(int, string) bool { return false }
 
-// processes lists what the kernel's process table shows. It does not tell sessions.
+// processes returns the process table of the kernel, which does not contain sessions.
 func processes() ([]proc, error) {
 	table, err := unix.SysctlKinfoProcSlice("kern.proc.all")
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// processes lists what /proc shows.
+// processes returns the processes in /proc.
 func processes() ([]proc, error) {
 	pids, err := numbersIn("/proc")
 	if err != nil {
@@ -26,23 +26,23 @@ func processes() ([]proc, error) {
 	return procs, nil
 }
 
-// hasVariable says whether a process was started with a variable, "NAME=value".
+// hasVariable reports whether a process was started with a variable, "NAME=value".
 func hasVariable(pid int, variable string) bool {
 	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
-		return false // it has ended, or is another user's
+		return false // it has ended, or belongs to another user
 	}
 	return bytes.Contains(append([]byte{0}, env...), []byte("\x00"+variable+"\x00"))
 }
 
-// parseStat reads /proc/PID/stat. The name in it is in parentheses and may hold
-// anything, parentheses too.
+// parseStat parses /proc/PID/stat. The name in it is in parentheses and may contain any
+// characters, even parentheses.
 func parseStat(b []byte) (proc, bool) {
 	open, end := bytes.IndexByte(b, ' '), bytes.LastIndexByte(b, ')')
 	if open < 0 || end < 0 {
 		return proc{}, false
 	}
-	const startTime = 19 // as counted from the state, the first after the name
+	const startTime = 19 // counted from the state, the first field after the name
 	f := bytes.Fields(b[end+1:])
 	if len(f) <= startTime {
 		return proc{}, false

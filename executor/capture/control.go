@@ -10,31 +10,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An order goes from qme to the monitor; each has one field set.
+// An order is a message from qme to the monitor; each has one field set.
 type order struct {
-	Signal   int       `json:"signal,omitempty"`   // to the command's process group
-	Continue bool      `json:"continue,omitempty"` // after a stop
+	Signal   int       `json:"signal,omitempty"`   // to send to the command's process group
+	Continue bool      `json:"continue,omitempty"` // continue after a stop
 	Terminal *settings `json:"terminal,omitempty"` // see monitor.setBack
 }
 
-// settings are those of the user's terminal while it is raw. The zero value says
-// that it is not.
+// settings are the settings of the user's terminal while it is raw. The zero value means
+// that it is not raw.
 type settings struct {
 	Raw         bool
 	Saved, Mine unix.Termios
 }
 
-// A report goes from the monitor to qme; each has one field set.
+// A report is a message from the monitor to qme; each has one field set.
 type report struct {
 	Started int         `json:"started,omitempty"` // pid of the command
-	Refused *startError `json:"refused,omitempty"` // it could not be started
-	Stopped int         `json:"stopped,omitempty"` // by this signal
-	Resumed bool        `json:"resumed,omitempty"` // as it was ordered to
+	Refused *startError `json:"refused,omitempty"` // the command could not be started
+	Stopped int         `json:"stopped,omitempty"` // the signal that stopped the command
+	Resumed bool        `json:"resumed,omitempty"` // the command was continued as ordered
 	Exited  *exit       `json:"exited,omitempty"`
 }
 
-// A channel to the other process: JSON values, one after the other. One goroutine at a
-// time may receive, any may send.
+// A control is a channel to the other process, a stream of JSON values. Only one
+// goroutine at a time may receive; sending is safe for concurrent use.
 type control struct {
 	f   *os.File
 	dec *json.Decoder
@@ -43,7 +43,7 @@ type control struct {
 	enc *json.Encoder
 }
 
-// newControl takes over one end of a socket pair.
+// newControl takes ownership of one end of a socket pair.
 func newControl(fd int) (*control, error) {
 	unix.CloseOnExec(fd)
 	if err := unix.SetNonblock(fd, true); err != nil {
@@ -53,16 +53,16 @@ func newControl(fd int) (*control, error) {
 	return &control{f: f, enc: json.NewEncoder(f), dec: json.NewDecoder(f)}, nil
 }
 
-// send returns no error: it fails only when the other side has ended, which the receiver
-// notices too.
+// send ignores errors: it fails only if the other process has ended, which the receiver
+// notices, too.
 func (c *control) send(v any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	_ = c.enc.Encode(v)
 }
 
-// receive delivers the values of type T that the other side sends. The channel is closed
-// when that has ended; until then it is to be read as long as there may be something.
+// receive returns a channel with the values that the other process sends. It is closed
+// when that process has ended. The caller must read it as long as values may follow.
 func receive[T any](c *control) <-chan T {
 	values := make(chan T)
 	go func() {

@@ -8,8 +8,7 @@ import (
 	"qme/record"
 )
 
-// Terminals says which of the streams that a command is to get are terminals. A nil
-// stream is none.
+// Terminals reports which of the streams of a command are terminals. A nil stream is not.
 func Terminals(stdin, stdout, stderr *os.File) *record.Terminal {
 	t := &record.Terminal{Streams: []string{}}
 	for i, f := range []*os.File{stdin, stdout, stderr} {
@@ -20,8 +19,8 @@ func Terminals(stdin, stdout, stderr *os.File) *record.Terminal {
 	return t
 }
 
-// Stdin says where standard input comes from. Nothing is opened or read for it; nil is
-// the null device.
+// Stdin describes the source of standard input without opening or reading it. nil is the
+// null device.
 func Stdin(f *os.File) *record.Stdin {
 	if f == nil {
 		return &record.Stdin{Kind: "null"}
@@ -50,7 +49,7 @@ func Stdin(f *os.File) *record.Stdin {
 	return &record.Stdin{Kind: "other"}
 }
 
-// pathOf returns the absolute path of an open file, "" where it has none any more or the
+// pathOf returns the absolute path of an open file, "" if it no longer has one or the
 // system does not tell.
 func pathOf(fd int, st *unix.Stat_t) string {
 	path := nameOf(fd)

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An ending tells all pumps that the command has ended: its read end becomes
-// readable, and time returns when it was.
+// An ending notifies all pumps of the end of the command: its read end becomes readable,
+// and time returns the time of the end.
 type ending struct {
 	r, w int
 	at   atomic.Pointer[time.Time]
@@ -23,7 +23,7 @@ func newEnding() (*ending, error) {
 	return &ending{r: r, w: w}, nil
 }
 
-// announce says that the command has ended. It may be called again.
+// announce announces the end of the command. It may be called several times.
 func (e *ending) announce() {
 	now := time.Now()
 	if e.at.CompareAndSwap(nil, &now) {
@@ -32,7 +32,7 @@ func (e *ending) announce() {
 	}
 }
 
-// time returns when the command ended, the zero time before.
+// time returns the time of the command's end, the zero time before that.
 func (e *ending) time() time.Time {
 	if t := e.at.Load(); t != nil {
 		return *t

@@ -13,20 +13,20 @@ import (
 	"qme/record"
 )
 
-// An execution is one Run: the Spec with its defaults filled in, and the state that both modes
-// share. Descriptors are plain numbers here, since os.File would make them
-// non-blocking, for all processes that share them.
+// An execution is a call of Run: the Spec with its defaults, and the state shared by both
+// modes. It uses plain descriptors, since an os.File would make them non-blocking for all
+// processes that share them.
 type execution struct {
 	Spec
 	in       int // standard input, which the command may inherit
-	out, err int // where output is passed on to, -1 for nowhere
-	null     int // /dev/null, opened when needed, else -1
+	out, err int // destinations of the output, -1 for none
+	null     int // /dev/null, opened on demand, else -1
 
 	outSink, errSink *sink
 	end              *ending
 	pumps            []*pump
 	res              Result
-	endedBy          syscall.Signal // 0: by itself
+	endedBy          syscall.Signal // 0: not by a signal
 	began            time.Time
 }
 
@@ -55,7 +55,7 @@ func newExecution(s Spec) (*execution, error) {
 	return e, nil
 }
 
-// descriptor returns the number of f, -1 when it is nil.
+// descriptor returns the descriptor of f, -1 if it is nil.
 func descriptor(f *os.File) int {
 	if f == nil {
 		return -1
@@ -81,8 +81,8 @@ func (e *execution) close() {
 	}
 }
 
-// run chooses the mode. Where no pseudo-terminal can be had, or no monitor, the command
-// runs on pipes rather than not at all.
+// run chooses the mode. If no pseudo-terminal or monitor is available, the command runs
+// on pipes.
 func (e *execution) run(ctx context.Context) error {
 	if isTerminal(e.out) && canStartAgain() {
 		p, err := openPTY(e.out)
@@ -93,7 +93,7 @@ func (e *execution) run(ctx context.Context) error {
 	return e.runPipe(ctx)
 }
 
-// screen returns where output to fd goes on to.
+// screen returns the destination for output to fd.
 func (e *execution) screen(fd int) int {
 	if e.Quiet {
 		return -1
@@ -109,7 +109,7 @@ func (e *execution) refuse(why *startError) {
 	e.say(msg)
 }
 
-// say writes a message to standard error, where that can be written.
+// say writes a message to standard error, if possible.
 func (e *execution) say(msg string) {
 	if dst := e.screen(e.err); dst >= 0 {
 		_ = writeAll(dst, []byte(msg))
@@ -123,7 +123,7 @@ func (e *execution) started(pid int) {
 	}
 }
 
-// ended notes how the command ended.
+// ended records the result of the command.
 func (e *execution) ended(x exit) {
 	e.res.Duration = time.Since(e.began)
 	e.res.Usage = &x.Usage
@@ -137,7 +137,7 @@ func (e *execution) ended(x exit) {
 	e.res.ReturnCode = ws.ExitStatus()
 }
 
-// signalName names also the signals that have a number only.
+// signalName returns the name of a signal, SIGn if it has none.
 func signalName(sig syscall.Signal) string {
 	if name := unix.SignalName(sig); name != "" {
 		return name
@@ -145,7 +145,7 @@ func signalName(sig syscall.Signal) string {
 	return fmt.Sprintf("SIG%d", int(sig))
 }
 
-// An exit is how a process ended. The monitor sends it as JSON.
+// An exit is the result of a process. The monitor sends it as JSON.
 type exit struct {
 	Status uint32       `json:"status"` // as of wait4(2)
 	Usage  record.Usage `json:"usage"`
@@ -159,9 +159,9 @@ func newExit(ws syscall.WaitStatus, ru *syscall.Rusage, ours int64) exit {
 	}}
 }
 
-// ofCommand returns the peak of a command's memory, 0 when it cannot be told from ours: a
-// process inherits, through exec(2), the peak of its parent. Kernels count each
-// processor's pages separately, so both figures are a little uncertain.
+// ofCommand returns the peak memory of a command, 0 if it cannot be distinguished from
+// ours, since a process inherits the peak of its parent through exec(2). Both figures are
+// slightly inaccurate, since kernels count the pages of each processor separately.
 func ofCommand(peak, ours int64) int64 {
 	if peak <= ours+max(1<<20, ours/8) {
 		return 0
@@ -169,7 +169,8 @@ func ofCommand(peak, ours int64) int64 {
 	return peak
 }
 
-// maxRSS returns the peak of this process, or of those that exec(2) replaced by it.
+// maxRSS returns the peak memory of this process, including programs that it replaced
+// with exec(2).
 func maxRSS() int64 {
 	var ru syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &ru) != nil {
@@ -182,9 +183,9 @@ func seconds(t syscall.Timeval) float64 {
 	return float64(t.Sec) + float64(t.Usec)/1e6
 }
 
-// finish reads the rest of the output, and hands streams that other processes hold open to a
-// relay. Where passing on is blocked, say by a pager that waits for a key, a cancel or
-// a signal that would have ended the command ends it: the rest is only recorded.
+// finish reads the rest of the output, and hands streams that other processes keep open
+// to a relay. If a reader blocks, such as a pager waiting for a key, a cancel or a signal
+// that would have ended the command ends the copying; the rest is only recorded.
 func (e *execution) finish(ctx context.Context, sigs <-chan os.Signal) {
 	e.end.announce()
 	cancelled := ctx.Done()
@@ -207,7 +208,7 @@ func (e *execution) finish(ctx context.Context, sigs <-chan os.Signal) {
 		}
 	}
 	e.reportWriteErrors()
-	if err := e.handOver(); err != nil { // how the command ended is known all the same
+	if err := e.handOver(); err != nil { // the result of the command is known anyway
 		e.say("qme: " + err.Error() + ": what outlives the command meets a closed pipe\n")
 	}
 }
@@ -218,7 +219,7 @@ func (e *execution) abandon() {
 	}
 }
 
-// endsWriter says whether a signal asks a program to end.
+// endsWriter reports whether a signal asks a program to end.
 func endsWriter(sig os.Signal) bool {
 	switch sig {
 	case unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT:
@@ -227,8 +228,8 @@ func endsWriter(sig os.Signal) bool {
 	return false
 }
 
-// reportWriteErrors tells the user why output could not be passed on: the command itself got
-// SIGPIPE and no reason. That a reader has gone is no error, as in any pipe.
+// reportWriteErrors tells the user why output could not be passed on, since the command
+// itself got only SIGPIPE. A reader that has exited is not an error, as in any pipe.
 func (e *execution) reportWriteErrors() {
 	for _, p := range e.pumps {
 		var errno unix.Errno

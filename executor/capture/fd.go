@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readFD is read(2) that a signal does not interrupt.
+// readFD is read(2), restarted after signals.
 func readFD(fd int, b []byte) (int, error) {
 	for {
 		n, err := unix.Read(fd, b)
@@ -17,8 +17,8 @@ func readFD(fd int, b []byte) (int, error) {
 	}
 }
 
-// writeAll writes all of b. The descriptor may be one that another process
-// has made non-blocking: then it waits.
+// writeAll writes all of b. If another process has made the descriptor non-blocking, it
+// waits.
 func writeAll(fd int, b []byte) error {
 	for len(b) > 0 {
 		n, err := unix.Write(fd, b)
@@ -38,7 +38,7 @@ func writeAll(fd int, b []byte) error {
 	return nil
 }
 
-// isPipe says whether fd is a pipe or a socket, whose reader can go away.
+// isPipe reports whether fd is a pipe or a socket, whose reader can exit.
 func isPipe(fd int) bool {
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil {
@@ -48,16 +48,16 @@ func isPipe(fd int) bool {
 	return kind == unix.S_IFIFO || kind == unix.S_IFSOCK
 }
 
-// inherited lists the descriptors above 2 that this process was started with and
-// that a command would inherit too, such as those of make's job server. All that
-// Go opens is closed on exec.
+// inherited returns the descriptors above 2 that this process has inherited and that a
+// command would inherit, too, such as those of make's job server. Go opens all
+// descriptors with close-on-exec.
 func inherited() []int {
 	open, err := numbersIn(fdFolder)
 	if err != nil {
 		return nil
 	}
 	var fds []int
-	for _, fd := range open { // one is, perhaps, that of fdFolder itself
+	for _, fd := range open { // one of them may be that of fdFolder itself
 		if fd > 2 && isInherited(fd) {
 			fds = append(fds, fd)
 		}
@@ -65,8 +65,8 @@ func inherited() []int {
 	return fds
 }
 
-// numbersIn lists the entries of a folder whose names are numbers, as the system names
-// descriptors and processes.
+// numbersIn returns the entries of a folder whose names are numbers, such as descriptors
+// and processes.
 func numbersIn(folder string) ([]int, error) {
 	d, err := os.Open(folder)
 	if err != nil {
@@ -91,12 +91,12 @@ func isInherited(fd int) bool {
 	return err == nil && flags&unix.FD_CLOEXEC == 0
 }
 
-// closedFD, in a process's list of files, says that it gets none of this number.
+// closedFD in the file list of a process means that this descriptor is closed.
 const closedFD = ^uintptr(0)
 
-// placeFiles returns the list of files of a process that inherits standard streams
-// std and what this process has inherited, and finds each of extra at the first
-// number that is free of all that. It returns those numbers.
+// placeFiles returns the file list of a process that inherits std and the inherited
+// descriptors of this process. It places each of extra at the first free number, and
+// returns these numbers.
 func placeFiles(std [3]int, extra ...int) (files []uintptr, at []int) {
 	for _, fd := range std {
 		files = append(files, uintptr(fd))
@@ -114,7 +114,7 @@ func placeFiles(std [3]int, extra ...int) (files []uintptr, at []int) {
 	return files, at
 }
 
-// onlyFiles returns the list of files of a process that gets fds and nothing else.
+// onlyFiles returns the file list of a process that gets only fds.
 func onlyFiles(fds ...int) []uintptr {
 	var files []uintptr
 	for _, fd := range fds {

@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// The names under which this program is started again. No shell starts a program
-// under a name with a space by chance.
+// The names under which this program restarts itself. No shell uses a program name with a
+// space by accident.
 const (
 	monitorName = "qme: terminal"
 	relayName   = "qme: relay"
 )
 
-// Helper runs one of the two roles for which Run starts this program again, and then
-// does not return; in any other process it does nothing. A program that uses Run
-// calls it first in main, and in TestMain.
+// Helper runs one of the two roles for which Run restarts this program, and then does not
+// return; in other processes it does nothing. A program that uses Run must call it first
+// in main, and in TestMain.
 func Helper() {
 	role, rest, _ := strings.Cut(os.Args[0], ",")
 	switch role {
@@ -26,13 +26,14 @@ func Helper() {
 	}
 }
 
-// canStartAgain says whether this program is to be found, as it is not without /proc.
+// canStartAgain reports whether the file of this program can be found, which may fail
+// without /proc.
 func canStartAgain() bool {
 	_, err := self()
 	return err == nil
 }
 
-// helperName is the name under which a role is started, with numbers that it needs.
+// helperName returns the name of a role with its numeric arguments.
 func helperName(role string, numbers ...int) string {
 	for _, n := range numbers {
 		role += "," + strconv.Itoa(n)
@@ -40,8 +41,8 @@ func helperName(role string, numbers ...int) string {
 	return role
 }
 
-// numbers is the inverse of helperName. A name that is not of it gives none, and the
-// role then ends with an error.
+// numbers is the inverse of helperName. It returns nil for an invalid name, and the role
+// then ends with an error.
 func numbers(s string) []int {
 	var ns []int
 	for _, f := range strings.Split(s, ",") {

@@ -9,17 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// From firstOfC on signals have no names. The C library uses the first of them, up to
-// firstRealTime.
+// Signals from firstOfC on have no names. The C library uses those below firstRealTime.
 const firstOfC, firstRealTime, lastSignal = 32, 35, 64
 
-// needed are the signals that this process cannot ignore for the command's sake: it or the
-// runtime needs them, or by default they do nothing anyway.
+// needed are signals that this process does not ignore on behalf of the command: this
+// process or the runtime needs them, or their default is to do nothing.
 var needed = []syscall.Signal{unix.SIGCHLD, unix.SIGURG, unix.SIGWINCH, unix.SIGCONT}
 
-// inherit ignores the signals that were ignored when this process started, so that they are
-// in the command too, as without qme. Go's runtime installs its handlers for most of them
-// before any other code runs, and exec(2) sets signals with a handler to their defaults.
+// inherit ignores the signals that were ignored when this process started, so that the
+// command inherits this as without qme. The Go runtime installs handlers for most signals
+// before any other code runs, and exec(2) resets handled signals to their defaults.
 var inherit = sync.OnceFunc(func() {
 	ignored := ignoredAtStart()
 	for sig := syscall.Signal(1); sig <= lastSignal; sig++ {
@@ -29,8 +28,8 @@ var inherit = sync.OnceFunc(func() {
 			}
 		}
 	}
-	// Shells without job control start background commands with both ignored. Where
-	// SIGQUIT is not known, SIGINT tells of it.
+	// Shells without job control ignore both signals in background commands. If the state
+	// of SIGQUIT is unknown, SIGINT implies it.
 	if signal.Ignored(unix.SIGINT) {
 		signal.Ignore(unix.SIGQUIT)
 	}

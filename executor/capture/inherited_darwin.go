@@ -5,7 +5,7 @@ import (
 	"syscall"
 )
 
-// ignoredAtStart knows what the runtime tells: SIGHUP and SIGINT.
+// ignoredAtStart uses the runtime, which knows only SIGHUP and SIGINT.
 func ignoredAtStart() func(syscall.Signal) bool {
 	return func(sig syscall.Signal) bool { return signal.Ignored(sig) }
 }

@@ -11,20 +11,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The runtime keeps a table of what each signal did when this process started, and publishes
-// only the entries of SIGHUP and SIGINT (signal.Ignored). This file looks for that table in
-// memory and copies it. It can do no harm where it fails:
+// The runtime keeps a table of the action of each signal when this process started, but
+// publishes only the entries of SIGHUP and SIGINT (signal.Ignored). This file finds the
+// table in memory and copies it. A failure is harmless:
 //
 //   - Nothing is written to memory. The runtime itself is made to put a mark into two entries.
-//   - The mark is the address of the runtime's own signal handler, so no signal that arrives
-//     meanwhile meets a handler that is none.
-//   - Only the neighbourhood of a variable of this package is read. An address that cannot be
-//     read ends the search.
-//   - A table is believed only where all of its 65 entries are as they must be. Without one,
-//     no more is known than signal.Ignored tells.
+//   - The mark is the address of the runtime's own signal handler, so signals that arrive
+//     meanwhile are handled normally.
+//   - Only memory near a variable of this package is read. An unreadable address ends the
+//     search.
+//   - A table is accepted only if all of its 65 entries are plausible. Otherwise only
+//     signal.Ignored is used.
 
-// An actionTable has an entry for each signal, by number: 0 for the default, 1 for a signal
-// that is ignored, else the address of a handler. The runtime's is runtime.fwdSig.
+// An actionTable has an entry for each signal number: 0 for the default, 1 for an ignored
+// signal, else the address of a handler. The table of the runtime is runtime.fwdSig.
 type actionTable [65]uintptr
 
 const (
@@ -32,18 +32,18 @@ const (
 	actionIgnore  = 1
 )
 
-// neighbour is of the size of the runtime's table, and so lies near it: the linker sorts
-// variables that begin as zeroes by size.
+// neighbour has the size of the runtime's table and is therefore placed near it: the
+// linker sorts zero-initialised variables by size.
 var neighbour actionTable
 
-// reach is how far around neighbour is searched, in entries of a table.
+// reach is the distance searched around neighbour, in table entries.
 const reach = 16 << 10 / unsafe.Sizeof(uintptr(0))
 
-// marked are two signals that no program is known to send.
+// marked are two signals that no known program sends.
 var marked = [2]syscall.Signal{61, 63}
 
-// ignoredAtStart returns a function that knows which signals were ignored when this process
-// started.
+// ignoredAtStart returns a function that reports whether a signal was ignored when this
+// process started.
 func ignoredAtStart() func(syscall.Signal) bool {
 	told := func(sig syscall.Signal) bool { return signal.Ignored(sig) }
 	mark := actionOf(marked[0])
@@ -53,7 +53,7 @@ func ignoredAtStart() func(syscall.Signal) bool {
 	c := make(chan os.Signal, 1)
 	defer signal.Stop(c)
 	for _, sig := range marked {
-		signal.Ignore(sig) // after this, Notify puts the action of the moment into the table
+		signal.Ignore(sig) // after this, Notify puts the current action into the table
 		setAction(sig, mark)
 		signal.Notify(c, sig)
 	}
@@ -64,7 +64,7 @@ func ignoredAtStart() func(syscall.Signal) bool {
 	return func(sig syscall.Signal) bool { return told(sig) || known[sig] == actionIgnore }
 }
 
-// findTable returns a copy of the runtime's table, whose marked entries are mark.
+// findTable returns a copy of the runtime's table, with mark in the marked entries.
 func findTable(mark uintptr) (actionTable, bool) {
 	size := int(unsafe.Sizeof(uintptr(0)))
 	for _, step := range []int{size, -size} {
@@ -75,8 +75,8 @@ func findTable(mark uintptr) (actionTable, bool) {
 	return actionTable{}, false
 }
 
-// search looks for the table from neighbour on in one direction. At the end of the program's
-// memory it ends without one.
+// search searches for the table from neighbour in one direction, up to the end of the
+// program's memory.
 //
 //go:nocheckptr
 //go:norace
@@ -98,12 +98,13 @@ func search(step int, mark uintptr) (table actionTable, ok bool) {
 	return actionTable{}, false
 }
 
-// plausible says whether this can be the runtime's table: a process is started with no other
-// actions than "default" and "ignore", and some are known otherwise.
+// plausible reports whether this can be the runtime's table. A process starts with no
+// actions other than "default" and "ignore", and some entries are known from other
+// sources.
 func (t *actionTable) plausible(mark uintptr) bool {
 	for n, action := range t {
 		sig := syscall.Signal(n)
-		ofC := sig >= firstOfC && sig < firstRealTime // the C library handles these, where there is one
+		ofC := sig >= firstOfC && sig < firstRealTime // handled by the C library, if there is one
 		switch {
 		case slices.Contains(marked[:], sig):
 			if action != mark {

@@ -8,27 +8,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keys passes typed keys on to the command's pseudo-terminal. It reads only while it is
-// switched on and in the foreground, and never blocks in a read: a process that does is
-// stopped when it comes to the background.
+// keys passes typed keys to the command's pseudo-terminal. It reads only while it is
+// switched on and in the foreground. It never blocks in a read, since a process that does
+// so is stopped when it moves to the background.
 type keys struct {
 	tty    *terminal
-	from   int // the descriptor with which tty is read
+	from   int // the descriptor for reading tty
 	pty    int
-	wake   [2]int // a byte: look again; closed: end
+	wake   [2]int // a byte: check again; closed: end
 	lost   chan<- struct{}
 	done   chan struct{}
 	mu     sync.Mutex // held while reading
 	on     bool
 	hungUp bool
 	closed bool
-	rest   []byte       // after the end: keys that were read and could not be passed on
-	mine   unix.Termios // as the terminal must be for its keys to be ours
+	rest   []byte       // at the end: keys that were read but could not be passed on
+	mine   unix.Termios // the settings of the terminal while its keys are ours
 	sigs   *keySignals
 }
 
-// newKeys makes keys that are switched off. It sends to lost, without waiting, when the
-// terminal is no longer ours.
+// newKeys returns keys that are switched off. It sends to lost, without blocking, when
+// the terminal is no longer ours.
 func newKeys(tty *terminal, pty int, lost chan<- struct{}) (*keys, error) {
 	r, w, err := pipe()
 	if err != nil {
@@ -40,9 +40,9 @@ func newKeys(tty *terminal, pty int, lost chan<- struct{}) (*keys, error) {
 	return k, nil
 }
 
-// readable opens a terminal a second time, non-blocking: another "qme run" may read the key
-// for which we were woken. The first descriptor is shared with other processes and stays
-// blocking; it is used where the terminal is not the controlling one.
+// readable opens a terminal a second time, non-blocking, since another "qme run" may read
+// the key that woke us. The original descriptor is shared with other processes and stays
+// blocking; it is returned if the terminal is not the controlling one.
 func readable(tty int) int {
 	fd, err := unix.Open("/dev/tty", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -55,35 +55,35 @@ func readable(tty int) int {
 	return fd
 }
 
-// expect says how the terminal is set while its keys are ours.
+// expect sets the settings of the terminal while its keys are ours.
 func (k *keys) expect(mine unix.Termios) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.mine = mine
 }
 
-// taken says whether another program has set the terminal for itself, to read it key by
-// key: pinentry does that on a terminal that it was given by name. It would have to share
-// a passphrase with us, until it sets the terminal back. A program that reads lines cannot
-// be recognised, since a terminal that is repaired by hand looks the same.
+// taken reports whether another program has changed the terminal to read single keys, as
+// pinentry does on a terminal given by name. We must not read part of a passphrase until
+// that program restores the terminal. A program that reads lines cannot be recognised,
+// since a terminal that a user has reset looks the same.
 func (k *keys) taken() bool {
 	now, err := unix.IoctlGetTermios(k.tty.fd, getTermios)
 	return err == nil && now.Lflag&unix.ICANON == 0 && *now != k.mine
 }
 
-// switchTo switches the reading. When it returns from switching off, no read is in
-// progress and none will begin.
+// switchTo switches reading on or off. After switching off, no read is in progress and
+// none will begin.
 func (k *keys) switchTo(on bool) {
 	k.mu.Lock()
 	changed := k.on != on
 	k.on = on
 	k.mu.Unlock()
 	if changed {
-		_ = writeAll(k.wake[1], []byte{0}) // a pipe of ours: it has a reader and room
+		_ = writeAll(k.wake[1], []byte{0}) // our own pipe, which has a reader and room
 	}
 }
 
-// close ends the reading. It may be called again.
+// close ends reading. It may be called several times.
 func (k *keys) close() {
 	if k.closed {
 		return
@@ -118,7 +118,7 @@ func (k *keys) run() {
 		}
 		b, wait := k.read(buf)
 		if wait {
-			// Switching ends the wait, which the next round sees.
+			// switching ends the wait, and the next iteration notices it.
 			_, _ = unix.Poll(fds[:1], int(pollInterval/time.Millisecond))
 			continue
 		}
@@ -134,8 +134,8 @@ func (k *keys) isOn() bool {
 	return k.on && !k.hungUp
 }
 
-// read reads the keys that are there. At the terminal's end it returns the character for the
-// end of input. wait says that keys are another program's now.
+// read reads the available keys. At the end of the terminal it returns the end-of-file
+// character. wait says that another program has taken the keys.
 func (k *keys) read(buf []byte) (b []byte, wait bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -167,7 +167,7 @@ func (k *keys) read(buf []byte) (b []byte, wait bool) {
 	return nil, false
 }
 
-// end returns the character that means the end of input to the command, if any does.
+// end returns the end-of-file character of the command's terminal, if it has one.
 func (k *keys) end() (char byte, ok bool) {
 	t, err := unix.IoctlGetTermios(k.pty, getTermios)
 	if err != nil || t.Lflag&unix.ICANON == 0 {
@@ -176,8 +176,8 @@ func (k *keys) end() (char byte, ok bool) {
 	return t.Cc[unix.VEOF], true
 }
 
-// ended puts the character for the end of input back into keys that were typed before the
-// terminal was raw.
+// ended restores end-of-file characters in keys that were typed before the terminal
+// became raw.
 func (k *keys) ended(b []byte) []byte {
 	ahead := k.tty.ahead.Load()
 	if ahead == 0 {
@@ -191,8 +191,8 @@ func (k *keys) ended(b []byte) []byte {
 	return b
 }
 
-// pass writes to the pseudo-terminal, which may be full for as long as the command
-// does not read. It returns false when the command's end has made that pointless.
+// pass writes to the pseudo-terminal, which may be full while the command does not read.
+// It returns false if the command has ended.
 func (k *keys) pass(b []byte) bool {
 	for len(b) > 0 {
 		n, err := unix.Write(k.pty, b)
@@ -203,10 +203,10 @@ func (k *keys) pass(b []byte) bool {
 		case unix.EINTR:
 		case unix.EAGAIN:
 			fds := []unix.PollFd{{Fd: int32(k.wake[0]), Events: unix.POLLIN}, {Fd: int32(k.pty), Events: unix.POLLOUT}}
-			_, _ = unix.Poll(fds, -1) // a signal: the write is tried again
+			_, _ = unix.Poll(fds, -1) // after a signal the write is retried
 			if fds[0].Revents&unix.POLLIN != 0 {
 				one := make([]byte, 1)
-				_, _ = readFD(k.wake[0], one) // switched off or on: keys that were read are passed on all the same
+				_, _ = readFD(k.wake[0], one) // switched off or on: keys already read are still passed on
 			} else if fds[0].Revents != 0 {
 				k.rest = b
 				return false

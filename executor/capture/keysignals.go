@@ -7,21 +7,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A terminal sends the signal of Ctrl-C to all of its foreground: to the command, and to
-// the script, make or loop that has started it. While it is raw, only the command's own
-// terminal knows that a key means a signal, and tells the command alone. keySignals tells
-// the others.
+// A keySignals sends signals of keys to the other processes of the foreground. A terminal
+// sends the signal of Ctrl-C to its whole foreground: the command, and the script, make
+// or loop that started it. While the user's terminal is raw, only the command's own
+// terminal turns keys into signals, and sends them to the command alone.
 type keySignals struct {
 	pty  int
 	tell func(syscall.Signal) // sends a signal to the rest of our process group
 
-	quoted bool // the next key is taken as it is
+	quoted bool // the next key is literal
 
 	mu   sync.Mutex // guards:
 	last syscall.Signal
 }
 
-// typed is told of keys once they are with the command.
+// typed must be called with keys after they have been written to the command.
 func (k *keySignals) typed(b []byte) {
 	t, err := unix.IoctlGetTermios(k.pty, getTermios)
 	if err != nil {
@@ -29,7 +29,7 @@ func (k *keySignals) typed(b []byte) {
 	}
 	inner := *t
 	if before, ok := withoutNote(t); ok {
-		inner = before // a "qme run" in the command has made it raw: its keys mean the same
+		inner = before // a "qme run" within the command has made it raw; its keys have the same meaning
 	}
 	acts := t.Lflag&unix.ISIG != 0
 	for _, key := range b {
@@ -38,7 +38,7 @@ func (k *keySignals) typed(b []byte) {
 			k.tell(sig)
 			sig = 0
 		} else if sig != 0 && inner.Lflag&unix.ISIG == 0 {
-			sig = 0 // a program that reads it as a key
+			sig = 0 // the program reads it as an ordinary key
 		}
 		k.mu.Lock()
 		k.last = sig
@@ -46,7 +46,7 @@ func (k *keySignals) typed(b []byte) {
 	}
 }
 
-// meaning returns the signal that a key stands for, 0 for none.
+// meaning returns the signal for a key, 0 for none.
 func (k *keySignals) meaning(key byte, t *unix.Termios) syscall.Signal {
 	const noKey = 0 // _POSIX_VDISABLE
 	quoted := k.quoted
@@ -64,9 +64,9 @@ func (k *keySignals) meaning(key byte, t *unix.Termios) syscall.Signal {
 	return 0
 }
 
-// ended is told of the signal that has ended the command. Where the key for it was typed
-// last and a "qme run" in the command kept it to itself, its end passes it on: the
-// others are told now.
+// ended must be called with the signal that ended the command. If that signal's key was
+// typed last and a "qme run" within the command handled it, the other processes get the
+// signal now.
 func (k *keySignals) ended(sig syscall.Signal) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -13,30 +13,31 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// defaultPath is searched when the environment has no PATH, as by glibc.
+// defaultPath is the search path if the environment has no PATH, as in glibc.
 const defaultPath = "/bin:/usr/bin"
 
-// A startError says why a command could not be started, and the code with which
-// shells report it.
+// A startError is the reason why a command could not be started, with the exit code of
+// shells for it.
 type startError struct {
 	Code int    `json:"code"`
-	Text string `json:"text"` // for people
+	Text string `json:"text"`
 }
 
-// codeOwn is the code of failures of qme or the system: the command can be tried again as it is.
+// codeOwn is the code for failures of qme or the system, after which the same command can
+// be retried.
 const codeOwn = 125
 
 // Error implements error.
 func (e *startError) Error() string { return e.Text }
 
-// scarce are the errors, of fork(2) and of the calls before it, that say that the system or a
-// limit leaves nothing to start a process with.
+// scarce are errors of fork(2) and preceding calls that mean that the system or a limit
+// leaves no resources for a process.
 var scarce = []syscall.Errno{unix.EAGAIN, unix.ENOMEM, unix.EMFILE, unix.ENFILE}
 
-// launch starts a command by start, which is given the path of a file to execute
-// and returns the pid or the error of execve(2), a syscall.Errno. The file is
-// found, and a script without "#!" run by sh, as execvp(3) and shells do. Relative
-// paths begin at dir, which is also where the command is to run.
+// launch starts a command with start, which gets the path of a file to execute and
+// returns the pid or the error of execve(2), a syscall.Errno. It finds the file like
+// execvp(3) and shells, and runs a script without "#!" with sh. Relative paths are
+// relative to dir, the working directory of the command.
 func launch(argv, env []string, dir string, start func(path string, argv []string) (int, error)) (int, *startError) {
 	if strings.Contains(argv[0], "/") {
 		pid, err := execute(argv[0], argv, dir, start)
@@ -77,13 +78,14 @@ func launch(argv, env []string, dir string, start func(path string, argv []strin
 	return 0, &startError{Code: 127, Text: argv[0] + ": command not found" + ofTheShell(argv[0]) + ofOneWord(argv)}
 }
 
-// builtins are words that a shell understands without there being a program.
+// builtins are words of shells that are usually not programs.
 var builtins = strings.Fields(`. : alias bg bind break builtin case cd command continue declare dirs disown eval exec
 	exit export fc fg for function getopts hash help history if jobs let local logout popd pushd read readonly
 	return select set setopt shift shopt source suspend times trap type typeset ulimit umask unalias unset until
 	unsetopt wait while [[ (( { !`)
 
-// ofTheShell gives advice about a word that has a meaning only in a shell, "" for any other.
+// ofTheShell returns advice about a word that has a meaning only in a shell, "" for other
+// words.
 func ofTheShell(word string) string {
 	name, _, assigns := strings.Cut(word, "=")
 	switch {
@@ -95,8 +97,8 @@ func ofTheShell(word string) string {
 	return ""
 }
 
-// ofOneWord gives advice about a first word that is most likely a program with some of its
-// arguments, "" for any other.
+// ofOneWord returns advice if the first word is probably a program with some of its
+// arguments, else "".
 func ofOneWord(argv []string) string {
 	if len(argv) < 2 || len(strings.Fields(argv[0])) < 2 {
 		return ""
@@ -104,7 +106,7 @@ func ofOneWord(argv []string) string {
 	return "; a word with blanks that others follow is the name of a program: leave out its quotes, or put them around the whole line"
 }
 
-// isName says whether a word can be the name of a variable.
+// isName reports whether a word can be the name of a variable.
 func isName(word string) bool {
 	for i, c := range word {
 		if c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (i == 0 || c < '0' || c > '9') {
@@ -114,7 +116,7 @@ func isName(word string) bool {
 	return word != ""
 }
 
-// lookupPath returns the PATH of env; of several the first, as getenv(3) does.
+// lookupPath returns the PATH of env, the first of several, as getenv(3) does.
 func lookupPath(env []string) string {
 	for _, s := range env {
 		if path, ok := strings.CutPrefix(s, "PATH="); ok {
@@ -134,8 +136,8 @@ func inDir(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// executable says whether the file can be executed, and if not whether it is there
-// all the same. It spares a fork for every folder of PATH.
+// executable reports whether the file can be executed, and otherwise whether it exists
+// but must not be. This saves a fork for each folder of PATH.
 func executable(path string) (ok, refused bool) {
 	st, err := os.Stat(path)
 	if err != nil {
@@ -150,8 +152,8 @@ func executable(path string) (ok, refused bool) {
 	return true, false
 }
 
-// execute starts path, by sh when the kernel does not know its format and it looks
-// like text.
+// execute starts path. If the kernel does not know its format and it looks like text, it
+// is run with sh.
 func execute(path string, argv []string, dir string, start func(string, []string) (int, error)) (int, error) {
 	pid, err := start(path, argv)
 	if !errors.Is(err, unix.ENOEXEC) || isBinary(inDir(dir, path)) {
@@ -163,20 +165,20 @@ func execute(path string, argv []string, dir string, start func(string, []string
 	return start("/bin/sh", append([]string{"sh", path}, argv[1:]...))
 }
 
-// isBinary guesses as bash does: by a NUL byte in the first line.
+// isBinary reports whether the first line contains a NUL byte, as bash does.
 func isBinary(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
-		return false // sh will say why
+		return false // sh will report the error
 	}
 	defer f.Close()
 	head := make([]byte, 128)
-	n, _ := f.Read(head) // at the end of an empty file: then it is not binary
+	n, _ := f.Read(head) // an empty file is not binary
 	line, _, _ := bytes.Cut(head[:n], []byte("\n"))
 	return bytes.IndexByte(line, 0) >= 0
 }
 
-// explain turns an error of execve(2) into the message and code of a shell.
+// explain converts an error of execve(2) to the message and exit code of a shell.
 func explain(name, path string, err error) *startError {
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {
@@ -197,7 +199,7 @@ func explain(name, path string, err error) *startError {
 	return e
 }
 
-// errnoText is strerror(3): Go's texts begin with a lower case letter.
+// errnoText is like strerror(3); the texts of Go begin with a lower case letter.
 func errnoText(errno syscall.Errno) string {
 	s := errno.Error()
 	return strings.ToUpper(s[:1]) + s[1:]

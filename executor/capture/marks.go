@@ -2,12 +2,13 @@ package capture
 
 import "golang.org/x/sys/unix"
 
-// A terminal that is raw for one command cannot say how it was before, and a second
-// "qme run" on it (make -j2, two processes of a script) has to give its command the
-// settings that the user has made. So the first one leaves a note in two control characters
-// that no system uses: which of the flags that rawTermios clears were set. The kernel keeps them, and programs pass them on as they are.
+// A terminal that is raw for one command does not show its previous settings. A second
+// "qme run" on it (make -j2, two processes of a script) must give its command the
+// settings of the user. So the first one stores the flags that rawTermios clears in two
+// control characters that no system uses. The kernel keeps them, and programs pass them
+// on unchanged.
 
-// A flag is one that rawTermios clears.
+// A flag is a flag that rawTermios clears.
 type flag struct {
 	of  func(*unix.Termios) *flagField
 	bit flagField
@@ -24,10 +25,10 @@ func iflag(t *unix.Termios) *flagField { return &t.Iflag }
 func oflag(t *unix.Termios) *flagField { return &t.Oflag }
 func lflag(t *unix.Termios) *flagField { return &t.Lflag }
 
-// markBit is set in each note: a terminal without one has zeroes there.
+// markBit is set in each note; without a note the characters are zero.
 const markBit = 1 << 15
 
-// mark leaves a note in raw of how the terminal was before.
+// mark stores the previous settings of the terminal in raw.
 func mark(raw, before *unix.Termios) {
 	note := uint16(markBit)
 	for i, f := range rawFlags {
@@ -38,8 +39,8 @@ func mark(raw, before *unix.Termios) {
 	raw.Cc[noteAt[0]], raw.Cc[noteAt[1]] = byte(note>>8), byte(note)
 }
 
-// withoutNote returns how a terminal was before this program made it raw, for another
-// command; ok is false when it did not.
+// withoutNote returns the settings of a terminal before this program made it raw for
+// another command; ok is false if it did not.
 func withoutNote(now *unix.Termios) (before unix.Termios, ok bool) {
 	note := uint16(now.Cc[noteAt[0]])<<8 | uint16(now.Cc[noteAt[1]])
 	if note&markBit == 0 || *now != rawTermios(*now) {

@@ -2,11 +2,11 @@ package capture
 
 import "golang.org/x/sys/unix"
 
-// oneStream says whether writes to a and b have one order: they are one pipe, socket or
-// terminal, or one file with one position. Two pipes would mix up that order. A file that was
-// opened twice has two positions, whose writes overwrite each other with qme as without. Other
-// devices, such as /dev/null, show no order, nor does output that is not passed on: there the
-// record has two streams.
+// oneStream reports whether writes to a and b have a common order: they are the same
+// pipe, socket or terminal, or a file with a shared offset. Two pipes would lose that
+// order. A file that was opened twice has two offsets, whose writes overwrite each other
+// even without qme. Other devices, such as /dev/null, and output that is not passed on
+// have no visible order, so the record gets two streams.
 func oneStream(a, b int) bool {
 	var x, y unix.Stat_t
 	if a < 0 || b < 0 || unix.Fstat(a, &x) != nil || unix.Fstat(b, &y) != nil {
@@ -22,8 +22,8 @@ func oneStream(a, b int) bool {
 	return kind != unix.S_IFREG || samePosition(a, b)
 }
 
-// samePosition says whether two descriptors of one file write at one position: both at its
-// end, or because one was made of the other, as by "2>&1".
+// samePosition reports whether two descriptors of a file write at the same position: both
+// append, or one was duplicated from the other, as by "2>&1".
 func samePosition(a, b int) bool {
 	x, err := unix.FcntlInt(uintptr(a), unix.F_GETFL, 0)
 	if err != nil {
@@ -36,8 +36,8 @@ func samePosition(a, b int) bool {
 	return x&unix.O_APPEND != 0 || sameOpen(a, b)
 }
 
-// sameOffset says whether two descriptors have the same position now: without kcmp(2), no more
-// can be known.
+// sameOffset reports whether two descriptors currently have the same offset, the best
+// guess without kcmp(2).
 func sameOffset(a, b int) bool {
 	x, err := unix.Seek(a, 0, unix.SEEK_CUR)
 	if err != nil {

@@ -8,22 +8,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A monitor is the process between qme and a command on a pseudo-terminal. It leads
-// the session of that terminal, so that the command is a job as under a shell: a process
-// group whose parent could continue it. The kernel lets Ctrl-Z stop no other.
+// A monitor is the process between qme and a command on a pseudo-terminal. It leads the
+// session of that terminal, so that the command is a job as under a shell, a process
+// group whose parent can continue it. The kernel lets Ctrl-Z stop only such groups.
 type monitor struct {
 	ctl      *control
 	user     int // the user's terminal
 	terminal settings
 	p        *process
-	// stopped: qme was told of a stop, and has stopped too until it orders to go on.
+	// stopped: qme has been told of a stop and has stopped itself; it will order to
+	// continue.
 	stopped bool
 }
 
 const monitorTTY = 1 // standard output is always the pseudo-terminal
 
-// monitorMain is the monitor: args are the descriptors of the control channel and of
-// the user's terminal, argv is the command.
+// monitorMain runs the monitor: args are the descriptors of the control channel and the
+// user's terminal, argv is the command.
 func monitorMain(args []int, argv []string) int {
 	if len(args) != 2 || len(argv) == 0 {
 		return 2
@@ -53,27 +54,27 @@ func monitorMain(args []int, argv []string) int {
 	return m.loop()
 }
 
-// endBackground undoes the effects of the moment that the command was in the background, when
-// the terminal had the size before: Go cannot move a process to the foreground between fork
+// endBackground undoes the effects of the command's start in the background, when the
+// terminal had the size before. Go cannot move a process to the foreground between fork
 // and exec without leaving SIGTTOU ignored or blocked in it.
 func (m *monitor) endBackground(before unix.Winsize) {
-	// If it has used the terminal that early, it was stopped. It must go on before a key can
-	// reach it, since SIGCONT would undo the stop of a Ctrl-Z.
+	// A command that has already used the terminal was stopped. It must be continued
+	// before a key can reach it, since SIGCONT would undo the stop of a Ctrl-Z.
 	if stopsEarly(m.p.pid) {
 		m.p.signal(unix.SIGCONT, true)
 	}
-	if sizeOf(monitorTTY) != before { // the kernel has told only the foreground
+	if sizeOf(monitorTTY) != before { // the kernel signalled only the foreground
 		m.p.signal(unix.SIGWINCH, true)
 	}
 }
 
-// foreground makes a process group the one that owns the terminal.
+// foreground makes a process group the foreground group of the terminal.
 func (m *monitor) foreground(pgrp int) {
-	// Nothing that is meant for the command may end or stop the monitor, and
-	// SIGTTOU would come from the call below. It has no more children to inherit it.
+	// Signals for the command must not end or stop the monitor, and the call below would
+	// cause SIGTTOU. No later child inherits this.
 	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2,
 		unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGPIPE)
-	// ESRCH: the group has ended already.
+	// ESRCH: the group has already ended.
 	_ = unix.IoctlSetPointerInt(monitorTTY, unix.TIOCSPGRP, pgrp)
 }
 
@@ -109,12 +110,12 @@ func (m *monitor) obey(o order) {
 	}
 }
 
-// change reports a change of the command, and says whether it has ended.
+// change reports a change of the command, and returns true if the command has ended.
 func (m *monitor) change(c change) bool {
 	switch {
 	case c.ended():
-		// The kernel sends SIGHUP to the foreground when a session's leader ends.
-		// Otherwise the processes that the command left in the background would live on.
+		// The kernel sends SIGHUP to the foreground when a session leader ends. Otherwise
+		// processes that the command left in the background would live on.
 		m.foreground(unix.Getpgrp())
 		if c.err == nil {
 			m.ctl.send(report{Exited: &c.exit})
@@ -132,16 +133,16 @@ func (m *monitor) change(c change) bool {
 	return false
 }
 
-// wakeQME continues qme where it has stopped with the command, and another process has
-// continued or killed the command.
+// wakeQME continues qme if it stopped with the command and another process has continued
+// or killed the command.
 func (m *monitor) wakeQME() {
-	if parent := unix.Getppid(); m.stopped && parent > 1 { // else qme has been killed
+	if parent := unix.Getppid(); m.stopped && parent > 1 { // otherwise qme has been killed
 		_ = unix.Kill(parent, unix.SIGCONT)
 	}
 }
 
-// tooEarly says whether the command was stopped for using a terminal that it had
-// not been given yet, but has by now.
+// tooEarly reports whether the command was stopped for using the terminal before it was
+// moved to the foreground, where it now is.
 func (m *monitor) tooEarly(sig syscall.Signal) bool {
 	if sig != unix.SIGTTIN && sig != unix.SIGTTOU {
 		return false
@@ -150,17 +151,17 @@ func (m *monitor) tooEarly(sig syscall.Signal) bool {
 	return err == nil && pgrp == m.p.pid
 }
 
-// hangUp acts as a terminal that is closed: qme was killed. The kernel sends SIGHUP to the rest
-// of the foreground when we end.
+// hangUp acts like the hangup of a terminal, since qme was killed. When the monitor ends,
+// the kernel sends SIGHUP to the rest of the foreground.
 func (m *monitor) hangUp() {
 	m.setBack()
 	m.p.signal(unix.SIGHUP, true)
 	m.p.signal(unix.SIGCONT, true)
 }
 
-// setBack sets the user's terminal back if it still is as qme left it.
+// setBack restores the user's terminal if its settings are still those of qme.
 func (m *monitor) setBack() {
 	if m.terminal.Raw {
-		_ = setBack(m.user, &m.terminal.Saved, &m.terminal.Mine) // it may be gone too
+		_ = setBack(m.user, &m.terminal.Saved, &m.terminal.Mine) // the terminal may be gone, too
 	}
 }

@@ -2,20 +2,20 @@ package capture
 
 import "bytes"
 
-// newlines undoes a terminal's change of line ends on output (ONLCR): "\r\n" becomes "\n"
-// again in the record. It is used by one goroutine.
+// newlines undoes the conversion of line ends by a terminal (ONLCR): "\r\n" becomes "\n"
+// in the record. It must not be used concurrently.
 type newlines struct {
-	// onlcr says whether the pty makes "\r\n" of "\n" at present.
+	// onlcr reports whether the pty currently converts "\n" to "\r\n".
 	onlcr func() bool
-	// raw says whether the user's terminal passes bytes on unchanged. If not, it
-	// adds the "\r" itself.
+	// raw reports whether the user's terminal passes bytes on unchanged. If not, it adds
+	// the "\r" itself.
 	raw func() bool
-	cr  bool // the record lacks a "\r" that came last
+	cr  bool // a trailing "\r" has not been recorded yet
 	buf []byte
 }
 
-// split returns the bytes of b for the record and those for the terminal. Both are valid
-// until the next call.
+// split returns the bytes of b for the record and for the terminal. Both are valid until
+// the next call.
 func (t *newlines) split(b []byte) (rec, screen []byte) {
 	if !t.onlcr() {
 		if !t.cr {
@@ -38,8 +38,8 @@ func (t *newlines) split(b []byte) (rec, screen []byte) {
 	return t.undo(), screen
 }
 
-// undo works in place on buf and holds back a "\r" at its end, which the next chunk
-// may turn out to belong to a newline.
+// undo works in place on buf. It holds back a trailing "\r", which may belong to a
+// newline in the next chunk.
 func (t *newlines) undo() []byte {
 	rec := bytes.ReplaceAll(t.buf, []byte("\r\n"), []byte("\n"))
 	if n := len(rec); n > 0 && rec[n-1] == '\r' {
@@ -49,7 +49,7 @@ func (t *newlines) undo() []byte {
 	return rec
 }
 
-// rest returns the byte that is still held back at the stream's end, if any.
+// rest returns a byte still held back at the end of the stream, if any.
 func (t *newlines) rest() []byte {
 	if !t.cr {
 		return nil

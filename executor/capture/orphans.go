@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ours are the children that a watch waits for, by number.
+// ours are the pids of children with a watch.
 var ours sync.Map
 
-// orphanPoll is how often the first process of a container looks for orphans that have
-// ended. Another child of this process is reaped by the code that has started it before it is
-// seen twice.
+// orphanPoll is the interval at which the first process of a container checks for dead
+// orphans. Other children of this process are reaped by the code that started them before
+// they are seen twice.
 const orphanPoll = 100 * time.Millisecond
 
-// reapOrphans reaps, until stop is called, the processes that have lost their parent and were
-// given to the first process of a container. In any other process it does nothing.
+// reapOrphans reaps orphans, which become children of the first process of a container,
+// until stop is called. In other processes it does nothing.
 func reapOrphans() (stop func()) {
 	if os.Getpid() != 1 {
 		return func() {}
@@ -39,11 +39,11 @@ func reapOrphans() (stop func()) {
 	return sync.OnceFunc(func() { close(done) })
 }
 
-// reapSeen reaps the dead children that were dead before, and returns those that are now.
+// reapSeen reaps the dead children in before, and returns the other dead children.
 func reapSeen(before map[int]uint64) map[int]uint64 {
 	procs, err := processes()
 	if err != nil {
-		return nil // without /proc they stay
+		return nil // without /proc they cannot be reaped
 	}
 	now := map[int]uint64{}
 	for _, p := range procs {

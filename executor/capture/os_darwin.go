@@ -14,11 +14,11 @@ const (
 	getTermios = unix.TIOCGETA
 	setTermios = unix.TIOCSETA
 
-	fdFolder = "/dev/fd" // a name for each of this process's descriptors
+	fdFolder = "/dev/fd" // contains the descriptors of this process
 
 	maxRSSUnit = 1 // of ru_maxrss, in bytes
 
-	pipeSize = 64 << 10 // to which the kernel lets a pipe grow by itself
+	pipeSize = 64 << 10 // the size to which the kernel lets a pipe grow
 )
 
 // flagField is the type of the flags of a terminal's settings.
@@ -27,7 +27,7 @@ type flagField = uint64
 // noteAt are control characters that the system calls spare: see marks.go.
 var noteAt = [2]int{7, 19}
 
-// self is the path under which this program can be started again.
+// self returns the path for restarting this program.
 func self() (string, error) { return os.Executable() }
 
 func pipe() (r, w int, err error) {
@@ -42,14 +42,14 @@ func pipe() (r, w int, err error) {
 	return p[0], p[1], nil
 }
 
-// growPipe returns a pipe's size, which cannot be set.
+// growPipe returns the size of a pipe, which cannot be changed.
 func growPipe(int) int { return pipeSize }
 
 // foregroundGroup is tcgetpgrp(3).
 func foregroundGroup(fd int) (int, error) { return unix.IoctlGetInt(fd, unix.TIOCGPGRP) }
 
-// sameTerminal says whether two descriptors are one terminal. Under its alias
-// /dev/tty a terminal is not recognised.
+// sameTerminal reports whether two descriptors are the same terminal. It does not
+// recognise a terminal under its alias /dev/tty.
 func sameTerminal(a, b int) bool {
 	x, err := deviceOf(a)
 	if err != nil {
@@ -59,11 +59,11 @@ func sameTerminal(a, b int) bool {
 	return err == nil && x == y
 }
 
-// sameOpen says whether one descriptor was made of the other, as far as it can be told.
+// sameOpen reports whether one descriptor was duplicated from the other, as far as that
+// can be told.
 func sameOpen(a, b int) bool { return sameOffset(a, b) }
 
-// nameOf returns the path under which the system knows an open file, "" when it does not
-// tell.
+// nameOf returns the path of an open file as known to the system, "" if there is none.
 func nameOf(fd int) string {
 	var buf [unix.PathMax]byte
 	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETPATH, uintptr(unsafe.Pointer(&buf))); errno != 0 {
@@ -72,11 +72,11 @@ func nameOf(fd int) string {
 	return unix.ByteSliceToString(buf[:])
 }
 
-// ownPeak returns how much memory this process has occupied at most, in bytes: what a
-// process that it starts may have on its account from the beginning.
+// ownPeak returns the peak memory of this process in bytes, which may be attributed to
+// its child processes.
 func ownPeak() int64 { return maxRSS() }
 
-// deviceOf returns the number of a terminal's device.
+// deviceOf returns the device number of a terminal.
 func deviceOf(fd int) (uint64, error) {
 	var st unix.Stat_t
 	err := unix.Fstat(fd, &st)

@@ -15,23 +15,22 @@ const (
 	getTermios = unix.TCGETS
 	setTermios = unix.TCSETS
 
-	fdFolder = "/proc/self/fd" // a name for each of this process's descriptors
+	fdFolder = "/proc/self/fd" // contains the descriptors of this process
 
 	maxRSSUnit = 1024 // of ru_maxrss, in bytes
 
-	// pipeSize is the size that is asked for the command's pipes: the most that the kernel
-	// gives to an ordinary user.
+	// pipeSize is the requested size of the command's pipes, the maximum for ordinary
+	// users.
 	pipeSize = 1 << 20
 )
 
 // flagField is the type of the flags of a terminal's settings.
 type flagField = uint32
 
-// noteAt are control characters that Linux keeps and does not use: see marks.go.
+// noteAt are control characters that Linux stores but does not use: see marks.go.
 var noteAt = [2]int{len(unix.Termios{}.Cc) - 2, len(unix.Termios{}.Cc) - 1}
 
-// self is the path under which this program can be started again, also when
-// its file has been replaced in the meantime.
+// self returns the path for restarting this program, even if its file has been replaced.
 func self() (string, error) {
 	const link = "/proc/self/exe"
 	if _, err := os.Lstat(link); err == nil {
@@ -46,7 +45,7 @@ func pipe() (r, w int, err error) {
 	return p[0], p[1], err
 }
 
-// growPipe makes a pipe as large as allowed, and returns its size.
+// growPipe makes a pipe as large as permitted, and returns its size.
 func growPipe(fd int) int {
 	if n, err := unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, pipeSize); err == nil {
 		return n
@@ -63,8 +62,8 @@ func foregroundGroup(fd int) (int, error) {
 	return int(pgrp), err
 }
 
-// sameTerminal says whether two descriptors are one terminal, whatever the names
-// under which they were opened.
+// sameTerminal reports whether two descriptors are the same terminal, even if opened
+// under different names.
 func sameTerminal(a, b int) bool {
 	x, err := deviceOf(a)
 	if err != nil {
@@ -74,8 +73,8 @@ func sameTerminal(a, b int) bool {
 	return err == nil && x == y
 }
 
-// sameOpen says whether one descriptor was made of the other, and not by opening its file
-// again.
+// sameOpen reports whether one descriptor was duplicated from the other, rather than
+// opened separately.
 func sameOpen(a, b int) bool {
 	const kcmpFile = 0
 	pid := uintptr(unix.Getpid())
@@ -86,8 +85,7 @@ func sameOpen(a, b int) bool {
 	return order == 0
 }
 
-// nameOf returns the path under which the system knows an open file, "" when it does not
-// tell.
+// nameOf returns the path of an open file as known to the system, "" if there is none.
 func nameOf(fd int) string {
 	path, err := os.Readlink(fmt.Sprintf("%s/%d", fdFolder, fd))
 	if err != nil {
@@ -96,8 +94,8 @@ func nameOf(fd int) string {
 	return path
 }
 
-// ownPeak returns how much memory this process has occupied at most, in bytes: a process that
-// it starts begins with that peak.
+// ownPeak returns the peak memory of this process in bytes, which is also the initial
+// peak of its child processes.
 func ownPeak() int64 {
 	if status, err := os.ReadFile("/proc/self/status"); err == nil {
 		_, rest, _ := bytes.Cut(status, []byte("\nVmHWM:"))
@@ -109,7 +107,7 @@ func ownPeak() int64 {
 	return maxRSS()
 }
 
-// deviceOf returns the number of a terminal's device, as stat(2) tells it of its name.
+// deviceOf returns the device number of a terminal, as stat(2) returns it for its name.
 func deviceOf(fd int) (uint64, error) {
 	n, err := unix.IoctlGetUint32(fd, unix.TIOCGDEV)
 	return uint64(n), err

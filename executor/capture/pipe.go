@@ -57,7 +57,7 @@ func (e *execution) runPipe(ctx context.Context) error {
 	return err
 }
 
-// controllingTerminal opens this process's terminal; -1 when it has none.
+// controllingTerminal opens the terminal of this process; it returns -1 if there is none.
 func controllingTerminal() int {
 	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -94,15 +94,15 @@ func (e *execution) supervise(ctx context.Context, f *pipeForwarder, sigs <-chan
 	}
 }
 
-// A stream is one of the command's outputs, before and while it runs.
+// A stream is an output of the command, before and during its run.
 type stream struct {
 	pump  *pump
-	child int // the command's end, -1 once closed here
+	child int // the command's end, -1 once closed in this process
 	tty   bool
 }
 
-// newStream makes the way from the command to dst: a pipe, or a pseudo-terminal where
-// dst is a terminal, so that the command sees one.
+// newStream creates the connection from the command to dst: a pseudo-terminal if dst is a
+// terminal, so that the command sees one, else a pipe.
 func (e *execution) newStream(dst int, to *sink) (*stream, error) {
 	s := &stream{pump: &pump{dst: e.screen(dst), sink: to, end: e.end, drain: e.Drain}}
 	if isTerminal(dst) {
@@ -125,10 +125,10 @@ func (e *execution) newStream(dst int, to *sink) (*stream, error) {
 	return s, nil
 }
 
-// flow lets the streams of a command that runs go to where they belong.
+// flow starts copying the streams of a running command.
 func (e *execution) flow(streams ...*stream) {
 	for _, s := range streams {
-		s.closeChild() // else the end of the stream would never be seen
+		s.closeChild() // else the stream would never end
 		e.pumps = append(e.pumps, s.pump)
 		s.pump.start()
 	}
@@ -149,14 +149,14 @@ func (s *stream) close() {
 // A pipeForwarder passes signals on to a command in pipe mode.
 type pipeForwarder struct {
 	p      *process
-	ctty   int // controlling terminal, -1: none, and the command has its own group
+	ctty   int // controlling terminal; -1: none, and the command has its own group
 	side   *stream
-	screen int // the terminal that side goes to, if it is a terminal
-	// tstp: a stop was asked for through us, and we are to stop with the command.
+	screen int // the destination of side, if it is a terminal
+	// tstp: this process was asked to stop, and must stop with the command.
 	tstp bool
 }
 
-// ownGroup returns the command's process group, 0 when it is ours too.
+// ownGroup returns the command's process group, 0 if it is also ours.
 func (f *pipeForwarder) ownGroup() int {
 	if f.ctty >= 0 {
 		return 0
@@ -174,9 +174,9 @@ func (f *pipeForwarder) forward(sig syscall.Signal) {
 		return
 	}
 	switch sig {
-	case unix.SIGWINCH: // the terminal tells its whole foreground group
+	case unix.SIGWINCH: // the terminal signals its whole foreground group
 		return
-	case unix.SIGINT, unix.SIGQUIT: // likewise, unless it comes from elsewhere
+	case unix.SIGINT, unix.SIGQUIT: // likewise, unless another process sends it
 		if inForeground(f.ctty) {
 			return
 		}
@@ -184,8 +184,8 @@ func (f *pipeForwarder) forward(sig syscall.Signal) {
 	f.p.signal(sig, false)
 }
 
-// stopped stops this process too when the command's stop was asked for through it. A sender
-// that stops the command directly will also continue it directly.
+// stopped stops this process, too, if the command was stopped through it. A sender that
+// stops the command directly will also continue it directly.
 func (f *pipeForwarder) stopped(ws syscall.WaitStatus) {
 	if ws.Stopped() && f.tstp {
 		f.tstp = false

@@ -8,28 +8,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A change is something that wait4(2) reports of a process.
+// A change is a result of wait4(2).
 type change struct {
 	status syscall.WaitStatus
-	exit   exit  // when it has ended
+	exit   exit  // if it has ended
 	err    error // the process cannot be waited for, and its end will not be known
 }
 
 func (c change) ended() bool { return c.err != nil || c.status.Exited() || c.status.Signaled() }
 
-// A process is a child of ours. Its number stays its own until it is reaped, so
-// that no signal can reach another that came to the same number.
+// A process is a child of this process. Its pid cannot be reused until it is reaped, so
+// that no signal reaches another process.
 type process struct {
 	pid     int
 	changes <-chan change // closed after the end
-	ours    int64         // memory, in bytes, that counts as its own and was ours
+	ours    int64         // memory in bytes that was ours but counts as the child's
 
 	mu     sync.Mutex
 	reaped bool
 }
 
-// watch begins to wait for the child pid: for its end and, when jobs is set, for
-// stops and continuations too.
+// watch starts to wait for the child pid: for its end and, if jobs is set, for stops and
+// continuations.
 func watch(pid int, jobs bool) *process {
 	options := 0
 	if jobs {
@@ -69,8 +69,8 @@ func (p *process) wait4(options int) (c change, ok bool) {
 	}
 }
 
-// signal sends sig to the process, or to its process group. After its end it does
-// nothing.
+// signal sends sig to the process or its process group. It does nothing after the end of
+// the process.
 func (p *process) signal(sig syscall.Signal, group bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,6 +81,6 @@ func (p *process) signal(sig syscall.Signal, group bool) {
 	if group {
 		pid = -pid
 	}
-	// ESRCH and EPERM are the sender's business, and the sender is elsewhere.
+	// Ignore ESRCH and EPERM, which cannot be reported to the original sender.
 	_ = unix.Kill(pid, sig)
 }

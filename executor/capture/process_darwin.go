@@ -1,14 +1,15 @@
 package capture
 
-// next waits for the next change. Between the end and the lock the number is free
-// for the time of a few instructions.
+// next waits for the next change. For a few instructions between the end and the lock,
+// the pid may be reused.
 func (p *process) next(options int) change {
-	c, _ := p.wait4(options) // without WNOHANG there always is one
+	c, _ := p.wait4(options) // always true without WNOHANG
 	p.mu.Lock()
 	p.reaped = c.ended()
 	p.mu.Unlock()
 	return c
 }
 
-// stopsEarly cannot be known here: one SIGCONT too many is better than one too few.
+// stopsEarly returns true, since macOS does not tell: an additional SIGCONT does less
+// harm than a missing one.
 func stopsEarly(int) bool { return true }

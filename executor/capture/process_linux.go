@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// next waits for the next change. A child that has ended is reaped under the lock,
-// which waitid(2) with WNOWAIT makes possible.
+// next waits for the next change. A child that has ended is reaped under the lock, which
+// waitid(2) with WNOWAIT makes possible.
 func (p *process) next(options int) change {
 	watched := unix.WEXITED | unix.WNOWAIT
 	if options&unix.WUNTRACED != 0 {
@@ -34,16 +34,16 @@ func (p *process) next(options int) change {
 		if ok {
 			return c
 		}
-		// A continuation undid the stop before it could be fetched.
+		// A continuation undid the stop before it was read.
 	}
 }
 
-// stopsEarly says whether a process is stopped, or about to be, for having used a
-// terminal that was not its own.
+// stopsEarly reports whether a process is stopped, or about to be, because it used a
+// terminal from the background.
 func stopsEarly(pid int) bool {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return true // one SIGCONT too many is better than one too few
+		return true // an additional SIGCONT does less harm than a missing one
 	}
 	const stops = 1<<(unix.SIGTTIN-1) | 1<<(unix.SIGTTOU-1)
 	for lines := bufio.NewScanner(bytes.NewReader(status)); lines.Scan(); {

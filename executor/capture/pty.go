@@ -7,17 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ptyCapacity is more than the bytes that a pseudo-terminal holds back, in bytes.
+// ptyCapacity is larger than the buffer of a pseudo-terminal, in bytes.
 const ptyCapacity = 128 << 10
 
-// A ptyPair is a pseudo-terminal. Both are plain descriptors that are closed on
-// exec; the master is non-blocking.
+// A ptyPair is a pseudo-terminal. Both descriptors are close-on-exec; the master is
+// non-blocking.
 type ptyPair struct {
 	master, slave int
 	name          string // of the slave
 }
 
-// openPTY makes a pseudo-terminal with the size and settings of the terminal like.
+// openPTY opens a pseudo-terminal with the size and settings of the terminal like.
 func openPTY(like int) (ptyPair, error) {
 	p, err := newPTY()
 	if err != nil {
@@ -35,7 +35,7 @@ func openPTY(like int) (ptyPair, error) {
 	return p, nil
 }
 
-// openSidePTY makes a pseudo-terminal for output only, which passes bytes on as they are.
+// openSidePTY opens a pseudo-terminal for output only, which passes bytes on unchanged.
 func openSidePTY(like int) (ptyPair, error) {
 	p, err := openPTY(like)
 	if err != nil {
@@ -48,8 +48,7 @@ func openSidePTY(like int) (ptyPair, error) {
 	return p, nil
 }
 
-// setOPOST switches the output processing of a pseudo-terminal. It may be given
-// either end.
+// setOPOST switches the output processing of a pseudo-terminal, given either end.
 func setOPOST(fd int, on bool) error {
 	t, err := unix.IoctlGetTermios(fd, getTermios)
 	if err != nil {
@@ -67,8 +66,8 @@ func newPTY() (ptyPair, error) {
 	if err != nil {
 		return ptyPair{master: -1, slave: -1}, fmt.Errorf("open a pseudo-terminal: %w", err)
 	}
-	// Copies of our own, since a *os.File closes its descriptor when it is
-	// collected, and Fd makes it blocking.
+	// Duplicate the descriptors, since a garbage-collected *os.File closes its
+	// descriptor, and Fd makes it blocking.
 	defer m.Close()
 	defer s.Close()
 	p := ptyPair{master: -1, slave: -1, name: s.Name()}

@@ -9,49 +9,49 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A pump reads firstRead bytes at once, which is all for most commands, and up to
-// bufferSize once there is as much to read. More does not make it faster: the data
-// then no longer fits the processor's cache between read and write.
+// A pump reads firstRead bytes at first, which is enough for most commands, and up to
+// bufferSize once there is more to read. Larger buffers are not faster, since the data
+// would leave the processor's cache between read and write.
 const (
 	firstRead  = 4 << 10
 	bufferSize = 256 << 10
 )
 
-// A pump copies a stream of the command to its sink and passes it on. It blocks in poll(2),
-// with a thread of its own, and so does not wake up without cause and does without the Go
-// poller.
+// A pump copies a stream of the command to its sink and passes it on. It blocks in
+// poll(2) in a thread of its own, so that it wakes up only for data and does not need the
+// Go poller.
 type pump struct {
 	src  int // non-blocking
 	dst  int // -1: recorded only
 	sink *sink
-	// nl undoes the pty's change of line ends; nil leaves bytes alone.
+	// nl undoes the conversion of line ends by the pty; nil leaves the bytes unchanged.
 	nl *newlines
-	// before is called when a chunk has been read, before it is recorded and passed
-	// on, with passing held; nil: nothing.
+	// before is called, with passing held, after a chunk has been read and before it is
+	// recorded and passed on; nil: nothing is called.
 	before func()
-	// keepOn: recording goes on when dst cannot be written. Else src is closed then, so
-	// that the command meets a closed pipe as it would without us.
+	// keepOn: continue recording if dst cannot be written. Otherwise src is closed, so
+	// that the command meets a closed pipe as without qme.
 	keepOn bool
-	// capacity is how many bytes src may hold back: after that many, all that
-	// was written before the command's end has been read.
+	// capacity is the maximal number of bytes buffered in src: after that many, all bytes
+	// written before the command's end have been read.
 	capacity int
 	drain    time.Duration
 	end      *ending
 
-	// passing is held while a chunk is prepared for the screen and written to it: the
-	// screen's settings must not change meanwhile.
+	// passing is held while a chunk is prepared for the screen and written to it, since
+	// the settings of the screen must not change meanwhile.
 	passing sync.Mutex
 
 	watchDst bool
-	chunks   atomic.Int64 // how many have been delivered
+	chunks   atomic.Int64 // number of chunks delivered
 	done     chan struct{}
 
-	mu        sync.Mutex // guards reading from src, the sink, and:
+	mu        sync.Mutex // guards reads from src, the sink, and:
 	abandoned bool
 	closed    bool // src is closed
-	// held: the command has ended and src is still open elsewhere.
+	// held: the command has ended and another process keeps src open.
 	held     bool
-	late     int // bytes read since the command's end
+	late     int // bytes read after the command's end
 	writeErr error
 }
 
@@ -65,7 +65,7 @@ func (p *pump) run() {
 	defer close(p.done)
 	buf := make([]byte, firstRead)
 	for {
-		ended := p.end.time() // asked before: a chunk read earlier does not count
+		ended := p.end.time() // read first, since an earlier chunk does not count
 		n, more, err := p.step(buf)
 		switch {
 		case errors.Is(err, unix.EAGAIN):
@@ -83,7 +83,7 @@ func (p *pump) run() {
 	}
 }
 
-// step copies a chunk of n bytes, and says whether the stream is still worth reading.
+// step copies a chunk of n bytes, and reports whether to continue reading.
 func (p *pump) step(buf []byte) (n int, more bool, err error) {
 	p.passing.Lock()
 	defer p.passing.Unlock()
@@ -94,8 +94,8 @@ func (p *pump) step(buf []byte) (n int, more bool, err error) {
 	return n, p.pass(pass), nil
 }
 
-// read reads and records a chunk of n bytes, and returns those that are to be passed on. A
-// pump that was abandoned is at its end.
+// read reads and records a chunk of n bytes, and returns the bytes to pass on. It returns
+// 0 bytes if the pump was abandoned.
 func (p *pump) read(buf []byte) (pass []byte, n int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,7 +122,7 @@ func (p *pump) record(b []byte) (pass []byte) {
 	return pass
 }
 
-// flush records the byte that newlines holds back at the stream's end.
+// flush records a byte held back by newlines at the end of the stream.
 func (p *pump) flush() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -131,7 +131,7 @@ func (p *pump) flush() {
 	}
 }
 
-// pass writes b to dst, and says whether the stream is still worth reading.
+// pass writes b to dst, and reports whether to continue reading.
 func (p *pump) pass(b []byte) bool {
 	defer p.chunks.Add(1)
 	if p.dst < 0 || len(b) == 0 {
@@ -158,8 +158,8 @@ func (p *pump) broken(err error) bool {
 	return false
 }
 
-// wait waits until there is something to do. It returns false when the stream is
-// not to be read any more.
+// wait waits until there is work. It returns false if the stream must not be read any
+// more.
 func (p *pump) wait() bool {
 	fds := []unix.PollFd{{Fd: int32(p.src), Events: unix.POLLIN}, {Fd: -1}, {Fd: -1}}
 	timeout := -1
@@ -173,7 +173,7 @@ func (p *pump) wait() bool {
 		}
 		timeout = int(left/time.Millisecond) + 1
 	}
-	if p.watchDst { // a reader that goes away closes our end too, at once
+	if p.watchDst { // if the reader exits, close our end at once
 		fds[2] = unix.PollFd{Fd: int32(p.dst)}
 	}
 	_, err := unix.Poll(fds, timeout)
@@ -183,8 +183,8 @@ func (p *pump) wait() bool {
 	return true
 }
 
-// drained says, when n bytes were read after the command's end, whether the drain is over
-// although there is always something to read.
+// drained reports, after n bytes were read after the command's end, whether to stop
+// reading although there is always more.
 func (p *pump) drained(ended time.Time, n int) bool {
 	if ended.IsZero() {
 		return false
@@ -197,7 +197,7 @@ func (p *pump) drained(ended time.Time, n int) bool {
 	return true
 }
 
-// hold ends the pump although its stream has not ended.
+// hold ends the pump before the end of its stream.
 func (p *pump) hold() {
 	p.flush()
 	p.mu.Lock()
@@ -205,8 +205,8 @@ func (p *pump) hold() {
 	p.held = !p.abandoned && !p.closed
 }
 
-// abandon ends the pump although it may be blocked in a write for ever: the rest of the
-// stream is recorded, and sink and src are not used after that.
+// abandon ends the pump even if it is blocked in a write: it records the rest of the
+// stream, and the pump no longer uses sink and src after that.
 func (p *pump) abandon() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -229,7 +229,7 @@ func (p *pump) abandon() {
 	}
 }
 
-// close closes src. It may be called again.
+// close closes src. It may be called several times.
 func (p *pump) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

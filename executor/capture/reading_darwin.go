@@ -1,4 +1,4 @@
 package capture
 
-// readsTerminal is not to be known here.
+// readsTerminal returns false, since macOS does not tell.
 func readsTerminal(int, int) bool { return false }

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readsTerminal says whether a descendant of root waits in read(2) for a line from the
-// pseudo-terminal of master. It looks at descendants only, not at all processes. Those
-// that it may not look into, such as setuid programs, do not count.
+// readsTerminal reports whether a descendant of root waits in read(2) for a line from the
+// pseudo-terminal of master. It examines only descendants, not all processes. Processes
+// that it must not examine, such as setuid programs, do not count.
 func readsTerminal(root, master int) bool {
 	n, err := unix.IoctlGetUint32(master, unix.TIOCGPTN)
 	if err != nil {
@@ -32,11 +32,11 @@ func readsTerminal(root, master int) bool {
 	return false
 }
 
-// children lists the children of all threads of a process.
+// children returns the children of all threads of a process.
 func children(pid int) (pids []int) {
 	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	if err != nil {
-		return nil // not of a pattern without errors
+		return nil // cannot happen: the pattern is valid
 	}
 	for _, list := range lists {
 		b, err := os.ReadFile(list)
@@ -52,7 +52,7 @@ func children(pid int) (pids []int) {
 	return pids
 }
 
-// waitsInRead returns the descriptor from which a process waits to read.
+// waitsInRead returns the descriptor from which a process is waiting to read.
 func waitsInRead(pid int) (fd int64, ok bool) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", pid))
 	if err != nil {

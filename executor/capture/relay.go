@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// handOver gives streams that processes which outlive the command hold open to a relay, so that
-// these neither lose their output nor die of writing it. The relay is a process of its own and
-// ends when they do.
+// handOver hands streams that are kept open by processes outliving the command to a
+// relay, so that these processes neither lose output nor die of SIGPIPE. The relay is a
+// separate process and ends with them.
 func (e *execution) handOver() error {
 	var fds []int
 	for _, p := range e.pumps {
@@ -25,8 +25,8 @@ func (e *execution) handOver() error {
 			}
 		}
 		if p.nl != nil {
-			// From now on the user's terminal alone makes line ends. An error
-			// would mean that no process has the other end open any more.
+			// From now on only the user's terminal converts line ends. An error would
+			// mean that no process has the other end open any more.
 			_ = setOPOST(p.src, false)
 		}
 		fds = append(fds, p.src, dst)
@@ -59,18 +59,18 @@ func (e *execution) startRelay(fds []int) error {
 	if err != nil {
 		return err
 	}
-	// It ends when it does: should this process live longer, it reaps it.
+	// Reap the relay if it ends before this process.
 	go func() { _, _ = syscall.Wait4(pid, nil, 0, nil) }()
 	return nil
 }
 
-// relayMain is the relay: descriptors 3 and 4, 5 and 6 and so on are the pairs to
-// copy from and to.
+// relayMain runs the relay: descriptors 3 and 4, 5 and 6 and so on are the pairs to copy
+// from and to.
 func relayMain(args []int) int {
 	if len(args) != 1 {
 		return 2
 	}
-	signal.Ignore(unix.SIGHUP) // it has no terminal, and ends by SIGTERM
+	signal.Ignore(unix.SIGHUP) // the relay has no terminal, and ends by SIGTERM
 	end, err := newEnding()
 	if err != nil {
 		return 1

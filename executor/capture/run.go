@@ -1,13 +1,13 @@
-// Package capture runs a command and records its output. The command, the terminal and the
-// shell see the same as without it: the exit code, bytes, signals, job control and, as far as
-// possible, speed.
+// Package capture runs a command and records its output. For the command, the terminal
+// and the shell, nothing changes: the exit code, bytes, signals, job control and, as far
+// as possible, speed.
 //
-// There are two ways to run a command. When standard output is not a terminal
-// (pipe mode) each stream passes through a pipe of its own. When it is a terminal
-// (terminal mode) the command gets a pseudo-terminal in a session of its own, kept
-// by a second process, the monitor, without which Ctrl-Z could not work. A third
-// role, the relay, appears only when a background process outlives its command
-// and still holds its output. Both are this program, started again: see Helper.
+// There are two modes. If standard output is not a terminal (pipe mode), each stream
+// passes through a pipe. If it is a terminal (terminal mode), the command gets a
+// pseudo-terminal in a session of its own. A second process, the monitor, leads that
+// session, since Ctrl-Z would not work without it. A third process, the relay, is started
+// only if a background process outlives its command and keeps the output open. Both are
+// this program, restarted: see Helper.
 package capture
 
 import (
@@ -27,90 +27,84 @@ const (
 	defaultKillGrace = 5 * time.Second
 )
 
-// A Spec says which command to run and where its streams go. Run does not change it.
+// A Spec describes the command to run and its streams. Run does not change it.
 type Spec struct {
-	// Cmd is the argument vector, passed untouched. It must not be empty.
-	// Cmd[0] is looked up as execvp(3) does, with the PATH of Env.
+	// Cmd is the argument vector, passed unchanged. It must not be empty. Cmd[0] is
+	// looked up like execvp(3), with the PATH of Env.
 	Cmd []string
-	// Dir is the working directory; empty means the present one.
+	// Dir is the working directory; empty means the current one.
 	Dir string
-	// Env is the environment; nil means os.Environ(). PWD is not set for Dir.
+	// Env is the environment; nil means os.Environ(). PWD is not adjusted to Dir.
 	Env []string
 
-	// Mark is an entry of Env, NAME=value, that no other command has. By it a cancel finds
-	// processes that have left the command's session and lost their parents.
+	// Mark is an entry of Env, NAME=value, that is unique to this command. A cancel uses
+	// it to find processes that have left the command's session and lost their parents.
 	Mark string
 
-	// Stdin, Stdout and Stderr are the caller's own streams, which Run does
-	// not close. A nil Stdin reads as empty; to a nil Stdout or Stderr nothing
-	// is passed on.
+	// Stdin, Stdout and Stderr are the streams of the caller, which Run does not close. A
+	// nil Stdin reads as empty; nothing is passed on to a nil Stdout or Stderr.
 	Stdin, Stdout, Stderr *os.File
-	// Quiet records without passing anything on to Stdout and Stderr. The
-	// command still gets a terminal where they are one, so that it behaves
-	// the same.
+	// Quiet records output without passing it on to Stdout and Stderr. The command still
+	// gets a terminal if they are terminals, so that it behaves the same.
 	Quiet bool
 
-	// Out and Err record the two streams; nil records nothing. Each is written
-	// from one goroutine at a time and never after Run has returned. Bytes are
-	// recorded before they are passed on. After an error a writer is not used again, and
-	// the command goes on: see Result.RecordErr.
+	// Out and Err record the two streams; nil records nothing. Each is written from one
+	// goroutine at a time and never after Run has returned. Bytes are recorded before
+	// they are passed on. After an error a writer is not used again, and the command
+	// continues: see Result.RecordErr.
 	Out, Err io.Writer
 
-	// OnStart is called once, from Run's goroutine, when the command runs. It
-	// is not called for a command that cannot be started.
+	// OnStart is called once, from the goroutine of Run, after the command has started.
+	// It is not called for a command that cannot be started.
 	OnStart func(pid int)
 
-	// Drain is for how long after the command's end output is still read
-	// that another process holds open. Zero means 200 ms.
+	// Drain is the time after the command's end for reading output that another process
+	// keeps open. Zero means 200 ms.
 	Drain time.Duration
-	// KillGrace is the time between SIGTERM and SIGKILL on cancel. Zero means
-	// 5 s.
+	// KillGrace is the time between SIGTERM and SIGKILL on a cancel. Zero means 5 s.
 	KillGrace time.Duration
 }
 
-// A Result says how a command ended.
+// A Result is the result of a command.
 type Result struct {
-	// PID is 0 when the command could not be started.
+	// PID is 0 if the command could not be started.
 	PID int
-	// ReturnCode is the exit code; 128+n when signal n ended the command, 127
-	// when it was not found and 126 when it could not be executed.
+	// ReturnCode is the exit code; 128+n if signal n ended the command, 127 if it was not
+	// found and 126 if it could not be executed.
 	ReturnCode int
-	// Signal names the signal that ended the command, such as "SIGTERM".
+	// Signal is the name of the signal that ended the command, such as "SIGTERM".
 	Signal string
-	// Duration is the time from the command's start to its end, without the
-	// draining of output of other processes.
+	// Duration is the time from the start to the end of the command, without draining the
+	// output of other processes.
 	Duration time.Duration
-	// Usage is of the command and of those descendants that it waited for; nil
-	// when the command could not be started. MaxRSS is 0 where it was about as much as
-	// this process itself had occupied when it started the command, or less: the kernel
-	// counts that as the command's.
+	// Usage covers the command and the descendants that it waited for; nil if the command
+	// could not be started. MaxRSS is 0 if it was not clearly more than the peak of this
+	// process at the start of the command, which the kernel counts as the command's.
 	Usage *record.Usage
 	// Cancelled says that the context ended the command.
 	Cancelled bool
-	// Merged says that standard output and standard error were one terminal, pipe, socket
-	// or file, and are both in Spec.Out.
+	// Merged says that standard output and standard error were the same terminal, pipe,
+	// socket or file, and are both in Spec.Out.
 	Merged bool
-	// PassErr says why output could not be passed on, to a full disk say: the command
-	// itself could not learn it. A reader that has gone is no error.
+	// PassErr is the error of passing output on, such as a full disk, which the command
+	// itself could not notice. A reader that has exited is not an error.
 	PassErr error
-	// RecordErr is the errors of Out and Err, nil when all is recorded.
+	// RecordErr joins the errors of Out and Err; nil if all output is recorded.
 	RecordErr error
 }
 
-// Run runs the command to its end and reports how it ended. While it runs, signals
-// to this process are passed on to the command as far as they would not
-// reach it anyway, and do not end this process. Only one Run at a time may have a
-// terminal.
+// Run runs a command until it ends and returns its result. Meanwhile signals to this
+// process do not end it, and are passed on to the command unless they reach it anyway.
+// Only one Run at a time may have a terminal.
 //
-// When ctx is cancelled, everything the command started gets SIGTERM, and SIGKILL
-// after KillGrace; Run returns when it has ended.
+// If ctx is cancelled, all processes that the command started get SIGTERM, and SIGKILL
+// after KillGrace; Run returns when they have ended.
 //
-// A command that cannot be started is not an error: the code is 127 or 126, and
-// the message that a shell would print is on Stderr and in Err. An error means that
-// the command was not run or not seen to its end, because of something that is not
-// the command's: no working directory, no descriptors, a monitor that was killed.
-// It wraps record.ErrInvalid for an empty Cmd and record.ErrNotFound for a missing
-// Dir.
+// A command that cannot be started is not an error: the code is 127 or 126, and the
+// message that a shell would print is on Stderr and in Err. An error means that the
+// command was not run, or its end not observed, for reasons other than the command: no
+// working directory, no descriptors, a killed monitor. It wraps record.ErrInvalid for an
+// empty Cmd and record.ErrNotFound for a missing Dir.
 func Run(ctx context.Context, s Spec) (*Result, error) {
 	if len(s.Cmd) == 0 {
 		return nil, fmt.Errorf("run: %w command: it is empty; name a program", record.ErrInvalid)
@@ -122,7 +116,7 @@ func Run(ctx context.Context, s Spec) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer runtime.KeepAlive(s) // its files own the descriptors that e uses
+	defer runtime.KeepAlive(s) // the files own the descriptors that e uses
 	defer e.close()
 	defer reapOrphans()()
 	if err := e.run(ctx); err != nil {
@@ -132,8 +126,8 @@ func Run(ctx context.Context, s Spec) (*Result, error) {
 	return &e.res, nil
 }
 
-// checkDir reports a missing folder, which would look like a missing command: both are ENOENT
-// of execve(2).
+// checkDir returns an error for a missing folder, which would look like a missing
+// command: both are ENOENT of execve(2).
 func checkDir(dir string) error {
 	if dir == "" {
 		return nil

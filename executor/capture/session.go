@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// How a session goes. The monitor reports what becomes of the command, and each report,
-// signal and tick of the clock leads through update:
+// The states of a session. The monitor reports changes of the command, and each report,
+// signal and clock tick calls update:
 //
 //	(starting) ── Started ──> (running) ── Exited ──> (draining) ──> returnTypedAhead, release
 //	    │                      │     ^
@@ -19,20 +19,21 @@ import (
 //	                           v     │
 //	                          (stopped: awaitOutput, pause, restore, stopSelf, resume, Continue)
 //
-// While the command runs, update gives the user's terminal one of three states:
+// While the command runs, update puts the user's terminal into one of three states:
 //
 //	in the background                      leaveForeground  as it is; keys are not read
 //	in the foreground, keys are asked for  makeRaw          raw; keys go to the pseudo-terminal
 //	in the foreground, they are not        restore          as before; keys are not read
 //
-// Keys are asked for where standard input is the terminal (direct), the command has changed
-// its terminal's settings or it reads from its terminal. Before startKeys, and after pause
-// (for a stop, or the end), keys are never read. Pumps call rawBeforeOutput, which only goes
-// from restored to raw. Locks are taken in the order pump.passing, session.mu, keys.mu.
+// Keys are asked for if standard input is the terminal (direct), if the command has
+// changed the settings of its terminal, or if it reads from its terminal. Before
+// startKeys, and after pause (for a stop, or the end), keys are never read. Pumps call
+// rawBeforeOutput, which only changes from restored to raw. Locks are taken in the order
+// pump.passing, session.mu, keys.mu.
 
 var errMonitor = errors.New("the terminal monitor was killed: how the command ended is not known")
 
-// supervise acts on reports, signals and a cancel until the command has ended.
+// supervise handles reports, signals and a cancel until the command has ended.
 func (s *session) supervise(ctx context.Context, reports <-chan report, sigs <-chan os.Signal) error {
 	cancelled := ctx.Done()
 	for {
@@ -62,7 +63,7 @@ func (s *session) supervise(ctx context.Context, reports <-chan report, sigs <-c
 	}
 }
 
-// report acts on a report and says whether it was the last.
+// report handles a report and returns true if it was the last.
 func (s *session) report(r report) bool {
 	switch {
 	case r.Started != 0:
@@ -85,7 +86,7 @@ func (s *session) report(r report) bool {
 	return false
 }
 
-// startKeys passes keys on to the command from now on.
+// startKeys starts to pass keys to the command.
 func (s *session) startKeys() {
 	s.mu.Lock()
 	s.keysReady = true
@@ -93,7 +94,7 @@ func (s *session) startKeys() {
 	s.update()
 }
 
-// pause stops passing keys on, and keeps the terminal from becoming raw.
+// pause stops passing keys, and keeps the terminal from becoming raw.
 func (s *session) pause() {
 	if s.keys == nil {
 		return
@@ -104,7 +105,7 @@ func (s *session) pause() {
 	s.keys.switchTo(false)
 }
 
-// resume ends pause, except for the keys, which startKeys passes on again.
+// resume ends a pause; keys are passed again only after startKeys.
 func (s *session) resume() {
 	s.mu.Lock()
 	s.paused = false
@@ -112,19 +113,19 @@ func (s *session) resume() {
 	s.update()
 }
 
-// refuseOnScreen restores the terminal and writes the message.
+// refuseOnScreen restores the terminal and prints the message.
 func (s *session) refuseOnScreen(e *startError) {
 	s.pause()
 	s.restore()
 	s.refuse(e)
 }
 
-// forward passes a signal on to the command's process group.
+// forward passes a signal to the command's process group.
 func (s *session) forward(sig syscall.Signal) {
 	switch sig {
 	case unix.SIGWINCH:
 		if copySize(s.out, s.pty.master) {
-			return // the kernel tells the command
+			return // the kernel signals the command
 		}
 	case unix.SIGCONT:
 		s.update()
@@ -132,7 +133,7 @@ func (s *session) forward(sig syscall.Signal) {
 	s.ctl.send(order{Signal: int(sig)})
 }
 
-// suspend stops this process as the command was stopped, and continues the command after.
+// suspend stops this process like the command, and continues the command afterwards.
 func (s *session) suspend(sig syscall.Signal) {
 	s.awaitOutput()
 	s.pause()
@@ -146,7 +147,8 @@ func (s *session) suspend(sig syscall.Signal) {
 	s.ctl.send(order{Continue: true})
 }
 
-// awaitOutput waits until the screen shows what the command wrote before it stopped.
+// awaitOutput waits until the screen shows the output that the command wrote before it
+// stopped.
 func (s *session) awaitOutput() {
 	p := s.pumps[0]
 	for end := time.Now().Add(outputWait); time.Now().Before(end); {
@@ -160,12 +162,12 @@ func (s *session) awaitOutput() {
 	}
 }
 
-// mustPoll says whether the terminal's state can change without a signal.
+// mustPoll reports whether the state of the terminal can change without a signal.
 func (s *session) mustPoll() bool {
 	return s.tty != nil && (!s.direct || !s.tty.raw || s.tty.shared)
 }
 
-// update gives the terminal the state that it should have now: see above.
+// update puts the terminal into the state described above.
 func (s *session) update() {
 	if s.tty == nil {
 		return
@@ -183,8 +185,8 @@ func (s *session) update() {
 	s.restore()
 }
 
-// rawBeforeOutput makes the user's terminal raw before output is passed on that the command
-// has written after a change of its own terminal's settings: a password that is typed at once
+// rawBeforeOutput makes the user's terminal raw before it passes on output that the
+// command wrote after changing the settings of its own terminal: a password typed at once
 // must not be shown. Pumps call it; held says whether they hold the screen.
 func (s *session) rawBeforeOutput(held bool) {
 	if s.tty == nil || s.direct || !s.mustBecomeRaw() {
@@ -196,15 +198,16 @@ func (s *session) rawBeforeOutput(held bool) {
 	s.makeRaw()
 }
 
-// mustBecomeRaw says whether the command has changed its terminal's settings and the user's
-// terminal is not raw yet.
+// mustBecomeRaw reports whether the command has changed the settings of its terminal
+// while the user's terminal is not yet raw.
 func (s *session) mustBecomeRaw() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.paused && !s.tty.raw && s.settingsChanged() && inForeground(s.tty.fd)
 }
 
-// leaveForeground notes that the terminal is for another process group, which sets it.
+// leaveForeground records that another process group now controls the terminal and its
+// settings.
 func (s *session) leaveForeground() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -216,8 +219,9 @@ func (s *session) leaveForeground() {
 	}
 }
 
-// copySettings gives the pty the user's settings when we are in the foreground for the first
-// time: in the background they were another program's. Settings of the command stay.
+// copySettings copies the user's settings to the pty when we are in the foreground for
+// the first time, since in the background they were those of another program. Settings
+// made by the command are kept.
 func (s *session) copySettings() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -229,14 +233,14 @@ func (s *session) copySettings() {
 		return
 	}
 	if t, err := cookedSettings(s.tty.fd); err == nil {
-		_ = unix.IoctlSetTermios(s.pty.master, setTermios, &t) // else it keeps what it has
+		_ = unix.IoctlSetTermios(s.pty.master, setTermios, &t) // on an error it keeps its settings
 		s.noteOwnSettings()
 	}
 }
 
-// readsTerminal says whether the command reads a line from its terminal although its input
-// comes from elsewhere, as in "read answer </dev/tty". Looking takes at most a fiftieth of a
-// processor, however many processes the command has.
+// readsTerminal reports whether the command reads a line from its terminal although its
+// standard input is not the terminal, as in "read answer </dev/tty". The checks take at
+// most a fiftieth of a processor, even with many processes.
 func (s *session) readsTerminal() bool {
 	if s.monitor == nil || !s.keysReady {
 		return false
@@ -248,14 +252,14 @@ func (s *session) readsTerminal() bool {
 	return s.reading
 }
 
-// settingsChanged says whether the command has changed its terminal's settings.
+// settingsChanged reports whether the command has changed the settings of its terminal.
 func (s *session) settingsChanged() bool {
 	t, err := unix.IoctlGetTermios(s.pty.master, getTermios)
 	first := s.ownSettings.Load()
 	return err == nil && first != nil && *t != *first
 }
 
-// makeRaw makes the terminal raw and passes keys on once startKeys was called. The caller
+// makeRaw makes the terminal raw, and passes keys on if startKeys was called. The caller
 // holds the screen.
 func (s *session) makeRaw() {
 	s.mu.Lock()
@@ -263,7 +267,7 @@ func (s *session) makeRaw() {
 	if s.paused {
 		return
 	}
-	s.unset = false // the command has set it, or copySettings has
+	s.unset = false // set by the command or copySettings
 	was := s.tty.raw
 	if err := s.tty.enterRaw(); err != nil {
 		return // the terminal is gone: the command sees the end of its input
@@ -277,8 +281,9 @@ func (s *session) makeRaw() {
 	}
 }
 
-// restore sets the terminal back. Without a pause it does not if the command's settings have
-// changed by the time that the screen is held: rawBeforeOutput may have made it raw.
+// restore restores the terminal. Except in a pause, it does nothing if the command has
+// changed its settings by the time the screen is held, since rawBeforeOutput may have
+// made the terminal raw.
 func (s *session) restore() {
 	if s.tty == nil || !s.isRaw() {
 		return
@@ -304,9 +309,10 @@ func (s *session) isRaw() bool {
 	return s.tty.raw
 }
 
-// holdScreen waits until no output is being written to the screen, and holds back more until
-// release is called: each chunk has the line ends for the settings with which it arrives.
-// Output may be blocked for long, so it waits for screenWait at most.
+// holdScreen waits until no output is being written to the screen, and blocks further
+// output until release is called, since the line ends of a chunk fit the settings with
+// which it was prepared. Output may be blocked for long, so it waits for screenWait at
+// most.
 func (s *session) holdScreen() (release func()) {
 	if len(s.pumps) == 0 {
 		return func() {}
@@ -320,8 +326,8 @@ func (s *session) holdScreen() (release func()) {
 	return passing.Unlock
 }
 
-// sendSettings tells the monitor how the terminal is set, which it sets back should we be
-// killed. The caller holds mu, unless no pump runs yet.
+// sendSettings sends the monitor the settings of the terminal, which it restores if we
+// are killed. The caller holds mu, unless no pump is running yet.
 func (s *session) sendSettings() {
 	if s.monitor == nil {
 		return // not started yet

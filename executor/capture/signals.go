@@ -9,22 +9,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// basicSignals are those that people, shells and batch systems send. Catching each costs
-// some 20 microseconds, and so the list does not have all there are.
+// basicSignals are the signals sent by users, shells and batch systems. It does not list
+// all signals, since catching each takes some 20 microseconds.
 var basicSignals = []syscall.Signal{
 	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2,
 	unix.SIGALRM, unix.SIGXCPU, unix.SIGWINCH,
 }
 
-// jobSignals stop and continue. Where the command shares our process group they
+// jobSignals stop and continue processes. If the command shares our process group, they
 // are left to the kernel.
 var jobSignals = []syscall.Signal{unix.SIGTSTP, unix.SIGCONT}
 
-// catch begins to receive the signals that are to be passed on. Those that were
-// ignored when this process started (nohup) stay so, here and in the command.
-// SIGPIPE is caught so that it does not end this process, and is not ignored since
-// that would be inherited; the channel never delivers it. stop ends it all, in the
-// background: it takes os/signal longer than a small command runs.
+// catch starts to receive the signals to pass on. Signals that were ignored when this
+// process started (nohup) stay ignored, here and in the command. SIGPIPE is caught so
+// that it does not end this process; it is not ignored, since the command would inherit
+// that. The channel never delivers it. stop stops all of this in the background, since
+// os/signal takes longer for it than a small command runs.
 func catch(jobs bool) (sigs <-chan os.Signal, stop func()) {
 	inherit()
 	list := slices.Clone(basicSignals)
@@ -40,7 +40,7 @@ func catch(jobs bool) (sigs <-chan os.Signal, stop func()) {
 			wanted = append(wanted, sig)
 		}
 	}
-	if len(wanted) > 0 { // none would mean all
+	if len(wanted) > 0 { // no signals would mean all
 		signal.Notify(c, wanted...)
 	}
 	pipes := make(chan os.Signal, 1)

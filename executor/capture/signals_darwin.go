@@ -9,13 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wasIgnored is signal.Ignored: here there is no other source.
+// wasIgnored returns signal.Ignored, the only source on macOS.
 func wasIgnored() func(os.Signal) bool {
 	return func(sig os.Signal) bool { return signal.Ignored(sig) }
 }
 
-// die is Die but for the core. Other signals would have the runtime print what all
-// goroutines do.
+// die implements Die without the limit on cores. For other signals the runtime would
+// print the stacks of all goroutines.
 func die(sig syscall.Signal) {
 	switch sig {
 	case unix.SIGHUP, unix.SIGINT, unix.SIGTERM, unix.SIGKILL:
@@ -27,11 +27,11 @@ func die(sig syscall.Signal) {
 	time.Sleep(time.Second) // any thread may get it
 }
 
-// signalGroup sends a signal to all processes of our process group but this one.
+// signalGroup sends a signal to all other processes of our process group.
 func signalGroup(sig syscall.Signal) {
 	procs, err := processes()
 	if err != nil {
-		return // the command has its signal; the others are not to be found
+		return // the command has its signal; the others cannot be found
 	}
 	for _, p := range procs {
 		if p.pgrp == unix.Getpgrp() && p.pid != os.Getpid() {
@@ -40,8 +40,8 @@ func signalGroup(sig syscall.Signal) {
 	}
 }
 
-// stopSelf stops this process, by SIGSTOP since os/signal has no way back to the
-// default of SIGTSTP. The SIGCONT that ends the stop is delivered too.
+// stopSelf stops this process with SIGSTOP, since os/signal cannot restore the default of
+// SIGTSTP. The SIGCONT that ends the stop is delivered, too.
 func stopSelf(syscall.Signal) {
 	_ = unix.Kill(unix.Getpid(), unix.SIGSTOP) // always permitted
 }

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wasIgnored returns a function that knows, unlike signal.Ignored alone, also the
-// job control signals that were ignored when this process started.
+// wasIgnored returns a function that reports whether a signal was ignored when this
+// process started. Unlike signal.Ignored it also knows the job control signals.
 func wasIgnored() func(os.Signal) bool {
 	mask := ignoredMask()
 	return func(sig os.Signal) bool {
@@ -36,27 +36,27 @@ func ignoredMask() uint64 {
 	return mask
 }
 
-// stopSelf stops this process as sig would, and returns when it goes on; the
-// SIGCONT that did so is not delivered. With SIGTSTP it stops its whole process group,
-// but goes on at once where the kernel ignores that signal, since no process could continue
+// stopSelf stops this process as sig would, and returns when it is continued; the SIGCONT
+// that did so is not delivered. With SIGTSTP it stops its whole process group, but
+// continues at once if the kernel ignores that signal because no process could continue
 // the group.
 func stopSelf(sig syscall.Signal) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	defer setAction(unix.SIGCONT, defaultAction)()
 	if sig == unix.SIGTSTP {
-		// First the others: our own stop would come in between, at any time.
+		// Stop the others first, since our own stop could happen at any time in between.
 		restore := setAction(sig, ignore)
 		defer restore()
-		_ = unix.Kill(0, sig) // always permitted for one's own group
+		_ = unix.Kill(0, sig) // always permitted for our own group
 		setAction(sig, defaultAction)
 	}
-	// A signal to this very thread is acted on before the call returns.
+	// A signal to this very thread takes effect before the call returns.
 	_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), sig)
 }
 
-// die is Die but for the core, which a program that receives cores would get in spite of
-// a limit.
+// die implements Die without the limit on cores. It makes the process undumpable, since a
+// program that receives cores ignores that limit.
 func die(sig syscall.Signal) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -66,23 +66,23 @@ func die(sig syscall.Signal) {
 	bit := uint(sig - 1)
 	set.Val[bit/bitsOfSet] |= 1 << (bit % bitsOfSet)
 	_ = unix.PthreadSigmask(unix.SIG_UNBLOCK, &set, nil)
-	// A signal to this very thread is acted on before the call returns.
+	// A signal to this very thread takes effect before the call returns.
 	_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), sig)
 }
 
 const bitsOfSet = uint(8 * unsafe.Sizeof(unix.Sigset_t{}.Val[0]))
 
-// signalGroup sends a signal to all processes of our process group but this one.
+// signalGroup sends a signal to all other processes of our process group.
 func signalGroup(sig syscall.Signal) {
 	defer setAction(sig, ignore)()
-	_ = unix.Kill(0, sig) // always permitted for one's own group
+	_ = unix.Kill(0, sig) // always permitted for our own group
 }
 
-// A sigaction is the kernel's struct sigaction, which begins with the handler and goes
-// on in a way that depends on the architecture.
+// A sigaction is the kernel's struct sigaction. It begins with the handler; the rest
+// depends on the architecture.
 type sigaction [32]uintptr
 
-// The actions that are no handlers.
+// The actions other than handlers.
 var (
 	defaultAction = sigaction{0}
 	ignore        = sigaction{1}
@@ -94,8 +94,8 @@ func actionOf(sig syscall.Signal) (act sigaction) {
 	return act
 }
 
-// setAction sets the action of a signal, unknown to os/signal, which has no way
-// back to the default of a stop signal, and returns a function that sets it back.
+// setAction sets the action of a signal and returns a function that restores it. It
+// bypasses os/signal, which cannot restore the default of a stop signal.
 func setAction(sig syscall.Signal, act sigaction) (restore func()) {
 	var old sigaction
 	rtSigaction(sig, &act, &old)
@@ -104,7 +104,7 @@ func setAction(sig syscall.Signal, act sigaction) (restore func()) {
 
 func rtSigaction(sig syscall.Signal, act, old *sigaction) {
 	const setSize = 8 // bytes in a signal set
-	// The only error is a wrong argument.
+	// Only a wrong argument can cause an error.
 	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(act)),
 		uintptr(unsafe.Pointer(old)), setSize, 0, 0)
 }

@@ -2,8 +2,8 @@ package capture
 
 import "io"
 
-// A sink writes to w until that fails, and keeps the error. A nil w takes nothing. It is
-// for one goroutine at a time.
+// A sink writes to w until that fails, and keeps the error. It ignores writes if w is
+// nil. It must not be used concurrently.
 type sink struct {
 	w   io.Writer
 	err error

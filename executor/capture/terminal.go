@@ -13,52 +13,54 @@ import (
 )
 
 const (
-	// pollInterval is how often the terminal's state is read where no signal tells of a
-	// change: in the background (a shell may bring us to the foreground without one),
-	// and while the keys are not yet the command's.
+	// pollInterval is the interval for reading the state of the terminal when no signal
+	// reports a change: in the background (a shell may move us to the foreground without
+	// one), and while keys are not passed to the command.
 	pollInterval = 50 * time.Millisecond
-	// quiet is how long no output must come from a stopped command before all of it
-	// counts as shown.
+	// quiet is the time without output from a stopped command after which all of its
+	// output counts as shown.
 	quiet = 5 * time.Millisecond
-	// outputWait bounds the wait for that.
+	// outputWait is the time limit for that.
 	outputWait = 500 * time.Millisecond
-	// screenWait is how long a change of the terminal's settings waits for output that is
-	// being written. After that, signals and keys come first.
+	// screenWait is the maximal delay of a change of the terminal's settings by output
+	// being written. After that, signals and keys take precedence.
 	screenWait = 100 * time.Millisecond
 )
 
-// A session is a command in terminal mode, as qme sees it. session.go says how it goes.
+// A session is a command in terminal mode, on the side of qme. session.go describes its
+// states.
 type session struct {
 	*execution
 	pty     ptyPair
-	side    *stream // standard error, when it is not the same terminal
+	side    *stream // standard error, if it is not the same terminal
 	ctl     *control
 	monitor *process
 
-	changed    chan struct{}   // the keys have noticed that the terminal is not ours any more
-	cancelling <-chan struct{} // closed when a cancel has ended everything
-	notRun     error           // the command was not started, for a reason of ours
+	changed    chan struct{}   // receives when keys finds that the terminal is no longer ours
+	cancelling <-chan struct{} // closed when a cancel has ended all processes
+	notRun     error           // the command was not started because of an error of qme or the system
 
-	// mu guards the settings of the user's terminal and the keys: pumps change them too,
-	// by rawBeforeOutput. A goroutine that also holds the screen locks that first.
+	// mu guards the settings of the user's terminal and the keys, which pumps change,
+	// too, in rawBeforeOutput. A goroutine that also holds the screen must lock the
+	// screen first.
 	mu sync.Mutex
-	// keysReady: the command runs and has the pseudo-terminal. Before that, and after a
-	// stop, Ctrl-C and Ctrl-Z would have no effect, and so keys are not read.
+	// keysReady: the command is running and has the pseudo-terminal. Before that, and
+	// after a stop, Ctrl-C and Ctrl-Z would have no effect, so keys are not read.
 	keysReady bool
-	paused    bool      // we stop, or the command has ended: the terminal is not to become raw
-	tty       *terminal // where keys come from; nil: from nowhere
+	paused    bool      // stopping or ended: the terminal must not become raw
+	tty       *terminal // the source of keys; nil: none
 	keys      *keys
-	// direct: the terminal is standard input, and all keys are the command's. Else they
-	// are only while the command has changed its terminal's settings, as most programs do
-	// that read the keyboard while their input comes from elsewhere, or while it reads from
-	// its terminal.
+	// direct: standard input is the terminal, and all keys are passed to the command.
+	// Otherwise they are passed only while the command has changed the settings of its
+	// terminal, as most programs do that read the keyboard while their input is
+	// redirected, or while it reads from its terminal.
 	direct      bool
-	reading     bool                         // it read from its terminal at the last look
-	nextRead    time.Time                    // of the next look
+	reading     bool                         // it was reading from its terminal at the last check
+	nextRead    time.Time                    // time of the next check
 	ownSettings atomic.Pointer[unix.Termios] // of the pty, before the command changed them
-	unset       bool                         // the pty has settings from while we were in the background
-	raw         atomic.Bool                  // the screen passes bytes on untouched
-	oneTerminal bool                         // tty and screen are one terminal
+	unset       bool                         // the settings of the pty were copied while we were in the background
+	raw         atomic.Bool                  // the screen passes bytes on unchanged
+	oneTerminal bool                         // tty and screen are the same terminal
 }
 
 // runTerminal runs the command in terminal mode.
@@ -67,7 +69,7 @@ func (e *execution) runTerminal(ctx context.Context, p ptyPair) error {
 	defer s.release()
 	sigs, stop := catch(true)
 	defer stop()
-	copySize(s.out, p.master) // before the signals were caught it may have changed
+	copySize(s.out, p.master) // it may have changed before the signals were caught
 	if err := s.openKeys(); err != nil {
 		return err
 	}
@@ -93,14 +95,14 @@ func (e *execution) runTerminal(ctx context.Context, p ptyPair) error {
 	if s.cancelling != nil {
 		<-s.cancelling
 	}
-	for range s.monitor.changes { // while it lives it holds the pseudo-terminal open
+	for range s.monitor.changes { // a living monitor keeps the pseudo-terminal open
 	}
 	e.finish(ctx, sigs)
 	s.returnTypedAhead()
 	return err
 }
 
-// release undoes everything, whichever way Run ends.
+// release undoes everything at the end of Run.
 func (s *session) release() {
 	s.pause()
 	if s.keys != nil {
@@ -114,12 +116,12 @@ func (s *session) release() {
 		s.side.close()
 	}
 	if s.ctl != nil {
-		_ = s.ctl.f.Close() // the monitor sees that we are done
+		_ = s.ctl.f.Close() // the monitor notices this
 	}
 	s.pty.close()
 }
 
-// openKeys finds where keys come from.
+// openKeys finds the terminal to read keys from.
 func (s *session) openKeys() error {
 	fd := s.in
 	if s.direct = isTerminal(fd); !s.direct {
@@ -154,8 +156,8 @@ func (s *session) noteOwnSettings() {
 	}
 }
 
-// startMonitor starts the monitor, which starts the command. Where the arguments are
-// too long for a command they already are for the monitor.
+// startMonitor starts the monitor, which starts the command. Arguments that are too long
+// for the command are also too long for the monitor.
 func (s *session) startMonitor() (*startError, error) {
 	program, err := self()
 	if err != nil {
@@ -194,7 +196,7 @@ func (s *session) startMonitor() (*startError, error) {
 	return nil, nil
 }
 
-// user is the terminal that the monitor sets back should we be killed.
+// user returns the terminal that the monitor restores if we are killed.
 func (s *session) user() int {
 	if s.tty != nil {
 		return s.tty.fd
@@ -202,7 +204,7 @@ func (s *session) user() int {
 	return s.out
 }
 
-// flowPTY lets the command's output go to the screen.
+// flowPTY starts copying the command's output to the screen.
 func (s *session) flowPTY() {
 	unix.Close(s.pty.slave)
 	s.pty.slave = -1
@@ -220,11 +222,11 @@ func (s *session) flowPTY() {
 	}
 }
 
-// untouched says whether the screen passes bytes on as they are: this process, or another
-// "qme run" on the same terminal, has made it raw.
+// untouched reports whether the screen passes bytes on unchanged: this process, or
+// another "qme run" on the same terminal, has made it raw.
 func (s *session) untouched() bool { return s.raw.Load() || passesOn(s.out) }
 
-// onlcr says whether the pty turns "\n" into "\r\n".
+// onlcr reports whether the pty converts "\n" to "\r\n".
 func (s *session) onlcr() bool {
 	t, err := unix.IoctlGetTermios(s.pty.master, getTermios)
 	if err != nil {

@@ -15,8 +15,8 @@ func isTerminal(fd int) bool {
 	return err == nil
 }
 
-// inForeground says whether this process may use the terminal. Where the terminal
-// is not the controlling one there is no job control on it, and nothing forbids.
+// inForeground reports whether this process may use the terminal. A terminal other than
+// the controlling one has no job control, so it may be used.
 func inForeground(fd int) bool {
 	pgrp, err := foregroundGroup(fd)
 	if errors.Is(err, unix.ENOTTY) {
@@ -25,8 +25,8 @@ func inForeground(fd int) bool {
 	return err == nil && pgrp == unix.Getpgrp()
 }
 
-// cookedSettings returns the settings of a terminal, those before if another "qme run" has
-// made it raw.
+// cookedSettings returns the settings of a terminal, or its previous settings if another
+// "qme run" has made it raw.
 func cookedSettings(fd int) (unix.Termios, error) {
 	now, err := unix.IoctlGetTermios(fd, getTermios)
 	if err != nil {
@@ -36,14 +36,14 @@ func cookedSettings(fd int) (unix.Termios, error) {
 	return before, nil
 }
 
-// passesOn says whether a terminal passes line ends on as they are.
+// passesOn reports whether a terminal passes line ends on unchanged.
 func passesOn(fd int) bool {
 	t, err := unix.IoctlGetTermios(fd, getTermios)
 	return err == nil && t.Oflag&unix.OPOST == 0
 }
 
-// copySize makes one terminal as large as the other. It returns false when it already
-// was, or has no size: then no process has been told of a change.
+// copySize sets the size of one terminal to that of another. It returns false if the
+// sizes were equal or unknown; then no process has been signalled.
 func copySize(from, to int) bool {
 	size, err := unix.IoctlGetWinsize(from, unix.TIOCGWINSZ)
 	if err != nil {
@@ -56,7 +56,7 @@ func copySize(from, to int) bool {
 	return unix.IoctlSetWinsize(to, unix.TIOCSWINSZ, size) == nil
 }
 
-// sizeOf returns the size of a terminal, the zero value where it has none.
+// sizeOf returns the size of a terminal, the zero value if it has none.
 func sizeOf(fd int) unix.Winsize {
 	size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ)
 	if err != nil {
@@ -65,23 +65,22 @@ func sizeOf(fd int) unix.Winsize {
 	return *size
 }
 
-// A terminal is the user's, in so far as we change it.
+// A terminal is the user's terminal, as far as we change it.
 type terminal struct {
 	fd  int
 	raw bool
-	// shared: another "qme run" had made it raw, and sets it back when it ends, although
+	// shared: another "qme run" has made it raw, and restores it when it ends, although
 	// we may still need it raw.
 	shared bool
-	saved  unix.Termios // as it was, while raw
-	mine   unix.Termios // as we have set it, while raw
-	// ahead is how many bytes had been typed before it became raw. Among them a NUL stands
-	// for the end of input: so the kernel keeps it of a line that is edited.
+	saved  unix.Termios // previous settings, while raw
+	mine   unix.Termios // our settings, while raw
+	// ahead is the number of bytes typed before it became raw. A NUL among them stands
+	// for the end of input, since the kernel stores that in a line that is being edited.
 	ahead atomic.Int64
 }
 
-// enterRaw makes the terminal pass all bytes on untouched. It may be called
-// again when another process may have changed the terminal, such as the shell while
-// we were stopped.
+// enterRaw makes the terminal pass on all bytes unchanged. It may be called again after
+// another process may have changed the terminal, such as the shell while we were stopped.
 func (t *terminal) enterRaw() error {
 	now, err := unix.IoctlGetTermios(t.fd, getTermios)
 	if err != nil {
@@ -91,7 +90,7 @@ func (t *terminal) enterRaw() error {
 		return nil
 	}
 	t.saved, t.mine = *now, rawTermios(*now)
-	// A terminal that another "qme run" has made raw is set back by that one.
+	// A terminal made raw by another "qme run" is restored by that one.
 	if _, t.shared = withoutNote(now); !t.shared {
 		mark(&t.mine, now)
 	}
@@ -102,14 +101,14 @@ func (t *terminal) enterRaw() error {
 	if now.Lflag&unix.ICANON != 0 {
 		t.ahead.Store(int64(typedAhead(t.fd)))
 	}
-	// As the kernel has taken it, to recognise it by.
+	// Read the settings as the kernel stored them, for later comparison.
 	if now, err := unix.IoctlGetTermios(t.fd, getTermios); err == nil {
 		t.mine = *now
 	}
 	return nil
 }
 
-// leaveRaw sets the terminal back, unless another program has set it since.
+// leaveRaw restores the terminal, unless another program has changed it since.
 func (t *terminal) leaveRaw() error {
 	if !t.raw {
 		return nil
@@ -129,8 +128,7 @@ func setBack(fd int, saved, mine *unix.Termios) error {
 	return unix.IoctlSetTermios(fd, setTermios, saved)
 }
 
-// rawTermios is cfmakeraw(3), but leaves the line's speed, parity and character size
-// as they are.
+// rawTermios is cfmakeraw(3), but keeps the speed, parity and character size of the line.
 func rawTermios(t unix.Termios) unix.Termios {
 	t.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
 	t.Oflag &^= unix.OPOST

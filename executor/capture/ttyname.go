@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownName returns env with the name own, of the command's own terminal, in every variable
-// that names one of the terminals which it stands for: GPG_TTY and SSH_TTY do, and a
-// program like pinentry opens that name. On the user's terminal it would share the keys
-// with this process, and half of a passphrase would be echoed and recorded.
+// ownName returns env with own, the name of the command's terminal, in each variable that
+// names one of the terminals it replaces, such as GPG_TTY and SSH_TTY. Programs like
+// pinentry open that name. On the user's terminal they would share the keys with this
+// process, and half of a passphrase would be echoed and recorded.
 func ownName(env []string, own string, replaced ...int) []string {
 	env = slices.Clone(env)
 	for i, kv := range env {
@@ -22,8 +22,8 @@ func ownName(env []string, own string, replaced ...int) []string {
 	return env
 }
 
-// names says whether a path is one of the names of the terminal fd. /dev/tty is none: it
-// is another terminal for each session.
+// names reports whether a path is a name of the terminal fd. /dev/tty does not count,
+// since it is a different terminal in each session.
 func names(path string, fd int) bool {
 	var st unix.Stat_t
 	if unix.Stat(path, &st) != nil || uint32(st.Mode)&unix.S_IFMT != unix.S_IFCHR {
