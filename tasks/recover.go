@@ -210,7 +210,7 @@ func (q *Service) recorded(rec *record.Record) bool {
 	return false
 }
 
-// setAside removes an entry that cannot be recovered from the spool and warns the user.
+// setAside ends an entry without a record and warns the user.
 func (q *Service) setAside(e *spool.Entry) error {
 	where, err := e.SetAside()
 	switch {

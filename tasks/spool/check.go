@@ -94,8 +94,8 @@ const lostDir = "lost"
 // this if it was not flushed.
 var ErrEmpty = errors.New("the record is empty")
 
-// SetAside removes an entry that has no record from the spool and closes it. If the entry has
-// output, SetAside moves its folder and returns the new path; otherwise it returns "".
+// SetAside ends an entry that has no record, and closes it. If the entry has output, SetAside
+// moves its folder and returns the new path; otherwise it deletes the entry and returns "".
 func (e *Entry) SetAside() (where string, err error) {
 	infos, err := afero.ReadDir(e.fs, e.dir)
 	if err != nil {
