@@ -22,8 +22,8 @@ func (c *completion) execCandidates(before []string, word string) []candidate {
 }
 
 // readActions returns the candidates after the typed words: the actions of the named
-// task, or, with no words, the actions of the last task and the executors. With options
-// set it returns the options of the typed action.
+// task, or, with no words, the actions of the last task and the executors. If options is
+// set, it returns the options of the typed action, or --json if no action is typed.
 func readActions(h *home, typed []string, options bool) []candidate {
 	q, set := readExecutors(h)
 	if set == nil {

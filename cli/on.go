@@ -75,8 +75,8 @@ func (o *onOptions) read(c *cli.Command) error {
 // stdinTime is the time to wait for input on standard input.
 const stdinTime = 200 * time.Millisecond
 
-// noInput returns an error if standard input has data that a job would not get: if it is
-// a file, or a pipe that is not at its end.
+// noInput returns an error if standard input is a file, or a pipe that is not at its end,
+// since a job would not get its content.
 func noInput(in *os.File, executor string) error {
 	info, err := in.Stat()
 	if err != nil {

@@ -118,7 +118,7 @@ func (k *keys) run() {
 		}
 		b, wait := k.read(buf)
 		if wait {
-			// switching ends the wait, and the next iteration notices it.
+			// Switching ends the wait, and the next iteration notices it.
 			_, _ = unix.Poll(fds[:1], int(pollInterval/time.Millisecond))
 			continue
 		}
