@@ -41,9 +41,9 @@ type completeCommand struct {
 	term *terminal // only for writing the answer
 }
 
-// completeCommand answers the scripts of "qme completion". Its arguments are the words
-// after "qme" up to the cursor; the last may be empty or incomplete. The first line of
-// the answer says how to complete:
+// command returns the command that answers the scripts of "qme completion". Its arguments
+// are the words after "qme" up to the cursor; the last may be empty or incomplete. The
+// first line of the answer says how to complete:
 //
 //	words       the further lines: each a word, a tab and a description
 //	dirs        the names of folders

@@ -75,8 +75,8 @@ func findTable(mark uintptr) (actionTable, bool) {
 	return actionTable{}, false
 }
 
-// search searches for the table from neighbour in one direction, up to the end of the
-// program's memory.
+// search searches for the table in one direction from neighbour, within reach. It fails at
+// the end of the program's memory.
 //
 //go:nocheckptr
 //go:norace
