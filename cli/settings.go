@@ -139,7 +139,7 @@ func (s *settings) unlessTold(mistakes error) error {
 
 var errHome = errors.New("HOME is not set, and this user has no home directory; set QME_HOME or give --home DIR")
 
-var errNoDefault = &usageError{msg: "this goes by no default: the settings have to be right", help: "qme config --help"}
+var errNoDefault = &usageError{msg: "this command does not run with the default settings", help: "qme config --help"}
 
 // mirrorTarget returns the database of the settings, nil if there is none.
 func (s *settings) mirrorTarget() (*target.Target, error) {

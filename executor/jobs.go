@@ -69,7 +69,7 @@ const theCommand = "its command"
 
 // StatusAction is the action that asks how a job goes and prints it as one line of JSON.
 func StatusAction(t Tracker) Action {
-	return Action{Name: "status", Summary: "ask how its job goes, and print it as JSON", Do: func(ctx context.Context, c *Call) error {
+	return Action{Name: "status", Summary: "show the state of the job, as JSON", Do: func(ctx context.Context, c *Call) error {
 		rec, err := WithJob(t, theCommand, c.Record)
 		if err == nil && !c.Fresh {
 			rec, err = Refreshed(ctx, t, rec)

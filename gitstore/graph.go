@@ -23,12 +23,9 @@ type commitNode struct {
 
 // readCommit returns a commit and its object.
 func readCommit(r objectReader, h plumbing.Hash) (*commitNode, []byte, error) {
-	t, b, err := r.Get(h)
+	b, err := commitObject(r, h)
 	if err != nil {
 		return nil, nil, err
-	}
-	if t != plumbing.CommitObject {
-		return nil, nil, fmt.Errorf("object %s is a %s, not a commit: %w", h, t, record.ErrCorrupt)
 	}
 	c, err := gitformat.ParseCommit(b)
 	if err == nil && c.Tree.IsZero() {
@@ -38,6 +35,14 @@ func readCommit(r objectReader, h plumbing.Hash) (*commitNode, []byte, error) {
 		return nil, b, fmt.Errorf("commit %s: %w: %w", h, err, record.ErrCorrupt)
 	}
 	return &commitNode{h, c}, b, nil
+}
+
+func commitObject(r objectReader, h plumbing.Hash) ([]byte, error) {
+	t, b, err := r.Get(h)
+	if err == nil && t != plumbing.CommitObject {
+		err = fmt.Errorf("object %s is a %s, not a commit: %w", h, t, record.ErrCorrupt)
+	}
+	return b, err
 }
 
 // A graph reads commits, each once.

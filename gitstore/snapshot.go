@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 
+	"qme/gitstore/gitformat"
 	"qme/record"
 )
 
@@ -34,12 +35,12 @@ func (s *Store) Latest() (*Snapshot, error) {
 // At returns the history as of a commit. The error wraps record.ErrNewerFormat when a
 // later version of qme wrote it.
 func (s *Store) At(commit plumbing.Hash) (*Snapshot, error) {
-	c, _, err := readCommit(s.odb, commit)
+	tree, err := treeOf(s.odb, commit)
 	if err != nil {
 		return nil, err
 	}
-	snap := &Snapshot{store: s, commit: commit, root: c.Tree, r: s.odb}
-	e, err := lookup(s.odb, c.Tree, "format")
+	snap := &Snapshot{store: s, commit: commit, root: tree, r: s.odb}
+	e, err := lookup(s.odb, tree, "format")
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +52,20 @@ func (s *Store) At(commit plumbing.Hash) (*Snapshot, error) {
 		return nil, err
 	}
 	return snap, checkFormat(b)
+}
+
+// treeOf returns the tree of a commit. The rest of the commit may be of any form, as in git:
+// Check and Fetch are strict, and what is there can still be read and continued.
+func treeOf(r objectReader, h plumbing.Hash) (plumbing.Hash, error) {
+	b, err := commitObject(r, h)
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	tree, _, ok := gitformat.NamedObject(b, "tree ")
+	if !ok || tree.IsZero() {
+		return plumbing.ZeroHash, fmt.Errorf("commit %s does not begin with the name of its tree: %w", h, record.ErrCorrupt)
+	}
+	return tree, nil
 }
 
 // errNoHistory says that a repository is one of something else.

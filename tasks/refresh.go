@@ -186,7 +186,7 @@ func (q *Service) openJobs() ([]*record.Record, error) {
 		case err == nil && rec.Data.Job.Final && q.complete(rec):
 			q.endJob(rec)
 		case err != nil:
-			q.Warn("task %s: %v", id, err)
+			q.Warn("%v", err)
 		default:
 			recs = append(recs, rec)
 		}

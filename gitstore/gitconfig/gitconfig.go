@@ -34,6 +34,8 @@ func (s Setting) In(section, name string) (sub string, ok bool) {
 type File struct {
 	Settings []Setting
 	Unclear  bool // it could not be read, or not all that it includes
+
+	files int // how many were read
 }
 
 const (
@@ -41,6 +43,9 @@ const (
 	fileLimit = 64 << 10
 	// maxIncludes bounds how deep configuration files include each other.
 	maxIncludes = 5
+	// maxFiles bounds how many files are read for one configuration: a file may include itself
+	// many times.
+	maxFiles = 100
 )
 
 // Read reads the file name, which need not exist. Lines that are not of the syntax are left
@@ -52,6 +57,10 @@ func Read(name string) *File {
 }
 
 func (f *File) read(name string, conditional bool, depth int) {
+	if f.files++; f.files > maxFiles {
+		f.Unclear = true
+		return
+	}
 	b, _, err := regular.ReadBounded(name, fileLimit, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return

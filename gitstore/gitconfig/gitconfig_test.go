@@ -1,7 +1,10 @@
 package gitconfig_test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"qme/gitstore/gitconfig"
@@ -13,11 +16,22 @@ func TestParse(t *testing.T) {
 	if err != nil || !slices.Equal(settings, want) {
 		t.Errorf("%v %v, want %v", settings, err, want)
 	}
-	for _, text := range []string{"a = b\n[core]\nx = y\n", "[core\n[core]\nx = y\n", "[core]\nx y\nx = y\n", "[core]\n= z\nx = y\n"} {
+	for _, text := range []string{"a = b\n[core]\nx = y\n", "[core\n[core]\nx = y\n", "[core]\nx y\nx = y\n", "[core]\n= z\nx = y\n", "[core]\na = \"z\nx = y\n", "[core]\na = \\q\nx = y\n"} {
 		settings, err := gitconfig.Parse(text)
 		if want := []gitconfig.Setting{{Key: "core.x", Value: "y"}}; err == nil || !slices.Equal(settings, want) {
 			t.Errorf("%q: %v %v, want %v and an error", text, settings, err, want)
 		}
+	}
+}
+
+// A file that includes itself many times is given up, and not read for ever.
+func TestIncludesItself(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(name, []byte(strings.Repeat("[include]\n\tpath = config\n", 50)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if f := gitconfig.Read(name); !f.Unclear || len(f.Settings) > 10_000 {
+		t.Errorf("%v, %d settings", f.Unclear, len(f.Settings))
 	}
 }
 

@@ -46,7 +46,8 @@ func configAssignment(line string) (name, value string, ok bool) {
 	case end == 0:
 		return "", "", false
 	case rest[0] == '=':
-		return name, configValue(rest[1:]), true
+		value, ok = configValue(rest[1:])
+		return name, value, ok
 	case rest[0] == '#', rest[0] == ';':
 		return name, "true", true
 	}
@@ -95,7 +96,7 @@ func configSection(line string) (section, rest string) {
 }
 
 // configValue takes quotes, escapes and a comment from a value.
-func configValue(text string) string {
+func configValue(text string) (value string, ok bool) {
 	var b strings.Builder
 	quoted, end := false, 0 // end: space after it is not part of the value
 	text = strings.TrimSpace(text)
@@ -107,27 +108,29 @@ func configValue(text string) string {
 			end = b.Len()
 			continue
 		case (c == '#' || c == ';') && !quoted:
-			return b.String()[:end]
+			return b.String()[:end], true
 		case c == '\\' && i+1 < len(text):
 			i++
-			c = unescape(text[i])
+			if c, ok = unescape(text[i]); !ok {
+				return "", false
+			}
 		}
 		b.WriteByte(c)
 		if quoted || c != ' ' && c != '\t' {
 			end = b.Len()
 		}
 	}
-	return b.String()[:end]
+	return b.String()[:end], !quoted
 }
 
-func unescape(c byte) byte {
+func unescape(c byte) (byte, bool) {
 	switch c {
 	case 'n':
-		return '\n'
+		return '\n', true
 	case 't':
-		return '\t'
+		return '\t', true
 	case 'b':
-		return '\b'
+		return '\b', true
 	}
-	return c
+	return c, c == '"' || c == '\\'
 }

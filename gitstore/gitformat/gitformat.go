@@ -31,7 +31,7 @@ type TreeEntry struct {
 // NextTreeEntry parses the first entry of b, the rest of a tree object: MODE, blank, NAME,
 // NUL, hash. ok is false when b does not begin with an entry.
 func NextTreeEntry(b []byte) (e TreeEntry, rest []byte, ok bool) {
-	const longestMode = 7
+	const longestMode = 16 // git's have 6 digits; others have written more zeros
 	space := bytes.IndexByte(b[:min(len(b), longestMode+1)], ' ')
 	end := bytes.IndexByte(b, 0)
 	if space < 1 || end < space+2 || len(b) < end+1+HashLen {
@@ -111,10 +111,16 @@ func NamedObject(b []byte, key string) (h plumbing.Hash, rest []byte, ok bool) {
 // line.
 func PackedRef(text []byte, name string) (hash []byte) {
 	for line := range bytes.Lines(text) {
-		hash, ref, ok := bytes.Cut(bytes.TrimRight(line, "\r\n"), []byte(" "))
-		if ok && string(ref) == name {
-			return hash
+		first, ref, ok := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
+		if !ok || string(ref) != name {
+			continue
+		}
+		if plumbing.IsHash(string(first)) {
+			return first
+		}
+		if hash == nil {
+			hash = first // unless a later line has a valid one
 		}
 	}
-	return nil
+	return hash
 }

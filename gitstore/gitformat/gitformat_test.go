@@ -29,7 +29,7 @@ func TestTreeEntries(t *testing.T) {
 	if want := []string{"100644|a b", "40000|c"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	for _, bad := range []string{"", "100644 a", whole[:len("100644 a b")+20], " a\x00" + whole, "100644 \x00" + whole, "12345678 a\x00" + whole, "100644\x00 a" + whole} {
+	for _, bad := range []string{"", "100644 a", whole[:len("100644 a b")+20], " a\x00" + whole, "100644 \x00" + whole, "12345678901234567 a\x00" + whole, "100644\x00 a" + whole} {
 		if e, _, ok := gitformat.NextTreeEntry([]byte(bad)); ok {
 			t.Errorf("%q: %v", bad, e)
 		}
@@ -57,8 +57,9 @@ func TestParseCommit(t *testing.T) {
 }
 
 func TestPackedRef(t *testing.T) {
-	text := "# pack-refs with: peeled fully-peeled sorted \n" + one + " refs/heads/main\n" + two + " refs/tags/v1\r\n^" + one + "\n"
-	for name, want := range map[string]string{"refs/heads/main": one, "refs/tags/v1": two, "refs/heads/mai": "", "": ""} {
+	text := "# pack-refs with: peeled fully-peeled sorted \n" + one + " refs/heads/main\n" + two + " refs/tags/v1\r\n^" + one + "\n" +
+		"x refs/heads/odd\n " + two + " refs/heads/odd \nx refs/heads/bad\n"
+	for name, want := range map[string]string{"refs/heads/main": one, "refs/tags/v1": two, "refs/heads/mai": "", "": "", "refs/heads/odd": two, "refs/heads/bad": "x"} {
 		if got := gitformat.PackedRef([]byte(text), name); string(got) != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}

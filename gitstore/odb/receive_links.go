@@ -136,7 +136,7 @@ func (l *links) of(kind plumbing.ObjectType, content []byte) error {
 func (l *links) ofTree(b []byte) error {
 	for len(b) > 0 {
 		e, rest, ok := gitformat.NextTreeEntry(b)
-		if !ok {
+		if !ok || len(e.Mode) > len(gitformat.ModeFile)+1 {
 			return fmt.Errorf("not the entries of a tree: %w", record.ErrInvalid)
 		}
 		kind := toBlob

@@ -241,7 +241,8 @@ func (f *Folder) dropLast() error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if time.Since(e.ModTime()) < lastFor {
+		name, note := strings.CutSuffix(e.Name(), ".json")
+		if _, err := record.ParseID(name); !note || err != nil || time.Since(e.ModTime()) < lastFor {
 			continue
 		}
 		if err := f.fs.Remove(filepath.Join(f.dir, lastName, e.Name())); !errors.Is(err, fs.ErrNotExist) {

@@ -175,7 +175,7 @@ func (e *Entry) removeRecord() (there bool, err error) {
 	if !e.locked {
 		// Another process may have removed the entry too, and a rerun may have created a new
 		// one at the same path. Work through the open folder, which stays the same one.
-		root, err := os.OpenRoot(e.dir)
+		root, err := openFolder(e.dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, nil
 		} else if err != nil {
@@ -209,7 +209,7 @@ func clearAway(fsys afero.Fs, dir string, unlock func() error) error {
 	if _, ok := fsys.(*afero.MemMapFs); ok {
 		return errors.Join(fsys.RemoveAll(dir), unlock())
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := openFolder(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return unlock()
 	} else if err != nil {
@@ -234,6 +234,48 @@ func clearAway(fsys afero.Fs, dir string, unlock func() error) error {
 		err = nil // another process has removed it, or a new entry is in its place
 	}
 	return errors.Join(append(errs, err)...)
+}
+
+// openFolder opens the folder of an entry. It never follows a symbolic link in its place: what
+// is there belongs to somebody else.
+func openFolder(dir string) (*os.Root, error) {
+	before, err := os.Lstat(dir)
+	if err != nil {
+		return nil, err
+	}
+	if !before.IsDir() {
+		return nil, noFolder(dir)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := root.Stat(".")
+	if err == nil && !os.SameFile(before, opened) {
+		err = noFolder(dir) // replaced meanwhile
+	}
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return root, nil
+}
+
+// isFolder reports whether a folder has the name of an entry, and not a file or a symbolic link.
+// It is true when there is nothing.
+func isFolder(fsys afero.Fs, dir string) (bool, error) {
+	info, err := lstat(fsys, dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	return err == nil && info.IsDir(), err
+}
+
+func lstat(fsys afero.Fs, path string) (fs.FileInfo, error) {
+	if l, ok := fsys.(afero.Lstater); ok {
+		info, _, err := l.LstatIfPossible(path)
+		return info, err
+	}
+	return fsys.Stat(path)
 }
 
 // vanished reports whether err means that a file or folder no longer exists. Another process
@@ -309,9 +351,14 @@ func (s *Spool) Get(id record.ID, inline int) (*record.Record, error) {
 }
 
 func readRecord(fsys afero.Fs, dir string, id record.ID) (*record.Record, error) {
+	if ok, err := isFolder(fsys, dir); err != nil {
+		return nil, err
+	} else if !ok {
+		return nil, fmt.Errorf("task %s is not running: %w", id, record.ErrNotFound)
+	}
 	b, err := afero.ReadFile(fsys, filepath.Join(dir, recordFile))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		// A file in place of a folder is not an entry; Take and Check report it.
+		// A file or link in place of a folder is not an entry; Take and Check report it.
 		return nil, fmt.Errorf("task %s is not running: %w", id, record.ErrNotFound)
 	} else if err != nil {
 		return nil, err

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/afero"
@@ -82,11 +81,14 @@ func (s *Spool) Take() ([]*Entry, error) {
 // take locks and returns the entry of a dead process, or nil if the process may be alive.
 func (s *Spool) take(id record.ID) (*Entry, error) {
 	dir := filepath.Join(s.dir, string(id))
+	if ok, err := isFolder(s.fs, dir); err != nil {
+		return nil, err
+	} else if !ok {
+		return nil, noFolder(dir)
+	}
 	f, err := s.fs.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, s.removeRest(dir)
-	} else if errors.Is(err, syscall.ENOTDIR) {
-		return nil, noFolder(dir)
 	} else if err != nil {
 		return nil, err
 	}
@@ -103,7 +105,7 @@ func (s *Spool) take(id record.ID) (*Entry, error) {
 	return &Entry{s: s, fs: s.fs, dir: dir, id: id, lock: f, locked: had}, nil
 }
 
-// noFolder returns the error for a file that has the name of an entry.
+// noFolder returns the error for a file or a symbolic link that has the name of an entry.
 func noFolder(path string) error { return fmt.Errorf("%s should be a folder: move it away", path) }
 
 // over reports whether the run of an entry has ended. Then any process may commit it, and a
@@ -145,7 +147,7 @@ const unbornAge = time.Minute
 
 // removeUnborn removes an unfinished folder whose process died. No command was started for it.
 func (s *Spool) removeUnborn(dir string) error {
-	info, err := s.fs.Stat(dir)
+	info, err := lstat(s.fs, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
@@ -184,6 +186,11 @@ func (s *Spool) now() (time.Time, error) {
 // look returns a verdict on the owner of a folder, without changing the folder. A folder
 // without a lock file has no owner.
 func (s *Spool) look(dir string) (verdict, error) {
+	if ok, err := isFolder(s.fs, dir); err != nil {
+		return unknown, err
+	} else if !ok {
+		return dead, nil // Take reports it
+	}
 	f, err := s.fs.Open(filepath.Join(dir, lockFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return dead, nil
