@@ -113,8 +113,8 @@ func (cmd *sqlCommand) run(ctx context.Context, o sqlOptions) error {
 	return cmd.query(ctx, q, t, o)
 }
 
-// upToDate updates the mirror. If the user may only read the database, it reports how far
-// behind the mirror is.
+// upToDate updates the mirror. If the user may only read the database, it reports the
+// changes that the mirror lacks.
 func (cmd *sqlCommand) upToDate(ctx context.Context, q *tasks.Service, t *target.Target) error {
 	applied, err := catchUp(cmd.term, ctx, q, t, false)
 	if errors.Is(err, mirror.ErrDenied) {
@@ -127,7 +127,7 @@ func (cmd *sqlCommand) upToDate(ctx context.Context, q *tasks.Service, t *target
 	return q.MirrorLog().Clear()
 }
 
-// readOnlyMirror reports how far behind a mirror is that cannot be updated because of
+// readOnlyMirror reports the changes that a mirror lacks, which cannot be updated because of
 // denied. It returns denied if the database has no mirror yet.
 func (cmd *sqlCommand) readOnlyMirror(ctx context.Context, q *tasks.Service, t *target.Target, denied error) error {
 	var st mirrorStatusJSON
@@ -384,15 +384,15 @@ func (p *csvRows) end() error {
 	return outputError(p.w.Error())
 }
 
-// catchUp updates the mirror, or rebuilds it if anew is set.
-func catchUp(term *terminal, ctx context.Context, q *tasks.Service, t *target.Target, anew bool) (mirror.Applied, error) {
+// catchUp updates the mirror, or rebuilds it if rebuild is set.
+func catchUp(term *terminal, ctx context.Context, q *tasks.Service, t *target.Target, rebuild bool) (mirror.Applied, error) {
 	show, done := term.progress()
 	defer done()
 	var progress func(int)
 	if show != nil {
 		progress = func(n int) { show("tasks mirrored", n, 0) }
 	}
-	return q.CatchUpMirror(ctx, t, anew, progress)
+	return q.CatchUpMirror(ctx, t, rebuild, progress)
 }
 
 func warnUnreadable(term *terminal, applied mirror.Applied) {

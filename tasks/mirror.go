@@ -74,16 +74,16 @@ func makeHomeID(path string) error {
 	return wholefile.RemoveLeft(fsys, path)
 }
 
-// CatchUpMirror updates the mirror, or rebuilds it if anew is true. It also rebuilds a damaged
+// CatchUpMirror updates the mirror, or rebuilds it if rebuild is true. It also rebuilds a damaged
 // file that belongs to the home. progress, if not nil, is called with the number of tasks so
 // far.
-func (q *Service) CatchUpMirror(ctx context.Context, t *target.Target, anew bool, progress func(int)) (mirror.Applied, error) {
+func (q *Service) CatchUpMirror(ctx context.Context, t *target.Target, rebuild bool, progress func(int)) (mirror.Applied, error) {
 	s, err := q.Store()
 	if err != nil {
 		return mirror.Applied{}, err
 	}
 	for again := false; ; again = true {
-		applied, err := q.catchUpOnce(ctx, t, s, anew, progress)
+		applied, err := q.catchUpOnce(ctx, t, s, rebuild, progress)
 		if !errors.Is(err, mirror.ErrDamaged) || !t.Own || again {
 			return applied, err
 		}
@@ -93,13 +93,13 @@ func (q *Service) CatchUpMirror(ctx context.Context, t *target.Target, anew bool
 	}
 }
 
-func (q *Service) catchUpOnce(ctx context.Context, t *target.Target, h mirror.History, anew bool, progress func(int)) (mirror.Applied, error) {
+func (q *Service) catchUpOnce(ctx context.Context, t *target.Target, h mirror.History, rebuild bool, progress func(int)) (mirror.Applied, error) {
 	m, err := q.OpenMirror(t)
 	if err != nil {
 		return mirror.Applied{}, err
 	}
 	defer m.Close()
-	if anew {
+	if rebuild {
 		return m.Rebuild(ctx, h, progress)
 	}
 	return m.CatchUp(ctx, h, progress)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -69,7 +70,7 @@ func (s *Spool) ownerOf(dir string) string {
 }
 
 func (s *Spool) readOwner(dir string) (o owner, err error) {
-	f, err := s.fs.Open(filepath.Join(dir, lockFile))
+	f, err := openIn(s.fs, dir, lockFile, os.O_RDONLY)
 	if err != nil {
 		return owner{}, err
 	}

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
+	"os"
 
 	"github.com/spf13/afero"
 
@@ -56,7 +56,7 @@ func losses(fsys afero.Fs, dir string) (map[record.StreamName]int64, error) {
 // readLock reads a part of an entry's lock file. It returns nil when there is no lock file: the
 // entry is being removed, or belongs to a copy of a home.
 func readLock(fsys afero.Fs, dir string, from, to int64) ([]byte, error) {
-	f, err := fsys.Open(filepath.Join(dir, lockFile))
+	f, err := openIn(fsys, dir, lockFile, os.O_RDONLY)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	} else if err != nil {

@@ -260,14 +260,17 @@ func openFolder(dir string) (*os.Root, error) {
 	return root, nil
 }
 
-// isFolder reports whether a folder has the name of an entry, and not a file or a symbolic link.
-// It is true when there is nothing.
-func isFolder(fsys afero.Fs, dir string) (bool, error) {
+// openIn opens a file of the entry in the folder dir. The error is ENOTDIR if a symbolic link has
+// the name of the entry, as for a file: links are not followed.
+func openIn(fsys afero.Fs, dir, name string, flag int) (afero.File, error) {
 	info, err := lstat(fsys, dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil
+	if err != nil {
+		return nil, err
 	}
-	return err == nil && info.IsDir(), err
+	if !info.IsDir() {
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR}
+	}
+	return fsys.OpenFile(filepath.Join(dir, name), flag, 0)
 }
 
 func lstat(fsys afero.Fs, path string) (fs.FileInfo, error) {
@@ -350,13 +353,17 @@ func (s *Spool) Get(id record.ID, inline int) (*record.Record, error) {
 	return rec, s.settle(dir, rec)
 }
 
-func readRecord(fsys afero.Fs, dir string, id record.ID) (*record.Record, error) {
-	if ok, err := isFolder(fsys, dir); err != nil {
+func readIn(fsys afero.Fs, dir, name string) ([]byte, error) {
+	f, err := openIn(fsys, dir, name, os.O_RDONLY)
+	if err != nil {
 		return nil, err
-	} else if !ok {
-		return nil, fmt.Errorf("task %s is not running: %w", id, record.ErrNotFound)
 	}
-	b, err := afero.ReadFile(fsys, filepath.Join(dir, recordFile))
+	b, err := io.ReadAll(f)
+	return b, errors.Join(err, f.Close())
+}
+
+func readRecord(fsys afero.Fs, dir string, id record.ID) (*record.Record, error) {
+	b, err := readIn(fsys, dir, recordFile)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		// A file or link in place of a folder is not an entry; Take and Check report it.
 		return nil, fmt.Errorf("task %s is not running: %w", id, record.ErrNotFound)

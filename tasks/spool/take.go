@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/afero"
@@ -81,14 +82,11 @@ func (s *Spool) Take() ([]*Entry, error) {
 // take locks and returns the entry of a dead process, or nil if the process may be alive.
 func (s *Spool) take(id record.ID) (*Entry, error) {
 	dir := filepath.Join(s.dir, string(id))
-	if ok, err := isFolder(s.fs, dir); err != nil {
-		return nil, err
-	} else if !ok {
-		return nil, noFolder(dir)
-	}
-	f, err := s.fs.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR, 0)
+	f, err := openIn(s.fs, dir, lockFile, os.O_RDWR)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, s.removeRest(dir)
+	} else if errors.Is(err, syscall.ENOTDIR) {
+		return nil, noFolder(dir)
 	} else if err != nil {
 		return nil, err
 	}
@@ -186,14 +184,9 @@ func (s *Spool) now() (time.Time, error) {
 // look returns a verdict on the owner of a folder, without changing the folder. A folder
 // without a lock file has no owner.
 func (s *Spool) look(dir string) (verdict, error) {
-	if ok, err := isFolder(s.fs, dir); err != nil {
-		return unknown, err
-	} else if !ok {
-		return dead, nil // Take reports it
-	}
-	f, err := s.fs.Open(filepath.Join(dir, lockFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return dead, nil
+	f, err := openIn(s.fs, dir, lockFile, os.O_RDONLY)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return dead, nil // Take reports a file or link that has the name of an entry
 	} else if err != nil {
 		return unknown, err
 	}
