@@ -115,6 +115,8 @@ func streamOf(rec *record.Record) string {
 	return strings.Repeat(rec.Data.Message+" st\x1b[1mored \xff\r\n", 20) + rec.Command
 }
 
+func (s snapshot) Earlier(rec *record.Record) iter.Seq2[index.Run, error] { return earlier(rec) }
+
 func (s snapshot) Changes(_ context.Context, from string) iter.Seq2[record.Difference, error] {
 	return func(yield func(record.Difference, error) bool) {
 		s.h.mu.Lock()
@@ -166,7 +168,7 @@ func randomRecord(t testing.TB, rnd *rand.Rand) *record.Record {
 		Status: record.Complete, ReturnCode: &code, Run: 1,
 		Output: strings.SplitAfter(randomText(rnd, 30), "\n"), Error: []string{randomText(rnd, 3)},
 	}}
-	r.Data.Timestamp = record.Time{Time: r.Data.Timestamp.Add(-time.Duration(rnd.IntN(100)) * time.Hour).In(time.FixedZone("", 900*rnd.IntN(50)-20_000))}
+	r.Data.Timestamp = record.Time{Time: r.Data.Timestamp.Add(-time.Duration(rnd.IntN(100)) * time.Hour).In(time.FixedZone("", 900*rnd.IntN(50)-20_040))}
 	if rnd.IntN(2) == 0 {
 		r.Data.Git = &record.Git{Commit: commits[rnd.IntN(len(commits))], Branch: "main-" + randomText(rnd, 1)}
 	}

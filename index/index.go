@@ -4,6 +4,7 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"iter"
@@ -31,6 +32,8 @@ type Source interface {
 	// Changes yields the tasks that are different in the commit from, which may be gone
 	// or no ancestor. It ends at the first error.
 	Changes(ctx context.Context, from string) iter.Seq2[record.Difference, error]
+	// Earlier yields the runs of a task before that of its record, the latest first.
+	Earlier(rec *record.Record) iter.Seq2[Run, error]
 }
 
 // A Run is one that a Source does not yield: it is not in the history yet, or it is not
@@ -59,9 +62,9 @@ type Search struct {
 	Whole bool
 	// Hold says that what is found is still looked at when all of it has been.
 	Hold bool
-	// Earlier, if not nil, yields the runs of a task before that of its record, the
-	// latest first: they are looked at, too.
-	Earlier func(*record.Record) iter.Seq2[Run, error]
+	// AllRuns has the earlier runs of tasks looked at, too. They are found in the order of
+	// all runs.
+	AllRuns bool
 
 	// Progress, if not nil, is told how many tasks have been indexed.
 	Progress func(tasks int)
@@ -88,7 +91,8 @@ type Found struct {
 	Doc    *query.Doc
 	Number int // as in Run
 
-	hit bool // it is known to answer
+	place docID // in the order of the search
+	hit   bool  // it is known to answer
 }
 
 // Over returns how many streams are longer than Limit, of those that the search has
@@ -97,7 +101,33 @@ func (s *Search) Over() int { return s.tooLong }
 
 // Scan looks at each record, in the order of the search.
 func (s *Search) Scan(ctx context.Context) iter.Seq[Found] {
-	return s.match(ctx, s.overlaid(s.all(s.Source.Records(record.Range{Brief: s.brief(), Order: s.Order})), s.added()))
+	all := s.all(s.Source.Records(record.Range{Brief: s.brief(), Order: s.Order}))
+	found := s.match(ctx, s.withEarlier(s.overlaid(all, s.added())))
+	if !s.AllRuns {
+		return found
+	}
+	return func(yield func(Found) bool) { // a run may come after those of other tasks
+		for _, f := range s.sorted(found) {
+			if !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+// sorted collects runs in the order of the search. An error that ends it stays last.
+func (s *Search) sorted(found iter.Seq[Found]) []Found {
+	list := slices.Collect(found)
+	slices.SortStableFunc(list, s.compareFound)
+	return list
+}
+
+// compareFound is negative where a is found before b. An error that ends a search is last.
+func (s *Search) compareFound(a, b Found) int {
+	if a.ID == "" || b.ID == "" {
+		return cmp.Compare(len(b.ID), len(a.ID))
+	}
+	return s.compare(a.place, b.place)
 }
 
 // overlaid yields what two sequences yield, each in the order of the search. Of what both have of
@@ -110,7 +140,7 @@ func (s *Search) overlaid(found, top iter.Seq[Found]) iter.Seq[Found] {
 func (s *Search) added() iter.Seq[Found] {
 	all := make([]Found, len(s.Added))
 	for i, r := range s.Added {
-		all[i] = Found{Result: record.Result{ID: r.Record.UID, Record: r.Record}, Doc: s.doc(r)}
+		all[i] = Found{Result: record.Result{ID: r.Record.UID, Record: r.Record}, Doc: s.doc(r), place: placeIn(r.Record)}
 	}
 	slices.SortFunc(all, func(a, b Found) int { return s.Order.Compare(a.ID, b.ID) })
 	return slices.Values(all)
@@ -129,7 +159,11 @@ func (s *Search) all(stored iter.Seq[record.Result]) iter.Seq[Found] {
 
 func (s *Search) stored(res record.Result) Found {
 	f := Found{Result: res}
+	if res.ID != "" {
+		f.place = docID{place: s.Order.Place(res.ID), id: res.ID}
+	}
 	if res.ID != "" && res.Err == nil {
+		f.place = placeIn(res.Record)
 		f.Doc = s.doc(Run{Record: res.Record, Stream: func(name record.StreamName) (io.ReadCloser, error) {
 			return s.Source.Stream(res.Record, name)
 		}})
@@ -138,10 +172,9 @@ func (s *Search) stored(res record.Result) Found {
 }
 
 // brief reports whether what a listing shows of a record is enough.
-func (s *Search) brief() bool { return !s.Whole && s.Earlier == nil && s.Query.Brief() }
+func (s *Search) brief() bool { return !s.Whole && !s.AllRuns && s.Query.Brief() }
 
-// match yields those of the tasks, and of the runs before them, that answer to the query,
-// and those that cannot be read.
+// match yields the runs that answer to the query, and those that cannot be read.
 func (s *Search) match(ctx context.Context, found iter.Seq[Found]) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
 		for f := range found {
@@ -152,21 +185,35 @@ func (s *Search) match(ctx context.Context, found iter.Seq[Found]) iter.Seq[Foun
 			if s.answers(&f) && !yield(f) || f.ID == "" {
 				return
 			}
-			if s.Earlier == nil || f.Record == nil {
-				continue
-			}
-			for r, err := range s.Earlier(f.Record) {
-				earlier := Found{Result: record.Result{ID: f.ID, Unique: f.Unique, Err: err}}
-				if err == nil {
-					earlier.Record, earlier.Doc, earlier.Number = r.Record, s.doc(r), r.Number
-				}
-				if s.answers(&earlier) && !yield(earlier) {
-					return
-				}
-			}
 		}
 		if err := ctx.Err(); err != nil { // what was found may not be all
 			yield(Found{Result: record.Result{Err: err}})
+		}
+	}
+}
+
+// withEarlier yields each task and, where all runs are asked for, its earlier runs.
+func (s *Search) withEarlier(tasks iter.Seq[Found]) iter.Seq[Found] {
+	if !s.AllRuns {
+		return tasks
+	}
+	return func(yield func(Found) bool) {
+		for f := range tasks {
+			if !yield(f) {
+				return
+			}
+			if f.Record == nil {
+				continue
+			}
+			for r, err := range s.Source.Earlier(f.Record) {
+				earlier := Found{Result: record.Result{ID: f.ID, Unique: f.Unique, Err: err}, place: f.place}
+				if err == nil {
+					earlier.Record, earlier.Doc, earlier.Number, earlier.place = r.Record, s.doc(r), r.Number, placeIn(r.Record)
+				}
+				if !yield(earlier) {
+					return
+				}
+			}
 		}
 	}
 }

@@ -88,7 +88,7 @@ func TestSameAsScan(t *testing.T) {
 		}
 		switch rnd.IntN(6) {
 		case 0:
-			options = append(options, func(s *index.Search) { s.Earlier = earlier })
+			options = append(options, func(s *index.Search) { s.AllRuns = true })
 		case 1:
 			options = append(options, func(s *index.Search) { s.Whole = true })
 		case 2:
@@ -204,7 +204,7 @@ func TestVisible(t *testing.T) {
 		{query: "output:\x1b", regex: true},
 	} {
 		for name, option := range map[string]func(*index.Search){
-			"index": func(*index.Search) {}, "whole": func(s *index.Search) { s.Whole = true }, "earlier": func(s *index.Search) { s.Earlier = earlier },
+			"index": func(*index.Search) {}, "whole": func(s *index.Search) { s.Whole = true }, "earlier": func(s *index.Search) { s.AllRuns = true },
 			"added": func(s *index.Search) { s.Added = []index.Run{{Record: r}} },
 		} {
 			for _, sn := range []snapshot{now, h.commit(func(tasks) {})} {

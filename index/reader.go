@@ -1,14 +1,17 @@
 package index
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"io"
+	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
+	"github.com/blevesearch/bleve/v2/search"
+	"github.com/blevesearch/bleve/v2/search/searcher"
+	bleveindex "github.com/blevesearch/bleve_index_api"
 
 	"qme/index/query"
 	"qme/internal/ordered"
@@ -18,279 +21,448 @@ import (
 // readAhead bounds the results of jobs that wait for those of earlier ones.
 const readAhead = 8
 
-// A reader decides what of an open generation answers to a query.
+// A reader finds out what of an open index answers to a query: bleve says which runs may,
+// and their text has the last word.
 type reader struct {
-	s       *Search
-	g       *generation
-	needles []string
-	streams bool // whether the query looks at them
-	// Whether it looks at more than text.
-	conditions bool
-	others     map[string][]record.ID // tasks that are not in the generation, by their millisecond
-	inID       map[*textFile][]bool   // which needles an id may have
-	elsewhere  *placed
+	s    *Search
+	o    *opened
+	plan [][]terms
+	none bool // nothing can answer
+	// skip are the tasks that are not as the index has them; those of them that are there
+	// are also in others, by their millisecond.
+	skip   map[record.ID]bool
+	others map[string][]record.ID
 }
 
-func newReader(s *Search, g *generation, others []record.ID) *reader {
-	r := &reader{
-		s: s, g: g, needles: s.Query.Needles(), streams: s.Query.Streams(), conditions: s.Query.HasConditions(),
-		others: map[string][]record.ID{}, inID: map[*textFile][]bool{},
+// terms are a leaf of a query's plan: all grams, or one of some values of a field.
+type terms struct {
+	grams []string
+	field string
+	any   []string
+}
+
+// maxTerms bounds the values of a field that are asked for: with more of them nearly each
+// run has one.
+const maxTerms = 4096
+
+func newReader(s *Search, o *opened, changed, present []record.ID) (*reader, error) {
+	r := &reader{s: s, o: o, skip: map[record.ID]bool{}, others: map[string][]record.ID{}}
+	for _, id := range changed {
+		r.skip[id] = true
 	}
-	for _, id := range others {
+	for _, run := range s.Added {
+		r.skip[run.Record.UID] = true
+	}
+	for _, id := range present {
 		r.others[id.Millisecond()] = append(r.others[id.Millisecond()], id)
 	}
-	for _, seg := range g.segments {
-		for _, n := range r.needles {
-			r.inID[seg.texts] = append(r.inID[seg.texts], mayBeInID(n, seg.texts.executors))
-		}
-	}
-	return r
+	return r, guard(r.resolve)
 }
 
-// found yields the tasks in some blocks of the generation that answer to the query, and
-// those of which that is still to be found out, which are no hits.
-func (r *reader) found(ctx context.Context, jobs iter.Seq[[]span]) iter.Seq[Found] {
-	return func(yield func(Found) bool) {
-		newWorker := func() func([]span) []Found {
-			w := &worker{reader: r, ctx: ctx}
-			return w.do
+// resolve makes the query's plan one of terms that the index has.
+func (r *reader) resolve() error {
+	for _, list := range r.s.Query.Plan() {
+		var some []terms
+		all := false
+		for _, leaf := range list {
+			t := terms{grams: leaf.Grams, field: leaf.Field}
+			if len(leaf.Grams) == 0 {
+				var err error
+				if t.any, err = r.values(leaf); err != nil {
+					return err
+				}
+				all = all || len(t.any) > maxTerms
+				if len(t.any) == 0 {
+					continue
+				}
+			}
+			some = append(some, t)
 		}
-		for some := range ordered.Map(jobs, readAhead, newWorker) {
+		if all {
+			continue
+		}
+		r.plan = append(r.plan, some)
+		r.none = r.none || len(some) == 0
+	}
+	return nil
+}
+
+// values returns the values of a leaf, at most one more than maxTerms.
+func (r *reader) values(leaf query.Leaf) ([]string, error) {
+	var list []string
+	err := r.eachTerm(leaf.Field, leaf.Prefix, func(e *bleveindex.DictEntry) bool {
+		if leaf.Admits == nil || leaf.Admits(e.Term) {
+			list = append(list, strings.Clone(e.Term))
+		}
+		return len(list) <= maxTerms
+	})
+	return list, err
+}
+
+// eachTerm yields the terms of a field that begin with a prefix, in order.
+func (r *reader) eachTerm(field, prefix string, yield func(*bleveindex.DictEntry) bool) error {
+	dict, err := r.o.reader.FieldDictPrefix(field, []byte(prefix))
+	if err != nil {
+		return err
+	}
+	for e, err := dict.Next(); e != nil || err != nil; e, err = dict.Next() {
+		if err != nil {
+			return cmp.Or(dict.Close(), err)
+		}
+		if !yield(e) {
+			break
+		}
+	}
+	return dict.Close()
+}
+
+// dayKey is the field in whose order the search lists runs.
+func (r *reader) dayKey() string {
+	if r.s.Order == nil {
+		return createdField
+	}
+	return placeField
+}
+
+// windowRuns is how many runs the first window has at least; each further one has four
+// times as many.
+const windowRuns = 1024
+
+// windows returns some days each, the last ones first.
+func (r *reader) windows() ([][]string, error) {
+	var days []string
+	var runs []int
+	err := r.eachTerm(r.dayKey(), "", func(e *bleveindex.DictEntry) bool {
+		days, runs = append(days, strings.Clone(e.Term)), append(runs, int(e.Count))
+		return true
+	})
+	var list [][]string
+	least, n := windowRuns, 0
+	var window []string
+	for i := len(days) - 1; i >= 0; i-- {
+		window = append(window, days[i])
+		if n += runs[i]; n >= least {
+			list, window, n, least = append(list, window), nil, 0, 4*least
+		}
+	}
+	if len(window) > 0 {
+		list = append(list, window)
+	}
+	return list, err
+}
+
+// unscored has bleve work on sets of documents alone.
+var unscored = search.SearcherOptions{Score: "none"}
+
+// searcher returns one for the runs of some days that may answer.
+func (r *reader) searcher(ctx context.Context, days []string) (_ search.Searcher, err error) {
+	var all []search.Searcher
+	defer func() {
+		if err != nil {
+			for _, s := range all {
+				_ = s.Close()
+			}
+		}
+	}()
+	add := func(s search.Searcher, serr error) bool {
+		if err = serr; err == nil {
+			all = append(all, s)
+		}
+		return err == nil
+	}
+	if !add(r.oneOf(ctx, r.dayKey(), days)) {
+		return nil, err
+	}
+	if !r.s.AllRuns && !add(r.oneOf(ctx, latestField, []string{yes})) {
+		return nil, err
+	}
+	for _, list := range r.plan {
+		if !add(r.some(ctx, list)) {
+			return nil, err
+		}
+	}
+	return searcher.NewConjunctionSearcher(ctx, r.o.reader, all, unscored)
+}
+
+func (r *reader) oneOf(ctx context.Context, field string, values []string) (search.Searcher, error) {
+	return searcher.NewMultiTermSearcher(ctx, r.o.reader, values, field, 1, unscored, false)
+}
+
+func (r *reader) some(ctx context.Context, list []terms) (search.Searcher, error) {
+	var some []search.Searcher
+	for _, t := range list {
+		s, err := r.leaf(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		some = append(some, s)
+	}
+	if len(some) == 1 {
+		return some[0], nil
+	}
+	return searcher.NewDisjunctionSearcher(ctx, r.o.reader, some, 1, unscored)
+}
+
+func (r *reader) leaf(ctx context.Context, t terms) (search.Searcher, error) {
+	if len(t.grams) == 0 {
+		return r.oneOf(ctx, t.field, t.any)
+	}
+	var all []search.Searcher
+	for _, g := range t.grams {
+		s, err := searcher.NewTermSearcher(ctx, r.o.reader, g, query.TextField, 1, unscored)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	if len(all) == 1 {
+		return all[0], nil
+	}
+	return searcher.NewConjunctionSearcher(ctx, r.o.reader, all, unscored)
+}
+
+// hits returns the runs of some days that may answer, in the order of the search.
+func (r *reader) hits(ctx context.Context, days []string) (list []docID, err error) {
+	err = guard(func() error {
+		s, err := r.searcher(ctx, days)
+		if err != nil {
+			return err
+		}
+		list, err = r.documents(s)
+		return err
+	})
+	slices.SortFunc(list, r.s.compare)
+	return list, err
+}
+
+// documents returns all that a searcher finds, and closes it.
+func (r *reader) documents(s search.Searcher) (list []docID, err error) {
+	ctx := &search.SearchContext{DocumentMatchPool: search.NewDocumentMatchPool(s.DocumentMatchPoolSize()+1, 0), IndexReader: r.o.reader}
+	for {
+		m, err := s.Next(ctx)
+		if m == nil || err != nil {
+			return list, cmp.Or(err, s.Close())
+		}
+		name, err := r.o.reader.ExternalID(m.IndexInternalID)
+		if err != nil {
+			return nil, err
+		}
+		ctx.DocumentMatchPool.Put(m)
+		d, err := parseDocID(name)
+		if err != nil {
+			return nil, err
+		}
+		if !r.skip[d.id] {
+			list = append(list, d)
+		}
+	}
+}
+
+// compare is negative where one run is listed before another.
+func (s *Search) compare(a, b docID) int {
+	if s.Order != nil {
+		if x, y := s.Order.Future(a.place), s.Order.Future(b.place); x != y {
+			if y {
+				return -1
+			}
+			return 1
+		}
+		if c := strings.Compare(b.place, a.place); c != 0 {
+			return c
+		}
+	}
+	return cmp.Or(strings.Compare(b.id.UUID(), a.id.UUID()), strings.Compare(string(a.id), string(b.id)), strings.Compare(b.place, a.place), strings.Compare(b.run, a.run))
+}
+
+// jobSize bounds the runs of a job. The first jobs are small, because somebody waits for the
+// first line.
+const jobSize = 256
+
+// jobs yields all that may answer, in the order of the search. What cannot be read of the
+// index is the error in the end.
+func (r *reader) jobs(ctx context.Context, failed *error) iter.Seq[[]docID] {
+	return func(yield func([]docID) bool) {
+		windows, err := r.windows()
+		if err != nil || r.none {
+			*failed = err
+			return
+		}
+		most := 16
+		give := func(list []docID) bool {
+			for len(list) > 0 {
+				n := min(most, len(list))
+				if ctx.Err() != nil || !yield(list[:n]) {
+					return false
+				}
+				list, most = list[n:], min(2*most, jobSize)
+			}
+			return true
+		}
+		var future []docID
+		for _, days := range windows {
+			list, err := r.hits(ctx, days)
+			if err != nil {
+				*failed = err
+				return
+			}
+			if r.s.Order != nil {
+				n := len(list)
+				for n > 0 && r.s.Order.Future(list[n-1].place) {
+					n--
+				}
+				future, list = append(future, list[n:]...), list[:n]
+			}
+			if !give(list) {
+				return
+			}
+		}
+		give(future)
+	}
+}
+
+// found yields the runs of the index that answer, and those of which that is still to be
+// found out, which are no hits.
+func (r *reader) found(ctx context.Context) iter.Seq[Found] {
+	return func(yield func(Found) bool) {
+		var failed error
+		look := func(list []docID) []Found {
+			var found []Found
+			for _, d := range list {
+				if ctx.Err() != nil {
+					break
+				}
+				f, err := r.look(d)
+				if err != nil { // the record says
+					r.s.damaged.Store(true)
+					found = append(found, r.s.fromHistory(d)...)
+				} else if f != nil {
+					found = append(found, *f)
+				}
+			}
+			return found
+		}
+		for some := range ordered.Map(r.jobs(ctx, &failed), readAhead, func() func([]docID) []Found { return look }) {
 			for _, f := range some {
 				if !yield(f) {
 					return
 				}
 			}
 		}
-	}
-}
-
-// A worker reads blocks, for one goroutine.
-type worker struct {
-	*reader
-	ctx  context.Context
-	open [4]openBlock // where files overlap several take turns
-	last int          // the one that was opened last
-	rec  record.Record
-}
-
-// An openBlock is a block that has been read, as far as it was needed.
-type openBlock struct {
-	file   *textFile // nil: none
-	number int
-	parts  [2]column
-	loaded [2]bool
-	// Whether a needle is in a part, or in the id of one of the tasks; and whether each
-	// needle is in one of these.
-	has  [][2]bool
-	some bool
-}
-
-func (w *worker) do(spans []span) (found []Found) {
-	for _, s := range spans {
-		number := s.seg.texts.blockOf(s.from)
-		for i := s.from; i < s.to && w.ctx.Err() == nil; i++ {
-			if i >= int(s.seg.texts.blocks[number+1].first) {
-				number++
-			}
-			if s.seg.deleted.Contains(uint32(i)) || !s.placed && w.elsewhere.has(s.seg, i) {
-				continue
-			}
-			f, err := w.look(s.seg.texts, number, i)
-			if err != nil {
-				w.s.damaged.Store(true)
-				found = append(found, w.fromHistory(s.seg.texts, i)...)
-			} else if f != nil {
-				found = append(found, *f)
-			}
+		if failed != nil && ctx.Err() == nil {
+			r.s.damaged.Store(true)
+			yield(Found{Result: record.Result{Err: fmt.Errorf("the search index is damaged; it is made again by the next search: %w", failed)}})
 		}
 	}
-	return found
 }
 
-// fromHistory returns a task as its record says, to be looked at.
-func (r *reader) fromHistory(t *textFile, i int) (found []Found) {
-	row := t.row(i)
-	for res := range r.s.Source.Select([]record.ID{t.id(&row)}, r.s.brief()) {
-		found = append(found, r.s.stored(res))
-	}
-	return found
-}
-
-// look returns a task that answers to the query, or whose earlier runs may, with no more
-// than its id; nil for any other.
-func (w *worker) look(t *textFile, number, i int) (*Found, error) {
-	row := t.row(i)
-	if w.s.Earlier != nil && row.run > 1 {
-		return &Found{Result: record.Result{ID: t.id(&row)}}, nil
-	}
-	if w.conditions {
-		if row.fill(&w.rec); !w.s.Query.Admits(&w.rec) {
-			return nil, nil
+// look returns a run that answers to the query, nil for any other.
+func (r *reader) look(d docID) (*Found, error) {
+	var s *stored
+	err := guard(func() error {
+		doc, err := r.o.reader.Document(d.String())
+		if err != nil {
+			return err
 		}
-	}
-	b, err := w.block(t, number)
+		if doc == nil {
+			return errDamaged
+		}
+		s, err = readStored(doc)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	if !b.some || !w.possible(t, b, &row, i) {
-		return nil, nil
-	}
-	return w.match(t, b, &row, i)
-}
-
-// block reads a block and finds out which needles are in it.
-func (w *worker) block(t *textFile, number int) (*openBlock, error) {
-	for i := range w.open {
-		if b := &w.open[i]; b.file == t && b.number == number {
-			return b, nil
-		}
-	}
-	w.last = (w.last + 1) % len(w.open)
-	b := &w.open[w.last]
-	b.file, b.number, b.loaded, b.some = nil, number, [2]bool{}, true
-	if err := t.load(&b.parts[heads], number, heads); err != nil {
-		return nil, err
-	}
-	b.loaded[heads] = true
-	if w.streams && len(w.needles) > 0 {
-		if err := t.load(&b.parts[streams], number, streams); err != nil {
-			return nil, err
-		}
-		b.loaded[streams] = true
-	}
-	b.has = make([][2]bool, len(w.needles))
-	for i, n := range w.needles {
-		for p := range b.parts {
-			if b.loaded[p] {
-				b.parts[p].fold()
-				b.has[i][p] = bytes.Contains(b.parts[p].folded, []byte(n))
-			}
-		}
-		b.some = b.some && (b.has[i][heads] || b.has[i][streams] || w.inID[t][i])
-	}
-	b.file = t
-	return b, nil
-}
-
-// possible reports whether a task has all needles, though perhaps not in the right field.
-func (w *worker) possible(t *textFile, b *openBlock, row *row, i int) bool {
-	task := i - int(t.blocks[b.number].first)
-	for k, n := range w.needles {
-		there := w.inID[t][k] && strings.Contains(string(t.id(row)), n)
-		for p := range b.parts {
-			there = there || b.has[k][p] && bytes.Contains(b.parts[p].foldedOf(task), []byte(n))
-		}
-		if !there {
-			return false
-		}
-	}
-	return true
-}
-
-// match compares a task with the query.
-func (w *worker) match(t *textFile, b *openBlock, row *row, i int) (*Found, error) {
-	task := i - int(t.blocks[b.number].first)
-	rec := t.record(row, &b.parts[heads], task)
-	f := &Found{Result: record.Result{ID: rec.UID, Record: rec}, hit: true}
-	number := b.number
-	own := b // while the block is open here
-	f.Doc = &query.Doc{Record: rec, Stream: func(name record.StreamName) (string, error) {
-		return w.stream(own, t, number, task, name, rec.UID)
-	}}
-	if !w.s.Query.Match(f.Doc) {
+	f := &Found{Result: record.Result{ID: d.id, Record: s.Record}, Number: s.Number, Doc: s.doc(), place: d, hit: true}
+	if !r.s.Query.Match(f.Doc) {
 		return nil, f.Doc.Err
 	}
-	if w.s.Hold && w.streams {
-		f.Doc.Texts()
-	}
-	own = nil
-	f.Unique = w.unique(rec.UID, uuid.UUID(t.uuid(i)))
-	return f, f.Doc.Err
-}
-
-// stream returns a stream, from an open block or from the file. There those of a job are
-// with those of the command.
-func (r *reader) stream(b *openBlock, t *textFile, number, task int, name record.StreamName, id record.ID) (string, error) {
-	field := 0
-	if name == record.Stderr {
-		field = 1
-	}
-	of := func(c *column) string {
-		if name == record.JobStdout || name == record.JobStderr {
-			return ""
-		}
-		return c.of(task, field)
-	}
-	if b != nil && b.loaded[streams] {
-		return of(&b.parts[streams]), nil
-	}
-	c := new(column)
-	if b != nil {
-		c = &b.parts[streams]
-	}
-	if err := t.load(c, number, streams); err != nil {
-		r.s.damaged.Store(true)
-		return r.streamFromHistory(name, id)
-	}
-	if b != nil {
-		b.loaded[streams] = true
-	}
-	return of(c), nil
-}
-
-func (r *reader) streamFromHistory(name record.StreamName, id record.ID) (string, error) {
-	for res := range r.s.Source.Select([]record.ID{id}, false) {
-		if res.Err != nil {
-			return "", res.Err
-		}
-		return r.s.doc(Run{Record: res.Record, Stream: func(name record.StreamName) (io.ReadCloser, error) {
-			return r.s.Source.Stream(res.Record, name)
-		}}).Stream(name)
-	}
-	return "", record.ErrNotFound
-}
-
-// unique returns how much of a task's UUID names it: see record.ID.Unique.
-func (r *reader) unique(id record.ID, u uuid.UUID) int {
-	others := slices.Clip(r.others[id.Millisecond()])
-	for _, s := range r.g.segments {
-		if s.texts.spans(u[:6]) {
-			others = append(others, s.madeWith(id, u)...)
+	if r.s.Whole {
+		for _, whole := range r.s.fromHistory(d) {
+			f.Record = whole.Record
 		}
 	}
-	return id.Unique(others...)
+	err = guard(func() error { f.Unique, err = r.unique(d.id); return err })
+	return f, err
 }
 
-// madeWith returns the other tasks of the segment that were made in the same millisecond.
-func (s *openSegment) madeWith(id record.ID, u uuid.UUID) (others []record.ID) {
-	first := u // and what may come after the millisecond
-	for i := 6; i < len(first); i++ {
-		first[i] = 0xff
-	}
-	for i := s.texts.find(first[:]); i < s.texts.len() && string(s.texts.uuid(i)[:6]) == string(u[:6]); i++ {
-		row := s.texts.row(i)
-		if itself := row.uuid == u && s.texts.executors[row.executor] == id.Executor(); !itself && !s.deleted.Contains(uint32(i)) {
-			others = append(others, s.texts.id(&row))
+// unique is record.ID.Unique among all tasks.
+func (r *reader) unique(id record.ID) (int, error) {
+	others := slices.Clone(r.others[id.Millisecond()])
+	var err error
+	terr := r.eachTerm(taskField, id.Millisecond(), func(e *bleveindex.DictEntry) bool {
+		if e.Term == taskKey(id) {
+			return true
 		}
-	}
-	return others
+		var list []docID
+		if list, err = r.documentsOf(e.Term); len(list) > 0 {
+			others = append(others, list[0].id)
+		}
+		return err == nil
+	})
+	return id.Unique(others...), cmp.Or(err, terr)
 }
 
-// mayBeInID reports whether a text may be a part of an id of one of some executors.
-func mayBeInID(needle string, executors []string) bool {
-	const digits = "0123456789abcdef-"
-	if strings.Trim(needle, digits) == "" {
-		return true
+// documentsOf returns the runs of a task that the index has.
+func (r *reader) documentsOf(task string) ([]docID, error) {
+	s, err := searcher.NewTermSearcher(context.Background(), r.o.reader, task, taskField, 1, unscored)
+	if err != nil {
+		return nil, err
 	}
-	for _, e := range executors {
-		e += "-"
-		for i := range e { // the needle begins here, and its end is in the UUID
-			n := min(len(needle), len(e)-i)
-			if e[i:i+n] == needle[:n] && strings.Trim(needle[n:], digits) == "" {
-				return true
+	return r.documents(s)
+}
+
+// summary counts the streams over the limit, but for some tasks, and lists the tasks that
+// could not be read.
+func (r *reader) summary() (over int, unreadable []record.ID, err error) {
+	err = guard(func() error {
+		list, err := r.with(unreadField, yes)
+		for _, d := range list {
+			unreadable = append(unreadable, d.id)
+		}
+		if err != nil {
+			return err
+		}
+		var counts []string
+		if err := r.eachTerm(overField, "", func(e *bleveindex.DictEntry) bool {
+			counts = append(counts, strings.Clone(e.Term))
+			return true
+		}); err != nil {
+			return err
+		}
+		for _, count := range counts {
+			n, err := strconv.Atoi(count)
+			if err != nil {
+				return err
 			}
+			list, err := r.with(overField, count)
+			if err != nil {
+				return err
+			}
+			over += n * len(list)
 		}
+		return nil
+	})
+	return over, unreadable, err
+}
+
+// with returns the runs with a value, of which only the latest count where no others are
+// searched.
+func (r *reader) with(field, value string) ([]docID, error) {
+	ctx := context.Background()
+	s, err := r.oneOf(ctx, field, []string{value})
+	if err != nil || r.s.AllRuns || field == unreadField {
+		if err != nil {
+			return nil, err
+		}
+		return r.documents(s)
 	}
-	return false
+	latest, err := r.oneOf(ctx, latestField, []string{yes})
+	if err != nil {
+		return nil, err
+	}
+	both, err := searcher.NewConjunctionSearcher(ctx, r.o.reader, []search.Searcher{s, latest}, unscored)
+	if err != nil {
+		return nil, err
+	}
+	return r.documents(both)
 }

@@ -1,9 +1,11 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"runtime/debug"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"qme/index/query"
+	"qme/internal/ordered"
 	"qme/record"
 )
 
@@ -47,59 +50,56 @@ func (s *Search) Run(ctx context.Context, dir string) iter.Seq[Found] {
 			s.Scan(ctx)(yield)
 		default:
 			s.match(ctx, a.found(ctx))(yield)
-			if err := a.close(dir); err != nil {
+			if err := a.close(); err != nil {
 				s.Warn(fmt.Errorf("the search index: %w", withAdvice(err)))
 			}
 			return
 		}
 		if a != nil {
-			_ = a.g.close() // that it cannot be used has been said
+			_ = a.o.close() // that it cannot be used has been said
 		}
 	}
 }
 
-// lookUp finds out where the tasks are that may answer to the query. With an error the
+// lookUp finds out where the runs are that may answer to the query. With an error the
 // answer is nil.
 func (s *Search) lookUp(ctx context.Context, dir string) (*answer, error) {
-	g, err := s.first(ctx, dir)
+	o, err := s.first(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	a := &answer{s: s, g: g}
+	a := &answer{s: s, o: o}
 	err = a.ask(ctx, dir)
-	if errors.Is(err, errUnusable) { // damage that its checksums do not show, or a commit that is gone
-		if g, err = s.rebuild(ctx, dir, a.g.number); err == nil {
-			err = a.g.close()
-			a.g = g
+	if errors.Is(err, errUnusable) { // damage that shows only here, or a commit that is gone
+		if o, err = s.rebuild(ctx, dir, a.o.Serial); err == nil {
+			err = a.o.close()
+			a.o = o
 		}
 		if err == nil {
 			err = a.ask(ctx, dir)
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(err, a.g.close())
+		return nil, errors.Join(err, a.o.close())
 	}
 	return a, nil
 }
 
-// first opens the newest generation. Where there is none that can be used it makes one, or
-// waits while another process does. The error is errOther when that takes too long.
-func (s *Search) first(ctx context.Context, dir string) (*generation, error) {
+// first opens the index. Where there is none that can be used it makes one, or waits while
+// another process does. The error is errOther when that takes too long.
+func (s *Search) first(ctx context.Context, dir string) (*opened, error) {
 	said := false
 	begin := time.Now()
 	for tries := 0; ; tries++ {
-		number, err := newest(dir)
-		if err != nil && !errors.Is(err, errUnusable) {
-			return nil, err
-		}
-		g, err := openNewest(dir, s.Limit)
+		before := serialOf(dir)
+		o, err := open(dir, s.Limit)
 		if errors.Is(err, errUnusable) {
-			g, err = s.rebuild(ctx, dir, number)
+			o, err = s.rebuild(ctx, dir, before)
 		}
 		if !errors.Is(err, errOther) && !errors.Is(err, errUnusable) {
-			return g, err
+			return o, err
 		}
-		if now, nerr := newest(dir); nerr == nil && now != number && tries < 10 {
+		if serialOf(dir) != before && tries < 10 {
 			continue // another one has just been made
 		}
 		if errors.Is(err, errUnusable) || time.Since(begin) > s.MaxWait {
@@ -138,63 +138,80 @@ func (s *Search) changes(ctx context.Context, from string) (changed, present []r
 	return changed, present, nil
 }
 
-// rebuild makes the index anew, in the place of a generation that cannot be used; its
-// number is 0 where there is none.
-func (s *Search) rebuild(ctx context.Context, dir string, number int) (*generation, error) {
-	made, err := s.write(ctx, dir, number, func(w *writer) error {
+// rebuild makes the index again, in the place of one that cannot be used; its serial is ""
+// where there is none.
+func (s *Search) rebuild(ctx context.Context, dir, before string) (*opened, error) {
+	err := s.write(ctx, dir, before, nil, func(w *writer) error {
 		return s.fill(ctx, w, s.Source.Records(record.Range{}))
 	})
 	if err != nil {
 		return nil, err
 	}
-	return openGeneration(dir, made)
+	return open(dir, s.Limit)
 }
 
-// update makes a generation in which some tasks are as they are now.
-func (s *Search) update(ctx context.Context, dir string, g *generation, changed []record.ID) (number int, err error) {
-	return s.write(ctx, dir, g.number, func(w *writer) error {
-		if err := g.without(changed); err != nil {
+// update makes a state of the index in which some tasks are as they are now.
+func (s *Search) update(ctx context.Context, dir string, o *opened, changed []record.ID) error {
+	return s.write(ctx, dir, o.Serial, o, func(w *writer) error {
+		r, err := newReader(&Search{Query: new(query.Query)}, o, nil, nil)
+		if err != nil {
+			return err
+		}
+		var gone []string
+		err = guard(func() error {
+			for _, id := range changed {
+				list, err := r.documentsOf(taskKey(id))
+				if err != nil {
+					return err
+				}
+				for _, d := range list {
+					gone = append(gone, d.String())
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := w.remove(gone); err != nil {
 			return err
 		}
 		if err := s.fill(ctx, w, s.Source.Select(changed, false)); err != nil {
 			return err
 		}
-		return w.takeOver(ctx, g)
+		return w.settle(ctx)
 	})
 }
 
-// write makes the generation that comes behind another, and returns its number. The error is
-// errOther when somebody else is at that or has done it.
-func (s *Search) write(ctx context.Context, dir string, after int, fill func(*writer) error) (number int, err error) {
+// write makes the state of the index after that with the serial before. The error is errOther
+// when another process is at that or has done it.
+func (s *Search) write(ctx context.Context, dir, before string, from *opened, fill func(*writer) error) (err error) {
 	defer debug.FreeOSMemory() // before the index is mapped
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(buildMemory))
 	defer debug.SetGCPercent(debug.SetGCPercent(buildGC))
-	w, err := newWriter(dir, s.Limit)
+	w, err := newWriter(dir, s.Limit, from)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if w.next != after+1 {
-		return 0, errors.Join(errOther, w.abandon())
+	if serialOf(dir) != before {
+		return errors.Join(errOther, w.abandon())
 	}
 	if err = fill(w); err == nil {
-		err = w.publish(s.Source.Commit())
-	} else if now, nerr := newest(dir); nerr == nil && now != after {
+		err = w.flush(ctx, s.Source.Commit())
+	}
+	if err == nil {
+		_, err = w.publish(s.Source.Commit(), before)
+	}
+	if err != nil && serialOf(dir) != before {
 		err = errOther // where there are no locks; what was to be taken over is gone
 	}
 	if s.Indexed != nil {
 		s.Indexed()
 	}
-	number = w.next
-	if err = errors.Join(err, w.abandon()); err != nil {
-		return 0, err
-	}
-	if ctx.Err() != nil {
-		return 0, ctx.Err()
-	}
-	return number, nil
+	return cmp.Or(errors.Join(err, w.abandon()), ctx.Err())
 }
 
-// fill writes the text of records.
+// fill writes the runs of tasks.
 func (s *Search) fill(ctx context.Context, w *writer, results iter.Seq[record.Result]) error {
 	return w.fill(ctx, func(yield func(entry) bool) error {
 		n := 0
@@ -202,8 +219,10 @@ func (s *Search) fill(ctx context.Context, w *writer, results iter.Seq[record.Re
 			if res.ID == "" {
 				return res.Err
 			}
-			if !yield(s.entry(res)) {
-				return nil
+			for e := range s.entries(res) {
+				if !yield(e) {
+					return nil
+				}
 			}
 			if n++; s.Progress != nil {
 				s.Progress(n)
@@ -213,16 +232,34 @@ func (s *Search) fill(ctx context.Context, w *writer, results iter.Seq[record.Re
 	})
 }
 
-// entry returns what is indexed of a task. One that cannot be read may hold any text:
-// each search has to come by it, and say so.
-func (s *Search) entry(res record.Result) entry {
-	if res.Err != nil {
-		return entry{id: res.ID}
+// entries yields what is indexed of a task. One that cannot be read may hold any text: each
+// search has to come by it, and say so.
+func (s *Search) entries(res record.Result) iter.Seq[entry] {
+	return func(yield func(entry) bool) {
+		if res.Err != nil {
+			yield(entry{id: res.ID})
+			return
+		}
+		rec := res.Record
+		if !yield(s.entry(Run{Record: rec, Stream: func(name record.StreamName) (io.ReadCloser, error) { return s.Source.Stream(rec, name) }})) {
+			return
+		}
+		for r, err := range s.Source.Earlier(rec) {
+			if err != nil {
+				yield(entry{id: res.ID})
+				return
+			}
+			if !yield(s.entry(r)) {
+				return
+			}
+		}
 	}
-	rec := res.Record
-	e := entry{id: res.ID, doc: s.stored(res).Doc, over: query.CountOver(rec, s.Limit), size: len(rec.Command) + len(rec.Data.Message)}
+}
+
+func (s *Search) entry(r Run) entry {
+	e := entry{id: r.Record.UID, doc: s.doc(r), number: r.Number, over: query.CountOver(r.Record, s.Limit), size: len(r.Record.Command) + len(r.Record.Data.Message)}
 	for _, name := range record.StreamNames {
-		lines, stored := name.Of(rec)
+		lines, stored := name.Of(r.Record)
 		for _, l := range lines {
 			e.size += len(l)
 		}
@@ -233,158 +270,107 @@ func (s *Search) entry(res record.Result) entry {
 	return e
 }
 
-// An answer is where in an open generation, and where else, the tasks are that may answer
-// to a query.
+// An answer is where in an open index, and where else, the runs are that may answer to a
+// query.
 type answer struct {
 	s      *Search
-	g      *generation
-	jobs   iter.Seq[[]span]
+	o      *opened
 	reader *reader
 	others []record.ID // to be looked at themselves
 }
 
-// ask looks into the generation, in whose place a newer one may come.
+// ask looks into the index, which it brings up to date where too much has changed.
 func (a *answer) ask(ctx context.Context, dir string) error {
 	s := a.s
-	changed, present, err := s.changes(ctx, a.g.Commit)
+	changed, present, err := s.changes(ctx, a.o.Commit)
 	if err != nil {
 		return err
 	}
 	if len(changed) > overlay {
-		number, err := s.update(ctx, dir, a.g, changed)
+		err := s.update(ctx, dir, a.o, changed)
 		if err == nil {
 			changed, present = nil, nil
-			err = a.reopen(dir, number)
+			err = a.reopen(dir)
 		}
 		// What another process is about to write is looked at itself here.
 		if err != nil && !errors.Is(err, errOther) {
 			return err
 		}
 	}
-	grams, alternatives := s.Query.Grams(), s.Query.Alternatives()
-	if s.Earlier != nil {
-		grams, alternatives = nil, nil // they say nothing of earlier runs
+	if a.reader, err = newReader(s, a.o, changed, present); err != nil {
+		return err
 	}
-	blocks, err := a.g.candidates(grams, alternatives)
+	over, unreadable, err := a.reader.summary()
 	if err != nil {
 		return err
 	}
-	var added []record.ID
+	s.tooLong, s.fresh = over, map[record.ID]bool{}
 	for _, run := range s.Added {
-		added = append(added, run.Record.UID)
+		s.fresh[run.Record.UID] = true
 	}
-	if err := a.g.without(append(changed, added...)); err != nil {
-		return err
-	}
-	over, unreadable := a.g.summary()
-	s.tooLong = over
-	present = slices.DeleteFunc(present, func(id record.ID) bool { return slices.Contains(added, id) })
 	a.others = append(present, unreadable...)
-	s.fresh = map[record.ID]bool{}
-	for _, id := range append(added, a.others...) {
+	for _, id := range a.others {
 		s.fresh[id] = true
 	}
-	elsewhere, err := a.g.placed(s.Order, blocks)
-	if err != nil {
-		return err
-	}
-	a.jobs = a.g.jobs(blocks, elsewhere)
-	a.reader = newReader(s, a.g, append(added, present...))
-	a.reader.elsewhere = elsewhere
 	return nil
 }
 
-// reopen closes the generation and opens another; both at once would take twice the memory.
-func (a *answer) reopen(dir string, number int) error {
-	err := a.g.close()
-	a.g = new(generation)
+// reopen closes the index and opens the one that has come in its place; both at once would
+// take twice the memory.
+func (a *answer) reopen(dir string) error {
+	err := a.o.close()
+	a.o = new(opened)
 	if err != nil {
 		return err
 	}
-	g, err := openGeneration(dir, number)
+	o, err := open(dir, a.s.Limit)
 	if err == nil {
-		a.g = g
+		a.o = o
 	}
 	return err
 }
 
-// found yields the tasks that answer, and those to be looked at, in the order of the
-// search.
+// found yields the runs that answer, and those to be looked at, in the order of the search.
 func (a *answer) found(ctx context.Context) iter.Seq[Found] {
-	indexed := a.reader.found(ctx, a.jobs)
-	if a.s.Whole || a.s.Earlier != nil {
-		indexed = a.fromHistory(indexed)
-	}
-	// Those that have moved come one by one, and the rest as the history has them.
-	var still, moved []record.ID
-	for _, id := range a.others {
-		if a.s.Order.Has(id) || a.s.Order.Future(id.UUID()) {
-			moved = append(moved, id)
-		} else {
-			still = append(still, id)
-		}
-	}
-	if len(still) > 0 {
-		indexed = a.s.overlaid(indexed, a.s.all(a.s.Source.Select(still, a.s.brief())))
-	}
-	if len(moved) > 0 {
-		slices.SortFunc(moved, a.s.Order.Compare)
-		indexed = a.s.overlaid(indexed, a.oneByOne(moved))
-	}
-	return a.s.overlaid(indexed, a.s.added())
+	others := a.s.sorted(a.s.withEarlier(a.looked()))
+	return ordered.Overlay(a.reader.found(ctx), slices.Values(others), a.s.compareFound)
 }
 
-// oneByOne reads the records of tasks in the order that is given.
-func (a *answer) oneByOne(ids []record.ID) iter.Seq[Found] {
+// looked yields the tasks that the index does not have as they are now.
+func (a *answer) looked() iter.Seq[Found] {
 	return func(yield func(Found) bool) {
-		for _, id := range ids {
-			for f := range a.s.all(a.s.Source.Select([]record.ID{id}, a.s.brief())) {
-				if !yield(f) || f.ID == "" {
-					return
-				}
-			}
-		}
-	}
-}
-
-// fromHistory reads the records of what is found, to be looked at.
-func (a *answer) fromHistory(found iter.Seq[Found]) iter.Seq[Found] {
-	return func(yield func(Found) bool) {
-		var ids []record.ID
-		most := 16
-		flush := func() bool {
-			for f := range a.s.all(a.s.Source.Select(ids, a.s.brief())) {
-				if !yield(f) {
-					return false
-				}
-			}
-			ids, most = nil, min(2*most, 1024)
-			return true
-		}
-		for f := range found {
-			if f.ID == "" {
-				if flush() {
-					yield(f)
-				}
+		added := map[record.ID]bool{}
+		for f := range a.s.added() {
+			added[f.ID] = true
+			if !yield(f) {
 				return
 			}
-			// Records come newest first; one that has moved breaks this.
-			full := len(ids) >= most || len(ids) > 0 && ids[len(ids)-1].UUID() < f.ID.UUID()
-			if full && !flush() {
+		}
+		ids := slices.DeleteFunc(slices.Clone(a.others), func(id record.ID) bool { return added[id] })
+		for f := range a.s.all(a.s.Source.Select(ids, a.s.brief())) {
+			if !yield(f) || f.ID == "" {
 				return
 			}
-			ids = append(ids, f.ID)
 		}
-		flush()
 	}
 }
 
-// close closes the generation. One that is damaged is removed, so that the next search
-// makes the index anew.
-func (a *answer) close(dir string) error {
-	err := a.g.close()
-	if a.s.damaged.Load() {
-		err = errors.Join(err, os.RemoveAll(generationPath(dir, a.g.number)))
+// fromHistory returns a run as its record says.
+func (s *Search) fromHistory(d docID) (found []Found) {
+	for f := range s.withEarlier(s.all(s.Source.Select([]record.ID{d.id}, false))) {
+		if f.Err != nil || f.place == d {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// close closes the index. One that is damaged is removed, so that the next search makes it
+// again.
+func (a *answer) close() error {
+	err := a.o.close()
+	if a.s.damaged.Load() && serialOf(a.o.dir) == a.o.Serial {
+		err = errors.Join(err, os.RemoveAll(a.o.dir))
 	}
 	return err
 }

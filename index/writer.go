@@ -1,21 +1,20 @@
 package index
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	zap "github.com/blevesearch/zapx/v16"
+	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/index/scorch"
+	"github.com/blevesearch/bleve/v2/index/scorch/mergeplan"
+	"github.com/google/uuid"
 	"github.com/spf13/afero"
 
 	"qme/internal/lockfile"
@@ -24,85 +23,108 @@ import (
 )
 
 const (
-	// maxBatch bounds the tasks that are handed to a processor at once, batchText the
-	// bytes of their records: they are in memory until then.
-	maxBatch  = 4096
+	// batchSize bounds the documents that are handed to a processor at once, batchText the
+	// bytes of their texts: they are in memory until then.
+	batchSize = 512
 	batchText = 3 << 20
-	// segmentGrams is from how many grams on a segment is written, and another begun.
-	segmentGrams = 600_000
-	// From mergeFrom segments on of less than mergeBelow tasks each, they become one.
-	mergeFrom  = 8
-	mergeBelow = 512
 )
 
-// A writer makes the next generation. What it has written is nothing until publish.
+// A writer makes the next state of the index. What it has written is nothing until publish.
 type writer struct {
 	dir   string // the folder of the index
-	tmp   string // the folder of the generation, under a name of its own
-	next  int    // its number
+	tmp   string // that of the next state
 	limit int64
 	lock  *lockfile.File // nil: the turn is over
-
-	mu       sync.Mutex
-	segments []segmentInfo
-	count    int // of segments, for their names
+	index bleve.Index
 }
 
 // errOther says that another process is writing.
 var errOther = errors.New("another process is writing the index")
 
-// newWriter begins a generation. The error is errOther when it is another process's turn;
-// on file systems without locks that is found out when the generation gets its name.
-func newWriter(dir string, limit int64) (w *writer, err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+const newSuffix = ".new-"
+
+// newWriter begins a state from nothing or, where from is not nil, from another one, which
+// must be the one that is there. The error is errOther when it is another process's turn, or
+// was; on file systems without locks that is found out in the end.
+func newWriter(dir string, limit int64, from *opened) (w *writer, err error) {
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return nil, err
 	}
-	lock, err := lockfile.Open(afero.NewOsFs(), filepath.Join(dir, "lock"), lockfile.Exclusive)
+	lock, err := lockfile.Open(afero.NewOsFs(), dir+".lock", lockfile.Exclusive)
 	if errors.Is(err, lockfile.ErrHeld) {
 		return nil, errOther
 	}
 	if err != nil {
 		return nil, err
 	}
-	w = &writer{dir: dir, limit: limit, lock: lock, next: 1}
+	w = &writer{dir: dir, limit: limit, lock: lock}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.abandon())
 		}
 	}()
-	if err := w.removeOld(); err != nil {
+	if err := w.removeRests(); err != nil {
 		return w, err
 	}
-	n, err := newest(dir)
-	if err == nil {
-		w.next = n + 1
-	} else if !errors.Is(err, errUnusable) {
+	if w.tmp, err = os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+newSuffix); err != nil {
 		return w, err
 	}
-	w.tmp, err = os.MkdirTemp(dir, newPrefix)
-	return w, err
+	if from == nil {
+		return w, w.create()
+	}
+	return w, w.copy(from)
+}
+
+// create begins with nothing.
+func (w *writer) create() (err error) {
+	if err := os.Remove(w.tmp); err != nil { // bleve makes it
+		return err
+	}
+	w.index, err = bleve.NewUsing(w.tmp, newMapping(), scorch.Name, scorch.Name, map[string]any{"unsafe_batch": true})
+	return err
+}
+
+// copy begins with another state.
+func (w *writer) copy(from *opened) (err error) {
+	if serialOf(w.dir) != from.Serial {
+		return errOther
+	}
+	if err := os.Mkdir(storePath(w.tmp), 0o700); err != nil {
+		return err
+	}
+	if err := copyFile(filepath.Join(from.dir, "index_meta.json"), filepath.Join(w.tmp, "index_meta.json")); err != nil {
+		return err
+	}
+	for _, f := range from.Files {
+		name := filepath.Base(f.Name)
+		old, now := filepath.Join(storePath(from.dir), name), filepath.Join(storePath(w.tmp), name)
+		if strings.HasSuffix(name, ".zap") && os.Link(old, now) == nil { // they do not change
+			continue
+		}
+		if err := copyFile(old, now); err != nil {
+			return err
+		}
+	}
+	return guard(func() (err error) {
+		w.index, err = bleve.OpenUsing(w.tmp, map[string]any{"unsafe_batch": true, "bolt_timeout": "5s"})
+		return err
+	})
 }
 
 // restAge is from how long after its last file on a folder is taken for a killed writer's
 // where there are no locks. A writer adds one each second or so.
 const restAge = time.Hour
 
-// removeOld removes what is older than the newest generation, and what writers that
-// were killed have left.
-func (w *writer) removeOld() error {
-	most, err := newest(w.dir)
-	if err != nil && !errors.Is(err, errUnusable) {
-		return err
-	}
-	entries, err := os.ReadDir(w.dir)
+// removeRests removes what writers that were killed have left.
+func (w *writer) removeRests() error {
+	entries, err := os.ReadDir(filepath.Dir(w.dir))
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, e := range entries {
-		n, ok := generationNumber(e.Name())
-		if ok && n < most || strings.HasPrefix(e.Name(), newPrefix) && w.isRest(e) {
-			errs = append(errs, os.RemoveAll(filepath.Join(w.dir, e.Name())))
+		if strings.HasPrefix(e.Name(), filepath.Base(w.dir)+newSuffix) && w.isRest(e) {
+			errs = append(errs, os.RemoveAll(filepath.Join(filepath.Dir(w.dir), e.Name())))
 		}
 	}
 	return errors.Join(errs...)
@@ -120,8 +142,12 @@ func (w *writer) isRest(e fs.DirEntry) bool {
 // abandon gives up what was not published, and ends the turn.
 func (w *writer) abandon() error {
 	var err error
+	if w.index != nil {
+		err = w.index.Close()
+		w.index = nil
+	}
 	if w.tmp != "" {
-		err = os.RemoveAll(w.tmp)
+		err = errors.Join(err, os.RemoveAll(w.tmp))
 	}
 	if w.lock != nil {
 		err = errors.Join(err, w.lock.Close())
@@ -130,125 +156,118 @@ func (w *writer) abandon() error {
 	return err
 }
 
-// publish has the generation take the place of the one before. The error is errOther
-// when another writer was faster.
-func (w *writer) publish(commit string) error {
-	m := manifest{Format: format, Commit: commit, Limit: w.limit, Segments: w.segments}
-	b, err := m.encode()
+// commitKey is under what bleve keeps the commit, for those that open the index with bleve
+// alone.
+const commitKey = "qme_commit"
+
+// flush waits until all is on disk.
+func (w *writer) flush(ctx context.Context, commit string) error {
+	done := make(chan error, 1)
+	batch := w.index.NewBatch()
+	batch.SetInternal([]byte(commitKey), []byte(commit))
+	batch.SetPersistedCallback(func(err error) { done <- err })
+	if err := w.index.Batch(batch); err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// publish puts the state in the place of the one of that serial, "" for none. The error is
+// errOther when another writer was faster.
+func (w *writer) publish(commit, before string) (serial string, err error) {
+	err = w.index.Close()
+	w.index = nil
 	if err != nil {
-		return err
+		return "", err
 	}
-	if err := os.WriteFile(filepath.Join(w.tmp, manifestName), b, 0o600); err != nil {
-		return err
+	m := manifest{Format: format, Serial: uuid.NewString(), Commit: commit, Limit: w.limit}
+	if err := m.write(w.tmp); err != nil {
+		return "", err
 	}
-	err = os.Rename(w.tmp, generationPath(w.dir, w.next))
-	if errors.Is(err, fs.ErrExist) { // also a folder that is not empty
-		return errOther
-	} else if err != nil {
-		return err
+	if serialOf(w.dir) != before {
+		return "", errOther
+	}
+	if err := replace(w.dir, w.tmp); err != nil {
+		return "", err
 	}
 	w.tmp = ""
-	return w.removeOld()
+	return m.Serial, nil
 }
 
-func (w *writer) newPath() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.count++
-	return filepath.Join(w.tmp, fmt.Sprintf("%d-%d%s", w.next, w.count, segmentExt))
-}
+// maxSegments is how many segments an index has at the most, about.
+const maxSegments = 12
 
-// add writes tasks as segments, newest first. It may be called from several goroutines.
-func (w *writer) add(entries []entry) error {
-	slices.SortStableFunc(entries, func(a, b entry) int { return cmp.Compare(b.id.UUID(), a.id.UUID()) })
-	for len(entries) > 0 {
-		var err error
-		if entries, err = w.addSegment(entries); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// addSegment writes some tasks as a segment and returns the others.
-func (w *writer) addSegment(entries []entry) (others []entry, err error) {
-	path := w.newPath()
-	texts, err := createTexts(textsOf(path))
-	if err != nil {
-		return nil, err
-	}
-	var docs []*document
-	for grams := 0; len(entries) > 0 && grams < segmentGrams && err == nil; {
-		n := blockOf(entries)
-		doc := newDocument(len(docs), entries[:n])
-		docs = append(docs, doc)
-		grams += len(doc.grams)
-		err = texts.add(entries[:n])
-		clear(entries[:n]) // their memory is wanted for the next
-		entries = entries[n:]
-	}
-	info, ferr := texts.finish()
-	if err = errors.Join(err, ferr); err != nil {
-		return nil, err
-	}
-	if err := writeSegment(path, docs); err != nil {
-		return nil, err
-	}
-	return entries, w.list(path, info)
-}
-
-// blockOf returns how many of the entries, one at least, make a block.
-func blockOf(entries []entry) int {
-	size := 0
-	for i, e := range entries {
-		if i == blockTasks || size >= blockText {
-			return i
-		}
-		size += e.size
-	}
-	return len(entries)
-}
-
-// list adds a segment to the generation.
-func (w *writer) list(path string, texts textInfo) error {
-	seg, err := plugin.Open(path)
+// settle has bleve join segments where there are many.
+func (w *writer) settle(ctx context.Context) error {
+	advanced, err := w.index.Advanced()
 	if err != nil {
 		return err
 	}
-	file, ok := seg.(*zap.Segment)
+	s, ok := advanced.(*scorch.Scorch)
 	if !ok {
-		return fmt.Errorf("a segment is a %T", seg)
+		return fmt.Errorf("the index is a %T", advanced)
 	}
-	info := segmentInfo{Name: filepath.Base(path), Size: int64(len(file.Data())), CRC: crc32.ChecksumIEEE(file.Data()), Texts: texts}
-	w.mu.Lock()
-	w.segments = append(w.segments, info)
-	w.mu.Unlock()
-	return seg.Close()
+	o := mergeplan.DefaultMergePlanOptions
+	return s.ForceMerge(ctx, &o)
 }
 
-// keep takes over a segment of an earlier generation, without some documents.
-func (w *writer) keep(s *openSegment, from string) error {
-	info := s.info
-	info.Deleted = nil
-	if !s.deleted.IsEmpty() {
-		b, err := s.deleted.ToBytes()
+// add writes runs. It may be called from several goroutines.
+func (w *writer) add(entries []entry) error {
+	batch := w.index.NewBatch()
+	for i, e := range entries {
+		d, err := e.document()
 		if err != nil {
 			return err
 		}
-		info.Deleted = b
+		if err := batch.IndexAdvanced(d); err != nil {
+			return err
+		}
+		entries[i] = entry{} // its memory is wanted
 	}
-	for _, name := range []string{info.Name, textsOf(info.Name)} {
-		old, now := filepath.Join(from, name), filepath.Join(w.tmp, name)
-		if err := os.Link(old, now); err != nil {
-			if err := copyFile(old, now); err != nil { // as where there are no links
-				return err
+	return w.index.Batch(batch)
+}
+
+// remove deletes documents.
+func (w *writer) remove(ids []string) error {
+	batch := w.index.NewBatch()
+	for _, id := range ids {
+		batch.Delete(id)
+	}
+	return w.index.Batch(batch)
+}
+
+// fill writes what comes from next, on all processors.
+func (w *writer) fill(ctx context.Context, next func(yield func(entry) bool) error) error {
+	var unread error
+	batches := func(yield func([]entry) bool) {
+		var batch []entry
+		size, wanted := 0, true
+		unread = next(func(e entry) bool {
+			batch = append(batch, e)
+			if size += e.size; size >= batchText || len(batch) >= batchSize {
+				wanted = yield(batch)
+				batch, size = nil, 0
 			}
+			return wanted && ctx.Err() == nil
+		})
+		if wanted && ctx.Err() == nil && len(batch) > 0 {
+			yield(batch)
 		}
 	}
-	w.mu.Lock()
-	w.segments = append(w.segments, info)
-	w.mu.Unlock()
-	return nil
+	for err := range ordered.Map(batches, readAhead, func() func([]entry) error { return w.add }) {
+		if err != nil {
+			return err
+		}
+	}
+	if unread != nil {
+		return unread
+	}
+	return context.Cause(ctx)
 }
 
 func copyFile(from, to string) error {
@@ -262,33 +281,4 @@ func copyFile(from, to string) error {
 	}
 	_, err = io.Copy(out, in)
 	return errors.Join(err, in.Close(), out.Close())
-}
-
-// fill writes what comes from next as segments, on all processors.
-func (w *writer) fill(ctx context.Context, next func(yield func(entry) bool) error) error {
-	var unread error
-	batches := func(yield func([]entry) bool) {
-		var batch []entry
-		size, wanted := 0, true
-		unread = next(func(e entry) bool {
-			batch = append(batch, e)
-			if size += e.size; size >= batchText || len(batch) >= maxBatch {
-				wanted = yield(batch)
-				batch, size = nil, 0
-			}
-			return wanted && ctx.Err() == nil
-		})
-		if wanted && ctx.Err() == nil {
-			yield(batch)
-		}
-	}
-	for err := range ordered.Map(batches, readAhead, func() func([]entry) error { return w.add }) {
-		if err != nil {
-			return err
-		}
-	}
-	if unread != nil {
-		return unread
-	}
-	return context.Cause(ctx)
 }

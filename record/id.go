@@ -95,11 +95,11 @@ func (id ID) Time() time.Time {
 	if u == "" {
 		return time.Time{}
 	}
-	return clockTime(u)
+	return ClockTime(u)
 }
 
-// clockTime returns the time that the beginning of a UUID encodes, in UTC.
-func clockTime(uuid string) time.Time {
+// ClockTime returns the moment that the beginning of a UUID says, in UTC.
+func ClockTime(uuid string) time.Time {
 	ms, err := strconv.ParseInt(uuid[:8]+uuid[9:shortLen], 16, 64)
 	if err != nil {
 		return time.Time{}

@@ -36,7 +36,10 @@ func MovedOf(r *Record) (m Moved, ok bool) {
 	return Moved{r.UID, clockOf(r.Data.Timestamp.Time)}, true
 }
 
-// CompareMoved is negative if the latest run of a began after that of b.
+// Place returns the UUID that the task would have if it had been made when its latest run began.
+func (m Moved) Place() string { return m.Clock + m.ID.UUID()[shortLen:] }
+
+// CompareMoved is negative where a's latest run began after that of b.
 func CompareMoved(a, b Moved) int {
 	if c := strings.Compare(b.Clock, a.Clock); c != 0 {
 		return c
@@ -186,17 +189,17 @@ func ahead(a, b bool) int {
 	return 1
 }
 
-// Place returns the UUID that the task would have if it had been created when its latest run
-// began. Places compare like UUIDs.
-func (o *Order) Place(id ID) string { return o.moment(id).Clock + id.UUID()[shortLen:] }
+// Place returns the UUID that the task would have if it had been made when its latest
+// run began: places are compared as UUIDs are.
+func (o *Order) Place(id ID) string { return o.moment(id).Place() }
 
 // Future reports whether a place is in the future.
 func (o *Order) Future(place string) bool {
 	return o != nil && len(place) >= len(o.limit) && place[:len(o.limit)] > o.limit
 }
 
-// Limit returns the latest time that does not count as the future.
-func (o *Order) Limit() time.Time { return clockTime(o.limit) }
+// Limit returns the last moment that is not of the future.
+func (o *Order) Limit() time.Time { return ClockTime(o.limit) }
 
 // maxClock is the last millisecond whose year has four digits.
 var maxClock = time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC).UnixMilli()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"qme/gitstore"
 	"qme/index"
 	"qme/index/query"
 	"qme/record"
@@ -45,16 +46,13 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 		return nil, err
 	}
 	s := &index.Search{
-		Source: v.history, Query: what, Limit: q.Settings.Searched, Whole: o.Whole, Hold: o.Sort == SortRelevance || o.Sort == SortDuration, MaxWait: firstIndexWait,
+		Source: searchSource{v.history, q}, Query: what, AllRuns: o.AllRuns, Limit: q.Settings.Searched, Whole: o.Whole, Hold: o.Sort == SortRelevance || o.Sort == SortDuration, MaxWait: firstIndexWait,
 		Waiting: func() {
 			q.tell("Another process is making the search index; this one waits for it, at most %s.", firstIndexWait)
 		},
 		Warn: func(err error) { q.Warn("%v", err) },
 	}
 	s.Progress, s.Indexed = q.progress("tasks indexed for searching")
-	if o.AllRuns {
-		s.Earlier = q.earlierRuns
-	}
 	for _, res := range v.uncommitted {
 		s.Added = append(s.Added, index.Run{Record: res.Record, Stream: Version{Record: res.Record, service: q}.Stream})
 	}
@@ -105,10 +103,16 @@ func sorted(found iter.Seq[index.Found], what *query.Query, o SearchOptions) ite
 	return greatestFirst(found, o.Limit, func(f index.Found) record.Result { return f.Result }, key)
 }
 
-// earlierRuns yields the runs of a task before its latest one.
-func (q *Service) earlierRuns(rec *record.Record) iter.Seq2[index.Run, error] {
+// A searchSource is a state of the history with the earlier runs of its tasks.
+type searchSource struct {
+	*gitstore.Snapshot
+	service *Service
+}
+
+// Earlier implements index.Source.
+func (s searchSource) Earlier(rec *record.Record) iter.Seq2[index.Run, error] {
 	return func(yield func(index.Run, error) bool) {
-		for v, err := range q.Earlier(rec) {
+		for v, err := range s.service.Earlier(rec) {
 			if !yield(index.Run{Record: v.Record, Stream: v.Stream, Number: v.Number}, err) {
 				return
 			}

@@ -27,7 +27,7 @@ func (p *parser) when(name, value string, at int) (term, error) {
 	case "before":
 		from, to = time.Time{}, from
 	}
-	return term{test: between(from, to)}, nil
+	return term{test: between(from, to), values: timeValues(from, to)}, nil
 }
 
 // meantTime returns how a time is written that is none here: a time of day, which wants a

@@ -89,10 +89,23 @@ func eachGram(s string, fn func(string)) {
 }
 
 // EachGram calls fn for the grams of all that is searched of a run: its pieces of three
-// runes, folded; for some of them more than once.
+// runes, folded, and of each text the last two runes and the last, so that each shorter
+// piece begins one of them; for some of them more than once.
 func (d *Doc) EachGram(fn func(string)) {
 	for _, f := range allTexts {
-		eachGram(d.folded(f), fn)
+		EachGram(d.folded(f), fn)
+	}
+}
+
+// EachGram calls fn for the grams of a text, which is folded: see Doc.EachGram.
+func EachGram(s string, fn func(string)) {
+	eachGram(s, fn)
+	end := len(s)
+	for range gramSize - 1 {
+		_, n := utf8.DecodeLastRuneInString(s[:end])
+		if end -= n; n > 0 {
+			fn(s[end:])
+		}
 	}
 }
 

@@ -278,7 +278,7 @@ func (p *parser) condition(name, value string, at int) (term, error) {
 		if err != nil {
 			return term{}, p.errorAt(at, "rc: takes a number such as 1, >0 or !=0, not %q", value)
 		}
-		return term{test: returncode(o, n)}, nil
+		return term{test: returncode(o, n), values: returncodeValues(o, n)}, nil
 	case "duration":
 		o, rest := cutOperator(value)
 		d, ok := parseLength(rest)
@@ -289,7 +289,7 @@ func (p *parser) condition(name, value string, at int) (term, error) {
 			}
 			return term{}, err
 		}
-		return term{test: duration(o, d, p.opts.Now)}, nil
+		return term{test: duration(o, d, p.opts.Now), values: durationValues(o, d)}, nil
 	case "after", "before", "on":
 		return p.when(name, value, at)
 	case "pwd":
@@ -310,13 +310,13 @@ func cutOperator(s string) (operator, string) {
 func (p *parser) status(value string, at int) (term, error) {
 	word := strings.ToLower(value)
 	if word == string(record.Complete) {
-		return term{test: endedByItself}, nil
+		return term{test: endedByItself, values: statusValues(func(o record.Outcome) bool { return o != record.Goes && o != record.Stopped }, false)}, nil
 	}
 	o, ok := record.ParseOutcome(word)
 	if !ok {
 		return term{}, p.errorAt(at, "status: is one of running, ok (succeeded), failed, cancelled, unknown and complete, not %q", value)
 	}
-	return term{test: hasOutcome(o)}, nil
+	return term{test: hasOutcome(o), values: statusValues(func(v record.Outcome) bool { return v == o }, true)}, nil
 }
 
 // expandHome replaces a ~ as a shell would have, in regular expressions as well.

@@ -32,6 +32,7 @@ type term struct {
 	needle string
 	regex  *regexp.Regexp
 	test   func(*record.Record) bool
+	values values // of what passes the test
 }
 
 // Match reports whether the run answers to the query. What could not be read of the

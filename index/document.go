@@ -1,0 +1,297 @@
+package index
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"strings"
+
+	"github.com/blevesearch/bleve/v2/analysis"
+	"github.com/blevesearch/bleve/v2/document"
+	"github.com/blevesearch/bleve/v2/mapping"
+	"github.com/blevesearch/bleve/v2/registry"
+	bleveindex "github.com/blevesearch/bleve_index_api"
+
+	"qme/index/query"
+	"qme/record"
+)
+
+// A document of the index is a run. Its id is where the run comes in a listing, so that ids
+// in falling order are runs, the latest first. Beside the keywords and the grams of package
+// query it has these fields.
+const (
+	taskField    = "task"    // the task's UUID, a blank and its executor
+	createdField = "created" // the day on which the task was made, in UTC
+	placeField   = "place"   // the day of the run's place, in UTC
+	latestField  = "latest"  // whether it is its task's latest run: "true" or "false"
+	overField    = "over"    // how many of its streams are longer than the limit, if any is
+	unreadField  = "unreadable"
+
+	// What is stored, each with its checksum: the record without its streams, and what is
+	// searched of these.
+	recordField = "record"
+	outputField = "output"
+	errorField  = "error"
+)
+
+const (
+	yes = "true"
+	no  = "false"
+)
+
+// gramsAnalyzer is the name with which bleve knows the analyzer of the grams.
+const gramsAnalyzer = "qme_grams"
+
+func init() {
+	registry.RegisterAnalyzer(gramsAnalyzer, func(map[string]any, *registry.Cache) (analysis.Analyzer, error) { return gramAnalyzer{}, nil })
+}
+
+// A gramAnalyzer has each gram of a text once.
+type gramAnalyzer struct{}
+
+// Analyze implements analysis.Analyzer.
+func (gramAnalyzer) Analyze(text []byte) analysis.TokenStream {
+	var tokens analysis.TokenStream
+	seen := map[string]bool{}
+	query.EachGram(query.Fold(string(text)), func(g string) {
+		if !seen[g] {
+			seen[g] = true
+			tokens = append(tokens, &analysis.Token{Term: []byte(g), Position: len(tokens) + 1})
+		}
+	})
+	return tokens
+}
+
+// newMapping says how bleve reads the fields.
+func newMapping() mapping.IndexMapping {
+	m := mapping.NewIndexMapping()
+	m.DefaultMapping = mapping.NewDocumentStaticMapping()
+	text := mapping.NewTextFieldMapping()
+	text.Analyzer, text.Store, text.IncludeTermVectors, text.DocValues, text.IncludeInAll, text.SkipFreqNorm = gramsAnalyzer, false, false, false, false, true
+	m.DefaultMapping.AddFieldMappingsAt(query.TextField, text)
+	word := mapping.NewKeywordFieldMapping()
+	word.Store, word.IncludeTermVectors, word.IncludeInAll, word.SkipFreqNorm = false, false, false, true
+	for _, k := range query.Keywords {
+		m.DefaultMapping.AddFieldMappingsAt(k.Name, word)
+	}
+	for _, name := range []string{taskField, createdField, placeField, latestField, overField, unreadField} {
+		m.DefaultMapping.AddFieldMappingsAt(name, word)
+	}
+	stored := mapping.NewTextFieldMapping()
+	stored.Index, stored.IncludeTermVectors, stored.IncludeInAll, stored.DocValues = false, false, false, false
+	for _, name := range []string{recordField, outputField, errorField} {
+		m.DefaultMapping.AddFieldMappingsAt(name, stored)
+	}
+	return m
+}
+
+// A gramField is the field of the grams of a run. They come from texts that are analyzed by
+// themselves, so that none spans two of them.
+type gramField struct {
+	*document.TextField
+	grams bleveindex.TokenFrequencies
+}
+
+// Analyze does nothing: it is done.
+func (*gramField) Analyze() {}
+
+// AnalyzedLength implements index.Field.
+func (f *gramField) AnalyzedLength() int { return len(f.grams) }
+
+// AnalyzedTokenFrequencies implements index.Field.
+func (f *gramField) AnalyzedTokenFrequencies() bleveindex.TokenFrequencies { return f.grams }
+
+func newGramField(d *query.Doc) *gramField {
+	grams := make(bleveindex.TokenFrequencies, 256)
+	var block []bleveindex.TokenFreq // one of many is cheaper than many of one
+	d.EachGram(func(g string) {
+		if grams[g] != nil {
+			return
+		}
+		if len(block) == 0 {
+			block = make([]bleveindex.TokenFreq, 128)
+		}
+		block[0].Term = []byte(g)
+		grams[g] = &block[0]
+		block = block[1:]
+	})
+	return &gramField{document.NewTextFieldWithIndexingOptions(query.TextField, nil, nil, bleveindex.IndexField|bleveindex.SkipFreqNorm), grams}
+}
+
+// placeOf is where a run comes in a listing of runs.
+func placeOf(r *record.Record) string {
+	if m, moved := record.MovedOf(r); moved {
+		return m.Place()
+	}
+	return r.UID.UUID()
+}
+
+// placeIn returns the id of a run's document.
+func placeIn(r *record.Record) docID {
+	return docID{placeOf(r), r.UID, cmp.Or(string(r.Data.RunID), strconv.Itoa(r.Data.Run))}
+}
+
+func taskKey(id record.ID) string { return id.UUID() + " " + id.Executor() }
+
+// A docID is a document's id, taken apart.
+type docID struct {
+	place string
+	id    record.ID
+	run   string // what tells apart the runs of a task at one place
+}
+
+func (d docID) String() string { return d.place + " " + taskKey(d.id) + " " + d.run }
+
+func parseDocID(s string) (docID, error) {
+	f := strings.SplitN(s, " ", 4)
+	if len(f) < 4 {
+		return docID{}, fmt.Errorf("%w: a document is called %q", errUnusable, s)
+	}
+	id, err := record.ParseID(f[2] + "-" + f[1])
+	if err != nil {
+		return docID{}, fmt.Errorf("%w: %w", errUnusable, err)
+	}
+	return docID{f[0], id, f[3]}, nil
+}
+
+// An entry is a run on its way into the index.
+type entry struct {
+	id     record.ID
+	doc    *query.Doc // nil when it cannot be read
+	number int        // of an earlier run, else 0
+	over   int        // streams that are longer than the limit
+	size   int        // of what is searched, about, in bytes
+}
+
+// document makes the document of a run.
+func (e entry) document() (*document.Document, error) {
+	if e.doc == nil {
+		d := document.NewDocument(docID{e.id.UUID(), e.id, no}.String())
+		addKeyword(d, taskField, taskKey(e.id))
+		addKeyword(d, unreadField, yes)
+		return d, nil
+	}
+	r := e.doc.Record
+	id := placeIn(r)
+	d := document.NewDocument(id.String())
+	d.AddField(newGramField(e.doc))
+	for _, k := range query.Keywords {
+		addKeyword(d, k.Name, k.Of(r))
+	}
+	addKeyword(d, taskField, taskKey(r.UID))
+	addKeyword(d, createdField, dayOfPlace(r.UID.UUID()))
+	addKeyword(d, placeField, dayOfPlace(id.place))
+	addKeyword(d, latestField, strconv.FormatBool(e.number == 0))
+	if e.over > 0 {
+		addKeyword(d, overField, strconv.Itoa(e.over))
+	}
+	return d, e.store(d)
+}
+
+func addKeyword(d *document.Document, name, value string) {
+	d.AddField(document.NewTextFieldWithIndexingOptions(name, nil, []byte(value), bleveindex.IndexField|bleveindex.DocValues|bleveindex.SkipFreqNorm))
+}
+
+// dayOfPlace returns the day of a UUID of version 7, or of the beginning of one.
+func dayOfPlace(place string) string { return record.ClockTime(place).UTC().Format("2006-01-02") }
+
+// A brief is a record without its streams, as it is stored, and the number of an earlier run.
+type brief struct {
+	Record *record.Record `json:"record"`
+	Number int            `json:"number,omitempty"`
+}
+
+// store adds what is read of a run that is found.
+func (e entry) store(d *document.Document) error {
+	r := *e.doc.Record
+	r.Extra, r.Data.Extra, r.Data.Cmd, r.Data.Env = nil, nil, nil, nil
+	together := r.ErrorsInOutput() // which needs the streams
+	r.Data.Output, r.Data.Error, r.Data.Merged = nil, nil, together
+	if j := r.Data.Job; j != nil {
+		job := *j
+		job.Extra, job.Output, job.Error = nil, nil, nil
+		if !together {
+			job.StderrFile = ""
+		}
+		r.Data.Job = &job
+	}
+	b, err := json.Marshal(brief{&r, e.number})
+	if err != nil {
+		return err
+	}
+	texts := e.doc.Texts()
+	addStored(d, recordField, b)
+	addStored(d, outputField, []byte(texts[query.Streams]))
+	addStored(d, errorField, []byte(texts[query.Streams+1]))
+	return nil
+}
+
+// addStored adds a text with its checksum before it: bleve trusts its files.
+func addStored(d *document.Document, name string, text []byte) {
+	if len(text) == 0 && name != recordField {
+		return
+	}
+	b := binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(text)), crc32.ChecksumIEEE(text))
+	d.AddField(document.NewTextFieldWithIndexingOptions(name, nil, append(b, text...), bleveindex.StoreField))
+}
+
+// errDamaged says that a document is not what was written.
+var errDamaged = errors.New("a document of the search index is damaged")
+
+func checked(b []byte) ([]byte, error) {
+	if len(b) < 4 || binary.LittleEndian.Uint32(b) != crc32.ChecksumIEEE(b[4:]) {
+		return nil, errDamaged
+	}
+	return b[4:], nil
+}
+
+// A stored is what is stored of a run.
+type stored struct {
+	brief
+	output, errors string
+}
+
+// readStored reads the stored fields of a document.
+func readStored(d bleveindex.Document) (*stored, error) {
+	s := new(stored)
+	var err error
+	var rec []byte
+	d.VisitFields(func(f bleveindex.Field) {
+		b, ferr := checked(f.Value())
+		err = errors.Join(err, ferr)
+		switch f.Name() {
+		case recordField:
+			rec = b
+		case outputField:
+			s.output = string(b)
+		case errorField:
+			s.errors = string(b)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(rec))
+	if err := dec.Decode(&s.brief); err != nil || s.Record == nil {
+		return nil, errors.Join(errDamaged, err)
+	}
+	return s, nil
+}
+
+// doc returns what is searched of the run.
+func (s *stored) doc() *query.Doc {
+	return &query.Doc{Record: s.Record, Stream: func(name record.StreamName) (string, error) {
+		switch name { // those of a job are with those of the command
+		case record.Stdout:
+			return s.output, nil
+		case record.Stderr:
+			return s.errors, nil
+		}
+		return "", nil
+	}}
+}

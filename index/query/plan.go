@@ -1,0 +1,177 @@
+package query
+
+import (
+	"cmp"
+	"math/bits"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"qme/record"
+)
+
+// TextField is the field of an index that holds the grams of all that is searched of a run.
+const TextField = "text"
+
+// A Keyword is a field of an index that holds one value of each run, as it is.
+type Keyword struct {
+	Name string
+	Of   func(*record.Record) string
+}
+
+// Keywords are the fields of an index beside TextField.
+var Keywords = []Keyword{
+	{"executor", func(r *record.Record) string { return r.Executor }},
+	{"user", func(r *record.Record) string { return r.Data.User }},
+	{"host", func(r *record.Record) string { return r.Data.Host }},
+	{"pwd", func(r *record.Record) string { return r.Data.PWD }},
+	{"commit", func(r *record.Record) string { return gitOf(r).Commit }},
+	{"branch", func(r *record.Record) string { return gitOf(r).Branch }},
+	{"status", func(r *record.Record) string { return r.Outcome().String() }},
+	{"rc", returncodeOf},
+	{"duration", durationOf},
+	{"day", func(r *record.Record) string { return dayOf(r.Data.Timestamp.Time) }},
+}
+
+func gitOf(r *record.Record) record.Git {
+	if r.Data.Git == nil {
+		return record.Git{}
+	}
+	return *r.Data.Git
+}
+
+// notKnown is the value of a run that has none.
+const notKnown = "-"
+
+func returncodeOf(r *record.Record) string {
+	if code := r.Code(); code != nil {
+		return strconv.Itoa(*code)
+	}
+	return notKnown
+}
+
+// active is the duration of what still runs: it grows.
+const active = "active"
+
+// durationOf returns the number of binary digits of a duration in milliseconds.
+func durationOf(r *record.Record) string {
+	if r.Active() {
+		return active
+	}
+	took, ok := r.Took(time.Time{})
+	if !ok {
+		return notKnown
+	}
+	return strconv.Itoa(bits.Len64(uint64(max(took.Milliseconds(), 0))))
+}
+
+func dayOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// A Leaf says where in an index the runs are for which a term may hold: those with all
+// Grams in TextField or, where there are none, those with a value of Field that begins with
+// Prefix and that Admits, if it is not nil.
+type Leaf struct {
+	Grams  []string
+	Field  string
+	Prefix string
+	Admits func(value string) bool
+}
+
+// Plan returns where in an index the runs are that may answer to the query: they are in one
+// leaf of each list. A clause of which an index can say nothing has no list.
+func (q *Query) Plan() [][]Leaf {
+	var plan [][]Leaf
+	for _, c := range q.clauses {
+		var list []Leaf
+		for _, t := range c {
+			if l, ok := t.leaf(); ok {
+				list = append(list, l)
+			}
+		}
+		if len(list) == len(c) {
+			plan = append(plan, list)
+		}
+	}
+	return plan
+}
+
+// leaf returns where the term may hold; ok is false where that may be anywhere.
+func (t term) leaf() (l Leaf, ok bool) {
+	switch {
+	case t.test != nil:
+		return t.conditionLeaf()
+	case t.not:
+		return Leaf{}, false
+	case t.regex != nil:
+		l.Grams = grams(appendRequired(nil, t.regex.String()))
+		return l, len(l.Grams) > 0
+	case t.field == commit:
+		return Leaf{Field: string(commit), Prefix: t.needle}, true
+	case t.field == user, t.field == host, t.field == executor, t.field == branch:
+		return Leaf{Field: string(t.field), Admits: func(v string) bool { return strings.Contains(Fold(v), t.needle) }}, true
+	case utf8.RuneCountInString(t.needle) < gramSize:
+		return Leaf{Field: TextField, Prefix: t.needle}, true
+	}
+	return Leaf{Grams: grams([]string{t.needle})}, true
+}
+
+// conditionLeaf is leaf of a condition. What is more than a value says can only be left out
+// where the value is all there is to it.
+func (t term) conditionLeaf() (Leaf, bool) {
+	if t.values.Field == "" || t.not && !t.values.exact {
+		return Leaf{}, false
+	}
+	l := t.values.Leaf
+	if t.not {
+		admits := l.Admits
+		l.Admits = func(v string) bool { return !admits(v) }
+	}
+	return l, true
+}
+
+// values are the values of a keyword of the runs for which a condition holds; exact says
+// that it holds for all runs with one of them.
+type values struct {
+	Leaf
+	exact bool
+}
+
+func statusValues(admits func(record.Outcome) bool, exact bool) values {
+	return values{Leaf{Field: "status", Admits: func(v string) bool {
+		o, ok := record.ParseOutcome(v)
+		return !ok || admits(o)
+	}}, exact}
+}
+
+func returncodeValues(o operator, n int) values {
+	return values{Leaf{Field: "rc", Admits: func(v string) bool {
+		code, err := strconv.Atoi(v)
+		return err == nil && o.holds(cmp.Compare(code, n))
+	}}, true}
+}
+
+func durationValues(o operator, d time.Duration) values {
+	return values{Leaf: Leaf{Field: "duration", Admits: func(v string) bool {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			return v == active
+		}
+		ms := uint64(d.Milliseconds())
+		if o == "<" || o == "<=" { // the least that has so many digits
+			return n == 0 || uint64(1)<<(n-1) <= ms
+		}
+		return uint64(1)<<n > ms
+	}}}
+}
+
+func timeValues(from, to time.Time) values {
+	first, last := "", "~"
+	if !from.IsZero() {
+		first = dayOf(from)
+	}
+	if !to.IsZero() {
+		last = dayOf(to)
+	}
+	return values{Leaf: Leaf{Field: "day", Admits: func(v string) bool { return v >= first && v <= last }}}
+}

@@ -1,0 +1,212 @@
+package index
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+
+	"github.com/blevesearch/bleve/v2"
+	bleveindex "github.com/blevesearch/bleve_index_api"
+
+	"qme/internal/regular"
+)
+
+// The index is a folder in the format of bleve (scorch), with a manifest of ours. It never
+// changes once it has its name: a writer works on a copy, which has hard links to the
+// segments that stay, and then puts it in the place of the one before. So readers need no
+// lock and wait for none, and a writer that is killed leaves the last one whole.
+
+// format changes with the fields of documents: an index of another one is made again.
+const format = 8
+
+const manifestName = "qme.json"
+
+// A manifest says what the index holds. Its files are those of which it knows the size and
+// the time of change: what a crash, or another program, has left otherwise is damaged.
+type manifest struct {
+	Format int        `json:"format"`
+	Serial string     `json:"serial"` // of this state: no two have the same
+	Commit string     `json:"commit"`
+	Limit  int64      `json:"limit"` // of the streams
+	Files  []fileInfo `json:"files"`
+}
+
+type fileInfo struct {
+	Name    string `json:"name"` // in the folder "store"
+	Size    int64  `json:"size"`
+	Changed int64  `json:"changed"` // nanoseconds since 1970
+}
+
+// write adds a checksum, in a line of its own.
+func (m *manifest) write(dir string) error {
+	var err error
+	if m.Files, err = listFiles(dir); err != nil {
+		return err
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	b = append(fmt.Appendf(nil, "%08x\n", crc32.ChecksumIEEE(b)), b...)
+	return os.WriteFile(filepath.Join(dir, manifestName), b, 0o600)
+}
+
+// readManifest reads that of the index in a folder. The error wraps errUnusable where there
+// is none, or of another format.
+func readManifest(dir string) (*manifest, error) {
+	b, err := regular.ReadHere(filepath.Join(dir, manifestName))
+	if err != nil {
+		return nil, unusable(err)
+	}
+	sum, text, _ := strings.Cut(string(b), "\n")
+	m := new(manifest)
+	if sum != fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(text))) || json.Unmarshal([]byte(text), m) != nil || m.Format != format {
+		return nil, errUnusable
+	}
+	return m, nil
+}
+
+// serialOf returns the state of the index in a folder, "" where there is none.
+func serialOf(dir string) string {
+	m, err := readManifest(dir)
+	if err != nil {
+		return ""
+	}
+	return m.Serial
+}
+
+// storePath is the folder of bleve's files.
+func storePath(dir string) string { return filepath.Join(dir, "store") }
+
+func listFiles(dir string) ([]fileInfo, error) {
+	entries, err := os.ReadDir(storePath(dir))
+	if err != nil {
+		return nil, err
+	}
+	var list []fileInfo
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, fileInfo{e.Name(), info.Size(), info.ModTime().UnixNano()})
+	}
+	return list, nil
+}
+
+// check compares the files with those that were written.
+func (m *manifest) check(dir string) error {
+	for _, f := range m.Files {
+		path := filepath.Join(storePath(dir), filepath.Base(f.Name))
+		st, err := os.Lstat(path)
+		if err != nil {
+			return unusable(err)
+		}
+		if !st.Mode().IsRegular() || st.Size() != f.Size || st.ModTime().UnixNano() != f.Changed {
+			return fmt.Errorf("%w: %s is not the file that was written", errUnusable, path)
+		}
+	}
+	return nil
+}
+
+// An opened is an open index.
+type opened struct {
+	manifest
+	dir    string
+	index  bleve.Index
+	reader bleveindex.IndexReader
+}
+
+// open opens the index in a folder for reading. The error wraps errUnusable when there is
+// none, or it is damaged or not of this limit.
+func open(dir string, limit int64) (*opened, error) {
+	for range 10 { // a writer may put another one in its place meanwhile
+		m, err := readManifest(dir)
+		if err != nil {
+			return nil, err
+		}
+		if m.Limit != limit {
+			return nil, errUnusable
+		}
+		o, err := m.open(dir)
+		if err == nil {
+			return o, nil
+		}
+		if now := serialOf(dir); now == "" || now == m.Serial {
+			return nil, err
+		}
+	}
+	return nil, errUnusable
+}
+
+func (m *manifest) open(dir string) (*opened, error) {
+	if err := m.check(dir); err != nil {
+		return nil, err
+	}
+	o := &opened{manifest: *m, dir: dir}
+	err := guard(func() (err error) {
+		// Nobody has bleve's own lock for long: who writes has another folder.
+		if o.index, err = bleve.OpenUsing(dir, map[string]any{"read_only": true, "bolt_timeout": "5s"}); err != nil {
+			return err
+		}
+		advanced, err := o.index.Advanced()
+		if err != nil {
+			return err
+		}
+		o.reader, err = advanced.Reader()
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(unusable(err), o.close())
+	}
+	return o, nil
+}
+
+func (o *opened) close() error {
+	var err error
+	if o.reader != nil {
+		err = o.reader.Close()
+	}
+	if o.index != nil {
+		err = errors.Join(err, o.index.Close())
+	}
+	return err
+}
+
+// guard makes an error of a panic, or of a page that cannot be read, such as damage
+// leads to in code that trusts its files.
+func guard(fn func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errUnusable, p)
+		}
+	}()
+	return fn()
+}
+
+// replace puts the index in the folder made in the place of the one in dir, if there is one.
+func replace(dir, made string) error {
+	err := exchange(made, dir)
+	switch {
+	case err == nil:
+		return os.RemoveAll(made)
+	case errors.Is(err, fs.ErrNotExist):
+		return os.Rename(made, dir)
+	}
+	// Without an exchange in one step there is no index for a moment; readers look again.
+	old := made + ".old"
+	if err := os.Rename(dir, old); err != nil {
+		return err
+	}
+	if err := os.Rename(made, dir); err != nil {
+		return errors.Join(err, os.Rename(old, dir))
+	}
+	return os.RemoveAll(old)
+}
