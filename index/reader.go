@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/blevesearch/bleve/v2/search"
 	"github.com/blevesearch/bleve/v2/search/searcher"
@@ -32,6 +33,9 @@ type reader struct {
 	// are also in others, by their millisecond.
 	skip   map[record.ID]bool
 	others map[string][]record.ID
+
+	mu         sync.Mutex
+	neighbours map[string][]record.ID // the tasks of a millisecond, as far as they were looked up
 }
 
 // terms are a leaf of a query's plan: all grams, or one of some values of a field.
@@ -46,7 +50,7 @@ type terms struct {
 const maxTerms = 4096
 
 func newReader(s *Search, o *opened, changed, present []record.ID) (*reader, error) {
-	r := &reader{s: s, o: o, skip: map[record.ID]bool{}, others: map[string][]record.ID{}}
+	r := &reader{s: s, o: o, skip: map[record.ID]bool{}, others: map[string][]record.ID{}, neighbours: map[string][]record.ID{}}
 	for _, id := range changed {
 		r.skip[id] = true
 	}
@@ -385,21 +389,41 @@ func (r *reader) look(d docID) (*Found, error) {
 	return f, err
 }
 
-// unique is record.ID.Unique among all tasks.
+// unique is record.ID.Unique among all tasks. Tasks of one millisecond are looked up together:
+// a script may have made hundreds.
 func (r *reader) unique(id record.ID) (int, error) {
-	others := slices.Clone(r.others[id.Millisecond()])
-	var err error
-	terr := r.eachTerm(taskField, id.Millisecond(), func(e *bleveindex.DictEntry) bool {
-		if e.Term == taskKey(id) {
-			return true
+	ms := id.Millisecond()
+	r.mu.Lock()
+	together, ok := r.neighbours[ms]
+	r.mu.Unlock()
+	if ok {
+		return id.Unique(together...), nil
+	}
+	together = slices.Clone(r.others[ms])
+	var keys []string
+	if err := r.eachTerm(taskField, ms, func(e *bleveindex.DictEntry) bool {
+		keys = append(keys, strings.Clone(e.Term))
+		return true
+	}); err != nil {
+		return 0, err
+	}
+	for _, key := range keys {
+		if key == taskKey(id) {
+			together = append(together, id)
+			continue
 		}
-		var list []docID
-		if list, err = r.documentsOf(e.Term); len(list) > 0 {
-			others = append(others, list[0].id)
+		list, err := r.documentsOf(key) // a term stays for a while after its documents
+		if err != nil {
+			return 0, err
 		}
-		return err == nil
-	})
-	return id.Unique(others...), cmp.Or(err, terr)
+		if len(list) > 0 {
+			together = append(together, list[0].id)
+		}
+	}
+	r.mu.Lock()
+	r.neighbours[ms] = together
+	r.mu.Unlock()
+	return id.Unique(together...), nil
 }
 
 // documentsOf returns the runs of a task that the index has.

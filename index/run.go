@@ -200,7 +200,7 @@ func (s *Search) write(ctx context.Context, dir, before string, from *opened, fi
 		err = w.flush(ctx, s.Source.Commit())
 	}
 	if err == nil {
-		_, err = w.publish(s.Source.Commit(), before)
+		err = w.publish(s.Source.Commit(), before)
 	}
 	if err != nil && serialOf(dir) != before {
 		err = errOther // where there are no locks; what was to be taken over is gone

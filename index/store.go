@@ -1,15 +1,19 @@
 package index
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
+	"log"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/blevesearch/bleve/v2"
 	bleveindex "github.com/blevesearch/bleve_index_api"
@@ -38,7 +42,7 @@ type manifest struct {
 }
 
 type fileInfo struct {
-	Name    string `json:"name"` // in the folder "store"
+	Name    string `json:"name"` // in the folder of the index, with slashes
 	Size    int64  `json:"size"`
 	Changed int64  `json:"changed"` // nanoseconds since 1970
 }
@@ -81,35 +85,50 @@ func serialOf(dir string) string {
 	return m.Serial
 }
 
-// storePath is the folder of bleve's files.
-func storePath(dir string) string { return filepath.Join(dir, "store") }
+// The files of bleve: a description of the fields, and a folder of segments with a list of them.
+const (
+	metaName  = "index_meta.json"
+	storeName = "store"
+)
 
+// listFiles returns the files of bleve.
 func listFiles(dir string) ([]fileInfo, error) {
-	entries, err := os.ReadDir(storePath(dir))
+	names := []string{metaName}
+	entries, err := os.ReadDir(filepath.Join(dir, storeName))
 	if err != nil {
 		return nil, err
 	}
-	var list []fileInfo
 	for _, e := range entries {
-		info, err := e.Info()
+		names = append(names, storeName+"/"+e.Name())
+	}
+	var list []fileInfo
+	for _, name := range names {
+		info, err := os.Lstat(filepath.Join(dir, name))
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, fileInfo{e.Name(), info.Size(), info.ModTime().UnixNano()})
+		list = append(list, fileInfo{name, info.Size(), info.ModTime().UnixNano()})
 	}
 	return list, nil
+}
+
+// path returns where the file is. A name that leads elsewhere is none of bleve's.
+func (f fileInfo) path(dir string) string {
+	if f.Name == metaName {
+		return filepath.Join(dir, metaName)
+	}
+	return filepath.Join(dir, storeName, filepath.Base(f.Name))
 }
 
 // check compares the files with those that were written.
 func (m *manifest) check(dir string) error {
 	for _, f := range m.Files {
-		path := filepath.Join(storePath(dir), filepath.Base(f.Name))
-		st, err := os.Lstat(path)
+		st, err := os.Lstat(f.path(dir))
 		if err != nil {
 			return unusable(err)
 		}
 		if !st.Mode().IsRegular() || st.Size() != f.Size || st.ModTime().UnixNano() != f.Changed {
-			return fmt.Errorf("%w: %s is not the file that was written", errUnusable, path)
+			return fmt.Errorf("%w: %s is not the file that was written", errUnusable, f.path(dir))
 		}
 	}
 	return nil
@@ -145,27 +164,54 @@ func open(dir string, limit int64) (*opened, error) {
 	return nil, errUnusable
 }
 
+// quiet has the standard logger write nothing. Scorch tells it which states it could not load,
+// between the lines of our output; whether that was the last one is found out here.
+var quiet = sync.OnceFunc(func() { log.SetOutput(io.Discard) })
+
 func (m *manifest) open(dir string) (*opened, error) {
 	if err := m.check(dir); err != nil {
 		return nil, err
 	}
+	quiet()
 	o := &opened{manifest: *m, dir: dir}
-	err := guard(func() (err error) {
-		// Nobody has bleve's own lock for long: who writes has another folder.
-		if o.index, err = bleve.OpenUsing(dir, map[string]any{"read_only": true, "bolt_timeout": "5s"}); err != nil {
-			return err
-		}
-		advanced, err := o.index.Advanced()
+	if err := guard(o.openBleve); err != nil {
+		// Bleve does not wrap the errors of the system.
+		return nil, errors.Join(unusable(cmp.Or(o.refusal(), err)), o.close())
+	}
+	return o, nil
+}
+
+func (o *opened) openBleve() error {
+	// No process has bleve's own lock for long: a writer has a folder of its own.
+	index, err := bleve.OpenUsing(o.dir, map[string]any{"read_only": true, "bolt_timeout": "5s"})
+	if err != nil {
+		return err
+	}
+	o.index = index
+	advanced, err := index.Advanced()
+	if err != nil {
+		return err
+	}
+	if o.reader, err = advanced.Reader(); err != nil {
+		return err
+	}
+	serial, err := o.reader.GetInternal([]byte(serialKey))
+	if err != nil || string(serial) == o.Serial {
+		return err
+	}
+	return errUnusable
+}
+
+// refusal returns why a file of the index cannot be opened, if that is so.
+func (o *opened) refusal() error {
+	for _, f := range o.Files {
+		file, err := os.Open(f.path(o.dir))
 		if err != nil {
 			return err
 		}
-		o.reader, err = advanced.Reader()
-		return err
-	})
-	if err != nil {
-		return nil, errors.Join(unusable(err), o.close())
+		defer file.Close()
 	}
-	return o, nil
+	return nil
 }
 
 func (o *opened) close() error {

@@ -31,11 +31,12 @@ const (
 
 // A writer makes the next state of the index. What it has written is nothing until publish.
 type writer struct {
-	dir   string // the folder of the index
-	tmp   string // that of the next state
-	limit int64
-	lock  *lockfile.File // nil: the turn is over
-	index bleve.Index
+	dir    string // the folder of the index
+	tmp    string // that of the next state
+	serial string // of the next state
+	limit  int64
+	lock   *lockfile.File // nil: the turn is over
+	index  bleve.Index
 }
 
 // errOther says that another process is writing.
@@ -57,7 +58,7 @@ func newWriter(dir string, limit int64, from *opened) (w *writer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w = &writer{dir: dir, limit: limit, lock: lock}
+	w = &writer{dir: dir, serial: uuid.NewString(), limit: limit, lock: lock}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.abandon())
@@ -76,11 +77,14 @@ func newWriter(dir string, limit int64, from *opened) (w *writer, err error) {
 }
 
 // create begins with nothing.
-func (w *writer) create() (err error) {
+func (w *writer) create() error {
 	if err := os.Remove(w.tmp); err != nil { // bleve makes it
 		return err
 	}
-	w.index, err = bleve.NewUsing(w.tmp, newMapping(), scorch.Name, scorch.Name, map[string]any{"unsafe_batch": true})
+	index, err := bleve.NewUsing(w.tmp, newMapping(), scorch.Name, scorch.Name, map[string]any{"unsafe_batch": true})
+	if err == nil {
+		w.index = index
+	}
 	return err
 }
 
@@ -89,24 +93,23 @@ func (w *writer) copy(from *opened) (err error) {
 	if serialOf(w.dir) != from.Serial {
 		return errOther
 	}
-	if err := os.Mkdir(storePath(w.tmp), 0o700); err != nil {
-		return err
-	}
-	if err := copyFile(filepath.Join(from.dir, "index_meta.json"), filepath.Join(w.tmp, "index_meta.json")); err != nil {
+	if err := os.Mkdir(filepath.Join(w.tmp, storeName), 0o700); err != nil {
 		return err
 	}
 	for _, f := range from.Files {
-		name := filepath.Base(f.Name)
-		old, now := filepath.Join(storePath(from.dir), name), filepath.Join(storePath(w.tmp), name)
-		if strings.HasSuffix(name, ".zap") && os.Link(old, now) == nil { // they do not change
+		old, now := f.path(from.dir), f.path(w.tmp)
+		if filepath.Ext(old) == ".zap" && os.Link(old, now) == nil { // they do not change
 			continue
 		}
 		if err := copyFile(old, now); err != nil {
 			return err
 		}
 	}
-	return guard(func() (err error) {
-		w.index, err = bleve.OpenUsing(w.tmp, map[string]any{"unsafe_batch": true, "bolt_timeout": "5s"})
+	return guard(func() error {
+		index, err := bleve.OpenUsing(w.tmp, map[string]any{"unsafe_batch": true, "bolt_timeout": "5s"})
+		if err == nil {
+			w.index = index
+		}
 		return err
 	})
 }
@@ -156,14 +159,17 @@ func (w *writer) abandon() error {
 	return err
 }
 
-// commitKey is under what bleve keeps the commit, for those that open the index with bleve
-// alone.
-const commitKey = "qme_commit"
+// Under these keys bleve keeps the serial and the commit of a state.
+const (
+	serialKey = "qme_serial"
+	commitKey = "qme_commit" // for programs that open the index with bleve alone
+)
 
 // flush waits until all is on disk.
 func (w *writer) flush(ctx context.Context, commit string) error {
 	done := make(chan error, 1)
 	batch := w.index.NewBatch()
+	batch.SetInternal([]byte(serialKey), []byte(w.serial))
 	batch.SetInternal([]byte(commitKey), []byte(commit))
 	batch.SetPersistedCallback(func(err error) { done <- err })
 	if err := w.index.Batch(batch); err != nil {
@@ -179,24 +185,24 @@ func (w *writer) flush(ctx context.Context, commit string) error {
 
 // publish puts the state in the place of the one of that serial, "" for none. The error is
 // errOther when another writer was faster.
-func (w *writer) publish(commit, before string) (serial string, err error) {
-	err = w.index.Close()
+func (w *writer) publish(commit, before string) error {
+	err := w.index.Close()
 	w.index = nil
 	if err != nil {
-		return "", err
+		return err
 	}
-	m := manifest{Format: format, Serial: uuid.NewString(), Commit: commit, Limit: w.limit}
+	m := manifest{Format: format, Serial: w.serial, Commit: commit, Limit: w.limit}
 	if err := m.write(w.tmp); err != nil {
-		return "", err
+		return err
 	}
 	if serialOf(w.dir) != before {
-		return "", errOther
+		return errOther
 	}
 	if err := replace(w.dir, w.tmp); err != nil {
-		return "", err
+		return err
 	}
 	w.tmp = ""
-	return m.Serial, nil
+	return nil
 }
 
 // maxSegments is how many segments an index has at the most, about.
