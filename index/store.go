@@ -182,8 +182,7 @@ func (m *manifest) open(dir string) (*opened, error) {
 }
 
 func (o *opened) openBleve() error {
-	// No process has bleve's own lock for long: a writer has a folder of its own.
-	index, err := bleve.OpenUsing(o.dir, map[string]any{"read_only": true, "bolt_timeout": "5s"})
+	index, err := openReadOnly(o.dir, o.Files)
 	if err != nil {
 		return err
 	}

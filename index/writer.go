@@ -33,6 +33,7 @@ const (
 type writer struct {
 	dir    string // the folder of the index
 	tmp    string // that of the next state
+	work   string // where bleve writes it: tmp, or another folder where there are no locks
 	serial string // of the next state
 	limit  int64
 	lock   *lockfile.File // nil: the turn is over
@@ -70,6 +71,12 @@ func newWriter(dir string, limit int64, from *opened) (w *writer, err error) {
 	if w.tmp, err = os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+newSuffix); err != nil {
 		return w, err
 	}
+	w.work = w.tmp
+	if !lock.Locked {
+		if w.work, err = newElsewhere(); err != nil {
+			return w, err
+		}
+	}
 	if from == nil {
 		return w, w.create()
 	}
@@ -78,10 +85,10 @@ func newWriter(dir string, limit int64, from *opened) (w *writer, err error) {
 
 // create begins with nothing.
 func (w *writer) create() error {
-	if err := os.Remove(w.tmp); err != nil { // bleve makes it
+	if err := os.Remove(w.work); err != nil { // bleve makes it
 		return err
 	}
-	index, err := bleve.NewUsing(w.tmp, newMapping(), scorch.Name, scorch.Name, map[string]any{"unsafe_batch": true})
+	index, err := bleve.NewUsing(w.work, newMapping(), scorch.Name, scorch.Name, map[string]any{"unsafe_batch": true})
 	if err == nil {
 		w.index = index
 	}
@@ -89,24 +96,19 @@ func (w *writer) create() error {
 }
 
 // copy begins with another state.
-func (w *writer) copy(from *opened) (err error) {
+func (w *writer) copy(from *opened) error {
 	if serialOf(w.dir) != from.Serial {
 		return errOther
 	}
-	if err := os.Mkdir(filepath.Join(w.tmp, storeName), 0o700); err != nil {
+	link := os.Link
+	if w.work != w.tmp {
+		link = os.Symlink
+	}
+	if err := assemble(from.dir, w.work, from.Files, link); err != nil {
 		return err
 	}
-	for _, f := range from.Files {
-		old, now := f.path(from.dir), f.path(w.tmp)
-		if filepath.Ext(old) == ".zap" && os.Link(old, now) == nil { // they do not change
-			continue
-		}
-		if err := copyFile(old, now); err != nil {
-			return err
-		}
-	}
 	return guard(func() error {
-		index, err := bleve.OpenUsing(w.tmp, map[string]any{"unsafe_batch": true, "bolt_timeout": "5s"})
+		index, err := bleve.OpenUsing(w.work, map[string]any{"unsafe_batch": true, "bolt_timeout": "5s"})
 		if err == nil {
 			w.index = index
 		}
@@ -149,8 +151,10 @@ func (w *writer) abandon() error {
 		err = w.index.Close()
 		w.index = nil
 	}
-	if w.tmp != "" {
-		err = errors.Join(err, os.RemoveAll(w.tmp))
+	for _, dir := range []string{w.tmp, w.work} {
+		if dir != "" {
+			err = errors.Join(err, os.RemoveAll(dir))
+		}
 	}
 	if w.lock != nil {
 		err = errors.Join(err, w.lock.Close())
@@ -191,6 +195,11 @@ func (w *writer) publish(commit, before string) error {
 	if err != nil {
 		return err
 	}
+	if w.work != w.tmp {
+		if err := w.collect(); err != nil {
+			return err
+		}
+	}
 	m := manifest{Format: format, Serial: w.serial, Commit: commit, Limit: w.limit}
 	if err := m.write(w.tmp); err != nil {
 		return err
@@ -200,6 +209,9 @@ func (w *writer) publish(commit, before string) error {
 	}
 	if err := replace(w.dir, w.tmp); err != nil {
 		return err
+	}
+	if w.work == w.tmp {
+		w.work = ""
 	}
 	w.tmp = ""
 	return nil

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -121,9 +122,9 @@ func TestSearchNoLocks(t *testing.T) {
 	if _, err := history.Generate(t.Context(), other.dir, history.Options{Tasks: 600, Seed: 2}); err != nil {
 		t.Fatal(err)
 	}
-	for _, variable := range []string{noLocksVariable, noLinksVariable} {
+	for _, variable := range []string{noHomeLocksVariable, noLinksVariable} {
 		h := withHistory(t, 600)
-		h.env = append(h.env, variable+"=1")
+		h.env = append(h.env, variable+"="+h.dir)
 		for round := range 2 {
 			records := h.records()
 			var others sync.WaitGroup
@@ -136,9 +137,9 @@ func TestSearchNoLocks(t *testing.T) {
 				})
 			}
 			others.Wait()
-			left, err := filepath.Glob(filepath.Join(h.dir, "index", "*-*"))
-			if err != nil || len(left) != 1 || filepath.Base(left[0]) != fmt.Sprintf("gen-%d", round+1) {
-				t.Errorf("%s, round %d: the index holds %v (%v)", variable, round, left, err)
+			left, err := filepath.Glob(filepath.Join(h.dir, "index*"))
+			if err != nil || !slices.Contains(left, filepath.Join(h.dir, "index")) || len(left) > 2 {
+				t.Errorf("%s, round %d: there is %v (%v)", variable, round, left, err)
 			}
 			if round == 0 {
 				h.must("-q", "remote", filepath.Join(other.dir, "tasks.git"))

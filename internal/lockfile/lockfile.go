@@ -41,6 +41,12 @@ var (
 // noLocks are the errors of file systems without locks.
 var noLocks = []error{unix.ENOLCK, unix.ENOSYS, unix.ENOTSUP, unix.EOPNOTSUPP, unix.EINVAL, unix.ENOTTY}
 
+// None reports whether an error of the kernel, in whatever else it is wrapped, is that of a file
+// system without locks.
+func None(err error) bool {
+	return slices.ContainsFunc(noLocks, func(no error) bool { return errors.Is(err, no) })
+}
+
 // Try locks an open file without waiting. The error is ErrHeld if the lock is held
 // elsewhere, wraps ErrNone if there are no locks, or is that of the kernel. The file
 // still belongs to the caller, which must call Unlock before closing it.
@@ -69,7 +75,7 @@ func flock(f afero.File, how int) error {
 			return ErrHeld
 		case errors.Is(err, unix.EINTR):
 			continue
-		case slices.ContainsFunc(noLocks, func(no error) bool { return errors.Is(err, no) }):
+		case None(err):
 			err = fmt.Errorf("%w: %w", ErrNone, err)
 		}
 		return &fs.PathError{Op: "flock", Path: f.Name(), Err: err}

@@ -106,7 +106,7 @@ func (l *lab) besideIndexing(home string) (row, error) {
 		}
 		defer stop()
 		for made := []string(nil); len(made) == 0 && l.ctx.Err() == nil; time.Sleep(time.Millisecond) {
-			if made, err = filepath.Glob(filepath.Join(index, "new-*", "*.zap")); err != nil {
+			if made, err = filepath.Glob(filepath.Join(index+".new-*", "store", "*.zap")); err != nil {
 				return sample{}, err
 			}
 		}
