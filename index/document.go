@@ -48,7 +48,10 @@ const (
 const gramsAnalyzer = "qme_grams"
 
 func init() {
-	registry.RegisterAnalyzer(gramsAnalyzer, func(map[string]any, *registry.Cache) (analysis.Analyzer, error) { return gramAnalyzer{}, nil })
+	err := registry.RegisterAnalyzer(gramsAnalyzer, func(map[string]any, *registry.Cache) (analysis.Analyzer, error) { return gramAnalyzer{}, nil })
+	if err != nil {
+		panic(err) // the name is used twice
+	}
 }
 
 // A gramAnalyzer has each gram of a text once.

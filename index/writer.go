@@ -217,9 +217,6 @@ func (w *writer) publish(commit, before string) error {
 	return nil
 }
 
-// maxSegments is how many segments an index has at the most, about.
-const maxSegments = 12
-
 // settle has bleve join segments where there are many.
 func (w *writer) settle(ctx context.Context) error {
 	advanced, err := w.index.Advanced()
