@@ -30,7 +30,7 @@ Examples:
 				return err
 			}
 			if c.Args().Len() == 0 {
-				return &usageError{msg: "cancel which task?", help: "qme ls --running"}
+				return &usageError{msg: "cancel which task?", help: "qme ls --active"}
 			}
 			q, err := cmd.home.history(ctx)
 			if err != nil {

@@ -187,6 +187,8 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 			found = append(found, candidate{o, ""})
 		}
 		return words(word, found)
+	case "status":
+		return words(word, statusCandidates(word))
 	case "on":
 		return words(word, c.inTime(executorNames))
 	case "color":
@@ -210,6 +212,16 @@ func namesIn(items []tasks.Item, name func(*record.Record) string) []candidate {
 		if !strings.HasPrefix(c.word, "-") && !slices.Contains(found, c) {
 			found = append(found, c)
 		}
+	}
+	return found
+}
+
+// statusCandidates returns the words for a status, each after those that word lists already.
+func statusCandidates(word string) []candidate {
+	before := word[:strings.LastIndexByte(word, ',')+1]
+	var found []candidate
+	for _, name := range append(record.OutcomeNames(), "active", string(record.Complete)) {
+		found = append(found, candidate{before + name, ""})
 	}
 	return found
 }

@@ -10,8 +10,8 @@ var elsewhere = map[string]string{
 	"kill": "cancel", "stop": "cancel", "abort": "cancel", "scancel": "cancel", "qdel": "cancel", "terminate": "cancel",
 	// show
 	"history": "ls", "tasks": "ls", "runs": "ls", "dir": "ls", "ll": "ls", "recent": "ls",
-	"ps": "ls --running", "jobs": "ls --running", "top": "ls --running", "running": "ls --running", "squeue": "ls --running", "qstat": "ls --running", "htop": "ls --running",
-	"failed": "ls --failed",
+	"ps": "ls --active", "jobs": "ls --active", "top": "ls --active", "squeue": "ls --active", "qstat": "ls --active", "htop": "ls --active",
+	"failed": "ls --failed", "running": "ls --running", "queued": "ls --queued", "active": "ls --active",
 	"cat":    "get", "show": "get", "info": "get", "inspect": "get", "describe": "get", "view": "get", "print": "get", "details": "get", "last": "get", "scontrol": "get",
 	"output": "exec output", "logs": "exec output", "tail": "exec output", "follow": "exec output", "stdout": "get --stdout", "stderr": "get --stderr", "sacct": "exec status",
 	"find": "search", "grep": "search", "rg": "search", "locate": "search", "lookup": "search",
@@ -52,7 +52,7 @@ var otherOptions = map[string]map[string]string{
 	"ls": {
 		"l": seeTask, "long": seeTask, "a": seeAll, "all": seeAll,
 		"since": seeTime, "after": seeTime, "until": seeTime, "before": seeTime,
-		"status": "\"qme search status:failed\" finds by status", "grep": "\"qme search WORD\" finds text",
+		"ok": "\"qme ls --status ok\" lists what ended well", "cancelled": "\"qme ls --status cancelled\" lists what was cancelled", "state": "\"qme ls --status ok,failed\" lists by status", "grep": "\"qme search WORD\" finds text",
 	},
 	"config": {
 		"list": "\"qme config\" lists all settings", "l": "\"qme config\" lists all settings", "show-origin": "\"qme config\" says where each comes from",

@@ -22,7 +22,8 @@ type lsCommand struct {
 
 func (cmd *lsCommand) command() *cli.Command {
 	var f tasks.Filter
-	var asJSON bool
+	var asJSON, failed, running, queued, active bool
+	var status string
 	return &cli.Command{
 		Name:      "ls",
 		Aliases:   []string{"list"},
@@ -36,12 +37,16 @@ one record per line (JSON Lines), as docs/format.md describes it.
 Examples:
   qme ls
   qme ls shell --failed -n 20
-  qme ls --running --sort duration
+  qme ls --active --sort duration
+  qme ls --status failed,cancelled
   qme ls --host login1 --user alice
   qme ls --json | jq -r .command`,
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "failed", Usage: "only tasks that ended by themselves with a return code other than 0", Destination: &f.Failed},
-			&cli.BoolFlag{Name: "running", Usage: "only running tasks", Destination: &f.Running},
+			&cli.BoolFlag{Name: "failed", Usage: "only tasks that ended by themselves with a return code other than 0", Destination: &failed},
+			&cli.BoolFlag{Name: "running", Usage: "only running tasks, also those whose job is running", Destination: &running},
+			&cli.BoolFlag{Name: "queued", Usage: "only tasks whose job waits for its start", Destination: &queued},
+			&cli.BoolFlag{Name: "active", Usage: "only tasks that are running or queued", Destination: &active},
+			&cli.StringFlag{Name: "status", Usage: "only tasks of one of the `STATES`, separated by commas: " + record.OutcomeWords, Destination: &status},
 			&cli.StringFlag{Name: "host", Usage: "only tasks that ran on the machine `NAME`", Destination: &f.Host},
 			&cli.StringFlag{Name: "user", Usage: "only tasks that the user `NAME` ran", Destination: &f.User},
 			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` tasks", HideDefault: true, Destination: &f.Limit},
@@ -58,7 +63,18 @@ Examples:
 			if !slices.Contains(tasks.Sorts, f.Sort) {
 				return &usageError{msg: fmt.Sprintf("--sort takes %s, not %q", strings.Join(tasks.Sorts, ", "), f.Sort), help: "qme ls --help"}
 			}
-			f.Executor, f.Prefix = "", ""
+			f.Executor, f.Prefix, f.Outcomes = "", "", 0
+			if c.IsSet("status") {
+				var ok bool
+				if f.Outcomes, ok = record.ParseOutcomes(status); !ok {
+					return &usageError{msg: fmt.Sprintf("--status takes %s, not %q", record.OutcomeWords, status), help: "qme ls --help"}
+				}
+			}
+			for set, wanted := range map[record.Outcomes]bool{record.FailedOnes: failed, record.RunningOnes: running, record.QueuedOnes: queued, record.ActiveOnes: active} {
+				if wanted {
+					f.Outcomes |= set
+				}
+			}
 			return cmd.run(ctx, c.Args().First(), f, asJSON)
 		},
 	}
@@ -108,16 +124,15 @@ func restrict(q *tasks.Service, of string, f *tasks.Filter) error {
 // statusWays are commands that list tasks by a status that may be mistaken for the name
 // of an executor.
 var statusWays = map[string]string{
-	"failed": "qme ls --failed", "running": "qme ls --running", "cancelled": "qme search status:cancelled",
-	"succeeded": "qme search status:ok", "ok": "qme search status:ok", "complete": "qme search status:complete",
+	"failed": "qme ls --failed", "running": "qme ls --running", "queued": "qme ls --queued", "active": "qme ls --active", "cancelled": "qme ls --status cancelled",
+	"succeeded": "qme ls --status ok", "ok": "qme ls --status ok", "complete": "qme ls --status complete", "unknown": "qme ls --status unknown",
 }
 
 // noteNone says why a listing is empty. A name that matches no task is probably a
 // mistake; that no task failed is no news for a script.
 func (cmd *lsCommand) noteNone(q *tasks.Service, f tasks.Filter) {
 	named := tasks.Filter{Executor: f.Executor, Prefix: f.Prefix, Host: f.Host, User: f.User}
-	all := !f.Failed && !f.Running // no restriction other than by name
-	if named != (tasks.Filter{}) && (all || !hasTasks(q, named)) {
+	if named != (tasks.Filter{}) && (f.Outcomes == 0 || !hasTasks(q, named)) {
 		hint := ""
 		if way := statusWays[f.Executor]; way != "" {
 			hint = fmt.Sprintf(" %q lists those that are %s.", way, f.Executor)
@@ -127,6 +142,8 @@ func (cmd *lsCommand) noteNone(q *tasks.Service, f tasks.Filter) {
 	}
 	switch {
 	case !isTerminal(cmd.term.err):
+	case f.Outcomes == record.RunningOnes && hasTasks(q, tasks.Filter{Executor: f.Executor, Prefix: f.Prefix, Host: f.Host, User: f.User, Outcomes: record.QueuedOnes}):
+		cmd.term.note("There are no %s, but queued ones: see \"qme ls --active\".", tasksOf(f))
 	case f == tasks.Filter{Limit: f.Limit, Sort: f.Sort}:
 		cmd.term.note("%s", cmd.term.here("There are no tasks yet; \"qme run CMD\" records one."))
 	default:
@@ -137,11 +154,8 @@ func (cmd *lsCommand) noteNone(q *tasks.Service, f tasks.Filter) {
 // tasksOf describes the tasks of a listing.
 func tasksOf(f tasks.Filter) string {
 	text := "tasks"
-	if f.Running {
-		text = "running " + text
-	}
-	if f.Failed {
-		text = "failed " + text
+	if f.Outcomes != 0 {
+		text = f.Outcomes.String() + " " + text
 	}
 	for _, of := range []struct{ how, name string }{{"of executor", f.Executor}, {"with ids that begin with", f.Prefix}, {"on host", f.Host}, {"by user", f.User}} {
 		if of.name != "" {

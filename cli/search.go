@@ -44,8 +44,8 @@ user, host or id, in upper or lower case. A task must match all words; of words 
 OR between them, one is enough. Put a phrase in double quotes. -WORD excludes tasks
 with the word. FIELD:WORD searches one field: command, message, output, error, pwd,
 user, host, executor, id, commit, branch, status. Further conditions: rc:>0,
-duration:<90s, after:2026-11-01, before:2d, on:yesterday, failed, running. Quote the
-whole query for the shell.
+duration:<90s, after:2026-11-01, before:2d, on:yesterday, failed, cancelled, running,
+queued; status:ok is the others. Quote the whole query for the shell.
 
 Examples:
   qme search moto
@@ -104,7 +104,7 @@ func parseQuery(text string, regex bool) (*query.Query, error) {
 		before := safe.Line(text[:wrong.Pos])
 		msg += "\n  " + before + safe.Line(text[wrong.Pos:]) + "\n  " + strings.Repeat(" ", runewidth.StringWidth(before)) + "^"
 	}
-	return nil, &usageError{msg: msg + "\nFields: " + strings.Join(query.Fields, ", ") + "; and failed, running.", help: "qme search --help"}
+	return nil, &usageError{msg: msg + "\nFields: " + strings.Join(query.Fields, ", ") + "; and " + strings.Join(query.StatusWords, ", ") + ".", help: "qme search --help"}
 }
 
 func (cmd *searchCommand) run(ctx context.Context, q *query.Query, o searchOptions) error {

@@ -69,7 +69,7 @@ func (l *listAPI) listTasks(w http.ResponseWriter, r *http.Request) error {
 func filterOf(r *http.Request) (*filter, error) {
 	q := r.URL.Query()
 	f := &filter{
-		Query: strings.TrimSpace(q.Get("q")), Executors: q["executor"], Statuses: q["status"], Hosts: q["host"], Users: q["user"],
+		Query: strings.TrimSpace(q.Get("q")), Executors: q["executor"], Hosts: q["host"], Users: q["user"],
 		PWD: q.Get("pwd"), Sort: q.Get("sort"), Command: clip(q.Get("command")),
 	}
 	if name := r.PathValue("name"); name != "" {
@@ -78,16 +78,12 @@ func filterOf(r *http.Request) (*filter, error) {
 	if len(f.Query) > 4096 {
 		return nil, badRequest("q is longer than 4096 bytes")
 	}
-	for i, st := range f.Statuses {
-		o, ok := record.ParseOutcome(strings.ToLower(st))
-		switch {
-		case ok:
-			f.Statuses[i] = o.String()
-		case strings.EqualFold(st, string(record.Complete)):
-			f.Statuses[i] = string(record.Complete)
-		default:
-			return nil, badRequest(fmt.Sprintf("status %q is none of %s, ok, success and complete", st, strings.Join(outcomes, ", ")))
+	for _, st := range q["status"] {
+		set, ok := record.ParseOutcomes(st)
+		if !ok {
+			return nil, badRequest(fmt.Sprintf("status %q is none of %s", st, record.OutcomeWords))
 		}
+		f.Outcomes |= set
 	}
 	if f.Sort == "" {
 		f.Sort = sortLatest

@@ -121,16 +121,16 @@ func (t *table) overview(now time.Time) *overview {
 	defer t.mu.RUnlock()
 	st := t.stateLocked()
 	o := &overview{Version: st.Version, Loaded: st.Loaded, Total: st.Total, Outcomes: map[string]int{}, Running: []summary{}}
-	var ended [5]int
+	var ended [record.OutcomeCount]int
 	days := newCalendar(now)
 	commands := map[string]*commandStats{}
 	for _, r := range t.rows {
 		out := r.outcome()
 		ended[out]++
-		if out == outcomeRunning && len(o.Running) < runningShown {
+		if r.active && len(o.Running) < runningShown {
 			o.Running = append(o.Running, t.summariesLocked([]*row{r})...)
 		}
-		days.add(r.started, out == outcomeFailed)
+		days.add(r.started, out == record.Failed)
 		c := commands[r.command]
 		if c == nil {
 			c = &commandStats{Command: r.command, Latest: t.words.id(r), Slowest: t.words.id(r)} // the rows are newest first
@@ -141,7 +141,7 @@ func (t *table) overview(now time.Time) *overview {
 		}
 	}
 	for i, n := range ended {
-		o.Outcomes[outcomes[i]] = n
+		o.Outcomes[record.Outcome(i).String()] = n
 	}
 	o.Days = days.list()
 	o.Slowest = top(commands, func(a, b *commandStats) int { return cmp.Compare(b.Longest, a.Longest) })
@@ -150,9 +150,9 @@ func (t *table) overview(now time.Time) *overview {
 }
 
 // add counts a task, and reports whether it took longer than all before.
-func (c *commandStats) add(r *row, outcome int) (slowest bool) {
+func (c *commandStats) add(r *row, outcome record.Outcome) (slowest bool) {
 	c.Tasks++
-	if outcome == outcomeFailed {
+	if outcome == record.Failed {
 		c.Failed++
 	}
 	if r.active {

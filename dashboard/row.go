@@ -50,14 +50,6 @@ const (
 
 var statuses = [...]record.Status{record.None, record.Running, record.Complete, record.Cancelled}
 
-// The outcomes by which listings are filtered.
-const (
-	outcomeRunning = int(record.Goes)
-	outcomeFailed  = int(record.Failed)
-)
-
-var outcomes = []string{record.Goes.String(), record.Succeeded.String(), record.Failed.String(), record.Stopped.String(), record.Unknown.String()}
-
 // A row is the latest run of a task as shown in a table. Rows are small, since all are
 // kept in memory, and immutable. Texts shared by many tasks are stored as numbers of a
 // words.
@@ -75,6 +67,7 @@ type row struct {
 	status            uint8
 	hasCode           bool
 	active            bool   // it is running, or its job is not final
+	jobQueued         bool   // see record.Job.Queued
 	jobCancelled      bool   // see record.Job.Cancelled
 	job               uint32 // the state of its job as a number of words plus 1; 0: no job
 	jobStarted        int64  // as started; 0: the job is waiting, or its start is unknown
@@ -100,8 +93,8 @@ func rowTexts(rec *record.Record) [textCount]string {
 	return [textCount]string{executorText: rec.Executor, userText: d.User, hostText: d.Host, pwdText: d.PWD, messageText: clip(d.Message)}
 }
 
-func (r *row) outcome() int {
-	return int(record.OutcomeOf(r.active, r.jobCancelled, statuses[r.status], r.hasCode, r.returnCode == 0))
+func (r *row) outcome() record.Outcome {
+	return record.OutcomeOf(r.active, r.jobQueued, r.jobCancelled, statuses[r.status], r.hasCode, r.returnCode == 0)
 }
 
 // took returns the duration of a run or its job in seconds, up to now if it is active,
@@ -182,7 +175,7 @@ func (w *words) row(rec *record.Record) *row {
 	}
 	finished := d.Finished
 	if d.Job != nil {
-		r.job, r.jobCancelled = w.number(clip(d.Job.State))+1, d.Job.Cancelled()
+		r.job, r.jobQueued, r.jobCancelled = w.number(clip(d.Job.State))+1, d.Job.Queued(), d.Job.Cancelled()
 		r.duration, finished = d.Job.Elapsed, d.Job.Ended
 		if d.Job.Started != nil {
 			r.jobStarted = d.Job.Started.UnixMicro()
@@ -249,7 +242,7 @@ func timeIn(micros int64, zone int32) record.Time {
 // summary returns the summary of a row.
 func (w *words) summary(r *row) summary {
 	s := summary{
-		ID: w.id(r), Short: w.id(r).Short(0), Executor: w.text(r, executorText), Command: r.command, Status: statuses[r.status], Outcome: outcomes[r.outcome()],
+		ID: w.id(r), Short: w.id(r).Short(0), Executor: w.text(r, executorText), Command: r.command, Status: statuses[r.status], Outcome: r.outcome().String(),
 		Started: timeIn(r.started, r.zone),
 		User:    w.text(r, userText), Host: w.text(r, hostText), PWD: w.text(r, pwdText), Message: w.text(r, messageText), Run: int(r.run),
 	}

@@ -236,7 +236,7 @@ func TestFilterAndSort(t *testing.T) {
 	}{
 		"host":    {filter{Hosts: []string{"h1", "nowhere"}}, func(s summary) bool { return s.Host == "h1" }},
 		"nothing": {filter{Users: []string{"nobody"}}, func(summary) bool { return false }},
-		"outcome": {filter{Statuses: []string{"succeeded"}}, func(s summary) bool { return *s.ReturnCode == 0 }},
+		"outcome": {filter{Outcomes: 1 << record.OK}, func(s summary) bool { return *s.ReturnCode == 0 }},
 		"below":   {filter{PWD: "/home"}, func(summary) bool { return true }},
 		"beside":  {filter{PWD: "/hom"}, func(summary) bool { return false }},
 		"time":    {filter{After: time.Unix(4800, 0), Before: time.Unix(4900, 0)}, func(s summary) bool { return s.Started.Unix() >= 4800 && s.Started.Unix() < 4900 }},

@@ -16,11 +16,12 @@ import (
 // A filter selects and sorts tasks. The zero value selects all tasks, the latest run
 // first. The values of a list are alternatives; an empty list accepts all.
 type filter struct {
-	Query                             string
-	Executors, Statuses, Hosts, Users []string
-	PWD, Command                      string    // Command is clipped as in a row
-	After, Before                     time.Time // After is inclusive, Before exclusive
-	Sort                              string    // the name of a column, with a leading - for descending order
+	Query                   string
+	Executors, Hosts, Users []string
+	Outcomes                record.Outcomes // 0: any
+	PWD, Command            string          // Command is clipped as in a row
+	After, Before           time.Time       // After is inclusive, Before exclusive
+	Sort                    string          // the name of a column, with a leading - for descending order
 
 	// Now is a recent time in microseconds since 1970, if the order depends on it.
 	Now  int64
@@ -34,7 +35,7 @@ type filter struct {
 // plain reports whether the filter selects all rows in their own order, so that no view
 // is needed.
 func (f *filter) plain() bool {
-	return f.Query == "" && len(f.Executors)+len(f.Statuses)+len(f.Hosts)+len(f.Users) == 0 && f.PWD == "" && f.Command == "" &&
+	return f.Query == "" && len(f.Executors)+len(f.Hosts)+len(f.Users) == 0 && f.Outcomes == 0 && f.PWD == "" && f.Command == "" &&
 		f.After.IsZero() && f.Before.IsZero() && f.Sort == sortNewest
 }
 
@@ -133,13 +134,12 @@ func (t *table) choose(f *filter) []*row {
 type matcher struct {
 	f             *filter
 	texts         [textCount]map[uint32]bool // nil: any
-	outcomes      [5]bool
-	complete      bool // also tasks that ended by themselves with any return code
+	outcomes      record.Outcomes            // 0: any
 	after, before int64
 }
 
 func (t *table) matcher(f *filter) *matcher {
-	m := &matcher{f: f, after: math.MinInt64, before: math.MaxInt64}
+	m := &matcher{f: f, outcomes: f.Outcomes, after: math.MinInt64, before: math.MaxInt64}
 	m.texts[executorText], m.texts[hostText], m.texts[userText] = t.numbers(f.Executors), t.numbers(f.Hosts), t.numbers(f.Users)
 	if f.PWD != "" {
 		m.texts[pwdText] = map[uint32]bool{}
@@ -150,10 +150,6 @@ func (t *table) matcher(f *filter) *matcher {
 			}
 		}
 	}
-	for i, o := range outcomes {
-		m.outcomes[i] = len(f.Statuses) == 0 || slices.Contains(f.Statuses, o)
-	}
-	m.complete = slices.Contains(f.Statuses, string(record.Complete))
 	if !f.After.IsZero() {
 		m.after = f.After.UnixMicro()
 	}
@@ -183,7 +179,7 @@ func (m *matcher) match(r *row) bool {
 			return false
 		}
 	}
-	return (m.outcomes[r.outcome()] || m.complete && record.Outcome(r.outcome()).EndedByItself(statuses[r.status])) &&
+	return (m.outcomes == 0 || m.outcomes.Has(r.outcome(), statuses[r.status])) &&
 		r.started >= m.after && r.started < m.before && (m.f.Command == "" || m.f.Command == r.command) && (m.f.Query == "" || m.f.found[r.key])
 }
 
@@ -380,7 +376,7 @@ func (t *table) facets() facets {
 	for _, which := range shown {
 		counts[which] = map[uint32]int{}
 	}
-	var ended [5]int
+	var ended [record.OutcomeCount]int
 	for _, r := range t.rows {
 		for _, which := range shown {
 			counts[which][r.texts[which]]++
@@ -396,10 +392,10 @@ func (t *table) facets() facets {
 	}
 	out := map[string]int{}
 	for i, c := range ended {
-		out[outcomes[i]] = c
+		out[record.Outcome(i).String()] = c
 	}
 	st := t.stateLocked()
-	return facets{st.Version, st.Loaded, values(executorText), values(hostText), values(userText), values(pwdText), most(out, len(outcomes))}
+	return facets{st.Version, st.Loaded, values(executorText), values(hostText), values(userText), values(pwdText), most(out, record.OutcomeCount)}
 }
 
 func keysOf(ids []record.ID) map[taskKey]bool {

@@ -131,11 +131,29 @@ func (j *Job) Cancelled() bool {
 	return j != nil && j.Final && CancelledState(j.State)
 }
 
+// waiting are the words of schedulers for a job that waits for its start, also for its next one.
+var waiting = []string{"PENDING", "PEND", "PSUSP", "QUEUED", "WAITING", "WAIT", "HELD", "HOLD", "IDLE", "SUBMITTED", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+
+// Queued reports whether the job waits for its start: the scheduler's word says so, or the
+// scheduler was not asked yet. It is false for a nil job.
+func (j *Job) Queued() bool {
+	if j == nil || j.Final {
+		return false
+	}
+	word := stateWord(j.State)
+	return word == "" && j.Started == nil || slices.ContainsFunc(waiting, func(w string) bool { return strings.EqualFold(w, word) })
+}
+
+// stateWord returns the first word of a state such as "CANCELLED by 1000".
+func stateWord(state string) string {
+	word, _, _ := strings.Cut(strings.TrimSpace(state), " ")
+	return strings.TrimRight(word, "+")
+}
+
 // CancelledState reports whether a scheduler's word for an ended job, or part of a job, means
 // that it was cancelled; see Job.Cancelled.
 func CancelledState(state string) bool {
-	word, _, _ := strings.Cut(strings.TrimSpace(state), " ")
-	word = strings.TrimRight(word, "+")
+	word := stateWord(state)
 	return strings.EqualFold(word, "CANCELLED") || strings.EqualFold(word, "CANCELED")
 }
 

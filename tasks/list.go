@@ -11,18 +11,17 @@ import (
 // A Filter selects tasks. The zero value selects all.
 type Filter struct {
 	Executor string
-	Prefix   string // of the UUID
-	Failed   bool   // only failed tasks; see record.Failed
-	Running  bool   // only active tasks, including those with an open job
-	Host     string // only runs of this machine; "" means any
-	User     string // only runs of this user; "" means any
-	Limit    int    // at most this many; 0 means all
-	Brief    bool   // read only the fields that a table shows; see record.DecodeBrief
-	Sort     string // one of Sorts; "" is the default
+	Prefix   string          // of the UUID
+	Outcomes record.Outcomes // only these; 0 means all
+	Host     string          // only runs of this machine; "" means any
+	User     string          // only runs of this user; "" means any
+	Limit    int             // at most this many; 0 means all
+	Brief    bool            // read only the fields that a table shows; see record.DecodeBrief
+	Sort     string          // one of Sorts; "" is the default
 }
 
 func (f Filter) match(r *record.Record) bool {
-	return (!f.Failed || r.Failed()) && (!f.Running || r.Active()) &&
+	return (f.Outcomes == 0 || f.Outcomes.Has(r.Outcome(), r.Data.Status)) &&
 		(f.Host == "" || r.Data.Host == f.Host) && (f.User == "" || r.Data.User == f.User)
 }
 
@@ -57,7 +56,7 @@ func (q *Service) Listing(f Filter) Listing {
 	}
 	rg := record.Range{Executor: f.Executor, Prefix: f.Prefix, Brief: f.Brief}
 	results := v.Records(rg)
-	if f.Running {
+	if f.Outcomes != 0 && f.Outcomes&^record.ActiveOnes == 0 {
 		results = v.Open(rg)
 	}
 	items := q.chosen(f, v.named(results))

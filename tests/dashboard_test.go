@@ -398,7 +398,7 @@ func TestDashboardRerun(t *testing.T) {
 		t.Fatal(err)
 	}
 	b = h.serve()
-	eventually(t, func() bool { l := b.tasks(""); return l[0].Run == 2 && l[0].Outcome == "succeeded" })
+	eventually(t, func() bool { l := b.tasks(""); return l[0].Run == 2 && l[0].Outcome == "ok" })
 	expect(202, "POST", "/api/tasks/"+id+"/rerun", "", id)
 	expect(200, "POST", "/api/tasks/"+id+"/actions/cancel", `{"args": []}`, "")
 	eventually(t, func() bool { return b.tasks("")[0].Outcome == "cancelled" })
@@ -436,7 +436,7 @@ func TestDashboardRerunsAtOnce(t *testing.T) {
 	if codes != [...]int{202, 409, 409, 409, 409, 409} {
 		t.Errorf("they are answered %v", codes)
 	}
-	eventually(t, func() bool { return boards[0].tasks("")[0].Outcome == "succeeded" })
+	eventually(t, func() bool { return boards[0].tasks("")[0].Outcome == "ok" })
 	if run := boards[0].tasks("")[0].Run; run != 2 {
 		t.Errorf("it has run %d times", run)
 	}

@@ -341,7 +341,7 @@ func TestDashboardReadOnly(t *testing.T) {
 	sleeping := h.start("-q", "run", "sleep", "600")
 	b := h.serve("--read-only")
 	eventually(t, func() bool { return len(b.tasks("?status=running")) == 1 })
-	live, ended := b.tasks("?status=running")[0].ID, b.tasks("?status=succeeded")[0].ID
+	live, ended := b.tasks("?status=running")[0].ID, b.tasks("?status=ok")[0].ID
 	for _, c := range [][3]string{
 		{"POST", "/api/tasks/" + ended + "/rerun"}, {"POST", "/api/tasks/" + live + "/cancel"}, {"DELETE", "/api/tasks/" + ended},
 		{"POST", "/api/tasks/clear", `{"ids": ["` + ended + `"]}`}, {"POST", "/api/tasks/" + live + "/actions/cancel", `{"args": []}`},

@@ -93,9 +93,9 @@ func TestForeignRerunInTheDashboard(t *testing.T) {
 	}
 	digest := again("", 409).Foreign.Digest
 	again(`{"confirm": true, "digest": "`+digest+`"}`, 202)
-	eventually(t, func() bool { now := b.tasks("")[0]; return now.Run == 2 && now.Outcome == "succeeded" })
+	eventually(t, func() bool { now := b.tasks("")[0]; return now.Run == 2 && now.Outcome == "ok" })
 	again("", 202)
-	eventually(t, func() bool { now := b.tasks("")[0]; return now.Run == 3 && now.Outcome == "succeeded" })
+	eventually(t, func() bool { now := b.tasks("")[0]; return now.Run == 3 && now.Outcome == "ok" })
 	eventually(t, func() bool {
 		left, err := filepath.Glob(filepath.Join(h.dir, "running", "*"))
 		return err == nil && len(left) == 0
@@ -113,7 +113,7 @@ func TestWholeIDs(t *testing.T) {
 	}
 	b := h.serve()
 	eventually(t, func() bool { return len(b.tasks("")) == 2 })
-	running, id := b.tasks("?status=running")[0].ID, b.tasks("?status=succeeded")[0].ID
+	running, id := b.tasks("?status=running")[0].ID, b.tasks("?status=ok")[0].ID
 	uuid := strings.TrimPrefix(id, "shell-")
 	for _, ref := range []string{"shell-", "shell", "s", uuid, uuid[:8], id[:len(id)-1], strings.ToUpper(id), id + "-", "@1", "@-1", id + "@1", " " + id, "", "*"} {
 		body, err := json.Marshal(map[string][]string{"ids": {ref}})

@@ -259,6 +259,10 @@ func TestSlurmCancel(t *testing.T) {
 	t.Parallel()
 	s := newSlurmHome(t)
 	pending := s.submit("-p", "never", "--wrap", "true")
+	s.must("refresh")
+	if out := s.must("ls", "--queued"); !strings.Contains(out, "pending") {
+		t.Errorf("ls --queued shows %s", out)
+	}
 	s.fails(9, "is PENDING", "exec", "output")
 	s.must("exec", "cancel")
 	s.ends(pending, 1)

@@ -23,6 +23,10 @@ import (
 // Fields are the names that can stand before a colon, for messages.
 var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "status", "rc", "duration", "after", "before", "on"}
 
+// StatusWords are the words of "status:" that need no field before them, for messages. "ok",
+// "active" and the others are text.
+var StatusWords = []string{"failed", "cancelled", "running", "queued"}
+
 // otherNames are names that records, messages and other programs have for fields.
 var otherNames = map[string]string{
 	"returncode": "rc", "exit": "rc", "code": "rc", "exitcode": "rc", "ret": "rc",
@@ -168,7 +172,7 @@ func (p *parser) term() (term, error) {
 	}
 	var t term
 	switch {
-	case name == "" && !quoted && (value == "failed" || value == "running"):
+	case name == "" && !quoted && slices.Contains(StatusWords, value):
 		t, err = p.status(value, at)
 	case value == "" && name != "":
 		return term{}, p.nothingBehind(at, valueAt, name)
@@ -308,15 +312,11 @@ func cutOperator(s string) (operator, string) {
 }
 
 func (p *parser) status(value string, at int) (term, error) {
-	word := strings.ToLower(value)
-	if word == string(record.Complete) {
-		return term{test: endedByItself, values: statusValues(func(o record.Outcome) bool { return o != record.Goes && o != record.Stopped }, false)}, nil
-	}
-	o, ok := record.ParseOutcome(word)
+	set, ok := record.ParseOutcomes(value)
 	if !ok {
-		return term{}, p.errorAt(at, "status: is one of running, ok (succeeded), failed, cancelled, unknown and complete, not %q", value)
+		return term{}, p.errorAt(at, "status: is one of %s, not %q", record.OutcomeWords, value)
 	}
-	return term{test: hasOutcome(o), values: statusValues(func(v record.Outcome) bool { return v == o }, true)}, nil
+	return term{test: hasOutcome(set), values: statusValues(set.MayHave, set.Exact())}, nil
 }
 
 // expandHome replaces a ~ as a shell would have, in regular expressions as well.

@@ -225,8 +225,6 @@ func between(from, to time.Time) func(*record.Record) bool {
 	}
 }
 
-func hasOutcome(o record.Outcome) func(*record.Record) bool {
-	return func(r *record.Record) bool { return r.Outcome() == o }
+func hasOutcome(set record.Outcomes) func(*record.Record) bool {
+	return func(r *record.Record) bool { return set.Has(r.Outcome(), r.Data.Status) }
 }
-
-func endedByItself(r *record.Record) bool { return r.Outcome().EndedByItself(r.Data.Status) }

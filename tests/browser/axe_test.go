@@ -96,7 +96,7 @@ func TestPagesAreAccessible(t *testing.T) {
 	p.sees("main", "no such task")
 	check("no-task")
 	p.visit("/overview")
-	p.sees(".numbers", "succeeded")
+	p.sees(".numbers", "are ok")
 	check("overview")
 	p.do(chromedp.EmulateViewport(390, 800))
 	check("overview-phone")

@@ -79,7 +79,7 @@ func TestJobIsFollowed(t *testing.T) {
 	p := h.serve().open("/")
 	const status = "document.querySelector('.rows .status .outcome')"
 	p.sees(".rows .status", "pending") // the server has asked
-	p.until(status + ".dataset.outcome === 'waiting'")
+	p.until(status + ".dataset.outcome === 'queued'")
 	p.until("document.querySelector('.rows .duration').innerText.trim() === ''")
 
 	p.visit("/tasks/" + h.id())

@@ -77,8 +77,8 @@ func TestSlurmHasItsOwnView(t *testing.T) {
 	p.sees("qme-slurm .states", "pending")
 	p.sees("qme-slurm .states", "2026-11-23 08:32:00")
 	p.sees("qme-slurm .array", "6 array elements")
-	p.until(`[...document.querySelectorAll('.elements li')].map((el) => el.dataset.outcome).join() === 'succeeded,succeeded,failed,running,waiting,cancelled'`)
-	p.sees("qme-slurm .legends", "2 succeeded")
+	p.until(`[...document.querySelectorAll('.elements li')].map((el) => el.dataset.outcome).join() === 'ok,ok,failed,running,queued,cancelled'`)
+	p.sees("qme-slurm .legends", "2 ok")
 	p.until(`document.querySelectorAll('.elements li')[2].title === '4711_2: FAILED, exit code 2'`)
 	p.picture("slurm")
 }
@@ -102,12 +102,12 @@ func TestSlurmArrayRuns(t *testing.T) {
 	p.until(status)
 	// Each time the button is pressed Slurm is asked, and the page shows what it says.
 	ask := "(" + status + ".click(), document.querySelector('qme-actions form .primary').click(), await new Promise((done) => setTimeout(done, 500)), "
-	p.until(ask + elements + " === 'succeeded,failed,running')")
+	p.until(ask + elements + " === 'ok,failed,running')")
 	p.sees(".under .outcome", "running")
 
 	in.write(t, "go on\n")
 	h.qme("wait")
-	p.until(elements + " === 'succeeded,failed,failed'")
+	p.until(elements + " === 'ok,failed,failed'")
 	p.sees(".under .outcome", "failed 1") // the first that has failed
 	p.has("qme-output[data-stream=job-stdout] .text", "I am 2")
 	p.sees("qme-slurm", "Exit code")

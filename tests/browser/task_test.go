@@ -135,7 +135,7 @@ func TestRunAgainSaysWhatItReads(t *testing.T) {
 	h.qme("run", "true")
 	h.background("run", "sleep", "600")
 	p = h.serve().open("/overview")
-	p.sees(".numbers", "of 2 succeeded")
+	p.sees(".numbers", "of 2 are ok")
 	p = h.serve().open("/")
 	p.until(row("sleep 600"))
 	p.execute(row("sleep 600") + ".querySelector('[aria-label=Cancel]').click()")

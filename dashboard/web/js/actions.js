@@ -59,7 +59,7 @@ class Actions extends HTMLElement {
       lines.className = 'text';
       const { Lines } = await import('./lines.js');
       new Lines(lines).add([...stdout, ...stderr]);
-      title.append(' ', h('span.outcome', { 'data-outcome': exit === 0 ? 'succeeded' : 'failed' }, exit === 0 ? 'ok' : `exit ${exit}`));
+      title.append(' ', h('span.outcome', { 'data-outcome': exit === 0 ? 'ok' : 'failed' }, exit === 0 ? 'ok' : `exit ${exit}`));
       this.result.replaceChildren(title, h('div.scroller.wrap', { tabindex: 0, role: 'region', 'aria-label': `Result of ${name}` }, lines), cut ? h('p.dim', {}, 'A part is left out, since it is long.') : '');
     } catch (err) {
       this.result.replaceChildren(title, h('p.problem', {}, err.message));

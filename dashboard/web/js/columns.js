@@ -1,7 +1,7 @@
 // The columns of the table of tasks: all that is to be said of one is said here.
 
 import { h } from './dom.js';
-import { moment, number, oneLine, outcomeKind, outcomeText, stamps, took } from './format.js';
+import { moment, number, oneLine, outcomeText, stamps, took } from './format.js';
 
 const clipped = (name, title = (task) => task[name]) => (task) => [h('span.clip', { title: title(task) }, task[name])];
 
@@ -18,7 +18,7 @@ const command = (task) => [
  * downwards. widths: in pages from 1640, from 1180, from 900 and of less pixels; "" is none, and the last one counts on.
  */
 const list = [
-  { name: 'status', label: 'Status', widths: ['104px', '104px', '104px', '96px'], content: (task) => [h('span.outcome', { 'data-outcome': outcomeKind(task), title: outcomeText(task) }, h('span.clip', {}, outcomeText(task)))] },
+  { name: 'status', label: 'Status', widths: ['104px', '104px', '104px', '96px'], content: (task) => [h('span.outcome', { 'data-outcome': task.outcome, title: outcomeText(task) }, h('span.clip', {}, outcomeText(task)))] },
   { name: 'command', label: 'Command', widths: ['minmax(200px, 3fr)', 'minmax(200px, 3fr)', 'minmax(160px, 3fr)', 'minmax(120px, 1fr)'], content: command },
   { name: 'message', label: 'Message', widths: ['minmax(80px, 1.3fr)', 'minmax(80px, 1.3fr)', 'minmax(60px, 1fr)', ''], content: clipped('message', (task) => task.message || null) },
   { name: 'pwd', label: 'Directory', widths: ['minmax(80px, 1.2fr)', '', '', ''], content: clipped('pwd') },

@@ -2,7 +2,7 @@
 
 import * as api from './api.js';
 import { button, h } from './dom.js';
-import { outcomeKind, outcomeText, stamp, stamps } from './format.js';
+import { outcomeText, stamp, stamps } from './format.js';
 import { failure } from './notice.js';
 
 /**
@@ -70,7 +70,7 @@ class Compare extends HTMLElement {
   }
 
   #sides({ a, b }) {
-    const side = ({ number, summary }) => h('div', {}, h('strong', {}, `Run ${number}`), ' ', h('span.outcome', { 'data-outcome': outcomeKind(summary) }, outcomeText(summary)), ' ', h('time', { datetime: summary.started, title: stamps(summary.started) }, stamp(summary.started)));
+    const side = ({ number, summary }) => h('div', {}, h('strong', {}, `Run ${number}`), ' ', h('span.outcome', { 'data-outcome': summary.outcome }, outcomeText(summary)), ' ', h('time', { datetime: summary.started, title: stamps(summary.started) }, stamp(summary.started)));
     return h('div.sides', {}, side(a), side(b));
   }
 

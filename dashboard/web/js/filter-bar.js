@@ -5,7 +5,7 @@ import { button, debounce, h, icon, throttle } from './dom.js';
 import { all, open, outcomes, parts, without } from './filter.js';
 import { date, number } from './format.js';
 
-const titles = { running: 'Running', succeeded: 'OK', failed: 'Failed', cancelled: 'Cancelled', unknown: 'Not known' };
+const titles = { running: 'Running', queued: 'Queued', ok: 'OK', failed: 'Failed', cancelled: 'Cancelled', unknown: 'Not known' };
 const orders = { '-started': 'latest run first', started: 'longest ago first', '-id': 'newest task first', id: 'oldest task first', '-duration': 'slowest first', duration: 'quickest first', command: 'by command', status: 'by status', host: 'by host', user: 'by user' };
 
 /** Fires "filter" with {filter, typing} as detail, where typing marks one of many small steps, and "leave". */
@@ -111,7 +111,7 @@ class FilterBar extends HTMLElement {
     for (const chip of this.status.children) {
       const facet = this.#facets.outcomes.find((one) => one.value === chip.dataset.outcome);
       chip.querySelector('.count').textContent = facet ? number(facet.tasks) : '0';
-      chip.hidden = !facet?.tasks && chip.dataset.outcome === 'unknown' && chip.ariaPressed !== 'true';
+      chip.hidden = !facet?.tasks && ['queued', 'unknown'].includes(chip.dataset.outcome) && chip.ariaPressed !== 'true';
     }
     // A panel in use keeps what the user has entered.
     if (!this.panel.hidden && !this.panel.contains(document.activeElement)) this.#showPanel();

@@ -1,7 +1,7 @@
 // The filter of the listing. It is stored in the address alone.
 
 /** The outcomes by which tasks are filtered, as in the REST interface. */
-export const outcomes = ['running', 'succeeded', 'failed', 'cancelled', 'unknown'];
+export const outcomes = ['running', 'queued', 'ok', 'failed', 'cancelled', 'unknown'];
 
 /** The default order: the latest run first. */
 export const usual = '-started';

@@ -80,36 +80,30 @@ export const dayName = (day) => longDay.format(new Date(`${day}T12:00`));
 export function outcomeText(task) {
   if (task.job_state !== undefined) return jobText(task);
   switch (task.outcome) {
-    case 'running':
-      return 'running';
-    case 'succeeded':
-      return 'ok';
     case 'failed':
       return `exit ${task.returncode}`;
-    case 'cancelled':
-      return 'cancelled';
-    default:
+    case 'unknown':
       return 'not known';
+    default:
+      return task.outcome;
   }
 }
 
 // The scheduler's word says more than ours: "pending", "failed 3", "out of memory 137".
 function jobText({ job_state: state, outcome, returncode }) {
-  const word = state.replace(/ by \d+$/, '').toLowerCase().replaceAll('_', ' ') || 'submitted';
+  const word = state.replace(/ by \d+$/, '').toLowerCase().replaceAll('_', ' ') || 'queued';
   if (outcome === 'cancelled') return outcome;
   return outcome === 'failed' ? `${word} ${returncode}` : word;
 }
 
-/** What the outcome looks like: a job that waits for its start is not one that runs. */
-export const outcomeKind = (task) => (waits(task) ? 'waiting' : task.outcome);
-
-const waits = (task) => task.outcome === 'running' && task.job_state !== undefined && !task.job_started;
+/** Whether the run, or the job that it has started, has not ended. */
+export const goesOn = (task) => task.outcome === 'running' || task.outcome === 'queued';
 
 const running = (seconds) => (seconds < 60 ? `${seconds} s` : duration(seconds));
 
-/** How long a task took, or has been running; nothing while its job waits. */
+/** How long a task took, or has been running; nothing while its job waits or its start is not known. */
 export function took(task, now = Date.now()) {
-  if (waits(task)) return '';
+  if (goesOn(task) && task.job_state !== undefined && (task.outcome === 'queued' || !task.job_started)) return '';
   if (task.outcome === 'running') return running(Math.max(0, Math.floor((now - new Date(task.job_started ?? task.started)) / 1000)));
   return duration(task.duration);
 }

@@ -46,7 +46,7 @@ class Overview extends HTMLElement {
     if (!this.#known) this.#build();
     this.#known = found;
     this.#showNumbers(found);
-    this.#showRunning(found.running, found.outcomes.running);
+    this.#showRunning(found.running, found.outcomes.running + found.outcomes.queued);
     this.calendar.days = found.days;
     this.#showCommands(this.frequent, found.frequent, 'tasks');
     this.#showCommands(this.slowest, found.slowest, 'longest');
@@ -70,15 +70,16 @@ class Overview extends HTMLElement {
   }
 
   #showNumbers({ total, outcomes, loaded }) {
-    const ended = outcomes.succeeded + outcomes.failed;
-    const rate = ended ? `${((100 * outcomes.succeeded) / ended).toFixed(1)} %` : '–';
+    const ended = outcomes.ok + outcomes.failed;
+    const rate = ended ? `${((100 * outcomes.ok) / ended).toFixed(1)} %` : '–';
     const one = (value, text, href, outcome) => h('li', { 'data-outcome': outcome }, h('a', { href }, h('strong', {}, value), h('span', {}, text)));
     this.numbers.replaceChildren(
       one(number(total), `${total === 1 ? 'task' : 'tasks'}${loaded.complete ? '' : ' so far'}`, '/'),
-      one(rate, `of ${number(ended)} succeeded`, '/?status=succeeded', 'succeeded'),
+      one(rate, `of ${number(ended)} are ok`, '/?status=ok', 'ok'),
       one(number(outcomes.failed), 'failed', '/?status=failed', 'failed'),
       one(number(outcomes.cancelled), 'cancelled', '/?status=cancelled', 'cancelled'),
-      one(number(outcomes.running), 'running', '/?status=running', 'running'));
+      one(number(outcomes.running), 'running', '/?status=running', 'running'),
+      ...(outcomes.queued ? [one(number(outcomes.queued), 'queued', '/?status=queued', 'queued')] : []));
   }
 
   #showRunning(tasks, all) {
@@ -86,9 +87,9 @@ class Overview extends HTMLElement {
       const time = h('span.took', {}, took(task));
       time.task = task;
       const says = h('span.says', { 'data-says': task.id }, task.last_line ?? '');
-      return h('li', {}, h('span.dot', { 'data-outcome': 'running', 'aria-hidden': 'true' }), h('a', { href: `/tasks/${task.id}`, title: task.command }, oneLine(task.command) || '(empty)'), says, h('span.dim', {}, task.host), time);
+      return h('li', {}, h('span.dot', { 'data-outcome': task.outcome, 'aria-hidden': 'true' }), h('a', { href: `/tasks/${task.id}`, title: task.command }, oneLine(task.command) || '(empty)'), says, h('span.dim', {}, task.host), time);
     }));
-    if (all > 12) this.running.append(h('li', {}, h('a', { href: '/?status=running' }, `and ${many(all - 12, 'other')}`)));
+    if (all > 12) this.running.append(h('li', {}, h('a', { href: '/?status=running&status=queued' }, `and ${many(all - 12, 'other')}`)));
     if (tasks.length === 0) this.running.append(h('li.dim', {}, 'Nothing at present.'));
   }
 

@@ -2,7 +2,7 @@
 
 import * as api from './api.js';
 import { button, h } from './dom.js';
-import { duration, many, outcomeKind, outcomeText, stamp, stamps } from './format.js';
+import { duration, many, outcomeText, stamp, stamps } from './format.js';
 import { failure } from './notice.js';
 import { theme, themes } from './theme.js';
 
@@ -58,7 +58,7 @@ class Runs extends HTMLElement {
     return h('li', { 'data-outcome': summary.outcome, 'aria-current': number === this.shown ? 'true' : null },
       several && pick,
       h('a', { href: `/tasks/${this.task}${latest ? '' : `?run=${number}`}` }, `Run ${number}`),
-      h('span.outcome', { 'data-outcome': outcomeKind(summary) }, outcomeText(summary)),
+      h('span.outcome', { 'data-outcome': summary.outcome }, outcomeText(summary)),
       h('time', { datetime: summary.started, title: stamps(summary.started) }, stamp(summary.started)),
       h('span.took', {}, bar, duration(summary.duration)));
   }

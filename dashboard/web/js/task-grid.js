@@ -2,7 +2,7 @@
 
 import { columns, says, templates } from './columns.js';
 import { button, h } from './dom.js';
-import { moment, took } from './format.js';
+import { goesOn, moment, took } from './format.js';
 import { usual } from './filter.js';
 import { Rows } from './rows.js';
 
@@ -305,7 +305,7 @@ class Grid extends HTMLElement {
       el.classList.add('change');
       return el;
     };
-    if (task.outcome === 'running') return [act('cancel', 'Cancel', 'stop')];
+    if (goesOn(task)) return [act('cancel', 'Cancel', 'stop')];
     return [act('rerun', 'Run again', 'rerun'), act('remove', 'Delete', 'trash')];
   }
 
@@ -316,7 +316,7 @@ class Grid extends HTMLElement {
       const time = el.querySelector('time');
       const text = moment(el.task.started);
       if (time.textContent !== text) time.textContent = text;
-      if (el.task.outcome === 'running') el.querySelector('.duration').firstChild.textContent = took(el.task);
+      if (goesOn(el.task)) el.querySelector('.duration').firstChild.textContent = took(el.task);
     }
   }
 

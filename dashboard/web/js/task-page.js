@@ -3,7 +3,7 @@
 import * as api from './api.js';
 import { button, copyButton, h, icon, throttle } from './dom.js';
 import { viewOf } from './executors/index.js';
-import { bytes, duration, inputName, outcomeKind, outcomeText, shortId, stamp, stamps, took } from './format.js';
+import { bytes, duration, goesOn, inputName, outcomeText, shortId, stamp, stamps, took } from './format.js';
 import { live } from './live.js';
 import { empty, failure } from './notice.js';
 import * as router from './router.js';
@@ -53,7 +53,7 @@ class TaskPage extends HTMLElement {
         for (const output of this.outputs) output.following = !output.following;
         return true;
       case 'r':
-        if (!live.readOnly && this.#record && this.#record.summary.outcome !== 'running') act.rerun([this.#record.uid], this.#record.command);
+        if (!live.readOnly && this.#record && !goesOn(this.#record.summary)) act.rerun([this.#record.uid], this.#record.command);
         return true;
       case 'Escape':
         if (find?.box.value) find.find('');
@@ -250,14 +250,14 @@ class TaskPage extends HTMLElement {
       return el;
     };
     this.took = h('span.took', {}, took(summary));
-    const changes = summary.outcome === 'running' ? [does('cancel', 'Cancel', 'stop')] : [does('rerun', 'Run again', 'rerun', 'primary'), does('remove', 'Delete', 'trash', 'danger')];
+    const changes = goesOn(summary) ? [does('cancel', 'Cancel', 'stop')] : [does('rerun', 'Run again', 'rerun', 'primary'), does('remove', 'Delete', 'trash', 'danger')];
     const crumb = h('a', { href: '/' });
     crumb.append(icon('left'), 'Tasks');
     this.head.replaceChildren(
       h('nav.crumb', { 'aria-label': 'Path' }, crumb),
       h('div.command-line', {}, h('h1', {}, command || '(empty)'), copyButton('Copy the command', () => command, { shown: false, kind: 'quiet' })),
       h('div.under', {},
-        h('span.outcome.big', { 'data-outcome': outcomeKind(summary) }, outcomeText(summary)), this.took,
+        h('span.outcome.big', { 'data-outcome': summary.outcome }, outcomeText(summary)), this.took,
         data.message && h('span.said', {}, data.message),
         live.readOnly ? '' : h('div.buttons', {}, ...changes)),
       this.run ? h('p.older', { role: 'note' }, `This is run ${data.run ?? this.run}. `, h('a', { href: `/tasks/${uid}` }, 'Show the latest run')) : '');
@@ -269,7 +269,7 @@ class TaskPage extends HTMLElement {
   }
 
   #tick() {
-    if (this.#record && this.#record.summary.outcome === 'running') this.took.textContent = took(this.#record.summary);
+    if (this.#record && goesOn(this.#record.summary)) this.took.textContent = took(this.#record.summary);
   }
 
   #showFacts() {

@@ -6,11 +6,11 @@ import { bytes, duration, many, stamp, stamps } from '../format.js';
 
 /** Slurm's states (squeue(1), JOB STATE CODES) by outcome. */
 const kinds = {
-  COMPLETED: 'succeeded',
-  PENDING: 'waiting', REQUEUED: 'waiting', SUSPENDED: 'waiting', CONFIGURING: 'waiting', STOPPED: 'waiting',
-  RUNNING: 'running', COMPLETING: 'running', STAGE_OUT: 'running', SIGNALING: 'running', RESIZING: 'running',
+  COMPLETED: 'ok',
+  PENDING: 'queued', REQUEUED: 'queued', REQUEUE_HOLD: 'queued', REQUEUE_FED: 'queued', SPECIAL_EXIT: 'queued',
+  RUNNING: 'running', SUSPENDED: 'running', CONFIGURING: 'running', STOPPED: 'running', COMPLETING: 'running', STAGE_OUT: 'running', SIGNALING: 'running', RESIZING: 'running',
   CANCELLED: 'cancelled',
-  FAILED: 'failed', TIMEOUT: 'failed', PREEMPTED: 'failed', REVOKED: 'failed', LAUNCH_FAILED: 'failed', OUT_OF_MEMORY: 'failed', NODE_FAIL: 'failed', BOOT_FAIL: 'failed', DEADLINE: 'failed', SPECIAL_EXIT: 'failed',
+  FAILED: 'failed', TIMEOUT: 'failed', PREEMPTED: 'failed', REVOKED: 'failed', LAUNCH_FAILED: 'failed', OUT_OF_MEMORY: 'failed', NODE_FAIL: 'failed', BOOT_FAIL: 'failed', DEADLINE: 'failed',
 };
 
 /** The number of elements of an array that are shown. */
@@ -23,8 +23,8 @@ const kindOf = (state) => kinds[String(state ?? '').split(' ')[0]] ?? 'unknown';
 function stage({ state, final, returncode, started }) {
   const kind = kindOf(state);
   if (kind !== 'unknown') return kind;
-  if (!final) return started ? 'running' : 'waiting';
-  return typeof returncode === 'number' ? (returncode === 0 ? 'succeeded' : 'failed') : 'unknown';
+  if (!final) return started ? 'running' : 'queued';
+  return typeof returncode === 'number' ? (returncode === 0 ? 'ok' : 'failed') : 'unknown';
 }
 
 const badge = (state, kind = kindOf(state)) => h('span.outcome', { 'data-outcome': kind }, String(state ?? 'not known').toLowerCase().replaceAll('_', ' '));
