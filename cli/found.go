@@ -25,10 +25,11 @@ const (
 	sortCreated   = tasks.SortCreated
 	sortRelevance = tasks.SortRelevance
 	sortDuration  = tasks.SortDuration
+	sortOldest    = tasks.SortOldest
 	sortNewest    = "newest"
 )
 
-var sortOrders = []string{sortStarted, sortCreated, sortRelevance, sortDuration}
+var sortOrders = []string{sortStarted, sortOldest, sortCreated, sortRelevance, sortDuration}
 
 // nameOf returns the name of a run as other commands accept it.
 func nameOf(f index.Found) string {
@@ -68,16 +69,16 @@ const (
 // age. It leaves room for the numbers of earlier runs.
 func (t *table) foundLayout() layout {
 	f := fitting{t.width, narrowNameWidth}
-	var l layout
-	l.age = f.useful(timeWidth)
-	l.name = narrowNameWidth
-	if !l.age {
+	l := layout{name: narrowNameWidth}
+	l.status = f.take(statusWidth, minCommand, 0)
+	if l.age = f.useful(timeWidth); !l.age {
 		return l
 	}
 	if t.runs {
 		l.name = f.name(minCommand)
 	}
 	l.executor = (t.width == 0 || t.mixed) && f.useful(executorWidth)
+	l.duration = f.useful(durationWidth)
 	if !t.runs {
 		l.name = f.name(goodCommand)
 	}
@@ -95,18 +96,16 @@ func (t *table) found(f index.Found, short string, q *query.Query) error {
 	if l.age {
 		line += f.Record.Data.Timestamp.Local().Format(time.DateTime) + "  "
 	}
-	if l.executor {
-		line += t.executor(f.Record)
-	}
+	line, used := t.facts(line, l, f.Record)
 	room := 0
 	if t.width > 0 {
-		room = t.width - runewidth.StringWidth(line)
+		room = t.width - used
 	}
 	var hits []query.Hit
 	if t.width > 0 || t.color.on {
 		hits = q.Hits(f.Doc)
 	}
-	if room >= 0 || t.width == 0 {
+	if room > 0 || t.width == 0 {
 		line += t.highlighted(f.Record.Command, hits, room)
 	}
 	if _, err := fmt.Fprintln(t.w, strings.TrimRight(line, " ")); err != nil {
@@ -117,10 +116,7 @@ func (t *table) found(f index.Found, short string, q *query.Query) error {
 			return err
 		}
 	}
-	if t.rows++; t.rows <= 64 && t.rows&(t.rows-1) == 0 {
-		return t.w.Flush() // the first rows are shown at once
-	}
-	return nil
+	return t.shown()
 }
 
 // highlighted returns a command with its hits highlighted, cut to room columns; 0 means

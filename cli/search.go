@@ -57,7 +57,7 @@ Examples:
 			&cli.BoolFlag{Name: "regex", Usage: "read words as regular expressions, which are case-sensitive", Destination: &o.regex},
 			&cli.BoolFlag{Name: "all-runs", Usage: "search the earlier runs of each task, too", Destination: &o.allRuns},
 			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` tasks", HideDefault: true, Destination: &o.limit},
-			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started (the latest run first), created (the newest task first), relevance or duration (longest first)", Value: sortStarted, Destination: &o.sort},
+			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started (the latest run first), oldest (the first run first), created (the newest task first), relevance or duration (longest first)", Value: sortStarted, Destination: &o.sort},
 			&cli.BoolFlag{Name: "ids", Usage: "print only ids, one per line", Destination: &o.ids},
 			&cli.BoolFlag{Name: "json", Usage: "print one record per line as JSON, with the places where it matches", Destination: &o.json},
 		},

@@ -120,26 +120,7 @@ func (t *table) row(item tasks.Item) error {
 	if l.age {
 		line += fmt.Sprintf("%*s ", ageWidth-1, age(r.Data.Timestamp.Time))
 	}
-	if l.duration {
-		line += fmt.Sprintf("%*s  ", durationWidth-2, t.duration(r))
-	}
-	for _, f := range record.Measures()[:l.measures] {
-		line += fmt.Sprintf("%*s  ", measureWidth-2, measure(f, r))
-	}
-	if used := runewidth.StringWidth(line); l.status {
-		status, paint := t.status(r)
-		cell := runewidth.FillRight(status, statusWidth-1)
-		return t.end(line+paint(cell)+" ", used+runewidth.StringWidth(cell)+1, l, r)
-	}
-	return t.end(line, runewidth.StringWidth(line), l, r)
-}
-
-// end prints a line of used columns, followed by the executor and the command.
-func (t *table) end(line string, used int, l layout, r *record.Record) error {
-	if l.executor {
-		cell := t.executor(r)
-		line, used = line+cell, used+runewidth.StringWidth(cell)
-	}
+	line, used := t.facts(line, l, r)
 	command := waitsFor(r) + safe.Line(r.Command)
 	switch room := t.width - used; {
 	case t.width == 0:
@@ -149,12 +130,40 @@ func (t *table) end(line string, used int, l layout, r *record.Record) error {
 	default:
 		line = strings.TrimRight(line, " ") // a trailing blank would wrap
 	}
-	_, err := fmt.Fprintln(t.w, line)
-	// Flush the first rows at once, later ones in large pieces.
-	if t.rows++; err == nil && t.rows <= 64 && t.rows&(t.rows-1) == 0 {
-		err = t.w.Flush()
+	if _, err := fmt.Fprintln(t.w, line); err != nil {
+		return err
 	}
-	return err
+	return t.shown()
+}
+
+// facts adds the columns between the time of a run and its command to a line, and returns it
+// with the columns that it takes.
+func (t *table) facts(line string, l layout, r *record.Record) (with string, used int) {
+	if l.duration {
+		line += fmt.Sprintf("%*s  ", durationWidth-2, t.duration(r))
+	}
+	for _, f := range record.Measures()[:l.measures] {
+		line += fmt.Sprintf("%*s  ", measureWidth-2, measure(f, r))
+	}
+	used = runewidth.StringWidth(line)
+	if l.status {
+		status, paint := t.status(r)
+		cell := runewidth.FillRight(status, statusWidth-1)
+		line, used = line+paint(cell)+" ", used+runewidth.StringWidth(cell)+1
+	}
+	if l.executor {
+		cell := t.executor(r)
+		line, used = line+cell, used+runewidth.StringWidth(cell)
+	}
+	return line, used
+}
+
+// shown counts a row. It flushes the first rows at once, later ones in large pieces.
+func (t *table) shown() error {
+	if t.rows++; t.rows <= 64 && t.rows&(t.rows-1) == 0 {
+		return t.w.Flush()
+	}
+	return nil
 }
 
 // executor returns the executor column. On a terminal it is blank for the usual executor.

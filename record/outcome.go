@@ -89,10 +89,12 @@ const (
 	endedOnes Outcomes = 1 << OutcomeCount
 	// ActiveOnes holds the runs that have not ended.
 	ActiveOnes = Outcomes(1<<Goes | 1<<Queued)
-	// FailedOnes, RunningOnes and QueuedOnes hold the runs of one outcome.
-	FailedOnes  = Outcomes(1 << Failed)
+	// FailedOnes holds the runs that are Failed.
+	FailedOnes = Outcomes(1 << Failed)
+	// RunningOnes holds the runs that are running: Goes.
 	RunningOnes = Outcomes(1 << Goes)
-	QueuedOnes  = Outcomes(1 << Queued)
+	// QueuedOnes holds the runs that are Queued.
+	QueuedOnes = Outcomes(1 << Queued)
 )
 
 // OutcomeWords lists the words that ParseOutcomes takes, for messages.

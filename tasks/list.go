@@ -56,8 +56,13 @@ func (q *Service) Listing(f Filter) Listing {
 	}
 	rg := record.Range{Executor: f.Executor, Prefix: f.Prefix, Brief: f.Brief}
 	results := v.Records(rg)
+	if f.Sort == SortOldest {
+		results = v.oldestFirst(rg)
+	}
 	if f.Outcomes != 0 && f.Outcomes&^record.ActiveOnes == 0 {
-		results = v.Open(rg)
+		if results = v.Open(rg); f.Sort == SortOldest {
+			results = lastFirst(results, 0, func(res record.Result) record.Result { return res })
+		}
 	}
 	items := q.chosen(f, v.named(results))
 	if f.Sort == SortDuration {

@@ -18,13 +18,14 @@ import (
 // The orders of a listing.
 const (
 	SortStarted   = "started"   // by the start of the latest run, latest first
+	SortOldest    = "oldest"    // SortStarted from its end
 	SortCreated   = "created"   // newest task first
 	SortDuration  = "duration"  // by the duration of the latest run, longest first
 	SortRelevance = "relevance" // most relevant first; only for a search
 )
 
 // Sorts lists the orders of List, the default first. It must not be changed.
-var Sorts = []string{SortStarted, SortCreated, SortDuration}
+var Sorts = []string{SortStarted, SortOldest, SortCreated, SortDuration}
 
 // order returns the order in which tasks are listed, as of a commit. eager writes the list of
 // reruns if it is out of date.
@@ -102,6 +103,13 @@ func greatestFirst[T any](items iter.Seq[T], limit int, result func(T) record.Re
 			}
 		}
 	}
+}
+
+// lastFirst yields the items from the last one to the first, at most limit of them unless limit is
+// 0. Otherwise it is as greatestFirst.
+func lastFirst[T any](items iter.Seq[T], limit int, result func(T) record.Result) iter.Seq[T] {
+	at := 0.0
+	return greatestFirst(items, limit, result, func(T) float64 { at++; return at })
 }
 
 // durationKey returns the duration of a run in seconds, up to now if it is active, or -1 if it

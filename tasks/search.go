@@ -46,7 +46,7 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 		return nil, err
 	}
 	s := &index.Search{
-		Source: searchSource{v.history, q}, Query: what, AllRuns: o.AllRuns, Limit: q.Settings.Searched, Whole: o.Whole, Hold: o.Sort == SortRelevance || o.Sort == SortDuration, MaxWait: firstIndexWait,
+		Source: searchSource{v.history, q}, Query: what, AllRuns: o.AllRuns, Limit: q.Settings.Searched, Whole: o.Whole, Hold: slices.Contains([]string{SortRelevance, SortDuration, SortOldest}, o.Sort), MaxWait: firstIndexWait,
 		Waiting: func() {
 			q.tell("Another process is making the search index; this one waits for it, at most %s.", firstIndexWait)
 		},
@@ -56,7 +56,7 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 	for _, res := range v.uncommitted {
 		s.Added = append(s.Added, index.Run{Record: res.Record, Stream: Version{Record: res.Record, service: q}.Stream})
 	}
-	if o.Sort == "" || o.Sort == SortStarted {
+	if o.Sort == "" || o.Sort == SortStarted || o.Sort == SortOldest {
 		damage, err := v.latestFirst(ctx, true)
 		if err != nil {
 			return nil, err
@@ -88,19 +88,21 @@ func (q *Service) searched() (*View, error) {
 	return q.viewWith(uncommitted)
 }
 
-// sorted sorts the results by duration or relevance, if o says so.
+// sorted sorts the results by duration or relevance, or turns them round, if o says so.
 func sorted(found iter.Seq[index.Found], what *query.Query, o SearchOptions) iter.Seq[index.Found] {
-	now := time.Now()
+	now, result := time.Now(), func(f index.Found) record.Result { return f.Result }
 	var key func(index.Found) float64
 	switch o.Sort {
 	case SortDuration:
 		key = func(f index.Found) float64 { return durationKey(f.Record, now) }
 	case SortRelevance:
 		key = func(f index.Found) float64 { return what.Relevance(f.Doc) }
+	case SortOldest:
+		return lastFirst(found, o.Limit, result)
 	default:
 		return found
 	}
-	return greatestFirst(found, o.Limit, func(f index.Found) record.Result { return f.Result }, key)
+	return greatestFirst(found, o.Limit, result, key)
 }
 
 // A searchSource is a state of the history with the earlier runs of its tasks.
