@@ -189,6 +189,8 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 		return words(word, found)
 	case "status":
 		return words(word, statusCandidates(word))
+	case "saved", "save":
+		return words(word, c.searchCandidates(""))
 	case "on":
 		return words(word, c.inTime(executorNames))
 	case "color":
@@ -275,7 +277,7 @@ func (c *completion) arguments(command string, before int, word string) []candid
 	case "remote", "pull", "push", "sync":
 		return c.inTime(readRemotes)
 	case "config":
-		return settingCandidates()
+		return append(settingCandidates(), c.searchCandidates(config.SearchGroup+".")...)
 	case "completion":
 		return []candidate{{"bash", ""}, {"zsh", ""}, {"fish", ""}}
 	}

@@ -103,6 +103,9 @@ func (cmd *configCommand) run(c *cli.Command, o configOptions) error {
 
 // setOne changes a setting and warns if that alone is not enough.
 func (cmd *configCommand) setOne(fsys afero.Fs, home, key, value string) error {
+	if err := checkSaved(key, value); err != nil {
+		return err
+	}
 	if err := config.Set(fsys, home, key, value); err != nil {
 		return settingError(err)
 	}

@@ -25,6 +25,8 @@ type searchOptions struct {
 	regex, json, ids, allRuns bool
 	limit                     int
 	sort                      string
+	save, saved               string // the name of a search
+	listSaved                 bool
 }
 
 type searchCommand struct {
@@ -35,6 +37,9 @@ type searchCommand struct {
 
 func (cmd *searchCommand) command() *cli.Command {
 	var o searchOptions
+	usage := func(format string, args ...any) error {
+		return &usageError{msg: fmt.Sprintf(format, args...), help: "qme search --help"}
+	}
 	return &cli.Command{
 		Name:      "search",
 		Usage:     "find tasks by any part of their text, the latest run first",
@@ -47,12 +52,17 @@ user, host, executor, id, commit, branch, status. Further conditions: rc:>0,
 duration:<90s, after:2026-11-01, before:2d, on:yesterday, failed, cancelled, running,
 queued; status:ok is the others. Quote the whole query for the shell.
 
+--save NAME keeps a query in the settings, and --saved NAME searches for it; further
+words restrict it. "qme config --unset searches.NAME" removes it.
+
 Examples:
   qme search moto
   qme search 'T1w.nii rc:>0 after:2026-11-01 pwd:~/proj -pilot'
   qme search '"no space left" OR "quota exceeded" status:failed'
   qme search --regex 'seed=(4[0-9])\b' --json
-  qme search -- --lr=3e-4`,
+  qme search -- --lr=3e-4
+  qme search --save broken 'failed after:7d -pilot'
+  qme search --saved broken user:alice`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "regex", Usage: "read words as regular expressions, which are case-sensitive", Destination: &o.regex},
 			&cli.BoolFlag{Name: "all-runs", Usage: "search the earlier runs of each task, too", Destination: &o.allRuns},
@@ -60,21 +70,28 @@ Examples:
 			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started (the latest run first), oldest (the first run first), created (the newest task first), relevance or duration (longest first)", Value: sortStarted, Destination: &o.sort},
 			&cli.BoolFlag{Name: "ids", Usage: "print only ids, one per line", Destination: &o.ids},
 			&cli.BoolFlag{Name: "json", Usage: "print one record per line as JSON, with the places where it matches", Destination: &o.json},
+			&cli.StringFlag{Name: "save", Usage: "save the query under a `NAME` instead of searching", Destination: &o.save},
+			&cli.StringFlag{Name: "saved", Usage: "search for the query that was saved under a `NAME`, and for the further words", Destination: &o.saved},
+			&cli.BoolFlag{Name: "list-saved", Usage: "list the saved queries", Destination: &o.listSaved},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
+			text := strings.Join(c.Args().Slice(), " ")
+			if done, err := cmd.keeps(c, text, o); done || err != nil {
+				return err
+			}
 			if o.limit < 1 && c.IsSet("limit") {
-				return &usageError{msg: fmt.Sprintf("-n takes a number from 1, not %d; without it all tasks are listed", o.limit), help: "qme search --help"}
+				return usage("-n takes a number from 1, not %d; without it all tasks are listed", o.limit)
 			}
 			if o.sort == sortNewest {
 				o.sort = sortStarted
 			}
 			if !slices.Contains(sortOrders, o.sort) {
-				return &usageError{msg: fmt.Sprintf("--sort takes %s, not %q", strings.Join(sortOrders, ", "), o.sort), help: "qme search --help"}
+				return usage("--sort takes %s, not %q", strings.Join(sortOrders, ", "), o.sort)
 			}
 			if o.ids && o.json {
-				return &usageError{msg: "--ids and --json exclude each other", help: "qme search --help"}
+				return usage("--ids and --json exclude each other")
 			}
-			q, err := parseQuery(strings.Join(c.Args().Slice(), " "), o.regex)
+			q, err := cmd.query(c.IsSet("saved"), text, o)
 			if err != nil {
 				return err
 			}

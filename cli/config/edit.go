@@ -71,6 +71,8 @@ func set(path string, old []byte, s setting, v value) ([]byte, error) {
 // an error if the file does not contain it. Atomicity and errors are those of Set.
 func Unset(fsys afero.Fs, home, key string) error {
 	_, known := lookup(key)
+	_, saved := searchName(key)
+	known = known && !saved // a search that was never saved is mistyped
 	text, err := read(fsys, File(home))
 	if err != nil {
 		return err
@@ -96,6 +98,9 @@ func unset(path string, old []byte, key string, known bool) ([]byte, error) {
 	case !ok && (known || len(doc.text) < len(old)):
 		return doc.text, nil
 	case !ok:
+		if name, saved := searchName(key); saved {
+			return nil, noSearch(name, doc.searchNames())
+		}
 		return nil, unknown(key, "")
 	case doc.lookup(e.path) == nil:
 		return nil, invalid("cannot remove %s%s: it is in a list of tables; edit the file by hand",

@@ -72,7 +72,11 @@ func (c *Config) readText(path string, text []byte) {
 		}
 		v, err := s.fromTOML(doc.lookup(e.path))
 		if err != nil {
-			c.wrong(s.name, fmt.Errorf("%s%s: %w", s.name, doc.where(path, e.start), err))
+			affected := s.name
+			if _, saved := searchName(s.name); saved {
+				affected = noSetting // no default applies instead
+			}
+			c.wrong(affected, fmt.Errorf("%s%s: %w", s.name, doc.where(path, e.start), err))
 			continue
 		}
 		c.take(s, v, FromFile, path)

@@ -20,6 +20,12 @@ func unknown(name, where string) error {
 				printable(executor), where, strings.Join(known, ", "), printable(executor))
 		}
 	}
+	if search, ok := strings.CutPrefix(name, SearchGroup+"."); ok {
+		if err := CheckSearchName(search); err != nil {
+			return invalid("%s%s: %v", printable(name), where, err)
+		}
+		return noSearch(search, nil)
+	}
 	if first := firstOf(name); first != "" {
 		return invalid("%s%s is a group of settings: name one of them, such as %s", name, where, first)
 	}
@@ -44,6 +50,9 @@ func firstOf(group string) string {
 		if strings.HasPrefix(s.name, group+".") {
 			return s.name
 		}
+	}
+	if group == SearchGroup {
+		return SearchKey("NAME")
 	}
 	return ""
 }

@@ -8,5 +8,9 @@ func (c *Config) Lookup(name string) (Setting, error) {
 			return s, nil
 		}
 	}
+	if search, ok := searchName(name); ok {
+		_, err := c.Search(search)
+		return Setting{}, err
+	}
 	return Setting{}, unknown(name, "")
 }

@@ -86,5 +86,8 @@ func lookup(name string) (setting, bool) {
 			return s, true
 		}
 	}
+	if saved, ok := searchName(name); ok {
+		return savedSearch(saved), true
+	}
 	return setting{}, false
 }

@@ -35,6 +35,16 @@ type term struct {
 	values values // of what passes the test
 }
 
+// All returns the query to which those runs answer that answer to each of some queries.
+func All(queries ...*Query) *Query {
+	all := new(Query)
+	for _, q := range queries {
+		all.clauses = append(all.clauses, q.clauses...)
+	}
+	all.sort()
+	return all
+}
+
 // Match reports whether the run answers to the query. What could not be read of the
 // run is in d.Err; then the answer is not to be relied on.
 func (q *Query) Match(d *Doc) bool {

@@ -1,0 +1,144 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/cli/config"
+	"qme/index/query"
+	"qme/internal/intime"
+	"qme/internal/regular"
+	"qme/internal/safe"
+)
+
+// keeps saves a query or lists those that were saved, if the options say so; then done is true.
+func (cmd *searchCommand) keeps(c *cli.Command, text string, o searchOptions) (done bool, err error) {
+	alone := func(option string, others ...string) error {
+		for _, name := range []string{"save", "saved", "list-saved", "regex", "all-runs", "limit", "sort", "ids", "json"} {
+			if c.IsSet(name) && name != option && !slices.Contains(others, name) {
+				return &usageError{msg: fmt.Sprintf("--%s does not go with --%s", option, name), help: "qme search --help"}
+			}
+		}
+		return nil
+	}
+	switch {
+	case c.IsSet("save"):
+		if err := alone("save", "regex"); err != nil {
+			return true, err
+		}
+		return true, cmd.save(config.Search{Name: o.save, Query: text, Regex: o.regex})
+	case o.listSaved:
+		if err := alone("list-saved"); err != nil {
+			return true, err
+		}
+		if text != "" {
+			return true, &usageError{msg: "--list-saved takes no query", help: "qme search --help"}
+		}
+		return true, cmd.listSaved()
+	}
+	return false, nil
+}
+
+// save keeps a query in the settings, in place of what has its name.
+func (cmd *searchCommand) save(s config.Search) error {
+	if err := config.CheckSearchName(s.Name); err != nil {
+		return settingError(err)
+	}
+	if _, err := parseQuery(s.Query, s.Regex); err != nil {
+		return err
+	}
+	home, err := cmd.settings.homeDir()
+	if err != nil {
+		return err
+	}
+	if err := config.Set(regular.NewFS(), home, config.SearchKey(s.Name), s.Value()); err != nil {
+		return settingError(err)
+	}
+	cmd.term.note("Saved as %s.", s.Name)
+	return nil
+}
+
+func (cmd *searchCommand) listSaved() error {
+	cfg, err := cmd.settings.config()
+	if err != nil {
+		return err
+	}
+	all := cfg.Searches()
+	if len(all) == 0 {
+		cmd.term.note("There are no saved searches; \"qme search --save NAME QUERY\" saves one.")
+		return nil
+	}
+	w := tabwriter.NewWriter(cmd.term.out, 0, 8, 2, ' ', 0)
+	for _, s := range all {
+		fmt.Fprintf(w, "%s\t%s\n", s.Name, safe.Line(s.Value()))
+	}
+	return w.Flush()
+}
+
+// query returns the query to search for: that of the arguments, a saved one, or both.
+func (cmd *searchCommand) query(isSaved bool, text string, o searchOptions) (*query.Query, error) {
+	if !isSaved {
+		return parseQuery(text, o.regex)
+	}
+	cfg, err := cmd.settings.config()
+	if err != nil {
+		return nil, err
+	}
+	s, err := cfg.Search(o.saved)
+	if err != nil {
+		return nil, settingError(err)
+	}
+	saved, err := parseQuery(s.Query, s.Regex)
+	if err != nil {
+		var wrong *usageError
+		if errors.As(err, &wrong) {
+			wrong.msg = fmt.Sprintf("the saved search %s: %s", s.Name, wrong.msg)
+		}
+		return nil, err
+	}
+	if text == "" {
+		return saved, nil
+	}
+	further, err := parseQuery(text, o.regex)
+	if err != nil {
+		return nil, err
+	}
+	return query.All(saved, further), nil
+}
+
+// checkSaved returns an error if the value of a setting is a saved search that cannot be searched
+// for.
+func checkSaved(key, value string) error {
+	if !config.IsSearch(key) {
+		return nil
+	}
+	s := config.SearchOf("", value)
+	_, err := parseQuery(s.Query, s.Regex)
+	return err
+}
+
+// searches returns the saved searches, for completion.
+func (c *completion) searches() []config.Search {
+	flag := c.homeFlag
+	return intime.Collect(intime.Limits{Processor: completeTime, Clock: completeWait}, func(send func(config.Search)) {
+		dir, err := newApp(&terminal{homeFlag: flag, silent: true}).settings.homeDir()
+		if err != nil {
+			return
+		}
+		for _, s := range config.Read(regular.NewFS(), dir, nil).Searches() {
+			send(s)
+		}
+	})
+}
+
+func (c *completion) searchCandidates(before string) []candidate {
+	var found []candidate
+	for _, s := range c.searches() {
+		found = append(found, candidate{before + s.Name, s.Value()})
+	}
+	return found
+}
