@@ -9,6 +9,8 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/executor"
+	"qme/index/query"
+	"qme/internal/safe"
 	"qme/record"
 	"qme/tasks"
 )
@@ -20,6 +22,7 @@ type clearCommand struct {
 
 func (cmd *clearCommand) command() *cli.Command {
 	var force bool
+	var text string
 	return &cli.Command{
 		Name:      "clear",
 		Usage:     "delete a task, the tasks of an executor, or all tasks",
@@ -29,16 +32,34 @@ func (cmd *clearCommand) command() *cli.Command {
 history ("qme git log"), so no record is lost, and git can revert the commit.
 qme prints the command for that.
 
+With --query the tasks that match a query are deleted, in the language of "qme search".
+qme shows how many they are and the first ten, and asks. Without a terminal it needs
+--yes.
+
 Examples:
   qme clear 019aaf3c
   qme clear shell
+  qme clear --query 'failed before:30d'
   qme clear --force`,
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "force", Aliases: []string{"f"}, Usage: "do not ask", Destination: &force}},
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "force", Aliases: []string{"f", "yes"}, Usage: "do not ask", Destination: &force},
+			queryFlag(&text, "delete the tasks that match the `QUERY`, as in \"qme search\""),
+		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := oneTask(c); err != nil {
 				return err
 			}
-			return cmd.run(ctx, c.Args().First(), force)
+			what, err := queryOf(c, text)
+			if err != nil {
+				return err
+			}
+			if what == nil {
+				return cmd.run(ctx, c.Args().First(), force)
+			}
+			if err := noTask(c); err != nil {
+				return err
+			}
+			return cmd.runQuery(ctx, what, text, force)
 		},
 	}
 }
@@ -65,6 +86,47 @@ func (cmd *clearCommand) run(ctx context.Context, what string, force bool) error
 			return err
 		}
 	}
+	return cmd.clear(ctx, q, subject, short, ids)
+}
+
+// runQuery deletes the tasks that match a query.
+func (cmd *clearCommand) runQuery(ctx context.Context, what *query.Query, text string, force bool) error {
+	q, err := cmd.home.settled(ctx)
+	if err != nil {
+		return err
+	}
+	s, err := q.SelectMatching(what)
+	if err != nil {
+		return err
+	}
+	n := len(s.IDs)
+	if n == 0 {
+		cmd.term.note("No task matches.")
+		return nil
+	}
+	subject := fmt.Sprintf("%d tasks that match %s", n, safe.Bounded(text))
+	if n == 1 {
+		subject = fmt.Sprintf("1 task that matches %s", safe.Bounded(text))
+	}
+	if !force {
+		for _, item := range s.First {
+			cmd.term.show(fmt.Sprintf("%s  %s\n", item.Short, safe.Bounded(item.Record.Command)))
+		}
+		if more := n - len(s.First); more > 0 {
+			cmd.term.show(fmt.Sprintf("and %d more\n", more))
+		}
+		if !isTerminal(cmd.term.in) {
+			return &codeError{exitFailure, fmt.Errorf("nothing was deleted; without a terminal --yes deletes %s", subject)}
+		}
+		if err := cmd.confirm(ctx, "This will delete "+subject+" (git can bring back what is deleted)"); err != nil {
+			return err
+		}
+	}
+	return cmd.clear(ctx, q, subject, subject, s.IDs)
+}
+
+// clear deletes tasks and says how to get them back.
+func (cmd *clearCommand) clear(ctx context.Context, q *tasks.Service, subject, short string, ids []record.ID) error {
 	version, err := q.Clear(ctx, short, ids)
 	if err != nil {
 		return err

@@ -12,7 +12,7 @@ var elsewhere = map[string]string{
 	"history": "ls", "tasks": "ls", "runs": "ls", "dir": "ls", "ll": "ls", "recent": "ls",
 	"ps": "ls --active", "jobs": "ls --active", "top": "ls --active", "squeue": "ls --active", "qstat": "ls --active", "htop": "ls --active",
 	"failed": "ls --failed", "running": "ls --running", "queued": "ls --queued", "active": "ls --active",
-	"cat":    "get", "show": "get", "info": "get", "inspect": "get", "describe": "get", "view": "get", "print": "get", "details": "get", "last": "get", "scontrol": "get",
+	"cat": "get", "show": "get", "info": "get", "inspect": "get", "describe": "get", "view": "get", "print": "get", "details": "get", "last": "get", "scontrol": "get",
 	"output": "exec output", "logs": "exec output", "tail": "exec output", "follow": "exec output", "stdout": "get --stdout", "stderr": "get --stderr", "sacct": "exec status",
 	"find": "search", "grep": "search", "rg": "search", "locate": "search", "lookup": "search",
 	"compare": "diff", "cmp": "diff",

@@ -22,8 +22,8 @@ type lsCommand struct {
 
 func (cmd *lsCommand) command() *cli.Command {
 	var f tasks.Filter
-	var asJSON, failed, running, queued, active bool
-	var status string
+	var asJSON, ids, failed, running, queued, active bool
+	var status, text string
 	return &cli.Command{
 		Name:      "ls",
 		Aliases:   []string{"list"},
@@ -41,6 +41,7 @@ Examples:
   qme ls --active --sort duration
   qme ls --status failed,cancelled
   qme ls --host login1 --user alice
+  qme ls --query 'output:nan after:2d' --failed
   qme ls --json | jq -r .command`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "failed", Usage: "only tasks that ended by themselves with a return code other than 0", Destination: &failed},
@@ -50,8 +51,10 @@ Examples:
 			&cli.StringFlag{Name: "status", Usage: "only tasks of one of the `STATES`, separated by commas: " + record.OutcomeWords, Destination: &status},
 			&cli.StringFlag{Name: "host", Usage: "only tasks that ran on the machine `NAME`", Destination: &f.Host},
 			&cli.StringFlag{Name: "user", Usage: "only tasks that the user `NAME` ran", Destination: &f.User},
+			queryFlag(&text, "only tasks that match the `QUERY`, as in \"qme search\""),
 			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` tasks", HideDefault: true, Destination: &f.Limit},
 			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started, oldest (the first run first), created or duration", Value: tasks.SortStarted, Destination: &f.Sort},
+			&cli.BoolFlag{Name: "ids", Usage: "print only ids, one per line", Destination: &ids},
 			&cli.BoolFlag{Name: "json", Usage: "print one record per line as JSON", Destination: &asJSON},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
@@ -63,6 +66,13 @@ Examples:
 			}
 			if !slices.Contains(tasks.Sorts, f.Sort) {
 				return &usageError{msg: fmt.Sprintf("--sort takes %s, not %q", strings.Join(tasks.Sorts, ", "), f.Sort), help: "qme ls --help"}
+			}
+			if ids && asJSON {
+				return &usageError{msg: "--ids and --json exclude each other", help: "qme ls --help"}
+			}
+			var err error
+			if f.Query, err = queryOf(c, text); err != nil {
+				return err
 			}
 			f.Executor, f.Prefix, f.Outcomes = "", "", 0
 			if c.IsSet("status") {
@@ -76,12 +86,31 @@ Examples:
 					f.Outcomes |= set
 				}
 			}
-			return cmd.run(ctx, c.Args().First(), f, asJSON)
+			return cmd.run(ctx, c.Args().First(), f, rowsOf(asJSON, ids))
 		},
 	}
 }
 
-func (cmd *lsCommand) run(ctx context.Context, of string, f tasks.Filter, asJSON bool) error {
+// lsRows is what ls prints of a task.
+type lsRows int
+
+const (
+	lsTable lsRows = iota // a row of the table
+	lsJSON                // its record
+	lsIDs                 // its id
+)
+
+func rowsOf(asJSON, ids bool) lsRows {
+	switch {
+	case asJSON:
+		return lsJSON
+	case ids:
+		return lsIDs
+	}
+	return lsTable
+}
+
+func (cmd *lsCommand) run(ctx context.Context, of string, f tasks.Filter, rows lsRows) error {
 	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
@@ -92,8 +121,8 @@ func (cmd *lsCommand) run(ctx context.Context, of string, f tasks.Filter, asJSON
 		}
 	}
 	n := 0
-	err = cmd.term.listing(asJSON, func(w *bufio.Writer) (err error) {
-		n, err = cmd.list(q, f, asJSON, w)
+	err = cmd.term.listing(rows != lsTable, func(w *bufio.Writer) (err error) {
+		n, err = cmd.list(q, f, rows, w)
 		return err
 	})
 	if err == nil && n == 0 {
@@ -142,6 +171,8 @@ func (cmd *lsCommand) noteNone(q *tasks.Service, f tasks.Filter) {
 		return
 	}
 	switch {
+	case f.Query != nil:
+		cmd.term.note("No task matches.")
 	case !isTerminal(cmd.term.err):
 	case f.Outcomes == record.RunningOnes && hasTasks(q, tasks.Filter{Executor: f.Executor, Prefix: f.Prefix, Host: f.Host, User: f.User, Outcomes: record.QueuedOnes}):
 		cmd.term.note("There are no %s, but queued ones: see \"qme ls --active\".", tasksOf(f))
@@ -175,8 +206,8 @@ func hasTasks(q *tasks.Service, f tasks.Filter) bool {
 }
 
 // list prints the tasks and returns their number.
-func (cmd *lsCommand) list(q *tasks.Service, f tasks.Filter, asJSON bool, w *bufio.Writer) (n int, err error) {
-	f.Brief = !asJSON
+func (cmd *lsCommand) list(q *tasks.Service, f tasks.Filter, rows lsRows, w *bufio.Writer) (n int, err error) {
+	f.Brief = rows != lsJSON
 	t := cmd.term.newTable(w)
 	listing := q.Listing(f)
 	t.mixed = listing.Mixed
@@ -190,9 +221,12 @@ func (cmd *lsCommand) list(q *tasks.Service, f tasks.Filter, asJSON bool, w *buf
 			cmd.term.warn("%v", item.Err)
 			continue
 		}
-		if asJSON {
+		switch rows {
+		case lsJSON:
 			err = writeJSONLine(w, item.Record)
-		} else {
+		case lsIDs:
+			_, err = fmt.Fprintln(w, item.ID)
+		default:
 			err = t.row(item)
 		}
 		if err != nil {

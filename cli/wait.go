@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v3"
 
+	"qme/index/query"
 	"qme/internal/signalled"
 	"qme/internal/span"
 	"qme/record"
@@ -14,11 +16,12 @@ import (
 )
 
 type waitCommand struct {
+	term *terminal
 	home *home
 }
 
 func (cmd *waitCommand) command() *cli.Command {
-	var limit string
+	var limit, text string
 	return &cli.Command{
 		Name:      "wait",
 		Usage:     "wait until a task and its job have ended",
@@ -27,14 +30,24 @@ func (cmd *waitCommand) command() *cli.Command {
 scheduler is asked less and less often, finally every 30 seconds. Ctrl-C ends the
 waiting, but neither the task nor its job.
 
+With --query it waits for all tasks that match a query and have not ended at that moment,
+in the language of "qme search". It exits with 0 if all of them ended with return code 0,
+and otherwise with the code of the first one in "qme ls" that did not.
+
 Examples:
   qme wait
-  qme wait 019aaf3c --timeout 2h && qme get 019aaf3c`,
+  qme wait 019aaf3c --timeout 2h && qme get 019aaf3c
+  qme wait --query 'command:prepare on:today' && qme run sbatch analyse.sh`,
 		Flags: []cli.Flag{
+			queryFlag(&text, "wait for all tasks that match the `QUERY`, as in \"qme search\", and have not ended"),
 			&cli.StringFlag{Name: "timeout", Usage: "wait no longer than `TIME`, such as 90s, 2h30m, 1d or 1-00:00:00; then exit with 124", Destination: &limit},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := oneTask(c); err != nil {
+				return err
+			}
+			what, err := queryOf(c, text)
+			if err != nil {
 				return err
 			}
 			if c.IsSet("timeout") {
@@ -46,7 +59,13 @@ Examples:
 				ctx, cancel = context.WithTimeout(ctx, timeout)
 				defer cancel()
 			}
-			return cmd.run(ctx, c.Args().First())
+			if what == nil {
+				return cmd.run(ctx, c.Args().First())
+			}
+			if err := noTask(c); err != nil {
+				return err
+			}
+			return cmd.runQuery(ctx, what)
 		},
 	}
 }
@@ -71,6 +90,48 @@ func (cmd *waitCommand) run(ctx context.Context, ref string) error {
 	}
 	cmd.home.follow(q, cause)
 	return endAs(rec)
+}
+
+// runQuery waits for the tasks that match a query.
+func (cmd *waitCommand) runQuery(ctx context.Context, what *query.Query) error {
+	ctx, stop := signalled.Until(ctx)
+	defer stop()
+	q, err := cmd.home.history(ctx)
+	if err != nil {
+		return err
+	}
+	all := 0
+	ended, err := q.WaitAll(ctx, what, func(n int) {
+		switch all = n; n {
+		case 0:
+			cmd.term.note("No task that is running or queued matches.")
+		case 1:
+			cmd.term.note("Waiting for 1 task.")
+		default:
+			cmd.term.note("Waiting for %d tasks.", n)
+		}
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &codeError{exitTimeout, fmt.Errorf("%d of %d tasks have not ended yet", all-len(ended), all)}
+	}
+	if err != nil && len(ended) == 0 {
+		return err
+	}
+	cause, failed := tasks.AfterChange, error(nil)
+	for _, rec := range ended {
+		if rec.Data.Job != nil { // the job may have ended just now
+			cause = tasks.AfterRefresh
+		}
+		end := endAs(rec)
+		if rc := rec.Code(); end != nil && rc != nil {
+			cmd.term.note("Task %s has ended with return code %d.", rec.UID, *rc)
+		}
+		failed = cmp.Or(failed, end)
+	}
+	if all > 0 {
+		cmd.home.follow(q, cause)
+	}
+	return cmp.Or(err, failed)
 }
 
 // endAs returns nil or an error with the return code of a task.

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"time"
 
+	"qme/index/query"
 	"qme/record"
 )
 
@@ -16,8 +17,10 @@ type Filter struct {
 	Host     string          // only runs of this machine; "" means any
 	User     string          // only runs of this user; "" means any
 	Limit    int             // at most this many; 0 means all
-	Brief    bool            // read only the fields that a table shows; see record.DecodeBrief
-	Sort     string          // one of Sorts; "" is the default
+	// Query, if not nil, has only tasks be listed that answer to it. They are found by the index.
+	Query *query.Query
+	Brief bool   // read only the fields that a table shows; see record.DecodeBrief
+	Sort  string // one of Sorts; "" is the default
 }
 
 func (f Filter) match(r *record.Record) bool {
@@ -47,6 +50,9 @@ func (q *Service) List(f Filter) iter.Seq[Item] { return q.Listing(f).Items }
 
 // Listing returns the tasks that match the filter.
 func (q *Service) Listing(f Filter) Listing {
+	if f.Query != nil {
+		return q.matching(f)
+	}
 	v, damage, err := q.listed(f.Sort != SortCreated)
 	if err != nil {
 		return Listing{Items: func(yield func(Item) bool) { yield(Item{Result: record.Result{Err: err}}) }}

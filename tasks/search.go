@@ -23,6 +23,8 @@ type SearchOptions struct {
 	Limit   int    // how many results are wanted, for orders that need sorting; 0 means all
 	AllRuns bool   // search the earlier runs of each task too
 	Whole   bool   // read the found records completely; see index.Search
+
+	only *Filter // of which Limit, Sort and Query do not count; nil: all
 }
 
 // A Search is the result of a query.
@@ -67,7 +69,7 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 		s.Order = v.Order
 	}
 	return &Search{
-		Mixed: v.Mixed, Over: s.Over, Found: sorted(s.Run(ctx, filepath.Join(q.Home, "index")), what, o),
+		Mixed: v.Mixed, Over: s.Over, Found: sorted(admitted(s.Run(ctx, filepath.Join(q.Home, "index")), o.only), what, o),
 		Short: func(f index.Found) (string, error) { return v.Short(f.ID, f.Unique) },
 	}, nil
 }
