@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"qme/gitstore/gitformat"
 	"qme/gitstore/odb"
@@ -117,12 +116,8 @@ func (s *Store) Plant(ctx context.Context, entries ...Planted) error {
 			return err
 		}
 	}
-	c := object.Commit{Author: botIdentity.at(epoch), Committer: botIdentity.at(epoch), TreeHash: root, ParentHashes: []plumbing.Hash{head}, Message: "planted\n"}
-	next, err := addCommit(w, c)
-	if err != nil {
-		return err
-	}
-	return s.publish(ctx, q, w, head, next)
+	c := newCommit{tree: root, parents: []plumbing.Hash{head}, by: botIdentity, when: epoch, message: "planted\n"}
+	return s.publish(ctx, q, w, head, addCommit(w, c))
 }
 
 func plant(w objectWriter, root plumbing.Hash, names []string, e treeEntry) (plumbing.Hash, error) {

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"qme/gitstore/gitformat"
 	"qme/gitstore/odb"
@@ -109,7 +108,7 @@ func (m *merge) commit(ours, theirs plumbing.Hash, skip []string) (plumbing.Hash
 	if root, err = m.noteLost(root, t.lost, ours, theirs); err != nil {
 		return plumbing.ZeroHash, err
 	}
-	return m.addCommit(root, a, b)
+	return m.addCommit(root, a, b), nil
 }
 
 // baseTree returns the tree of the merge base of two commits. Where there are several
@@ -172,12 +171,12 @@ func (m *merge) without(base, tree plumbing.Hash, skip []string) (plumbing.Hash,
 // addCommit makes the merge commit. All that is in it follows from its parents: two
 // machines that merge the same histories at the same time make the same commit, and
 // need not merge that again.
-func (m *merge) addCommit(root plumbing.Hash, a, b *commitNode) (plumbing.Hash, error) {
+func (m *merge) addCommit(root plumbing.Hash, a, b *commitNode) plumbing.Hash {
 	parents := []plumbing.Hash{a.hash, b.hash}
 	plumbing.HashesSort(parents)
 	message := fmt.Sprintf("merge: %.10s and %.10s\n", parents[0], parents[1])
 	when := time.Unix(max(a.When, b.When), 0).UTC()
-	return addCommit(m.w, object.Commit{Author: botIdentity.at(when), Committer: botIdentity.at(when), TreeHash: root, ParentHashes: parents, Message: message})
+	return addCommit(m.w, newCommit{tree: root, parents: parents, by: botIdentity, when: when, message: message})
 }
 
 // A lostRun is a run that was replaced by a later one of another machine.

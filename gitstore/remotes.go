@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/config"
 	"github.com/spf13/afero"
 
 	"qme/gitstore/gitconfig"
@@ -69,13 +68,8 @@ func (s *Store) SetRemote(name, url string) error {
 	if err != nil || slices.Contains(remotes, RemoteURL{name, url}) {
 		return err
 	}
-	var section bytes.Buffer
-	cfg := config.New()
-	cfg.Section("remote").Subsection(name).SetOption("url", url).SetOption("fetch", "+"+branch+":"+trackingRef(name))
-	if err := config.NewEncoder(&section).Encode(cfg); err != nil {
-		return err
-	}
-	if err := s.replaceRemote(name, section.Bytes()); err != nil {
+	section := fmt.Sprintf("[remote %q]\n\turl = %s\n\tfetch = %s\n", name, gitconfig.Quote(url), gitconfig.Quote("+"+branch+":"+trackingRef(name)))
+	if err := s.replaceRemote(name, section); err != nil {
 		return err
 	}
 	return s.forgetTracking(name)
@@ -91,7 +85,7 @@ func (s *Store) RemoveRemote(name string) error {
 	if !slices.ContainsFunc(remotes, func(r RemoteURL) bool { return r.Name == name }) {
 		return fmt.Errorf("remote %q: %w", name, record.ErrNotFound)
 	}
-	if err := s.replaceRemote(name, nil); err != nil {
+	if err := s.replaceRemote(name, ""); err != nil {
 		return err
 	}
 	return s.forgetTracking(name)
@@ -135,7 +129,7 @@ func (s *Store) configText() ([]byte, error) {
 
 // replaceRemote puts a section of the repository's configuration in place of those of
 // a remote. Everything else, comments among it, stays as it is.
-func (s *Store) replaceRemote(name string, section []byte) error {
+func (s *Store) replaceRemote(name, section string) error {
 	return s.replaceFile(context.Background(), "config", plumbing.ZeroHash, func(b []byte) ([]byte, error) {
 		var out bytes.Buffer
 		skipping := false
@@ -152,7 +146,7 @@ func (s *Store) replaceRemote(name string, section []byte) error {
 		if out.Len() > 0 && !bytes.HasSuffix(out.Bytes(), []byte("\n")) {
 			out.WriteByte('\n')
 		}
-		out.Write(section)
+		out.WriteString(section)
 		return out.Bytes(), nil
 	})
 }

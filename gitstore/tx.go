@@ -2,7 +2,6 @@ package gitstore
 
 import (
 	"fmt"
-	"io"
 	"reflect"
 	"strconv"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"unicode"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"qme/gitstore/odb"
 	"qme/record"
@@ -127,29 +125,35 @@ func (t *tx) finish() (commit, root plumbing.Hash, err error) {
 	if err != nil || root == t.root {
 		return t.parent, t.root, err
 	}
-	sig := t.identity.at(t.when)
-	c := object.Commit{Author: sig, Committer: sig, TreeHash: root, Message: t.message}
+	c := newCommit{tree: root, by: t.identity, when: t.when, message: t.message}
 	if !t.parent.IsZero() {
-		c.ParentHashes = []plumbing.Hash{t.parent}
+		c.parents = []plumbing.Hash{t.parent}
 	}
-	commit, err = addCommit(t.w, c)
-	return commit, root, err
+	return addCommit(t.w, c), root, nil
 }
 
-func addCommit(w objectWriter, c object.Commit) (plumbing.Hash, error) {
-	o := new(plumbing.MemoryObject)
-	if err := c.Encode(o); err != nil {
-		return plumbing.ZeroHash, err
+// A newCommit is a commit to be made. Its author is its committer.
+type newCommit struct {
+	tree    plumbing.Hash
+	parents []plumbing.Hash
+	by      Identity
+	when    time.Time
+	message string
+}
+
+// encode returns the commit object (git-commit-tree(1)).
+func (c newCommit) encode() []byte {
+	b := fmt.Appendf(nil, "tree %s\n", c.tree)
+	for _, parent := range c.parents {
+		b = fmt.Appendf(b, "parent %s\n", parent)
 	}
-	r, err := o.Reader()
-	if err != nil {
-		return plumbing.ZeroHash, err
-	}
-	b, err := io.ReadAll(r)
-	if err != nil {
-		return plumbing.ZeroHash, err
-	}
-	return w.Add(plumbing.CommitObject, b, "commit"), nil
+	// git knows no time before 1970.
+	by := fmt.Sprintf("%s <%s> %d %s", c.by.Name, c.by.Email, max(0, c.when.Unix()), c.when.Format("-0700"))
+	return fmt.Appendf(b, "author %s\ncommitter %s\n\n%s", by, by, c.message)
+}
+
+func addCommit(w objectWriter, c newCommit) plumbing.Hash {
+	return w.Add(plumbing.CommitObject, c.encode(), "commit")
 }
 
 const subjectLimit = 72
@@ -169,9 +173,4 @@ func oneLine(s string) string {
 		return "(empty)"
 	}
 	return s
-}
-
-// at is the identity's signature of a commit made at a moment.
-func (id Identity) at(when time.Time) object.Signature {
-	return object.Signature{Name: id.Name, Email: id.Email, When: when}
 }

@@ -63,3 +63,12 @@ func FuzzParseConfig(f *testing.F) {
 		}
 	})
 }
+
+func TestQuote(t *testing.T) {
+	for _, value := range []string{"", "https://a.b/c", "../x y", " x", "x ", "\t", `a"b`, `C:\x`, "a;b", "a#b", "a\nb\tc\bd", `"`, `\`} {
+		settings, err := gitconfig.Parse("[a]\nb = " + gitconfig.Quote(value) + "\n")
+		if want := []gitconfig.Setting{{Key: "a.b", Value: value}}; err != nil || !slices.Equal(settings, want) {
+			t.Errorf("%q: %v %v", value, settings, err)
+		}
+	}
+}

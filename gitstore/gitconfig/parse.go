@@ -134,3 +134,12 @@ func unescape(c byte) (byte, bool) {
 	}
 	return c, c == '"' || c == '\\'
 }
+
+// Quote returns a value as it is written in a configuration: Parse reads the same value.
+func Quote(value string) string {
+	if strings.ContainsAny(value, "#;\"\\\n\t\b") || strings.TrimSpace(value) != value {
+		escapes := strings.NewReplacer(`"`, `\"`, `\`, `\\`, "\n", `\n`, "\t", `\t`, "\b", `\b`)
+		return `"` + escapes.Replace(value) + `"`
+	}
+	return value
+}

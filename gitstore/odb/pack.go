@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/format/packfile"
 	"github.com/spf13/afero"
 
 	"qme/record"
@@ -276,7 +275,7 @@ func (db *DB) unpackAt(p *pack, off int64, depth int) (plumbing.ObjectType, []by
 	if err != nil {
 		return plumbing.InvalidObject, nil, err
 	}
-	out, err := packfile.PatchDelta(base, b)
+	out, err := patch(base, b, func(int64) error { return nil })
 	if err != nil {
 		return plumbing.InvalidObject, nil, p.corrupt(off, err)
 	}
