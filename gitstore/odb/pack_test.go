@@ -205,9 +205,9 @@ func TestEndlessDeltas(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p.z.Reset(p)
-			_, zerr := p.z.Write([]byte{0, 1, 1, 'x'})
-			if err := errors.Join(p.write(bases[i][:]), zerr, p.z.Close()); err != nil {
+			z := smallDeflater{to: p}
+			_, zerr := z.Write([]byte{0, 1, 1, 'x'})
+			if err := errors.Join(p.write(bases[i][:]), zerr, z.Close()); err != nil {
 				t.Fatal(err)
 			}
 			p.end(h, off)

@@ -28,8 +28,10 @@ type packFile struct {
 	want   int
 	objs   []indexEntry // the objects so far
 	at     map[plumbing.Hash]int64
-	z      *zlib.Writer
-	fast   *zlib.Writer // for streams; made when needed
+	level  int
+	small  smallDeflater
+	z      *zlib.Writer // these two are made when needed
+	fast   *zlib.Writer // for streams
 	head   []byte
 	differ differ
 }
@@ -42,11 +44,9 @@ func (db *DB) newPackFile(count int) (*packFile, error) {
 	}
 	p := &packFile{
 		tempFile: *tmp, sum: sha1.New(), crc: crc32.NewIEEE(), want: count,
-		objs: make([]indexEntry, 0, count), at: make(map[plumbing.Hash]int64, count),
+		objs: make([]indexEntry, 0, count), at: make(map[plumbing.Hash]int64, count), level: levelFor(count),
 	}
-	if p.z, err = zlib.NewWriterLevel(nil, levelFor(count)); err != nil {
-		return nil, errors.Join(err, p.abort())
-	}
+	p.small.to = p
 	p.buf = bufio.NewWriterSize(p.file, 64<<10)
 	var head [packHeaderLen]byte
 	copy(head[:], "PACK")
@@ -120,21 +120,31 @@ func (p *packFile) add(h plumbing.Hash, kind plumbing.ObjectType, size int64, co
 }
 
 // deflater returns a deflater for an object of this size. A user waits while a large
-// stream is stored: it is made a little less small in a quarter of the time.
-func (p *packFile) deflater(size int64) (*zlib.Writer, error) {
-	if size < largeBlob {
-		p.z.Reset(p)
-		return p.z, nil
+// stream is stored: it is made a little less small in a quarter of the time. The small
+// objects of a run's own pack are done before the tables of the other deflaters are made.
+func (p *packFile) deflater(size int64) (io.WriteCloser, error) {
+	switch {
+	case size >= largeBlob:
+		return deflaterOf(&p.fast, zlib.BestSpeed, p)
+	case size <= smallObject && p.level == zlib.DefaultCompression:
+		p.small.content.Reset()
+		return &p.small, nil
 	}
-	if p.fast == nil {
-		z, err := zlib.NewWriterLevel(nil, zlib.BestSpeed)
+	return deflaterOf(&p.z, p.level, p)
+}
+
+// deflaterOf makes *z, once, and directs it to w.
+func deflaterOf(z **zlib.Writer, level int, w io.Writer) (io.WriteCloser, error) {
+	if *z == nil {
+		made, err := zlib.NewWriterLevel(w, level)
 		if err != nil {
 			return nil, err
 		}
-		p.fast = z
+		*z = made
+		return *z, nil
 	}
-	p.fast.Reset(p)
-	return p.fast, nil
+	(*z).Reset(w)
+	return *z, nil
 }
 
 // addDelta writes object h as a delta against an object that lies at base.
@@ -143,11 +153,14 @@ func (p *packFile) addDelta(h plumbing.Hash, delta []byte, base int64) error {
 	if err != nil {
 		return err
 	}
-	p.z.Reset(p)
-	if _, err := p.z.Write(delta); err != nil {
+	z, err := p.deflater(int64(len(delta)))
+	if err != nil {
 		return err
 	}
-	if err := p.z.Close(); err != nil {
+	if _, err := z.Write(delta); err != nil {
+		return err
+	}
+	if err := z.Close(); err != nil {
 		return err
 	}
 	p.end(h, off)
