@@ -37,7 +37,7 @@ type GCReport struct {
 // NeedsGC says, at the cost of reading two folders, whether GC has work by its
 // own measure.
 func (s *Store) NeedsGC() bool {
-	packs, err := s.odb.Packs()
+	packs, err := s.odb.PackNames()
 	if err != nil {
 		return false // the next reader reports it
 	}

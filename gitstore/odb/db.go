@@ -245,6 +245,19 @@ func (db *DB) list(again bool) ([]*pack, error) {
 	return packs, nil
 }
 
+// addPack adds a pack that this process has just written to the list, without reading the
+// folder again.
+func (db *DB) addPack(name string) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if !db.listed || slices.ContainsFunc(db.packs, func(p *pack) bool { return p.name == name }) {
+		return
+	}
+	path := filepath.Join(db.packDir(), name)
+	p := &pack{db: db, name: name, dataPath: path + ".pack", idxPath: path + ".idx", modified: time.Now()}
+	db.packs = append([]*pack{p}, db.packs...) // readers may hold the old list
+}
+
 // PackInfo describes a pack file.
 type PackInfo struct {
 	Name     string // "pack-" and 40 hex digits
@@ -255,6 +268,32 @@ type PackInfo struct {
 
 // Packs lists the packs that have an index, newest first.
 func (db *DB) Packs() ([]PackInfo, error) { return db.scan() }
+
+// PackNames lists the packs that have an index, in any order, by Name and Keep alone: this
+// reads the folder and looks at none of its files.
+func (db *DB) PackNames() ([]PackInfo, error) {
+	f, err := db.fs.Open(db.packDir())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	names, err := f.Readdirnames(-1)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	have := map[string]bool{}
+	for _, name := range names {
+		have[name] = true
+	}
+	var packs []PackInfo
+	for _, file := range names {
+		if name, ok := strings.CutSuffix(file, ".pack"); ok && have[name+".idx"] {
+			packs = append(packs, PackInfo{Name: name, Keep: have[name+".keep"]})
+		}
+	}
+	return packs, nil
+}
 
 func (db *DB) scan() ([]PackInfo, error) {
 	entries, err := afero.ReadDir(db.fs, db.packDir())

@@ -101,8 +101,8 @@ func (w *Writer) Flush() (string, error) {
 		return "", fmt.Errorf("write objects: %w", err)
 	}
 	w.objects, w.known = nil, map[plumbing.Hash]*object{}
-	_, err = w.db.list(true)
-	return sealed.name, err
+	w.db.addPack(sealed.name)
+	return sealed.name, nil
 }
 
 // Unkeep removes the .keep file of a pack of Flush, so that git may repack it: something
