@@ -17,10 +17,11 @@ import (
 // its own. As with getopt, -qm TEXT, -qmTEXT and -n5 are short options that share a word
 // with other options or with their value. Mistakes in options are reported here, where
 // the words are still known as typed. The words of a command to run are left alone.
-func arrange(root *cli.Command, argv []string) ([]string, error) {
+// named is the command that the line names, root if there is none.
+func arrange(root *cli.Command, argv []string) (line []string, named *cli.Command, err error) {
 	p := &arranger{command: root, root: root, rest: argv[1:], out: argv[:1:1]}
-	err := p.arrange()
-	return p.out, err
+	err = p.arrange()
+	return p.out, p.command, err
 }
 
 // An arranger is a command line that is being read; rest are the words not yet read.

@@ -66,9 +66,12 @@ func (a *app) start(argv []string) error {
 	root := a.root()
 	out := &noticing{to: a.term.out}
 	root.Writer = out
-	argv, err := arrange(root, argv)
+	argv, named, err := arrange(root, argv)
 	if err != nil {
 		return err
+	}
+	if named != root && !named.Hidden { // the hidden one, completion, asks for the others
+		root.Commands = []*cli.Command{named} // the library prepares all that it is given
 	}
 	if err := root.Run(context.Background(), argv); err != nil {
 		return err
