@@ -209,18 +209,24 @@ func (p *packFile) seal() (*sealedPack, error) {
 	if err == nil {
 		err = p.buf.Flush()
 	}
-	if err == nil {
-		err = p.close()
-	}
-	var idx string
-	if err == nil {
-		sortEntries(p.objs)
-		idx, err = p.db.writeIndex(sum, len(p.objs), func(i int) indexEntry { return p.objs[i] })
-	}
 	if err != nil {
 		return nil, errors.Join(err, p.abort())
 	}
-	return &sealedPack{db: p.db, name: "pack-" + sum.String(), tmpPack: p.file.Name(), tmpIdx: idx}, nil
+	// Neither has a name yet, so their flushes need no order, and a disk does both in little more
+	// time than one.
+	flushed := make(chan error, 1)
+	go func() { flushed <- p.close() }()
+	sortEntries(p.objs)
+	idx, err := p.db.writeIndex(sum, len(p.objs), func(i int) indexEntry { return p.objs[i] })
+	s := &sealedPack{db: p.db, name: "pack-" + sum.String(), tmpPack: p.file.Name(), tmpIdx: idx}
+	ferr := <-flushed
+	switch {
+	case err != nil: // writeIndex has removed the index
+		return nil, errors.Join(ferr, err, p.abort())
+	case ferr != nil:
+		return nil, errors.Join(ferr, s.discard())
+	}
+	return s, nil
 }
 
 // verify reads the pack back and checks all of it.

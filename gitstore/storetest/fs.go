@@ -60,6 +60,7 @@ type FS struct {
 	failed string
 	dead   bool
 	hook   func(op, path string)
+	inHook sync.Mutex
 }
 
 var _ afero.Fs = (*FS)(nil)
@@ -89,7 +90,7 @@ func (f *FS) Count() int {
 }
 
 // Before has fn called before each operation that counts, with its name and path.
-// fn may work with the folder by other means.
+// fn may work with the folder by other means. It is called once at a time.
 func (f *FS) Before(fn func(op, path string)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -103,7 +104,11 @@ func (f *FS) step(op, path string) (done, half bool, err error) {
 	hook := f.hook
 	f.mu.Unlock()
 	if hook != nil {
-		hook(op, path)
+		func() {
+			f.inHook.Lock()
+			defer f.inHook.Unlock()
+			hook(op, path)
+		}()
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
