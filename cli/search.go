@@ -46,8 +46,9 @@ func (cmd *searchCommand) command() *cli.Command {
 		ArgsUsage: "WORD…",
 		Description: `A word is found anywhere in the command, message, output, error output, directory,
 user, host or id, in upper or lower case. A task must match all words; of words with
-OR between them, one is enough. Put a phrase in double quotes. -WORD excludes tasks
-with the word. FIELD:WORD searches one field: command, message, output, error, pwd,
+OR between them, one is enough. Parentheses around words make groups: a (b OR c).
+Put a phrase in double quotes. -WORD excludes tasks with the word, -(WORD OR WORD)
+those with either. FIELD:WORD searches one field: command, message, output, error, pwd,
 user, host, executor, id, commit, branch, status. Further conditions: rc:>0,
 duration:<90s, after:2026-11-01, before:2d, on:yesterday, failed, cancelled, running,
 queued; status:ok is the others. Quote the whole query for the shell.
@@ -59,6 +60,7 @@ Examples:
   qme search moto
   qme search 'T1w.nii rc:>0 after:2026-11-01 pwd:~/proj -pilot'
   qme search '"no space left" OR "quota exceeded" status:failed'
+  qme search 'train (failed OR output:nan) -(pilot OR test)'
   qme search --regex 'seed=(4[0-9])\b' --json
   qme search -- --lr=3e-4
   qme search --save broken 'failed after:7d -pilot'
@@ -102,6 +104,9 @@ Examples:
 	}
 }
 
+// shownAround is how many columns of a wrong query are shown before and after the place.
+const shownAround = 100
+
 // parseQuery parses a query. Syntax errors are usageErrors that mark the place.
 func parseQuery(text string, regex bool) (*query.Query, error) {
 	home, err := os.UserHomeDir()
@@ -118,8 +123,12 @@ func parseQuery(text string, regex bool) (*query.Query, error) {
 		msg += "; for the shell, quoted once more: qme search '\"" + strings.ReplaceAll(wrong.Text, "'", `'\''`) + "\"'"
 	}
 	if text != "" {
-		before := safe.Line(text[:wrong.Pos])
-		msg += "\n  " + before + safe.Line(text[wrong.Pos:]) + "\n  " + strings.Repeat(" ", runewidth.StringWidth(before)) + "^"
+		before, after := safe.Line(text[:wrong.Pos]), safe.Line(text[wrong.Pos:])
+		if over := runewidth.StringWidth(before) - shownAround; over > 0 {
+			before = runewidth.TruncateLeft(before, over, "…")
+		}
+		after = runewidth.Truncate(after, shownAround, "…")
+		msg += "\n  " + before + after + "\n  " + strings.Repeat(" ", runewidth.StringWidth(before)) + "^"
 	}
 	return nil, &usageError{msg: msg + "\nFields: " + strings.Join(query.Fields, ", ") + "; and " + strings.Join(query.StatusWords, ", ") + ".", help: "qme search --help"}
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/blevesearch/bleve/v2/search/searcher"
 	bleveindex "github.com/blevesearch/bleve_index_api"
 
-	"qme/index/query"
 	"qme/internal/ordered"
 	"qme/record"
 )
@@ -27,8 +26,8 @@ const readAhead = 8
 type reader struct {
 	s    *Search
 	o    *opened
-	plan [][]terms
-	none bool // nothing can answer
+	plan *part // nil: each run may answer
+	none bool  // nothing can answer
 	// skip are the tasks that are not as the index has them; those of them that are there
 	// are also in others, by their millisecond.
 	skip   map[record.ID]bool
@@ -37,17 +36,6 @@ type reader struct {
 	mu         sync.Mutex
 	neighbours map[string][]record.ID // the tasks of a millisecond, as far as they were looked up
 }
-
-// terms are a leaf of a query's plan: all grams, or one of some values of a field.
-type terms struct {
-	grams []string
-	field string
-	any   []string
-}
-
-// maxTerms bounds the values of a field that are asked for: with more of them nearly each
-// run has one.
-const maxTerms = 4096
 
 func newReader(s *Search, o *opened, changed, present []record.ID) (*reader, error) {
 	r := &reader{s: s, o: o, skip: map[record.ID]bool{}, others: map[string][]record.ID{}, neighbours: map[string][]record.ID{}}
@@ -60,47 +48,7 @@ func newReader(s *Search, o *opened, changed, present []record.ID) (*reader, err
 	for _, id := range present {
 		r.others[id.Millisecond()] = append(r.others[id.Millisecond()], id)
 	}
-	return r, guard(r.resolve)
-}
-
-// resolve makes the query's plan one of terms that the index has.
-func (r *reader) resolve() error {
-	for _, list := range r.s.Query.Plan() {
-		var some []terms
-		all := false
-		for _, leaf := range list {
-			t := terms{grams: leaf.Grams, field: leaf.Field}
-			if len(leaf.Grams) == 0 {
-				var err error
-				if t.any, err = r.values(leaf); err != nil {
-					return err
-				}
-				all = all || len(t.any) > maxTerms
-				if len(t.any) == 0 {
-					continue
-				}
-			}
-			some = append(some, t)
-		}
-		if all {
-			continue
-		}
-		r.plan = append(r.plan, some)
-		r.none = r.none || len(some) == 0
-	}
-	return nil
-}
-
-// values returns the values of a leaf, at most one more than maxTerms.
-func (r *reader) values(leaf query.Leaf) ([]string, error) {
-	var list []string
-	err := r.eachTerm(leaf.Field, leaf.Prefix, func(e *bleveindex.DictEntry) bool {
-		if leaf.Admits == nil || leaf.Admits(e.Term) {
-			list = append(list, strings.Clone(e.Term))
-		}
-		return len(list) <= maxTerms
-	})
-	return list, err
+	return r, guard(func() (err error) { r.plan, r.none, err = r.resolve(s.Query.Plan()); return err })
 }
 
 // eachTerm yields the terms of a field that begin with a prefix, in order.
@@ -180,49 +128,14 @@ func (r *reader) searcher(ctx context.Context, days []string) (_ search.Searcher
 	if !r.s.AllRuns && !add(r.oneOf(ctx, latestField, []string{yes})) {
 		return nil, err
 	}
-	for _, list := range r.plan {
-		if !add(r.some(ctx, list)) {
-			return nil, err
-		}
+	if r.plan != nil && !add(r.part(ctx, r.plan)) {
+		return nil, err
 	}
 	return searcher.NewConjunctionSearcher(ctx, r.o.reader, all, unscored)
 }
 
 func (r *reader) oneOf(ctx context.Context, field string, values []string) (search.Searcher, error) {
 	return searcher.NewMultiTermSearcher(ctx, r.o.reader, values, field, 1, unscored, false)
-}
-
-func (r *reader) some(ctx context.Context, list []terms) (search.Searcher, error) {
-	var some []search.Searcher
-	for _, t := range list {
-		s, err := r.leaf(ctx, t)
-		if err != nil {
-			return nil, err
-		}
-		some = append(some, s)
-	}
-	if len(some) == 1 {
-		return some[0], nil
-	}
-	return searcher.NewDisjunctionSearcher(ctx, r.o.reader, some, 1, unscored)
-}
-
-func (r *reader) leaf(ctx context.Context, t terms) (search.Searcher, error) {
-	if len(t.grams) == 0 {
-		return r.oneOf(ctx, t.field, t.any)
-	}
-	var all []search.Searcher
-	for _, g := range t.grams {
-		s, err := searcher.NewTermSearcher(ctx, r.o.reader, g, query.TextField, 1, unscored)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, s)
-	}
-	if len(all) == 1 {
-		return all[0], nil
-	}
-	return searcher.NewConjunctionSearcher(ctx, r.o.reader, all, unscored)
 }
 
 // hits returns the runs of some days that may answer, in the order of the search.

@@ -150,7 +150,7 @@ func back(now time.Time, s string) (time.Time, bool) {
 }
 
 // clockTime is what may follow a date behind a blank, as people write it.
-var clockTime = lazy.Regexp(`(?i)^\s+([0-2]?[0-9]:[0-5][0-9](:[0-5][0-9])?(Z|[+-][0-9]{2}:[0-9]{2})?)(\s|$)`)
+var clockTime = lazy.Regexp(`(?i)^\s+([0-2]?[0-9]:[0-5][0-9](:[0-5][0-9])?(Z|[+-][0-9]{2}:[0-9]{2})?)\)*(\s|$)`)
 
 // cutTime reads a time of day that follows a date without quotes.
 func (p *parser) cutTime(date string) string {

@@ -16,59 +16,20 @@ func isWordRune(r rune) bool {
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_')
 }
 
-// needles returns texts, folded, each of which is in a field of any run for which the term
-// holds.
-func (t term) needles() []string {
-	switch {
-	case t.not || t.test != nil || t.field == executor:
-		return nil
-	case t.regex != nil:
-		return appendRequired(nil, t.regex.String())
-	}
-	return []string{t.needle}
-}
+// maxGrams bounds the grams of a leaf: those of a long text say little more than some of them.
+const maxGrams = 32
 
-// Needles returns texts, folded, each of which is in a field of any run that answers to the
-// query. None means that nothing can be said.
-func (q *Query) Needles() []string {
-	var needles []string
-	for _, c := range q.clauses {
-		if len(c) == 1 {
-			needles = append(needles, c[0].needles()...)
-		}
-	}
-	slices.Sort(needles)
-	return slices.Compact(needles)
-}
-
-// Grams returns the grams that any run that answers to the query has.
-func (q *Query) Grams() []string { return grams(q.Needles()) }
-
-// Alternatives returns, for each choice that the query leaves and that says something, the
-// grams of what can be chosen: a run that answers has all those of one of them.
-func (q *Query) Alternatives() [][][]string {
-	var all [][][]string
-	for _, c := range q.clauses {
-		if len(c) == 1 {
-			continue
-		}
-		var choice [][]string
-		for _, t := range c {
-			if g := grams(t.needles()); len(g) > 0 {
-				choice = append(choice, g)
-			}
-		}
-		if len(choice) == len(c) {
-			all = append(all, choice)
-		}
-	}
-	return all
-}
-
+// grams returns grams of folded texts, from all parts of them.
 func grams(needles []string) []string {
 	var list []string
 	for _, n := range needles {
 		eachGram(n, func(g string) { list = append(list, g) })
+	}
+	if n := len(list); n > maxGrams {
+		for i := range maxGrams {
+			list[i] = list[i*(n-1)/(maxGrams-1)]
+		}
+		list = list[:maxGrams]
 	}
 	slices.Sort(list)
 	return slices.Compact(list)

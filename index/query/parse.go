@@ -82,44 +82,19 @@ func (e *SyntaxError) Is(target error) bool { return target == record.ErrInvalid
 // Parse reads a query. The error is a *SyntaxError.
 func Parse(s string, o Options) (*Query, error) {
 	p := &parser{in: s, opts: o}
-	q := new(Query)
-	for p.skipSpace(); p.pos < len(p.in); p.skipSpace() {
-		if err := p.next(q); err != nil {
-			return nil, err
+	if len(s) > maxLength {
+		at := maxLength
+		for at > 0 && !utf8.RuneStart(s[at]) {
+			at--
 		}
+		return nil, p.errorAt(at, "a query is at most %d KiB long", maxLength>>10)
 	}
-	if len(q.clauses) == 0 {
-		return nil, p.errorAt(p.pos, "there is nothing to search for")
-	}
-	q.sort()
-	return q, nil
-}
-
-// next reads a term with what joins it to those before: AND or nothing, or OR, which binds
-// closer.
-func (p *parser) next(q *Query) error {
-	at := p.pos
-	join := p.operator("OR", "AND")
-	if join != "" && (len(q.clauses) == 0 || p.pos == len(p.in)) {
-		return p.errorAt(at, "%s stands between two words; as text it is in quotes: \"%s\"", join, join)
-	}
-	if at = p.pos; p.operator("OR", "AND") != "" {
-		return p.errorAt(at, "here a word is missing; as text OR and AND are in quotes")
-	}
-	if p.operator("NOT") != "" { // not taken for a dash: it may well be text
-		return p.errorAt(at, "NOT is written as a dash: -WORD; as text it is in quotes: \"NOT\"")
-	}
-	t, err := p.term()
+	root, err := p.list()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if join == "OR" {
-		last := len(q.clauses) - 1
-		q.clauses[last] = append(q.clauses[last], t)
-		return nil
-	}
-	q.clauses = append(q.clauses, clause{t})
-	return nil
+	root.sort()
+	return &Query{root}, nil
 }
 
 // operator reads one of some words in capitals, and the blanks after it, if that is what
@@ -127,7 +102,7 @@ func (p *parser) next(q *Query) error {
 func (p *parser) operator(words ...string) string {
 	for _, w := range words {
 		rest, ok := strings.CutPrefix(p.in[p.pos:], w)
-		if ok && (rest == "" || startsWithSpace(rest)) {
+		if ok && (rest == "" || startsWithSpace(rest) || endsGroups(rest)) {
 			p.pos += len(w)
 			p.skipSpace()
 			return w
@@ -137,9 +112,11 @@ func (p *parser) operator(words ...string) string {
 }
 
 type parser struct {
-	in   string
-	pos  int
-	opts Options
+	in    string
+	pos   int
+	opts  Options
+	depth int // groups that are open
+	terms int // that were read
 }
 
 func (p *parser) errorAt(pos int, format string, args ...any) *SyntaxError {
@@ -150,13 +127,8 @@ func (p *parser) skipSpace() {
 	p.pos += len(p.in[p.pos:]) - len(strings.TrimLeftFunc(p.in[p.pos:], unicode.IsSpace))
 }
 
-// term reads [-][FIELD:]VALUE. Two dashes begin a word, such as an option.
-func (p *parser) term() (term, error) {
-	not := false
-	if rest := p.in[p.pos:]; len(rest) > 1 && rest[0] == '-' && rest[1] != '-' && !startsWithSpace(rest[1:]) {
-		not = true
-		p.pos++
-	}
+// term reads [FIELD:]VALUE.
+func (p *parser) term() (t term, err error) {
 	at := p.pos
 	name, err := p.field()
 	if err != nil {
@@ -170,19 +142,17 @@ func (p *parser) term() (term, error) {
 	if !quoted && (name == "after" || name == "before" || name == "on") {
 		value = p.cutTime(value)
 	}
-	var t term
 	switch {
 	case name == "" && !quoted && slices.Contains(StatusWords, value):
-		t, err = p.status(value, at)
+		return p.status(value, at)
 	case value == "" && name != "":
 		return term{}, p.nothingBehind(at, valueAt, name)
 	case value == "":
 		return term{}, p.errorAt(at, "an empty phrase is in every task")
-	default:
-		t, err = p.condition(name, value, valueAt)
+	case name != "" && !quoted && !p.opts.Regex && value[0] == '(' && p.partner(value) < 0:
+		return term{}, p.errorAt(valueAt, "a field stands before each word: (%s:A OR %s:B); as text it is in quotes", name, name)
 	}
-	t.not = not
-	return t, err
+	return p.condition(name, value, valueAt)
 }
 
 // nothingBehind says that a condition has no value.
@@ -209,7 +179,11 @@ func (p *parser) message(at int) string {
 	if n == 1 {
 		return ""
 	}
-	return strings.ReplaceAll(strings.Join(words[:n], " "), `\`, `\\`)
+	text := strings.Join(words[:n], " ")
+	if p.depth > 0 {
+		text = text[:len(text)-p.closing(text)]
+	}
+	return strings.ReplaceAll(text, `\`, `\\`)
 }
 
 func startsWithSpace(s string) bool {
@@ -241,11 +215,14 @@ func (p *parser) field() (string, error) {
 func (p *parser) value() (s string, quoted bool, err error) {
 	rest := p.in[p.pos:]
 	if !strings.HasPrefix(rest, `"`) {
-		if i := strings.IndexFunc(rest, unicode.IsSpace); i >= 0 {
-			rest = rest[:i]
+		word := firstWord(rest)
+		n := p.closing(word)
+		word = word[:len(word)-n]
+		p.pos += len(word)
+		if n > 0 && p.depth == 0 {
+			return "", false, p.notOpened(p.pos)
 		}
-		p.pos += len(rest)
-		return rest, false, nil
+		return word, false, nil
 	}
 	at := p.pos
 	var b strings.Builder
@@ -254,7 +231,7 @@ func (p *parser) value() (s string, quoted bool, err error) {
 		switch {
 		case c == '"':
 			p.pos++
-			if p.pos < len(p.in) && !startsWithSpace(p.in[p.pos:]) {
+			if p.pos < len(p.in) && !startsWithSpace(p.in[p.pos:]) && !p.closes() {
 				return "", true, p.errorAt(p.pos, "behind a phrase comes a blank; a quotation mark in it is written \\\"")
 			}
 			return b.String(), true, nil

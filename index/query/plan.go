@@ -78,23 +78,17 @@ type Leaf struct {
 	Admits func(value string) bool
 }
 
-// Plan returns where in an index the runs are that may answer to the query: they are in one
-// leaf of each list. A clause of which an index can say nothing has no list.
-func (q *Query) Plan() [][]Leaf {
-	var plan [][]Leaf
-	for _, c := range q.clauses {
-		var list []Leaf
-		for _, t := range c {
-			if l, ok := t.leaf(); ok {
-				list = append(list, l)
-			}
-		}
-		if len(list) == len(c) {
-			plan = append(plan, list)
-		}
-	}
-	return plan
+// A Plan says where in an index the runs are that may answer to a query: at a Leaf, in All of
+// some plans, or in one or more of them (Any). It has one of these.
+type Plan struct {
+	Leaf *Leaf
+	All  []*Plan
+	Any  []*Plan
 }
+
+// Plan returns where in an index the runs are that may answer to the query, nil where that
+// may be anywhere.
+func (q *Query) Plan() *Plan { return q.root.plan() }
 
 // leaf returns where the term may hold; ok is false where that may be anywhere.
 func (t term) leaf() (l Leaf, ok bool) {

@@ -15,14 +15,11 @@ import (
 	"qme/record"
 )
 
-// A Query is what runs are compared with: all its clauses must hold. It does not
-// change and may be used by several goroutines at once.
+// A Query is what runs are compared with. It does not change and may be used by several
+// goroutines at once. All runs answer to the zero Query.
 type Query struct {
-	clauses []clause
+	root node
 }
-
-// A clause holds when one of its terms does.
-type clause []term
 
 // A term is one condition.
 type term struct {
@@ -39,55 +36,28 @@ type term struct {
 func All(queries ...*Query) *Query {
 	all := new(Query)
 	for _, q := range queries {
-		all.clauses = append(all.clauses, q.clauses...)
+		if q.root.term == nil && !q.root.any {
+			all.root.nodes = append(all.root.nodes, q.root.nodes...)
+		} else {
+			all.root.nodes = append(all.root.nodes, q.root)
+		}
 	}
-	all.sort()
+	all.root.order()
 	return all
 }
 
 // Match reports whether the run answers to the query. What could not be read of the
 // run is in d.Err; then the answer is not to be relied on.
-func (q *Query) Match(d *Doc) bool {
-	for _, c := range q.clauses {
-		if !slices.ContainsFunc(c, func(t term) bool { return t.holds(d) != t.not }) {
-			return false
-		}
-	}
-	return true
-}
-
-// Admits reports whether the conditions of the query hold that need no text of the run:
-// those on its status, return code, times and duration.
-func (q *Query) Admits(r *record.Record) bool {
-	for _, c := range q.clauses {
-		if c.needsNoText() && !slices.ContainsFunc(c, func(t term) bool { return t.test(r) != t.not }) {
-			return false
-		}
-	}
-	return true
-}
-
-// HasConditions reports whether Admits has anything to look at.
-func (q *Query) HasConditions() bool { return slices.ContainsFunc(q.clauses, clause.needsNoText) }
-
-func (c clause) needsNoText() bool {
-	return !slices.ContainsFunc(c, func(t term) bool { return t.test == nil })
-}
+func (q *Query) Match(d *Doc) bool { return q.root.holds(d) }
 
 // anyTerm reports whether there is a term of which something is true.
 func (q *Query) anyTerm(is func(term) bool) bool {
-	return slices.ContainsFunc(q.clauses, func(c clause) bool { return slices.ContainsFunc(c, is) })
+	return !q.root.terms(func(t term) bool { return !is(t) })
 }
 
 // asked yields the terms whose text is looked for.
 func (q *Query) asked(yield func(term) bool) {
-	for _, c := range q.clauses {
-		for _, t := range c {
-			if !t.not && t.test == nil && !yield(t) {
-				return
-			}
-		}
-	}
+	q.root.terms(func(t term) bool { return t.not || t.test != nil || yield(t) })
 }
 
 func (t term) holds(d *Doc) bool {
@@ -170,29 +140,17 @@ func (q *Query) Brief() bool {
 	return !q.Streams() && !q.anyTerm(func(t term) bool { return t.field == commit || t.field == branch })
 }
 
-// sort puts first what is cheap to find out.
-func (q *Query) sort() {
-	cost := func(t term) int {
-		switch {
-		case t.test != nil:
-			return 0
-		case t.field != anywhere && t.field != output && t.field != errorText:
-			return 1
-		case t.regex != nil:
-			return 3
-		}
-		return 2
+// cost says how dear it is to find out whether the term holds.
+func (t term) cost() int {
+	switch {
+	case t.test != nil:
+		return 0
+	case t.field != anywhere && t.field != output && t.field != errorText:
+		return 1
+	case t.regex != nil:
+		return 3
 	}
-	dearest := func(c clause) (most int) {
-		for _, t := range c {
-			most = max(most, cost(t))
-		}
-		return most
-	}
-	for _, c := range q.clauses {
-		slices.SortStableFunc(c, func(a, b term) int { return cmp.Compare(cost(a), cost(b)) })
-	}
-	slices.SortStableFunc(q.clauses, func(a, b clause) int { return cmp.Compare(dearest(a), dearest(b)) })
+	return 2
 }
 
 // compare is a relation between two values of which cmp.Compare says c.
