@@ -51,7 +51,8 @@ Put a phrase in double quotes. -WORD excludes tasks with the word, -(WORD OR WOR
 those with either. FIELD:WORD searches one field: command, message, output, error, pwd,
 user, host, executor, id, commit, branch, status. Further conditions: rc:>0,
 duration:<90s, after:2026-11-01, before:2d, on:yesterday, failed, cancelled, running,
-queued; status:ok is the others. Quote the whole query for the shell.
+queued; status:ok is the others; run:>1, env:NAME=VALUE; of jobs job:907484,
+state:TIMEOUT, partition:gpu. Quote the whole query for the shell.
 
 --save NAME keeps a query in the settings, and --saved NAME searches for it; further
 words restrict it. "qme config --unset searches.NAME" removes it.

@@ -184,7 +184,9 @@ func (e entry) document() (*document.Document, error) {
 	d := document.NewDocument(id.String())
 	d.AddField(newGramField(e.doc))
 	for _, k := range query.Keywords {
-		addKeyword(d, k.Name, k.Of(r))
+		for _, value := range k.Of(r) {
+			addKeyword(d, k.Name, value)
+		}
 	}
 	addKeyword(d, taskField, taskKey(r.UID))
 	addKeyword(d, createdField, dayOfPlace(r.UID.UUID()))
@@ -212,7 +214,7 @@ type brief struct {
 // store adds what is read of a run that is found.
 func (e entry) store(d *document.Document) error {
 	r := *e.doc.Record
-	r.Extra, r.Data.Extra, r.Data.Cmd, r.Data.Env = nil, nil, nil, nil
+	r.Extra, r.Data.Extra, r.Data.Cmd = nil, nil, nil
 	together := r.ErrorsInOutput() // which needs the streams
 	r.Data.Output, r.Data.Error, r.Data.Merged = nil, nil, together
 	if j := r.Data.Job; j != nil {

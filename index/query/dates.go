@@ -15,7 +15,7 @@ import (
 func (p *parser) when(name, value string, at int) (term, error) {
 	from, to, ok := p.span(value, name == "on")
 	if !ok {
-		err := p.errorAt(at, "%s: takes a time such as 2026-11-01, 2026-11-01T10:00, today, yesterday, 2d or 3h, not %q", name, value)
+		err := p.errorAt(at, "%s: takes a time such as 2026-11-01, 2026-11-01T10:00, today, yesterday, 2d or 3h, not %.60q", name, value)
 		if meant := p.meantTime(value); meant != "" {
 			err.Msg += fmt.Sprintf("; did you mean %s:%s?", name, meant)
 		}

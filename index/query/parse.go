@@ -21,7 +21,7 @@ import (
 )
 
 // Fields are the names that can stand before a colon, for messages.
-var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "status", "rc", "duration", "after", "before", "on"}
+var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "status", "rc", "duration", "after", "before", "on", "run", "env", "job", "state", "partition"}
 
 // StatusWords are the words of "status:" that need no field before them, for messages. "ok",
 // "active" and the others are text.
@@ -35,7 +35,8 @@ var otherNames = map[string]string{
 	"dir": "pwd", "cwd": "pwd", "path": "pwd", "folder": "pwd", "directory": "pwd", "workdir": "pwd",
 	"since": "after", "from": "after", "started": "after", "until": "before", "to": "before", "date": "on", "day": "on",
 	"machine": "host", "hostname": "host", "node": "host", "login": "user", "username": "user", "task": "id", "sha": "commit",
-	"state": "status", "outcome": "status", "took": "duration", "time": "duration", "elapsed": "duration",
+	"jobid": "job", "queue": "partition", "runid": "run", "attempt": "run", "environment": "env", "variable": "env", "var": "env",
+	"outcome": "status", "took": "duration", "time": "duration", "elapsed": "duration",
 }
 
 // Meant returns the field that a name in small letters stands for elsewhere, "" when it is
@@ -176,10 +177,10 @@ func (p *parser) message(at int) string {
 	for n < len(words) && !strings.Contains(words[n], `"`) && (!fieldName().MatchString(words[n]) || strings.HasSuffix(words[n], ":")) {
 		n++
 	}
-	if n == 1 {
+	text := strings.Join(words[:n], " ")
+	if n == 1 || len(text) > 200 {
 		return ""
 	}
-	text := strings.Join(words[:n], " ")
 	if p.depth > 0 {
 		text = text[:len(text)-p.closing(text)]
 	}
@@ -191,7 +192,7 @@ func startsWithSpace(s string) bool {
 	return unicode.IsSpace(r)
 }
 
-var fieldName = lazy.Regexp(`^[A-Za-z]+:`)
+var fieldName = lazy.Regexp(`^[A-Za-z]{1,40}:`)
 
 // field reads FIELD: if that is what comes.
 func (p *parser) field() (string, error) {
@@ -203,7 +204,7 @@ func (p *parser) field() (string, error) {
 	known := strings.ToLower(name)
 	if !slices.Contains(Fields, known) {
 		text := p.message(p.pos)
-		err := p.errorAt(p.pos, "there is no field %q; text with a colon is searched for in quotes: \"%s\"", name, cmp.Or(text, name+":…"))
+		err := p.errorAt(p.pos, "there is no field %.60q; text with a colon is searched for in quotes: \"%s\"", name, cmp.Or(text, name+":…"))
 		err.Field, err.Text = known, text
 		return "", err
 	}
@@ -257,14 +258,14 @@ func (p *parser) condition(name, value string, at int) (term, error) {
 		o, rest := cutOperator(value)
 		n, err := strconv.Atoi(rest)
 		if err != nil {
-			return term{}, p.errorAt(at, "rc: takes a number such as 1, >0 or !=0, not %q", value)
+			return term{}, p.errorAt(at, "rc: takes a number such as 1, >0 or !=0, not %.60q", value)
 		}
 		return term{test: returncode(o, n), values: returncodeValues(o, n)}, nil
 	case "duration":
 		o, rest := cutOperator(value)
 		d, ok := parseLength(rest)
 		if !ok || o == "" || o == "=" || o == "!=" {
-			err := p.errorAt(at, "duration: takes <, <=, > or >= and a time such as 90s, 1.5h or 2d, not %q", value)
+			err := p.errorAt(at, "duration: takes <, <=, > or >= and a time such as 90s, 1.5h or 2d, not %.60q", value)
 			if meant := inUnits(rest); meant != "" && o != "" {
 				err.Msg += fmt.Sprintf("; did you mean duration:%s%s?", o, meant)
 			}
@@ -273,6 +274,16 @@ func (p *parser) condition(name, value string, at int) (term, error) {
 		return term{test: duration(o, d, p.opts.Now), values: durationValues(o, d)}, nil
 	case "after", "before", "on":
 		return p.when(name, value, at)
+	case "env":
+		return p.env(value, at)
+	case "run":
+		return p.run(value, at)
+	case "job":
+		return job(value), nil
+	case "state":
+		return oneOf(name, value, statesOf), nil
+	case "partition":
+		return oneOf(name, value, partitionsOf), nil
 	case "pwd":
 		value = p.expandHome(value)
 	}
@@ -291,7 +302,7 @@ func cutOperator(s string) (operator, string) {
 func (p *parser) status(value string, at int) (term, error) {
 	set, ok := record.ParseOutcomes(value)
 	if !ok {
-		return term{}, p.errorAt(at, "status: is one of %s, not %q", record.OutcomeWords, value)
+		return term{}, p.errorAt(at, "status: is one of %s, not %.60q", record.OutcomeWords, value)
 	}
 	return term{test: hasOutcome(set), values: statusValues(set.MayHave, set.Exact())}, nil
 }
@@ -318,7 +329,7 @@ func (p *parser) text(f field, value string, at int) (term, error) {
 		if e := new(syntax.Error); errors.As(err, &e) { // it quotes a piece of what we compile
 			msg = e.Code.String()
 		}
-		return term{}, p.errorAt(at, "%q is no regular expression: %s", value, msg)
+		return term{}, p.errorAt(at, "%.60q is no regular expression: %s", value, msg)
 	}
 	return term{field: f, regex: re}, nil
 }

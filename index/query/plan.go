@@ -14,24 +14,30 @@ import (
 // TextField is the field of an index that holds the grams of all that is searched of a run.
 const TextField = "text"
 
-// A Keyword is a field of an index that holds one value of each run, as it is.
+// A Keyword is a field of an index that holds values of each run, as they are.
 type Keyword struct {
 	Name string
-	Of   func(*record.Record) string
+	Of   func(*record.Record) []string
 }
 
 // Keywords are the fields of an index beside TextField.
 var Keywords = []Keyword{
-	{"executor", func(r *record.Record) string { return r.Executor }},
-	{"user", func(r *record.Record) string { return r.Data.User }},
-	{"host", func(r *record.Record) string { return r.Data.Host }},
-	{"pwd", func(r *record.Record) string { return r.Data.PWD }},
-	{"commit", func(r *record.Record) string { return gitOf(r).Commit }},
-	{"branch", func(r *record.Record) string { return gitOf(r).Branch }},
-	{"status", func(r *record.Record) string { return r.Outcome().String() }},
-	{"rc", returncodeOf},
-	{"duration", durationOf},
-	{"day", func(r *record.Record) string { return dayOf(r.Data.Timestamp.Time) }},
+	{"executor", one(func(r *record.Record) string { return r.Executor })},
+	{"user", one(func(r *record.Record) string { return r.Data.User })},
+	{"host", one(func(r *record.Record) string { return r.Data.Host })},
+	{"pwd", one(func(r *record.Record) string { return r.Data.PWD })},
+	{"commit", one(func(r *record.Record) string { return gitOf(r).Commit })},
+	{"branch", one(func(r *record.Record) string { return gitOf(r).Branch })},
+	{"status", one(func(r *record.Record) string { return r.Outcome().String() })},
+	{"rc", one(returncodeOf)},
+	{"duration", one(durationOf)},
+	{"day", one(func(r *record.Record) string { return dayOf(r.Data.Timestamp.Time) })},
+	{"run", one(func(r *record.Record) string { return strconv.Itoa(runNumber(r)) })},
+	{"runid", runIDOf},
+	{"env", envOf},
+	{"job", jobsOf},
+	{"state", cutAll(statesOf)},
+	{"partition", cutAll(partitionsOf)},
 }
 
 func gitOf(r *record.Record) record.Git {

@@ -30,6 +30,7 @@ type term struct {
 	regex  *regexp.Regexp
 	test   func(*record.Record) bool
 	values values // of what passes the test
+	whole  bool   // what is tested is not in a brief record
 }
 
 // All returns the query to which those runs answer that answer to each of some queries.
@@ -137,7 +138,7 @@ func (q *Query) Streams() bool {
 
 // Brief reports whether a record.DecodeBrief has all that the query looks at.
 func (q *Query) Brief() bool {
-	return !q.Streams() && !q.anyTerm(func(t term) bool { return t.field == commit || t.field == branch })
+	return !q.Streams() && !q.anyTerm(func(t term) bool { return t.whole || t.field == commit || t.field == branch })
 }
 
 // cost says how dear it is to find out whether the term holds.

@@ -139,6 +139,7 @@ func TestRefuses(t *testing.T) {
 	for q, at := range map[string]int{
 		"": 0, "  ": 2, "a outputs:x": 2, "a -foo:x": 3, `a "b c`: 2, `"a"b`: 3, `""`: 0, "command:": 8, "a rc:x": 5, "rc:>": 3, "rc:1.5": 3, "duration:5s": 9, "duration:>x": 9, "duration:>-1s": 9,
 		"duration:>nan": 9, "after:": 6, "after:soon": 6, "on:2026-13-01": 3, "on:5x": 3, "before:99999999d": 7, "status:done": 7, "OR": 0, "a OR": 2, "OR a": 0, "a OR OR b": 5, "AND": 0, "a AND OR b": 6, "NOT a": 0, "a NOT b": 2, "a OR NOT b": 5, `output:""`: 7,
+		"env:=x": 4, "env:": 4, "run:x": 4, "run:019aaf": 4, "run:-1": 4, "run:1.5": 4, "run:>x": 4, "run:019aaf3z": 4, "job:": 4, "a state:": 8, "run:>019aaf3c": 4,
 	} {
 		_, err := query.Parse(q, query.Options{Now: now})
 		var wrong *query.SyntaxError

@@ -32,7 +32,9 @@ func inLeaf(l query.Leaf, d *query.Doc) bool {
 	}
 	for _, k := range query.Keywords {
 		if k.Name == l.Field {
-			values[k.Of(d.Record)] = true
+			for _, v := range k.Of(d.Record) {
+				values[v] = true
+			}
 		}
 	}
 	if len(l.Grams) > 0 {
@@ -132,7 +134,7 @@ func TestBounds(t *testing.T) {
 }
 
 // atoms are conditions of every kind, of which random queries are made.
-var atoms = []string{"train", "zzz", "e", "in", `"no space"`, "login1", "-", "rc:3", "rc:<2", "failed", "running", "output:seed", "error:e", "on:2026-11-23", "before:2d", "duration:>1m", "commit:0123", "branch:moto", "user:ad", "executor:shell", "id:7d3e", "host:zzz", "0123456", "status:complete", "pwd:~", "main()"}
+var atoms = []string{"train", "zzz", "e", "in", `"no space"`, "login1", "-", "rc:3", "rc:<2", "failed", "running", "output:seed", "error:e", "on:2026-11-23", "before:2d", "duration:>1m", "commit:0123", "branch:moto", "user:ad", "executor:shell", "id:7d3e", "host:zzz", "0123456", "status:complete", "pwd:~", "main()", "run:3", "run:>3", "env:SEED", "env:SEED=41", "job:907484_7", "state:timeout", "partition:cpu"}
 
 // A tree is a random query, with what it comes to.
 type tree struct {
@@ -190,8 +192,9 @@ func TestTrees(t *testing.T) {
 			continue
 		}
 		q := parse(t, one.text, i%5 == 0)
-		d := example()
+		d := withJob()
 		if rnd.IntN(2) == 0 {
+			d.Record.Data.Job, d.Record.Data.Env = nil, nil
 			d.Record.Command, d.Record.Data.Output, d.Record.Data.Git = "zzz main()", nil, nil
 		}
 		got := q.Match(d)
