@@ -48,11 +48,12 @@ func (cmd *searchCommand) command() *cli.Command {
 user, host or id, in upper or lower case. A task must match all words; of words with
 OR between them, one is enough. Parentheses around words make groups: a (b OR c).
 Put a phrase in double quotes. -WORD excludes tasks with the word, -(WORD OR WORD)
-those with either. FIELD:WORD searches one field: command, message, output, error, pwd,
-user, host, executor, id, commit, branch, status. Further conditions: rc:>0,
-duration:<90s, after:2026-11-01, before:2d, on:yesterday, failed, cancelled, running,
-queued; status:ok is the others; run:>1, env:NAME=VALUE; of jobs job:907484,
-state:TIMEOUT, partition:gpu. Quote the whole query for the shell.
+those with either. WORD~ finds words that differ by one letter, WORD~2 by two.
+FIELD:WORD searches one field: command, message, output, error, pwd, user, host,
+executor, id, commit, branch, status. Further conditions: rc:>0, duration:<90s,
+after:2026-11-01, before:2d, on:yesterday, run:>1, env:NAME=VALUE, failed, cancelled,
+running, queued; status:ok is the others; of jobs job:907484, state:TIMEOUT,
+partition:gpu. Quote the whole query for the shell.
 
 --save NAME keeps a query in the settings, and --saved NAME searches for it; further
 words restrict it. "qme config --unset searches.NAME" removes it.
@@ -62,6 +63,7 @@ Examples:
   qme search 'T1w.nii rc:>0 after:2026-11-01 pwd:~/proj -pilot'
   qme search '"no space left" OR "quota exceeded" status:failed'
   qme search 'train (failed OR output:nan) -(pilot OR test)'
+  qme search 'chekpoint~ job:907484 state:TIMEOUT'
   qme search --regex 'seed=(4[0-9])\b' --json
   qme search -- --lr=3e-4
   qme search --save broken 'failed after:7d -pilot'

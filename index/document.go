@@ -82,7 +82,7 @@ func newMapping() mapping.IndexMapping {
 	for _, k := range query.Keywords {
 		m.DefaultMapping.AddFieldMappingsAt(k.Name, word)
 	}
-	for _, name := range []string{taskField, createdField, placeField, latestField, overField, unreadField} {
+	for _, name := range []string{taskField, createdField, placeField, latestField, overField, unreadField, query.WordsField} {
 		m.DefaultMapping.AddFieldMappingsAt(name, word)
 	}
 	stored := mapping.NewTextFieldMapping()
@@ -93,37 +93,38 @@ func newMapping() mapping.IndexMapping {
 	return m
 }
 
-// A gramField is the field of the grams of a run. They come from texts that are analyzed by
-// themselves, so that none spans two of them.
-type gramField struct {
+// A termField is the field of the grams or the words of a run. They come from texts that are
+// analyzed by themselves, so that none spans two of them.
+type termField struct {
 	*document.TextField
-	grams bleveindex.TokenFrequencies
+	terms bleveindex.TokenFrequencies
 }
 
 // Analyze does nothing: it is done.
-func (*gramField) Analyze() {}
+func (*termField) Analyze() {}
 
 // AnalyzedLength implements index.Field.
-func (f *gramField) AnalyzedLength() int { return len(f.grams) }
+func (f *termField) AnalyzedLength() int { return len(f.terms) }
 
 // AnalyzedTokenFrequencies implements index.Field.
-func (f *gramField) AnalyzedTokenFrequencies() bleveindex.TokenFrequencies { return f.grams }
+func (f *termField) AnalyzedTokenFrequencies() bleveindex.TokenFrequencies { return f.terms }
 
-func newGramField(d *query.Doc) *gramField {
-	grams := make(bleveindex.TokenFrequencies, 256)
+// newTermField makes a field of the terms that each yields, some of them more than once.
+func newTermField(name string, each func(func(string))) *termField {
+	terms := make(bleveindex.TokenFrequencies, 256)
 	var block []bleveindex.TokenFreq // one of many is cheaper than many of one
-	d.EachGram(func(g string) {
-		if grams[g] != nil {
+	each(func(s string) {
+		if terms[s] != nil {
 			return
 		}
 		if len(block) == 0 {
 			block = make([]bleveindex.TokenFreq, 128)
 		}
-		block[0].Term = []byte(g)
-		grams[g] = &block[0]
+		block[0].Term = []byte(s)
+		terms[s] = &block[0]
 		block = block[1:]
 	})
-	return &gramField{document.NewTextFieldWithIndexingOptions(query.TextField, nil, nil, bleveindex.IndexField|bleveindex.SkipFreqNorm), grams}
+	return &termField{document.NewTextFieldWithIndexingOptions(name, nil, nil, bleveindex.IndexField|bleveindex.SkipFreqNorm), terms}
 }
 
 // placeOf is where a run comes in a listing of runs.
@@ -182,7 +183,8 @@ func (e entry) document() (*document.Document, error) {
 	r := e.doc.Record
 	id := placeIn(r)
 	d := document.NewDocument(id.String())
-	d.AddField(newGramField(e.doc))
+	d.AddField(newTermField(query.TextField, e.doc.EachGram))
+	d.AddField(newTermField(query.WordsField, e.doc.EachWord))
 	for _, k := range query.Keywords {
 		for _, value := range k.Of(r) {
 			addKeyword(d, k.Name, value)

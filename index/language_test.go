@@ -4,11 +4,18 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/analysis/analyzer/keyword"
+	"github.com/blevesearch/bleve/v2/index/scorch"
+	bleveindex "github.com/blevesearch/bleve_index_api"
+
 	"qme/index"
+	"qme/index/query"
 	"qme/record"
 )
 
@@ -65,6 +72,144 @@ func TestFields(t *testing.T) {
 			t.Errorf("%s finds nothing: the test does not test", q)
 		}
 	}
+}
+
+// misspelt is a random word of a record, with some edits.
+func misspelt(rnd *rand.Rand, r *record.Record) string {
+	var list []string
+	(&query.Doc{Record: r}).EachWord(func(s string) { list = append(list, s) })
+	if len(list) == 0 {
+		return "abc"
+	}
+	word := []rune(list[rnd.IntN(len(list))])
+	for range rnd.IntN(3) {
+		switch i := rnd.IntN(len(word)); rnd.IntN(4) {
+		case 0:
+			word[i] = 'e'
+		case 1:
+			word = slices.Insert(word, i, 'o')
+		case 2:
+			word = slices.Delete(word, i, i+1)
+		case 3:
+			word[0], word[i] = word[i], word[0]
+		}
+		if len(word) == 0 {
+			break
+		}
+	}
+	for len(word) < 3 {
+		word = append(word, 'a')
+	}
+	return "e" + string(word[1:min(len(word), 22)])
+}
+
+// TestSimilar has words that are nearly right find the same with the index as without.
+func TestSimilar(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(35, 36))
+	dir := filepath.Join(t.TempDir(), "index")
+	h := new(history)
+	sn := h.commit(add(t, rnd, 200))
+	found := 0
+	for i := range 60 {
+		if i%30 == 29 {
+			sn = h.commit(change(t, rnd, i))
+		}
+		word := misspelt(rnd, pick(rnd, sn.all)) + []string{"~", "~2"}[rnd.IntN(2)]
+		q := []string{"", "-", "output:", "command:", "user:", "seed "}[rnd.IntN(6)] + word
+		if got := same(t, sn, dir, parse(t, q, false), q, func(s *index.Search) { s.AllRuns = i%3 == 0 }); len(got.ids) > 0 && len(got.ids) < len(sn.all) {
+			found++
+		}
+	}
+	if found < 15 {
+		t.Errorf("%d of 60 words were found: the test does not test", found)
+	}
+}
+
+// TestDistance compares the words that bleve's automata find in an index with those that a
+// query finds one by one.
+func TestDistance(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(37, 38))
+	letters := []rune("aabbcéß日1")
+	random := func(least, most int) string {
+		word := make([]rune, least+rnd.IntN(most-least+1))
+		for i := range word {
+			word[i] = letters[rnd.IntN(len(letters))]
+		}
+		word[0] = letters[rnd.IntN(len(letters)-1)]
+		return query.Fold(string(word))
+	}
+	m := bleve.NewIndexMapping()
+	m.DefaultAnalyzer = keyword.Name
+	idx, err := bleve.NewUsing(filepath.Join(t.TempDir(), "words"), m, scorch.Name, scorch.Name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = idx.Close() }()
+	const longest = "日本語中文字漢和英独仏露西伊韓朝鮮台湾香港" // 22 letters
+	words := map[string]bool{}
+	batch := idx.NewBatch()
+	for i := range 3000 {
+		word := random(2, 8)
+		if i == 0 {
+			word = longest[3:] + "東京大"
+		}
+		words[word] = true
+		if err := batch.Index(word, map[string]any{query.WordsField: word}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := idx.Batch(batch); err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for i := range 400 {
+		word, edits := random(3, 9), 1+rnd.IntN(2)
+		if i < 2 {
+			word, edits = longest, 1+i
+		}
+		q := parse(t, fmt.Sprintf("%s~%d", word, edits), false)
+		got := similarIn(t, idx, *q.Plan().Leaf)
+		for w := range words {
+			if is := q.Match(&query.Doc{Record: &record.Record{Command: w}}); is != got[w] {
+				t.Fatalf("%s~%d: the index has %q: %v, the query finds it: %v", word, edits, w, got[w], is)
+			}
+		}
+		found += len(got)
+	}
+	if found < 2000 {
+		t.Errorf("%d words are similar: the test does not test", found)
+	}
+}
+
+func similarIn(t *testing.T, idx bleve.Index, l query.Leaf) map[string]bool {
+	t.Helper()
+	advanced, err := idx.Advanced()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := advanced.Reader()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	fuzzy, ok := r.(bleveindex.IndexReaderFuzzy)
+	if !ok {
+		t.Fatal("there is no fuzzy reader")
+	}
+	dict, err := fuzzy.FieldDictFuzzy(l.Field, l.Prefix, l.Fuzzy, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for e, err := dict.Next(); e != nil || err != nil; e, err = dict.Next() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[e.Term] = true
+	}
+	return found
 }
 
 // randomQuery is a query of groups within groups.

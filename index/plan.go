@@ -2,6 +2,7 @@ package index
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -73,12 +74,24 @@ func (r *reader) resolveLeaf(l query.Leaf) (_ *part, none bool, err error) {
 // values returns the values of a leaf, at most one more than maxTerms.
 func (r *reader) values(leaf query.Leaf) ([]string, error) {
 	var list []string
-	err := r.eachTerm(leaf.Field, leaf.Prefix, func(e *bleveindex.DictEntry) bool {
+	add := func(e *bleveindex.DictEntry) bool {
 		if leaf.Admits == nil || leaf.Admits(e.Term) {
 			list = append(list, strings.Clone(e.Term))
 		}
 		return len(list) <= maxTerms
-	})
+	}
+	if leaf.Fuzzy == 0 {
+		err := r.eachTerm(leaf.Field, leaf.Prefix, add)
+		return list, err
+	}
+	fuzzy, ok := r.o.reader.(bleveindex.IndexReaderFuzzy)
+	if !ok {
+		return nil, fmt.Errorf("%w: it cannot look for similar words", errUnusable)
+	}
+	dict, err := fuzzy.FieldDictFuzzy(leaf.Field, leaf.Prefix, leaf.Fuzzy, "")
+	if err == nil {
+		err = eachEntry(dict, add)
+	}
 	return list, err
 }
 

@@ -57,6 +57,11 @@ func (r *reader) eachTerm(field, prefix string, yield func(*bleveindex.DictEntry
 	if err != nil {
 		return err
 	}
+	return eachEntry(dict, yield)
+}
+
+// eachEntry yields the terms of a dictionary, and closes it.
+func eachEntry(dict bleveindex.FieldDict, yield func(*bleveindex.DictEntry) bool) error {
 	for e, err := dict.Next(); e != nil || err != nil; e, err = dict.Next() {
 		if err != nil {
 			return cmp.Or(dict.Close(), err)

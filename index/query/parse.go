@@ -153,8 +153,16 @@ func (p *parser) term() (t term, err error) {
 	case name != "" && !quoted && !p.opts.Regex && value[0] == '(' && p.partner(value) < 0:
 		return term{}, p.errorAt(valueAt, "a field stands before each word: (%s:A OR %s:B); as text it is in quotes", name, name)
 	}
+	if !quoted && slices.Contains(textNames, name) {
+		if t, ok, err := p.similar(name, value, valueAt); ok {
+			return t, err
+		}
+	}
 	return p.condition(name, value, valueAt)
 }
+
+// textNames are the fields that hold text, "" for all of them.
+var textNames = []string{"", "command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch"}
 
 // nothingBehind says that a condition has no value.
 func (p *parser) nothingBehind(at, valueAt int, name string) error {

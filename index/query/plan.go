@@ -76,11 +76,13 @@ func dayOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // A Leaf says where in an index the runs are for which a term may hold: those with all
 // Grams in TextField or, where there are none, those with a value of Field that begins with
-// Prefix and that Admits, if it is not nil.
+// Prefix and that Admits, if it is not nil. With Fuzzy they are those with a value that differs
+// by at most so many edits from Prefix.
 type Leaf struct {
 	Grams  []string
 	Field  string
 	Prefix string
+	Fuzzy  int
 	Admits func(value string) bool
 }
 
@@ -106,6 +108,10 @@ func (t term) leaf() (l Leaf, ok bool) {
 	case t.regex != nil:
 		l.Grams = grams(appendRequired(nil, t.regex.String()))
 		return l, len(l.Grams) > 0
+	case t.edits > 0 && t.field != user && t.field != host && t.field != executor:
+		return Leaf{Field: WordsField, Prefix: t.needle, Fuzzy: t.edits}, true
+	case t.edits > 0:
+		return Leaf{Field: string(t.field), Admits: func(v string) bool { return t.hasSimilar(Fold(v)) }}, true
 	case t.field == commit:
 		return Leaf{Field: string(commit), Prefix: t.needle}, true
 	case t.field == user, t.field == host, t.field == executor, t.field == branch:

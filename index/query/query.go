@@ -25,8 +25,10 @@ type Query struct {
 type term struct {
 	not   bool
 	field field // anywhere: each text field
-	// One of these: text to find, folded, an expression, or a test of the record.
+	// One of these: text to find, folded, or a word from which others may differ by some
+	// edits, an expression, or a test of the record.
 	needle string
+	edits  int
 	regex  *regexp.Regexp
 	test   func(*record.Record) bool
 	values values // of what passes the test
@@ -78,6 +80,9 @@ func (t term) fields(d *Doc) []field {
 	if t.field != anywhere {
 		return []field{t.field}
 	}
+	if t.edits > 0 {
+		return wordTexts
+	}
 	if t.regex == nil && maybeCommit().MatchString(t.needle) {
 		return withCommit
 	}
@@ -91,6 +96,8 @@ func (t term) in(d *Doc, f field) bool {
 	switch {
 	case t.regex != nil:
 		return t.regex.MatchString(d.composed(f))
+	case t.edits > 0:
+		return t.hasSimilar(d.folded(f))
 	case f == commit: // which is named by its beginning
 		return strings.HasPrefix(d.folded(f), t.needle)
 	}
@@ -117,6 +124,14 @@ func (t term) find(d *Doc, f field, most int) [][]int {
 	}
 	var found [][]int
 	folded := d.folded(f)
+	if t.edits > 0 {
+		t.similarWords(folded, func(from, to int) bool {
+			start, end := unfold(d.text(f), folded, from, to)
+			found = append(found, []int{start, end})
+			return len(found) < most
+		})
+		return found
+	}
 	for from := 0; len(found) < most; {
 		i := strings.Index(folded[from:], t.needle)
 		if i < 0 {
@@ -138,7 +153,9 @@ func (q *Query) Streams() bool {
 
 // Brief reports whether a record.DecodeBrief has all that the query looks at.
 func (q *Query) Brief() bool {
-	return !q.Streams() && !q.anyTerm(func(t term) bool { return t.whole || t.field == commit || t.field == branch })
+	return !q.Streams() && !q.anyTerm(func(t term) bool {
+		return t.whole || t.field == commit || t.field == branch || t.edits > 0 && t.field == anywhere
+	})
 }
 
 // cost says how dear it is to find out whether the term holds.
@@ -148,7 +165,7 @@ func (t term) cost() int {
 		return 0
 	case t.field != anywhere && t.field != output && t.field != errorText:
 		return 1
-	case t.regex != nil:
+	case t.regex != nil || t.edits > 0:
 		return 3
 	}
 	return 2

@@ -30,6 +30,9 @@ func inLeaf(l query.Leaf, d *query.Doc) bool {
 	if l.Field == query.TextField || len(l.Grams) > 0 {
 		d.EachGram(func(g string) { values[g] = true })
 	}
+	if l.Fuzzy > 0 {
+		return hasWord(d, l.Prefix, l.Fuzzy)
+	}
 	for _, k := range query.Keywords {
 		if k.Name == l.Field {
 			for _, v := range k.Of(d.Record) {
@@ -134,7 +137,7 @@ func TestBounds(t *testing.T) {
 }
 
 // atoms are conditions of every kind, of which random queries are made.
-var atoms = []string{"train", "zzz", "e", "in", `"no space"`, "login1", "-", "rc:3", "rc:<2", "failed", "running", "output:seed", "error:e", "on:2026-11-23", "before:2d", "duration:>1m", "commit:0123", "branch:moto", "user:ad", "executor:shell", "id:7d3e", "host:zzz", "0123456", "status:complete", "pwd:~", "main()", "run:3", "run:>3", "env:SEED", "env:SEED=41", "job:907484_7", "state:timeout", "partition:cpu"}
+var atoms = []string{"train", "zzz", "e", "in", `"no space"`, "login1", "-", "rc:3", "rc:<2", "failed", "running", "output:seed", "error:e", "on:2026-11-23", "before:2d", "duration:>1m", "commit:0123", "branch:moto", "user:ad", "executor:shell", "id:7d3e", "host:zzz", "0123456", "status:complete", "pwd:~", "main()", "run:3", "run:>3", "env:SEED", "env:SEED=41", "job:907484_7", "state:timeout", "partition:cpu", "trian~", "sapce~2", "output:sead~", "kelvni~2", "user:aba~", "branch:mooto~"}
 
 // A tree is a random query, with what it comes to.
 type tree struct {
