@@ -2,6 +2,7 @@ package gitstore
 
 import (
 	"iter"
+	"slices"
 
 	"qme/record"
 )
@@ -14,9 +15,13 @@ const movedBatch = 512
 func (sn *Snapshot) ordered(rg record.Range) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		moved := movedWalk{sn: sn, rg: rg, rest: rg.Order.Moved(), most: 16}
+		if rg.Reversed {
+			moved.rest = slices.Clone(moved.rest)
+			slices.Reverse(moved.rest)
+		}
 		next, err := moved.next()
 		for e, werr := range sn.unmoved(rg) {
-			for err == nil && werr == nil && next.ID != "" && rg.Order.Compare(next.ID, e.ID) < 0 {
+			for err == nil && werr == nil && next.ID != "" && rg.Before(next.ID, e.ID) {
 				if !yield(next, nil) {
 					return
 				}
@@ -42,12 +47,12 @@ func (sn *Snapshot) ordered(rg record.Range) iter.Seq2[Entry, error] {
 }
 
 // unmoved yields the tasks whose place is that of their id: the newest first, and last
-// those of the future.
+// those of the future; the reverse if the range is reversed.
 func (sn *Snapshot) unmoved(rg record.Range) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		o := rg.Order
 		now := record.DirAt(o.Limit())
-		for _, future := range []bool{false, true} {
+		for _, future := range []bool{rg.Reversed, !rg.Reversed} {
 			w := &walker{sn: sn, rg: rg}
 			w.lo, w.hi = bounds(rg.Prefix)
 			if future {

@@ -106,7 +106,7 @@ type walker struct {
 	sought    []soughtTask // which are still ahead, in the order of the walk
 }
 
-// dir walks a folder from its end and reports whether to go on.
+// dir walks a folder, from its end unless the walk is reversed, and reports whether to go on.
 func (w *walker) dir(h plumbing.Hash, at string, depth int) bool {
 	entries, err := readTree(w.sn.r, h)
 	if err != nil {
@@ -116,7 +116,11 @@ func (w *walker) dir(h plumbing.Hash, at string, depth int) bool {
 	if depth == taskFolderDepth {
 		return w.taskFolder(entries, at)
 	}
-	for _, e := range slices.Backward(entries) {
+	for i := range entries {
+		if !w.rg.Reversed {
+			i = len(entries) - 1 - i // from the end
+		}
+		e := entries[i]
 		p := path.Join(at, e.name)
 		if !e.isDir() || p < w.lo[:min(len(p), len(w.lo))] || p > w.hi[:min(len(p), len(w.hi))] || !w.wants(p) {
 			continue
@@ -162,6 +166,9 @@ func (w *walker) taskFolder(entries []treeEntry, at string) bool {
 	var newest *record.Order
 	slices.SortFunc(found, func(a, b Entry) int { return newest.Compare(a.ID, b.ID) })
 	markUnique(found)
+	if w.rg.Reversed {
+		slices.Reverse(found)
+	}
 	for _, e := range found {
 		uuid := e.ID.UUID()
 		if !strings.HasPrefix(uuid, w.rg.Prefix) || w.rg.Executor != "" && e.ID.Executor() != w.rg.Executor || !w.isSought(at, uuid) {

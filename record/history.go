@@ -58,6 +58,16 @@ type Range struct {
 	// Order is the order of the tasks, and must be that of the commit that is read. If nil, the
 	// newest task comes first.
 	Order *Order
+	// Reversed has the walk begin at the end of the order.
+	Reversed bool
+}
+
+// Before reports whether a task comes before another one in the walk.
+func (rg Range) Before(a, b ID) bool {
+	if rg.Reversed {
+		a, b = b, a
+	}
+	return rg.Order.Compare(a, b) < 0
 }
 
 // Has reports whether a task is in the range.

@@ -60,15 +60,10 @@ func (q *Service) Listing(f Filter) Listing {
 	if damage != nil { // list the readable records anyway
 		q.Warn("tasks are listed by when they were made, since it cannot be read when they were run last: %v", damage)
 	}
-	rg := record.Range{Executor: f.Executor, Prefix: f.Prefix, Brief: f.Brief}
+	rg := record.Range{Executor: f.Executor, Prefix: f.Prefix, Brief: f.Brief, Reversed: f.Sort == SortOldest}
 	results := v.Records(rg)
-	if f.Sort == SortOldest {
-		results = v.oldestFirst(rg)
-	}
 	if f.Outcomes != 0 && f.Outcomes&^record.ActiveOnes == 0 {
-		if results = v.Open(rg); f.Sort == SortOldest {
-			results = lastFirst(results, 0, func(res record.Result) record.Result { return res })
-		}
+		results = v.Open(rg)
 	}
 	items := q.chosen(f, v.named(results))
 	if f.Sort == SortDuration {

@@ -109,62 +109,6 @@ func (v *View) IDs(rg record.Range) iter.Seq2[record.ID, error] {
 	}
 }
 
-// oldestBatch is how many records oldestFirst reads at first, and oldestMost how many at most at a
-// time.
-const (
-	oldestBatch = 64
-	oldestMost  = 4096
-)
-
-// oldestFirst is Records in the reverse order. It reads the ids of all tasks, and the records of
-// those that are asked for.
-func (v *View) oldestFirst(rg record.Range) iter.Seq[record.Result] {
-	return func(yield func(record.Result) bool) {
-		var ids []record.ID
-		for id, err := range v.IDs(rg) {
-			if err != nil {
-				yield(record.Result{Err: err})
-				return
-			}
-			ids = append(ids, id)
-		}
-		slices.Reverse(ids)
-		for n := oldestBatch; len(ids) > 0; n = min(4*n, oldestMost) {
-			n = min(n, len(ids))
-			for _, res := range v.read(ids[:n], rg.Brief) {
-				if !yield(res) || res.ID == "" {
-					return
-				}
-			}
-			ids = ids[n:]
-		}
-	}
-}
-
-// read returns the records of tasks of the view in the order of ids. An error without an ID is
-// last.
-func (v *View) read(ids []record.ID, brief bool) []record.Result {
-	found := make(map[record.ID]record.Result, len(ids))
-	var failed []record.Result
-	for res := range v.history.Select(ids, brief) {
-		if res.ID == "" {
-			failed = append(failed, res)
-			break
-		}
-		found[res.ID] = res
-	}
-	for _, res := range v.uncommitted {
-		found[res.ID] = res
-	}
-	var list []record.Result
-	for _, id := range ids {
-		if res, ok := found[id]; ok {
-			list = append(list, res)
-		}
-	}
-	return append(list, failed...)
-}
-
 // Open is Records for tasks that are running or have an open job.
 func (v *View) Open(rg record.Range) iter.Seq[record.Result] {
 	rg.Order = v.Order
@@ -174,7 +118,11 @@ func (v *View) Open(rg record.Range) iter.Seq[record.Result] {
 // covered replaces stored runs of a range by the uncommitted runs of the same tasks.
 func (v *View) covered(rg record.Range, stored iter.Seq[record.Result]) iter.Seq[record.Result] {
 	uncommitted := slices.DeleteFunc(slices.Clone(v.uncommitted), func(r record.Result) bool { return !rg.Has(r.ID) })
-	return ordered.Overlay(stored, slices.Values(uncommitted), v.Order.CompareResults)
+	if !rg.Reversed {
+		return ordered.Overlay(stored, slices.Values(uncommitted), v.Order.CompareResults)
+	}
+	slices.Reverse(uncommitted)
+	return ordered.Overlay(stored, slices.Values(uncommitted), func(a, b record.Result) int { return v.Order.CompareResults(b, a) })
 }
 
 // openJobs yields the tasks of the history with an open job, in the order of the view.
@@ -186,6 +134,9 @@ func (v *View) openJobs(rg record.Range) iter.Seq[record.Result] {
 			return
 		}
 		slices.SortFunc(ids, v.Order.Compare)
+		if rg.Reversed {
+			slices.Reverse(ids)
+		}
 		for _, id := range ids {
 			if !rg.Has(id) {
 				continue
