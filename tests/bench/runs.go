@@ -26,7 +26,7 @@ func runGroup(l *lab) ([]row, error) {
 		return l.measure(process{argv: []string{"true"}})
 	})
 	return []row{
-		compare("qme run true, against git add + commit, both empty", a, b, 2),
+		compare("qme run true, against git add + commit, both empty", a, b, 1.3),
 		{what: "qme run true, against true alone", figure: fmt.Sprintf("%s against %s", c, d), verdict: noGoal},
 	}, err
 }
