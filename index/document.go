@@ -103,27 +103,19 @@ type termField struct {
 // Analyze does nothing: it is done.
 func (*termField) Analyze() {}
 
-// AnalyzedLength implements index.Field.
-func (f *termField) AnalyzedLength() int { return len(f.terms) }
+// AnalyzedLength implements index.Field. It is only for scores, which there are none of.
+func (*termField) AnalyzedLength() int { return 1 }
 
 // AnalyzedTokenFrequencies implements index.Field.
 func (f *termField) AnalyzedTokenFrequencies() bleveindex.TokenFrequencies { return f.terms }
 
+// present is all that is known of a term in a run: a batch has hundreds of thousands of them.
+var present bleveindex.TokenFreq
+
 // newTermField makes a field of the terms that each yields, some of them more than once.
 func newTermField(name string, each func(func(string))) *termField {
 	terms := make(bleveindex.TokenFrequencies, 256)
-	var block []bleveindex.TokenFreq // one of many is cheaper than many of one
-	each(func(s string) {
-		if terms[s] != nil {
-			return
-		}
-		if len(block) == 0 {
-			block = make([]bleveindex.TokenFreq, 128)
-		}
-		block[0].Term = []byte(s)
-		terms[s] = &block[0]
-		block = block[1:]
-	})
+	each(func(s string) { terms[s] = &present })
 	return &termField{document.NewTextFieldWithIndexingOptions(name, nil, nil, bleveindex.IndexField|bleveindex.SkipFreqNorm), terms}
 }
 

@@ -25,8 +25,10 @@ import (
 const (
 	// batchSize bounds the documents that are handed to a processor at once, batchText the
 	// bytes of their texts: they are in memory until then.
-	batchSize = 512
+	batchSize = 1024
 	batchText = 3 << 20
+	// waitingBatches is how many wait for those before them.
+	waitingBatches = 3
 )
 
 // A writer makes the next state of the index. What it has written is nothing until publish.
@@ -274,7 +276,7 @@ func (w *writer) fill(ctx context.Context, next func(yield func(entry) bool) err
 			yield(batch)
 		}
 	}
-	for err := range ordered.Map(batches, readAhead, func() func([]entry) error { return w.add }) {
+	for err := range ordered.Map(batches, waitingBatches, func() func([]entry) error { return w.add }) {
 		if err != nil {
 			return err
 		}

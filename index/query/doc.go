@@ -30,11 +30,14 @@ const (
 	textCount       = 11
 )
 
-// textFields are what a word without a field is looked for in, the shortest first.
 var (
+	// textFields are what a word without a field is looked for in, the shortest first.
 	textFields = []field{command, message, pwd, user, host, id, output, errorText}
 	withCommit = append([]field{commit}, textFields...)
-	allTexts   = append([]field{branch}, withCommit...) // of which there are grams
+	// gramTexts are those of which an index has grams. The others have few values, or are
+	// named by their beginning: there the Keywords say enough.
+	gramTexts    = []field{command, message, pwd, id, output, errorText}
+	keywordTexts = []field{user, host, executor, commit, branch}
 )
 
 // A Doc is what is searched of one run. It is for one goroutine.

@@ -53,7 +53,7 @@ func eachGram(s string, fn func(string)) {
 // runes, folded, and of each text the last two runes and the last, so that each shorter
 // piece begins one of them; for some of them more than once.
 func (d *Doc) EachGram(fn func(string)) {
-	for _, f := range allTexts {
+	for _, f := range gramTexts {
 		EachGram(d.folded(f), fn)
 	}
 }

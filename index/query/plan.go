@@ -3,10 +3,13 @@ package query
 import (
 	"cmp"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"qme/record"
 )
@@ -98,42 +101,77 @@ type Plan struct {
 // may be anywhere.
 func (q *Query) Plan() *Plan { return q.root.plan() }
 
-// leaf returns where the term may hold; ok is false where that may be anywhere.
-func (t term) leaf() (l Leaf, ok bool) {
+// plan returns where the term may hold, nil where that may be anywhere.
+func (t term) plan() *Plan {
 	switch {
 	case t.test != nil:
-		return t.conditionLeaf()
+		return t.conditionPlan()
 	case t.not:
-		return Leaf{}, false
-	case t.regex != nil:
-		l.Grams = grams(appendRequired(nil, t.regex.String()))
-		return l, len(l.Grams) > 0
-	case t.edits > 0 && t.field != user && t.field != host && t.field != executor:
-		return Leaf{Field: WordsField, Prefix: t.needle, Fuzzy: t.edits}, true
+		return nil
+	case slices.Contains(keywordTexts, t.field):
+		return leafPlan(t.keyword(t.field))
 	case t.edits > 0:
-		return Leaf{Field: string(t.field), Admits: func(v string) bool { return t.hasSimilar(Fold(v)) }}, true
-	case t.field == commit:
-		return Leaf{Field: string(commit), Prefix: t.needle}, true
-	case t.field == user, t.field == host, t.field == executor, t.field == branch:
-		return Leaf{Field: string(t.field), Admits: func(v string) bool { return strings.Contains(Fold(v), t.needle) }}, true
-	case utf8.RuneCountInString(t.needle) < gramSize:
-		return Leaf{Field: TextField, Prefix: t.needle}, true
+		return leafPlan(Leaf{Field: WordsField, Prefix: t.needle, Fuzzy: t.edits})
 	}
-	return Leaf{Grams: grams([]string{t.needle})}, true
+	inGrams := t.gramPlan()
+	if t.field != anywhere || inGrams == nil {
+		return inGrams
+	}
+	any := []*Plan{inGrams}
+	for _, f := range t.fields(nil) {
+		if slices.Contains(keywordTexts, f) {
+			any = append(any, leafPlan(t.keyword(f)))
+		}
+	}
+	return &Plan{Any: any}
 }
 
-// conditionLeaf is leaf of a condition. What is more than a value says can only be left out
+func leafPlan(l Leaf) *Plan { return &Plan{Leaf: &l} }
+
+// gramPlan is plan among the texts of which there are grams.
+func (t term) gramPlan() *Plan {
+	var l Leaf
+	switch {
+	case t.regex != nil:
+		if l.Grams = grams(appendRequired(nil, t.regex.String())); len(l.Grams) == 0 {
+			return nil
+		}
+	case utf8.RuneCountInString(t.needle) < gramSize:
+		l = Leaf{Field: TextField, Prefix: t.needle}
+	default:
+		l.Grams = grams([]string{t.needle})
+	}
+	return leafPlan(l)
+}
+
+// keyword is plan for a text that is a keyword.
+func (t term) keyword(f field) Leaf {
+	l := Leaf{Field: string(f)}
+	switch {
+	case t.regex != nil:
+		l.Admits = func(v string) bool { return t.regex.MatchString(norm.NFC.String(strings.ToValidUTF8(v, "\ufffd"))) }
+	case t.edits > 0:
+		l.Admits = func(v string) bool { return t.hasSimilar(Fold(v)) }
+	case f == commit:
+		l.Prefix = t.needle
+	default:
+		l.Admits = func(v string) bool { return strings.Contains(Fold(v), t.needle) }
+	}
+	return l
+}
+
+// conditionPlan is plan of a condition. What is more than a value says can only be left out
 // where the value is all there is to it.
-func (t term) conditionLeaf() (Leaf, bool) {
+func (t term) conditionPlan() *Plan {
 	if t.values.Field == "" || t.not && !t.values.exact {
-		return Leaf{}, false
+		return nil
 	}
 	l := t.values.Leaf
 	if t.not {
 		admits := l.Admits
 		l.Admits = func(v string) bool { return !admits(v) }
 	}
-	return l, true
+	return leafPlan(l)
 }
 
 // values are the values of a keyword of the runs for which a condition holds; exact says

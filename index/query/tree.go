@@ -83,10 +83,7 @@ func (n node) cost() (most int) {
 // plan is Query.Plan of the node.
 func (n node) plan() *Plan {
 	if n.term != nil {
-		if l, ok := n.term.leaf(); ok {
-			return &Plan{Leaf: &l}
-		}
-		return nil
+		return n.term.plan()
 	}
 	var parts []*Plan
 	for _, sub := range n.nodes {
