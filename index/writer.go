@@ -25,7 +25,7 @@ import (
 const (
 	// batchSize bounds the documents that are handed to a processor at once, batchText the
 	// bytes of their texts: they are in memory until then.
-	batchSize = 1024
+	batchSize = 512
 	batchText = 3 << 20
 	// waitingBatches is how many wait for those before them.
 	waitingBatches = 3

@@ -265,7 +265,7 @@ func TestGramsOfExpressions(t *testing.T) {
 	} {
 		var got []string
 		if p := parse(t, expr, true).Plan(); p != nil {
-			got = p.Leaf.Grams
+			got = p.Any[0].Leaf.Grams
 		}
 		for _, g := range got {
 			if !slices.Contains(want, g) {
