@@ -160,6 +160,7 @@ type entry struct {
 	id     record.ID
 	doc    *query.Doc // nil when it cannot be read
 	number int        // of an earlier run, else 0
+	unique int        // as in record.Result
 	over   int        // streams that are longer than the limit
 	size   int        // of what is searched, about, in bytes
 }
@@ -199,10 +200,11 @@ func addKeyword(d *document.Document, name, value string) {
 // dayOfPlace returns the day of a UUID of version 7, or of the beginning of one.
 func dayOfPlace(place string) string { return record.ClockTime(place).UTC().Format("2006-01-02") }
 
-// A brief is a record without its streams, as it is stored, and the number of an earlier run.
+// A brief is a record without its streams, as it is stored, with what else is found of a run.
 type brief struct {
 	Record *record.Record `json:"record"`
-	Number int            `json:"number,omitempty"`
+	Number int            `json:"number,omitempty"` // of an earlier run
+	Unique int            `json:"unique"`           // as in record.Result
 }
 
 // store adds what is read of a run that is found.
@@ -219,7 +221,7 @@ func (e entry) store(d *document.Document) error {
 		}
 		r.Data.Job = &job
 	}
-	b, err := json.Marshal(brief{&r, e.number})
+	b, err := json.Marshal(brief{&r, e.number, e.unique})
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package index
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -110,6 +111,43 @@ func (r *reader) part(ctx context.Context, p *part) (search.Searcher, error) {
 		list[i] = &part{field: query.TextField, any: []string{g}}
 	}
 	return r.combined(ctx, list, allOf)
+}
+
+// atMost returns no less than the number of runs of a part of the plan.
+func (r *reader) atMost(ctx context.Context, p *part) (uint64, error) {
+	least, sum := uint64(math.MaxUint64), uint64(0)
+	count := func(n uint64, err error) error {
+		least, sum = min(least, n), sum+n
+		return err
+	}
+	for _, sub := range slices.Concat(p.all, p.some) {
+		if err := count(r.atMost(ctx, sub)); err != nil {
+			return 0, err
+		}
+	}
+	for _, g := range p.grams {
+		if err := count(r.runsWith(ctx, query.TextField, g)); err != nil {
+			return 0, err
+		}
+	}
+	for _, value := range p.any {
+		if err := count(r.runsWith(ctx, p.field, value)); err != nil {
+			return 0, err
+		}
+	}
+	if len(p.all) > 0 || len(p.grams) > 0 {
+		return least, nil
+	}
+	return sum, nil
+}
+
+// runsWith returns how many runs have a value of a field.
+func (r *reader) runsWith(ctx context.Context, field, value string) (uint64, error) {
+	list, err := r.o.reader.TermFieldReader(ctx, []byte(value), field, false, false, false)
+	if err != nil {
+		return 0, err
+	}
+	return list.Count(), list.Close()
 }
 
 // combined returns one searcher of those of some parts, which it closes where one fails.

@@ -19,7 +19,7 @@ import (
 )
 
 // readAhead bounds the results of jobs that wait for those of earlier ones.
-const readAhead = 8
+const readAhead = 4
 
 // A reader finds out what of an open index answers to a query: bleve says which runs may,
 // and their text has the last word.
@@ -32,15 +32,17 @@ type reader struct {
 	// are also in others, by their millisecond.
 	skip   map[record.ID]bool
 	others map[string][]record.ID
+	// touched are the milliseconds of the tasks that are not as the index has them.
+	touched map[string]bool
 
 	mu         sync.Mutex
 	neighbours map[string][]record.ID // the tasks of a millisecond, as far as they were looked up
 }
 
 func newReader(s *Search, o *opened, changed, present []record.ID) (*reader, error) {
-	r := &reader{s: s, o: o, skip: map[record.ID]bool{}, others: map[string][]record.ID{}, neighbours: map[string][]record.ID{}}
+	r := &reader{s: s, o: o, skip: map[record.ID]bool{}, others: map[string][]record.ID{}, touched: map[string]bool{}, neighbours: map[string][]record.ID{}}
 	for _, id := range changed {
-		r.skip[id] = true
+		r.skip[id], r.touched[id.Millisecond()] = true, true
 	}
 	for _, run := range s.Added {
 		r.skip[run.Record.UID] = true
@@ -85,11 +87,16 @@ func (r *reader) dayKey() string {
 // times as many.
 const windowRuns = 1024
 
-// windows returns some days each, the last ones first.
-func (r *reader) windows() ([][]string, error) {
+// windows returns some days each, the last ones first; of few runs they are all, and there is
+// one window without days.
+func (r *reader) windows(ctx context.Context) ([][]string, error) {
+	few, err := r.few(ctx)
+	if few || err != nil {
+		return [][]string{nil}, err
+	}
 	var days []string
 	var runs []int
-	err := r.eachTerm(r.dayKey(), "", func(e *bleveindex.DictEntry) bool {
+	err = r.eachTerm(r.dayKey(), "", func(e *bleveindex.DictEntry) bool {
 		days, runs = append(days, strings.Clone(e.Term)), append(runs, int(e.Count))
 		return true
 	})
@@ -108,10 +115,23 @@ func (r *reader) windows() ([][]string, error) {
 	return list, err
 }
 
+// few reports whether no more runs may answer than a window or two have.
+func (r *reader) few(ctx context.Context) (few bool, err error) {
+	if r.plan == nil {
+		return false, nil
+	}
+	err = guard(func() error {
+		n, err := r.atMost(ctx, r.plan)
+		few = n <= 4*windowRuns
+		return err
+	})
+	return few, err
+}
+
 // unscored has bleve work on sets of documents alone.
 var unscored = search.SearcherOptions{Score: "none"}
 
-// searcher returns one for the runs of some days that may answer.
+// searcher returns one for the runs of some days that may answer, nil for any day.
 func (r *reader) searcher(ctx context.Context, days []string) (_ search.Searcher, err error) {
 	var all []search.Searcher
 	defer func() {
@@ -127,7 +147,7 @@ func (r *reader) searcher(ctx context.Context, days []string) (_ search.Searcher
 		}
 		return err == nil
 	}
-	if !add(r.oneOf(ctx, r.dayKey(), days)) {
+	if days != nil && !add(r.oneOf(ctx, r.dayKey(), days)) {
 		return nil, err
 	}
 	if !r.s.AllRuns && !add(r.oneOf(ctx, latestField, []string{yes})) {
@@ -204,12 +224,12 @@ const jobSize = 256
 // index is the error in the end.
 func (r *reader) jobs(ctx context.Context, failed *error) iter.Seq[[]docID] {
 	return func(yield func([]docID) bool) {
-		windows, err := r.windows()
+		windows, err := r.windows(ctx)
 		if err != nil || r.none {
 			*failed = err
 			return
 		}
-		most := 16
+		most := 32
 		give := func(list []docID) bool {
 			for len(list) > 0 {
 				n := min(most, len(list))
@@ -303,11 +323,14 @@ func (r *reader) look(d docID) (*Found, error) {
 			f.Record = whole.Record
 		}
 	}
-	err = guard(func() error { f.Unique, err = r.unique(d.id); return err })
+	f.Unique = s.Unique
+	if r.touched[d.id.Millisecond()] {
+		err = guard(func() error { f.Unique, err = r.unique(d.id); return err })
+	}
 	return f, err
 }
 
-// unique is record.ID.Unique among all tasks. Tasks of one millisecond are looked up together:
+// unique is record.ID.Unique among all tasks, of which some have come or gone. Tasks of one millisecond are looked up together:
 // a script may have made hundreds.
 func (r *reader) unique(id record.ID) (int, error) {
 	ms := id.Millisecond()
@@ -342,6 +365,27 @@ func (r *reader) unique(id record.ID) (int, error) {
 	r.neighbours[ms] = together
 	r.mu.Unlock()
 	return id.Unique(together...), nil
+}
+
+// withNeighbours adds to some tasks those of the same milliseconds, whose short names depend on
+// them.
+func (r *reader) withNeighbours(ids []record.ID) ([]record.ID, error) {
+	all, seen := slices.Clone(ids), map[record.ID]bool{}
+	for _, id := range ids {
+		seen[id] = true
+	}
+	for _, id := range ids {
+		if _, err := r.unique(id); err != nil {
+			return nil, err
+		}
+		for _, other := range r.neighbours[id.Millisecond()] {
+			if !seen[other] {
+				seen[other] = true
+				all = append(all, other)
+			}
+		}
+	}
+	return all, nil
 }
 
 // documentsOf returns the runs of a task that the index has.

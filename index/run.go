@@ -159,6 +159,9 @@ func (s *Search) update(ctx context.Context, dir string, o *opened, changed []re
 		}
 		var gone []string
 		err = guard(func() error {
+			if changed, err = r.withNeighbours(changed); err != nil {
+				return err
+			}
 			for _, id := range changed {
 				list, err := r.documentsOf(taskKey(id))
 				if err != nil {
@@ -241,7 +244,8 @@ func (s *Search) entries(res record.Result) iter.Seq[entry] {
 			return
 		}
 		rec := res.Record
-		if !yield(s.entry(Run{Record: rec, Stream: func(name record.StreamName) (io.ReadCloser, error) { return s.Source.Stream(rec, name) }})) {
+		latest := Run{Record: rec, Stream: func(name record.StreamName) (io.ReadCloser, error) { return s.Source.Stream(rec, name) }}
+		if !yield(s.entry(latest, res.Unique)) {
 			return
 		}
 		for r, err := range s.Source.Earlier(rec) {
@@ -249,15 +253,15 @@ func (s *Search) entries(res record.Result) iter.Seq[entry] {
 				yield(entry{id: res.ID})
 				return
 			}
-			if !yield(s.entry(r)) {
+			if !yield(s.entry(r, res.Unique)) {
 				return
 			}
 		}
 	}
 }
 
-func (s *Search) entry(r Run) entry {
-	e := entry{id: r.Record.UID, doc: s.doc(r), number: r.Number, over: query.CountOver(r.Record, s.Limit), size: len(r.Record.Command) + len(r.Record.Data.Message)}
+func (s *Search) entry(r Run, unique int) entry {
+	e := entry{id: r.Record.UID, doc: s.doc(r), number: r.Number, unique: unique, over: query.CountOver(r.Record, s.Limit), size: len(r.Record.Command) + len(r.Record.Data.Message)}
 	for _, name := range record.StreamNames {
 		lines, stored := name.Of(r.Record)
 		for _, l := range lines {
