@@ -102,7 +102,7 @@ Examples:
 			}
 			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			return cmd.run(ctx, q, o)
+			return cmd.run(ctx, q, text, o)
 		},
 	}
 }
@@ -136,7 +136,8 @@ func parseQuery(text string, regex bool) (*query.Query, error) {
 	return nil, &usageError{msg: msg + "\nFields: " + strings.Join(query.Fields, ", ") + "; and " + strings.Join(query.StatusWords, ", ") + ".", help: "qme search --help"}
 }
 
-func (cmd *searchCommand) run(ctx context.Context, q *query.Query, o searchOptions) error {
+// run searches. text is the part of the query that was typed.
+func (cmd *searchCommand) run(ctx context.Context, q *query.Query, text string, o searchOptions) error {
 	hist, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
@@ -150,14 +151,15 @@ func (cmd *searchCommand) run(ctx context.Context, q *query.Query, o searchOptio
 		n, err = cmd.printFound(ctx, s, q, o, w)
 		return err
 	})
+	if n == 0 && err == nil {
+		cmd.term.note("No task matches.")
+		err = cmd.noteMeant(ctx, s, text, o)
+	}
 	if errors.Is(err, context.Canceled) {
 		return &codeError{exitInterrupted, errors.New("interrupted")}
 	}
 	if err != nil {
 		return err
-	}
-	if n == 0 {
-		cmd.term.note("No task matches.")
 	}
 	return cmd.noteOver(s.Over(), q)
 }

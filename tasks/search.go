@@ -39,6 +39,9 @@ type Search struct {
 	// Over returns the number of streams longer than Settings.Searched. It is valid after Found
 	// has ended.
 	Over func() int
+	// Mean says of words that were found nowhere which ones were probably meant; see
+	// index.Search.Mean.
+	Mean func(context.Context, []query.Word) ([]query.Missing, error)
 }
 
 // Search finds the tasks that match a query. An uncommitted run replaces the stored one.
@@ -68,9 +71,11 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 		}
 		s.Order = v.Order
 	}
+	dir := filepath.Join(q.Home, "index")
 	return &Search{
-		Mixed: v.Mixed, Over: s.Over, Found: sorted(admitted(s.Run(ctx, filepath.Join(q.Home, "index")), o.only), what, o),
+		Mixed: v.Mixed, Over: s.Over, Found: sorted(admitted(s.Run(ctx, dir), o.only), what, o),
 		Short: func(f index.Found) (string, error) { return v.Short(f.ID, f.Unique) },
+		Mean:  func(ctx context.Context, words []query.Word) ([]query.Missing, error) { return s.Mean(ctx, dir, words) },
 	}, nil
 }
 

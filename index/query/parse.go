@@ -158,7 +158,9 @@ func (p *parser) term() (t term, err error) {
 			return t, err
 		}
 	}
-	return p.condition(name, value, valueAt)
+	t, err = p.condition(name, value, valueAt)
+	t.place = [2]int{valueAt, p.pos}
+	return t, err
 }
 
 // textNames are the fields that hold text, "" for all of them.

@@ -33,6 +33,7 @@ type term struct {
 	test   func(*record.Record) bool
 	values values // of what passes the test
 	whole  bool   // what is tested is not in a brief record
+	place  [2]int // where its value begins and ends in the text of the query
 }
 
 // All returns the query to which those runs answer that answer to each of some queries.
