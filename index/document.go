@@ -169,8 +169,8 @@ type entry struct {
 func (e entry) document() (*document.Document, error) {
 	if e.doc == nil {
 		d := document.NewDocument(docID{e.id.UUID(), e.id, no}.String())
-		addKeyword(d, taskField, taskKey(e.id))
-		addKeyword(d, unreadField, yes)
+		addTerm(d, taskField, taskKey(e.id))
+		addTerm(d, unreadField, yes)
 		return d, nil
 	}
 	r := e.doc.Record
@@ -183,18 +183,24 @@ func (e entry) document() (*document.Document, error) {
 			addKeyword(d, k.Name, value)
 		}
 	}
-	addKeyword(d, taskField, taskKey(r.UID))
-	addKeyword(d, createdField, dayOfPlace(r.UID.UUID()))
-	addKeyword(d, placeField, dayOfPlace(id.place))
-	addKeyword(d, latestField, strconv.FormatBool(e.number == 0))
+	addTerm(d, taskField, taskKey(r.UID))
+	addTerm(d, createdField, dayOfPlace(r.UID.UUID()))
+	addTerm(d, placeField, dayOfPlace(id.place))
+	addTerm(d, latestField, strconv.FormatBool(e.number == 0))
 	if e.over > 0 {
-		addKeyword(d, overField, strconv.Itoa(e.over))
+		addTerm(d, overField, strconv.Itoa(e.over))
 	}
 	return d, e.store(d)
 }
 
+// addKeyword adds a value of one of query.Keywords, whose values can be counted (facets).
 func addKeyword(d *document.Document, name, value string) {
 	d.AddField(document.NewTextFieldWithIndexingOptions(name, nil, []byte(value), bleveindex.IndexField|bleveindex.DocValues|bleveindex.SkipFreqNorm))
+}
+
+// addTerm adds a value that is only looked for.
+func addTerm(d *document.Document, name, value string) {
+	d.AddField(document.NewTextFieldWithIndexingOptions(name, nil, []byte(value), bleveindex.IndexField|bleveindex.SkipFreqNorm))
 }
 
 // dayOfPlace returns the day of a UUID of version 7, or of the beginning of one.

@@ -23,7 +23,7 @@ const (
 	overlay = 256
 	// buildMemory is from how many bytes of memory on writing has garbage collected
 	// more often.
-	buildMemory = 272 << 20
+	buildMemory = 192 << 20
 	buildGC     = 300 // percent: each batch leaves much behind
 	// waitPatience is after how long a search says that it waits for another process,
 	// waitPoll how often it looks.
