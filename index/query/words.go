@@ -66,7 +66,8 @@ func kind(r rune) (letter, digit bool) {
 	if r < utf8.RuneSelf {
 		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z', '0' <= r && r <= '9'
 	}
-	return unicode.IsLetter(r), unicode.IsDigit(r)
+	// Folded, the Greek iota is a combining one, which is a mark by itself.
+	return unicode.IsLetter(r) || r == '\u0345', unicode.IsDigit(r)
 }
 
 // similarTo matches a word with the edits that are allowed: moto~, moto~2.

@@ -52,8 +52,8 @@ func TestSimilar(t *testing.T) {
 		}
 	}
 	d := example()
-	d.Record.Command = "x moto~ ab~"
-	for _, q := range []string{`"moto~"`, `command:"ab~"`, "~", "motto~"} {
+	d.Record.Command = "x moto~ ab~ Ελληνικά ειδικα"
+	for _, q := range []string{`"moto~"`, `command:"ab~"`, "~", "motto~", "ελληνκά~", "ΕΛΛΗΝΙΚΆΣ~", "ιδικα~"} {
 		if !parse(t, q, false).Match(d) {
 			t.Errorf("%s is not found", q)
 		}
