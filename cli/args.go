@@ -30,8 +30,9 @@ type arranger struct {
 	rest, out     []string
 	// positional are arguments of the command. They are put after its options.
 	positional []string
-	help       bool     // --help came before the command
-	wants      cli.Flag // the option whose value is missing at the end, if any
+	help       bool              // --help came before the command
+	wants      cli.Flag          // the option whose value is missing at the end, if any
+	once       []*cli.StringFlag // the options that were given
 }
 
 func (p *arranger) arrange() error {
@@ -175,6 +176,10 @@ func (p *arranger) add(f cli.Flag, typed, value string, hasValue bool) error {
 		}
 		value = strconv.Itoa(n) // the parser would read 010 as 8
 	case *cli.StringFlag:
+		if f.OnlyOnce && slices.Contains(p.once, f) {
+			return p.usage("%s can be given once", typed)
+		}
+		p.once = append(p.once, f)
 		if f.Name == "color" && !slices.Contains([]string{"always", "auto", "never"}, value) {
 			return p.usage("%s takes always, auto or never, not %q", typed, value)
 		}

@@ -48,7 +48,7 @@ Examples:
 			&cli.BoolFlag{Name: "running", Usage: "only running tasks, also those whose job is running", Destination: &running},
 			&cli.BoolFlag{Name: "queued", Usage: "only tasks whose job waits for its start", Destination: &queued},
 			&cli.BoolFlag{Name: "active", Usage: "only tasks that are running or queued", Destination: &active},
-			&cli.StringFlag{Name: "status", Usage: "only tasks of one of the `STATES`, separated by commas: " + record.OutcomeWords, Destination: &status},
+			&cli.StringFlag{Name: "status", OnlyOnce: true, Usage: "only tasks of one of the `STATES`, separated by commas: " + record.OutcomeWords, Destination: &status},
 			&cli.StringFlag{Name: "host", Usage: "only tasks that ran on the machine `NAME`", Destination: &f.Host},
 			&cli.StringFlag{Name: "user", Usage: "only tasks that the user `NAME` ran", Destination: &f.User},
 			queryFlag(&text, "only tasks that match the `QUERY`, as in \"qme search\""),

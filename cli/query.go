@@ -9,7 +9,7 @@ import (
 // queryFlag returns the option --query of a command that is not search. A query stands nowhere
 // else, so that a mistyped name of a task is never taken for one.
 func queryFlag(text *string, usage string) cli.Flag {
-	return &cli.StringFlag{Name: "query", Usage: usage, Destination: text}
+	return &cli.StringFlag{Name: "query", OnlyOnce: true, Usage: usage, Destination: text}
 }
 
 // queryOf returns the query of --query, nil if the option is not given.

@@ -75,8 +75,8 @@ Examples:
 			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started (the latest run first), oldest (the first run first), created (the newest task first), relevance or duration (longest first)", Value: sortStarted, Destination: &o.sort},
 			&cli.BoolFlag{Name: "ids", Usage: "print only ids, one per line", Destination: &o.ids},
 			&cli.BoolFlag{Name: "json", Usage: "print one record per line as JSON, with the places where it matches", Destination: &o.json},
-			&cli.StringFlag{Name: "save", Usage: "save the query under a `NAME` instead of searching", Destination: &o.save},
-			&cli.StringFlag{Name: "saved", Usage: "search for the query that was saved under a `NAME`, and for the further words", Destination: &o.saved},
+			&cli.StringFlag{Name: "save", OnlyOnce: true, Usage: "save the query under a `NAME` instead of searching", Destination: &o.save},
+			&cli.StringFlag{Name: "saved", OnlyOnce: true, Usage: "search for the query that was saved under a `NAME`, and for the further words", Destination: &o.saved},
 			&cli.BoolFlag{Name: "list-saved", Usage: "list the saved queries", Destination: &o.listSaved},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {

@@ -26,7 +26,7 @@ func refused(err error) bool {
 		return true
 	}
 	var no syscall.Errno
-	return errors.As(err, &no) && no != unix.ENOENT && no != unix.ESTALE && no != unix.EISDIR
+	return errors.As(err, &no) && no != unix.ENOENT && no != unix.ESTALE && no != unix.EISDIR && no != unix.ENOTDIR
 }
 
 // withAdvice adds the way out of what the system has refused.

@@ -494,10 +494,11 @@ func TestInterrupted(t *testing.T) {
 func TestNoIndex(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(17, 18))
-	dir := filepath.Join(t.TempDir(), "index")
-	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	dir := filepath.Join(file, "index")
 	sn := new(history).commit(add(t, rnd, 100))
 	warned := 0
 	q := parse(t, "moto", false)

@@ -15,23 +15,59 @@ import (
 	"qme/index"
 )
 
-// childDir names, to a child process of TestTooManyFiles, the folder of the index.
+// childDir names, to a child process of a test, the folder of the index.
 const childDir = "QME_TEST_INDEX"
 
-// TestTooManyFiles has a search that cannot open the files of the index, as the system allows
-// no more, say so, find what there is and leave the index as it is.
-func TestTooManyFiles(t *testing.T) {
+// inChild runs a test in a process of its own, in which check gets the folder of an index.
+func inChild(t *testing.T, check func(t *testing.T, dir string)) {
+	t.Helper()
 	if dir := os.Getenv(childDir); dir != "" {
-		searchWithFewFiles(t, dir)
+		check(t, dir)
 		return
 	}
 	t.Parallel()
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestTooManyFiles$", "-test.v")
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 	child.Env = append(os.Environ(), childDir+"="+filepath.Join(t.TempDir(), "index"))
 	out, err := child.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "--- PASS") {
 		t.Errorf("%v\n%s", err, out)
 	}
+}
+
+// TestTooManyFiles has a search that cannot open the files of the index, as the system allows
+// no more, say so, find what there is and leave the index as it is.
+func TestTooManyFiles(t *testing.T) { inChild(t, searchWithFewFiles) }
+
+// TestFullDisk has a search that cannot bring the index up to date, as a file would get too
+// large, end, say so, find what there is and leave the index as it is.
+func TestFullDisk(t *testing.T) { inChild(t, searchWithSmallFiles) }
+
+func searchWithSmallFiles(t *testing.T, dir string) {
+	rnd := rand.New(rand.NewPCG(31, 32))
+	h := new(history)
+	sn := h.commit(add(t, rnd, 300))
+	q := parse(t, "moto", false)
+	same(t, sn, dir, q, "first")
+	sn = h.commit(add(t, rnd, 300))
+	before := states(t, dir)
+	for _, size := range []uint64{1 << 10, 16 << 10, 80 << 10} {
+		var warnings []error
+		s := &index.Search{Source: sn, Query: q, Limit: limit, Warn: func(err error) { warnings = append(warnings, err) }}
+		scan := &index.Search{Source: sn, Query: q, Limit: limit}
+		restore := setLimit(t, unix.RLIMIT_FSIZE, size)
+		got := collect(s, s.Run(t.Context(), dir))
+		restore()
+		if want := collect(scan, scan.Scan(t.Context())); !slices.Equal(got.ids, want.ids) {
+			t.Errorf("with %d bytes: %d tasks, want %d", size, len(got.ids), len(want.ids))
+		}
+		if len(warnings) != 1 || !strings.Contains(warnings[0].Error(), "cannot be brought up to date") || !strings.Contains(warnings[0].Error(), "too large") {
+			t.Errorf("with %d bytes: %v", size, warnings)
+		}
+		if after := states(t, dir); !slices.Equal(after, before) {
+			t.Errorf("with %d bytes: the index is %v, was %v", size, after, before)
+		}
+	}
+	same(t, sn, dir, q, "with space")
 }
 
 func searchWithFewFiles(t *testing.T, dir string) {
@@ -79,16 +115,22 @@ func allowFiles(t *testing.T, more uint64) (restore func()) {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return setLimit(t, unix.RLIMIT_NOFILE, next+more)
+}
+
+// setLimit sets a limit of the process.
+func setLimit(t *testing.T, which int, to uint64) (restore func()) {
+	t.Helper()
 	var old unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+	if err := unix.Getrlimit(which, &old); err != nil {
 		t.Fatal(err)
 	}
 	set := func(l unix.Rlimit) {
-		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		if err := unix.Setrlimit(which, &l); err != nil {
 			t.Fatal(err)
 		}
 	}
-	set(unix.Rlimit{Cur: next + more, Max: old.Max})
+	set(unix.Rlimit{Cur: to, Max: old.Max})
 	return func() { set(old) }
 }
 

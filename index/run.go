@@ -182,7 +182,7 @@ func (s *Search) update(ctx context.Context, dir string, o *opened, changed []re
 		if err := s.fill(ctx, w, s.Source.Select(changed, false)); err != nil {
 			return err
 		}
-		return w.settle(ctx)
+		return w.settle()
 	})
 }
 
@@ -192,7 +192,7 @@ func (s *Search) write(ctx context.Context, dir, before string, from *opened, fi
 	defer debug.FreeOSMemory() // before the index is mapped
 	defer debug.SetMemoryLimit(debug.SetMemoryLimit(buildMemory))
 	defer debug.SetGCPercent(debug.SetGCPercent(buildGC))
-	w, err := newWriter(dir, s.Limit, from)
+	w, err := newWriter(ctx, dir, s.Limit, from)
 	if err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func (s *Search) write(ctx context.Context, dir, before string, from *opened, fi
 		return errors.Join(errOther, w.abandon())
 	}
 	if err = fill(w); err == nil {
-		err = w.flush(ctx, s.Source.Commit())
+		err = w.flush(s.Source.Commit())
 	}
 	if err == nil {
 		err = w.publish(s.Source.Commit(), before)
@@ -216,7 +216,7 @@ func (s *Search) write(ctx context.Context, dir, before string, from *opened, fi
 
 // fill writes the runs of tasks.
 func (s *Search) fill(ctx context.Context, w *writer, results iter.Seq[record.Result]) error {
-	return w.fill(ctx, func(yield func(entry) bool) error {
+	return w.fill(func(yield func(entry) bool) error {
 		n := 0
 		for res := range results {
 			if res.ID == "" {
@@ -291,14 +291,16 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 		return err
 	}
 	if len(changed) > overlay {
-		err := s.update(ctx, dir, a.o, changed)
-		if err == nil {
+		switch err := s.update(ctx, dir, a.o, changed); {
+		case err == nil:
 			changed, present = nil, nil
-			err = a.reopen(dir)
-		}
-		// What another process is about to write is looked at itself here.
-		if err != nil && !errors.Is(err, errOther) {
+			if err := a.reopen(dir); err != nil {
+				return err
+			}
+		case ctx.Err() != nil || errors.Is(err, errUnusable):
 			return err
+		case !errors.Is(err, errOther): // what another process is about to write is looked at here
+			s.Warn(fmt.Errorf("the search index cannot be brought up to date: %w", withAdvice(err)))
 		}
 	}
 	if a.reader, err = newReader(s, a.o, changed, present); err != nil {

@@ -201,6 +201,12 @@ func (o *opened) openBleve() error {
 	return errUnusable
 }
 
+// serialIn returns the serial of the state that bleve has.
+func serialIn(index bleve.Index) (string, error) {
+	b, err := index.GetInternal([]byte(serialKey))
+	return string(b), err
+}
+
 // refusal returns why a file of the index cannot be opened, if that is so.
 func (o *opened) refusal() error {
 	for _, f := range o.Files {

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/blevesearch/bleve/v2"
@@ -40,6 +42,9 @@ type writer struct {
 	limit  int64
 	lock   *lockfile.File // nil: the turn is over
 	index  bleve.Index
+	// ctx ends when the search does, or bleve's work in the background fails; its cause says why.
+	ctx context.Context
+	end context.CancelCauseFunc
 }
 
 // errOther says that another process is writing.
@@ -50,7 +55,7 @@ const newSuffix = ".new-"
 // newWriter begins a state from nothing or, where from is not nil, from another one, which
 // must be the one that is there. The error is errOther when it is another process's turn, or
 // was; on file systems without locks that is found out in the end.
-func newWriter(dir string, limit int64, from *opened) (w *writer, err error) {
+func newWriter(ctx context.Context, dir string, limit int64, from *opened) (w *writer, err error) {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
 		return nil, err
 	}
@@ -62,6 +67,7 @@ func newWriter(dir string, limit int64, from *opened) (w *writer, err error) {
 		return nil, err
 	}
 	w = &writer{dir: dir, serial: uuid.NewString(), limit: limit, lock: lock}
+	w.ctx, w.end = context.WithCancelCause(ctx)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, w.abandon())
@@ -90,7 +96,7 @@ func (w *writer) create() error {
 	if err := os.Remove(w.work); err != nil { // bleve makes it
 		return err
 	}
-	index, err := bleve.NewUsing(w.work, newMapping(), scorch.Name, scorch.Name, map[string]any{"unsafe_batch": true})
+	index, err := bleve.NewUsing(w.work, newMapping(), scorch.Name, scorch.Name, w.options())
 	if err == nil {
 		w.index = index
 	}
@@ -110,12 +116,44 @@ func (w *writer) copy(from *opened) error {
 		return err
 	}
 	return guard(func() error {
-		index, err := bleve.OpenUsing(w.work, map[string]any{"unsafe_batch": true, "bolt_timeout": "5s"})
-		if err == nil {
-			w.index = index
+		index, err := bleve.OpenUsing(w.work, w.options())
+		if err != nil {
+			return err
+		}
+		w.index = index
+		// Where a file cannot be opened, scorch begins with nothing and says so to its log only.
+		serial, err := serialIn(index)
+		if err == nil && serial != from.Serial {
+			err = cmp.Or(from.refusal(), errUnusable)
 		}
 		return err
 	})
+}
+
+// options are bleve's for a writer. It waits for nothing to be on disk before flush.
+func (w *writer) options() map[string]any {
+	writers.Store(filepath.Join(w.work, storeName), w)
+	return map[string]any{"unsafe_batch": true, "bolt_timeout": "5s", "asyncErrorCallbackName": callbackName}
+}
+
+// callbackName is that of the function that scorch tells the errors of its work in the
+// background. After most of them it tries again without end.
+const callbackName = "qme"
+
+// writers are the writers of this process, by the folders in which scorch works.
+var writers sync.Map
+
+func init() {
+	scorch.RegistryAsyncErrorCallbacks[callbackName] = func(err error, path string) {
+		w, ok := writers.Load(path)
+		if !ok || errors.Is(err, scorch.ErrCleanup) { // which only leaves a file
+			return
+		}
+		if e := new(scorch.ScorchError); errors.As(err, &e) {
+			err = errors.New(e.ErrMsg)
+		}
+		w.(*writer).end(err)
+	}
 }
 
 // restAge is from how long after its last file on a folder is taken for a killed writer's
@@ -153,6 +191,8 @@ func (w *writer) abandon() error {
 		err = w.index.Close()
 		w.index = nil
 	}
+	writers.Delete(filepath.Join(w.work, storeName))
+	w.end(nil)
 	for _, dir := range []string{w.tmp, w.work} {
 		if dir != "" {
 			err = errors.Join(err, os.RemoveAll(dir))
@@ -172,7 +212,7 @@ const (
 )
 
 // flush waits until all is on disk.
-func (w *writer) flush(ctx context.Context, commit string) error {
+func (w *writer) flush(commit string) error {
 	done := make(chan error, 1)
 	batch := w.index.NewBatch()
 	batch.SetInternal([]byte(serialKey), []byte(w.serial))
@@ -184,8 +224,8 @@ func (w *writer) flush(ctx context.Context, commit string) error {
 	select {
 	case err := <-done:
 		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-w.ctx.Done():
+		return context.Cause(w.ctx)
 	}
 }
 
@@ -220,7 +260,7 @@ func (w *writer) publish(commit, before string) error {
 }
 
 // settle has bleve join segments where there are many.
-func (w *writer) settle(ctx context.Context) error {
+func (w *writer) settle() error {
 	advanced, err := w.index.Advanced()
 	if err != nil {
 		return err
@@ -230,7 +270,7 @@ func (w *writer) settle(ctx context.Context) error {
 		return fmt.Errorf("the index is a %T", advanced)
 	}
 	o := mergeplan.DefaultMergePlanOptions
-	return s.ForceMerge(ctx, &o)
+	return s.ForceMerge(w.ctx, &o)
 }
 
 // add writes runs. It may be called from several goroutines.
@@ -259,7 +299,7 @@ func (w *writer) remove(ids []string) error {
 }
 
 // fill writes what comes from next, on all processors.
-func (w *writer) fill(ctx context.Context, next func(yield func(entry) bool) error) error {
+func (w *writer) fill(next func(yield func(entry) bool) error) error {
 	var unread error
 	batches := func(yield func([]entry) bool) {
 		var batch []entry
@@ -270,9 +310,9 @@ func (w *writer) fill(ctx context.Context, next func(yield func(entry) bool) err
 				wanted = yield(batch)
 				batch, size = nil, 0
 			}
-			return wanted && ctx.Err() == nil
+			return wanted && w.ctx.Err() == nil
 		})
-		if wanted && ctx.Err() == nil && len(batch) > 0 {
+		if wanted && w.ctx.Err() == nil && len(batch) > 0 {
 			yield(batch)
 		}
 	}
@@ -284,7 +324,7 @@ func (w *writer) fill(ctx context.Context, next func(yield func(entry) bool) err
 	if unread != nil {
 		return unread
 	}
-	return context.Cause(ctx)
+	return context.Cause(w.ctx)
 }
 
 func copyFile(from, to string) error {

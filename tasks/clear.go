@@ -108,8 +108,12 @@ func (q *Service) candidates(what string) ([]record.ID, error) {
 }
 
 // Clear removes tasks from the newest version of the history, and returns the commit that does.
-// Their runs remain in earlier versions.
+// Their runs remain in earlier versions. The error wraps record.ErrConflict when one of them has
+// begun to run since it was selected.
 func (q *Service) Clear(ctx context.Context, what string, ids []record.ID) (version string, err error) {
+	if err := q.noneRuns(ids); err != nil {
+		return "", err
+	}
 	version, err = q.commitChanges(ctx, gitstore.Change{Verb: "clear", What: what, Delete: ids})
 	if err != nil {
 		return "", err
