@@ -38,6 +38,7 @@ type writer struct {
 	dir    string // the folder of the index
 	tmp    string // that of the next state
 	work   string // where bleve writes it: tmp, or another folder where there are no locks
+	store  string // the folder of scorch's files in work
 	serial string // of the next state
 	limit  int64
 	lock   *lockfile.File // nil: the turn is over
@@ -132,7 +133,8 @@ func (w *writer) copy(from *opened) error {
 
 // options are bleve's for a writer. It waits for nothing to be on disk before flush.
 func (w *writer) options() map[string]any {
-	writers.Store(filepath.Join(w.work, storeName), w)
+	w.store = filepath.Join(w.work, storeName)
+	writers.Store(w.store, w)
 	return map[string]any{"unsafe_batch": true, "bolt_timeout": "5s", "asyncErrorCallbackName": callbackName}
 }
 
@@ -191,7 +193,7 @@ func (w *writer) abandon() error {
 		err = w.index.Close()
 		w.index = nil
 	}
-	writers.Delete(filepath.Join(w.work, storeName))
+	writers.Delete(w.store)
 	w.end(nil)
 	for _, dir := range []string{w.tmp, w.work} {
 		if dir != "" {
