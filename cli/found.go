@@ -112,7 +112,7 @@ func (t *table) found(f index.Found, short string, q *query.Query) error {
 		return err
 	}
 	if t.width > 0 {
-		if err := t.snippets(hits); err != nil {
+		if err := t.snippets(outside(f.Record.Command, room, hits)); err != nil {
 			return err
 		}
 	}
@@ -159,19 +159,21 @@ const (
 	snippetBefore = 24
 )
 
-// snippets prints the hits of a task outside its command.
+// outside returns the hits that are not in what the row of a task shows of its command, of which
+// there are room columns.
+func outside(command string, room int, hits []query.Hit) []query.Hit {
+	if runewidth.StringWidth(safe.Line(command)) > room {
+		room-- // for the mark at its end
+	}
+	return slices.DeleteFunc(slices.Clone(hits), func(h query.Hit) bool {
+		return h.Field == "command" && h.End <= len(command) && runewidth.StringWidth(safe.Line(command[:h.End])) <= room
+	})
+}
+
+// snippets prints some hits of a task.
 func (t *table) snippets(hits []query.Hit) error {
-	shown := map[string]bool{"command": true}
-	for _, h := range hits {
-		where := h.Field
-		if h.Line > 0 {
-			where += ":" + strconv.Itoa(h.Line)
-		}
-		if shown[where] || len(shown) > maxSnippets {
-			continue
-		}
-		shown[where] = true
-		indent := strings.Repeat(" ", snippetIndent) + where + ": "
+	for _, h := range fewOf(hits) {
+		indent := strings.Repeat(" ", snippetIndent) + placeOf(h) + ": "
 		room := t.width - runewidth.StringWidth(indent)
 		if room <= 0 {
 			continue
@@ -181,6 +183,49 @@ func (t *table) snippets(hits []query.Hit) error {
 		}
 	}
 	return nil
+}
+
+// placeOf names the line in which a hit is.
+func placeOf(h query.Hit) string {
+	if h.Line > 0 {
+		return h.Field + ":" + strconv.Itoa(h.Line)
+	}
+	return h.Field
+}
+
+// fewOf returns at most maxSnippets of the hits, one in each line, in the same order. The words
+// of the query take turns; that with the fewest hits, which says most, is the first.
+func fewOf(hits []query.Hit) []query.Hit {
+	var words [][]int // the numbers of the hits of each word
+	for i, h := range hits {
+		if i == 0 || h.Term != hits[i-1].Term {
+			words = append(words, nil)
+		}
+		words[len(words)-1] = append(words[len(words)-1], i)
+	}
+	slices.SortStableFunc(words, func(a, b []int) int { return cmp.Compare(len(a), len(b)) })
+	shown := map[string]bool{}
+	var few []int
+	for left := len(hits); left > 0 && len(few) < maxSnippets; {
+		for w := range words {
+			if len(words[w]) == 0 || len(few) == maxSnippets {
+				continue
+			}
+			i := words[w][0]
+			words[w] = words[w][1:]
+			left--
+			if place := placeOf(hits[i]); !shown[place] {
+				shown[place] = true
+				few = append(few, i)
+			}
+		}
+	}
+	slices.Sort(few)
+	list := make([]query.Hit, len(few))
+	for n, i := range few {
+		list[n] = hits[i]
+	}
+	return list
 }
 
 // excerpt returns a hit with as much context as fits into room columns, which is at least

@@ -19,6 +19,8 @@ type Hit struct {
 	// Start and End are where it is, as bytes of the field's text.
 	Start int `json:"-"`
 	End   int `json:"-"`
+	// Term tells apart the words of the query; those of one query count from 0.
+	Term int `json:"-"`
 }
 
 // Around is how many runes a Hit holds of what is before and behind it, and of the
@@ -32,10 +34,15 @@ const perField = 3
 // field, in the order of the query.
 func (q *Query) Hits(d *Doc) []Hit {
 	var hits []Hit
+	n := 0
 	for t := range q.asked {
 		for _, f := range t.fields(d) {
-			hits = append(hits, t.hits(d, f)...)
+			for _, h := range t.hits(d, f) {
+				h.Term = n
+				hits = append(hits, h)
+			}
 		}
+		n++
 	}
 	return hits
 }
