@@ -222,8 +222,12 @@ func (p *arranger) find(name string) cli.Flag {
 }
 
 // unknown returns the error for an option that does not exist; word is the word that
-// contains it, alone or with other options.
+// contains it, alone or with other options. A word with a blank may be a query.
 func (p *arranger) unknown(typed, word string) error {
+	if p.command.Name == "search" && strings.HasPrefix(word, typed) && strings.Contains(word, " ") {
+		p.positional = append(p.positional, word) // no option: a query that begins with "not"
+		return nil
+	}
 	msg := "unknown option " + typed
 	if word != typed {
 		msg += " in " + word
