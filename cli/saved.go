@@ -55,10 +55,20 @@ func (cmd *searchCommand) save(s config.Search) error {
 	if err != nil {
 		return err
 	}
+	cfg, err := cmd.settings.config()
+	if err != nil {
+		return err
+	}
+	all := cfg.Searches()
 	if err := config.Set(regular.NewFS(), home, config.SearchKey(s.Name), s.Value()); err != nil {
 		return settingError(err)
 	}
-	cmd.term.note("Saved as %s.", s.Name)
+	before := slices.IndexFunc(all, func(old config.Search) bool { return old.Name == s.Name })
+	if before < 0 || all[before] == s {
+		cmd.term.note("Saved as %s.", s.Name)
+		return nil
+	}
+	cmd.term.note("Saved as %s, which was: %s", s.Name, safe.Bounded(all[before].Value()))
 	return nil
 }
 

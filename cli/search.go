@@ -112,6 +112,9 @@ const shownAround = 100
 
 // parseQuery parses a query. Syntax errors are usageErrors that mark the place.
 func parseQuery(text string, regex bool) (*query.Query, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, &usageError{msg: "there is nothing to search for; \"qme ls\" lists tasks", help: "qme search --help"}
+	}
 	home, err := os.UserHomeDir()
 	if err != nil {
 		home = "" // then ~ is not expanded
@@ -125,15 +128,16 @@ func parseQuery(text string, regex bool) (*query.Query, error) {
 	if wrong.Text != "" {
 		msg += "; for the shell, quoted once more: qme search '\"" + strings.ReplaceAll(wrong.Text, "'", `'\''`) + "\"'"
 	}
-	if text != "" {
-		before, after := safe.Line(text[:wrong.Pos]), safe.Line(text[wrong.Pos:])
-		if over := runewidth.StringWidth(before) - shownAround; over > 0 {
-			before = runewidth.TruncateLeft(before, over, "…")
-		}
-		after = runewidth.Truncate(after, shownAround, "…")
-		msg += "\n  " + before + after + "\n  " + strings.Repeat(" ", runewidth.StringWidth(before)) + "^"
+	before, after := safe.Line(text[:wrong.Pos]), safe.Line(text[wrong.Pos:])
+	if over := runewidth.StringWidth(before) - shownAround; over > 0 {
+		before = runewidth.TruncateLeft(before, over, "…")
 	}
-	return nil, &usageError{msg: msg + "\nFields: " + strings.Join(query.Fields, ", ") + "; and " + strings.Join(query.StatusWords, ", ") + ".", help: "qme search --help"}
+	after = runewidth.Truncate(after, shownAround, "…")
+	msg += "\n  " + before + after + "\n  " + strings.Repeat(" ", runewidth.StringWidth(before)) + "^"
+	if wrong.Field != "" {
+		msg += "\nFields: " + strings.Join(query.Fields, ", ") + "; and " + strings.Join(query.StatusWords, ", ") + "."
+	}
+	return nil, &usageError{msg: msg, help: "qme search --help"}
 }
 
 // run searches. text is the part of the query that was typed.

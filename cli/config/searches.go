@@ -37,7 +37,7 @@ func CheckSearchName(name string) error {
 		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-'
 	}
 	if name == "" || len(name) > maxSearchName || name[0] == '-' || strings.ContainsFunc(name, func(r rune) bool { return !plain(r) }) {
-		return invalid("a saved search has a name of letters from a to z, digits, _ and -, %d in all at most, such as failed-today; not %.80q", maxSearchName, name)
+		return invalid("a saved search has a name of letters (A to Z, a to z), digits, _ and -, %d in all at most, such as failed-today; not %.80q", maxSearchName, name)
 	}
 	return nil
 }
