@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,8 +22,7 @@ import (
 	"qme/record"
 )
 
-// A document of the index is a run. Its id is where the run comes in a listing, so that ids
-// in falling order are runs, the latest first. Beside the keywords and the grams of package
+// A document of the index is a run. Its id says where the run comes in a listing. Beside the keywords and the grams of package
 // query it has these fields.
 const (
 	taskField    = "task"    // the task's UUID, a blank and its executor
@@ -141,7 +141,14 @@ type docID struct {
 	run   string // what tells apart the runs of a task at one place
 }
 
-func (d docID) String() string { return d.place + " " + taskKey(d.id) + " " + d.run }
+// String leaves out the place of a run that has not moved: it is in the task's id.
+func (d docID) String() string {
+	place := d.place
+	if place == d.id.UUID() {
+		place = ""
+	}
+	return place + " " + taskKey(d.id) + " " + d.run
+}
 
 func parseDocID(s string) (docID, error) {
 	f := strings.SplitN(s, " ", 4)
@@ -152,7 +159,7 @@ func parseDocID(s string) (docID, error) {
 	if err != nil {
 		return docID{}, fmt.Errorf("%w: %w", errUnusable, err)
 	}
-	return docID{f[0], id, f[3]}, nil
+	return docID{cmp.Or(f[0], id.UUID()), id, f[3]}, nil
 }
 
 // An entry is a run on its way into the index.
@@ -180,7 +187,11 @@ func (e entry) document() (*document.Document, error) {
 	d.AddField(newTermField(query.WordsField, e.doc.EachWord))
 	for _, k := range query.Keywords {
 		for _, value := range k.Of(r) {
-			addKeyword(d, k.Name, value)
+			if slices.Contains(counted, k.Name) {
+				addCounted(d, k.Name, value)
+			} else {
+				addTerm(d, k.Name, value)
+			}
 		}
 	}
 	addTerm(d, taskField, taskKey(r.UID))
@@ -193,8 +204,10 @@ func (e entry) document() (*document.Document, error) {
 	return d, e.store(d)
 }
 
-// addKeyword adds a value of one of query.Keywords, whose values can be counted (facets).
-func addKeyword(d *document.Document, name, value string) {
+// counted are the keywords whose values bleve can count among the runs that are found.
+var counted = []string{"executor", "user", "host", "pwd", "status", "day"}
+
+func addCounted(d *document.Document, name, value string) {
 	d.AddField(document.NewTextFieldWithIndexingOptions(name, nil, []byte(value), bleveindex.IndexField|bleveindex.DocValues|bleveindex.SkipFreqNorm))
 }
 

@@ -231,12 +231,45 @@ func (w *writer) flush(commit string) error {
 	}
 }
 
+// removeUnused removes the segments that were joined to others, which bleve does only when it
+// opens the index again.
+func (w *writer) removeUnused() error {
+	o := &opened{manifest: manifest{Serial: w.serial}, dir: w.work}
+	err := guard(o.openBleve)
+	if err != nil {
+		return errors.Join(err, o.close())
+	}
+	state, ok := o.reader.(*scorch.IndexSnapshot)
+	if !ok {
+		return errors.Join(fmt.Errorf("the state of the index is a %T", o.reader), o.close())
+	}
+	used := map[string]bool{}
+	for _, s := range state.Segments() {
+		if file, ok := s.Segment().(interface{ Path() string }); ok {
+			used[filepath.Base(file.Path())] = true
+		}
+	}
+	if err := o.close(); err != nil {
+		return err
+	}
+	files, err := listFiles(w.work)
+	for _, f := range files {
+		if name := f.path(w.work); filepath.Ext(name) == ".zap" && !used[filepath.Base(name)] {
+			err = errors.Join(err, os.Remove(name))
+		}
+	}
+	return err
+}
+
 // publish puts the state in the place of the one of that serial, "" for none. The error is
 // errOther when another writer was faster.
 func (w *writer) publish(commit, before string) error {
 	err := w.index.Close()
 	w.index = nil
 	if err != nil {
+		return err
+	}
+	if err := w.removeUnused(); err != nil {
 		return err
 	}
 	if w.work != w.tmp {
