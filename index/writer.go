@@ -272,6 +272,9 @@ func (w *writer) publish(commit, before string) error {
 	if err := w.removeUnused(); err != nil {
 		return err
 	}
+	if err := os.Chmod(filepath.Join(w.work, metaName), 0o600); err != nil { // which bleve leaves to the umask
+		return err
+	}
 	if w.work != w.tmp {
 		if err := w.collect(); err != nil {
 			return err
