@@ -1,10 +1,8 @@
 package index
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -17,6 +15,7 @@ import (
 	"github.com/blevesearch/bleve/v2/mapping"
 	"github.com/blevesearch/bleve/v2/registry"
 	bleveindex "github.com/blevesearch/bleve_index_api"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
 
 	"qme/index/query"
 	"qme/record"
@@ -31,6 +30,7 @@ const (
 	latestField  = "latest"  // whether it is its task's latest run: "true" or "false"
 	overField    = "over"    // how many of its streams are longer than the limit, if any is
 	unreadField  = "unreadable"
+	idField      = "_id" // which bleve adds
 
 	// What is stored, each with its checksum: the record without its streams, and what is
 	// searched of these.
@@ -219,28 +219,9 @@ func addTerm(d *document.Document, name, value string) {
 // dayOfPlace returns the day of a UUID of version 7, or of the beginning of one.
 func dayOfPlace(place string) string { return record.ClockTime(place).UTC().Format("2006-01-02") }
 
-// A brief is a record without its streams, as it is stored, with what else is found of a run.
-type brief struct {
-	Record *record.Record `json:"record"`
-	Number int            `json:"number,omitempty"` // of an earlier run
-	Unique int            `json:"unique"`           // as in record.Result
-}
-
 // store adds what is read of a run that is found.
 func (e entry) store(d *document.Document) error {
-	r := *e.doc.Record
-	r.Extra, r.Data.Extra, r.Data.Cmd = nil, nil, nil
-	together := r.ErrorsInOutput() // which needs the streams
-	r.Data.Output, r.Data.Error, r.Data.Merged = nil, nil, together
-	if j := r.Data.Job; j != nil {
-		job := *j
-		job.Extra, job.Output, job.Error = nil, nil, nil
-		if !together {
-			job.StderrFile = ""
-		}
-		r.Data.Job = &job
-	}
-	b, err := json.Marshal(brief{&r, e.number, e.unique})
+	b, err := e.encodeBrief()
 	if err != nil {
 		return err
 	}
@@ -272,32 +253,34 @@ func checked(b []byte) ([]byte, error) {
 
 // A stored is what is stored of a run.
 type stored struct {
-	brief
+	*brief
+	record         *record.Record // without its streams
 	output, errors string
 }
 
-// readStored reads the stored fields of a document.
-func readStored(d bleveindex.Document) (*stored, error) {
+// readStored reads the stored fields of the document with an id.
+func readStored(id docID, visit func(segment.StoredFieldValueVisitor) error) (*stored, error) {
 	s := new(stored)
 	var err error
-	var rec []byte
-	d.VisitFields(func(f bleveindex.Field) {
-		b, ferr := checked(f.Value())
-		err = errors.Join(err, ferr)
-		switch f.Name() {
+	failed := visit(func(name string, _ byte, value []byte, _ []uint64) bool {
+		if name == idField {
+			return true
+		}
+		var b []byte
+		if b, err = checked(value); err != nil {
+			return false
+		}
+		switch name { // the bytes are bleve's
 		case recordField:
-			rec = b
+			s.record, s.brief, err = decodeBrief(b, id)
 		case outputField:
 			s.output = string(b)
 		case errorField:
 			s.errors = string(b)
 		}
+		return err == nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	dec := json.NewDecoder(bytes.NewReader(rec))
-	if err := dec.Decode(&s.brief); err != nil || s.Record == nil {
+	if err = cmp.Or(failed, err); err != nil || s.record == nil {
 		return nil, errors.Join(errDamaged, err)
 	}
 	return s, nil
@@ -305,7 +288,7 @@ func readStored(d bleveindex.Document) (*stored, error) {
 
 // doc returns what is searched of the run.
 func (s *stored) doc() *query.Doc {
-	return &query.Doc{Record: s.Record, Stream: func(name record.StreamName) (string, error) {
+	return &query.Doc{Record: s.record, Stream: func(name record.StreamName) (string, error) {
 		switch name { // those of a job are with those of the command
 		case record.Stdout:
 			return s.output, nil

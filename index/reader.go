@@ -164,7 +164,7 @@ func (r *reader) oneOf(ctx context.Context, field string, values []string) (sear
 }
 
 // hits returns the runs of some days that may answer, in the order of the search.
-func (r *reader) hits(ctx context.Context, days []string) (list []docID, err error) {
+func (r *reader) hits(ctx context.Context, days []string) (list []hit, err error) {
 	err = guard(func() error {
 		s, err := r.searcher(ctx, days)
 		if err != nil {
@@ -173,12 +173,18 @@ func (r *reader) hits(ctx context.Context, days []string) (list []docID, err err
 		list, err = r.documents(s)
 		return err
 	})
-	slices.SortFunc(list, r.s.compare)
+	slices.SortFunc(list, func(a, b hit) int { return r.s.compare(a.docID, b.docID) })
 	return list, err
 }
 
+// A hit is a document that a searcher has found.
+type hit struct {
+	docID
+	number uint64 // that of the document in the open index
+}
+
 // documents returns all that a searcher finds, and closes it.
-func (r *reader) documents(s search.Searcher) (list []docID, err error) {
+func (r *reader) documents(s search.Searcher) (list []hit, err error) {
 	ctx := &search.SearchContext{DocumentMatchPool: search.NewDocumentMatchPool(s.DocumentMatchPoolSize()+1, 0), IndexReader: r.o.reader}
 	for {
 		m, err := s.Next(ctx)
@@ -189,13 +195,14 @@ func (r *reader) documents(s search.Searcher) (list []docID, err error) {
 		if err != nil {
 			return nil, err
 		}
+		number := m.IndexInternalID.Value()
 		ctx.DocumentMatchPool.Put(m)
 		d, err := parseDocID(name)
 		if err != nil {
 			return nil, err
 		}
 		if !r.skip[d.id] {
-			list = append(list, d)
+			list = append(list, hit{d, number})
 		}
 	}
 }
@@ -222,15 +229,15 @@ const jobSize = 256
 
 // jobs yields all that may answer, in the order of the search. What cannot be read of the
 // index is the error in the end.
-func (r *reader) jobs(ctx context.Context, failed *error) iter.Seq[[]docID] {
-	return func(yield func([]docID) bool) {
+func (r *reader) jobs(ctx context.Context, failed *error) iter.Seq[[]hit] {
+	return func(yield func([]hit) bool) {
 		windows, err := r.windows(ctx)
 		if err != nil || r.none {
 			*failed = err
 			return
 		}
 		most := 32
-		give := func(list []docID) bool {
+		give := func(list []hit) bool {
 			for len(list) > 0 {
 				n := min(most, len(list))
 				if ctx.Err() != nil || !yield(list[:n]) {
@@ -240,7 +247,7 @@ func (r *reader) jobs(ctx context.Context, failed *error) iter.Seq[[]docID] {
 			}
 			return true
 		}
-		var future []docID
+		var future []hit
 		for _, days := range windows {
 			list, err := r.hits(ctx, days)
 			if err != nil {
@@ -267,7 +274,7 @@ func (r *reader) jobs(ctx context.Context, failed *error) iter.Seq[[]docID] {
 func (r *reader) found(ctx context.Context) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
 		var failed error
-		look := func(list []docID) []Found {
+		look := func(list []hit) []Found {
 			var found []Found
 			for _, d := range list {
 				if ctx.Err() != nil {
@@ -276,14 +283,14 @@ func (r *reader) found(ctx context.Context) iter.Seq[Found] {
 				f, err := r.look(d)
 				if err != nil { // the record says
 					r.s.damaged.Store(true)
-					found = append(found, r.s.fromHistory(d)...)
+					found = append(found, r.s.fromHistory(d.docID)...)
 				} else if f != nil {
 					found = append(found, *f)
 				}
 			}
 			return found
 		}
-		for some := range ordered.Map(r.jobs(ctx, &failed), readAhead, func() func([]docID) []Found { return look }) {
+		for some := range ordered.Map(r.jobs(ctx, &failed), readAhead, func() func([]hit) []Found { return look }) {
 			for _, f := range some {
 				if !yield(f) {
 					return
@@ -298,28 +305,22 @@ func (r *reader) found(ctx context.Context) iter.Seq[Found] {
 }
 
 // look returns a run that answers to the query, nil for any other.
-func (r *reader) look(d docID) (*Found, error) {
+func (r *reader) look(d hit) (*Found, error) {
 	var s *stored
 	err := guard(func() error {
-		doc, err := r.o.reader.Document(d.String())
-		if err != nil {
-			return err
-		}
-		if doc == nil {
-			return errDamaged
-		}
-		s, err = readStored(doc)
+		var err error
+		s, err = r.o.stored(d)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	f := &Found{Result: record.Result{ID: d.id, Record: s.Record}, Number: s.Number, Doc: s.doc(), place: d, hit: true}
+	f := &Found{Result: record.Result{ID: d.id, Record: s.record}, Number: s.Number, Doc: s.doc(), place: d.docID, hit: true}
 	if !r.s.Query.Match(f.Doc) {
 		return nil, f.Doc.Err
 	}
 	if r.s.Whole {
-		for _, whole := range r.s.fromHistory(d) {
+		for _, whole := range r.s.fromHistory(d.docID) {
 			f.Record = whole.Record
 		}
 	}
@@ -389,7 +390,7 @@ func (r *reader) withNeighbours(ids []record.ID) ([]record.ID, error) {
 }
 
 // documentsOf returns the runs of a task that the index has.
-func (r *reader) documentsOf(task string) ([]docID, error) {
+func (r *reader) documentsOf(task string) ([]hit, error) {
 	s, err := searcher.NewTermSearcher(context.Background(), r.o.reader, task, taskField, 1, unscored)
 	if err != nil {
 		return nil, err
@@ -433,7 +434,7 @@ func (r *reader) summary() (over int, unreadable []record.ID, err error) {
 
 // with returns the runs with a value, of which only the latest count where no others are
 // searched.
-func (r *reader) with(field, value string) ([]docID, error) {
+func (r *reader) with(field, value string) ([]hit, error) {
 	ctx := context.Background()
 	s, err := r.oneOf(ctx, field, []string{value})
 	if err != nil || r.s.AllRuns || field == unreadField {

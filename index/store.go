@@ -16,7 +16,9 @@ import (
 	"sync"
 
 	"github.com/blevesearch/bleve/v2"
+	"github.com/blevesearch/bleve/v2/index/scorch"
 	bleveindex "github.com/blevesearch/bleve_index_api"
+	segment "github.com/blevesearch/scorch_segment_api/v2"
 
 	"qme/internal/regular"
 )
@@ -27,7 +29,7 @@ import (
 // lock and wait for none, and a writer that is killed leaves the last one whole.
 
 // format changes with the fields of documents: an index of another one is made again.
-const format = 14
+const format = 15
 
 const manifestName = "qme.json"
 
@@ -199,6 +201,32 @@ func (o *opened) openBleve() error {
 		return err
 	}
 	return errUnusable
+}
+
+// stored reads what is stored of a run. It does not look for its id again, as bleve's Document
+// does, in each segment.
+func (o *opened) stored(h hit) (*stored, error) {
+	state, err := o.state()
+	if err != nil {
+		return nil, err
+	}
+	n := h.number
+	for _, s := range state.Segments() {
+		if n < s.Segment().Count() {
+			return readStored(h.docID, func(visitor segment.StoredFieldValueVisitor) error { return s.VisitDocument(n, visitor) })
+		}
+		n -= s.Segment().Count()
+	}
+	return nil, errDamaged
+}
+
+// state returns the segments of the open index.
+func (o *opened) state() (*scorch.IndexSnapshot, error) {
+	state, ok := o.reader.(*scorch.IndexSnapshot)
+	if !ok {
+		return nil, fmt.Errorf("the state of the index is a %T", o.reader)
+	}
+	return state, nil
 }
 
 // serialIn returns the serial of the state that bleve has.

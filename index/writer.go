@@ -239,9 +239,9 @@ func (w *writer) removeUnused() error {
 	if err != nil {
 		return errors.Join(err, o.close())
 	}
-	state, ok := o.reader.(*scorch.IndexSnapshot)
-	if !ok {
-		return errors.Join(fmt.Errorf("the state of the index is a %T", o.reader), o.close())
+	state, err := o.state()
+	if err != nil {
+		return errors.Join(err, o.close())
 	}
 	used := map[string]bool{}
 	for _, s := range state.Segments() {
