@@ -120,13 +120,3 @@ func timeOf(name, text string, zone *time.Location) (time.Time, error) {
 	}
 	return day.First(t, zone), nil
 }
-
-func (l *listAPI) getFacets(w http.ResponseWriter, r *http.Request) error {
-	if err := l.feed.current(r.Context()); err != nil {
-		return err
-	}
-	if notModified(w, r, l.feed.table.state().Version) {
-		return nil
-	}
-	return writeJSON(w, r, http.StatusOK, l.facets())
-}

@@ -77,7 +77,7 @@ func (l *latest[T]) of(key, version string, compute func() (T, string)) T {
 		}
 	}
 	value, version := compute()
-	l.list = slices.DeleteFunc(l.list, func(c computed[T]) bool { return c.key == key })
+	l.list = slices.DeleteFunc(l.list, func(c computed[T]) bool { return c.key == key || c.version != version })
 	if l.list = append(l.list, computed[T]{key, version, value}); len(l.list) > latestKept {
 		l.list = l.list[1:]
 	}
@@ -90,13 +90,6 @@ func (l *listAPI) overview(zone *time.Location) *overview {
 	return l.overviews.of(zone.String()+" "+now.Format(time.DateOnly), l.feed.table.state().Version, func() (*overview, string) {
 		o := l.feed.table.overview(now)
 		return o, o.Version
-	})
-}
-
-func (l *listAPI) facets() *facets {
-	return l.facetList.of("", l.feed.table.state().Version, func() (*facets, string) {
-		f := l.feed.table.facets()
-		return &f, f.Version
 	})
 }
 

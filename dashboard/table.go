@@ -274,19 +274,3 @@ func (t *table) short(r *row) string {
 	id := t.words.id(r)
 	return id.Short(id.Unique(near...))
 }
-
-// A facet is a possible value of a filter.
-type facet struct {
-	Value string `json:"value"`
-	Tasks int    `json:"tasks"`
-}
-
-// most returns the n most frequent values.
-func most(counts map[string]int, n int) []facet {
-	list := make([]facet, 0, len(counts))
-	for v, c := range counts {
-		list = append(list, facet{v, c})
-	}
-	slices.SortFunc(list, func(a, b facet) int { return cmp.Or(cmp.Compare(b.Tasks, a.Tasks), cmp.Compare(a.Value, b.Value)) })
-	return list[:min(n, len(list))]
-}

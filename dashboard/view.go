@@ -179,9 +179,14 @@ func (m *matcher) match(r *row) bool {
 			return false
 		}
 	}
-	return (m.outcomes == 0 || m.outcomes.Has(r.outcome(), statuses[r.status])) &&
-		r.started >= m.after && r.started < m.before && (m.f.Command == "" || m.f.Command == r.command) && (m.f.Query == "" || m.f.found[r.key])
+	return m.outcome(r) && m.time(r) && (m.f.Command == "" || m.f.Command == r.command) && (m.f.Query == "" || m.f.found[r.key])
 }
+
+func (m *matcher) outcome(r *row) bool {
+	return m.outcomes == 0 || m.outcomes.Has(r.outcome(), statuses[r.status])
+}
+
+func (m *matcher) time(r *row) bool { return r.started >= m.after && r.started < m.before }
 
 // A sortKey represents a row in sorting: a number that sorts like the column, and a text
 // to compare if the numbers are equal.
@@ -352,50 +357,6 @@ func (t *table) ranks() []uint64 {
 		ranks[n] = uint64(rank)
 	}
 	return ranks
-}
-
-// facets are the possible values of filters.
-type facets struct {
-	Version     string  `json:"version"`
-	Loaded      loaded  `json:"loaded"`
-	Executors   []facet `json:"executors"`
-	Hosts       []facet `json:"hosts"`
-	Users       []facet `json:"users"`
-	Directories []facet `json:"directories"`
-	Outcomes    []facet `json:"outcomes"`
-}
-
-// facetsShown is the maximal number of values of a facet.
-const facetsShown = 200
-
-func (t *table) facets() facets {
-	t.mu.RLock()
-	defer t.mu.RUnlock()
-	shown := []int{executorText, hostText, userText, pwdText}
-	var counts [textCount]map[uint32]int
-	for _, which := range shown {
-		counts[which] = map[uint32]int{}
-	}
-	var ended [record.OutcomeCount]int
-	for _, r := range t.rows {
-		for _, which := range shown {
-			counts[which][r.texts[which]]++
-		}
-		ended[r.outcome()]++
-	}
-	values := func(which int) []facet {
-		texts := make(map[string]int, len(counts[which]))
-		for n, c := range counts[which] {
-			texts[t.words.list[n]] = c
-		}
-		return most(texts, facetsShown)
-	}
-	out := map[string]int{}
-	for i, c := range ended {
-		out[record.Outcome(i).String()] = c
-	}
-	st := t.stateLocked()
-	return facets{st.Version, st.Loaded, values(executorText), values(hostText), values(userText), values(pwdText), most(out, record.OutcomeCount)}
 }
 
 func keysOf(ids []record.ID) map[taskKey]bool {

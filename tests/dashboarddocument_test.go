@@ -37,7 +37,7 @@ func TestDashboardDocument(t *testing.T) {
 		{"GET", "/api/tasks/executor/shell"}, {"GET", one}, {"GET", one + "?run=1&summary=1"}, {"GET", one + "/runs"}, {"GET", one + "/runs?limit=1"},
 		{"GET", one + "/diff?a=1&b=2"}, {"GET", one + "/output/stdout"}, {"GET", "/api/tasks/" + live + "/output/stdout"}, {"GET", "/api/tasks/" + live + "/actions"},
 		{"GET", one + "/raw/stdout"}, {"GET", one + "/actions"}, {"POST", one + "/actions/output", `{"args": []}`}, {"GET", one + "/plots/duration.svg"},
-		{"GET", "/api/plots/days.svg?theme=dark"}, {"GET", "/api/plots/success.svg"}, {"GET", "/api/facets"}, {"GET", "/api/overview"}, {"GET", "/api/live"},
+		{"GET", "/api/plots/days.svg?theme=dark"}, {"GET", "/api/plots/success.svg"}, {"GET", "/api/facets"}, {"GET", "/api/facets?q=echo&host=none&after=2026-11-01"}, {"GET", "/api/overview"}, {"GET", "/api/live"},
 		{"POST", one + "/rerun"}, {"POST", "/api/tasks/" + live + "/cancel"}, {"DELETE", "/api/tasks/" + other}, {"POST", "/api/tasks/clear", `{"ids": ["` + other + `"]}`},
 		{"GET", "/api/tasks/zzz"}, {"GET", "/api/tasks?sort=x"}, {"GET", "/api/tasks?q=nofield:x"},
 	} {

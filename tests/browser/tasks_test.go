@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -277,4 +279,62 @@ func TestReadOnly(t *testing.T) {
 	p.visit("/tasks/" + h.id())
 	p.sees("h1", "echo one")
 	p.until("document.querySelectorAll('[data-act]').length === 0")
+}
+
+// TestCountsAreOfTheSearch has the counts of filters follow the search, and chooses a day with the keyboard.
+func TestCountsAreOfTheSearch(t *testing.T) {
+	h := newHome(t)
+	p := h.serve().open("/")
+	p.sees("main", "No tasks yet")
+	y, m, d := time.Now().UTC().Date()
+	noon := func(ago int) time.Time { return time.Date(y, m, d-ago, 12, 0, 0, 0, time.UTC) }
+	day := func(ago int) string { return noon(ago).Format(time.DateOnly) }
+	if _, err := chromedp.Call(p.ctx, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "UTC"}); err != nil {
+		t.Fatal(err)
+	}
+	h.commit("train one", noon(3), 1)
+	h.commit("train two", noon(2), 1)
+	h.commit("test one", noon(2), 1)
+	h.commit("train three", noon(5), 1)
+	h.qme("run", "sh", "-c", "exit 3")
+	p.visit("/")
+	count := func(outcome, want string) {
+		t.Helper()
+		p.until(fmt.Sprintf("document.querySelector('.chip[data-outcome=%s] .count').innerText === %q", outcome, want))
+	}
+	count("ok", "4")
+	count("failed", "1")
+	p.click("#search")
+	p.keys("train")
+	count("ok", "3")
+	count("failed", "0")
+	p.click("[aria-controls=filters]")
+	days := "[...document.querySelectorAll('.days [data-day]')].map((one) => one.querySelector('.date').innerText + ' ' + one.querySelector('.count').innerText).join(', ')"
+	p.until(days + " === '" + day(2) + " 1, " + day(3) + " 1, " + day(5) + " 1'")
+	p.until("[...document.querySelector('#filter-host').options].map((one) => one.innerText).join() === 'any,login1 (3)'")
+	p.picture("days")
+	p.execute("document.querySelector('.days [tabindex=\"0\"]').focus()")
+	p.keys(kb.ArrowDown)
+	p.until("document.activeElement.dataset.day === '" + day(3) + "'")
+	p.keys(kb.Enter)
+	p.address("/?q=train&after=" + day(3) + "&before=" + day(2))
+	p.sees(".counts", "1 of 5 tasks")
+	count("ok", "1")
+	p.until("document.activeElement.dataset.day === '" + day(3) + "' && document.activeElement.ariaPressed === 'true'")
+	p.until(days + ".includes('" + day(2) + " 1')") // one more can be chosen
+	p.until("document.querySelector('#filter-since').value === '" + day(3) + "'")
+	p.until("[...document.querySelector('#filter-host').options].map((one) => one.innerText).join() === 'any,login1 (1)'")
+	p.keys(kb.Enter)
+	p.address("/?q=train")
+	count("ok", "3")
+	p.visit("/?host=elsewhere")
+	p.sees("main", "No task matches")
+	count("ok", "0")
+	p.click("[aria-controls=filters]")
+	p.until("document.querySelector('#filter-host').selectedOptions[0].innerText === 'elsewhere (0)'")
+	h.qme("run", "echo", "live")
+	p.click(".tag")
+	count("ok", "5")
+	h.qme("run", "echo", "live")
+	count("ok", "6")
 }

@@ -73,7 +73,8 @@ async function zoned(path, parameters, signal) {
 
 export const info = (signal) => get('/api/info', {}, signal);
 export const listTasks = (parameters, signal) => zoned('/api/tasks', parameters, signal);
-export const facets = (signal) => get('/api/facets', {}, signal);
+/** The values that filters can take, counted among the tasks of a filter. */
+export const facets = ({ sort, ...parameters }, signal) => zoned('/api/facets', parameters, signal);
 export const overview = (signal) => zoned('/api/overview', {}, signal);
 /** The record of a run, with its summary as listings have it. */
 export const getTask = (id, run, signal) => get(task(id), { run, summary: 1 }, signal);

@@ -1,17 +1,11 @@
 // <qme-calendar>: the days of a year, darker where more tasks began.
 
 import { h } from './dom.js';
-import { date, dayName, many } from './format.js';
+import { date, dayName, many, nextDay } from './format.js';
 
 const weeks = 53;
 const weekdays = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'];
 const month = new Intl.DateTimeFormat('en-GB', { month: 'short' });
-
-function nextDay(day) {
-  const time = new Date(`${day}T12:00`);
-  time.setDate(time.getDate() + 1);
-  return date(time);
-}
 
 /** @returns the limits of four shades: the quartiles of the counts. */
 function bounds(counts) {

@@ -1,9 +1,10 @@
 // <qme-filter>: the search box, the outcomes and the other filters of the listing.
 
 import * as api from './api.js';
+import { dayList } from './day-list.js';
 import { button, debounce, h, icon, throttle } from './dom.js';
-import { all, open, outcomes, parts, without } from './filter.js';
-import { date, number } from './format.js';
+import { all, open, outcomes, parts, toAddress, without } from './filter.js';
+import { date, many, number } from './format.js';
 
 const titles = { running: 'Running', queued: 'Queued', ok: 'OK', failed: 'Failed', cancelled: 'Cancelled', unknown: 'Not known' };
 const orders = { '-started': 'latest run first', started: 'longest ago first', '-id': 'newest task first', id: 'oldest task first', '-duration': 'slowest first', duration: 'quickest first', command: 'by command', status: 'by status', host: 'by host', user: 'by user' };
@@ -13,6 +14,8 @@ class FilterBar extends HTMLElement {
   #filter = null;
   #applied = null; // the filter of the rows that are shown
   #facets = null;
+  #counting = null; // the request for the facets: {of, control}
+  #recount = false; // they have changed since
 
   connectedCallback() {
     if (this.box) return;
@@ -37,11 +40,11 @@ class FilterBar extends HTMLElement {
       h('div.bar', {}, h('div.searchbox', {}, icon('search'), this.box, h('kbd', { 'aria-hidden': 'true' }, '/')), this.status, this.more),
       this.problem, this.panel, this.tags);
     this.refresh = throttle(2000, () => this.#fetch());
-    this.refresh();
   }
 
   disconnectedCallback() {
     this.refresh.cancel();
+    this.#counting?.control.abort();
     this.typed.cancel(); // the address belongs to another page now
   }
 
@@ -50,6 +53,7 @@ class FilterBar extends HTMLElement {
     if (document.activeElement !== this.box || this.box.value.trim() !== filter.q.trim()) this.box.value = filter.q;
     this.applied = filter;
     if (!this.panel.hidden && !this.panel.contains(document.activeElement)) this.#showPanel();
+    this.#fetch();
   }
 
   /** The filter of the rows that are shown. It differs from filter while the server does not respond. */
@@ -102,19 +106,38 @@ class FilterBar extends HTMLElement {
     this.panel.querySelector('select, input').focus();
   }
 
+  // Fetches the counts within the filter. A request for the same filter is waited for, one for another is given up.
   async #fetch() {
+    const of = toAddress({ ...this.#filter, sort: '' });
+    if (this.#counting?.of === of) {
+      this.#recount = true;
+      return;
+    }
+    this.#counting?.control.abort();
+    const counting = { of, control: new AbortController() };
+    this.#counting = counting;
+    this.#recount = false;
     try {
-      this.#facets = await api.facets();
+      const facets = await api.facets(this.#filter, counting.control.signal);
+      if (this.#counting === counting) this.#count(facets);
     } catch {
-      return; // The listing shows the error.
+      // The listing shows the error.
+    } finally {
+      if (this.#counting === counting) {
+        this.#counting = null;
+        if (this.#recount) this.refresh();
+      }
     }
+  }
+
+  #count(facets) {
+    this.#facets = facets;
     for (const chip of this.status.children) {
-      const facet = this.#facets.outcomes.find((one) => one.value === chip.dataset.outcome);
+      const facet = facets.outcomes.find((one) => one.value === chip.dataset.outcome);
       chip.querySelector('.count').textContent = facet ? number(facet.tasks) : '0';
-      chip.hidden = !facet?.tasks && ['queued', 'unknown'].includes(chip.dataset.outcome) && chip.ariaPressed !== 'true';
+      chip.hidden = !facet?.tasks && ['queued', 'unknown'].includes(chip.dataset.outcome) && !this.#filter.status.includes(chip.dataset.outcome);
     }
-    // A panel in use keeps what the user has entered.
-    if (!this.panel.hidden && !this.panel.contains(document.activeElement)) this.#showPanel();
+    if (!this.panel.hidden) this.#renewPanel();
   }
 
   #showTags() {
@@ -145,13 +168,25 @@ class FilterBar extends HTMLElement {
   }
 
   #showPanel() {
+    this.panel.replaceChildren(...this.#fields());
+  }
+
+  // A field in use keeps what the user has entered.
+  #renewPanel() {
+    this.#fields().forEach((field, i) => {
+      const was = this.panel.children[i];
+      if (!was.contains(document.activeElement)) was.replaceWith(field);
+    });
+  }
+
+  #fields() {
     const f = this.#facets;
-    this.panel.replaceChildren(
-      this.#select('Executor', 'executor', f?.executors),
-      this.#select('Host', 'host', f?.hosts),
-      this.#select('User', 'user', f?.users),
-      this.#directory(f?.directories ?? []),
-      this.#order(), this.#day('Since', 'after'), this.#day('Before', 'before'), this.#since());
+    return [
+      this.#select('Executor', 'executor', f?.executors, f?.left_out.executors),
+      this.#select('Host', 'host', f?.hosts, f?.left_out.hosts),
+      this.#select('User', 'user', f?.users, f?.left_out.users),
+      this.#directory(f?.directories, f?.left_out.directories),
+      this.#order(), this.#day('Since', 'after'), this.#day('Before', 'before'), this.#since(), this.#days(f?.days, f?.left_out.days)];
   }
 
   #field(label, control, id = `filter-${label.toLowerCase()}`) {
@@ -159,7 +194,7 @@ class FilterBar extends HTMLElement {
     return h('div.field', {}, h('label', { for: id }, label), control);
   }
 
-  #select(label, name, values = []) {
+  #select(label, name, values = [], more = 0) {
     const chosen = this.#filter[name];
     const select = h('select', {
       onchange: () => this.#change({ ...this.#filter, [name]: select.value ? [select.value] : [] }),
@@ -167,17 +202,19 @@ class FilterBar extends HTMLElement {
     const known = new Set(values.map((one) => one.value));
     for (const value of chosen) if (!known.has(value)) values = [...values, { value, tasks: 0 }];
     for (const { value, tasks } of values) select.append(h('option', { value, selected: chosen[0] === value }, `${value || '(none)'} (${number(tasks)})`));
+    if (more) select.append(h('option', { disabled: true }, `and ${number(more)} with fewer tasks`));
     return this.#field(label, select);
   }
 
-  #directory(values) {
+  #directory(values = [], more = 0) {
     const input = h('input', {
       type: 'text', list: 'directories', placeholder: 'any, with all below', spellcheck: 'false', autocomplete: 'off',
       onchange: () => this.#change({ ...this.#filter, pwd: input.value.trim() }),
     });
     input.value = this.#filter.pwd;
     const field = this.#field('Directory', input);
-    field.append(h('datalist', { id: 'directories' }, ...values.map(({ value }) => h('option', { value }))));
+    field.append(h('datalist', { id: 'directories' }, ...values.map(({ value, tasks }) => h('option', { value, label: many(tasks, 'task') }))));
+    if (more) input.title = `${number(values.length)} directories are offered; ${number(more)} have fewer tasks`;
     return field;
   }
 
@@ -198,6 +235,16 @@ class FilterBar extends HTMLElement {
     };
     const choice = (text, days) => h('button.quiet', { type: 'button', 'data-days': days, onclick: () => choose(days) }, text);
     return h('div.field.since', { role: 'group', 'aria-label': 'Time' }, choice('Today', 0), choice('7 days', 6), choice('30 days', 29));
+  }
+
+  #days(days = [], more = 0) {
+    const list = dayList(days, more, this.#filter, (chosen) => {
+      this.#change({ ...this.#filter, ...chosen });
+      const { day } = document.activeElement.dataset;
+      this.#showPanel();
+      this.panel.querySelector(`[data-day="${day}"]`)?.focus();
+    });
+    return list;
   }
 
   #order() {

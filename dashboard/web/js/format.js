@@ -76,6 +76,13 @@ export function stamps(text) {
 /** A day YYYY-MM-DD in words. */
 export const dayName = (day) => longDay.format(new Date(`${day}T12:00`));
 
+/** The day after a day YYYY-MM-DD. */
+export function nextDay(day) {
+  const time = new Date(`${day}T12:00`);
+  time.setDate(time.getDate() + 1);
+  return date(time);
+}
+
 /** How a run, or the job that it has started, goes or ended, in a word or two. */
 export function outcomeText(task) {
   if (task.job_state !== undefined) return jobText(task);
