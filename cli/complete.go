@@ -19,6 +19,7 @@ import (
 	"qme/cli/config"
 	"qme/executor"
 	"qme/gitstore/remote"
+	"qme/index/query"
 	"qme/internal/intime"
 	"qme/internal/safe"
 	"qme/record"
@@ -133,6 +134,8 @@ func (c *completion) answer(root *cli.Command, line []string) answer {
 	}
 	c.setHome(p.out)
 	switch {
+	case !dashes && strings.HasPrefix(word, "--") && strings.Contains(word, "="):
+		return c.joinedValue(p, word)
 	case !dashes && strings.HasPrefix(word, "-"):
 		return words(word, optionCandidates(p))
 	case p.command == root:
@@ -173,6 +176,19 @@ func (c *completion) setHome(options []string) {
 	}
 }
 
+// joinedValue completes the value in --OPTION=VALUE.
+func (c *completion) joinedValue(p *arranger, word string) answer {
+	option, value, _ := strings.Cut(word, "=")
+	if err := p.option(option); err == nil || p.wants == nil {
+		return words(word, nil)
+	}
+	list := c.value(p.command.Name, p.wants, value).candidates // folders have none
+	for i := range list {
+		list[i].word = option + "=" + list[i].word
+	}
+	return words(word, list)
+}
+
 func (c *completion) value(command string, f cli.Flag, word string) answer {
 	switch f.Names()[0] {
 	case "home":
@@ -189,6 +205,8 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 		return words(word, found)
 	case "status":
 		return words(word, statusCandidates(word))
+	case "query":
+		return words(word, c.queryCandidates(word))
 	case "saved", "save":
 		return words(word, c.searchCandidates(""))
 	case "on":
@@ -228,6 +246,36 @@ func statusCandidates(word string) []candidate {
 	return found
 }
 
+// queryCandidates returns the fields of a query and, after some of them, their values.
+func (c *completion) queryCandidates(word string) []candidate {
+	name, value, hasValue := strings.Cut(word, ":")
+	if !hasValue {
+		var found []candidate
+		for _, f := range query.Fields {
+			found = append(found, candidate{f + ":", ""})
+		}
+		for _, s := range query.StatusWords {
+			found = append(found, candidate{s, "same as status:" + s})
+		}
+		return found
+	}
+	var found []candidate
+	switch name {
+	case "status":
+		found = statusCandidates(value)
+	case "executor":
+		found = namesIn(c.newest(), func(r *record.Record) string { return r.Executor })
+	case "user":
+		found = namesIn(c.newest(), func(r *record.Record) string { return r.Data.User })
+	case "host":
+		found = namesIn(c.newest(), func(r *record.Record) string { return r.Data.Host })
+	}
+	for i := range found {
+		found[i].word = name + ":" + found[i].word
+	}
+	return found
+}
+
 func optionCandidates(p *arranger) []candidate {
 	var found []candidate
 	for _, f := range p.flags() {
@@ -235,11 +283,13 @@ func optionCandidates(p *arranger) []candidate {
 		if d, ok := f.(cli.DocGenerationFlag); ok {
 			usage = strings.ReplaceAll(d.GetUsage(), "`", "")
 		}
-		c := candidate{"--" + f.Names()[0], usage}
-		if c.word == "--version" && p.command != p.root || slices.Contains(found, c) {
-			continue
+		for _, name := range f.Names() {
+			c := candidate{"--" + name, usage}
+			if len(name) == 1 || c.word == "--version" && p.command != p.root || slices.Contains(found, c) {
+				continue
+			}
+			found = append(found, c)
 		}
-		found = append(found, c)
 	}
 	return found
 }
@@ -257,6 +307,9 @@ func commandCandidates(root *cli.Command) []candidate {
 // arguments returns the candidates for the argument of a command that has before
 // arguments in front of it.
 func (c *completion) arguments(command string, before int, word string) []candidate {
+	if command == "search" {
+		return c.queryCandidates(word)
+	}
 	if before > 1 && command != "refresh" || before == 1 && command != "diff" && command != "refresh" {
 		return nil
 	}

@@ -78,6 +78,8 @@ _qme_words() {
     # The first line is the rest of that of "words".
     COMPREPLY=("${COMPREPLY[@]:1}")
     notes=("${notes[@]:1}")
+    # The value of a field follows it without a blank.
+    [[ ${COMPREPLY[0]:-} == *: ]] && compopt -o nospace 2>/dev/null
     # 63 is ?: bash only lists.
     if [[ ${COMP_TYPE:-} == 63 && ${#COMPREPLY[@]} -gt 1 ]]; then
         for i in "${!COMPREPLY[@]}"; do

@@ -3,7 +3,7 @@
 
 _qme() {
 	local program=qme line value
-	local -a answer values texts shown
+	local -a answer values texts shown joined
 	local -i width i
 	[[ ${words[1]} == */* ]] && program=${(Q)~words[1]}
 	answer=("${(@f)$($program __complete "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)}")
@@ -29,7 +29,9 @@ _qme() {
 			line="${(r:width:)values[i]}  ${texts[i]:+-- ${texts[i]}}"
 			shown+=("${line[1,COLUMNS - 1]}")
 		done
-		(( ${#values} )) && compadd -l -V values -d shown -a values
+		# The value of a field follows it without a blank.
+		[[ ${values[1]} == *: ]] && joined=(-S '')
+		(( ${#values} )) && compadd "${joined[@]}" -l -V values -d shown -a values
 		;;
 	esac
 }
