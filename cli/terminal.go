@@ -33,11 +33,14 @@ type terminal struct {
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 
 // width returns the number of columns of the terminal, 0 if stdout is not a terminal.
-func (t *terminal) width() int {
-	if !isTerminal(t.out) {
+func (t *terminal) width() int { return widthOf(t.out) }
+
+// widthOf returns the number of columns of a file that is a terminal, else 0.
+func widthOf(f *os.File) int {
+	if !isTerminal(f) {
 		return 0
 	}
-	w, _, err := term.GetSize(int(t.out.Fd()))
+	w, _, err := term.GetSize(int(f.Fd()))
 	if err != nil {
 		return 0
 	}
@@ -90,23 +93,51 @@ func forced(name string) bool {
 	return value != "" && value != "0" && value != "false"
 }
 
-// listing calls print to write a long listing: to a pager on a terminal, else to stdout.
+// listing calls print to write a long listing: to a pager on a terminal, else to stdout. An
+// empty listing starts no pager.
 // It returns errPagerGone if the reader stops early.
 func (t *terminal) listing(never bool, print func(w *bufio.Writer) error) error {
-	out, wait, err := t.pager(never)
-	if err != nil {
-		return err
-	}
+	out := &lazyPager{start: func() (io.Writer, func() error, error) { return t.pager(never) }}
 	to := &noticing{to: out}
 	w := newFlusher(to)
-	err = print(w)
+	err := print(w)
 	if ferr := w.Flush(); err == nil {
 		err = ferr
 	}
-	if to.err != nil { // print has not failed otherwise
+	switch {
+	case out.failed != nil:
+		return out.failed
+	case to.err != nil: // print has not failed otherwise
 		err = outputError(to.err)
 	}
-	return errors.Join(err, wait())
+	return errors.Join(err, out.end())
+}
+
+// A lazyPager starts a pager when something is written, so that there is none for an empty listing.
+type lazyPager struct {
+	start  func() (io.Writer, func() error, error)
+	to     io.Writer // nil before the start
+	wait   func() error
+	failed error // of start
+}
+
+// Write implements io.Writer.
+func (p *lazyPager) Write(b []byte) (int, error) {
+	if p.to == nil && p.failed == nil {
+		p.to, p.wait, p.failed = p.start()
+	}
+	if p.failed != nil {
+		return 0, p.failed
+	}
+	return p.to.Write(b)
+}
+
+// end waits until the pager has ended, if it was started.
+func (p *lazyPager) end() error {
+	if p.wait == nil {
+		return nil
+	}
+	return p.wait()
 }
 
 // pager returns the writer for a long listing: a pager on a terminal, else stdout. wait
