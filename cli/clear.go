@@ -21,7 +21,7 @@ type clearCommand struct {
 }
 
 func (cmd *clearCommand) command() *cli.Command {
-	var force bool
+	var force, dry bool
 	var text string
 	return &cli.Command{
 		Name:      "clear",
@@ -34,15 +34,17 @@ qme prints the command for that.
 
 With --query the tasks that match a query are deleted, in the language of "qme search".
 qme shows how many they are and the first ten, and asks. Without a terminal it needs
---yes.
+--yes. --dry-run shows the same, and deletes nothing.
 
 Examples:
   qme clear 019aaf3c
   qme clear shell
   qme clear --query 'failed before:30d'
+  qme clear --query failed --dry-run
   qme clear --force`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "force", Aliases: []string{"f", "yes"}, Usage: "do not ask", Destination: &force},
+			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be deleted, and delete nothing", Destination: &dry},
 			queryFlag(&text, "delete the tasks that match the `QUERY`, as in \"qme search\""),
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
@@ -54,17 +56,17 @@ Examples:
 				return err
 			}
 			if what == nil {
-				return cmd.run(ctx, c.Args().First(), force)
+				return cmd.run(ctx, c.Args().First(), force, dry)
 			}
 			if err := noTask(c); err != nil {
 				return err
 			}
-			return cmd.runQuery(ctx, what, text, force)
+			return cmd.runQuery(ctx, what, text, force, dry)
 		},
 	}
 }
 
-func (cmd *clearCommand) run(ctx context.Context, what string, force bool) error {
+func (cmd *clearCommand) run(ctx context.Context, what string, force, dry bool) error {
 	q, err := cmd.home.settled(ctx)
 	if err != nil {
 		return err
@@ -81,6 +83,10 @@ func (cmd *clearCommand) run(ctx context.Context, what string, force bool) error
 	if err := cmd.takenByClear(q, what, ids); err != nil {
 		return err
 	}
+	if dry {
+		cmd.term.note("Without --dry-run this deletes %s.", subject)
+		return nil
+	}
 	if !force {
 		if err := cmd.confirm(ctx, "This will delete "+subject+" (git can bring back what is deleted)"); err != nil {
 			return err
@@ -90,7 +96,7 @@ func (cmd *clearCommand) run(ctx context.Context, what string, force bool) error
 }
 
 // runQuery deletes the tasks that match a query.
-func (cmd *clearCommand) runQuery(ctx context.Context, what *query.Query, text string, force bool) error {
+func (cmd *clearCommand) runQuery(ctx context.Context, what *query.Query, text string, force, dry bool) error {
 	q, err := cmd.home.settled(ctx)
 	if err != nil {
 		return err
@@ -101,28 +107,47 @@ func (cmd *clearCommand) runQuery(ctx context.Context, what *query.Query, text s
 	}
 	n := len(s.IDs)
 	if n == 0 {
-		cmd.term.note("No task matches.")
+		cmd.term.noteNoMatch(q)
 		return nil
 	}
 	subject := fmt.Sprintf("%d tasks that match %s", n, safe.Bounded(text))
 	if n == 1 {
 		subject = fmt.Sprintf("1 task that matches %s", safe.Bounded(text))
 	}
-	if !force {
-		for _, item := range s.First {
-			cmd.term.show(fmt.Sprintf("%s  %s\n", item.Short, safe.Bounded(item.Record.Command)))
+	if !force || dry {
+		if err := cmd.showFirst(s); err != nil {
+			return err
 		}
-		if more := n - len(s.First); more > 0 {
-			cmd.term.show(fmt.Sprintf("and %d more\n", more))
+		if dry {
+			cmd.term.note("Without --dry-run this deletes %s.", subject)
+			return nil
 		}
 		if !isTerminal(cmd.term.in) {
-			return &codeError{exitFailure, fmt.Errorf("nothing was deleted; without a terminal --yes deletes %s", subject)}
+			return &codeError{exitConflict, fmt.Errorf("nothing was deleted; without a terminal --yes deletes %s", subject)}
 		}
 		if err := cmd.confirm(ctx, "This will delete "+subject+" (git can bring back what is deleted)"); err != nil {
 			return err
 		}
 	}
 	return cmd.clear(ctx, q, subject, subject, s.IDs)
+}
+
+// showFirst shows the first tasks to be deleted as "qme ls" does, and how many more there are.
+func (cmd *clearCommand) showFirst(s *tasks.Selection) error {
+	w := newFlusher(cmd.term.err)
+	t := cmd.term.newTable(w)
+	t.width, t.color = widthOf(cmd.term.err), cmd.term.paletteOf(cmd.term.err)
+	for _, item := range s.First {
+		if err := t.row(item); err != nil {
+			return err
+		}
+	}
+	if more := len(s.IDs) - len(s.First); more > 0 {
+		if _, err := fmt.Fprintf(w, "and %d more\n", more); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
 }
 
 // clear deletes tasks and says how to get them back.

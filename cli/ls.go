@@ -172,15 +172,32 @@ func (cmd *lsCommand) noteNone(q *tasks.Service, f tasks.Filter) {
 	}
 	switch {
 	case f.Query != nil:
-		cmd.term.note("No task matches.")
+		cmd.term.noteNoMatch(q)
 	case !isTerminal(cmd.term.err):
 	case f.Outcomes == record.RunningOnes && hasTasks(q, tasks.Filter{Executor: f.Executor, Prefix: f.Prefix, Host: f.Host, User: f.User, Outcomes: record.QueuedOnes}):
 		cmd.term.note("There are no %s, but queued ones: see \"qme ls --active\".", tasksOf(f))
 	case f == tasks.Filter{Limit: f.Limit, Sort: f.Sort}:
-		cmd.term.note("%s", cmd.term.here("There are no tasks yet; \"qme run CMD\" records one."))
+		cmd.term.noteEmpty()
 	default:
 		cmd.term.note("There are no %s.", tasksOf(f))
 	}
+}
+
+// noteEmpty says that a home has no tasks.
+func (t *terminal) noteEmpty() {
+	t.note("%s", t.here("There are no tasks yet; \"qme run CMD\" records one."))
+}
+
+// noteNoMatch says that no task matches a query.
+func (t *terminal) noteNoMatch(q *tasks.Service) {
+	if t.quiet {
+		return
+	}
+	if !hasTasks(q, tasks.Filter{}) {
+		t.noteEmpty()
+		return
+	}
+	t.note("No task matches.")
 }
 
 // tasksOf describes the tasks of a listing.

@@ -156,7 +156,7 @@ func (cmd *searchCommand) run(ctx context.Context, q *query.Query, text string, 
 		return err
 	})
 	if n == 0 && err == nil {
-		cmd.term.note("No task matches.")
+		cmd.term.noteNoMatch(hist)
 		err = cmd.noteMeant(ctx, s, text, o)
 	}
 	if errors.Is(err, context.Canceled) {

@@ -117,7 +117,7 @@ func (cmd *waitCommand) runQuery(ctx context.Context, what *query.Query) error {
 	if err != nil && len(ended) == 0 {
 		return err
 	}
-	cause, failed := tasks.AfterChange, error(nil)
+	cause, failed, well := tasks.AfterChange, error(nil), 0
 	for _, rec := range ended {
 		if rec.Data.Job != nil { // the job may have ended just now
 			cause = tasks.AfterRefresh
@@ -126,7 +126,13 @@ func (cmd *waitCommand) runQuery(ctx context.Context, what *query.Query) error {
 		if rc := rec.Code(); end != nil && rc != nil {
 			cmd.term.note("Task %s has ended with return code %d.", rec.UID, *rc)
 		}
+		if end == nil {
+			well++
+		}
 		failed = cmp.Or(failed, end)
+	}
+	if all > 0 {
+		cmd.term.note("%d of %d ended with return code 0.", well, all)
 	}
 	if all > 0 {
 		cmd.home.follow(q, cause)
