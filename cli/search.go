@@ -115,11 +115,7 @@ func parseQuery(text string, regex bool) (*query.Query, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, &usageError{msg: "there is nothing to search for; \"qme ls\" lists tasks", help: "qme search --help"}
 	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		home = "" // then ~ is not expanded
-	}
-	q, err := query.Parse(text, query.Options{Regex: regex, Now: now, Home: home})
+	q, err := query.Parse(text, queryOptions(regex))
 	var wrong *query.SyntaxError
 	if !errors.As(err, &wrong) {
 		return q, err
@@ -140,6 +136,15 @@ func parseQuery(text string, regex bool) (*query.Query, error) {
 	return nil, &usageError{msg: msg, help: "qme search --help"}
 }
 
+// queryOptions returns how a query is read.
+func queryOptions(regex bool) query.Options {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = "" // then ~ is not expanded
+	}
+	return query.Options{Regex: regex, Now: now, Home: home}
+}
+
 // run searches. text is the part of the query that was typed.
 func (cmd *searchCommand) run(ctx context.Context, q *query.Query, text string, o searchOptions) error {
 	hist, err := cmd.home.history(ctx)
@@ -157,7 +162,7 @@ func (cmd *searchCommand) run(ctx context.Context, q *query.Query, text string, 
 	})
 	if n == 0 && err == nil {
 		cmd.term.noteNoMatch(hist)
-		err = cmd.noteMeant(ctx, s, text, o)
+		err = cmd.noteOthers(ctx, question{hist, s, q, text}, o)
 	}
 	if errors.Is(err, context.Canceled) {
 		return &codeError{exitInterrupted, errors.New("interrupted")}

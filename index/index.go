@@ -65,6 +65,8 @@ type Search struct {
 	// AllRuns has the earlier runs of tasks looked at, too. They are found in the order of
 	// all runs.
 	AllRuns bool
+	// EarlierOnly, with AllRuns, allows the index to leave out the latest runs.
+	EarlierOnly bool
 
 	// Progress, if not nil, is told how many tasks have been indexed.
 	Progress func(tasks int)
@@ -78,6 +80,7 @@ type Search struct {
 	// Warn is told why the index cannot be used.
 	Warn func(error)
 
+	noIndex bool        // Run has done without
 	tooLong int         // streams over Limit
 	damaged atomic.Bool // a block of the index was not what it should be
 	// fresh are the tasks whose streams the index has not counted, nil when that is all.
@@ -98,6 +101,9 @@ type Found struct {
 // Over returns how many streams are longer than Limit, of those that the search has
 // come by.
 func (s *Search) Over() int { return s.tooLong }
+
+// FromIndex reports whether Run has used an index.
+func (s *Search) FromIndex() bool { return !s.noIndex }
 
 // Scan looks at each record, in the order of the search.
 func (s *Search) Scan(ctx context.Context) iter.Seq[Found] {

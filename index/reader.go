@@ -153,6 +153,9 @@ func (r *reader) searcher(ctx context.Context, days []string) (_ search.Searcher
 	if !r.s.AllRuns && !add(r.oneOf(ctx, latestField, []string{yes})) {
 		return nil, err
 	}
+	if r.s.AllRuns && r.s.EarlierOnly && !add(r.oneOf(ctx, latestField, []string{"false"})) {
+		return nil, err
+	}
 	if r.plan != nil && !add(r.part(ctx, r.plan)) {
 		return nil, err
 	}

@@ -39,6 +39,7 @@ func (s *Search) Run(ctx context.Context, dir string) iter.Seq[Found] {
 		a, err := s.lookUp(ctx, dir)
 		if err != nil {
 			s.tooLong, s.fresh = 0, nil // what counts is then what is looked at
+			s.noIndex = true
 		}
 		switch {
 		case ctx.Err() != nil:

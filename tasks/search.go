@@ -24,6 +24,9 @@ type SearchOptions struct {
 	AllRuns bool   // search the earlier runs of each task too
 	Whole   bool   // read the found records completely; see index.Search
 
+	// EarlierOnly, with AllRuns, allows the search to leave out the latest run of a task.
+	EarlierOnly bool
+
 	only *Filter // of which Limit, Sort and Query do not count; nil: all
 }
 
@@ -39,6 +42,9 @@ type Search struct {
 	// Over returns the number of streams longer than Settings.Searched. It is valid after Found
 	// has ended.
 	Over func() int
+	// FromIndex reports whether the index was used, so that a further search is cheap. It is valid
+	// after Found has ended.
+	FromIndex func() bool
 	// Mean says of words that were found nowhere which ones were probably meant; see
 	// index.Search.Mean.
 	Mean func(context.Context, []query.Word) ([]query.Missing, error)
@@ -51,7 +57,7 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 		return nil, err
 	}
 	s := &index.Search{
-		Source: searchSource{v.history, q}, Query: what, AllRuns: o.AllRuns, Limit: q.Settings.Searched, Whole: o.Whole, Hold: slices.Contains([]string{SortRelevance, SortDuration, SortOldest}, o.Sort), MaxWait: firstIndexWait,
+		Source: searchSource{v.history, q}, Query: what, AllRuns: o.AllRuns, EarlierOnly: o.EarlierOnly, Limit: q.Settings.Searched, Whole: o.Whole, Hold: slices.Contains([]string{SortRelevance, SortDuration, SortOldest}, o.Sort), MaxWait: firstIndexWait,
 		Waiting: func() {
 			q.tell("Another process is making the search index; this one waits for it, at most %s.", firstIndexWait)
 		},
@@ -73,7 +79,7 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 	}
 	dir := filepath.Join(q.Home, "index")
 	return &Search{
-		Mixed: v.Mixed, Over: s.Over, Found: sorted(admitted(s.Run(ctx, dir), o.only), what, o),
+		Mixed: v.Mixed, Over: s.Over, FromIndex: s.FromIndex, Found: sorted(admitted(s.Run(ctx, dir), o.only), what, o),
 		Short: func(f index.Found) (string, error) { return v.Short(f.ID, f.Unique) },
 		Mean:  func(ctx context.Context, words []query.Word) ([]query.Missing, error) { return s.Mean(ctx, dir, words) },
 	}, nil

@@ -20,6 +20,10 @@ func (p *parser) env(value string, at int) (term, error) {
 	if name == "" {
 		return term{}, p.errorAt(at, "env: takes NAME, or NAME=VALUE, not %.60q", value)
 	}
+	return variable(name, want, hasValue), nil
+}
+
+func variable(name, want string, hasValue bool) term {
 	prefix := cutValue(name + "=" + want)
 	l := Leaf{Field: "env", Prefix: prefix}
 	if hasValue {
@@ -28,7 +32,7 @@ func (p *parser) env(value string, at int) (term, error) {
 	return term{whole: true, values: values{Leaf: l}, test: func(r *record.Record) bool {
 		got, ok := r.Data.Env[name]
 		return ok && (!hasValue || got == want)
-	}}, nil
+	}}
 }
 
 func envOf(r *record.Record) []string {

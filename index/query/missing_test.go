@@ -69,3 +69,23 @@ func TestSmall(t *testing.T) {
 		t.Errorf("it is %s", got)
 	}
 }
+
+func TestDoubts(t *testing.T) {
+	for text, want := range map[string]string{
+		"rc>0":                  "rc:>0",
+		"status=failed x":       "status:failed x",
+		"a (OK OR exit=3) -ok":  "a (status:ok OR rc:=3) -ok",
+		`"rc>0" rc=x lr=3 a>b`:  `"rc>0" rc=x lr=3 a>b`,
+		"output:ok user=ada":    "output:ok user:ada",
+		"duration>1h command>x": "duration:>1h command>x",
+		"status>1 env=SEED":     "status>1 env:SEED",
+	} {
+		q, err := Parse(text, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := WithConditions(text, q.Doubts(text, Options{})); got != want {
+			t.Errorf("%s is taken for %s, want %s", text, got, want)
+		}
+	}
+}
