@@ -16,13 +16,14 @@ import (
 )
 
 type clearCommand struct {
-	term *terminal
-	home *home
+	term     *terminal
+	settings *settings
+	home     *home
 }
 
 func (cmd *clearCommand) command() *cli.Command {
 	var force, dry bool
-	var text string
+	var from queryFlags
 	return &cli.Command{
 		Name:      "clear",
 		Usage:     "delete a task, the tasks of an executor, or all tasks",
@@ -42,16 +43,15 @@ Examples:
   qme clear --query 'failed before:30d'
   qme clear --query failed --dry-run
   qme clear --force`,
-		Flags: []cli.Flag{
+		Flags: append(from.flags("delete the tasks that match the `QUERY`, as in \"qme search\""), []cli.Flag{
 			&cli.BoolFlag{Name: "force", Aliases: []string{"f", "yes"}, Usage: "do not ask", Destination: &force},
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be deleted, and delete nothing", Destination: &dry},
-			queryFlag(&text, "delete the tasks that match the `QUERY`, as in \"qme search\""),
-		},
+		}...),
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := oneTask(c); err != nil {
 				return err
 			}
-			what, err := queryOf(c, text)
+			what, err := from.query(c, cmd.settings)
 			if err != nil {
 				return err
 			}
@@ -61,7 +61,7 @@ Examples:
 			if err := noTask(c); err != nil {
 				return err
 			}
-			return cmd.runQuery(ctx, what, text, force, dry)
+			return cmd.runQuery(ctx, what, from.text, force, dry)
 		},
 	}
 }

@@ -16,14 +16,16 @@ import (
 )
 
 type lsCommand struct {
-	term *terminal
-	home *home
+	term     *terminal
+	settings *settings
+	home     *home
 }
 
 func (cmd *lsCommand) command() *cli.Command {
 	var f tasks.Filter
 	var asJSON, ids, failed, running, queued, active bool
-	var status, text string
+	var status string
+	var what queryFlags
 	return &cli.Command{
 		Name:      "ls",
 		Aliases:   []string{"list"},
@@ -43,7 +45,7 @@ Examples:
   qme ls --host login1 --user alice
   qme ls --query 'output:nan after:2d' --failed
   qme ls --json | jq -r .command`,
-		Flags: []cli.Flag{
+		Flags: append(what.flags("only tasks that match the `QUERY`, as in \"qme search\""), []cli.Flag{
 			&cli.BoolFlag{Name: "failed", Usage: "only tasks that ended by themselves with a return code other than 0", Destination: &failed},
 			&cli.BoolFlag{Name: "running", Usage: "only running tasks, also those whose job is running", Destination: &running},
 			&cli.BoolFlag{Name: "queued", Usage: "only tasks whose job waits for its start", Destination: &queued},
@@ -51,12 +53,11 @@ Examples:
 			&cli.StringFlag{Name: "status", OnlyOnce: true, Usage: "only tasks of one of the `STATES`, separated by commas: " + record.OutcomeWords, Destination: &status},
 			&cli.StringFlag{Name: "host", Usage: "only tasks that ran on the machine `NAME`", Destination: &f.Host},
 			&cli.StringFlag{Name: "user", Usage: "only tasks that the user `NAME` ran", Destination: &f.User},
-			queryFlag(&text, "only tasks that match the `QUERY`, as in \"qme search\""),
 			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` tasks", HideDefault: true, Destination: &f.Limit},
 			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started, oldest (the first run first), created or duration", Value: tasks.SortStarted, Destination: &f.Sort},
 			&cli.BoolFlag{Name: "ids", Usage: "print only ids, one per line", Destination: &ids},
 			&cli.BoolFlag{Name: "json", Usage: "print one record per line as JSON", Destination: &asJSON},
-		},
+		}...),
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := atMost(c, 1); err != nil {
 				return err
@@ -71,7 +72,7 @@ Examples:
 				return &usageError{msg: "--ids and --json exclude each other", help: "qme ls --help"}
 			}
 			var err error
-			if f.Query, err = queryOf(c, text); err != nil {
+			if f.Query, err = what.query(c, cmd.settings); err != nil {
 				return err
 			}
 			f.Executor, f.Prefix, f.Outcomes = "", "", 0

@@ -6,24 +6,38 @@ import (
 	"qme/index/query"
 )
 
-// queryFlag returns the option --query of a command that is not search. A query stands nowhere
-// else, so that a mistyped name of a task is never taken for one.
-func queryFlag(text *string, usage string) cli.Flag {
-	return &cli.StringFlag{Name: "query", OnlyOnce: true, Usage: usage, Destination: text}
+// A queryFlags is the options --query and --saved of a command that is not search. A query stands
+// nowhere else, so that a mistyped name of a task is never taken for one.
+type queryFlags struct{ text, saved string }
+
+// flags returns the options. usage is that of --query.
+func (f *queryFlags) flags(usage string) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "query", OnlyOnce: true, Usage: usage, Destination: &f.text},
+		&cli.StringFlag{Name: "saved", OnlyOnce: true, Usage: "the query that \"qme search --save\" has saved under a `NAME`, in place of --query", Destination: &f.saved},
+	}
 }
 
-// queryOf returns the query of --query, nil if the option is not given.
-func queryOf(c *cli.Command, text string) (*query.Query, error) {
-	if !c.IsSet("query") {
+// query returns the query of the options, nil if none is given. Afterwards text is that of the
+// saved query, too.
+func (f *queryFlags) query(c *cli.Command, from *settings) (*query.Query, error) {
+	switch {
+	case c.IsSet("query") && c.IsSet("saved"):
+		return nil, &usageError{msg: "--query and --saved exclude each other", help: c.FullName() + " --help"}
+	case c.IsSet("query"):
+		return parseQuery(f.text, false)
+	case !c.IsSet("saved"):
 		return nil, nil
 	}
-	return parseQuery(text, false)
+	q, s, err := from.savedQuery(f.saved)
+	f.text = s.Value()
+	return q, err
 }
 
 // noTask returns an error if a task is named in addition to a query.
 func noTask(c *cli.Command) error {
 	if c.Args().Len() > 0 {
-		return &usageError{msg: "--query QUERY selects the tasks: quote all of it, and name no other", help: c.FullName() + " --help"}
+		return &usageError{msg: "--query or --saved selects the tasks: quote all of the query, and name no other", help: c.FullName() + " --help"}
 	}
 	return nil
 }

@@ -18,8 +18,11 @@ import (
 // keeps saves a query or lists those that were saved, if the options say so; then done is true.
 func (cmd *searchCommand) keeps(c *cli.Command, text string, o searchOptions) (done bool, err error) {
 	alone := func(option string, others ...string) error {
-		for _, name := range []string{"save", "saved", "list-saved", "regex", "all-runs", "limit", "sort", "ids", "json"} {
+		for _, name := range []string{"save", "saved", "list-saved", "regex", "all-runs", "limit", "sort", "ids", "json", "count"} {
 			if c.IsSet(name) && name != option && !slices.Contains(others, name) {
+				if name == "limit" {
+					name = "limit (-n)"
+				}
 				return &usageError{msg: fmt.Sprintf("--%s does not go with --%s", option, name), help: "qme search --help"}
 			}
 		}
@@ -94,20 +97,8 @@ func (cmd *searchCommand) query(isSaved bool, text string, o searchOptions) (*qu
 	if !isSaved {
 		return parseQuery(text, o.regex)
 	}
-	cfg, err := cmd.settings.config()
+	saved, _, err := cmd.settings.savedQuery(o.saved)
 	if err != nil {
-		return nil, err
-	}
-	s, err := cfg.Search(o.saved)
-	if err != nil {
-		return nil, settingError(err)
-	}
-	saved, err := parseQuery(s.Query, s.Regex)
-	if err != nil {
-		var wrong *usageError
-		if errors.As(err, &wrong) {
-			wrong.msg = fmt.Sprintf("the saved search %s: %s", s.Name, wrong.msg)
-		}
 		return nil, err
 	}
 	if text == "" {
@@ -118,6 +109,24 @@ func (cmd *searchCommand) query(isSaved bool, text string, o searchOptions) (*qu
 		return nil, err
 	}
 	return query.All(saved, further), nil
+}
+
+// savedQuery returns the query that was saved under a name.
+func (s *settings) savedQuery(name string) (*query.Query, config.Search, error) {
+	cfg, err := s.config()
+	if err != nil {
+		return nil, config.Search{}, err
+	}
+	found, err := cfg.Search(name)
+	if err != nil {
+		return nil, found, settingError(err)
+	}
+	q, err := parseQuery(found.Query, found.Regex)
+	var wrong *usageError
+	if errors.As(err, &wrong) {
+		wrong.msg = fmt.Sprintf("the saved search %s: %s", found.Name, wrong.msg)
+	}
+	return q, found, err
 }
 
 // checkSaved returns an error if the value of a setting is a saved search that cannot be searched

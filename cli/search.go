@@ -23,6 +23,7 @@ import (
 // searchOptions are the flags of search.
 type searchOptions struct {
 	regex, json, ids, allRuns bool
+	count                     bool
 	limit                     int
 	sort                      string
 	save, saved               string // the name of a search
@@ -66,6 +67,7 @@ Examples:
   qme search 'chekpoint~ job:907484 state:TIMEOUT'
   qme search --regex 'seed=(4[0-9])\b' --json
   qme search -- --lr=3e-4
+  qme search --count 'failed on:today'
   qme search --save broken 'failed after:7d -pilot'
   qme search --saved broken user:alice`,
 		Flags: []cli.Flag{
@@ -74,6 +76,7 @@ Examples:
 			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` tasks", HideDefault: true, Destination: &o.limit},
 			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started (the latest run first), oldest (the first run first), created (the newest task first), relevance or duration (longest first)", Value: sortStarted, Destination: &o.sort},
 			&cli.BoolFlag{Name: "ids", Usage: "print only ids, one per line", Destination: &o.ids},
+			&cli.BoolFlag{Name: "count", Usage: "print only how many tasks match, with --all-runs how many runs", Destination: &o.count},
 			&cli.BoolFlag{Name: "json", Usage: "print one record per line as JSON, with the places where it matches", Destination: &o.json},
 			&cli.StringFlag{Name: "save", OnlyOnce: true, Usage: "save the query under a `NAME` instead of searching", Destination: &o.save},
 			&cli.StringFlag{Name: "saved", OnlyOnce: true, Usage: "search for the query that was saved under a `NAME`, and for the further words", Destination: &o.saved},
@@ -95,6 +98,9 @@ Examples:
 			}
 			if o.ids && o.json {
 				return usage("--ids and --json exclude each other")
+			}
+			if o.count && (o.ids || o.json) {
+				return usage("--count goes with neither --ids nor --json")
 			}
 			q, err := cmd.query(c.IsSet("saved"), text, o)
 			if err != nil {
@@ -156,7 +162,7 @@ func (cmd *searchCommand) run(ctx context.Context, q *query.Query, text string, 
 		return err
 	}
 	n := 0
-	err = cmd.term.listing(o.json || o.ids, func(w *bufio.Writer) (err error) {
+	err = cmd.term.listing(o.json || o.ids || o.count, func(w *bufio.Writer) (err error) {
 		n, err = cmd.printFound(ctx, s, q, o, w)
 		return err
 	})
@@ -209,6 +215,7 @@ func (cmd *searchCommand) printFound(ctx context.Context, s *tasks.Search, q *qu
 		}
 		n++
 		switch {
+		case o.count:
 		case o.ids:
 			_, err = fmt.Fprintln(w, nameOf(f))
 		case o.json:
@@ -220,7 +227,16 @@ func (cmd *searchCommand) printFound(ctx context.Context, s *tasks.Search, q *qu
 			}
 			err = t.found(f, name, q)
 		}
-		if err != nil || n == o.limit {
+		if err != nil {
+			return n, err
+		}
+		if n == o.limit {
+			unreadable = false // all that was asked for is there
+			break
+		}
+	}
+	if o.count {
+		if _, err := fmt.Fprintln(w, n); err != nil {
 			return n, err
 		}
 	}

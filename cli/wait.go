@@ -16,12 +16,14 @@ import (
 )
 
 type waitCommand struct {
-	term *terminal
-	home *home
+	term     *terminal
+	settings *settings
+	home     *home
 }
 
 func (cmd *waitCommand) command() *cli.Command {
-	var limit, text string
+	var limit string
+	var from queryFlags
 	return &cli.Command{
 		Name:      "wait",
 		Usage:     "wait until a task and its job have ended",
@@ -38,15 +40,14 @@ Examples:
   qme wait
   qme wait 019aaf3c --timeout 2h && qme get 019aaf3c
   qme wait --query 'command:prepare on:today' && qme run sbatch analyse.sh`,
-		Flags: []cli.Flag{
-			queryFlag(&text, "wait for all tasks that match the `QUERY`, as in \"qme search\", and have not ended"),
+		Flags: append(from.flags("wait for all tasks that match the `QUERY`, as in \"qme search\", and have not ended"), []cli.Flag{
 			&cli.StringFlag{Name: "timeout", Usage: "wait no longer than `TIME`, such as 90s, 2h30m, 1d or 1-00:00:00; then exit with 124", Destination: &limit},
-		},
+		}...),
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := oneTask(c); err != nil {
 				return err
 			}
-			what, err := queryOf(c, text)
+			what, err := from.query(c, cmd.settings)
 			if err != nil {
 				return err
 			}
