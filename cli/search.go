@@ -148,7 +148,11 @@ func queryOptions(regex bool) query.Options {
 	if err != nil {
 		home = "" // then ~ is not expanded
 	}
-	return query.Options{Regex: regex, Now: now, Home: home}
+	dir, err := os.Getwd()
+	if err != nil {
+		dir = "" // then . is text
+	}
+	return query.Options{Regex: regex, Now: now, Home: home, Dir: dir}
 }
 
 // run searches. text is the part of the query that was typed.

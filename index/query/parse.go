@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"regexp/syntax"
 	"slices"
@@ -53,6 +54,9 @@ type Options struct {
 	Now time.Time
 	// Home is what ~ at the beginning of a directory stands for; "" leaves it.
 	Home string
+	// Dir is the directory for which . and ./ at the beginning of a directory stand, where words
+	// are text; "" leaves them.
+	Dir string
 }
 
 // A SyntaxError says what is wrong with a query. It is a record.ErrInvalid.
@@ -295,7 +299,7 @@ func (p *parser) condition(name, value string, at int) (term, error) {
 	case "partition":
 		return oneOf(name, value, partitionsOf), nil
 	case "pwd":
-		value = p.expandHome(value)
+		value = p.expandDir(p.expandHome(value))
 	}
 	return p.text(field(name), value, at)
 }
@@ -327,6 +331,14 @@ func (p *parser) expandHome(value string) string {
 		home = regexp.QuoteMeta(home)
 	}
 	return home + value[1:]
+}
+
+// expandDir replaces a . that stands for the current directory.
+func (p *parser) expandDir(value string) string {
+	if p.opts.Dir == "" || p.opts.Regex || value != "." && !strings.HasPrefix(value, "./") {
+		return value
+	}
+	return path.Join(p.opts.Dir, value)
 }
 
 func (p *parser) text(f field, value string, at int) (term, error) {
