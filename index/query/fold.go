@@ -26,22 +26,41 @@ func Fold(s string) string {
 // AppendFold appends Fold of a text to dst, which is quick for ASCII. It reports whether it
 // is as long as the text, and each byte of it in its place.
 func AppendFold(dst, text []byte) (folded []byte, inPlace bool) {
-	begin, inPlace := len(dst), true
-	for rest := text; ; {
+	inPlace = true
+	last, lastFold := 0, 0 // how long the last letter and its fold are
+	for i := 0; ; {
 		n := 0
-		dst, n = appendASCII(dst, rest)
-		if rest = rest[n:]; len(rest) == 0 {
+		if dst, n = appendASCII(dst, text[i:]); n > 0 {
+			last, lastFold = 1, 1
+		}
+		if i += n; i == len(text) {
 			return dst, inPlace
 		}
-		r, size := utf8.DecodeRune(rest)
-		if r == utf8.RuneError && size == 1 || mayCompose(r) {
-			return appendComposed(dst[:begin], text), false
+		if n := composing(text[i:]); n > 0 {
+			dst = appendComposed(dst[:len(dst)-lastFold], text[i-last:i+n])
+			i, last, lastFold, inPlace = i+n, 0, 0, false
+			continue
 		}
+		r, size := utf8.DecodeRune(text[i:])
 		before := len(dst)
 		dst = utf8.AppendRune(dst, foldRune(r))
-		inPlace = inPlace && len(dst)-before == size
-		rest = rest[size:]
+		i, last, lastFold = i+size, size, len(dst)-before
+		inPlace = inPlace && last == lastFold
 	}
+}
+
+// composing returns how many bytes at the beginning of a text may belong to the letter before
+// them, or are not UTF-8. It ends where a letter begins that stays as it is.
+func composing(text []byte) int {
+	n := 0
+	for n < len(text) {
+		r, size := utf8.DecodeRune(text[n:])
+		if valid := r != utf8.RuneError || size > 1; valid && !mayCompose(r) {
+			break
+		}
+		n += size
+	}
+	return n
 }
 
 // appendComposed is AppendFold of any text.

@@ -53,10 +53,13 @@ func (w Word) Typed(text string) string {
 }
 
 // Similar calls fn once for each word of a run, in the fields of the word, that differs from it by
-// one edit to MostEdits.
+// one edit to MostEdits. A word of a branch, where text is looked for only with a field, is none.
 func (w Word) Similar(d *Doc, fn func(word string, edits int)) {
 	t, asked, seen := term{field: field(w.Field), edits: w.MostEdits()}, []rune(w.Text), map[string]bool{}
 	for _, f := range t.fields(d) {
+		if f == branch && w.Field == "" {
+			continue
+		}
 		folded := d.folded(f)
 		eachWord(folded, func(from, to int) bool {
 			word := folded[from:to]

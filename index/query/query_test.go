@@ -321,6 +321,23 @@ func TestFoldRunes(t *testing.T) {
 	}
 }
 
+// TestFoldComposes folds letters and marks in any order as the whole text would be.
+func TestFoldComposes(t *testing.T) {
+	pieces := []string{"a", "E", "é", "e\u0301", "\u0301", "\u0345", "\u0323", "\u030a", "\u034f", strings.Repeat("\u0302", 35), "\u1100", "\u1161", "\u11a8", "가", "각", "ﬁ", "K", "ς",
+		"\u0b47", "\u0b3e", "\ufffd", "\xff", "\xe2\x82", "\ufe0f", "✔", "日", "\U0001d15e", "\u0f73", "12345678", "\n"}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 50_000 {
+		s := ""
+		for range 1 + random.IntN(12) {
+			s += pieces[random.IntN(len(pieces))]
+		}
+		want := strings.Map(func(r rune) rune { return []rune(query.Fold(string(r)))[0] }, norm.NFC.String(strings.ToValidUTF8(s, "\ufffd")))
+		if got, _ := query.AppendFold([]byte("x"), []byte(s)); string(got) != "x"+want {
+			t.Fatalf("%+q: %+q, want %+q", s, got[1:], want)
+		}
+	}
+}
+
 // FuzzAppendFold compares the quick folding with the other.
 func FuzzAppendFold(f *testing.F) {
 	for _, s := range []string{"", "ABCDEFGHIJKLMNOPQ", "ab@[`{\x7f Z", "Größe ΣΊΣ", "K\u212A", "a\xffB\xe2\x82", "日本█"} {
