@@ -143,7 +143,10 @@ func (s *Search) changes(ctx context.Context, from string) (changed, present []r
 // where there is none.
 func (s *Search) rebuild(ctx context.Context, dir, before string) (*opened, error) {
 	err := s.write(ctx, dir, before, nil, func(w *writer) error {
-		return s.fill(ctx, w, s.Source.Records(record.Range{}))
+		if err := s.fill(ctx, w, s.Source.Records(record.Range{})); err != nil {
+			return err
+		}
+		return w.join(true)
 	})
 	if err != nil {
 		return nil, err
@@ -183,7 +186,7 @@ func (s *Search) update(ctx context.Context, dir string, o *opened, changed []re
 		if err := s.fill(ctx, w, s.Source.Select(changed, false)); err != nil {
 			return err
 		}
-		return w.settle()
+		return w.join(false)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -297,8 +298,10 @@ func (w *writer) publish(commit, before string) error {
 	return nil
 }
 
-// settle has bleve join segments where there are many.
-func (w *writer) settle() error {
+// join has bleve join segments: all where the index is made from nothing, else those of which
+// there are many. In one segment each gram has one list, which is a tenth of the size and is
+// found at once.
+func (w *writer) join(all bool) error {
 	advanced, err := w.index.Advanced()
 	if err != nil {
 		return err
@@ -307,8 +310,23 @@ func (w *writer) settle() error {
 	if !ok {
 		return fmt.Errorf("the index is a %T", advanced)
 	}
-	o := mergeplan.DefaultMergePlanOptions
-	return s.ForceMerge(w.ctx, &o)
+	if !all {
+		return s.ForceMerge(w.ctx, &someSegments)
+	}
+	if err := w.flush(""); err != nil { // only what is on disk is joined
+		return err
+	}
+	plan := mergeplan.SingleSegmentMergePlanOptions
+	plan.SegmentsPerMergeTask = math.MaxInt // in one step
+	return s.ForceMerge(w.ctx, &plan)
+}
+
+// someSegments keeps small segments few, since each search opens and asks each of them. Joining
+// four of an update's size costs less than the update.
+var someSegments = mergeplan.MergePlanOptions{
+	MaxSegmentsPerTier: 4, SegmentsPerMergeTask: 10, TierGrowth: 10, FloorSegmentSize: 2000,
+	MaxSegmentSize: mergeplan.DefaultMergePlanOptions.MaxSegmentSize, MaxSegmentFileSize: mergeplan.DefaultMergePlanOptions.MaxSegmentFileSize,
+	ReclaimDeletesWeight: mergeplan.DefaultMergePlanOptions.ReclaimDeletesWeight,
 }
 
 // add writes runs. It may be called from several goroutines.
