@@ -29,7 +29,8 @@ func (cmd *rerunCommand) command() *cli.Command {
 		Usage:     "run a task again, in the same directory",
 		ArgsUsage: "[TASK]",
 		Description: `The task keeps its id, and its earlier runs: see "qme log" and "qme diff".
-The default is the task that you gave last.
+The default is the task that you gave last. It runs in the current environment; a
+message names the recorded variables (setting run.env) that have another value now.
 
 If you have not given the command in this home (it came with a pull), it is shown,
 and qme asks for confirmation. Without a terminal it needs --yes.
@@ -136,14 +137,12 @@ func (cmd *rerunCommand) rerunLine(o rerunOptions, id string) string {
 func (cmd *rerunCommand) confirmRerun(ctx context.Context, ref string, rec *record.Record, own bool, o rerunOptions) error {
 	if own {
 		taken(cmd.term, ref, rec)
-		cmd.tellInput(rec.Data.Stdin)
-		return nil
+		return cmd.tellChanges(rec)
 	}
 	f := foreignText(rec)
 	if o.yes {
 		cmd.term.note("%s", f)
-		cmd.tellInput(rec.Data.Stdin)
-		return nil
+		return cmd.tellChanges(rec)
 	}
 	cmd.term.say("%s", f)
 	if !isTerminal(cmd.term.in) || !isTerminal(cmd.term.err) {
@@ -153,7 +152,18 @@ func (cmd *rerunCommand) confirmRerun(ctx context.Context, ref string, rec *reco
 	if err := cmd.term.ask(ctx, "Run it here, as you", codeError{exitConflict, errors.New("nothing was run")}, ""); err != nil {
 		return err
 	}
+	return cmd.tellChanges(rec)
+}
+
+// tellChanges prints what the command reads that is not as recorded: its input and its
+// environment.
+func (cmd *rerunCommand) tellChanges(rec *record.Record) error {
 	cmd.tellInput(rec.Data.Stdin)
+	cfg, err := cmd.settings.config()
+	if err != nil {
+		return err
+	}
+	cmd.tellEnv(rec.Data.Env, cfg.List("run.env"))
 	return nil
 }
 
