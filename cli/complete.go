@@ -19,6 +19,7 @@ import (
 	"qme/cli/config"
 	"qme/executor"
 	"qme/gitstore/remote"
+	"qme/index"
 	"qme/index/query"
 	"qme/internal/intime"
 	"qme/internal/safe"
@@ -198,11 +199,9 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 		if command == "ls" {
 			orders = tasks.Sorts
 		}
-		var found []candidate
-		for _, o := range orders {
-			found = append(found, candidate{o, ""})
-		}
-		return words(word, found)
+		return words(word, plain(orders))
+	case "count-by":
+		return words(word, plain(index.Counted))
 	case "status":
 		return words(word, statusCandidates(word))
 	case "query":
@@ -221,6 +220,15 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 		return words(word, namesIn(c.newest(), func(r *record.Record) string { return r.Data.User }))
 	}
 	return words(word, nil)
+}
+
+// plain returns candidates without a description.
+func plain(list []string) []candidate {
+	var found []candidate
+	for _, word := range list {
+		found = append(found, candidate{word, ""})
+	}
+	return found
 }
 
 // namesIn returns the distinct values of name in the records.

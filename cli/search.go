@@ -15,6 +15,7 @@ import (
 	"github.com/mattn/go-runewidth"
 	"github.com/urfave/cli/v3"
 
+	"qme/index"
 	"qme/index/query"
 	"qme/internal/safe"
 	"qme/tasks"
@@ -24,6 +25,7 @@ import (
 type searchOptions struct {
 	regex, json, ids, allRuns bool
 	count                     bool
+	countBy                   string // one of index.Counted, or ""
 	limit                     int
 	sort                      string
 	save, saved               string // the name of a search
@@ -38,9 +40,6 @@ type searchCommand struct {
 
 func (cmd *searchCommand) command() *cli.Command {
 	var o searchOptions
-	usage := func(format string, args ...any) error {
-		return &usageError{msg: fmt.Sprintf(format, args...), help: "qme search --help"}
-	}
 	return &cli.Command{
 		Name:      "search",
 		Usage:     "find tasks by any part of their text, the latest run first",
@@ -68,6 +67,7 @@ Examples:
   qme search --regex 'seed=(4[0-9])\b' --json
   qme search -- --lr=3e-4
   qme search --count 'failed on:today'
+  qme search --count-by host 'failed after:7d'
   qme search --save broken 'failed after:7d -pilot'
   qme search --saved broken user:alice`,
 		Flags: []cli.Flag{
@@ -77,6 +77,7 @@ Examples:
 			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started (the latest run first), oldest (the first run first), created (the newest task first), relevance or duration (longest first)", Value: sortStarted, Destination: &o.sort},
 			&cli.BoolFlag{Name: "ids", Usage: "print only ids, one per line", Destination: &o.ids},
 			&cli.BoolFlag{Name: "count", Usage: "print only how many tasks match, with --all-runs how many runs", Destination: &o.count},
+			&cli.StringFlag{Name: "count-by", OnlyOnce: true, Usage: "print only how many tasks, with --all-runs how many runs, have each value of a `FIELD`: " + strings.Join(index.Counted, ", ") + "; without a WORD of all tasks; -n is then the number of values", Destination: &o.countBy},
 			&cli.BoolFlag{Name: "json", Usage: "print one record per line as JSON, with the places where it matches", Destination: &o.json},
 			&cli.StringFlag{Name: "save", OnlyOnce: true, Usage: "save the query under a `NAME` instead of searching", Destination: &o.save},
 			&cli.StringFlag{Name: "saved", OnlyOnce: true, Usage: "search for the query that was saved under a `NAME`, and for the further words", Destination: &o.saved},
@@ -87,20 +88,11 @@ Examples:
 			if done, err := cmd.keeps(c, text, o); done || err != nil {
 				return err
 			}
-			if o.limit < 1 && c.IsSet("limit") {
-				return usage("-n takes a number from 1, not %d; without it all tasks are listed", o.limit)
-			}
 			if o.sort == sortNewest {
 				o.sort = sortStarted
 			}
-			if !slices.Contains(sortOrders, o.sort) {
-				return usage("--sort takes %s, not %q", strings.Join(sortOrders, ", "), o.sort)
-			}
-			if o.ids && o.json {
-				return usage("--ids and --json exclude each other")
-			}
-			if o.count && (o.ids || o.json) {
-				return usage("--count goes with neither --ids nor --json")
+			if err := o.check(c); err != nil {
+				return err
 			}
 			q, err := cmd.query(c.IsSet("saved"), text, o)
 			if err != nil {
@@ -111,6 +103,28 @@ Examples:
 			return cmd.run(ctx, q, text, o)
 		},
 	}
+}
+
+// check returns an error if the options make no sense.
+func (o searchOptions) check(c *cli.Command) error {
+	usage := func(format string, args ...any) error {
+		return &usageError{msg: fmt.Sprintf(format, args...), help: "qme search --help"}
+	}
+	switch {
+	case o.limit < 1 && c.IsSet("limit"):
+		return usage("-n takes a number from 1, not %d; without it all are listed", o.limit)
+	case !slices.Contains(sortOrders, o.sort):
+		return usage("--sort takes %s, not %q", strings.Join(sortOrders, ", "), o.sort)
+	case o.ids && o.json:
+		return usage("--ids and --json exclude each other")
+	case o.count && (o.ids || o.json):
+		return usage("--count goes with neither --ids nor --json")
+	case c.IsSet("count-by") && !slices.Contains(index.Counted, o.countBy):
+		return usage("--count-by takes %s, not %q", strings.Join(index.Counted, ", "), o.countBy)
+	case c.IsSet("count-by") && (o.count || o.ids || c.IsSet("sort")):
+		return usage("--count-by goes with none of --count, --ids and --sort")
+	}
+	return nil
 }
 
 // shownAround is how many columns of a wrong query are shown before and after the place.
@@ -161,15 +175,25 @@ func (cmd *searchCommand) run(ctx context.Context, q *query.Query, text string, 
 	if err != nil {
 		return err
 	}
+	if o.countBy != "" {
+		o.sort = tasks.SortCreated // the one without cost
+	}
 	s, err := hist.Search(ctx, q, tasks.SearchOptions{Sort: o.sort, Limit: o.limit, AllRuns: o.allRuns, Whole: o.json})
 	if err != nil {
 		return err
 	}
-	n := 0
+	n, leftOut := 0, 0
 	err = cmd.term.listing(o.json || o.ids || o.count, func(w *bufio.Writer) (err error) {
-		n, err = cmd.printFound(ctx, s, q, o, w)
+		if o.countBy != "" {
+			n, leftOut, err = cmd.countBy(ctx, s, o, w)
+		} else {
+			n, err = cmd.printFound(ctx, s, q, o, w)
+		}
 		return err
 	})
+	if leftOut > 0 {
+		cmd.term.note("%s left out.", count(leftOut, "further value"))
+	}
 	if n == 0 && err == nil {
 		cmd.term.noteNoMatch(hist)
 		err = cmd.noteOthers(ctx, question{hist, s, q, text}, o)
@@ -245,7 +269,12 @@ func (cmd *searchCommand) printFound(ctx context.Context, s *tasks.Search, q *qu
 		}
 	}
 	if unreadable {
-		return n, &codeError{exitCorrupt, errors.New("some records cannot be read, so they may be missing; \"qme check\" says more")}
+		return n, errMayBeMissing()
 	}
 	return n, nil
+}
+
+// errMayBeMissing is the error of a search after records that cannot be read.
+func errMayBeMissing() error {
+	return &codeError{exitCorrupt, errors.New("some records cannot be read, so they may be missing; \"qme check\" says more")}
 }

@@ -187,7 +187,7 @@ func (e entry) document() (*document.Document, error) {
 	d.AddField(newTermField(query.WordsField, e.doc.EachWord))
 	for _, k := range query.Keywords {
 		for _, value := range k.Of(r) {
-			if slices.Contains(counted, k.Name) {
+			if slices.Contains(Counted, k.Name) {
 				addCounted(d, k.Name, value)
 			} else {
 				addTerm(d, k.Name, value)
@@ -204,9 +204,7 @@ func (e entry) document() (*document.Document, error) {
 	return d, e.store(d)
 }
 
-// counted are the keywords whose values bleve can count among the runs that are found.
-var counted = []string{"executor", "user", "host", "pwd", "status", "day"}
-
+// addCounted adds a value that is also counted among the runs that are found.
 func addCounted(d *document.Document, name, value string) {
 	d.AddField(document.NewTextFieldWithIndexingOptions(name, nil, []byte(value), bleveindex.IndexField|bleveindex.DocValues|bleveindex.SkipFreqNorm))
 }

@@ -351,3 +351,32 @@ func same(t testing.TB, sn snapshot, dir string, q *query.Query, what string, op
 	}
 	return want
 }
+
+// sameCounts compares the counts of an index by each field with those of a look at each record.
+func sameCounts(t testing.TB, sn snapshot, dir string, q *query.Query, what string, options ...func(*index.Search)) {
+	t.Helper()
+	for _, field := range index.Counted {
+		scan := &index.Search{Source: sn, Query: q, Limit: limit}
+		s := &index.Search{Source: sn, Query: q, Limit: limit, Warn: func(err error) { t.Errorf("%s: %v", what, err) }}
+		for _, o := range options {
+			o(scan)
+			o(s)
+		}
+		want, unreadable := map[string]int{}, 0
+		for f := range scan.Scan(t.Context()) {
+			if f.Err != nil {
+				unreadable++
+				continue
+			}
+			d := f.Record.Data
+			want[map[string]string{
+				"status": f.Record.Outcome().String(), "executor": f.Record.Executor, "user": d.User, "host": d.Host, "pwd": d.PWD,
+				"day": d.Timestamp.Local().Format(time.DateOnly),
+			}[field]]++
+		}
+		got, err := s.CountBy(t.Context(), dir, field, func(error) { unreadable-- })
+		if err != nil || !maps.Equal(got, want) || unreadable != 0 {
+			t.Fatalf("%s by %s: %v (%v), want %v; %d tasks that cannot be read are missing", what, field, got, err, want, unreadable)
+		}
+	}
+}

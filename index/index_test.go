@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"qme/index"
+	"qme/index/query"
 	"qme/record"
 )
 
@@ -101,6 +102,10 @@ func TestSameAsScan(t *testing.T) {
 			short++
 		}
 		got := sameInBothOrders(t, sn, dir, parse(t, q, false), fmt.Sprintf("needle %d, %s", i, q), options...)
+		if i%50 == 0 || i%8 == 0 && slices.Contains(conditions, q) {
+			sameCounts(t, sn, dir, parse(t, q, false), fmt.Sprintf("counts of needle %d, %s", i, q), options...)
+			sameCounts(t, sn, dir, new(query.Query), fmt.Sprintf("counts of all, %d", i), options...)
+		}
 		if len(got.ids) > 0 {
 			found++
 		}

@@ -67,6 +67,7 @@ func (r *reader) resolveLeaf(l query.Leaf) (_ *part, none bool, err error) {
 	}
 	list, err := r.values(l)
 	if err != nil || len(list) > maxTerms {
+		r.wide = true
 		return nil, false, err
 	}
 	return &part{field: l.Field, any: list}, len(list) == 0, nil

@@ -28,6 +28,7 @@ type reader struct {
 	o    *opened
 	plan *part // nil: each run may answer
 	none bool  // nothing can answer
+	wide bool  // more may answer than the query's plan says
 	// skip are the tasks that are not as the index has them; those of them that are there
 	// are also in others, by their millisecond.
 	skip   map[record.ID]bool
@@ -301,10 +302,15 @@ func (r *reader) found(ctx context.Context) iter.Seq[Found] {
 			}
 		}
 		if failed != nil && ctx.Err() == nil {
-			r.s.damaged.Store(true)
-			yield(Found{Result: record.Result{Err: fmt.Errorf("the search index is damaged; it is made again by the next search: %w", failed)}})
+			yield(r.s.brokenIndex(failed))
 		}
 	}
+}
+
+// brokenIndex ends a search of an index that cannot be read.
+func (s *Search) brokenIndex(err error) Found {
+	s.damaged.Store(true)
+	return Found{Result: record.Result{Err: fmt.Errorf("the search index is damaged; it is made again by the next search: %w", err)}}
 }
 
 // look returns a run that answers to the query, nil for any other.

@@ -35,6 +35,11 @@ const (
 // brings up to date where that is due. When another process is at that, it uses what there
 // is, waits for a while for the first index, and then does without.
 func (s *Search) Run(ctx context.Context, dir string) iter.Seq[Found] {
+	return s.run(ctx, dir, (*answer).found)
+}
+
+// run is Run with a function that finds what may answer, with an index.
+func (s *Search) run(ctx context.Context, dir string, find func(*answer, context.Context) iter.Seq[Found]) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
 		a, err := s.lookUp(ctx, dir)
 		if err != nil {
@@ -50,7 +55,7 @@ func (s *Search) Run(ctx context.Context, dir string) iter.Seq[Found] {
 			s.Warn(fmt.Errorf("the search index cannot be used, so each record is looked at: %w", withAdvice(err)))
 			s.Scan(ctx)(yield)
 		default:
-			s.match(ctx, a.found(ctx))(yield)
+			s.match(ctx, find(a, ctx))(yield)
 			if err := a.close(); err != nil {
 				s.Warn(fmt.Errorf("the search index: %w", withAdvice(err)))
 			}

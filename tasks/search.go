@@ -37,6 +37,9 @@ type Search struct {
 	// Found yields the matching tasks in order. A task that cannot be read is yielded with its
 	// error, and the search continues. An error without an ID ends it.
 	Found iter.Seq[index.Found]
+	// CountBy counts the values of a field among the matching tasks, in the place of Found; see
+	// index.Search.CountBy.
+	CountBy func(ctx context.Context, field string, unreadable func(error)) (map[string]int, error)
 	// Short returns the short name of a found task.
 	Short func(f index.Found) (string, error)
 	// Over returns the number of streams longer than Settings.Searched. It is valid after Found
@@ -80,6 +83,9 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 	dir := filepath.Join(q.Home, "index")
 	return &Search{
 		Mixed: v.Mixed, Over: s.Over, FromIndex: s.FromIndex, Found: sorted(admitted(s.Run(ctx, dir), o.only), what, o),
+		CountBy: func(ctx context.Context, field string, unreadable func(error)) (map[string]int, error) {
+			return s.CountBy(ctx, dir, field, unreadable)
+		},
 		Short: func(f index.Found) (string, error) { return v.Short(f.ID, f.Unique) },
 		Mean:  func(ctx context.Context, words []query.Word) ([]query.Missing, error) { return s.Mean(ctx, dir, words) },
 	}, nil

@@ -101,6 +101,11 @@ type Plan struct {
 // may be anywhere.
 func (q *Query) Plan() *Plan { return q.root.plan() }
 
+// Exact reports whether all runs where Plan says answer to the query.
+func (q *Query) Exact() bool {
+	return !q.anyTerm(func(t term) bool { return t.test == nil || !t.values.exact })
+}
+
 // plan returns where the term may hold, nil where that may be anywhere.
 func (t term) plan() *Plan {
 	switch {
