@@ -151,7 +151,7 @@ func randomText(rnd *rand.Rand, most int) string {
 	return b.String()
 }
 
-var commits = []string{"0123456789abcdef0123456789abcdef01234567", "0123456789abcdefffffffffffffffffffffffff", "fedcba98", ""}
+var commits = []string{"0123456789abcdef0123456789abcdef01234567", "0123456789abcdefffffffffffffffffffffffff", "fedcba98", "", "ABCDEF0123456", "\u00c9"}
 
 const limit = 100 // of the streams, in bytes
 

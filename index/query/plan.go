@@ -29,7 +29,7 @@ var Keywords = []Keyword{
 	{"user", one(func(r *record.Record) string { return r.Data.User })},
 	{"host", one(func(r *record.Record) string { return r.Data.Host })},
 	{"pwd", one(func(r *record.Record) string { return r.Data.PWD })},
-	{"commit", one(func(r *record.Record) string { return gitOf(r).Commit })},
+	{"commit", one(func(r *record.Record) string { return Fold(gitOf(r).Commit) })}, // by whose beginning it is found
 	{"branch", one(func(r *record.Record) string { return gitOf(r).Branch })},
 	{"status", one(func(r *record.Record) string { return r.Outcome().String() })},
 	{"rc", one(returncodeOf)},
