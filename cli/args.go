@@ -20,7 +20,9 @@ import (
 // named is the command that the line names, root if there is none.
 func arrange(root *cli.Command, argv []string) (line []string, named *cli.Command, err error) {
 	p := &arranger{command: root, root: root, rest: argv[1:], out: argv[:1:1]}
-	err = p.arrange()
+	if err = p.arrange(); err == nil {
+		err = p.needless()
+	}
 	return p.out, p.command, err
 }
 
@@ -203,13 +205,34 @@ func neverEmpty(f *cli.StringFlag) string {
 	return ""
 }
 
+// messageOption is an option of all commands that means something to two of them. Elsewhere it
+// would swallow a word that begins with -m, such as a condition of a query.
+const messageOption = "message"
+
+// makesRuns reports whether the command makes a run, which can have a message.
+func (p *arranger) makesRuns() bool { return p.command.Name == "run" || p.command.Name == "rerun" }
+
+// needless returns an error if an option was given before a command to which it means nothing.
+func (p *arranger) needless() error {
+	isMessage := func(f *cli.StringFlag) bool { return f.Name == messageOption }
+	if p.command == p.root || p.command.Hidden || p.makesRuns() || !slices.ContainsFunc(p.once, isMessage) {
+		return nil
+	}
+	return p.usage("-m gives a run its message, and \"qme %s\" makes none", p.command.Name)
+}
+
 // flags returns the flags that the command takes: its own, and those of all commands.
 func (p *arranger) flags() []cli.Flag {
 	flags := slices.Concat(p.command.Flags, []cli.Flag{cli.HelpFlag})
 	if p.command == p.root {
 		return append(flags, cli.VersionFlag)
 	}
-	return append(flags, p.root.Flags...)
+	for _, f := range p.root.Flags {
+		if p.makesRuns() || f.Names()[0] != messageOption {
+			flags = append(flags, f)
+		}
+	}
+	return flags
 }
 
 func (p *arranger) find(name string) cli.Flag {
@@ -241,6 +264,9 @@ func (p *arranger) unknown(typed, word string) error {
 		}
 	}
 	name := strings.TrimLeft(word, "-")
+	if typed == "-m" && p.command.Name != "search" {
+		return p.usage("%s; it gives the runs of \"qme run\" and \"qme rerun\" their message", msg)
+	}
 	if hint := otherOptions[p.command.Name][strings.TrimLeft(typed, "-")]; hint != "" {
 		msg += "; " + hint
 	} else if _, err := strconv.Atoi(name); err == nil && p.find("n") != nil {
