@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -36,13 +37,13 @@ func (cmd *searchCommand) keeps(c *cli.Command, text string, o searchOptions) (d
 		}
 		return true, cmd.save(config.Search{Name: o.save, Query: text, Regex: o.regex})
 	case o.listSaved:
-		if err := alone("list-saved"); err != nil {
+		if err := alone("list-saved", "json"); err != nil {
 			return true, err
 		}
 		if text != "" {
 			return true, &usageError{msg: "--list-saved takes no query", help: "qme search --help"}
 		}
-		return true, cmd.listSaved()
+		return true, cmd.listSaved(o.json)
 	}
 	return false, nil
 }
@@ -76,12 +77,16 @@ func (cmd *searchCommand) save(s config.Search) error {
 	return nil
 }
 
-func (cmd *searchCommand) listSaved() error {
+// listSaved lists the saved searches, as JSON one object per line.
+func (cmd *searchCommand) listSaved(asJSON bool) error {
 	cfg, err := cmd.settings.config()
 	if err != nil {
 		return err
 	}
 	all := cfg.Searches()
+	if asJSON {
+		return cmd.savedJSON(all)
+	}
 	if len(all) == 0 {
 		cmd.term.note("There are no saved searches; \"qme search --save NAME QUERY\" saves one.")
 		return nil
@@ -91,6 +96,24 @@ func (cmd *searchCommand) listSaved() error {
 		fmt.Fprintf(w, "%s\t%s\n", s.Name, safe.Line(s.Value()))
 	}
 	return w.Flush()
+}
+
+// savedJSON prints saved searches. The keys are stable.
+func (cmd *searchCommand) savedJSON(all []config.Search) error {
+	for _, s := range all {
+		b, err := json.Marshal(struct {
+			Name  string `json:"name"`
+			Query string `json:"query"`
+			Regex bool   `json:"regex,omitempty"`
+		}{s.Name, strings.TrimSpace(s.Query), s.Regex})
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(cmd.term.out, "%s\n", safe.JSON(b)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // query returns the query to search for: that of the arguments, a saved one, or both.

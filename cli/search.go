@@ -81,7 +81,7 @@ Examples:
 			&cli.BoolFlag{Name: "json", Usage: "print one record per line as JSON, with the places where it matches", Destination: &o.json},
 			&cli.StringFlag{Name: "save", OnlyOnce: true, Usage: "save the query under a `NAME` instead of searching", Destination: &o.save},
 			&cli.StringFlag{Name: "saved", OnlyOnce: true, Usage: "search for the query that was saved under a `NAME`, and for the further words", Destination: &o.saved},
-			&cli.BoolFlag{Name: "list-saved", Usage: "list the saved queries", Destination: &o.listSaved},
+			&cli.BoolFlag{Name: "list-saved", Usage: "list the saved queries, with --json one object per line", Destination: &o.listSaved},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			text := strings.Join(c.Args().Slice(), " ")
