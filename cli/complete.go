@@ -237,7 +237,7 @@ func namesIn(items []tasks.Item, name func(*record.Record) string) []candidate {
 	for _, item := range items {
 		c := candidate{word: name(item.Record)}
 		// A name that begins with a dash would be taken for an option.
-		if !strings.HasPrefix(c.word, "-") && !slices.Contains(found, c) {
+		if c.word != "" && !strings.HasPrefix(c.word, "-") && !slices.Contains(found, c) {
 			found = append(found, c)
 		}
 	}

@@ -159,14 +159,14 @@ const (
 	snippetBefore = 24
 )
 
-// outside returns the hits that are not in what the row of a task shows of its command, of which
-// there are room columns.
+// outside returns the hits that say more than the query, and are not in what the row of a task
+// shows of its command, of which there are room columns.
 func outside(command string, room int, hits []query.Hit) []query.Hit {
 	if runewidth.StringWidth(safe.Line(command)) > room {
 		room-- // for the mark at its end
 	}
 	return slices.DeleteFunc(slices.Clone(hits), func(h query.Hit) bool {
-		return h.Field == "command" && h.End <= len(command) && runewidth.StringWidth(safe.Line(command[:h.End])) <= room
+		return h.Repeats && h.Field != "command" || h.Field == "command" && h.End <= len(command) && runewidth.StringWidth(safe.Line(command[:h.End])) <= room
 	})
 }
 

@@ -21,6 +21,9 @@ type Hit struct {
 	End   int `json:"-"`
 	// Term tells apart the words of the query; those of one query count from 0.
 	Term int `json:"-"`
+	// Repeats says that the hit shows nothing that its word does not say: it is all of a field
+	// that the word names, or the beginning of a commit.
+	Repeats bool `json:"-"`
 }
 
 // Around is how many runes a Hit holds of what is before and behind it, and of the
@@ -38,13 +41,18 @@ func (q *Query) Hits(d *Doc) []Hit {
 	for t := range q.asked {
 		for _, f := range t.fields(d) {
 			for _, h := range t.hits(d, f) {
-				h.Term = n
+				h.Term, h.Repeats = n, t.repeats(h)
 				hits = append(hits, h)
 			}
 		}
 		n++
 	}
 	return hits
+}
+
+func (t term) repeats(h Hit) bool {
+	literal := t.field != anywhere && t.regex == nil && t.edits == 0
+	return literal && h.Line == 0 && h.Before == "" && (h.After == "" || t.field == commit)
 }
 
 func (t term) hits(d *Doc, f field) []Hit {
