@@ -141,7 +141,7 @@ const (
 // misses returns the one part of the filter that a row does not match, or missesNothing. It
 // is not ok where there are several, or where no facet is of that part.
 func (m *matcher) misses(r *row) (one int, ok bool) {
-	if m.f.Command != "" && m.f.Command != r.command || m.f.Query != "" && !m.f.found[r.key] {
+	if !m.search(r) {
 		return 0, false
 	}
 	one = missesNothing
@@ -178,10 +178,15 @@ func (t *table) most(counts []int, chosen []string) (list []facet, leftOut int) 
 	all := len(list)
 	list = list[:min(facetsShown, all)]
 	leftOut = all - len(list)
+	shown := map[string]bool{}
+	for _, f := range list {
+		shown[f.Value] = true
+	}
 	for _, value := range chosen {
-		if slices.ContainsFunc(list, func(f facet) bool { return f.Value == value }) {
+		if shown[value] {
 			continue
 		}
+		shown[value] = true
 		f := facet{Value: value}
 		if n, ok := t.words.index[value]; ok && counts[n] > 0 {
 			f.Tasks = counts[n]

@@ -179,7 +179,12 @@ func (m *matcher) match(r *row) bool {
 			return false
 		}
 	}
-	return m.outcome(r) && m.time(r) && (m.f.Command == "" || m.f.Command == r.command) && (m.f.Query == "" || m.f.found[r.key])
+	return m.outcome(r) && m.time(r) && m.search(r)
+}
+
+// search matches what no facet counts.
+func (m *matcher) search(r *row) bool {
+	return (m.f.Command == "" || m.f.Command == r.command) && (m.f.Query == "" || m.f.found[r.key])
 }
 
 func (m *matcher) outcome(r *row) bool {

@@ -238,13 +238,12 @@ class FilterBar extends HTMLElement {
   }
 
   #days(days = [], more = 0) {
-    const list = dayList(days, more, this.#filter, (chosen) => {
+    return dayList(days, more, this.#filter, (chosen) => {
       this.#change({ ...this.#filter, ...chosen });
       const { day } = document.activeElement.dataset;
       this.#showPanel();
       this.panel.querySelector(`[data-day="${day}"]`)?.focus();
     });
-    return list;
   }
 
   #order() {
