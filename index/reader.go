@@ -151,16 +151,24 @@ func (r *reader) searcher(ctx context.Context, days []string) (_ search.Searcher
 	if days != nil && !add(r.oneOf(ctx, r.dayKey(), days)) {
 		return nil, err
 	}
-	if !r.s.AllRuns && !add(r.oneOf(ctx, latestField, []string{yes})) {
-		return nil, err
-	}
-	if r.s.AllRuns && r.s.EarlierOnly && !add(r.oneOf(ctx, latestField, []string{"false"})) {
+	if latest := r.s.latest(); latest != "" && !add(r.oneOf(ctx, latestField, []string{latest})) {
 		return nil, err
 	}
 	if r.plan != nil && !add(r.part(ctx, r.plan)) {
 		return nil, err
 	}
 	return searcher.NewConjunctionSearcher(ctx, r.o.reader, all, unscored)
+}
+
+// latest is the value of latestField of the runs that the search finds, "" for any.
+func (s *Search) latest() string {
+	switch {
+	case !s.AllRuns:
+		return yes
+	case s.EarlierOnly:
+		return no
+	}
+	return ""
 }
 
 func (r *reader) oneOf(ctx context.Context, field string, values []string) (search.Searcher, error) {

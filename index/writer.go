@@ -311,7 +311,11 @@ func (w *writer) join(all bool) error {
 		return fmt.Errorf("the index is a %T", advanced)
 	}
 	if !all {
-		return s.ForceMerge(w.ctx, &someSegments)
+		// Each search opens and asks each segment. Joining four of an update's size costs less
+		// than the update.
+		plan := mergeplan.DefaultMergePlanOptions
+		plan.MaxSegmentsPerTier = 4
+		return s.ForceMerge(w.ctx, &plan)
 	}
 	if err := w.flush(""); err != nil { // only what is on disk is joined
 		return err
@@ -319,14 +323,6 @@ func (w *writer) join(all bool) error {
 	plan := mergeplan.SingleSegmentMergePlanOptions
 	plan.SegmentsPerMergeTask = math.MaxInt // in one step
 	return s.ForceMerge(w.ctx, &plan)
-}
-
-// someSegments keeps small segments few, since each search opens and asks each of them. Joining
-// four of an update's size costs less than the update.
-var someSegments = mergeplan.MergePlanOptions{
-	MaxSegmentsPerTier: 4, SegmentsPerMergeTask: 10, TierGrowth: 10, FloorSegmentSize: 2000,
-	MaxSegmentSize: mergeplan.DefaultMergePlanOptions.MaxSegmentSize, MaxSegmentFileSize: mergeplan.DefaultMergePlanOptions.MaxSegmentFileSize,
-	ReclaimDeletesWeight: mergeplan.DefaultMergePlanOptions.ReclaimDeletesWeight,
 }
 
 // add writes runs. It may be called from several goroutines.
