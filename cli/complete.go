@@ -214,10 +214,8 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 		return words(word, []candidate{{"auto", ""}, {"always", ""}, {"never", ""}})
 	case "database":
 		return words(word, []candidate{{"filesystem", "no mirror"}})
-	case "host":
-		return words(word, namesIn(c.newest(), func(r *record.Record) string { return r.Data.Host }))
-	case "user":
-		return words(word, namesIn(c.newest(), func(r *record.Record) string { return r.Data.User }))
+	case "host", "user":
+		return words(word, c.namesOf(f.Names()[0]))
 	}
 	return words(word, nil)
 }
@@ -231,14 +229,22 @@ func plain(list []string) []candidate {
 	return found
 }
 
-// namesIn returns the distinct values of name in the records.
-func namesIn(items []tasks.Item, name func(*record.Record) string) []candidate {
+// namesOf returns the executors, users or hosts of the newest tasks.
+func (c *completion) namesOf(field string) []candidate {
 	var found []candidate
-	for _, item := range items {
-		c := candidate{word: name(item.Record)}
+	for _, item := range c.newest() {
+		var one candidate
+		switch r := item.Record; field {
+		case "executor":
+			one.word = r.Executor
+		case "user":
+			one.word = r.Data.User
+		case "host":
+			one.word = r.Data.Host
+		}
 		// A name that begins with a dash would be taken for an option.
-		if c.word != "" && !strings.HasPrefix(c.word, "-") && !slices.Contains(found, c) {
-			found = append(found, c)
+		if one.word != "" && !strings.HasPrefix(one.word, "-") && !slices.Contains(found, one) {
+			found = append(found, one)
 		}
 	}
 	return found
@@ -271,12 +277,8 @@ func (c *completion) queryCandidates(word string) []candidate {
 	switch name {
 	case "status":
 		found = statusCandidates(value)
-	case "executor":
-		found = namesIn(c.newest(), func(r *record.Record) string { return r.Executor })
-	case "user":
-		found = namesIn(c.newest(), func(r *record.Record) string { return r.Data.User })
-	case "host":
-		found = namesIn(c.newest(), func(r *record.Record) string { return r.Data.Host })
+	case "executor", "user", "host":
+		found = c.namesOf(name)
 	}
 	for i := range found {
 		found[i].word = name + ":" + found[i].word

@@ -2,10 +2,8 @@ package cli
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -50,7 +48,13 @@ func (cmd *searchCommand) countBy(ctx context.Context, s *tasks.Search, o search
 		width = max(width, len(fmt.Sprint(c.Count)))
 	}
 	for _, c := range list {
-		if err := c.print(w, width, o.json); err != nil {
+		var err error
+		if o.json {
+			err = writeJSON(w, c)
+		} else {
+			_, err = fmt.Fprintf(w, "%*d  %s\n", width, c.Count, cmp.Or(safe.Bounded(c.Value), "-"))
+		}
+		if err != nil {
 			return n, leftOut, err
 		}
 	}
@@ -58,20 +62,4 @@ func (cmd *searchCommand) countBy(ctx context.Context, s *tasks.Search, o search
 		return n, leftOut, errMayBeMissing()
 	}
 	return n, leftOut, nil
-}
-
-// print prints a line of the table, whose counts have a width, or of JSON.
-func (c valueCount) print(w *bufio.Writer, width int, asJSON bool) error {
-	if !asJSON {
-		_, err := fmt.Fprintf(w, "%*d  %s\n", width, c.Count, cmp.Or(safe.Bounded(c.Value), "-"))
-		return err
-	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(c); err != nil {
-		return err
-	}
-	_, err := w.Write(safe.JSON(b.Bytes()))
-	return err
 }

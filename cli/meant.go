@@ -14,7 +14,8 @@ import (
 // maxSuggested is how long a query is at most, in bytes, that is repeated with other words.
 const maxSuggested = 500
 
-// A question is a search that has found nothing. text is what was typed of the query.
+// A question is a search that has found nothing. text is the part of the query that the user
+// has typed.
 type question struct {
 	hist *tasks.Service
 	s    *tasks.Search
@@ -41,13 +42,14 @@ func (cmd *searchCommand) noteOthers(ctx context.Context, of question, o searchO
 	return cmd.noteEarlier(ctx, of, o)
 }
 
-// noteTyped prints what was probably meant by the words of a query.
+// noteTyped prints which conditions, expressions and words the user probably meant.
 func (cmd *searchCommand) noteTyped(ctx context.Context, of question, o searchOptions) error {
 	typed, err := parseQuery(of.text, false)
 	if err != nil {
 		return err
 	}
-	doubts := typed.Doubts(of.text, queryOptions(false))
+	options := queryOptions(false)
+	doubts := typed.Doubts(of.text, options)
 	for i, d := range doubts {
 		note := fmt.Sprintf("%q was searched for as text; did you mean %s?", d.Typed, safe.Line(d.Meant))
 		if i == len(doubts)-1 {
@@ -55,7 +57,7 @@ func (cmd *searchCommand) noteTyped(ctx context.Context, of question, o searchOp
 		}
 		cmd.term.note("%s", note)
 	}
-	if typed.MeantRegex(of.text, queryOptions(false)) {
+	if typed.MeantRegex(of.text, options) {
 		with := o
 		with.regex = true
 		cmd.term.note("Words are regular expressions with --regex alone.%s", cmd.suggestion(of.text, with))
@@ -138,8 +140,8 @@ func (cmd *searchCommand) count(ctx context.Context, of question, q *query.Query
 	return n, nil
 }
 
-// noteMeant prints which words of a query that finds nothing are in no task, and those that
-// were probably meant. text is what was typed of the query.
+// noteMeant prints which words of a query that finds nothing are in no task, and those that the
+// user probably meant. text is the part of the query that the user has typed.
 func (cmd *searchCommand) noteMeant(ctx context.Context, s *tasks.Search, text string, words []query.Word, o searchOptions) error {
 	list, err := s.Mean(ctx, words)
 	if err != nil {

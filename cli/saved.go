@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -101,15 +100,11 @@ func (cmd *searchCommand) listSaved(asJSON bool) error {
 // savedJSON prints saved searches. The keys are stable.
 func (cmd *searchCommand) savedJSON(all []config.Search) error {
 	for _, s := range all {
-		b, err := json.Marshal(struct {
+		if err := writeJSON(cmd.term.out, struct {
 			Name  string `json:"name"`
 			Query string `json:"query"`
 			Regex bool   `json:"regex,omitempty"`
-		}{s.Name, strings.TrimSpace(s.Query), s.Regex})
-		if err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintf(cmd.term.out, "%s\n", safe.JSON(b)); err != nil {
+		}{s.Name, strings.TrimSpace(s.Query), s.Regex}); err != nil {
 			return err
 		}
 	}

@@ -244,4 +244,14 @@ func (t *terminal) printJSON(v any) error {
 	return err
 }
 
+// writeJSON writes a value as JSON on a line of its own.
+func writeJSON(w io.Writer, v any) error {
+	b, err := marshalCell(v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(safe.JSON(b), '\n'))
+	return err
+}
+
 var errPagerGone = errors.New("the pager has ended")

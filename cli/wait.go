@@ -134,8 +134,6 @@ func (cmd *waitCommand) runQuery(ctx context.Context, what *query.Query) error {
 	}
 	if all > 0 {
 		cmd.term.note("%d of %d ended with return code 0.", well, all)
-	}
-	if all > 0 {
 		cmd.home.follow(q, cause)
 	}
 	return cmp.Or(err, failed)
