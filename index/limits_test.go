@@ -2,6 +2,7 @@ package index_test
 
 import (
 	"errors"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -9,10 +10,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"qme/index"
+	"qme/record"
 )
 
 // childDir names, to a child process of a test, the folder of the index.
@@ -66,6 +69,71 @@ func searchWithSmallFiles(t *testing.T, dir string) {
 		if after := states(t, dir); !slices.Equal(after, before) {
 			t.Errorf("with %d bytes: the index is %v, was %v", size, after, before)
 		}
+	}
+	same(t, sn, dir, q, "with space")
+}
+
+// TestNoSpaceToJoin has a search that makes the index, and cannot join its segments, as a file would
+// get too large, end, say so at most, and find what there is. What it has written serves.
+func TestNoSpaceToJoin(t *testing.T) { inChild(t, searchWithNoSpaceToJoin) }
+
+// A slowSource gives bleve the time to write a file of some of the records.
+type slowSource struct{ snapshot }
+
+func (s slowSource) Records(rg record.Range) iter.Seq[record.Result] {
+	return func(yield func(record.Result) bool) {
+		n := 0
+		for res := range s.snapshot.Records(rg) {
+			if n++; n%600 == 0 {
+				time.Sleep(300 * time.Millisecond)
+			}
+			if !yield(res) {
+				return
+			}
+		}
+	}
+}
+
+func searchWithNoSpaceToJoin(t *testing.T, dir string) {
+	h := new(history)
+	sn := h.commit(add(t, rand.New(rand.NewPCG(41, 42)), 3000))
+	q := parse(t, "moto", false)
+	same(t, sn, dir, q, "first")
+	var largest uint64
+	for _, name := range files(t, dir) {
+		st, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		largest = max(largest, uint64(st.Size()))
+	}
+	left := 0
+	for _, part := range []uint64{60, 80, 98, 98, 98} {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		var warnings []error
+		s := &index.Search{Source: slowSource{sn}, Query: q, Limit: limit, Warn: func(err error) { warnings = append(warnings, err) }}
+		scan := &index.Search{Source: sn, Query: q, Limit: limit}
+		restore := setLimit(t, unix.RLIMIT_FSIZE, largest*part/100)
+		got := collect(s, s.Run(t.Context(), dir))
+		restore()
+		if want := collect(scan, scan.Scan(t.Context())); !slices.Equal(got.ids, want.ids) {
+			t.Errorf("%d hundredths: %d tasks, want %d", part, len(got.ids), len(want.ids))
+		}
+		if len(warnings) != 1 || !strings.Contains(warnings[0].Error(), "too large") {
+			t.Errorf("%d hundredths: %v", part, warnings)
+		} else if strings.Contains(warnings[0].Error(), "could not be joined") {
+			left++
+			before := states(t, dir)
+			same(t, sn, dir, q, "what is left")
+			if after := states(t, dir); !slices.Equal(after, before) {
+				t.Errorf("%d hundredths: the index is %v, was %v", part, after, before)
+			}
+		}
+	}
+	if left == 0 {
+		t.Error("there was space to join, or none to write: the test does not test")
 	}
 	same(t, sn, dir, q, "with space")
 }

@@ -148,10 +148,7 @@ func (s *Search) changes(ctx context.Context, from string) (changed, present []r
 // where there is none.
 func (s *Search) rebuild(ctx context.Context, dir, before string) (*opened, error) {
 	err := s.write(ctx, dir, before, nil, func(w *writer) error {
-		if err := s.fill(ctx, w, s.Source.Records(record.Range{})); err != nil {
-			return err
-		}
-		return w.join(true)
+		return s.fill(ctx, w, s.Source.Records(record.Range{}))
 	})
 	if err != nil {
 		return nil, err
@@ -188,10 +185,7 @@ func (s *Search) update(ctx context.Context, dir string, o *opened, changed []re
 		if err := w.remove(gone); err != nil {
 			return err
 		}
-		if err := s.fill(ctx, w, s.Source.Select(changed, false)); err != nil {
-			return err
-		}
-		return w.join(false)
+		return s.fill(ctx, w, s.Source.Select(changed, false))
 	})
 }
 
@@ -212,6 +206,9 @@ func (s *Search) write(ctx context.Context, dir, before string, from *opened, fi
 		err = w.flush(s.Source.Commit())
 	}
 	if err == nil {
+		err = s.join(ctx, w, from == nil)
+	}
+	if err == nil {
 		err = w.publish(s.Source.Commit(), before)
 	}
 	if err != nil && serialOf(dir) != before {
@@ -221,6 +218,19 @@ func (s *Search) write(ctx context.Context, dir, before string, from *opened, fi
 		s.Indexed()
 	}
 	return cmp.Or(errors.Join(err, w.abandon()), ctx.Err())
+}
+
+// join has the segments of a state that is on disk joined. Where that fails, as on a full disk, the
+// state is published as it is.
+func (s *Search) join(ctx context.Context, w *writer, all bool) error {
+	err := w.join(all)
+	if err == nil {
+		err = w.flush(s.Source.Commit())
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Warn(fmt.Errorf("the pieces of the search index could not be joined, so it is larger and slower than it could be: %w", withAdvice(err)))
+	}
+	return ctx.Err()
 }
 
 // fill writes the runs of tasks.

@@ -300,7 +300,7 @@ func (w *writer) publish(commit, before string) error {
 
 // join has bleve join segments: all where the index is made from nothing, else those of which
 // there are many. In one segment each gram has one list, which is a tenth of the size and is
-// found at once.
+// found at once. Only what is on disk is joined, and what is there after an error serves as well.
 func (w *writer) join(all bool) error {
 	advanced, err := w.index.Advanced()
 	if err != nil {
@@ -310,19 +310,23 @@ func (w *writer) join(all bool) error {
 	if !ok {
 		return fmt.Errorf("the index is a %T", advanced)
 	}
-	if !all {
+	plan := mergeplan.DefaultMergePlanOptions
+	if all {
+		plan = mergeplan.SingleSegmentMergePlanOptions
+		plan.SegmentsPerMergeTask = math.MaxInt // in one step
+	} else {
 		// Each search opens and asks each segment. Joining four of an update's size costs less
 		// than the update.
-		plan := mergeplan.DefaultMergePlanOptions
 		plan.MaxSegmentsPerTier = 4
-		return s.ForceMerge(w.ctx, &plan)
 	}
-	if err := w.flush(""); err != nil { // only what is on disk is joined
-		return err
+	done := make(chan error, 1)
+	go func() { done <- s.ForceMerge(w.ctx, &plan) }() // until the index is closed, if it fails
+	select {
+	case err := <-done:
+		return cmp.Or(err, context.Cause(w.ctx))
+	case <-w.ctx.Done():
+		return context.Cause(w.ctx)
 	}
-	plan := mergeplan.SingleSegmentMergePlanOptions
-	plan.SegmentsPerMergeTask = math.MaxInt // in one step
-	return s.ForceMerge(w.ctx, &plan)
 }
 
 // add writes runs. It may be called from several goroutines.
