@@ -16,6 +16,7 @@ import (
 	"qme/index"
 	"qme/index/query"
 	"qme/internal/safe"
+	"qme/record"
 	"qme/tasks"
 )
 
@@ -39,7 +40,15 @@ func nameOf(f index.Found) string {
 	return fmt.Sprintf("%s@%d", f.ID, f.Number)
 }
 
-// writeFoundJSON prints a record with the additional key "hits".
+// A clearedJSON is the value of the key "cleared".
+type clearedJSON struct {
+	Commit string      `json:"commit"`
+	Time   record.Time `json:"time"`
+	Record string      `json:"record"`
+}
+
+// writeFoundJSON prints a record with the additional key "hits" and, if its task was cleared,
+// "cleared".
 func writeFoundJSON(w *bufio.Writer, f index.Found, q *query.Query) error {
 	hits := q.Hits(f.Doc)
 	if hits == nil {
@@ -55,6 +64,11 @@ func writeFoundJSON(w *bufio.Writer, f index.Found, q *query.Query) error {
 		rec.Extra = map[string]json.RawMessage{}
 	}
 	rec.Extra["hits"] = b
+	if c := f.Cleared; c != nil {
+		if rec.Extra["cleared"], err = json.Marshal(clearedJSON{c.Commit, record.Time{Time: c.When.Local()}, recordOf(c)}); err != nil {
+			return err
+		}
+	}
 	return writeJSONLine(w, &rec)
 }
 

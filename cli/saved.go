@@ -19,7 +19,7 @@ import (
 // keeps saves a query or lists those that were saved, if the options say so; then done is true.
 func (cmd *searchCommand) keeps(c *cli.Command, text string, o searchOptions) (done bool, err error) {
 	alone := func(option string, others ...string) error {
-		for _, name := range []string{"save", "saved", "list-saved", "regex", "all-runs", "limit", "sort", "ids", "json", "count", "count-by"} {
+		for _, name := range []string{"save", "saved", "list-saved", "regex", "all-runs", "cleared", "limit", "sort", "ids", "json", "count", "count-by"} {
 			if c.IsSet(name) && name != option && !slices.Contains(others, name) {
 				if name == "limit" {
 					name = "limit (-n)"
@@ -113,7 +113,7 @@ func (cmd *searchCommand) savedJSON(all []config.Search) error {
 
 // query returns the query to search for: that of the arguments, a saved one, or both.
 func (cmd *searchCommand) query(isSaved bool, text string, o searchOptions) (*query.Query, error) {
-	if !isSaved && o.countBy != "" && strings.TrimSpace(text) == "" {
+	if !isSaved && (o.countBy != "" || o.cleared) && strings.TrimSpace(text) == "" {
 		return new(query.Query), nil // all tasks
 	}
 	if !isSaved {

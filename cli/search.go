@@ -18,18 +18,19 @@ import (
 	"qme/index"
 	"qme/index/query"
 	"qme/internal/safe"
+	"qme/record"
 	"qme/tasks"
 )
 
 // searchOptions are the flags of search.
 type searchOptions struct {
-	regex, json, ids, allRuns bool
-	count                     bool
-	countBy                   string // one of index.Counted, or ""
-	limit                     int
-	sort                      string
-	save, saved               string // the name of a search
-	listSaved                 bool
+	regex, json, ids, allRuns, cleared bool
+	count                              bool
+	countBy                            string // one of index.Counted, or ""
+	limit                              int
+	sort                               string
+	save, saved                        string // the name of a search
+	listSaved                          bool
 }
 
 type searchCommand struct {
@@ -55,6 +56,9 @@ after:2026-11-01, before:2d, on:yesterday, run:>1, env:NAME=VALUE, failed, cance
 running, queued; status:ok is the others; of jobs job:907484, state:TIMEOUT,
 partition:gpu. Quote the whole query for the shell.
 
+--cleared finds tasks that "qme clear" has removed, and no others; without a WORD it
+lists all of them. Standard error says how to read such a record.
+
 --save NAME keeps a query in the settings, and --saved NAME searches for it; further
 words restrict it. "qme config --unset searches.NAME" removes it.
 
@@ -68,11 +72,13 @@ Examples:
   qme search -- --lr=3e-4
   qme search --count 'failed on:today'
   qme search --count-by host 'failed after:7d'
+  qme search --cleared --sort duration moto
   qme search --save broken 'failed after:7d -pilot'
   qme search --saved broken user:alice`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "regex", Usage: "read words as regular expressions, which are case-sensitive", Destination: &o.regex},
 			&cli.BoolFlag{Name: "all-runs", Usage: "search the earlier runs of each task, too", Destination: &o.allRuns},
+			&cli.BoolFlag{Name: "cleared", Usage: "search the tasks that were cleared, and no others", Destination: &o.cleared},
 			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` tasks", HideDefault: true, Destination: &o.limit},
 			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started (the latest run first), oldest (the first run first), created (the newest task first), relevance or duration (longest first)", Value: sortStarted, Destination: &o.sort},
 			&cli.BoolFlag{Name: "ids", Usage: "print only ids, one per line", Destination: &o.ids},
@@ -178,23 +184,29 @@ func (cmd *searchCommand) run(ctx context.Context, q *query.Query, text string, 
 	if o.countBy != "" {
 		o.sort = tasks.SortCreated // the one without cost
 	}
-	s, err := hist.Search(ctx, q, tasks.SearchOptions{Sort: o.sort, Limit: o.limit, AllRuns: o.allRuns, Whole: o.json})
+	s, err := hist.Search(ctx, q, tasks.SearchOptions{Sort: o.sort, Limit: o.limit, AllRuns: o.allRuns, Cleared: o.cleared, Whole: o.json})
 	if err != nil {
 		return err
 	}
 	n, leftOut := 0, 0
+	var first *index.Found
 	err = cmd.term.listing(o.json || o.ids || o.count, func(w *bufio.Writer) (err error) {
 		if o.countBy != "" {
 			n, leftOut, err = cmd.countBy(ctx, s, o, w)
 		} else {
-			n, err = cmd.printFound(ctx, s, q, o, w)
+			n, first, err = cmd.printFound(ctx, s, q, o, w)
 		}
 		return err
 	})
 	if leftOut > 0 {
 		cmd.term.note("%s left out.", count(leftOut, "further value"))
 	}
-	if n == 0 && err == nil {
+	switch {
+	case first != nil && o.cleared && !o.json && !o.ids && !o.count:
+		cmd.noteReading(first)
+	case n == 0 && err == nil && o.cleared:
+		cmd.term.note("No task that was cleared matches.")
+	case n == 0 && err == nil:
 		cmd.term.noteNoMatch(hist)
 		err = cmd.noteOthers(ctx, question{hist, s, q, text}, o)
 	}
@@ -225,23 +237,33 @@ func (cmd *searchCommand) noteOver(n int, q *query.Query) error {
 	return nil
 }
 
-// printFound prints tasks as they are found and returns their number.
-func (cmd *searchCommand) printFound(ctx context.Context, s *tasks.Search, q *query.Query, o searchOptions, w *bufio.Writer) (n int, err error) {
+// noteReading says how to read the record of a task that was cleared.
+func (cmd *searchCommand) noteReading(f *index.Found) {
+	cmd.term.note("To read the record of %s: %s", f.ID, cmd.term.line("git", "show", recordOf(f.Cleared)))
+}
+
+// recordOf names the last record of a task that was cleared, for git.
+func recordOf(c *record.Clearing) string { return fmt.Sprintf("%.10s:%s", c.Before, c.ID.Path()) }
+
+// printFound prints tasks as they are found and returns their number, and the first of them.
+func (cmd *searchCommand) printFound(ctx context.Context, s *tasks.Search, q *query.Query, o searchOptions, w *bufio.Writer) (n int, first *index.Found, err error) {
 	t := cmd.term.newTable(w)
 	t.mixed, t.runs = s.Mixed, o.allRuns
 	unreadable := false
 	for f := range s.Found {
 		switch {
 		case ctx.Err() != nil:
-			return n, ctx.Err()
+			return n, first, ctx.Err()
 		case f.Err != nil && f.ID == "":
-			return n, f.Err
+			return n, first, f.Err
 		case f.Err != nil:
 			unreadable = true
 			cmd.term.warn("%v", f.Err)
 			continue
 		}
-		n++
+		if n++; first == nil {
+			first = &f
+		}
 		switch {
 		case o.count:
 		case o.ids:
@@ -251,12 +273,12 @@ func (cmd *searchCommand) printFound(ctx context.Context, s *tasks.Search, q *qu
 		default:
 			var name string
 			if name, err = s.Short(f); err != nil {
-				return n, err
+				return n, first, err
 			}
 			err = t.found(f, name, q)
 		}
 		if err != nil {
-			return n, err
+			return n, first, err
 		}
 		if n == o.limit {
 			unreadable = false // all that was asked for is there
@@ -265,13 +287,13 @@ func (cmd *searchCommand) printFound(ctx context.Context, s *tasks.Search, q *qu
 	}
 	if o.count {
 		if _, err := fmt.Fprintln(w, n); err != nil {
-			return n, err
+			return n, first, err
 		}
 	}
 	if unreadable {
-		return n, errMayBeMissing()
+		return n, first, errMayBeMissing()
 	}
-	return n, nil
+	return n, first, nil
 }
 
 // errMayBeMissing is the error of a search after records that cannot be read.

@@ -59,14 +59,14 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[reco
 	return func(yield func(record.Difference, error) bool) {
 		var old plumbing.Hash
 		if from != "" {
-			sn, err := s.snapshot(from)
+			sn, err := s.Snapshot(from)
 			if err != nil {
 				yield(record.Difference{}, err)
 				return
 			}
 			old = sn.root
 		}
-		sn, err := s.snapshot(to)
+		sn, err := s.Snapshot(to)
 		if err != nil {
 			yield(record.Difference{}, err)
 			return

@@ -297,7 +297,7 @@ func (l *lab) lines(s *gitstore.Store, rec *record.Record) int {
 		}
 	}
 	follow(rec)
-	others, err := s.OtherRuns(rec.UID)
+	others, err := s.OtherRuns("", rec.UID)
 	l.must(err)
 	for _, c := range others {
 		other, err := s.Get(c, rec.UID)

@@ -19,6 +19,7 @@ import (
 type commitNode struct {
 	hash plumbing.Hash
 	gitformat.Commit
+	mayRemove bool // see mayRemove
 }
 
 // readCommit returns a commit and its object.
@@ -34,7 +35,7 @@ func readCommit(r objectReader, h plumbing.Hash) (*commitNode, []byte, error) {
 	if err != nil {
 		return nil, b, fmt.Errorf("commit %s: %w: %w", h, err, record.ErrCorrupt)
 	}
-	return &commitNode{h, c}, b, nil
+	return &commitNode{h, c, mayRemove(c, b)}, b, nil
 }
 
 func commitObject(r objectReader, h plumbing.Hash) ([]byte, error) {

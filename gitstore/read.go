@@ -11,8 +11,8 @@ import (
 	"qme/record"
 )
 
-// snapshot returns the history as of a commit given by its full name; "" is now.
-func (s *Store) snapshot(version string) (*Snapshot, error) {
+// Snapshot returns the history as of a commit given by its full name; "" is now.
+func (s *Store) Snapshot(version string) (*Snapshot, error) {
 	if version == "" {
 		return s.Latest()
 	}
@@ -26,7 +26,7 @@ func (s *Store) snapshot(version string) (*Snapshot, error) {
 // record.ErrNotFound when there is no such task, and record.ErrInvalid or
 // record.ErrCorrupt when it cannot be read.
 func (s *Store) Get(version string, id record.ID) (*record.Record, error) {
-	sn, err := s.snapshot(version)
+	sn, err := s.Snapshot(version)
 	if err != nil {
 		return nil, err
 	}
@@ -36,17 +36,17 @@ func (s *Store) Get(version string, id record.ID) (*record.Record, error) {
 // Stream returns the exact bytes of a record's stream, as far as they are stored.
 // version is the commit from which the record was read.
 func (s *Store) Stream(version string, rec *record.Record, name record.StreamName) (io.ReadCloser, error) {
-	sn, err := s.snapshot(version)
+	sn, err := s.Snapshot(version)
 	if err != nil {
 		return nil, err
 	}
 	return sn.Stream(rec, name)
 }
 
-// OtherRuns returns the commits with those runs of a task, as of now, to which the
-// chain of data.previous does not lead: runs of other machines that a merge brought.
-func (s *Store) OtherRuns(id record.ID) ([]string, error) {
-	sn, err := s.Latest()
+// OtherRuns returns the commits with those runs of a task, as of a commit, to which the
+// chain of data.previous does not lead: runs of other machines that a merge brought. "" is now.
+func (s *Store) OtherRuns(version string, id record.ID) ([]string, error) {
+	sn, err := s.Snapshot(version)
 	if err != nil {
 		return nil, err
 	}

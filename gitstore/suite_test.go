@@ -36,6 +36,7 @@ var behaviours = map[string]func(*testing.T, place){
 	"streams are exact":           streamsAreExact,
 	"a rerun drops a stream":      rerunDropsStream,
 	"delete":                      deletes,
+	"cleared tasks":               cleared,
 	"no change is no commit":      noChange,
 	"several changes":             severalChanges,
 	"a failed build does nothing": failedBuild,

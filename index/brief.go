@@ -41,6 +41,10 @@ type brief struct {
 	Job      []byte // its JSON
 	Merged   bool
 	Run      int
+	Unread   bool // the run could not be read: the rest is empty but for the removal
+	// The removal of the task, "" if it is there.
+	ClearedBy, ClearedAfter string
+	ClearedAt               int64 // seconds since 1970
 }
 
 // A moment is a time in microseconds since 1970, and its offset from UTC in seconds.
@@ -65,9 +69,23 @@ func (m moment) time() record.Time {
 
 // encodeBrief returns what is stored of a run.
 func (e entry) encodeBrief() ([]byte, error) {
+	var b brief
+	if e.doc == nil {
+		b.Unread = true
+	} else if err := b.fill(e); err != nil {
+		return nil, err
+	}
+	if c := e.cleared; c != nil {
+		b.ClearedBy, b.ClearedAfter, b.ClearedAt = c.Commit, c.Before, c.When.Unix()
+	}
+	return cbor.Marshal(&b)
+}
+
+// fill takes over what is stored of a run that could be read.
+func (b *brief) fill(e entry) error {
 	r := e.doc.Record
 	d := &r.Data
-	b := brief{
+	*b = brief{
 		Number: e.number, Unique: e.unique,
 		Command: r.Command, PWD: d.PWD, User: d.User, Host: d.Host, Message: d.Message,
 		Status: d.Status, Code: d.ReturnCode, Signal: d.Signal,
@@ -93,10 +111,10 @@ func (e entry) encodeBrief() ([]byte, error) {
 		}
 		var err error
 		if b.Job, err = json.Marshal(&job); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return cbor.Marshal(&b)
+	return nil
 }
 
 // decoding reads all that was written, however much it is: a run that could not be read would
@@ -105,15 +123,27 @@ var decoding = sync.OnceValues(func() (cbor.DecMode, error) {
 	return cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid, MaxMapPairs: math.MaxInt32}.DecMode()
 })
 
-// decodeBrief returns the record of a run without its streams, and what else is stored with it.
-func decodeBrief(from []byte, id docID) (*record.Record, *brief, error) {
+func decodeBrief(from []byte) (*brief, error) {
 	b := new(brief)
 	mode, err := decoding()
 	if err == nil {
 		err = mode.Unmarshal(from, b)
 	}
-	if err != nil {
-		return nil, nil, err
+	return b, err
+}
+
+// removal returns that of the task, nil if it is there.
+func (b *brief) removal(id record.ID) *record.Clearing {
+	if b.ClearedBy == "" {
+		return nil
+	}
+	return &record.Clearing{ID: id, Commit: b.ClearedBy, Before: b.ClearedAfter, When: time.Unix(b.ClearedAt, 0).UTC()}
+}
+
+// recordOf returns the record of a run without its streams, nil where it could not be read.
+func (b *brief) recordOf(id docID) (*record.Record, error) {
+	if b.Unread {
+		return nil, nil
 	}
 	r := &record.Record{Executor: id.id.Executor(), UID: id.id, Command: b.Command, Data: record.Data{
 		PWD: b.PWD, User: b.User, Host: b.Host, Message: b.Message,
@@ -134,8 +164,8 @@ func decodeBrief(from []byte, id docID) (*record.Record, *brief, error) {
 	if b.Job != nil {
 		r.Data.Job = new(record.Job)
 		if err := json.Unmarshal(b.Job, r.Data.Job); err != nil {
-			return nil, nil, fmt.Errorf("the job: %w", err)
+			return nil, fmt.Errorf("the job: %w", err)
 		}
 	}
-	return r, b, nil
+	return r, nil
 }

@@ -42,7 +42,11 @@ func TestBrief(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, rest, err := decodeBrief(b, placeIn(want))
+			rest, err := decodeBrief(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := rest.recordOf(placeIn(want))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -28,6 +28,7 @@ const (
 	createdField = "created" // the day on which the task was made, in UTC
 	placeField   = "place"   // the day of the run's place, in UTC
 	latestField  = "latest"  // whether it is its task's latest run: "true" or "false"
+	clearedField = "cleared" // whether its task was cleared, likewise
 	overField    = "over"    // how many of its streams are longer than the limit, if any is
 	unreadField  = "unreadable"
 	idField      = "_id" // which bleve adds
@@ -82,7 +83,7 @@ func newMapping() mapping.IndexMapping {
 	for _, k := range query.Keywords {
 		m.DefaultMapping.AddFieldMappingsAt(k.Name, word)
 	}
-	for _, name := range []string{taskField, createdField, placeField, latestField, overField, unreadField, query.WordsField} {
+	for _, name := range []string{taskField, createdField, placeField, latestField, clearedField, overField, unreadField, query.WordsField} {
 		m.DefaultMapping.AddFieldMappingsAt(name, word)
 	}
 	stored := mapping.NewTextFieldMapping()
@@ -167,9 +168,11 @@ type entry struct {
 	id     record.ID
 	doc    *query.Doc // nil when it cannot be read
 	number int        // of an earlier run, else 0
-	unique int        // as in record.Result
-	over   int        // streams that are longer than the limit
-	size   int        // of what is searched, about, in bytes
+	// cleared is the removal of the task, nil if it is there.
+	cleared *record.Clearing
+	unique  int // as in record.Result
+	over    int // streams that are longer than the limit
+	size    int // of what is searched, about, in bytes
 }
 
 // document makes the document of a run.
@@ -178,7 +181,8 @@ func (e entry) document() (*document.Document, error) {
 		d := document.NewDocument(docID{e.id.UUID(), e.id, no}.String())
 		addTerm(d, taskField, taskKey(e.id))
 		addTerm(d, unreadField, yes)
-		return d, nil
+		addTerm(d, clearedField, strconv.FormatBool(e.cleared != nil))
+		return d, e.storeBrief(d)
 	}
 	r := e.doc.Record
 	id := placeIn(r)
@@ -198,6 +202,7 @@ func (e entry) document() (*document.Document, error) {
 	addTerm(d, createdField, dayOfPlace(r.UID.UUID()))
 	addTerm(d, placeField, dayOfPlace(id.place))
 	addTerm(d, latestField, strconv.FormatBool(e.number == 0))
+	addTerm(d, clearedField, strconv.FormatBool(e.cleared != nil))
 	if e.over > 0 {
 		addTerm(d, overField, strconv.Itoa(e.over))
 	}
@@ -219,15 +224,21 @@ func dayOfPlace(place string) string { return record.ClockTime(place).UTC().Form
 
 // store adds what is read of a run that is found.
 func (e entry) store(d *document.Document) error {
-	b, err := e.encodeBrief()
-	if err != nil {
+	if err := e.storeBrief(d); err != nil {
 		return err
 	}
 	texts := e.doc.Texts()
-	addStored(d, recordField, b)
 	addStored(d, outputField, []byte(texts[query.Streams]))
 	addStored(d, errorField, []byte(texts[query.Streams+1]))
 	return nil
+}
+
+func (e entry) storeBrief(d *document.Document) error {
+	b, err := e.encodeBrief()
+	if err == nil {
+		addStored(d, recordField, b)
+	}
+	return err
 }
 
 // addStored adds a text with its checksum before it: bleve trusts its files.
@@ -252,11 +263,12 @@ func checked(b []byte) ([]byte, error) {
 // A stored is what is stored of a run.
 type stored struct {
 	*brief
-	record         *record.Record // without its streams
+	record         *record.Record   // without its streams; nil of a run that could not be read
+	cleared        *record.Clearing // the removal of the task, nil if it is there
 	output, errors string
 }
 
-// readStored reads the stored fields of the document with an id.
+// readStored reads the stored fields of the document with an id, of a run that could be read or not.
 func readStored(id docID, visit func(segment.StoredFieldValueVisitor) error) (*stored, error) {
 	s := new(stored)
 	var err error
@@ -270,7 +282,11 @@ func readStored(id docID, visit func(segment.StoredFieldValueVisitor) error) (*s
 		}
 		switch name { // the bytes are bleve's
 		case recordField:
-			s.record, s.brief, err = decodeBrief(b, id)
+			s.brief, err = decodeBrief(b)
+			if err == nil {
+				s.cleared = s.brief.removal(id.id)
+				s.record, err = s.brief.recordOf(id)
+			}
 		case outputField:
 			s.output = string(b)
 		case errorField:
@@ -278,7 +294,7 @@ func readStored(id docID, visit func(segment.StoredFieldValueVisitor) error) (*s
 		}
 		return err == nil
 	})
-	if err = cmp.Or(failed, err); err != nil || s.record == nil {
+	if err = cmp.Or(failed, err); err != nil || s.brief == nil {
 		return nil, errors.Join(errDamaged, err)
 	}
 	return s, nil

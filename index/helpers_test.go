@@ -25,6 +25,7 @@ type history struct {
 	commits map[string]tasks
 	head    string
 	count   int
+	parents map[string]string
 }
 
 type tasks map[record.ID]*record.Record
@@ -52,12 +53,13 @@ func (h *history) commit(edit func(tasks)) snapshot {
 	defer h.mu.Unlock()
 	next := maps.Clone(h.commits[h.head])
 	if next == nil {
-		h.commits, next = map[string]tasks{}, tasks{}
+		h.commits, h.parents, next = map[string]tasks{}, map[string]string{}, tasks{}
 	}
 	edit(next)
 	h.count++
+	before := h.head
 	h.head = fmt.Sprintf("commit-%d", h.count)
-	h.commits[h.head] = next
+	h.commits[h.head], h.parents[h.head] = next, before
 	return snapshot{h, h.head, next, next.unique()}
 }
 
@@ -134,6 +136,49 @@ func (s snapshot) Changes(_ context.Context, from string) iter.Seq2[record.Diffe
 			}
 		}
 	}
+}
+
+// Cleared looks at all commits from the newest one back.
+func (s snapshot) Cleared(_ context.Context, since string) (record.Cleared, error) {
+	s.h.mu.Lock()
+	defer s.h.mu.Unlock()
+	var all record.Cleared
+	seen := map[record.ID]bool{}
+	at, n := s.name, s.h.count
+	for ; at != "" && at != since; at = s.h.parents[at] {
+		before := s.h.parents[at]
+		n--
+		if _, ok := s.h.commits[before]; !ok {
+			if before != "" {
+				all.Gap = record.ErrCorrupt
+			}
+			break
+		}
+		var ids []record.ID
+		for id := range s.h.commits[before] {
+			if s.h.commits[at][id] == nil && s.all[id] == nil && !seen[id] {
+				ids, seen[id] = append(ids, id), true
+			}
+		}
+		slices.Sort(ids)
+		for _, id := range ids {
+			all.Tasks = append(all.Tasks, record.Clearing{ID: id, Commit: at, Before: before, When: time.Unix(int64(n), 0)})
+		}
+	}
+	if since != "" && at != since {
+		return record.Cleared{}, record.ErrNotFound
+	}
+	return all, nil
+}
+
+func (s snapshot) At(commit string) (index.Source, error) {
+	s.h.mu.Lock()
+	defer s.h.mu.Unlock()
+	all, ok := s.h.commits[commit]
+	if !ok {
+		return nil, record.ErrCorrupt
+	}
+	return snapshot{s.h, commit, all, all.unique()}, nil
 }
 
 // words are what random records consist of, and many needles.

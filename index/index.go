@@ -34,6 +34,11 @@ type Source interface {
 	Changes(ctx context.Context, from string) iter.Seq2[record.Difference, error]
 	// Earlier yields the runs of a task before that of its record, the latest first.
 	Earlier(rec *record.Record) iter.Seq2[Run, error]
+	// Cleared returns the tasks that commits after since, all for "", have removed and that are
+	// not there. The error wraps record.ErrNotFound when since is no ancestor, else it is ctx's.
+	Cleared(ctx context.Context, since string) (record.Cleared, error)
+	// At returns the history as of another commit.
+	At(commit string) (Source, error)
 }
 
 // A Run is one that a Source does not yield: it is not in the history yet, or it is not
@@ -67,6 +72,9 @@ type Search struct {
 	AllRuns bool
 	// EarlierOnly, with AllRuns, allows the index to leave out the latest runs.
 	EarlierOnly bool
+	// Cleared has the tasks searched that were cleared, with the runs to which their last
+	// records lead, and no others.
+	Cleared bool
 
 	// Progress, if not nil, is told how many tasks have been indexed.
 	Progress func(tasks int)
@@ -93,9 +101,12 @@ type Found struct {
 	record.Result
 	Doc    *query.Doc
 	Number int // as in Run
+	// Cleared is the removal of a task that was cleared, nil for any other.
+	Cleared *record.Clearing
 
-	place docID // in the order of the search
-	hit   bool  // it is known to answer
+	source Source // which has the earlier runs
+	place  docID  // in the order of the search
+	hit    bool   // it is known to answer
 }
 
 // Over returns how many streams are longer than Limit, of those that the search has
@@ -107,7 +118,10 @@ func (s *Search) FromIndex() bool { return !s.noIndex }
 
 // Scan looks at each record, in the order of the search.
 func (s *Search) Scan(ctx context.Context) iter.Seq[Found] {
-	all := s.all(s.Source.Records(record.Range{Brief: s.brief(), Order: s.Order}))
+	if s.Cleared {
+		return s.scanCleared(ctx)
+	}
+	all := s.all(s.Source, s.Source.Records(record.Range{Brief: s.brief(), Order: s.Order}))
 	found := s.match(ctx, s.withEarlier(s.overlaid(all, s.added())))
 	if !s.AllRuns {
 		return found
@@ -146,32 +160,32 @@ func (s *Search) overlaid(found, top iter.Seq[Found]) iter.Seq[Found] {
 func (s *Search) added() iter.Seq[Found] {
 	all := make([]Found, len(s.Added))
 	for i, r := range s.Added {
-		all[i] = Found{Result: record.Result{ID: r.Record.UID, Record: r.Record}, Doc: s.doc(r), place: placeIn(r.Record)}
+		all[i] = Found{Result: record.Result{ID: r.Record.UID, Record: r.Record}, Doc: s.doc(r), source: s.Source, place: placeIn(r.Record)}
 	}
 	slices.SortFunc(all, func(a, b Found) int { return s.Order.Compare(a.ID, b.ID) })
 	return slices.Values(all)
 }
 
-// all makes records of the history what is to be looked at.
-func (s *Search) all(stored iter.Seq[record.Result]) iter.Seq[Found] {
+// all makes records of a source what is to be looked at.
+func (s *Search) all(from Source, stored iter.Seq[record.Result]) iter.Seq[Found] {
 	return func(yield func(Found) bool) {
 		for res := range stored {
-			if !yield(s.stored(res)) {
+			if !yield(s.stored(from, res)) {
 				return
 			}
 		}
 	}
 }
 
-func (s *Search) stored(res record.Result) Found {
-	f := Found{Result: res}
+func (s *Search) stored(from Source, res record.Result) Found {
+	f := Found{Result: res, source: from}
 	if res.ID != "" {
 		f.place = docID{place: s.Order.Place(res.ID), id: res.ID}
 	}
 	if res.ID != "" && res.Err == nil {
 		f.place = placeIn(res.Record)
 		f.Doc = s.doc(Run{Record: res.Record, Stream: func(name record.StreamName) (io.ReadCloser, error) {
-			return s.Source.Stream(res.Record, name)
+			return from.Stream(res.Record, name)
 		}})
 	}
 	return f
@@ -211,8 +225,8 @@ func (s *Search) withEarlier(tasks iter.Seq[Found]) iter.Seq[Found] {
 			if f.Record == nil {
 				continue
 			}
-			for r, err := range s.Source.Earlier(f.Record) {
-				earlier := Found{Result: record.Result{ID: f.ID, Unique: f.Unique, Err: err}, place: f.place}
+			for r, err := range f.source.Earlier(f.Record) {
+				earlier := Found{Result: record.Result{ID: f.ID, Unique: f.Unique, Err: err}, Cleared: f.Cleared, source: f.source, place: f.place}
 				if err == nil {
 					earlier.Record, earlier.Doc, earlier.Number, earlier.place = r.Record, s.doc(r), r.Number, placeIn(r.Record)
 				}

@@ -105,7 +105,7 @@ func (r *reader) part(ctx context.Context, p *part) (search.Searcher, error) {
 	case len(p.some) > 0:
 		return r.combined(ctx, p.some, anyOf)
 	case len(p.grams) == 0:
-		return r.oneOf(ctx, p.field, p.any)
+		return r.oneOf(p.field, p.any...)(ctx)
 	}
 	list := make([]*part, len(p.grams))
 	for i, g := range p.grams {

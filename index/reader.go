@@ -36,6 +36,8 @@ type reader struct {
 	// touched are the milliseconds of the tasks that are not as the index has them.
 	touched map[string]bool
 
+	cleared uint64 // how many runs of the index are of tasks that were cleared, about
+
 	mu         sync.Mutex
 	neighbours map[string][]record.ID // the tasks of a millisecond, as far as they were looked up
 }
@@ -51,7 +53,12 @@ func newReader(s *Search, o *opened, changed, present []record.ID) (*reader, err
 	for _, id := range present {
 		r.others[id.Millisecond()] = append(r.others[id.Millisecond()], id)
 	}
-	return r, guard(func() (err error) { r.plan, r.none, err = r.resolve(s.Query.Plan()); return err })
+	return r, guard(func() (err error) {
+		if r.cleared, err = r.runsWith(context.Background(), clearedField, yes); err == nil {
+			r.plan, r.none, err = r.resolve(s.Query.Plan())
+		}
+		return err
+	})
 }
 
 // eachTerm yields the terms of a field that begin with a prefix, in order.
@@ -121,6 +128,9 @@ func (r *reader) few(ctx context.Context) (few bool, err error) {
 	if r.plan == nil {
 		return false, nil
 	}
+	if r.s.Cleared && r.cleared <= 4*windowRuns {
+		return true, nil
+	}
 	err = guard(func() error {
 		n, err := r.atMost(ctx, r.plan)
 		few = n <= 4*windowRuns
@@ -132,57 +142,70 @@ func (r *reader) few(ctx context.Context) (few bool, err error) {
 // unscored has bleve work on sets of documents alone.
 var unscored = search.SearcherOptions{Score: "none"}
 
-// searcher returns one for the runs of some days that may answer, nil for any day.
-func (r *reader) searcher(ctx context.Context, days []string) (_ search.Searcher, err error) {
-	var all []search.Searcher
-	defer func() {
-		if err != nil {
-			for _, s := range all {
-				_ = s.Close()
-			}
-		}
-	}()
-	add := func(s search.Searcher, serr error) bool {
-		if err = serr; err == nil {
-			all = append(all, s)
-		}
-		return err == nil
-	}
-	if days != nil && !add(r.oneOf(ctx, r.dayKey(), days)) {
-		return nil, err
-	}
-	if latest := r.s.latest(); latest != "" && !add(r.oneOf(ctx, latestField, []string{latest})) {
-		return nil, err
-	}
-	if r.plan != nil && !add(r.part(ctx, r.plan)) {
-		return nil, err
-	}
-	return searcher.NewConjunctionSearcher(ctx, r.o.reader, all, unscored)
-}
+// A scope says which runs of the index count: those that have these values of the two fields;
+// "" is any. All that asks for runs names its scope.
+type scope struct{ latest, cleared string }
 
-// latest is the value of latestField of the runs that the search finds, "" for any.
-func (s *Search) latest() string {
+// everything is the scope of a writer.
+var everything = scope{}
+
+// scope is that of the runs that the search finds.
+func (s *Search) scope() scope {
+	sc := s.tasks()
 	switch {
 	case !s.AllRuns:
-		return yes
+		sc.latest = yes
 	case s.EarlierOnly:
-		return no
+		sc.latest = no
 	}
-	return ""
+	return sc
 }
 
-func (r *reader) oneOf(ctx context.Context, field string, values []string) (search.Searcher, error) {
-	return searcher.NewMultiTermSearcher(ctx, r.o.reader, values, field, 1, unscored, false)
-}
+// tasks is the scope of the tasks that the search covers, with all their runs.
+func (s *Search) tasks() scope { return scope{cleared: strconv.FormatBool(s.Cleared)} }
 
-// hits returns the runs of some days that may answer, in the order of the search.
-func (r *reader) hits(ctx context.Context, days []string) (list []hit, err error) {
-	err = guard(func() error {
-		s, err := r.searcher(ctx, days)
+// A condition makes a searcher.
+type condition func(context.Context) (search.Searcher, error)
+
+// searcher returns one for the runs of a scope that fulfil all conditions.
+func (r *reader) searcher(ctx context.Context, sc scope, conditions ...condition) (search.Searcher, error) {
+	if sc.latest != "" {
+		conditions = append(conditions, r.oneOf(latestField, sc.latest))
+	}
+	if sc.cleared == yes || sc.cleared == no && r.cleared > 0 {
+		conditions = append(conditions, r.oneOf(clearedField, sc.cleared))
+	}
+	var list []search.Searcher
+	for _, made := range conditions {
+		s, err := made(ctx)
 		if err != nil {
-			return err
+			for _, s := range list {
+				_ = s.Close()
+			}
+			return nil, err
 		}
-		list, err = r.documents(s)
+		list = append(list, s)
+	}
+	return searcher.NewConjunctionSearcher(ctx, r.o.reader, list, unscored)
+}
+
+func (r *reader) oneOf(field string, values ...string) condition {
+	return func(ctx context.Context) (search.Searcher, error) {
+		return searcher.NewMultiTermSearcher(ctx, r.o.reader, values, field, 1, unscored, false)
+	}
+}
+
+// hits returns the runs of some days, nil for any day, that may answer, in the order of the search.
+func (r *reader) hits(ctx context.Context, days []string) (list []hit, err error) {
+	var conditions []condition
+	if days != nil {
+		conditions = append(conditions, r.oneOf(r.dayKey(), days...))
+	}
+	if r.plan != nil {
+		conditions = append(conditions, func(ctx context.Context) (search.Searcher, error) { return r.part(ctx, r.plan) })
+	}
+	err = guard(func() (err error) {
+		list, err = r.documents(ctx, r.s.scope(), conditions...)
 		return err
 	})
 	slices.SortFunc(list, func(a, b hit) int { return r.s.compare(a.docID, b.docID) })
@@ -195,11 +218,15 @@ type hit struct {
 	number uint64 // that of the document in the open index
 }
 
-// documents returns all that a searcher finds, and closes it.
-func (r *reader) documents(s search.Searcher) (list []hit, err error) {
-	ctx := &search.SearchContext{DocumentMatchPool: search.NewDocumentMatchPool(s.DocumentMatchPoolSize()+1, 0), IndexReader: r.o.reader}
+// documents returns the runs of a scope that fulfil all conditions.
+func (r *reader) documents(ctx context.Context, sc scope, conditions ...condition) (list []hit, err error) {
+	s, err := r.searcher(ctx, sc, conditions...)
+	if err != nil {
+		return nil, err
+	}
+	found := &search.SearchContext{DocumentMatchPool: search.NewDocumentMatchPool(s.DocumentMatchPoolSize()+1, 0), IndexReader: r.o.reader}
 	for {
-		m, err := s.Next(ctx)
+		m, err := s.Next(found)
 		if m == nil || err != nil {
 			return list, cmp.Or(err, s.Close())
 		}
@@ -208,7 +235,7 @@ func (r *reader) documents(s search.Searcher) (list []hit, err error) {
 			return nil, err
 		}
 		number := m.IndexInternalID.Value()
-		ctx.DocumentMatchPool.Put(m)
+		found.DocumentMatchPool.Put(m)
 		d, err := parseDocID(name)
 		if err != nil {
 			return nil, err
@@ -292,10 +319,10 @@ func (r *reader) found(ctx context.Context) iter.Seq[Found] {
 				if ctx.Err() != nil {
 					break
 				}
-				f, err := r.look(d)
+				f, err := r.look(ctx, d)
 				if err != nil { // the record says
 					r.s.damaged.Store(true)
-					found = append(found, r.s.fromHistory(d.docID)...)
+					found = append(found, r.s.fromHistory(ctx, d.docID, nil)...)
 				} else if f != nil {
 					found = append(found, *f)
 				}
@@ -322,33 +349,37 @@ func (s *Search) brokenIndex(err error) Found {
 }
 
 // look returns a run that answers to the query, nil for any other.
-func (r *reader) look(d hit) (*Found, error) {
-	var s *stored
-	err := guard(func() error {
-		var err error
-		s, err = r.o.stored(d)
-		return err
-	})
+func (r *reader) look(ctx context.Context, d hit) (*Found, error) {
+	s, err := r.stored(d)
+	if err == nil && (s.record == nil || (s.cleared != nil) != r.s.Cleared) {
+		err = errDamaged
+	}
 	if err != nil {
 		return nil, err
 	}
-	f := &Found{Result: record.Result{ID: d.id, Record: s.record}, Number: s.Number, Doc: s.doc(), place: d.docID, hit: true}
+	f := &Found{Result: record.Result{ID: d.id, Record: s.record}, Number: s.Number, Doc: s.doc(), Cleared: s.cleared, place: d.docID, hit: true}
 	if !r.s.Query.Match(f.Doc) {
 		return nil, f.Doc.Err
 	}
 	if r.s.Whole {
-		for _, whole := range r.s.fromHistory(d.docID) {
+		for _, whole := range r.s.fromHistory(ctx, d.docID, s.cleared) {
 			f.Record = whole.Record
 		}
 	}
 	f.Unique = s.Unique
-	if r.touched[d.id.Millisecond()] {
+	if r.s.Cleared || r.touched[d.id.Millisecond()] {
 		err = guard(func() error { f.Unique, err = r.unique(d.id); return err })
 	}
 	return f, err
 }
 
-// unique is record.ID.Unique among all tasks, of which some have come or gone. Tasks of one millisecond are looked up together:
+// stored returns what is stored of a run.
+func (r *reader) stored(h hit) (s *stored, err error) {
+	err = guard(func() error { s, err = r.o.stored(h); return err })
+	return s, err
+}
+
+// unique is record.ID.Unique among all tasks that the search covers, of which some have come or gone. Tasks of one millisecond are looked up together:
 // a script may have made hundreds.
 func (r *reader) unique(id record.ID) (int, error) {
 	ms := id.Millisecond()
@@ -371,7 +402,7 @@ func (r *reader) unique(id record.ID) (int, error) {
 			together = append(together, id)
 			continue
 		}
-		list, err := r.documentsOf(key) // a term stays for a while after its documents
+		list, err := r.documents(context.Background(), r.s.tasks(), r.oneOf(taskField, key)) // a term stays for a while after its documents
 		if err != nil {
 			return 0, err
 		}
@@ -406,24 +437,18 @@ func (r *reader) withNeighbours(ids []record.ID) ([]record.ID, error) {
 	return all, nil
 }
 
-// documentsOf returns the runs of a task that the index has.
-func (r *reader) documentsOf(task string) ([]hit, error) {
-	s, err := searcher.NewTermSearcher(context.Background(), r.o.reader, task, taskField, 1, unscored)
-	if err != nil {
-		return nil, err
-	}
-	return r.documents(s)
+// documentsOf returns all that the index has of a task.
+func (r *reader) documentsOf(id record.ID) ([]hit, error) {
+	return r.documents(context.Background(), everything, r.oneOf(taskField, taskKey(id)))
 }
 
 // summary counts the streams over the limit, but for some tasks, and lists the tasks that
 // could not be read.
-func (r *reader) summary() (over int, unreadable []record.ID, err error) {
+func (r *reader) summary() (over int, unreadable []hit, err error) {
+	ctx := context.Background()
 	err = guard(func() error {
-		list, err := r.with(unreadField, yes)
-		for _, d := range list {
-			unreadable = append(unreadable, d.id)
-		}
-		if err != nil {
+		var err error
+		if unreadable, err = r.documents(ctx, r.s.tasks(), r.oneOf(unreadField, yes)); err != nil {
 			return err
 		}
 		var counts []string
@@ -438,7 +463,7 @@ func (r *reader) summary() (over int, unreadable []record.ID, err error) {
 			if err != nil {
 				return err
 			}
-			list, err := r.with(overField, count)
+			list, err := r.documents(ctx, r.s.scope(), r.oneOf(overField, count))
 			if err != nil {
 				return err
 			}
@@ -447,26 +472,4 @@ func (r *reader) summary() (over int, unreadable []record.ID, err error) {
 		return nil
 	})
 	return over, unreadable, err
-}
-
-// with returns the runs with a value, of which only the latest count where no others are
-// searched.
-func (r *reader) with(field, value string) ([]hit, error) {
-	ctx := context.Background()
-	s, err := r.oneOf(ctx, field, []string{value})
-	if err != nil || r.s.AllRuns || field == unreadField {
-		if err != nil {
-			return nil, err
-		}
-		return r.documents(s)
-	}
-	latest, err := r.oneOf(ctx, latestField, []string{yes})
-	if err != nil {
-		return nil, err
-	}
-	both, err := searcher.NewConjunctionSearcher(ctx, r.o.reader, []search.Searcher{s, latest}, unscored)
-	if err != nil {
-		return nil, err
-	}
-	return r.documents(both)
 }

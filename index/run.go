@@ -49,7 +49,7 @@ func (s *Search) run(ctx context.Context, dir string, find func(*answer, context
 		switch {
 		case ctx.Err() != nil:
 			yield(Found{Result: record.Result{Err: ctx.Err()}})
-		case errors.Is(err, errOther):
+		case errors.Is(err, errOther), errors.Is(err, errGap):
 			s.Scan(ctx)(yield)
 		case err != nil:
 			s.Warn(fmt.Errorf("the search index cannot be used, so each record is looked at: %w", withAdvice(err)))
@@ -148,7 +148,16 @@ func (s *Search) changes(ctx context.Context, from string) (changed, present []r
 // where there is none.
 func (s *Search) rebuild(ctx context.Context, dir, before string) (*opened, error) {
 	err := s.write(ctx, dir, before, nil, func(w *writer) error {
-		return s.fill(ctx, w, s.Source.Records(record.Range{}))
+		gone := func(yield func(Found) bool) {
+			c, err := s.Source.Cleared(ctx, "")
+			if err != nil {
+				yield(Found{Result: record.Result{Err: err}})
+				return
+			}
+			w.setGap(c.Gap)
+			s.cleared(c.Tasks, false)(yield)
+		}
+		return s.fill(w, both(s.all(s.Source, s.Source.Records(record.Range{})), gone))
 	})
 	if err != nil {
 		return nil, err
@@ -158,8 +167,16 @@ func (s *Search) rebuild(ctx context.Context, dir, before string) (*opened, erro
 
 // update makes a state of the index in which some tasks are as they are now.
 func (s *Search) update(ctx context.Context, dir string, o *opened, changed []record.ID) error {
+	c, err := s.clearedSince(ctx, o)
+	if err != nil {
+		return err
+	}
 	return s.write(ctx, dir, o.Serial, o, func(w *writer) error {
 		r, err := newReader(&Search{Query: new(query.Query)}, o, nil, nil)
+		if err != nil {
+			return err
+		}
+		cleared, err := r.later(c.Tasks)
 		if err != nil {
 			return err
 		}
@@ -168,16 +185,8 @@ func (s *Search) update(ctx context.Context, dir string, o *opened, changed []re
 			if changed, err = r.withNeighbours(changed); err != nil {
 				return err
 			}
-			for _, id := range changed {
-				list, err := r.documentsOf(taskKey(id))
-				if err != nil {
-					return err
-				}
-				for _, d := range list {
-					gone = append(gone, d.String())
-				}
-			}
-			return nil
+			gone, err = r.namesOf(append(idsOf(cleared), changed...))
+			return err
 		})
 		if err != nil {
 			return err
@@ -185,7 +194,9 @@ func (s *Search) update(ctx context.Context, dir string, o *opened, changed []re
 		if err := w.remove(gone); err != nil {
 			return err
 		}
-		return s.fill(ctx, w, s.Source.Select(changed, false))
+		w.gap = o.Gap
+		w.setGap(c.Gap)
+		return s.fill(w, both(s.all(s.Source, s.Source.Select(changed, false)), s.cleared(cleared, false)))
 	})
 }
 
@@ -233,15 +244,27 @@ func (s *Search) join(ctx context.Context, w *writer, all bool) error {
 	return ctx.Err()
 }
 
+// both yields what one sequence yields and then what another does.
+func both(a, b iter.Seq[Found]) iter.Seq[Found] {
+	return func(yield func(Found) bool) {
+		for f := range a {
+			if !yield(f) {
+				return
+			}
+		}
+		b(yield)
+	}
+}
+
 // fill writes the runs of tasks.
-func (s *Search) fill(ctx context.Context, w *writer, results iter.Seq[record.Result]) error {
+func (s *Search) fill(w *writer, tasks iter.Seq[Found]) error {
 	return w.fill(func(yield func(entry) bool) error {
 		n := 0
-		for res := range results {
-			if res.ID == "" {
-				return res.Err
+		for f := range tasks {
+			if f.ID == "" {
+				return f.Err
 			}
-			for e := range s.entries(res) {
+			for e := range s.entries(f) {
 				if !yield(e) {
 					return nil
 				}
@@ -256,31 +279,32 @@ func (s *Search) fill(ctx context.Context, w *writer, results iter.Seq[record.Re
 
 // entries yields what is indexed of a task. One that cannot be read may hold any text: each
 // search has to come by it, and say so.
-func (s *Search) entries(res record.Result) iter.Seq[entry] {
+func (s *Search) entries(task Found) iter.Seq[entry] {
 	return func(yield func(entry) bool) {
-		if res.Err != nil {
-			yield(entry{id: res.ID})
+		unreadable := entry{id: task.ID, cleared: task.Cleared}
+		if task.Err != nil {
+			yield(unreadable)
 			return
 		}
-		rec := res.Record
-		latest := Run{Record: rec, Stream: func(name record.StreamName) (io.ReadCloser, error) { return s.Source.Stream(rec, name) }}
-		if !yield(s.entry(latest, res.Unique)) {
+		rec := task.Record
+		latest := Run{Record: rec, Stream: func(name record.StreamName) (io.ReadCloser, error) { return task.source.Stream(rec, name) }}
+		if !yield(s.entry(latest, task)) {
 			return
 		}
-		for r, err := range s.Source.Earlier(rec) {
+		for r, err := range task.source.Earlier(rec) {
 			if err != nil {
-				yield(entry{id: res.ID})
+				yield(unreadable)
 				return
 			}
-			if !yield(s.entry(r, res.Unique)) {
+			if !yield(s.entry(r, task)) {
 				return
 			}
 		}
 	}
 }
 
-func (s *Search) entry(r Run, unique int) entry {
-	e := entry{id: r.Record.UID, doc: s.doc(r), number: r.Number, unique: unique, over: query.CountOver(r.Record, s.Limit), size: len(r.Record.Command) + len(r.Record.Data.Message)}
+func (s *Search) entry(r Run, of Found) entry {
+	e := entry{id: r.Record.UID, doc: s.doc(r), number: r.Number, unique: of.Unique, cleared: of.Cleared, over: query.CountOver(r.Record, s.Limit), size: len(r.Record.Command) + len(r.Record.Data.Message)}
 	for _, name := range record.StreamNames {
 		lines, stored := name.Of(r.Record)
 		for _, l := range lines {
@@ -300,6 +324,8 @@ type answer struct {
 	o      *opened
 	reader *reader
 	others []record.ID // to be looked at themselves
+	// cleared are, in a search for these, the cleared tasks to be looked at.
+	cleared []record.Clearing
 }
 
 // ask looks into the index, which it brings up to date where too much has changed.
@@ -309,7 +335,15 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if len(changed) > overlay {
+	behind := len(changed)
+	if s.Cleared {
+		c, err := s.clearedSince(ctx, a.o)
+		if err != nil {
+			return err
+		}
+		behind = max(behind, len(c.Tasks))
+	}
+	if behind > overlay {
 		switch err := s.update(ctx, dir, a.o, changed); {
 		case err == nil:
 			changed, present = nil, nil
@@ -322,6 +356,9 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 			s.Warn(fmt.Errorf("the search index cannot be brought up to date: %w", withAdvice(err)))
 		}
 	}
+	if s.Cleared {
+		return a.askCleared(ctx, changed)
+	}
 	if a.reader, err = newReader(s, a.o, changed, present); err != nil {
 		return err
 	}
@@ -329,15 +366,24 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	s.tooLong, s.fresh = over, map[record.ID]bool{}
-	for _, run := range s.Added {
-		s.fresh[run.Record.UID] = true
+	a.others = present
+	for _, d := range unreadable {
+		a.others = append(a.others, d.id)
 	}
-	a.others = append(present, unreadable...)
-	for _, id := range a.others {
-		s.fresh[id] = true
-	}
+	a.count(over, a.others)
 	return nil
+}
+
+// count begins the count of streams over the limit with that of the index, which has not counted
+// some tasks.
+func (a *answer) count(over int, others []record.ID) {
+	a.s.tooLong, a.s.fresh = over, map[record.ID]bool{}
+	for _, run := range a.s.Added {
+		a.s.fresh[run.Record.UID] = true
+	}
+	for _, id := range others {
+		a.s.fresh[id] = true
+	}
 }
 
 // reopen closes the index and opens the one that has come in its place; both at once would
@@ -363,6 +409,9 @@ func (a *answer) found(ctx context.Context) iter.Seq[Found] {
 
 // looked yields the tasks that the index does not have as they are now.
 func (a *answer) looked() iter.Seq[Found] {
+	if a.s.Cleared {
+		return a.lookedCleared()
+	}
 	return func(yield func(Found) bool) {
 		added := map[record.ID]bool{}
 		for f := range a.s.added() {
@@ -372,7 +421,7 @@ func (a *answer) looked() iter.Seq[Found] {
 			}
 		}
 		ids := slices.DeleteFunc(slices.Clone(a.others), func(id record.ID) bool { return added[id] })
-		for f := range a.s.all(a.s.Source.Select(ids, a.s.brief())) {
+		for f := range a.s.all(a.s.Source, a.s.Source.Select(ids, a.s.brief())) {
 			if !yield(f) || f.ID == "" {
 				return
 			}
@@ -380,9 +429,14 @@ func (a *answer) looked() iter.Seq[Found] {
 	}
 }
 
-// fromHistory returns a run as its record says.
-func (s *Search) fromHistory(d docID) (found []Found) {
-	for f := range s.withEarlier(s.all(s.Source.Select([]record.ID{d.id}, false))) {
+// fromHistory returns a run as its record says. Of a task that was cleared it is given the
+// removal, if that is known.
+func (s *Search) fromHistory(ctx context.Context, d docID, c *record.Clearing) (found []Found) {
+	tasks := s.all(s.Source, s.Source.Select([]record.ID{d.id}, false))
+	if s.Cleared {
+		tasks = s.clearedTask(ctx, d.id, c)
+	}
+	for f := range s.withEarlier(tasks) {
 		if f.Err != nil || f.place == d {
 			found = append(found, f)
 		}

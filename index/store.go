@@ -29,18 +29,20 @@ import (
 // lock and wait for none, and a writer that is killed leaves the last one whole.
 
 // format changes with the fields of documents: an index of another one is made again.
-const format = 16
+const format = 17
 
 const manifestName = "qme.json"
 
 // A manifest says what the index holds. Its files are those of which it knows the size and
 // the time of change: what a crash, or another program, has left otherwise is damaged.
 type manifest struct {
-	Format int        `json:"format"`
-	Serial string     `json:"serial"` // of this state: no two have the same
-	Commit string     `json:"commit"`
-	Limit  int64      `json:"limit"` // of the streams
-	Files  []fileInfo `json:"files"`
+	Format int    `json:"format"`
+	Serial string `json:"serial"` // of this state: no two have the same
+	Commit string `json:"commit"`
+	Limit  int64  `json:"limit"` // of the streams
+	// Gap says why tasks that were cleared may be missing, "" if none are.
+	Gap   string     `json:"gap,omitempty"`
+	Files []fileInfo `json:"files"`
 }
 
 type fileInfo struct {

@@ -19,10 +19,10 @@ const (
 
 // Mean returns which of the first words of a query are in no run, each with the word that was
 // probably meant: the nearest one of those that the search would find, and of these the one of
-// the most runs. It is called after Run, and uses the index in the folder dir as it is; where there is
+// the most runs. Of what was cleared it says nothing. It is called after Run, and uses the index in the folder dir as it is; where there is
 // none that can be used, nothing is returned. The error is that of ctx.
 func (s *Search) Mean(ctx context.Context, dir string, words []query.Word) ([]query.Missing, error) {
-	if len(words) == 0 {
+	if len(words) == 0 || s.Cleared {
 		return nil, ctx.Err()
 	}
 	o, err := open(dir, s.Limit)
@@ -202,12 +202,22 @@ func (m *meaning) addIndexed(ctx context.Context, w *meant, edits int) error {
 				continue
 			}
 			// The dictionary of similar words does not count runs.
-			runs, err := r.runsWith(ctx, query.WordsField, word)
+			runs, err := r.runsWithWord(ctx, word)
 			if err != nil {
 				return err
 			}
-			one.runs += int(runs)
+			one.runs += runs
 		}
 		return nil
 	})
+}
+
+// runsWithWord returns about how many runs of the tasks that are there have a word.
+func (r *reader) runsWithWord(ctx context.Context, word string) (int, error) {
+	if r.cleared == 0 {
+		n, err := r.runsWith(ctx, query.WordsField, word)
+		return int(n), err
+	}
+	list, err := r.documents(ctx, r.s.scope(), r.oneOf(query.WordsField, word))
+	return len(list), err
 }

@@ -42,6 +42,7 @@ type writer struct {
 	store  string // the folder of scorch's files in work
 	serial string // of the next state
 	limit  int64
+	gap    string         // that of the manifest
 	lock   *lockfile.File // nil: the turn is over
 	index  bleve.Index
 	// ctx ends when the search does, or bleve's work in the background fails; its cause says why.
@@ -281,7 +282,7 @@ func (w *writer) publish(commit, before string) error {
 			return err
 		}
 	}
-	m := manifest{Format: format, Serial: w.serial, Commit: commit, Limit: w.limit}
+	m := manifest{Format: format, Serial: w.serial, Commit: commit, Limit: w.limit, Gap: w.gap}
 	if err := m.write(w.tmp); err != nil {
 		return err
 	}

@@ -1,6 +1,9 @@
 package record
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // The names of a run's streams. The file of a stream is named after the task and one of these.
 // The last two are the streams of the job that the command has started.
@@ -104,4 +107,19 @@ type Versions interface {
 	// OtherRuns returns the commits that hold the runs that data.previous does not lead to, as
 	// of the later commit.
 	OtherRuns() ([]string, error)
+}
+
+// A Clearing is the removal of a task from a history.
+type Clearing struct {
+	ID     ID        `json:"-"`
+	Commit string    `json:"commit"` // the commit that removed it
+	Before string    `json:"before"` // the parent of that commit which has its last record
+	When   time.Time `json:"when"`   // the time of the commit
+}
+
+// Cleared are tasks that a history has had, and has no more.
+type Cleared struct {
+	Tasks []Clearing // each task once, by its last removal; those of one Before together
+	// Gap says why there may be more: a commit or a folder cannot be read. Nil: these are all.
+	Gap error
 }

@@ -35,7 +35,7 @@ func (q *Service) Find(ref string) (Version, error) {
 		return Version{}, fmt.Errorf("%q: the part after @ is not the number of a run: %w", ref, ErrReference)
 	}
 	newest := 0
-	for v, err := range q.runs(rec) {
+	for v, err := range q.runs(rec, "") {
 		if err != nil {
 			return Version{}, err
 		}

@@ -199,7 +199,7 @@ func (q *Service) recorded(rec *record.Record) bool {
 	if err != nil {
 		return false
 	}
-	for v, err := range q.runs(current) {
+	for v, err := range q.runs(current, "") {
 		if err != nil {
 			return false // a duplicate is better than a lost run
 		}

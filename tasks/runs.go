@@ -44,24 +44,25 @@ func (q *Service) Runs(ref string) iter.Seq2[Version, error] {
 			yield(Version{}, err)
 			return
 		}
-		q.runs(rec)(yield)
+		q.runs(rec, "")(yield)
 	}
 }
 
-// runs yields the runs of a task whose present record is rec, latest first.
-func (q *Service) runs(rec *record.Record) iter.Seq2[Version, error] {
+// runs yields the runs of a task whose record in a commit is rec, latest first. "" is now, where
+// rec may be an uncommitted run.
+func (q *Service) runs(rec *record.Record, commit string) iter.Seq2[Version, error] {
 	return func(yield func(Version, error) bool) {
 		store, err := q.Store()
 		if err != nil {
 			yield(Version{}, err)
 			return
 		}
-		others, err := store.OtherRuns(rec.UID)
+		others, err := store.OtherRuns(commit, rec.UID)
 		if err != nil {
 			yield(Version{}, err)
 			return
 		}
-		r := &taskRuns{service: q, store: store, present: rec}
+		r := &taskRuns{service: q, store: store, present: rec, commit: commit}
 		r.lines.Get = func(commit string) (*record.Record, error) { return store.Get(commit, rec.UID) }
 		if len(others) == 0 {
 			r.presentLine()(yield)
@@ -84,6 +85,7 @@ type taskRuns struct {
 	service *Service
 	store   *gitstore.Store
 	present *record.Record
+	commit  string // that has it; "" is now
 	lines   record.Lineage
 }
 
@@ -145,17 +147,17 @@ func checkedLater(a, b *record.Record) bool {
 // commit of its predecessor, which is the run in the history, unless the present run was
 // committed meanwhile.
 func (r *taskRuns) presentLine() iter.Seq2[Version, error] {
-	present := record.Stored{Record: r.present}
+	present := record.Stored{Record: r.present, Commit: r.commit}
 	d := &r.present.Data
 	if d.Status != record.Running && (d.Previous != "" || d.Run <= 1) {
 		return r.line(present)
 	}
-	stored, err := r.store.Get("", r.present.UID)
+	stored, err := r.store.Get(r.commit, r.present.UID)
 	switch {
 	case err == nil && !record.SameRun(stored, r.present):
-		return r.after(present, r.line(record.Stored{Record: stored}))
+		return r.after(present, r.line(record.Stored{Record: stored, Commit: r.commit}))
 	case err == nil && d.Status != record.Running:
-		return r.line(record.Stored{Record: stored})
+		return r.line(record.Stored{Record: stored, Commit: r.commit})
 	case err == nil:
 		err = fmt.Errorf("task %s: the history has a run of it that has not ended: %w", r.present.UID, record.ErrInvalid)
 	case errors.Is(err, record.ErrNotFound):
@@ -192,14 +194,14 @@ func (r *taskRuns) version(run record.Stored) Version {
 	return Version{Record: run.Record, Commit: run.Commit, Number: run.Data.Run, service: r.service}
 }
 
-// Earlier yields the runs of a task before its present record, latest first.
-func (q *Service) Earlier(rec *record.Record) iter.Seq2[Version, error] {
+// Earlier yields the runs of a task before its record in a commit, latest first. "" is now.
+func (q *Service) Earlier(rec *record.Record, commit string) iter.Seq2[Version, error] {
 	return func(yield func(Version, error) bool) {
 		if rec.Data.Run <= 1 {
 			return // a fast path for the usual case
 		}
 		present := true
-		for v, err := range q.runs(rec) {
+		for v, err := range q.runs(rec, commit) {
 			if !present || err != nil {
 				if !yield(v, err) {
 					return

@@ -22,6 +22,7 @@ type SearchOptions struct {
 	Sort    string // SortRelevance or one of Sorts; "" is the default of Sorts
 	Limit   int    // how many results are wanted, for orders that need sorting; 0 means all
 	AllRuns bool   // search the earlier runs of each task too
+	Cleared bool   // search the tasks that were cleared, and no others
 	Whole   bool   // read the found records completely; see index.Search
 
 	// EarlierOnly, with AllRuns, allows the search to leave out the latest run of a task.
@@ -60,7 +61,8 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 		return nil, err
 	}
 	s := &index.Search{
-		Source: searchSource{v.history, q}, Query: what, AllRuns: o.AllRuns, EarlierOnly: o.EarlierOnly, Limit: q.Settings.Searched, Whole: o.Whole, Hold: slices.Contains([]string{SortRelevance, SortDuration, SortOldest}, o.Sort), MaxWait: firstIndexWait,
+		Source: searchSource{Snapshot: v.history, service: q}, Query: what, AllRuns: o.AllRuns, EarlierOnly: o.EarlierOnly, Cleared: o.Cleared, Limit: q.Settings.Searched, Whole: o.Whole,
+		Hold: slices.Contains([]string{SortRelevance, SortDuration, SortOldest}, o.Sort), MaxWait: firstIndexWait,
 		Waiting: func() {
 			q.tell("Another process is making the search index; this one waits for it, at most %s.", firstIndexWait)
 		},
@@ -86,7 +88,7 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 		CountBy: func(ctx context.Context, field string, unreadable func(error)) (map[string]int, error) {
 			return s.CountBy(ctx, dir, field, unreadable)
 		},
-		Short: func(f index.Found) (string, error) { return v.Short(f.ID, f.Unique) },
+		Short: v.shortFound,
 		Mean:  func(ctx context.Context, words []query.Word) ([]query.Missing, error) { return s.Mean(ctx, dir, words) },
 	}, nil
 }
@@ -128,12 +130,23 @@ func sorted(found iter.Seq[index.Found], what *query.Query, o SearchOptions) ite
 type searchSource struct {
 	*gitstore.Snapshot
 	service *Service
+	commit  string // that of the snapshot, "" if that is the newest one
+}
+
+// At implements index.Source.
+func (s searchSource) At(commit string) (index.Source, error) {
+	store, err := s.service.Store()
+	if err != nil {
+		return nil, err
+	}
+	sn, err := store.Snapshot(commit)
+	return searchSource{sn, s.service, commit}, err
 }
 
 // Earlier implements index.Source.
 func (s searchSource) Earlier(rec *record.Record) iter.Seq2[index.Run, error] {
 	return func(yield func(index.Run, error) bool) {
-		for v, err := range s.service.Earlier(rec) {
+		for v, err := range s.service.Earlier(rec, s.commit) {
 			if !yield(index.Run{Record: v.Record, Stream: v.Stream, Number: v.Number}, err) {
 				return
 			}

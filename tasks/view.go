@@ -8,6 +8,7 @@ import (
 
 	"qme/executor"
 	"qme/gitstore"
+	"qme/index"
 	"qme/internal/ordered"
 	"qme/record"
 )
@@ -164,6 +165,19 @@ func (v *View) Short(id record.ID, unique int) (string, error) {
 		}
 	}
 	return id.Short(max(unique, id.Unique(others...))), nil
+}
+
+// shortFound returns the short name of a task that was found. That of a task that was cleared
+// names no other task, either.
+func (v *View) shortFound(f index.Found) (string, error) {
+	if f.Cleared == nil {
+		return v.Short(f.ID, f.Unique)
+	}
+	own, err := v.Short(f.ID, 0)
+	if among := f.ID.Short(f.Unique); len(among) > len(own) {
+		own = among
+	}
+	return own, err
 }
 
 // task returns a task's present record.

@@ -16,6 +16,8 @@ import (
 func TestBleve(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
+	h.must("-q", "run", "echo", "gone")
+	h.must("clear", "--force", "@1")
 	h.must("-q", "run", "echo", "hello moto")
 	h.must("-q", "rerun", "@1")
 	_, _, code := h.run("-q", "run", "sh", "-c", "exit 3")
@@ -35,14 +37,14 @@ func TestBleve(t *testing.T) {
 			t.Error("after another program has opened the index, nothing is found")
 		}
 	}()
-	if n, err := index.DocCount(); err != nil || n != 3 {
+	if n, err := index.DocCount(); err != nil || n != 4 {
 		t.Errorf("there are %d documents (%v), want one for each run", n, err)
 	}
 	fields, err := index.Fields()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"text", "executor", "user", "host", "status", "rc", "day", "latest", "task", "record", "output"} {
+	for _, name := range []string{"text", "executor", "user", "host", "status", "rc", "day", "latest", "cleared", "task", "record", "output"} {
 		if !slices.Contains(fields, name) {
 			t.Errorf("there is no field %q in %v", name, fields)
 		}
@@ -50,7 +52,7 @@ func TestBleve(t *testing.T) {
 	for _, c := range []struct {
 		field, term string
 		want        uint64
-	}{{"text", "mot", 2}, {"text", "xyz", 0}, {"rc", "3", 1}, {"status", "failed", 1}, {"latest", "true", 2}, {"executor", "shell", 3}} {
+	}{{"text", "mot", 2}, {"text", "xyz", 0}, {"rc", "3", 1}, {"status", "failed", 1}, {"latest", "true", 3}, {"cleared", "true", 1}, {"cleared", "false", 3}, {"executor", "shell", 4}} {
 		q := query.NewTermQuery(c.term)
 		q.SetField(c.field)
 		found, err := index.Search(bleve.NewSearchRequest(q))

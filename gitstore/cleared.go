@@ -1,0 +1,217 @@
+package gitstore
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"qme/gitstore/gitformat"
+	"qme/record"
+)
+
+// adding are the kinds of commits that put one record, and remove no task.
+var adding = []string{"run", "rerun", "refresh"}
+
+// mayRemove reports whether a commit may have removed tasks: any may but those that put a
+// record, of which nearly all of a history are, and merges by our rules, which remove no task
+// that a commit on one of their sides has not removed. b is the object.
+func mayRemove(c gitformat.Commit, b []byte) bool {
+	_, message, _ := bytes.Cut(b, []byte("\n\n"))
+	kind, _, ok := bytes.Cut(message[:min(len(message), 16)], []byte(": "))
+	switch {
+	case len(c.Parents) == 0:
+		return false
+	case !ok:
+		return true
+	case len(c.Parents) == 1:
+		return !slices.Contains(adding, string(kind)) || !bytes.Contains(message, []byte("\nTask: "))
+	}
+	author := []byte("\nauthor " + botIdentity.Name + " <" + botIdentity.Email + "> ")
+	return string(kind) != "merge" || !bytes.Contains(b[:len(b)-len(message)], author)
+}
+
+// Cleared returns the tasks that commits of the history have removed and that are not there in
+// this one, as of their last removal. With since, a commit of the history, only removals after
+// that count. The error wraps record.ErrNotFound when since is no ancestor; otherwise it is
+// that of ctx. The cost is that of reading the commits, and of the folders in which those that
+// may remove tasks differ from their parents.
+func (sn *Snapshot) Cleared(ctx context.Context, since string) (record.Cleared, error) {
+	c := &clearedWalk{ctx: ctx, r: sn.r, seen: map[[2]plumbing.Hash]bool{}, tasks: map[record.ID]record.Clearing{}}
+	if err := c.find(sn.commit, since); err != nil {
+		return record.Cleared{}, err
+	}
+	// The last removal of a task counts, so the first one that is seen.
+	slices.SortStableFunc(c.commits, func(a, b *commitNode) int { return cmp.Compare(b.When, a.When) })
+	for _, commit := range c.commits {
+		for _, parent := range commit.Parents {
+			if err := c.compare(parent, commit); err != nil {
+				return record.Cleared{}, err
+			}
+		}
+	}
+	if err := c.leaveOut(sn); err != nil {
+		return record.Cleared{}, err
+	}
+	return record.Cleared{Tasks: c.sorted(), Gap: c.gap}, nil
+}
+
+// A clearedWalk looks for removed tasks.
+type clearedWalk struct {
+	ctx     context.Context
+	r       objectReader
+	commits []*commitNode // which may have removed tasks, children before their parents
+	seen    map[[2]plumbing.Hash]bool
+	tasks   map[record.ID]record.Clearing
+	gap     error
+}
+
+// missing notes why something cannot be read.
+func (c *clearedWalk) missing(err error) error {
+	if c.ctx.Err() != nil {
+		return c.ctx.Err()
+	}
+	if err != nil && c.gap == nil {
+		c.gap = err
+	}
+	return nil
+}
+
+// find collects the commits that may have removed tasks.
+func (c *clearedWalk) find(head plumbing.Hash, since string) error {
+	if since == "" {
+		return c.walk(head)
+	}
+	g := newGraph(c.r)
+	known := plumbing.NewHash(since)
+	isAncestor, err := g.isAncestor(c.ctx, known, head)
+	if err == nil && !isAncestor {
+		return fmt.Errorf("commit %s is not in the history of %s: %w", since, head, record.ErrNotFound)
+	}
+	var list []*commitNode
+	if err == nil {
+		list, err = g.since(c.ctx, head, known)
+	}
+	for _, commit := range slices.Backward(parentsFirst(list)) {
+		if commit.mayRemove {
+			c.commits = append(c.commits, commit)
+		}
+	}
+	return c.missing(err)
+}
+
+// walk collects them from the whole history.
+func (c *clearedWalk) walk(head plumbing.Hash) error {
+	visited := map[plumbing.Hash]bool{head: true}
+	type step struct {
+		hash plumbing.Hash
+		done *commitNode // its parents have been walked
+	}
+	for stack := []step{{hash: head}}; len(stack) > 0; {
+		top := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if top.done != nil {
+			c.commits = append(c.commits, top.done)
+			continue
+		}
+		commit, _, err := readCommit(c.r, top.hash)
+		if err := c.missing(err); err != nil {
+			return err
+		}
+		if commit == nil {
+			continue
+		}
+		if commit.mayRemove {
+			stack = append(stack, step{done: commit})
+		}
+		for _, parent := range commit.Parents {
+			if !visited[parent] {
+				visited[parent] = true
+				stack = append(stack, step{hash: parent})
+			}
+		}
+	}
+	slices.Reverse(c.commits)
+	return nil
+}
+
+// compare notes the tasks that a commit has removed from a parent's.
+func (c *clearedWalk) compare(parent plumbing.Hash, commit *commitNode) error {
+	before, err := treeOf(c.r, parent)
+	if err != nil {
+		return c.missing(err)
+	}
+	return c.missing(c.removed(before, commit.Tree, "", record.Clearing{
+		Commit: commit.hash.String(), Before: parent.String(), When: time.Unix(commit.When, 0).UTC(),
+	}))
+}
+
+// removed notes the tasks of one tree that are not in another. Two trees are compared once: the
+// first time counts.
+func (c *clearedWalk) removed(old, now plumbing.Hash, at string, as record.Clearing) error {
+	key := [2]plumbing.Hash{old, now}
+	if old == now || c.seen[key] {
+		return c.ctx.Err()
+	}
+	c.seen[key] = true
+	olds, err := readTree(c.r, old)
+	if err != nil {
+		return err
+	}
+	news, err := readTree(c.r, now)
+	if err != nil {
+		return err
+	}
+	for name, e := range zip(olds, news) {
+		p := path.Join(at, name)
+		switch {
+		case e[0].isDir():
+			if err := c.missing(c.removed(e[0].hash, e[1].hash, p, as)); err != nil {
+				return err
+			}
+		case !e[0].hash.IsZero() && e[1].hash.IsZero() && strings.HasSuffix(name, recordExt):
+			id, err := record.IDFromPath(p)
+			if err != nil {
+				continue
+			}
+			if _, noted := c.tasks[id]; !noted {
+				as.ID = id
+				c.tasks[id] = as
+			}
+		}
+	}
+	return nil
+}
+
+// leaveOut leaves out the tasks that are there.
+func (c *clearedWalk) leaveOut(sn *Snapshot) error {
+	ids := make([]record.ID, 0, len(c.tasks))
+	for id := range c.tasks {
+		ids = append(ids, id)
+	}
+	for e, err := range sn.find(ids) {
+		if err != nil { // which ones are there is not known
+			clear(c.tasks)
+			return c.missing(err)
+		}
+		delete(c.tasks, e.ID)
+	}
+	return nil
+}
+
+func (c *clearedWalk) sorted() []record.Clearing {
+	list := make([]record.Clearing, 0, len(c.tasks))
+	for _, one := range c.tasks {
+		list = append(list, one)
+	}
+	slices.SortFunc(list, func(a, b record.Clearing) int {
+		return cmp.Or(strings.Compare(a.Before, b.Before), strings.Compare(b.ID.UUID(), a.ID.UUID()), strings.Compare(string(a.ID), string(b.ID)))
+	})
+	return list
+}
