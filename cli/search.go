@@ -148,7 +148,11 @@ func parseQuery(text string, regex bool) (*query.Query, error) {
 	}
 	msg := wrong.Explain()
 	if wrong.Text != "" {
-		msg += "; for the shell, quoted once more: qme search '\"" + strings.ReplaceAll(wrong.Text, "'", `'\''`) + "\"'"
+		option := ""
+		if regex {
+			option = "--regex "
+		}
+		msg += "; for the shell, quoted once more: qme search " + option + "'\"" + strings.ReplaceAll(wrong.Text, "'", `'\''`) + "\"'"
 	}
 	before, after := safe.Line(text[:wrong.Pos]), safe.Line(text[wrong.Pos:])
 	if over := runewidth.StringWidth(before) - shownAround; over > 0 {

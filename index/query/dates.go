@@ -13,6 +13,9 @@ import (
 // when makes a condition on the time at which a run began: "after" includes the
 // beginning of what is named, "before" ends there, and "on" is all of it.
 func (p *parser) when(name, value string, at int) (term, error) {
+	if _, ok := parseLength(value); ok && name == "on" && strings.ContainsAny(value, "smh") {
+		return term{}, p.errorAt(at, "on: takes a day or a date, and %.60q is shorter than a day; did you mean after:%s?", value, value)
+	}
 	from, to, ok := p.span(value, name == "on")
 	if !ok {
 		err := p.errorAt(at, "%s: takes a time such as 2026-11-01, 2026-11-01T10:00, today, yesterday, 2d or 3h, not %.60q", name, value)

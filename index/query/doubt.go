@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"qme/internal/lazy"
+	"qme/internal/near"
 	"qme/record"
 )
 
@@ -48,6 +49,9 @@ var noColon = lazy.Regexp(`^([A-Za-z]{1,40})(<=|>=|!=|<|>|=)([^"]+)$`)
 func meantCondition(typed string, o Options) string {
 	if _, ok := record.ParseOutcomes(typed); ok {
 		return "status:" + strings.ToLower(typed)
+	}
+	if meant := near.Best(strings.ToLower(typed), StatusWords); meant != "" {
+		return meant
 	}
 	m := noColon().FindStringSubmatch(typed)
 	if m == nil {

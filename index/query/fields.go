@@ -20,6 +20,9 @@ func (p *parser) env(value string, at int) (term, error) {
 	if name == "" {
 		return term{}, p.errorAt(at, "env: takes NAME, or NAME=VALUE, not %.60q", value)
 	}
+	if i := strings.IndexAny(name, "!<>"); i > 0 {
+		return term{}, p.errorAt(at, "env: compares with = alone, and %.60q does not; a dash before env: means \"not\"", value)
+	}
 	return variable(name, want, hasValue), nil
 }
 

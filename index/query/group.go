@@ -203,6 +203,9 @@ func (p *parser) notOpened(at int) error { return p.unbalanced(at, "there is no 
 
 // unbalanced says what is wrong with a parenthesis, and how its word is written as text.
 func (p *parser) unbalanced(at int, msg string) error {
+	if p.opts.Regex {
+		return p.errorAt(at, "%s; the character itself is \\%c", msg, p.in[at])
+	}
 	before := strings.TrimRightFunc(p.in[:at], func(r rune) bool { return !unicode.IsSpace(r) })
 	word := firstWord(p.in[len(before):])
 	if strings.ContainsAny(word, `"\`) || word[0] == '-' || len(word) > 60 || fieldName().MatchString(strings.TrimLeft(word, "(")) {

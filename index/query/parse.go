@@ -198,6 +198,9 @@ func (p *parser) message(at int) string {
 	if p.depth > 0 {
 		text = text[:len(text)-p.closing(text)]
 	}
+	if p.opts.Regex { // in quotes, too, an expression is one
+		return text
+	}
 	return strings.ReplaceAll(text, `\`, `\\`)
 }
 
