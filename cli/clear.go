@@ -61,7 +61,7 @@ Examples:
 			if err := noTask(c); err != nil {
 				return err
 			}
-			return cmd.runQuery(ctx, what, from.text, force, dry)
+			return cmd.runQuery(ctx, what, from, force, dry)
 		},
 	}
 }
@@ -96,7 +96,7 @@ func (cmd *clearCommand) run(ctx context.Context, what string, force, dry bool) 
 }
 
 // runQuery deletes the tasks that match a query.
-func (cmd *clearCommand) runQuery(ctx context.Context, what *query.Query, text string, force, dry bool) error {
+func (cmd *clearCommand) runQuery(ctx context.Context, what *query.Query, from queryFlags, force, dry bool) error {
 	q, err := cmd.home.settled(ctx)
 	if err != nil {
 		return err
@@ -108,11 +108,11 @@ func (cmd *clearCommand) runQuery(ctx context.Context, what *query.Query, text s
 	n := len(s.IDs)
 	if n == 0 {
 		cmd.term.noteNoMatch(q)
-		return nil
+		return cmd.term.noteOthersIn(ctx, q, what, from, "clear")
 	}
-	subject := fmt.Sprintf("%d tasks that match %s", n, safe.Bounded(text))
+	subject := fmt.Sprintf("%d tasks that match %s", n, safe.Bounded(from.text))
 	if n == 1 {
-		subject = fmt.Sprintf("1 task that matches %s", safe.Bounded(text))
+		subject = fmt.Sprintf("1 task that matches %s", safe.Bounded(from.text))
 	}
 	if !force || dry {
 		if err := cmd.showFirst(s); err != nil {

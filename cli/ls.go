@@ -87,7 +87,7 @@ Examples:
 					f.Outcomes |= set
 				}
 			}
-			return cmd.run(ctx, c.Args().First(), f, rowsOf(asJSON, ids))
+			return cmd.run(ctx, c.Args().First(), f, what, rowsOf(asJSON, ids))
 		},
 	}
 }
@@ -111,7 +111,7 @@ func rowsOf(asJSON, ids bool) lsRows {
 	return lsTable
 }
 
-func (cmd *lsCommand) run(ctx context.Context, of string, f tasks.Filter, rows lsRows) error {
+func (cmd *lsCommand) run(ctx context.Context, of string, f tasks.Filter, what queryFlags, rows lsRows) error {
 	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
@@ -127,7 +127,9 @@ func (cmd *lsCommand) run(ctx context.Context, of string, f tasks.Filter, rows l
 		return err
 	})
 	if err == nil && n == 0 {
-		cmd.noteNone(q, f)
+		if cmd.noteNone(q, f); f.Query != nil {
+			return cmd.term.noteOthersIn(ctx, q, f.Query, what, "ls")
+		}
 	}
 	return err
 }
@@ -164,11 +166,7 @@ var statusWays = map[string]string{
 func (cmd *lsCommand) noteNone(q *tasks.Service, f tasks.Filter) {
 	named := tasks.Filter{Executor: f.Executor, Prefix: f.Prefix, Host: f.Host, User: f.User}
 	if named != (tasks.Filter{}) && (f.Outcomes == 0 || !hasTasks(q, named)) {
-		hint := ""
-		if way := statusWays[f.Executor]; way != "" {
-			hint = fmt.Sprintf(" %q lists those that are %s.", way, f.Executor)
-		}
-		cmd.term.note("There are no %s.%s", tasksOf(named), hint)
+		cmd.term.note("There are no %s.%s", tasksOf(named), cmd.wayTo(f.Executor))
 		return
 	}
 	switch {
@@ -182,6 +180,21 @@ func (cmd *lsCommand) noteNone(q *tasks.Service, f tasks.Filter) {
 	default:
 		cmd.term.note("There are no %s.", tasksOf(f))
 	}
+}
+
+// wayTo says how to find what was probably meant by a name that is that of no executor.
+func (cmd *lsCommand) wayTo(name string) string {
+	cfg, err := cmd.settings.config()
+	if name == "" || err != nil { // of the settings has been said before
+		return ""
+	}
+	if way := statusWays[name]; way != "" {
+		return fmt.Sprintf(" %q lists those that are %s.", way, name)
+	}
+	if _, ok := cmd.settings.executors(cfg).Get(name); ok {
+		return ""
+	}
+	return fmt.Sprintf(" %q finds tasks by their text.", cmd.term.line("search", name))
 }
 
 // noteEmpty says that a home has no tasks.

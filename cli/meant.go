@@ -14,36 +14,62 @@ import (
 // maxSuggested is how long a query is at most, in bytes, that is repeated with other words.
 const maxSuggested = 500
 
-// A question is a search that has found nothing. text is the part of the query that the user
-// has typed.
+// A question is a query for which nothing was found.
 type question struct {
 	hist *tasks.Service
 	s    *tasks.Search
 	q    *query.Query
-	text string
+	text string        // the part of the query that the user has typed
+	o    searchOptions // of search, and of other commands those that --query has
+	asks []string      // the words of the command line before the query
+}
+
+// search reports whether the command is "qme search", which has options of its own.
+func (of question) search() bool { return len(of.asks) == 1 }
+
+// noteOthersIn prints what would find something, where no task at all matches the query of another
+// command than search.
+func (t *terminal) noteOthersIn(ctx context.Context, hist *tasks.Service, what *query.Query, f queryFlags, command string) error {
+	if t.quiet {
+		return nil
+	}
+	s, err := hist.Search(ctx, what, tasks.SearchOptions{Sort: tasks.SortCreated, Limit: 1})
+	if err != nil {
+		return err
+	}
+	of := question{hist: hist, s: s, q: what, text: f.text, asks: []string{command, "--query"}}
+	if f.saved != "" {
+		of.text, of.o.saved = "", f.saved
+	}
+	for found := range s.Found {
+		if found.Err == nil || found.ID == "" {
+			return found.Err
+		}
+	}
+	return t.noteOthers(ctx, of)
 }
 
 // noteOthers prints what would find something, where a search has found nothing.
-func (cmd *searchCommand) noteOthers(ctx context.Context, of question, o searchOptions) error {
-	if cmd.term.quiet {
+func (t *terminal) noteOthers(ctx context.Context, of question) error {
+	if t.quiet {
 		return nil
 	}
-	if of.text != "" && !o.regex {
-		if err := cmd.noteTyped(ctx, of, o); err != nil {
+	if of.text != "" && !of.o.regex {
+		if err := t.noteTyped(ctx, of); err != nil {
 			return err
 		}
 	}
 	if !of.s.FromIndex() {
 		return nil // each further search would look at each record
 	}
-	if err := cmd.noteVariables(ctx, of); err != nil {
+	if err := t.noteVariables(ctx, of); err != nil {
 		return err
 	}
-	return cmd.noteEarlier(ctx, of, o)
+	return t.noteEarlier(ctx, of)
 }
 
 // noteTyped prints which conditions, expressions and words the user probably meant.
-func (cmd *searchCommand) noteTyped(ctx context.Context, of question, o searchOptions) error {
+func (t *terminal) noteTyped(ctx context.Context, of question) error {
 	typed, err := parseQuery(of.text, false)
 	if err != nil {
 		return err
@@ -53,45 +79,47 @@ func (cmd *searchCommand) noteTyped(ctx context.Context, of question, o searchOp
 	for i, d := range doubts {
 		note := fmt.Sprintf("%q was searched for as text; did you mean %s?", d.Typed, safe.Line(d.Meant))
 		if i == len(doubts)-1 {
-			note += cmd.suggestion(query.WithConditions(of.text, doubts), o)
+			note += t.suggestion(of, query.WithConditions(of.text, doubts))
 		}
-		cmd.term.note("%s", note)
+		t.note("%s", note)
 	}
 	if typed.MeantRegex(of.text, options) {
-		with := o
-		with.regex = true
-		cmd.term.note("Words are regular expressions with --regex alone.%s", cmd.suggestion(of.text, with))
+		with := of
+		with.o.regex, with.asks = true, []string{"search"}
+		t.note("Words are regular expressions with --regex alone.%s", t.suggestion(with, of.text))
 	}
 	all := slices.DeleteFunc(typed.Words(), func(w query.Word) bool {
-		return slices.ContainsFunc(doubts, func(d query.Doubt) bool { return slices.Contains(w.Places, d.Place) })
+		return slices.ContainsFunc(doubts, func(d query.Doubt) bool {
+			return slices.ContainsFunc(w.Places, func(at [2]int) bool { return d.Place[0] <= at[0] && at[1] <= d.Place[1] })
+		})
 	})
-	return cmd.noteMeant(ctx, of.s, of.text, all, o)
+	return t.noteMeant(ctx, of, all)
 }
 
 // maxVariables is of how many variables is said that no run has them.
 const maxVariables = 3
 
 // noteVariables prints which variables that a query asks for are of no run.
-func (cmd *searchCommand) noteVariables(ctx context.Context, of question) error {
+func (t *terminal) noteVariables(ctx context.Context, of question) error {
 	names := of.q.Variables()
 	for _, name := range names[:min(len(names), maxVariables)] {
-		if n, err := cmd.count(ctx, of, query.Variable(name), tasks.SearchOptions{AllRuns: true}, 1); n > 0 || err != nil {
+		if n, err := of.count(ctx, query.Variable(name), tasks.SearchOptions{AllRuns: true}, 1); n > 0 || err != nil {
 			if err != nil {
 				return err
 			}
 			continue
 		}
 		if upper := strings.ToUpper(name); upper != name {
-			n, err := cmd.count(ctx, of, query.Variable(upper), tasks.SearchOptions{AllRuns: true}, 1)
+			n, err := of.count(ctx, query.Variable(upper), tasks.SearchOptions{AllRuns: true}, 1)
 			if err != nil {
 				return err
 			}
 			if n > 0 {
-				cmd.term.note("No run has the variable %.80q; did you mean env:%s?", name, safe.Bounded(upper))
+				t.note("No run has the variable %.80q; did you mean env:%s?", name, safe.Bounded(upper))
 				continue
 			}
 		}
-		cmd.term.note("No run has the variable %.80q; the setting run.env lists those that are recorded.", name)
+		t.note("No run has the variable %.80q; the setting run.env lists those that are recorded.", name)
 	}
 	return nil
 }
@@ -100,11 +128,11 @@ func (cmd *searchCommand) noteVariables(ctx context.Context, of question) error 
 const maxEarlier = 100
 
 // noteEarlier prints how many earlier runs of tasks match a query.
-func (cmd *searchCommand) noteEarlier(ctx context.Context, of question, o searchOptions) error {
-	if o.allRuns {
+func (t *terminal) noteEarlier(ctx context.Context, of question) error {
+	if of.o.allRuns || !of.search() {
 		return nil
 	}
-	n, err := cmd.count(ctx, of, of.q, tasks.SearchOptions{AllRuns: true, EarlierOnly: true}, maxEarlier)
+	n, err := of.count(ctx, of.q, tasks.SearchOptions{AllRuns: true, EarlierOnly: true}, maxEarlier)
 	if err != nil || n == 0 {
 		return err
 	}
@@ -115,13 +143,13 @@ func (cmd *searchCommand) noteEarlier(ctx context.Context, of question, o search
 	case maxEarlier:
 		runs = fmt.Sprintf("At least %s", runs)
 	}
-	o.allRuns = true
-	cmd.term.note("%s: --all-runs%s", runs, cmd.suggestion(of.text, o))
+	of.o.allRuns = true
+	t.note("%s: --all-runs%s", runs, t.suggestion(of, of.text))
 	return nil
 }
 
 // count returns how many runs match a query, most at most. One that cannot be read matches none.
-func (cmd *searchCommand) count(ctx context.Context, of question, q *query.Query, o tasks.SearchOptions, most int) (n int, err error) {
+func (of question) count(ctx context.Context, q *query.Query, o tasks.SearchOptions, most int) (n int, err error) {
 	s, err := of.hist.Search(ctx, q, o)
 	if err != nil {
 		return 0, err
@@ -141,9 +169,9 @@ func (cmd *searchCommand) count(ctx context.Context, of question, q *query.Query
 }
 
 // noteMeant prints which words of a query that finds nothing are in no task, and those that the
-// user probably meant. text is the part of the query that the user has typed.
-func (cmd *searchCommand) noteMeant(ctx context.Context, s *tasks.Search, text string, words []query.Word, o searchOptions) error {
-	list, err := s.Mean(ctx, words)
+// user probably meant.
+func (t *terminal) noteMeant(ctx context.Context, of question, words []query.Word) error {
+	list, err := of.s.Mean(ctx, words)
 	if err != nil {
 		return err
 	}
@@ -154,47 +182,56 @@ func (cmd *searchCommand) noteMeant(ctx context.Context, s *tasks.Search, text s
 		}
 	}
 	for i, m := range list {
-		note := fmt.Sprintf("%q is in no task", m.Typed(text))
+		note := fmt.Sprintf("%q is in no task", m.Typed(of.text))
 		if m.Field != "" {
-			note = fmt.Sprintf("%q is in no task's %s", m.Typed(text), m.Field)
+			note = fmt.Sprintf("%q is in no task's %s", m.Typed(of.text), m.Field)
 		}
 		switch {
 		case m.Near != "":
 			note += fmt.Sprintf("; did you mean %s?", safe.Line(m.Near))
-		case m.Alone && o.saved == "":
+		case m.Alone && of.o.saved == "":
 			continue // that has been said
 		default:
 			note += "."
 		}
 		if i == last {
-			note += cmd.suggestion(query.Corrected(text, list), o)
+			note += t.suggestion(of, query.Corrected(of.text, list))
 		}
-		cmd.term.note("%s", note)
+		t.note("%s", note)
 	}
 	return nil
 }
 
-// suggestion returns a command line that searches for another query with the same tasks, in
-// parentheses; "" where a terminal would not show it as it is.
-func (cmd *searchCommand) suggestion(text string, o searchOptions) string {
-	words := []string{"search"}
-	if o.regex {
+// suggestion returns a command line that asks another query with the same options, in
+// parentheses; "" where a terminal would not show it as it is, or where it is no query.
+func (t *terminal) suggestion(of question, text string) string {
+	words := slices.Clone(of.asks)
+	if of.o.regex {
 		words = append(words, "--regex")
 	}
-	if o.allRuns {
+	if of.o.allRuns {
 		words = append(words, "--all-runs")
 	}
-	if o.saved != "" {
-		words = append(words, "--saved", o.saved)
-	}
-	if strings.HasPrefix(text, "-") {
-		words = append(words, "--")
+	if of.o.saved != "" {
+		words = append(words, "--saved", of.o.saved)
 	}
 	if len(text) > maxSuggested || safe.Line(text) != text {
 		return ""
 	}
 	if text != "" {
+		if _, err := parseQuery(text, of.o.regex); err != nil {
+			return ""
+		}
+	}
+	dash := strings.HasPrefix(text, "-")
+	switch {
+	case text == "":
+	case dash && of.search():
+		words = append(words, "--", text)
+	case dash: // the last word is an option that has it as its value
+		words[len(words)-1] += "=" + text
+	default:
 		words = append(words, text)
 	}
-	return " (" + cmd.term.line(words...) + ")"
+	return " (" + t.line(words...) + ")"
 }

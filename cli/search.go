@@ -46,8 +46,9 @@ func (cmd *searchCommand) command() *cli.Command {
 		Usage:     "find tasks by any part of their text, the latest run first",
 		ArgsUsage: "WORD…",
 		Description: `A word is found anywhere in the command, message, output, error output, directory,
-user, host or id, in upper or lower case. A task must match all words; of words with
-OR between them, one is enough. Parentheses around words make groups: a (b OR c).
+user or host, in upper or lower case, and 7 characters or more at the beginning of the
+id or the git commit. A task must match all words; of words with OR between them, one
+is enough. Parentheses around words make groups: a (b OR c).
 Put a phrase in double quotes. -WORD excludes tasks with the word, -(WORD OR WORD)
 those with either. WORD~ finds words that differ by one letter, WORD~2 by two.
 FIELD:WORD searches one field: command, message, output, error, pwd, user, host,
@@ -212,7 +213,7 @@ func (cmd *searchCommand) run(ctx context.Context, q *query.Query, text string, 
 		cmd.term.note("No task that was cleared matches.")
 	case n == 0 && err == nil:
 		cmd.term.noteNoMatch(hist)
-		err = cmd.noteOthers(ctx, question{hist, s, q, text}, o)
+		err = cmd.term.noteOthers(ctx, question{hist, s, q, text, o, []string{"search"}})
 	}
 	if errors.Is(err, context.Canceled) {
 		return &codeError{exitInterrupted, errors.New("interrupted")}

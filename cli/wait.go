@@ -66,7 +66,7 @@ Examples:
 			if err := noTask(c); err != nil {
 				return err
 			}
-			return cmd.runQuery(ctx, what)
+			return cmd.runQuery(ctx, what, from)
 		},
 	}
 }
@@ -94,7 +94,7 @@ func (cmd *waitCommand) run(ctx context.Context, ref string) error {
 }
 
 // runQuery waits for the tasks that match a query.
-func (cmd *waitCommand) runQuery(ctx context.Context, what *query.Query) error {
+func (cmd *waitCommand) runQuery(ctx context.Context, what *query.Query, from queryFlags) error {
 	ctx, stop := signalled.Until(ctx)
 	defer stop()
 	q, err := cmd.home.history(ctx)
@@ -118,6 +118,9 @@ func (cmd *waitCommand) runQuery(ctx context.Context, what *query.Query) error {
 	if err != nil && len(ended) == 0 {
 		return err
 	}
+	if all == 0 {
+		return cmd.term.noteOthersIn(ctx, q, what, from, "wait")
+	}
 	cause, failed, well := tasks.AfterChange, error(nil), 0
 	for _, rec := range ended {
 		if rec.Data.Job != nil { // the job may have ended just now
@@ -132,10 +135,8 @@ func (cmd *waitCommand) runQuery(ctx context.Context, what *query.Query) error {
 		}
 		failed = cmp.Or(failed, end)
 	}
-	if all > 0 {
-		cmd.term.note("%d of %d ended with return code 0.", well, all)
-		cmd.home.follow(q, cause)
-	}
+	cmd.term.note("%d of %d ended with return code 0.", well, all)
+	cmd.home.follow(q, cause)
 	return cmp.Or(err, failed)
 }
 

@@ -32,8 +32,8 @@ const (
 
 var (
 	// textFields are what a word without a field is looked for in, the shortest first.
-	textFields = []field{command, message, pwd, user, host, id, output, errorText}
-	withCommit = append([]field{commit}, textFields...)
+	textFields = []field{command, message, pwd, user, host, output, errorText}
+	withNames  = append([]field{commit, id}, textFields...)
 	// gramTexts are those of which an index has grams. The others have few values, or are
 	// named by their beginning: there the Keywords say enough.
 	gramTexts    = []field{command, message, pwd, id, output, errorText}

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -17,21 +18,70 @@ type Doubt struct {
 }
 
 // Doubts returns the words of a query that was read from a text, outside quotation marks and not
-// excluded, that were probably meant as conditions: "rc>0" and "ok". An expression is none.
+// excluded, that were probably meant as conditions ("rc>0", "rc != 0", "ok", "yesterday") or as
+// something else of the language ("or", "!pilot", "*.nii"). An expression is none.
 func (q *Query) Doubts(text string, o Options) []Doubt {
-	var list []Doubt
+	var places [][2]int
 	q.asked(func(t term) bool {
-		if t.field != anywhere || t.regex != nil || t.edits > 0 {
-			return true
-		}
-		typed := text[t.place[0]:t.place[1]]
-		if meant := meantCondition(typed, o); meant != "" {
-			list = append(list, Doubt{Typed: typed, Meant: meant, Place: t.place})
+		if t.field == anywhere && t.regex == nil && t.edits == 0 && text[t.place[0]] != '"' {
+			places = append(places, t.place)
 		}
 		return true
 	})
-	slices.SortFunc(list, func(a, b Doubt) int { return a.Place[0] - b.Place[0] })
+	slices.SortFunc(places, func(a, b [2]int) int { return a[0] - b[0] })
+	var list []Doubt
+	for len(places) > 0 {
+		n := 1
+		for words := range mostJoined {
+			if d, ok := doubtOf(text, places, mostJoined-words, o); ok {
+				n = mostJoined - words
+				list = append(list, d)
+				break
+			}
+		}
+		places = places[n:]
+	}
 	return list
+}
+
+// mostJoined is how many words a condition has at most that is written with blanks: "rc > 0".
+const mostJoined = 3
+
+// doubtOf returns what the first n of some words of a query were probably meant as together.
+func doubtOf(text string, places [][2]int, n int, o Options) (Doubt, bool) {
+	if n > len(places) {
+		return Doubt{}, false
+	}
+	d := Doubt{Place: [2]int{places[0][0], places[n-1][1]}}
+	d.Typed = text[d.Place[0]:d.Place[1]]
+	if n == 1 {
+		d.Meant = cmp.Or(meantCondition(d.Typed, o), meantSign(d.Typed))
+		if m := operators[strings.ToLower(d.Typed)]; m != "" && len(places) > 1 && d.Place[0] > 0 {
+			d.Meant = m
+		}
+		return d, d.Meant != ""
+	}
+	d.Meant = comparison(strings.Join(strings.Fields(d.Typed), ""), o)
+	return d, d.Meant != "" && len(strings.Fields(d.Typed)) == n
+}
+
+// operators are what stands elsewhere for those of the language.
+var operators = map[string]string{"or": "OR", "||": "OR", "|": "OR", "and": "AND", "&&": "AND", "&": "AND"}
+
+// meantSign returns what a word was probably meant as that has a sign of another language: one
+// that excludes it, or one for any text.
+func meantSign(typed string) string {
+	if word, ok := strings.CutPrefix(typed, "!"); ok && noWord(Fold(word)) == "" {
+		return "-" + word
+	}
+	parts := strings.FieldsFunc(typed, func(r rune) bool { return r == '*' })
+	odd := func(part string) bool {
+		return part[0] == '-' || strings.ContainsAny(part, `()"\:`) || slices.Contains(StatusWords, part)
+	}
+	if !strings.Contains(typed, "*") || signs().MatchString(typed) || slices.ContainsFunc(parts, odd) {
+		return ""
+	}
+	return strings.Join(parts, " ")
 }
 
 // WithConditions returns the text of a query with the conditions that were probably meant.
@@ -43,7 +93,7 @@ func WithConditions(text string, list []Doubt) string {
 }
 
 // noColon matches a condition whose colon is missing.
-var noColon = lazy.Regexp(`^([A-Za-z]{1,40})(<=|>=|!=|<|>|=)([^"]+)$`)
+var noColon = lazy.Regexp(`^([A-Za-z]{1,40})(<=|>=|!=|==|<|>|=)([^"]+)$`)
 
 // meantCondition returns the condition that a word was probably meant as, "" where it is none.
 func meantCondition(typed string, o Options) string {
@@ -53,11 +103,25 @@ func meantCondition(typed string, o Options) string {
 	if meant := near.Best(strings.ToLower(typed), StatusWords); meant != "" {
 		return meant
 	}
+	if aDay().MatchString(typed) {
+		if _, err := Parse("on:"+typed, o); err == nil {
+			return "on:" + typed
+		}
+	}
+	return comparison(typed, o)
+}
+
+// aDay matches what may be a day, rather than a number.
+var aDay = lazy.Regexp(`^([a-z]+|[0-9]{4}-[0-9]{2}(-[0-9]{2})?)$`)
+
+// comparison returns the condition that a word without colon was probably meant as, "" where it
+// is none.
+func comparison(typed string, o Options) string {
 	m := noColon().FindStringSubmatch(typed)
 	if m == nil {
 		return ""
 	}
-	name, operator := strings.ToLower(m[1]), m[2]
+	name, operator := strings.ToLower(m[1]), strings.Replace(m[2], "==", "=", 1)
 	if !slices.Contains(Fields, name) {
 		name = Meant(name)
 	}

@@ -34,7 +34,7 @@ var otherNames = map[string]string{
 	"stdout": "output", "out": "output", "stderr": "error", "err": "error",
 	"cmd": "command", "args": "command", "msg": "message", "comment": "message",
 	"dir": "pwd", "cwd": "pwd", "path": "pwd", "folder": "pwd", "directory": "pwd", "workdir": "pwd",
-	"since": "after", "from": "after", "started": "after", "until": "before", "to": "before", "date": "on", "day": "on",
+	"since": "after", "from": "after", "started": "after", "last": "after", "past": "after", "within": "after", "until": "before", "to": "before", "date": "on", "day": "on",
 	"machine": "host", "hostname": "host", "node": "host", "login": "user", "username": "user", "task": "id", "sha": "commit",
 	"jobid": "job", "queue": "partition", "runid": "run", "attempt": "run", "environment": "env", "variable": "env", "var": "env",
 	"outcome": "status", "took": "duration", "time": "duration", "elapsed": "duration",

@@ -72,8 +72,8 @@ func (t term) holds(d *Doc) bool {
 }
 
 // fields returns the text fields of a run that the term is looked for in. What may be the
-// name of a commit is looked for there as well, and error output in the output where both
-// were one stream.
+// beginning of a commit or of an id is looked for there as well, and error output in the output
+// where both were one stream.
 func (t term) fields(d *Doc) []field {
 	if t.field == errorText && d.Record.ErrorsInOutput() {
 		return []field{errorText, output}
@@ -84,14 +84,32 @@ func (t term) fields(d *Doc) []field {
 	if t.edits > 0 {
 		return wordTexts
 	}
-	if t.regex == nil && maybeCommit().MatchString(t.needle) {
-		return withCommit
+	if t.regex == nil && maybeName().MatchString(t.needle) {
+		return withNames
 	}
 	return textFields
 }
 
-// maybeCommit is what git takes for a commit where it shortens its name: 7 digits at least.
-var maybeCommit = lazy.Regexp(`^[0-9a-f]{7,64}$`)
+// maybeName is what may be the beginning of a commit, which git shortens to 7 digits at least, or
+// of an id. Fewer digits would find tasks by an id in which they are by chance.
+var maybeName = lazy.Regexp(`^([a-z][a-z0-9_-]{0,63}-)?[0-9a-f]{7}[0-9a-f-]{0,57}$`)
+
+// named reports whether a field is found by its beginning alone.
+func (t term) named(f field) bool { return f == commit || f == id && t.field == anywhere }
+
+// beginning returns where in a field that is named the term is, -1 where it is not: at the
+// beginning, in an id also after the executor.
+func (t term) beginning(d *Doc, f field) int {
+	s := d.folded(f)
+	if strings.HasPrefix(s, t.needle) {
+		return 0
+	}
+	uuid := d.Record.UID.UUID()
+	if f == id && uuid != "" && strings.HasPrefix(uuid, t.needle) {
+		return len(s) - len(uuid)
+	}
+	return -1
+}
 
 func (t term) in(d *Doc, f field) bool {
 	switch {
@@ -99,8 +117,8 @@ func (t term) in(d *Doc, f field) bool {
 		return t.regex.MatchString(d.composed(f))
 	case t.edits > 0:
 		return t.hasSimilar(d.folded(f))
-	case f == commit: // which is named by its beginning
-		return strings.HasPrefix(d.folded(f), t.needle)
+	case t.named(f):
+		return t.beginning(d, f) >= 0
 	}
 	return strings.Contains(d.folded(f), t.needle)
 }
@@ -117,11 +135,13 @@ func (t term) find(d *Doc, f field, most int) [][]int {
 		}
 		return found
 	}
-	if f == commit {
-		if !t.in(d, f) {
+	if t.named(f) {
+		at := t.beginning(d, f)
+		if at < 0 {
 			return nil
 		}
-		most = 1
+		start, end := unfold(d.text(f), d.folded(f), at, at+len(t.needle))
+		return [][]int{{start, end}}
 	}
 	var found [][]int
 	folded := d.folded(f)
