@@ -49,10 +49,11 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, rt := range s.routes() {
 		mux.HandleFunc(rt.method+" "+rt.path, func(w http.ResponseWriter, r *http.Request) {
-			var err error
-			if rt.writes && s.options.ReadOnly {
+			err := checkParameters(r)
+			switch {
+			case rt.writes && s.options.ReadOnly:
 				err = readOnly()
-			} else {
+			case err == nil:
 				err = panics.Catch(func() error { return rt.serve(w, r) })
 			}
 			if err != nil {

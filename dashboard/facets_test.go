@@ -66,7 +66,9 @@ func TestFacetsSayWhatAChoiceShows(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if chosen.Set(name, one.Value); name == "day" {
+				if name != "day" {
+					chosen.Set(name, one.Value)
+				} else {
 					day, err := time.Parse(time.DateOnly, one.Value)
 					if err != nil {
 						t.Fatal(err)
