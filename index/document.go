@@ -284,8 +284,8 @@ func readStored(id docID, visit func(segment.StoredFieldValueVisitor) error) (*s
 		case recordField:
 			s.brief, err = decodeBrief(b)
 			if err == nil {
-				s.cleared = s.brief.removal(id.id)
-				s.record, err = s.brief.recordOf(id)
+				s.cleared = s.removal(id.id)
+				s.record, err = s.recordOf(id)
 			}
 		case outputField:
 			s.output = string(b)
