@@ -196,7 +196,7 @@ func hintFor(err error) string {
 	case errors.Is(err, record.ErrCorrupt):
 		return "\"qme check\" looks at everything and says what can be done."
 	case errors.Is(err, record.ErrNotFound):
-		return "\"qme ls\" lists the tasks, and \"qme search WORD\" finds them by their text."
+		return "\"qme ls\" lists the tasks, and \"qme search WORD\" finds them by their text, with --cleared those that were cleared."
 	}
 	return ""
 }

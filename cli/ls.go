@@ -117,7 +117,12 @@ func (cmd *lsCommand) run(ctx context.Context, of string, f tasks.Filter, what q
 		return err
 	}
 	if of != "" {
-		if err := restrict(q, of, &f); err != nil {
+		err := restrict(q, of, &f)
+		var wrong *usageError
+		if errors.As(err, &wrong) && f.Query != nil {
+			wrong.msg += "; a query is one argument: quote all of it"
+		}
+		if err != nil {
 			return err
 		}
 	}

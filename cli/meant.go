@@ -38,6 +38,9 @@ func (t *terminal) noteOthersIn(ctx context.Context, hist *tasks.Service, what *
 		return err
 	}
 	of := question{hist: hist, s: s, q: what, text: f.text, asks: []string{command, "--query"}}
+	if command == "clear" { // a guess is looked at first
+		of.asks = []string{"search"}
+	}
 	if f.saved != "" {
 		of.text, of.o.saved = "", f.saved
 	}
@@ -65,7 +68,34 @@ func (t *terminal) noteOthers(ctx context.Context, of question) error {
 	if err := t.noteVariables(ctx, of); err != nil {
 		return err
 	}
-	return t.noteEarlier(ctx, of)
+	if err := t.noteEarlier(ctx, of); err != nil {
+		return err
+	}
+	return t.noteCleared(ctx, of)
+}
+
+// noteOperators prints which words of a query that has found something were probably meant to join
+// or to exclude others.
+func (t *terminal) noteOperators(of question) error {
+	if t.quiet || of.text == "" || of.o.regex {
+		return nil
+	}
+	typed, err := parseQuery(of.text, false)
+	if err != nil {
+		return err
+	}
+	t.noteDoubts(of, typed.Operators(of.text))
+	return nil
+}
+
+func (t *terminal) noteDoubts(of question, doubts []query.Doubt) {
+	for i, d := range doubts {
+		note := fmt.Sprintf("%q was searched for as text; did you mean %s?", d.Typed, safe.Line(d.Meant))
+		if i == len(doubts)-1 {
+			note += t.suggestion(of, query.WithConditions(of.text, doubts))
+		}
+		t.note("%s", note)
+	}
 }
 
 // noteTyped prints which conditions, expressions and words the user probably meant.
@@ -76,13 +106,7 @@ func (t *terminal) noteTyped(ctx context.Context, of question) error {
 	}
 	options := queryOptions(false)
 	doubts := typed.Doubts(of.text, options)
-	for i, d := range doubts {
-		note := fmt.Sprintf("%q was searched for as text; did you mean %s?", d.Typed, safe.Line(d.Meant))
-		if i == len(doubts)-1 {
-			note += t.suggestion(of, query.WithConditions(of.text, doubts))
-		}
-		t.note("%s", note)
-	}
+	t.noteDoubts(of, doubts)
 	if typed.MeantRegex(of.text, options) {
 		with := of
 		with.o.regex, with.asks = true, []string{"search"}
@@ -124,32 +148,48 @@ func (t *terminal) noteVariables(ctx context.Context, of question) error {
 	return nil
 }
 
-// maxEarlier is up to which number earlier runs are counted.
+// maxEarlier is up to which number earlier runs, and tasks that were cleared, are counted.
 const maxEarlier = 100
 
 // noteEarlier prints how many earlier runs of tasks match a query.
 func (t *terminal) noteEarlier(ctx context.Context, of question) error {
-	if of.o.allRuns || !of.search() {
+	if of.o.allRuns {
 		return nil
 	}
 	n, err := of.count(ctx, of.q, tasks.SearchOptions{AllRuns: true, EarlierOnly: true}, maxEarlier)
 	if err != nil || n == 0 {
 		return err
 	}
-	runs := fmt.Sprintf("%d earlier runs match", n)
+	of.o.allRuns, of.asks = true, []string{"search"}
+	t.note("%s: --all-runs%s", matching(n, "earlier run"), t.suggestion(of, of.text))
+	return nil
+}
+
+// noteCleared prints how many tasks that were cleared match a query.
+func (t *terminal) noteCleared(ctx context.Context, of question) error {
+	n, err := of.count(ctx, of.q, tasks.SearchOptions{Cleared: true, AllRuns: of.o.allRuns}, maxEarlier)
+	if err != nil || n == 0 {
+		return err
+	}
+	of.o.cleared, of.asks = true, []string{"search"}
+	t.note("%s: --cleared%s", matching(n, "cleared task"), t.suggestion(of, of.text))
+	return nil
+}
+
+// matching says that n things match, or at least maxEarlier.
+func matching(n int, thing string) string {
 	switch n {
 	case 1:
-		runs = "1 earlier run matches"
+		return "1 " + thing + " matches"
 	case maxEarlier:
-		runs = fmt.Sprintf("At least %s", runs)
+		return fmt.Sprintf("At least %d %ss match", n, thing)
 	}
-	of.o.allRuns = true
-	t.note("%s: --all-runs%s", runs, t.suggestion(of, of.text))
-	return nil
+	return fmt.Sprintf("%d %ss match", n, thing)
 }
 
 // count returns how many runs match a query, most at most. One that cannot be read matches none.
 func (of question) count(ctx context.Context, q *query.Query, o tasks.SearchOptions, most int) (n int, err error) {
+	o.Sort = tasks.SortCreated // the one without cost
 	s, err := of.hist.Search(ctx, q, o)
 	if err != nil {
 		return 0, err
@@ -211,6 +251,9 @@ func (t *terminal) suggestion(of question, text string) string {
 	}
 	if of.o.allRuns {
 		words = append(words, "--all-runs")
+	}
+	if of.o.cleared {
+		words = append(words, "--cleared")
 	}
 	if of.o.saved != "" {
 		words = append(words, "--saved", of.o.saved)

@@ -206,6 +206,7 @@ func (cmd *searchCommand) run(ctx context.Context, q *query.Query, text string, 
 	if leftOut > 0 {
 		cmd.term.note("%s left out.", count(leftOut, "further value"))
 	}
+	of := question{hist, s, q, text, o, []string{"search"}}
 	switch {
 	case first != nil && o.cleared && !o.json && !o.ids && !o.count:
 		cmd.noteReading(first)
@@ -213,7 +214,9 @@ func (cmd *searchCommand) run(ctx context.Context, q *query.Query, text string, 
 		cmd.term.note("No task that was cleared matches.")
 	case n == 0 && err == nil:
 		cmd.term.noteNoMatch(hist)
-		err = cmd.term.noteOthers(ctx, question{hist, s, q, text, o, []string{"search"}})
+		err = cmd.term.noteOthers(ctx, of)
+	case err == nil:
+		err = cmd.term.noteOperators(of)
 	}
 	if errors.Is(err, context.Canceled) {
 		return &codeError{exitInterrupted, errors.New("interrupted")}

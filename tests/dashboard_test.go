@@ -135,9 +135,14 @@ func (b *board) do(method, path, body string, asks ...ask) (*answer, string) {
 }
 
 // get returns an answer that has to be one, as JSON.
+// get asks again while the server says that the search index is being made.
 func (b *board) get(path string, v any) {
 	b.t.Helper()
 	resp, body := b.do("GET", path, "")
+	for end := time.Now().Add(patience); resp.StatusCode == http.StatusServiceUnavailable && strings.Contains(body, "the index is being made") && time.Now().Before(end); {
+		time.Sleep(100 * time.Millisecond)
+		resp, body = b.do("GET", path, "")
+	}
 	if resp.StatusCode != http.StatusOK {
 		b.t.Fatalf("%s: %s\n%s", path, resp.Status, body)
 	}

@@ -39,6 +39,11 @@ func (p *parser) meantTime(value string) string {
 	if _, _, ok := p.span("today "+value, false); ok && strings.Contains(value, ":") {
 		return "today " + value
 	}
+	for _, layout := range otherLayouts {
+		if t, err := time.Parse(layout, value); err == nil {
+			return t.Format(time.DateOnly)
+		}
+	}
 	if strings.Trim(value, "0123456789") == "" { // 2 days
 		value += strings.SplitN(strings.TrimSpace(p.in[p.pos:])+" ", " ", 2)[0]
 	}
@@ -48,6 +53,10 @@ func (p *parser) meantTime(value string) string {
 	}
 	return meant
 }
+
+// otherLayouts are notations of a day that are not read, as some leave open which number is the
+// month.
+var otherLayouts = []string{"2006/1/2", "2.1.2006", "20060102"}
 
 // otherUnits are units as people write them.
 var otherUnits = map[string]string{

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"qme/internal/lazy"
 	"qme/internal/near"
@@ -19,16 +20,9 @@ type Doubt struct {
 
 // Doubts returns the words of a query that was read from a text, outside quotation marks and not
 // excluded, that were probably meant as conditions ("rc>0", "rc != 0", "ok", "yesterday") or as
-// something else of the language ("or", "!pilot", "*.nii"). An expression is none.
+// something else of the language ("or", "not", "!pilot", "*.nii"). An expression is none.
 func (q *Query) Doubts(text string, o Options) []Doubt {
-	var places [][2]int
-	q.asked(func(t term) bool {
-		if t.field == anywhere && t.regex == nil && t.edits == 0 && text[t.place[0]] != '"' {
-			places = append(places, t.place)
-		}
-		return true
-	})
-	slices.SortFunc(places, func(a, b [2]int) int { return a[0] - b[0] })
+	places := q.plainWords(text)
 	var list []Doubt
 	for len(places) > 0 {
 		n := 1
@@ -44,6 +38,31 @@ func (q *Query) Doubts(text string, o Options) []Doubt {
 	return list
 }
 
+// Operators returns the words of a query that was read from a text that were probably meant to
+// join or to exclude others ("or", "&&", "not"), so that the query may find what was not meant.
+func (q *Query) Operators(text string) []Doubt {
+	var list []Doubt
+	for _, at := range q.plainWords(text) {
+		if d := operatorAt(text, at); d.Meant != "" {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+// plainWords returns where in the text of a query words are, outside quotation marks, that are
+// looked for anywhere.
+func (q *Query) plainWords(text string) (places [][2]int) {
+	q.asked(func(t term) bool {
+		if t.field == anywhere && t.regex == nil && t.edits == 0 && text[t.place[0]] != '"' {
+			places = append(places, t.place)
+		}
+		return true
+	})
+	slices.SortFunc(places, func(a, b [2]int) int { return a[0] - b[0] })
+	return places
+}
+
 // mostJoined is how many words a condition has at most that is written with blanks: "rc > 0".
 const mostJoined = 3
 
@@ -55,10 +74,10 @@ func doubtOf(text string, places [][2]int, n int, o Options) (Doubt, bool) {
 	d := Doubt{Place: [2]int{places[0][0], places[n-1][1]}}
 	d.Typed = text[d.Place[0]:d.Place[1]]
 	if n == 1 {
-		d.Meant = cmp.Or(meantCondition(d.Typed, o), meantSign(d.Typed))
-		if m := operators[strings.ToLower(d.Typed)]; m != "" && len(places) > 1 && d.Place[0] > 0 {
-			d.Meant = m
+		if d := operatorAt(text, places[0]); d.Meant != "" {
+			return d, true
 		}
+		d.Meant = cmp.Or(meantCondition(d.Typed, o), meantSign(d.Typed))
 		return d, d.Meant != ""
 	}
 	d.Meant = comparison(strings.Join(strings.Fields(d.Typed), ""), o)
@@ -67,6 +86,24 @@ func doubtOf(text string, places [][2]int, n int, o Options) (Doubt, bool) {
 
 // operators are what stands elsewhere for those of the language.
 var operators = map[string]string{"or": "OR", "||": "OR", "|": "OR", "and": "AND", "&&": "AND", "&": "AND"}
+
+// operatorAt returns what a word was probably meant as that joins its neighbours or excludes the
+// next one; nothing is Meant otherwise.
+func operatorAt(text string, at [2]int) Doubt {
+	d := Doubt{Typed: text[at[0]:at[1]], Place: at}
+	before, after := strings.TrimSpace(text[:at[0]]), strings.TrimSpace(text[at[1]:])
+	next := firstWord(after)
+	switch {
+	case after == "" || endsGroups(after):
+	case strings.EqualFold(d.Typed, "not"):
+		if next[0] != '-' {
+			d.Meant, d.Place[1] = "-", len(text)-len(strings.TrimLeftFunc(text[at[1]:], unicode.IsSpace))
+		}
+	case before != "" && !strings.HasSuffix(before, "(") && operators[strings.ToLower(next)] == "":
+		d.Meant = operators[strings.ToLower(d.Typed)]
+	}
+	return d
+}
 
 // meantSign returns what a word was probably meant as that has a sign of another language: one
 // that excludes it, or one for any text.

@@ -54,8 +54,8 @@ type Options struct {
 	Now time.Time
 	// Home is what ~ at the beginning of a directory stands for; "" leaves it.
 	Home string
-	// Dir is the directory for which . and ./ at the beginning of a directory stand, where words
-	// are text; "" leaves them.
+	// Dir is the directory for which . at the beginning of a directory stands, and above which
+	// .. is, where words are text; with "" they are errors.
 	Dir string
 }
 
@@ -173,6 +173,12 @@ var textNames = []string{"", "command", "message", "output", "error", "pwd", "us
 // nothingBehind says that a condition has no value.
 func (p *parser) nothingBehind(at, valueAt int, name string) error {
 	err := p.errorAt(valueAt, "%s: needs something behind the colon", name)
+	if next := firstWord(strings.TrimSpace(p.in[valueAt:])); next != "" && !slices.Contains(textNames, name) {
+		if _, wrong := (&parser{in: next, opts: p.opts}).condition(name, next, 0); wrong == nil {
+			err.Msg += "; did you mean " + name + ":" + next + "?"
+			return err
+		}
+	}
 	if err.Text = p.message(at); err.Text != "" {
 		err.Msg += "; as text it is in quotes: \"" + err.Text + "\""
 	}
@@ -302,7 +308,10 @@ func (p *parser) condition(name, value string, at int) (term, error) {
 	case "partition":
 		return oneOf(name, value, partitionsOf), nil
 	case "pwd":
-		value = p.expandDir(p.expandHome(value))
+		var err error
+		if value, err = p.expandDir(p.expandHome(value), at); err != nil {
+			return term{}, err
+		}
 	}
 	return p.text(field(name), value, at)
 }
@@ -319,9 +328,19 @@ func cutOperator(s string) (operator, string) {
 func (p *parser) status(value string, at int) (term, error) {
 	set, ok := record.ParseOutcomes(value)
 	if !ok {
-		return term{}, p.errorAt(at, "status: is one of %s, not %.60q", record.OutcomeWords, value)
+		err := p.errorAt(at, "status: is one of %s, not %.60q", record.OutcomeWords, value)
+		if meant := cmp.Or(otherStatus[strings.ToLower(value)], near.Best(strings.ToLower(value), StatusWords)); meant != "" {
+			err.Msg += "; did you mean status:" + meant + "?"
+		}
+		return term{}, err
 	}
 	return term{test: hasOutcome(set), values: statusValues(set.MayHave, set.Exact())}, nil
+}
+
+// otherStatus are words that other programs have for a status.
+var otherStatus = map[string]string{
+	"fail": "failed", "failure": "failed", "error": "failed", "errored": "failed", "crashed": "failed",
+	"pass": "ok", "passed": "ok", "done": "ok", "finished": "ok", "completed": "ok", "pending": "queued", "waiting": "queued", "killed": "cancelled", "aborted": "cancelled",
 }
 
 // expandHome replaces a ~ as a shell would have, in regular expressions as well.
@@ -336,12 +355,17 @@ func (p *parser) expandHome(value string) string {
 	return home + value[1:]
 }
 
-// expandDir replaces a . that stands for the current directory.
-func (p *parser) expandDir(value string) string {
-	if p.opts.Dir == "" || p.opts.Regex || value != "." && !strings.HasPrefix(value, "./") {
-		return value
+// expandDir replaces a . or .. at the beginning, which stand for the current directory and the one
+// above it.
+func (p *parser) expandDir(value string, at int) (string, error) {
+	first, _, _ := strings.Cut(value, "/")
+	switch {
+	case p.opts.Regex || first != "." && first != "..":
+		return value, nil
+	case p.opts.Dir == "":
+		return "", p.errorAt(at, "pwd: takes a whole path here, where there is no current directory for %.60q", value)
 	}
-	return path.Join(p.opts.Dir, value)
+	return path.Join(p.opts.Dir, value), nil
 }
 
 func (p *parser) text(f field, value string, at int) (term, error) {
