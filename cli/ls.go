@@ -170,7 +170,7 @@ var statusWays = map[string]string{
 // mistake; that no task failed is no news for a script.
 func (cmd *lsCommand) noteNone(q *tasks.Service, f tasks.Filter) {
 	named := tasks.Filter{Executor: f.Executor, Prefix: f.Prefix, Host: f.Host, User: f.User}
-	if named != (tasks.Filter{}) && (f.Outcomes == 0 || !hasTasks(q, named)) {
+	if named != (tasks.Filter{}) && (f.Outcomes == 0 && f.Query == nil || !hasTasks(q, named)) {
 		cmd.term.note("There are no %s.%s", tasksOf(named), cmd.wayTo(f.Executor))
 		return
 	}

@@ -242,7 +242,7 @@ func (t *terminal) noteMeant(ctx context.Context, of question, words []query.Wor
 	return nil
 }
 
-// suggestion returns a command line that asks another query with the same options, in
+// suggestion returns a command line that asks another query with the same scope, in
 // parentheses; "" where a terminal would not show it as it is, or where it is no query.
 func (t *terminal) suggestion(of question, text string) string {
 	words := slices.Clone(of.asks)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -66,7 +67,11 @@ func checkParameters(r *http.Request) error {
 	if !ok {
 		return nil // there is no such part
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.URL.Query())) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return badRequest("the parameters cannot be read: " + err.Error())
+	}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
 		switch {
 		case slices.Contains(names, name):
 		case len(names) == 0:

@@ -16,6 +16,8 @@ func TestParameters(t *testing.T) {
 	}{
 		"/api/tasks?host=a&status=failed&status=ok&sort=id": {200, `"total":0`},
 		"/api/tasks?stauts=failed":                          {400, `no parameter \"stauts\" here, but executor, q, `},
+		"/api/tasks?host=100%":                              {400, "cannot be read"},
+		"/api/tasks?status=failed;limit=5":                  {400, "cannot be read"},
 		"/api/tasks?hosts=a":                                {400, "did you mean host?"},
 		"/api/facets?sort=id":                               {400, `no parameter \"sort\"`},
 		"/api/info?x":                                       {400, `no parameter \"x\" here, nor any other`},

@@ -94,6 +94,12 @@ func TestSlowClient(t *testing.T) {
 	s, url := serve(t)
 	connect(t, s, url) // and reads nothing
 	good := connect(t, s, url)
+	for end := time.Now().Add(10 * time.Second); s.hub.count() < 2; { // both are told of what follows
+		if time.Now().After(end) {
+			t.Fatalf("%d clients are connected", s.hub.count())
+		}
+		time.Sleep(time.Millisecond)
+	}
 	const rounds = 2000
 	text := strings.Repeat("x", 64<<10)
 	heard := make(chan int)

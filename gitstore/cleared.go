@@ -43,13 +43,14 @@ func mayRemove(c gitformat.Commit, b []byte) bool {
 // that of ctx. The cost is that of reading the commits, and of the folders in which those that
 // may remove tasks differ from their parents.
 func (sn *Snapshot) Cleared(ctx context.Context, since string) (record.Cleared, error) {
-	c := &clearedWalk{ctx: ctx, r: sn.r, seen: map[[2]plumbing.Hash]bool{}, tasks: map[record.ID]record.Clearing{}}
+	c := &clearedWalk{ctx: ctx, r: sn.r, seen: map[treePair]bool{}, tasks: map[record.ID]record.Clearing{}}
 	if err := c.find(sn.commit, since); err != nil {
 		return record.Cleared{}, err
 	}
-	// The last removal of a task counts, so the first one that is seen.
-	slices.SortStableFunc(c.commits, func(a, b *commitNode) int { return cmp.Compare(b.When, a.When) })
-	for _, commit := range c.commits {
+	// The last removal of a task counts, so the first one that is seen. A merge removes what a
+	// commit on one of its sides has removed: of the other side only the remainder is its own.
+	merges := func(c *commitNode) bool { return len(c.Parents) > 1 }
+	for _, commit := range append(slices.DeleteFunc(slices.Clone(c.commits), merges), slices.DeleteFunc(c.commits, func(c *commitNode) bool { return !merges(c) })...) {
 		for _, parent := range commit.Parents {
 			if err := c.compare(parent, commit); err != nil {
 				return record.Cleared{}, err
@@ -66,10 +67,16 @@ func (sn *Snapshot) Cleared(ctx context.Context, since string) (record.Cleared, 
 type clearedWalk struct {
 	ctx     context.Context
 	r       objectReader
-	commits []*commitNode // which may have removed tasks, children before their parents
-	seen    map[[2]plumbing.Hash]bool
+	commits []*commitNode // which may have removed tasks, the last first
+	seen    map[treePair]bool
 	tasks   map[record.ID]record.Clearing
 	gap     error
+}
+
+// A treePair is a folder before a commit and after it.
+type treePair struct {
+	old, now plumbing.Hash
+	at       string
 }
 
 // missing notes why something cannot be read.
@@ -98,46 +105,38 @@ func (c *clearedWalk) find(head plumbing.Hash, since string) error {
 	if err == nil {
 		list, err = g.since(c.ctx, head, known)
 	}
-	for _, commit := range slices.Backward(parentsFirst(list)) {
-		if commit.mayRemove {
-			c.commits = append(c.commits, commit)
-		}
-	}
+	c.take(list)
 	return c.missing(err)
+}
+
+// take notes which of some commits may have removed tasks.
+func (c *clearedWalk) take(list []*commitNode) {
+	c.commits = slices.DeleteFunc(lastFirst(list), func(commit *commitNode) bool { return !commit.mayRemove })
 }
 
 // walk collects them from the whole history.
 func (c *clearedWalk) walk(head plumbing.Hash) error {
 	visited := map[plumbing.Hash]bool{head: true}
-	type step struct {
-		hash plumbing.Hash
-		done *commitNode // its parents have been walked
-	}
-	for stack := []step{{hash: head}}; len(stack) > 0; {
+	var list []*commitNode
+	for stack := []plumbing.Hash{head}; len(stack) > 0; {
 		top := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		if top.done != nil {
-			c.commits = append(c.commits, top.done)
-			continue
-		}
-		commit, _, err := readCommit(c.r, top.hash)
+		commit, _, err := readCommit(c.r, top)
 		if err := c.missing(err); err != nil {
 			return err
 		}
 		if commit == nil {
 			continue
 		}
-		if commit.mayRemove {
-			stack = append(stack, step{done: commit})
-		}
+		list = append(list, commit)
 		for _, parent := range commit.Parents {
 			if !visited[parent] {
 				visited[parent] = true
-				stack = append(stack, step{hash: parent})
+				stack = append(stack, parent)
 			}
 		}
 	}
-	slices.Reverse(c.commits)
+	c.take(list)
 	return nil
 }
 
@@ -155,7 +154,7 @@ func (c *clearedWalk) compare(parent plumbing.Hash, commit *commitNode) error {
 // removed notes the tasks of one tree that are not in another. Two trees are compared once: the
 // first time counts.
 func (c *clearedWalk) removed(old, now plumbing.Hash, at string, as record.Clearing) error {
-	key := [2]plumbing.Hash{old, now}
+	key := treePair{old, now, at}
 	if old == now || c.seen[key] {
 		return c.ctx.Err()
 	}

@@ -3,6 +3,7 @@ package gitstore_test
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -89,6 +90,64 @@ func TestClearedByGit(t *testing.T) {
 	merged := git(t, work, "commit-tree", tree, "-p", "HEAD", "-p", base+"~1", "-m", "merge: by hand")
 	git(t, dir, "update-ref", "refs/heads/main", merged)
 	wantClearedIDs(t, openStore(t, afero.NewOsFs(), dir, nil), ids[0], ids[1], ids[3])
+}
+
+// TestClearedLast has the last removal of a task count where clocks were set back, where two
+// histories were merged by git, and where folders of the same content are removed in two places.
+func TestClearedLast(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("git is missing")
+	}
+	dir := filepath.Join(t.TempDir(), "tasks.git")
+	s := openStore(t, afero.NewOsFs(), dir, nil)
+	a, b := idAt("shell", epoch, 1), idAt("shell", epoch, 2)
+	commit(t, s, run(task(a, "a"), nil))
+	commit(t, s, run(task(b, "b"), nil))
+	work := filepath.Join(t.TempDir(), "work")
+	git(t, dir, "worktree", "add", "-q", "--detach", work, "main")
+	at := func(date string, args ...string) string {
+		t.Helper()
+		cmd := exec.Command("git", args...)
+		cmd.Dir, cmd.Env = work, append(os.Environ(), "GIT_COMMITTER_DATE="+date, "GIT_AUTHOR_DATE="+date, "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+		return git(t, work, "rev-parse", "HEAD")
+	}
+	base := git(t, work, "rev-parse", "HEAD")
+	git(t, work, "rm", "-q", a.Path())
+	at("2038-01-02T00:00:00Z", "commit", "-qm", "clear: a, by a clock that is ahead")
+	at("2038-01-03T00:00:00Z", "revert", "--no-edit", "HEAD")
+	git(t, work, "rm", "-q", a.Path())
+	second := at("2030-01-01T00:00:00Z", "commit", "-qm", "clear: a")
+	git(t, work, "rm", "-q", b.Path())
+	third := at("2030-01-02T00:00:00Z", "commit", "-qm", "clear: b")
+	for _, to := range []string{second, third} {
+		git(t, dir, "update-ref", "refs/heads/main", to)
+		want := map[record.ID][2]string{a: {second, "a"}}
+		if to == third {
+			want[b] = [2]string{third, "b"}
+		}
+		wantCleared(t, openStore(t, afero.NewOsFs(), dir, nil), "", want)
+	}
+	// The other side of a merge has the task as it was before.
+	git(t, work, "checkout", "-q", base)
+	at("2039-01-01T00:00:00Z", "commit", "-q", "--allow-empty", "-m", "run: something else")
+	merged := at("2039-01-02T00:00:00Z", "merge", "-q", "--no-edit", third)
+	git(t, dir, "update-ref", "refs/heads/main", merged)
+	wantCleared(t, openStore(t, afero.NewOsFs(), dir, nil), "", map[record.ID][2]string{a: {second, "a"}, b: {third, "b"}})
+
+	git(t, work, "checkout", "-q", base)
+	if err := os.CopyFS(filepath.Join(work, "backup"), os.DirFS(filepath.Join(work, "tasks"))); err != nil {
+		t.Fatal(err)
+	}
+	git(t, work, "add", "backup")
+	at("2040-01-01T00:00:00Z", "commit", "-qm", "a copy")
+	git(t, work, "rm", "-rq", "backup", "tasks")
+	both := at("2040-01-02T00:00:00Z", "commit", "-qm", "remove both")
+	git(t, dir, "update-ref", "refs/heads/main", both)
+	wantClearedIDs(t, openStore(t, afero.NewOsFs(), dir, nil), a, b)
 }
 
 func wantClearedIDs(t *testing.T, s *gitstore.Store, want ...record.ID) {

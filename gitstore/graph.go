@@ -308,6 +308,37 @@ func (g *graph) since(ctx context.Context, head plumbing.Hash, known ...plumbing
 	return slices.DeleteFunc(list, func(c *commitNode) bool { return p.marks[c.hash]&ofTheirs != 0 }), nil
 }
 
+// lastFirst returns commits in the order of "git log --date-order": each before its parents, and
+// of others the later one first, whatever the clocks of machines were. Of a part of a history that
+// has all children of its commits, the order is the same as in all of it.
+func lastFirst(commits []*commitNode) []*commitNode {
+	nodes, children := make(map[plumbing.Hash]*commitNode, len(commits)), make(map[plumbing.Hash]int, len(commits))
+	for _, c := range commits {
+		nodes[c.hash] = c
+		for _, p := range c.Parents {
+			children[p]++
+		}
+	}
+	var ready commitHeap
+	for _, c := range commits {
+		if children[c.hash] == 0 {
+			heap.Push(&ready, c)
+		}
+	}
+	list := make([]*commitNode, 0, len(commits))
+	for len(ready) > 0 {
+		c := heap.Pop(&ready).(*commitNode)
+		list = append(list, c)
+		for _, p := range c.Parents {
+			children[p]--
+			if parent := nodes[p]; parent != nil && children[p] == 0 {
+				heap.Push(&ready, parent)
+			}
+		}
+	}
+	return list
+}
+
 // parentsFirst returns commits in an order in which each comes after those of its
 // parents that are among them, whatever the clocks say.
 func parentsFirst(commits []*commitNode) []*commitNode {

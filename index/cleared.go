@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 
 	"qme/record"
 )
@@ -44,21 +45,35 @@ func (s *Search) clearedSince(ctx context.Context, o *opened) (record.Cleared, e
 	return c, err
 }
 
-// later leaves out the removals that are not later than the one that the index has of the same
-// task.
-func (r *reader) later(list []record.Clearing) ([]record.Clearing, error) {
+// later returns those of some removals that the index does not have. Where it has another one of
+// the same task, all of the history is asked which is the last.
+func (s *Search) later(ctx context.Context, r *reader, list []record.Clearing) (later []record.Clearing, err error) {
 	if r.cleared == 0 {
 		return list, nil
 	}
-	var later []record.Clearing
+	last := sync.OnceValues(func() (map[record.ID]record.Clearing, error) {
+		all, err := s.Source.Cleared(ctx, "")
+		last := make(map[record.ID]record.Clearing, len(all.Tasks))
+		for _, c := range all.Tasks {
+			last[c.ID] = c
+		}
+		return last, err
+	})
 	for _, c := range list {
 		known, err := r.removal(c.ID)
 		if err != nil {
 			return nil, err
 		}
-		if known == nil || !known.When.After(c.When) {
-			later = append(later, c)
+		if known != nil {
+			all, err := last()
+			if err != nil {
+				return nil, err
+			}
+			if c = all[c.ID]; c.Commit == known.Commit && c.Before == known.Before {
+				continue
+			}
 		}
+		later = append(later, c)
 	}
 	return later, nil
 }
@@ -109,6 +124,15 @@ func (a *answer) askCleared(ctx context.Context, changed []record.ID) error {
 	if err != nil {
 		return err
 	}
+	if c.Gap == nil && a.o.Gap != "" {
+		all, err := a.s.Source.Cleared(ctx, "")
+		if err == nil && all.Gap == nil { // as after a shallow clone has got the remainder
+			err = fmt.Errorf("%w: it may lack tasks that were cleared", errUnusable)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	if c.Gap != nil || a.o.Gap != "" {
 		return errGap
 	}
@@ -116,7 +140,7 @@ func (a *answer) askCleared(ctx context.Context, changed []record.ID) error {
 	if err != nil {
 		return err
 	}
-	if a.cleared, err = r.later(a.s.notAdded(c.Tasks)); err != nil {
+	if a.cleared, err = a.s.later(ctx, r, a.s.notAdded(c.Tasks)); err != nil {
 		return err
 	}
 	ids := idsOf(a.cleared)

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/blevesearch/bleve/v2"
@@ -203,7 +204,7 @@ func TestClearedGap(t *testing.T) {
 	old := h.commit(func(all tasks) { delete(all, pick(rnd, all).UID) })
 	h.commit(add(t, rnd, 5))
 	sn := h.commit(func(all tasks) { delete(all, pick(rnd, all).UID) })
-	h.forget(old.name)
+	back := h.forget(old.name)
 	for range 2 {
 		if got := same(t, sn, dir, parse(t, "-zzz", false), "gap", cleared); len(got.ids) != 1 || got.errs != 1 {
 			t.Errorf("%d tasks and %d errors, want 1 of each", len(got.ids), got.errs)
@@ -211,6 +212,15 @@ func TestClearedGap(t *testing.T) {
 		if got := same(t, sn, dir, parse(t, "-zzz", false), "gap"); got.errs > 0 || len(got.ids) != len(sn.all) {
 			t.Errorf("%d tasks and %d errors of %d", len(got.ids), got.errs, len(sn.all))
 		}
+	}
+	back()
+	for range 2 {
+		if got := same(t, sn, dir, parse(t, "-zzz", false), "no gap", cleared); len(got.ids) != 2 || got.errs > 0 {
+			t.Errorf("%d tasks and %d errors, want 2 tasks", len(got.ids), got.errs)
+		}
+	}
+	if m := manifest(t, dir); strings.Contains(m, `"gap"`) {
+		t.Errorf("the index still lacks something: %s", m)
 	}
 }
 

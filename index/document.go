@@ -206,7 +206,11 @@ func (e entry) document() (*document.Document, error) {
 	if e.over > 0 {
 		addTerm(d, overField, strconv.Itoa(e.over))
 	}
-	return d, e.store(d)
+	if err := e.store(d); err != nil || e.doc.Err == nil {
+		return d, err
+	}
+	// A stream of it cannot be read, so it may hold any text.
+	return entry{id: e.id, cleared: e.cleared}.document()
 }
 
 // addCounted adds a value that is also counted among the runs that are found.

@@ -63,10 +63,16 @@ func (h *history) commit(edit func(tasks)) snapshot {
 	return snapshot{h, h.head, next, next.unique()}
 }
 
-func (h *history) forget(commit string) {
+func (h *history) forget(commit string) (back func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	was := h.commits[commit]
 	delete(h.commits, commit)
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.commits[commit] = was
+	}
 }
 
 // A snapshot is an index.Source.

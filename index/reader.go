@@ -362,8 +362,17 @@ func (r *reader) look(ctx context.Context, d hit) (*Found, error) {
 		return nil, f.Doc.Err
 	}
 	if r.s.Whole {
+		var lost error
+		f.Record, lost = nil, fmt.Errorf("task %s: %w run in the history", d.id, record.ErrNotFound)
 		for _, whole := range r.s.fromHistory(ctx, d.docID, s.cleared) {
-			f.Record = whole.Record
+			if whole.Err != nil {
+				lost = whole.Err
+			} else {
+				f.Record = whole.Record
+			}
+		}
+		if f.Record == nil {
+			return &Found{Result: record.Result{ID: d.id, Err: lost}, Number: s.Number, place: d.docID, hit: true}, nil
 		}
 	}
 	f.Unique = s.Unique

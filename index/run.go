@@ -176,7 +176,7 @@ func (s *Search) update(ctx context.Context, dir string, o *opened, changed []re
 		if err != nil {
 			return err
 		}
-		cleared, err := r.later(c.Tasks)
+		cleared, err := s.later(ctx, r, c.Tasks)
 		if err != nil {
 			return err
 		}

@@ -118,7 +118,10 @@ func meantSign(typed string) string {
 	if !strings.Contains(typed, "*") || signs().MatchString(typed) || slices.ContainsFunc(parts, odd) {
 		return ""
 	}
-	return strings.Join(parts, " ")
+	if len(parts) > 1 { // OR binds more closely than a blank
+		return "(" + strings.Join(parts, " ") + ")"
+	}
+	return strings.Join(parts, "")
 }
 
 // WithConditions returns the text of a query with the conditions that were probably meant.
@@ -137,7 +140,7 @@ func meantCondition(typed string, o Options) string {
 	if _, ok := record.ParseOutcomes(typed); ok {
 		return "status:" + strings.ToLower(typed)
 	}
-	if meant := near.Best(strings.ToLower(typed), StatusWords); meant != "" {
+	if meant := near.Best(strings.ToLower(typed), StatusWords); meant != "" && near.Distance(strings.ToLower(typed), meant) == 1 {
 		return meant
 	}
 	if aDay().MatchString(typed) {
