@@ -342,7 +342,7 @@ func TestManyClients(t *testing.T) {
 		_ = resp.Body.Close() // of a websocket there is none
 		_ = conn.Close()
 	}
-	left := func() bool { return s.hub.count() > 1 || runtime.NumGoroutine() > goroutines || open() > files }
+	left := func() bool { return s.hub.count() > 1 || runtime.NumGoroutine() > goroutines+10 || open() > files }
 	for end := time.Now().Add(20 * time.Second); left() && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}

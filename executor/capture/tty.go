@@ -80,13 +80,14 @@ type terminal struct {
 }
 
 // enterRaw makes the terminal pass on all bytes unchanged. It may be called again after
-// another process may have changed the terminal, such as the shell while we were stopped.
+// another process may have changed the terminal, such as the shell while we were stopped. A
+// program that reads single keys from it meanwhile keeps it: see keys.taken.
 func (t *terminal) enterRaw() error {
 	now, err := unix.IoctlGetTermios(t.fd, getTermios)
 	if err != nil {
 		return err
 	}
-	if t.raw && *now == t.mine {
+	if t.raw && (*now == t.mine || now.Lflag&unix.ICANON == 0) {
 		return nil
 	}
 	t.saved, t.mine = *now, rawTermios(*now)

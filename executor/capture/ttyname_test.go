@@ -36,7 +36,8 @@ func TestVariablesNameTheCommandsTerminal(t *testing.T) {
 // it are again.
 func TestKeysOfAnotherProgramAreLeftAlone(t *testing.T) {
 	u := newUser(t)
-	script := `exec 3<` + u.tty.Name() + `; old=$(stty -g <&3); stty -icanon -echo isig min 1 <&3; echo ready
+	script := `exec 3<` + u.tty.Name() + `; old=$(stty -g <&3); stty -icanon -echo isig min 1 <&3
+		kill -CONT $(ps -o ppid= -p $PPID); sleep 0.3; echo ready # qme looks at its terminal then
 		p=$(dd bs=1 count=6 <&3 2>/dev/null); stty "$old" <&3; echo "got:$p"; read line; echo "line:$line"`
 	r, dir := u.run(func() {
 		u.expect("ready")
