@@ -18,12 +18,16 @@ import (
 	"qme/internal/account"
 	"qme/internal/regular"
 	"qme/internal/signalled"
+	"qme/provenance"
 	"qme/record"
 	"qme/tasks"
 	"qme/tasks/given"
 	"qme/tasks/jobs"
 	"qme/tasks/spool"
 )
+
+// hashWait is how long a run waits after its command for the hashes of files.
+const hashWait = time.Second
 
 // A home is the folder of tasks used by an invocation, with its history once that is
 // open.
@@ -87,6 +91,8 @@ func (h *home) tasks() (*tasks.Service, error) {
 			Env:      func() []string { return allowedEnv(os.Environ(), cfg.List("run.env")) },
 			GitState: func(dir string) *record.Git { return worktree.State(dir, cfg.Duration("run.git")) },
 			Searched: cfg.Size("search.limit"),
+			Files:    cfg.Bool("run.files"),
+			Hashes:   provenance.Limits{File: cfg.Size("run.hash"), Run: cfg.Size("run.hash_total"), Wait: hashWait},
 			Host:     hostname(),
 			User:     login(),
 			Within:   os.Getenv(taskVariable),

@@ -80,6 +80,8 @@ type Data struct {
 	Merged bool `json:"merged,omitempty"`
 	// Stdin describes the source of standard input; nil when not recorded.
 	Stdin *Stdin `json:"stdin,omitempty"`
+	// Files are the files that the command named, used or made; nil when not recorded.
+	Files *Files `json:"files,omitempty"`
 	// RunID names the run permanently; empty in records that predate run ids.
 	RunID RunID `json:"run_id,omitempty"`
 	// Run is the number of the run, from 1. A merge of histories can change it.

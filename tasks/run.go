@@ -14,6 +14,7 @@ import (
 	"qme/executor"
 	"qme/executor/capture"
 	"qme/gitstore"
+	"qme/provenance"
 	"qme/record"
 	"qme/tasks/spool"
 )
@@ -157,7 +158,10 @@ func validAll(list []string) []string {
 // execute runs the command of spec and records it in rec, which already has the
 // values that are known beforehand.
 func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.Spec, verb string, started func()) (*Report, error) {
+	dir := rec.Data.PWD
 	q.fill(rec)
+	files := q.watchFiles(dir, spec.Cmd)
+	rec.Data.Files = files.Named()
 	entry, spoolErr := q.Spool.Begin(rec)
 	if errors.Is(spoolErr, record.ErrConflict) {
 		return nil, spoolErr
@@ -165,7 +169,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	if spoolErr == nil {
 		q.noteGiven(rec)
 	}
-	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: started}
+	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: started, files: files}
 	r.track()
 	background := q.recoverInBackground(ctx) // concurrently with the command, so that it costs no time
 	res, err := r.start(ctx, spec)
@@ -194,6 +198,15 @@ func (r *run) end(ctx context.Context, res *capture.Result, spoolErr, err error)
 		return &Report{Record: r.complete(res), PassErr: res.PassErr, Err: fmt.Errorf("%w, nor can it be: %w", ErrNotRecorded, spoolErr)}, nil
 	}
 	return r.record(ctx, res), nil
+}
+
+// watchFiles looks at the files that a command in dir names.
+func (q *Service) watchFiles(dir string, argv []string) *provenance.Watch {
+	set := q.Settings
+	if !set.Files || len(argv) == 0 {
+		return nil
+	}
+	return provenance.Begin(provenance.Command{Dir: dir, Argv: argv, Env: os.Environ(), Stdin: set.Stdin, Stdout: set.Stdout, Stderr: set.Stderr}, set.Hashes)
 }
 
 // fill sets the fields of a record that are known when a run begins.
@@ -232,6 +245,7 @@ type run struct {
 	out, err *spool.Recorder
 	tracker  executor.Tracker // nil for an executor that does not track jobs
 	started  func()           // see RunOptions; may be nil
+	files    *provenance.Watch
 }
 
 // spec completes the command's specification from the settings.
@@ -260,6 +274,7 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	r.out, r.err = r.entry.Recorder(record.Stdout, r.q.Settings.Keep), r.entry.Recorder(record.Stderr, r.q.Settings.Keep)
 	s.Out, s.Err = r.out, r.err
 	s.OnStart = func(pid int) {
+		r.files.Hash()
 		r.rec.Data.PID = pid
 		if err := r.entry.Write(r.rec); err != nil {
 			r.q.Warn("the process id is not in the spool: %v", err)
@@ -308,6 +323,7 @@ func (r *run) record(ctx context.Context, res *capture.Result) *Report {
 	if err := r.close(res.RecordErr); err != nil {
 		r.q.Warn("a part of the output is not recorded: %v", err)
 	}
+	rec.Data.Files = r.files.End()
 	r.submitted(ctx)
 	return &Report{Record: rec, PassErr: res.PassErr, Err: r.commit(ctx)}
 }

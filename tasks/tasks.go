@@ -10,6 +10,7 @@ import (
 	"qme/executor"
 	"qme/executor/capture"
 	"qme/gitstore"
+	"qme/provenance"
 	"qme/record"
 	"qme/tasks/given"
 	"qme/tasks/jobs"
@@ -31,6 +32,8 @@ type Settings struct {
 	Stdin, Stdout, Stderr *os.File
 	Drain, KillGrace      time.Duration // see capture.Spec
 	Searched              int64         // maximum bytes of a stream that a search reads
+	Files                 bool          // whether the files are recorded that a command names
+	Hashes                provenance.Limits
 }
 
 // A Service implements the use cases of one home. It is for use by one goroutine.

@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"qme/internal/openfile"
 	"qme/record"
 )
 
@@ -32,7 +33,7 @@ func Stdin(f *os.File) *record.Stdin {
 	}
 	switch uint32(st.Mode) & unix.S_IFMT {
 	case unix.S_IFREG:
-		return &record.Stdin{Kind: "file", Path: pathOf(fd, &st), Size: st.Size}
+		return &record.Stdin{Kind: "file", Path: openfile.Path(fd), Size: st.Size}
 	case unix.S_IFIFO:
 		return &record.Stdin{Kind: "pipe"}
 	case unix.S_IFSOCK:
@@ -47,15 +48,4 @@ func Stdin(f *os.File) *record.Stdin {
 		}
 	}
 	return &record.Stdin{Kind: "other"}
-}
-
-// pathOf returns the absolute path of an open file, "" if it no longer has one or the
-// system does not tell.
-func pathOf(fd int, st *unix.Stat_t) string {
-	path := nameOf(fd)
-	var now unix.Stat_t
-	if path == "" || unix.Stat(path, &now) != nil || now.Dev != st.Dev || now.Ino != st.Ino {
-		return ""
-	}
-	return path
 }

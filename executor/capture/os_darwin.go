@@ -3,7 +3,6 @@ package capture
 import (
 	"os"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -62,15 +61,6 @@ func sameTerminal(a, b int) bool {
 // sameOpen reports whether one descriptor was duplicated from the other, as far as that
 // can be told.
 func sameOpen(a, b int) bool { return sameOffset(a, b) }
-
-// nameOf returns the path of an open file as known to the system, "" if there is none.
-func nameOf(fd int) string {
-	var buf [unix.PathMax]byte
-	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETPATH, uintptr(unsafe.Pointer(&buf))); errno != 0 {
-		return ""
-	}
-	return unix.ByteSliceToString(buf[:])
-}
 
 // ownPeak returns the peak memory of this process in bytes, which may be attributed to
 // its child processes.

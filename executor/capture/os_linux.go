@@ -2,7 +2,6 @@ package capture
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"strconv"
 
@@ -83,15 +82,6 @@ func sameOpen(a, b int) bool {
 		return sameOffset(a, b)
 	}
 	return order == 0
-}
-
-// nameOf returns the path of an open file as known to the system, "" if there is none.
-func nameOf(fd int) string {
-	path, err := os.Readlink(fmt.Sprintf("%s/%d", fdFolder, fd))
-	if err != nil {
-		return ""
-	}
-	return path
 }
 
 // ownPeak returns the peak memory of this process in bytes, which is also the initial

@@ -1,0 +1,178 @@
+// Package provenance finds out which files a command uses and makes, without tracing it and
+// without any part in its streams: from the words of the command line, from its redirections, and
+// from the files that the caller has opened for it. docs/format.md has the result, data.files.
+package provenance
+
+import (
+	"os"
+	"time"
+
+	"qme/internal/panics"
+	"qme/record"
+)
+
+const (
+	// beginning is how long a command waits at most until the files that it names are looked at.
+	// On a file server that does not respond they are not recorded.
+	beginning = 100 * time.Millisecond
+	// mostNamed is how many words and redirections are looked at.
+	mostNamed = 4096
+)
+
+// A Command is what is to be run, and how.
+type Command struct {
+	Dir  string // its working directory
+	Argv []string
+	Env  []string // NAME=value
+	// Stdin, Stdout and Stderr are the caller's; nil for none.
+	Stdin, Stdout, Stderr *os.File
+}
+
+// Limits bound the work for one run.
+type Limits struct {
+	File int64         // bytes of a file that are hashed; of a larger one the first and the last MiB
+	Run  int64         // bytes that are hashed of all files, likewise
+	Wait time.Duration // for hashes after the end of the command
+}
+
+// A Watch knows the files of a run. Its methods are for one goroutine. A nil Watch knows none.
+type Watch struct {
+	files   []*file
+	dir     string
+	limits  Limits
+	hashing *hashing
+	leftOut int
+}
+
+// Begin looks at the files that a command names, before it starts. It opens none of them, and
+// returns nil if there are none, or they cannot be looked at in time.
+func Begin(c Command, l Limits) *Watch {
+	done := make(chan *Watch, 1)
+	go func() {
+		w := &Watch{dir: c.Dir, limits: l}
+		// What was typed must never keep the command from running.
+		if err := panics.Catch(func() error { w.look(c); return nil }); err != nil || len(w.files) == 0 {
+			w = nil
+		}
+		done <- w
+	}()
+	select {
+	case w := <-done:
+		return w
+	case <-time.After(beginning):
+		return nil
+	}
+}
+
+// look finds the files that a command names.
+func (w *Watch) look(c Command) {
+	known := fileSet{same: map[inode]*file{}, named: map[string]*file{}}
+	for _, m := range append(opened(c), named(c)...) {
+		known.add(m, c.Dir)
+	}
+	w.files, w.leftOut = known.list, known.leftOut
+}
+
+// Hash begins to hash the files that were there, in the background.
+func (w *Watch) Hash() {
+	if w == nil {
+		return
+	}
+	w.hashing = newHashing(w.limits)
+	for _, f := range w.files {
+		if f.before != nil && !f.to {
+			w.hashing.add(f.path, f.before)
+		}
+	}
+}
+
+// Named returns the files that were there before the command, without hashes; nil if there are
+// none.
+func (w *Watch) Named() *record.Files {
+	if w == nil {
+		return nil
+	}
+	var all lists
+	for _, f := range w.files {
+		if f.before != nil && !f.to {
+			all.in(f, w.hashing)
+		}
+	}
+	return all.files(w.leftOut)
+}
+
+// End looks at the files again when the command has ended, and returns those that it used and
+// made; nil if there are none. It waits for hashes as long as the limits say.
+func (w *Watch) End() *record.Files {
+	if w == nil {
+		return nil
+	}
+	deadline := time.Now().Add(w.limits.Wait)
+	done := make(chan []*file, 1)
+	go func() {
+		files := make([]*file, len(w.files))
+		for i, f := range w.files {
+			again := *f
+			again.after = stateOf(f.path)
+			files[i] = &again
+		}
+		done <- files
+	}()
+	var files []*file
+	select {
+	case files = <-done:
+	case <-time.After(w.limits.Wait):
+		return w.Named() // a file server does not respond any more
+	}
+	for _, f := range files {
+		if f.isOut() {
+			w.hashing.add(f.path, f.after)
+		}
+	}
+	w.hashing.finish(deadline)
+	var all lists
+	for _, f := range files {
+		if f.before != nil && !f.to {
+			all.in(f, w.hashing)
+		}
+		if f.isOut() {
+			all.out(f, w.hashing)
+		}
+	}
+	return all.files(w.leftOut)
+}
+
+// lists collects the two lists of a record.
+type lists struct {
+	record.Files
+	more int
+}
+
+func (l *lists) in(f *file, h *hashing) {
+	l.append(&l.In, record.File{Path: f.name, Size: f.before.size, By: f.by}, h.of(f.path, f.before))
+}
+
+func (l *lists) out(f *file, h *hashing) {
+	offset := f.offset
+	if offset > f.after.size {
+		offset = 0 // it was made shorter
+	}
+	l.append(&l.Out, record.File{Path: f.name, Size: f.after.size, By: f.by, Offset: offset}, h.of(f.path, f.after))
+}
+
+func (l *lists) append(to *[]record.File, one record.File, hash digest) {
+	if len(*to) == record.MostFiles {
+		l.more++
+		return
+	}
+	one.SHA256, one.Partial = hash.sha256, hash.partial
+	*to = append(*to, one)
+}
+
+func (l *lists) files(leftOut int) *record.Files {
+	l.LeftOut = l.more + leftOut
+	if len(l.In)+len(l.Out)+l.LeftOut == 0 {
+		return nil
+	}
+	return &l.Files
+}

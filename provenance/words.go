@@ -1,0 +1,203 @@
+package provenance
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+	"mvdan.cc/sh/v3/expand"
+	"mvdan.cc/sh/v3/syntax"
+
+	"qme/internal/openfile"
+	"qme/record"
+)
+
+// opened returns the files that the caller has opened for the command.
+func opened(c Command) (list []mention) {
+	for i, f := range []*os.File{c.Stdin, c.Stdout, c.Stderr} {
+		if f == nil {
+			continue
+		}
+		info, err := f.Stat()
+		if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		path := openfile.Path(int(f.Fd()))
+		if path == "" {
+			continue
+		}
+		m := mention{path: path, by: record.ByStdio, to: i > 0}
+		if m.to {
+			m.offset = offsetOf(f, info)
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// offsetOf returns where the next byte goes that is written to a file.
+func offsetOf(f *os.File, info os.FileInfo) int64 {
+	flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFL, 0)
+	if err == nil && flags&unix.O_APPEND != 0 {
+		return info.Size()
+	}
+	at, err := unix.Seek(int(f.Fd()), 0, 1) // where it is
+	if err != nil {
+		return 0
+	}
+	return min(at, info.Size())
+}
+
+// named returns what the words of a command may name.
+func named(c Command) (list []mention) {
+	if line, ok := commandLine(c.Argv); ok {
+		return inLine(line, c)
+	}
+	if strings.Contains(c.Argv[0], "/") && !filepath.IsAbs(c.Argv[0]) {
+		list = append(list, mention{path: c.Argv[0], by: record.ByWord})
+	}
+	return append(list, ofWords(c.Argv[1:])...)
+}
+
+// ofWords returns what words may name: a file, or the value of an option, --in=FILE or if=FILE.
+func ofWords(words []string) (list []mention) {
+	for _, word := range words {
+		list = append(list, mention{path: word, by: record.ByWord})
+		if _, value, ok := strings.Cut(word, "="); ok {
+			list = append(list, mention{path: value, by: record.ByOption})
+		}
+	}
+	return list
+}
+
+// shells are programs that run a command line after -c.
+var shells = []string{"sh", "bash", "dash", "ksh", "zsh"}
+
+func commandLine(argv []string) (string, bool) {
+	if len(argv) != 3 || argv[1] != "-c" || !slices.Contains(shells, filepath.Base(argv[0])) {
+		return "", false
+	}
+	return argv[2], true
+}
+
+// longestLine is the longest command line that is read.
+const longestLine = 64 << 10
+
+// inLine returns what a shell's command line names. It is not run: a word whose value only the
+// shell knows, as one with a variable that the line sets, names nothing.
+func inLine(line string, c Command) []mention {
+	if len(line) > longestLine {
+		return nil
+	}
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(line), "")
+	if err != nil {
+		return nil
+	}
+	l := &lineWords{set: map[string]bool{}}
+	l.config = &expand.Config{Env: expand.ListEnviron(append(slices.Clone(c.Env), "PWD="+c.Dir)...), ReadDir2: os.ReadDir, NoUnset: true}
+	syntax.Walk(file, l.prepare)
+	syntax.Walk(file, l.collect)
+	if l.moves { // to where relative names are others
+		return slices.DeleteFunc(l.list, func(m mention) bool { return !filepath.IsAbs(m.path) })
+	}
+	return l.list
+}
+
+// A lineWords collects what the words and redirections of a command line name.
+type lineWords struct {
+	config *expand.Config
+	set    map[string]bool // variables that the line sets
+	moves  bool            // the line changes the directory
+	list   []mention
+}
+
+// moving are commands after which relative names are others.
+var moving = []string{"cd", "pushd", "popd", "chroot"}
+
+// setting are commands that set the variables that they name.
+var setting = []string{"read", "getopts", "mapfile", "readarray", "printf", "source", ".", "eval"}
+
+// prepare finds out which variables a line sets, and whether it changes the directory.
+func (l *lineWords) prepare(n syntax.Node) bool {
+	switch n := n.(type) {
+	case *syntax.Assign:
+		if n.Name != nil {
+			l.set[n.Name.Value] = true
+		}
+	case *syntax.WordIter:
+		l.set[n.Name.Value] = true
+	case *syntax.CallExpr:
+		if len(n.Args) == 0 {
+			break
+		}
+		name := n.Args[0].Lit()
+		l.moves = l.moves || slices.Contains(moving, name)
+		if slices.Contains(setting, name) {
+			for _, w := range n.Args[1:] {
+				l.set[w.Lit()] = true
+			}
+		}
+	}
+	return true
+}
+
+func (l *lineWords) collect(n syntax.Node) bool {
+	switch n := n.(type) {
+	case *syntax.CallExpr:
+		for i, w := range n.Args {
+			values := l.values(w)
+			if i == 0 {
+				values = slices.DeleteFunc(values, func(v string) bool { return filepath.IsAbs(v) || !strings.Contains(v, "/") })
+			}
+			l.list = append(l.list, ofWords(values)...)
+		}
+	case *syntax.WordIter:
+		for _, w := range n.Items {
+			l.list = append(l.list, ofWords(l.values(w))...)
+		}
+	case *syntax.Redirect:
+		l.redirect(n)
+	}
+	return true
+}
+
+func (l *lineWords) redirect(r *syntax.Redirect) {
+	to := false
+	switch r.Op {
+	case syntax.RdrIn, syntax.RdrInOut:
+	case syntax.RdrOut, syntax.RdrClob, syntax.AppOut, syntax.AppClob, syntax.RdrAll, syntax.RdrAllClob, syntax.AppAll, syntax.AppAllClob:
+		to = true
+	default:
+		return
+	}
+	values := l.values(r.Word)
+	if len(values) != 1 {
+		return
+	}
+	appends := slices.Contains([]syntax.RedirOperator{syntax.AppOut, syntax.AppAll, syntax.AppClob, syntax.AppAllClob}, r.Op)
+	l.list = append(l.list, mention{path: values[0], by: record.ByRedirect, to: to, appends: appends})
+}
+
+// values returns what a word is for the shell, nothing where that cannot be told.
+func (l *lineWords) values(w *syntax.Word) []string {
+	known := true
+	syntax.Walk(w, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.CmdSubst, *syntax.ProcSubst, *syntax.ArithmExp, *syntax.ExtGlob:
+			known = false
+		case *syntax.ParamExp:
+			known = known && n.Param != nil && !l.set[n.Param.Value]
+		}
+		return known
+	})
+	if !known {
+		return nil
+	}
+	values, err := expand.Fields(l.config, w)
+	if err != nil { // such as a variable that is not set
+		return nil
+	}
+	return values
+}

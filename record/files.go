@@ -1,0 +1,67 @@
+package record
+
+import "fmt"
+
+// Files are the files that the command line and the caller's redirections name, as far as that can
+// be told without tracing the command. A file that is missing here may still have been used.
+type Files struct {
+	// In were there when the run began. Whether the command has read them is not known, except
+	// for its standard input.
+	In []File `json:"in,omitempty"`
+	// Out have come or changed during the run.
+	Out []File `json:"out,omitempty"`
+	// LeftOut is how many files more there were than are listed.
+	LeftOut int `json:"left_out,omitempty"`
+}
+
+// The grades of evidence of a File, the best first.
+const (
+	ByStdio    = "stdio"    // it was standard input, output or error
+	ByRedirect = "redirect" // a redirection in the command line names it
+	ByOption   = "option"   // the value of an option names it: --in=FILE, if=FILE
+	ByWord     = "word"     // a word of the command line names it
+)
+
+// A File is a regular file as it was at one end of a run.
+type File struct {
+	// Path is relative to the directory of the run where it is below that, otherwise absolute.
+	// It is for display and comparison; it is never opened.
+	Path string `json:"path"`
+	Size int64  `json:"size"`
+	// SHA256 is the hash of the content, or, if Partial, of the first and the last MiB. It is
+	// empty when it was not recorded: not in time, not readable, or changed meanwhile.
+	SHA256  string `json:"sha256,omitempty"`
+	Partial bool   `json:"partial,omitempty"`
+	By      string `json:"by"`
+	// Offset is where the run's own part of an output begins, to which it was appended.
+	Offset int64 `json:"offset,omitempty"`
+}
+
+// MostFiles limits each list of Files.
+const MostFiles = 100
+
+func (f *Files) check() error {
+	if f == nil {
+		return nil
+	}
+	if f.LeftOut < 0 {
+		return fmt.Errorf("%w list of files: %d are left out", ErrInvalid, f.LeftOut)
+	}
+	for _, list := range [][]File{f.In, f.Out} {
+		for _, one := range list {
+			if one.Size < 0 || one.Offset < 0 || one.Offset > one.Size || one.SHA256 != "" && !isSHA256(one.SHA256) {
+				return fmt.Errorf("%w list of files: the size or hash of %.60q", ErrInvalid, one.Path)
+			}
+		}
+	}
+	return nil
+}
+
+func isSHA256(s string) bool {
+	for _, c := range []byte(s) {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return len(s) == 64
+}
