@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -58,7 +60,7 @@ func newHashing(l Limits) *hashing {
 
 // add begins to hash a file, if it is still in a state.
 func (h *hashing) add(path string, s *state) {
-	if h == nil || s.absent || h.limits.File <= 0 {
+	if h == nil || s.absent || h.limits.File <= 0 || secret(path) {
 		return
 	}
 	key := keyOf(path, s)
@@ -86,6 +88,17 @@ func (h *hashing) add(path string, s *state) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.done[key] = digest{sum, partial && sum != ""}
+	})
+}
+
+// secrets are names of files that hold secrets, some of them so short that a hash would give them
+// away.
+var secrets = []string{".env*", ".netrc", ".pgpass", "*.pem", "*.key", "id_*"}
+
+func secret(path string) bool {
+	return slices.ContainsFunc(secrets, func(pattern string) bool {
+		ok, err := filepath.Match(pattern, filepath.Base(path))
+		return ok && err == nil
 	})
 }
 

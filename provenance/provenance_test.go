@@ -161,6 +161,22 @@ func TestNotOpened(t *testing.T) {
 	}
 }
 
+// TestSecrets has no file hashed whose name says that it holds a secret.
+func TestSecrets(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	argv := []string{"cat"}
+	for _, name := range []string{".env", ".env.local", ".netrc", ".pgpass", "a.pem", "a.key", "sub/id_ed25519", "env"} {
+		write(t, dir, name, "s3cret")
+		argv = append(argv, name)
+	}
+	for _, f := range observe(provenance.Command{Dir: dir, Argv: argv}, limits, func() {}).In {
+		if (f.SHA256 != "") != (f.Path == "env") {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 // TestLimits has large files hashed in part, and long lists cut.
 func TestLimits(t *testing.T) {
 	t.Parallel()

@@ -135,6 +135,9 @@ type Git struct {
 	// Dirty says whether a tracked file differs from HEAD, as in "git describe --dirty". It is
 	// nil (null) if this would have taken too long to determine.
 	Dirty *bool `json:"dirty"`
+	// Remote is the URL of the branch's remote, else of origin, without credentials; empty if
+	// there is none.
+	Remote string `json:"remote,omitempty"`
 }
 
 // A Stream describes output that is stored in a file next to the record, because it is not

@@ -48,6 +48,9 @@ import (
 // A file that was changed without a change of size, and whose times were put
 // back within the same second, is found here although git overlooks it.
 //
+// Remote is the URL of the branch's remote, else of origin, as the repository's own configuration
+// has it, without password, query and fragment, and without the user of an HTTP URL.
+//
 // State may be called from several goroutines.
 func State(dir string, budget time.Duration) *record.Git {
 	c := &check{deadline: time.Now().Add(budget), bytes: totalLimit}
@@ -56,7 +59,7 @@ func State(dir string, budget time.Duration) *record.Git {
 		return nil
 	}
 	head := r.head()
-	state := &record.Git{Commit: head.commit, Branch: head.branch}
+	state := &record.Git{Commit: head.commit, Branch: head.branch, Remote: r.remote(head.branch)}
 	switch c.inTime(r, head) {
 	case yes:
 		state.Dirty = new(true)
