@@ -52,10 +52,11 @@ is enough. Parentheses around words make groups: a (b OR c).
 Put a phrase in double quotes. -WORD excludes tasks with the word, -(WORD OR WORD)
 those with either. WORD~ finds words that differ by one letter, WORD~2 by two.
 FIELD:WORD searches one field: command, message, output, error, pwd, user, host,
-executor, id, commit, branch, status. Further conditions: rc:>0, duration:<90s,
-after:2026-11-01, before:2d, on:yesterday, run:>1, env:NAME=VALUE, failed, cancelled,
-running, queued; status:ok is the others; of jobs job:907484, state:TIMEOUT,
-partition:gpu. Quote the whole query for the shell.
+executor, id, commit, branch, status; out:FILE and in:FILE a file that the run named
+and made, or used. Further conditions: rc:>0, duration:<90s, after:2026-11-01,
+before:2d, on:yesterday, run:>1, env:NAME=VALUE, failed, cancelled, running, queued;
+status:ok is the others; of jobs job:907484, state:TIMEOUT, partition:gpu. Quote the
+whole query for the shell.
 
 --cleared finds tasks that "qme clear" has removed, and no others; without a WORD it
 lists all of them. Standard error says how to read such a record.
@@ -68,6 +69,7 @@ Examples:
   qme search 'T1w.nii rc:>0 after:2026-11-01 pwd:~/proj -pilot'
   qme search '"no space left" OR "quota exceeded" status:failed'
   qme search 'train (failed OR output:nan) -(pilot OR test)'
+  qme search out:figures/fig1.png
   qme search 'chekpoint~ job:907484 state:TIMEOUT'
   qme search --regex 'seed=(4[0-9])\b' --json
   qme search -- --lr=3e-4

@@ -41,7 +41,8 @@ type brief struct {
 	Job      []byte // its JSON
 	Merged   bool
 	Run      int
-	Unread   bool // the run could not be read: the rest is empty but for the removal
+	In, Out  []string // the paths of its files
+	Unread   bool     // the run could not be read: the rest is empty but for the removal
 	// The removal of the task, "" if it is there.
 	ClearedBy, ClearedAfter string
 	ClearedAt               int64 // seconds since 1970
@@ -103,6 +104,9 @@ func (b *brief) fill(e entry) error {
 			b.Commit, b.Ref = nil, g.Commit
 		}
 	}
+	if f := d.Files; f != nil {
+		b.In, b.Out = pathsOf(f.In), pathsOf(f.Out)
+	}
 	if d.Job != nil {
 		job := *d.Job
 		job.Extra, job.Output, job.Error = nil, nil, nil
@@ -115,6 +119,20 @@ func (b *brief) fill(e entry) error {
 		}
 	}
 	return nil
+}
+
+func pathsOf(files []record.File) (paths []string) {
+	for _, f := range files {
+		paths = append(paths, f.Path)
+	}
+	return paths
+}
+
+func filesOf(paths []string) (files []record.File) {
+	for _, p := range paths {
+		files = append(files, record.File{Path: p})
+	}
+	return files
 }
 
 // decoding reads all that was written, however much it is: a run that could not be read would
@@ -160,6 +178,9 @@ func (b *brief) recordOf(id docID) (*record.Record, error) {
 	}
 	if b.InGit {
 		r.Data.Git = &record.Git{Commit: b.Ref + hex.EncodeToString(b.Commit), Branch: b.Branch}
+	}
+	if b.In != nil || b.Out != nil {
+		r.Data.Files = &record.Files{In: filesOf(b.In), Out: filesOf(b.Out)}
 	}
 	if b.Job != nil {
 		r.Data.Job = new(record.Job)

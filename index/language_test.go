@@ -23,6 +23,7 @@ import (
 var fieldConditions = []string{
 	"env:SEED", "env:SEED=1", "-env:SEED=1", "env:LONG", "-env:NONE", "run:1", "run:>1", "-run:1", "run:!=2", "run:019aaf3c", "-run:019aaf3c-1", "run:019aaf3d",
 	"job:17", "job:9_1", "-job:9", "job:9_2 OR job:17", "state:timeout", "-state:failed", "state:cancelled", "partition:gpu", "-partition:LONG", "partition:gpu state:timeout",
+	"in:sub-01", "out:fig", "-in:t1w", "out:/data/", "in:x.nii OR out:x.nii", "in:fi", "-out:1.png",
 }
 
 // enrich adds to records that have none environment variables, names of runs, and what a
@@ -39,6 +40,13 @@ func enrich(rnd *rand.Rand, all tasks) {
 		}
 		if rnd.IntN(2) == 0 && r.Data.Run <= 1 {
 			r.Data.RunID = record.RunID([]string{"019aaf3c-1b2c-7d3e-8f40-5b1f0c2d9e7a", "019aaf3d-1b2c-7d3e-8f40-5b1f0c2d9e7a"}[rnd.IntN(2)])
+		}
+		if n := rnd.IntN(4); n > 0 {
+			paths := []string{"sub-01/T1w.nii", "/data/x.nii", "fig1.png", "no UTF-8 \xff", "a\nb"}
+			r.Data.Files = &record.Files{In: []record.File{{Path: paths[rnd.IntN(5)]}}}
+			for range n - 1 {
+				r.Data.Files.Out = append(r.Data.Files.Out, record.File{Path: paths[rnd.IntN(5)]})
+			}
 		}
 		if j := r.Data.Job; j != nil {
 			j.State, j.Partition = []string{"TIMEOUT", "FAILED", "CANCELLED by 0", ""}[rnd.IntN(4)], []string{"gpu", "gpu,long", ""}[rnd.IntN(3)]

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"path"
 	"strings"
 	"unicode/utf8"
 
@@ -27,7 +28,9 @@ const (
 	id        field = "id"
 	commit    field = "commit"
 	branch    field = "branch"
-	textCount       = 11
+	inFiles   field = "in"
+	outFiles  field = "out"
+	textCount       = 13
 )
 
 var (
@@ -36,7 +39,7 @@ var (
 	withNames  = append([]field{commit, id}, textFields...)
 	// gramTexts are those of which an index has grams. The others have few values, or are
 	// named by their beginning: there the Keywords say enough.
-	gramTexts    = []field{command, message, pwd, id, output, errorText}
+	gramTexts    = []field{command, message, pwd, id, inFiles, outFiles, output, errorText}
 	keywordTexts = []field{user, host, executor, commit, branch}
 )
 
@@ -52,7 +55,7 @@ type Doc struct {
 	texts map[field]*text
 }
 
-// A Texts holds what is searched of a run beside its id and executor: command, message,
+// A Texts holds what is searched of a run beside its id, its executor and its files: command, message,
 // directory, user, host, git commit and branch, output and error output, as UTF-8.
 type Texts [9]string
 
@@ -129,12 +132,31 @@ func (d *Doc) read(f field) string {
 		if r.Data.Git != nil {
 			return r.Data.Git.Branch
 		}
+	case inFiles:
+		if r.Data.Files != nil {
+			return pathsOf(r, r.Data.Files.In)
+		}
+	case outFiles:
+		if r.Data.Files != nil {
+			return pathsOf(r, r.Data.Files.Out)
+		}
 	case output:
 		return d.streams(record.Stdout, record.JobStdout)
 	case errorText:
 		return d.streams(record.Stderr, record.JobStderr)
 	}
 	return ""
+}
+
+// pathsOf returns the whole paths of files of a run, one a line.
+func pathsOf(r *record.Record, files []record.File) string {
+	lines := make([]string, len(files))
+	for i, f := range files {
+		if lines[i] = f.Path; !path.IsAbs(f.Path) {
+			lines[i] = path.Join(r.Data.PWD, f.Path)
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // streams returns a command's stream and behind it that of the job that it has started.

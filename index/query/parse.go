@@ -22,7 +22,7 @@ import (
 )
 
 // Fields are the names that can stand before a colon, for messages.
-var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "status", "rc", "duration", "after", "before", "on", "run", "env", "job", "state", "partition"}
+var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "in", "out", "status", "rc", "duration", "after", "before", "on", "run", "env", "job", "state", "partition"}
 
 // StatusWords are the words of "status:" that need no field before them, for messages. "ok",
 // "active" and the others are text.
@@ -37,6 +37,7 @@ var otherNames = map[string]string{
 	"since": "after", "from": "after", "started": "after", "last": "after", "past": "after", "within": "after", "until": "before", "to": "before", "date": "on", "day": "on",
 	"machine": "host", "hostname": "host", "node": "host", "login": "user", "username": "user", "task": "id", "sha": "commit",
 	"jobid": "job", "queue": "partition", "runid": "run", "attempt": "run", "environment": "env", "variable": "env", "var": "env",
+	"input": "in", "infile": "in", "read": "in", "outfile": "out", "made": "out", "wrote": "out", "created": "out", "file": "out",
 	"outcome": "status", "took": "duration", "time": "duration", "elapsed": "duration",
 }
 
@@ -168,7 +169,7 @@ func (p *parser) term() (t term, err error) {
 }
 
 // textNames are the fields that hold text, "" for all of them.
-var textNames = []string{"", "command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch"}
+var textNames = []string{"", "command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "in", "out"}
 
 // nothingBehind says that a condition has no value.
 func (p *parser) nothingBehind(at, valueAt int, name string) error {
@@ -307,9 +308,9 @@ func (p *parser) condition(name, value string, at int) (term, error) {
 		return oneOf(name, value, statesOf), nil
 	case "partition":
 		return oneOf(name, value, partitionsOf), nil
-	case "pwd":
+	case "pwd", "in", "out":
 		var err error
-		if value, err = p.expandDir(p.expandHome(value), at); err != nil {
+		if value, err = p.expandDir(name, p.expandHome(value), at); err != nil {
 			return term{}, err
 		}
 	}
@@ -357,13 +358,13 @@ func (p *parser) expandHome(value string) string {
 
 // expandDir replaces a . or .. at the beginning, which stand for the current directory and the one
 // above it.
-func (p *parser) expandDir(value string, at int) (string, error) {
+func (p *parser) expandDir(name, value string, at int) (string, error) {
 	first, _, _ := strings.Cut(value, "/")
 	switch {
 	case p.opts.Regex || first != "." && first != "..":
 		return value, nil
 	case p.opts.Dir == "":
-		return "", p.errorAt(at, "pwd: takes a whole path here, where there is no current directory for %.60q", value)
+		return "", p.errorAt(at, "%s: takes a whole path here, where there is no current directory for %.60q", name, value)
 	}
 	return path.Join(p.opts.Dir, value), nil
 }

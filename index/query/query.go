@@ -175,7 +175,7 @@ func (q *Query) Streams() bool {
 // Brief reports whether a record.DecodeBrief has all that the query looks at.
 func (q *Query) Brief() bool {
 	return !q.Streams() && !q.anyTerm(func(t term) bool {
-		return t.whole || t.field == commit || t.field == branch || t.edits > 0 && t.field == anywhere
+		return t.whole || slices.Contains([]field{commit, branch, inFiles, outFiles}, t.field) || t.edits > 0 && t.field == anywhere
 	})
 }
 

@@ -32,6 +32,7 @@ func example() *query.Doc {
 		Git: &record.Git{Commit: "0123456789abcdef0123456789abcdef01234567", Branch: "feature/Moto"},
 		PWD: "/home/ada/proj/a", User: "ada", Host: "login1", Message: "Größe 12:30", Timestamp: at, Finished: &end, Duration: 90, ReturnCode: &code,
 		Status: record.Complete, Output: []string{"seed=42\n", "K\u212Aelvin\n", "last line"}, Error: []string{"no space left\n", "on device\n"}}}
+	r.Data.Files = &record.Files{In: []record.File{{Path: "sub-01/T1w.nii"}, {Path: "/data/Atlas.nii"}}, Out: []record.File{{Path: "figs/fig 1.png"}}}
 	return &query.Doc{Record: r}
 }
 
@@ -66,6 +67,7 @@ func TestMatch(t *testing.T) {
 		`"OR"`: false, `"ON" OR zzz`: true, `"train OR zzz"`: false, "train AND login1": true, "train AND zzz": false, "zzz OR status:failed": true, "status:cancelled OR rc:3": true, "running OR rc:4": false, "ORDER": false, "zzz OR output:seed": true,
 		"status:ok": false, "status:succeeded": false, "-status:success": true, "status:cancelled": false, "status:unknown": false, "status:Failed": true,
 		"commit:0123": true, "commit:0123456789ABCDEF": true, "commit:1234": false, "0123456": true, "0123456789abcdef0123456789abcdef01234567": true, "1234567": false, "012345": false, "0123456 -zzz": true,
+		"in:t1w": true, "in:/home/ada/proj/a/sub-01/": true, "in:~/proj": true, "in:fig": false, "-in:fig": true, "in:/data/atlas.nii": true, "out:fig": true, `out:"fig 1"`: true, "out:atlas": false, "figs/": false, "in:nii -out:nii": true, "in:nii/data": false,
 		"branch:moto": true, "branch:feature/": true, "feature/moto": false,
 		"before:today": false, "after:3h": true, "after:2h": false, "before:2h": true, "after:2d": true, "on:0d": true, "on:1d": false, "after:1mo": true, "before:1y": false, "after:1w": true, "before:now": true,
 	} {
