@@ -51,7 +51,7 @@ func Begin(c Command, l Limits) *Watch {
 	go func() {
 		w := &Watch{dir: c.Dir, limits: l}
 		// What was typed must never keep the command from running.
-		if err := panics.Catch(func() error { w.look(c); return nil }); err != nil || len(w.files) == 0 {
+		if err := panics.Catch(func() error { w.look(c, time.Now().Add(beginning)); return nil }); err != nil || len(w.files)+w.leftOut == 0 {
 			w = nil
 		}
 		done <- w
@@ -65,12 +65,16 @@ func Begin(c Command, l Limits) *Watch {
 }
 
 // look finds the files that a command names.
-func (w *Watch) look(c Command) {
+func (w *Watch) look(c Command, deadline time.Time) {
 	known := fileSet{same: map[inode]*file{}, named: map[string]*file{}}
-	for _, m := range append(opened(c), named(c)...) {
+	words, leftOut := named(c, deadline)
+	for _, m := range append(opened(c), words...) {
+		if time.Now().After(deadline) {
+			return // nothing waits for it any more
+		}
 		known.add(m, c.Dir)
 	}
-	w.files, w.leftOut = known.list, known.leftOut
+	w.files, w.leftOut = known.list, known.leftOut+leftOut
 }
 
 // Hash begins to hash the files that were there, in the background.

@@ -92,6 +92,25 @@ func TestNames(t *testing.T) {
 
 func sorted(s []string) []string { slices.Sort(s); return s }
 
+// TestTooMuch has words that come to very much: they are counted, and soon given up.
+func TestTooMuch(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i := range 20_100 {
+		if err := os.Symlink("none", filepath.Join(dir, fmt.Sprint("f", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, dir, "a", "a")
+	for _, line := range []string{"cat a f*", "cat {1..1000000} a", "cat {1..9}{1..9}{1..9}{1..9}{1..9} a", "cat a /proc/*/*/*/*"} {
+		begin := time.Now()
+		f := observe(provenance.Command{Dir: dir, Argv: []string{"sh", "-c", line}}, limits, func() {})
+		if f != nil && (paths(f.In) != "word:a" || f.LeftOut != 1) {
+			t.Errorf("%s: %+v after %s", line, f, time.Since(begin))
+		}
+	}
+}
+
 // TestChanges has files come, go and change during a run.
 func TestChanges(t *testing.T) {
 	t.Parallel()

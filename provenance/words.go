@@ -1,10 +1,15 @@
 package provenance
 
 import (
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 	"mvdan.cc/sh/v3/expand"
@@ -50,15 +55,16 @@ func offsetOf(f *os.File, info os.FileInfo) int64 {
 	return min(at, info.Size())
 }
 
-// named returns what the words of a command may name.
-func named(c Command) (list []mention) {
+// named returns what the words of a command may name, and how many words were left out because
+// they come to too much.
+func named(c Command, deadline time.Time) (list []mention, leftOut int) {
 	if line, ok := commandLine(c.Argv); ok {
-		return inLine(line, c)
+		return inLine(line, c, deadline)
 	}
 	if strings.Contains(c.Argv[0], "/") && !filepath.IsAbs(c.Argv[0]) {
 		list = append(list, mention{path: c.Argv[0], by: record.ByWord})
 	}
-	return append(list, ofWords(c.Argv[1:])...)
+	return append(list, ofWords(c.Argv[1:])...), 0
 }
 
 // ofWords returns what words may name: a file, or the value of an option, --in=FILE or if=FILE.
@@ -87,22 +93,22 @@ const longestLine = 64 << 10
 
 // inLine returns what a shell's command line names. It is not run: a word whose value only the
 // shell knows, as one with a variable that the line sets, names nothing.
-func inLine(line string, c Command) []mention {
+func inLine(line string, c Command, deadline time.Time) (list []mention, leftOut int) {
 	if len(line) > longestLine {
-		return nil
+		return nil, 0
 	}
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(line), "")
 	if err != nil {
-		return nil
+		return nil, 0
 	}
-	l := &lineWords{set: map[string]bool{}}
-	l.config = &expand.Config{Env: expand.ListEnviron(append(slices.Clone(c.Env), "PWD="+c.Dir)...), ReadDir2: os.ReadDir, NoUnset: true}
+	l := &lineWords{set: map[string]bool{}, deadline: deadline}
+	l.config = &expand.Config{Env: expand.ListEnviron(append(slices.Clone(c.Env), "PWD="+c.Dir)...), ReadDir2: l.readDir, NoUnset: true}
 	syntax.Walk(file, l.prepare)
 	syntax.Walk(file, l.collect)
 	if l.moves { // to where relative names are others
-		return slices.DeleteFunc(l.list, func(m mention) bool { return !filepath.IsAbs(m.path) })
+		l.list = slices.DeleteFunc(l.list, func(m mention) bool { return !filepath.IsAbs(m.path) })
 	}
-	return l.list
+	return l.list, l.leftOut
 }
 
 // A lineWords collects what the words and redirections of a command line name.
@@ -111,6 +117,43 @@ type lineWords struct {
 	set    map[string]bool // variables that the line sets
 	moves  bool            // the line changes the directory
 	list   []mention
+
+	deadline         time.Time
+	folders, entries int // that were read for patterns
+	over             bool
+	leftOut          int // words that come to too much
+}
+
+// What is read at most of folders for the patterns of a line: a shell reads it as well, but only
+// when it comes to it.
+const (
+	mostFolders = 200
+	mostEntries = 20_000
+)
+
+// errOver ends the expansion of a word that comes to too much.
+var errOver = errors.New("a pattern comes to too much")
+
+// readDir reads a folder for a pattern, within bounds.
+func (l *lineWords) readDir(dir string) ([]fs.DirEntry, error) {
+	left := mostEntries - l.entries
+	if l.folders++; l.folders > mostFolders || left <= 0 || time.Now().After(l.deadline) {
+		l.over = true
+		return nil, errOver
+	}
+	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	list, err := f.ReadDir(left)
+	l.entries += len(list)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
+	l.over = l.over || len(list) == left
+	return list, nil
 }
 
 // moving are commands after which relative names are others.
@@ -195,9 +238,17 @@ func (l *lineWords) values(w *syntax.Word) []string {
 	if !known {
 		return nil
 	}
-	values, err := expand.Fields(l.config, w)
-	if err != nil { // such as a variable that is not set
-		return nil
+	var values []string
+	l.over = false
+	for value, err := range expand.FieldsSeq(l.config, w) {
+		if err != nil && !l.over { // such as a variable that is not set
+			return nil
+		}
+		if l.over = l.over || len(values) == mostNamed || time.Now().After(l.deadline); l.over {
+			l.leftOut++
+			return nil
+		}
+		values = append(values, value)
 	}
 	return values
 }
