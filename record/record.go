@@ -105,6 +105,11 @@ func (r *Record) Next() *Record {
 // "stderr", in that order.
 type Terminal struct {
 	Streams []string `json:"streams"`
+	// Columns and Rows are the size of the terminal, and Name is that of its kind (TERM). They are
+	// zero when there is none, or that was not recorded.
+	Columns int    `json:"columns,omitempty"`
+	Rows    int    `json:"rows,omitempty"`
+	Name    string `json:"term,omitempty"`
 }
 
 // Has reports whether the named stream was a terminal.

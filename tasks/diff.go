@@ -74,6 +74,8 @@ func (q *Service) Compare(a, b Version, limit int64) (*Comparison, error) {
 	c := &Comparison{A: a, B: b}
 	jobs := a.Record.Data.Job != nil && b.Record.Data.Job != nil
 	c.Fields = append(fieldChanges(a.Record, b.Record), envChanges(a.Record.Data.Env, b.Record.Data.Env)...)
+	files, notes := fileChanges(a.Record, b.Record)
+	c.Fields, c.Notes = append(c.Fields, files...), notes
 	if err := c.compareOutput(jobs, limit); err != nil {
 		return nil, err
 	}
@@ -122,9 +124,9 @@ func (v Version) Name() string { return fmt.Sprintf("%s@%d", v.Record.UID, v.Num
 // the command that submitted them.
 func fields(r *record.Record, jobs bool) []FieldChange {
 	d := r.Data
-	branch, commit, dirty := "", "", ""
+	branch, commit, dirty, remote := "", "", "", ""
 	if d.Git != nil {
-		branch, commit, dirty = d.Git.Branch, d.Git.Commit, "unknown"
+		branch, commit, dirty, remote = d.Git.Branch, d.Git.Commit, "unknown", d.Git.Remote
 		if d.Git.Dirty != nil {
 			dirty = strconv.FormatBool(*d.Git.Dirty)
 		}
@@ -140,7 +142,7 @@ func fields(r *record.Record, jobs bool) []FieldChange {
 	return append(list,
 		FieldChange{Name: "user", From: d.User}, FieldChange{Name: "host", From: d.Host},
 		FieldChange{Name: "stdin", From: stdinText(d.Stdin)}, FieldChange{Name: "terminal", From: terminalText(d.Terminal)},
-		FieldChange{Name: "git.commit", From: commit}, FieldChange{Name: "git.branch", From: branch}, FieldChange{Name: "git.dirty", From: dirty},
+		FieldChange{Name: "git.commit", From: commit}, FieldChange{Name: "git.branch", From: branch}, FieldChange{Name: "git.dirty", From: dirty}, FieldChange{Name: "git.remote", From: remote},
 	)
 }
 

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -9,13 +10,20 @@ import (
 	"qme/record"
 )
 
-// Terminals reports which of the streams of a command are terminals. A nil stream is not.
+// Terminals reports which of the streams of a command are terminals, and the size and the kind of
+// these. A nil stream is none.
 func Terminals(stdin, stdout, stderr *os.File) *record.Terminal {
 	t := &record.Terminal{Streams: []string{}}
 	for i, f := range []*os.File{stdin, stdout, stderr} {
-		if isTerminal(descriptor(f)) {
-			t.Streams = append(t.Streams, []string{"stdin", "stdout", "stderr"}[i])
+		fd := descriptor(f)
+		if !isTerminal(fd) {
+			continue
 		}
+		t.Streams = append(t.Streams, []string{"stdin", "stdout", "stderr"}[i])
+		if size, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil {
+			t.Columns, t.Rows = int(size.Col), int(size.Row)
+		}
+		t.Name = strings.ToValidUTF8(os.Getenv("TERM"), "\uFFFD")
 	}
 	return t
 }

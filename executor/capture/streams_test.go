@@ -129,8 +129,14 @@ func TestStdinIsDescribed(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", name, *got, test.want)
 		}
 	}
-	if got := Terminals(r, tty, nil).Streams; len(got) != 1 || got[0] != "stdout" {
-		t.Errorf("terminals %q", got)
+	if err := unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 80}); err != nil {
+		t.Fatal(err)
+	}
+	if got := Terminals(r, tty, nil); len(got.Streams) != 1 || got.Streams[0] != "stdout" || got.Columns != 80 || got.Rows != 24 || got.Name != os.Getenv("TERM") {
+		t.Errorf("terminals %+v", got)
+	}
+	if got := Terminals(r, nil, nil); len(got.Streams) > 0 || got.Columns+got.Rows > 0 || got.Name != "" {
+		t.Errorf("no terminal is %+v", got)
 	}
 }
 

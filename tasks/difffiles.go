@@ -1,0 +1,67 @@
+package tasks
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/dustin/go-humanize"
+
+	"qme/record"
+)
+
+// fileChanges returns the files that two runs list and that differ, and notes on those whose content
+// was not compared, or not all of it. A file that a run has changed counts only as its output.
+func fileChanges(a, b *record.Record) (changes []FieldChange, notes []string) {
+	inA, outA := filesByPath(a.Data.Files)
+	inB, outB := filesByPath(b.Data.Files)
+	for _, list := range []struct {
+		name string
+		a, b map[string]record.File
+	}{{"in", inA, inB}, {"out", outA, outB}} {
+		both := maps.Clone(list.a)
+		maps.Copy(both, list.b)
+		for _, path := range slices.Sorted(maps.Keys(both)) {
+			from, isA := list.a[path]
+			to, isB := list.b[path]
+			switch same := isA && isB && from.Size == to.Size && from.SHA256 == to.SHA256 && from.Partial == to.Partial; {
+			case !same:
+				changes = append(changes, FieldChange{list.name + " " + path, fileText(from, isA, a.Data.Files), fileText(to, isB, b.Data.Files)})
+			case from.SHA256 == "":
+				notes = append(notes, fmt.Sprintf("The content of %s was not compared: its hash was not recorded.", path))
+			case from.Partial:
+				notes = append(notes, fmt.Sprintf("Of %s only the first and the last MiB were compared.", path))
+			}
+		}
+	}
+	return changes, notes
+}
+
+// filesByPath returns the files that a run has left as they were, and those that it has changed.
+func filesByPath(f *record.Files) (in, out map[string]record.File) {
+	in, out = map[string]record.File{}, map[string]record.File{}
+	if f == nil {
+		return in, out
+	}
+	for _, one := range f.In {
+		in[one.Path] = one
+	}
+	for _, one := range f.Out {
+		out[one.Path] = one
+		delete(in, one.Path)
+	}
+	return in, out
+}
+
+// fileText describes a file that a run lists, or that it does not list among others.
+func fileText(f record.File, listed bool, all *record.Files) string {
+	switch {
+	case !listed && (all == nil || all.LeftOut > 0):
+		return NotRecorded
+	case !listed:
+		return ""
+	case f.SHA256 == "":
+		return humanize.IBytes(uint64(f.Size)) + ", hash " + NotRecorded
+	}
+	return fmt.Sprintf("%s, sha256 %.12s", humanize.IBytes(uint64(f.Size)), f.SHA256)
+}
