@@ -37,7 +37,8 @@ func fileChanges(a, b *record.Record) (changes []FieldChange, notes []string) {
 	return changes, notes
 }
 
-// filesByPath returns the files that a run has left as they were, and those that it has changed.
+// filesByPath returns the files that a run has left as they were, and those that it has changed. Of
+// these, what it has printed is left out: it is compared as output.
 func filesByPath(f *record.Files) (in, out map[string]record.File) {
 	in, out = map[string]record.File{}, map[string]record.File{}
 	if f == nil {
@@ -47,8 +48,9 @@ func filesByPath(f *record.Files) (in, out map[string]record.File) {
 		in[one.Path] = one
 	}
 	for _, one := range f.Out {
-		out[one.Path] = one
-		delete(in, one.Path)
+		if delete(in, one.Path); one.By != record.ByStdio {
+			out[one.Path] = one
+		}
 	}
 	return in, out
 }
