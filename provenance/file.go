@@ -1,11 +1,13 @@
 package provenance
 
 import (
-	"os"
+	"errors"
+	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
-	"syscall"
-	"time"
+
+	"golang.org/x/sys/unix"
 
 	"qme/record"
 )
@@ -13,54 +15,47 @@ import (
 // An inode is a file, whatever its names are.
 type inode struct{ dev, ino uint64 }
 
-// A state is a regular file at one moment. A file with the same state is taken for unchanged.
+// A state is a regular file at one moment.
 type state struct {
 	inode
-	size   int64
-	mtime  time.Time
-	absent bool // the disk holds no block of it
+	size         int64
+	mtime, ctime unix.Timespec
+	absent       bool // the disk holds no block of it
 }
 
-// stateOf returns the state of a regular file, nil if there is none that a list may have.
-func stateOf(path string) *state {
-	info, err := os.Stat(path)
-	if err != nil {
+// stateOf returns the state of a regular file, nil if there is none that a list may have. The
+// error is that of stat(2).
+func stateOf(path string) (*state, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return nil, err
+	}
+	if st.Blocks == 0 && ofKernel(path) {
+		return nil, nil
+	}
+	return stateFrom(&st), nil
+}
+
+func stateFrom(st *unix.Stat_t) *state {
+	if uint32(st.Mode)&unix.S_IFMT != unix.S_IFREG {
 		return nil
 	}
-	return stateFrom(info)
+	return &state{inode{uint64(st.Dev), st.Ino}, st.Size, st.Mtim, st.Ctim, st.Blocks == 0 && st.Size > 0}
 }
 
-func stateFrom(info os.FileInfo) *state {
-	sys, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || !info.Mode().IsRegular() {
-		return nil
-	}
-	s := &state{inode: inode{uint64(sys.Dev), uint64(sys.Ino)}, size: info.Size(), mtime: info.ModTime(), absent: sys.Blocks == 0 && info.Size() > 0}
-	if sys.Blocks == 0 && s.ofKernel() {
-		return nil
-	}
-	return s
+// ofKernel reports whether a file is one of those that the kernel shows, which have no blocks.
+func ofKernel(path string) bool {
+	real, err := filepath.EvalSymlinks(path)
+	return err != nil || slices.ContainsFunc([]string{"/proc/", "/sys/", "/dev/"}, func(p string) bool { return strings.HasPrefix(real, p) })
 }
 
-// ofKernel reports whether the file is one of /proc or /sys, which have no blocks.
-func (s *state) ofKernel() bool {
-	for _, folder := range []string{"/proc", "/sys"} {
-		info, err := os.Stat(folder)
-		if err != nil {
-			continue
-		}
-		if sys, ok := info.Sys().(*syscall.Stat_t); ok && uint64(sys.Dev) == s.dev {
-			root, err := os.Stat("/")
-			rootSys, isStat := root.Sys().(*syscall.Stat_t)
-			return err == nil && isStat && uint64(rootSys.Dev) != s.dev // where they are folders of the disk
-		}
-	}
-	return false
-}
+// same reports whether two states are of one file with the same content, by all evidence.
+func (s *state) same(t *state) bool { return s.alike(t) && s.ctime == t.ctime }
 
-// same reports whether two states are of one file that has not changed.
-func (s *state) same(t *state) bool {
-	return s.inode == t.inode && s.size == t.size && s.mtime.Equal(t.mtime)
+// alike is same but for the time at which the inode was changed, which a new name or mode changes
+// as well, and which cannot be set.
+func (s *state) alike(t *state) bool {
+	return s.inode == t.inode && s.size == t.size && s.mtime == t.mtime
 }
 
 // A file is one that the command names.
@@ -72,9 +67,19 @@ type file struct {
 	before, after *state
 }
 
-// isOut reports whether the file has come or changed during the run.
-func (f *file) isOut() bool {
-	return f.after != nil && (f.to || f.before == nil || !f.before.same(f.after))
+// isOut reports whether the file has come or changed during the run. Where the time of the inode
+// alone has changed, the hashes tell.
+func (f *file) isOut(h *hashing) bool {
+	switch {
+	case f.after == nil:
+		return false
+	case f.before == nil || !f.before.alike(f.after):
+		return true
+	case f.before.same(f.after):
+		return false
+	}
+	before, after := h.of(f.path, f.before).sha256, h.of(f.path, f.after).sha256
+	return before != "" && after != "" && before != after
 }
 
 // A mention is a name of a file, which may not be there.
@@ -112,15 +117,12 @@ func (s *fileSet) add(m mention, dir string) {
 		path = filepath.Join(dir, path)
 	}
 	f := &file{path: path, by: m.by, to: m.to, offset: m.offset}
-	if info, err := os.Stat(path); err == nil {
-		if f.before = stateFrom(info); f.before == nil {
-			return
-		}
-		if m.appends {
-			f.offset = f.before.size
-		}
-	} else if !os.IsNotExist(err) {
+	var err error
+	switch f.before, err = stateOf(path); {
+	case f.before == nil && !errors.Is(err, fs.ErrNotExist):
 		return
+	case f.before != nil && m.appends:
+		f.offset = f.before.size
 	}
 	known := s.named[path]
 	if f.before != nil {
@@ -128,6 +130,9 @@ func (s *fileSet) add(m mention, dir string) {
 	}
 	if known != nil {
 		known.to = known.to && f.to // it is read as well
+		if m.to && !m.appends && m.by == record.ByRedirect {
+			known.offset = 0
+		}
 		if grades[f.by] < grades[known.by] {
 			known.by = f.by
 		}

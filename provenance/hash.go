@@ -4,13 +4,18 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"qme/record"
 )
 
 const (
@@ -45,12 +50,10 @@ type hashing struct {
 // A hashed is a file as it was at one moment.
 type hashed struct {
 	path  string
-	ino   inode
-	size  int64
-	mtime int64
+	state state
 }
 
-func keyOf(path string, s *state) hashed { return hashed{path, s.inode, s.size, s.mtime.UnixNano()} }
+func keyOf(path string, s *state) hashed { return hashed{path, *s} }
 
 func newHashing(l Limits) *hashing {
 	h := &hashing{limits: l, left: l.Run, slots: make(chan struct{}, hashers), done: map[hashed]digest{}}
@@ -74,8 +77,12 @@ func (h *hashing) add(path string, s *state) {
 		return
 	}
 	partial := s.size > 2*end && (s.size > h.limits.File || s.size > h.left)
-	if !partial {
-		h.left -= s.size
+	cost := s.size
+	if partial {
+		cost = 2 * end
+	}
+	if h.left -= cost; h.left < -2*end*record.MostFiles { // of each file a part, even where there are many
+		return
 	}
 	h.wg.Go(func() {
 		select {
@@ -93,12 +100,21 @@ func (h *hashing) add(path string, s *state) {
 
 // secrets are names of files that hold secrets, some of them so short that a hash would give them
 // away.
-var secrets = []string{".env*", ".netrc", ".pgpass", "*.pem", "*.key", "id_*"}
+var secrets = []string{".env*", ".netrc", ".pgpass", ".htpasswd", ".git-credentials", "*.pem", "*.key", "*.p12", "*.pfx", "id_*", "credentials", "shadow"}
 
+// secret reports whether a file has the name of one that holds a secret, by its own name or by that
+// to which it links.
 func secret(path string) bool {
-	return slices.ContainsFunc(secrets, func(pattern string) bool {
-		ok, err := filepath.Match(pattern, filepath.Base(path))
-		return ok && err == nil
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return true // it is gone
+	}
+	return slices.ContainsFunc([]string{path, real}, func(p string) bool {
+		name := strings.ToLower(filepath.Base(p))
+		return slices.ContainsFunc(secrets, func(pattern string) bool {
+			ok, err := filepath.Match(pattern, name)
+			return ok && err == nil
+		})
 	})
 }
 
@@ -128,15 +144,11 @@ func (h *hashing) finish(deadline time.Time) {
 
 // sum returns the hash of a file that is in a state before and afterwards, "" otherwise.
 func (h *hashing) sum(path string, want *state, partial bool) string {
-	// Without waiting: it may have become a FIFO.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	f, err := openIn(path, want)
 	if err != nil {
 		return ""
 	}
 	defer f.Close()
-	if !unchanged(f, want) {
-		return ""
-	}
 	sum := sha256.New()
 	parts := []io.Reader{io.NewSectionReader(f, 0, want.size)}
 	if partial {
@@ -150,13 +162,16 @@ func (h *hashing) sum(path string, want *state, partial bool) string {
 }
 
 func unchanged(f *os.File, want *state) bool {
-	info, err := f.Stat()
-	if err != nil {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return false
 	}
-	now := stateFrom(info)
+	now := stateFrom(&st)
 	return now != nil && now.same(want)
 }
+
+// errChanged says that a file is not in the state any more in which it is wanted.
+var errChanged = errors.New("the file has changed")
 
 // An onlyWriter has io.CopyBuffer use its buffer.
 type onlyWriter struct{ io.Writer }

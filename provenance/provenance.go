@@ -83,9 +83,11 @@ func (w *Watch) Hash() {
 		return
 	}
 	w.hashing = newHashing(w.limits)
+	n := 0
 	for _, f := range w.files {
-		if f.before != nil && !f.to {
+		if n < record.MostFiles && f.before != nil && !f.to {
 			w.hashing.add(f.path, f.before)
+			n++
 		}
 	}
 }
@@ -117,7 +119,7 @@ func (w *Watch) End() *record.Files {
 		files := make([]*file, len(w.files))
 		for i, f := range w.files {
 			again := *f
-			again.after = stateOf(f.path)
+			again.after, _ = stateOf(f.path) // what cannot be looked at is not there
 			files[i] = &again
 		}
 		done <- files
@@ -128,9 +130,11 @@ func (w *Watch) End() *record.Files {
 	case <-time.After(w.limits.Wait):
 		return w.Named() // a file server does not respond any more
 	}
+	n := 0
 	for _, f := range files {
-		if f.isOut() {
+		if n < record.MostFiles && f.after != nil && (f.before == nil || !f.before.same(f.after)) {
 			w.hashing.add(f.path, f.after)
+			n++
 		}
 	}
 	w.hashing.finish(deadline)
@@ -139,7 +143,7 @@ func (w *Watch) End() *record.Files {
 		if f.before != nil && !f.to {
 			all.in(f, w.hashing)
 		}
-		if f.isOut() {
+		if f.isOut(w.hashing) {
 			all.out(f, w.hashing)
 		}
 	}
@@ -158,8 +162,8 @@ func (l *lists) in(f *file, h *hashing) {
 
 func (l *lists) out(f *file, h *hashing) {
 	offset := f.offset
-	if offset > f.after.size {
-		offset = 0 // it was made shorter
+	if offset > f.after.size || f.before != nil && f.before.inode != f.after.inode {
+		offset = 0 // it was made shorter, or is another file
 	}
 	l.append(&l.Out, record.File{Path: f.name, Size: f.after.size, By: f.by, Offset: offset}, h.of(f.path, f.after))
 }

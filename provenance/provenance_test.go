@@ -71,6 +71,13 @@ func TestNames(t *testing.T) {
 		{"sh -c|A=b.txt; cat $A; for B in a; do cat $B; done; read C; cat $C", "word:a"},
 		{"sh -c|cd sub && cat e a", ""},
 		{"sh -c|cat a (", ""},
+		{"sh -c|command cd sub; cat e a", ""},
+		{"sh -c|'c'd sub; cat e a", ""},
+		{"sh -c|cat a . cd", "word:a"},
+		{"sh -c|HOME=/none; cat ~/a a", "word:a"},
+		{"sh -c|for ((A=0;A<1;A++)); do cat $A; done; ((B=5)); cat ${B}e a", "word:a"},
+		{"sh -c|set -f; cat s*/e a", "word:a"},
+		{"sh -c|cat ${A//?/b.txt} ${A:-b.txt} ${A%x} ${#A} a", "word:a"},
 		{"sh -c|./run.sh || sub/e; run.sh", "word:run.sh word:sub/e"},
 		{"sh -c|{ cat a; } < b.txt; if test -f sub/e; then :; fi", "redirect:b.txt word:a word:sub/e"},
 		{"sh -c|cat {a,b.txt} 3< sub/e", "word:a word:b.txt redirect:sub/e"},
@@ -148,6 +155,48 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// TestUnchanged has files that redirections name, and that the command left as they were.
+func TestUnchanged(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "a", "a")
+	write(t, dir, "b", "b")
+	c := provenance.Command{Dir: dir, Argv: []string{"sh", "-c", "false && echo hi > a; cat b >> none"}}
+	if got := observe(c, limits, func() {}); paths(got.In) != "word:b" || len(got.Out) > 0 {
+		t.Errorf("%+v", got)
+	}
+	// A new name or mode is no new content, and a time that was put back does not hide one.
+	w := provenance.Begin(provenance.Command{Dir: dir, Argv: []string{"tool", "a", "b"}}, limits)
+	w.Hash()
+	time.Sleep(50 * time.Millisecond) // the hashes are taken
+	info, err := os.Stat(filepath.Join(dir, "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, dir, "b", "B")
+	for _, err := range []error{os.Chmod(filepath.Join(dir, "a"), 0o600), os.Chtimes(filepath.Join(dir, "b"), info.ModTime(), info.ModTime())} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.End(); paths(got.In) != "word:a word:b" || paths(got.Out) != "word:b" || got.In[1].SHA256 != sha("b") || got.Out[0].SHA256 != sha("B") {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestOffset has output that was appended, and then replaced.
+func TestOffset(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]int64{"x >> f": 2, "x >> f; y > f": 0, "x &>> f": 2} {
+		dir := t.TempDir()
+		write(t, dir, "f", "ab")
+		got := observe(provenance.Command{Dir: dir, Argv: []string{"sh", "-c", line}}, limits, func() { write(t, dir, "f", "abcd") })
+		if len(got.Out) != 1 || got.Out[0].Offset != want || len(got.In) > 0 {
+			t.Errorf("%s: %+v", line, got)
+		}
+	}
+}
+
 // TestNotOpened has files that must not be opened: their content is nowhere, or would be lost.
 func TestNotOpened(t *testing.T) {
 	t.Parallel()
@@ -185,10 +234,15 @@ func TestSecrets(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	argv := []string{"cat"}
-	for _, name := range []string{".env", ".env.local", ".netrc", ".pgpass", "a.pem", "a.key", "sub/id_ed25519", "env"} {
+	for _, name := range []string{".env", ".env.local", ".netrc", ".pgpass", "A.PEM", "a.key", "sub/id_ed25519", ".aws/credentials", "env"} {
 		write(t, dir, name, "s3cret")
 		argv = append(argv, name)
 	}
+	write(t, dir, "hidden/.env", "another")
+	if err := os.Symlink("hidden/.env", filepath.Join(dir, "harmless")); err != nil {
+		t.Fatal(err)
+	}
+	argv = append(argv, "harmless")
 	for _, f := range observe(provenance.Command{Dir: dir, Argv: argv}, limits, func() {}).In {
 		if (f.SHA256 != "") != (f.Path == "env") {
 			t.Errorf("%+v", f)

@@ -88,8 +88,12 @@ func commandLine(argv []string) (string, bool) {
 	return argv[2], true
 }
 
-// longestLine is the longest command line that is read.
-const longestLine = 64 << 10
+// longestLine is the longest command line that is read, and longestValue the longest value of a
+// variable with its name: no path is longer.
+const (
+	longestLine  = 8 << 10
+	longestValue = 4 << 10
+)
 
 // inLine returns what a shell's command line names. It is not run: a word whose value only the
 // shell knows, as one with a variable that the line sets, names nothing.
@@ -102,7 +106,7 @@ func inLine(line string, c Command, deadline time.Time) (list []mention, leftOut
 		return nil, 0
 	}
 	l := &lineWords{set: map[string]bool{}, deadline: deadline}
-	l.config = &expand.Config{Env: expand.ListEnviron(append(slices.Clone(c.Env), "PWD="+c.Dir)...), ReadDir2: l.readDir, NoUnset: true}
+	l.config = &expand.Config{Env: expand.ListEnviron(append(slices.DeleteFunc(slices.Clone(c.Env), func(kv string) bool { return len(kv) > longestValue }), "PWD="+c.Dir)...), ReadDir2: l.readDir, NoUnset: true}
 	syntax.Walk(file, l.prepare)
 	syntax.Walk(file, l.collect)
 	if l.moves { // to where relative names are others
@@ -156,11 +160,14 @@ func (l *lineWords) readDir(dir string) ([]fs.DirEntry, error) {
 	return list, nil
 }
 
-// moving are commands after which relative names are others.
-var moving = []string{"cd", "pushd", "popd", "chroot"}
+// moving are commands after which relative names are others, or may be.
+var moving = []string{"cd", "pushd", "popd", "chroot", "eval", "source", "."}
+
+// before are words that stand before a command.
+var before = []string{"command", "builtin", "exec", "time", "nice", "nohup", "--", "-p"}
 
 // setting are commands that set the variables that they name.
-var setting = []string{"read", "getopts", "mapfile", "readarray", "printf", "source", ".", "eval"}
+var setting = []string{"read", "getopts", "mapfile", "readarray", "printf", "let", "unset"}
 
 // prepare finds out which variables a line sets, and whether it changes the directory.
 func (l *lineWords) prepare(n syntax.Node) bool {
@@ -171,19 +178,59 @@ func (l *lineWords) prepare(n syntax.Node) bool {
 		}
 	case *syntax.WordIter:
 		l.set[n.Name.Value] = true
+	case *syntax.BinaryArithm:
+		l.setIn(n.X)
+	case *syntax.UnaryArithm:
+		l.setIn(n.X)
 	case *syntax.CallExpr:
-		if len(n.Args) == 0 {
-			break
-		}
-		name := n.Args[0].Lit()
-		l.moves = l.moves || slices.Contains(moving, name)
-		if slices.Contains(setting, name) {
-			for _, w := range n.Args[1:] {
-				l.set[w.Lit()] = true
-			}
-		}
+		l.prepareCall(n)
 	}
 	return true
+}
+
+// setIn notes a variable that arithmetic may set.
+func (l *lineWords) setIn(x syntax.ArithmExpr) {
+	if w, ok := x.(*syntax.Word); ok {
+		l.set[w.Lit()] = true
+	}
+}
+
+func (l *lineWords) prepareCall(n *syntax.CallExpr) {
+	words := make([]string, len(n.Args))
+	for i, w := range n.Args {
+		words[i] = unquoted(w)
+	}
+	for len(words) > 0 && slices.Contains(before, words[0]) {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		return
+	}
+	name := words[0]
+	l.moves = l.moves || slices.Contains(moving, name)
+	if slices.Contains(setting, name) {
+		for _, w := range words[1:] {
+			l.set[w] = true
+		}
+	}
+	if name == "set" || name == "shopt" {
+		l.config.ReadDir2 = nil // patterns may be text
+	}
+}
+
+// unquoted returns the literal parts of a word, without quotation marks.
+func unquoted(w *syntax.Word) string {
+	var b strings.Builder
+	syntax.Walk(w, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.Lit:
+			b.WriteString(strings.ReplaceAll(n.Value, `\\`, ""))
+		case *syntax.SglQuoted:
+			b.WriteString(n.Value)
+		}
+		return true
+	})
+	return b.String()
 }
 
 func (l *lineWords) collect(n syntax.Node) bool {
@@ -223,6 +270,16 @@ func (l *lineWords) redirect(r *syntax.Redirect) {
 	l.list = append(l.list, mention{path: values[0], by: record.ByRedirect, to: to, appends: appends})
 }
 
+// mostBraces is how many braces are expanded in one word.
+const mostBraces = 20
+
+// plain reports whether a parameter is only replaced by its value: what else can be written comes to
+// any length.
+func plain(n *syntax.ParamExp) bool {
+	return n.Param != nil && !n.Excl && !n.Length && !n.Width && !n.IsSet && n.NestedParam == nil && n.Index == nil &&
+		len(n.Modifiers) == 0 && n.Slice == nil && n.Repl == nil && n.Names == 0 && n.Exp == nil
+}
+
 // values returns what a word is for the shell, nothing where that cannot be told.
 func (l *lineWords) values(w *syntax.Word) []string {
 	known := true
@@ -231,7 +288,9 @@ func (l *lineWords) values(w *syntax.Word) []string {
 		case *syntax.CmdSubst, *syntax.ProcSubst, *syntax.ArithmExp, *syntax.ExtGlob:
 			known = false
 		case *syntax.ParamExp:
-			known = known && n.Param != nil && !l.set[n.Param.Value]
+			known = known && plain(n) && !l.set[n.Param.Value]
+		case *syntax.Lit:
+			known = known && (!l.set["HOME"] || !strings.HasPrefix(n.Value, "~")) && strings.Count(n.Value, "{") <= mostBraces
 		}
 		return known
 	})

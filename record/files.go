@@ -48,14 +48,23 @@ func (f *Files) check() error {
 		return fmt.Errorf("%w list of files: %d are left out", ErrInvalid, f.LeftOut)
 	}
 	for _, list := range [][]File{f.In, f.Out} {
+		if len(list) > MostFiles {
+			return fmt.Errorf("%w list of files: it has %d, and at most %d are allowed", ErrInvalid, len(list), MostFiles)
+		}
 		for _, one := range list {
-			if one.Size < 0 || one.Offset < 0 || one.Offset > one.Size || one.SHA256 != "" && !isSHA256(one.SHA256) {
-				return fmt.Errorf("%w list of files: the size or hash of %.60q", ErrInvalid, one.Path)
+			if one.Path == "" || len(one.Path) > longestPath || len(one.By) > longestBy || one.Size < 0 || one.Offset < 0 || one.Offset > one.Size || one.SHA256 != "" && !isSHA256(one.SHA256) {
+				return fmt.Errorf("%w list of files: the path, size or hash of %.60q", ErrInvalid, one.Path)
 			}
 		}
 	}
 	return nil
 }
+
+// longestPath and longestBy bound the texts of a File.
+const (
+	longestPath = 16 << 10
+	longestBy   = 20
+)
 
 func isSHA256(s string) bool {
 	for _, c := range []byte(s) {

@@ -141,7 +141,7 @@ type Git struct {
 	// nil (null) if this would have taken too long to determine.
 	Dirty *bool `json:"dirty"`
 	// Remote is the URL of the branch's remote, else of origin, without credentials; empty if
-	// there is none.
+	// there is none, or it cannot be told what is secret in it.
 	Remote string `json:"remote,omitempty"`
 }
 

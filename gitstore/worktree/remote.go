@@ -2,12 +2,11 @@ package worktree
 
 import (
 	"net/url"
+	"slices"
 	"strings"
-	"unicode/utf8"
-)
 
-// longestURL bounds the URL of a remote.
-const longestURL = 1000
+	"qme/internal/lazy"
+)
 
 // remote returns the URL of the branch's remote, else that of origin, as the repository's own
 // configuration has it and without what may be secret; "" if there is none.
@@ -23,24 +22,41 @@ func (r *repo) remote(branch string) string {
 	return publicURL(address)
 }
 
-// publicURL returns an address of a repository without password, query and fragment, and without
-// a user where that may be a token; "" for one that cannot be told apart.
+// schemes are those of git itself. What is after another one is up to a helper.
+var schemes = []string{"https", "http", "ssh", "git", "git+ssh", "ssh+git", "file", "ftp", "ftps"}
+
+var (
+	// hostAndPath matches [USER@]HOST:PATH as ssh reads it.
+	hostAndPath = lazy.Regexp(`^([A-Za-z0-9._-]+@)?([A-Za-z0-9][A-Za-z0-9.-]*):([^:@?#;/][^:@?#;]*|/[^:@?#;/][^:@?#;]*)$`)
+	// onlyPath matches a path in a file system, and the path of a URL.
+	onlyPath = lazy.Regexp(`^[^:@?#;]+$`)
+)
+
+// publicURL returns an address of a repository without user, password, query and fragment; the user
+// "git", which is no secret, stays. An address of which it cannot be told is "".
 func publicURL(address string) string {
-	if len(address) > longestURL || !utf8.ValidString(address) {
+	const longest = 1000
+	switch m := hostAndPath().FindStringSubmatch(address); {
+	case len(address) > longest || strings.ContainsFunc(address, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\uFFFD' }):
 		return ""
-	}
-	if !strings.Contains(address, "://") { // HOST:PATH, or a path
-		return address
+	case strings.HasPrefix(address, "//"):
+		return ""
+	case m != nil && !slices.Contains(schemes, m[2]):
+		user := ""
+		if m[1] == "git@" {
+			user = m[1]
+		}
+		return user + m[2] + ":" + m[3]
+	case !strings.Contains(address, ":"):
+		return onlyPath().FindString(address)
 	}
 	u, err := url.Parse(address)
-	if err != nil {
+	if err != nil || u.Opaque != "" || !slices.Contains(schemes, u.Scheme) || u.Host == "" && u.Scheme != "file" || !onlyPath().MatchString(u.Path) {
 		return ""
 	}
-	u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = "", false, "", ""
-	if name := u.User.Username(); u.Scheme == "ssh" && name != "" {
-		u.User = url.User(name)
-	} else {
-		u.User = nil
+	kept := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
+	if u.User.Username() == "git" && strings.Contains(u.Scheme, "ssh") {
+		kept.User = url.User("git")
 	}
-	return u.String()
+	return kept.String()
 }

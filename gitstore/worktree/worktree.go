@@ -49,7 +49,7 @@ import (
 // back within the same second, is found here although git overlooks it.
 //
 // Remote is the URL of the branch's remote, else of origin, as the repository's own configuration
-// has it, without password, query and fragment, and without the user of an HTTP URL.
+// has it, without what may be secret; empty where that cannot be told.
 //
 // State may be called from several goroutines.
 func State(dir string, budget time.Duration) *record.Git {
