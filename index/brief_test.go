@@ -33,7 +33,7 @@ func TestBrief(t *testing.T) {
 		"no commit":        {Git: &record.Git{Branch: "main"}, Timestamp: begin},
 		"many variables":   {Env: many, Timestamp: begin},
 		"a number as name": {RunID: "7", Run: 8, Timestamp: begin},
-		"files": {Timestamp: at, Files: &record.Files{In: []record.File{{Path: "a b"}, {Path: "/\n"}}}},
+		"files":            {Timestamp: at, Files: &record.Files{In: []record.File{{Path: "a b"}, {Path: "/\n"}}}},
 		"a job": {Timestamp: at, Job: &record.Job{ID: "7", State: "FAILED", Final: true, ReturnCode: &code, Ended: &at, StdoutFile: "/o", StderrFile: "/o",
 			Elements: []record.JobElement{{ID: "7_1", State: "OOM"}}, Fields: map[string]string{"a": "b"}}},
 	} {
