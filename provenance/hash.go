@@ -63,7 +63,7 @@ func newHashing(l Limits) *hashing {
 
 // add begins to hash a file, if it is still in a state.
 func (h *hashing) add(path string, s *state) {
-	if h == nil || s.absent || h.limits.File <= 0 || secret(path) {
+	if h == nil || s.absent || h.limits.File <= 0 {
 		return
 	}
 	key := keyOf(path, s)
@@ -89,6 +89,9 @@ func (h *hashing) add(path string, s *state) {
 		case h.slots <- struct{}{}:
 			defer func() { <-h.slots }()
 		case <-h.ctx.Done():
+			return
+		}
+		if secret(path) {
 			return
 		}
 		sum := h.sum(path, s, partial)
