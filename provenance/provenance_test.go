@@ -110,10 +110,10 @@ func TestTooMuch(t *testing.T) {
 	}
 	write(t, dir, "a", "a")
 	for _, line := range []string{"cat a f*", "cat {1..1000000} a", "cat {1..9}{1..9}{1..9}{1..9}{1..9} a", "cat a /proc/*/*/*/*"} {
-		begin := time.Now()
 		f := observe(provenance.Command{Dir: dir, Argv: []string{"sh", "-c", line}}, limits, func() {})
-		if f != nil && (paths(f.In) != "word:a" || f.LeftOut != 1) {
-			t.Errorf("%s: %+v after %s", line, f, time.Since(begin))
+		// On a slow machine no time is left for the words after it, or for all of them.
+		if f != nil && (f.LeftOut < 1 || paths(f.In) != "" && paths(f.In) != "word:a") {
+			t.Errorf("%s: %+v", line, f)
 		}
 	}
 }
