@@ -23,7 +23,8 @@ func TestParameters(t *testing.T) {
 		"/api/info?x":                                       {400, `no parameter \"x\" here, nor any other`},
 		"/api/tasks/019aaf3c/runs?limt=3":                   {400, "did you mean limit?"},
 		"/api/tasks/019aaf3c/none?x=1":                      {404, "not-found"},
-		"/?x=1":                                             {200, "<html"},
+		"/api/plots/days.svg?theme=light&tz=UTC&v=1-2":      {200, "<svg"},
+		"/?x=1": {200, "<html"},
 	} {
 		if status, body := get(t, s, base+path); status != want.status || !strings.Contains(body, want.says) {
 			t.Errorf("%s: %d, %.300s", path, status, body)

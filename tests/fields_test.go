@@ -2,6 +2,8 @@ package tests
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -13,7 +15,11 @@ import (
 func TestEachFieldIsRecorded(t *testing.T) {
 	t.Parallel()
 	h := newHome(t)
-	h.must("-q", "run", "true")
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.must("-q", "run", "test", "-f", file)
 	var r map[string]json.RawMessage
 	var data map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(h.must("get", string(h.records()[0].UID))), &r); err != nil {

@@ -23,7 +23,7 @@ func TestRowStaysWhileItPrints(t *testing.T) {
 	p.execute("window.button = " + row("sleep 600") + ".querySelector('[aria-label=Cancel]')")
 	for i := range 3 {
 		in.write(t, fmt.Sprintf("line %d\n", i+2))
-		p.until(fmt.Sprintf("%s.querySelector('.says').innerText.includes('line %d')", row("sleep 600"), i+2))
+		p.until(fmt.Sprintf("%s.querySelector('.says')?.innerText.includes('line %d')", row("sleep 600"), i+2))
 	}
 	h.qme("run", "echo", "another") // and while others come
 	p.until(row("echo another") + "?.innerText.includes('ok')")
