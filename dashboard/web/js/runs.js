@@ -84,7 +84,7 @@ class Runs extends HTMLElement {
 
   #showPlot() {
     const img = this.querySelector('.plot');
-    if (img) img.src = `${api.durationPlot(this.task, theme())}&run=${this.runs[0].number}-${this.runs[0].summary.outcome}`;
+    if (img) img.src = `${api.durationPlot(this.task, theme())}&v=${this.runs[0].number}-${this.runs[0].summary.outcome}`;
   }
 }
 
