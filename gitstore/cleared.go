@@ -49,11 +49,15 @@ func (sn *Snapshot) Cleared(ctx context.Context, since string) (record.Cleared, 
 	}
 	// The last removal of a task counts, so the first one that is seen. A merge removes what a
 	// commit on one of its sides has removed: of the other side only the remainder is its own.
-	merges := func(c *commitNode) bool { return len(c.Parents) > 1 }
-	for _, commit := range append(slices.DeleteFunc(slices.Clone(c.commits), merges), slices.DeleteFunc(c.commits, func(c *commitNode) bool { return !merges(c) })...) {
-		for _, parent := range commit.Parents {
-			if err := c.compare(parent, commit); err != nil {
-				return record.Cleared{}, err
+	for _, merges := range []bool{false, true} {
+		for _, commit := range c.commits {
+			if (len(commit.Parents) > 1) != merges {
+				continue
+			}
+			for _, parent := range commit.Parents {
+				if err := c.compare(parent, commit); err != nil {
+					return record.Cleared{}, err
+				}
 			}
 		}
 	}

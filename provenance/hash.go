@@ -137,12 +137,7 @@ func (h *hashing) finish(deadline time.Time) {
 		return
 	}
 	defer h.cancel()
-	done := make(chan struct{})
-	go func() { h.wg.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(time.Until(deadline)):
-	}
+	within(time.Until(deadline), func() struct{} { h.wg.Wait(); return struct{}{} })
 }
 
 // sum returns the hash of a file that is in a state before and afterwards, "" otherwise.
@@ -158,7 +153,11 @@ func (h *hashing) sum(path string, want *state, partial bool) string {
 		parts = []io.Reader{io.NewSectionReader(f, 0, end), io.NewSectionReader(f, want.size-end, end)}
 	}
 	n, err := io.CopyBuffer(onlyWriter{sum}, &stoppable{h.ctx, io.MultiReader(parts...)}, make([]byte, piece))
-	if wanted := want.size; err != nil || !partial && n != wanted || partial && n != 2*end || !unchanged(f, want) {
+	wanted := want.size
+	if partial {
+		wanted = 2 * end
+	}
+	if err != nil || n != wanted || !unchanged(f, want) {
 		return ""
 	}
 	return hex.EncodeToString(sum.Sum(nil))

@@ -38,7 +38,6 @@ type Limits struct {
 // A Watch knows the files of a run. Its methods are for one goroutine. A nil Watch knows none.
 type Watch struct {
 	files   []*file
-	dir     string
 	limits  Limits
 	hashing *hashing
 	leftOut int
@@ -47,20 +46,27 @@ type Watch struct {
 // Begin looks at the files that a command names, before it starts. It opens none of them, and
 // returns nil if there are none, or they cannot be looked at in time.
 func Begin(c Command, l Limits) *Watch {
-	done := make(chan *Watch, 1)
-	go func() {
-		w := &Watch{dir: c.Dir, limits: l}
+	w, _ := within(beginning, func() *Watch {
+		w := &Watch{limits: l}
 		// What was typed must never keep the command from running.
 		if err := panics.Catch(func() error { w.look(c, time.Now().Add(beginning)); return nil }); err != nil || len(w.files)+w.leftOut == 0 {
-			w = nil
+			return nil
 		}
-		done <- w
-	}()
-	select {
-	case w := <-done:
 		return w
-	case <-time.After(beginning):
-		return nil
+	})
+	return w
+}
+
+// within returns the result of a function if it is there in time. A function that takes longer goes
+// on, and ends with the process at the latest.
+func within[T any](limit time.Duration, f func() T) (result T, ok bool) {
+	done := make(chan T, 1) // with room, so that a late result is not stuck
+	go func() { done <- f() }()
+	select {
+	case result = <-done:
+		return result, true
+	case <-time.After(limit):
+		return result, false
 	}
 }
 
@@ -114,20 +120,16 @@ func (w *Watch) End() *record.Files {
 		return nil
 	}
 	deadline := time.Now().Add(w.limits.Wait)
-	done := make(chan []*file, 1)
-	go func() {
+	files, ok := within(w.limits.Wait, func() []*file {
 		files := make([]*file, len(w.files))
 		for i, f := range w.files {
 			again := *f
 			again.after, _ = stateOf(f.path) // what cannot be looked at is not there
 			files[i] = &again
 		}
-		done <- files
-	}()
-	var files []*file
-	select {
-	case files = <-done:
-	case <-time.After(w.limits.Wait):
+		return files
+	})
+	if !ok {
 		return w.Named() // a file server does not respond any more
 	}
 	n := 0
