@@ -13,6 +13,7 @@ import (
 
 	"qme/gitstore"
 	"qme/record"
+	"qme/tests/require"
 )
 
 // wantCleared compares the tasks that were cleared after a commit with those of want, each with the
@@ -68,9 +69,7 @@ func cleared(t *testing.T, p place) {
 // messages say.
 func TestClearedByGit(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("git is missing")
-	}
+	require.Component(t, "git")
 	dir := filepath.Join(t.TempDir(), "tasks.git")
 	s := openStore(t, afero.NewOsFs(), dir, nil)
 	var ids []record.ID
@@ -96,9 +95,7 @@ func TestClearedByGit(t *testing.T) {
 // histories were merged by git, and where folders of the same content are removed in two places.
 func TestClearedLast(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("git is missing")
-	}
+	require.Component(t, "git")
 	dir := filepath.Join(t.TempDir(), "tasks.git")
 	s := openStore(t, afero.NewOsFs(), dir, nil)
 	a, b := idAt("shell", epoch, 1), idAt("shell", epoch, 2)
