@@ -187,7 +187,8 @@ func (cmd *lsCommand) noteNone(q *tasks.Service, f tasks.Filter) {
 	}
 }
 
-// wayTo says how to find what was probably meant by a name that is that of no executor.
+// wayTo returns a sentence with the command that the user probably wanted, where the name of an
+// executor is unknown; "" for a known one.
 func (cmd *lsCommand) wayTo(name string) string {
 	cfg, err := cmd.settings.config()
 	if name == "" || err != nil { // of the settings has been said before

@@ -179,7 +179,7 @@ func TestCleared(t *testing.T) {
 }
 
 // TestClearedReset has a history that does not go on from where the index is be searched as it is:
-// what was taken back was not cleared.
+// a task that a reset has removed was not cleared.
 func TestClearedReset(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(53, 54))

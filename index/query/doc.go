@@ -55,8 +55,8 @@ type Doc struct {
 	texts map[field]*text
 }
 
-// A Texts holds what is searched of a run beside its id, its executor and its files: command, message,
-// directory, user, host, git commit and branch, output and error output, as UTF-8.
+// A Texts holds what is searched of a run beside its id, its executor and its files: command,
+// message, directory, user, host, git commit and branch, output and error output, as UTF-8.
 type Texts [9]string
 
 // Streams is the index of the output in Texts, behind which the error output comes.
