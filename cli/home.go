@@ -69,8 +69,9 @@ func (h *home) tasks() (*tasks.Service, error) {
 	}
 	home, err := h.settings.homeDir()
 	fsys := regular.NewFS()
+	hashes := filepath.Join(home, "hashes")
 	if err != nil {
-		fsys = noFs{afero.NewMemMapFs(), err} // a command can still run
+		fsys, hashes = noFs{afero.NewMemMapFs(), err}, "" // a command can still run
 	}
 	return &tasks.Service{
 		Store:     h.openStore,
@@ -92,7 +93,7 @@ func (h *home) tasks() (*tasks.Service, error) {
 			GitState: func(dir string) *record.Git { return worktree.State(dir, cfg.Duration("run.git")) },
 			Searched: cfg.Size("search.limit"),
 			Files:    cfg.Bool("run.files"),
-			Hashes:   provenance.Limits{File: cfg.Size("run.hash"), Run: cfg.Size("run.hash_total"), Wait: hashWait},
+			Hashes:   provenance.Limits{File: cfg.Size("run.hash"), Run: cfg.Size("run.hash_total"), Wait: hashWait, Cache: hashes},
 			Host:     hostname(),
 			User:     login(),
 			Within:   os.Getenv(taskVariable),

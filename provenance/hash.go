@@ -42,6 +42,7 @@ type hashing struct {
 	left   int64 // of limits.Run
 	slots  chan struct{}
 	wg     sync.WaitGroup
+	cache  func() *cache // opened when it is first asked
 
 	mu   sync.Mutex
 	done map[hashed]digest
@@ -57,6 +58,7 @@ func keyOf(path string, s *state) hashed { return hashed{path, *s} }
 
 func newHashing(l Limits) *hashing {
 	h := &hashing{limits: l, left: l.Run, slots: make(chan struct{}, hashers), done: map[hashed]digest{}}
+	h.cache = sync.OnceValue(func() *cache { return openCache(l.Cache) })
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h
 }
@@ -142,6 +144,10 @@ func (h *hashing) finish(deadline time.Time) {
 
 // sum returns the hash of a file that is in a state before and afterwards, "" otherwise.
 func (h *hashing) sum(path string, want *state, partial bool) string {
+	cache := h.cache()
+	if known := cache.get(want, partial); known != "" {
+		return known
+	}
 	f, err := openIn(path, want)
 	if err != nil {
 		return ""
@@ -160,7 +166,9 @@ func (h *hashing) sum(path string, want *state, partial bool) string {
 	if err != nil || n != wanted || !unchanged(f, want) {
 		return ""
 	}
-	return hex.EncodeToString(sum.Sum(nil))
+	hash := hex.EncodeToString(sum.Sum(nil))
+	cache.put(want, partial, hash)
+	return hash
 }
 
 func unchanged(f *os.File, want *state) bool {

@@ -33,6 +33,10 @@ type Limits struct {
 	File int64         // bytes of a file that are hashed; of a larger one the first and the last MiB
 	Run  int64         // bytes that are hashed of all files, likewise
 	Wait time.Duration // for hashes after the end of the command
+
+	// Cache is a file that keeps hashes for further runs; "" for none. It can be deleted at any
+	// time.
+	Cache string
 }
 
 // A Watch knows the files of a run. Its methods are for one goroutine. A nil Watch knows none.
