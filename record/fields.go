@@ -87,6 +87,7 @@ var Fields = []Field{
 	{Key: "data.terminal", Kind: Object},
 	{Key: "data.merged", Kind: Flag},
 	{Key: "data.stdin", Kind: Object},
+	{Key: "data.machine", Kind: Object},
 	{Key: "data.files", Kind: Object},
 	{Key: "data.run_id"},
 	{Key: "data.run", Name: "run", Kind: Integer, Since: 1, Value: func(r *Record) any { return r.Data.Run }},

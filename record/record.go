@@ -80,6 +80,8 @@ type Data struct {
 	Merged bool `json:"merged,omitempty"`
 	// Stdin describes the source of standard input; nil when not recorded.
 	Stdin *Stdin `json:"stdin,omitempty"`
+	// Machine describes the machine; nil when not recorded.
+	Machine *Machine `json:"machine,omitempty"`
 	// Files are the files that the command named, used or made; nil when not recorded.
 	Files *Files `json:"files,omitempty"`
 	// RunID names the run permanently; empty in records that predate run ids.
@@ -143,6 +145,17 @@ type Git struct {
 	// Remote is the URL of the branch's remote, else of origin, without credentials; empty if
 	// there is none, or it cannot be told what is secret in it.
 	Remote string `json:"remote,omitempty"`
+}
+
+// A Machine is where a run took place. What was not recorded is empty.
+type Machine struct {
+	OS           string `json:"os"`   // as Go names it (GOOS): "linux", "darwin"
+	Arch         string `json:"arch"` // as Go names it (GOARCH): "amd64", "arm64"
+	Kernel       string `json:"kernel,omitempty"`
+	Distribution string `json:"distribution,omitempty"` // with its version
+	CPU          string `json:"cpu,omitempty"`          // the model
+	CPUs         int    `json:"cpus,omitempty"`         // how many processors the run could use
+	Memory       int64  `json:"memory,omitempty"`       // of the machine, in bytes
 }
 
 // A Stream describes output that is stored in a file next to the record, because it is not

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aymanbagabas/go-udiff"
+	"github.com/dustin/go-humanize"
 
 	"qme/record"
 )
@@ -74,6 +75,7 @@ func (q *Service) Compare(a, b Version, limit int64) (*Comparison, error) {
 	c := &Comparison{A: a, B: b}
 	jobs := a.Record.Data.Job != nil && b.Record.Data.Job != nil
 	c.Fields = append(fieldChanges(a.Record, b.Record), envChanges(a.Record.Data.Env, b.Record.Data.Env)...)
+	c.Fields = append(c.Fields, machineChanges(a.Record.Data.Machine, b.Record.Data.Machine)...)
 	files, notes := fileChanges(a.Record, b.Record)
 	c.Fields, c.Notes = append(c.Fields, files...), notes
 	if err := c.compareOutput(jobs, limit); err != nil {
@@ -144,6 +146,33 @@ func fields(r *record.Record, jobs bool) []FieldChange {
 		FieldChange{Name: "stdin", From: stdinText(d.Stdin)}, FieldChange{Name: "terminal", From: terminalText(d.Terminal)},
 		FieldChange{Name: "git.commit", From: commit}, FieldChange{Name: "git.branch", From: branch}, FieldChange{Name: "git.dirty", From: dirty}, FieldChange{Name: "git.remote", From: remote},
 	)
+}
+
+// machineChanges returns what differs of the machines of two runs.
+func machineChanges(a, b *record.Machine) (changes []FieldChange) {
+	if a == nil || b == nil {
+		if a == b {
+			return nil // of neither it was recorded
+		}
+		return []FieldChange{{"machine", machineText(a), machineText(b)}}
+	}
+	memory := func(m *record.Machine) string { return humanize.IBytes(uint64(max(m.Memory, 0))) }
+	for _, f := range []FieldChange{
+		{"machine.os", a.OS, b.OS}, {"machine.arch", a.Arch, b.Arch}, {"machine.kernel", a.Kernel, b.Kernel}, {"machine.distribution", a.Distribution, b.Distribution},
+		{"machine.cpu", a.CPU, b.CPU}, {"machine.cpus", strconv.Itoa(a.CPUs), strconv.Itoa(b.CPUs)}, {"machine.memory", memory(a), memory(b)},
+	} {
+		if f.From != f.To {
+			changes = append(changes, f)
+		}
+	}
+	return changes
+}
+
+func machineText(m *record.Machine) string {
+	if m == nil {
+		return NotRecorded
+	}
+	return strings.Join(slices.DeleteFunc([]string{m.OS, m.Arch, m.Kernel, m.Distribution, m.CPU}, func(s string) bool { return s == "" }), ", ")
 }
 
 // jobFields returns the values of a job to compare. The job's id always differs and is left

@@ -229,6 +229,7 @@ func (q *Service) fill(rec *record.Record) {
 	if d.Stdin != nil {
 		d.Stdin.Path = valid(d.Stdin.Path)
 	}
+	d.Machine = provenance.Machine()
 	d.RunID, d.Timestamp = record.NewRunID(), record.Now()
 }
 
