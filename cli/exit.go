@@ -195,6 +195,8 @@ func hintFor(err error) string {
 		return "What the remote sent is damaged, and nothing of it was kept. Try again; if it stays so, \"git fsck\" there says more."
 	case errors.Is(err, record.ErrCorrupt):
 		return "\"qme check\" looks at everything and says what can be done."
+	case errors.Is(err, record.ErrNoPart), errors.Is(err, record.ErrPartElsewhere):
+		return "Under data.parts the record says which parts a run has."
 	case errors.Is(err, record.ErrNotFound):
 		return "\"qme ls\" lists the tasks, and \"qme search WORD\" finds them by their text, with --cleared those that were cleared."
 	}

@@ -94,6 +94,7 @@ func (h *home) tasks() (*tasks.Service, error) {
 			Searched: cfg.Size("search.limit"),
 			Files:    cfg.Bool("run.files"),
 			Hashes:   provenance.Limits{File: cfg.Size("run.hash"), Run: cfg.Size("run.hash_total"), Wait: hashWait, Cache: hashes},
+			Shared:   cfg.List("share.parts"),
 			Host:     hostname(),
 			User:     login(),
 			Within:   os.Getenv(taskVariable),

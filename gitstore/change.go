@@ -30,6 +30,9 @@ type Change struct {
 	// Stream. One that it does not hold stays as it is, and the record's Stream has to
 	// be that of the present record.
 	Streams map[record.StreamName]Blob
+	// Parts holds the content of the parts that the record describes. One that it does not
+	// hold stays as it is, and has to be described as in the present record.
+	Parts map[record.PartName][]byte
 
 	// Delete lists the tasks to remove, instead. Their runs stay in the history.
 	Delete []record.ID

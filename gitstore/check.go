@@ -41,6 +41,9 @@ func (s *Store) Check(ctx context.Context, report func(error), progress func(wha
 	if err := c.history(ctx, head); err != nil {
 		return nil, err
 	}
+	if err := c.home(ctx); err != nil {
+		return nil, err
+	}
 	sn, err := s.At(head)
 	if err != nil {
 		report(err)
@@ -180,10 +183,12 @@ func (c *checker) tree(h plumbing.Hash, at string) {
 
 // tasks checks the records of the newest commit.
 func (c *checker) tasks(ctx context.Context, sn *Snapshot) error {
-	files := map[string]bool{}
-	if err := c.paths(sn.root, "", files); err != nil {
+	files := map[string]plumbing.Hash{}
+	if err := c.files(sn.root, "", files); err != nil {
 		c.report(err)
 	}
+	delete(files, "README.md")
+	delete(files, "format")
 	for res := range sn.Records(record.Range{}) {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -193,9 +198,12 @@ func (c *checker) tasks(ctx context.Context, sn *Snapshot) error {
 		}
 		delete(files, res.ID.Path())
 		for _, name := range record.StreamNames {
-			delete(files, streamPath(res.ID, name))
+			delete(files, filePath(res.ID, name))
 		}
-		if p := runsPath(res.ID); files[p] {
+		for _, name := range record.PartNames {
+			delete(files, filePath(res.ID, name))
+		}
+		if p := runsPath(res.ID); !files[p].IsZero() {
 			delete(files, p)
 			c.runs(sn, p)
 		}
@@ -212,6 +220,7 @@ func (c *checker) tasks(ctx context.Context, sn *Snapshot) error {
 				c.stream(sn, res.Record, name, stored)
 			}
 		}
+		c.parts(sn, res.Record)
 	}
 	for p := range files {
 		c.report(fmt.Errorf("%s does not belong in a task history: %w", p, record.ErrInvalid))
@@ -232,8 +241,8 @@ func (c *checker) runs(sn *Snapshot, p string) {
 	}
 }
 
-// paths collects the files that are not the history's own.
-func (c *checker) paths(h plumbing.Hash, at string, files map[string]bool) error {
+// files collects the files of a tree by their paths.
+func (c *checker) files(h plumbing.Hash, at string, files map[string]plumbing.Hash) error {
 	entries, err := readTree(c.s.odb, h)
 	if err != nil {
 		return err
@@ -241,11 +250,11 @@ func (c *checker) paths(h plumbing.Hash, at string, files map[string]bool) error
 	for _, e := range entries {
 		p := path.Join(at, e.name)
 		if e.isDir() {
-			if err := c.paths(e.hash, p, files); err != nil {
+			if err := c.files(e.hash, p, files); err != nil {
 				return err
 			}
-		} else if p != "README.md" && p != "format" {
-			files[p] = true
+		} else {
+			files[p] = e.hash
 		}
 	}
 	return nil

@@ -52,8 +52,9 @@ func (s *Store) tryCommit(ctx context.Context, q *queueLock, changes []Change) (
 	}
 	w := s.odb.NewWriter()
 	next, root := head, sn.root
+	home := map[string]plumbing.Hash{}
 	for _, c := range changes {
-		t := &tx{w: w, parent: next, root: root, identity: s.Identity(), edits: map[string]plumbing.Hash{}}
+		t := &tx{w: w, parent: next, root: root, identity: s.Identity(), edits: map[string]plumbing.Hash{}, home: home}
 		if c.When.IsZero() {
 			c.When = time.Now()
 		}
@@ -67,17 +68,37 @@ func (s *Store) tryCommit(ctx context.Context, q *queueLock, changes []Change) (
 	if next == head {
 		return head, nil
 	}
-	return next, s.publish(ctx, q, w, head, next)
+	oldHome, nextHome, err := s.commitHome(w, home, newCommit{by: s.Identity(), when: time.Now(), message: "keep: what stays in this home\n"})
+	if err != nil {
+		return plumbing.ZeroHash, err
+	}
+	// First the parts: a record without them would not be completed later.
+	return next, s.publish(ctx, q, w, move{homeRef, oldHome, nextHome}, move{branch, head, next})
 }
 
-// publish writes the new objects, then moves the branch.
-func (s *Store) publish(ctx context.Context, q *queueLock, w *odb.Writer, head, next plumbing.Hash) error {
+// A move sets a reference from one commit to another one.
+type move struct {
+	ref       string
+	old, next plumbing.Hash
+}
+
+// publish writes the new objects, then moves the references in their order.
+func (s *Store) publish(ctx context.Context, q *queueLock, w *odb.Writer, moves ...move) error {
 	pack, err := w.Flush()
 	if err != nil {
 		return err
 	}
-	err = s.compareAndSwap(ctx, q, head, next)
-	if err == nil || errors.Is(err, errUnsure) || !q.file.Locked {
+	moved := false
+	for _, m := range moves {
+		if m.old == m.next {
+			continue
+		}
+		if err = s.compareAndSwap(ctx, q, m.ref, m.old, m.next); err != nil {
+			break
+		}
+		moved = true
+	}
+	if moved || errors.Is(err, errUnsure) || !q.file.Locked {
 		// The history may need the pack, and git may have added commits to it. Without
 		// the queue another writer may even have made the same commit, in the same
 		// pack. Keeping it in vain costs a few hundred bytes.

@@ -78,7 +78,7 @@ func (p *Peer) Update(ctx context.Context, ref string, old, next plumbing.Hash, 
 		return err
 	}
 	defer q.unlock()
-	if err := p.s.compareAndSwap(ctx, q, old, next); err != nil {
+	if err := p.s.compareAndSwap(ctx, q, branch, old, next); err != nil {
 		return errors.Join(ErrMoved, err)
 	}
 	return p.s.odb.Unkeep(name)
@@ -117,7 +117,7 @@ func (s *Store) Plant(ctx context.Context, entries ...Planted) error {
 		}
 	}
 	c := newCommit{tree: root, parents: []plumbing.Hash{head}, by: botIdentity, when: epoch, message: "planted\n"}
-	return s.publish(ctx, q, w, head, addCommit(w, c))
+	return s.publish(ctx, q, w, move{branch, head, addCommit(w, c)})
 }
 
 func plant(w objectWriter, root plumbing.Hash, names []string, e treeEntry) (plumbing.Hash, error) {

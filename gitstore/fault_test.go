@@ -46,7 +46,7 @@ func everyFault(t *testing.T, try func(t *testing.T, fault storetest.Fault) bool
 // content is given time, because git may have made it this moment.
 func ageLocks(t *testing.T, dir string) {
 	t.Helper()
-	for _, lock := range []string{"refs/heads/main.lock", "refs/remotes/origin/main.lock"} {
+	for _, lock := range []string{"refs/heads/main.lock", "refs/qme/home.lock", "refs/remotes/origin/main.lock"} {
 		lock = filepath.Join(dir, lock)
 		if _, err := os.Stat(lock); err == nil {
 			past := time.Now().Add(-5 * time.Second)
@@ -140,9 +140,9 @@ func TestFaultsOfCommit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// A new task, with a stream that takes several writes.
+		// A new task, with a stream that takes several writes, and parts.
 		rec := task(idAt("shell", epoch.Add(time.Hour), 50), "new")
-		change := run(rec, stored(rec, record.Stdout, noise(2, 200_000)))
+		change := withParts(run(rec, stored(rec, record.Stdout, noise(2, 200_000))), rec, "of this one")
 		fsys.Arm(fault)
 		_, err = s.Commit(context.Background(), change)
 		_ = s.Close() // the process may be dead
@@ -173,6 +173,7 @@ func TestFaultsOfCommit(t *testing.T) {
 			if got := readStream(t, patient(t, dir), "", rec, record.Stdout); string(got) != string(noise(2, 200_000)) {
 				t.Errorf("%q failed: the stream is not whole", fsys.Failed())
 			}
+			wantParts(t, patient(t, dir), rec, "of this one")
 		}
 		afterwards(t, dir, want)
 		return true

@@ -284,10 +284,26 @@ func (in *validation) checkTask(id record.ID, files taskFiles) error {
 			return err
 		}
 	}
+	for _, name := range record.PartNames {
+		if err := in.checkPart(rec, name, files[extOf(name)]); err != nil {
+			return err
+		}
+	}
 	if e, ok := files[runsExt]; ok {
 		return in.checkRuns(id, e.hash)
 	}
 	return nil
+}
+
+func (in *validation) checkPart(rec *record.Record, name record.PartName, e treeEntry) error {
+	if !rec.Data.Parts.Shared(name) {
+		if e.hash.IsZero() {
+			return nil
+		}
+		return fmt.Errorf("its record knows of no file .%s: %w", name, record.ErrInvalid)
+	}
+	part := rec.Data.Parts[name]
+	return in.checkFile(e, string(name), part.Size, func() error { return in.checkSum(e.hash, string(name), part.SHA256) })
 }
 
 // checkPrevious checks that the run before can be found.
@@ -312,25 +328,37 @@ func (in *validation) checkStream(rec *record.Record, name record.StreamName, e 
 		return nil
 	case stored == nil:
 		return fmt.Errorf("its record knows of no file .%s: %w", name, record.ErrInvalid)
-	case e.hash.IsZero():
+	}
+	return in.checkFile(e, string(name), stored.Stored(), func() error {
+		switch {
+		case stored.Cut == nil:
+			return in.checkSum(e.hash, string(name), stored.SHA256)
+		case stored.SHA256 != "" && !isSum(stored.SHA256):
+			return fmt.Errorf("the SHA-256 that its record gives of .%s, %.70q, is none: %w", name, stored.SHA256, record.ErrInvalid)
+		}
+		return nil
+	})
+}
+
+// checkFile checks that a file beside the record is there and has the size that the record says,
+// and then its content.
+func (in *validation) checkFile(e treeEntry, name string, want int64, content func() error) error {
+	if e.hash.IsZero() {
 		return fmt.Errorf("its file .%s is missing: %w", name, record.ErrInvalid)
 	}
 	size, err := in.size(e.hash)
-	switch {
-	case err != nil:
-	case size != stored.Stored():
-		err = fmt.Errorf("its file .%s has %d bytes, the record says %d: %w", name, size, stored.Stored(), record.ErrInvalid)
-	case stored.Cut == nil:
-		err = in.checkSum(e.hash, name, stored.SHA256)
-	case stored.SHA256 != "" && !isSum(stored.SHA256):
-		err = fmt.Errorf("the SHA-256 that its record gives of .%s, %.70q, is none: %w", name, stored.SHA256, record.ErrInvalid)
+	if err != nil {
+		return err
 	}
-	return err
+	if size != want {
+		return fmt.Errorf("its file .%s has %d bytes, the record says %d: %w", name, size, want, record.ErrInvalid)
+	}
+	return content()
 }
 
-// checkSum compares a stream that is stored whole with its SHA-256: a difference would
+// checkSum compares a file that is stored whole with its SHA-256: a difference would
 // be damage in every check from then on. The bounds of Receive bound this as well.
-func (in *validation) checkSum(h plumbing.Hash, name record.StreamName, want string) error {
+func (in *validation) checkSum(h plumbing.Hash, name, want string) error {
 	if !isSum(want) {
 		return fmt.Errorf("the SHA-256 that its record gives of .%s, %.70q, is none: %w", name, want, record.ErrInvalid)
 	}

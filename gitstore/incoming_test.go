@@ -46,6 +46,10 @@ func TestRefused(t *testing.T) {
 	unsummed := task(streamed.UID)
 	stored(unsummed, record.Stdout, noise(3, 3000))
 	unsummed.Data.Stdout.SHA256 = "zz"
+	parted, private, endless := task(bad.UID), task(bad.UID), task(bad.UID)
+	parted.Data.Parts = record.Parts{record.PartFiles: record.NewPart([]byte("list"))}
+	private.Data.Parts = record.Parts{record.PartFiles: {Size: 4, SHA256: record.NewPart([]byte("list")).SHA256, Home: true}}
+	endless.Data.Parts = record.Parts{record.PartFiles: {Size: record.MaxPart + 1, SHA256: strings.Repeat("0", 64)}}
 	dir := bad.UID.Dir() + "/"
 	const file = "100644"
 	for name, c := range map[string]struct {
@@ -72,6 +76,11 @@ func TestRefused(t *testing.T) {
 		"stream too short":    {[]gitstore.Planted{{Path: streamed.UID.Path(), Mode: file, Content: encoded(t, streamed)}, {Path: streamed.UID.Dir() + "/" + string(streamed.UID) + ".stdout", Mode: file, Content: "x"}}, "has 1 bytes", false},
 		"stream of another":   {[]gitstore.Planted{{Path: streamed.UID.Path(), Mode: file, Content: encoded(t, streamed)}, {Path: streamed.UID.Dir() + "/" + string(streamed.UID) + ".stdout", Mode: file, Content: string(noise(4, 3000))}}, "has not the SHA-256", false},
 		"sum that is none":    {[]gitstore.Planted{{Path: streamed.UID.Path(), Mode: file, Content: encoded(t, unsummed)}, {Path: streamed.UID.Dir() + "/" + string(streamed.UID) + ".stdout", Mode: file, Content: string(noise(3, 3000))}}, "is none", false},
+		"part too many":       {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}, {Path: dir + string(bad.UID) + ".files", Mode: file, Content: "list"}}, "knows of no file .files", false},
+		"part that is away":   {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, private)}, {Path: dir + string(bad.UID) + ".files", Mode: file, Content: "list"}}, "knows of no file .files", false},
+		"part missing":        {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, parted)}}, ".files is missing", false},
+		"part of another":     {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, parted)}, {Path: dir + string(bad.UID) + ".files", Mode: file, Content: "tsil"}}, "has not the SHA-256", false},
+		"part too long":       {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, endless)}}, "part files", false},
 		"runs of nowhere":     {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}, {Path: dir + string(bad.UID) + ".runs", Mode: file, Content: strings.Repeat("1", 40) + "\n"}}, strings.Repeat("1", 40), false},
 		"runs of no commit":   {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}, {Path: dir + string(bad.UID) + ".runs", Mode: file, Content: "../../x\n"}}, "is no commit", false},
 		"still running":       {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, running(bad))}}, "has not ended", false},

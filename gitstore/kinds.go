@@ -17,19 +17,25 @@ var withRecord mergeFunc
 // fileKinds are the kinds of files that a task can have, by their extension, each with its
 // rule for merging. Any other is rejected in a pull.
 var fileKinds = map[string]mergeFunc{
-	recordExt:               withRecord,
-	extOf(record.Stdout):    withRecord,
-	extOf(record.Stderr):    withRecord,
-	extOf(record.JobStdout): withRecord,
-	extOf(record.JobStderr): withRecord,
-	runsExt:                 (*threeWay).mergeRuns,
+	recordExt:                withRecord,
+	extOf(record.Stdout):     withRecord,
+	extOf(record.Stderr):     withRecord,
+	extOf(record.JobStdout):  withRecord,
+	extOf(record.JobStderr):  withRecord,
+	extOf(record.PartFiles):  withRecord,
+	extOf(record.PartEnv):    withRecord,
+	extOf(record.PartPatch):  withRecord,
+	extOf(record.PartScript): withRecord,
+	extOf(record.PartStdin):  withRecord,
+	extOf(record.PartUsage):  withRecord,
+	runsExt:                  (*threeWay).mergeRuns,
 }
 
 // recordExt is the extension of a record's file.
 const recordExt = ".json"
 
-// extOf returns the extension of a stream's file.
-func extOf(name record.StreamName) string { return "." + string(name) }
+// extOf returns the extension of the file of a stream or part.
+func extOf[N record.StreamName | record.PartName](name N) string { return "." + string(name) }
 
 // mergeRuns lists the lost runs that either side knows of.
 func (t *threeWay) mergeRuns(id record.ID, _, ours, theirs treeEntry) (treeEntry, error) {

@@ -44,7 +44,7 @@ func (s *Store) Merge(ctx context.Context, theirs string, skip []string) (*Merge
 		m := s.newMerge(ctx)
 		next, err := m.commit(head, plumbing.NewHash(theirs), skip)
 		if err == nil && next != head {
-			err = s.publish(ctx, q, m.w, head, next)
+			err = s.publish(ctx, q, m.w, move{branch, head, next})
 		}
 		if err == nil {
 			return &Merged{Before: head.String(), After: next.String()}, nil

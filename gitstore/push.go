@@ -295,7 +295,7 @@ func (s *Store) removeFiles(ctx context.Context, head plumbing.Hash, files []Rej
 	if err != nil {
 		return head, err
 	}
-	return next, s.publish(ctx, q, t.w, head, next)
+	return next, s.publish(ctx, q, t.w, move{branch, head, next})
 }
 
 // checkSizes checks the sizes of the objects, and warns of the faults that were found.

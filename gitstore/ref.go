@@ -32,6 +32,18 @@ func (s *Store) head() (plumbing.Hash, error) {
 	return h, err
 }
 
+// at returns the commit of branch or of homeRef, the zero hash if homeRef does not exist.
+func (s *Store) at(ref string) (plumbing.Hash, error) {
+	if ref == branch {
+		return s.head()
+	}
+	h, err := s.ref(ref)
+	if errors.Is(err, fs.ErrNotExist) {
+		return plumbing.ZeroHash, nil
+	}
+	return h, err
+}
+
 // ref returns the commit that a reference names. The error is fs.ErrNotExist when there is
 // no such reference.
 func (s *Store) ref(name string) (plumbing.Hash, error) {
@@ -82,13 +94,13 @@ var errMoved = errors.New("the branch has moved")
 // failed, as a network file system does that loses a reply.
 var errUnsure = errors.New("the branch may have moved")
 
-// compareAndSwap moves the branch from old to next under git's own protocol: the file
-// main.lock, made only where there is none, is written, flushed and renamed. The
-// error is errMoved when the branch is not at old, ErrBusy when the lock stays
-// taken, and errUnsure when the branch may be at next all the same; ctx ends the wait. The
-// caller holds the writers' queue.
-func (s *Store) compareAndSwap(ctx context.Context, q *queueLock, old, next plumbing.Hash) (err error) {
-	path := filepath.Join(s.dir, branch)
+// compareAndSwap moves a reference from old to next under git's own protocol: the file
+// NAME.lock, made only where there is none, is written, flushed and renamed. The
+// error is errMoved when the reference is not at old, ErrBusy when the lock stays
+// taken, and errUnsure when it may be at next all the same; ctx ends the wait. old is the zero
+// hash for a reference that does not exist. The caller holds the writers' queue.
+func (s *Store) compareAndSwap(ctx context.Context, q *queueLock, ref string, old, next plumbing.Hash) (err error) {
+	path := filepath.Join(s.dir, ref)
 	lock := path + ".lock"
 	// A crash can leave refs/heads away where git has packed all references.
 	if err := s.fs.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -116,7 +128,7 @@ func (s *Store) compareAndSwap(ctx context.Context, q *queueLock, old, next plum
 	if err = errors.Join(err, serr, f.Close()); err != nil {
 		return err
 	}
-	now, err := s.head()
+	now, err := s.at(ref)
 	if err != nil {
 		return err
 	}

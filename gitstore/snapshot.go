@@ -102,8 +102,9 @@ func readRecord(r objectReader, id record.ID, h plumbing.Hash, decode func([]byt
 	return rec, nil
 }
 
-func streamPath(id record.ID, name record.StreamName) string {
-	return path.Join(id.Dir(), string(id)+"."+string(name))
+// filePath is the path of the file of a stream or part.
+func filePath[N record.StreamName | record.PartName](id record.ID, name N) string {
+	return path.Join(id.Dir(), string(id)+extOf(name))
 }
 
 // Stream returns the exact bytes of a record's stream, as far as they are stored.
@@ -112,7 +113,7 @@ func (sn *Snapshot) Stream(rec *record.Record, name record.StreamName) (io.ReadC
 	if stored == nil {
 		return io.NopCloser(strings.NewReader(strings.Join(lines, ""))), nil
 	}
-	e, err := lookup(sn.r, sn.root, streamPath(rec.UID, name))
+	e, err := lookup(sn.r, sn.root, filePath(rec.UID, name))
 	if err != nil {
 		return nil, err
 	}

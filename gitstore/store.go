@@ -22,7 +22,7 @@ import (
 	"qme/record"
 )
 
-// branch is the only reference that is written.
+// branch is the reference to the history. homeRef is the only other one that is written.
 const branch = "refs/heads/main"
 
 // ErrBusy says that another process has held the history's lock for longer than

@@ -21,6 +21,7 @@ type tx struct {
 	root     plumbing.Hash // tree of the parent
 	identity Identity
 	edits    map[string]plumbing.Hash // path to blob; the zero hash removes
+	home     map[string]plumbing.Hash // the same for homeRef
 	message  string
 	when     time.Time
 }
@@ -46,7 +47,10 @@ func (t *tx) apply(c Change) error {
 		t.edits[id.Path()] = plumbing.ZeroHash
 		t.edits[runsPath(id)] = plumbing.ZeroHash
 		for _, name := range record.StreamNames {
-			t.edits[streamPath(id, name)] = plumbing.ZeroHash
+			t.edits[filePath(id, name)] = plumbing.ZeroHash
+		}
+		for _, name := range record.PartNames {
+			t.edits[filePath(id, name)] = plumbing.ZeroHash
 		}
 	}
 	return nil
@@ -74,7 +78,10 @@ func (t *tx) put(c Change) error {
 	if rc := rec.Data.ReturnCode; rc != nil {
 		t.message += "Returncode: " + strconv.Itoa(*rc) + "\n"
 	}
-	return t.store(rec, current, c.Streams)
+	if err := t.store(rec, current, c.Streams); err != nil {
+		return err
+	}
+	return t.storeParts(rec, current, c.Parts)
 }
 
 // store puts a record and its streams in place of the task's earlier ones, which
@@ -89,7 +96,7 @@ func (t *tx) store(rec, current *record.Record, streams map[record.StreamName]Bl
 	}
 	t.edits[rec.UID.Path()] = t.w.Add(plumbing.BlobObject, b, rec.Executor)
 	for _, name := range record.StreamNames {
-		p := streamPath(rec.UID, name)
+		p := filePath(rec.UID, name)
 		_, stream := name.Of(rec)
 		if stream == nil {
 			t.edits[p] = plumbing.ZeroHash

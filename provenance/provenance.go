@@ -93,17 +93,15 @@ func (w *Watch) Hash() {
 		return
 	}
 	w.hashing = newHashing(w.limits)
-	n := 0
 	for _, f := range w.files {
-		if n < record.MostFiles && f.before != nil && !f.to {
+		if f.before != nil && !f.to {
 			w.hashing.add(f.path, f.before)
-			n++
 		}
 	}
 }
 
 // Named returns the files that were there before the command, without hashes; nil if there are
-// none.
+// none. The lists can be longer than those of a record.
 func (w *Watch) Named() *record.Files {
 	if w == nil {
 		return nil
@@ -118,7 +116,8 @@ func (w *Watch) Named() *record.Files {
 }
 
 // End looks at the files again when the command has ended, and returns those that it used and
-// made; nil if there are none. It waits for hashes as long as the limits say.
+// made; nil if there are none. It waits for hashes as long as the limits say. The lists can be
+// longer than those of a record.
 func (w *Watch) End() *record.Files {
 	if w == nil {
 		return nil
@@ -136,11 +135,9 @@ func (w *Watch) End() *record.Files {
 	if !ok {
 		return w.Named() // a file server does not respond any more
 	}
-	n := 0
 	for _, f := range files {
-		if n < record.MostFiles && f.after != nil && (f.before == nil || !f.before.same(f.after)) {
+		if f.after != nil && (f.before == nil || !f.before.same(f.after)) {
 			w.hashing.add(f.path, f.after)
-			n++
 		}
 	}
 	w.hashing.finish(deadline)
@@ -156,14 +153,11 @@ func (w *Watch) End() *record.Files {
 	return all.files(w.leftOut)
 }
 
-// lists collects the two lists of a record.
-type lists struct {
-	record.Files
-	more int
-}
+// lists collects the two lists of a run.
+type lists struct{ record.Files }
 
 func (l *lists) in(f *file, h *hashing) {
-	l.append(&l.In, record.File{Path: f.name, Size: f.before.size, By: f.by}, h.of(f.path, f.before))
+	l.In = append(l.In, listed(record.File{Path: f.name, Size: f.before.size, By: f.by}, h.of(f.path, f.before)))
 }
 
 func (l *lists) out(f *file, h *hashing) {
@@ -171,20 +165,16 @@ func (l *lists) out(f *file, h *hashing) {
 	if offset > f.after.size || f.before != nil && f.before.inode != f.after.inode {
 		offset = 0 // it was made shorter, or is another file
 	}
-	l.append(&l.Out, record.File{Path: f.name, Size: f.after.size, By: f.by, Offset: offset}, h.of(f.path, f.after))
+	l.Out = append(l.Out, listed(record.File{Path: f.name, Size: f.after.size, By: f.by, Offset: offset}, h.of(f.path, f.after)))
 }
 
-func (l *lists) append(to *[]record.File, one record.File, hash digest) {
-	if len(*to) == record.MostFiles {
-		l.more++
-		return
-	}
+func listed(one record.File, hash digest) record.File {
 	one.SHA256, one.Partial = hash.sha256, hash.partial
-	*to = append(*to, one)
+	return one
 }
 
 func (l *lists) files(leftOut int) *record.Files {
-	l.LeftOut = l.more + leftOut
+	l.LeftOut = leftOut
 	if len(l.In)+len(l.Out)+l.LeftOut == 0 {
 		return nil
 	}

@@ -89,6 +89,7 @@ var Fields = []Field{
 	{Key: "data.stdin", Kind: Object},
 	{Key: "data.machine", Kind: Object},
 	{Key: "data.files", Kind: Object},
+	{Key: "data.parts", Kind: Object},
 	{Key: "data.run_id"},
 	{Key: "data.run", Name: "run", Kind: Integer, Since: 1, Value: func(r *Record) any { return r.Data.Run }},
 	{Key: "data.previous", Name: "previous_commit", Since: 1, Value: func(r *Record) any { return unlessZero(r.Data.Previous) }},

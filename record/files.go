@@ -1,6 +1,12 @@
 package record
 
-import "fmt"
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
 
 // Files are the files that the command line and the caller's redirections name, as far as that can
 // be told without tracing the command. A file that is missing here may still have been used.
@@ -10,7 +16,8 @@ type Files struct {
 	In []File `json:"in,omitempty"`
 	// Out have come or changed during the run.
 	Out []File `json:"out,omitempty"`
-	// LeftOut is how many files more there were than are listed.
+	// LeftOut is how many files more there were than are listed in the record. The part PartFiles
+	// can have them.
 	LeftOut int `json:"left_out,omitempty"`
 }
 
@@ -37,8 +44,73 @@ type File struct {
 	Offset int64 `json:"offset,omitempty"`
 }
 
-// MostFiles limits each list of Files.
+// MostFiles limits each list of Files in a record.
 const MostFiles = 100
+
+// Short returns f with lists that are short enough for a record, and the content of PartFiles; nil
+// if the record has all of f.
+func (f *Files) Short() (short *Files, part []byte, err error) {
+	if f == nil || len(f.In) <= MostFiles && len(f.Out) <= MostFiles {
+		return f, nil, nil
+	}
+	in, out := min(len(f.In), MostFiles), min(len(f.Out), MostFiles)
+	short = &Files{In: f.In[:in], Out: f.Out[:out], LeftOut: f.LeftOut + len(f.In) - in + len(f.Out) - out}
+	part, err = f.encode()
+	return short, part, err
+}
+
+// A listedFile is a line of PartFiles.
+type listedFile struct {
+	List string `json:"list"` // listIn or listOut
+	File
+}
+
+const listIn, listOut = "in", "out"
+
+// encode returns a line of JSON for each file. A line of its own for each lets git store the lists
+// of further runs as small differences.
+func (f *Files) encode() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	for _, one := range f.In {
+		if err := enc.Encode(listedFile{listIn, one}); err != nil {
+			return nil, err
+		}
+	}
+	for _, one := range f.Out {
+		if err := enc.Encode(listedFile{listOut, one}); err != nil {
+			return nil, err
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// DecodeFiles reads the content of PartFiles. The error wraps ErrInvalid.
+func DecodeFiles(part []byte) (*Files, error) {
+	f := new(Files)
+	dec := json.NewDecoder(bytes.NewReader(part))
+	for {
+		var line listedFile
+		err := dec.Decode(&line)
+		if errors.Is(err, io.EOF) {
+			return f, nil
+		}
+		if err == nil {
+			err = line.check()
+		}
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%w list of files: %w", ErrInvalid, err)
+		case line.List == listIn:
+			f.In = append(f.In, line.File)
+		case line.List == listOut:
+			f.Out = append(f.Out, line.File)
+		default:
+			return nil, fmt.Errorf("%w list of files: it has a list %.20q", ErrInvalid, line.List)
+		}
+	}
+}
 
 func (f *Files) check() error {
 	if f == nil {
@@ -52,10 +124,17 @@ func (f *Files) check() error {
 			return fmt.Errorf("%w list of files: it has %d, and at most %d are allowed", ErrInvalid, len(list), MostFiles)
 		}
 		for _, one := range list {
-			if one.Path == "" || len(one.Path) > longestPath || len(one.By) > longestBy || one.Size < 0 || one.Offset < 0 || one.Offset > one.Size || one.SHA256 != "" && !isSHA256(one.SHA256) {
-				return fmt.Errorf("%w list of files: the path, size or hash of %.60q", ErrInvalid, one.Path)
+			if err := one.check(); err != nil {
+				return fmt.Errorf("%w list of files: %w", ErrInvalid, err)
 			}
 		}
+	}
+	return nil
+}
+
+func (one *File) check() error {
+	if one.Path == "" || len(one.Path) > longestPath || len(one.By) > longestBy || one.Size < 0 || one.Offset < 0 || one.Offset > one.Size || one.SHA256 != "" && !isSHA256(one.SHA256) {
+		return fmt.Errorf("the path, size or hash of %.60q", one.Path)
 	}
 	return nil
 }

@@ -84,6 +84,8 @@ type Data struct {
 	Machine *Machine `json:"machine,omitempty"`
 	// Files are the files that the command named, used or made; nil when not recorded.
 	Files *Files `json:"files,omitempty"`
+	// Parts are what is stored in files beside the record, except for streams.
+	Parts Parts `json:"parts,omitempty"`
 	// RunID names the run permanently; empty in records that predate run ids.
 	RunID RunID `json:"run_id,omitempty"`
 	// Run is the number of the run, from 1. A merge of histories can change it.

@@ -76,8 +76,9 @@ func (q *Service) Compare(a, b Version, limit int64) (*Comparison, error) {
 	jobs := a.Record.Data.Job != nil && b.Record.Data.Job != nil
 	c.Fields = append(fieldChanges(a.Record, b.Record), envChanges(a.Record.Data.Env, b.Record.Data.Env)...)
 	c.Fields = append(c.Fields, machineChanges(a.Record.Data.Machine, b.Record.Data.Machine)...)
-	files, notes := fileChanges(a.Record, b.Record)
-	c.Fields, c.Notes = append(c.Fields, files...), notes
+	if err := c.compareFiles(); err != nil {
+		return nil, err
+	}
 	if err := c.compareOutput(jobs, limit); err != nil {
 		return nil, err
 	}

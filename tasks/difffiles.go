@@ -10,11 +10,25 @@ import (
 	"qme/record"
 )
 
+func (c *Comparison) compareFiles() error {
+	a, err := c.A.Files()
+	if err != nil {
+		return err
+	}
+	b, err := c.B.Files()
+	if err != nil {
+		return err
+	}
+	changes, notes := fileChanges(a, b)
+	c.Fields, c.Notes = append(c.Fields, changes...), append(c.Notes, notes...)
+	return nil
+}
+
 // fileChanges returns the files that two runs list and that differ, and notes on those whose content
 // was not compared, or not all of it. A file that a run has changed counts only as its output.
-func fileChanges(a, b *record.Record) (changes []FieldChange, notes []string) {
-	inA, outA := filesByPath(a.Data.Files)
-	inB, outB := filesByPath(b.Data.Files)
+func fileChanges(a, b *record.Files) (changes []FieldChange, notes []string) {
+	inA, outA := filesByPath(a)
+	inB, outB := filesByPath(b)
 	for _, list := range []struct {
 		name string
 		a, b map[string]record.File
@@ -26,7 +40,7 @@ func fileChanges(a, b *record.Record) (changes []FieldChange, notes []string) {
 			to, isB := list.b[path]
 			switch same := isA && isB && from.Size == to.Size && from.SHA256 == to.SHA256 && from.Partial == to.Partial; {
 			case !same:
-				changes = append(changes, FieldChange{list.name + " " + path, fileText(from, isA, a.Data.Files), fileText(to, isB, b.Data.Files)})
+				changes = append(changes, FieldChange{list.name + " " + path, fileText(from, isA, a), fileText(to, isB, b)})
 			case from.SHA256 == "":
 				notes = append(notes, fmt.Sprintf("The content of %s was not compared: its hash was not recorded.", path))
 			case from.Partial:

@@ -161,7 +161,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	dir := rec.Data.PWD
 	q.fill(rec)
 	files := q.watchFiles(dir, spec.Cmd)
-	rec.Data.Files = files.Named()
+	rec.Data.Files, _, _ = files.Named().Short() // the part is written when the run has ended
 	entry, spoolErr := q.Spool.Begin(rec)
 	if errors.Is(spoolErr, record.ErrConflict) {
 		return nil, spoolErr
@@ -324,7 +324,7 @@ func (r *run) record(ctx context.Context, res *capture.Result) *Report {
 	if err := r.close(res.RecordErr); err != nil {
 		r.q.Warn("a part of the output is not recorded: %v", err)
 	}
-	rec.Data.Files = r.files.End()
+	r.listFiles()
 	r.submitted(ctx)
 	return &Report{Record: rec, PassErr: res.PassErr, Err: r.commit(ctx)}
 }
@@ -356,8 +356,13 @@ func (q *Service) commit(ctx context.Context, entry *spool.Entry, rec *record.Re
 	if err != nil {
 		return err
 	}
+	parts, err := entry.Parts()
+	if err != nil {
+		return err
+	}
+	q.describeParts(rec, parts)
 	_, err = q.commitChanges(ctx, gitstore.Change{
-		Verb: verb, What: rec.Command, ID: rec.UID, Streams: streams,
+		Verb: verb, What: rec.Command, ID: rec.UID, Streams: streams, Parts: parts,
 		Build: func(current *record.Record, version string) (*record.Record, error) {
 			return rebase(rec, current, version), nil
 		},

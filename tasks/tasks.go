@@ -34,6 +34,7 @@ type Settings struct {
 	Searched              int64         // maximum bytes of a stream that a search reads
 	Files                 bool          // whether the files are recorded that a command names
 	Hashes                provenance.Limits
+	Shared                []string // the parts that pushes send, by record.PartName
 }
 
 // A Service implements the use cases of one home. It is for use by one goroutine.

@@ -3,6 +3,7 @@ package config
 import (
 	"qme/executor/slurm"
 	"qme/mirror/target"
+	"qme/record"
 )
 
 // settings is the table of all settings. Reading, editing, the environment variable, the
@@ -36,6 +37,8 @@ var settings = []setting{
 		description: "how large a record from a remote may be; 0: any size"},
 	{name: "share.max_unpacked", kind: sizeKind, def: "64GiB",
 		description: "how much the data that a remote sends at a time may be when unpacked; 0: any amount"},
+	{name: "share.parts", kind: listKind, def: "record,streams,files,usage", check: oneOf(partNames()...), always: []string{"record", "streams"},
+		description: "which parts of new runs are pushed; what is not named here stays in this home"},
 	{name: "search.limit", kind: sizeKind, def: "1MiB",
 		description: "how much of a stream that is stored in a file of its own is searched"},
 	{name: "server.host", kind: stringKind, def: "127.0.0.1", check: notEmpty,
@@ -58,6 +61,15 @@ var settings = []setting{
 		description: "how long Slurm may take to answer a question"},
 }
 
+// partNames lists what share.parts can name.
+func partNames() []string {
+	names := []string{"record", "streams"}
+	for _, name := range record.PartNames {
+		names = append(names, string(name))
+	}
+	return names
+}
+
 // defaultEnv lists the variables that matter to researchers: the place of a run in the
 // queue of a cluster, the software environment, variables that change a computation or
 // its output, and the output files of a batch job. It has no wildcards, since records are
@@ -76,6 +88,8 @@ type setting struct {
 	// check rejects values, or elements of a list, beyond the rules of the kind; nil
 	// accepts all. The caller adds the name of the setting to the error.
 	check func(text string) error
+	// always are the elements that a list cannot leave out.
+	always []string
 	// checkFile rejects values that are allowed by check but not in the file; nil accepts
 	// all.
 	checkFile func(text string) error

@@ -81,6 +81,11 @@ func (s setting) parseList(elements []string) (value, error) {
 	if adds > 0 && adds < len(v.list) {
 		return value{}, invalid("%q is a list of which only a part begins with %s: all of them do to be added to the list that there is, or none to replace it", v.text, addition)
 	}
+	for _, e := range s.always {
+		if adds == 0 && !slices.Contains(v.list, e) {
+			return value{}, invalid("%q does not name %s, which cannot be left out", v.text, e)
+		}
+	}
 	return v, nil
 }
 

@@ -37,6 +37,9 @@ const (
 	// output of a command, mostly, with which no other has much in common. So
 	// memory is bounded.
 	copiedBlob = 16 << 10
+	// copiedText is the same for blobs that are much like those of other runs: records and
+	// lists of files.
+	copiedText = 512 << 10
 	// largeBlob is from which size a blob is not read into memory at once.
 	largeBlob = 1 << 20
 )
@@ -47,11 +50,11 @@ const (
 // is at every moment in at least one pack that has an index. ctx ends it early,
 // with nothing removed.
 func (db *DB) Repack(ctx context.Context, packs []string, loose []plumbing.Hash) error {
-	objects, sources, err := db.gather(ctx, packs, loose)
+	objects, sources, memory, err := db.gather(ctx, packs, loose)
 	if err != nil || objects == nil {
 		return err
 	}
-	sealed, err := db.joinPacks(ctx, objects, sources)
+	sealed, err := db.joinPacks(ctx, objects, sources, memory)
 	if err != nil {
 		return fmt.Errorf("repack: %w", err)
 	}
@@ -65,13 +68,13 @@ func (db *DB) Repack(ctx context.Context, packs []string, loose []plumbing.Hash)
 }
 
 // gather collects the objects that are compressed anew, newest pack first, and the packs
-// that are copied whole.
-func (db *DB) gather(ctx context.Context, names []string, loose []plumbing.Hash) ([]*object, []*pack, error) {
+// that are copied whole. memory is how many bytes of further objects may be read.
+func (db *DB) gather(ctx context.Context, names []string, loose []plumbing.Hash) (objects []*object, _ []*pack, memory int64, _ error) {
 	all, err := db.list(true)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, 0, err
 	}
-	objects, memory := []*object{}, int64(maxUnpacked)
+	objects, memory = []*object{}, maxUnpacked
 	var whole []*pack
 	for _, p := range all {
 		if !slices.Contains(names, p.name) {
@@ -79,7 +82,7 @@ func (db *DB) gather(ctx context.Context, names []string, loose []plumbing.Hash)
 		}
 		idx, err := p.index()
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, 0, err
 		}
 		if idx.count >= replan {
 			whole = append(whole, p)
@@ -91,18 +94,18 @@ func (db *DB) gather(ctx context.Context, names []string, loose []plumbing.Hash)
 			whole = append(whole, p)
 			continue
 		case err != nil:
-			return nil, nil, err
+			return nil, nil, 0, err
 		}
 		objects, memory = append(objects, unpacked...), memory-size
 	}
 	for _, h := range loose {
 		o, err := db.looseObject(h)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, 0, err
 		}
 		objects = append(objects, o)
 	}
-	return objects, whole, nil
+	return objects, whole, memory, nil
 }
 
 // sorted returns a pack's objects in the order in which they lie, and the end of
@@ -188,8 +191,8 @@ func (db *DB) looseObject(h plumbing.Hash) (*object, error) {
 	return &object{hash: h, kind: r.kind, size: r.size, open: open}, r.Close()
 }
 
-// joinPacks writes the new pack.
-func (db *DB) joinPacks(ctx context.Context, objects []*object, whole []*pack) (*sealedPack, error) {
+// joinPacks writes the new pack. It reads up to memory bytes of objects that are not read yet.
+func (db *DB) joinPacks(ctx context.Context, objects []*object, whole []*pack, memory int64) (*sealedPack, error) {
 	seen := map[plumbing.Hash]bool{}
 	for _, p := range whole {
 		items, _, err := p.sorted()
@@ -206,6 +209,9 @@ func (db *DB) joinPacks(ctx context.Context, objects []*object, whole []*pack) (
 		return dup
 	})
 	setChains(objects)
+	if err := db.readTexts(ctx, objects, memory); err != nil {
+		return nil, err
+	}
 	slices.SortStableFunc(objects, func(a, b *object) int { return cmp.Compare(a.kind, b.kind) })
 	p, err := db.newPackFile(len(seen))
 	if err != nil {
@@ -221,6 +227,26 @@ func (db *DB) joinPacks(ctx context.Context, objects []*object, whole []*pack) (
 		return nil, errors.Join(err, p.abort())
 	}
 	return p.seal()
+}
+
+// readTexts reads blobs that lie whole in packs and are much like others, newest first, up to
+// memory bytes of them. The others are copied.
+func (db *DB) readTexts(ctx context.Context, objects []*object, memory int64) error {
+	for _, o := range objects {
+		if o.raw == nil || !isTextChain(o.chain) || o.raw.entry.size > min(copiedText, memory) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		kind, content, err := db.unpack(o.raw.pack, o.raw.entry.offset)
+		if err != nil {
+			return err
+		}
+		o.kind, o.content, o.size, o.raw = kind, content, int64(len(content)), nil
+		memory -= o.size
+	}
+	return nil
 }
 
 // copyPack takes over all objects of a pack that are not there yet. The base of
@@ -281,17 +307,14 @@ func setChains(objects []*object) {
 
 func setTreeChain(byHash map[plumbing.Hash]*object, h plumbing.Hash, path string) {
 	o := byHash[h]
-	if o == nil || o.chain != "" || o.content == nil {
+	if o == nil || o.chain != "" {
+		return
+	}
+	if o.kind != plumbing.TreeObject {
+		o.chain = blobChain(path)
 		return
 	}
 	o.chain = path
-	if o.kind != plumbing.TreeObject {
-		if strings.HasSuffix(path, ".json") {
-			name := filepath.Base(path)
-			o.chain, _, _ = strings.Cut(name, "-")
-		}
-		return
-	}
 	for b := o.content; len(b) > 0; {
 		e, rest, ok := gitformat.NextTreeEntry(b)
 		if !ok {
@@ -299,6 +322,30 @@ func setTreeChain(byHash map[plumbing.Hash]*object, h plumbing.Hash, path string
 		}
 		setTreeChain(byHash, e.Hash, filepath.Join(path, string(e.Name)))
 		b = rest
+	}
+}
+
+// textChain begins the names of chains of blobs that are much like others although they are of
+// other tasks.
+const textChain = "text "
+
+func isTextChain(chain string) bool { return strings.HasPrefix(chain, textChain) }
+
+// blobChain returns the chain of a file: records are like those of the same executor, and parts of
+// a run, other than its streams, like others of that name. Outside the folder of tasks the first
+// folder is the name of the part.
+func blobChain(path string) string {
+	if top, _, _ := strings.Cut(path[1:], "/"); top != "tasks" {
+		return textChain + top
+	}
+	switch ext := filepath.Ext(path); ext {
+	case ".json":
+		executor, _, _ := strings.Cut(filepath.Base(path), "-")
+		return textChain + executor + ext
+	case ".stdout", ".stderr", ".job-stdout", ".job-stderr", ".stdin":
+		return path
+	default:
+		return textChain + ext
 	}
 }
 

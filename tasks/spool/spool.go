@@ -66,6 +66,9 @@ type Entry struct {
 
 	losing sync.Mutex // guards lost
 	lost   map[record.StreamName]int64
+
+	parting sync.Mutex                 // guards parts
+	parts   map[record.PartName][]byte // those that could not be written
 }
 
 // Begin creates the entry of a run that starts. The error wraps record.ErrConflict when the

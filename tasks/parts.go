@@ -1,0 +1,83 @@
+package tasks
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"qme/record"
+)
+
+// part stores a part of a run, in place of an earlier one of that name. It may be called from
+// several goroutines until the run is recorded.
+func (r *run) part(name record.PartName, content []byte) {
+	if r.entry == nil {
+		return
+	}
+	if err := r.entry.WritePart(name, content); err != nil {
+		r.q.Warn("a part of the record is not in the spool: %v", err)
+	}
+}
+
+// listFiles puts the files of a run that has ended into its record.
+func (r *run) listFiles() {
+	short, part, err := r.files.End().Short()
+	if r.rec.Data.Files = short; err != nil {
+		r.q.Warn("the list of files is not stored whole: %v", err)
+	} else if part != nil {
+		r.part(record.PartFiles, part)
+	}
+}
+
+// Files returns the files of a run, all of them if its part record.PartFiles can be read; nil if
+// they were not recorded.
+func (v Version) Files() (*record.Files, error) {
+	if _, ok := v.Record.Data.Parts[record.PartFiles]; !ok {
+		return v.Record.Data.Files, nil
+	}
+	part, err := v.Part(record.PartFiles)
+	if errors.Is(err, record.ErrPartElsewhere) {
+		return v.Record.Data.Files, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	all, err := record.DecodeFiles(part)
+	if err != nil {
+		return nil, fmt.Errorf("task %s: %w", v.Record.UID, err)
+	}
+	if short := v.Record.Data.Files; short != nil {
+		all.LeftOut = max(0, short.LeftOut+len(short.In)+len(short.Out)-len(all.In)-len(all.Out))
+	}
+	return all, nil
+}
+
+// describeParts puts the parts of a run into its record.
+func (q *Service) describeParts(rec *record.Record, parts map[record.PartName][]byte) {
+	rec.Data.Parts = nil
+	for name, content := range parts {
+		part := record.NewPart(content)
+		part.Home = !slices.Contains(q.Settings.Shared, string(name))
+		if rec.Data.Parts == nil {
+			rec.Data.Parts = record.Parts{}
+		}
+		rec.Data.Parts[name] = part
+	}
+}
+
+// Part returns a part of a run. The error wraps record.ErrNoPart if the run has no such part, and
+// record.ErrPartElsewhere if it is in another home.
+func (v Version) Part(name record.PartName) ([]byte, error) {
+	if v.Commit == "" && v.service.isUncommitted(v.Record) {
+		content, err := v.service.Spool.Part(v.Record.UID, name)
+		if err == nil && len(content) == 0 {
+			err = fmt.Errorf("task %s: its part %s: %w", v.Record.UID, name, record.ErrNoPart)
+		}
+		return content, err
+	}
+	store, err := v.service.Store()
+	if err != nil {
+		return nil, err
+	}
+	return store.Part(v.Commit, v.Record, name)
+}
