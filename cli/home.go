@@ -16,6 +16,7 @@ import (
 	"qme/gitstore"
 	"qme/gitstore/worktree"
 	"qme/internal/account"
+	"qme/internal/mask"
 	"qme/internal/regular"
 	"qme/internal/signalled"
 	"qme/provenance"
@@ -32,10 +33,12 @@ const hashWait = time.Second
 // A home is the folder of tasks used by an invocation, with its history once that is
 // open.
 type home struct {
-	term     *terminal
-	settings *settings
-	store    *gitstore.Store
-	input    *os.File // the input of the command to run; nil: standard input
+	term       *terminal
+	settings   *settings
+	store      *gitstore.Store
+	masked     *mask.Set // what is masked in records, once masksKnown
+	masksKnown bool
+	input      *os.File // the input of the command to run; nil: standard input
 }
 
 // openStore opens the history and creates it at the first use.
@@ -90,6 +93,7 @@ func (h *home) tasks() (*tasks.Service, error) {
 			Inline:   int(cfg.Size("run.inline")),
 			Keep:     cfg.Size("run.keep"),
 			Env:      func() []string { return allowedEnv(os.Environ(), cfg.List("run.env")) },
+			Mask:     func() *mask.Set { return h.masks(cfg) },
 			GitState: func(dir string) *record.Git { return worktree.State(dir, cfg.Duration("run.git")) },
 			Searched: cfg.Size("search.limit"),
 			Files:    cfg.Bool("run.files"),
@@ -102,6 +106,18 @@ func (h *home) tasks() (*tasks.Service, error) {
 			Drain: cfg.Duration("run.drain"), KillGrace: cfg.Duration("cancel.grace"),
 		},
 	}, nil
+}
+
+// masks returns what is masked in records.
+func (h *home) masks(cfg *config.Config) *mask.Set {
+	if !h.masksKnown {
+		set, err := mask.New(mask.Options{Environ: os.Environ(), Names: cfg.List("mask.env"), Patterns: cfg.List("mask.patterns")})
+		if err != nil { // the settings have refused such a pattern
+			h.term.warn("secrets are not masked: %v", err)
+		}
+		h.masked, h.masksKnown = set, true
+	}
+	return h.masked
 }
 
 // history is tasks for commands that only read. It first commits the runs that a crash

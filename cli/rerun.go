@@ -32,6 +32,9 @@ func (cmd *rerunCommand) command() *cli.Command {
 The default is the task that you gave last. It runs in the current environment; a
 message names the recorded variables (setting run.env) that have another value now.
 
+If the command has a secret that is masked in the record ([masked:NAME]), its value is
+that of the variable NAME now, or qme asks for it at the terminal.
+
 If you have not given the command in this home (it came with a pull), it is shown,
 and qme asks for confirmation. Without a terminal it needs --yes.
 
@@ -78,6 +81,7 @@ func (cmd *rerunCommand) run(ctx context.Context, ref string, o rerunOptions, st
 		return nil, nil, err
 	}
 	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: cmd.settings.message, Quiet: cmd.term.quiet, Started: started,
+		Secret:  func(h tasks.Hidden) (string, error) { return cmd.secret(ctx, h, o) },
 		Confirm: func(rec *record.Record, own bool) error { return cmd.confirmRerun(ctx, ref, rec, own, o) }})
 	var input *tasks.InputError
 	if errors.As(err, &input) {
@@ -163,7 +167,7 @@ func (cmd *rerunCommand) tellChanges(rec *record.Record) error {
 	if err != nil {
 		return err
 	}
-	cmd.tellEnv(rec.Data.Env, cfg.List("run.env"))
+	cmd.tellEnv(rec.Data.Env, cfg.List("run.env"), cmd.home.masks(cfg))
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"qme/internal/mask"
 	"qme/internal/safe"
 )
 
@@ -19,13 +20,14 @@ const (
 
 // tellEnv prints a note that names the variables whose recorded value is not the current one,
 // since a rerun takes the current environment. was is the recorded environment, recorded are
-// the patterns of the setting run.env.
-func (cmd *rerunCommand) tellEnv(was map[string]string, recorded []string) {
+// the patterns of the setting run.env. Values are compared and shown as set masks them.
+func (cmd *rerunCommand) tellEnv(was map[string]string, recorded []string, set *mask.Set) {
 	var told []string
 	more := 0
 	for _, name := range slices.Sorted(maps.Keys(was)) {
-		value, set := os.LookupEnv(name)
-		if set && strings.ToValidUTF8(value, "\uFFFD") == was[name] {
+		value, there := os.LookupEnv(name)
+		value = set.Variable(name, value, mask.Counts{})
+		if there && strings.ToValidUTF8(value, "\uFFFD") == was[name] {
 			continue
 		}
 		if len(told) == toldVariables {
@@ -34,10 +36,10 @@ func (cmd *rerunCommand) tellEnv(was map[string]string, recorded []string) {
 		}
 		state := "not set now"
 		switch {
-		case set && len(allowedEnv([]string{name + "="}, recorded)) == 0:
+		case there && len(allowedEnv([]string{name + "="}, recorded)) == 0:
 			// A record of somebody else may name a variable that holds a secret here.
 			state = "different now"
-		case set:
+		case there:
 			state = shownValue(value) + " now"
 		}
 		told = append(told, fmt.Sprintf("%s=%s, which is %s", shownPart(name), shownPart(was[name]), state))

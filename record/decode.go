@@ -141,6 +141,9 @@ func (r *Record) check() error {
 	if r.Data.Run < 0 || int64(r.Data.Run) > maxRun {
 		return fmt.Errorf("%w record %s: run %d is out of range", ErrInvalid, r.UID, r.Data.Run)
 	}
+	if err := checkMasked(r.Data.Masked); err != nil {
+		return fmt.Errorf("record %s: %w", r.UID, err)
+	}
 	if err := r.Data.Files.check(); err != nil {
 		return fmt.Errorf("record %s: %w", r.UID, err)
 	}

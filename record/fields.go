@@ -80,6 +80,7 @@ var Fields = []Field{
 		}
 		return r.Data.Env
 	}},
+	{Key: "data.masked", Kind: Object},
 	{Key: "data.job", Name: "job", Kind: Object, Since: 1, Value: func(r *Record) any { return within(r.Data.Job, withoutExtra) }},
 	{Key: "data.job.id", Name: "job_id", Since: 1, Value: func(r *Record) any { return within(r.Data.Job, func(j *Job) any { return j.ID }) }},
 	{Key: "data.job.state", Name: "job_state", Since: 1, Value: func(r *Record) any { return within(r.Data.Job, func(j *Job) any { return unlessZero(j.State) }) }},

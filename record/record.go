@@ -71,6 +71,10 @@ type Data struct {
 	Usage  *Usage            `json:"usage,omitempty"`
 	Git    *Git              `json:"git,omitempty"`
 	Env    map[string]string `json:"env,omitempty"`
+	// Masked says how often values of secrets were replaced by markers, [masked:NAME], in the
+	// record and its streams, by the name in the marker. A marker with another name was written by
+	// the user or the command.
+	Masked map[string]int `json:"masked,omitempty"`
 	// Job is the job that the command has started; usually nil.
 	Job *Job `json:"job,omitempty"`
 	// Terminal says which of the caller's streams were terminals; nil when not recorded.

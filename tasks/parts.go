@@ -8,12 +8,13 @@ import (
 	"qme/record"
 )
 
-// part stores a part of a run, in place of an earlier one of that name. It may be called from
-// several goroutines until the run is recorded.
+// part stores a part of a run with its secrets masked, in place of an earlier one of that name. It
+// may be called from several goroutines until the run is recorded.
 func (r *run) part(name record.PartName, content []byte) {
 	if r.entry == nil {
 		return
 	}
+	content = r.mask.part(name, content)
 	if err := r.entry.WritePart(name, content); err != nil {
 		r.q.Warn("a part of the record is not in the spool: %v", err)
 	}
@@ -21,7 +22,7 @@ func (r *run) part(name record.PartName, content []byte) {
 
 // listFiles puts the files of a run that has ended into its record.
 func (r *run) listFiles() {
-	short, part, err := r.files.End().Short()
+	short, part, err := r.mask.listed(r.files.End()).Short()
 	if r.rec.Data.Files = short; err != nil {
 		r.q.Warn("the list of files is not stored whole: %v", err)
 	} else if part != nil {

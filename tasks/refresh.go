@@ -262,6 +262,7 @@ func (q *Service) refreshed(ctx context.Context, rec *record.Record, answer reco
 		return Refreshed{Record: rec, Err: fmt.Errorf("task %s: job %s: %w", rec.UID, safe.Line(rec.Data.Job.ID), answer.Err)}
 	}
 	next := *rec
+	q.masking().job(answer.Job)
 	next.Data.Job = answer.Job
 	if answer.Job.Again(rec.Data.Job) {
 		q.openAgain(&next)
@@ -407,7 +408,7 @@ func (f *refreshing) collect(ctx context.Context, rec *record.Record) (streams m
 		to := entry.Recorder(name, f.service.Settings.Keep)
 		err := other
 		if err == nil {
-			err = f.service.collectStream(ctx, own, to, name)
+			err = f.service.collectMasked(ctx, own, rec, to, name)
 		}
 		if cerr := to.Close(rec, f.service.Settings.Inline); cerr != nil {
 			return nil, done, fmt.Errorf("task %s: the output of job %s cannot be stored, and is brought by the next \"qme refresh\": %w", rec.UID, job.ID, cerr)
@@ -491,6 +492,22 @@ func overlaps(other, job *record.Job, path string) bool {
 	}
 	info, err := os.Stat(path)
 	return err == nil && info.ModTime().After(job.Ended.Add(slack))
+}
+
+// collectMasked collects a stream with its secrets masked, as far as the environment of this
+// process has them, and adds to the counts of rec. own is what may be used of it.
+func (q *Service) collectMasked(ctx context.Context, own, rec *record.Record, to io.Writer, name record.StreamName) error {
+	masked := q.masking().set.Writer(to)
+	if masked == nil {
+		return q.collectStream(ctx, own, to, name)
+	}
+	err := q.collectStream(ctx, own, masked, name)
+	err = errors.Join(err, masked.Close())
+	if counts := masked.Counts(); len(counts) > 0 {
+		counts.Add(rec.Data.Masked)
+		rec.Data.Masked = counts
+	}
+	return err
 }
 
 func (q *Service) collectStream(ctx context.Context, rec *record.Record, to io.Writer, name record.StreamName) error {

@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,9 @@ type RunOptions struct {
 	// this user has given the command in this home. If Confirm returns an error, Rerun returns
 	// it and runs nothing.
 	Confirm func(rec *record.Record, own bool) error
+	// Secret, if not nil, is called by Rerun for each secret that is masked in the command to be
+	// run again, and returns its value. Without it such a task is not run again.
+	Secret func(Hidden) (string, error)
 	// Started, if not nil, is called when the command runs and the run can be cancelled. It is
 	// not called for a run that cannot be recorded.
 	Started func()
@@ -62,12 +66,12 @@ func (q *Service) runNew(ctx context.Context, id record.ID, c executor.Command, 
 		dir = os.Getenv("PWD")
 	}
 	rec := &record.Record{Executor: id.Executor(), UID: id, Command: valid(c.Line), Data: record.Data{PWD: dir, Cmd: c.Argv, Message: valid(opts.Message), Run: 1}}
-	return q.execute(ctx, rec, capture.Spec{Cmd: c.Argv, Quiet: opts.Quiet}, "run", opts.Started)
+	return q.execute(ctx, rec, capture.Spec{Cmd: c.Argv, Quiet: opts.Quiet}, q.masking(), "run", opts.Started)
 }
 
 // Rerun runs a task again: the same command in the same directory under the same id. The error
 // wraps record.ErrConflict when the task is running, its directory is gone, or the user has to
-// supply its input again. In these cases nothing is changed.
+// supply its input or a secret again. In these cases nothing is changed.
 func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report, error) {
 	// An earlier run in the spool would look like an active one, so recover it first. The
 	// command has to wait for this, so limit the time; remaining entries are recovered in the
@@ -108,14 +112,19 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	if err := q.confirm(old, opts); err != nil {
 		return nil, err
 	}
-	if err := canEnter(old.Data.PWD); err != nil {
+	real, err := q.reveal(old, opts.Secret)
+	if err != nil {
+		return nil, err
+	}
+	if err := canEnter(real.dir); err != nil {
 		return nil, fmt.Errorf("task %s ran in %s, which cannot be entered (%w): %w", old.UID, old.Data.PWD, err, record.ErrConflict)
 	}
 	rec := old.Next()
 	if opts.Message != "" {
 		rec.Data.Message = valid(opts.Message)
 	}
-	return q.execute(ctx, rec, capture.Spec{Cmd: old.Data.Cmd, Dir: old.Data.PWD, Quiet: opts.Quiet}, "rerun", opts.Started)
+	m := q.masking().with(real)
+	return q.execute(ctx, rec, capture.Spec{Cmd: real.cmd, Dir: real.dir, Quiet: opts.Quiet}, m, "rerun", opts.Started)
 }
 
 // notInSpool returns an error if a run of the task has ended and is still in the spool, where
@@ -157,11 +166,12 @@ func validAll(list []string) []string {
 
 // execute runs the command of spec and records it in rec, which already has the
 // values that are known beforehand.
-func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.Spec, verb string, started func()) (*Report, error) {
-	dir := rec.Data.PWD
-	q.fill(rec)
+func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.Spec, m *masking, verb string, started func()) (*Report, error) {
+	dir := cmp.Or(spec.Dir, rec.Data.PWD) // of a rerun the record has the directory as it is masked
+	q.fill(rec, dir)
 	files := q.watchFiles(dir, spec.Cmd)
 	rec.Data.Files, _, _ = files.Named().Short() // the part is written when the run has ended
+	m.begin(rec)
 	entry, spoolErr := q.Spool.Begin(rec)
 	if errors.Is(spoolErr, record.ErrConflict) {
 		return nil, spoolErr
@@ -169,7 +179,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	if spoolErr == nil {
 		q.noteGiven(rec)
 	}
-	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: started, files: files}
+	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: started, files: files, mask: m}
 	r.track()
 	background := q.recoverInBackground(ctx) // concurrently with the command, so that it costs no time
 	res, err := r.start(ctx, spec)
@@ -209,10 +219,10 @@ func (q *Service) watchFiles(dir string, argv []string) *provenance.Watch {
 	return provenance.Begin(provenance.Command{Dir: dir, Argv: argv, Env: os.Environ(), Stdin: set.Stdin, Stdout: set.Stdout, Stderr: set.Stderr}, set.Hashes)
 }
 
-// fill sets the fields of a record that are known when a run begins.
-func (q *Service) fill(rec *record.Record) {
+// fill sets the fields of a record that are known when a run in a directory begins.
+func (q *Service) fill(rec *record.Record, dir string) {
 	d := &rec.Data
-	d.Git = q.Settings.GitState(d.PWD)
+	d.Git = q.Settings.GitState(dir)
 	d.PWD, d.Cmd = valid(d.PWD), validAll(d.Cmd)
 	d.User, d.Host = valid(q.Settings.User), valid(q.Settings.Host)
 	d.Status, d.Output, d.Error = record.Running, []string{}, []string{}
@@ -247,6 +257,7 @@ type run struct {
 	tracker  executor.Tracker // nil for an executor that does not track jobs
 	started  func()           // see RunOptions; may be nil
 	files    *provenance.Watch
+	mask     *masking
 }
 
 // spec completes the command's specification from the settings.
@@ -273,7 +284,7 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	stop := r.entry.Listen(cancel)
 	defer stop()
 	r.out, r.err = r.entry.Recorder(record.Stdout, r.q.Settings.Keep), r.entry.Recorder(record.Stderr, r.q.Settings.Keep)
-	s.Out, s.Err = r.out, r.err
+	s.Out, s.Err = r.mask.stream(r.out), r.mask.stream(r.err)
 	s.OnStart = func(pid int) {
 		r.files.Hash()
 		r.rec.Data.PID = pid
@@ -332,12 +343,13 @@ func (r *run) record(ctx context.Context, res *capture.Result) *Report {
 // close puts the streams into the record.
 func (r *run) close(recordErr error) error {
 	inline := r.q.Settings.Inline
-	return errors.Join(recordErr, r.out.Close(r.rec, inline), r.err.Close(r.rec, inline))
+	return errors.Join(recordErr, r.mask.flush(r.rec), r.out.Close(r.rec, inline), r.err.Close(r.rec, inline))
 }
 
 // commit commits the completed record. It also tries this if the spool, which is only
 // intermediate storage, cannot be written.
 func (r *run) commit(ctx context.Context) error {
+	r.mask.note(r.rec)
 	werr := r.entry.Write(r.rec)
 	err := r.q.commit(ctx, r.entry, r.rec, r.verb)
 	if err == nil {

@@ -10,6 +10,7 @@ import (
 	"qme/executor"
 	"qme/executor/capture"
 	"qme/gitstore"
+	"qme/internal/mask"
 	"qme/provenance"
 	"qme/record"
 	"qme/tasks/given"
@@ -23,8 +24,11 @@ type Settings struct {
 	Keep     int64           // maximum bytes of a stream that are stored
 	Env      func() []string // the environment variables to record, as NAME=value
 	GitState func(dir string) *record.Git
-	Host     string
-	User     string
+	// Mask returns what is masked in records; nil, or a nil result, means nothing. It is called
+	// for each run.
+	Mask func() *mask.Set
+	Host string
+	User string
 	// Within is the id of the task whose command started this process, or "".
 	Within string
 	// Stdin, Stdout and Stderr are the streams of the commands. If nil, they are not described

@@ -98,6 +98,7 @@ func (r *run) submitted(ctx context.Context) {
 		r.q.Warn("the end of the command is not in the spool: %v", err)
 	}
 	job, err := r.job(ctx)
+	r.mask.job(job)
 	switch r.rec.Data.Job = job; {
 	case job != nil && job.Checked != nil:
 		r.q.note(r.rec)
@@ -122,6 +123,7 @@ func (r *run) job(ctx context.Context) (*record.Job, error) {
 	case job == nil:
 		return nil, nil
 	}
+	r.mask.job(job)
 	r.rec.Data.Job = job
 	if err := r.entry.Write(r.rec); err != nil { // before waiting for the scheduler
 		r.q.Warn("the job is not in the spool: %v", err)

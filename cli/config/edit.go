@@ -171,7 +171,7 @@ func (d *document) adding(s setting, v value) value {
 	} else {
 		v.list = union(there.list, v.added())
 	}
-	v.text = strings.Join(v.list, ",")
+	v.text = strings.Join(v.list, s.separator())
 	return v
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"qme/internal/mask"
 	"qme/internal/span"
 )
 
@@ -128,6 +129,13 @@ func hideKey(text string) string {
 func variableName(text string) error {
 	if strings.ContainsFunc(text, func(r rune) bool { return r == '=' || unicode.IsSpace(r) }) {
 		return invalid("%q is not the name of an environment variable, such as LANG or SLURM_*", text)
+	}
+	return nil
+}
+
+func maskPattern(text string) error {
+	if err := mask.Check(text); err != nil {
+		return invalid("%s", err)
 	}
 	return nil
 }

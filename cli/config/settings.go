@@ -1,7 +1,10 @@
 package config
 
 import (
+	"cmp"
+
 	"qme/executor/slurm"
+	"qme/internal/mask"
 	"qme/mirror/target"
 	"qme/record"
 )
@@ -25,6 +28,10 @@ var settings = []setting{
 		description: "files up to this size are hashed; of larger ones the first and the last MiB; 0: none"},
 	{name: "run.hash_total", kind: sizeKind, def: "256MiB",
 		description: "how much is hashed for one run; of further files the first and the last MiB"},
+	{name: "mask.env", kind: listKind, def: mask.DefaultNames, check: variableName,
+		description: "variables whose values are masked in records; * and ? match; !NAME excludes; +NAME adds to the list"},
+	{name: "mask.patterns", kind: listKind, sep: " ", check: maskPattern,
+		description: "regular expressions (RE2), separated by blanks, for what else is masked in records"},
 	{name: "cancel.grace", kind: durationKind, def: "5s",
 		description: "how long after TERM a cancelled command is killed"},
 	{name: "sync.auto", kind: boolKind, def: "false",
@@ -84,6 +91,7 @@ type setting struct {
 	alias       string // another environment variable, "" for none
 	kind        kind
 	def         string // as on a command line; must be valid
+	sep         string // separates the elements of a list; "" is a comma
 	description string
 	// check rejects values, or elements of a list, beyond the rules of the kind; nil
 	// accepts all. The caller adds the name of the setting to the error.
@@ -111,3 +119,5 @@ func lookup(name string) (setting, bool) {
 	}
 	return setting{}, false
 }
+
+func (s setting) separator() string { return cmp.Or(s.sep, ",") }

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// A value is the value of a setting. text is its spelling in the source, with commas
+// A value is the value of a setting. text is its spelling in the source, with separators
 // between the elements of a list. Of the other fields only the one for the kind of the
 // setting is set.
 type value struct {
@@ -34,7 +34,10 @@ func (s setting) parse(text string) (value, error) {
 		if strings.TrimSpace(text) == "" {
 			return s.parseList(nil)
 		}
-		return s.parseList(strings.Split(text, ","))
+		if s.sep == " " {
+			return s.parseList(strings.Fields(text))
+		}
+		return s.parseList(strings.Split(text, s.separator()))
 	}
 	return s.parseScalar(text)
 }
@@ -67,8 +70,8 @@ func (s setting) parseList(elements []string) (value, error) {
 		if added {
 			adds++
 		}
-		if name == "" || strings.Contains(e, ",") {
-			return value{}, invalid("%q cannot be an element of a list: it is empty or holds a comma", e)
+		if name == "" || strings.Contains(e, s.separator()) {
+			return value{}, invalid("%q cannot be an element of a list: it is empty or holds a %s", e, map[string]string{",": "comma", " ": `blank, for which \s stands`}[s.separator()])
 		}
 		if s.check != nil {
 			if err := s.check(name); err != nil {
@@ -77,7 +80,7 @@ func (s setting) parseList(elements []string) (value, error) {
 		}
 		v.list = append(v.list, e)
 	}
-	v.text = strings.Join(v.list, ",")
+	v.text = strings.Join(v.list, s.separator())
 	if adds > 0 && adds < len(v.list) {
 		return value{}, invalid("%q is a list of which only a part begins with %s: all of them do to be added to the list that there is, or none to replace it", v.text, addition)
 	}

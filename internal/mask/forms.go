@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // A form is a way to write a value. Its name is in the marker, so that Reveal writes another
@@ -14,6 +15,9 @@ type form struct{ name, text string }
 
 // lineForm, with the number of the line, is a line of a value of several lines.
 const lineForm = "line"
+
+// passwordForm is the password in a URL that is the value.
+const passwordForm = "password"
 
 // longestLines limits how many lines of a value are looked for one by one.
 const longestLines = 200
@@ -25,6 +29,9 @@ func forms(value string) []form {
 		if text, ok := Encode(value, name); ok && text != value {
 			list = append(list, form{name, text})
 		}
+	}
+	if !utf8.ValidString(value) {
+		list = append(list, form{"text", strings.ToValidUTF8(value, "\uFFFD")}) // as in records
 	}
 	if strings.Contains(value, "\n") {
 		for i, line := range strings.SplitN(value, "\n", longestLines) {
@@ -60,6 +67,10 @@ func Encode(value, name string) (text string, ok bool) {
 	case "base64url":
 		return encode64(base64.RawURLEncoding, value), true
 	}
+	if name == passwordForm {
+		text = urlPassword(value)
+		return text, text != ""
+	}
 	n, err := strconv.Atoi(strings.TrimPrefix(name, lineForm))
 	lines := strings.Split(value, "\n")
 	if err != nil || !strings.HasPrefix(name, lineForm) || n < 1 || n > len(lines) {
@@ -72,4 +83,21 @@ func Encode(value, name string) (text string, ok bool) {
 // a newline.
 func encode64(e *base64.Encoding, value string) string {
 	return e.EncodeToString([]byte(value))[:len(value)*8/6]
+}
+
+// urlPassword returns the password in a URL with a user and a password, as it is written there.
+func urlPassword(value string) string {
+	_, rest, ok := strings.Cut(value, "://")
+	if !ok {
+		return ""
+	}
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	at := strings.LastIndexByte(rest, '@')
+	if at < 0 {
+		return ""
+	}
+	_, password, _ := strings.Cut(rest[:at], ":")
+	return password
 }

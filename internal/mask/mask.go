@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Options say what a Set masks.
@@ -28,7 +29,10 @@ type Options struct {
 }
 
 // A Secret is the value of a variable, or of what matched a pattern.
-type Secret struct{ Name, Value string }
+type Secret struct {
+	Name, Value string
+	form        string // "": the whole value of the variable, in any form
+}
 
 // A Set is what is masked in a run. nil masks nothing. It does not change, and is safe for
 // concurrent use.
@@ -45,21 +49,20 @@ type Set struct {
 func New(o Options) (*Set, error) {
 	s := &Set{named: map[string]bool{}}
 	globs := parseNames(o.Names)
-	var j *judge
+	judged := sync.OnceValue(func() *judge { return newJudge(o.Environ) })
 	for _, kv := range o.Environ {
 		name, value, _ := strings.Cut(kv, "=")
-		if value == "" || !globs.match(name) {
+		if value = strings.TrimSpace(value); value == "" {
 			continue
 		}
-		if j == nil {
-			j = newJudge(o.Environ)
+		if globs.match(name) {
+			s.named[name] = !judged().isPath(value)
+			if judged().secret(value) {
+				s.secrets = append(s.secrets, Secret{Name: label(name), Value: value})
+			}
 		}
-		value = strings.TrimSpace(value)
-		if value != "" && !j.isPath(value) {
-			s.named[name] = true
-		}
-		if value != "" && j.secret(value) {
-			s.secrets = append(s.secrets, Secret{label(name), value})
+		if part := urlPassword(value); part != "" && globs.parts(name) && judged().secret(part) {
+			s.secrets = append(s.secrets, Secret{Name: label(name), Value: part, form: passwordForm})
 		}
 	}
 	for _, p := range o.Patterns {
@@ -69,7 +72,7 @@ func New(o Options) (*Set, error) {
 		}
 		s.patterns = append(s.patterns, re)
 	}
-	if len(s.named) == 0 && len(s.patterns) == 0 {
+	if len(s.named) == 0 && len(s.secrets) == 0 && len(s.patterns) == 0 {
 		return nil, nil
 	}
 	s.prepare()
@@ -112,7 +115,9 @@ func (s *Set) prepare() {
 	}
 	for i, secret := range secrets { // values before other forms of other values
 		s.known[secret.Name] = true
-		all[i] = forms(secret.Value)
+		if all[i] = []form{{secret.form, secret.Value}}; secret.form == "" {
+			all[i] = forms(secret.Value)
+		}
 		add(secret.Name, all[i][0])
 	}
 	for i, secret := range secrets {

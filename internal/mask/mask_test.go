@@ -30,12 +30,13 @@ func TestText(t *testing.T) {
 	const token = "ghp_abcDEF/123+x y=\"z'"
 	s := newSet(t, mask.Options{Environ: []string{
 		"GITHUB_TOKEN=" + token + "\n", "db_password=hunter2hunter2", "OLD_TOKEN=hunter2hunter2", "AWS_SECRET_ACCESS_KEY=hunter2hunter2more",
-		"SSH_PRIVATE_KEY=-----BEGIN KEY-----\nMIIEpAIBAAKCAQEA0Z3VS5JJcds3\r\nxfnAAAAAAAAAAAAA\n-----END KEY-----\n", "X=plainvalue",
+		"SSH_PRIVATE_KEY=-----BEGIN KEY-----\nMIIEpAIBAAKCAQEA0Z3VS5JJcds3\r\nxfnAAAAAAAAAAAAA\n-----END KEY-----\n", "X=plainvalue", "DATABASE_URL=postgres://me@host:1/x?y=z@a:bcdefghijk", "PROXY=http://me:db-passw0rd@host", "SHORT_URL=http://a:b@host",
 	}})
 	for text, want := range map[string]string{
-		"":                  "",
-		"plainvalue":        "plainvalue",
-		"a " + token + " b": "a [masked:GITHUB_TOKEN] b",
+		"":                        "",
+		"plainvalue":              "plainvalue",
+		"http://me:db-passw0rd@x": "http://me:[masked:PROXY password]@x",
+		"a " + token + " b":       "a [masked:GITHUB_TOKEN] b",
 		"https://x?t=" + url.QueryEscape(token) + "&": "https://x?t=[masked:GITHUB_TOKEN url]&",
 		"https://x/" + url.PathEscape(token):          "https://x/[masked:GITHUB_TOKEN path]",
 		`{"t":"ghp_abcDEF/123+x y=\"z'"}`:             `{"t":"[masked:GITHUB_TOKEN json]"}`,

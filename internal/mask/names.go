@@ -2,6 +2,7 @@ package mask
 
 import (
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -37,31 +38,22 @@ func parseNames(patterns []string) names {
 
 func (n names) match(name string) bool {
 	name = strings.ToUpper(name)
-	for _, own := range always {
-		if name == own {
-			return true
-		}
+	switch {
+	case slices.Contains(always, name):
+		return true
+	case slices.ContainsFunc(n.out, func(g glob) bool { return g.match(name) }):
+		return false
 	}
-	for _, g := range n.out {
-		if g.match(name) {
-			return false
-		}
-	}
-	for _, g := range n.in {
-		if g.match(name) && (g.kind == exact || !isPathName(name)) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(n.in, func(g glob) bool { return g.match(name) && (g.kind == exact || !isPathName(name)) })
+}
+
+// parts reports whether secrets are looked for in parts of a variable's value, whatever its name.
+func (n names) parts(name string) bool {
+	return len(n.in) > 0 && !slices.ContainsFunc(n.out, func(g glob) bool { return g.match(strings.ToUpper(name)) })
 }
 
 func isPathName(name string) bool {
-	for _, end := range pathEndings {
-		if strings.HasSuffix(name, end) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(pathEndings, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
 // A glob is a pattern with * and ?. Most are simple enough to be compared quickly: all variables

@@ -1,0 +1,190 @@
+package tasks
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+
+	"qme/executor"
+	"qme/internal/mask"
+	"qme/internal/safe"
+	"qme/record"
+)
+
+// longestName bounds the names of files, which markers make longer, as records from elsewhere must.
+const longestName = 8 << 10
+
+// A masking takes the secrets out of what is recorded of a run, before it is written anywhere.
+type masking struct {
+	set     *mask.Set // nil: there are none
+	carried []string  // names of secrets that the command of a rerun has, already masked
+	fields  mask.Counts
+	files   mask.Counts // of the latest list of files
+	streams []*mask.Writer
+
+	parting sync.Mutex // guards parts
+	parts   map[record.PartName]mask.Counts
+}
+
+func (q *Service) masking() *masking {
+	m := &masking{fields: mask.Counts{}, files: mask.Counts{}}
+	if q.Settings.Mask != nil {
+		m.set = q.Settings.Mask()
+	}
+	return m
+}
+
+// with adds the secrets of a command that is run again.
+func (m *masking) with(real *revealed) *masking {
+	if len(real.secrets) > 0 {
+		m.set = m.set.With(real.secrets...)
+	}
+	m.carried = real.names
+	return m
+}
+
+// begin masks the fields of a run that begins.
+func (m *masking) begin(rec *record.Record) {
+	if m.set == nil && len(m.carried) == 0 {
+		return
+	}
+	m.count(rec)
+	d := &rec.Data
+	words := m.set.Words(d.Cmd, m.fields)
+	switch n := len(d.Cmd); {
+	case n > 0 && rec.Command == d.Cmd[n-1]: // a command line
+		rec.Command = words[n-1]
+	case rec.Command == executor.Quote(d.Cmd):
+		rec.Command = executor.Quote(words)
+	default:
+		rec.Command = m.set.Text(rec.Command, mask.Counts{}) // it was counted with the words
+	}
+	d.Cmd = words
+	d.PWD, d.Message = m.text(d.PWD), m.text(d.Message)
+	for name, value := range d.Env {
+		d.Env[name] = m.set.Variable(name, value, m.fields)
+	}
+	if d.Git != nil {
+		git := *d.Git
+		git.Branch, git.Remote = m.text(git.Branch), m.text(git.Remote)
+		d.Git = &git
+	}
+	if d.Stdin != nil {
+		in := *d.Stdin
+		in.Path = m.text(in.Path)
+		d.Stdin = &in
+	}
+	d.Files = m.listed(d.Files)
+	m.note(rec)
+}
+
+// count counts the markers that the command of a rerun has already.
+func (m *masking) count(rec *record.Record) {
+	for _, text := range append([]string{rec.Data.PWD}, rec.Data.Cmd...) {
+		for _, at := range mask.Markers(text) {
+			if slices.Contains(m.carried, at.Name) {
+				m.fields[at.Name]++
+			}
+		}
+	}
+}
+
+func (m *masking) text(text string) string { return m.set.Text(text, m.fields) }
+
+// listed returns a list of files with their names masked. The hash of a file to which masked
+// output was redirected is left out: a short secret could be guessed from it.
+func (m *masking) listed(files *record.Files) *record.Files {
+	if m.set == nil || files == nil {
+		return files
+	}
+	m.files = mask.Counts{}
+	secret := false
+	for _, w := range m.streams {
+		secret = secret || len(w.Counts()) > 0
+	}
+	masked := *files
+	masked.In, masked.Out = slices.Clone(files.In), slices.Clone(files.Out)
+	for _, list := range [][]record.File{masked.In, masked.Out} {
+		for i := range list {
+			list[i].Path = safe.Shorten(m.set.Text(list[i].Path, m.files), longestName)
+		}
+	}
+	for i := range masked.Out {
+		if out := &masked.Out[i]; secret && out.By == record.ByStdio {
+			out.SHA256, out.Partial = "", false
+		}
+	}
+	return &masked
+}
+
+// stream returns the writer for a stream of the run, whose destination is w.
+func (m *masking) stream(w io.Writer) io.Writer {
+	masked := m.set.Writer(w)
+	if masked == nil {
+		return w
+	}
+	m.streams = append(m.streams, masked)
+	return masked
+}
+
+// flush passes on what was held back of the streams.
+func (m *masking) flush(rec *record.Record) error {
+	var errs []error
+	for _, w := range m.streams {
+		errs = append(errs, w.Close())
+	}
+	m.note(rec)
+	return errors.Join(errs...)
+}
+
+// part masks the content of a part of the run. It is for any number of goroutines.
+func (m *masking) part(name record.PartName, content []byte) []byte {
+	switch {
+	case m.set == nil, name == record.PartUsage: // which has numbers alone
+		return content
+	case name == record.PartFiles: // it was made from a list that is masked
+		return content
+	}
+	counts := mask.Counts{}
+	content = m.set.Bytes(content, counts)
+	m.parting.Lock()
+	defer m.parting.Unlock()
+	if m.parts == nil {
+		m.parts = map[record.PartName]mask.Counts{}
+	}
+	m.parts[name] = counts
+	return content
+}
+
+// note sets the counts of the record.
+func (m *masking) note(rec *record.Record) {
+	all := maps.Clone(m.fields)
+	all.Add(m.files)
+	for _, w := range m.streams {
+		all.Add(w.Counts())
+	}
+	m.parting.Lock()
+	defer m.parting.Unlock()
+	for _, counts := range m.parts {
+		all.Add(counts)
+	}
+	if rec.Data.Masked = all; len(all) == 0 {
+		rec.Data.Masked = nil
+	}
+}
+
+// job masks what a scheduler, or the output of a command, says of a job.
+func (m *masking) job(job *record.Job) {
+	if m.set == nil || job == nil {
+		return
+	}
+	counts := mask.Counts{} // a report replaces the last one, so these are not counted
+	for _, text := range []*string{&job.Name, &job.Reason, &job.StdoutFile, &job.StderrFile} {
+		*text = m.set.Text(*text, counts)
+	}
+	for name, value := range job.Fields {
+		job.Fields[name] = m.set.Text(value, counts)
+	}
+}
