@@ -30,6 +30,9 @@ import (
 // hashWait is how long a run waits after its command for the hashes of files.
 const hashWait = time.Second
 
+// packagesWait is the same for the lists of packages.
+const packagesWait = 300 * time.Millisecond
+
 // A home is the folder of tasks used by an invocation, with its history once that is
 // open.
 type home struct {
@@ -72,10 +75,11 @@ func (h *home) tasks() (*tasks.Service, error) {
 	}
 	home, err := h.settings.homeDir()
 	fsys := regular.NewFS()
-	hashes := filepath.Join(home, "hashes")
+	hashes, packages := filepath.Join(home, "hashes"), filepath.Join(home, "packages")
 	if err != nil {
-		fsys, hashes = noFs{afero.NewMemMapFs(), err}, "" // a command can still run
+		fsys, hashes, packages = noFs{afero.NewMemMapFs(), err}, "", "" // a command can still run
 	}
+	gitState := func(dir string) *record.Git { return worktree.State(dir, cfg.Duration("run.git")) }
 	return &tasks.Service{
 		Store:     h.openStore,
 		Home:      home,
@@ -94,11 +98,13 @@ func (h *home) tasks() (*tasks.Service, error) {
 			Keep:     cfg.Size("run.keep"),
 			Env:      func() []string { return allowedEnv(os.Environ(), cfg.List("run.env")) },
 			Mask:     func() *mask.Set { return h.masks(cfg) },
-			GitState: func(dir string) *record.Git { return worktree.State(dir, cfg.Duration("run.git")) },
+			GitState: gitState,
 			Searched: cfg.Size("search.limit"),
 			Files:    cfg.Bool("run.files"),
 			Hashes:   provenance.Limits{File: cfg.Size("run.hash"), Run: cfg.Size("run.hash_total"), Wait: hashWait, Cache: hashes},
 			Shared:   cfg.List("share.parts"),
+			Software: cfg.Bool("run.software"),
+			Packages: provenance.SoftwareLimits{Wait: packagesWait, Cache: packages, Git: gitState},
 			Host:     hostname(),
 			User:     login(),
 			Within:   os.Getenv(taskVariable),

@@ -98,21 +98,30 @@ const (
 // inLine returns what a shell's command line names. It is not run: a word whose value only the
 // shell knows, as one with a variable that the line sets, names nothing.
 func inLine(line string, c Command, deadline time.Time) (list []mention, leftOut int) {
-	if len(line) > longestLine {
+	l, file := parseLine(line, c, deadline)
+	if l == nil {
 		return nil, 0
 	}
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(line), "")
-	if err != nil {
-		return nil, 0
-	}
-	l := &lineWords{set: map[string]bool{}, deadline: deadline}
-	l.config = &expand.Config{Env: expand.ListEnviron(append(slices.DeleteFunc(slices.Clone(c.Env), func(kv string) bool { return len(kv) > longestValue }), "PWD="+c.Dir)...), ReadDir2: l.readDir, NoUnset: true}
-	syntax.Walk(file, l.prepare)
 	syntax.Walk(file, l.collect)
 	if l.moves { // to where relative names are others
 		l.list = slices.DeleteFunc(l.list, func(m mention) bool { return !filepath.IsAbs(m.path) })
 	}
 	return l.list, l.leftOut
+}
+
+// parseLine reads a command line; l is nil if it cannot be read.
+func parseLine(line string, c Command, deadline time.Time) (l *lineWords, file *syntax.File) {
+	if len(line) > longestLine {
+		return nil, nil
+	}
+	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(line), "")
+	if err != nil {
+		return nil, nil
+	}
+	l = &lineWords{set: map[string]bool{}, deadline: deadline}
+	l.config = &expand.Config{Env: expand.ListEnviron(append(slices.DeleteFunc(slices.Clone(c.Env), func(kv string) bool { return len(kv) > longestValue }), "PWD="+c.Dir)...), ReadDir2: l.readDir, NoUnset: true}
+	syntax.Walk(file, l.prepare)
+	return l, file
 }
 
 // A lineWords collects what the words and redirections of a command line name.

@@ -141,11 +141,10 @@ func (r *Record) check() error {
 	if r.Data.Run < 0 || int64(r.Data.Run) > maxRun {
 		return fmt.Errorf("%w record %s: run %d is out of range", ErrInvalid, r.UID, r.Data.Run)
 	}
-	if err := checkMasked(r.Data.Masked); err != nil {
-		return fmt.Errorf("record %s: %w", r.UID, err)
-	}
-	if err := r.Data.Files.check(); err != nil {
-		return fmt.Errorf("record %s: %w", r.UID, err)
+	for _, err := range []error{checkMasked(r.Data.Masked), r.Data.Files.check(), r.Data.Software.check(), r.Data.Machine.check()} {
+		if err != nil {
+			return fmt.Errorf("record %s: %w", r.UID, err)
+		}
 	}
 	if err := r.Data.Parts.check(); err != nil {
 		return fmt.Errorf("record %s: %w", r.UID, err)

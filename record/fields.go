@@ -89,6 +89,7 @@ var Fields = []Field{
 	{Key: "data.merged", Kind: Flag},
 	{Key: "data.stdin", Kind: Object},
 	{Key: "data.machine", Kind: Object},
+	{Key: "data.software", Kind: Object},
 	{Key: "data.files", Kind: Object},
 	{Key: "data.parts", Kind: Object},
 	{Key: "data.run_id"},

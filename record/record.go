@@ -86,6 +86,8 @@ type Data struct {
 	Stdin *Stdin `json:"stdin,omitempty"`
 	// Machine describes the machine; nil when not recorded.
 	Machine *Machine `json:"machine,omitempty"`
+	// Software is what the run was made with; nil when not recorded.
+	Software *Software `json:"software,omitempty"`
 	// Files are the files that the command named, used or made; nil when not recorded.
 	Files *Files `json:"files,omitempty"`
 	// Parts are what is stored in files beside the record, except for streams.
@@ -162,6 +164,24 @@ type Machine struct {
 	CPU          string `json:"cpu,omitempty"`          // the model
 	CPUs         int    `json:"cpus,omitempty"`         // how many processors the run could use
 	Memory       int64  `json:"memory,omitempty"`       // of the machine, in bytes
+	// GPUs are the names of the graphics processors, one for each, and GPUDriver is their driver
+	// with its version.
+	GPUs      []string `json:"gpus,omitempty"`
+	GPUDriver string   `json:"gpu_driver,omitempty"`
+}
+
+// MostGPUs limits Machine.GPUs.
+const MostGPUs = 64
+
+func (m *Machine) check() error {
+	if m == nil {
+		return nil
+	}
+	texts := m.OS + m.Arch + m.Kernel + m.Distribution + m.CPU + m.GPUDriver
+	if len(texts) > 2*longestPath || len(m.GPUs) > MostGPUs || tooLong(m.GPUs...) {
+		return fmt.Errorf("%w description of the machine: it is too long", ErrInvalid)
+	}
+	return nil
 }
 
 // A Stream describes output that is stored in a file next to the record, because it is not

@@ -76,8 +76,10 @@ func (q *Service) Compare(a, b Version, limit int64) (*Comparison, error) {
 	jobs := a.Record.Data.Job != nil && b.Record.Data.Job != nil
 	c.Fields = append(fieldChanges(a.Record, b.Record), envChanges(a.Record.Data.Env, b.Record.Data.Env)...)
 	c.Fields = append(c.Fields, machineChanges(a.Record.Data.Machine, b.Record.Data.Machine)...)
-	if err := c.compareFiles(); err != nil {
-		return nil, err
+	for _, compare := range []func() error{c.compareSoftware, c.compareFiles} {
+		if err := compare(); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.compareOutput(jobs, limit); err != nil {
 		return nil, err
@@ -161,6 +163,7 @@ func machineChanges(a, b *record.Machine) (changes []FieldChange) {
 	for _, f := range []FieldChange{
 		{"machine.os", a.OS, b.OS}, {"machine.arch", a.Arch, b.Arch}, {"machine.kernel", a.Kernel, b.Kernel}, {"machine.distribution", a.Distribution, b.Distribution},
 		{"machine.cpu", a.CPU, b.CPU}, {"machine.cpus", strconv.Itoa(a.CPUs), strconv.Itoa(b.CPUs)}, {"machine.memory", memory(a), memory(b)},
+		{"machine.gpus", strings.Join(a.GPUs, ", "), strings.Join(b.GPUs, ", ")}, {"machine.gpu_driver", a.GPUDriver, b.GPUDriver},
 	} {
 		if f.From != f.To {
 			changes = append(changes, f)

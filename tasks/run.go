@@ -16,6 +16,7 @@ import (
 	"qme/executor/capture"
 	"qme/gitstore"
 	"qme/provenance"
+	"qme/provenance/software"
 	"qme/record"
 	"qme/tasks/spool"
 )
@@ -179,7 +180,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	if spoolErr == nil {
 		q.noteGiven(rec)
 	}
-	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: started, files: files, mask: m}
+	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: started, files: files, software: q.collectSoftware(dir, spec.Cmd, m), mask: m}
 	r.track()
 	background := q.recoverInBackground(ctx) // concurrently with the command, so that it costs no time
 	res, err := r.start(ctx, spec)
@@ -228,6 +229,9 @@ func (q *Service) fill(rec *record.Record, dir string) {
 	d.Status, d.Output, d.Error = record.Running, []string{}, []string{}
 	for _, kv := range q.Settings.Env() {
 		name, value, _ := strings.Cut(kv, "=")
+		if name == software.ModulesVariable && !software.AreModules(value) {
+			continue // it may be a URL with a token
+		}
 		if d.Env == nil {
 			d.Env = map[string]string{}
 		}
@@ -258,6 +262,7 @@ type run struct {
 	started  func()           // see RunOptions; may be nil
 	files    *provenance.Watch
 	mask     *masking
+	software *provenance.Collection
 }
 
 // spec completes the command's specification from the settings.
@@ -287,6 +292,7 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	s.Out, s.Err = r.mask.stream(r.out), r.mask.stream(r.err)
 	s.OnStart = func(pid int) {
 		r.files.Hash()
+		r.software.Begin()
 		r.rec.Data.PID = pid
 		if err := r.entry.Write(r.rec); err != nil {
 			r.q.Warn("the process id is not in the spool: %v", err)
@@ -336,6 +342,7 @@ func (r *run) record(ctx context.Context, res *capture.Result) *Report {
 		r.q.Warn("a part of the output is not recorded: %v", err)
 	}
 	r.listFiles()
+	r.endSoftware()
 	r.submitted(ctx)
 	return &Report{Record: rec, PassErr: res.PassErr, Err: r.commit(ctx)}
 }

@@ -39,6 +39,8 @@ type Settings struct {
 	Files                 bool          // whether the files are recorded that a command names
 	Hashes                provenance.Limits
 	Shared                []string // the parts that pushes send, by record.PartName
+	Software              bool     // whether programs, packages, modules and containers are recorded
+	Packages              provenance.SoftwareLimits
 }
 
 // A Service implements the use cases of one home. It is for use by one goroutine.

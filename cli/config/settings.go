@@ -28,6 +28,8 @@ var settings = []setting{
 		description: "files up to this size are hashed; of larger ones the first and the last MiB; 0: none"},
 	{name: "run.hash_total", kind: sizeKind, def: "256MiB",
 		description: "how much is hashed for one run; of further files the first and the last MiB"},
+	{name: "run.software", kind: boolKind, def: "true",
+		description: "whether programs, packages, modules and containers are recorded"},
 	{name: "mask.env", kind: listKind, def: mask.DefaultNames, check: variableName,
 		description: "variables whose values are masked in records; * and ? match; !NAME excludes; +NAME adds to the list"},
 	{name: "mask.patterns", kind: listKind, sep: " ", check: maskPattern,
