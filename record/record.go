@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path"
 	"slices"
 	"time"
 )
@@ -129,8 +130,52 @@ func (t *Terminal) Has(stream string) bool { return t != nil && slices.Contains(
 type Stdin struct {
 	// Kind is "terminal", "null" (/dev/null), "file", "pipe", "socket", "closed" or "other".
 	Kind string `json:"kind"`
-	Path string `json:"path,omitempty"` // of a file, absolute; for display, never opened
-	Size int64  `json:"size,omitempty"` // of a file, in bytes, when the run began
+	Path string `json:"path,omitempty"` // of a file, absolute; for display
+	// Size is that of a file when the run began, or how much has passed through a pipe, in bytes.
+	Size int64 `json:"size,omitempty"`
+	// SHA256 is the hash of what has passed through a pipe; empty when not recorded. That of a file
+	// is in Files.
+	SHA256 string `json:"sha256,omitempty"`
+	// Whole says that all that came through a pipe has passed. Otherwise the command ended, or
+	// closed its input, before.
+	Whole bool `json:"whole,omitempty"`
+	// LeftAlone is why nothing is recorded of what came through a pipe: StdinShared, StdinUnknown,
+	// or empty.
+	LeftAlone string `json:"left_alone,omitempty"`
+}
+
+// The reasons for which a pipe is left alone.
+const (
+	StdinShared  = "shared"  // another process could read from it, too
+	StdinUnknown = "unknown" // whether another process could was not known
+)
+
+// Digest returns the size and the hash of the whole standard input of the run. known is false when
+// not all of it was hashed.
+func (d *Data) StdinDigest() (size int64, sha256 string, known bool) {
+	s := d.Stdin
+	switch {
+	case s == nil:
+	case s.Kind == "pipe":
+		return s.Size, s.SHA256, s.Whole && s.SHA256 != ""
+	case s.Kind == "file" && d.Files != nil:
+		for _, f := range d.Files.In {
+			if f.By == ByStdio && f.Size == s.Size && path.Base(f.Path) == path.Base(s.Path) {
+				return f.Size, f.SHA256, f.SHA256 != "" && !f.Partial
+			}
+		}
+	}
+	return 0, "", false
+}
+
+func (s *Stdin) check() error {
+	if s == nil {
+		return nil
+	}
+	if len(s.Kind) > longestBy || len(s.LeftAlone) > longestBy || len(s.Path) > longestPath || s.Size < 0 || s.SHA256 != "" && !isSHA256(s.SHA256) {
+		return fmt.Errorf("%w stdin: its kind, path, size or hash", ErrInvalid)
+	}
+	return nil
 }
 
 // Usage is the resource usage of the command and of those descendants that it waited for

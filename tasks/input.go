@@ -42,3 +42,15 @@ func (q *Service) inputAgain(old *record.Record) error {
 	}
 	return &InputError{old.UID, from}
 }
+
+// passed records what has passed of a standard input that is a pipe.
+func (r *run) passed(res *capture.Result) {
+	in := r.rec.Data.Stdin
+	if in == nil || in.Kind != "pipe" {
+		return
+	}
+	in.LeftAlone = res.InputLeft
+	if p := res.Passed; p != nil {
+		in.Size, in.SHA256, in.Whole = p.Size, p.SHA256, p.Whole
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -290,6 +291,9 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	defer stop()
 	r.out, r.err = r.entry.Recorder(record.Stdout, r.q.Settings.Keep), r.entry.Recorder(record.Stderr, r.q.Settings.Keep)
 	s.Out, s.Err = r.mask.stream(r.out), r.mask.stream(r.err)
+	if in := r.rec.Data.Stdin; in != nil && in.Kind == "pipe" && r.q.Settings.HashStdin {
+		s.Input = io.Discard
+	}
 	s.OnStart = func(pid int) {
 		r.files.Hash()
 		r.software.Begin()
@@ -322,6 +326,7 @@ func (r *run) abandon(ctx context.Context) error {
 func (r *run) complete(res *capture.Result) *record.Record {
 	d := &r.rec.Data
 	d.PID, d.Signal, d.Usage, d.Merged = res.PID, res.Signal, res.Usage, res.Merged
+	r.passed(res)
 	d.ReturnCode = &res.ReturnCode
 	d.Duration = float64(res.Duration.Round(time.Microsecond)) / float64(time.Second)
 	d.Finished = &record.Time{Time: d.Timestamp.Add(res.Duration).Truncate(time.Microsecond)}

@@ -41,6 +41,9 @@ type Settings struct {
 	Shared                []string // the parts that pushes send, by record.PartName
 	Software              bool     // whether programs, packages, modules and containers are recorded
 	Packages              provenance.SoftwareLimits
+	// HashStdin says whether what comes to a command through a pipe is counted and hashed, if no
+	// other process can read from that pipe.
+	HashStdin bool
 }
 
 // A Service implements the use cases of one home. It is for use by one goroutine.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"qme/executor/capture/inlet"
 	"qme/record"
 )
 
@@ -18,9 +19,10 @@ import (
 // processes that share them.
 type execution struct {
 	Spec
-	in       int // standard input, which the command may inherit
-	out, err int // destinations of the output, -1 for none
-	null     int // /dev/null, opened on demand, else -1
+	in       int          // standard input, which the command may inherit
+	inlet    *inlet.Inlet // passes standard input on; nil: the command reads it itself
+	out, err int          // destinations of the output, -1 for none
+	null     int          // /dev/null, opened on demand, else -1
 
 	outSink, errSink *sink
 	end              *ending
@@ -74,7 +76,42 @@ func (e *execution) devNull() (int, error) {
 	return e.null, nil
 }
 
+// openInput makes standard input pass through this process if that is safe.
+func (e *execution) openInput() error {
+	if e.Input == nil || e.Stdin == nil {
+		return nil
+	}
+	null, err := e.devNull()
+	if err != nil {
+		return err
+	}
+	if e.inlet, e.res.InputLeft = inlet.Open(e.in, null, e.Input); e.inlet != nil {
+		e.in = e.inlet.Child()
+	}
+	return nil
+}
+
+// startInput begins to pass standard input on to a command that has been started.
+func (e *execution) startInput() {
+	if e.inlet != nil {
+		e.inlet.Start(e.end.r, e.guardInput)
+	}
+}
+
+// finishInput ends that when the command has ended.
+func (e *execution) finishInput() {
+	if e.inlet != nil {
+		passed := e.inlet.Finish()
+		e.res.Passed = &passed
+	}
+}
+
 func (e *execution) close() {
+	if e.inlet != nil {
+		e.end.announce()
+		e.finishInput()
+		e.inlet.Close()
+	}
 	e.end.close()
 	if e.null >= 0 {
 		unix.Close(e.null)
@@ -84,6 +121,9 @@ func (e *execution) close() {
 // run chooses the mode. If no pseudo-terminal or monitor is available, the command runs
 // on pipes.
 func (e *execution) run(ctx context.Context) error {
+	if err := e.openInput(); err != nil {
+		return err
+	}
 	if isTerminal(e.out) && canStartAgain() {
 		p, err := openPTY(e.out)
 		if err == nil {
@@ -188,6 +228,7 @@ func seconds(t syscall.Timeval) float64 {
 // that would have ended the command ends the copying; the rest is only recorded.
 func (e *execution) finish(ctx context.Context, sigs <-chan os.Signal) {
 	e.end.announce()
+	e.finishInput()
 	cancelled := ctx.Done()
 	var enough <-chan time.Time
 	for _, p := range e.pumps {

@@ -11,9 +11,10 @@ import (
 const (
 	monitorName = "qme: terminal"
 	relayName   = "qme: relay"
+	guardName   = "qme: guard"
 )
 
-// Helper runs one of the two roles for which Run restarts this program, and then does not
+// Helper runs one of the roles for which Run restarts this program, and then does not
 // return; in other processes it does nothing. A program that uses Run must call it first
 // in main, and in TestMain.
 func Helper() {
@@ -23,6 +24,8 @@ func Helper() {
 		os.Exit(monitorMain(numbers(rest), os.Args[1:]))
 	case relayName:
 		os.Exit(relayMain(numbers(rest)))
+	case guardName:
+		os.Exit(guardMain())
 	}
 }
 

@@ -47,6 +47,8 @@ func monitorMain(args []int, argv []string) int {
 		m.ctl.send(report{Refused: refused})
 		return 0
 	}
+	// The monitor must not keep open what the command closes. Its terminal takes the place.
+	_ = unix.Dup2(monitorTTY, 0)
 	m.foreground(pid)
 	m.p = watch(pid, true)
 	m.endBackground(size)

@@ -49,6 +49,7 @@ func (e *execution) runPipe(ctx context.Context) error {
 		e.refuse(refused)
 		return nil
 	}
+	e.startInput()
 	e.flow(streams...)
 	f := &pipeForwarder{p: watch(pid, ctty < 0), ctty: ctty, side: side, screen: e.err}
 	e.started(pid)

@@ -3,6 +3,7 @@ package capture
 import (
 	"fmt"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +32,11 @@ func (e *execution) handOver() error {
 		}
 		fds = append(fds, p.src, dst)
 	}
+	if e.inlet != nil {
+		if src, dst, held := e.inlet.Held(); held {
+			fds = append(fds, src, dst)
+		}
+	}
 	if len(fds) == 0 {
 		return nil
 	}
@@ -41,11 +47,16 @@ func (e *execution) handOver() error {
 }
 
 func (e *execution) startRelay(fds []int) error {
-	program, err := self()
+	null, err := e.devNull()
 	if err != nil {
 		return err
 	}
-	null, err := e.devNull()
+	return startHelper(helperName(relayName, len(fds)/2), null, fds)
+}
+
+// startHelper starts this program in a role, with fds from descriptor 3 on and no others.
+func startHelper(role string, null int, fds []int) error {
+	program, err := self()
 	if err != nil {
 		return err
 	}
@@ -55,11 +66,11 @@ func (e *execution) startRelay(fds []int) error {
 		Files: onlyFiles(append([]int{null, null, null}, fds...)...),
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	}
-	pid, err := syscall.ForkExec(program, []string{helperName(relayName, len(fds)/2)}, attr)
+	pid, err := syscall.ForkExec(program, []string{role}, attr)
 	if err != nil {
 		return err
 	}
-	// Reap the relay if it ends before this process.
+	// Reap it if it ends before this process.
 	go func() { _, _ = syscall.Wait4(pid, nil, 0, nil) }()
 	return nil
 }
@@ -70,23 +81,29 @@ func relayMain(args []int) int {
 	if len(args) != 1 {
 		return 2
 	}
+	return relay(args[0])
+}
+
+// relay copies between pairs of descriptors from 3 on until all sources have ended.
+func relay(pairs int) int {
 	signal.Ignore(unix.SIGHUP) // the relay has no terminal, and ends by SIGTERM
 	end, err := newEnding()
 	if err != nil {
 		return 1
 	}
-	var pumps []*pump
-	for i := range args[0] {
+	var copying sync.WaitGroup
+	for i := range pairs {
 		src, dst := 3+2*i, 4+2*i
 		unix.CloseOnExec(src)
 		unix.CloseOnExec(dst)
 		p := &pump{src: src, dst: dst, sink: &sink{}, end: end}
 		p.start()
-		pumps = append(pumps, p)
+		copying.Go(func() {
+			<-p.done
+			p.close()
+			unix.Close(dst) // a reader of it must see the end, even if others go on
+		})
 	}
-	for _, p := range pumps {
-		<-p.done
-		p.close()
-	}
+	copying.Wait()
 	return 0
 }

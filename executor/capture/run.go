@@ -19,6 +19,7 @@ import (
 	"runtime"
 	"time"
 
+	"qme/executor/capture/inlet"
 	"qme/record"
 )
 
@@ -53,6 +54,12 @@ type Spec struct {
 	// they are passed on. After an error a writer is not used again, and the command
 	// continues: see Result.RecordErr.
 	Out, Err io.Writer
+
+	// Input, if not nil, makes a standard input that is a pipe pass through this process if no
+	// other process can read from it, so that nothing is taken from another: see package inlet.
+	// It gets what passes, from one goroutine at a time and never after Run has returned, and
+	// must not wait or fail. Stdin is then used up.
+	Input io.Writer
 
 	// OnStart is called once, from the goroutine of Run, after the command has started.
 	// It is not called for a command that cannot be started.
@@ -89,6 +96,10 @@ type Result struct {
 	// PassErr is the error of passing output on, such as a full disk, which the command
 	// itself could not notice. A reader that has exited is not an error.
 	PassErr error
+	// Passed is what has passed of a standard input that is a pipe; nil if it was left alone,
+	// for the reason InputLeft: inlet.Shared, inlet.Unknown, or "" for other inputs.
+	Passed    *inlet.Passed
+	InputLeft string
 	// RecordErr joins the errors of Out and Err; nil if all output is recorded.
 	RecordErr error
 }

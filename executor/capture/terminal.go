@@ -192,6 +192,7 @@ func (s *session) startMonitor() (*startError, error) {
 		return nil, fmt.Errorf("start the terminal monitor: %w", err)
 	}
 	s.monitor = watch(pid, false)
+	s.startInput()
 	s.sendSettings()
 	return nil, nil
 }
