@@ -150,7 +150,7 @@ const (
 	StdinUnknown = "unknown" // whether another process could was not known
 )
 
-// Digest returns the size and the hash of the whole standard input of the run. known is false when
+// StdinDigest returns the size and the hash of the whole standard input of the run. known is false when
 // not all of it was hashed.
 func (d *Data) StdinDigest() (size int64, sha256 string, known bool) {
 	s := d.Stdin

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -64,7 +65,7 @@ func asQME(cmd []string) int {
 	r, err := Run(context.Background(), Spec{
 		Cmd: cmd, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Quiet: os.Getenv("CAPTURE_QUIET") != "",
-		Out:   files[0], Err: files[1],
+		Out:   files[0], Err: files[1], Input: io.Discard,
 		OnStart: func(pid int) { fmt.Fprintln(files[2], pid) },
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package inlet
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -123,7 +124,7 @@ func (in *Inlet) move() state {
 
 // nothing returns the state after a call that has moved nothing.
 func (in *Inlet) nothing(err error) state {
-	if err != nil && err != unix.EAGAIN && err != unix.EINTR {
+	if err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
 		return broken // EPIPE; another error would come again
 	}
 	fds := []unix.PollFd{{Fd: int32(in.src), Events: unix.POLLIN}, {Fd: int32(in.dst), Events: unix.POLLOUT}}
