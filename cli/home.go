@@ -109,8 +109,8 @@ func (h *home) tasks() (*tasks.Service, error) {
 			User:     login(),
 			Within:   os.Getenv(taskVariable),
 			Stdin:    h.commandInput(), Stdout: h.term.out, Stderr: h.term.err,
-			HashStdin: cfg.Bool("run.stdin_hash"),
-			Drain:     cfg.Duration("run.drain"), KillGrace: cfg.Duration("cancel.grace"),
+			HashStdin: cfg.Bool("run.stdin_hash"), KeepStdin: cfg.Size("run.stdin"),
+			Drain: cfg.Duration("run.drain"), KillGrace: cfg.Duration("cancel.grace"),
 		},
 	}, nil
 }

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"fmt"
+	"io"
 
 	"qme/executor/capture"
 	"qme/record"
@@ -43,14 +44,56 @@ func (q *Service) inputAgain(old *record.Record) error {
 	return &InputError{old.UID, from}
 }
 
+// An inputCopy keeps what has passed of standard input, or its beginning. It never fails.
+type inputCopy struct {
+	limit int64
+	b     []byte
+}
+
+// Write implements io.Writer.
+func (c *inputCopy) Write(b []byte) (int, error) {
+	c.b = append(c.b, b[:min(int64(len(b)), c.limit-int64(len(c.b)))]...)
+	return len(b), nil
+}
+
+const (
+	// shortInput is the size up to which an input may be a password, which could be guessed from
+	// its hash.
+	shortInput = 64
+	// secretsUpTo is how much of an input is searched for secrets. With more than that before a
+	// secret, its hash tells nothing about it.
+	secretsUpTo = 64 << 10
+)
+
+// watchInput returns what gets a copy of standard input, or nil if nothing is to be recorded of it.
+func (r *run) watchInput() io.Writer {
+	set := r.q.Settings
+	if in := r.rec.Data.Stdin; in == nil || in.Kind != "pipe" || !set.HashStdin {
+		return nil
+	}
+	r.input = &inputCopy{limit: max(secretsUpTo, min(set.KeepStdin, record.MaxPart))}
+	return r.input
+}
+
 // passed records what has passed of a standard input that is a pipe.
 func (r *run) passed(res *capture.Result) {
 	in := r.rec.Data.Stdin
-	if in == nil || in.Kind != "pipe" {
+	if in == nil || r.input == nil {
 		return
 	}
 	in.LeftAlone = res.InputLeft
-	if p := res.Passed; p != nil {
-		in.Size, in.SHA256, in.Whole = p.Size, p.SHA256, p.Whole
+	p := res.Passed
+	if p == nil {
+		return
+	}
+	in.Size, in.Whole = p.Size, p.Whole
+	if p.SHA256 == "" || r.mask.finds(r.input.b) {
+		return
+	}
+	if p.Size > shortInput {
+		in.SHA256 = p.SHA256
+	}
+	if p.Whole && p.Size > 0 && p.Size <= min(r.q.Settings.KeepStdin, record.MaxPart) {
+		r.part(record.PartStdin, r.input.b)
 	}
 }

@@ -119,6 +119,16 @@ func (m *masking) listed(files *record.Files) *record.Files {
 	return &masked
 }
 
+// finds reports whether there is a secret in a text.
+func (m *masking) finds(b []byte) bool {
+	if m.set == nil {
+		return false
+	}
+	counts := mask.Counts{}
+	m.set.Bytes(b, counts)
+	return len(counts) > 0
+}
+
 // stream returns the writer for a stream of the run, whose destination is w.
 func (m *masking) stream(w io.Writer) io.Writer {
 	masked := m.set.Writer(w)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -264,6 +263,7 @@ type run struct {
 	files    *provenance.Watch
 	mask     *masking
 	software *provenance.Collection
+	input    *inputCopy // nil if nothing is recorded of standard input
 }
 
 // spec completes the command's specification from the settings.
@@ -291,9 +291,7 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	defer stop()
 	r.out, r.err = r.entry.Recorder(record.Stdout, r.q.Settings.Keep), r.entry.Recorder(record.Stderr, r.q.Settings.Keep)
 	s.Out, s.Err = r.mask.stream(r.out), r.mask.stream(r.err)
-	if in := r.rec.Data.Stdin; in != nil && in.Kind == "pipe" && r.q.Settings.HashStdin {
-		s.Input = io.Discard
-	}
+	s.Input = r.watchInput()
 	s.OnStart = func(pid int) {
 		r.files.Hash()
 		r.software.Begin()

@@ -44,6 +44,8 @@ type Settings struct {
 	// HashStdin says whether what comes to a command through a pipe is counted and hashed, if no
 	// other process can read from that pipe.
 	HashStdin bool
+	// KeepStdin is up to how many bytes of that are kept, as a part. It needs HashStdin.
+	KeepStdin int64
 }
 
 // A Service implements the use cases of one home. It is for use by one goroutine.

@@ -30,6 +30,8 @@ var settings = []setting{
 		description: "how much is hashed for one run; of further files the first and the last MiB"},
 	{name: "run.software", kind: boolKind, def: "true",
 		description: "whether programs, packages, modules and containers are recorded"},
+	{name: "run.stdin", kind: sizeKind, def: "0",
+		description: "up to which size, and at most 16 MiB, what a command reads from a pipe is kept, for qme rerun; 0: none"},
 	{name: "run.stdin_hash", kind: boolKind, def: "true",
 		description: "whether what a command reads from a pipe is counted and hashed, if no other process can read from it"},
 	{name: "mask.env", kind: listKind, def: mask.DefaultNames, check: variableName,
