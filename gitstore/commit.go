@@ -52,7 +52,7 @@ func (s *Store) tryCommit(ctx context.Context, q *queueLock, changes []Change) (
 	}
 	w := s.odb.NewWriter()
 	next, root := head, sn.root
-	home := map[string]plumbing.Hash{}
+	home := map[string]homePart{}
 	for _, c := range changes {
 		t := &tx{w: w, parent: next, root: root, identity: s.Identity(), edits: map[string]plumbing.Hash{}, home: home}
 		if c.When.IsZero() {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -43,7 +45,7 @@ func (t *tx) storeParts(rec, current *record.Record, parts map[record.PartName][
 		case !given || !part.Holds(content):
 			return fmt.Errorf("task %s: its part %s is not the one that the record describes: %w", rec.UID, name, record.ErrInvalid)
 		case part.Home:
-			t.home[homePath(name, part.SHA256)] = t.w.Add(plumbing.BlobObject, content, "home "+string(name))
+			t.home[homePath(name, part.SHA256)] = homePart{content, "home " + string(name)}
 		default:
 			t.edits[file] = t.w.Add(plumbing.BlobObject, content, string(name))
 		}
@@ -51,9 +53,15 @@ func (t *tx) storeParts(rec, current *record.Record, parts map[record.PartName][
 	return nil
 }
 
-// commitHome adds a commit with parts for homeRef. old and next are equal when all of them are
-// there already.
-func (s *Store) commitHome(w *odb.Writer, parts map[string]plumbing.Hash, template newCommit) (old, next plumbing.Hash, err error) {
+// A homePart is a part for homeRef, with the name of the chain of blobs that are like it.
+type homePart struct {
+	content []byte
+	chain   string
+}
+
+// commitHome adds a commit with parts, by their paths, for homeRef. Those that are there already are
+// not written again. old and next are equal when all of them are.
+func (s *Store) commitHome(w *odb.Writer, parts map[string]homePart, template newCommit) (old, next plumbing.Hash, err error) {
 	if len(parts) == 0 {
 		return old, next, nil
 	}
@@ -61,7 +69,20 @@ func (s *Store) commitHome(w *odb.Writer, parts map[string]plumbing.Hash, templa
 	if err != nil {
 		return old, next, err
 	}
-	tree, err := applyEdits(w, root, "home", parts)
+	edits := map[string]plumbing.Hash{}
+	for _, path := range slices.Sorted(maps.Keys(parts)) {
+		e, err := lookup(s.odb, root, path)
+		if err != nil {
+			return old, next, err
+		}
+		if p := parts[path]; e == nil || e.hash != plumbing.ComputeHash(plumbing.BlobObject, p.content) {
+			edits[path] = w.Add(plumbing.BlobObject, p.content, p.chain)
+		}
+	}
+	if len(edits) == 0 {
+		return old, old, nil
+	}
+	tree, err := applyEdits(w, root, "home", edits)
 	if err != nil || tree == root {
 		return old, old, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -67,6 +68,48 @@ func TestPartsTogether(t *testing.T) {
 	fsck(t, dir)
 	if got := git(t, dir, "ls-tree", "-r", "--name-only", "refs/qme/home"); len(got) == 0 || git(t, dir, "rev-list", "--count", "refs/qme/home") != "7" {
 		t.Errorf("what is at home: %s", got)
+	}
+}
+
+// TestEqualPartsAtHome writes a part that stays in the home once, whatever the number of its runs.
+func TestEqualPartsAtHome(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "tasks.git")
+	s := openStore(t, afero.NewOsFs(), dir, nil)
+	content := make([]byte, 200_000)
+	for i := range content {
+		content[i] = byte(i * i * i >> 7)
+	}
+	size := func() (n int64) {
+		packs, err := filepath.Glob(filepath.Join(dir, "objects/pack/*.pack"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, pack := range packs {
+			info, err := os.Stat(pack)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += info.Size()
+		}
+		return n
+	}
+	var sizes []int64
+	for i := range 3 {
+		rec := task(idAt("shell", epoch, i))
+		c := run(rec, nil)
+		c.Parts = map[record.PartName][]byte{record.PartEnv: content}
+		part := record.NewPart(content)
+		part.Home = true
+		rec.Data.Parts = record.Parts{record.PartEnv: part}
+		commit(t, s, c)
+		sizes = append(sizes, size())
+		if got, err := s.Part("", rec, record.PartEnv); err != nil || string(got) != string(content) {
+			t.Errorf("the part has %d bytes: %v", len(got), err)
+		}
+	}
+	if sizes[0] < 10_000 || sizes[2]-sizes[0] > sizes[0]/2 {
+		t.Errorf("the packs have %d bytes", sizes)
 	}
 }
 

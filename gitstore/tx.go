@@ -21,7 +21,7 @@ type tx struct {
 	root     plumbing.Hash // tree of the parent
 	identity Identity
 	edits    map[string]plumbing.Hash // path to blob; the zero hash removes
-	home     map[string]plumbing.Hash // the same for homeRef
+	home     map[string]homePart      // for homeRef, by path
 	message  string
 	when     time.Time
 }
