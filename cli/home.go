@@ -102,6 +102,7 @@ func (h *home) tasks() (*tasks.Service, error) {
 			Searched: cfg.Size("search.limit"),
 			Files:    cfg.Bool("run.files"),
 			Hashes:   provenance.Limits{File: cfg.Size("run.hash"), Run: cfg.Size("run.hash_total"), Wait: hashWait, Cache: hashes},
+			Patch:    cfg.Size("run.patch"),
 			Shared:   cfg.List("share.parts"),
 			Software: cfg.Bool("run.software"),
 			Packages: provenance.SoftwareLimits{Wait: packagesWait, Cache: packages, Git: gitState},

@@ -198,6 +198,8 @@ type Git struct {
 	// Remote is the URL of the branch's remote, else of origin, without credentials; empty if
 	// there is none, or it cannot be told what is secret in it.
 	Remote string `json:"remote,omitempty"`
+	// PatchError says why there is no PartPatch although the tree was dirty, or may have been.
+	PatchError string `json:"patch_error,omitempty"`
 }
 
 // A Machine is where a run took place. What was not recorded is empty.

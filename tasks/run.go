@@ -171,6 +171,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	dir := cmp.Or(spec.Dir, rec.Data.PWD) // of a rerun the record has the directory as it is masked
 	q.fill(rec, dir)
 	files := q.watchFiles(dir, spec.Cmd)
+	patch := q.takePatch(rec, dir)
 	rec.Data.Files, _, _ = files.Named().Short() // the part is written when the run has ended
 	m.begin(rec)
 	entry, spoolErr := q.Spool.Begin(rec)
@@ -182,6 +183,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	}
 	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: started, files: files, software: q.collectSoftware(dir, spec.Cmd, m), mask: m}
 	r.track()
+	r.patch = patch()
 	background := q.recoverInBackground(ctx) // concurrently with the command, so that it costs no time
 	res, err := r.start(ctx, spec)
 	background.pause()
@@ -264,6 +266,7 @@ type run struct {
 	mask     *masking
 	software *provenance.Collection
 	input    *inputCopy // nil if nothing is recorded of standard input
+	patch    *takenPatch
 }
 
 // spec completes the command's specification from the settings.
@@ -295,6 +298,7 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	s.OnStart = func(pid int) {
 		r.files.Hash()
 		r.software.Begin()
+		r.patch.begin(r)
 		r.rec.Data.PID = pid
 		if err := r.entry.Write(r.rec); err != nil {
 			r.q.Warn("the process id is not in the spool: %v", err)
@@ -346,6 +350,7 @@ func (r *run) record(ctx context.Context, res *capture.Result) *Report {
 	}
 	r.listFiles()
 	r.endSoftware()
+	r.patch.end(r)
 	r.submitted(ctx)
 	return &Report{Record: rec, PassErr: res.PassErr, Err: r.commit(ctx)}
 }

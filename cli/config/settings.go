@@ -20,6 +20,8 @@ var settings = []setting{
 		description: "how long to wait, after a command's end, for output of processes that it left behind"},
 	{name: "run.git", kind: durationKind, def: "10ms",
 		description: "time limit for finding out whether the working tree is dirty; 0: do not check"},
+	{name: "run.patch", kind: sizeKind, def: "1MiB",
+		description: "the difference of a dirty working tree is recorded up to this size, 8 MiB at most; 0: not at all"},
 	{name: "run.env", kind: listKind, def: defaultEnv, check: variableName,
 		description: "environment variables to record; * and ? match; +NAME adds to the list"},
 	{name: "run.files", kind: boolKind, def: "true",

@@ -1,0 +1,116 @@
+package tasks
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"qme/gitstore/worktree"
+	"qme/provenance/patch"
+	"qme/record"
+)
+
+// CheckoutOptions are the options of Checkout.
+type CheckoutOptions struct {
+	// Repo is a directory in a working tree of the repository. If empty, it is the directory in
+	// which the run of this user took place, and for another's run the current one.
+	Repo string
+	// CommitOnly leaves out the difference of the working tree.
+	CommitOnly bool
+	// Confirm, if not nil, is called for a run that this user has not given in this home.
+	Confirm func(*record.Record) error
+}
+
+// A CheckedOut is the result of Checkout.
+type CheckedOut struct {
+	Dir     string          `json:"dir"` // the new working tree
+	Commit  string          `json:"commit"`
+	Patched bool            `json:"patched"` // whether it has the difference of the tree
+	Missing []patch.Missing `json:"missing"`
+	// More is how many untracked files were not even recorded by name.
+	More int `json:"more,omitempty"`
+}
+
+// ErrNoPatch says that the tree of a run differed from its commit, and it is not known how. It is a
+// record.ErrConflict.
+var ErrNoPatch = fmt.Errorf("how the working tree differed from its commit is not recorded here: %w", record.ErrConflict)
+
+// mostMissing bounds what is listed as missing, of each kind.
+const mostMissing = 1000
+
+// Checkout brings back the state of the git repository in which a run took place, as a working tree
+// in dir, which must not exist. The error wraps record.ErrConflict if that cannot be done here;
+// see patch.CommitError and ErrNoPatch.
+func (q *Service) Checkout(ctx context.Context, v Version, dir string, o CheckoutOptions) (*CheckedOut, error) {
+	rec := v.Record
+	git := rec.Data.Git
+	if git == nil || git.Commit == "" {
+		return nil, fmt.Errorf("task %s: its record names no commit of a git repository: %w", rec.UID, record.ErrConflict)
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	own, err := q.gaveHere(rec)
+	if err != nil {
+		return nil, err
+	}
+	if !own && o.Confirm != nil {
+		if err := o.Confirm(rec); err != nil {
+			return nil, err
+		}
+	}
+	p, err := difference(v, o.CommitOnly)
+	if err != nil {
+		return nil, err
+	}
+	repo := cmp.Or(o.Repo, ".")
+	if o.Repo == "" && own && worktree.Find(rec.Data.PWD) != nil { // the record of another user names no path here
+		repo = rec.Data.PWD
+	}
+	tree, err := treeAt(repo)
+	if err != nil {
+		return nil, err
+	}
+	missing, err := patch.Checkout(ctx, tree, dir, p, mostMissing)
+	if err != nil {
+		return nil, fmt.Errorf("task %s: %w", rec.UID, err)
+	}
+	return &CheckedOut{Dir: dir, Commit: p.Commit, Patched: len(p.Diff) > 0, Missing: append([]patch.Missing{}, missing...), More: p.More}, nil
+}
+
+// gaveHere reports whether this user has given the command of a run in this home, by its record on
+// this machine.
+func (q *Service) gaveHere(rec *record.Record) (bool, error) {
+	own, err := q.Own(rec)
+	return own && rec.Data.User == valid(q.Settings.User) && rec.Data.Host == valid(q.Settings.Host), err
+}
+
+// difference returns the state of the working tree of a run.
+func difference(v Version, commitOnly bool) (*patch.Patch, error) {
+	git := v.Record.Data.Git
+	if commitOnly || git.Dirty != nil && !*git.Dirty {
+		return &patch.Patch{Commit: git.Commit}, nil
+	}
+	part, err := v.Part(record.PartPatch)
+	switch {
+	case errors.Is(err, record.ErrNoPart) && git.PatchError != "":
+		return nil, fmt.Errorf("task %s: %w (%s)", v.Record.UID, ErrNoPatch, git.PatchError)
+	case errors.Is(err, record.ErrNoPart):
+		return nil, fmt.Errorf("task %s: %w", v.Record.UID, ErrNoPatch)
+	case errors.Is(err, record.ErrPartElsewhere):
+		return nil, fmt.Errorf("task %s: %w (%v)", v.Record.UID, ErrNoPatch, record.ErrPartElsewhere) //nolint:errorlint // it is found, and not here
+	case err != nil:
+		return nil, err
+	}
+	p, err := patch.Decode(part)
+	if err != nil {
+		return nil, fmt.Errorf("task %s: %w", v.Record.UID, err)
+	}
+	if p.Commit != git.Commit {
+		return nil, fmt.Errorf("task %s: its difference is from the commit %s, and its record has %s: %w", v.Record.UID, p.Commit, git.Commit, record.ErrInvalid)
+	}
+	return p, nil
+}
