@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -23,6 +24,7 @@ type masking struct {
 	fields  mask.Counts
 	files   mask.Counts // of the latest list of files
 	streams []*mask.Writer
+	ended   bool // the streams have ended; until then their counts belong to other goroutines
 
 	parting sync.Mutex // guards parts
 	parts   map[record.PartName]mask.Counts
@@ -45,8 +47,11 @@ func (m *masking) with(real *revealed) *masking {
 	return m
 }
 
-// begin masks the fields of a run that begins.
-func (m *masking) begin(rec *record.Record) {
+// begin masks the fields of a run that begins. argv is the command that is run.
+func (m *masking) begin(rec *record.Record, argv []string) {
+	if m.set = m.set.ForCommand(argv); m.set.Empty() {
+		m.set = nil
+	}
 	if m.set == nil && len(m.carried) == 0 {
 		return
 	}
@@ -62,22 +67,21 @@ func (m *masking) begin(rec *record.Record) {
 		rec.Command = m.set.Text(rec.Command, mask.Counts{}) // it was counted with the words
 	}
 	d.Cmd = words
-	d.PWD, d.Message = m.text(d.PWD), m.text(d.Message)
 	for name, value := range d.Env {
 		d.Env[name] = m.set.Variable(name, value, m.fields)
 	}
-	if d.Git != nil {
-		git := *d.Git
-		git.Branch, git.Remote = m.text(git.Branch), m.text(git.Remote)
-		d.Git = &git
-	}
-	if d.Stdin != nil {
-		in := *d.Stdin
-		in.Path = m.text(in.Path)
-		d.Stdin = &in
-	}
 	d.Files = m.listed(d.Files)
+	m.rest(rec)
 	m.note(rec)
+}
+
+func (m *masking) text(text string) string { return m.set.Text(text, m.fields) }
+
+// rest masks all other texts of a record, also those that other parts of this program add later.
+func (m *masking) rest(rec *record.Record) {
+	if m.set != nil {
+		walkTexts(reflect.ValueOf(&rec.Data).Elem(), m.text)
+	}
 }
 
 // count counts the markers that the command of a rerun has already.
@@ -91,8 +95,6 @@ func (m *masking) count(rec *record.Record) {
 	}
 }
 
-func (m *masking) text(text string) string { return m.set.Text(text, m.fields) }
-
 // listed returns a list of files with their names masked. The hash of a file to which masked
 // output was redirected is left out: a short secret could be guessed from it.
 func (m *masking) listed(files *record.Files) *record.Files {
@@ -102,7 +104,7 @@ func (m *masking) listed(files *record.Files) *record.Files {
 	m.files = mask.Counts{}
 	secret := false
 	for _, w := range m.streams {
-		secret = secret || len(w.Counts()) > 0
+		secret = secret || m.ended && len(w.Counts()) > 0
 	}
 	masked := *files
 	masked.In, masked.Out = slices.Clone(files.In), slices.Clone(files.Out)
@@ -145,6 +147,7 @@ func (m *masking) flush(rec *record.Record) error {
 	for _, w := range m.streams {
 		errs = append(errs, w.Close())
 	}
+	m.ended = true
 	m.note(rec)
 	return errors.Join(errs...)
 }
@@ -173,28 +176,27 @@ func (m *masking) note(rec *record.Record) {
 	all := maps.Clone(m.fields)
 	all.Add(m.files)
 	for _, w := range m.streams {
-		all.Add(w.Counts())
+		if m.ended {
+			all.Add(w.Counts())
+		}
 	}
 	m.parting.Lock()
 	defer m.parting.Unlock()
 	for _, counts := range m.parts {
 		all.Add(counts)
 	}
+	for _, name := range all.Names()[min(len(all), record.MostMasked):] {
+		delete(all, name)
+	}
 	if rec.Data.Masked = all; len(all) == 0 {
 		rec.Data.Masked = nil
 	}
 }
 
-// job masks what a scheduler, or the output of a command, says of a job.
+// job masks what a scheduler, or the output of a command, says of a job. It is not counted, since a
+// report replaces the last one.
 func (m *masking) job(job *record.Job) {
-	if m.set == nil || job == nil {
-		return
-	}
-	counts := mask.Counts{} // a report replaces the last one, so these are not counted
-	for _, text := range []*string{&job.Name, &job.Reason, &job.StdoutFile, &job.StderrFile} {
-		*text = m.set.Text(*text, counts)
-	}
-	for name, value := range job.Fields {
-		job.Fields[name] = m.set.Text(value, counts)
+	if m.set != nil && job != nil {
+		walkTexts(reflect.ValueOf(job).Elem(), func(text string) string { return m.set.Text(text, mask.Counts{}) })
 	}
 }

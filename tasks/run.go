@@ -173,7 +173,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	files := q.watchFiles(dir, spec.Cmd)
 	patch := q.takePatch(rec, dir)
 	rec.Data.Files, _, _ = files.Named().Short() // the part is written when the run has ended
-	m.begin(rec)
+	m.begin(rec, spec.Cmd)
 	entry, spoolErr := q.Spool.Begin(rec)
 	if errors.Is(spoolErr, record.ErrConflict) {
 		return nil, spoolErr
@@ -300,7 +300,7 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 		r.software.Begin()
 		r.patch.begin(r)
 		r.rec.Data.PID = pid
-		if err := r.entry.Write(r.rec); err != nil {
+		if err := r.write(); err != nil {
 			r.q.Warn("the process id is not in the spool: %v", err)
 		}
 		if r.started != nil {
@@ -321,7 +321,7 @@ func (r *run) abandon(ctx context.Context) error {
 	}
 	err := r.close(nil)
 	r.rec.Data.Status = record.Cancelled
-	return errors.Join(err, r.entry.Write(r.rec), r.q.commit(ctx, r.entry, r.rec, r.verb))
+	return errors.Join(err, r.write(), r.q.commit(ctx, r.entry, r.rec, r.verb))
 }
 
 // complete sets the fields of the record that are known when the run has ended.
@@ -355,6 +355,13 @@ func (r *run) record(ctx context.Context, res *capture.Result) *Report {
 	return &Report{Record: rec, PassErr: res.PassErr, Err: r.commit(ctx)}
 }
 
+// write writes the record to the spool, with its secrets masked.
+func (r *run) write() error {
+	r.mask.rest(r.rec)
+	r.mask.note(r.rec)
+	return r.entry.Write(r.rec)
+}
+
 // close puts the streams into the record.
 func (r *run) close(recordErr error) error {
 	inline := r.q.Settings.Inline
@@ -364,8 +371,7 @@ func (r *run) close(recordErr error) error {
 // commit commits the completed record. It also tries this if the spool, which is only
 // intermediate storage, cannot be written.
 func (r *run) commit(ctx context.Context) error {
-	r.mask.note(r.rec)
-	werr := r.entry.Write(r.rec)
+	werr := r.write()
 	err := r.q.commit(ctx, r.entry, r.rec, r.verb)
 	if err == nil {
 		return nil

@@ -94,7 +94,7 @@ func (r *run) submitted(ctx context.Context) {
 		r.remember()
 		return
 	}
-	if err := r.entry.Write(r.rec); err != nil { // before waiting for a program
+	if err := r.write(); err != nil { // before waiting for a program
 		r.q.Warn("the end of the command is not in the spool: %v", err)
 	}
 	job, err := r.job(ctx)
@@ -125,7 +125,7 @@ func (r *run) job(ctx context.Context) (*record.Job, error) {
 	}
 	r.mask.job(job)
 	r.rec.Data.Job = job
-	if err := r.entry.Write(r.rec); err != nil { // before waiting for the scheduler
+	if err := r.write(); err != nil { // before waiting for the scheduler
 		r.q.Warn("the job is not in the spool: %v", err)
 	}
 	r.q.note(r.rec)

@@ -37,6 +37,8 @@ type Secret struct {
 // A Set is what is masked in a run. nil masks nothing. It does not change, and is safe for
 // concurrent use.
 type Set struct {
+	environ  []string
+	globs    names
 	secrets  []Secret
 	named    map[string]bool // variables whose names say that they hold a secret, also a short one
 	search   *search         // nil: no values to look for
@@ -44,24 +46,23 @@ type Set struct {
 	known    map[string]bool // all names that markers of this set can have
 }
 
-// New returns the set for options, which is nil if there is nothing to mask. Names of which a
-// pattern cannot be read name nothing. The error wraps that of a pattern which Check refuses.
+// New returns the set for options. Names of which a pattern cannot be read name nothing. The error
+// is that of a pattern which Check refuses.
 func New(o Options) (*Set, error) {
-	s := &Set{named: map[string]bool{}}
-	globs := parseNames(o.Names)
+	s := &Set{environ: o.Environ, globs: parseNames(o.Names), named: map[string]bool{}}
 	judged := sync.OnceValue(func() *judge { return newJudge(o.Environ) })
 	for _, kv := range o.Environ {
 		name, value, _ := strings.Cut(kv, "=")
 		if value = strings.TrimSpace(value); value == "" {
 			continue
 		}
-		if globs.match(name) {
+		if s.globs.match(name) {
 			s.named[name] = !judged().isPath(value)
 			if judged().secret(value) {
 				s.secrets = append(s.secrets, Secret{Name: label(name), Value: value})
 			}
 		}
-		if part := urlPassword(value); part != "" && globs.parts(name) && judged().secret(part) {
+		if part := urlPassword(value); part != "" && s.globs.parts(name) && judged().secret(part) {
 			s.secrets = append(s.secrets, Secret{Name: label(name), Value: part, form: passwordForm})
 		}
 	}
@@ -72,11 +73,38 @@ func New(o Options) (*Set, error) {
 		}
 		s.patterns = append(s.patterns, re)
 	}
-	if len(s.named) == 0 && len(s.secrets) == 0 && len(s.patterns) == 0 {
-		return nil, nil
-	}
 	s.prepare()
 	return s, nil
+}
+
+// Empty reports whether nothing is masked.
+func (s *Set) Empty() bool {
+	return s == nil || s.search == nil && len(s.patterns) == 0 && len(s.named) == 0
+}
+
+// ForCommand returns a set that also masks what the words of a command assign to variables with
+// the names of secrets, as in "env DB_PASSWORD=VALUE PROGRAM", and in a line for a shell.
+func (s *Set) ForCommand(words []string) *Set {
+	if s == nil {
+		return nil
+	}
+	var more []Secret
+	var j *judge
+	for _, a := range assignments(words) {
+		if !s.globs.match(a.Name) {
+			continue
+		}
+		if j == nil {
+			j = newJudge(s.environ)
+		}
+		if j.secret(a.Value) {
+			more = append(more, Secret{Name: label(a.Name), Value: a.Value})
+		}
+	}
+	if len(more) == 0 {
+		return s
+	}
+	return s.With(more...)
 }
 
 // With returns a set that also masks other secrets, of which values that are too short are left
@@ -91,9 +119,6 @@ func (s *Set) With(more ...Secret) *Set {
 		if m.Value = strings.TrimSpace(m.Value); len(m.Value) >= shortest {
 			next.secrets = append(next.secrets, m)
 		}
-	}
-	if s == nil && len(next.secrets) == 0 {
-		return nil
 	}
 	next.prepare()
 	return next

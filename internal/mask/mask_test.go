@@ -102,7 +102,7 @@ func TestNames(t *testing.T) {
 	if got := s.Text("aaaabbbb bbbbcccc ccccdddd ddddeeee", mask.Counts{}); got != "[masked:A_X] [masked:B1] ccccdddd ddddeeee" {
 		t.Error(got)
 	}
-	if s := newSet(t, mask.Options{Names: []string{}, Environ: []string{"A_TOKEN=aaaabbbb"}}); s != nil {
+	if s := newSet(t, mask.Options{Names: []string{}, Environ: []string{"A_TOKEN=aaaabbbb"}}); !s.Empty() {
 		t.Error("an empty list masks something")
 	}
 }
@@ -150,14 +150,38 @@ func TestPatterns(t *testing.T) {
 
 func TestNothing(t *testing.T) {
 	s := newSet(t, mask.Options{Environ: []string{"PATH=/bin", "LANG=C"}})
-	if s != nil || s.Writer(&bytes.Buffer{}) != nil || s.Text("abc", nil) != "abc" || s.Variable("A", "b", nil) != "b" || !slices.Equal(s.Words([]string{"a"}, nil), []string{"a"}) {
+	if !s.Empty() || s.Writer(&bytes.Buffer{}) != nil || s.Text("abc", nil) != "abc" || s.Variable("A", "b", nil) != "b" || !slices.Equal(s.Words([]string{"a"}, nil), []string{"a"}) {
 		t.Error("nothing to mask costs something")
 	}
-	if s.With(mask.Secret{Name: "A", Value: "short"}) != nil {
+	var none *mask.Set
+	if !none.Empty() || none.Text("abc", nil) != "abc" || none.Writer(&bytes.Buffer{}) != nil || none.ForCommand([]string{"A_TOKEN=abcdefghi"}) != nil {
+		t.Error("no set masks something")
+	}
+	if !s.With(mask.Secret{Name: "A", Value: "short"}).Empty() {
 		t.Error("a short value is masked")
 	}
 	if got := s.With(mask.Secret{Name: "A", Value: "long enough"}).Text("is long enough.", mask.Counts{}); got != "is [masked:A]." {
 		t.Error(got)
+	}
+}
+
+func TestForCommand(t *testing.T) {
+	for command, want := range map[string]string{
+		"env\x00A_TOKEN=aaaa bbbb;cc\x00x":                               "env\x00A_TOKEN=[masked:A_TOKEN]\x00x",
+		"env\x00A_TOKEN=aaaabbbb;cc\x00x":                                "env\x00A_TOKEN=[masked:A_TOKEN]\x00x",
+		"docker\x00run\x00--env=DB_PASSWORD=aaaabbbb":                    "docker\x00run\x00--env=DB_PASSWORD=[masked:DB_PASSWORD]",
+		"sbatch\x00--export=ALL,DB_PASSWORD=aaaabbbb,X=1":                "sbatch\x00--export=ALL,DB_PASSWORD=[masked:DB_PASSWORD],X=1",
+		"sh\x00-c\x00A_TOKEN=aaaabbbb ./x; B_TOKEN='cc dd ee ff' y":      "sh\x00-c\x00A_TOKEN=[masked:A_TOKEN] ./x; B_TOKEN='[masked:B_TOKEN]' y",
+		"sh\x00-c\x00A_TOKEN=\"aaaabbbb\" ./x aaaabbbb":                  "sh\x00-c\x00A_TOKEN=\"[masked:A_TOKEN]\" ./x [masked:A_TOKEN]",
+		"sh\x00-c\x00A_TOKEN=$(pass x/y) B_TOKEN=\"$C_TOKEN$D_TOKEN\" x": "sh\x00-c\x00A_TOKEN=$(pass x/y) B_TOKEN=\"$C_TOKEN$D_TOKEN\" x",
+		"train\x00--pad_token=<|endoftext|>\x00--TOKENIZER=something":    "train\x00--pad_token=<|endoftext|>\x00--TOKENIZER=something",
+		"make\x00LEVEL=very-high\x00=\x00A_TOKEN=":                       "make\x00LEVEL=very-high\x00=\x00A_TOKEN=",
+	} {
+		words := strings.Split(command, "\x00")
+		s := newSet(t, mask.Options{}).ForCommand(words)
+		if got := strings.Join(s.Words(words, mask.Counts{}), "\x00"); got != want {
+			t.Errorf("%q became %q", command, got)
+		}
 	}
 }
 
