@@ -85,6 +85,9 @@ func (cmd *checkoutCommand) run(ctx context.Context, ref, dir string, o checkout
 	if err := cmd.print(made, o.json); err != nil || o.json {
 		return err
 	}
+	for _, name := range made.Masked {
+		cmd.term.note("Not as it was, because a secret is masked: files have [masked:%s] in its place", name)
+	}
 	cmd.noteMissing(made)
 	return nil
 }

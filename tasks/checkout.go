@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"qme/gitstore/worktree"
+	"qme/internal/mask"
 	"qme/provenance/patch"
 	"qme/record"
 )
@@ -31,6 +33,9 @@ type CheckedOut struct {
 	Missing []patch.Missing `json:"missing"`
 	// More is how many untracked files were not even recorded by name.
 	More int `json:"more,omitempty"`
+	// Masked are the names of the secrets in whose place files have markers, since they are masked
+	// in the record.
+	Masked []string `json:"masked,omitempty"`
 }
 
 // ErrNoPatch says that the tree of a run differed from its commit, and it is not known how. It is a
@@ -74,11 +79,26 @@ func (q *Service) Checkout(ctx context.Context, v Version, dir string, o Checkou
 	if err != nil {
 		return nil, err
 	}
+	masked := maskedIn(rec, p.Diff)
 	missing, err := patch.Checkout(ctx, tree, dir, p, mostMissing)
+	if errors.Is(err, record.ErrInvalid) && len(masked) > 0 {
+		return nil, fmt.Errorf("task %s: %w (it has secrets that are masked: %s)", rec.UID, err, strings.Join(masked, ", "))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("task %s: %w", rec.UID, err)
 	}
-	return &CheckedOut{Dir: dir, Commit: p.Commit, Patched: len(p.Diff) > 0, Missing: append([]patch.Missing{}, missing...), More: p.More}, nil
+	return &CheckedOut{Dir: dir, Commit: p.Commit, Patched: len(p.Diff) > 0, Missing: append([]patch.Missing{}, missing...), More: p.More, Masked: masked}, nil
+}
+
+// maskedIn returns the names of the secrets that are masked in a text of a record, sorted.
+func maskedIn(rec *record.Record, text []byte) []string {
+	found := mask.Counts{}
+	for _, m := range mask.Markers(string(text)) {
+		if rec.Data.Masked[m.Name] > 0 {
+			found[m.Name]++
+		}
+	}
+	return found.Names()
 }
 
 // gaveHere reports whether this user has given the command of a run in this home, by its record on

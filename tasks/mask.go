@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"qme/executor"
 	"qme/internal/mask"
 	"qme/internal/safe"
+	"qme/provenance/patch"
 	"qme/record"
 )
 
@@ -154,21 +156,69 @@ func (m *masking) flush(rec *record.Record) error {
 
 // part masks the content of a part of the run. It is for any number of goroutines.
 func (m *masking) part(name record.PartName, content []byte) []byte {
-	switch {
-	case m.set == nil, name == record.PartUsage: // which has numbers alone
+	if m.set == nil {
 		return content
-	case name == record.PartFiles: // it was made from a list that is masked
+	}
+	switch name {
+	case record.PartUsage: // it has numbers alone
+		return content
+	case record.PartFiles, record.PartPatch: // they are made from what is masked
 		return content
 	}
 	counts := mask.Counts{}
 	content = m.set.Bytes(content, counts)
+	m.counted(name, counts)
+	return content
+}
+
+// counted notes how much was masked in a part.
+func (m *masking) counted(name record.PartName, counts mask.Counts) {
 	m.parting.Lock()
 	defer m.parting.Unlock()
 	if m.parts == nil {
 		m.parts = map[record.PartName]mask.Counts{}
 	}
 	m.parts[name] = counts
-	return content
+}
+
+// patch returns a copy of a patch with its secrets masked.
+func (m *masking) patch(p *patch.Patch) *patch.Patch {
+	if m.set == nil {
+		return p
+	}
+	masked, counts := *p, mask.Counts{}
+	masked.Diff = m.diff(p.Diff, counts)
+	masked.Untracked = slices.Clone(p.Untracked)
+	for i := range masked.Untracked {
+		masked.Untracked[i].Path = m.set.Text(masked.Untracked[i].Path, counts)
+	}
+	m.counted(record.PartPatch, counts)
+	return &masked
+}
+
+// diff masks what git printed. Of a file with a secret it leaves out the names of the blobs, which
+// are hashes of the content; git-apply(1) does not need them for text.
+func (m *masking) diff(diff []byte, counts mask.Counts) []byte {
+	const begin, names = "\ndiff --git ", "\nindex "
+	var out []byte
+	for len(diff) > 0 {
+		file := diff
+		if end := bytes.Index(diff[1:], []byte(begin)); end >= 0 {
+			file = diff[:end+2] // with the newline
+		}
+		diff = diff[len(file):]
+		here := mask.Counts{}
+		masked := m.set.Bytes(file, here)
+		if at := bytes.Index(masked, []byte(names)); at >= 0 && len(here) > 0 {
+			line, rest, _ := bytes.Cut(masked[at+1:], []byte("\n"))
+			if !bytes.Contains(masked[:at], []byte("\n@@")) && len(line) > 0 {
+				masked = slices.Concat(masked[:at+1], rest)
+			}
+		}
+		out = append(out, masked...)
+		counts.Add(here)
+	}
+	return out
 }
 
 // note sets the counts of the record.

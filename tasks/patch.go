@@ -85,7 +85,7 @@ func (t *takenPatch) end(r *run) {
 }
 
 func (t *takenPatch) store(r *run) {
-	content, err := t.patch.Encode()
+	content, err := r.mask.patch(t.patch).Encode()
 	if err != nil {
 		r.q.Warn("the difference of the working tree is not recorded: %v", err)
 		return
