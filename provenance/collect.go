@@ -160,6 +160,15 @@ func (s *Collection) others(calls [][]string) record.Software {
 	return other
 }
 
+// Done returns a channel that is closed when all has been found; nil, which never is, for a Collection
+// that finds nothing.
+func (s *Collection) Done() <-chan struct{} {
+	if s == nil || !s.begun {
+		return nil
+	}
+	return s.done
+}
+
 // End returns what was found when the command has ended. It waits for the rest as long as the
 // limits say. Nothing is found of a command that has not started.
 func (s *Collection) End() Collected {
@@ -172,13 +181,24 @@ func (s *Collection) End() Collected {
 	}
 	s.stop()
 	s.hashing.cancel()
+	return s.Found()
+}
+
+// Found returns what was found up to now. The result belongs to the caller. It may be called from
+// another goroutine.
+func (s *Collection) Found() Collected {
 	s.mu.Lock()
 	f := s.found
 	f.environments = slices.Clone(f.environments)
 	s.mu.Unlock()
 	all := f.other
+	all.Modules, all.Images, all.NotRecorded = slices.Clone(all.Modules), slices.Clone(all.Images), slices.Clone(all.NotRecorded)
+	if all.Container != nil {
+		container := *all.Container
+		all.Container = &container
+	}
 	if !f.complete {
-		all.NotRecorded = append(slices.Clone(all.NotRecorded), "the rest: there was no time")
+		all.NotRecorded = append(all.NotRecorded, "the rest: there was no time")
 		f.part = software.Encode(f.environments, nil)
 	}
 	for _, p := range f.programs {

@@ -25,8 +25,10 @@ type masking struct {
 	carried []string  // names of secrets that the command of a rerun has, already masked
 	fields  mask.Counts
 	files   mask.Counts // of the latest list of files
-	streams []*mask.Writer
-	ended   bool // the streams have ended; until then their counts belong to other goroutines
+	// programs is the same for the software.
+	programs mask.Counts
+	streams  []*mask.Writer
+	ended    bool // the streams have ended; until then their counts belong to other goroutines
 
 	parting sync.Mutex // guards parts
 	parts   map[record.PartName]mask.Counts
@@ -225,6 +227,7 @@ func (m *masking) diff(diff []byte, counts mask.Counts) []byte {
 func (m *masking) note(rec *record.Record) {
 	all := maps.Clone(m.fields)
 	all.Add(m.files)
+	all.Add(m.programs)
 	for _, w := range m.streams {
 		if m.ended {
 			all.Add(w.Counts())

@@ -295,6 +295,8 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	r.out, r.err = r.entry.Recorder(record.Stdout, r.q.Settings.Keep), r.entry.Recorder(record.Stderr, r.q.Settings.Keep)
 	s.Out, s.Err = r.mask.stream(r.out), r.mask.stream(r.err)
 	s.Input = r.watchInput()
+	endKeeping := func() {}
+	defer func() { endKeeping() }()
 	s.OnStart = func(pid int) {
 		r.files.Hash()
 		r.software.Begin()
@@ -303,6 +305,7 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 		if err := r.write(); err != nil {
 			r.q.Warn("the process id is not in the spool: %v", err)
 		}
+		endKeeping = r.keepSoftware()
 		if r.started != nil {
 			r.started()
 		}

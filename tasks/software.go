@@ -2,7 +2,7 @@ package tasks
 
 import (
 	"os"
-	"slices"
+	"time"
 
 	"qme/internal/mask"
 	"qme/internal/safe"
@@ -27,27 +27,62 @@ func (q *Service) collectSoftware(dir string, argv []string, m *masking) *proven
 }
 
 // endSoftware puts what was found of the software into the record.
-func (r *run) endSoftware() {
-	found := r.software.End()
-	d := &r.rec.Data
+func (r *run) endSoftware() { r.putSoftware(r.rec, r.software.End()) }
+
+func (r *run) putSoftware(rec *record.Record, found provenance.Collected) {
+	d := &rec.Data
 	r.mask.software(found.Software)
 	d.Software = found.Software
 	if found.Env != nil {
 		r.part(record.PartEnv, found.Env)
 	}
 	if d.Machine != nil {
-		d.Machine.GPUs, d.Machine.GPUDriver = found.GPUs.Names, found.GPUs.Driver
+		machine := *d.Machine
+		machine.GPUs, machine.GPUDriver = found.GPUs.Names, found.GPUs.Driver
+		d.Machine = &machine
 	}
 }
 
-// software masks the texts of the software of a run.
+// early is how long a command has to run until its software is put into the spool meanwhile.
+const early = time.Second
+
+// keepSoftware puts what is found of the software into the spool while the command runs, for a run
+// that will be cut off. The record must not change until the function that it returns has been called.
+func (r *run) keepSoftware() (end func()) {
+	if r.software == nil {
+		return func() {}
+	}
+	rec := *r.rec
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-time.After(early):
+		case <-stop:
+			return
+		}
+		select {
+		case <-r.software.Done():
+		case <-stop:
+			return
+		}
+		r.putSoftware(&rec, r.software.Found())
+		if err := r.entry.Write(&rec); err != nil {
+			r.q.Warn("the software of the run is not in the spool yet: %v", err)
+		}
+	}()
+	return func() { close(stop); <-done }
+}
+
+// software masks the texts of the software of a run, in place of what it has masked before.
 func (m *masking) software(s *record.Software) {
 	if m.set == nil || s == nil {
 		return
 	}
+	m.programs = mask.Counts{}
 	path := func(texts ...*string) {
 		for _, text := range texts {
-			*text = safe.Shorten(m.text(*text), longestName)
+			*text = safe.Shorten(m.set.Text(*text, m.programs), longestName)
 		}
 	}
 	for i := range s.Programs {
@@ -57,9 +92,8 @@ func (m *masking) software(s *record.Software) {
 	for i := range s.Environments {
 		path(&s.Environments[i].Path)
 	}
-	s.Modules = slices.Clone(s.Modules)
 	for i := range s.Modules {
-		s.Modules[i] = safe.Shorten(m.text(s.Modules[i]), longestModule)
+		s.Modules[i] = safe.Shorten(m.set.Text(s.Modules[i], m.programs), longestModule)
 	}
 	containers := s.Images
 	for i := range containers {
@@ -67,7 +101,7 @@ func (m *masking) software(s *record.Software) {
 	}
 	if c := s.Container; c != nil {
 		path(&c.Image)
-		c.Name = safe.Shorten(m.text(c.Name), longestModule)
+		c.Name = safe.Shorten(m.set.Text(c.Name, m.programs), longestModule)
 	}
 }
 

@@ -153,7 +153,10 @@ func (l *listing) sites(dirs []string, conda map[string]bool) error {
 // site adds the package that an entry of a folder of Python stands for, if it stands for one.
 func (l *listing) site(dir, file string, conda, hidden map[string]bool) error {
 	ext := filepath.Ext(file)
-	if !slices.Contains([]string{".dist-info", ".egg-info", ".egg-link"}, ext) || strings.HasPrefix(file, "~") { // pip leaves ~ when it fails
+	switch {
+	case !slices.Contains([]string{".dist-info", ".egg-info", ".egg-link"}, ext), strings.HasPrefix(file, "~"): // pip leaves ~ when it fails
+		return nil
+	case ext == ".egg-info" && !strings.Contains(strings.TrimSuffix(file, ext), "-"): // what a build has left, without a version
 		return nil
 	}
 	if err := l.late(); err != nil {

@@ -127,7 +127,7 @@ func venvFiles(cfg string) map[string]string {
 		"pyvenv.cfg": cfg, "bin/python": "", site + "requests-2.31.0.dist-info/": "", site + "My.Own_pkg-0.1.dist-info/direct_url.json": `{"url": "file:///home/u/my%20own", "dir_info": {"editable": true}}`,
 		site + "far-0.1.dist-info/direct_url.json": `{"url": "file://` + token + `@host/x", "dir_info": {"editable": true}}`, site + "linked.egg-link": "/home/u/linked\n.",
 		site + "local-0.2.dist-info/direct_url.json": `{"url": "file:///home/u/local", "dir_info": {}}`, site + "broken-0.2.dist-info/direct_url.json": `{"url`,
-		site + "PyYAML-6.0.1-py3.12-linux-x86_64.egg-info/PKG-INFO": "", site + "torch-2.1.0+cu118.dist-info/": "",
+		site + "PyYAML-6.0.1-py3.12-linux-x86_64.egg-info/PKG-INFO": "", site + "torch-2.1.0+cu118.dist-info/": "", site + "torch.egg-info/": "",
 	}
 }
 
