@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -82,7 +83,7 @@ func (cmd *rerunCommand) run(ctx context.Context, ref string, o rerunOptions, st
 	}
 	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: cmd.settings.message, Quiet: cmd.term.quiet, Started: started,
 		Secret:  func(h tasks.Hidden) (string, error) { return cmd.secret(ctx, h, o) },
-		Confirm: func(rec *record.Record, own bool) error { return cmd.confirmRerun(ctx, ref, rec, own, o) }})
+		Confirm: func(rec *record.Record, own bool) error { return cmd.confirmRerun(ctx, q, ref, rec, own, o) }})
 	var input *tasks.InputError
 	if errors.As(err, &input) {
 		id, file := string(input.ID), o
@@ -138,15 +139,15 @@ func (cmd *rerunCommand) rerunLine(o rerunOptions, id string) string {
 
 // confirmRerun names the command to run again if the user did not type its id. If the
 // command was not given in this home, it names the owner and asks.
-func (cmd *rerunCommand) confirmRerun(ctx context.Context, ref string, rec *record.Record, own bool, o rerunOptions) error {
+func (cmd *rerunCommand) confirmRerun(ctx context.Context, q *tasks.Service, ref string, rec *record.Record, own bool, o rerunOptions) error {
 	if own {
 		taken(cmd.term, ref, rec)
-		return cmd.tellChanges(rec)
+		return cmd.tellChanges(q, rec)
 	}
 	f := foreignText(rec)
 	if o.yes {
 		cmd.term.note("%s", f)
-		return cmd.tellChanges(rec)
+		return cmd.tellChanges(q, rec)
 	}
 	cmd.term.say("%s", f)
 	if !isTerminal(cmd.term.in) || !isTerminal(cmd.term.err) {
@@ -156,12 +157,15 @@ func (cmd *rerunCommand) confirmRerun(ctx context.Context, ref string, rec *reco
 	if err := cmd.term.ask(ctx, "Run it here, as you", codeError{exitConflict, errors.New("nothing was run")}, ""); err != nil {
 		return err
 	}
-	return cmd.tellChanges(rec)
+	return cmd.tellChanges(q, rec)
 }
 
-// tellChanges prints what the command reads that is not as recorded: its input and its
-// environment.
-func (cmd *rerunCommand) tellChanges(rec *record.Record) error {
+// tellChanges prints what the command reads that is not as recorded: the script of its job, its
+// input and its environment.
+func (cmd *rerunCommand) tellChanges(q *tasks.Service, rec *record.Record) error {
+	if path := q.ScriptChanged(rec); path != "" {
+		cmd.term.note("Its script, %s, is not as it was; \"%s\" prints that.", safe.Bounded(path), cmd.term.line("get", string(rec.UID)+"@"+strconv.Itoa(rec.Data.Run), "--part", "script"))
+	}
 	cmd.tellInput(rec.Data.Stdin)
 	cfg, err := cmd.settings.config()
 	if err != nil {

@@ -52,6 +52,23 @@ type Tracker interface {
 	Output(ctx context.Context, rec *record.Record, name record.StreamName) (io.ReadCloser, error)
 }
 
+// A ScriptSource says where the script of a job comes from. The zero value: there is none.
+type ScriptSource struct {
+	Path      string // of a file, absolute
+	Stdin     bool   // the command's standard input
+	Elsewhere bool   // it can only be told by the scheduler
+}
+
+// A Scripted is a Tracker whose jobs execute a script.
+type Scripted interface {
+	Tracker
+	// Script returns where a command in the directory dir takes the script of its job from.
+	Script(argv []string, dir string) ScriptSource
+	// JobScript asks the scheduler for the script of a job that was just submitted. The errors
+	// are as those of Refresh.
+	JobScript(ctx context.Context, job *record.Job) ([]byte, error)
+}
+
 // A Submitter is a Tracker that runs any command as a job.
 type Submitter interface {
 	Tracker

@@ -181,8 +181,9 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	if spoolErr == nil {
 		q.noteGiven(rec)
 	}
-	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: started, files: files, software: q.collectSoftware(dir, spec.Cmd, m), mask: m}
+	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: started, files: files, software: q.collectSoftware(dir, spec.Cmd, m), script: q.takeScript(rec.Executor, dir, spec.Cmd), mask: m}
 	r.track()
+	r.script.begin(r)
 	r.patch = patch()
 	background := q.recoverInBackground(ctx) // concurrently with the command, so that it costs no time
 	res, err := r.start(ctx, spec)
@@ -267,6 +268,7 @@ type run struct {
 	software *provenance.Collection
 	input    *inputCopy // nil if nothing is recorded of standard input
 	patch    *takenPatch
+	script   *script
 }
 
 // spec completes the command's specification from the settings.

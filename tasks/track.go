@@ -133,6 +133,7 @@ func (r *run) job(ctx context.Context) (*record.Job, error) {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
+	r.script.submitted(ctx, r, job)
 	if answer := r.tracker.Refresh(ctx, []*record.Record{r.rec})[0]; answer.Err == nil && !answer.Job.Final {
 		answer.Job.Follow(job)
 		return answer.Job, nil
