@@ -76,7 +76,7 @@ func (q *Service) Compare(a, b Version, limit int64) (*Comparison, error) {
 	jobs := a.Record.Data.Job != nil && b.Record.Data.Job != nil
 	c.Fields = append(fieldChanges(a.Record, b.Record), envChanges(a.Record.Data.Env, b.Record.Data.Env)...)
 	c.Fields = append(c.Fields, machineChanges(a.Record.Data.Machine, b.Record.Data.Machine)...)
-	for _, compare := range []func() error{c.compareSoftware, c.compareFiles} {
+	for _, compare := range []func() error{c.compareSoftware, c.compareCode, c.compareFiles} {
 		if err := compare(); err != nil {
 			return nil, err
 		}
