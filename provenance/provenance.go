@@ -14,7 +14,7 @@ import (
 const (
 	// beginning is how long a command waits at most until the files that it names are looked at.
 	// On a file server that does not respond they are not recorded.
-	beginning = 100 * time.Millisecond
+	beginning = 300 * time.Millisecond
 	// mostNamed is how many words and redirections are looked at.
 	mostNamed = 4096
 )

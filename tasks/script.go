@@ -18,7 +18,7 @@ const (
 	// default.
 	longestScript = 4 << 20
 	// scriptTime is how long a command waits at most until its script is read.
-	scriptTime = 100 * time.Millisecond
+	scriptTime = 300 * time.Millisecond
 )
 
 // A script is what the job of a run executes.
