@@ -81,12 +81,15 @@ func (cmd *rerunCommand) run(ctx context.Context, ref string, o rerunOptions, st
 	if err != nil {
 		return nil, nil, err
 	}
-	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: cmd.settings.message, Quiet: cmd.term.quiet, Started: started,
+	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: cmd.settings.message, Quiet: cmd.term.quiet, Started: started, OwnInput: o.stdin != "",
 		Secret:  func(h tasks.Hidden) (string, error) { return cmd.secret(ctx, h, o) },
 		Confirm: func(rec *record.Record, own bool) error { return cmd.confirmRerun(ctx, q, ref, rec, own, o) }})
 	var input *tasks.InputError
 	if errors.As(err, &input) {
 		id, file := string(input.ID), o
+		if file.stdin = input.File; file.stdin != "" {
+			return nil, nil, fmt.Errorf("%w; the file has not changed: %s", err, cmd.rerunLine(file, id))
+		}
 		file.stdin = "FILE"
 		return nil, nil, fmt.Errorf("%w; give it again: %s <FILE, or %s", err, cmd.rerunLine(o, id), cmd.rerunLine(file, id))
 	}
@@ -166,7 +169,7 @@ func (cmd *rerunCommand) tellChanges(q *tasks.Service, rec *record.Record) error
 	if path := q.ScriptChanged(rec); path != "" {
 		cmd.term.note("Its script, %s, is not as it was; \"%s\" prints that.", safe.Bounded(path), cmd.term.line("get", string(rec.UID)+"@"+strconv.Itoa(rec.Data.Run), "--part", "script"))
 	}
-	cmd.tellInput(rec.Data.Stdin)
+	cmd.tellInput(rec)
 	cfg, err := cmd.settings.config()
 	if err != nil {
 		return err
@@ -182,21 +185,30 @@ func foreignText(rec *record.Record) string {
 }
 
 // tellInput prints a note if the input of a task differs from the file or pipe that it
-// read before and --stdin was not given. was is the recorded input, nil if none was
-// recorded.
-func (cmd *rerunCommand) tellInput(was *record.Stdin) {
+// read before, or is the one that was kept, and --stdin was not given.
+func (cmd *rerunCommand) tellInput(rec *record.Record) {
+	was := rec.Data.Stdin
 	if was == nil || cmd.home.input != nil {
 		return
 	}
 	now := capture.Stdin(cmd.term.in)
 	switch {
-	case was.Kind != "file" && was.Kind != "pipe" && was.Kind != "socket":
-	case was.Kind == now.Kind && was.Path == now.Path && was.Size == now.Size:
+	case tasks.ReadsKept(rec, now.Kind):
+		cmd.term.note("It reads its input as it was: %s.", amount(was.Size))
+	case was.Kind != "file" && was.Kind != "pipe" && was.Kind != "socket" && was.Kind != record.StdinPart:
+	case was.Kind == now.Kind && (was.Kind != "file" || was.Path == now.Path && was.Size == now.Size):
 	case was.Kind == now.Kind && was.Path == now.Path:
 		cmd.term.note("Its input, %s, had %d bytes and now has %d.", inputName(was), was.Size, now.Size)
 	default:
 		cmd.term.note("Its input was %s; it now reads %s.", inputName(was), inputName(now))
 	}
+}
+
+func amount(bytes int64) string {
+	if bytes == 0 {
+		return "nothing"
+	}
+	return fmt.Sprintf("%d bytes that were kept", bytes)
 }
 
 // inputName describes the source of standard input for a message.
@@ -209,6 +221,8 @@ func inputName(in *record.Stdin) string {
 		return "a file"
 	case "pipe", "socket", "terminal":
 		return "a " + in.Kind
+	case record.StdinPart:
+		return "what was kept"
 	case "null":
 		return os.DevNull
 	case "closed":

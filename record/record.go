@@ -128,7 +128,8 @@ func (t *Terminal) Has(stream string) bool { return t != nil && slices.Contains(
 
 // Stdin describes the source of a command's standard input.
 type Stdin struct {
-	// Kind is "terminal", "null" (/dev/null), "file", "pipe", "socket", "closed" or "other".
+	// Kind is "terminal", "null" (/dev/null), "file", "pipe", "socket", "closed", "other", or
+	// StdinPart.
 	Kind string `json:"kind"`
 	Path string `json:"path,omitempty"` // of a file, absolute; for display
 	// Size is that of a file when the run began, or how much has passed through a pipe, in bytes.
@@ -144,6 +145,9 @@ type Stdin struct {
 	LeftAlone string `json:"left_alone,omitempty"`
 }
 
+// StdinPart is the kind of a standard input that an earlier run had kept: see PartStdin.
+const StdinPart = "part"
+
 // The reasons for which a pipe is left alone.
 const (
 	StdinShared  = "shared"  // another process could read from it, too
@@ -156,8 +160,8 @@ func (d *Data) StdinDigest() (size int64, sha256 string, known bool) {
 	s := d.Stdin
 	switch {
 	case s == nil:
-	case s.Kind == "pipe":
-		return s.Size, s.SHA256, s.Whole && s.SHA256 != ""
+	case s.Kind == "pipe" || s.Kind == StdinPart:
+		return s.Size, s.SHA256, s.Whole && (s.SHA256 != "" || s.Size == 0)
 	case s.Kind == "file" && d.Files != nil:
 		for _, f := range d.Files.In {
 			if f.By == ByStdio && f.Size == s.Size && path.Base(f.Path) == path.Base(s.Path) {

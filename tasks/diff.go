@@ -76,6 +76,7 @@ func (q *Service) Compare(a, b Version, limit int64) (*Comparison, error) {
 	jobs := a.Record.Data.Job != nil && b.Record.Data.Job != nil
 	c.Fields = append(fieldChanges(a.Record, b.Record), envChanges(a.Record.Data.Env, b.Record.Data.Env)...)
 	c.Fields = append(c.Fields, machineChanges(a.Record.Data.Machine, b.Record.Data.Machine)...)
+	c.Notes = inputNotes(a.Record, b.Record)
 	for _, compare := range []func() error{c.compareSoftware, c.compareCode, c.compareFiles} {
 		if err := compare(); err != nil {
 			return nil, err
@@ -303,8 +304,38 @@ func stdinText(s *record.Stdin) string {
 		return NotRecorded
 	case s.Kind == "file":
 		return fmt.Sprintf("file %s of %d bytes", s.Path, s.Size)
+	case s.Kind != "pipe" && s.Kind != record.StdinPart:
+		return s.Kind
+	case s.Whole && s.SHA256 == "":
+		return fmt.Sprintf("pipe of %d bytes", s.Size)
+	case s.Whole:
+		return fmt.Sprintf("pipe of %d bytes, sha256 %.12s", s.Size, s.SHA256)
+	case s.Size > 0:
+		return fmt.Sprintf("pipe of %d bytes or more", s.Size)
 	}
-	return s.Kind
+	return "pipe"
+}
+
+// inputNotes says what of the standard inputs of two runs was not compared, and which are the same
+// although they came from elsewhere.
+func inputNotes(a, b *record.Record) []string {
+	x, y := a.Data.Stdin, b.Data.Stdin
+	if x == nil || y == nil {
+		return nil
+	}
+	piped := func(s *record.Stdin) bool { return s.Kind == "pipe" || s.Kind == record.StdinPart }
+	size, sum, known := a.Data.StdinDigest()
+	size2, sum2, known2 := b.Data.StdinDigest()
+	switch {
+	case known && known2:
+		if size == size2 && sum == sum2 && stdinText(x) != stdinText(y) {
+			return []string{"The standard input of both had the same content."}
+		}
+	case piped(x) && piped(y) && x.Whole && y.Whole && x.Size != y.Size: // it is listed as different
+	case piped(x) && (piped(y) || y.Kind == "file") || piped(y) && x.Kind == "file":
+		return []string{"The standard input was not compared: its hash was not recorded."}
+	}
+	return nil
 }
 
 func terminalText(t *record.Terminal) string {

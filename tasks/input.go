@@ -1,10 +1,13 @@
 package tasks
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"qme/executor/capture"
+	"qme/internal/regular"
 	"qme/record"
 )
 
@@ -13,6 +16,8 @@ import (
 type InputError struct {
 	ID   record.ID
 	From string // source of the input, such as "a pipe"
+	// File is the file from which the input came, if it still has the same content, else "".
+	File string
 }
 
 // Error implements error.
@@ -23,25 +28,121 @@ func (e *InputError) Error() string {
 // Is makes the error a record.ErrConflict.
 func (e *InputError) Is(target error) bool { return target == record.ErrConflict }
 
-// inputAgain refuses a rerun that would silently wait for keyboard input although the task read
-// a pipe or a file before. The error is an InputError.
-func (q *Service) inputAgain(old *record.Record) error {
-	if q.Settings.Stdin == nil || old.Data.Stdin == nil || capture.Stdin(q.Settings.Stdin).Kind != "terminal" {
-		return nil
+// A keptInput is standard input that a rerun gets as it was kept.
+type keptInput struct {
+	content []byte
+	file    *os.File
+}
+
+// absent reports whether a standard input of this kind gives a command nothing to read, or nothing
+// but what is typed.
+func absent(kind string) bool { return kind == "terminal" || kind == "null" || kind == "closed" }
+
+// ReadsKept reports whether a rerun, whose own standard input is of the kind now, reads what an
+// earlier run has kept.
+func ReadsKept(old *record.Record, now string) bool {
+	_, kept := old.Data.Parts[record.PartStdin]
+	return absent(now) && old.Data.Stdin != nil && (kept || old.Data.Stdin.Whole && old.Data.Stdin.Size == 0)
+}
+
+// inputAgain returns the input of a rerun if it was kept, else nil: then the rerun reads its own. It
+// refuses a rerun that would silently wait for the keyboard, or find nothing, although the task has
+// read a pipe or a file before. The error is an InputError then.
+func (q *Service) inputAgain(old *record.Record, own bool) (*keptInput, error) {
+	if q.Settings.Stdin == nil || old.Data.Stdin == nil || own {
+		return nil, nil
 	}
-	var from string
-	switch in := old.Data.Stdin; in.Kind {
-	case "pipe", "socket":
-		from = "a " + in.Kind
-	case "file":
-		from = "a file"
-		if in.Path != "" {
-			from = "the file " + in.Path
+	now := capture.Stdin(q.Settings.Stdin).Kind
+	if ReadsKept(old, now) {
+		if kept, err := q.keptInput(old); kept != nil || err != nil {
+			return kept, err
 		}
-	default:
-		return nil
 	}
-	return &InputError{old.UID, from}
+	in := old.Data.Stdin
+	missing := &InputError{ID: old.UID}
+	switch {
+	case !absent(now):
+		return nil, nil
+	case in.Kind == "file" && in.Path == "":
+		missing.From = "a file"
+	case in.Kind == "file":
+		missing.From, missing.File = "the file "+in.Path, q.unchanged(old)
+	case in.Kind == record.StdinPart:
+		missing.From = "what an earlier run had kept"
+	case in.Kind == "pipe" && (now == "terminal" || in.Size > 0):
+		missing.From = "a pipe"
+	case in.Kind == "socket" && now == "terminal":
+		missing.From = "a socket"
+	default:
+		return nil, nil // it is not known to have read anything
+	}
+	return nil, missing
+}
+
+// keptInput returns the kept input of a run as a file without a name, nil if it is not here.
+func (q *Service) keptInput(old *record.Record) (*keptInput, error) {
+	in := old.Data.Stdin
+	var content []byte
+	if in.Size > 0 {
+		v, err := q.Find(string(old.UID))
+		if err != nil {
+			return nil, err
+		}
+		content, err = v.Part(record.PartStdin)
+		switch {
+		case errors.Is(err, record.ErrNotFound):
+			return nil, nil // it is in another home
+		case err != nil:
+			return nil, err
+		case int64(len(content)) != in.Size || in.SHA256 != "" && record.NewPart(content).SHA256 != in.SHA256:
+			return nil, nil // a secret in it is masked
+		}
+	}
+	f, err := os.CreateTemp("", "qme-stdin-")
+	if err != nil {
+		return nil, fmt.Errorf("give the task its input again: %w", err)
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err = errors.Join(err, os.Remove(f.Name())); err != nil {
+		return nil, fmt.Errorf("give the task its input again: %w", errors.Join(err, f.Close()))
+	}
+	return &keptInput{content, f}, nil
+}
+
+// reading returns the use cases whose commands read a kept input.
+func (q *Service) reading(kept *keptInput) *Service {
+	reader := *q
+	reader.Settings.Stdin, reader.kept = kept.file, kept
+	return &reader
+}
+
+func (k *keptInput) describe() *record.Stdin {
+	return &record.Stdin{Kind: record.StdinPart, Size: int64(len(k.content)), SHA256: hashOfInput(k.content), Whole: true}
+}
+
+// hashOfInput returns the hash of an input, "" for one that may be a password.
+func hashOfInput(content []byte) string {
+	if len(content) <= shortInput {
+		return ""
+	}
+	return record.NewPart(content).SHA256
+}
+
+// unchanged returns the file that a run read as its standard input, if that has the same content
+// now. Only what was run here says which files may be opened.
+func (q *Service) unchanged(old *record.Record) string {
+	size, sum, known := old.Data.StdinDigest()
+	if mine, err := q.Own(old); err != nil || !mine || !known || size > q.Settings.Hashes.File {
+		return ""
+	}
+	content, _, err := regular.ReadBounded(old.Data.Stdin.Path, size, 0)
+	if err != nil || record.NewPart(content) != (record.Part{Size: size, SHA256: sum}) {
+		return "" // without it, the user finds the input
+	}
+	return old.Data.Stdin.Path
 }
 
 // An inputCopy keeps what has passed of standard input, or its beginning. It never fails.

@@ -32,6 +32,9 @@ type RunOptions struct {
 	// Secret, if not nil, is called by Rerun for each secret that is masked in the command to be
 	// run again, and returns its value. Without it such a task is not run again.
 	Secret func(Hidden) (string, error)
+	// OwnInput says that the user has named the standard input, which a rerun uses then, whatever
+	// the task has read before.
+	OwnInput bool
 	// Started, if not nil, is called when the command runs and the run can be cancelled. It is
 	// not called for a run that cannot be recorded.
 	Started func()
@@ -107,8 +110,13 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	if slices.ContainsFunc(append([]string{old.Data.PWD}, old.Data.Cmd...), func(s string) bool { return strings.ContainsRune(s, '\uFFFD') }) {
 		return nil, fmt.Errorf("task %s has an argument or a directory that was not UTF-8, and so is not recorded exactly: %w", old.UID, record.ErrConflict)
 	}
-	if err := q.inputAgain(old); err != nil {
+	kept, err := q.inputAgain(old, opts.OwnInput)
+	if err != nil {
 		return nil, err
+	}
+	if kept != nil {
+		defer kept.file.Close()
+		q = q.reading(kept)
 	}
 	if err := q.confirm(old, opts); err != nil {
 		return nil, err
@@ -243,6 +251,9 @@ func (q *Service) fill(rec *record.Record, dir string) {
 	if set := q.Settings; set.Stdin != nil {
 		d.Terminal, d.Stdin = capture.Terminals(set.Stdin, set.Stdout, set.Stderr), capture.Stdin(set.Stdin)
 	}
+	if q.kept != nil {
+		d.Stdin = q.kept.describe()
+	}
 	if d.Stdin != nil {
 		d.Stdin.Path = valid(d.Stdin.Path)
 	}
@@ -297,6 +308,9 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	r.out, r.err = r.entry.Recorder(record.Stdout, r.q.Settings.Keep), r.entry.Recorder(record.Stderr, r.q.Settings.Keep)
 	s.Out, s.Err = r.mask.stream(r.out), r.mask.stream(r.err)
 	s.Input = r.watchInput()
+	if r.q.kept != nil {
+		r.part(record.PartStdin, r.q.kept.content)
+	}
 	endKeeping := func() {}
 	defer func() { endKeeping() }()
 	s.OnStart = func(pid int) {

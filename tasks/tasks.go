@@ -76,6 +76,9 @@ type Service struct {
 	// ReadOnly does not write files that only speed things up.
 	ReadOnly bool
 
+	// kept is the standard input of the commands if it was kept by an earlier run; nil: it is
+	// Settings.Stdin.
+	kept *keptInput
 	// commitTo replaces the store's Commit in tests.
 	commitTo func(context.Context, *gitstore.Store, ...gitstore.Change) (version string, err error)
 }

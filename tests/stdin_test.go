@@ -70,7 +70,7 @@ func TestRerunOfWhatReadItsInput(t *testing.T) {
 			t.Errorf("recorded %+v", in)
 		}
 		out, code := run(keyboard, "rerun")
-		if code != 5 || !strings.Contains(out, "its input came from") || !strings.Contains(out, "qme rerun --stdin FILE") || kind == "file" && !strings.Contains(out, file) {
+		if code != 5 || !strings.Contains(out, "its input came from") || !strings.Contains(out, "qme rerun --stdin "+map[string]string{"pipe": "FILE", "file": file}[kind]) {
 			t.Errorf("%s: code %d, %q", kind, code, out)
 		}
 		if out, code := run(keyboard, "rerun", "--stdin", "data"); code != 0 || !strings.Contains(out, "from the file") {
