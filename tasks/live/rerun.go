@@ -55,6 +55,9 @@ func (h *Home) Rerun(ctx context.Context, id record.ID, agreed Agreement) error 
 	defer h.rerunning.Delete(id)
 	h.awaitCommit(ctx, id)
 	args := []string{"-q", "rerun", "--report"}
+	if v.Record.Data.Stdin != nil && !tasks.ReadsKept(v.Record, "null") {
+		args = append(args, "--stdin", os.DevNull) // which the client was told
+	}
 	own, err := h.service().Own(v.Record)
 	if err != nil {
 		h.Service.Warn("whether this command was given here is not known: %v", err)

@@ -42,15 +42,16 @@ export async function agreeing(run, agreed) {
 /** Runs a task again. @returns false if the user declines. */
 const again = async (id) => Boolean(await agreeing((agreed) => api.rerun(id, agreed)));
 
-// The input that a rerun from here lacks: it has no terminal, and nothing is redirected to it.
-function lostInput({ stdin }) {
-  return ['file', 'pipe', 'socket'].includes(stdin?.kind) ? [`Its input was ${inputName(stdin)}; now it gets none. “qme rerun --stdin FILE” gives it a file.`] : [];
+// The input that a rerun from here lacks: it has no terminal, and nothing is redirected to it. An
+// input that was kept is given to it.
+function lostInput({ stdin, parts }) {
+  return !parts?.stdin && ['file', 'pipe', 'socket'].includes(stdin?.kind) ? [`Its input was ${inputName(stdin)}; now it gets none. “qme rerun --stdin FILE” gives it a file.`] : [];
 }
 
 /** @returns paragraphs about the input of tasks, for the question before a rerun. */
 async function aboutInput(ids) {
   if (ids.length === 1) return lostInput((await api.getTask(ids[0])).data);
-  return ['None of them gets any input, also where it has read a file or a pipe.'];
+  return ['None of them gets any input, also where it has read a file or a pipe, unless that was kept.'];
 }
 
 let asking = false; // a question about a rerun is being prepared
