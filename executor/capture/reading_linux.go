@@ -3,11 +3,12 @@ package capture
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"qme/internal/procfs"
 )
 
 // readsTerminal reports whether a descendant of root waits in read(2) for a line from the
@@ -19,9 +20,11 @@ func readsTerminal(root, master int) bool {
 		return false
 	}
 	name := fmt.Sprintf("/dev/pts/%d", n)
-	for pids := children(root); len(pids) > 0; {
+	var files procfs.Reader
+	pids := files.Children(nil, root)
+	for ; len(pids) > 0; pids = pids[1:] {
 		pid := pids[0]
-		pids = append(pids[1:], children(pid)...)
+		pids = files.Children(pids, pid)
 		if fd, ok := waitsInRead(pid); ok {
 			file, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, fd))
 			if err == nil && (file == name || file == "/dev/tty") {
@@ -30,26 +33,6 @@ func readsTerminal(root, master int) bool {
 		}
 	}
 	return false
-}
-
-// children returns the children of all threads of a process.
-func children(pid int) (pids []int) {
-	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	if err != nil {
-		return nil // cannot happen: the pattern is valid
-	}
-	for _, list := range lists {
-		b, err := os.ReadFile(list)
-		if err != nil {
-			continue // the thread has ended
-		}
-		for _, f := range strings.Fields(string(b)) {
-			if child, err := strconv.Atoi(f); err == nil {
-				pids = append(pids, child)
-			}
-		}
-	}
-	return pids
 }
 
 // waitsInRead returns the descriptor from which a process is waiting to read.
