@@ -149,6 +149,9 @@ func (r *Record) check() error {
 	if err := r.Data.Parts.check(); err != nil {
 		return fmt.Errorf("record %s: %w", r.UID, err)
 	}
+	if err := r.Data.Usage.check(); err != nil {
+		return fmt.Errorf("record %s: %w", r.UID, err)
+	}
 	for _, name := range StreamNames {
 		_, s := name.Of(r)
 		if s == nil {

@@ -190,6 +190,46 @@ type Usage struct {
 	// MaxRSS is in bytes, for the largest process. It is 0 when not recorded, because it could
 	// not be told apart from the memory of qme itself.
 	MaxRSS int64 `json:"max_rss,omitempty"`
+
+	// The rest is from samples of all processes of the run, and zero when there are none. What a
+	// process used between two samples and was gone at the second is not in the memory.
+	PeakMemory int64 `json:"peak_memory,omitempty"` // the most resident bytes of all processes together
+	MeanMemory int64 `json:"mean_memory,omitempty"` // by time
+	// MemoryKind says what that memory is: MemoryPSS, MemoryCgroup, MemoryRSS or MemoryMixed.
+	MemoryKind string `json:"memory_kind,omitempty"`
+	// Read and Written are bytes of system calls, from wherever they came: files, pipes, terminals.
+	Read      int64 `json:"read,omitempty"`
+	Written   int64 `json:"written,omitempty"`
+	Processes int   `json:"processes,omitempty"` // the most at once
+	// Unreadable is the most processes at once of which something could not be read, such as
+	// those of another user.
+	Unreadable int     `json:"unreadable,omitempty"`
+	Samples    int     `json:"samples,omitempty"`
+	Interval   float64 `json:"interval,omitempty"` // seconds between samples, at the end
+}
+
+// The values of Usage.MemoryKind.
+const (
+	MemoryPSS    = "pss"    // each process has its part of a page that several share
+	MemoryCgroup = "cgroup" // the counter of a control group; shared pages count once
+	MemoryRSS    = "rss"    // shared pages count for each process
+	MemoryMixed  = "mixed"  // some were of one kind and some of another
+)
+
+// check returns an error if a value that a sum or a picture uses is out of range.
+func (u *Usage) check() error {
+	if u == nil {
+		return nil
+	}
+	for _, n := range []int64{u.PeakMemory, u.MeanMemory, u.Read, u.Written, int64(u.Processes), int64(u.Unreadable), int64(u.Samples)} {
+		if n < 0 {
+			return fmt.Errorf("%w usage: a value is %d", ErrInvalid, n)
+		}
+	}
+	if len(u.MemoryKind) > longestBy || !(u.Interval >= 0) {
+		return fmt.Errorf("%w usage: the kind of memory %.60q, or the interval %v", ErrInvalid, u.MemoryKind, u.Interval)
+	}
+	return nil
 }
 
 // Git is the state of the repository that holds the working directory.
