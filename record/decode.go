@@ -141,16 +141,10 @@ func (r *Record) check() error {
 	if r.Data.Run < 0 || int64(r.Data.Run) > maxRun {
 		return fmt.Errorf("%w record %s: run %d is out of range", ErrInvalid, r.UID, r.Data.Run)
 	}
-	for _, err := range []error{checkMasked(r.Data.Masked), r.Data.Files.check(), r.Data.Stdin.check(), r.Data.Software.check(), r.Data.Machine.check()} {
+	for _, err := range []error{checkMasked(r.Data.Masked), r.Data.Files.check(), r.Data.Stdin.check(), r.Data.Software.check(), r.Data.Machine.check(), r.Data.Parts.check(), r.Data.Usage.check(), r.Data.Job.check()} {
 		if err != nil {
 			return fmt.Errorf("record %s: %w", r.UID, err)
 		}
-	}
-	if err := r.Data.Parts.check(); err != nil {
-		return fmt.Errorf("record %s: %w", r.UID, err)
-	}
-	if err := r.Data.Usage.check(); err != nil {
-		return fmt.Errorf("record %s: %w", r.UID, err)
 	}
 	for _, name := range StreamNames {
 		_, s := name.Of(r)

@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +32,13 @@ type Job struct {
 	CPUs    int     `json:"cpus,omitempty"`
 	Nodes   string  `json:"nodes,omitempty"`   // in the scheduler's notation
 	MaxRSS  int64   `json:"max_rss,omitempty"` // bytes, of the largest task
-	Reason  string  `json:"reason,omitempty"`  // why it waits or has ended
+	// CPUTime is the processor time of all processes in seconds, known after the end.
+	CPUTime float64 `json:"cpu_time,omitempty"`
+	// RequestedMemory and TimeLimit are what the job asked for: bytes of all nodes together, and
+	// seconds. They are 0 if there is no limit, or it is not known.
+	RequestedMemory int64   `json:"requested_memory,omitempty"`
+	TimeLimit       float64 `json:"time_limit,omitempty"`
+	Reason          string  `json:"reason,omitempty"` // why it waits or has ended
 	// Source is the program that gave the answer, such as "sacct".
 	Source string `json:"source,omitempty"`
 	// Checked is the time of the scheduler's answer.
@@ -106,6 +113,12 @@ func (j *Job) Follow(before *Job) (changed bool) {
 	}
 	if j.Elements == nil {
 		j.Elements = before.Elements
+	}
+	if j.RequestedMemory == 0 {
+		j.RequestedMemory = before.RequestedMemory
+	}
+	if j.TimeLimit == 0 {
+		j.TimeLimit = before.TimeLimit
 	}
 	j.Extra = before.Extra
 	if !j.Again(before) {
@@ -260,6 +273,14 @@ func (j *Job) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	j.Extra = unknown(all, jobKeys)
+	return nil
+}
+
+// check returns an error if a value that a sum or a picture uses is out of range.
+func (j *Job) check() error {
+	if j != nil && (!(j.CPUTime >= 0) || j.RequestedMemory < 0 || !(j.TimeLimit >= 0)) {
+		return fmt.Errorf("%w job: its processor time %v, memory %d or time limit %v", ErrInvalid, j.CPUTime, j.RequestedMemory, j.TimeLimit)
+	}
 	return nil
 }
 

@@ -196,9 +196,14 @@ func jobFields(j *record.Job) []FieldChange {
 	if j.Started != nil || j.Elapsed != 0 {
 		elapsed = secondsText(j.Elapsed)
 	}
+	limit := ""
+	if j.TimeLimit != 0 {
+		limit = secondsText(j.TimeLimit)
+	}
 	return []FieldChange{
 		{Name: "job.state", From: j.State}, {Name: "job.returncode", From: codeText(j.ReturnCode)}, {Name: "job.reason", From: j.Reason},
 		{Name: elementsField, From: elementStates(j)}, {Name: "job.elapsed", From: elapsed}, {Name: "job.max_rss", From: number(j.MaxRSS)},
+		{Name: "job.requested_memory", From: number(j.RequestedMemory)}, {Name: "job.time_limit", From: limit},
 		{Name: "job.cpus", From: number(int64(j.CPUs))}, {Name: "job.nodes", From: j.Nodes}, {Name: "job.partition", From: j.Partition},
 	}
 }

@@ -142,13 +142,16 @@ func (s *slurmHome) script(name, before, after string) {
 func TestSlurmJob(t *testing.T) {
 	t.Parallel()
 	s := newSlurmHome(t)
-	rec := s.submit("-J", "night", "-o", "out-%x-%N-%j.txt", "--error=err-%4j", "--wrap", "echo out; echo err >&2")
+	rec := s.submit("-J", "night", "-o", "out-%x-%N-%j.txt", "--error=err-%4j", "-t", "7", "--mem", "50M", "--wrap", "echo out; echo err >&2; i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done")
 	rec = s.ends(rec, 0)
 	job := rec.Data.Job
 	s.has("the output", job.Output, "out\n")
 	s.has("the error output", job.Error, "err\n")
 	if job.State != "COMPLETED" || job.Name != "night" || job.Partition != "debug" || job.Submitted == nil || job.Started == nil || job.Ended == nil || job.Nodes == "" || job.OutputError != "" {
 		t.Errorf("the job is %+v", job)
+	}
+	if job.TimeLimit != 420 || job.RequestedMemory != 50<<20 || job.CPUTime <= 0 {
+		t.Errorf("it asked for %v s and %d bytes, and used %v s", job.TimeLimit, job.RequestedMemory, job.CPUTime)
 	}
 	if !strings.HasPrefix(job.StdoutFile, s.dir+"/out-night-"+job.Nodes+"-") {
 		t.Errorf("its output is %s", job.StdoutFile)

@@ -22,7 +22,7 @@ func endedWithin(job *record.Job, d time.Duration) bool {
 	return job.Ended != nil && time.Since(job.Ended.Time).Abs() < d
 }
 
-// apply adds the facts of the steps: memory, the signal that ended the script, and whether one
+// apply adds the facts of the steps: memory, processor time, the signal that ended the script, and whether one
 // still runs.
 func apply(job, before *record.Job, steps map[string]used) {
 	if !anyFinal(job) {
@@ -37,6 +37,7 @@ func apply(job, before *record.Job, steps map[string]used) {
 		if status, signal := exitCode(u.exit); *rc != nil && **rc == 1 && stateWord(state) != "FAILED" && status+signal > 0 {
 			*rc = code(state, u.exit)
 		}
+		job.CPUTime += u.cpu
 		return u.maxRSS
 	}
 	if len(job.Elements) == 0 {
@@ -102,6 +103,7 @@ func earlier(runs []row) []record.JobState {
 func single(job *record.Job, r row) {
 	job.State, job.Final = stateWord(r.state), isFinal(r.state)
 	job.Started, job.Elapsed, job.CPUs, job.Nodes, job.Reason = r.start, r.elapsed, r.cpus, r.nodes, because(r)
+	job.RequestedMemory, job.TimeLimit = r.memory, r.limit
 	if job.Final {
 		job.ReturnCode, job.Ended = code(r.state, r.exit), r.end
 	}
@@ -146,12 +148,13 @@ func several(job *record.Job, all []row) {
 		if r.end != nil && (job.Ended == nil || r.end.After(job.Ended.Time)) {
 			job.Ended = r.end
 		}
-		job.Elapsed = max(job.Elapsed, r.elapsed)
+		job.Elapsed, job.TimeLimit = max(job.Elapsed, r.elapsed), max(job.TimeLimit, r.limit)
 		if strings.Contains(r.id, "+") && r.nodes != "" {
 			nodes = append(nodes, r.nodes)
 			job.CPUs += r.cpus
+			job.RequestedMemory += r.memory
 		} else {
-			job.CPUs = max(job.CPUs, r.cpus)
+			job.CPUs, job.RequestedMemory = max(job.CPUs, r.cpus), max(job.RequestedMemory, r.memory)
 			if r.nodes != "" && !slices.Contains(nodes, r.nodes) && len(nodes) < nodesMost {
 				nodes = append(nodes, r.nodes)
 			}

@@ -22,6 +22,8 @@ type row struct {
 	end       *record.Time
 	elapsed   float64
 	cpus      int
+	memory    int64   // bytes that it asked for
+	limit     float64 // seconds that it may run
 	nodes     string
 	reason    string
 	restarts  int // as scontrol says

@@ -12,8 +12,8 @@ const separator = "\x1f"
 
 // The columns of a job. Those after the name hold neither newlines nor separators.
 const (
-	columns   = "JobID,JobIDRaw,JobName,Partition,State,ExitCode,Submit,Start,End,ElapsedRaw,AllocCPUS,NodeList,Reason"
-	fields    = 13
+	columns   = "JobID,JobIDRaw,JobName,Partition,State,ExitCode,Submit,Start,End,ElapsedRaw,AllocCPUS,NodeList,Reason,ReqMem,NNodes,Timelimit"
+	fields    = 16
 	nameField = 2
 )
 
@@ -37,7 +37,8 @@ func readAccounting(text string) []row {
 		}
 		rows = append(rows, row{id: f[0], raw: f[1], name: f[2], partition: f[3], state: f[4], exit: f[5],
 			submit: instant(f[6]), start: instant(f[7]), end: instant(f[8]), elapsed: elapsed, cpus: count(f[10]),
-			nodes: known(f[11]), reason: known(f[12])})
+			nodes: known(f[11]), reason: known(f[12]),
+			memory: memoryOf(f[13], count(f[14]), count(f[10])), limit: lengthOf(f[15])})
 		if r := &rows[len(rows)-1]; r.name == "allocation" && r.partition == "" {
 			r.name = "" // the database has heard of its end before its beginning
 		}
@@ -89,13 +90,14 @@ func isRow(text string) bool {
 // A used has the facts of the steps of a part of a job.
 type used struct {
 	maxRSS  int64
-	running bool   // one of them has not ended
-	exit    string // of the batch script
+	cpu     float64 // seconds, of all of them
+	running bool    // one of them has not ended
+	exit    string  // of the batch script
 }
 
 const (
-	stepColumns = "JobID,State,ExitCode,MaxRSS"
-	stepFields  = 4
+	stepColumns = "JobID,State,ExitCode,MaxRSS,TotalCPU"
+	stepFields  = 5
 )
 
 // steps asks sacct about the steps of jobs, by the ids of the parts.
@@ -117,6 +119,7 @@ func readSteps(text string) map[string]used {
 		}
 		u := all[id]
 		u.maxRSS = max(u.maxRSS, bytesOf(f[3]))
+		u.cpu += lengthOf(f[4])
 		u.running = u.running || !isFinal(f[1])
 		if step == "batch" {
 			u.exit = f[2]

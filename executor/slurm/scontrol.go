@@ -78,7 +78,7 @@ func readJob(text string) row {
 			tokens[key] = value
 		}
 	}
-	r := row{raw: tokens["JobId"], name: name, partition: known(tokens["Partition"]), state: tokens["JobState"], exit: tokens["ExitCode"],
+	r := row{limit: lengthOf(tokens["TimeLimit"]), raw: tokens["JobId"], name: name, partition: known(tokens["Partition"]), state: tokens["JobState"], exit: tokens["ExitCode"],
 		submit: instant(tokens["SubmitTime"]), start: instant(tokens["StartTime"]), end: instant(tokens["EndTime"]),
 		elapsed: seconds(tokens["RunTime"]), cpus: count(tokens["NumCPUs"]), nodes: known(tokens["NodeList"]), reason: known(tokens["Reason"]),
 		restarts: count(tokens["Restarts"]), controller: true, node: known(tokens["BatchHost"]),

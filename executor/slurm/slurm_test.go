@@ -223,10 +223,10 @@ func TestChain(t *testing.T) {
 
 // These are answers of Slurm 22.05.8.
 const (
-	arrayAnswer = "3|3|allocation||RUNNING|0:0|1795486053|1795486054|Unknown|1|1|vm|None\n" + "3_0|9|wrap|debug|COMPLETED|0:0|1795486053|1795486054|1795486055|1|1|vm|None\n" +
-		"3_1|10|wrap|debug|RUNNING|0:0|1795486053|1795486056|Unknown|1|1|vm|JobArrayTaskLimit\n" +
-		"3_2|11|na|me\nx|debug|FAILED|1:0|1795486053|1795486058|1795486059|1|1|vm|JobArrayTaskLimit\n" +
-		"3_[3-4%1]|3|wrap|debug|PENDING|0:0|1795486053|Unknown|Unknown|0|1|None assigned|JobArrayTaskLimit\n"
+	arrayAnswer = "3|3|allocation||RUNNING|0:0|1795486053|1795486054|Unknown|1|1|vm|None|4G|1|1-00:00:00\n" + "3_0|9|wrap|debug|COMPLETED|0:0|1795486053|1795486054|1795486055|1|1|vm|None|4G|1|1-00:00:00\n" +
+		"3_1|10|wrap|debug|RUNNING|0:0|1795486053|1795486056|Unknown|1|1|vm|JobArrayTaskLimit|512Mc|1|UNLIMITED\n" +
+		"3_2|11|na|me\nx|debug|FAILED|1:0|1795486053|1795486058|1795486059|1|1|vm|JobArrayTaskLimit|512Mc|1|UNLIMITED\n" +
+		"3_[3-4%1]|3|wrap|debug|PENDING|0:0|1795486053|Unknown|Unknown|0|1|None assigned|JobArrayTaskLimit|512Mc|1|UNLIMITED\n"
 	controllerAnswer = "JobId=2 JobName=na|me\nx UserId=root(0) GroupId=root(0) MCS_label=N/A Priority=4294901758 Nice=0 Account=root QOS=normal JobState=FAILED Reason=NonZeroExitCode Dependency=(null) Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=200:0 RunTime=1-00:00:07 TimeLimit=UNLIMITED TimeMin=N/A SubmitTime=1795486053 EligibleTime=1795486053 AccrueTime=1795486053 StartTime=1795486053 EndTime=1795486053 Deadline=N/A SuspendTime=None SecsPreSuspend=0 LastSchedEval=1795486053 Scheduler=Main Partition=debug AllocNode:Sid=localhost:18066 ReqNodeList=(null) ExcNodeList=(null) NodeList=vm BatchHost=vm NumNodes=1 NumCPUs=1 NumTasks=1 CPUs/Task=1 ReqB:S:C:T=0:0:*:* TRES=cpu=1,node=1,billing=1 Command=(null) WorkDir=/tmp/a b StdErr=/tmp/a b/err 2 StdIn=/dev/null StdOut=/tmp/a b/out 2|a.txt Power= \n" +
 		"JobId=6 ArrayJobId=6 ArrayTaskId=1-5%2 ArrayTaskThrottle=2 JobName=wrap UserId=root(0) JobState=PENDING Reason=Resources Restarts=0 ExitCode=0:0 RunTime=00:00:00 SubmitTime=1795486053 StartTime=1795489999 EndTime=Unknown Partition=never NodeList= NumCPUs=1-2 StdErr=/tmp/slurm-6_4294967294.out StdIn=/dev/null StdOut=/tmp/slurm-6_4294967294.out Power= \n" +
 		"JobId=15 HetJobId=14 HetJobOffset=1 JobName=het.sh HetJobIdSet=14-15 UserId=root(0) JobState=PENDING Reason=None SubmitTime=1795486158 Partition=debug NodeList= NumCPUs=1 StdErr=/tmp/slurm-15.out StdIn=/dev/null StdOut=/tmp/slurm-15.out\n"
@@ -258,11 +258,32 @@ func TestArray(t *testing.T) {
 	if job.State != "RUNNING" || job.Final || job.ReturnCode != nil || job.Ended != nil {
 		t.Errorf("the array is %+v", job)
 	}
+	if job.RequestedMemory != 4<<30 || job.TimeLimit != 86400 {
+		t.Errorf("the array asked for %d bytes and %v s", job.RequestedMemory, job.TimeLimit)
+	}
 	if name := parts["3_2"][0].name; name != "na"+separator+"me\nx" {
 		t.Errorf("element 2 is called %q", name)
 	}
 	if *job.Elements[2].ReturnCode != 1 {
 		t.Errorf("element 2 has the return code %d", *job.Elements[2].ReturnCode)
+	}
+}
+
+// Memory is asked for in all, for each node or for each processor; there are times of all kinds.
+func TestRequests(t *testing.T) {
+	for text, want := range map[string]int64{"4G": 4 << 30, "4Gn": 8 << 30, "512Mc": 3 << 30, "0": 0, "": 0, "?": 0, "-1G": 0, "1000000Pc": 0} {
+		if got := memoryOf(text, 2, 6); got != want {
+			t.Errorf("%q: %d bytes, want %d", text, got, want)
+		}
+	}
+	for text, want := range map[string]float64{"00:01.234": 1.234, "01:02:03": 3723, "1-00:00:01": 86401, "00:00:00": 0, "UNLIMITED": 0, "Partition_Limit": 0, "": 0, "00:01.x": 1} {
+		if got := lengthOf(text); got != want {
+			t.Errorf("%q: %v s, want %v", text, got, want)
+		}
+	}
+	steps := readSteps(bars("7|COMPLETED|0:0||01:01.750\n7.batch|COMPLETED|0:0|2M|00:01.500\n7.0|COMPLETED|0:0|5M|01:00.250\n"))
+	if u := steps["7"]; u.maxRSS != 5<<20 || u.cpu != 61.75 {
+		t.Errorf("the steps used %+v", u)
 	}
 }
 

@@ -1,11 +1,13 @@
 package slurm
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"qme/internal/span"
 	"qme/record"
 )
 
@@ -127,6 +129,38 @@ func bytesOf(text string) int64 {
 		return 0
 	}
 	return int64(v * float64(unit))
+}
+
+// memoryOf reads a request of memory in all, or for each node ("4Gn") or processor ("4Gc"), as
+// Slurm wrote it before 21.08.
+func memoryOf(text string, nodes, cpus int) int64 {
+	times := 1
+	switch {
+	case strings.HasSuffix(text, "n"):
+		times = nodes
+	case strings.HasSuffix(text, "c"):
+		times = cpus
+	}
+	n := bytesOf(strings.TrimRight(text, "nc"))
+	if times < 0 || n > 1<<60/int64(max(times, 1)) {
+		return 0
+	}
+	return n * int64(times)
+}
+
+// lengthOf reads a length of time, [DAYS-][HOURS:]MINUTES:SECONDS[.FRACTION], in seconds; 0 for
+// "UNLIMITED" and the like.
+func lengthOf(text string) float64 {
+	whole, fraction, _ := strings.Cut(text, ".")
+	d, err := span.Parse(whole)
+	if err != nil {
+		return 0
+	}
+	part, err := strconv.ParseUint("0"+fraction, 10, 32)
+	if err != nil || len(fraction) > 6 {
+		return d.Seconds()
+	}
+	return d.Seconds() + float64(part)/math.Pow10(len(fraction))
 }
 
 // seconds reads [DAYS-]HOURS:MINUTES:SECONDS; 0 when it is something else.

@@ -27,6 +27,9 @@ function stage({ state, final, returncode, started }) {
   return typeof returncode === 'number' ? (returncode === 0 ? 'ok' : 'failed') : 'unknown';
 }
 
+/** What a job used of what it had asked for. */
+const used = (most, asked) => [most ? bytes(most) : '', asked ? `${bytes(asked)} asked for` : ''].filter(Boolean).join(' of ');
+
 const badge = (state, kind = kindOf(state)) => h('span.outcome', { 'data-outcome': kind }, String(state ?? 'not known').toLowerCase().replaceAll('_', ' '));
 
 class Slurm extends HTMLElement {
@@ -58,8 +61,9 @@ class Slurm extends HTMLElement {
     const facts = [
       ['Job', [job.id, job.cluster && `on ${job.cluster}`].filter(Boolean).join(' ')], ['Name', job.name], ['Partition', job.partition], ['Nodes', job.nodes],
       ['Reason', job.reason && job.reason !== 'None' ? job.reason : ''],
-      ['Elapsed', duration(job.elapsed)], ['Memory', job.max_rss ? bytes(job.max_rss) : ''],
-      ['CPUs', job.cpus], ['Exit code', job.returncode ?? ''],
+      ['Elapsed', job.time_limit ? `${duration(job.elapsed)} of ${duration(job.time_limit)}` : duration(job.elapsed)],
+      ['Memory', used(job.max_rss, job.requested_memory)],
+      ['Processor', job.cpu_time ? duration(job.cpu_time) : ''], ['CPUs', job.cpus], ['Exit code', job.returncode ?? ''],
     ];
     const list = h('dl.facts', {}, ...facts.filter(([, value]) => value !== '' && value !== null && value !== undefined)
       .flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, String(value))]));
