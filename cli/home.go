@@ -106,6 +106,7 @@ func (h *home) tasks() (*tasks.Service, error) {
 			Shared:   cfg.List("share.parts"),
 			Software: cfg.Bool("run.software"),
 			Packages: provenance.SoftwareLimits{Wait: packagesWait, Cache: packages, Git: gitState},
+			Usage:    cfg.Duration("run.usage"),
 			Host:     hostname(),
 			User:     login(),
 			Within:   os.Getenv(taskVariable),

@@ -8,10 +8,10 @@ import (
 	"qme/record"
 )
 
-// part stores a part of a run with its secrets masked, in place of an earlier one of that name. It
-// may be called from several goroutines until the run is recorded.
+// part stores a part of a run with its secrets masked, in place of an earlier one of that name; an
+// empty one is none. It may be called from several goroutines until the run is recorded.
 func (r *run) part(name record.PartName, content []byte) {
-	if r.entry == nil {
+	if r.entry == nil || len(content) == 0 {
 		return
 	}
 	content = r.mask.part(name, content)

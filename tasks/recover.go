@@ -175,6 +175,9 @@ func (q *Service) recover(ctx context.Context, e *spool.Entry) error {
 	if q.recorded(rec) {
 		return e.Remove()
 	}
+	if err := q.salvageUsage(e, rec); err != nil {
+		return err
+	}
 	verb := "run"
 	if rec.Data.Run > 1 {
 		verb = "rerun"

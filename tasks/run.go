@@ -17,6 +17,7 @@ import (
 	"qme/gitstore"
 	"qme/provenance"
 	"qme/provenance/software"
+	"qme/provenance/usage"
 	"qme/record"
 	"qme/tasks/spool"
 )
@@ -277,7 +278,8 @@ type run struct {
 	files    *provenance.Watch
 	mask     *masking
 	software *provenance.Collection
-	input    *inputCopy // nil if nothing is recorded of standard input
+	input    *inputCopy     // nil if nothing is recorded of standard input
+	usage    *usage.Sampler // nil before the start, and when nothing is sampled
 	patch    *takenPatch
 	script   *script
 }
@@ -317,6 +319,7 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 		r.files.Hash()
 		r.software.Begin()
 		r.patch.begin(r)
+		r.watchUsage(pid)
 		r.rec.Data.PID = pid
 		if err := r.write(); err != nil {
 			r.q.Warn("the process id is not in the spool: %v", err)
@@ -339,6 +342,7 @@ func (r *run) abandon(ctx context.Context) error {
 		return r.entry.Remove()
 	}
 	err := r.close(nil)
+	r.part(record.PartUsage, r.endUsage())
 	r.rec.Data.Status = record.Cancelled
 	return errors.Join(err, r.write(), r.q.commit(ctx, r.entry, r.rec, r.verb))
 }
@@ -361,6 +365,7 @@ func (r *run) complete(res *capture.Result) *record.Record {
 // record commits the record of a run that has ended.
 func (r *run) record(ctx context.Context, res *capture.Result) *Report {
 	rec := r.complete(res)
+	samples := r.endUsage()
 	if err := r.entry.End(rec); err != nil {
 		r.q.Warn("the end of the command is not in the spool yet: %v", err)
 	}
@@ -370,6 +375,7 @@ func (r *run) record(ctx context.Context, res *capture.Result) *Report {
 	r.listFiles()
 	r.endSoftware()
 	r.patch.end(r)
+	r.part(record.PartUsage, samples)
 	r.submitted(ctx)
 	return &Report{Record: rec, PassErr: res.PassErr, Err: r.commit(ctx)}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +24,7 @@ type process struct {
 	pid     int
 	changes <-chan change // closed after the end
 	ours    int64         // memory in bytes that was ours but counts as the child's
+	began   time.Time
 
 	mu     sync.Mutex
 	reaped bool
@@ -36,7 +38,7 @@ func watch(pid int, jobs bool) *process {
 		options = unix.WUNTRACED | unix.WCONTINUED
 	}
 	c := make(chan change, 8)
-	p := &process{pid: pid, changes: c}
+	p := &process{pid: pid, changes: c, began: time.Now()}
 	ours.Store(pid, true)
 	go func() {
 		defer close(c)

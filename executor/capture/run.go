@@ -86,7 +86,8 @@ type Result struct {
 	Duration time.Duration
 	// Usage covers the command and the descendants that it waited for; nil if the command
 	// could not be started. MaxRSS is 0 if it was not clearly more than the peak of this
-	// process at the start of the command, which the kernel counts as the command's.
+	// process at the start of the command, which the kernel counts as the command's. Read and
+	// Written are 0 for a run of less than a second, and on macOS; the other fields are 0.
 	Usage *record.Usage
 	// Cancelled says that the context ended the command.
 	Cancelled bool

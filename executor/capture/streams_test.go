@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -173,4 +174,18 @@ func TestMemoryIsTheCommands(t *testing.T) {
 		t.Errorf("usage %+v of a small command in a large process", got.Usage)
 	}
 	_ = big[len(big)-1]
+}
+
+// How much a command and its children have read and written is told of longer runs.
+func TestBytesOfLongerRuns(t *testing.T) {
+	const script = `head -c 3000000 /dev/zero | cat >/dev/null; sleep 1`
+	if got := runPiped(t, nil, "sh", "-c", script); runtime.GOOS == "linux" && (got.Usage.Read < 6e6 || got.Usage.Written < 6e6) {
+		t.Errorf("usage %+v", got.Usage)
+	}
+	if r, _ := newUser(t).run(nil, nil, "sh", "-c", script); runtime.GOOS == "linux" && (r.Usage.Read < 6e6 || r.Usage.Written < 6e6) {
+		t.Errorf("usage %+v at a terminal", r.Usage)
+	}
+	if got := runPiped(t, nil, "sh", "-c", "head -c 3000000 /dev/zero"); got.Usage.Read != 0 || got.Usage.Written != 0 {
+		t.Errorf("usage %+v of a short run", got.Usage)
+	}
 }

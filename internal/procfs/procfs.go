@@ -18,15 +18,23 @@ type Stat struct {
 	PID, Parent, Group, Session int
 	State                       byte // 'R', 'S', 'Z' ...
 	Threads                     int
-	// Ticks is the processor time of all threads, and Waited that of the children that the
-	// process has waited for, with theirs. Both have the unit of TicksPerSecond.
-	Ticks, Waited uint64
-	Born          uint64 // identifies a process uniquely, together with PID
-	Pages         int64  // resident memory, in pages
+	// Used is the processor time of all threads, and Waited that of the children that the process
+	// has waited for, with theirs.
+	Used, Waited Ticks
+	Born         uint64 // identifies a process uniquely, together with PID
+	Pages        int64  // resident memory, in pages
 }
 
-// TicksPerSecond is the unit of processor times on all systems (USER_HZ).
-const TicksPerSecond = 100
+// Ticks are processor time in programs and in the kernel, in hundredths of a second (USER_HZ).
+type Ticks struct{ User, System uint64 }
+
+// Plus returns the sum of both.
+func (t Ticks) Plus(o Ticks) Ticks { return Ticks{t.User + o.User, t.System + o.System} }
+
+// Minus returns how much more t is than o.
+func (t Ticks) Minus(o Ticks) Ticks {
+	return Ticks{t.User - min(t.User, o.User), t.System - min(t.System, o.System)}
+}
 
 // Dead reports whether the process is a zombie.
 func (s *Stat) Dead() bool { return s.State == 'Z' || s.State == 'X' }
@@ -76,7 +84,7 @@ func ParseStat(b []byte) (s Stat, ok bool) {
 		return Stat{}, false
 	}
 	s.PID, s.Parent, s.Group, s.Session = int(pid), int(f[fieldParent]), int(f[fieldGroup]), int(f[fieldSession])
-	s.Ticks, s.Waited = f[fieldUser]+f[fieldUser+1], f[fieldUser+2]+f[fieldUser+3]
+	s.Used, s.Waited = Ticks{f[fieldUser], f[fieldUser+1]}, Ticks{f[fieldUser+2], f[fieldUser+3]}
 	s.Threads, s.Born, s.Pages = int(f[fieldThreads]), f[fieldBorn], int64(f[fieldPages])
 	return s, true
 }

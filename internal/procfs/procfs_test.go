@@ -13,7 +13,7 @@ import (
 func TestParseStat(t *testing.T) {
 	line := "4711 (a) Z 5 (x\n) S 12 34 56 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 3 0 987654 1 2 3\n"
 	s, ok := procfs.ParseStat([]byte(line))
-	want := procfs.Stat{PID: 4711, Parent: 12, Group: 34, Session: 56, State: 'S', Threads: 3, Ticks: 11, Waited: 15, Born: 987654, Pages: 2}
+	want := procfs.Stat{PID: 4711, Parent: 12, Group: 34, Session: 56, State: 'S', Threads: 3, Used: procfs.Ticks{User: 5, System: 6}, Waited: procfs.Ticks{User: 7, System: 8}, Born: 987654, Pages: 2}
 	if !ok || s != want {
 		t.Errorf("got %+v, %v; want %+v", s, ok, want)
 	}

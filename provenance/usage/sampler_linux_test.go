@@ -68,7 +68,7 @@ func TestSampler(t *testing.T) {
 		t.Errorf("usage: %+v", u)
 	}
 	again := &record.Usage{}
-	if err := usage.Salvage(again, text); err != nil || again.PeakMemory != u.PeakMemory || again.Samples != u.Samples || again.Processes != u.Processes {
+	if whole, err := usage.Salvage(again, text); err != nil || string(whole) != string(text) || again.PeakMemory != u.PeakMemory || again.Samples != u.Samples || again.Processes != u.Processes {
 		t.Errorf("salvaged: %+v, %v", again, err)
 	}
 }

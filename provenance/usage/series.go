@@ -13,7 +13,8 @@ import (
 // A Sample is what the processes of a run used in a period.
 type Sample struct {
 	Time      float64 // the end of the period, in seconds since the run began
-	CPU       float64 // seconds of processor time used in the period
+	User      float64 // seconds of processor time used in the period by programs
+	System    float64 // and by the kernel for them
 	Memory    int64   // resident bytes at the end of the period, or the most of joined periods
 	Read      int64   // bytes read and written in the period
 	Written   int64
@@ -60,7 +61,7 @@ func join(from float64, a, b Sample) Sample {
 		gpu = (a.GPU*(a.Time-from) + b.GPU*(b.Time-a.Time)) / length
 	}
 	return Sample{
-		Time: b.Time, CPU: a.CPU + b.CPU, Memory: max(a.Memory, b.Memory),
+		Time: b.Time, User: a.User + b.User, System: a.System + b.System, Memory: max(a.Memory, b.Memory),
 		Read: a.Read + b.Read, Written: a.Written + b.Written, Processes: max(a.Processes, b.Processes),
 		GPU: gpu, GPUMemory: max(a.GPUMemory, b.GPUMemory),
 	}
@@ -68,7 +69,7 @@ func join(from float64, a, b Sample) Sample {
 
 // The columns of the stored form.
 const (
-	columns    = "time,cpu,memory,read,written,processes"
+	columns    = "time,user,system,memory,read,written,processes"
 	gpuColumns = ",gpu,gpu_memory"
 )
 
@@ -83,7 +84,8 @@ func (s *Series) header() string {
 // line is the line of a sample in the stored form.
 func (s *Series) line(b []byte, x Sample) []byte {
 	b = appendNumber(b, x.Time)
-	b = appendNumber(append(b, ','), x.CPU)
+	b = appendNumber(append(b, ','), x.User)
+	b = appendNumber(append(b, ','), x.System)
 	for _, n := range []int64{x.Memory, x.Read, x.Written, int64(x.Processes)} {
 		b = strconv.AppendInt(append(b, ','), n, 10)
 	}
@@ -145,10 +147,10 @@ func (s *Series) parse(line string, count int) (x Sample, ok bool) {
 	if len(f) != count {
 		return Sample{}, false
 	}
-	floats := map[int]*float64{0: &x.Time, 1: &x.CPU}
-	whole := map[int]*int64{2: &x.Memory, 3: &x.Read, 4: &x.Written}
+	floats := map[int]*float64{0: &x.Time, 1: &x.User, 2: &x.System}
+	whole := map[int]*int64{3: &x.Memory, 4: &x.Read, 5: &x.Written}
 	if s.GPU {
-		floats[6], whole[7] = &x.GPU, &x.GPUMemory
+		floats[7], whole[8] = &x.GPU, &x.GPUMemory
 	}
 	for i, to := range floats {
 		n, err := strconv.ParseFloat(f[i], 64)
@@ -164,19 +166,18 @@ func (s *Series) parse(line string, count int) (x Sample, ok bool) {
 		}
 		*to = n
 	}
-	n, err := strconv.ParseInt(f[5], 10, 32)
+	n, err := strconv.ParseInt(f[6], 10, 32)
 	x.Processes = int(n)
 	return x, err == nil && n >= 0
 }
 
-// Salvage puts the usage of a run that was cut off into u, from the stored samples.
-func Salvage(u *record.Usage, stored []byte) error {
-	if len(bytes.TrimSpace(stored)) == 0 {
-		return nil
-	}
+// Salvage puts the usage of a run that was cut off into u, from the stored samples. It returns
+// these without a line that is not whole, and nothing if they are damaged: the error says so then,
+// and wraps record.ErrInvalid.
+func Salvage(u *record.Usage, stored []byte) ([]byte, error) {
 	s, err := Parse(stored)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	t := totals{}
 	before := 0.0
@@ -184,8 +185,9 @@ func Salvage(u *record.Usage, stored []byte) error {
 		t.add(x, x.Time-before)
 		before = x.Time
 	}
+	u.User, u.System = t.user, t.system
 	t.put(u, len(s.Samples))
-	return nil
+	return stored[:bytes.LastIndexByte(stored, '\n')+1], nil
 }
 
 // totals are sums over all samples, also those that were joined since.
@@ -193,7 +195,7 @@ type totals struct {
 	peak, read, written int64
 	area                float64 // memory by time
 	time                float64
-	cpu                 float64
+	user, system        float64
 	processes           int
 	peakGPU             int64
 	gpu                 float64 // use by time
@@ -202,7 +204,7 @@ type totals struct {
 
 func (t *totals) add(x Sample, length float64) {
 	t.peak, t.processes = max(t.peak, x.Memory), max(t.processes, x.Processes)
-	t.read, t.written, t.cpu = t.read+x.Read, t.written+x.Written, t.cpu+x.CPU
+	t.read, t.written, t.user, t.system = t.read+x.Read, t.written+x.Written, t.user+x.User, t.system+x.System
 	t.area, t.time = t.area+float64(x.Memory)*length, t.time+length
 	t.peakGPU = max(t.peakGPU, x.GPUMemory)
 	t.gpu += x.GPU * length

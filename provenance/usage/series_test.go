@@ -2,6 +2,7 @@ package usage
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -13,7 +14,7 @@ func TestSeriesIsBounded(t *testing.T) {
 	var s Series
 	joined := 0
 	for i := 1; i <= 5000; i++ {
-		x := Sample{Time: float64(i), CPU: 0.5, Memory: int64(i % 7), Read: 1, Written: 2, Processes: i % 5}
+		x := Sample{Time: float64(i), User: 0.5, Memory: int64(i % 7), Read: 1, Written: 2, Processes: i % 5}
 		if i == 1234 {
 			x.Memory, x.Processes = 99, 77
 		}
@@ -28,7 +29,7 @@ func TestSeriesIsBounded(t *testing.T) {
 	for _, x := range s.Samples {
 		sum = join(sum.Time, sum, x)
 	}
-	if want := (Sample{Time: 5000, CPU: 2500, Memory: 99, Read: 5000, Written: 10000, Processes: 77}); sum != want {
+	if want := (Sample{Time: 5000, User: 2500, Memory: 99, Read: 5000, Written: 10000, Processes: 77}); sum != want {
 		t.Errorf("together: %+v", sum)
 	}
 	if joined == 0 || len(s.Samples) < Most/3 {
@@ -37,8 +38,8 @@ func TestSeriesIsBounded(t *testing.T) {
 }
 
 func TestStoredForm(t *testing.T) {
-	s := &Series{Samples: []Sample{{Time: 1.0004, CPU: 0.98, Memory: 1 << 33, Read: 5, Written: 6, Processes: 3}, {Time: 2, Processes: 1}}}
-	text := "time,cpu,memory,read,written,processes\n1,0.98,8589934592,5,6,3\n2,0,0,0,0,1\n"
+	s := &Series{Samples: []Sample{{Time: 1.0004, User: 0.98, Memory: 1 << 33, Read: 5, Written: 6, Processes: 3}, {Time: 2, Processes: 1}}}
+	text := "time,user,system,memory,read,written,processes\n1,0.98,0,8589934592,5,6,3\n2,0,0,0,0,0,1\n"
 	if got := string(s.Encode()); got != text {
 		t.Errorf("encoded: %q", got)
 	}
@@ -52,18 +53,21 @@ func TestStoredForm(t *testing.T) {
 		t.Errorf("with GPUs: %+v, %v", back, err)
 	}
 	// A later version may have further columns, and a kill leaves a line that is not whole.
-	back, err = Parse([]byte("time,cpu,memory,read,written,processes,watts\n1,0,0,0,0,1,50\n2,0,"))
+	back, err = Parse([]byte("time,user,system,memory,read,written,processes,watts\n1,0,0,0,0,0,1,50\n2,0,"))
 	if err != nil || len(back.Samples) != 1 {
 		t.Errorf("parsed: %+v, %v", back, err)
 	}
 }
 
 func TestBadForms(t *testing.T) {
-	head := columns + "\n"
+	head, many := columns+"\n", columns+"\n"
+	for i := range Most + 1 {
+		many += fmt.Sprintf("%d,0,0,0,0,0,1\n", i+1)
+	}
 	for _, bad := range []string{
-		"", "time\n1\n", columns, head + "1,0,0,0,0\n", head + "1,0,0,0,0,1,2\n", head + "1,NaN,0,0,0,1\n", head + "1,-1,0,0,0,1\n",
-		head + "1,0,-1,0,0,1\n", head + "1,0,0,0,0,99999999999\n", head + "2,0,0,0,0,1\n2,0,0,0,0,1\n", head + "1e300,0,0,0,0,1\n",
-		head + strings.Repeat("1,0,0,0,0,1\n", Most+1), head + strings.Repeat("x", longest),
+		"", "time\n1\n", columns, head + "1,0,0,0,0,0\n", head + "1,0,0,0,0,0,1,2\n", head + "1,NaN,0,0,0,0,1\n", head + "1,-1,0,0,0,0,1\n",
+		head + "1,0,0,-1,0,0,1\n", head + "1,0,0,0,0,0,99999999999\n", head + "2,0,0,0,0,0,1\n2,0,0,0,0,0,1\n", head + "1e300,0,0,0,0,0,1\n",
+		many, head + strings.Repeat("x", longest),
 	} {
 		if s, err := Parse([]byte(bad)); !errors.Is(err, record.ErrInvalid) {
 			t.Errorf("%.80q: %+v, %v", bad, s, err)
@@ -72,7 +76,7 @@ func TestBadForms(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add([]byte(columns + gpuColumns + "\n1,0.98,8589934592,5,6,3,0.5,1\n2,0,0,0,0,1,0,0\n"))
+	f.Add([]byte(columns + gpuColumns + "\n1,0.98,0,8589934592,5,6,3,0.5,1\n2,0,0,0,0,0,1,0,0\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := Parse(b)
 		if err != nil {
@@ -84,8 +88,9 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		var u record.Usage
-		if err := Salvage(&u, b); err != nil {
-			t.Error(err)
+		whole, err := Salvage(&u, b)
+		if again, perr := Parse(whole); err != nil || perr != nil || len(again.Samples) != u.Samples {
+			t.Error(err, perr)
 		}
 	})
 }

@@ -36,6 +36,7 @@ type tree struct {
 	memoryAfter time.Time     // when the memory of all may be read again
 	memoryCost  time.Duration // of this sample
 	wholeMemory bool          // it is read of all in this sample
+	moved       bool          // a process has come or ended since the memory of all was read
 	noGroup     bool          // there is no control group of the run alone
 	seen        seen
 	unreadable  int // in this sample
@@ -51,6 +52,7 @@ type process struct {
 	pss      int64 // at the last reading
 	pssPages int64 // resident pages then
 	pssKnown bool
+	ran      bool // since then
 	rss      bool // its memory is known as RSS alone
 	opaque   bool // something could not be read
 	round    bool // it was found alive in this sample
@@ -76,11 +78,12 @@ func (t *tree) look() (x Sample, cost time.Duration, ok bool) {
 	if root := t.procs[t.root]; root == nil || !root.round {
 		return Sample{}, 0, false
 	}
-	x.CPU = float64(ticks+t.countEnded(&x, found)) / procfs.TicksPerSecond
+	ticks = ticks.Plus(t.countEnded(&x, found))
+	x.User, x.System = float64(ticks.User)/100, float64(ticks.System)/100
 	t.countMemory(&x)
 	t.seen.unreadable = max(t.seen.unreadable, t.unreadable)
 	if t.wholeMemory {
-		t.memoryAfter = now.Add(t.memoryCost * share)
+		t.memoryAfter, t.moved = now.Add(t.memoryCost*share), false
 	}
 	return x, threadTime() - from - t.memoryCost, true
 }
@@ -126,13 +129,13 @@ const mostReapers = 64
 // waited for.
 type change struct {
 	p             *process
-	waited        uint64 // ticks of children alone
+	waited        procfs.Ticks // of children alone
 	read, written uint64
 }
 
 // walk looks at all processes. It returns the ticks of processor time that they have used
 // themselves, and by their numbers what else has changed.
-func (t *tree) walk() (ticks uint64, found map[int]change) {
+func (t *tree) walk() (ticks procfs.Ticks, found map[int]change) {
 	found = map[int]change{}
 	hidden := map[int]bool{}
 	queue := append(t.list[:0], t.root)
@@ -159,7 +162,7 @@ func (t *tree) walk() (ticks uint64, found map[int]change) {
 			}
 			continue
 		}
-		ticks += c.own
+		ticks = ticks.Plus(c.own)
 		found[pid] = c.change
 		queue = append(queue, p.kids...)
 	}
@@ -184,7 +187,7 @@ func (t *tree) idle(p *process) bool {
 // A use is the change of a process, with the processor time of its own.
 type use struct {
 	change
-	own uint64 // ticks
+	own procfs.Ticks
 }
 
 // visit looks at a process. mayBeNew says that it was found now, so that another process may have
@@ -208,11 +211,11 @@ func (t *tree) visit(pid int, mayBeNew bool) (*process, use, bool) {
 	}
 	if p == nil {
 		p = &process{}
-		t.procs[pid] = p
+		t.procs[pid], t.moved = p, true
 	}
 	before := *p
-	p.Stat, p.sched, p.round, p.opaque = s, sched, true, false
-	c := use{change: change{p: p, waited: s.Waited - min(s.Waited, before.Waited)}, own: s.Ticks - min(s.Ticks, before.Ticks)}
+	p.Stat, p.sched, p.round, p.opaque, p.ran = s, sched, true, false, true
+	c := use{change: change{p: p, waited: s.Waited.Minus(before.Waited)}, own: s.Used.Minus(before.Used)}
 	if read, written, err := t.files.IO(pid); err == nil {
 		c.read, c.written = read-min(read, before.read), written-min(written, before.written)
 		p.read, p.written = read, written
@@ -264,7 +267,7 @@ func (t *tree) isOurs(pid int) bool {
 // countEnded forgets the processes that have ended, and adds what the live ones have got from
 // children to x, except the processor time, which it returns in ticks. Of that, what an ended
 // process had used until the last look was counted then.
-func (t *tree) countEnded(x *Sample, found map[int]change) (ticks uint64) {
+func (t *tree) countEnded(x *Sample, found map[int]change) (ticks procfs.Ticks) {
 	var ended []int // forgotten in the end, because the heirs of others are found through them
 	for pid, p := range t.procs {
 		if p.round {
@@ -272,19 +275,19 @@ func (t *tree) countEnded(x *Sample, found map[int]change) (ticks uint64) {
 		}
 		if heir := t.heir(p); heir != 0 {
 			if c, ok := found[heir]; ok {
-				c.waited -= min(c.waited, p.Ticks+p.Waited)
+				c.waited = c.waited.Minus(p.Used.Plus(p.Waited))
 				c.read -= min(c.read, p.read)
 				c.written -= min(c.written, p.written)
 				found[heir] = c
 			}
 		}
-		ended = append(ended, pid)
+		ended, t.moved = append(ended, pid), true
 	}
 	for _, pid := range ended {
 		delete(t.procs, pid)
 	}
 	for _, c := range found {
-		ticks += c.waited
+		ticks = ticks.Plus(c.waited)
 		x.Read += int64(c.read)
 		x.Written += int64(c.written)
 	}
@@ -346,12 +349,14 @@ func (t *tree) countMemory(x *Sample) {
 
 var pageSize = int64(os.Getpagesize())
 
-// readMemory reads the memory of a process that is new, or of all when it is time.
+// readMemory reads the memory of a process that is new, or of all when it is time. What a process
+// has that did not run since has changed only if another one that shares it has come or ended.
 func (t *tree) readMemory(p *process) {
 	first := !p.pssKnown || p.guess() < 0 // it runs another program now
-	if !first && !t.wholeMemory {
+	if !first && (!t.wholeMemory || !p.ran && !t.moved) {
 		return
 	}
+	p.ran = false
 	from := threadTime()
 	pss, own, err := t.files.PSS(p.PID)
 	switch {

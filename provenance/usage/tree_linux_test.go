@@ -114,17 +114,17 @@ func TestTree(t *testing.T) {
 	m.set(fake{pid: 101, parent: 100, ticks: 20, pages: 3, written: 9}, 102)
 	m.set(fake{pid: 102, parent: 101, pages: 2, state: "Z"})
 	tr := m.tree()
-	check(t, "first", look(t, tr), Sample{CPU: 0.3, Memory: 8, Read: 7, Written: 9, Processes: 2})
+	check(t, "first", look(t, tr), Sample{User: 0.3, Memory: 8, Read: 7, Written: 9, Processes: 2})
 	check(t, "nothing has changed", look(t, tr), Sample{Memory: 8, Processes: 2})
 
 	m.set(fake{pid: 100, ticks: 12, pages: 4, read: 8}, 101)
-	check(t, "100 has run", look(t, tr), Sample{CPU: 0.02, Memory: 7, Read: 1, Processes: 2})
+	check(t, "100 has run", look(t, tr), Sample{User: 0.02, Memory: 7, Read: 1, Processes: 2})
 
 	// 101 has used 5 more ticks and written 1 byte more, and has ended; 100 has waited for it.
 	m.set(fake{pid: 100, ticks: 12, waited: 25, pages: 4, read: 8, written: 10})
 	m.remove(101)
 	m.remove(102)
-	check(t, "101 has ended", look(t, tr), Sample{CPU: 0.05, Memory: 4, Written: 1, Processes: 1})
+	check(t, "101 has ended", look(t, tr), Sample{User: 0.05, Memory: 4, Written: 1, Processes: 1})
 
 	m.remove(100)
 	if _, _, ok := tr.look(); ok {
@@ -139,11 +139,11 @@ func TestSeveralGenerationsEnd(t *testing.T) {
 	m.set(fake{pid: 101, parent: 100, ticks: 10}, 102)
 	m.set(fake{pid: 102, parent: 101, ticks: 100})
 	tr := m.tree()
-	check(t, "first", look(t, tr), Sample{CPU: 1.11, Processes: 3})
+	check(t, "first", look(t, tr), Sample{User: 1.11, Processes: 3})
 	m.set(fake{pid: 100, ticks: 1, waited: 115})
 	m.remove(101)
 	m.remove(102)
-	check(t, "both have ended", look(t, tr), Sample{CPU: 0.05, Processes: 1})
+	check(t, "both have ended", look(t, tr), Sample{User: 0.05, Processes: 1})
 }
 
 // The number of a process that has ended is given to one that is not of the run.
@@ -158,7 +158,7 @@ func TestNumberIsUsedAgain(t *testing.T) {
 	check(t, "another program's", look(t, tr), Sample{Processes: 1})
 	m.set(fake{pid: 101, parent: 100, ticks: 7, pages: 1, born: 6000})
 	m.set(fake{pid: 100, waited: 10}, 101)
-	check(t, "the run's own again", look(t, tr), Sample{CPU: 0.07, Memory: 1, Processes: 2})
+	check(t, "the run's own again", look(t, tr), Sample{User: 0.07, Memory: 1, Processes: 2})
 }
 
 func TestOrphans(t *testing.T) {
@@ -185,7 +185,7 @@ func TestUnreadable(t *testing.T) {
 	m.set(fake{pid: 101, parent: 100, pages: 20, ticks: 5, closed: true})
 	m.set(fake{pid: 102, hidden: true})
 	tr := m.tree()
-	check(t, "first", look(t, tr), Sample{CPU: 0.05, Memory: 21, Processes: 2})
+	check(t, "first", look(t, tr), Sample{User: 0.05, Memory: 21, Processes: 2})
 	check(t, "second", look(t, tr), Sample{Memory: 21, Processes: 2})
 	if tr.seen.unreadable != 2 || tr.seen.kind() != record.MemoryMixed {
 		t.Errorf("seen: %+v", tr.seen)

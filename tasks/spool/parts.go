@@ -33,6 +33,17 @@ func (e *Entry) WritePart(name record.PartName, content []byte) error {
 	return err
 }
 
+// AppendPart adds bytes to a part that WritePart has stored. It is for parts that grow during the
+// run.
+func (e *Entry) AppendPart(name record.PartName, more []byte) error {
+	f, err := e.fs.OpenFile(filepath.Join(e.dir, string(name)), os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(more)
+	return errors.Join(err, f.Close())
+}
+
 // Parts returns the parts of the run that are stored. An empty one is none: a power cut leaves such
 // files.
 func (e *Entry) Parts() (map[record.PartName][]byte, error) {
