@@ -206,6 +206,11 @@ type Usage struct {
 	Unreadable int     `json:"unreadable,omitempty"`
 	Samples    int     `json:"samples,omitempty"`
 	Interval   float64 `json:"interval,omitempty"` // seconds between samples, at the end
+	// GPUs is how many GPUs processes of the run had open. MeanGPU is how busy they were together,
+	// where 1 is one GPU, and PeakGPUMemory the bytes in use on them, also of other programs.
+	GPUs          int     `json:"gpus,omitempty"`
+	MeanGPU       float64 `json:"mean_gpu,omitempty"`
+	PeakGPUMemory int64   `json:"peak_gpu_memory,omitempty"`
 }
 
 // The values of Usage.MemoryKind.
@@ -221,13 +226,13 @@ func (u *Usage) check() error {
 	if u == nil {
 		return nil
 	}
-	for _, n := range []int64{u.PeakMemory, u.MeanMemory, u.Read, u.Written, int64(u.Processes), int64(u.Unreadable), int64(u.Samples)} {
+	for _, n := range []int64{u.PeakMemory, u.MeanMemory, u.Read, u.Written, int64(u.Processes), int64(u.Unreadable), int64(u.Samples), int64(u.GPUs), u.PeakGPUMemory} {
 		if n < 0 {
 			return fmt.Errorf("%w usage: a value is %d", ErrInvalid, n)
 		}
 	}
-	if len(u.MemoryKind) > longestBy || !(u.Interval >= 0) {
-		return fmt.Errorf("%w usage: the kind of memory %.60q, or the interval %v", ErrInvalid, u.MemoryKind, u.Interval)
+	if len(u.MemoryKind) > longestBy || !(u.Interval >= 0) || !(u.MeanGPU >= 0) {
+		return fmt.Errorf("%w usage: the kind of memory %.60q, the interval %v, or the use of GPUs %v", ErrInvalid, u.MemoryKind, u.Interval, u.MeanGPU)
 	}
 	return nil
 }

@@ -122,10 +122,11 @@ const (
 // File returns the content of a file of a process, such as "stat". It is valid until the next
 // call. The error is a unix.Errno.
 func (r *Reader) File(pid int, name string) ([]byte, error) {
-	return r.read(r.path(pid) + "/" + name)
+	return r.read(r.Folder(pid) + "/" + name)
 }
 
-func (r *Reader) path(pid int) string {
+// Folder returns the path of the folder of a process.
+func (r *Reader) Folder(pid int) string {
 	root := r.Root
 	if root == "" {
 		root = Root
@@ -172,7 +173,7 @@ func (r *Reader) Stat(pid int) (s Stat, ok bool) {
 // Children appends the children of all threads of a process to list: those that can be found.
 // Kernels before 4.2 have no lists of them unless they were built so; see HasChildren.
 func (r *Reader) Children(list []int, pid int) []int {
-	tasks, err := os.ReadDir(r.path(pid) + "/task")
+	tasks, err := os.ReadDir(r.Folder(pid) + "/task")
 	if err != nil {
 		return list // it has just ended
 	}

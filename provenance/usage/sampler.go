@@ -40,6 +40,7 @@ type Sampler struct {
 	o     Options
 	begun time.Time
 	tree  *tree // only of the goroutine that takes a sample
+	gpus  *gpuWatch
 
 	mu       sync.Mutex // guards the rest
 	timer    *time.Timer
@@ -59,7 +60,7 @@ func Start(o Options) *Sampler {
 	if o.Interval <= 0 || o.PID <= 0 || !supported {
 		return nil
 	}
-	s := &Sampler{o: o, begun: time.Now(), interval: o.Interval}
+	s := &Sampler{o: o, begun: time.Now(), interval: o.Interval, gpus: newGPUWatch()}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.timer = time.AfterFunc(o.Interval, s.sample)
@@ -77,6 +78,7 @@ func (s *Sampler) sample() {
 	if !ok {
 		return // the command has ended, or its processes cannot be listed
 	}
+	withGPUs := s.gpus.look(s.tree, at, &x)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
@@ -90,7 +92,9 @@ func (s *Sampler) sample() {
 	if joined {
 		s.interval *= 2
 	}
-	s.store(x, joined)
+	first := withGPUs && !s.series.GPU // all lines have further columns now
+	s.series.GPU = s.series.GPU || withGPUs
+	s.store(x, joined || first)
 	s.timer.Reset(max(s.interval, cost*share))
 }
 
@@ -118,6 +122,7 @@ func (s *Sampler) End(u *record.Usage) ([]byte, error) {
 	defer s.mu.Unlock()
 	s.ended = true
 	s.timer.Stop()
+	s.gpus.end()
 	if len(s.series.Samples) == 0 {
 		return nil, s.err
 	}

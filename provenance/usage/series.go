@@ -19,6 +19,8 @@ type Sample struct {
 	Read      int64   // bytes read and written in the period
 	Written   int64
 	Processes int // at the end of the period, or the most of joined periods
+	// GPUs is how many GPUs have reported something. It is not stored.
+	GPUs int
 	// GPU is how busy the GPUs of the run were, where 1 is one GPU, and GPUMemory the bytes in
 	// use there. They are 0 unless Series.GPU is set.
 	GPU       float64
@@ -197,17 +199,19 @@ type totals struct {
 	time                float64
 	user, system        float64
 	processes           int
+	gpus                int
 	peakGPU             int64
-	gpu                 float64 // use by time
-	gpuTime             float64
+	gpu, gpuTime        float64 // use by time, and the time with GPUs
 }
 
 func (t *totals) add(x Sample, length float64) {
 	t.peak, t.processes = max(t.peak, x.Memory), max(t.processes, x.Processes)
 	t.read, t.written, t.user, t.system = t.read+x.Read, t.written+x.Written, t.user+x.User, t.system+x.System
 	t.area, t.time = t.area+float64(x.Memory)*length, t.time+length
-	t.peakGPU = max(t.peakGPU, x.GPUMemory)
-	t.gpu += x.GPU * length
+	if x.GPUs > 0 {
+		t.gpus, t.peakGPU = max(t.gpus, x.GPUs), max(t.peakGPU, x.GPUMemory)
+		t.gpu, t.gpuTime = t.gpu+x.GPU*length, t.gpuTime+length
+	}
 }
 
 // put sets the fields of u that follow from samples. It keeps larger counts of bytes, which the
@@ -220,5 +224,8 @@ func (t *totals) put(u *record.Usage, samples int) {
 	u.Read, u.Written = max(u.Read, t.read), max(u.Written, t.written)
 	if t.time > 0 {
 		u.MeanMemory = int64(t.area / t.time)
+	}
+	if t.gpuTime > 0 {
+		u.GPUs, u.PeakGPUMemory, u.MeanGPU = t.gpus, t.peakGPU, math.Round(t.gpu/t.gpuTime*1000)/1000
 	}
 }
