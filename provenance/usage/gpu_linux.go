@@ -78,8 +78,8 @@ func (g *gpuWatch) devicesOf(folder string, minors map[int]bool) {
 	if err != nil {
 		return // it has ended, or belongs to another user
 	}
+	defer dir.Close()
 	names, _ := dir.Readdirnames(mostOpen) // as many as there are
-	dir.Close()
 	for _, name := range names {
 		target, err := os.Readlink(filepath.Join(folder, name))
 		if err != nil {
