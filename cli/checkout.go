@@ -63,11 +63,7 @@ Examples:
 }
 
 func (cmd *checkoutCommand) run(ctx context.Context, ref, dir string, o checkoutOptions) error {
-	q, err := cmd.home.history(ctx)
-	if err != nil {
-		return err
-	}
-	v, err := q.Find(ref)
+	q, v, err := cmd.home.find(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -127,7 +123,7 @@ func (cmd *checkoutCommand) print(made *tasks.CheckedOut, asJSON bool) error {
 	})
 }
 
-// noteMissing prints what was not brought back, the first few of each kind.
+// noteMissing names the files that were not brought back, the first few of each kind.
 func (cmd *checkoutCommand) noteMissing(made *tasks.CheckedOut) {
 	const shown = 5
 	count := map[string]int{}

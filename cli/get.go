@@ -65,11 +65,7 @@ Examples:
 }
 
 func (cmd *getCommand) run(ctx context.Context, ref string) error {
-	q, err := cmd.home.history(ctx)
-	if err != nil {
-		return err
-	}
-	v, err := q.Find(ref)
+	_, v, err := cmd.home.find(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -85,11 +81,7 @@ func (cmd *getCommand) getPart(ctx context.Context, ref string, name record.Part
 	if !slices.Contains(record.PartNames, name) {
 		return &usageError{msg: fmt.Sprintf("there is no part %q: the parts are %s", name, strings.Join(names(record.PartNames), ", ")), help: "qme get --help"}
 	}
-	q, err := cmd.home.history(ctx)
-	if err != nil {
-		return err
-	}
-	v, err := q.Find(ref)
+	_, v, err := cmd.home.find(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -111,11 +103,7 @@ func names[N ~string](list []N) []string {
 }
 
 func (cmd *getCommand) getStream(ctx context.Context, ref string, name record.StreamName) error {
-	q, err := cmd.home.history(ctx)
-	if err != nil {
-		return err
-	}
-	v, err := q.Find(ref)
+	_, v, err := cmd.home.find(ctx, ref)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ type home struct {
 	term       *terminal
 	settings   *settings
 	store      *gitstore.Store
-	masked     *mask.Set // what is masked in records, once masksKnown
+	masked     *mask.Set // the secrets that records must not show; valid if masksKnown
 	masksKnown bool
 	input      *os.File // the input of the command to run; nil: standard input
 }
@@ -133,6 +133,16 @@ func (h *home) masks(cfg *config.Config) *mask.Set {
 // has left in the spool, unless it would have to wait for a lock.
 func (h *home) history(ctx context.Context) (*tasks.Service, error) {
 	return h.recovered(ctx, (*tasks.Service).RecoverSoon)
+}
+
+// find returns the use cases for commands that only read, and the run that ref names.
+func (h *home) find(ctx context.Context, ref string) (*tasks.Service, tasks.Version, error) {
+	q, err := h.history(ctx)
+	if err != nil {
+		return nil, tasks.Version{}, err
+	}
+	v, err := q.Find(ref)
+	return q, v, err
 }
 
 // settled is history for commands that change something. It waits for a lock, as the
