@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"qme/internal/procfs"
+	"qme/tests/require"
 )
 
 func TestParseStat(t *testing.T) {
@@ -32,11 +33,11 @@ func FuzzParseStat(f *testing.F) {
 // The files of real processes are read.
 func TestReader(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("there is no /proc")
+		require.Missing(t, "procfs", "there is no /proc")
 	}
 	var r procfs.Reader
 	if !r.HasChildren() {
-		t.Skip("the kernel has no lists of children")
+		require.Missing(t, "procfs", "the kernel has no lists of children")
 	}
 	var started []int
 	for range 3 {
