@@ -333,7 +333,7 @@ func (in *validation) checkStream(rec *record.Record, name record.StreamName, e 
 		switch {
 		case stored.Cut == nil:
 			return in.checkSum(e.hash, string(name), stored.SHA256)
-		case stored.SHA256 != "" && !isSum(stored.SHA256):
+		case stored.SHA256 != "" && !record.IsSHA256(stored.SHA256):
 			return fmt.Errorf("the SHA-256 that its record gives of .%s, %.70q, is none: %w", name, stored.SHA256, record.ErrInvalid)
 		}
 		return nil
@@ -359,7 +359,7 @@ func (in *validation) checkFile(e treeEntry, name string, want int64, content fu
 // checkSum compares a file that is stored whole with its SHA-256: a difference would
 // be damage in every check from then on. The bounds of Receive bound this as well.
 func (in *validation) checkSum(h plumbing.Hash, name, want string) error {
-	if !isSum(want) {
+	if !record.IsSHA256(want) {
 		return fmt.Errorf("the SHA-256 that its record gives of .%s, %.70q, is none: %w", name, want, record.ErrInvalid)
 	}
 	r, _, err := in.s.odb.Open(h)
@@ -381,11 +381,6 @@ func sha256Of(r io.ReadCloser) (string, error) {
 	sum := sha256.New()
 	_, err := io.Copy(sum, r)
 	return hex.EncodeToString(sum.Sum(nil)), errors.Join(err, r.Close())
-}
-
-// isSum reports whether text is a SHA-256 as records have it.
-func isSum(text string) bool {
-	return len(text) == 2*sha256.Size && strings.Trim(text, "0123456789abcdef") == ""
 }
 
 // checkRuns checks that each listed commit is there and has the task.

@@ -133,7 +133,7 @@ func (f *Files) check() error {
 }
 
 func (one *File) check() error {
-	if one.Path == "" || len(one.Path) > longestPath || len(one.By) > longestBy || one.Size < 0 || one.Offset < 0 || one.Offset > one.Size || one.SHA256 != "" && !isSHA256(one.SHA256) {
+	if one.Path == "" || len(one.Path) > longestPath || len(one.By) > longestBy || one.Size < 0 || one.Offset < 0 || one.Offset > one.Size || one.SHA256 != "" && !IsSHA256(one.SHA256) {
 		return fmt.Errorf("the path, size or hash of %.60q", one.Path)
 	}
 	return nil
@@ -145,7 +145,8 @@ const (
 	longestBy   = 20
 )
 
-func isSHA256(s string) bool {
+// IsSHA256 reports whether s is a SHA-256 as records have it: 64 hexadecimal digits in lower case.
+func IsSHA256(s string) bool {
 	for _, c := range []byte(s) {
 		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
 			return false

@@ -68,7 +68,7 @@ func (p Parts) check() error {
 		if !slices.Contains(PartNames, name) {
 			return fmt.Errorf("%w part %.60q: this version of qme does not know it", ErrInvalid, name)
 		}
-		if part.Size < 0 || part.Size > MaxPart || !isSHA256(part.SHA256) {
+		if part.Size < 0 || part.Size > MaxPart || !IsSHA256(part.SHA256) {
 			return fmt.Errorf("%w part %s: its size or hash", ErrInvalid, name)
 		}
 	}

@@ -176,7 +176,7 @@ func (s *Stdin) check() error {
 	if s == nil {
 		return nil
 	}
-	if len(s.Kind) > longestBy || len(s.LeftAlone) > longestBy || len(s.Path) > longestPath || s.Size < 0 || s.SHA256 != "" && !isSHA256(s.SHA256) {
+	if len(s.Kind) > longestBy || len(s.LeftAlone) > longestBy || len(s.Path) > longestPath || s.Size < 0 || s.SHA256 != "" && !IsSHA256(s.SHA256) {
 		return fmt.Errorf("%w stdin: its kind, path, size or hash", ErrInvalid)
 	}
 	return nil

@@ -91,7 +91,7 @@ func (s *Software) check() error {
 		}
 	}
 	for _, p := range s.Programs {
-		if p.Path == "" || len(p.Path) > longestPath || len(p.Real) > longestPath || len(p.Interpreter) > longestPath || p.Size < 0 || p.SHA256 != "" && !isSHA256(p.SHA256) {
+		if p.Path == "" || len(p.Path) > longestPath || len(p.Real) > longestPath || len(p.Interpreter) > longestPath || p.Size < 0 || p.SHA256 != "" && !IsSHA256(p.SHA256) {
 			return fmt.Errorf("%w software: the path, size or hash of %.60q", ErrInvalid, p.Path)
 		}
 	}
