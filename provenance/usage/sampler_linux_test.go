@@ -19,6 +19,7 @@ type kept struct {
 	mu   sync.Mutex
 	text string
 	err  error
+	// more holds one signal, so that what is stored before a test waits is not missed.
 	more chan struct{}
 }
 
@@ -54,7 +55,7 @@ func start(t *testing.T, script string) *exec.Cmd {
 // The samples of a real command are stored as they come, and its memory is that of its processes.
 func TestSampler(t *testing.T) {
 	c := start(t, "sleep 60 & sleep 60 & read forever </dev/zero & wait")
-	store := &kept{more: make(chan struct{})}
+	store := &kept{more: make(chan struct{}, 1)}
 	s := usage.Start(usage.Options{PID: c.Process.Pid, Interval: 10 * time.Millisecond, Store: store})
 	for range 4 {
 		<-store.more
@@ -77,7 +78,7 @@ func TestSampler(t *testing.T) {
 func TestStoreFails(t *testing.T) {
 	c := start(t, "sleep 60")
 	full := errors.New("full")
-	store := &kept{err: full, more: make(chan struct{})}
+	store := &kept{err: full, more: make(chan struct{}, 1)}
 	s := usage.Start(usage.Options{PID: c.Process.Pid, Interval: time.Millisecond, Store: store})
 	<-store.more
 	text, err := s.End(nil)
