@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"qme/internal/intime"
 	"qme/internal/panics"
 	"qme/provenance/software"
 	"qme/record"
@@ -61,7 +62,7 @@ type Collected struct {
 func Collect(c Command, hashes Limits, l SoftwareLimits) *Collection {
 	s := &Collection{command: c, limits: l, hashing: newHashing(hashes), done: make(chan struct{})}
 	s.over, s.stop = context.WithCancel(context.Background())
-	s.first, _ = within(beginning, func() *program { return newPrograms(c).find(c.Argv[0]) })
+	s.first, _ = intime.Within(beginning, func() *program { return newPrograms(c).find(c.Argv[0]) })
 	return s
 }
 
@@ -126,7 +127,7 @@ func (s *Collection) calls(p *programs) [][]string {
 	if s.first != nil {
 		p.addCall(wrapped(s.command.Argv), false)
 	}
-	line, ok := commandLine(s.command.Argv)
+	line, _, ok := commandLine(s.command.Argv)
 	if !ok {
 		return all
 	}

@@ -52,6 +52,12 @@ func ofKernel(path string) bool {
 // same reports whether two states are of one file with the same content, by all evidence.
 func (s *state) same(t *state) bool { return s.alike(t) && s.ctime == t.ctime }
 
+// still reports whether a file is in this state.
+func (s *state) still(st *unix.Stat_t) bool {
+	now := stateFrom(st)
+	return now != nil && now.same(s)
+}
+
 // alike is same but for the time at which the inode was changed, which a new name or mode changes
 // as well, and which cannot be set.
 func (s *state) alike(t *state) bool {

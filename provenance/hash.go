@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"qme/internal/intime"
+	"qme/internal/regular"
 	"qme/record"
 )
 
@@ -139,7 +140,7 @@ func (h *hashing) finish(deadline time.Time) {
 		return
 	}
 	defer h.cancel()
-	within(time.Until(deadline), func() struct{} { h.wg.Wait(); return struct{}{} })
+	intime.Within(time.Until(deadline), func() struct{} { h.wg.Wait(); return struct{}{} })
 }
 
 // sum returns the hash of a file that is in a state before and afterwards, "" otherwise.
@@ -148,7 +149,7 @@ func (h *hashing) sum(path string, want *state, partial bool) string {
 	if known := cache.get(want, partial); known != "" {
 		return known
 	}
-	f, err := openIn(path, want)
+	f, err := regular.OpenIf(path, want.still)
 	if err != nil {
 		return ""
 	}
@@ -173,15 +174,8 @@ func (h *hashing) sum(path string, want *state, partial bool) string {
 
 func unchanged(f *os.File, want *state) bool {
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return false
-	}
-	now := stateFrom(&st)
-	return now != nil && now.same(want)
+	return unix.Fstat(int(f.Fd()), &st) == nil && want.still(&st)
 }
-
-// errChanged says that a file is not in the state any more in which it is wanted.
-var errChanged = errors.New("the file has changed")
 
 // An onlyWriter has io.CopyBuffer use its buffer.
 type onlyWriter struct{ io.Writer }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"qme/internal/intime"
 	"qme/internal/panics"
 	"qme/record"
 )
@@ -50,7 +51,7 @@ type Watch struct {
 // Begin looks at the files that a command names, before it starts. It opens none of them, and
 // returns nil if there are none, or they cannot be looked at in time.
 func Begin(c Command, l Limits) *Watch {
-	w, _ := within(beginning, func() *Watch {
+	w, _ := intime.Within(beginning, func() *Watch {
 		w := &Watch{limits: l}
 		// What was typed must never keep the command from running.
 		if err := panics.Catch(func() error { w.look(c, time.Now().Add(beginning)); return nil }); err != nil || len(w.files)+w.leftOut == 0 {
@@ -59,19 +60,6 @@ func Begin(c Command, l Limits) *Watch {
 		return w
 	})
 	return w
-}
-
-// within returns the result of a function if it is there in time. A function that takes longer goes
-// on, and ends with the process at the latest.
-func within[T any](limit time.Duration, f func() T) (result T, ok bool) {
-	done := make(chan T, 1) // with room, so that a late result is not stuck
-	go func() { done <- f() }()
-	select {
-	case result = <-done:
-		return result, true
-	case <-time.After(limit):
-		return result, false
-	}
 }
 
 // look finds the files that a command names.
@@ -123,7 +111,7 @@ func (w *Watch) End() *record.Files {
 		return nil
 	}
 	deadline := time.Now().Add(w.limits.Wait)
-	files, ok := within(w.limits.Wait, func() []*file {
+	files, ok := intime.Within(w.limits.Wait, func() []*file {
 		files := make([]*file, len(w.files))
 		for i, f := range w.files {
 			again := *f

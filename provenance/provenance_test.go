@@ -80,6 +80,8 @@ func TestNames(t *testing.T) {
 		{"sh -c|cat ${A//?/b.txt} ${A:-b.txt} ${A%x} ${#A} a", "word:a"},
 		{"sh -c|./run.sh || sub/e; run.sh", "word:run.sh word:sub/e"},
 		{"sh -c|{ cat a; } < b.txt; if test -f sub/e; then :; fi", "redirect:b.txt word:a word:sub/e"},
+		{"bash -ec cat<a sh b.txt", "redirect:a word:b.txt"},
+		{"bash -o c a", "word:a"},
 		{"sh -c|cat {a,b.txt} 3< sub/e", "word:a word:b.txt redirect:sub/e"},
 	} {
 		argv := strings.Fields(c.line)

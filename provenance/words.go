@@ -16,6 +16,7 @@ import (
 	"mvdan.cc/sh/v3/syntax"
 
 	"qme/internal/openfile"
+	"qme/internal/shellline"
 	"qme/record"
 )
 
@@ -58,8 +59,9 @@ func offsetOf(f *os.File, info os.FileInfo) int64 {
 // named returns what the words of a command may name, and how many words were left out because
 // they come to too much.
 func named(c Command, deadline time.Time) (list []mention, leftOut int) {
-	if line, ok := commandLine(c.Argv); ok {
-		return inLine(line, c, deadline)
+	if line, args, ok := commandLine(c.Argv); ok {
+		list, leftOut = inLine(line, c, deadline)
+		return append(list, ofWords(args)...), leftOut
 	}
 	if strings.Contains(c.Argv[0], "/") && !filepath.IsAbs(c.Argv[0]) {
 		list = append(list, mention{path: c.Argv[0], by: record.ByWord})
@@ -78,14 +80,12 @@ func ofWords(words []string) (list []mention) {
 	return list
 }
 
-// shells are programs that run a command line after -c.
-var shells = []string{"sh", "bash", "dash", "ksh", "zsh"}
-
-func commandLine(argv []string) (string, bool) {
-	if len(argv) != 3 || argv[1] != "-c" || !slices.Contains(shells, filepath.Base(argv[0])) {
-		return "", false
+// commandLine returns the line that a command has a shell run, and the arguments that the line gets.
+func commandLine(argv []string) (line string, args []string, ok bool) {
+	if !shellline.IsShell(argv[0]) {
+		return "", nil, false
 	}
-	return argv[2], true
+	return shellline.Command(argv[1:])
 }
 
 // longestLine is the longest command line that is read, and longestValue the longest value of a
@@ -114,7 +114,7 @@ func parseLine(line string, c Command, deadline time.Time) (l *lineWords, file *
 	if len(line) > longestLine {
 		return nil, nil
 	}
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(line), "")
+	file, err := shellline.Parse(line)
 	if err != nil {
 		return nil, nil
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"mvdan.cc/sh/v3/syntax"
+
+	"qme/internal/shellline"
 )
 
 // unknown stands for a word whose value only a shell that runs it knows. No argument of a
@@ -26,7 +28,7 @@ const depth = 4
 
 // find returns the invocation that argv comes to; nil when it is none of sbatch alone.
 func find(argv []string, shells ...string) *invocation {
-	return search(argv, append(shells, "sh", "bash", "dash", "ksh", "zsh"), depth)
+	return search(argv, shells, depth)
 }
 
 func search(argv, shells []string, left int) *invocation {
@@ -38,8 +40,8 @@ func search(argv, shells []string, left int) *invocation {
 		return &invocation{args: argv[1:], env: map[string]string{}}
 	case name == "env":
 		return afterEnv(argv[1:], shells, left-1)
-	case slices.Contains(shells, name) || slices.Contains(shells, argv[0]):
-		if line, ok := commandLine(argv[1:]); ok {
+	case shellline.IsShell(name) || slices.Contains(shells, name) || slices.Contains(shells, argv[0]):
+		if line, _, ok := shellline.Command(argv[1:]); ok {
 			return inLine(line, shells, left-1)
 		}
 	}
@@ -93,30 +95,12 @@ func within(in *invocation, env map[string]string) *invocation {
 	return in
 }
 
-// commandLine returns the command line of a shell that is called with -c.
-func commandLine(args []string) (string, bool) {
-	for i, arg := range args {
-		switch {
-		case len(arg) < 2 || arg[0] != '-' || arg[1] == '-':
-			return "", false
-		case strings.Contains(arg, "c"):
-			if i+1 < len(args) {
-				return args[i+1], true
-			}
-			return "", false
-		case strings.Contains(arg, "o"):
-			return "", false // it takes a value
-		}
-	}
-	return "", false
-}
-
 // inLine finds sbatch where it is the only command of a line.
 func inLine(line string, shells []string, left int) *invocation {
 	if !strings.Contains(line, "sbatch") {
 		return nil // nearly every line: it need not be parsed
 	}
-	file, err := syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(line), "")
+	file, err := shellline.Parse(line)
 	if err != nil || len(file.Stmts) != 1 {
 		return nil
 	}

@@ -10,6 +10,7 @@ package worktree
 import (
 	"time"
 
+	"qme/internal/intime"
 	"qme/record"
 )
 
@@ -75,16 +76,10 @@ func (c *check) inTime(r *repo, head head) answer {
 	if c.late() {
 		return unknown
 	}
-	timer := time.NewTimer(time.Until(c.deadline))
-	defer timer.Stop()
-	result := make(chan answer, 1) // with room, so that a late answer is not stuck
-	go func() { result <- c.dirty(r, head) }()
-	select {
-	case a := <-result:
+	if a, ok := intime.Within(time.Until(c.deadline), func() answer { return c.dirty(r, head) }); ok {
 		return a
-	case <-timer.C:
-		return unknown
 	}
+	return unknown
 }
 
 // An answer to a question that may stay open.

@@ -42,6 +42,22 @@ func Collect[T any](limits Limits, find func(send func(T))) []T {
 	}
 }
 
+// Within returns the result of a function if it is there within the limit. If the function takes
+// longer, it goes on, and ends with the process at the latest. So it must not hold locks or other
+// shared resources.
+func Within[T any](limit time.Duration, f func() T) (result T, ok bool) {
+	done := make(chan T, 1) // with room, so that a late result is not stuck
+	go func() { done <- f() }()
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case result = <-done:
+		return result, true
+	case <-timer.C:
+		return result, false
+	}
+}
+
 // over returns a channel that is closed when the limits are exceeded from now on.
 func (l Limits) over() <-chan struct{} {
 	over := make(chan struct{})

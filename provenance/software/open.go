@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"qme/internal/regular"
 )
 
 // What is read at most of one file, and of one folder.
@@ -15,8 +17,7 @@ const (
 	mostNames   = 100_000
 )
 
-// errNotRead says that a path is no regular file of a reasonable size whose content is on the disk,
-// or that a folder has more in it than is read.
+// errNotRead says that a folder has more in it than is read, or a file not what it should have.
 var errNotRead = errors.New("not read")
 
 // readFile returns the content of a small regular file. Nothing else is opened: opening a FIFO would
@@ -28,7 +29,7 @@ func readFile(path string) ([]byte, error) { return read(path, largestFile, fals
 func Beginning(path string, n int64) ([]byte, error) { return read(path, n, true) }
 
 func read(path string, n int64, cut bool) ([]byte, error) {
-	f, err := openRegular(path, func(st *unix.Stat_t) bool {
+	f, err := regular.OpenIf(path, func(st *unix.Stat_t) bool {
 		return uint32(st.Mode)&unix.S_IFMT == unix.S_IFREG && (cut || st.Size <= n) && (st.Blocks > 0 || st.Size == 0)
 	})
 	if err != nil {
