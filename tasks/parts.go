@@ -64,6 +64,9 @@ func (q *Service) describeParts(rec *record.Record, parts map[record.PartName][]
 		}
 		rec.Data.Parts[name] = part
 	}
+	if _, there := parts[record.PartPatch]; there && rec.Data.Git != nil { // the run was cut off right after it had stored this
+		rec.Data.Git.PatchError = ""
+	}
 }
 
 // Part returns a part of a run. The error wraps record.ErrNoPart if the run has no such part, and

@@ -18,18 +18,22 @@ type takenPatch struct {
 	list  *provenance.List // of its untracked files; nil before they are hashed
 }
 
+// errCutOff is what a record says of the difference until this is read: the run may be killed before.
+var errCutOff = errors.New("the run was cut off before it was read")
+
 // takePatch begins to read the difference of a dirty working tree. The result must be awaited before
-// the command starts, which may change the tree.
+// the command starts, which may change the tree. Until it is stored, the record says that there is none.
 func (q *Service) takePatch(rec *record.Record, dir string) func() *takenPatch {
 	git := rec.Data.Git
 	switch {
 	case q.Settings.Patch <= 0 || git == nil || git.Commit == "" || git.Dirty != nil && !*git.Dirty:
 		return func() *takenPatch { return nil }
 	case git.Dirty == nil:
-		return func() *takenPatch {
-			return &takenPatch{err: errors.New("whether the tree is dirty was not found out in time")}
-		}
+		err := errors.New("whether the tree is dirty was not found out in time")
+		git.PatchError = err.Error()
+		return func() *takenPatch { return &takenPatch{err: err} }
 	}
+	git.PatchError = errCutOff.Error()
 	done := make(chan *takenPatch, 1)
 	most := min(q.Settings.Patch, record.MaxPart/2)
 	go func() {
@@ -63,6 +67,7 @@ func (t *takenPatch) begin(r *run) {
 		r.rec.Data.Git.PatchError = r.mask.text(valid(t.err.Error()))
 	default:
 		t.store(r)
+		r.rec.Data.Git.PatchError = ""
 		names := make([]string, len(t.patch.Untracked))
 		for i, u := range t.patch.Untracked {
 			names[i] = u.Path
@@ -73,6 +78,9 @@ func (t *takenPatch) begin(r *run) {
 
 // end stores the patch again, with the hashes that are there by now.
 func (t *takenPatch) end(r *run) {
+	if t != nil && t.list == nil { // the command could not be started
+		t.begin(r)
+	}
 	if t == nil || t.list == nil || len(t.patch.Untracked) == 0 {
 		return
 	}
