@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"qme/internal/room"
 )
 
 const (
@@ -25,7 +27,10 @@ const (
 // A cache holds hashes of files by their states, in a file of a fixed size that can be deleted at
 // any time. Processes share it without locks: what two have written at once fails its checksum. It
 // may be used by several goroutines; a nil cache is empty.
-type cache struct{ f *os.File }
+type cache struct {
+	f    *os.File
+	full bool // the disk has no room but for records
+}
 
 // openCache opens the cache in a file, which it makes; nil if there is none to be had.
 func openCache(name string) *cache {
@@ -40,7 +45,7 @@ func openCache(name string) *cache {
 		_ = f.Close() // nothing was written
 		return nil
 	}
-	return &cache{f}
+	return &cache{f, !room.Spare(name)}
 }
 
 func (c *cache) close() {
@@ -83,7 +88,7 @@ func (c *cache) get(s *state, partial bool) string {
 func (c *cache) put(s *state, partial bool, hash string) {
 	age := time.Since(time.Unix(s.ctime.Unix()))
 	sum, err := hex.DecodeString(hash)
-	if c == nil || age < settled || err != nil || len(sum) != sumEnd-keySize {
+	if c == nil || c.full || age < settled || err != nil || len(sum) != sumEnd-keySize {
 		return
 	}
 	slot, at := s.key(partial)

@@ -9,15 +9,18 @@ import (
 )
 
 // part stores a part of a run with its secrets masked, in place of an earlier one of that name; an
-// empty one is none. It may be called from several goroutines until the run is recorded.
-func (r *run) part(name record.PartName, content []byte) {
+// empty one is none. It may be called from several goroutines until the run is recorded. It reports
+// whether the part is in the spool; one that is not is committed with the record, if that can be.
+func (r *run) part(name record.PartName, content []byte) bool {
 	if r.entry == nil || len(content) == 0 {
-		return
+		return false
 	}
 	content = r.mask.part(name, content)
-	if err := r.entry.WritePart(name, content); err != nil {
+	err := r.entry.WritePart(name, content)
+	if err != nil {
 		r.q.Warn("a part of the record is not in the spool: %v", err)
 	}
+	return err == nil
 }
 
 // listFiles puts the files of a run that has ended into its record.
@@ -64,7 +67,7 @@ func (q *Service) describeParts(rec *record.Record, parts map[record.PartName][]
 		}
 		rec.Data.Parts[name] = part
 	}
-	if _, there := parts[record.PartPatch]; there && rec.Data.Git != nil { // the run was cut off right after it had stored this
+	if _, there := parts[record.PartPatch]; there && rec.Data.Git != nil { // the record was not written after it
 		rec.Data.Git.PatchError = ""
 	}
 }

@@ -18,8 +18,8 @@ type takenPatch struct {
 	list  *provenance.List // of its untracked files; nil before they are hashed
 }
 
-// errCutOff is what a record says of the difference until this is read: the run may be killed before.
-var errCutOff = errors.New("the run was cut off before it was read")
+// errNotStored is what a record says of the difference until this is stored in the spool.
+var errNotStored = errors.New("it was not stored before qme was killed, or because the disk was full")
 
 // takePatch begins to read the difference of a dirty working tree. The result must be awaited before
 // the command starts, which may change the tree. Until it is stored, the record says that there is none.
@@ -33,7 +33,7 @@ func (q *Service) takePatch(rec *record.Record, dir string) func() *takenPatch {
 		git.PatchError = err.Error()
 		return func() *takenPatch { return &takenPatch{err: err} }
 	}
-	git.PatchError = errCutOff.Error()
+	git.PatchError = errNotStored.Error()
 	done := make(chan *takenPatch, 1)
 	most := min(q.Settings.Patch, record.MaxPart/2)
 	go func() {
@@ -66,8 +66,9 @@ func (t *takenPatch) begin(r *run) {
 	case t.err != nil:
 		r.rec.Data.Git.PatchError = r.mask.text(valid(t.err.Error()))
 	default:
-		t.store(r)
-		r.rec.Data.Git.PatchError = ""
+		if t.store(r) {
+			r.rec.Data.Git.PatchError = ""
+		}
 		names := make([]string, len(t.patch.Untracked))
 		for i, u := range t.patch.Untracked {
 			names[i] = u.Path
@@ -92,11 +93,12 @@ func (t *takenPatch) end(r *run) {
 	t.store(r)
 }
 
-func (t *takenPatch) store(r *run) {
+// store stores the patch, and reports whether it is in the spool.
+func (t *takenPatch) store(r *run) bool {
 	content, err := r.mask.patch(t.patch).Encode()
 	if err != nil {
 		r.q.Warn("the difference of the working tree is not recorded: %v", err)
-		return
+		return false
 	}
-	r.part(record.PartPatch, content)
+	return r.part(record.PartPatch, content)
 }

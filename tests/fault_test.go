@@ -200,3 +200,17 @@ func TestStaleLocks(t *testing.T) {
 	}
 	h.verify()
 }
+
+// TestCachesLeaveRoom has a disk with little room, which is left to the record and not taken by what
+// can be made again.
+func TestCachesLeaveRoom(t *testing.T) {
+	h := newSmallHome(t, "3m")
+	h.must("-q", "run", "cat", "/etc/passwd")
+	if in := h.records()[0].Data.Files.In; len(in) != 1 || in[0].SHA256 == "" {
+		t.Fatalf("the files are %+v", in)
+	}
+	if info, err := os.Stat(filepath.Join(h.dir, "hashes")); err == nil && info.Size() > 0 {
+		t.Errorf("%d bytes of hashes are kept", info.Size())
+	}
+	h.verify()
+}

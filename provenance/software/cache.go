@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"qme/internal/regular"
+	"qme/internal/room"
 	"qme/internal/wholefile"
 )
 
@@ -134,7 +135,7 @@ func (c Cache) store(file string, e *Environment, l *listing) {
 		return
 	}
 	content := append(append(first, '\n'), l.lines...)
-	if len(content) > largestCached || c.Secret != nil && c.Secret(content) {
+	if len(content) > largestCached || !room.Spare(filepath.Dir(c.Dir)) || c.Secret != nil && c.Secret(content) {
 		return
 	}
 	fsys := &afero.OsFs{}
