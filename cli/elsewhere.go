@@ -12,7 +12,7 @@ var elsewhere = map[string]string{
 	"history": "ls", "tasks": "ls", "runs": "ls", "dir": "ls", "ll": "ls", "recent": "ls",
 	"ps": "ls --active", "jobs": "ls --active", "top": "ls --active", "squeue": "ls --active", "qstat": "ls --active", "htop": "ls --active",
 	"failed": "ls --failed", "running": "ls --running", "queued": "ls --queued", "active": "ls --active",
-	"cat": "get", "show": "get", "info": "get", "inspect": "get", "describe": "get", "view": "get", "print": "get", "details": "get", "last": "get", "scontrol": "get",
+	"cat": "get", "info": "show", "inspect": "show", "describe": "show", "view": "show", "print": "show", "details": "show", "last": "show", "scontrol": "show",
 	"output": "exec output", "logs": "exec output", "tail": "exec output", "follow": "exec output", "stdout": "get --stdout", "stderr": "get --stderr", "sacct": "exec status",
 	"find": "search", "grep": "search", "rg": "search", "locate": "search", "lookup": "search",
 	"compare": "diff", "cmp": "diff",
@@ -30,7 +30,7 @@ var elsewhere = map[string]string{
 }
 
 const (
-	seeTask   = "\"qme get TASK\" and \"qme log TASK\" say more of a task"
+	seeTask   = "\"qme show TASK\" says more of a task"
 	seeAll    = "all tasks are listed without it"
 	seeTime   = "\"qme search after:yesterday\" finds by time"
 	seeBefore = "\"qme search before:yesterday\" finds by time"
@@ -59,6 +59,7 @@ var otherOptions = map[string]map[string]string{
 		"get": "\"qme config KEY\" shows one", "add": "\"qme config KEY +VALUE\" adds to a list",
 		"global": "there is one file for each home", "local": "there is one file for each home", "system": "there is one file for each home",
 	},
-	"get": {"f": seeOutput, "follow": seeOutput},
-	"log": {"f": seeOutput, "follow": seeOutput},
+	"show": {"json": "\"qme get\" prints a task as JSON", "f": seeOutput, "follow": seeOutput},
+	"get":  {"f": seeOutput, "follow": seeOutput},
+	"log":  {"f": seeOutput, "follow": seeOutput},
 }

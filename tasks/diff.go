@@ -96,6 +96,18 @@ func (q *Service) Compare(a, b Version, limit int64) (*Comparison, error) {
 	return c, nil
 }
 
+// Between returns what differs between two records but for how their runs ended and how long they
+// took: the command and its place, code, software, machine and files. Neither streams nor parts are
+// read.
+func Between(a, b *record.Record) []FieldChange {
+	ends := []string{"status", "returncode", "signal", "duration", "job.state", "job.returncode", "job.elapsed", elementsField, "job.max_rss"}
+	changes := slices.DeleteFunc(fieldChanges(a, b), func(f FieldChange) bool { return slices.Contains(ends, f.Name) })
+	changes = slices.Concat(changes, envChanges(a.Data.Env, b.Data.Env), machineChanges(a.Data.Machine, b.Data.Machine))
+	software, _ := softwareChanges(a.Data.Software, b.Data.Software)
+	files, _ := fileChanges(a.Data.Files, b.Data.Files)
+	return slices.Concat(changes, software, files)
+}
+
 func fieldChanges(a, b *record.Record) []FieldChange {
 	jobs := a.Data.Job != nil && b.Data.Job != nil
 	fa, fb := fields(a, jobs), fields(b, jobs)

@@ -1,6 +1,9 @@
 package tasks
 
 import (
+	"errors"
+	"fmt"
+
 	"qme/provenance/usage"
 	"qme/record"
 	"qme/tasks/spool"
@@ -40,6 +43,23 @@ func (s usageStore) Append(b []byte) error { return s.entry.AppendPart(record.Pa
 
 // Replace implements usage.Store.
 func (s usageStore) Replace(b []byte) error { return s.entry.WritePart(record.PartUsage, b) }
+
+// Samples returns what the run used over time; nil if it has no samples, or they are in another
+// home. The error wraps record.ErrInvalid if they are damaged.
+func (v Version) Samples() (*usage.Series, error) {
+	part, err := v.Part(record.PartUsage)
+	if errors.Is(err, record.ErrNoPart) || errors.Is(err, record.ErrPartElsewhere) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, err := usage.Parse(part)
+	if err != nil {
+		return nil, fmt.Errorf("task %s: %w", v.Record.UID, err)
+	}
+	return s, nil
+}
 
 // salvageUsage puts what was sampled of a run that was cut off into its record. Samples that a
 // power cut has damaged are dropped.

@@ -256,6 +256,8 @@ func TestHostileRecords(t *testing.T) {
 			try("exec", string(id), "error")
 			try("__complete", "exec", string(id), "")
 			try("get", string(id), "--json")
+			try("show", string(id))
+			try("show", string(id), "--command")
 		}
 	}
 	out, _ := b.qme("refresh")

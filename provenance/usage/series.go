@@ -56,6 +56,28 @@ func (s *Series) add(x Sample) (joined bool) {
 	return true
 }
 
+// Memory returns the most memory in n periods of equal length, in bytes, or as many as there are
+// samples; nil for none. Of periods without a sample it repeats the one before.
+func (s *Series) Memory(n int) []int64 {
+	if s == nil || len(s.Samples) == 0 {
+		return nil
+	}
+	most := make([]int64, min(n, len(s.Samples)))
+	length := s.Samples[len(s.Samples)-1].Time / float64(len(most))
+	next := 0
+	for i := range most {
+		from := next
+		for next < len(s.Samples) && (i == len(most)-1 || s.Samples[next].Time <= float64(i+1)*length) {
+			most[i] = max(most[i], s.Samples[next].Memory)
+			next++
+		}
+		if from == next && i > 0 {
+			most[i] = most[i-1]
+		}
+	}
+	return most
+}
+
 // join returns the sample of two periods, the first of which began at the time from.
 func join(from float64, a, b Sample) Sample {
 	gpu := b.GPU

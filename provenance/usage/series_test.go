@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,4 +94,21 @@ func FuzzParse(f *testing.F) {
 			t.Error(err, perr)
 		}
 	})
+}
+
+// The curve of memory has the most of each period, and repeats it where there is no sample.
+func TestMemory(t *testing.T) {
+	s := &Series{}
+	for _, x := range []Sample{{Time: 1, Memory: 5}, {Time: 2, Memory: 7}, {Time: 9, Memory: 1}, {Time: 10, Memory: 3}} {
+		s.Samples = append(s.Samples, x)
+	}
+	for n, want := range map[int][]int64{1: {7}, 2: {7, 3}, 4: {7, 7, 7, 3}, 50: {7, 7, 7, 3}} {
+		if got := s.Memory(n); !slices.Equal(got, want) {
+			t.Errorf("%d: %v, want %v", n, got, want)
+		}
+	}
+	var none *Series
+	if got := none.Memory(3); got != nil {
+		t.Errorf("%v of no samples", got)
+	}
 }

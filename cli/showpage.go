@@ -1,0 +1,436 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/mattn/go-runewidth"
+
+	"qme/internal/safe"
+	"qme/internal/visible"
+	"qme/record"
+	"qme/tasks"
+)
+
+// A page shows one run of a task to a person.
+type page struct {
+	w *bufio.Writer
+	t *table
+	v tasks.Version
+	r *record.Record
+}
+
+func (t *terminal) newPage(w *bufio.Writer) *page { return &page{w: w, t: t.newTable(w)} }
+
+// What is shown at most of a list.
+const (
+	mostShownFiles   = 10
+	mostShownChanges = 4
+	mostShownLines   = 10 // of a stream
+	longestShown     = 40 // characters of a value that has changed
+)
+
+// labelWidth is the width of the names on the left.
+const labelWidth = 11
+
+// write shows a run, and the latest runs of its task, the last of which is there for comparison if
+// there are more than mostRuns. An error of w is that of its Flush.
+func (p *page) write(v tasks.Version, runs []tasks.Version) error {
+	p.v, p.r = v, v.Record
+	p.head(runs)
+	p.state()
+	p.job()
+	p.place()
+	p.code()
+	p.software()
+	p.input()
+	if err := p.resources(); err != nil {
+		return err
+	}
+	if err := p.files(); err != nil {
+		return err
+	}
+	p.runs(runs)
+	p.streams()
+	return p.w.Flush()
+}
+
+// line prints a fact, whose later lines begin under the first. An empty text is none.
+func (p *page) line(label, text string) {
+	if text == "" {
+		return
+	}
+	lines := []string{text}
+	if room := p.t.width - labelWidth; p.t.width > 0 {
+		lines = wrapped(text, max(room, minCommand))
+	}
+	for _, l := range lines {
+		p.whole(label, l)
+		label = ""
+	}
+}
+
+// whole is line for a text that is not wrapped, so that it can be copied.
+func (p *page) whole(label, text string) {
+	cell := runewidth.FillRight(label, labelWidth)
+	if label != "" {
+		cell = p.t.color.bold(cell)
+	}
+	p.printf("%s%s\n", cell, text)
+}
+
+// printf prints text, whose errors the writer keeps.
+func (p *page) printf(format string, args ...any) { _, _ = fmt.Fprintf(p.w, format, args...) }
+
+// wrapped breaks a text at blanks into lines of at most width columns; longer words are not cut.
+func wrapped(text string, width int) (lines []string) {
+	line := ""
+	for _, word := range strings.Split(text, " ") {
+		if line != "" && runewidth.StringWidth(line)+1+runewidth.StringWidth(word) > width {
+			lines, line = append(lines, line), ""
+		}
+		if line != "" {
+			line += " "
+		}
+		line += word
+	}
+	return append(lines, line)
+}
+
+// joined joins the texts that are not empty.
+func joined(sep string, texts ...string) string {
+	return strings.Join(slices.DeleteFunc(texts, func(s string) bool { return s == "" }), sep)
+}
+
+func (p *page) head(runs []tasks.Version) {
+	name := p.t.color.bold(string(p.r.UID))
+	if len(runs) > 0 && runs[0].Number > 1 {
+		name += fmt.Sprintf("  run %d of %d", p.v.Number, runs[0].Number)
+	}
+	p.printf("%s\n", name)
+	label := "Command"
+	for _, l := range strings.Split(strings.TrimRight(typed(p.r), "\n"), "\n") {
+		p.whole(label, safe.Bounded(l))
+		label = ""
+	}
+	p.line("Message", safe.Line(p.r.Data.Message))
+}
+
+func (p *page) state() {
+	d := p.r.Data
+	word, paint := p.r.Outcome().String(), p.t.color.plain
+	switch p.r.Outcome() {
+	case record.OK:
+		paint = p.t.color.green
+	case record.Failed:
+		paint = p.t.color.red
+	case record.Goes, record.Queued, record.Stopped:
+		paint = p.t.color.yellow
+	}
+	code := ""
+	if c := p.r.Code(); c != nil {
+		code = fmt.Sprintf("return code %d", *c)
+	}
+	took := ""
+	if _, ok := p.r.Took(now); ok {
+		took = map[bool]string{false: "took ", true: "for "}[p.r.Active()] + p.t.duration(p.r)
+	}
+	p.line("State", joined(", ", paint(word), code, safe.Line(d.Signal), took))
+	began := d.Timestamp.Local()
+	p.line("Began", began.Format(time.DateTime)+" ("+ago(began)+")")
+}
+
+// ago says how long ago something was.
+func ago(at time.Time) string {
+	text := age(at)
+	if later, ok := strings.CutPrefix(text, "+"); ok {
+		return "in " + later
+	}
+	return text + " ago"
+}
+
+func (p *page) job() {
+	j := p.r.Data.Job
+	if j == nil {
+		return
+	}
+	name := joined(" ", j.ID, j.Name)
+	if j.Cluster != "" {
+		name += " on " + j.Cluster
+	}
+	p.line("Job", safe.Line(joined(", ", name, strings.ToLower(j.State), j.Partition, j.Nodes, j.Reason)))
+	if n := len(j.Elements); n > 0 {
+		p.line("", count(n, "element")+"; \"qme get\" has the state of each")
+	}
+	limit := ""
+	if j.TimeLimit > 0 {
+		limit = "limit " + shortDuration(time.Duration(j.TimeLimit*float64(time.Second)))
+	}
+	asked := ""
+	if j.RequestedMemory > 0 {
+		asked = "asked for " + humanize.IBytes(uint64(j.RequestedMemory))
+	}
+	p.line("", joined(", ", asked, limit))
+}
+
+func (p *page) place() {
+	d := p.r.Data
+	p.line("Place", safe.Line(joined(" ", joined("@", d.User, d.Host), d.PWD)))
+	if m := d.Machine; m != nil {
+		memory, cpus := "", ""
+		if m.Memory > 0 {
+			memory = humanize.IBytes(uint64(m.Memory))
+		}
+		if m.CPUs > 0 {
+			cpus = count(m.CPUs, "processor")
+		}
+		p.line("Machine", safe.Line(joined(", ", cmp.Or(m.Distribution, m.OS), m.CPU, cpus, memory, gpus(m))))
+	}
+}
+
+func gpus(m *record.Machine) string {
+	if len(m.GPUs) == 0 {
+		return ""
+	}
+	return joined(" ", fmt.Sprintf("%d × %s", len(m.GPUs), m.GPUs[0]), m.GPUDriver)
+}
+
+func (p *page) code() {
+	g := p.r.Data.Git
+	if g == nil {
+		return
+	}
+	state := ""
+	switch {
+	case g.Dirty == nil:
+		state = "whether it was dirty is not recorded"
+	case *g.Dirty:
+		state = "dirty"
+		if _, ok := p.r.Data.Parts[record.PartPatch]; ok {
+			state += fmt.Sprintf(" (\"qme get %s --part patch\" has the difference)", p.v.Name())
+		}
+	}
+	commit := fmt.Sprintf("%.12s", g.Commit)
+	p.line("Code", safe.Line(joined(", ", joined(" ", g.Branch, cmp.Or(commit, "no commit yet")), state)))
+	p.line("", safe.Line(g.Remote))
+}
+
+func (p *page) software() {
+	s := p.r.Data.Software
+	if s == nil {
+		return
+	}
+	var texts []string
+	for _, one := range s.Programs {
+		texts = append(texts, filepath.Base(one.Path))
+	}
+	programs := strings.Join(texts[:min(len(texts), mostShownChanges)], ", ")
+	texts = []string{programs}
+	for _, e := range s.Environments {
+		python := ""
+		if e.Python != "" {
+			python = "Python " + e.Python
+		}
+		texts = append(texts, fmt.Sprintf("%s %s (%s)", e.Kind, e.Path, joined(", ", python, cmp.Or(e.NotRecorded, count(e.Packages, "package")))))
+	}
+	if len(s.Modules) > 0 {
+		texts = append(texts, "modules "+strings.Join(s.Modules, " "))
+	}
+	if c := s.Container; c != nil {
+		texts = append(texts, joined(" ", "in", c.Kind, c.Image, c.Name))
+	}
+	for _, c := range s.Images {
+		texts = append(texts, joined(" ", c.Kind, c.Image))
+	}
+	p.line("Software", safe.Line(joined("; ", texts...)))
+}
+
+func (p *page) input() {
+	s := p.r.Data.Stdin
+	switch {
+	case s == nil || s.Kind == "terminal" || s.Kind == "null" || s.Kind == "closed" || s.Whole && s.Size == 0: // nothing
+	case s.Kind == "file":
+		p.line("Input", safe.Line("file "+s.Path+", "+humanize.IBytes(uint64(s.Size))))
+	case s.Whole:
+		p.line("Input", safe.Line(s.Kind)+", "+humanize.IBytes(uint64(s.Size)))
+	default:
+		p.line("Input", safe.Line(s.Kind))
+	}
+}
+
+// curveWidth is the width of the curve of memory.
+const curveWidth = 24
+
+func (p *page) resources() error {
+	u := p.r.Data.Usage
+	if u == nil {
+		return nil
+	}
+	texts := []string{"processor " + shortDuration(time.Duration((u.User+u.System)*float64(time.Second)))}
+	size := func(name string, n int64) {
+		if n > 0 {
+			texts = append(texts, name+" "+humanize.IBytes(uint64(n)))
+		}
+	}
+	if size("peak memory", cmp.Or(u.PeakMemory, u.MaxRSS)); u.PeakMemory > 0 {
+		size("mean", u.MeanMemory)
+	}
+	size("read", u.Read)
+	size("written", u.Written)
+	if u.Processes > 1 {
+		texts = append(texts, fmt.Sprintf("%d processes", u.Processes))
+	}
+	if u.GPUs > 0 {
+		texts = append(texts, fmt.Sprintf("%.1f of %s busy", u.MeanGPU, count(u.GPUs, "GPU")))
+		size("GPU memory", u.PeakGPUMemory)
+	}
+	p.line("Resources", strings.Join(texts, ", "))
+	samples, err := p.v.Samples()
+	if err != nil {
+		return err
+	}
+	memory := samples.Memory(curveWidth)
+	if len(memory) == 0 {
+		return nil
+	}
+	p.line("Memory", curve(memory)+"  over "+p.t.duration(p.r))
+	return nil
+}
+
+// curve draws values as blocks, the highest of which is full.
+func curve(values []int64) string {
+	const blocks = "▁▂▃▄▅▆▇█"
+	var b strings.Builder
+	steps := []rune(blocks)
+	top := max(1, slices.Max(values))
+	for _, v := range values {
+		at := int(float64(v) / float64(top) * float64(len(steps)))
+		b.WriteRune(steps[min(max(at, 0), len(steps)-1)])
+	}
+	return b.String()
+}
+
+func (p *page) files() error {
+	files, err := p.v.Files()
+	if err != nil || files == nil {
+		return err
+	}
+	p.list("Files in", files.In, files.LeftOut)
+	p.list("Files out", files.Out, files.LeftOut)
+	return nil
+}
+
+func (p *page) list(label string, files []record.File, leftOut int) {
+	for i, f := range files {
+		if i == mostShownFiles {
+			p.line(label, fmt.Sprintf("and %d more", len(files)-i))
+			return
+		}
+		hash := "no hash"
+		switch {
+		case f.SHA256 != "" && f.Partial:
+			hash = fmt.Sprintf("%.12s (ends)", f.SHA256)
+		case f.SHA256 != "":
+			hash = fmt.Sprintf("%.12s", f.SHA256)
+		}
+		p.whole(label, fmt.Sprintf("%-8s  %-12s  %9s  %s", safe.Line(f.By), hash, humanize.IBytes(uint64(f.Size)), safe.Line(f.Path)))
+		label = ""
+	}
+	if leftOut > 0 && len(files) > 0 {
+		p.line("", "and others that are not listed")
+	}
+}
+
+func (p *page) runs(runs []tasks.Version) {
+	if len(runs) < 2 {
+		return
+	}
+	label := "Runs"
+	for i, v := range runs[:min(len(runs), mostRuns)] {
+		status, paint := p.t.status(v.Record)
+		p.line(label, fmt.Sprintf("@%-3d %s  %6s  %s", v.Number, v.Record.Data.Timestamp.Local().Format(time.DateTime), p.t.duration(v.Record), paint(status)))
+		if label = ""; i+1 < len(runs) {
+			p.line(label, "     "+changesText(tasks.Between(runs[i+1].Record, v.Record)))
+		}
+	}
+	if runs[0].Number > mostRuns {
+		p.line("", fmt.Sprintf("\"qme log %s\" lists all %d", p.r.UID, runs[0].Number))
+	}
+}
+
+// changesText says in a line what has changed from one run to the next.
+func changesText(changes []tasks.FieldChange) string {
+	if len(changes) == 0 {
+		return "nothing that was recorded has changed before it"
+	}
+	var texts []string
+	for i, c := range changes {
+		if i == mostShownChanges {
+			texts = append(texts, fmt.Sprintf("%d more", len(changes)-i))
+			break
+		}
+		from, to := shown(c.From), shown(c.To)
+		if runewidth.StringWidth(from+to) > longestShown {
+			texts = append(texts, safe.Line(c.Name)+" changed")
+			continue
+		}
+		texts = append(texts, fmt.Sprintf("%s: %s -> %s", safe.Line(c.Name), from, to))
+	}
+	return strings.Join(texts, "; ")
+}
+
+// A shownStream is a stream of the run or of its job.
+type shownStream struct {
+	name, all string // all is the command that prints all of it
+	lines     []string
+	stored    *record.Stream // set when lines are only a part of it
+}
+
+func (p *page) streams() {
+	out, errs := p.ofRun()
+	list := []shownStream{out, errs}
+	if p.r.Failed() {
+		list = []shownStream{errs, out}
+	}
+	for _, s := range list {
+		p.stream(s)
+	}
+}
+
+// ofRun returns the streams of the job, as far as they are known, else those of the command.
+func (p *page) ofRun() (out, errs shownStream) {
+	d := p.r.Data
+	if j := d.Job; j != nil && j.Output != nil {
+		all := fmt.Sprintf("qme exec %s ", p.r.UID)
+		return shownStream{"Output of the job", all + "output", j.Output, j.Stdout}, shownStream{"Errors of the job", all + "error", j.Error, j.Stderr}
+	}
+	all := "qme get " + p.v.Name()
+	return shownStream{"Output", all + " --stdout", d.Output, d.Stdout}, shownStream{"Errors", all + " --stderr", d.Error, d.Stderr}
+}
+
+// stream shows the end of a stream.
+func (p *page) stream(s shownStream) {
+	text := visible.Text(strings.Join(s.lines, ""))
+	if text == "" {
+		return
+	}
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	from := max(0, len(lines)-mostShownLines)
+	what := ""
+	switch {
+	case s.stored != nil:
+		what = fmt.Sprintf(", its end (\"%s\" prints all %s)", s.all, humanize.IBytes(uint64(s.stored.Size)))
+	case from > 0:
+		what = fmt.Sprintf(", the last %d of %d lines", len(lines)-from, len(lines))
+	}
+	p.printf("\n%s%s\n", p.t.color.bold(s.name), what)
+	for _, l := range lines[from:] {
+		p.printf("  %s\n", safe.Line(strings.ReplaceAll(strings.TrimSuffix(l, "\r"), "\t", "    ")))
+	}
+}
