@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,11 +45,11 @@ func (m *Mirror) apply(ctx context.Context, h History, anew bool, progress func(
 	if from == to && !anew {
 		return done, tx.Commit()
 	}
-	w := &writer{ctx: ctx, tx: tx, differ: differ{h, m.dialect, m.tables, home}, progress: progress, full: map[*table]*sql.Stmt{}}
+	w := &writer{ctx: ctx, tx: tx, differ: differ{h, m.dialect, m.tables, home, to}, progress: progress, anew: done.Anew, full: map[*table]*sql.Stmt{}}
 	if done.Anew {
-		err = w.fill(to)
+		err = w.fill()
 	} else {
-		err = w.write(from, to)
+		err = w.write(from)
 	}
 	if err != nil {
 		return done, err
@@ -96,12 +97,14 @@ type writer struct {
 	differ
 	progress func(int)
 
-	taskRows, runRows [][]any
-	gone              []record.ID
-	bytes             int // of the buffered runs
-	full              map[*table]*sql.Stmt
-	tasks             int
-	unreadable        []error
+	anew bool // the home has no rows
+
+	taskRows, runRows, fileRows [][]any
+	gone                        []record.ID
+	bytes                       int // of the buffered runs and files
+	full                        map[*table]*sql.Stmt
+	tasks                       int
+	unreadable                  []error
 }
 
 const (
@@ -113,7 +116,7 @@ const (
 
 // clear deletes all rows of the home.
 func (w *writer) clear() error {
-	for _, t := range []string{"runs", "tasks"} {
+	for _, t := range []string{"files", "runs", "tasks"} {
 		if _, err := w.tx.ExecContext(w.ctx, w.d.bind("DELETE FROM "+t+" WHERE home_id = ?"), w.home); err != nil {
 			return err
 		}
@@ -122,34 +125,34 @@ func (w *writer) clear() error {
 }
 
 // fill replaces the rows of the home by the whole history.
-func (w *writer) fill(to string) error {
+func (w *writer) fill() error {
 	if err := w.clear(); err != nil {
 		return err
 	}
 	if !w.d.indexLater {
-		return w.write("", to)
+		return w.write("")
 	}
 	restore, err := w.dropIndexes()
 	if err != nil {
 		return err
 	}
-	if err := w.write("", to); err != nil {
+	if err := w.write(""); err != nil {
 		return err
 	}
 	return restore()
 }
 
-// dropIndexes drops the indexes of an empty table before it is filled; restore creates
+// dropIndexes drops the indexes of empty tables before they are filled; restore creates
 // them again afterwards. Sorting all rows once is faster than updating the indexes for
-// each row. If other homes have rows in the table, the indexes stay.
+// each row. If other homes have rows in them, the indexes stay.
 func (w *writer) dropIndexes() (restore func() error, err error) {
 	none := func() error { return nil }
 	var one int
-	err = w.tx.QueryRowContext(w.ctx, "SELECT 1 FROM runs LIMIT 1").Scan(&one)
+	err = w.tx.QueryRowContext(w.ctx, "SELECT 1 FROM runs UNION ALL SELECT 1 FROM files LIMIT 1").Scan(&one)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return none, err
 	}
-	rows, err := w.tx.QueryContext(w.ctx, "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = 'runs' AND sql IS NOT NULL")
+	rows, err := w.tx.QueryContext(w.ctx, "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name IN ('runs', 'files') AND sql IS NOT NULL")
 	if err != nil {
 		return none, err
 	}
@@ -177,8 +180,8 @@ func (w *writer) each(statements []string) error {
 	return nil
 }
 
-func (w *writer) write(from, to string) error {
-	for c := range w.changes(w.ctx, from, to) {
+func (w *writer) write(from string) error {
+	for c := range w.changes(w.ctx, from) {
 		if c.err != nil {
 			return ofHistory(c.err)
 		}
@@ -206,13 +209,16 @@ func (w *writer) add(c change) error {
 	case c.first:
 		w.gone = append(w.gone, c.id)
 	}
-	for _, row := range c.runs {
-		for _, v := range row {
-			if s, ok := v.(string); ok {
-				w.bytes += len(s)
+	for _, r := range c.runs {
+		w.runRows, w.fileRows = append(w.runRows, r.run), append(w.fileRows, r.files...)
+		for _, row := range append(r.files, r.run) {
+			for _, v := range row {
+				if s, ok := v.(string); ok {
+					w.bytes += len(s)
+				}
 			}
 		}
-		if w.runRows = append(w.runRows, row); len(w.runRows) == batch || w.bytes > batchBytes {
+		if len(w.runRows) == batch || w.bytes > batchBytes {
 			if err := w.flushRuns(); err != nil {
 				return err
 			}
@@ -239,8 +245,31 @@ func (w *writer) flush() error {
 }
 
 func (w *writer) flushRuns() error {
-	err := w.insert(&w.tables.runs, w.runRows)
-	w.runRows, w.bytes = w.runRows[:0], 0
+	if err := w.insert(&w.tables.runs, w.runRows); err != nil {
+		return err
+	}
+	if err := w.removeFiles(); err != nil {
+		return err
+	}
+	for rows := range slices.Chunk(w.fileRows, batch) {
+		if err := w.insert(&w.tables.files, rows); err != nil {
+			return err
+		}
+	}
+	w.runRows, w.fileRows, w.bytes = w.runRows[:0], w.fileRows[:0], 0
+	return nil
+}
+
+// removeFiles deletes the files of the buffered runs, of which there may now be fewer.
+func (w *writer) removeFiles() error {
+	if w.anew || len(w.runRows) == 0 {
+		return nil
+	}
+	args, conditions := []any{w.home}, make([]string, 0, len(w.runRows))
+	for _, row := range w.runRows {
+		args, conditions = append(args, row[1:runKeys]...), append(conditions, "task_id = ? AND started = ? AND host = ?")
+	}
+	_, err := w.tx.ExecContext(w.ctx, w.d.bind("DELETE FROM files WHERE home_id = ? AND ("+strings.Join(conditions, " OR ")+")"), args...)
 	return err
 }
 
@@ -294,7 +323,7 @@ func (w *writer) remove() error {
 		args = append(args, string(id))
 	}
 	list := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(w.gone)), ", ") + ")"
-	for _, from := range []string{"runs WHERE home_id = ? AND task_id IN ", "tasks WHERE home_id = ? AND id IN "} {
+	for _, from := range []string{"files WHERE home_id = ? AND task_id IN ", "runs WHERE home_id = ? AND task_id IN ", "tasks WHERE home_id = ? AND id IN "} {
 		if _, err := w.tx.ExecContext(w.ctx, w.d.bind("DELETE FROM "+from+list), args...); err != nil {
 			return err
 		}

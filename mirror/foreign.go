@@ -15,20 +15,24 @@ var ErrForeign = errors.New("the database is used by another program")
 // possible.
 var ErrDenied = errors.New("the database does not let this user change the mirror")
 
-// first returns the tables and the view of version 1 with their columns. Later versions
-// do not matter here, since migrations start at version 1.
+// first returns the tables and the view with the columns that they have when they are
+// created. Columns that were added later do not matter here.
 func (t *tables) first() map[string][]string {
 	return map[string][]string{
 		"homes":       {"id", "uid", "name", "commit_id", "unreadable", "updated"},
 		"tasks":       t.tasks.names(1),
 		"runs":        t.runs.names(1),
 		"latest_runs": append(t.runs.names(1), "created"),
+		"files":       t.files.names(filesVersion),
 	}
 }
 
 // firstIndexes are the indexes whose names must be free in databases where index names
-// are not local to a table.
-var firstIndexes = []string{"runs_started", "runs_executor", "runs_returncode", "runs_host", "runs_username", "runs_pwd"}
+// are not local to a table, each with its table.
+var firstIndexes = map[string]string{
+	"runs_started": "runs", "runs_executor": "runs", "runs_returncode": "runs", "runs_host": "runs", "runs_username": "runs", "runs_pwd": "runs",
+	"files_sha256": "files",
+}
 
 // These statements list the relations with given names, with a row for each column. %s
 // are the names. In PostgreSQL, types share their namespace with tables.
@@ -42,20 +46,21 @@ WHERE typnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schem
 )
 
 // checkForeign returns ErrForeign if another program uses the names of our tables, before
-// any are created. Tables with our columns are accepted: another process may be creating
-// them, or, in MySQL, an earlier migration was interrupted.
-func (m *Mirror) checkForeign(ctx context.Context) error {
+// any are created in tables of the given version. Tables with our columns are accepted:
+// another process may be creating them, or, in MySQL, an earlier migration was interrupted.
+func (m *Mirror) checkForeign(ctx context.Context, version int64) error {
 	there, err := m.relations(ctx)
 	if err != nil {
 		return err
 	}
 	for name, columns := range m.tables.first() {
-		if got, ok := there[name]; ok && !sameNames(got, columns) {
+		missing := version == 0 || name == m.tables.files.name
+		if got, ok := there[name]; ok && missing && !sameNames(got, columns) {
 			return m.foreign(name)
 		}
 	}
-	for _, name := range firstIndexes {
-		if _, ok := there[name]; ok && there["runs"] == nil {
+	for name, of := range firstIndexes {
+		if _, ok := there[name]; ok && there[of] == nil {
 			return m.foreign(name)
 		}
 	}
@@ -73,7 +78,7 @@ func (m *Mirror) relations(ctx context.Context) (map[string][]string, error) {
 	for name := range m.tables.first() {
 		names = append(names, "'"+name+"'")
 	}
-	for _, name := range firstIndexes {
+	for name := range firstIndexes {
 		names = append(names, "'"+name+"'")
 	}
 	rows, err := m.db.QueryContext(ctx, fmt.Sprintf(m.dialect.relations, strings.Join(names, ", ")))

@@ -17,9 +17,9 @@ import (
 	"qme/record"
 )
 
-// migrations holds the initial tables, in a folder of goose files for each kind of
-// database. Released files never change. Later versions add columns, which are defined by
-// record.Fields: see addColumns.
+// migrations holds the statements that create tables, in a folder of goose files for each
+// kind of database. Released files never change. All other versions add columns of runs,
+// which are defined by record.Fields: see addColumns.
 //
 //go:embed migrations
 var migrations embed.FS
@@ -65,8 +65,8 @@ func (m *Mirror) migrate(ctx context.Context) error {
 		if err != nil || version == int64(m.tables.version) {
 			return err
 		}
-		if version == 0 {
-			if err := m.checkForeign(ctx); err != nil {
+		if version < filesVersion {
+			if err := m.checkForeign(ctx, version); err != nil {
 				return err
 			}
 		}
@@ -107,13 +107,15 @@ func (m *Mirror) up(ctx context.Context) (err error) {
 	later := make([]*goose.Migration, 0, m.tables.version)
 	for version := 2; version <= m.tables.version; version++ {
 		add := func(ctx context.Context, tx *sql.Tx) error { return m.addColumns(ctx, tx, version) }
-		later = append(later, goose.NewGoMigration(int64(version), &goose.GoFunc{RunTx: add}, nil))
+		if version != filesVersion {
+			later = append(later, goose.NewGoMigration(int64(version), &goose.GoFunc{RunTx: add}, nil))
+		}
 	}
 	p, err := goose.NewProvider(m.dialect.goose, m.db, files, goose.WithTableName(schemaTable), goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(later...))
 	if err != nil {
 		return err
 	}
-	_, err = p.Up(ctx)
+	_, err = p.UpTo(ctx, int64(m.tables.version))
 	return m.dialect.explained(err)
 }
 

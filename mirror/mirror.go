@@ -42,6 +42,9 @@ type History interface {
 	Differences(ctx context.Context, from, to string) iter.Seq2[record.Difference, error]
 	// Get returns the record of a task as of a commit.
 	Get(commit string, id record.ID) (*record.Record, error)
+	// Part returns a part of a record that was read from a commit. The error wraps
+	// record.ErrPartElsewhere if the part is in another home.
+	Part(commit string, r *record.Record, name record.PartName) ([]byte, error)
 }
 
 // A Home identifies the home whose history is mirrored.

@@ -14,11 +14,17 @@ import (
 // is sent in pieces.
 type change struct {
 	id         record.ID
-	first      bool    // the first piece of a task
-	task       []any   // set in the first piece, nil if the task was removed
-	runs       [][]any // a row for each run
+	first      bool  // the first piece of a task
+	task       []any // set in the first piece, nil if the task was removed
+	runs       []runRows
 	unreadable []error // errors of records that are left out
 	err        error   // the history cannot be read any further
+}
+
+// runRows are the row of a run and those of its files.
+type runRows struct {
+	run   []any
+	files [][]any
 }
 
 // readAhead is the maximal number of changes read ahead of writing.
@@ -30,15 +36,16 @@ type differ struct {
 	d      *dialect
 	tables *tables
 	home   int64
+	to     string // the commit whose state is read
 }
 
-// changes yields the differences between two commits. It reads ahead on all processors.
-func (f differ) changes(ctx context.Context, from, to string) iter.Seq[change] {
+// changes yields the differences from a commit to that of f. It reads ahead on all processors.
+func (f differ) changes(ctx context.Context, from string) iter.Seq[change] {
 	return func(yield func(change) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		jobs := func(yield func(job) bool) {
-			for d, err := range f.h.Differences(ctx, from, to) {
+			for d, err := range f.h.Differences(ctx, from, f.to) {
 				if !yield(job{d, err}) || err != nil {
 					return
 				}
@@ -121,20 +128,25 @@ func (r *reading) line(head record.Stored) {
 			r.unreadable(err)
 			return
 		}
-		if !r.add(run.Record) || r.have != nil && record.SameRun(run.Record, r.have) {
+		if !r.add(run) || r.have != nil && record.SameRun(run.Record, r.have) {
 			return
 		}
 	}
 }
 
-// add makes the row of a run, and reports whether more are wanted.
-func (r *reading) add(rec *record.Record) bool {
-	key := rowKey{storable(rec.Data.Timestamp.Time).UnixMicro(), text(rec.Data.Host, maxName)}
+// add makes the rows of a run, and reports whether more are wanted.
+func (r *reading) add(run record.Stored) bool {
+	key := rowKey{storable(run.Data.Timestamp.Time).UnixMicro(), text(run.Data.Host, maxName)}
 	if r.rows[key] {
 		return true
 	}
 	r.rows[key] = true
-	if r.c.runs = append(r.c.runs, r.tables.runs.row(r.d, r.home, rec)); len(r.c.runs) < batch {
+	rec, err := r.withFiles(run)
+	if err != nil {
+		r.unreadable(err)
+	}
+	row := r.tables.runs.row(r.d, r.home, rec)
+	if r.c.runs = append(r.c.runs, runRows{row, fileRows(row, rec)}); len(r.c.runs) < batch {
 		return true
 	}
 	full := r.c

@@ -18,6 +18,7 @@ const (
 	maxText = 64 << 10 // command, message, output, error
 	maxPath = 1000     // pwd, which is indexed
 	maxName = 250      // user, host, branch
+	maxFile = 4096     // other paths
 	maxWord = 64       // signal, commits
 	maxJSON = 1 << 20  // longer JSON is left out
 	// maxDepth limits the nesting of JSON from other programs, since the databases have
@@ -59,13 +60,19 @@ func (t *table) names(version int) []string {
 
 // tables are the tables written for a record.
 type tables struct {
-	version     int // the newest version of a column
-	tasks, runs table
+	version            int // the newest version of a table or column
+	tasks, runs, files table
 }
+
+// runKeys is the number of columns in the key of a run, home_id among them.
+const runKeys = 4
+
+// filesVersion is the version of the tables that has added the table of files.
+const filesVersion = 3
 
 // tablesOf returns the tables with the columns of fields.
 func tablesOf(fields []record.Field) *tables {
-	t := &tables{tasks: table{name: "tasks", keys: 2}, runs: table{name: "runs", keys: 4}}
+	t := &tables{version: filesVersion, tasks: table{name: "tasks", keys: 2}, runs: table{name: "runs", keys: runKeys}}
 	of := map[string]column{}
 	keys := []string{"task_id", "started", "host"}
 	var others []column
@@ -82,8 +89,10 @@ func tablesOf(fields []record.Field) *tables {
 	id := of["task_id"]
 	id.name = "id"
 	t.tasks.columns = []column{id, of["executor"], of["command"], {"created", record.Moment, 1, created}, of["started"], of["host"]}
-	t.runs.columns = slices.Concat([]column{of["task_id"], of["started"], of["host"]}, others, streamColumns("output", record.Stdout), streamColumns("error", record.Stderr),
+	key := []column{of["task_id"], of["started"], of["host"]}
+	t.runs.columns = slices.Concat(key, others, streamColumns("output", record.Stdout), streamColumns("error", record.Stderr), softwareColumns(),
 		[]column{{"utc_offset", record.Integer, 1, offset}, {"more", record.Object, 1, moreOf}})
+	t.files = filesTable(key)
 	return t
 }
 
@@ -96,7 +105,8 @@ func offset(r *record.Record) any {
 
 // bounds are the limits of texts that are shorter than maxText.
 var bounds = map[string]int{
-	"host": maxName, "username": maxName, "git_branch": maxName, "pwd": maxPath,
+	"host": maxName, "username": maxName, "git_branch": maxName, "pwd": maxPath, "run_id": maxWord,
+	"path": maxFile, "program": maxFile, "interpreter": maxFile, "environment": maxFile, "stdin_path": maxFile,
 	"status": maxWord, "signal_name": maxWord, "git_commit": maxWord, "previous_commit": maxWord, "job_id": maxWord, "job_state": maxWord,
 }
 

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -99,10 +100,22 @@ func TestDocument(t *testing.T) {
 	}
 }
 
-// A history is one of one task and one commit.
-type history struct{ r *record.Record }
+// A history is one of one task and one commit, with the part of the files if it is not empty.
+type history struct {
+	r      *record.Record
+	part   string
+	commit string
+}
 
-func (h history) Head() (string, error) { return "c1", nil }
+func (h history) Head() (string, error) { return cmp.Or(h.commit, "c1"), nil }
+
+func (h history) Part(commit string, r *record.Record, name record.PartName) ([]byte, error) {
+	head, err := h.Head()
+	if commit != head || r.UID != h.r.UID || name != record.PartFiles || h.part == "" {
+		return nil, errors.Join(err, record.ErrPartElsewhere)
+	}
+	return []byte(h.part), err
+}
 
 func (h history) IsAncestor(context.Context, string, string) (bool, error) { return true, nil }
 
@@ -143,7 +156,7 @@ func TestFurtherColumns(t *testing.T) {
 				}
 				defer m.Close()
 				m.tables = tablesOf(fields)
-				done, err := m.CatchUp(t.Context(), history{r}, nil)
+				done, err := m.CatchUp(t.Context(), history{r: r}, nil)
 				if err == nil && done.Anew != wantAnew {
 					t.Errorf("with %d fields the rows are made anew: %v", len(fields), done.Anew)
 				}

@@ -70,10 +70,31 @@ var Fields = []Field{
 	{Key: "data.usage.max_rss", Name: "max_rss", Kind: Bytes, Since: 1, Value: func(r *Record) any {
 		return within(r.Data.Usage, func(u *Usage) any { return unlessZero(max(u.MaxRSS, 0)) })
 	}},
+	{Key: "data.usage.peak_memory", Name: "peak_memory", Kind: Bytes, Since: 2, Value: func(r *Record) any {
+		return within(r.Data.Usage, func(u *Usage) any { return unlessZero(u.PeakMemory) })
+	}},
+	{Key: "data.usage.mean_memory", Name: "mean_memory", Kind: Bytes, Since: 2, Value: func(r *Record) any {
+		return within(r.Data.Usage, func(u *Usage) any { return unlessZero(u.MeanMemory) })
+	}},
+	{Key: "data.usage.memory_kind", Name: "memory_kind", Since: 2, Value: func(r *Record) any {
+		return within(r.Data.Usage, func(u *Usage) any { return unlessZero(u.MemoryKind) })
+	}},
+	{Key: "data.usage.read", Name: "bytes_read", Kind: Bytes, Since: 2, Value: func(r *Record) any { return within(r.Data.Usage, sampled(func(u *Usage) any { return u.Read })) }},
+	{Key: "data.usage.written", Name: "bytes_written", Kind: Bytes, Since: 2, Value: func(r *Record) any { return within(r.Data.Usage, sampled(func(u *Usage) any { return u.Written })) }},
+	{Key: "data.usage.processes", Name: "processes", Kind: Integer, Since: 2, Value: func(r *Record) any {
+		return within(r.Data.Usage, func(u *Usage) any { return unlessZero(u.Processes) })
+	}},
+	{Key: "data.usage.samples", Name: "samples", Kind: Integer, Since: 2, Value: func(r *Record) any { return within(r.Data.Usage, func(u *Usage) any { return unlessZero(u.Samples) }) }},
+	{Key: "data.usage.gpus", Name: "gpus", Kind: Integer, Since: 2, Value: func(r *Record) any { return within(r.Data.Usage, func(u *Usage) any { return unlessZero(u.GPUs) }) }},
+	{Key: "data.usage.mean_gpu", Name: "mean_gpu", Kind: Seconds, Since: 2, Value: func(r *Record) any { return within(r.Data.Usage, func(u *Usage) any { return unlessZero(u.MeanGPU) }) }},
+	{Key: "data.usage.peak_gpu_memory", Name: "peak_gpu_memory", Kind: Bytes, Since: 2, Value: func(r *Record) any {
+		return within(r.Data.Usage, func(u *Usage) any { return unlessZero(u.PeakGPUMemory) })
+	}},
 	{Key: "data.git", Kind: Object},
 	{Key: "data.git.commit", Name: "git_commit", Since: 1, Value: func(r *Record) any { return within(r.Data.Git, func(g *Git) any { return unlessZero(g.Commit) }) }},
 	{Key: "data.git.branch", Name: "git_branch", Since: 1, Value: func(r *Record) any { return within(r.Data.Git, func(g *Git) any { return unlessZero(g.Branch) }) }},
 	{Key: "data.git.dirty", Name: "git_dirty", Kind: Flag, Since: 1, Value: func(r *Record) any { return within(r.Data.Git, func(g *Git) any { return known(g.Dirty) }) }},
+	{Key: "data.git.remote", Name: "git_remote", Since: 2, Value: func(r *Record) any { return within(r.Data.Git, func(g *Git) any { return unlessZero(g.Remote) }) }},
 	{Key: "data.env", Name: "env", Kind: Object, Since: 1, Value: func(r *Record) any {
 		if len(r.Data.Env) == 0 {
 			return nil
@@ -88,11 +109,32 @@ var Fields = []Field{
 	{Key: "data.terminal", Kind: Object},
 	{Key: "data.merged", Kind: Flag},
 	{Key: "data.stdin", Kind: Object},
-	{Key: "data.machine", Kind: Object},
-	{Key: "data.software", Kind: Object},
+	{Key: "data.stdin.kind", Name: "stdin_kind", Since: 2, Value: func(r *Record) any { return within(r.Data.Stdin, func(s *Stdin) any { return s.Kind }) }},
+	{Key: "data.stdin.path", Name: "stdin_path", Since: 2, Value: func(r *Record) any { return within(r.Data.Stdin, func(s *Stdin) any { return unlessZero(s.Path) }) }},
+	{Key: "data.stdin.size", Name: "stdin_bytes", Kind: Bytes, Since: 2, Value: func(r *Record) any { return within(r.Data.Stdin, func(s *Stdin) any { return unlessZero(s.Size) }) }},
+	{Key: "data.stdin.sha256", Name: "stdin_sha256", Since: 2, Value: func(r *Record) any { return within(r.Data.Stdin, func(s *Stdin) any { return unlessZero(s.SHA256) }) }},
+	{Key: "data.machine", Name: "machine", Kind: Object, Since: 2, Value: func(r *Record) any { return within(r.Data.Machine, func(m *Machine) any { return m }) }},
+	{Key: "data.machine.kernel", Name: "kernel", Since: 2, Value: func(r *Record) any {
+		return within(r.Data.Machine, func(m *Machine) any { return unlessZero(m.Kernel) })
+	}},
+	{Key: "data.machine.distribution", Name: "distribution", Since: 2, Value: func(r *Record) any {
+		return within(r.Data.Machine, func(m *Machine) any { return unlessZero(m.Distribution) })
+	}},
+	{Key: "data.machine.cpu", Name: "cpu", Since: 2, Value: func(r *Record) any { return within(r.Data.Machine, func(m *Machine) any { return unlessZero(m.CPU) }) }},
+	{Key: "data.machine.cpus", Name: "cpus", Kind: Integer, Since: 2, Value: func(r *Record) any { return within(r.Data.Machine, func(m *Machine) any { return unlessZero(m.CPUs) }) }},
+	{Key: "data.machine.memory", Name: "machine_memory", Kind: Bytes, Since: 2, Value: func(r *Record) any {
+		return within(r.Data.Machine, func(m *Machine) any { return unlessZero(m.Memory) })
+	}},
+	{Key: "data.software", Name: "software", Kind: Object, Since: 2, Value: func(r *Record) any { return within(r.Data.Software, func(s *Software) any { return s }) }},
 	{Key: "data.files", Kind: Object},
-	{Key: "data.parts", Kind: Object},
-	{Key: "data.run_id"},
+	{Key: "data.files.left_out", Name: "files_left_out", Kind: Integer, Since: 2, Value: func(r *Record) any { return within(r.Data.Files, func(f *Files) any { return f.LeftOut }) }},
+	{Key: "data.parts", Name: "parts", Kind: Object, Since: 2, Value: func(r *Record) any {
+		if len(r.Data.Parts) == 0 {
+			return nil
+		}
+		return r.Data.Parts
+	}},
+	{Key: "data.run_id", Name: "run_id", Since: 2, Value: func(r *Record) any { return unlessZero(string(r.Data.RunID)) }},
 	{Key: "data.run", Name: "run", Kind: Integer, Since: 1, Value: func(r *Record) any { return r.Data.Run }},
 	{Key: "data.previous", Name: "previous_commit", Since: 1, Value: func(r *Record) any { return unlessZero(r.Data.Previous) }},
 }
@@ -143,4 +185,14 @@ func within[T any](object *T, value func(*T) any) any {
 		return nil
 	}
 	return value(object)
+}
+
+// sampled returns a value that is 0 also where there are no samples, which have it.
+func sampled(value func(*Usage) any) func(*Usage) any {
+	return func(u *Usage) any {
+		if u.Samples == 0 {
+			return nil
+		}
+		return value(u)
+	}
 }

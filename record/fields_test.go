@@ -99,8 +99,10 @@ func TestFormatDocument(t *testing.T) {
 		reflect.Slice: "array", reflect.Map: "object", reflect.Struct: "object",
 	}
 	rows := map[string][2]string{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z._]+)` \\| ([^|]*) \\| (.*) \\|$").FindAllStringSubmatch(string(b), -1) {
-		rows[m[1]] = [2]string{m[2], m[3]}
+	for _, m := range regexp.MustCompile("(?m)^\\| (`[a-z0-9._]+`(?:, `[a-z0-9._]+`)*) \\| ([^|]*) \\| (.*) \\|$").FindAllStringSubmatch(string(b), -1) {
+		for name := range strings.SplitSeq(m[1], ", ") {
+			rows[strings.Trim(name, "`")] = [2]string{m[2], m[3]}
+		}
 	}
 	for name, k := range recordKeys {
 		word := words[k.of.Kind()]

@@ -112,6 +112,16 @@ func DecodeFiles(part []byte) (*Files, error) {
 	}
 }
 
+// Whole returns all files of a run: f is what its record has of them, and part the content of its
+// PartFiles. The error wraps ErrInvalid.
+func (f *Files) Whole(part []byte) (*Files, error) {
+	all, err := DecodeFiles(part)
+	if err == nil && f != nil {
+		all.LeftOut = max(0, f.LeftOut+len(f.In)+len(f.Out)-len(all.In)-len(all.Out))
+	}
+	return all, err
+}
+
 func (f *Files) check() error {
 	if f == nil {
 		return nil

@@ -46,12 +46,9 @@ func (v Version) Files() (*record.Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := record.DecodeFiles(part)
+	all, err := v.Record.Data.Files.Whole(part)
 	if err != nil {
 		return nil, fmt.Errorf("task %s: %w", v.Record.UID, err)
-	}
-	if short := v.Record.Data.Files; short != nil {
-		all.LeftOut = max(0, short.LeftOut+len(short.In)+len(short.Out)-len(all.In)-len(all.Out))
 	}
 	return all, nil
 }

@@ -19,6 +19,7 @@ func TestMirrorForeign(t *testing.T) {
 			"runs":    "create table runs (run_uuid varchar(32) primary key, status varchar(20), name varchar(250))",
 			"homes":   "create table homes (uid int)",
 			"tasks":   "create table tasks (id int primary key, title varchar(100))",
+			"files":   "create table files (name varchar(100), content varchar(100))",
 			"view":    "create view latest_runs as select 'precious' as x",
 			"asview":  "create view runs as select 'precious' as run",
 			"astable": "create table latest_runs (x int)",
@@ -57,7 +58,7 @@ func foreignDatabase(t *testing.T, name, statement string, server *services.Serv
 		}
 	}
 	// Nothing has been made, and what was there is as it was.
-	for _, made := range []string{"qme_schema", "homes", "tasks", "runs", "latest_runs"} {
+	for _, made := range []string{"qme_schema", "homes", "tasks", "runs", "files", "latest_runs"} {
 		if !strings.Contains(statement, " "+made+" ") {
 			do("create table " + made + " (n int)")
 		}
