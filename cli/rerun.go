@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v3"
 
+	"qme/executor"
 	"qme/executor/capture"
 	"qme/internal/safe"
+	"qme/provenance"
 	"qme/record"
 	"qme/tasks"
 	"qme/tasks/live"
@@ -36,6 +39,9 @@ message names the recorded variables (setting run.env) that have another value n
 If the command has a secret that is masked in the record ([masked:NAME]), its value is
 that of the variable NAME now, or qme asks for it at the terminal.
 
+Files that were declared (qme run --in, --out) are looked for again; with --in or
+--out others take their place.
+
 If you have not given the command in this home (it came with a pull), it is shown,
 and qme asks for confirmation. Without a terminal it needs --yes.
 
@@ -43,14 +49,20 @@ Examples:
   qme rerun
   qme rerun 019aaf3c
   qme -m "with more memory" rerun @2
-  qme rerun --stdin data.txt @3`,
-		Flags: []cli.Flag{
+  qme rerun --stdin data.txt @3
+  qme rerun --out 'results/*.csv'`,
+		DisableSliceFlagSeparator: true,
+		Flags: append(declareFlags(), []cli.Flag{
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &o.yes},
 			&cli.StringFlag{Name: "stdin", Usage: "use `FILE` as the standard input of the command", Destination: &o.stdin, TakesFile: true},
 			&cli.BoolFlag{Name: "report", Usage: "report how it begins on descriptor 3 (internal)", Destination: &o.report, Hidden: true},
-		},
+		}...),
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := oneTask(c); err != nil {
+				return err
+			}
+			var err error
+			if o.declared, err = readDeclared(c); err != nil {
 				return err
 			}
 			if o.report {
@@ -81,7 +93,7 @@ func (cmd *rerunCommand) run(ctx context.Context, ref string, o rerunOptions, st
 	if err != nil {
 		return nil, nil, err
 	}
-	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: cmd.settings.message, Quiet: cmd.term.quiet, Started: started, OwnInput: o.stdin != "",
+	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: cmd.settings.message, Quiet: cmd.term.quiet, Started: started, OwnInput: o.stdin != "", Declared: o.declared,
 		Secret:  func(h tasks.Hidden) (string, error) { return cmd.secret(ctx, h, o) },
 		Confirm: func(rec *record.Record, own bool) error { return cmd.confirmRerun(ctx, q, ref, rec, own, o) }})
 	var input *tasks.InputError
@@ -123,6 +135,8 @@ func (cmd *rerunCommand) rerunReporting(ctx context.Context, ref string, o rerun
 type rerunOptions struct {
 	yes   bool
 	stdin string // a file, "": none
+	// declared are the files that are declared, in place of those of the task.
+	declared provenance.Declared
 	// report makes rerun report the start of the run on a descriptor to the parent
 	// process: see live.Reporter.
 	report bool
@@ -136,6 +150,12 @@ func (cmd *rerunCommand) rerunLine(o rerunOptions, id string) string {
 	}
 	if o.stdin != "" {
 		words = append(words, "--stdin", o.stdin)
+	}
+	for _, pattern := range o.declared.In {
+		words = append(words, "--in", pattern)
+	}
+	for _, pattern := range o.declared.Out {
+		words = append(words, "--out", pattern)
 	}
 	return cmd.term.line(append(words, id)...)
 }
@@ -181,7 +201,11 @@ func (cmd *rerunCommand) tellChanges(q *tasks.Service, rec *record.Record) error
 // foreignText names the owner of a command, in two lines or more.
 func foreignText(rec *record.Record) string {
 	f := tasks.Foreign(rec)
-	return fmt.Sprintf("This command was not given in this home. Its record says that it is by %s on %s, in %s:\n  %s", f.User, f.Host, f.Directory, f.Command)
+	text := fmt.Sprintf("This command was not given in this home. Its record says that it is by %s on %s, in %s:\n  %s", f.User, f.Host, f.Directory, f.Command)
+	if d := rec.Data.Declared; d != nil {
+		text += "\nSizes and hashes of these files are recorded: " + safe.Bounded(executor.Quote(slices.Concat(d.In, d.Out)))
+	}
+	return text
 }
 
 // tellInput prints a note if the input of a task differs from the file or pipe that it

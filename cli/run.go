@@ -32,6 +32,10 @@ contains spaces or shell syntax is a command line for the shell.
 
 The exit code is that of the command; see docs/exit-codes.md.
 
+The record lists the files that the command line names. --in and --out list more, by
+patterns in quotes (*, ?, [..], {a,b}, and ** for any folders), relative to this
+directory; a folder stands for all files below it.
+
 With --on slurm the command becomes a batch job, in this directory and with this
 environment; no script is needed.
 
@@ -40,9 +44,10 @@ Examples:
   qme run -m "baseline" python train.py --lr=3e-4
   qme run 'sort data.txt | uniq -c > counts.txt'
   qme -q run ./quiet.sh
+  qme run --in 'data/**/*.csv' --out results python analyse.py
   qme run --on slurm --cpus 4 --mem 8G --time 1:00:00 python train.py
   qme run --on slurm --wait make test`,
-		Flags:        onFlags(&o),
+		Flags:        append(declareFlags(), onFlags(&o)...),
 		StopOnNthArg: &one,
 		// A comma in the value of --option belongs to the scheduler.
 		DisableSliceFlagSeparator: true,
@@ -54,12 +59,19 @@ Examples:
 			if err := o.read(c); err != nil {
 				return err
 			}
-			return cmd.run(ctx, words, o)
+			declared, err := readDeclared(c)
+			if err == nil {
+				err = notExpanded(declared, words)
+			}
+			if err != nil {
+				return err
+			}
+			return cmd.run(ctx, words, o, tasks.RunOptions{Message: cmd.settings.message, Quiet: cmd.term.quiet || o.wait, Declared: declared})
 		},
 	}
 }
 
-func (cmd *runCommand) run(ctx context.Context, words []string, o onOptions) error {
+func (cmd *runCommand) run(ctx context.Context, words []string, o onOptions, opts tasks.RunOptions) error {
 	cfg, err := cmd.settings.runConfig()
 	if err != nil {
 		return &codeError{exitNotRun, err}
@@ -68,7 +80,6 @@ func (cmd *runCommand) run(ctx context.Context, words []string, o onOptions) err
 	if err != nil {
 		return &codeError{exitNotRun, err}
 	}
-	opts := tasks.RunOptions{Message: cmd.settings.message, Quiet: cmd.term.quiet || o.wait}
 	var rep *tasks.Report
 	if o.on != "" {
 		rep, err = cmd.runOn(ctx, q, cfg, words, o, opts)

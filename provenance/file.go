@@ -71,6 +71,18 @@ type file struct {
 	to            bool  // it is only written to
 	offset        int64 // where the run's own part of it begins
 	before, after *state
+
+	// declaredIn and declaredOut say that it is declared as well, and onlyOut that nothing but a
+	// pattern for outputs names it.
+	declaredIn, declaredOut, onlyOut bool
+}
+
+// evidence returns why the file is in a list, for which it may be declared.
+func (f *file) evidence(declared bool) string {
+	if declared && grades[record.ByDeclared] < grades[f.by] {
+		return record.ByDeclared
+	}
+	return f.by
 }
 
 // isOut reports whether the file has come or changed during the run. Where the time of the inode
@@ -108,7 +120,7 @@ type fileSet struct {
 }
 
 // grades are the grades of evidence, the best first.
-var grades = map[string]int{record.ByStdio: 0, record.ByRedirect: 1, record.ByOption: 2, record.ByWord: 3}
+var grades = map[string]int{record.ByStdio: 0, record.ByRedirect: 1, record.ByDeclared: 2, record.ByOption: 3, record.ByWord: 4}
 
 func (s *fileSet) add(m mention, dir string) {
 	if m.path == "" || strings.ContainsRune(m.path, 0) {
@@ -144,11 +156,16 @@ func (s *fileSet) add(m mention, dir string) {
 		}
 		return
 	}
-	f.name = nameIn(dir, path)
+	s.put(f, dir)
+}
+
+// put adds a file that is not in the set.
+func (s *fileSet) put(f *file, dir string) {
+	f.name = nameIn(dir, f.path)
 	if f.before != nil {
 		s.same[f.before.inode] = f
 	} else {
-		s.named[path] = f
+		s.named[f.path] = f
 	}
 	s.list = append(s.list, f)
 }

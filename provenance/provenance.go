@@ -25,6 +25,8 @@ type Command struct {
 	Dir  string // its working directory
 	Argv []string
 	Env  []string // NAME=value
+	// Declared are the files that the user declares for it.
+	Declared Declared
 	// Stdin, Stdout and Stderr are the caller's; nil for none.
 	Stdin, Stdout, Stderr *os.File
 }
@@ -46,24 +48,41 @@ type Watch struct {
 	limits  Limits
 	hashing *hashing
 	leftOut int
+
+	dir      string
+	declared Declared
+	matching Matching
+	begun    time.Time
+	blind    bool // not all files were seen that are declared as outputs
 }
 
-// Begin looks at the files that a command names, before it starts. It opens none of them, and
-// returns nil if there are none, or they cannot be looked at in time.
+// Begin looks at the files that a command names, and at those that are declared, before it starts.
+// It opens none of them, and returns nil if there are none, or they cannot be looked at in time. With
+// declared files it returns a Watch in any case.
 func Begin(c Command, l Limits) *Watch {
+	begun := time.Now()
+	fresh := func() *Watch { return &Watch{limits: l, dir: c.Dir, declared: c.Declared, begun: begun} }
 	w, _ := intime.Within(beginning, func() *Watch {
-		w := &Watch{limits: l}
+		w := fresh()
 		// What was typed must never keep the command from running.
-		if err := panics.Catch(func() error { w.look(c, time.Now().Add(beginning)); return nil }); err != nil || len(w.files)+w.leftOut == 0 {
+		if err := panics.Catch(func() error { w.look(c, begun.Add(beginning)); return nil }); err != nil {
 			return nil
 		}
 		return w
 	})
+	switch {
+	case w == nil && !c.Declared.empty():
+		w = fresh()
+		w.matching.Cut, w.blind = true, true
+	case w != nil && c.Declared.empty() && len(w.files)+w.leftOut == 0:
+		return nil
+	}
 	return w
 }
 
 // look finds the files that a command names.
 func (w *Watch) look(c Command, deadline time.Time) {
+	w.matching.Cut, w.blind = !c.Declared.empty(), true // until they were looked for
 	known := fileSet{same: map[inode]*file{}, named: map[string]*file{}}
 	words, leftOut := named(c, deadline)
 	for _, m := range append(opened(c), words...) {
@@ -72,7 +91,18 @@ func (w *Watch) look(c Command, deadline time.Time) {
 		}
 		known.add(m, c.Dir)
 	}
+	w.declare(&known, c.Declared, w.begun.Add(finding))
+	sortDeclared(known.list)
 	w.files, w.leftOut = known.list, known.leftOut+leftOut
+}
+
+// Matching returns what was not found by the patterns of declared files. After End it is that of
+// the outputs as well.
+func (w *Watch) Matching() Matching {
+	if w == nil {
+		return Matching{}
+	}
+	return w.matching
 }
 
 // Hash begins to hash the files that were there, in the background.
@@ -111,26 +141,20 @@ func (w *Watch) End() *record.Files {
 		return nil
 	}
 	deadline := time.Now().Add(w.limits.Wait)
-	files, ok := intime.Within(w.limits.Wait, func() []*file {
-		files := make([]*file, len(w.files))
-		for i, f := range w.files {
-			again := *f
-			again.after, _ = stateOf(f.path) // what cannot be looked at is not there
-			files[i] = &again
-		}
-		return files
-	})
-	if !ok {
-		return w.Named() // a file server does not respond any more
+	end, ok := intime.Within(w.limits.Wait, func() ending { return w.again(time.Now().Add(finding)) })
+	if !ok { // a file server does not respond any more
+		w.matching.Cut = w.matching.Cut || len(w.declared.Out) > 0
+		return w.Named()
 	}
-	for _, f := range files {
+	w.matching = end.matching
+	for _, f := range end.files {
 		if f.after != nil && (f.before == nil || !f.before.same(f.after)) {
 			w.hashing.add(f.path, f.after)
 		}
 	}
 	w.hashing.finish(deadline)
 	var all lists
-	for _, f := range files {
+	for _, f := range end.files {
 		if f.before != nil && !f.to {
 			all.in(f, w.hashing)
 		}
@@ -138,14 +162,14 @@ func (w *Watch) End() *record.Files {
 			all.out(f, w.hashing)
 		}
 	}
-	return all.files(w.leftOut)
+	return all.files(end.leftOut)
 }
 
 // lists collects the two lists of a run.
 type lists struct{ record.Files }
 
 func (l *lists) in(f *file, h *hashing) {
-	l.In = append(l.In, listed(record.File{Path: f.name, Size: f.before.size, By: f.by}, h.of(f.path, f.before)))
+	l.In = append(l.In, listed(record.File{Path: f.name, Size: f.before.size, By: f.evidence(f.declaredIn)}, h.of(f.path, f.before)))
 }
 
 func (l *lists) out(f *file, h *hashing) {
@@ -153,7 +177,7 @@ func (l *lists) out(f *file, h *hashing) {
 	if offset > f.after.size || f.before != nil && f.before.inode != f.after.inode {
 		offset = 0 // it was made shorter, or is another file
 	}
-	l.Out = append(l.Out, listed(record.File{Path: f.name, Size: f.after.size, By: f.by, Offset: offset}, h.of(f.path, f.after)))
+	l.Out = append(l.Out, listed(record.File{Path: f.name, Size: f.after.size, By: f.evidence(f.declaredOut), Offset: offset}, h.of(f.path, f.after)))
 }
 
 func listed(one record.File, hash digest) record.File {

@@ -2,13 +2,11 @@ package provenance
 
 import (
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -59,6 +57,9 @@ func offsetOf(f *os.File, info os.FileInfo) int64 {
 // named returns what the words of a command may name, and how many words were left out because
 // they come to too much.
 func named(c Command, deadline time.Time) (list []mention, leftOut int) {
+	if len(c.Argv) == 0 {
+		return nil, 0
+	}
 	if line, args, ok := commandLine(c.Argv); ok {
 		list, leftOut = inLine(line, c, deadline)
 		return append(list, ofWords(args)...), leftOut
@@ -154,19 +155,10 @@ func (l *lineWords) readDir(dir string) ([]fs.DirEntry, error) {
 		l.over = true
 		return nil, errOver
 	}
-	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	list, err := f.ReadDir(left)
+	list, err := readFolder(dir, left)
 	l.entries += len(list)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	slices.SortFunc(list, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	l.over = l.over || len(list) == left
-	return list, nil
+	return list, err
 }
 
 // moving are commands after which relative names are others, or may be.

@@ -126,6 +126,7 @@ var Fields = []Field{
 		return within(r.Data.Machine, func(m *Machine) any { return unlessZero(m.Memory) })
 	}},
 	{Key: "data.software", Name: "software", Kind: Object, Since: 2, Value: func(r *Record) any { return within(r.Data.Software, func(s *Software) any { return s }) }},
+	{Key: "data.declared", Kind: Object},
 	{Key: "data.files", Kind: Object},
 	{Key: "data.files.left_out", Name: "files_left_out", Kind: Integer, Since: 2, Value: func(r *Record) any { return within(r.Data.Files, func(f *Files) any { return f.LeftOut }) }},
 	{Key: "data.parts", Name: "parts", Kind: Object, Since: 2, Value: func(r *Record) any {

@@ -25,6 +25,7 @@ type Files struct {
 const (
 	ByStdio    = "stdio"    // it was standard input, output or error
 	ByRedirect = "redirect" // a redirection in the command line names it
+	ByDeclared = "declared" // the user declares it: qme run --in, --out
 	ByOption   = "option"   // the value of an option names it: --in=FILE, if=FILE
 	ByWord     = "word"     // a word of the command line names it
 )
@@ -42,6 +43,46 @@ type File struct {
 	By      string `json:"by"`
 	// Offset is where the run's own part of an output begins, to which it was appended.
 	Offset int64 `json:"offset,omitempty"`
+}
+
+// Declared are the patterns of files that the user declares for a run, relative to its directory.
+type Declared struct {
+	In  []string `json:"in,omitempty"`
+	Out []string `json:"out,omitempty"`
+	// Cut says that not all files were looked at that may match: there were too many, or there was
+	// no time.
+	Cut bool `json:"cut,omitempty"`
+}
+
+// Again returns the patterns for a further run; nil for none.
+func (d *Declared) Again() *Declared {
+	if d == nil || len(d.In)+len(d.Out) == 0 {
+		return nil
+	}
+	return &Declared{In: d.In, Out: d.Out}
+}
+
+// Limits of Declared.
+const (
+	MostDeclared    = 100     // of each list
+	LongestDeclared = 4 << 10 // bytes of a pattern as it is given
+)
+
+func (d *Declared) check() error {
+	if d == nil {
+		return nil
+	}
+	for _, list := range [][]string{d.In, d.Out} {
+		if len(list) > MostDeclared {
+			return fmt.Errorf("%w declared files: there are %d patterns, and at most %d are allowed", ErrInvalid, len(list), MostDeclared)
+		}
+		for _, pattern := range list {
+			if pattern == "" || len(pattern) > longestPath {
+				return fmt.Errorf("%w declared files: the pattern %.60q", ErrInvalid, pattern)
+			}
+		}
+	}
+	return nil
 }
 
 // MostFiles limits each list of Files in a record.

@@ -89,6 +89,8 @@ type Data struct {
 	Machine *Machine `json:"machine,omitempty"`
 	// Software is what the run was made with; nil when not recorded.
 	Software *Software `json:"software,omitempty"`
+	// Declared are the files that the user has declared, as patterns; nil for none.
+	Declared *Declared `json:"declared,omitempty"`
 	// Files are the files that the command named, used or made; nil when not recorded.
 	Files *Files `json:"files,omitempty"`
 	// Parts are what is stored in files beside the record, except for streams.
@@ -105,10 +107,10 @@ type Data struct {
 }
 
 // Next returns a record for the task's next run, before it begins. It takes over the command,
-// its directory, its message and unknown keys. Everything else is captured again.
+// its directory, its message, the declared files and unknown keys. Everything else is captured again.
 func (r *Record) Next() *Record {
 	return &Record{Executor: r.Executor, UID: r.UID, Command: r.Command, Extra: r.Extra, Data: Data{
-		PWD: r.Data.PWD, Cmd: r.Data.Cmd, Message: r.Data.Message, Run: NextRun(r.Data.Run), Extra: r.Data.Extra,
+		PWD: r.Data.PWD, Cmd: r.Data.Cmd, Message: r.Data.Message, Declared: r.Data.Declared.Again(), Run: NextRun(r.Data.Run), Extra: r.Data.Extra,
 	}}
 }
 

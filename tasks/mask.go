@@ -90,7 +90,7 @@ func (m *masking) rest(rec *record.Record) {
 
 // count counts the markers that the command of a rerun has already.
 func (m *masking) count(rec *record.Record) {
-	for _, text := range append([]string{rec.Data.PWD}, rec.Data.Cmd...) {
+	for _, text := range slices.Concat([]string{rec.Data.PWD}, rec.Data.Cmd, declaredWords(rec.Data.Declared)) {
 		for _, at := range mask.Markers(text) {
 			if slices.Contains(m.carried, at.Name) {
 				m.fields[at.Name]++

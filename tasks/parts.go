@@ -25,7 +25,9 @@ func (r *run) part(name record.PartName, content []byte) bool {
 
 // listFiles puts the files of a run that has ended into its record.
 func (r *run) listFiles() {
-	short, part, err := r.mask.listed(r.files.End()).Short()
+	files := r.files.End()
+	r.unmatched()
+	short, part, err := r.mask.listed(files).Short()
 	if r.rec.Data.Files = short; err != nil {
 		r.q.Warn("the list of files is not stored whole: %v", err)
 	} else if part != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"qme/internal/mask"
+	"qme/provenance"
 	"qme/record"
 )
 
@@ -36,18 +37,23 @@ func (e *SecretError) Error() string {
 // Is makes the error a record.ErrConflict.
 func (e *SecretError) Is(target error) bool { return target == record.ErrConflict }
 
-// A revealed is a command with its secrets filled in.
+// A revealed is a command, with what is declared for it, with its secrets filled in.
 type revealed struct {
-	cmd     []string
-	dir     string
-	secrets []mask.Secret
-	names   []string // all names of secrets that the record may have
+	cmd []string
+	dir string
+	// declared are the files that the user has declared.
+	declared provenance.Declared
+	secrets  []mask.Secret
+	names    []string // all names of secrets that the record may have
 }
 
 // reveal fills in the secrets that are masked in the command and the directory of a record. The
 // record is not changed. Text that only looks like a marker stays as it is.
 func (q *Service) reveal(old *record.Record, ask func(Hidden) (string, error)) (*revealed, error) {
 	r := &revealed{cmd: old.Data.Cmd, dir: old.Data.PWD}
+	if d := old.Data.Declared; d != nil {
+		r.declared = provenance.Declared{In: d.In, Out: d.Out}
+	}
 	if len(old.Data.Masked) == 0 {
 		return r, nil
 	}
@@ -72,7 +78,7 @@ func (q *Service) reveal(old *record.Record, ask func(Hidden) (string, error)) (
 		r.secrets = append(r.secrets, mask.Secret{Name: name, Value: v})
 		return v, nil
 	}
-	words := append([]string{r.dir}, r.cmd...)
+	words := slices.Concat([]string{r.dir}, r.cmd, r.declared.In, r.declared.Out)
 	for i, w := range words {
 		real, err := r.fill(old, w, value)
 		if err != nil {
@@ -80,7 +86,9 @@ func (q *Service) reveal(old *record.Record, ask func(Hidden) (string, error)) (
 		}
 		words[i] = real
 	}
-	r.dir, r.cmd = words[0], words[1:]
+	in := 1 + len(r.cmd)
+	out := in + len(r.declared.In)
+	r.dir, r.cmd, r.declared = words[0], words[1:in:in], provenance.Declared{In: words[in:out:out], Out: words[out:]}
 	return r, nil
 }
 

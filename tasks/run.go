@@ -15,6 +15,7 @@ import (
 	"qme/executor"
 	"qme/executor/capture"
 	"qme/gitstore"
+	"qme/internal/safe"
 	"qme/provenance"
 	"qme/provenance/software"
 	"qme/provenance/usage"
@@ -36,6 +37,10 @@ type RunOptions struct {
 	// OwnInput says that the user has named the standard input, which a rerun uses then, whatever
 	// the task has read before.
 	OwnInput bool
+	// Declared are the files that the user declares: up to record.MostDeclared patterns of up to
+	// record.LongestDeclared bytes in each list. Each list that is given to Rerun replaces that of
+	// the task.
+	Declared provenance.Declared
 	// Started, if not nil, is called when the command runs and the run can be cancelled. It is
 	// not called for a run that cannot be recorded.
 	Started func()
@@ -70,8 +75,10 @@ func (q *Service) runNew(ctx context.Context, id record.ID, c executor.Command, 
 	if err != nil { // the directory was removed; the command may not need it
 		dir = os.Getenv("PWD")
 	}
-	rec := &record.Record{Executor: id.Executor(), UID: id, Command: valid(c.Line), Data: record.Data{PWD: dir, Cmd: c.Argv, Message: valid(opts.Message), Run: 1}}
-	return q.execute(ctx, rec, capture.Spec{Cmd: c.Argv, Quiet: opts.Quiet}, q.masking(), "run", opts.Started)
+	rec := &record.Record{Executor: id.Executor(), UID: id, Command: valid(c.Line), Data: record.Data{
+		PWD: dir, Cmd: c.Argv, Message: valid(opts.Message), Declared: declaration(opts.Declared), Run: 1,
+	}}
+	return q.execute(ctx, rec, capture.Spec{Cmd: c.Argv, Quiet: opts.Quiet}, q.masking(), "run", opts)
 }
 
 // Rerun runs a task again: the same command in the same directory under the same id. The error
@@ -122,6 +129,7 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	if err := q.confirm(old, opts); err != nil {
 		return nil, err
 	}
+	declare(old, opts.Declared)
 	real, err := q.reveal(old, opts.Secret)
 	if err != nil {
 		return nil, err
@@ -134,7 +142,8 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 		rec.Data.Message = valid(opts.Message)
 	}
 	m := q.masking().with(real)
-	return q.execute(ctx, rec, capture.Spec{Cmd: real.cmd, Dir: real.dir, Quiet: opts.Quiet}, m, "rerun", opts.Started)
+	opts.Declared = real.declared
+	return q.execute(ctx, rec, capture.Spec{Cmd: real.cmd, Dir: real.dir, Quiet: opts.Quiet}, m, "rerun", opts)
 }
 
 // notInSpool returns an error if a run of the task has ended and is still in the spool, where
@@ -176,10 +185,10 @@ func validAll(list []string) []string {
 
 // execute runs the command of spec and records it in rec, which already has the
 // values that are known beforehand.
-func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.Spec, m *masking, verb string, started func()) (*Report, error) {
+func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.Spec, m *masking, verb string, opts RunOptions) (*Report, error) {
 	dir := cmp.Or(spec.Dir, rec.Data.PWD) // of a rerun the record has the directory as it is masked
 	q.fill(rec, dir)
-	files := q.watchFiles(dir, spec.Cmd)
+	files := q.watchFiles(dir, spec.Cmd, opts)
 	patch := q.takePatch(rec, dir)
 	rec.Data.Files, _, _ = files.Named().Short() // the part is written when the run has ended
 	m.begin(rec, spec.Cmd)
@@ -190,7 +199,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	if spoolErr == nil {
 		q.noteGiven(rec)
 	}
-	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: started, files: files, software: q.collectSoftware(dir, spec.Cmd, m), script: q.takeScript(rec.Executor, dir, spec.Cmd), mask: m}
+	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: opts.Started, files: files, software: q.collectSoftware(dir, spec.Cmd, m), script: q.takeScript(rec.Executor, dir, spec.Cmd), mask: m}
 	r.track()
 	r.script.begin(r)
 	r.patch = patch()
@@ -223,13 +232,21 @@ func (r *run) end(ctx context.Context, res *capture.Result, spoolErr, err error)
 	return r.record(ctx, res), nil
 }
 
-// watchFiles looks at the files that a command in dir names.
-func (q *Service) watchFiles(dir string, argv []string) *provenance.Watch {
+// watchFiles looks at the files that a command in dir names, and at those that are declared.
+func (q *Service) watchFiles(dir string, argv []string, opts RunOptions) *provenance.Watch {
 	set := q.Settings
-	if !set.Files || len(argv) == 0 {
+	c := provenance.Command{Dir: dir, Declared: opts.Declared}
+	switch {
+	case set.Files && len(argv) > 0:
+		c.Argv, c.Env, c.Stdin, c.Stdout, c.Stderr = argv, os.Environ(), set.Stdin, set.Stdout, set.Stderr
+	case len(opts.Declared.In)+len(opts.Declared.Out) == 0:
 		return nil
 	}
-	return provenance.Begin(provenance.Command{Dir: dir, Argv: argv, Env: os.Environ(), Stdin: set.Stdin, Stdout: set.Stdout, Stderr: set.Stderr}, set.Hashes)
+	w := provenance.Begin(c, set.Hashes)
+	for _, pattern := range w.Matching().In {
+		q.Warn("no file matches --in %s", safe.Bounded(executor.Quote([]string{pattern})))
+	}
+	return w
 }
 
 // fill sets the fields of a record that are known when a run in a directory begins.

@@ -32,7 +32,7 @@ func walkTexts(s reflect.Value, change func(string) string) {
 }
 
 // bounded are the fields whose texts have bounds, which markers must not exceed.
-var bounded = []string{"Software", "Machine", "Stdin", "Terminal", "Usage"}
+var bounded = []string{"Declared", "Software", "Machine", "Stdin", "Terminal", "Usage"}
 
 // bound returns a masked text, cut if it has come to be longer than texts may be.
 func bound(text, masked string) string {

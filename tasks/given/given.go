@@ -41,6 +41,9 @@ const timeLayout = "2006-01-02T15:04:05.000000Z"
 // digestSize is how many bytes of the SHA-256 are stored.
 const digestSize = 16
 
+// inMark and outMark begin the patterns of declared files in a digest, as no argument can.
+const inMark, outMark = "\x00in=", "\x00out="
+
 // A Line is one command given by the user, for the first time or again.
 type Line struct {
 	At time.Time // the run's timestamp
@@ -52,10 +55,18 @@ type Line struct {
 	Digest string // of the command, see Digest
 }
 
-// Digest returns a hash that identifies a command. It covers the executor, the directory and
-// the arguments, and nothing else of the record.
+// Digest returns a hash that identifies a command. It covers the executor, the directory, the
+// arguments and the patterns of declared files, and nothing else of the record.
 func Digest(rec *record.Record) string {
 	words := append([]string{rec.Executor, rec.Data.PWD}, rec.Data.Cmd...)
+	if d := rec.Data.Declared; d != nil {
+		for _, pattern := range d.In {
+			words = append(words, inMark+pattern)
+		}
+		for _, pattern := range d.Out {
+			words = append(words, outMark+pattern)
+		}
+	}
 	for i, w := range words {
 		words[i] = strings.ToValidUTF8(w, "\uFFFD") // as in the record
 	}
