@@ -39,15 +39,18 @@ and then the changes of the working tree that were not committed. What is not br
 back, such as untracked files, is named. Nothing is fetched, and neither hooks nor
 filters (git-lfs) run. "git worktree remove DIR" removes it.
 
-The repository is the one in which the run took place. For a task that you have not
-given in this home it is that of the current directory or of --repo, and qme asks for
-confirmation; without a terminal it needs --yes.
+The repository is the one in which the run took place, or with --code the one in which
+its script lies, if that is another one. For a task that you have not given in this
+home it is that of the current directory or of --repo, and qme asks for confirmation;
+without a terminal it needs --yes.
 
 Examples:
   qme checkout 019aaf3c ../as-it-was
   qme checkout 019aaf3c@1 /tmp/first --commit-only
+  qme checkout --code @1 ../tools-then
   qme checkout @1 /tmp/theirs --repo ~/code --yes`,
 		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "code", Usage: "take the repository of the script", Destination: &o.Code},
 			&cli.StringFlag{Name: "repo", Usage: "take the repository that contains `DIR`", Destination: &o.Repo, TakesFile: true},
 			&cli.BoolFlag{Name: "commit-only", Usage: "leave out what was not committed", Destination: &o.CommitOnly},
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a task that was not given here", Destination: &o.yes},

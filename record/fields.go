@@ -95,6 +95,7 @@ var Fields = []Field{
 	{Key: "data.git.branch", Name: "git_branch", Since: 1, Value: func(r *Record) any { return within(r.Data.Git, func(g *Git) any { return unlessZero(g.Branch) }) }},
 	{Key: "data.git.dirty", Name: "git_dirty", Kind: Flag, Since: 1, Value: func(r *Record) any { return within(r.Data.Git, func(g *Git) any { return known(g.Dirty) }) }},
 	{Key: "data.git.remote", Name: "git_remote", Since: 2, Value: func(r *Record) any { return within(r.Data.Git, func(g *Git) any { return unlessZero(g.Remote) }) }},
+	{Key: "data.code", Kind: Object},
 	{Key: "data.env", Name: "env", Kind: Object, Since: 1, Value: func(r *Record) any {
 		if len(r.Data.Env) == 0 {
 			return nil

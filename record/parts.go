@@ -13,16 +13,17 @@ type PartName string
 
 // The names of the parts.
 const (
-	PartFiles  PartName = "files"  // the whole lists of files, if the record has only their beginnings
-	PartEnv    PartName = "env"    // the software of the environment
-	PartPatch  PartName = "patch"  // how a working tree differed from its commit
-	PartScript PartName = "script" // the script of a batch job
-	PartStdin  PartName = "stdin"  // standard input
-	PartUsage  PartName = "usage"  // resources over time
+	PartFiles     PartName = "files"      // the whole lists of files, if the record has only their beginnings
+	PartEnv       PartName = "env"        // the software of the environment
+	PartPatch     PartName = "patch"      // how the working tree of Data.Git differed from its commit
+	PartCodePatch PartName = "code_patch" // the same of Data.Code
+	PartScript    PartName = "script"     // the script of a batch job
+	PartStdin     PartName = "stdin"      // standard input
+	PartUsage     PartName = "usage"      // resources over time
 )
 
 // PartNames lists all names of parts. It must not be changed.
-var PartNames = []PartName{PartFiles, PartEnv, PartPatch, PartScript, PartStdin, PartUsage}
+var PartNames = []PartName{PartFiles, PartEnv, PartPatch, PartCodePatch, PartScript, PartStdin, PartUsage}
 
 // ErrNoPart says that a run has no part of that name.
 var ErrNoPart = fmt.Errorf("the run has none: %w", ErrNotFound)

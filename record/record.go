@@ -68,10 +68,13 @@ type Data struct {
 	// Duration is the wall time of the run in seconds, by a monotonic clock.
 	Duration float64 `json:"duration,omitempty"`
 	// Signal names the signal that ended the command, such as "SIGKILL".
-	Signal string            `json:"signal,omitempty"`
-	Usage  *Usage            `json:"usage,omitempty"`
-	Git    *Git              `json:"git,omitempty"`
-	Env    map[string]string `json:"env,omitempty"`
+	Signal string `json:"signal,omitempty"`
+	Usage  *Usage `json:"usage,omitempty"`
+	Git    *Git   `json:"git,omitempty"`
+	// Code is the repository that holds the script of the command, or its program, if that is
+	// another one than Git.
+	Code *Git              `json:"code,omitempty"`
+	Env  map[string]string `json:"env,omitempty"`
 	// Masked says how often values of secrets were replaced by markers, [masked:NAME], in the
 	// record and its streams, by the name in the marker. A marker with another name was written by
 	// the user or the command.
@@ -239,8 +242,11 @@ func (u *Usage) check() error {
 	return nil
 }
 
-// Git is the state of the repository that holds the working directory.
+// Git is the state of the repository that holds the working directory, or a script.
 type Git struct {
+	// Path is the script or the program that lies in the repository, without symbolic links. Only
+	// Data.Code has it.
+	Path   string `json:"path,omitempty"`
 	Commit string `json:"commit,omitempty"` // empty before the first commit
 	Branch string `json:"branch,omitempty"` // empty when HEAD is detached
 	// Dirty says whether a tracked file differs from HEAD, as in "git describe --dirty". It is
@@ -249,8 +255,16 @@ type Git struct {
 	// Remote is the URL of the branch's remote, else of origin, without credentials; empty if
 	// there is none, or it cannot be told what is secret in it.
 	Remote string `json:"remote,omitempty"`
-	// PatchError says why there is no PartPatch although the tree was dirty, or may have been.
+	// PatchError says why there is no PartPatch, or PartCodePatch, although the tree was dirty, or may
+	// have been.
 	PatchError string `json:"patch_error,omitempty"`
+}
+
+func (g *Git) check() error {
+	if g != nil && len(g.Path) > longestPath {
+		return fmt.Errorf("%w path of code: it has %d bytes", ErrInvalid, len(g.Path))
+	}
+	return nil
 }
 
 // A Machine is where a run took place. What was not recorded is empty.

@@ -16,8 +16,12 @@ import (
 
 // CheckoutOptions are the options of Checkout.
 type CheckoutOptions struct {
+	// Code says that the repository is the one in which the script of the run lies, not that in
+	// which the run took place.
+	Code bool
 	// Repo is a directory in a working tree of the repository. If empty, it is the directory in
-	// which the run of this user took place, and for another's run the current one.
+	// which the run of this user took place, or in which its script lies, and for another's run the
+	// current one.
 	Repo string
 	// CommitOnly leaves out the difference of the working tree.
 	CommitOnly bool
@@ -45,16 +49,39 @@ var ErrNoPatch = fmt.Errorf("how the working tree differed from its commit is no
 // mostMissing bounds what is listed as missing, of each kind.
 const mostMissing = 1000
 
-// Checkout brings back the state of the git repository in which a run took place, as a working tree
-// in dir, which must not exist. The error wraps record.ErrConflict if that cannot be done here;
-// see patch.CommitError and ErrNoPatch.
+// A codeState is the state of one of the repositories of a run, as its record has it.
+type codeState struct {
+	git  *record.Git
+	part record.PartName
+	dir  string // in the working tree
+}
+
+// state returns the state that is to be brought back. The error is a record.ErrConflict if there is
+// none.
+func (o CheckoutOptions) state(rec *record.Record) (codeState, error) {
+	s, where := codeState{rec.Data.Git, record.PartPatch, rec.Data.PWD}, "of a git repository"
+	if o.Code {
+		s, where = codeState{git: rec.Data.Code, part: record.PartCodePatch}, "of another repository for its script"
+	}
+	if s.git == nil || s.git.Commit == "" {
+		return s, fmt.Errorf("task %s: its record names no commit %s: %w", rec.UID, where, record.ErrConflict)
+	}
+	if o.Code {
+		s.dir = filepath.Dir(s.git.Path)
+	}
+	return s, nil
+}
+
+// Checkout brings back the state of a git repository of a run, as a working tree in dir, which must not
+// exist. The error wraps record.ErrConflict if that cannot be done here; see patch.CommitError and
+// ErrNoPatch.
 func (q *Service) Checkout(ctx context.Context, v Version, dir string, o CheckoutOptions) (*CheckedOut, error) {
 	rec := v.Record
-	git := rec.Data.Git
-	if git == nil || git.Commit == "" {
-		return nil, fmt.Errorf("task %s: its record names no commit of a git repository: %w", rec.UID, record.ErrConflict)
+	state, err := o.state(rec)
+	if err != nil {
+		return nil, err
 	}
-	dir, err := filepath.Abs(dir)
+	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -67,13 +94,13 @@ func (q *Service) Checkout(ctx context.Context, v Version, dir string, o Checkou
 			return nil, err
 		}
 	}
-	p, err := difference(v, o.CommitOnly)
+	p, err := difference(v, state, o.CommitOnly)
 	if err != nil {
 		return nil, err
 	}
 	repo := cmp.Or(o.Repo, ".")
-	if o.Repo == "" && own && worktree.Find(rec.Data.PWD) != nil { // the record of another user names no path here
-		repo = rec.Data.PWD
+	if o.Repo == "" && own && worktree.Find(state.dir) != nil { // the record of another user names no path here
+		repo = state.dir
 	}
 	tree, err := treeAt(repo)
 	if err != nil {
@@ -108,13 +135,13 @@ func (q *Service) gaveHere(rec *record.Record) (bool, error) {
 	return own && rec.Data.User == valid(q.Settings.User) && rec.Data.Host == valid(q.Settings.Host), err
 }
 
-// difference returns the state of the working tree of a run.
-func difference(v Version, commitOnly bool) (*patch.Patch, error) {
-	git := v.Record.Data.Git
+// difference returns the state of a working tree of a run.
+func difference(v Version, state codeState, commitOnly bool) (*patch.Patch, error) {
+	git := state.git
 	if commitOnly || git.Dirty != nil && !*git.Dirty {
 		return &patch.Patch{Commit: git.Commit}, nil
 	}
-	part, err := v.Part(record.PartPatch)
+	part, err := v.Part(state.part)
 	switch {
 	case errors.Is(err, record.ErrNoPart) && git.PatchError != "":
 		return nil, fmt.Errorf("task %s: %w (%s)", v.Record.UID, ErrNoPatch, git.PatchError)

@@ -142,13 +142,6 @@ func (v Version) Name() string { return fmt.Sprintf("%s@%d", v.Record.UID, v.Num
 // the command that submitted them.
 func fields(r *record.Record, jobs bool) []FieldChange {
 	d := r.Data
-	branch, commit, dirty, remote := "", "", "", ""
-	if d.Git != nil {
-		branch, commit, dirty, remote = d.Git.Branch, d.Git.Commit, "unknown", d.Git.Remote
-		if d.Git.Dirty != nil {
-			dirty = strconv.FormatBool(*d.Git.Dirty)
-		}
-	}
 	list := []FieldChange{
 		{Name: "command", From: r.Command}, {Name: "pwd", From: d.PWD}, {Name: "message", From: d.Message},
 		{Name: "status", From: string(d.Status)}, {Name: "returncode", From: codeText(d.ReturnCode)}, {Name: "signal", From: d.Signal},
@@ -157,11 +150,28 @@ func fields(r *record.Record, jobs bool) []FieldChange {
 		list = append(list, FieldChange{Name: "duration", From: secondsText(d.Duration)})
 	}
 	list = append(list, jobFields(d.Job)...)
-	return append(list,
+	list = append(list,
 		FieldChange{Name: "user", From: d.User}, FieldChange{Name: "host", From: d.Host},
 		FieldChange{Name: "stdin", From: stdinText(d.Stdin)}, FieldChange{Name: "terminal", From: terminalText(d.Terminal)},
-		FieldChange{Name: "git.commit", From: commit}, FieldChange{Name: "git.branch", From: branch}, FieldChange{Name: "git.dirty", From: dirty}, FieldChange{Name: "git.remote", From: remote},
 	)
+	return append(append(list, gitFields("git", d.Git)...), gitFields("code", d.Code)...)
+}
+
+// gitFields returns the values of the state of a repository, which is the key name of a record.
+func gitFields(name string, git *record.Git) []FieldChange {
+	dirty := ""
+	switch {
+	case git == nil:
+		git = new(record.Git)
+	case git.Dirty == nil:
+		dirty = "unknown"
+	default:
+		dirty = strconv.FormatBool(*git.Dirty)
+	}
+	return []FieldChange{
+		{Name: name + ".path", From: git.Path}, {Name: name + ".commit", From: git.Commit}, {Name: name + ".branch", From: git.Branch},
+		{Name: name + ".dirty", From: dirty}, {Name: name + ".remote", From: git.Remote},
+	}
 }
 
 // machineChanges returns what differs of the machines of two runs.

@@ -14,22 +14,30 @@ func (c *Comparison) compareCode() error {
 	if x, y := partText(a, record.PartScript), partText(b, record.PartScript); x != y {
 		c.Fields = append(c.Fields, FieldChange{"script", x, y})
 	}
-	if a.Git == nil || b.Git == nil || a.Git.Commit != b.Git.Commit {
-		return nil // the trees differ by their commits
-	}
-	switch x, y := patchText(a), patchText(b); {
-	case x != y:
-		c.Fields = append(c.Fields, FieldChange{"git.patch", x, y})
-	case x == NotRecorded:
-		c.Notes = append(c.Notes, "How the working tree differed from its commit was recorded of neither run, and not compared.")
-	}
+	c.comparePatches("git.patch", record.PartPatch, a.Git, b.Git)
+	c.comparePatches("code.patch", record.PartCodePatch, a.Code, b.Code)
 	return nil
 }
 
+// comparePatches compares how two working trees of one commit differed from it.
+func (c *Comparison) comparePatches(name string, part record.PartName, a, b *record.Git) {
+	if a == nil || b == nil || a.Commit != b.Commit {
+		return // the trees differ by their commits
+	}
+	switch x, y := patchText(&c.A.Record.Data, part, a), patchText(&c.B.Record.Data, part, b); {
+	case x != y:
+		c.Fields = append(c.Fields, FieldChange{name, x, y})
+	case x == NotRecorded && part == record.PartPatch:
+		c.Notes = append(c.Notes, "How the working tree differed from its commit was recorded of neither run, and not compared.")
+	case x == NotRecorded:
+		c.Notes = append(c.Notes, "How the working tree of the script differed from its commit was recorded of neither run, and not compared.")
+	}
+}
+
 // patchText describes how a working tree differed from its commit; empty: not at all.
-func patchText(d *record.Data) string {
-	text := partText(d, record.PartPatch)
-	if text == "" && (d.Git.Dirty == nil || *d.Git.Dirty) {
+func patchText(d *record.Data, part record.PartName, git *record.Git) string {
+	text := partText(d, part)
+	if text == "" && (git.Dirty == nil || *git.Dirty) {
 		return NotRecorded
 	}
 	return text

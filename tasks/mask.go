@@ -27,8 +27,10 @@ type masking struct {
 	files   mask.Counts // of the latest list of files
 	// programs is the same for the software.
 	programs mask.Counts
-	streams  []*mask.Writer
-	ended    bool // the streams have ended; until then their counts belong to other goroutines
+	// coded is the same for the repository of the script.
+	coded   mask.Counts
+	streams []*mask.Writer
+	ended   bool // the streams have ended; until then their counts belong to other goroutines
 
 	parting sync.Mutex // guards parts
 	parts   map[record.PartName]mask.Counts
@@ -164,7 +166,7 @@ func (m *masking) part(name record.PartName, content []byte) []byte {
 	switch name {
 	case record.PartUsage: // it has numbers alone
 		return content
-	case record.PartFiles, record.PartPatch: // they are made from what is masked
+	case record.PartFiles, record.PartPatch, record.PartCodePatch: // they are made from what is masked
 		return content
 	}
 	counts := mask.Counts{}
@@ -183,8 +185,18 @@ func (m *masking) counted(name record.PartName, counts mask.Counts) {
 	m.parts[name] = counts
 }
 
-// patch returns a copy of a patch with its secrets masked.
-func (m *masking) patch(p *patch.Patch) *patch.Patch {
+// code masks the texts of the state of a repository, in place of what it has masked before.
+func (m *masking) code(git *record.Git) {
+	if m.set == nil {
+		return
+	}
+	m.coded = mask.Counts{}
+	walkTexts(reflect.ValueOf(git).Elem(), func(text string) string { return m.set.Text(text, m.coded) })
+	git.Path = safe.Shorten(git.Path, longestName)
+}
+
+// patch returns a copy of a patch, the part of that name, with its secrets masked.
+func (m *masking) patch(name record.PartName, p *patch.Patch) *patch.Patch {
 	if m.set == nil {
 		return p
 	}
@@ -194,7 +206,7 @@ func (m *masking) patch(p *patch.Patch) *patch.Patch {
 	for i := range masked.Untracked {
 		masked.Untracked[i].Path = m.set.Text(masked.Untracked[i].Path, counts)
 	}
-	m.counted(record.PartPatch, counts)
+	m.counted(name, counts)
 	return &masked
 }
 
@@ -228,6 +240,7 @@ func (m *masking) note(rec *record.Record) {
 	all := maps.Clone(m.fields)
 	all.Add(m.files)
 	all.Add(m.programs)
+	all.Add(m.coded)
 	for _, w := range m.streams {
 		if m.ended {
 			all.Add(w.Counts())

@@ -66,8 +66,10 @@ func (q *Service) describeParts(rec *record.Record, parts map[record.PartName][]
 		}
 		rec.Data.Parts[name] = part
 	}
-	if _, there := parts[record.PartPatch]; there && rec.Data.Git != nil { // the record was not written after it
-		rec.Data.Git.PatchError = ""
+	for name, git := range map[record.PartName]*record.Git{record.PartPatch: rec.Data.Git, record.PartCodePatch: rec.Data.Code} {
+		if _, there := parts[name]; there && git != nil { // the record was not written after it
+			git.PatchError = ""
+		}
 	}
 }
 

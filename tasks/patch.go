@@ -11,8 +11,10 @@ import (
 	"qme/record"
 )
 
-// A takenPatch is the difference of the working tree at the beginning of a run.
+// A takenPatch is the difference of a working tree at the beginning of a run. A nil takenPatch is
+// none.
 type takenPatch struct {
+	name  record.PartName // the part that it becomes
 	patch *patch.Patch
 	err   error
 	list  *provenance.List // of its untracked files; nil before they are hashed
@@ -21,10 +23,10 @@ type takenPatch struct {
 // errNotStored is what a record says of the difference until this is stored in the spool.
 var errNotStored = errors.New("it was not stored before qme was killed, or because the disk was full")
 
-// takePatch begins to read the difference of a dirty working tree. The result must be awaited before
-// the command starts, which may change the tree. Until it is stored, the record says that there is none.
-func (q *Service) takePatch(rec *record.Record, dir string) func() *takenPatch {
-	git := rec.Data.Git
+// takePatch begins to read the difference of a dirty working tree, that of git, which contains dir.
+// The result must be awaited before the command starts if that may change the tree. Until it is
+// stored, git says that there is none.
+func (q *Service) takePatch(name record.PartName, git *record.Git, dir string) func() *takenPatch {
 	switch {
 	case q.Settings.Patch <= 0 || git == nil || git.Commit == "" || git.Dirty != nil && !*git.Dirty:
 		return func() *takenPatch { return nil }
@@ -36,11 +38,12 @@ func (q *Service) takePatch(rec *record.Record, dir string) func() *takenPatch {
 	git.PatchError = errNotStored.Error()
 	done := make(chan *takenPatch, 1)
 	most := min(q.Settings.Patch, record.MaxPart/2)
+	commit := git.Commit
 	go func() {
-		t := new(takenPatch)
+		t := &takenPatch{name: name}
 		tree, err := treeAt(dir)
 		if t.err = err; err == nil {
-			t.patch, t.err = patch.Take(tree, git.Commit, most)
+			t.patch, t.err = patch.Take(tree, commit, most)
 		}
 		done <- t
 	}()
@@ -59,28 +62,37 @@ func treeAt(dir string) (patch.Tree, error) {
 	return patch.Tree{Root: found.Root, Filters: found.Filters}, nil
 }
 
-// begin stores the patch, and begins to hash the untracked files.
-func (t *takenPatch) begin(r *run) {
+// begin stores the patch, and begins to hash the untracked files. If there is none, git, a part of a
+// record of the run, says why.
+func (t *takenPatch) begin(r *run, git *record.Git) {
 	switch {
 	case t == nil:
 	case t.err != nil:
-		r.rec.Data.Git.PatchError = r.mask.text(valid(t.err.Error()))
+		git.PatchError = valid(t.err.Error()) // it is masked with the rest
 	default:
 		if t.store(r) {
-			r.rec.Data.Git.PatchError = ""
+			git.PatchError = ""
 		}
-		names := make([]string, len(t.patch.Untracked))
-		for i, u := range t.patch.Untracked {
-			names[i] = u.Path
-		}
-		t.list = provenance.NewList(t.patch.Root, names, r.q.Settings.Hashes)
+		t.hash(r.q.Settings.Hashes)
 	}
 }
 
+// hash begins to hash the untracked files, unless it has begun.
+func (t *takenPatch) hash(limits provenance.Limits) {
+	if t == nil || t.err != nil || t.list != nil {
+		return
+	}
+	names := make([]string, len(t.patch.Untracked))
+	for i, u := range t.patch.Untracked {
+		names[i] = u.Path
+	}
+	t.list = provenance.NewList(t.patch.Root, names, limits)
+}
+
 // end stores the patch again, with the hashes that are there by now.
-func (t *takenPatch) end(r *run) {
+func (t *takenPatch) end(r *run, git *record.Git) {
 	if t != nil && t.list == nil { // the command could not be started
-		t.begin(r)
+		t.begin(r, git)
 	}
 	if t == nil || t.list == nil || len(t.patch.Untracked) == 0 {
 		return
@@ -95,10 +107,10 @@ func (t *takenPatch) end(r *run) {
 
 // store stores the patch, and reports whether it is in the spool.
 func (t *takenPatch) store(r *run) bool {
-	content, err := r.mask.patch(t.patch).Encode()
+	content, err := r.mask.patch(t.name, t.patch).Encode()
 	if err != nil {
 		r.q.Warn("the difference of the working tree is not recorded: %v", err)
 		return false
 	}
-	return r.part(record.PartPatch, content)
+	return r.part(t.name, content)
 }

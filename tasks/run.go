@@ -188,8 +188,9 @@ func validAll(list []string) []string {
 func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.Spec, m *masking, verb string, opts RunOptions) (*Report, error) {
 	dir := cmp.Or(spec.Dir, rec.Data.PWD) // of a rerun the record has the directory as it is masked
 	q.fill(rec, dir)
+	code := q.findCode(rec.Executor, dir, spec.Cmd)
 	files := q.watchFiles(dir, spec.Cmd, opts)
-	patch := q.takePatch(rec, dir)
+	patch := q.takePatch(record.PartPatch, rec.Data.Git, dir)
 	rec.Data.Files, _, _ = files.Named().Short() // the part is written when the run has ended
 	m.begin(rec, spec.Cmd)
 	entry, spoolErr := q.Spool.Begin(rec)
@@ -199,7 +200,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	if spoolErr == nil {
 		q.noteGiven(rec)
 	}
-	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: opts.Started, files: files, software: q.collectSoftware(dir, spec.Cmd, m), script: q.takeScript(rec.Executor, dir, spec.Cmd), mask: m}
+	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: opts.Started, files: files, code: code, software: q.collectSoftware(dir, spec.Cmd, m), script: q.takeScript(rec.Executor, dir, spec.Cmd), mask: m}
 	r.track()
 	r.script.begin(r)
 	r.patch = patch()
@@ -298,6 +299,7 @@ type run struct {
 	input    *inputCopy     // nil if nothing is recorded of standard input
 	usage    *usage.Sampler // nil before the start, and when nothing is sampled
 	patch    *takenPatch
+	code     *foundCode
 	script   *script
 }
 
@@ -335,13 +337,13 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	s.OnStart = func(pid int) {
 		r.files.Hash()
 		r.software.Begin()
-		r.patch.begin(r)
+		r.patch.begin(r, r.rec.Data.Git)
 		r.watchUsage(pid)
 		r.rec.Data.PID = pid
 		if err := r.write(); err != nil {
 			r.q.Warn("the process id is not in the spool: %v", err)
 		}
-		endKeeping = r.keepSoftware()
+		endKeeping = r.keepFound()
 		if r.started != nil {
 			r.started()
 		}
@@ -391,7 +393,8 @@ func (r *run) record(ctx context.Context, res *capture.Result) *Report {
 	}
 	r.listFiles()
 	r.endSoftware()
-	r.patch.end(r)
+	r.patch.end(r, r.rec.Data.Git)
+	r.code.end(r)
 	r.part(record.PartUsage, samples)
 	r.submitted(ctx)
 	return &Report{Record: rec, PassErr: res.PassErr, Err: r.commit(ctx)}

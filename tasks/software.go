@@ -43,13 +43,15 @@ func (r *run) putSoftware(rec *record.Record, found provenance.Collected) {
 	}
 }
 
-// early is how long a command has to run until its software is put into the spool meanwhile.
+// early is how long a command has to run until what was found beside it is put into the spool
+// meanwhile.
 const early = time.Second
 
-// keepSoftware puts what is found of the software into the spool while the command runs, for a run
-// that will be cut off. The record must not change until the function that it returns has been called.
-func (r *run) keepSoftware() (end func()) {
-	if r.software == nil {
+// keepFound puts what is found of the software and the code into the spool while the command runs, for
+// a run that will be cut off. The record must not change until the function that it returns has been
+// called.
+func (r *run) keepFound() (end func()) {
+	if r.software == nil && r.code == nil {
 		return func() {}
 	}
 	rec := *r.rec
@@ -61,12 +63,16 @@ func (r *run) keepSoftware() (end func()) {
 		case <-stop:
 			return
 		}
-		select {
-		case <-r.software.Done():
-		case <-stop:
-			return
+		r.code.put(r, &rec)
+		if r.software != nil {
+			select {
+			case <-r.software.Done():
+			case <-stop:
+				return
+			}
+			r.putSoftware(&rec, r.software.Found())
 		}
-		r.putSoftware(&rec, r.software.Found())
+		r.mask.note(&rec)
 		if err := r.entry.Write(&rec); err != nil {
 			r.q.Warn("the software of the run is not in the spool yet: %v", err)
 		}
