@@ -58,11 +58,19 @@ type Tree struct {
 func (t Tree) options() []string {
 	options := []string{"-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "protocol.allow=never", "-c", "core.protectHFS=true", "-c", "core.protectNTFS=true"}
 	for _, driver := range t.Filters {
-		key := "filter." + driver
-		options = append(options, "-c", key+".clean=", "-c", key+".smudge=", "-c", key+".process=", "-c", key+".required=false")
+		for _, key := range []string{"clean", "smudge", "process", "required"} {
+			if key = "filter." + driver + "." + key; strings.Contains(driver, "=") { // -c takes all behind it for the value
+				options = append(options, "--config-env="+key+"="+empty)
+			} else {
+				options = append(options, "-c", key+"=")
+			}
+		}
 	}
 	return options
 }
+
+// empty is an environment variable of git with no value, which git takes for false, too.
+const empty = "QME_EMPTY"
 
 // Take returns how a working tree differs from a commit, its HEAD, without the sizes and hashes of
 // untracked files. most bounds the bytes of the difference. It starts the git program. The error
@@ -85,7 +93,8 @@ func Take(tree Tree, commit string, most int64) (*Patch, error) {
 		err = errors.New("git finds no difference")
 	}
 	untracked := <-names
-	if lerr := <-failed; lerr != nil && err == nil {
+	var exit *exec.ExitError
+	if lerr := <-failed; lerr != nil && (err == nil || errors.As(err, &exit)) { // of what is no repository for it, git compares files
 		err = fmt.Errorf("untracked files: %w", lerr)
 	}
 	if err != nil {
@@ -139,7 +148,7 @@ func git(ctx context.Context, root string, options []string, args ...string) *ex
 			cmd.Env = append(cmd.Env, kv)
 		}
 	}
-	cmd.Env = append(cmd.Env, "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1", "LC_ALL=C")
+	cmd.Env = append(cmd.Env, empty+"=", "GIT_OPTIONAL_LOCKS=0", "GIT_TERMINAL_PROMPT=0", "GIT_NO_LAZY_FETCH=1", "LC_ALL=C")
 	return cmd
 }
 
