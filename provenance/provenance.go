@@ -118,8 +118,8 @@ func (w *Watch) Hash() {
 	}
 }
 
-// Named returns the files that were there before the command, without hashes; nil if there are
-// none. The lists can be longer than those of a record.
+// Named returns the files that were there before the command, without hashes, as an incomplete list;
+// nil if there are none. The lists can be longer than those of a record.
 func (w *Watch) Named() *record.Files {
 	if w == nil {
 		return nil
@@ -130,6 +130,7 @@ func (w *Watch) Named() *record.Files {
 			all.in(f, w.hashing)
 		}
 	}
+	all.Incomplete = true
 	return all.files(w.leftOut)
 }
 

@@ -19,6 +19,9 @@ type Files struct {
 	// LeftOut is how many files more there were than are listed in the record. The part PartFiles
 	// can have them.
 	LeftOut int `json:"left_out,omitempty"`
+	// Incomplete says that only what was there when the run began is known, because the run was
+	// cut off or the files could not be looked at in time when it ended.
+	Incomplete bool `json:"incomplete,omitempty"`
 }
 
 // The grades of evidence of a File, the best first.
@@ -95,7 +98,7 @@ func (f *Files) Short() (short *Files, part []byte, err error) {
 		return f, nil, nil
 	}
 	in, out := min(len(f.In), MostFiles), min(len(f.Out), MostFiles)
-	short = &Files{In: f.In[:in], Out: f.Out[:out], LeftOut: f.LeftOut + len(f.In) - in + len(f.Out) - out}
+	short = &Files{In: f.In[:in], Out: f.Out[:out], Incomplete: f.Incomplete, LeftOut: f.LeftOut + len(f.In) - in + len(f.Out) - out}
 	part, err = f.encode()
 	return short, part, err
 }

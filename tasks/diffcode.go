@@ -1,10 +1,12 @@
 package tasks
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/dustin/go-humanize"
 
+	"qme/provenance/patch"
 	"qme/record"
 )
 
@@ -14,17 +16,22 @@ func (c *Comparison) compareCode() error {
 	if x, y := partText(a, record.PartScript), partText(b, record.PartScript); x != y {
 		c.Fields = append(c.Fields, FieldChange{"script", x, y})
 	}
-	c.comparePatches("git.patch", record.PartPatch, a.Git, b.Git)
-	c.comparePatches("code.patch", record.PartCodePatch, a.Code, b.Code)
-	return nil
+	return errors.Join(c.comparePatches("git.patch", record.PartPatch, a.Git, b.Git), c.comparePatches("code.patch", record.PartCodePatch, a.Code, b.Code))
 }
 
 // comparePatches compares how two working trees of one commit differed from it.
-func (c *Comparison) comparePatches(name string, part record.PartName, a, b *record.Git) {
+func (c *Comparison) comparePatches(name string, part record.PartName, a, b *record.Git) error {
 	if a == nil || b == nil || a.Commit != b.Commit {
-		return // the trees differ by their commits
+		return nil // the trees differ by their commits
+	}
+	same, known, err := c.sameTree(part)
+	if err != nil {
+		return err
 	}
 	switch x, y := patchText(&c.A.Record.Data, part, a), patchText(&c.B.Record.Data, part, b); {
+	case same && !known:
+		c.Notes = append(c.Notes, "The untracked files were not compared completely: not all of their content was hashed.")
+	case same:
 	case x != y:
 		c.Fields = append(c.Fields, FieldChange{name, x, y})
 	case x == NotRecorded && part == record.PartPatch:
@@ -32,6 +39,27 @@ func (c *Comparison) comparePatches(name string, part record.PartName, a, b *rec
 	case x == NotRecorded:
 		c.Notes = append(c.Notes, "How the working tree of the script differed from its commit was recorded of neither run, and not compared.")
 	}
+	return nil
+}
+
+// sameTree reports whether the differences of both working trees are here and are the same, and
+// whether all of that is known.
+func (c *Comparison) sameTree(part record.PartName) (same, known bool, err error) {
+	var trees [2]*patch.Patch
+	for i, v := range []Version{c.A, c.B} {
+		content, err := v.Part(part)
+		if err == nil {
+			trees[i], err = patch.Decode(content)
+		}
+		if errors.Is(err, record.ErrNoPart) || errors.Is(err, record.ErrPartElsewhere) || errors.Is(err, record.ErrInvalid) {
+			return false, false, nil // their hashes are compared
+		}
+		if err != nil {
+			return false, false, fmt.Errorf("task %s: %w", v.Record.UID, err)
+		}
+	}
+	same, known = trees[0].Same(trees[1])
+	return same, known, nil
 }
 
 // patchText describes how a working tree differed from its commit; empty: not at all.

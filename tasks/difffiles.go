@@ -10,6 +10,10 @@ import (
 	"qme/record"
 )
 
+// The names of the two lists of files.
+const listIn, listOut = "in", "out"
+
+// compareFiles compares the files that both runs list.
 func (c *Comparison) compareFiles() error {
 	a, err := c.A.Files()
 	if err != nil {
@@ -21,6 +25,14 @@ func (c *Comparison) compareFiles() error {
 	}
 	changes, notes := fileChanges(a, b)
 	c.Fields, c.Notes = append(c.Fields, changes...), append(c.Notes, notes...)
+	for _, run := range []struct {
+		v Version
+		f *record.Files
+	}{{c.A, a}, {c.B, b}} {
+		if run.f != nil && run.f.Incomplete {
+			c.Notes = append(c.Notes, "Which files "+run.v.Name()+" has made or changed was not recorded.")
+		}
+	}
 	return nil
 }
 
@@ -32,7 +44,7 @@ func fileChanges(a, b *record.Files) (changes []FieldChange, notes []string) {
 	for _, list := range []struct {
 		name string
 		a, b map[string]record.File
-	}{{"in", inA, inB}, {"out", outA, outB}} {
+	}{{listIn, inA, inB}, {listOut, outA, outB}} {
 		both := maps.Clone(list.a)
 		maps.Copy(both, list.b)
 		for _, path := range slices.Sorted(maps.Keys(both)) {
@@ -40,7 +52,7 @@ func fileChanges(a, b *record.Files) (changes []FieldChange, notes []string) {
 			to, isB := list.b[path]
 			switch same := isA && isB && from.Size == to.Size && from.SHA256 == to.SHA256 && from.Partial == to.Partial; {
 			case !same:
-				changes = append(changes, FieldChange{list.name + " " + path, fileText(from, isA, a), fileText(to, isB, b)})
+				changes = append(changes, FieldChange{list.name + " " + path, fileText(from, list.name, isA, a), fileText(to, list.name, isB, b)})
 			case from.SHA256 == "":
 				notes = append(notes, fmt.Sprintf("The content of %s was not compared: its hash was not recorded.", path))
 			case from.Partial:
@@ -70,9 +82,9 @@ func filesByPath(f *record.Files) (in, out map[string]record.File) {
 }
 
 // fileText describes a file that a run lists, or that it does not list among others.
-func fileText(f record.File, listed bool, all *record.Files) string {
+func fileText(f record.File, list string, listed bool, all *record.Files) string {
 	switch {
-	case !listed && (all == nil || all.LeftOut > 0):
+	case !listed && (all == nil || all.LeftOut > 0 || all.Incomplete && list == listOut):
 		return NotRecorded
 	case !listed:
 		return ""

@@ -104,6 +104,25 @@ func Take(tree Tree, commit string, most int64) (*Patch, error) {
 	return p, nil
 }
 
+// Same reports whether two working trees differ from the same commit in the same way. known is false
+// if that is so as far as they were recorded, and the content of an untracked file was not.
+func (p *Patch) Same(other *Patch) (same, known bool) {
+	if !bytes.Equal(p.Diff, other.Diff) || p.More != other.More || len(p.Untracked) != len(other.Untracked) {
+		return false, true
+	}
+	known = p.More == 0
+	for i, a := range p.Untracked {
+		b := other.Untracked[i]
+		switch hashed := a.SHA256 != "" && b.SHA256 != "" && a.Partial == b.Partial; {
+		case a.Path != b.Path || a.Size != b.Size && a.Size > 0 && b.Size > 0 || hashed && a.SHA256 != b.SHA256:
+			return false, true
+		case !hashed || a.Partial:
+			known = false
+		}
+	}
+	return true, known
+}
+
 // name sets the names of untracked files from a list of git's.
 func (p *Patch) name(list []byte) {
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
