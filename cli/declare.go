@@ -22,6 +22,11 @@ func declareFlags() []cli.Flag {
 	}
 }
 
+// hashFlag is the option that has all files hashed.
+func hashFlag(hash *bool) cli.Flag {
+	return &cli.BoolFlag{Name: "hash", Usage: "hash all files that are listed, however large, and wait for that", Destination: hash}
+}
+
 // readDeclared reads the files that are declared for a run by a command line.
 func readDeclared(c *cli.Command) (provenance.Declared, error) {
 	d := provenance.Declared{In: c.StringSlice("in"), Out: c.StringSlice("out")}

@@ -53,6 +53,7 @@ Examples:
   qme rerun --out 'results/*.csv'`,
 		DisableSliceFlagSeparator: true,
 		Flags: append(declareFlags(), []cli.Flag{
+			hashFlag(&o.hash),
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &o.yes},
 			&cli.StringFlag{Name: "stdin", Usage: "use `FILE` as the standard input of the command", Destination: &o.stdin, TakesFile: true},
 			&cli.BoolFlag{Name: "report", Usage: "report how it begins on descriptor 3 (internal)", Destination: &o.report, Hidden: true},
@@ -93,7 +94,7 @@ func (cmd *rerunCommand) run(ctx context.Context, ref string, o rerunOptions, st
 	if err != nil {
 		return nil, nil, err
 	}
-	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: cmd.settings.message, Quiet: cmd.term.quiet, Started: started, OwnInput: o.stdin != "", Declared: o.declared,
+	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: cmd.settings.message, Quiet: cmd.term.quiet, Started: started, OwnInput: o.stdin != "", Declared: o.declared, Hash: o.hash,
 		Secret:  func(h tasks.Hidden) (string, error) { return cmd.secret(ctx, h, o) },
 		Confirm: func(rec *record.Record, own bool) error { return cmd.confirmRerun(ctx, q, ref, rec, own, o) }})
 	var input *tasks.InputError
@@ -137,6 +138,7 @@ type rerunOptions struct {
 	stdin string // a file, "": none
 	// declared are the files that are declared, in place of those of the task.
 	declared provenance.Declared
+	hash     bool
 	// report makes rerun report the start of the run on a descriptor to the parent
 	// process: see live.Reporter.
 	report bool
@@ -150,6 +152,9 @@ func (cmd *rerunCommand) rerunLine(o rerunOptions, id string) string {
 	}
 	if o.stdin != "" {
 		words = append(words, "--stdin", o.stdin)
+	}
+	if o.hash {
+		words = append(words, "--hash")
 	}
 	for _, pattern := range o.declared.In {
 		words = append(words, "--in", pattern)

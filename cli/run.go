@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v3"
@@ -23,6 +24,7 @@ type runCommand struct {
 func (cmd *runCommand) command() *cli.Command {
 	one := 1
 	var o onOptions
+	var hash bool
 	return &cli.Command{
 		Name:      "run",
 		Usage:     "run a command and record it",
@@ -45,9 +47,10 @@ Examples:
   qme run 'sort data.txt | uniq -c > counts.txt'
   qme -q run ./quiet.sh
   qme run --in 'data/**/*.csv' --out results python analyse.py
+  qme run --hash tar xf archive.tar
   qme run --on slurm --cpus 4 --mem 8G --time 1:00:00 python train.py
   qme run --on slurm --wait make test`,
-		Flags:        append(declareFlags(), onFlags(&o)...),
+		Flags:        slices.Concat(declareFlags(), []cli.Flag{hashFlag(&hash)}, onFlags(&o)),
 		StopOnNthArg: &one,
 		// A comma in the value of --option belongs to the scheduler.
 		DisableSliceFlagSeparator: true,
@@ -66,7 +69,7 @@ Examples:
 			if err != nil {
 				return err
 			}
-			return cmd.run(ctx, words, o, tasks.RunOptions{Message: cmd.settings.message, Quiet: cmd.term.quiet || o.wait, Declared: declared})
+			return cmd.run(ctx, words, o, tasks.RunOptions{Message: cmd.settings.message, Quiet: cmd.term.quiet || o.wait, Declared: declared, Hash: hash})
 		},
 	}
 }

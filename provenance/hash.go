@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,6 +46,8 @@ type hashing struct {
 	wg     sync.WaitGroup
 	cache  func() *cache // opened when it is first asked
 
+	hashed atomic.Int64 // bytes
+
 	mu   sync.Mutex
 	done map[hashed]digest
 }
@@ -66,7 +69,7 @@ func newHashing(l Limits) *hashing {
 
 // add begins to hash a file, if it is still in a state.
 func (h *hashing) add(path string, s *state) {
-	if h == nil || s.absent || h.limits.File <= 0 {
+	if h == nil || s.absent || h.limits.File <= 0 && !h.limits.All {
 		return
 	}
 	key := keyOf(path, s)
@@ -79,12 +82,8 @@ func (h *hashing) add(path string, s *state) {
 	if known {
 		return
 	}
-	partial := s.size > 2*end && (s.size > h.limits.File || s.size > h.left)
-	cost := s.size
-	if partial {
-		cost = 2 * end
-	}
-	if h.left -= cost; h.left < -2*end*record.MostFiles { // of each file a part, even where there are many
+	partial, ok := h.budget(s.size)
+	if !ok {
 		return
 	}
 	h.wg.Go(func() {
@@ -102,6 +101,19 @@ func (h *hashing) add(path string, s *state) {
 		defer h.mu.Unlock()
 		h.done[key] = digest{sum, partial && sum != ""}
 	})
+}
+
+// budget reports whether a file may be hashed, and if so, whether only in part.
+func (h *hashing) budget(size int64) (partial, ok bool) {
+	if h.limits.All {
+		return false, true
+	}
+	partial = size > 2*end && (size > h.limits.File || size > h.left)
+	if partial {
+		size = 2 * end
+	}
+	h.left -= size
+	return partial, h.left >= -2*end*record.MostFiles // of each file a part, even where there are many
 }
 
 // secrets are names of files that hold secrets, some of them so short that a hash would give them
@@ -143,6 +155,33 @@ func (h *hashing) finish(deadline time.Time) {
 	intime.Within(time.Until(deadline), func() struct{} { h.wg.Wait(); return struct{}{} })
 }
 
+// wait waits for all hashes, and gives up those that are not done when a context ends.
+func (h *hashing) wait(ctx context.Context, show func(bytes int64)) {
+	if h == nil {
+		return
+	}
+	defer h.cancel()
+	done := make(chan struct{})
+	go func() { h.wg.Wait(); close(done) }()
+	tick := time.NewTicker(showEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if show != nil {
+				show(h.hashed.Load())
+			}
+		}
+	}
+}
+
+// showEvery is the time between two reports of progress.
+const showEvery = 100 * time.Millisecond
+
 // sum returns the hash of a file that is in a state before and afterwards, "" otherwise.
 func (h *hashing) sum(path string, want *state, partial bool) string {
 	cache := h.cache()
@@ -159,7 +198,7 @@ func (h *hashing) sum(path string, want *state, partial bool) string {
 	if partial {
 		parts = []io.Reader{io.NewSectionReader(f, 0, end), io.NewSectionReader(f, want.size-end, end)}
 	}
-	n, err := io.CopyBuffer(onlyWriter{sum}, &stoppable{h.ctx, io.MultiReader(parts...)}, make([]byte, piece))
+	n, err := io.CopyBuffer(onlyWriter{sum}, &stoppable{h, io.MultiReader(parts...)}, make([]byte, piece))
 	wanted := want.size
 	if partial {
 		wanted = 2 * end
@@ -180,15 +219,17 @@ func unchanged(f *os.File, want *state) bool {
 // An onlyWriter has io.CopyBuffer use its buffer.
 type onlyWriter struct{ io.Writer }
 
-// A stoppable reads until its context ends.
+// A stoppable reads until the hashing ends.
 type stoppable struct {
-	ctx context.Context
-	r   io.Reader
+	h *hashing
+	r io.Reader
 }
 
 func (s *stoppable) Read(b []byte) (int, error) {
-	if err := s.ctx.Err(); err != nil {
+	if err := s.h.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return s.r.Read(b)
+	n, err := s.r.Read(b)
+	s.h.hashed.Add(int64(n))
+	return n, err
 }

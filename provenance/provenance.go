@@ -4,6 +4,7 @@
 package provenance
 
 import (
+	"context"
 	"os"
 	"time"
 
@@ -36,6 +37,8 @@ type Limits struct {
 	File int64         // bytes of a file that are hashed; of a larger one the first and the last MiB
 	Run  int64         // bytes that are hashed of all files, likewise
 	Wait time.Duration // for hashes after the end of the command
+	// All says that the files that a command names are hashed whole, however large they are.
+	All bool
 
 	// Cache is a file that keeps hashes for further runs; "" for none. It can be deleted at any
 	// time.
@@ -138,10 +141,23 @@ func (w *Watch) Named() *record.Files {
 // made; nil if there are none. It waits for hashes as long as the limits say. The lists can be
 // longer than those of a record.
 func (w *Watch) End() *record.Files {
+	deadline := time.Time{}
+	if w != nil {
+		deadline = time.Now().Add(w.limits.Wait)
+	}
+	return w.end(func(h *hashing) { h.finish(deadline) })
+}
+
+// EndWhole is End, but waits for all hashes until a context ends. show, if not nil, is called now
+// and then with the bytes that were hashed.
+func (w *Watch) EndWhole(ctx context.Context, show func(bytes int64)) *record.Files {
+	return w.end(func(h *hashing) { h.wait(ctx, show) })
+}
+
+func (w *Watch) end(finish func(*hashing)) *record.Files {
 	if w == nil {
 		return nil
 	}
-	deadline := time.Now().Add(w.limits.Wait)
 	end, ok := intime.Within(w.limits.Wait, func() ending { return w.again(time.Now().Add(finding)) })
 	if !ok { // a file server does not respond any more
 		w.matching.Cut = w.matching.Cut || len(w.declared.Out) > 0
@@ -153,7 +169,7 @@ func (w *Watch) End() *record.Files {
 			w.hashing.add(f.path, f.after)
 		}
 	}
-	w.hashing.finish(deadline)
+	finish(w.hashing)
 	var all lists
 	for _, f := range end.files {
 		if f.before != nil && !f.to {

@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,8 +25,8 @@ func (r *run) part(name record.PartName, content []byte) bool {
 }
 
 // listFiles puts the files of a run that has ended into its record.
-func (r *run) listFiles() {
-	files := r.files.End()
+func (r *run) listFiles(ctx context.Context) {
+	files := r.endFiles(ctx)
 	r.unmatched()
 	short, part, err := r.mask.listed(files).Short()
 	if r.rec.Data.Files = short; err != nil {
@@ -33,6 +34,25 @@ func (r *run) listFiles() {
 	} else if part != nil {
 		r.part(record.PartFiles, part)
 	}
+}
+
+// endFiles looks at the files of a run that has ended. If all are to be hashed, it waits for that
+// until the context ends.
+func (r *run) endFiles(ctx context.Context) *record.Files {
+	if !r.hash || r.rec.Data.Status == record.Cancelled {
+		return r.files.End()
+	}
+	show, done := r.q.progress("MiB of files hashed; Ctrl-C leaves out the rest")
+	files := r.files.EndWhole(ctx, func(bytes int64) {
+		if show != nil {
+			show(int(bytes >> 20))
+		}
+	})
+	done()
+	if ctx.Err() != nil {
+		r.q.Warn("not all files are hashed")
+	}
+	return files
 }
 
 // Files returns the files of a run, all of them if its part record.PartFiles can be read; nil if

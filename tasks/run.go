@@ -16,6 +16,7 @@ import (
 	"qme/executor/capture"
 	"qme/gitstore"
 	"qme/internal/safe"
+	"qme/internal/signalled"
 	"qme/provenance"
 	"qme/provenance/software"
 	"qme/provenance/usage"
@@ -41,6 +42,8 @@ type RunOptions struct {
 	// record.LongestDeclared bytes in each list. Each list that is given to Rerun replaces that of
 	// the task.
 	Declared provenance.Declared
+	// Hash says that all files that the command names are hashed whole, for as long as that takes.
+	Hash bool
 	// Started, if not nil, is called when the command runs and the run can be cancelled. It is
 	// not called for a run that cannot be recorded.
 	Started func()
@@ -200,12 +203,18 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	if spoolErr == nil {
 		q.noteGiven(rec)
 	}
-	r := &run{q: q, rec: rec, entry: entry, verb: verb, started: opts.Started, files: files, code: code, software: q.collectSoftware(dir, spec.Cmd, m), script: q.takeScript(rec.Executor, dir, spec.Cmd), mask: m}
+	r := &run{
+		q: q, rec: rec, entry: entry, verb: verb, started: opts.Started, hash: opts.Hash, files: files, code: code,
+		software: q.collectSoftware(dir, spec.Cmd, m), script: q.takeScript(rec.Executor, dir, spec.Cmd), mask: m,
+	}
 	r.track()
 	r.script.begin(r)
 	r.patch = patch()
 	background := q.recoverInBackground(ctx) // concurrently with the command, so that it costs no time
 	res, err := r.start(ctx, spec)
+	if err == nil && spoolErr == nil {
+		r.settle(ctx, res)
+	}
 	background.pause()
 	// From here on, other processes may hold the history's lock. Commit the run's own record
 	// first, and let one time limit apply to all commits.
@@ -243,7 +252,9 @@ func (q *Service) watchFiles(dir string, argv []string, opts RunOptions) *proven
 	case len(opts.Declared.In)+len(opts.Declared.Out) == 0:
 		return nil
 	}
-	w := provenance.Begin(c, set.Hashes)
+	hashes := set.Hashes
+	hashes.All = opts.Hash
+	w := provenance.Begin(c, hashes)
 	for _, pattern := range w.Matching().In {
 		q.Warn("no file matches --in %s", safe.Bounded(executor.Quote([]string{pattern})))
 	}
@@ -294,6 +305,7 @@ type run struct {
 	tracker  executor.Tracker // nil for an executor that does not track jobs
 	started  func()           // see RunOptions; may be nil
 	files    *provenance.Watch
+	hash     bool // see RunOptions
 	mask     *masking
 	software *provenance.Collection
 	input    *inputCopy     // nil if nothing is recorded of standard input
@@ -381,8 +393,13 @@ func (r *run) complete(res *capture.Result) *record.Record {
 	return r.rec
 }
 
-// record commits the record of a run that has ended.
-func (r *run) record(ctx context.Context, res *capture.Result) *Report {
+// settle completes the record of a run that has ended with all that this process knows.
+func (r *run) settle(ctx context.Context, res *capture.Result) {
+	if r.hash { // which may take long after the command
+		waiting, stop := signalled.Until(context.WithoutCancel(ctx))
+		defer stop()
+		ctx = waiting
+	}
 	rec := r.complete(res)
 	samples := r.endUsage()
 	if err := r.entry.End(rec); err != nil {
@@ -391,13 +408,17 @@ func (r *run) record(ctx context.Context, res *capture.Result) *Report {
 	if err := r.close(res.RecordErr); err != nil {
 		r.q.Warn("a part of the output is not recorded: %v", err)
 	}
-	r.listFiles()
+	r.listFiles(ctx)
 	r.endSoftware()
 	r.patch.end(r, r.rec.Data.Git)
 	r.code.end(r)
 	r.part(record.PartUsage, samples)
+}
+
+// record commits the record of a run that has ended and was settled.
+func (r *run) record(ctx context.Context, res *capture.Result) *Report {
 	r.submitted(ctx)
-	return &Report{Record: rec, PassErr: res.PassErr, Err: r.commit(ctx)}
+	return &Report{Record: r.rec, PassErr: res.PassErr, Err: r.commit(ctx)}
 }
 
 // write writes the record to the spool, with its secrets masked.
