@@ -194,7 +194,7 @@ func (cmd *rerunCommand) tellChanges(q *tasks.Service, rec *record.Record) error
 	if path := q.ScriptChanged(rec); path != "" {
 		cmd.term.note("Its script, %s, is not as it was; \"%s\" prints that.", safe.Bounded(path), cmd.term.line("get", string(rec.UID)+"@"+strconv.Itoa(rec.Data.Run), "--part", "script"))
 	}
-	cmd.tellInput(rec)
+	cmd.tellInput(q, rec)
 	cfg, err := cmd.settings.config()
 	if err != nil {
 		return err
@@ -215,15 +215,16 @@ func foreignText(rec *record.Record) string {
 
 // tellInput prints a note if the input of a task differs from the file or pipe that it
 // read before, or is the one that was kept, and --stdin was not given.
-func (cmd *rerunCommand) tellInput(rec *record.Record) {
+func (cmd *rerunCommand) tellInput(q *tasks.Service, rec *record.Record) {
 	was := rec.Data.Stdin
 	if was == nil || cmd.home.input != nil {
 		return
 	}
 	now := capture.Stdin(cmd.term.in)
+	kept, isKept := q.KeptInput(rec, now.Kind)
 	switch {
-	case tasks.ReadsKept(rec, now.Kind):
-		cmd.term.note("It reads its input as it was: %s.", amount(was.Size))
+	case isKept:
+		cmd.term.note("It reads its input as it was: %s.", amount(kept))
 	case was.Kind != "file" && was.Kind != "pipe" && was.Kind != "socket" && was.Kind != record.StdinPart:
 	case was.Kind == now.Kind && (was.Kind != "file" || was.Path == now.Path && was.Size == now.Size):
 	case was.Kind == now.Kind && was.Path == now.Path:

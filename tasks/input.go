@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	"qme/executor"
 	"qme/executor/capture"
 	"qme/internal/regular"
 	"qme/record"
@@ -18,10 +20,16 @@ type InputError struct {
 	From string // source of the input, such as "a pipe"
 	// File is the file from which the input came, if it still has the same content, else "".
 	File string
+	// Masked are the names of the secrets for which the input, although it was kept, cannot be given
+	// again.
+	Masked []string
 }
 
 // Error implements error.
 func (e *InputError) Error() string {
+	if len(e.Masked) > 0 {
+		return fmt.Sprintf("task %s: its script came from standard input, and in what was kept of it secrets are masked (%s)", e.ID, strings.Join(e.Masked, ", "))
+	}
 	return fmt.Sprintf("task %s: its input came from %s and was not kept", e.ID, e.From)
 }
 
@@ -32,17 +40,31 @@ func (e *InputError) Is(target error) bool { return target == record.ErrConflict
 type keptInput struct {
 	content []byte
 	file    *os.File
+	script  bool // it is the script of a batch job, which has a part of its own
 }
 
 // absent reports whether a standard input of this kind gives a command nothing to read, or nothing
 // but what is typed.
 func absent(kind string) bool { return kind == "terminal" || kind == "null" || kind == "closed" }
 
-// ReadsKept reports whether a rerun, whose own standard input is of the kind now, reads what an
-// earlier run has kept.
-func ReadsKept(old *record.Record, now string) bool {
-	_, kept := old.Data.Parts[record.PartStdin]
-	return absent(now) && old.Data.Stdin != nil && (kept || old.Data.Stdin.Whole && old.Data.Stdin.Size == 0)
+// KeptInput reports whether a rerun, whose own standard input is of the kind now, reads what an
+// earlier run has kept, and how many bytes this has.
+func (q *Service) KeptInput(old *record.Record, now string) (size int64, ok bool) {
+	if !absent(now) || old.Data.Stdin == nil {
+		return 0, false
+	}
+	script, kept := old.Data.Parts[record.PartScript]
+	if q.scriptFromInput(old) && kept {
+		return script.Size, true
+	}
+	_, kept = old.Data.Parts[record.PartStdin]
+	return old.Data.Stdin.Size, kept || old.Data.Stdin.Whole && old.Data.Stdin.Size == 0
+}
+
+// scriptFromInput reports whether a run has submitted a batch job whose script was its standard input.
+func (q *Service) scriptFromInput(old *record.Record) bool {
+	of, ok := q.executor(old.Executor).(executor.Scripted)
+	return ok && of.Script(old.Data.Cmd, old.Data.PWD).Stdin
 }
 
 // inputAgain returns the input of a rerun if it was kept, else nil: then the rerun reads its own. It
@@ -53,7 +75,7 @@ func (q *Service) inputAgain(old *record.Record, own bool) (*keptInput, error) {
 		return nil, nil
 	}
 	now := capture.Stdin(q.Settings.Stdin).Kind
-	if ReadsKept(old, now) {
+	if _, ok := q.KeptInput(old, now); ok {
 		if kept, err := q.keptInput(old); kept != nil || err != nil {
 			return kept, err
 		}
@@ -69,7 +91,7 @@ func (q *Service) inputAgain(old *record.Record, own bool) (*keptInput, error) {
 		missing.From, missing.File = "the file "+in.Path, q.unchanged(old)
 	case in.Kind == record.StdinPart:
 		missing.From = "what an earlier run had kept"
-	case in.Kind == "pipe" && (now == "terminal" || in.Size > 0):
+	case in.Kind == "pipe" && (now == "terminal" || in.Size > 0 || q.scriptFromInput(old)):
 		missing.From = "a pipe"
 	case in.Kind == "socket" && now == "terminal":
 		missing.From = "a socket"
@@ -79,24 +101,42 @@ func (q *Service) inputAgain(old *record.Record, own bool) (*keptInput, error) {
 	return nil, missing
 }
 
+// keptContent returns the input of a run as it was kept; known is false if it is not here. The error
+// is an InputError if secrets are masked in a script.
+func (q *Service) keptContent(old *record.Record, script bool) (content []byte, known bool, err error) {
+	in, name := old.Data.Stdin, record.PartStdin
+	switch {
+	case script:
+		name = record.PartScript
+	case in.Size == 0:
+		return nil, true, nil
+	}
+	v, err := q.Find(string(old.UID))
+	if err != nil {
+		return nil, false, err
+	}
+	content, err = v.Part(name)
+	switch masked := maskedIn(old, content); {
+	case errors.Is(err, record.ErrNotFound):
+		return nil, false, nil // it is in another home
+	case err != nil:
+		return nil, false, err
+	case script && len(masked) > 0:
+		return nil, false, &InputError{ID: old.UID, Masked: masked}
+	case script:
+		return content, true, nil
+	case int64(len(content)) != in.Size || in.SHA256 != "" && record.NewPart(content).SHA256 != in.SHA256:
+		return nil, false, nil // a secret in it is masked
+	}
+	return content, true, nil
+}
+
 // keptInput returns the kept input of a run as a file without a name, nil if it is not here.
 func (q *Service) keptInput(old *record.Record) (*keptInput, error) {
-	in := old.Data.Stdin
-	var content []byte
-	if in.Size > 0 {
-		v, err := q.Find(string(old.UID))
-		if err != nil {
-			return nil, err
-		}
-		content, err = v.Part(record.PartStdin)
-		switch {
-		case errors.Is(err, record.ErrNotFound):
-			return nil, nil // it is in another home
-		case err != nil:
-			return nil, err
-		case int64(len(content)) != in.Size || in.SHA256 != "" && record.NewPart(content).SHA256 != in.SHA256:
-			return nil, nil // a secret in it is masked
-		}
+	script := q.scriptFromInput(old)
+	content, known, err := q.keptContent(old, script)
+	if err != nil || !known {
+		return nil, err
 	}
 	f, err := os.CreateTemp("", "qme-stdin-")
 	if err != nil {
@@ -109,7 +149,7 @@ func (q *Service) keptInput(old *record.Record) (*keptInput, error) {
 	if err = errors.Join(err, os.Remove(f.Name())); err != nil {
 		return nil, fmt.Errorf("give the task its input again: %w", errors.Join(err, f.Close()))
 	}
-	return &keptInput{content, f}, nil
+	return &keptInput{content, f, script}, nil
 }
 
 // reading returns the use cases whose commands read a kept input.

@@ -341,7 +341,7 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	r.out, r.err = r.entry.Recorder(record.Stdout, r.q.Settings.Keep), r.entry.Recorder(record.Stderr, r.q.Settings.Keep)
 	s.Out, s.Err = r.mask.stream(r.out), r.mask.stream(r.err)
 	s.Input = r.watchInput()
-	if r.q.kept != nil {
+	if r.q.kept != nil && !r.q.kept.script {
 		r.part(record.PartStdin, r.q.kept.content)
 	}
 	endKeeping := func() {}

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,6 +44,16 @@ func TestSlurmScript(t *testing.T) {
 			if got := s.must("get", string(rec.UID), "--part", "script"); got != script {
 				t.Errorf("after the end of the job the script is %q", got)
 			}
+			if out, errs, code := s.run("rerun", string(rec.UID)); code != 0 {
+				t.Fatalf("the rerun ended with %d: %s%s", code, out, errs)
+			}
+			again := s.ends(s.get(string(rec.UID)), 0)
+			if got := strings.Join(again.Data.Job.Output, ""); got != "from the script\n" {
+				t.Errorf("the rerun printed %q", got)
+			}
+			if _, ok := again.Data.Parts[record.PartStdin]; ok || again.Data.Parts[record.PartScript] != rec.Data.Parts[record.PartScript] {
+				t.Errorf("the rerun has the parts %+v", again.Data.Parts)
+			}
 		})
 	}
 	s.must("-q", "run", "sbatch", "job.sh")
@@ -61,8 +72,47 @@ func TestSlurmScript(t *testing.T) {
 	if got := s.must("get", string(rec.UID)+"@2", "--part", "script"); got != script {
 		t.Errorf("the second run had the script %q", got)
 	}
+	s.givenAgain(file)
 	rec = s.submit("--wrap", "echo wrapped")
 	if _, ok := rec.Data.Parts[record.PartScript]; ok || !strings.Contains(rec.Command, "echo wrapped") {
 		t.Errorf("%s: %+v", rec.Command, rec.Data.Parts)
+	}
+}
+
+// givenAgain has a rerun get another script than the one that was kept, and none where a secret in
+// that is masked, or it is in another home.
+func (s *slurmHome) givenAgain(file string) {
+	s.t.Helper()
+	const secret = "ghp_Planted0123456789"
+	s.env = append(s.env, "GITHUB_TOKEN="+secret)
+	submit := func(text string) *record.Record {
+		s.t.Helper()
+		cmd := s.command("-q", "run", "sbatch")
+		cmd.Stdin = strings.NewReader("#!/bin/sh\n" + text)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			s.t.Fatalf("%v\n%s", err, out)
+		}
+		return s.ends(s.get(""), 0)
+	}
+	rec := submit("echo " + secret + "\n")
+	s.fails(5, "its script came from standard input, and in what was kept of it secrets are masked (GITHUB_TOKEN); give it again: ", "rerun", string(rec.UID))
+	if err := os.WriteFile(file, []byte("#!/bin/sh\necho another\n"), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	s.must("-q", "rerun", "--stdin", file, string(rec.UID))
+	rec = s.ends(s.get(string(rec.UID)), 0)
+	s.has("the output of another script", rec.Data.Job.Output, "another\n")
+	rec = submit("echo shared\n")
+	hub := filepath.Join(s.t.TempDir(), "hub.git")
+	if out, err := exec.Command("git", "init", "-q", "--bare", "--initial-branch=main", "--object-format=sha1", hub).CombinedOutput(); err != nil {
+		s.t.Fatalf("%v\n%s", err, out)
+	}
+	s.must("remote", hub)
+	s.must("push")
+	other := newHome(s.t)
+	other.env, other.cwd = s.env, s.cwd
+	other.must("clone", hub)
+	if out, errs, code := other.run("rerun", "--yes", string(rec.UID)); code != 5 || !strings.Contains(errs, "its input came from a pipe and was not kept") {
+		s.t.Errorf("without the part: %d %s%s", code, out, errs)
 	}
 }

@@ -55,7 +55,7 @@ func (h *Home) Rerun(ctx context.Context, id record.ID, agreed Agreement) error 
 	defer h.rerunning.Delete(id)
 	h.awaitCommit(ctx, id)
 	args := []string{"-q", "rerun", "--report"}
-	if v.Record.Data.Stdin != nil && !tasks.ReadsKept(v.Record, "null") {
+	if _, kept := h.Service.KeptInput(v.Record, "null"); v.Record.Data.Stdin != nil && !kept {
 		args = append(args, "--stdin", os.DevNull) // which the client was told
 	}
 	own, err := h.service().Own(v.Record)

@@ -45,7 +45,7 @@ const again = async (id) => Boolean(await agreeing((agreed) => api.rerun(id, agr
 // The input that a rerun from here lacks: it has no terminal, and nothing is redirected to it. An
 // input that was kept is given to it.
 function lostInput({ stdin, parts }) {
-  return !parts?.stdin && ['file', 'pipe', 'socket'].includes(stdin?.kind) ? [`Its input was ${inputName(stdin)}; now it gets none. “qme rerun --stdin FILE” gives it a file.`] : [];
+  return !parts?.stdin && !parts?.script && ['file', 'pipe', 'socket'].includes(stdin?.kind) ? [`Its input was ${inputName(stdin)}; now it gets none. “qme rerun --stdin FILE” gives it a file.`] : [];
 }
 
 /** @returns paragraphs about the input of tasks, for the question before a rerun. */
