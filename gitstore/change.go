@@ -16,7 +16,7 @@ type Blob struct {
 
 // A Change is the content of one commit: it puts one record, or deletes tasks.
 type Change struct {
-	Verb string // "run", "rerun", "refresh" or "clear"
+	Verb string // "run", "rerun", "refresh", "note", "clear" or "restore"
 	What string // for people: the command, or the tasks that were cleared
 	When time.Time
 
@@ -33,6 +33,17 @@ type Change struct {
 	// Parts holds the content of the parts that the record describes. One that it does not
 	// hold stays as it is, and has to be described as in the present record.
 	Parts map[record.PartName][]byte
+
+	// Annotate lists tasks whose notes Edit changes, instead. Edit gets a copy of a task's present
+	// notes and returns those to store; empty ones are none. It is called again when another
+	// writer was faster. Commit fails with record.ErrNotFound if a task is not in the history.
+	Annotate []record.ID
+	Edit     func(id record.ID, present *record.Notes) (*record.Notes, error)
+
+	// Restore lists tasks to bring back, instead, with all their files as of the commit Before.
+	// Commit fails with record.ErrConflict if one of them is in the history, and with
+	// record.ErrNotFound if it was not in that commit.
+	Restore []record.Clearing
 
 	// Delete lists the tasks to remove, instead. Their runs stay in the history.
 	Delete []record.ID

@@ -203,6 +203,7 @@ func (c *checker) tasks(ctx context.Context, sn *Snapshot) error {
 		for _, name := range record.PartNames {
 			delete(files, filePath(res.ID, name))
 		}
+		delete(files, notesPath(res.ID)) // they were read with the record
 		if p := runsPath(res.ID); !files[p].IsZero() {
 			delete(files, p)
 			c.runs(sn, p)

@@ -16,8 +16,8 @@ import (
 	"qme/record"
 )
 
-// adding are the kinds of commits that put one record, and remove no task.
-var adding = []string{"run", "rerun", "refresh"}
+// adding are the kinds of commits that put one record or notes, and remove no task.
+var adding = []string{"run", "rerun", "refresh", "note", "restore"}
 
 // mayRemove reports whether a commit may have removed tasks: any may but those that put a
 // record, of which nearly all of a history are, and merges by our rules, which remove no task

@@ -18,6 +18,7 @@ type versions struct {
 	id       record.ID
 	old, new plumbing.Hash // the blobs; the zero hash where there is none
 	runs     plumbing.Hash // that of ID.runs in the later commit, likewise
+	notes    plumbing.Hash // that of ID.notes
 	r        objectReader
 }
 
@@ -25,7 +26,16 @@ type versions struct {
 func (v versions) Old() (*record.Record, error) { return v.read(v.old) }
 
 // New implements record.Versions.
-func (v versions) New() (*record.Record, error) { return v.read(v.new) }
+func (v versions) New() (*record.Record, error) {
+	rec, err := v.read(v.new)
+	if err == nil && rec != nil {
+		rec.Notes, err = notesOf(v.r, v.id, v.notes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return rec, nil
+}
 
 // OtherRuns implements record.Versions.
 func (v versions) OtherRuns() ([]string, error) {
@@ -80,9 +90,9 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[reco
 			if err != nil || id == last {
 				return nil // a stream, or one of the files at the top
 			}
-			v := versions{id: id, old: a.hash, new: b.hash, runs: blobOf(folder, string(id)+runsExt), r: s.odb}
+			v := versions{id: id, old: a.hash, new: b.hash, runs: blobOf(folder, string(id)+runsExt), notes: blobOf(folder, string(id)+notesExt), r: s.odb}
 			switch path.Ext(p) {
-			case runsExt: // and not the record, whose name comes before
+			case runsExt, notesExt: // and not the record, whose name comes before
 				same := blobOf(folder, string(id)+recordExt)
 				if same.IsZero() {
 					return nil

@@ -68,11 +68,13 @@ type lab struct {
 	cleared  map[record.ID]bool      // somebody cleared it at some time
 	commits  []string                // of every run
 	checked  map[string]time.Time    // of each task and run, when somebody last asked about its job
+	said     map[string]record.ID    // the tasks of notes that nobody has removed
+	restored map[record.ID]bool      // somebody brought it back, and nobody has cleared it since
 	log      []string
 }
 
 func newLab(t *testing.T, rnd *rand.Rand, machines int) *lab {
-	l := &lab{T: t, rnd: rnd, dir: t.TempDir(), clock: epoch, latest: map[record.ID]time.Time{}, cleared: map[record.ID]bool{}, checked: map[string]time.Time{}}
+	l := &lab{T: t, rnd: rnd, dir: t.TempDir(), clock: epoch, latest: map[record.ID]time.Time{}, cleared: map[record.ID]bool{}, checked: map[string]time.Time{}, said: map[string]record.ID{}, restored: map[record.ID]bool{}}
 	for i := range machines + 1 {
 		l.machines = append(l.machines, l.open(i))
 	}
@@ -114,10 +116,17 @@ func (l *lab) step() {
 			l.note("%d clears %s", i, id)
 			commit(l, l.machines[i], clearing(id))
 			l.cleared[id] = true
+			delete(l.restored, id)
 		}
-	case n < 70:
+	case n < 65:
+		if id := l.pick(i); id != "" {
+			l.annotate(i, id)
+		}
+	case n < 68:
+		l.restore(i)
+	case n < 75:
 		l.pull(i, l.rnd.IntN(len(l.machines)))
-	case n < 80:
+	case n < 82:
 		l.pull(i, l.hub())
 	case n < 95:
 		l.push(i)
@@ -176,6 +185,38 @@ func (l *lab) refresh(i int, id record.ID) {
 		return &rec, nil
 	}}
 	l.note("%d asks about %s at %s: %.10s", i, id, l.clock.Format(time.TimeOnly), commit(l, l.machines[i], change))
+}
+
+// annotate adds a note to a task, or removes one.
+func (l *lab) annotate(i int, id record.ID) {
+	l.clock = l.clock.Add(time.Second)
+	change := gitstore.Change{Verb: "note", Annotate: []record.ID{id}, When: l.clock, Edit: func(_ record.ID, n *record.Notes) (*record.Notes, error) {
+		if len(n.Notes) > 0 && l.rnd.IntN(3) == 0 {
+			delete(l.said, n.Notes[0].ID)
+			n.Notes = n.Notes[1:]
+			return n, nil
+		}
+		note := record.Note{ID: fmt.Sprintf("%012x", l.clock.Unix()), At: record.Time{Time: l.clock}, By: "x", Text: "said"}
+		n.Notes, l.said[note.ID] = append(n.Notes, note), id
+		n.Tags = append(n.Tags, "t"+note.ID)
+		return n, nil
+	}}
+	l.note("%d notes something about %s: %.10s", i, id, commit(l, l.machines[i], change))
+}
+
+// restore brings a task back that was cleared.
+func (l *lab) restore(i int) {
+	l.clock = l.clock.Add(time.Second)
+	sn, err := l.machines[i].Latest()
+	l.must(err)
+	cleared, err := sn.Cleared(context.Background(), "")
+	l.must(err)
+	if len(cleared.Tasks) == 0 {
+		return
+	}
+	one := cleared.Tasks[l.rnd.IntN(len(cleared.Tasks))]
+	l.note("%d restores %s: %.10s", i, one.ID, commit(l, l.machines[i], gitstore.Change{Verb: "restore", Restore: []record.Clearing{one}, When: l.clock}))
+	l.restored[one.ID] = true
 }
 
 func (l *lab) knows(i int, id record.ID) bool {
@@ -251,6 +292,21 @@ func (l *lab) compare() {
 
 func (l *lab) compareTasks(s *gitstore.Store) {
 	l.Helper()
+	for note, id := range l.said {
+		rec, err := s.Get("", id)
+		switch {
+		case l.cleared[id]: // a clear takes the notes with it that it knew of
+		case err != nil:
+			l.Errorf("task %s: %v", id, err)
+		case !slices.ContainsFunc(rec.Notes.Clone().Notes, func(n record.Note) bool { return n.ID == note }):
+			l.Errorf("the note %s of %s is lost", note, id)
+		}
+	}
+	for id := range l.restored {
+		if _, err := s.Get("", id); err != nil {
+			l.Errorf("task %s was brought back: %v", id, err)
+		}
+	}
 	for id, at := range l.latest {
 		rec, err := s.Get("", id)
 		switch {

@@ -289,6 +289,11 @@ func (in *validation) checkTask(id record.ID, files taskFiles) error {
 			return err
 		}
 	}
+	if e, ok := files[notesExt]; ok {
+		if err := in.checkNotes(id, e.hash); err != nil {
+			return err
+		}
+	}
 	if e, ok := files[runsExt]; ok {
 		return in.checkRuns(id, e.hash)
 	}

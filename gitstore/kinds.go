@@ -16,20 +16,17 @@ var withRecord mergeFunc
 
 // fileKinds are the kinds of files that a task can have, by their extension, each with its
 // rule for merging. Any other is rejected in a pull.
-var fileKinds = map[string]mergeFunc{
-	recordExt:                   withRecord,
-	extOf(record.Stdout):        withRecord,
-	extOf(record.Stderr):        withRecord,
-	extOf(record.JobStdout):     withRecord,
-	extOf(record.JobStderr):     withRecord,
-	extOf(record.PartFiles):     withRecord,
-	extOf(record.PartEnv):       withRecord,
-	extOf(record.PartPatch):     withRecord,
-	extOf(record.PartCodePatch): withRecord,
-	extOf(record.PartScript):    withRecord,
-	extOf(record.PartStdin):     withRecord,
-	extOf(record.PartUsage):     withRecord,
-	runsExt:                     (*threeWay).mergeRuns,
+var fileKinds = knownKinds()
+
+func knownKinds() map[string]mergeFunc {
+	kinds := map[string]mergeFunc{recordExt: withRecord, runsExt: (*threeWay).mergeRuns, notesExt: (*threeWay).mergeNotes}
+	for _, name := range record.StreamNames {
+		kinds[extOf(name)] = withRecord
+	}
+	for _, name := range record.PartNames {
+		kinds[extOf(name)] = withRecord
+	}
+	return kinds
 }
 
 // recordExt is the extension of a record's file.

@@ -326,13 +326,19 @@ func byTask(entries []treeEntry) map[string]taskFiles {
 func (t *threeWay) task(id record.ID, base, ours, theirs taskFiles) (taskFiles, error) {
 	b, o, th := base.blob(), ours.blob(), theirs.blob()
 	kept := ours
-	// Clearing a task does not mean runs that were not there yet.
-	unknown := func(cleared, side taskFiles) bool {
-		return cleared.blob().IsZero() && side[runsExt] != base[runsExt]
+	// Clearing a task does not mean runs that were not there yet, nor that it was brought back.
+	stands := [2]bool{}
+	for i, side := range []taskFiles{ours, theirs} {
+		cleared := []taskFiles{theirs, ours}[i].blob().IsZero()
+		restored, err := t.restored(id, base[notesExt], side[notesExt])
+		if err != nil {
+			return nil, err
+		}
+		stands[i] = cleared && (side[runsExt] != base[runsExt] || restored)
 	}
 	switch {
-	case o == th || b == th && !unknown(ours, theirs):
-	case o.IsZero() || b == o && !unknown(theirs, ours):
+	case o == th || b == th && !stands[1]:
+	case o.IsZero() || b == o && !stands[0]:
 		kept = theirs
 	case th.IsZero():
 	default:
@@ -351,6 +357,13 @@ func (t *threeWay) task(id record.ID, base, ours, theirs taskFiles) (taskFiles, 
 // mergeKinds merges the files of a task by the rules of their kinds.
 func (t *threeWay) mergeKinds(id record.ID, kept, base, ours, theirs taskFiles) (taskFiles, error) {
 	kept = maps.Clone(kept)
+	// A side that has cleared the task has not removed a part of what is kept.
+	if ours.blob().IsZero() {
+		ours = base
+	}
+	if theirs.blob().IsZero() {
+		theirs = base
+	}
 	for ext, mergeKinds := range fileKinds {
 		if mergeKinds == nil || ours[ext] == theirs[ext] {
 			continue
@@ -359,7 +372,9 @@ func (t *threeWay) mergeKinds(id record.ID, kept, base, ours, theirs taskFiles) 
 		if err != nil {
 			return nil, fmt.Errorf("task %s: %w", id, err)
 		}
-		kept[ext] = e
+		if kept[ext] = e; e.hash.IsZero() {
+			delete(kept, ext)
+		}
 	}
 	return kept, nil
 }

@@ -71,7 +71,7 @@ func treeOf(r objectReader, h plumbing.Hash) (plumbing.Hash, error) {
 // errNoHistory says that a repository is one of something else.
 var errNoHistory = fmt.Errorf("no task history: %w", record.ErrInvalid)
 
-// Get returns a task's record. The error wraps record.ErrNotFound when there is
+// Get returns a task's record with its notes. The error wraps record.ErrNotFound when there is
 // no such task, and record.ErrInvalid or record.ErrCorrupt when it cannot be read.
 func (sn *Snapshot) Get(id record.ID) (*record.Record, error) {
 	e, err := lookup(sn.r, sn.root, id.Path())
@@ -81,7 +81,14 @@ func (sn *Snapshot) Get(id record.ID) (*record.Record, error) {
 	if e == nil {
 		return nil, fmt.Errorf("task %s: %w", id, record.ErrNotFound)
 	}
-	return readRecord(sn.r, id, e.hash, record.Decode)
+	rec, err := readRecord(sn.r, id, e.hash, record.Decode)
+	if err == nil {
+		rec.Notes, err = sn.Notes(id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return rec, nil
 }
 
 func readRecord(r objectReader, id record.ID, h plumbing.Hash, decode func([]byte) (*record.Record, error)) (*record.Record, error) {

@@ -3,6 +3,7 @@ package gitstore
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,17 +34,28 @@ func (t *tx) apply(c Change) error {
 	if c.Build != nil {
 		return t.put(c)
 	}
+	ids := slices.Concat(c.Delete, c.Annotate)
+	for _, one := range c.Restore {
+		ids = append(ids, one.ID)
+	}
 	// A message that names every one of 100,000 tasks would serve botIdentity; the
 	// difference between the trees does.
-	if len(c.Delete) <= 100 {
-		for i, id := range c.Delete {
+	if len(ids) <= 100 {
+		for i, id := range ids {
 			if i == 0 {
 				t.message += "\n"
 			}
 			t.message += "Task: " + string(id) + "\n"
 		}
 	}
+	switch {
+	case len(c.Annotate) > 0:
+		return t.annotate(c)
+	case len(c.Restore) > 0:
+		return t.restore(c)
+	}
 	for _, id := range c.Delete {
+		t.edits[notesPath(id)] = plumbing.ZeroHash
 		t.edits[id.Path()] = plumbing.ZeroHash
 		t.edits[runsPath(id)] = plumbing.ZeroHash
 		for _, name := range record.StreamNames {

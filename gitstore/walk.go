@@ -19,16 +19,24 @@ type Entry struct {
 	ID     record.ID
 	Unique int // that of record.ID.Unique
 	blob   plumbing.Hash
+	notes  plumbing.Hash // the zero hash for none
 	r      objectReader
 }
 
-// Record reads the entry's record; errors are as those of Snapshot.Get.
-func (e Entry) Record() (*record.Record, error) {
-	return readRecord(e.r, e.ID, e.blob, record.Decode)
-}
+// Record reads the entry's record with its notes; errors are as those of Snapshot.Get.
+func (e Entry) Record() (*record.Record, error) { return e.read(record.Decode) }
 
-func (e Entry) readBrief() (*record.Record, error) {
-	return readRecord(e.r, e.ID, e.blob, record.DecodeBrief)
+func (e Entry) readBrief() (*record.Record, error) { return e.read(record.DecodeBrief) }
+
+func (e Entry) read(decode func([]byte) (*record.Record, error)) (*record.Record, error) {
+	rec, err := readRecord(e.r, e.ID, e.blob, decode)
+	if err == nil {
+		rec.Notes, err = notesOf(e.r, e.ID, e.notes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return rec, nil
 }
 
 // Tasks yields the tasks in the range in its order. It ends at the first error.
@@ -155,6 +163,9 @@ func (w *walker) taskFolder(entries []treeEntry, at string) bool {
 	for _, e := range entries {
 		name, isRecord := strings.CutSuffix(e.name, recordExt)
 		if !isRecord {
+			if name, isNotes := strings.CutSuffix(e.name, notesExt); isNotes && len(found) > 0 && string(found[len(found)-1].ID) == name {
+				found[len(found)-1].notes = e.hash // the record's name comes before
+			}
 			continue
 		}
 		id, err := record.ParseID(name)

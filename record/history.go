@@ -88,8 +88,8 @@ type Result struct {
 	Unique int
 }
 
-// A Difference is a task whose runs differ between two commits. Its record is the same in both
-// if the later commit only adds an earlier run from another machine.
+// A Difference is a task whose runs or notes differ between two commits. Its record is the same in
+// both if only its notes differ, or the later commit only adds an earlier run from another machine.
 type Difference struct {
 	ID      ID
 	Added   bool // only the later commit has the task
@@ -100,9 +100,9 @@ type Difference struct {
 // Versions gives access to a task in two commits. Its methods are safe for concurrent use.
 type Versions interface {
 	// Old returns the record in the earlier commit, or nil if the task is not in it. The error
-	// wraps ErrInvalid or ErrCorrupt when the record cannot be read.
+	// wraps ErrInvalid or ErrCorrupt when the record cannot be read. It has no notes.
 	Old() (*Record, error)
-	// New is Old for the later commit.
+	// New is Old for the later commit, with the notes.
 	New() (*Record, error)
 	// OtherRuns returns the commits that hold the runs that data.previous does not lead to, as
 	// of the later commit.

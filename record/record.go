@@ -39,6 +39,10 @@ type Record struct {
 	Command string `json:"command"`
 	Data    Data   `json:"data"`
 
+	// Notes are what people say of the task; nil when there are none. They are stored beside the
+	// record and read with it, but not written with it.
+	Notes *Notes `json:"-"`
+
 	// Extra holds unknown top-level keys. They are kept when the record is written again.
 	Extra map[string]json.RawMessage `json:"-"`
 }
@@ -112,7 +116,7 @@ type Data struct {
 // Next returns a record for the task's next run, before it begins. It takes over the command,
 // its directory, its message, the declared files and unknown keys. Everything else is captured again.
 func (r *Record) Next() *Record {
-	return &Record{Executor: r.Executor, UID: r.UID, Command: r.Command, Extra: r.Extra, Data: Data{
+	return &Record{Executor: r.Executor, UID: r.UID, Command: r.Command, Extra: r.Extra, Notes: r.Notes, Data: Data{
 		PWD: r.Data.PWD, Cmd: r.Data.Cmd, Message: r.Data.Message, Declared: r.Data.Declared.Again(), Run: NextRun(r.Data.Run), Extra: r.Data.Extra,
 	}}
 }

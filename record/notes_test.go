@@ -1,0 +1,149 @@
+package record_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"qme/record"
+)
+
+// Notes that are written are read again as they were, with what a later version has added.
+func TestNotesCodec(t *testing.T) {
+	at := record.Time{Time: time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)}
+	n := &record.Notes{
+		Name: &record.Name{Text: "baseline", At: at, By: "ada"}, Tags: []string{"paper", "draft", "paper"},
+		Notes:    []record.Note{{ID: "0123456789ab", At: at, By: "ada", Text: "one\ntwo <b>", Edited: &at}},
+		Restored: &at, Extra: map[string]json.RawMessage{"colour": json.RawMessage(`{"r": 1}`)},
+	}
+	b, err := record.EncodeNotes(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := record.DecodeNotes(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(again.Tags) != "[draft paper]" || again.Named() != "baseline" || again.Notes[0].Text != "one\ntwo <b>" || len(again.Extra) != 1 {
+		t.Errorf("%+v", again)
+	}
+	if c, err := record.EncodeNotes(again); err != nil || string(c) != string(b) {
+		t.Errorf("%s\n%s, %v", b, c, err)
+	}
+}
+
+// What breaks a rule is not read.
+func TestNotesInvalid(t *testing.T) {
+	const at = `"at":"2026-11-29T12:00:00.000000+00:00"`
+	for _, s := range []string{
+		``, `[]`, `{"tags":["a b"]}`, `{"tags":["-a"]}`, `{"tags":[""]}`, `{"tags":["a","` + strings.Repeat("x", 61) + `"]}`, `{"Tags":[]}`, `{"tags":[],"tags":[]}`,
+		`{"name":{"text":"0ab"}}`, `{"name":{"text":"abc",` + at + `}}`, `{"name":{"text":"A",` + at + `}}`, `{"name":{"text":"x/y",` + at + `}}`,
+		`{"notes":[{"id":"x",` + at + `,"text":"a"}]}`, `{"notes":[{"id":"0123456789ab",` + at + `,"text":""}]}`,
+		`{"notes":[{"id":"0123456789ab",` + at + `,"text":"a"},{"id":"0123456789ab",` + at + `,"text":"a"}]}`,
+	} {
+		if _, err := record.DecodeNotes([]byte(s)); !errors.Is(err, record.ErrInvalid) {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+}
+
+func FuzzNotes(f *testing.F) {
+	f.Add([]byte(`{"tags":["a"],"x":1}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		n, err := record.DecodeNotes(b)
+		if err != nil {
+			return
+		}
+		c, err := record.EncodeNotes(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := record.DecodeNotes(c); err != nil {
+			t.Fatalf("%q was written as %q: %v", b, c, err)
+		}
+	})
+}
+
+// randomNotes changes notes in a few ways. step makes times differ.
+func randomNotes(r *rand.Rand, n *record.Notes, step int) *record.Notes {
+	n = n.Clone()
+	at := func() record.Time { return record.Time{Time: time.Unix(int64(step+r.IntN(3)), 0).UTC()} }
+	for range r.IntN(6) {
+		tag, id := string(rune('a'+r.IntN(4))), fmt.Sprintf("%012x", r.IntN(4))
+		switch i := r.IntN(8); {
+		case i < 2:
+			n.Tags = append(n.Tags, tag)
+		case i == 2:
+			n.Tags = removed(n.Tags, func(s string) bool { return s == tag })
+		case i == 3:
+			n.Name = &record.Name{Text: "name-" + tag, At: at(), By: "u"}
+		case i == 4:
+			n.Name = nil
+		case i == 5:
+			n.Notes = removed(n.Notes, func(o record.Note) bool { return o.ID == id })
+		case i == 6:
+			t := at()
+			n.Restored = &t
+		default:
+			edited := at()
+			n.Notes = append(removed(n.Notes, func(o record.Note) bool { return o.ID == id }), record.Note{ID: id, At: record.Time{Time: time.Unix(1, 0).UTC()}, By: "u", Text: fmt.Sprint(r.IntN(3)), Edited: &edited})
+		}
+	}
+	b, err := record.EncodeNotes(n)
+	if err != nil {
+		panic(err)
+	}
+	if n, err = record.DecodeNotes(b); err != nil {
+		panic(err)
+	}
+	return n
+}
+
+func removed[T any](list []T, is func(T) bool) (left []T) {
+	for _, one := range list {
+		if !is(one) {
+			left = append(left, one)
+		}
+	}
+	return left
+}
+
+func encoded(t *testing.T, n *record.Notes) string {
+	t.Helper()
+	b, err := record.EncodeNotes(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// The order of the sides does not matter, a side without changes gives way, a merge with its own
+// result changes nothing, and what was added on a side is there.
+func TestMergeNotes(t *testing.T) {
+	for seed := range uint64(3000) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		base := randomNotes(r, nil, 0)
+		a, b := randomNotes(r, base, 10), randomNotes(r, base, 10)
+		m := record.MergeNotes(base, a, b)
+		if x, y := encoded(t, m), encoded(t, record.MergeNotes(base, b, a)); x != y {
+			t.Fatalf("seed %d: %s\n%s", seed, x, y)
+		}
+		if x, y := encoded(t, a), encoded(t, record.MergeNotes(base, a, base)); x != y && reflect.DeepEqual(a.Restored, base.Restored) {
+			t.Fatalf("seed %d: one side alone: %s\n%s", seed, x, y)
+		}
+		if x, y := encoded(t, m), encoded(t, record.MergeNotes(a, m, a)); x != y {
+			t.Fatalf("seed %d: again: %s\n%s", seed, x, y)
+		}
+		for _, tag := range a.Tags {
+			was, is := strings.Contains(fmt.Sprint(base.Tags), tag), strings.Contains(fmt.Sprint(m.Tags), tag)
+			if !was && !is {
+				t.Fatalf("seed %d: the tag %s is lost", seed, tag)
+			}
+		}
+	}
+}
