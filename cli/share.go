@@ -196,7 +196,7 @@ func traffic(t tasks.Traffic) string {
 	for _, c := range []struct {
 		n         int
 		one, many string
-	}{{t.Tasks, "task", "tasks"}, {t.Reruns, "rerun", "reruns"}, {t.Cleared, "cleared", "cleared"}} {
+	}{{t.Tasks, "task", "tasks"}, {t.Reruns, "rerun", "reruns"}, {t.Cleared, "cleared", "cleared"}, {t.Noted, "noted", "noted"}} {
 		switch {
 		case c.n == 1:
 			parts = append(parts, "1 "+c.one)

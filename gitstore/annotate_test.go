@@ -159,7 +159,7 @@ func TestNotesOfTask(t *testing.T) {
 			t.Fatal(err)
 		}
 		rec, err := d.New()
-		if changed++; err != nil || d.ID != id || fmt.Sprint(rec.Notes.Tagged()) != "[a]" || d.Added || d.Removed {
+		if changed++; err != nil || d.ID != id || fmt.Sprint(rec.Notes.Tagged()) != "[a]" || d.Added || d.Removed || d.Noted {
 			t.Errorf("%+v, %v", d, err)
 		}
 	}
@@ -171,6 +171,15 @@ func TestNotesOfTask(t *testing.T) {
 	}
 	if _, err := s.Commit(context.Background(), tagging("no tag", id)); !errors.Is(err, record.ErrInvalid) {
 		t.Errorf("a tag that is none: %v", err)
+	}
+	if before, err = s.Head(); err != nil {
+		t.Fatal(err)
+	}
+	commit(t, s, tagging("b", id))
+	for d, err := range s.Differences(context.Background(), before, "") {
+		if err != nil || d.ID != id || !d.Noted {
+			t.Errorf("%+v, %v", d, err)
+		}
 	}
 	commit(t, s, clearing(id))
 	commit(t, s, run(task(id, "anew\n"), nil))

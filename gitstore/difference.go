@@ -82,7 +82,7 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[reco
 			return
 		}
 		var last record.ID
-		err = diffTrees(s.odb, old, sn.root, "", func(p string, a, b treeEntry, folder []treeEntry) error {
+		err = diffTrees(s.odb, old, sn.root, "", func(p string, a, b treeEntry, folders [2][]treeEntry) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -90,7 +90,9 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[reco
 			if err != nil || id == last {
 				return nil // a stream, or one of the files at the top
 			}
+			old, folder := folders[0], folders[1]
 			v := versions{id: id, old: a.hash, new: b.hash, runs: blobOf(folder, string(id)+runsExt), notes: blobOf(folder, string(id)+notesExt), r: s.odb}
+			noted := false
 			switch path.Ext(p) {
 			case runsExt, notesExt: // and not the record, whose name comes before
 				same := blobOf(folder, string(id)+recordExt)
@@ -98,11 +100,12 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[reco
 					return nil
 				}
 				v.old, v.new = same, same
+				noted = v.runs == blobOf(old, string(id)+runsExt)
 			case recordExt:
 			default:
 				return nil
 			}
-			if last = id; !yield(record.Difference{ID: id, Added: v.old.IsZero(), Removed: v.new.IsZero(), Versions: v}, nil) {
+			if last = id; !yield(record.Difference{ID: id, Added: v.old.IsZero(), Removed: v.new.IsZero(), Noted: noted, Versions: v}, nil) {
 				return errStop
 			}
 			return nil
@@ -127,10 +130,10 @@ func blobOf(folder []treeEntry, name string) plumbing.Hash {
 }
 
 // diffTrees calls fn for each file that differs between two trees, with its entry
-// in each: the zero entry where there is none. folder is the one in b that has
+// in each: the zero entry where there is none. folders are those in a and b that have
 // it. The zero hash is an empty tree. Folders that are equal are not read. An error
 // of fn ends it.
-func diffTrees(r objectReader, a, b plumbing.Hash, at string, fn func(p string, a, b treeEntry, folder []treeEntry) error) error {
+func diffTrees(r objectReader, a, b plumbing.Hash, at string, fn func(p string, a, b treeEntry, folders [2][]treeEntry) error) error {
 	if a == b {
 		return nil
 	}
@@ -151,7 +154,7 @@ func diffTrees(r objectReader, a, b plumbing.Hash, at string, fn func(p string, 
 		if old.isDir() || now.isDir() {
 			err = diffTrees(r, old.hash, now.hash, p, fn)
 		} else {
-			err = fn(p, old, now, news)
+			err = fn(p, old, now, [2][]treeEntry{olds, news})
 		}
 		if err != nil {
 			return err

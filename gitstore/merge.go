@@ -488,7 +488,7 @@ func (g *graph) unchanged(parent plumbing.Hash, c *commitNode, paths map[string]
 		return nil, err
 	}
 	same := maps.Clone(paths)
-	return same, diffTrees(g.r, before.Tree, c.Tree, "", func(p string, _, _ treeEntry, _ []treeEntry) error {
+	return same, diffTrees(g.r, before.Tree, c.Tree, "", func(p string, _, _ treeEntry, _ [2][]treeEntry) error {
 		delete(same, p)
 		return nil
 	})

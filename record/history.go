@@ -94,6 +94,7 @@ type Difference struct {
 	ID      ID
 	Added   bool // only the later commit has the task
 	Removed bool // only the earlier commit has it
+	Noted   bool // only the notes differ
 	Versions
 }
 

@@ -17,11 +17,12 @@ type Traffic struct {
 	Tasks   int `json:"tasks"`   // new tasks
 	Reruns  int `json:"reruns"`  // tasks with another record
 	Cleared int `json:"cleared"` // removed tasks
+	Noted   int `json:"noted"`   // tasks of which only the notes differ
 }
 
 // Add adds the counts of o.
 func (t *Traffic) Add(o Traffic) {
-	t.Tasks, t.Reruns, t.Cleared = t.Tasks+o.Tasks, t.Reruns+o.Reruns, t.Cleared+o.Cleared
+	t.Tasks, t.Reruns, t.Cleared, t.Noted = t.Tasks+o.Tasks, t.Reruns+o.Reruns, t.Cleared+o.Cleared, t.Noted+o.Noted
 }
 
 // Count counts the tasks that differ between two commits. An empty from stands for a history
@@ -38,6 +39,8 @@ func Count(ctx context.Context, s *gitstore.Store, from, to string) (t Traffic, 
 			t.Tasks++
 		case d.Removed:
 			t.Cleared++
+		case d.Noted:
+			t.Noted++
 		default:
 			t.Reruns++
 		}
