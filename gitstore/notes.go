@@ -1,7 +1,6 @@
 package gitstore
 
 import (
-	"errors"
 	"fmt"
 	"path"
 
@@ -38,28 +37,24 @@ func notesOf(r objectReader, id record.ID, blob plumbing.Hash) (*record.Notes, e
 // Notes returns the notes of a task, nil for none. The error wraps record.ErrInvalid or
 // record.ErrCorrupt when they cannot be read.
 func (sn *Snapshot) Notes(id record.ID) (*record.Notes, error) {
-	e, err := lookup(sn.r, sn.root, notesPath(id))
-	if err != nil || e == nil {
+	folder, err := folderOf(sn.r, sn.root, id)
+	if err != nil {
 		return nil, err
 	}
-	return notesOf(sn.r, id, e.hash)
+	return notesOf(sn.r, id, blobOf(folder, string(id)+notesExt))
 }
 
 // annotate changes the notes of tasks.
 func (t *tx) annotate(c Change) error {
 	for _, id := range c.Annotate {
-		if e, err := lookup(t.w, t.root, id.Path()); err != nil || e == nil {
-			return fmt.Errorf("task %s: %w", id, errors.Join(err, record.ErrNotFound))
+		folder, err := folderOf(t.w, t.root, id)
+		if err == nil && blobOf(folder, string(id)+recordExt).IsZero() {
+			err = record.ErrNotFound
 		}
-		e, err := lookup(t.w, t.root, notesPath(id))
 		if err != nil {
-			return err
+			return fmt.Errorf("task %s: %w", id, err)
 		}
-		var blob plumbing.Hash
-		if e != nil {
-			blob = e.hash
-		}
-		present, err := notesOf(t.w, id, blob)
+		present, err := notesOf(t.w, id, blobOf(folder, string(id)+notesExt))
 		if err != nil {
 			return err
 		}

@@ -38,15 +38,9 @@ func (t *tx) restoreTask(id record.ID, root plumbing.Hash) error {
 	} else if e != nil {
 		return fmt.Errorf("task %s is there: %w", id, record.ErrConflict)
 	}
-	folder, err := lookup(t.w, root, id.Dir())
+	entries, err := folderOf(t.w, root, id)
 	if err != nil {
 		return err
-	}
-	var entries []treeEntry
-	if folder != nil {
-		if entries, err = readTree(t.w, folder.hash); err != nil {
-			return err
-		}
 	}
 	files := byTask(entries)[string(id)]
 	if files.blob().IsZero() {

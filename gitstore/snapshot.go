@@ -74,21 +74,24 @@ var errNoHistory = fmt.Errorf("no task history: %w", record.ErrInvalid)
 // Get returns a task's record with its notes. The error wraps record.ErrNotFound when there is
 // no such task, and record.ErrInvalid or record.ErrCorrupt when it cannot be read.
 func (sn *Snapshot) Get(id record.ID) (*record.Record, error) {
-	e, err := lookup(sn.r, sn.root, id.Path())
+	folder, err := folderOf(sn.r, sn.root, id)
 	if err != nil {
 		return nil, fmt.Errorf("task %s: %w", id, err)
 	}
-	if e == nil {
+	e := Entry{ID: id, blob: blobOf(folder, string(id)+recordExt), notes: blobOf(folder, string(id)+notesExt), r: sn.r}
+	if e.blob.IsZero() {
 		return nil, fmt.Errorf("task %s: %w", id, record.ErrNotFound)
 	}
-	rec, err := readRecord(sn.r, id, e.hash, record.Decode)
-	if err == nil {
-		rec.Notes, err = sn.Notes(id)
-	}
-	if err != nil {
+	return e.Record()
+}
+
+// folderOf returns the entries of the folder in which a task is, none if there is no such folder.
+func folderOf(r objectReader, root plumbing.Hash, id record.ID) ([]treeEntry, error) {
+	e, err := lookup(r, root, id.Dir())
+	if err != nil || e == nil || !e.isDir() {
 		return nil, err
 	}
-	return rec, nil
+	return readTree(r, e.hash)
 }
 
 func readRecord(r objectReader, id record.ID, h plumbing.Hash, decode func([]byte) (*record.Record, error)) (*record.Record, error) {
