@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"qme/executor"
 	"qme/index/query"
 	"qme/internal/safe"
 	"qme/record"
@@ -30,8 +29,7 @@ func (cmd *clearCommand) command() *cli.Command {
 		ArgsUsage: "[TASK|EXECUTOR]",
 		Description: `Without an argument all tasks are deleted. They disappear from "qme ls" and
 "qme get", and with the next sync from the other clones. Their runs stay in the git
-history ("qme git log"), so no record is lost, and git can revert the commit.
-qme prints the command for that.
+history ("qme git log"), so no record is lost, and "qme restore" brings them back.
 
 With --query the tasks that match a query are deleted, in the language of "qme search".
 qme shows how many they are and the first ten, and asks. Without a terminal it needs
@@ -88,7 +86,7 @@ func (cmd *clearCommand) run(ctx context.Context, what string, force, dry bool) 
 		return nil
 	}
 	if !force {
-		if err := cmd.confirm(ctx, "This will delete "+subject+" (git can bring back what is deleted)"); err != nil {
+		if err := cmd.confirm(ctx, "This will delete "+subject+" (\"qme restore\" brings back what is deleted)"); err != nil {
 			return err
 		}
 	}
@@ -125,7 +123,7 @@ func (cmd *clearCommand) runQuery(ctx context.Context, what *query.Query, from q
 		if !isTerminal(cmd.term.in) {
 			return &codeError{exitConflict, fmt.Errorf("nothing was deleted; without a terminal --yes deletes %s", subject)}
 		}
-		if err := cmd.confirm(ctx, "This will delete "+subject+" (git can bring back what is deleted)"); err != nil {
+		if err := cmd.confirm(ctx, "This will delete "+subject+" (\"qme restore\" brings back what is deleted)"); err != nil {
 			return err
 		}
 	}
@@ -157,11 +155,7 @@ func (cmd *clearCommand) clear(ctx context.Context, q *tasks.Service, subject, s
 		return err
 	}
 	cmd.term.note("Deleted %s.", subject)
-	undoing, err := cmd.undoing(q, version)
-	if err != nil {
-		return err
-	}
-	cmd.term.note("To get back what was deleted: %s", undoing)
+	cmd.term.note("To get back what was deleted: %s", cmd.term.line("restore", "--from", fmt.Sprintf("%.10s", version)))
 	cmd.home.follow(q, tasks.AfterChange)
 	return nil
 }
@@ -177,23 +171,6 @@ func (cmd *clearCommand) takenByClear(q *tasks.Service, what string, ids []recor
 	}
 	taken(cmd.term, "", v.Record)
 	return nil
-}
-
-// undoing returns a shell command that reverts a commit of the history. git needs a work
-// tree for this, which the command creates and removes. Runs recorded in the meantime are
-// kept: the branch is updated only if it has not moved since. The command does not depend
-// on the user's git configuration.
-func (cmd *clearCommand) undoing(q *tasks.Service, version string) (string, error) {
-	s, err := q.Store()
-	if err != nil {
-		return "", err
-	}
-	const folder = "qme-undo"
-	who := s.Identity()
-	revert := executor.Quote([]string{"git", "-c", "user.name=" + who.Name, "-c", "user.email=" + who.Email,
-		"-c", "commit.gpgsign=false", "revert", "--no-edit", fmt.Sprintf("%.10s", version)})
-	within := fmt.Sprintf(`cd %s && trap "git worktree remove --force ." EXIT && %s && git update-ref refs/heads/main HEAD HEAD~`, folder, revert)
-	return cmd.term.line("git", "worktree", "add", "-q", "--detach", folder, "main") + " && " + executor.Quote([]string{"sh", "-c", within}), nil
 }
 
 // clearing names the tasks to be deleted: subject for the question to the user, short for

@@ -57,6 +57,7 @@ func (p *page) write(v tasks.Version, runs []tasks.Version) error {
 		return err
 	}
 	p.runs(runs)
+	p.notes()
 	p.streams()
 	return p.w.Flush()
 }
@@ -120,6 +121,7 @@ func (p *page) head(runs []tasks.Version) {
 		label = ""
 	}
 	p.line("Message", safe.Line(p.r.Data.Message))
+	p.line("Tags", strings.Join(p.r.Notes.Tagged(), " "))
 }
 
 func (p *page) state() {
@@ -383,6 +385,12 @@ func changesText(changes []tasks.FieldChange) string {
 		texts = append(texts, fmt.Sprintf("%s: %s -> %s", safe.Line(c.Name), from, to))
 	}
 	return strings.Join(texts, "; ")
+}
+
+func (p *page) notes() {
+	for _, n := range p.r.Notes.Clone().Notes {
+		p.printf("\n%s  %s\n%s\n", p.t.color.bold("Note"), noteHead(palette{}, n), indented(n.Text))
+	}
 }
 
 // A shownStream is a stream of the run or of its job.

@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/index/query"
+	"qme/record"
+	"qme/tasks"
+)
+
+type tagCommand struct {
+	term     *terminal
+	settings *settings
+	home     *home
+}
+
+func (cmd *tagCommand) command() *cli.Command {
+	var remove []string
+	var from queryFlags
+	return &cli.Command{
+		Name:      "tag",
+		Usage:     "tag tasks, or show their tags",
+		ArgsUsage: "[TASK…] [+TAG…]",
+		Description: `Words that begin with + are tags to add. Without them, and without --remove, the tags of
+the tasks are shown, one per line. The default task is the one that you gave last. A tag
+has up to 60 characters, without blanks and commas.
+
+With --query all tasks that match a query are tagged at once, in the language of "qme
+search".
+
+Examples:
+  qme tag 019aaf3c +paper
+  qme tag @1 @2 +paper +figure-3 --remove draft
+  qme tag --query 'command:fit after:monday' +paper
+  qme tag @1`,
+		Flags: append(from.flags("tag the tasks that match the `QUERY`, as in \"qme search\""), []cli.Flag{
+			&cli.StringSliceFlag{Name: "remove", Usage: "remove the `TAG`", Destination: &remove},
+		}...),
+		Action: func(ctx context.Context, c *cli.Command) error {
+			refs, add := []string{}, []string{}
+			for _, word := range c.Args().Slice() {
+				if tag, isTag := strings.CutPrefix(word, "+"); isTag {
+					add = append(add, tag)
+				} else {
+					refs = append(refs, word)
+				}
+			}
+			what, err := from.query(c, cmd.settings)
+			if err != nil {
+				return err
+			}
+			if what != nil && len(refs) > 0 {
+				return &usageError{msg: "--query or --saved selects the tasks: quote all of the query, and name no other", help: "qme tag --help"}
+			}
+			for _, tag := range append(slices.Clone(add), remove...) {
+				if err := record.CheckTag(tag); err != nil {
+					return &usageError{msg: said(err.Error()), help: "qme tag --help"}
+				}
+			}
+			switch {
+			case len(add)+len(remove) > 0:
+				return cmd.change(ctx, refs, what, add, remove)
+			case what != nil:
+				return &usageError{msg: "tag needs a tag, such as +paper", help: "qme tag --help"}
+			}
+			return cmd.list(ctx, refs)
+		},
+	}
+}
+
+// list shows the tags of tasks.
+func (cmd *tagCommand) list(ctx context.Context, refs []string) error {
+	q, err := cmd.home.history(ctx)
+	if err != nil {
+		return err
+	}
+	if len(refs) == 0 {
+		refs = []string{""}
+	}
+	var tags []string
+	for _, ref := range refs {
+		v, err := q.Find(ref)
+		if err != nil {
+			return err
+		}
+		tags = append(tags, v.Record.Notes.Tagged()...)
+	}
+	slices.Sort(tags)
+	if len(tags) == 0 {
+		cmd.term.note("There are no tags; \"%s\" adds one.", cmd.term.line(slices.Concat([]string{"tag"}, refs, []string{"+TAG"})...))
+	}
+	return cmd.term.listing(false, func(w *bufio.Writer) error {
+		for _, tag := range slices.Compact(tags) {
+			if _, err := fmt.Fprintln(w, tag); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// change adds and removes tags of the tasks that are named, or match a query.
+func (cmd *tagCommand) change(ctx context.Context, refs []string, what *query.Query, add, remove []string) error {
+	q, err := cmd.home.settled(ctx)
+	if err != nil {
+		return err
+	}
+	ids, err := cmd.selected(q, refs, what)
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		cmd.term.noteNoMatch(q)
+		return nil
+	}
+	err = q.Annotate(ctx, subjectOf(ids, add, remove), ids, func(n *record.Notes) error {
+		n.Tags = slices.DeleteFunc(append(n.Tags, add...), func(tag string) bool { return slices.Contains(remove, tag) })
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if len(ids) > 1 {
+		cmd.term.note("Tagged %s.", count(len(ids), "task"))
+	}
+	cmd.home.follow(q, tasks.AfterChange)
+	return nil
+}
+
+// selected returns the tasks to tag.
+func (cmd *tagCommand) selected(q *tasks.Service, refs []string, what *query.Query) ([]record.ID, error) {
+	if what != nil {
+		s, err := q.Matching(what, 0)
+		if err != nil {
+			return nil, err
+		}
+		return s.IDs, nil
+	}
+	if len(refs) == 0 {
+		refs = []string{""}
+	}
+	for _, ref := range refs {
+		v, err := q.Find(ref)
+		if err != nil {
+			return nil, err
+		}
+		taken(cmd.term, ref, v.Record)
+	}
+	return q.IDs(refs...)
+}
+
+// subjectOf says in the history what was done with the tags of tasks.
+func subjectOf(ids []record.ID, add, remove []string) string {
+	words := []string{string(ids[0])}
+	if len(ids) > 1 {
+		words = []string{count(len(ids), "task")}
+	}
+	for _, tag := range add {
+		words = append(words, "+"+tag)
+	}
+	for _, tag := range remove {
+		words = append(words, "-"+tag)
+	}
+	return strings.Join(words, " ")
+}

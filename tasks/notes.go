@@ -1,0 +1,72 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"qme/gitstore"
+	"qme/internal/mask"
+	"qme/record"
+)
+
+// Annotate changes the notes of tasks in one commit, for which what is the subject. edit changes those
+// of one task; it may be called several times. Secrets in texts that it adds are masked, and what
+// changes nothing makes no commit. The error wraps record.ErrConflict for a task whose first run
+// has not ended.
+func (q *Service) Annotate(ctx context.Context, what string, ids []record.ID, edit func(*record.Notes) error) error {
+	var set *mask.Set
+	if q.Settings.Mask != nil {
+		set = q.Settings.Mask()
+	}
+	change := gitstore.Change{Verb: "note", What: set.Text(what, mask.Counts{}), Annotate: ids, Edit: func(id record.ID, n *record.Notes) (*record.Notes, error) {
+		if err := edit(n); err != nil {
+			return nil, err
+		}
+		for i := range n.Notes {
+			n.Notes[i].Text = set.Text(n.Notes[i].Text, mask.Counts{})
+		}
+		if len(n.Tags) > record.MostTags || len(n.Notes) > record.MostNotes {
+			return nil, fmt.Errorf("task %s: %d tags and %d notes are too many: %d and %d are allowed: %w", id, len(n.Tags), len(n.Notes), record.MostTags, record.MostNotes, record.ErrConflict)
+		}
+		return n, nil
+	}}
+	_, err := q.commitChanges(ctx, change)
+	if errors.Is(err, record.ErrNotFound) {
+		return q.whyNotThere(ids, err)
+	}
+	return err
+}
+
+// whyNotThere returns a better error for tasks that are not in the history because they run for the
+// first time.
+func (q *Service) whyNotThere(ids []record.ID, err error) error {
+	for _, id := range ids {
+		rec, serr := q.Spool.Get(id, 0)
+		if serr == nil && rec.Data.Run <= 1 {
+			return fmt.Errorf("task %s runs for the first time, and is noted when that has ended: %w (\"qme wait %s\" waits for it)", id, record.ErrConflict, id)
+		}
+	}
+	return err
+}
+
+// Note returns a note that the user writes now.
+func (q *Service) Note(text string) record.Note {
+	return record.Note{ID: record.NewNoteID(), At: record.Now(), By: q.Settings.User, Text: text}
+}
+
+// IDs returns the tasks that references name, each once. The error is that of Find.
+func (q *Service) IDs(refs ...string) ([]record.ID, error) {
+	var ids []record.ID
+	for _, ref := range refs {
+		rec, err := q.resolveRecord(ref)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(ids, rec.UID) {
+			ids = append(ids, rec.UID)
+		}
+	}
+	return ids, nil
+}

@@ -1,0 +1,125 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"qme/gitstore"
+	"qme/index/query"
+	"qme/record"
+)
+
+// ClearedTask returns the removal of the only task that was cleared and whose id is, or begins with, a
+// text, with or without its executor. The error wraps record.ErrNotFound or record.ErrAmbiguous.
+func (q *Service) ClearedTask(ctx context.Context, ref string) (record.Clearing, error) {
+	what, err := query.Parse("id:"+prefixOf(ref), query.Options{})
+	if err != nil || ref == "" || strings.HasPrefix(ref, "@") {
+		return record.Clearing{}, fmt.Errorf("%q is not the beginning of a task's id, such as 019aaf3c or shell-019aaf3c: %w", ref, ErrReference)
+	}
+	list, err := q.ClearedTasks(ctx, what)
+	if err != nil {
+		return record.Clearing{}, err
+	}
+	var fitting []record.Clearing
+	for _, one := range list {
+		if strings.HasPrefix(string(one.ID), ref) || strings.HasPrefix(one.ID.UUID(), ref) {
+			fitting = append(fitting, one)
+		}
+	}
+	switch len(fitting) {
+	case 0:
+		return record.Clearing{}, fmt.Errorf("no task %q was cleared: %w", ref, record.ErrNotFound)
+	case 1:
+		return fitting[0], nil
+	}
+	e := &AmbiguousError{Ref: ref, More: len(fitting) > ambiguousShown}
+	for _, one := range fitting[:min(len(fitting), ambiguousShown)] {
+		e.IDs = append(e.IDs, one.ID)
+	}
+	return record.Clearing{}, e
+}
+
+// prefixOf returns the part of a reference that is in the UUID.
+func prefixOf(ref string) string {
+	if i := strings.IndexByte(ref, '-'); i > 0 && record.CheckExecutor(ref[:i]) == nil && !hexPrefix().MatchString(ref) {
+		return ref[i+1:]
+	}
+	return ref
+}
+
+// ClearedTasks returns the last removals of the tasks that were cleared and match a query, in the
+// order of a listing.
+func (q *Service) ClearedTasks(ctx context.Context, what *query.Query) ([]record.Clearing, error) {
+	s, err := q.Search(ctx, what, SearchOptions{Cleared: true})
+	if err != nil {
+		return nil, err
+	}
+	var list []record.Clearing
+	for found := range s.Found {
+		switch {
+		case found.Cleared != nil: // also of one that cannot be read
+			list = append(list, *found.Cleared)
+		case found.Err != nil && found.ID == "":
+			return nil, found.Err
+		case found.Err != nil:
+			q.Warn("%v", found.Err)
+		}
+	}
+	return list, nil
+}
+
+// ClearedBy returns the tasks that a commit has removed, given by its name or at least seven digits of
+// that, "" for the last commit that has removed some. Those that are there again are left out. The error
+// wraps record.ErrAmbiguous if several commits begin like this.
+func (q *Service) ClearedBy(ctx context.Context, commit string) ([]record.Clearing, error) {
+	all, err := q.ClearedTasks(ctx, new(query.Query))
+	if err != nil {
+		return nil, err
+	}
+	if commit == "" {
+		if commit, err = q.lastOf(ctx, all); err != nil {
+			return nil, err
+		}
+	}
+	list := slices.DeleteFunc(all, func(one record.Clearing) bool { return !strings.HasPrefix(one.Commit, commit) })
+	for _, one := range list {
+		if one.Commit != list[0].Commit {
+			return nil, fmt.Errorf("commit %s: %w", commit, record.ErrAmbiguous)
+		}
+	}
+	return list, nil
+}
+
+// lastOf returns the last of the commits that removed tasks, "" for none.
+func (q *Service) lastOf(ctx context.Context, list []record.Clearing) (commit string, err error) {
+	store, err := q.Store()
+	if err != nil {
+		return "", err
+	}
+	var last record.Clearing
+	for _, one := range list {
+		later := one.When.After(last.When)
+		if one.When.Equal(last.When) && one.Commit != last.Commit { // in one second
+			if later, err = store.IsAncestor(ctx, last.Commit, one.Commit); err != nil {
+				return "", err
+			}
+		}
+		if later || last.Commit == "" {
+			last = one
+		}
+	}
+	return last.Commit, nil
+}
+
+// Restore brings tasks back that were cleared, with all their runs, in one commit. The error wraps
+// record.ErrConflict if one of them is there.
+func (q *Service) Restore(ctx context.Context, what string, list []record.Clearing) error {
+	_, err := q.commitChanges(ctx, gitstore.Change{Verb: "restore", What: what, Restore: list})
+	if errors.Is(err, record.ErrCorrupt) {
+		return fmt.Errorf("%w; \"qme check\" says more", err)
+	}
+	return err
+}
