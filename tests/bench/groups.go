@@ -18,6 +18,7 @@ var groups = []group{
 	{"search", searchGroup},
 	{"together", togetherGroup},
 	{"output", outputGroup},
+	{"facts", factsGroup},
 	{"pause", pauseGroup},
 	{"disk", diskGroup},
 	{"share", shareGroup},

@@ -135,21 +135,29 @@ func diskGroup(l *lab) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := os.ReadDir(filepath.Join(home, "tasks.git", "objects", "pack"))
+	size, err := packs(home)
 	if err != nil {
 		return nil, err
-	}
-	var size int64
-	for _, f := range files {
-		info, err := f.Info()
-		if err != nil {
-			return nil, err
-		}
-		size += info.Size()
 	}
 	each := size / int64(l.opts.tasks)
 	return []row{{
 		what: fmt.Sprintf("size on disk of each of %d tasks, packed by normal use, indexes included", l.opts.tasks),
 		goal: "at most 1500 bytes", figure: fmt.Sprintf("%d bytes", each), verdict: judge(each <= 1500),
 	}}, nil
+}
+
+// packs returns the size of the packs of a history, with their indexes.
+func packs(home string) (size int64, err error) {
+	files, err := os.ReadDir(filepath.Join(home, "tasks.git", "objects", "pack"))
+	if err != nil {
+		return 0, err
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			return 0, err
+		}
+		size += info.Size()
+	}
+	return size, nil
 }

@@ -47,7 +47,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.home, "home", "", "keep generated histories in `DIR` for the next time")
 	flags.IntVar(&o.n, "n", 20, "measure each thing so `many` times")
 	flags.IntVar(&o.tasks, "tasks", 100_000, "how many `tasks` a large history has, and files a large work tree")
-	flags.IntVar(&o.mib, "mib", 1024, "how many `MiB` the large output has")
+	flags.IntVar(&o.mib, "mib", 1024, "how many `MiB` the large output has; the large files of facts follow from it")
 	only := flags.String("only", "", "measure only what has a name that matches `REGEXP` (names: "+groupNames()+")")
 	if err := flags.Parse(args); err != nil {
 		return o, err

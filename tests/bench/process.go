@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -16,13 +17,14 @@ import (
 type process struct {
 	dir  string
 	argv []string
+	env  []string  // variables beside those of the lab
 	out  io.Writer // nil: nowhere
 }
 
 // command prepares a process in an environment that holds nothing of the user's.
 func (l *lab) command(p process) *exec.Cmd {
 	cmd := exec.CommandContext(l.ctx, p.argv[0], p.argv[1:]...)
-	cmd.Dir, cmd.Env, cmd.Stdout = p.dir, l.env, p.out
+	cmd.Dir, cmd.Env, cmd.Stdout = p.dir, slices.Concat(l.env, p.env), p.out
 	if cmd.Dir == "" {
 		cmd.Dir = l.plain
 	}

@@ -34,36 +34,43 @@ func runGroup(l *lab) ([]row, error) {
 // gitStep returns a step that commits a changed file in a new repository whose
 // work tree has so many files.
 func (l *lab) gitStep(name string, files int) (step, error) {
-	dir := filepath.Join(l.root, name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
-	if _, err := l.text(dir, "git", "init", "-q"); err != nil {
-		return nil, err
-	}
-	for i := range files {
-		sub := filepath.Join(dir, fmt.Sprintf("d%03d", i/1000))
-		if i%1000 == 0 {
-			if err := os.Mkdir(sub, 0o755); err != nil {
-				return nil, err
-			}
-		}
-		if err := os.WriteFile(filepath.Join(sub, strconv.Itoa(i)), []byte(strconv.Itoa(i)), 0o644); err != nil {
-			return nil, err
-		}
-	}
-	if files > 0 {
-		// As such a repository is in normal use: packed.
-		if _, err := l.text(dir, "sh", "-c", "git add . && git -c gc.auto=0 commit -qm files && git gc -q"); err != nil {
-			return nil, err
-		}
-	}
+	dir, err := l.gitRepository(name, files)
 	return func(i int) (sample, error) {
 		if err := os.WriteFile(filepath.Join(dir, "FILE"), fmt.Appendf(nil, "%d\n", i), 0o644); err != nil {
 			return sample{}, err
 		}
 		return l.measure(process{dir: dir, argv: []string{"sh", "-c", "git add FILE && git commit -qm x"}})
-	}, nil
+	}, err
+}
+
+// gitRepository returns the folder of a new repository with so many files, all of
+// them committed.
+func (l *lab) gitRepository(name string, files int) (string, error) {
+	dir := filepath.Join(l.root, name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	if _, err := l.text(dir, "git", "init", "-q"); err != nil {
+		return "", err
+	}
+	for i := range files {
+		sub := filepath.Join(dir, fmt.Sprintf("d%03d", i/1000))
+		if i%1000 == 0 {
+			if err := os.Mkdir(sub, 0o755); err != nil {
+				return "", err
+			}
+		}
+		if err := os.WriteFile(filepath.Join(sub, strconv.Itoa(i)), []byte(strconv.Itoa(i)), 0o644); err != nil {
+			return "", err
+		}
+	}
+	if files > 0 {
+		// As such a repository is in normal use: packed.
+		if _, err := l.text(dir, "sh", "-c", "git add . && git -c gc.auto=0 commit -qm files && git gc -q"); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
 }
 
 // dataladGroup measures a run beside datalad's.
