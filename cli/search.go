@@ -55,8 +55,9 @@ FIELD:WORD searches one field: command, message, output, error, pwd, user, host,
 executor, id, commit, branch, status; out:FILE and in:FILE a file that the run named
 and made, or used. Further conditions: rc:>0, duration:<90s, after:2026-11-01,
 before:2d, on:yesterday, run:>1, env:NAME=VALUE, failed, cancelled, running, queued;
-status:ok is the others; of jobs job:907484, state:TIMEOUT, partition:gpu. Quote the
-whole query for the shell.
+status:ok is the others; of jobs job:907484, state:TIMEOUT, partition:gpu; of what
+was used memory:>1GiB, program:python, software:envs/fmri, container:fmriprep, hash:3f2a91c
+of a file. Quote the whole query for the shell.
 
 --cleared finds tasks that "qme clear" has removed, and no others; without a WORD it
 lists all of them. Standard error says how to read such a record.

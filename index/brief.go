@@ -11,6 +11,7 @@ import (
 
 	"github.com/fxamacker/cbor/v2"
 
+	"qme/index/query"
 	"qme/record"
 )
 
@@ -42,7 +43,14 @@ type brief struct {
 	Merged   bool
 	Run      int
 	In, Out  []string // the paths of its files
-	Unread   bool     // the run could not be read: the rest is empty but for the removal
+	// The hashes of these files, as bytes, and of what came through a pipe; empty where there is none,
+	// or it is that of parts of the file.
+	InSums, OutSums [][]byte
+	StdinSum        []byte
+	// What query.ProgramsOf and the like return, and the memory in bytes.
+	Programs, Software, Containers []string
+	Peak, MaxRSS                   int64
+	Unread                         bool // the run could not be read: the rest is empty but for the removal
 	// The removal of the task, "" if it is there.
 	ClearedBy, ClearedAfter string
 	ClearedAt               int64 // seconds since 1970
@@ -106,6 +114,14 @@ func (b *brief) fill(e entry) error {
 	}
 	if f := d.Files; f != nil {
 		b.In, b.Out = pathsOf(f.In), pathsOf(f.Out)
+		b.InSums, b.OutSums = sumsOf(f.In), sumsOf(f.Out)
+	}
+	if d.Stdin != nil {
+		b.StdinSum = sumOf(d.Stdin.SHA256)
+	}
+	b.Programs, b.Software, b.Containers = query.ProgramsOf(r), query.SoftwareOf(r), query.ContainersOf(r)
+	if u := d.Usage; u != nil {
+		b.Peak, b.MaxRSS = u.PeakMemory, u.MaxRSS
 	}
 	if d.Job != nil {
 		job := *d.Job
@@ -128,11 +144,48 @@ func pathsOf(files []record.File) (paths []string) {
 	return paths
 }
 
-func filesOf(paths []string) (files []record.File) {
-	for _, p := range paths {
-		files = append(files, record.File{Path: p})
+func sumsOf(files []record.File) (sums [][]byte) {
+	for _, f := range files {
+		if f.Partial {
+			f.SHA256 = ""
+		}
+		sums = append(sums, sumOf(f.SHA256))
+	}
+	return sums
+}
+
+func sumOf(sha256 string) []byte {
+	if !record.IsSHA256(sha256) {
+		return nil
+	}
+	b, _ := hex.DecodeString(sha256) // it is one
+	return b
+}
+
+func filesOf(paths []string, sums [][]byte) (files []record.File) {
+	for i, p := range paths {
+		f := record.File{Path: p}
+		if i < len(sums) {
+			f.SHA256 = hex.EncodeToString(sums[i])
+		}
+		files = append(files, f)
 	}
 	return files
+}
+
+// softwareOf returns software of which package query finds the same as in that of the run.
+func (b *brief) softwareOf() *record.Software {
+	if b.Programs == nil && b.Software == nil && b.Containers == nil {
+		return nil
+	}
+	s := &record.Software{Modules: b.Software}
+	for _, path := range b.Programs {
+		s.Programs = append(s.Programs, record.Program{Path: path})
+	}
+	for _, known := range b.Containers {
+		s.Images = append(s.Images, record.Container{Image: known})
+	}
+	return s
 }
 
 // decoding reads all that was written, however much it is: a run that could not be read would
@@ -180,8 +233,15 @@ func (b *brief) recordOf(id docID) (*record.Record, error) {
 		r.Data.Git = &record.Git{Commit: b.Ref + hex.EncodeToString(b.Commit), Branch: b.Branch}
 	}
 	if b.In != nil || b.Out != nil {
-		r.Data.Files = &record.Files{In: filesOf(b.In), Out: filesOf(b.Out)}
+		r.Data.Files = &record.Files{In: filesOf(b.In, b.InSums), Out: filesOf(b.Out, b.OutSums)}
 	}
+	if len(b.StdinSum) > 0 {
+		r.Data.Stdin = &record.Stdin{SHA256: hex.EncodeToString(b.StdinSum)}
+	}
+	if b.Peak != 0 || b.MaxRSS != 0 {
+		r.Data.Usage = &record.Usage{PeakMemory: b.Peak, MaxRSS: b.MaxRSS}
+	}
+	r.Data.Software = b.softwareOf()
 	if b.Job != nil {
 		r.Data.Job = new(record.Job)
 		if err := json.Unmarshal(b.Job, r.Data.Job); err != nil {

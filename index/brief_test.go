@@ -3,6 +3,7 @@ package index
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +35,9 @@ func TestBrief(t *testing.T) {
 		"many variables":   {Env: many, Timestamp: begin},
 		"a number as name": {RunID: "7", Run: 8, Timestamp: begin},
 		"files":            {Timestamp: at, Files: &record.Files{In: []record.File{{Path: "a b"}, {Path: "/\n"}}}},
+		"hashes": {Timestamp: at, Files: &record.Files{In: []record.File{{Path: "a"}, {Path: "b", SHA256: strings.Repeat("01", 32)}}, Out: []record.File{{Path: "c", SHA256: strings.Repeat("ab", 32)}}},
+			Stdin: &record.Stdin{SHA256: strings.Repeat("fe", 32)}, Usage: &record.Usage{PeakMemory: 1 << 40, MaxRSS: 7}},
+		"software": {Timestamp: at, Software: &record.Software{Programs: []record.Program{{Path: "/a \xff"}}, Modules: []string{"conda /x", "gcc"}, Images: []record.Container{{Image: "docker a:1"}}}},
 		"a job": {Timestamp: at, Job: &record.Job{ID: "7", State: "FAILED", Final: true, ReturnCode: &code, Ended: &at, StdoutFile: "/o", StderrFile: "/o",
 			Elements: []record.JobElement{{ID: "7_1", State: "OOM"}}, Fields: map[string]string{"a": "b"}}},
 	} {

@@ -23,6 +23,8 @@ import (
 var fieldConditions = []string{
 	"env:SEED", "env:SEED=1", "-env:SEED=1", "env:LONG", "-env:NONE", "run:1", "run:>1", "-run:1", "run:!=2", "run:019aaf3c", "-run:019aaf3c-1", "run:019aaf3d",
 	"job:17", "job:9_1", "-job:9", "job:9_2 OR job:17", "state:timeout", "-state:failed", "state:cancelled", "partition:gpu", "-partition:LONG", "partition:gpu state:timeout",
+	"memory:>1GiB", "memory:<=1000", "-memory:>5kB", "memory:<1GB OR memory:>=2GiB", "program:python", "program:/usr/BIN", "-program:sort", "program:x~", "software:conda", "software:gcc/12", "-software:venv",
+	"container:fmriprep", "container:docker", "-container:a", "hash:0123456", "hash:" + strings.Repeat("0123456789abcdef", 4), "-hash:fedcba9876543210fe", "hash:89abcde in:sub",
 	"in:sub-01", "out:fig", "-in:t1w", "out:/data/", "in:x.nii OR out:x.nii", "in:fi", "-out:1.png",
 }
 
@@ -48,13 +50,49 @@ func enrich(rnd *rand.Rand, all tasks) {
 				r.Data.Files.Out = append(r.Data.Files.Out, record.File{Path: paths[rnd.IntN(5)]})
 			}
 		}
+		enrichSoftware(rnd, r)
 		if j := r.Data.Job; j != nil {
+			j.MaxRSS = int64(rnd.IntN(2)) << rnd.IntN(40)
 			j.State, j.Partition = []string{"TIMEOUT", "FAILED", "CANCELLED by 0", ""}[rnd.IntN(4)], []string{"gpu", "gpu,long", ""}[rnd.IntN(3)]
 			if rnd.IntN(2) == 0 {
 				j.ID, j.Elements = "9", []record.JobElement{{ID: "9_1", State: "FAILED"}, {ID: "9_2"}}
 			}
 		}
 	}
+}
+
+// enrichSoftware adds memory, programs, environments, containers and hashes.
+func enrichSoftware(rnd *rand.Rand, r *record.Record) {
+	if rnd.IntN(3) > 0 {
+		r.Data.Usage = &record.Usage{PeakMemory: int64(rnd.IntN(2)) << rnd.IntN(40), MaxRSS: int64(rnd.IntN(2_000))}
+	}
+	hashes := []string{"", strings.Repeat("0123456789abcdef", 4), strings.Repeat("0123456789abcdee", 4), strings.Repeat("89abcdef01234567", 4), strings.Repeat("fedcba9876543210", 4)}
+	if f := r.Data.Files; f != nil {
+		for _, list := range [][]record.File{f.In, f.Out} {
+			for i := range list {
+				list[i].SHA256, list[i].Partial = hashes[rnd.IntN(5)], rnd.IntN(4) == 0
+			}
+		}
+	}
+	if rnd.IntN(4) == 0 {
+		r.Data.Stdin = &record.Stdin{Kind: "pipe", SHA256: hashes[rnd.IntN(5)]}
+	}
+	if rnd.IntN(3) == 0 {
+		return
+	}
+	long := strings.Repeat("/very/long", 40)
+	paths := []string{"/usr/bin/sort", "/opt/Python3", "/ÜSR/bin/x", long + "/python", "no UTF-8 \xff", "x~"}
+	s := &record.Software{Programs: []record.Program{{Path: paths[rnd.IntN(6)], Real: paths[rnd.IntN(6)]}}}
+	if rnd.IntN(2) == 0 {
+		s.Environments = []record.Environment{{Kind: "conda", Path: "/envs/" + paths[rnd.IntN(6)]}, {Kind: "venv", Path: "/v"}}[rnd.IntN(2):]
+		s.Modules = []string{"GCC/12", "a b"}[rnd.IntN(2):]
+	}
+	if rnd.IntN(2) == 0 {
+		s.Container = &record.Container{Kind: "docker", Image: "nipreps/fMRIPrep:24", ID: "3f"}
+	} else if rnd.IntN(2) == 0 {
+		s.Images = []record.Container{{Kind: "podman", Image: "a:1"}, {Name: "docker fmriprep"}}[rnd.IntN(2):]
+	}
+	r.Data.Software = s
 }
 
 // TestFields has conditions on variables, runs and jobs find the same with the index as

@@ -169,7 +169,7 @@ func comparison(typed string, o Options) string {
 		operator = ""
 	}
 	meant := name + ":" + operator + m[3]
-	if name == "" || operator != "" && !slices.Contains([]string{"rc", "run", "duration"}, name) {
+	if name == "" || operator != "" && !slices.Contains([]string{"rc", "run", "duration", "memory"}, name) {
 		return ""
 	}
 	if _, err := Parse(meant, o); err != nil {

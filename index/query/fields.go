@@ -11,7 +11,9 @@ import (
 )
 
 // cutValue returns what an index holds of a value that may be long.
-func cutValue(s string) string { return s[:min(len(s), 200)] }
+func cutValue(s string) string { return s[:min(len(s), longestValue)] }
+
+const longestValue = 200
 
 // env makes a condition on an environment variable: NAME, or NAME=VALUE.
 func (p *parser) env(value string, at int) (term, error) {

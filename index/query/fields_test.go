@@ -9,6 +9,62 @@ import (
 	"qme/record"
 )
 
+// withSoftware is a run of a script of Python in a container.
+func withSoftware() *query.Doc {
+	d := example()
+	s := &d.Record.Data
+	s.Job, s.Usage = nil, &record.Usage{PeakMemory: 3 << 30, MaxRSS: 1 << 30}
+	s.Stdin = &record.Stdin{Kind: "pipe", SHA256: strings.Repeat("ab", 32)}
+	s.Files = &record.Files{In: []record.File{{Path: "a", SHA256: strings.Repeat("0123456789abcdef", 4)}, {Path: "b", SHA256: strings.Repeat("77", 32), Partial: true}}}
+	s.Software = &record.Software{
+		Programs:     []record.Program{{Path: "/home/x/fit.py"}, {Path: "/opt/" + strings.Repeat("x", 300) + "/bin/python", Real: "/usr/bin/python3.11"}},
+		Environments: []record.Environment{{Kind: "conda", Path: "/opt/envs/Fit"}}, Modules: []string{"gcc/12.2"},
+		Container: &record.Container{Kind: "apptainer", Image: "/images/fmriprep.sif"}, Images: []record.Container{{Kind: "docker", Image: "lab/fsl:6", Name: "one"}},
+	}
+	return d
+}
+
+func TestSoftware(t *testing.T) {
+	t.Parallel()
+	for q, want := range map[string]bool{
+		"memory:>1GiB": true, "memory:>3GiB": false, "memory:>=3GiB": true, "memory:<3.5GiB": true, "memory:<=3221225472": true, "memory:<3221225472": false, "memory:>3GB": true, "-memory:>3GB": false, "-memory:<1kB": true, "memory:>15EB": false,
+		"program:python": true, "program:FIT.py": true, "program:bin/python3": true, "program:perl": false, "-program:perl": true, "-program:fit": false, `program:"x/bin/python"`: true, "Program:xxxx/bin/p": true,
+		"software:conda": true, "software:envs/fit": true, "software:gcc": true, "software:venv": false, "-software:gcc/11": true, `software:"conda /opt"`: true,
+		"container:fmriprep": true, "container:docker": true, `container:"lab/fsl:6 one"`: true, "container:podman": false, "-container:fsl": false,
+		"hash:0123456": true, "hash:0123456789ABCDEF0123": true, "hash:0123456789abcdef0124": false, "hash:" + strings.Repeat("0123456789abcdef", 4): true, "hash:abababab": true, "hash:7777777": false, "-hash:7777777": true, "-hash:abababa": false,
+	} {
+		for _, regex := range []bool{false, true} {
+			d := withSoftware()
+			one := parse(t, q, regex)
+			if got := one.Match(d); got != want {
+				t.Errorf("%.80s: %v, want %v", q, got, want)
+			} else if got && !admits(one.Plan(), d) {
+				t.Errorf("%.80s: the index is not asked for this run: %s", q, shown(one.Plan()))
+			}
+			if one.Brief() {
+				t.Errorf("%.80s reads no whole records", q)
+			}
+		}
+	}
+	for _, q := range []string{"memory:>0", "memory:<1TB", "program:a", "software:a", "container:a", "hash:0123456"} {
+		d := &query.Doc{Record: &record.Record{}}
+		if parse(t, q, false).Match(d) || !parse(t, "-"+q, false).Match(d) || !admits(parse(t, "-"+q, false).Plan(), d) {
+			t.Errorf("%s: a run without any", q)
+		}
+	}
+	job := &query.Doc{Record: &record.Record{Data: record.Data{Usage: &record.Usage{PeakMemory: 5000}, Job: &record.Job{MaxRSS: 1 << 20}}}}
+	if !parse(t, "memory:>=1MiB memory:<=1MiB", false).Match(job) {
+		t.Error("the memory of a run is not that of its job")
+	}
+	for q, why := range map[string]string{
+		"memory:1GB": "memory: takes <", "memory:=1GB": "not \"=1GB\"", "memory:>much": "such as 500MB", "memory:>-1": "takes", "hash:xyz": "7 of its digits", "hash:012345": "or more, not \"012345\"", "hash:" + strings.Repeat("0", 65): "the SHA-256",
+	} {
+		if _, err := query.Parse(q, query.Options{}); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v, want %q", q, err, why)
+		}
+	}
+}
+
 // withJob is a run of a job array, with variables.
 func withJob() *query.Doc {
 	d := example()

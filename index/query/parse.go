@@ -22,7 +22,7 @@ import (
 )
 
 // Fields are the names that can stand before a colon, for messages.
-var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "in", "out", "status", "rc", "duration", "after", "before", "on", "run", "env", "job", "state", "partition"}
+var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "in", "out", "status", "rc", "duration", "after", "before", "on", "run", "env", "job", "state", "partition", "memory", "program", "software", "container", "hash"}
 
 // StatusWords are the words of "status:" that need no field before them, for messages. "ok",
 // "active" and the others are text.
@@ -38,6 +38,9 @@ var otherNames = map[string]string{
 	"machine": "host", "hostname": "host", "node": "host", "login": "user", "username": "user", "task": "id", "sha": "commit",
 	"jobid": "job", "queue": "partition", "runid": "run", "attempt": "run", "environment": "env", "variable": "env", "var": "env",
 	"input": "in", "infile": "in", "read": "in", "outfile": "out", "made": "out", "wrote": "out", "created": "out", "file": "out",
+	"mem": "memory", "ram": "memory", "rss": "memory", "maxrss": "memory", "peakmemory": "memory", "interpreter": "program", "exe": "program", "executable": "program", "binary": "program",
+	"conda": "software", "venv": "software", "module": "software", "modules": "software", "package": "software", "image": "container", "docker": "container", "podman": "container", "apptainer": "container", "singularity": "container",
+	"checksum": "hash", "digest": "hash",
 	"outcome": "status", "took": "duration", "time": "duration", "elapsed": "duration",
 }
 
@@ -308,6 +311,16 @@ func (p *parser) condition(name, value string, at int) (term, error) {
 		return oneOf(name, value, statesOf), nil
 	case "partition":
 		return oneOf(name, value, partitionsOf), nil
+	case "memory":
+		return p.memory(value, at)
+	case "program":
+		return partOf(name, value, ProgramsOf), nil
+	case "software":
+		return partOf(name, value, SoftwareOf), nil
+	case "container":
+		return partOf(name, value, ContainersOf), nil
+	case "hash":
+		return p.hash(value, at)
 	case "pwd", "in", "out":
 		var err error
 		if value, err = p.expandDir(name, p.expandHome(value), at); err != nil {

@@ -41,6 +41,11 @@ var Keywords = []Keyword{
 	{"job", jobsOf},
 	{"state", cutAll(statesOf)},
 	{"partition", cutAll(partitionsOf)},
+	{"memory", one(memoryDigits)},
+	{"program", cutAll(ProgramsOf)},
+	{"software", cutAll(SoftwareOf)},
+	{"container", cutAll(ContainersOf)},
+	{"hash", indexedHashes},
 }
 
 func gitOf(r *record.Record) record.Git {
