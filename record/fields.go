@@ -96,6 +96,10 @@ var Fields = []Field{
 	{Key: "data.git.dirty", Name: "git_dirty", Kind: Flag, Since: 1, Value: func(r *Record) any { return within(r.Data.Git, func(g *Git) any { return known(g.Dirty) }) }},
 	{Key: "data.git.remote", Name: "git_remote", Since: 2, Value: func(r *Record) any { return within(r.Data.Git, func(g *Git) any { return unlessZero(g.Remote) }) }},
 	{Key: "data.code", Kind: Object},
+	{Key: "data.code.path", Name: "code_path", Since: 4, Value: func(r *Record) any { return within(r.Data.Code, func(g *Git) any { return unlessZero(g.Path) }) }},
+	{Key: "data.code.commit", Name: "code_commit", Since: 4, Value: func(r *Record) any { return within(r.Data.Code, func(g *Git) any { return unlessZero(g.Commit) }) }},
+	{Key: "data.code.dirty", Name: "code_dirty", Kind: Flag, Since: 4, Value: func(r *Record) any { return within(r.Data.Code, func(g *Git) any { return known(g.Dirty) }) }},
+	{Key: "data.code.remote", Name: "code_remote", Since: 4, Value: func(r *Record) any { return within(r.Data.Code, func(g *Git) any { return unlessZero(g.Remote) }) }},
 	{Key: "data.env", Name: "env", Kind: Object, Since: 1, Value: func(r *Record) any {
 		if len(r.Data.Env) == 0 {
 			return nil
@@ -127,7 +131,7 @@ var Fields = []Field{
 		return within(r.Data.Machine, func(m *Machine) any { return unlessZero(m.Memory) })
 	}},
 	{Key: "data.software", Name: "software", Kind: Object, Since: 2, Value: func(r *Record) any { return within(r.Data.Software, func(s *Software) any { return s }) }},
-	{Key: "data.declared", Kind: Object},
+	{Key: "data.declared", Name: "declared", Kind: Object, Since: 4, Value: func(r *Record) any { return within(r.Data.Declared, func(d *Declared) any { return d }) }},
 	{Key: "data.files", Kind: Object},
 	{Key: "data.files.left_out", Name: "files_left_out", Kind: Integer, Since: 2, Value: func(r *Record) any { return within(r.Data.Files, func(f *Files) any { return f.LeftOut }) }},
 	{Key: "data.parts", Name: "parts", Kind: Object, Since: 2, Value: func(r *Record) any {
