@@ -56,7 +56,8 @@ type Watch struct {
 	declared Declared
 	matching Matching
 	begun    time.Time
-	blind    bool // not all files were seen that are declared as outputs
+	blind    bool    // not all files were seen that are declared as outputs
+	outs     []*file // those that End has listed as outputs, in that order
 }
 
 // Begin looks at the files that a command names, and at those that are declared, before it starts.
@@ -177,6 +178,7 @@ func (w *Watch) end(finish func(*hashing)) *record.Files {
 		}
 		if f.isOut(w.hashing) {
 			all.out(f, w.hashing)
+			w.outs = append(w.outs, f)
 		}
 	}
 	return all.files(end.leftOut)

@@ -46,7 +46,23 @@ type File struct {
 	By      string `json:"by"`
 	// Offset is where the run's own part of an output begins, to which it was appended.
 	Offset int64 `json:"offset,omitempty"`
+	// NotKept is why the output is not in PartKept, if outputs were to be kept; otherwise empty.
+	NotKept string `json:"not_kept,omitempty"`
 }
+
+// The values of File.NotKept.
+const (
+	NotKeptLarge   = "large"   // it is larger than the setting allows
+	NotKeptFull    = "full"    // there is no room in the part
+	NotKeptOutput  = "output"  // it was standard output or error, which the record has
+	NotKeptOutside = "outside" // it is not below the directory of the run
+	NotKeptSecret  = "secret"  // it holds a secret, or is named like a file that does
+	NotKeptName    = "name"    // its name is not UTF-8, or masked like that of another file
+	NotKeptOffline = "offline" // the disk holds no block of it
+	NotKeptChanged = "changed" // it has changed, or could not be read
+	NotKeptLate    = "late"    // there was no time
+	NotKeptDisk    = "disk"    // the disk of the home was nearly full
+)
 
 // Declared are the patterns of files that the user declares for a run, relative to its directory.
 type Declared struct {
@@ -187,7 +203,7 @@ func (f *Files) check() error {
 }
 
 func (one *File) check() error {
-	if one.Path == "" || len(one.Path) > longestPath || len(one.By) > longestBy || one.Size < 0 || one.Offset < 0 || one.Offset > one.Size || one.SHA256 != "" && !IsSHA256(one.SHA256) {
+	if one.Path == "" || len(one.Path) > longestPath || len(one.By) > longestBy || len(one.NotKept) > longestBy || one.Size < 0 || one.Offset < 0 || one.Offset > one.Size || one.SHA256 != "" && !IsSHA256(one.SHA256) {
 		return fmt.Errorf("the path, size or hash of %.60q", one.Path)
 	}
 	return nil

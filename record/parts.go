@@ -20,10 +20,11 @@ const (
 	PartScript    PartName = "script"     // the script of a batch job
 	PartStdin     PartName = "stdin"      // standard input
 	PartUsage     PartName = "usage"      // resources over time
+	PartKept      PartName = "kept"       // outputs, as a tar
 )
 
 // PartNames lists all names of parts. It must not be changed.
-var PartNames = []PartName{PartFiles, PartEnv, PartPatch, PartCodePatch, PartScript, PartStdin, PartUsage}
+var PartNames = []PartName{PartFiles, PartEnv, PartPatch, PartCodePatch, PartScript, PartStdin, PartUsage, PartKept}
 
 // ErrNoPart says that a run has no part of that name.
 var ErrNoPart = fmt.Errorf("the run has none: %w", ErrNotFound)

@@ -166,7 +166,7 @@ func (m *masking) part(name record.PartName, content []byte) []byte {
 	switch name {
 	case record.PartUsage: // it has numbers alone
 		return content
-	case record.PartFiles, record.PartPatch, record.PartCodePatch: // they are made from what is masked
+	case record.PartFiles, record.PartKept, record.PartPatch, record.PartCodePatch: // they are made from what is masked
 		return content
 	}
 	counts := mask.Counts{}

@@ -28,7 +28,10 @@ func (r *run) part(name record.PartName, content []byte) bool {
 func (r *run) listFiles(ctx context.Context) {
 	files := r.endFiles(ctx)
 	r.unmatched()
-	short, part, err := r.mask.listed(files).Short()
+	kept := r.keepOutputs(files)
+	files = r.mask.listed(files)
+	r.storeKept(files, kept)
+	short, part, err := files.Short()
 	if r.rec.Data.Files = short; err != nil {
 		r.q.Warn("the list of files is not stored whole: %v", err)
 	} else if part != nil {

@@ -38,6 +38,7 @@ type Settings struct {
 	Searched              int64         // maximum bytes of a stream that a search reads
 	Files                 bool          // whether the files are recorded that a command names
 	Hashes                provenance.Limits
+	KeepFiles             int64    // maximum bytes of an output that is kept as a part; 0: none
 	Patch                 int64    // maximum bytes of the difference of a working tree
 	Shared                []string // the parts that pushes send, by record.PartName
 	Software              bool     // whether programs, packages, modules and containers are recorded

@@ -41,6 +41,24 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
+// TestKeptOnFullDisk has outputs kept only as long as there is room for the records of further runs.
+func TestKeptOnFullDisk(t *testing.T) {
+	h := newSmallHome(t, "64m")
+	h.must("config", "run.keep_files", "1MiB")
+	h.cwd = t.TempDir()
+	for _, want := range []string{"", record.NotKeptDisk} {
+		if want != "" {
+			fillDisk(t, filepath.Join(h.dir, "fill"), 20<<20)
+		}
+		h.must("-q", "run", "echo output > file")
+		r := h.records()[0]
+		if part, ok := r.Data.Parts[record.PartKept]; ok != (want == "") || r.Data.Files.Out[0].NotKept != want {
+			t.Errorf("want %q: %+v, %+v", want, part, r.Data.Files.Out)
+		}
+	}
+	h.verify()
+}
+
 // newSmallHome is newHome on a file system of its own, of the given size.
 func newSmallHome(t *testing.T, size string) *home {
 	t.Helper()

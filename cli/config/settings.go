@@ -30,6 +30,8 @@ var settings = []setting{
 		description: "files up to this size are hashed; of larger ones the first and the last MiB; 0: none"},
 	{name: "run.hash_total", kind: sizeKind, def: "256MiB",
 		description: "how much is hashed for one run; of further files the first and the last MiB"},
+	{name: "run.keep_files", kind: sizeKind, def: "0",
+		description: "outputs up to this size are kept in the history, 16 MiB of a run at most; 0: none"},
 	{name: "run.software", kind: boolKind, def: "true",
 		description: "whether programs, packages, modules and containers are recorded"},
 	{name: "run.stdin", kind: sizeKind, def: "0",
