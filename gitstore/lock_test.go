@@ -84,6 +84,44 @@ func TestStaleLocks(t *testing.T) {
 	}
 }
 
+// TestStaleLockOfParts has a lock on the parts at home, which a dead qme has left, be known as such
+// although others have written meanwhile that had no part.
+func TestStaleLockOfParts(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "tasks.git")
+	history(t, dir, 1)
+	left := strings.Repeat("ab", 20)
+	writeFile(t, filepath.Join(dir, "qme.lock"), []byte(left+" "+gitstore.BootID()+"\n"))
+	lock := filepath.Join(dir, "refs", "qme", "home.lock")
+	if err := os.MkdirAll(filepath.Dir(lock), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, lock, []byte(left+"\n"))
+	var warnings []string
+	s := openStore(t, afero.NewOsFs(), dir, func(o *gitstore.Options) {
+		o.StaleLock, o.LockTimeout = 2*time.Hour, 100*time.Millisecond
+		o.Warn = func(msg string) { warnings = append(warnings, msg) }
+	})
+	for i := range 2 {
+		commit(t, s, run(task(idAt("shell", epoch.Add(time.Hour), 2+i)), nil))
+	}
+	rec := task(idAt("shell", epoch.Add(time.Hour), 9))
+	content := []byte("packages")
+	part := record.NewPart(content)
+	part.Home = true
+	rec.Data.Parts = record.Parts{record.PartEnv: part}
+	change := run(rec, nil)
+	change.Parts = map[record.PartName][]byte{record.PartEnv: content}
+	commit(t, s, change)
+	if len(warnings) != 1 || !strings.Contains(warnings[0], "home.lock") {
+		t.Errorf("Commit warns %q", warnings)
+	}
+	if b, err := os.ReadFile(filepath.Join(dir, "qme.lock")); err != nil || strings.Trim(string(b), "\x00") != "" {
+		t.Errorf("the note stays: %q, %v", b, err)
+	}
+	fsck(t, dir)
+}
+
 // TestLockIsWaitedFor has git's lock go while Commit waits.
 func TestLockIsWaitedFor(t *testing.T) {
 	t.Parallel()

@@ -148,7 +148,7 @@ func (s *Store) compareAndSwap(ctx context.Context, q *queueLock, ref string, ol
 		mine = rerr == nil && strings.TrimSpace(string(content)) == next.String()
 		return fmt.Errorf("%w: %w", errUnsure, err)
 	}
-	q.clear()
+	s.forget(q, ref)
 	if s.opts.NoSync {
 		return nil
 	}
@@ -159,6 +159,22 @@ func (s *Store) compareAndSwap(ctx context.Context, q *queueLock, ref string, ol
 		return fmt.Errorf("%w: it could not be flushed to disk: %w", errUnsure, serr)
 	}
 	return nil
+}
+
+// forget ends the note of a holder that has moved a reference. Of earlier holders it keeps what tells
+// a lock on the other reference that one of them has left.
+func (s *Store) forget(q *queueLock, moved string) {
+	other := branch
+	if moved == branch {
+		other = homeRef
+	}
+	if len(q.stale) > 0 {
+		if _, err := s.fs.Stat(filepath.Join(s.dir, other) + ".lock"); !errors.Is(err, fs.ErrNotExist) {
+			q.rollback()
+			return
+		}
+	}
+	q.clear()
 }
 
 // sameFile reports whether path still names the file that info describes.
