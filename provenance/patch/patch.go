@@ -70,7 +70,7 @@ func (t Tree) options() []string {
 }
 
 // empty is an environment variable of git with no value, which git takes for false, too.
-const empty = "QME_EMPTY"
+const empty = "GIT_EMPTY_FOR_QME"
 
 // Take returns how a working tree differs from a commit, its HEAD, without the sizes and hashes of
 // untracked files. most bounds the bytes of the difference. It starts the git program. The error
