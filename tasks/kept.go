@@ -32,15 +32,28 @@ func (r *run) keepOutputs(files *record.Files) []provenance.Kept {
 	return kept
 }
 
-// storeKept stores the outputs that are kept, by the names that the record has for them.
-func (r *run) storeKept(files *record.Files, kept []provenance.Kept) {
+// packKept returns the part with the outputs that are kept, by the names that the record has for
+// them; nil for none.
+func (r *run) packKept(files *record.Files, kept []provenance.Kept) []byte {
 	if len(kept) == 0 {
-		return
+		return nil
 	}
 	content, err := tarOf(files.Out, kept)
 	if err != nil {
 		r.q.Warn("the outputs of the run are not kept: %v", err)
+		return nil
+	}
+	return content
+}
+
+// storeKept stores that part. The list of the files is stored before, so that a run that is cut off
+// does not have the one without the other.
+func (r *run) storeKept(content []byte) {
+	if content == nil {
 		return
+	}
+	if err := r.write(); err != nil {
+		r.q.Warn("the files of the run are not in the spool yet: %v", err)
 	}
 	r.part(record.PartKept, content)
 }

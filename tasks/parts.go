@@ -30,13 +30,14 @@ func (r *run) listFiles(ctx context.Context) {
 	r.unmatched()
 	kept := r.keepOutputs(files)
 	files = r.mask.listed(files)
-	r.storeKept(files, kept)
+	content := r.packKept(files, kept)
 	short, part, err := files.Short()
 	if r.rec.Data.Files = short; err != nil {
 		r.q.Warn("the list of files is not stored whole: %v", err)
 	} else if part != nil {
 		r.part(record.PartFiles, part)
 	}
+	r.storeKept(content)
 }
 
 // endFiles looks at the files of a run that has ended. If all are to be hashed, it waits for that
