@@ -49,6 +49,7 @@ type completeCommand struct {
 //
 //	words       the further lines: each a word, a tab and a description
 //	dirs        the names of folders
+//	files       the names of files and folders
 //	command N   as without the first N words of the line, "qme" included
 //
 // It prints nothing else and creates no files, even after errors.
@@ -194,6 +195,8 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 	switch f.Names()[0] {
 	case "home":
 		return answer{with: "dirs"}
+	case "in", "out", "stdin":
+		return answer{with: "files"}
 	case "sort":
 		orders := sortOrders
 		if command == "ls" {

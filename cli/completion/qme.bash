@@ -28,7 +28,8 @@ _qme() {
     COMPREPLY=()
     answer=$("$program" __complete "${words[@]:1}" 2>/dev/null) || return 0
     case ${answer%%$'\n'*} in
-        dirs) _qme_dirs "$cur" ;;
+        dirs) _qme_paths -d "$cur" ;;
+        files) _qme_paths -f "$cur" ;;
         command*)
             i=${answer#command }
             _qme_command "${starts[${i%%$'\n'*}]}" "$cur"
@@ -37,9 +38,9 @@ _qme() {
     esac
 }
 
-_qme_dirs() {
+_qme_paths() {
     local IFS=$'\n' i
-    COMPREPLY=($(compgen -d -- "$1"))
+    COMPREPLY=($(compgen "$1" -- "$2"))
     # bash quotes what is a name of a file, where it can be told so.
     compopt -o filenames 2>/dev/null && return
     for i in "${!COMPREPLY[@]}"; do

@@ -13,6 +13,8 @@ function __qme_complete
     switch "$answer[1]"
         case dirs
             __fish_complete_directories "$current"
+        case files
+            __fish_complete_path "$current"
         case 'command *'
             # The command that is to be run completes as it does without qme.
             set -l dropped (string replace 'command ' '' -- $answer[1])

@@ -9,6 +9,7 @@ _qme() {
 	answer=("${(@f)$($program __complete "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)}")
 	case ${answer[1]} in
 	(dirs) _files -/ ;;
+	(files) _files ;;
 	(command\ *)
 		# The command that is to be run completes as it does without qme.
 		local -i dropped=${answer[1]#command }
