@@ -12,6 +12,7 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 	"github.com/dustin/go-humanize"
 
+	"qme/executor"
 	"qme/record"
 )
 
@@ -154,6 +155,8 @@ func fields(r *record.Record, jobs bool) []FieldChange {
 		FieldChange{Name: "user", From: d.User}, FieldChange{Name: "host", From: d.Host},
 		FieldChange{Name: "stdin", From: stdinText(d.Stdin)}, FieldChange{Name: "terminal", From: terminalText(d.Terminal)},
 	)
+	declared := cmp.Or(d.Declared, new(record.Declared))
+	list = append(list, FieldChange{Name: "declared.in", From: executor.Quote(declared.In)}, FieldChange{Name: "declared.out", From: executor.Quote(declared.Out)})
 	return append(append(list, gitFields("git", d.Git)...), gitFields("code", d.Code)...)
 }
 
