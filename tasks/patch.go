@@ -17,11 +17,19 @@ type takenPatch struct {
 	name  record.PartName // the part that it becomes
 	patch *patch.Patch
 	err   error
-	list  *provenance.List // of its untracked files; nil before they are hashed
+	list  *provenance.List // of its untracked files
+	begun bool
 }
 
 // errNotStored is what a record says of the difference until this is stored in the spool.
 var errNotStored = errors.New("it was not stored before qme was killed, or because the disk was full")
+
+// errLate is for git programs that cannot even be killed, because a file server does not respond.
+var errLate = fmt.Errorf("git has not ended within %s", patchTime)
+
+// patchTime is how long a command waits at most for its patch. Package patch has a shorter limit, which
+// it keeps if git can be killed.
+const patchTime = time.Second
 
 // takePatch begins to read the difference of a dirty working tree, that of git, which contains dir.
 // The result must be awaited before the command starts if that may change the tree. Until it is
@@ -43,11 +51,21 @@ func (q *Service) takePatch(name record.PartName, git *record.Git, dir string) f
 		t := &takenPatch{name: name}
 		tree, err := treeAt(dir)
 		if t.err = err; err == nil {
-			t.patch, t.err = patch.Take(tree, commit, most)
+			if t.patch, t.err = patch.Take(tree, commit, most); t.err == nil {
+				t.look()
+			}
 		}
 		done <- t
 	}()
-	return func() *takenPatch { return <-done }
+	late := time.Now().Add(patchTime)
+	return func() *takenPatch {
+		select {
+		case t := <-done:
+			return t
+		case <-time.After(time.Until(late)):
+			return &takenPatch{name: name, err: errLate}
+		}
+	}
 }
 
 // treeAt returns the working tree that contains dir. The error is a record.ErrConflict.
@@ -65,8 +83,10 @@ func treeAt(dir string) (patch.Tree, error) {
 // begin stores the patch, and begins to hash the untracked files. If there is none, git, a part of a
 // record of the run, says why.
 func (t *takenPatch) begin(r *run, git *record.Git) {
-	switch {
-	case t == nil:
+	if t == nil {
+		return
+	}
+	switch t.begun = true; {
 	case t.err != nil:
 		git.PatchError = valid(t.err.Error()) // it is masked with the rest
 	default:
@@ -77,24 +97,28 @@ func (t *takenPatch) begin(r *run, git *record.Git) {
 	}
 }
 
-// hash begins to hash the untracked files, unless it has begun.
-func (t *takenPatch) hash(limits provenance.Limits) {
-	if t == nil || t.err != nil || t.list != nil {
-		return
-	}
+// look looks at the untracked files, before the command may change them.
+func (t *takenPatch) look() {
 	names := make([]string, len(t.patch.Untracked))
 	for i, u := range t.patch.Untracked {
 		names[i] = u.Path
 	}
-	t.list = provenance.NewList(t.patch.Root, names, limits)
+	t.list = provenance.NewList(t.patch.Root, names)
+}
+
+// hash begins to hash the untracked files, unless it has begun.
+func (t *takenPatch) hash(limits provenance.Limits) {
+	if t != nil && t.err == nil {
+		t.list.Hash(limits)
+	}
 }
 
 // end stores the patch again, with the hashes that are there by now.
 func (t *takenPatch) end(r *run, git *record.Git) {
-	if t != nil && t.list == nil { // the command could not be started
+	if t != nil && !t.begun { // the command could not be started
 		t.begin(r, git)
 	}
-	if t == nil || t.list == nil || len(t.patch.Untracked) == 0 {
+	if t == nil || t.err != nil || len(t.patch.Untracked) == 0 {
 		return
 	}
 	files := t.list.Files(time.Now().Add(r.q.Settings.Hashes.Wait))

@@ -52,15 +52,29 @@ import (
 // Remote is the URL of the branch's remote, else of origin, as the repository's own configuration
 // has it, without what may be secret; empty where that cannot be told.
 //
+// If the files of a repository cannot be read within a second, as on a file server that does not
+// respond, State returns nil.
+//
 // State may be called from several goroutines.
 func State(dir string, budget time.Duration) *record.Git {
 	c := &check{deadline: time.Now().Add(budget), bytes: totalLimit}
-	r := find(dir)
-	if r == nil {
+	type found struct {
+		r     *repo
+		head  head
+		state *record.Git
+	}
+	f, _ := intime.Within(patience, func() found {
+		r := find(dir)
+		if r == nil {
+			return found{}
+		}
+		head := r.head()
+		return found{r, head, &record.Git{Commit: head.commit, Branch: head.branch, Remote: r.remote(head.branch)}}
+	})
+	r, head, state := f.r, f.head, f.state
+	if state == nil {
 		return nil
 	}
-	head := r.head()
-	state := &record.Git{Commit: head.commit, Branch: head.branch, Remote: r.remote(head.branch)}
 	switch c.inTime(r, head) {
 	case yes:
 		state.Dirty = new(true)
@@ -95,6 +109,8 @@ const (
 func (a answer) or(b answer) answer { return max(a, b) }
 
 const (
+	// patience is how long the files of a repository are waited for.
+	patience = time.Second
 	// fileLimit bounds the size of a file whose bytes are compared.
 	fileLimit = 256 << 10
 	// totalLimit bounds the bytes of files and objects that one call reads.
