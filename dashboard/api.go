@@ -32,6 +32,7 @@ func (s *Server) routes() []route {
 		{"GET", "/api/tasks/{id}/raw/{stream}", s.outputs.getRaw, false},
 		{"POST", "/api/tasks/{id}/actions/{action}", s.tasks.act, false}, // some actions only read
 		{"GET", "/api/tasks/{id}/plots/duration.svg", s.tasks.plotDuration, false},
+		{"GET", "/api/tasks/{id}/plots/memory.svg", s.tasks.plotMemory, false},
 		{"GET", "/api/plots/days.svg", s.lists.plotDays, false},
 		{"GET", "/api/plots/success.svg", s.lists.plotSuccess, false},
 		{"GET", "/api/facets", s.lists.getFacets, false},

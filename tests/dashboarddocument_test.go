@@ -17,6 +17,9 @@ func TestDashboardDocument(t *testing.T) {
 	id := h.records()[0].UID
 	h.must("-q", "-m", "x", "run", "echo", "one")
 	other := string(h.records()[0].UID)
+	h.env = append(h.env, "QME_RUN_USAGE=20ms")
+	h.must("-q", "run", "sleep", "0.3")
+	sampled := "/api/tasks/" + string(h.records()[0].UID)
 	h.run("-q", "rerun", string(id))
 	gate := newFIFO(t)
 	h.start("-q", "run", "sh", "-c", "echo begun; read x <"+gate)
@@ -36,7 +39,7 @@ func TestDashboardDocument(t *testing.T) {
 		{"GET", "/api/info"}, {"GET", "/api/openapi.json"}, {"GET", "/api/tasks"}, {"GET", "/api/tasks?q=echo&sort=-duration&status=succeeded"},
 		{"GET", "/api/tasks/executor/shell"}, {"GET", one}, {"GET", one + "?run=1&summary=1"}, {"GET", one + "/runs"}, {"GET", one + "/runs?limit=1"},
 		{"GET", one + "/diff?a=1&b=2"}, {"GET", one + "/output/stdout"}, {"GET", "/api/tasks/" + live + "/output/stdout"}, {"GET", "/api/tasks/" + live + "/actions"},
-		{"GET", one + "/raw/stdout"}, {"GET", one + "/actions"}, {"POST", one + "/actions/output", `{"args": []}`}, {"GET", one + "/plots/duration.svg"},
+		{"GET", one + "/raw/stdout"}, {"GET", one + "/actions"}, {"POST", one + "/actions/output", `{"args": []}`}, {"GET", one + "/plots/duration.svg"}, {"GET", sampled + "/plots/memory.svg?run=1&theme=dark"}, {"GET", one + "/plots/memory.svg"},
 		{"GET", "/api/plots/days.svg?theme=dark"}, {"GET", "/api/plots/success.svg"}, {"GET", "/api/facets"}, {"GET", "/api/facets?q=echo&host=none&after=2026-11-01"}, {"GET", "/api/overview"}, {"GET", "/api/live"},
 		{"POST", one + "/rerun"}, {"POST", "/api/tasks/" + live + "/cancel"}, {"DELETE", "/api/tasks/" + other}, {"POST", "/api/tasks/clear", `{"ids": ["` + other + `"]}`},
 		{"GET", "/api/tasks/zzz"}, {"GET", "/api/tasks?sort=x"}, {"GET", "/api/tasks?q=nofield:x"},

@@ -3,6 +3,7 @@ package browser
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -206,4 +207,24 @@ func TestLongOutputIsShownPiecewise(t *testing.T) {
 	p.keys("the end")
 	p.sees(".hits", "1 of 1")
 	p.until("[...CSS.highlights.get('qme-hit-current')].map(String).join() === 'the end'")
+}
+
+func TestMemoryIsDrawn(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("runs are sampled on Linux only")
+	}
+	h := newHome(t)
+	h.env = append(h.env, "QME_RUN_USAGE=20ms")
+	h.qme("run", "sleep", "0.5")
+	p := h.serve().open("/tasks/" + h.id())
+	p.sees(".facts", "on average")
+	p.until("document.querySelector('.panel-facts .plot')?.naturalWidth > 100")
+	p.until("/^Memory over time: .* at most, .* on average, in [0-9]+ samples$/.test(document.querySelector('.panel-facts .plot').alt)")
+
+	h.env = append(h.env, "QME_RUN_USAGE=0")
+	h.qme("rerun")
+	p.sees(".timeline", "Run 2")
+	p.until("!document.querySelector('.panel-facts .plot')")
+	p.click(".timeline li:last-child a")
+	p.until("document.querySelector('.panel-facts .plot')?.src.includes('run=1')")
 }

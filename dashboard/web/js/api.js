@@ -89,4 +89,5 @@ export const clear = (ids) => request('POST', '/api/tasks/clear', { body: { ids 
 
 export const rawAddress = (id, stream, run) => address(task(id, `/raw/${stream}`), { run });
 export const durationPlot = (id, theme) => address(task(id, '/plots/duration.svg'), { theme });
+export const memoryPlot = (id, run, theme) => address(task(id, '/plots/memory.svg'), { run, theme });
 export const plot = (name, theme) => address(`/api/plots/${name}.svg`, { theme, tz: zone });

@@ -3,11 +3,12 @@
 import * as api from './api.js';
 import { button, copyButton, h, icon, throttle } from './dom.js';
 import { viewOf } from './executors/index.js';
-import { bytes, duration, goesOn, inputName, outcomeText, shortId, stamp, stamps, took } from './format.js';
+import { bytes, duration, goesOn, inputName, many, outcomeText, shortId, stamp, stamps, took } from './format.js';
 import { live } from './live.js';
 import { empty, failure } from './notice.js';
 import * as router from './router.js';
 import * as act from './task-actions.js';
+import { theme, themes } from './theme.js';
 import './actions.js';
 import './compare.js';
 import './find.js';
@@ -88,6 +89,7 @@ class TaskPage extends HTMLElement {
       first = false;
     });
     on('state', () => this.#record && this.#showHead());
+    themes.addEventListener('change', () => this.#record && this.#showFacts(), { signal: this.#off.signal });
   }
 
   #cleared() {
@@ -281,7 +283,7 @@ class TaskPage extends HTMLElement {
       ['Directory', this.#code(data.pwd)], ['Input', inputName(data.stdin) && `${inputName(data.stdin)}${data.stdin.size ? `, ${bytes(data.stdin.size)}` : ''}`], ['User', data.user], ['Host', data.host], ['Executor', executor],
       ['Run', data.run], ['Process', data.pid || ''],
       ['CPU time', usage.user === undefined ? '' : `${duration(usage.user)} user, ${duration(usage.system)} system`],
-      ['Memory', usage.max_rss ? `${bytes(usage.max_rss)} at most` : usage.user === undefined ? '' : h('span.dim', {}, 'not recorded: less than qme itself needs, some 20 MiB')],
+      ['Memory', usage.peak_memory ? `${bytes(usage.peak_memory)} at most, ${bytes(usage.mean_memory)} on average` : usage.max_rss ? `${bytes(usage.max_rss)} at most` : usage.user === undefined ? '' : h('span.dim', {}, 'not recorded: less than qme itself needs, some 20 MiB')],
       ['Git', git.commit || git.branch ? h('span', {}, h('code', { title: git.commit ?? null }, [git.branch, git.commit?.slice(0, 10)].filter(Boolean).join(' ')), git.dirty ? ' with changes' : '') : ''],
       ['Message', data.message],
     ];
@@ -290,7 +292,18 @@ class TaskPage extends HTMLElement {
     const variables = Object.entries(env ?? {});
     const more = variables.length ? h('details', { open: this.facts.querySelector('details')?.open }, h('summary', {}, `Environment (${variables.length})`),
       h('dl.facts.env', {}, ...variables.flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, h('code', {}, String(value)))]))) : '';
-    this.facts.replaceChildren(h('h2.offscreen', {}, 'Details'), list, more);
+    this.facts.replaceChildren(h('h2.offscreen', {}, 'Details'), list, this.#memory(), more);
+  }
+
+  // The samples can be in another home.
+  #memory() {
+    const { uid, data: { run, usage, parts } } = this.#record;
+    if (!parts?.usage || !usage?.peak_memory) return '';
+    const img = h('img.plot', {
+      alt: `Memory over time: ${bytes(usage.peak_memory)} at most, ${bytes(usage.mean_memory)} on average, in ${many(usage.samples, 'sample')}`,
+      src: `${api.memoryPlot(uid, run, theme())}&v=${parts.usage.sha256}`, onerror: () => img.remove(),
+    });
+    return img;
   }
 
   #time(text) {
