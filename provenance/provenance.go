@@ -58,6 +58,8 @@ type Watch struct {
 	begun    time.Time
 	blind    bool    // not all files were seen that are declared as outputs
 	outs     []*file // those that End has listed as outputs, in that order
+
+	written func(func() Name) bool // see Share; nil for none
 }
 
 // Begin looks at the files that a command names, and at those that are declared, before it starts.
@@ -172,12 +174,17 @@ func (w *Watch) end(finish func(*hashing)) *record.Files {
 	}
 	finish(w.hashing)
 	var all lists
+	real := realPaths{}
 	for _, f := range end.files {
-		if f.before != nil && !f.to {
+		isIn, isOut := f.before != nil && !f.to, f.isOut(w.hashing)
+		shared := (isIn || isOut) && w.written != nil && w.written(func() Name { return f.shareable(f.after, real) })
+		if isIn {
 			all.in(f, w.hashing)
+			all.In[len(all.In)-1].Shared = shared
 		}
-		if f.isOut(w.hashing) {
+		if isOut {
 			all.out(f, w.hashing)
+			all.Out[len(all.Out)-1].Shared = shared
 			w.outs = append(w.outs, f)
 		}
 	}

@@ -48,6 +48,9 @@ type File struct {
 	Offset int64 `json:"offset,omitempty"`
 	// NotKept is why the output is not in PartKept, if outputs were to be kept; otherwise empty.
 	NotKept string `json:"not_kept,omitempty"`
+	// Shared says that the file is an output of another run of the home, too, which was alive at the
+	// same time.
+	Shared bool `json:"shared,omitempty"`
 }
 
 // The values of File.NotKept.

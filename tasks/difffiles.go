@@ -32,8 +32,21 @@ func (c *Comparison) compareFiles() error {
 		if run.f != nil && run.f.Incomplete {
 			c.Notes = append(c.Notes, "Which files "+run.v.Name()+" has made or changed was not recorded.")
 		}
+		c.Notes = append(c.Notes, sharedNotes(run.v, run.f)...)
 	}
 	return nil
+}
+
+// sharedNotes returns a note for each file that another run wrote at the same time.
+func sharedNotes(v Version, f *record.Files) (notes []string) {
+	all, out := filesByPath(f)
+	maps.Copy(all, out)
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		if all[path].Shared {
+			notes = append(notes, fmt.Sprintf("Another run wrote %s at the same time as %s.", path, v.Name()))
+		}
+	}
+	return notes
 }
 
 // fileChanges returns the files that two runs list and that differ, and notes on those whose content

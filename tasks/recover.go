@@ -175,7 +175,7 @@ func (q *Service) recover(ctx context.Context, e *spool.Entry) error {
 	if q.recorded(rec) {
 		return e.Remove()
 	}
-	if err := q.salvageUsage(e, rec); err != nil {
+	if err := errors.Join(q.salvageUsage(e, rec), q.salvageShared(e, rec)); err != nil {
 		return err
 	}
 	verb := "run"

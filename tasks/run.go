@@ -207,6 +207,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 		q: q, rec: rec, entry: entry, verb: verb, started: opts.Started, hash: opts.Hash, files: files, code: code,
 		software: q.collectSoftware(dir, spec.Cmd, m), script: q.takeScript(rec.Executor, dir, spec.Cmd), mask: m,
 	}
+	r.share()
 	r.track()
 	r.script.begin(r)
 	r.patch = patch()
@@ -409,6 +410,7 @@ func (r *run) settle(ctx context.Context, res *capture.Result) {
 		r.q.Warn("a part of the output is not recorded: %v", err)
 	}
 	r.listFiles(ctx)
+	r.tellOuts()
 	r.endSoftware()
 	r.patch.end(r, r.rec.Data.Git)
 	r.code.end(r)
