@@ -142,7 +142,7 @@ func (a *app) commands() []*cli.Command {
 	t, s, h := a.term, a.settings, a.home
 	share := &shareCommand{t, s, h}
 	return []*cli.Command{
-		(&runCommand{t, s, h}).command(), (&rerunCommand{t, s, h}).command(), (&cancelCommand{t, h}).command(), (&waitCommand{t, s, h}).command(), (&refreshCommand{t, h}).command(), (&execCommand{t, s, h}).command(),
+		(&runCommand{t, s, h}).command(), (&rerunCommand{t, s, h}).command(), (&cancelCommand{t, h}).command(), (&waitCommand{t, s, h}).command(), (&followCommand{t, s, h}).command(), (&refreshCommand{t, h}).command(), (&execCommand{t, s, h}).command(),
 		(&lsCommand{t, s, h}).command(), (&searchCommand{t, s, h}).command(), (&showCommand{t, h}).command(), (&getCommand{t, h}).command(), (&logCommand{t, h}).command(), (&diffCommand{t, h}).command(), (&checkoutCommand{t, h}).command(), (&noteCommand{t, h}).command(), (&tagCommand{t, s, h}).command(), (&clearCommand{t, s, h}).command(), (&restoreCommand{t, s, h}).command(),
 		(&remoteCommand{t, h}).command(), (&cloneCommand{t, h}).command(), share.pull(), share.push(), share.sync(), (&statusCommand{t, s, h}).command(),
 		(&mirrorCommand{t, s, h}).command(), (&sqlCommand{t, s, h}).command(),
@@ -206,6 +206,20 @@ func atMost(c *cli.Command, n int) error {
 		return &usageError{msg: fmt.Sprintf("%s takes no argument %q", c.Name, c.Args().Get(n)), help: c.FullName() + " --help"}
 	}
 	return nil
+}
+
+// wholeTasks returns the arguments of a command that takes whole tasks, not single runs of them.
+func wholeTasks(c *cli.Command) ([]string, error) {
+	refs := c.Args().Slice()
+	if err := atMost(c, len(refs)); err != nil {
+		return nil, err
+	}
+	for _, ref := range refs {
+		if i := strings.LastIndexByte(ref, '@'); i > 0 {
+			return nil, &usageError{msg: fmt.Sprintf("%q names one run: %s takes whole tasks, as in %s", ref, c.Name, ref[:i]), help: c.FullName() + " --help"}
+		}
+	}
+	return refs, nil
 }
 
 // oneTask is atMost for commands that take one whole task, not one of its runs.

@@ -323,11 +323,12 @@ func (c *completion) arguments(command string, before int, word string) []candid
 	if command == "search" {
 		return c.queryCandidates(word)
 	}
-	if before > 1 && command != "refresh" || before == 1 && command != "diff" && command != "refresh" {
+	several := command == "refresh" || command == "wait" || command == "tag"
+	if before > 1 && !several || before == 1 && command != "diff" && !several {
 		return nil
 	}
 	switch command {
-	case "wait":
+	case "wait", "follow":
 		return taskCandidates(c.newest(), word, (*record.Record).Active)
 	case "refresh":
 		return taskCandidates(c.newest(), word, func(r *record.Record) bool { return r.Data.Status != record.Running && r.Active() })

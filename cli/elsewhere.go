@@ -13,7 +13,7 @@ var elsewhere = map[string]string{
 	"ps": "ls --active", "jobs": "ls --active", "top": "ls --active", "squeue": "ls --active", "qstat": "ls --active", "htop": "ls --active",
 	"failed": "ls --failed", "running": "ls --running", "queued": "ls --queued", "active": "ls --active",
 	"cat": "get", "info": "show", "inspect": "show", "describe": "show", "view": "show", "print": "show", "details": "show", "last": "show", "scontrol": "show",
-	"output": "exec output", "logs": "exec output", "tail": "exec output", "follow": "exec output", "stdout": "get --stdout", "stderr": "get --stderr", "sacct": "exec status",
+	"output": "exec output", "logs": "follow", "tail": "follow", "attach": "follow", "stdout": "get --stdout", "stderr": "get --stderr", "sacct": "exec status",
 	"find": "search", "grep": "search", "rg": "search", "locate": "search", "lookup": "search",
 	"compare": "diff", "cmp": "diff",
 	"stats": "sql", "statistics": "sql", "query": "sql", "select": "sql", "report": "sql",
@@ -36,7 +36,7 @@ const (
 	seeBefore = "\"qme search before:yesterday\" finds by time"
 	seeFields = "FIELD:WORD looks in one field, as in \"qme search status:failed\""
 	seeCode   = "\"qme search rc:1\" finds by return code"
-	seeOutput = "\"qme exec output\" shows the output of a task"
+	seeOutput = "\"qme follow\" shows the output of a task as it comes"
 )
 
 // otherOptions maps, for each command, options of similar programs to a hint at the

@@ -21,59 +21,72 @@ type waitCommand struct {
 	home     *home
 }
 
+// waitOptions are the flags of wait.
+type waitOptions struct {
+	limit    string
+	all, any bool
+	from     queryFlags
+}
+
 func (cmd *waitCommand) command() *cli.Command {
-	var limit string
-	var from queryFlags
+	var o waitOptions
 	return &cli.Command{
 		Name:      "wait",
-		Usage:     "wait until a task and its job have ended",
-		ArgsUsage: "[TASK]",
+		Usage:     "wait until tasks and their jobs have ended",
+		ArgsUsage: "[TASK…]",
 		Description: `It exits with the return code of the task, or of its job if it has started one. The
 scheduler is asked less and less often, finally every 30 seconds. Ctrl-C ends the
-waiting, but neither the task nor its job.
+waiting, but neither the task nor its job. The default is the task that you gave last.
 
-With --query it waits for all tasks that match a query and have not ended at that moment,
-in the language of "qme search". It exits with 0 if all of them ended with return code 0,
-and otherwise with the code of the first one in "qme ls" that did not.
+For several tasks, with --all for those that have not ended at that moment, and with
+--query for those of them that match a query in the language of "qme search", it exits
+with 0 if all of them ended with return code 0, and otherwise with the code of the first
+one that did not. With --any it waits for the first of them that ends, prints its id, and
+exits with its code.
 
 Examples:
   qme wait
   qme wait 019aaf3c --timeout 2h && qme get 019aaf3c
+  qme wait @1 @2 @3
+  qme wait --all --any
   qme wait --query 'command:prepare on:today' && qme run sbatch analyse.sh`,
-		Flags: append(from.flags("wait for all tasks that match the `QUERY`, as in \"qme search\", and have not ended"), []cli.Flag{
-			&cli.StringFlag{Name: "timeout", Usage: "wait no longer than `TIME`, such as 90s, 2h30m, 1d or 1-00:00:00; then exit with 124", Destination: &limit},
+		Flags: append(o.from.flags("wait for all tasks that match the `QUERY`, as in \"qme search\", and have not ended"), []cli.Flag{
+			&cli.BoolFlag{Name: "all", Aliases: []string{"a"}, Usage: "wait for all tasks that have not ended", Destination: &o.all},
+			&cli.BoolFlag{Name: "any", Usage: "wait for the first one that ends", Destination: &o.any},
+			&cli.StringFlag{Name: "timeout", Usage: "wait no longer than `TIME`, such as 90s, 2h30m, 1d or 1-00:00:00; then exit with 124", Destination: &o.limit},
 		}...),
 		Action: func(ctx context.Context, c *cli.Command) error {
-			if err := oneTask(c); err != nil {
+			refs, err := wholeTasks(c)
+			if err != nil {
 				return err
 			}
-			what, err := from.query(c, cmd.settings)
+			what, err := o.from.query(c, cmd.settings)
 			if err != nil {
 				return err
 			}
 			if c.IsSet("timeout") {
-				timeout, err := span.Parse(limit)
+				timeout, err := span.Parse(o.limit)
 				if err != nil || timeout == 0 {
-					return &usageError{msg: fmt.Sprintf("--timeout takes a time such as 90s, 2h30m, 1d or 1-00:00:00, not %q", limit), help: "qme wait --help"}
+					return &usageError{msg: fmt.Sprintf("--timeout takes a time such as 90s, 2h30m, 1d or 1-00:00:00, not %q", o.limit), help: "qme wait --help"}
 				}
 				var cancel context.CancelFunc
 				ctx, cancel = context.WithTimeout(ctx, timeout)
 				defer cancel()
 			}
-			if what == nil {
+			ctx, stop := signalled.Until(ctx)
+			defer stop()
+			if (what != nil || o.all) && len(refs) > 0 {
+				return &usageError{msg: "--all, --query or --saved selects the tasks: quote all of the query, and name no task", help: "qme wait --help"}
+			}
+			if len(refs) < 2 && !o.all && !o.any && what == nil {
 				return cmd.run(ctx, c.Args().First())
 			}
-			if err := noTask(c); err != nil {
-				return err
-			}
-			return cmd.runQuery(ctx, what, from)
+			return cmd.runSeveral(ctx, refs, what, o)
 		},
 	}
 }
 
 func (cmd *waitCommand) run(ctx context.Context, ref string) error {
-	ctx, stop := signalled.Until(ctx)
-	defer stop()
 	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
@@ -85,46 +98,87 @@ func (cmd *waitCommand) run(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
-	cause := tasks.AfterChange
-	if rec.Data.Job != nil { // the job may have ended just now
-		cause = tasks.AfterRefresh
-	}
-	cmd.home.follow(q, cause)
+	cmd.home.follow(q, causeOf(rec))
 	return endAs(rec)
 }
 
-// runQuery waits for the tasks that match a query.
-func (cmd *waitCommand) runQuery(ctx context.Context, what *query.Query, from queryFlags) error {
-	ctx, stop := signalled.Until(ctx)
-	defer stop()
+// causeOf returns what follows the end of a task: its job may have ended just now.
+func causeOf(rec *record.Record) tasks.Cause {
+	if rec.Data.Job != nil {
+		return tasks.AfterRefresh
+	}
+	return tasks.AfterChange
+}
+
+// runSeveral waits for tasks that are named, or have not ended and match a query if there is one.
+func (cmd *waitCommand) runSeveral(ctx context.Context, refs []string, what *query.Query, o waitOptions) error {
 	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
 	}
-	all := 0
-	ended, err := q.WaitAll(ctx, what, func(n int) {
-		switch all = n; n {
-		case 0:
-			cmd.term.note("No task that is running or queued matches.")
-		case 1:
-			cmd.term.note("Waiting for 1 task.")
-		default:
-			cmd.term.note("Waiting for %d tasks.", n)
+	var ids []record.ID
+	if len(refs) > 0 || !o.all && what == nil {
+		if len(refs) == 0 {
+			refs = []string{""}
 		}
-	})
+		ids, err = q.IDs(refs...)
+	} else if s, serr := q.Matching(what, record.ActiveOnes); serr == nil {
+		ids = s.IDs
+	} else {
+		err = serr
+	}
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		return cmd.none(ctx, q, what, o)
+	}
+	cmd.term.note("Waiting for %s.", count(len(ids), "task"))
+	if o.any {
+		return cmd.forAny(ctx, q, ids)
+	}
+	return cmd.forAll(ctx, q, ids)
+}
+
+// none says that there is nothing to wait for.
+func (cmd *waitCommand) none(ctx context.Context, q *tasks.Service, what *query.Query, o waitOptions) error {
+	if what == nil {
+		cmd.term.note("No task is running or queued.")
+		return nil
+	}
+	cmd.term.note("No task that is running or queued matches.")
+	return cmd.term.noteOthersIn(ctx, q, what, o.from, "wait")
+}
+
+// forAny waits for the first task that ends.
+func (cmd *waitCommand) forAny(ctx context.Context, q *tasks.Service, ids []record.ID) error {
+	rec, err := q.WaitAny(ctx, ids)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &codeError{exitTimeout, fmt.Errorf("%d of %d tasks have not ended yet", all-len(ended), all)}
+		return &codeError{exitTimeout, fmt.Errorf("none of %s has ended yet", count(len(ids), "task"))}
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(cmd.term.out, rec.UID); err != nil {
+		return err
+	}
+	cmd.home.follow(q, causeOf(rec))
+	return endAs(rec)
+}
+
+// forAll waits for all of the tasks.
+func (cmd *waitCommand) forAll(ctx context.Context, q *tasks.Service, ids []record.ID) error {
+	ended, err := q.WaitAll(ctx, ids)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &codeError{exitTimeout, fmt.Errorf("%d of %d tasks have not ended yet", len(ids)-len(ended), len(ids))}
 	}
 	if err != nil && len(ended) == 0 {
 		return err
 	}
-	if all == 0 {
-		return cmd.term.noteOthersIn(ctx, q, what, from, "wait")
-	}
 	cause, failed, well := tasks.AfterChange, error(nil), 0
 	for _, rec := range ended {
-		if rec.Data.Job != nil { // the job may have ended just now
-			cause = tasks.AfterRefresh
+		if rec.Data.Job != nil {
+			cause = causeOf(rec)
 		}
 		end := endAs(rec)
 		if rc := rec.Code(); end != nil && rc != nil {
@@ -135,7 +189,7 @@ func (cmd *waitCommand) runQuery(ctx context.Context, what *query.Query, from qu
 		}
 		failed = cmp.Or(failed, end)
 	}
-	cmd.term.note("%d of %d ended with return code 0.", well, all)
+	cmd.term.note("%d of %d ended with return code 0.", well, len(ids))
 	cmd.home.follow(q, cause)
 	return cmp.Or(err, failed)
 }

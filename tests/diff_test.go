@@ -46,6 +46,7 @@ func ran(t *testing.T, out, errs string) *record.Record {
 	return &record.Record{Executor: "shell", UID: id, Command: "program", Data: record.Data{
 		PWD: "/", User: "ada", Host: "login1", Timestamp: at, Finished: &at, Cmd: []string{"program"}, Status: record.Complete, ReturnCode: &code,
 		Output: record.Lines(out), Error: record.Lines(errs), Terminal: &record.Terminal{Streams: []string{}}, Run: 1,
+		RunID: record.NewRunID(), // several may begin in one microsecond
 	}}
 }
 
