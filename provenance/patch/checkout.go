@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"qme/internal/program"
 	"qme/record"
@@ -66,15 +67,31 @@ func Checkout(ctx context.Context, of Tree, dir string, p *Patch, most int) ([]M
 	if _, err := c.git(root, nil, "cat-file", "-e", p.Commit+"^{commit}"); err != nil {
 		return nil, c.commitError(p.Commit, err)
 	}
-	if _, err := c.git(root, nil, "worktree", "add", "--quiet", "--detach", "--end-of-options", dir, p.Commit); err != nil {
+	if err := c.worktree("add", "--quiet", "--detach", "--end-of-options", dir, p.Commit); err != nil {
 		return nil, fmt.Errorf("git worktree: %w", err)
 	}
 	missing, err := c.fill(p, most)
 	if err != nil {
-		_, rerr := c.git(root, nil, "worktree", "remove", "--force", dir)
-		return nil, errors.Join(err, rerr)
+		return nil, errors.Join(err, c.worktree("remove", "--force", dir))
 	}
 	return missing, nil
+}
+
+// worktree runs a git worktree command. While another one makes or removes a working tree of the same
+// repository, git fails at what is half written, or just gone; then it is tried again.
+func (c *checkout) worktree(args ...string) error {
+	const first, last = 10 * time.Millisecond, 300 * time.Millisecond
+	for wait := first; ; wait *= 2 {
+		_, err := c.git(c.of.Root, nil, append([]string{"worktree"}, args...)...)
+		if err == nil || wait > last || !strings.Contains(err.Error(), "/worktrees/") {
+			return err
+		}
+		select {
+		case <-c.ctx.Done():
+			return err
+		case <-time.After(wait):
+		}
+	}
 }
 
 // unfilter switches off the filters of all configurations.

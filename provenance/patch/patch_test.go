@@ -91,7 +91,7 @@ func TestHostile(t *testing.T) {
 				t.Errorf("Checkout: %v", err)
 			}
 			if _, serr := os.Lstat(to); serr == nil {
-				t.Error("the folder is left")
+				t.Errorf("the folder is left: %v", err)
 			}
 		})
 	}
