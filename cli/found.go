@@ -26,11 +26,12 @@ const (
 	sortCreated   = tasks.SortCreated
 	sortRelevance = tasks.SortRelevance
 	sortDuration  = tasks.SortDuration
+	sortMemory    = tasks.SortMemory
 	sortOldest    = tasks.SortOldest
 	sortNewest    = "newest"
 )
 
-var sortOrders = []string{sortStarted, sortOldest, sortCreated, sortRelevance, sortDuration}
+var sortOrders = []string{sortStarted, sortOldest, sortCreated, sortRelevance, sortDuration, sortMemory}
 
 // nameOf returns the name of a run as other commands accept it.
 func nameOf(f index.Found) string {

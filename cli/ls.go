@@ -33,8 +33,8 @@ func (cmd *lsCommand) command() *cli.Command {
 		ArgsUsage: "[EXECUTOR|ID]",
 		Description: `With an argument it lists the tasks of an executor, or those whose id begins with ID.
 The task whose latest run began last comes first, and @1 is its name. --sort oldest is
-the reverse; --sort created lists the newest task first, and --sort duration the longest
-run. -n counts in that order. With --json it prints one record per line (JSON Lines), as
+the reverse; --sort created lists the newest task first, --sort duration the longest
+run, and --sort memory the one that needed most. -n counts in that order. With --json it prints one record per line (JSON Lines), as
 docs/format.md describes it.
 
 Examples:
@@ -54,7 +54,7 @@ Examples:
 			&cli.StringFlag{Name: "host", Usage: "only tasks that ran on the machine `NAME`", Destination: &f.Host},
 			&cli.StringFlag{Name: "user", Usage: "only tasks that the user `NAME` ran", Destination: &f.User},
 			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` tasks", HideDefault: true, Destination: &f.Limit},
-			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started, oldest (the first run first), created or duration", Value: tasks.SortStarted, Destination: &f.Sort},
+			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started, oldest (the first run first), created, duration or memory", Value: tasks.SortStarted, Destination: &f.Sort},
 			&cli.BoolFlag{Name: "ids", Usage: "print only ids, one per line", Destination: &ids},
 			&cli.BoolFlag{Name: "json", Usage: "print one record per line as JSON", Destination: &asJSON},
 		}...),

@@ -84,7 +84,7 @@ Examples:
 			&cli.BoolFlag{Name: "all-runs", Usage: "search the earlier runs of each task, too", Destination: &o.allRuns},
 			&cli.BoolFlag{Name: "cleared", Usage: "search the tasks that were cleared, and no others", Destination: &o.cleared},
 			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` tasks", HideDefault: true, Destination: &o.limit},
-			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started (the latest run first), oldest (the first run first), created (the newest task first), relevance or duration (longest first)", Value: sortStarted, Destination: &o.sort},
+			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started (the latest run first), oldest (the first run first), created (the newest task first), relevance, duration (longest first) or memory (most first)", Value: sortStarted, Destination: &o.sort},
 			&cli.BoolFlag{Name: "ids", Usage: "print only ids, one per line", Destination: &o.ids},
 			&cli.BoolFlag{Name: "count", Usage: "print only how many tasks match, with --all-runs how many runs", Destination: &o.count},
 			&cli.StringFlag{Name: "count-by", OnlyOnce: true, Usage: "print only how many tasks, with --all-runs how many runs, have each value of a `FIELD`: " + strings.Join(index.Counted, ", ") + "; without a WORD of all tasks; -n is then the number of values", Destination: &o.countBy},

@@ -363,6 +363,19 @@ func (r *Record) Took(now time.Time) (d time.Duration, ok bool) {
 	return seconds(r.Data.Duration), true
 }
 
+// Memory returns the most memory that is known of the run, in bytes: that of all its processes
+// together in a sample, or of the largest of them, or of the largest task of its job if it has
+// started one. It is 0 when nothing is known.
+func (r *Record) Memory() int64 {
+	if j := r.Data.Job; j != nil {
+		return max(j.MaxRSS, 0)
+	}
+	if u := r.Data.Usage; u != nil {
+		return max(u.PeakMemory, u.MaxRSS, 0)
+	}
+	return 0
+}
+
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
 // Active reports whether the command is running, or the state of its job may still change.

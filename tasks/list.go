@@ -60,15 +60,14 @@ func (q *Service) Listing(f Filter) Listing {
 	if damage != nil { // list the readable records anyway
 		q.Warn("tasks are listed by when they were made, since it cannot be read when they were run last: %v", damage)
 	}
-	rg := record.Range{Executor: f.Executor, Prefix: f.Prefix, Brief: f.Brief, Reversed: f.Sort == SortOldest}
+	rg := record.Range{Executor: f.Executor, Prefix: f.Prefix, Brief: f.Brief && f.Sort != SortMemory, Reversed: f.Sort == SortOldest}
 	results := v.Records(rg)
 	if f.Outcomes != 0 && f.Outcomes&^record.ActiveOnes == 0 {
 		results = v.Open(rg)
 	}
 	items := q.chosen(f, v.named(results))
-	if f.Sort == SortDuration {
-		now := time.Now()
-		items = greatestFirst(items, f.Limit, func(i Item) record.Result { return i.Result }, func(i Item) float64 { return durationKey(i.Record, now) })
+	if key := keyOf(f.Sort, time.Now()); key != nil {
+		items = greatestFirst(items, f.Limit, func(i Item) record.Result { return i.Result }, func(i Item) float64 { return key(i.Record) })
 	}
 	return Listing{v.Mixed, items}
 }
@@ -94,7 +93,7 @@ func (q *Service) chosen(f Filter, items iter.Seq[Item]) iter.Seq[Item] {
 				}
 				n++
 			}
-			if !yield(item) || f.Limit > 0 && n >= f.Limit && f.Sort != SortDuration {
+			if !yield(item) || f.Limit > 0 && n >= f.Limit && f.Sort != SortDuration && f.Sort != SortMemory {
 				return
 			}
 		}

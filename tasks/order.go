@@ -21,11 +21,12 @@ const (
 	SortOldest    = "oldest"    // SortStarted from its end
 	SortCreated   = "created"   // newest task first
 	SortDuration  = "duration"  // by the duration of the latest run, longest first
+	SortMemory    = "memory"    // by the memory of the latest run, most first
 	SortRelevance = "relevance" // most relevant first; only for a search
 )
 
 // Sorts lists the orders of List, the default first. It must not be changed.
-var Sorts = []string{SortStarted, SortOldest, SortCreated, SortDuration}
+var Sorts = []string{SortStarted, SortOldest, SortCreated, SortDuration, SortMemory}
 
 // order returns the order in which tasks are listed, as of a commit. eager writes the list of
 // reruns if it is out of date.
@@ -110,6 +111,18 @@ func greatestFirst[T any](items iter.Seq[T], limit int, result func(T) record.Re
 func lastFirst[T any](items iter.Seq[T], limit int, result func(T) record.Result) iter.Seq[T] {
 	at := 0.0
 	return greatestFirst(items, limit, result, func(T) float64 { at++; return at })
+}
+
+// keyOf returns what an order sorts the latest runs by, the greatest first; nil if that is not in
+// their records.
+func keyOf(sort string, now time.Time) func(*record.Record) float64 {
+	switch sort {
+	case SortDuration:
+		return func(r *record.Record) float64 { return durationKey(r, now) }
+	case SortMemory:
+		return func(r *record.Record) float64 { return float64(r.Memory()) }
+	}
+	return nil
 }
 
 // durationKey returns the duration of a run in seconds, up to now if it is active, or -1 if it

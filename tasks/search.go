@@ -62,7 +62,7 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 	}
 	s := &index.Search{
 		Source: searchSource{Snapshot: v.history, service: q}, Query: what, AllRuns: o.AllRuns, EarlierOnly: o.EarlierOnly, Cleared: o.Cleared, Limit: q.Settings.Searched, Whole: o.Whole,
-		Hold: slices.Contains([]string{SortRelevance, SortDuration, SortOldest}, o.Sort), MaxWait: firstIndexWait,
+		Hold: slices.Contains([]string{SortRelevance, SortDuration, SortMemory, SortOldest}, o.Sort), MaxWait: firstIndexWait,
 		Waiting: func() {
 			q.tell("Another process is making the search index; this one waits for it, at most %s.", firstIndexWait)
 		},
@@ -109,13 +109,14 @@ func (q *Service) searched() (*View, error) {
 	return q.viewWith(uncommitted)
 }
 
-// sorted sorts the results by duration or relevance, or turns them round, if o says so.
+// sorted sorts the results by duration, memory or relevance, or turns them round, if o says so.
 func sorted(found iter.Seq[index.Found], what *query.Query, o SearchOptions) iter.Seq[index.Found] {
-	now, result := time.Now(), func(f index.Found) record.Result { return f.Result }
+	result := func(f index.Found) record.Result { return f.Result }
 	var key func(index.Found) float64
 	switch o.Sort {
-	case SortDuration:
-		key = func(f index.Found) float64 { return durationKey(f.Record, now) }
+	case SortDuration, SortMemory:
+		of := keyOf(o.Sort, time.Now())
+		key = func(f index.Found) float64 { return of(f.Record) }
 	case SortRelevance:
 		key = func(f index.Found) float64 { return what.Relevance(f.Doc) }
 	case SortOldest:

@@ -25,7 +25,7 @@ func (p *parser) memory(value string, at int) (term, error) {
 	return term{
 		whole: true,
 		test: func(r *record.Record) bool {
-			n := MemoryOf(r)
+			n := r.Memory()
 			return n > 0 && o.holds(cmp.Compare(n, want))
 		},
 		values: values{Leaf: Leaf{Field: "memory", Admits: func(v string) bool {
@@ -38,22 +38,9 @@ func (p *parser) memory(value string, at int) (term, error) {
 	}, nil
 }
 
-// MemoryOf returns the most memory that is known of a run, in bytes: that of all its processes
-// together in a sample, or of the largest of them, or of the largest task of its job. It is 0 when
-// nothing is known.
-func MemoryOf(r *record.Record) int64 {
-	if j := r.Data.Job; j != nil {
-		return max(j.MaxRSS, 0)
-	}
-	if u := r.Data.Usage; u != nil {
-		return max(u.PeakMemory, u.MaxRSS, 0)
-	}
-	return 0
-}
-
 // memoryDigits returns the number of binary digits of the memory of a run.
 func memoryDigits(r *record.Record) string {
-	if n := MemoryOf(r); n > 0 {
+	if n := r.Memory(); n > 0 {
 		return strconv.Itoa(bits.Len64(uint64(n)))
 	}
 	return notKnown
