@@ -61,7 +61,7 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 		return nil, err
 	}
 	s := &index.Search{
-		Source: searchSource{Snapshot: v.history, service: q}, Query: what, AllRuns: o.AllRuns, EarlierOnly: o.EarlierOnly, Cleared: o.Cleared, Limit: q.Settings.Searched, Whole: o.Whole,
+		Source: searchSource{Snapshot: v.history, service: q}, Query: what, AllRuns: o.AllRuns, EarlierOnly: o.EarlierOnly, Cleared: o.Cleared, Limit: q.Settings.Searched, Whole: o.Whole || o.Sort == SortMemory,
 		Hold: slices.Contains([]string{SortRelevance, SortDuration, SortMemory, SortOldest}, o.Sort), MaxWait: firstIndexWait,
 		Waiting: func() {
 			q.tell("Another process is making the search index; this one waits for it, at most %s.", firstIndexWait)
