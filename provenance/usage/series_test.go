@@ -98,10 +98,7 @@ func FuzzParse(f *testing.F) {
 
 // The curve of memory has the most of each period, and repeats it where there is no sample.
 func TestMemory(t *testing.T) {
-	s := &Series{}
-	for _, x := range []Sample{{Time: 1, Memory: 5}, {Time: 2, Memory: 7}, {Time: 9, Memory: 1}, {Time: 10, Memory: 3}} {
-		s.Samples = append(s.Samples, x)
-	}
+	s := &Series{Samples: []Sample{{Time: 1, Memory: 5}, {Time: 2, Memory: 7}, {Time: 9, Memory: 1}, {Time: 10, Memory: 3}}}
 	for n, want := range map[int][]int64{1: {7}, 2: {7, 3}, 4: {7, 7, 7, 3}, 50: {7, 7, 7, 3}} {
 		if got := s.Memory(n); !slices.Equal(got, want) {
 			t.Errorf("%d: %v, want %v", n, got, want)
