@@ -45,13 +45,13 @@ func (cmd *searchCommand) command() *cli.Command {
 		Name:      "search",
 		Usage:     "find tasks by any part of their text, the latest run first",
 		ArgsUsage: "WORD…",
-		Description: `A word is found anywhere in the command, message, output, error output, directory,
+		Description: `A word is found anywhere in the command, message, notes, output, error output, directory,
 user or host, in upper or lower case, and 7 characters or more at the beginning of the
 id or the git commit. A task must match all words; of words with OR between them, one
 is enough. Parentheses around words make groups: a (b OR c).
 Put a phrase in double quotes. -WORD excludes tasks with the word, -(WORD OR WORD)
 those with either. WORD~ finds words that differ by one letter, WORD~2 by two.
-FIELD:WORD searches one field: command, message, output, error, pwd, user, host,
+FIELD:WORD searches one field: command, message, note, tag, output, error, pwd, user, host,
 executor, id, commit, branch, status; out:FILE and in:FILE a file that the run named
 and made, or used. Further conditions: rc:>0, duration:<90s, after:2026-11-01,
 before:2d, on:yesterday, run:>1, env:NAME=VALUE, failed, cancelled, running, queued;

@@ -50,7 +50,8 @@ type brief struct {
 	// What query.ProgramsOf and the like return, and the memory in bytes.
 	Programs, Software, Containers []string
 	Peak, MaxRSS                   int64
-	Unread                         bool // the run could not be read: the rest is empty but for the removal
+	Notes                          []byte // the JSON of the task's notes, nil for none
+	Unread                         bool   // the run could not be read: the rest is empty but for the removal
 	// The removal of the task, "" if it is there.
 	ClearedBy, ClearedAfter string
 	ClearedAt               int64 // seconds since 1970
@@ -122,6 +123,12 @@ func (b *brief) fill(e entry) error {
 	b.Programs, b.Software, b.Containers = query.ProgramsOf(r), query.SoftwareOf(r), query.ContainersOf(r)
 	if u := d.Usage; u != nil {
 		b.Peak, b.MaxRSS = u.PeakMemory, u.MaxRSS
+	}
+	if !r.Notes.IsEmpty() {
+		var err error
+		if b.Notes, err = record.EncodeNotes(r.Notes); err != nil {
+			return err
+		}
 	}
 	if d.Job != nil {
 		job := *d.Job
@@ -242,6 +249,12 @@ func (b *brief) recordOf(id docID) (*record.Record, error) {
 		r.Data.Usage = &record.Usage{PeakMemory: b.Peak, MaxRSS: b.MaxRSS}
 	}
 	r.Data.Software = b.softwareOf()
+	if b.Notes != nil {
+		var err error
+		if r.Notes, err = record.DecodeNotes(b.Notes); err != nil {
+			return nil, err
+		}
+	}
 	if b.Job != nil {
 		r.Data.Job = new(record.Job)
 		if err := json.Unmarshal(b.Job, r.Data.Job); err != nil {

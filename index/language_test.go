@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/blevesearch/bleve/v2"
 	"github.com/blevesearch/bleve/v2/analysis/analyzer/keyword"
@@ -25,6 +26,7 @@ var fieldConditions = []string{
 	"job:17", "job:9_1", "-job:9", "job:9_2 OR job:17", "state:timeout", "-state:failed", "state:cancelled", "partition:gpu", "-partition:LONG", "partition:gpu state:timeout",
 	"memory:>1GiB", "memory:<=1000", "-memory:>5kB", "memory:<1GB OR memory:>=2GiB", "program:python", "program:/usr/BIN", "-program:sort", "program:x~", "software:conda", "software:gcc/12", "-software:venv",
 	"container:fmriprep", "container:docker", "-container:a", "hash:0123456", "hash:" + strings.Repeat("0123456789abcdef", 4), "-hash:fedcba9876543210fe", "hash:89abcde in:sub",
+	"tag:paper", "-tag:paper", "tag:DRAFT", "tag:none OR tag:paper", "name:baseline", "-name:base", "note:hot", "-note:\"too hot\"", "hot", "temprature~",
 	"in:sub-01", "out:fig", "-in:t1w", "out:/data/", "in:x.nii OR out:x.nii", "in:fi", "-out:1.png",
 }
 
@@ -51,6 +53,7 @@ func enrich(rnd *rand.Rand, all tasks) {
 			}
 		}
 		enrichSoftware(rnd, r)
+		enrichNotes(rnd, r)
 		if j := r.Data.Job; j != nil {
 			j.MaxRSS = int64(rnd.IntN(2)) << rnd.IntN(40)
 			j.State, j.Partition = []string{"TIMEOUT", "FAILED", "CANCELLED by 0", ""}[rnd.IntN(4)], []string{"gpu", "gpu,long", ""}[rnd.IntN(3)]
@@ -58,6 +61,21 @@ func enrich(rnd *rand.Rand, all tasks) {
 				j.ID, j.Elements = "9", []record.JobElement{{ID: "9_1", State: "FAILED"}, {ID: "9_2"}}
 			}
 		}
+	}
+}
+
+// enrichNotes adds tags, a name and notes.
+func enrichNotes(rnd *rand.Rand, r *record.Record) {
+	if rnd.IntN(3) > 0 {
+		return
+	}
+	at := record.Time{Time: time.Unix(1_700_000_000, 0).UTC()}
+	r.Notes = &record.Notes{Tags: []string{"Draft", "paper", "ÜBER"}[rnd.IntN(3):]}
+	if rnd.IntN(2) == 0 {
+		r.Notes.Name = &record.Name{Text: []string{"baseline", "base"}[rnd.IntN(2)], At: at, By: "ada"}
+	}
+	for i := range rnd.IntN(3) {
+		r.Notes.Notes = append(r.Notes.Notes, record.Note{ID: fmt.Sprintf("%012x", i), At: at, By: "ada", Text: []string{"too hot", "the temperature\nwas Hot"}[rnd.IntN(2)]})
 	}
 }
 

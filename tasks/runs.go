@@ -191,6 +191,7 @@ func (r *taskRuns) line(head record.Stored) iter.Seq2[Version, error] {
 }
 
 func (r *taskRuns) version(run record.Stored) Version {
+	run.Notes = r.present.Notes // they are the task's
 	return Version{Record: run.Record, Commit: run.Commit, Number: run.Data.Run, service: r.service}
 }
 

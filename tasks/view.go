@@ -46,8 +46,11 @@ func (q *Service) viewWith(uncommitted []record.Result) (*View, error) {
 		return nil, err
 	}
 	v := &View{service: q, history: history, uncommitted: uncommitted, Mixed: true}
-	for _, res := range uncommitted {
+	for i, res := range uncommitted {
 		v.ids = append(v.ids, res.ID)
+		if res.Err == nil && res.Record.Data.Run > 1 {
+			uncommitted[i].Record.Notes, uncommitted[i].Err = history.Notes(res.ID)
+		}
 	}
 	v.sort()
 	return v, nil
@@ -183,14 +186,25 @@ func (v *View) shortFound(f index.Found) (string, error) {
 // task returns a task's present record.
 func (q *Service) task(id record.ID) (*record.Record, error) {
 	rec, err := q.Spool.Get(id, q.Settings.Inline)
-	if !errors.Is(err, record.ErrNotFound) {
-		return rec, err
+	if err != nil && !errors.Is(err, record.ErrNotFound) {
+		return nil, err
 	}
-	store, err := q.Store()
+	if err == nil && rec.Data.Run <= 1 {
+		return rec, nil
+	}
+	store, serr := q.Store()
+	if serr != nil {
+		return nil, serr
+	}
+	if err != nil {
+		return store.Get("", id)
+	}
+	latest, err := store.Latest()
 	if err != nil {
 		return nil, err
 	}
-	return store.Get("", id)
+	rec.Notes, err = latest.Notes(id)
+	return rec, err
 }
 
 // isUncommitted reports whether a record belongs to a run that is not in the history yet.

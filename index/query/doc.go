@@ -30,16 +30,17 @@ const (
 	branch    field = "branch"
 	inFiles   field = "in"
 	outFiles  field = "out"
-	textCount       = 13
+	note      field = "note"
+	textCount       = 14
 )
 
 var (
 	// textFields are what a word without a field is looked for in, the shortest first.
-	textFields = []field{command, message, pwd, user, host, output, errorText}
+	textFields = []field{command, message, note, pwd, user, host, output, errorText}
 	withNames  = append([]field{commit, id}, textFields...)
 	// gramTexts are those of which an index has grams. The others have few values, or are
 	// named by their beginning: there the Keywords say enough.
-	gramTexts    = []field{command, message, pwd, id, inFiles, outFiles, output, errorText}
+	gramTexts    = []field{command, message, note, pwd, id, inFiles, outFiles, output, errorText}
 	keywordTexts = []field{user, host, executor, commit, branch}
 )
 
@@ -56,15 +57,15 @@ type Doc struct {
 }
 
 // A Texts holds what is searched of a run beside its id, its executor and its files: command,
-// message, directory, user, host, git commit and branch, output and error output, as UTF-8.
-type Texts [9]string
+// message, notes, directory, user, host, git commit and branch, output and error output, as UTF-8.
+type Texts [10]string
 
 // Streams is the index of the output in Texts, behind which the error output comes.
-const Streams = 7
+const Streams = 8
 
 // Texts returns all that is searched. What cannot be read is in Err then.
 func (d *Doc) Texts() Texts {
-	return Texts{d.text(command), d.text(message), d.text(pwd), d.text(user), d.text(host), d.text(commit), d.text(branch), d.text(output), d.text(errorText)}
+	return Texts{d.text(command), d.text(message), d.text(note), d.text(pwd), d.text(user), d.text(host), d.text(commit), d.text(branch), d.text(output), d.text(errorText)}
 }
 
 type text struct {
@@ -114,6 +115,8 @@ func (d *Doc) read(f field) string {
 		return r.Command
 	case message:
 		return r.Data.Message
+	case note:
+		return notesOf(r)
 	case pwd:
 		return r.Data.PWD
 	case user:
@@ -146,6 +149,18 @@ func (d *Doc) read(f field) string {
 		return d.streams(record.Stderr, record.JobStderr)
 	}
 	return ""
+}
+
+// notesOf returns the texts of the notes on a task.
+func notesOf(r *record.Record) string {
+	if r.Notes == nil {
+		return ""
+	}
+	texts := make([]string, len(r.Notes.Notes))
+	for i, n := range r.Notes.Notes {
+		texts[i] = n.Text
+	}
+	return strings.Join(texts, "\n")
 }
 
 // pathsOf returns the whole paths of files of a run, one a line.

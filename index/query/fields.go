@@ -176,6 +176,23 @@ func partitionsOf(r *record.Record) []string {
 	return unique(list)
 }
 
+// tagsOf returns the tags of the task.
+func tagsOf(r *record.Record) []string {
+	tags := slices.Clone(r.Notes.Tagged())
+	for i, tag := range tags {
+		tags[i] = Fold(tag)
+	}
+	return unique(tags)
+}
+
+// nameOf returns the name that a user has given to the task, none if there is none.
+func nameOf(r *record.Record) []string {
+	if name := r.Notes.Named(); name != "" {
+		return []string{name}
+	}
+	return nil
+}
+
 // cutAll returns values as an index holds them.
 func cutAll(of func(*record.Record) []string) func(*record.Record) []string {
 	return func(r *record.Record) []string {

@@ -94,7 +94,7 @@ func lastRunes(s string) string {
 }
 
 // Relevance says how well a run that matches answers to the query: a word counts more
-// in the command or the message than elsewhere, as a word of its own more than as a part of
+// in the command, the message or the notes than elsewhere, as a word of its own more than as a part of
 // one, and more often more, by the logarithm. Larger is better; it means nothing else.
 func (q *Query) Relevance(d *Doc) float64 {
 	score := 0.0
@@ -105,7 +105,7 @@ func (q *Query) Relevance(d *Doc) float64 {
 				continue
 			}
 			weight := 1.0
-			if f == command || f == message {
+			if f == command || f == message || f == note {
 				weight = 4
 			}
 			for _, h := range hits {

@@ -22,7 +22,7 @@ import (
 )
 
 // Fields are the names that can stand before a colon, for messages.
-var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "in", "out", "status", "rc", "duration", "after", "before", "on", "run", "env", "job", "state", "partition", "memory", "program", "software", "container", "hash"}
+var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "in", "out", "status", "rc", "duration", "after", "before", "on", "run", "env", "job", "state", "partition", "memory", "program", "software", "container", "hash", "tag", "name", "note"}
 
 // StatusWords are the words of "status:" that need no field before them, for messages. "ok",
 // "active" and the others are text.
@@ -32,7 +32,7 @@ var StatusWords = []string{"failed", "cancelled", "running", "queued"}
 var otherNames = map[string]string{
 	"returncode": "rc", "exit": "rc", "code": "rc", "exitcode": "rc", "ret": "rc",
 	"stdout": "output", "out": "output", "stderr": "error", "err": "error",
-	"cmd": "command", "args": "command", "msg": "message", "comment": "message",
+	"cmd": "command", "args": "command", "msg": "message", "comment": "note",
 	"dir": "pwd", "cwd": "pwd", "path": "pwd", "folder": "pwd", "directory": "pwd", "workdir": "pwd",
 	"since": "after", "from": "after", "started": "after", "last": "after", "past": "after", "within": "after", "until": "before", "to": "before", "date": "on", "day": "on",
 	"machine": "host", "hostname": "host", "node": "host", "login": "user", "username": "user", "task": "id", "sha": "commit",
@@ -41,6 +41,7 @@ var otherNames = map[string]string{
 	"mem": "memory", "ram": "memory", "rss": "memory", "maxrss": "memory", "peakmemory": "memory", "interpreter": "program", "exe": "program", "executable": "program", "binary": "program",
 	"conda": "software", "venv": "software", "module": "software", "modules": "software", "package": "software", "image": "container", "docker": "container", "podman": "container", "apptainer": "container", "singularity": "container",
 	"checksum": "hash", "digest": "hash",
+	"label": "tag", "tags": "tag", "keyword": "tag", "notes": "note", "remark": "note",
 	"outcome": "status", "took": "duration", "time": "duration", "elapsed": "duration",
 }
 
@@ -172,7 +173,7 @@ func (p *parser) term() (t term, err error) {
 }
 
 // textNames are the fields that hold text, "" for all of them.
-var textNames = []string{"", "command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "in", "out"}
+var textNames = []string{"", "command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "in", "out", "note"}
 
 // nothingBehind says that a condition has no value.
 func (p *parser) nothingBehind(at, valueAt int, name string) error {
@@ -311,6 +312,10 @@ func (p *parser) condition(name, value string, at int) (term, error) {
 		return oneOf(name, value, statesOf), nil
 	case "partition":
 		return oneOf(name, value, partitionsOf), nil
+	case "tag":
+		return oneOf(name, value, tagsOf), nil
+	case "name":
+		return oneOf(name, value, nameOf), nil
 	case "memory":
 		return p.memory(value, at)
 	case "program":

@@ -46,6 +46,8 @@ var Keywords = []Keyword{
 	{"software", cutAll(SoftwareOf)},
 	{"container", cutAll(ContainersOf)},
 	{"hash", indexedHashes},
+	{"tag", cutAll(tagsOf)},
+	{"name", cutAll(nameOf)},
 }
 
 func gitOf(r *record.Record) record.Git {

@@ -137,7 +137,7 @@ func TestBounds(t *testing.T) {
 }
 
 // atoms are conditions of every kind, of which random queries are made.
-var atoms = []string{"train", "zzz", "e", "in", `"no space"`, "login1", "-", "rc:3", "rc:<2", "failed", "running", "output:seed", "error:e", "on:2026-11-23", "before:2d", "duration:>1m", "commit:0123", "branch:moto", "user:ad", "executor:shell", "id:7d3e", "host:zzz", "0123456", "status:complete", "pwd:~", "main()", "run:3", "run:>3", "env:SEED", "env:SEED=41", "job:907484_7", "state:timeout", "partition:cpu", "memory:>1GB", "program:sort", "hash:0123456", "trian~", "sapce~2", "output:sead~", "kelvni~2", "user:aba~", "branch:mooto~"}
+var atoms = []string{"train", "zzz", "e", "in", `"no space"`, "login1", "-", "rc:3", "rc:<2", "failed", "running", "output:seed", "error:e", "on:2026-11-23", "before:2d", "duration:>1m", "commit:0123", "branch:moto", "user:ad", "executor:shell", "id:7d3e", "host:zzz", "0123456", "status:complete", "pwd:~", "main()", "run:3", "run:>3", "env:SEED", "env:SEED=41", "job:907484_7", "state:timeout", "partition:cpu", "memory:>1GB", "program:sort", "hash:0123456", "tag:paper", "name:base", "note:hot", "trian~", "sapce~2", "output:sead~", "kelvni~2", "user:aba~", "branch:mooto~"}
 
 // A tree is a random query, with what it comes to.
 type tree struct {

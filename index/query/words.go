@@ -22,9 +22,9 @@ const (
 )
 
 // wordTexts are the fields of which there are words.
-var wordTexts = []field{command, message, pwd, branch, output, errorText}
+var wordTexts = []field{command, message, note, pwd, branch, output, errorText}
 
-// EachWord calls fn for the words of the command, the message, the directory, the branch and
+// EachWord calls fn for the words of the command, the message, the notes, the directory, the branch and
 // the output of a run; for some of them more than once.
 func (d *Doc) EachWord(fn func(string)) {
 	for _, f := range wordTexts {
