@@ -332,7 +332,7 @@ func (c *completion) arguments(command string, before int, word string) []candid
 		return taskCandidates(c.newest(), word, (*record.Record).Active)
 	case "refresh":
 		return taskCandidates(c.newest(), word, func(r *record.Record) bool { return r.Data.Status != record.Running && r.Active() })
-	case "show", "note", "tag", "get", "rerun", "log", "diff", "checkout":
+	case "show", "note", "tag", "name", "get", "rerun", "log", "diff", "checkout":
 		return taskCandidates(c.newest(), word, nil)
 	case "cancel":
 		return taskCandidates(c.newest(), word, func(r *record.Record) bool { return r.Data.Status == record.Running })

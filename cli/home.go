@@ -85,6 +85,7 @@ func (h *home) tasks() (*tasks.Service, error) {
 		Home:      home,
 		Spool:     spool.New(fsys, filepath.Join(home, "running")),
 		Given:     given.New(fsys, filepath.Join(home, given.Name)),
+		Names:     given.NewNames(fsys, filepath.Join(home, given.NamesName)),
 		Jobs:      jobs.New(fsys, filepath.Join(home, "jobs")),
 		Executors: h.settings.executors(cfg),
 		Warn:      h.term.warn,
@@ -149,7 +150,11 @@ func (h *home) find(ctx context.Context, ref string) (*tasks.Service, tasks.Vers
 // settled is history for commands that change something. It waits for a lock, as the
 // command will have to anyway.
 func (h *home) settled(ctx context.Context) (*tasks.Service, error) {
-	return h.recovered(ctx, (*tasks.Service).Recover)
+	q, err := h.recovered(ctx, (*tasks.Service).Recover)
+	if err == nil {
+		q.Changing = true
+	}
+	return q, err
 }
 
 func (h *home) recovered(ctx context.Context, how func(*tasks.Service, context.Context) error) (*tasks.Service, error) {

@@ -155,8 +155,8 @@ func (cmd *noteCommand) change(ctx context.Context, ref, text string, o noteOpti
 
 // putNote returns the change that puts a note in place of the one with its id, or adds it. An empty one is
 // removed.
-func putNote(rec *record.Record, note record.Note) func(*record.Notes) error {
-	return func(n *record.Notes) error {
+func putNote(rec *record.Record, note record.Note) func(record.ID, *record.Notes) error {
+	return func(_ record.ID, n *record.Notes) error {
 		at := noteWith(n, note.ID)
 		switch {
 		case at >= 0 && note.Text == "":

@@ -120,6 +120,7 @@ func (p *page) head(runs []tasks.Version) {
 		p.whole(label, safe.Bounded(l))
 		label = ""
 	}
+	p.line("Name", p.r.Notes.Named())
 	p.line("Message", safe.Line(p.r.Data.Message))
 	p.line("Tags", strings.Join(p.r.Notes.Tagged(), " "))
 }
@@ -378,6 +379,10 @@ func changesText(changes []tasks.FieldChange) string {
 			break
 		}
 		from, to := shown(c.From), shown(c.To)
+		if strings.HasSuffix(c.From, tasks.NotRecorded) || strings.HasSuffix(c.To, tasks.NotRecorded) {
+			texts = append(texts, safe.Line(c.Name)+" was not recorded of both")
+			continue
+		}
 		if runewidth.StringWidth(from+to) > longestShown {
 			texts = append(texts, safe.Line(c.Name)+" changed")
 			continue

@@ -119,7 +119,7 @@ func (cmd *tagCommand) change(ctx context.Context, refs []string, what *query.Qu
 		cmd.term.noteNoMatch(q)
 		return nil
 	}
-	err = q.Annotate(ctx, subjectOf(ids, add, remove), ids, func(n *record.Notes) error {
+	err = q.Annotate(ctx, subjectOf(ids, add, remove), ids, func(_ record.ID, n *record.Notes) error {
 		n.Tags = slices.DeleteFunc(append(n.Tags, add...), func(tag string) bool { return slices.Contains(remove, tag) })
 		return nil
 	})

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"qme/executor"
@@ -82,11 +83,16 @@ func (q *Service) noneOpen(ids []record.ID) error {
 
 func (q *Service) candidates(what string) ([]record.ID, error) {
 	rg := record.Range{}
+	none := fmt.Errorf("%q names no task, and no executor that has any: %w", what, record.ErrNotFound)
 	if what != "" {
-		if rec, err := q.resolveRecord(what); err == nil {
+		rec, err := q.resolveRecord(what)
+		switch {
+		case err == nil:
 			return []record.ID{rec.UID}, nil
-		} else if record.CheckExecutor(what) != nil {
+		case record.CheckExecutor(what) != nil:
 			return nil, err
+		case !errors.Is(err, record.ErrNotFound) && !errors.Is(err, ErrReference):
+			none = err // unless it is an executor
 		}
 		rg.Executor = what
 	}
@@ -102,7 +108,7 @@ func (q *Service) candidates(what string) ([]record.ID, error) {
 		ids = append(ids, id)
 	}
 	if len(ids) == 0 && what != "" {
-		return nil, fmt.Errorf("%q names no task, and no executor that has any: %w", what, record.ErrNotFound)
+		return nil, none
 	}
 	return ids, nil
 }

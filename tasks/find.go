@@ -17,6 +17,7 @@ var ErrReference = errors.New("not a reference to a task")
 //
 //	""               the task that this user last gave in this home; see last
 //	shell-019aaf3c…  a task by its id or a prefix of it, with or without its executor
+//	baseline         a task by its name; see Name
 //	@2               the second task of a plain listing
 //	REF@1            a task's first run; REF@-1 is the one before the last
 //
@@ -69,6 +70,12 @@ func (q *Service) resolveRecord(ref string) (*record.Record, error) {
 		return q.nth(ref, n)
 	}
 	id, err := q.resolve(ref)
+	if errors.Is(err, record.ErrNotFound) && record.CheckName(ref) == nil && q.Names != nil && q.executor(ref) == nil {
+		rec, nerr := q.named(ref)
+		if nerr == nil || !errors.Is(nerr, record.ErrNotFound) {
+			return rec, nerr
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

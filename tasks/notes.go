@@ -15,13 +15,13 @@ import (
 // of one task; it may be called several times. Secrets in texts that it adds are masked, and what
 // changes nothing makes no commit. The error wraps record.ErrConflict for a task whose first run
 // has not ended.
-func (q *Service) Annotate(ctx context.Context, what string, ids []record.ID, edit func(*record.Notes) error) error {
+func (q *Service) Annotate(ctx context.Context, what string, ids []record.ID, edit func(record.ID, *record.Notes) error) error {
 	var set *mask.Set
 	if q.Settings.Mask != nil {
 		set = q.Settings.Mask()
 	}
 	change := gitstore.Change{Verb: "note", What: set.Text(what, mask.Counts{}), Annotate: ids, Edit: func(id record.ID, n *record.Notes) (*record.Notes, error) {
-		if err := edit(n); err != nil {
+		if err := edit(id, n); err != nil {
 			return nil, err
 		}
 		for i := range n.Notes {

@@ -58,7 +58,11 @@ type Service struct {
 	Store func() (*gitstore.Store, error)
 	Home  string // the folder of the home
 	Spool *spool.Spool
-	Given *given.File // the commands that the user has given in this home
+	Given *given.File  // the commands that the user has given in this home
+	Names *given.Names // the names of tasks that were given in this home
+	// Changing says that the command changes what it names: a name that was given in another home
+	// names nothing then.
+	Changing bool
 	// Run runs commands; nil means capture.Run.
 	Run      func(context.Context, capture.Spec) (*capture.Result, error)
 	Settings Settings
