@@ -112,6 +112,7 @@ func (h *home) tasks() (*tasks.Service, error) {
 			Host:      hostname(),
 			User:      login(),
 			Within:    os.Getenv(taskVariable),
+			WithinRun: os.Getenv(runVariable),
 			Stdin:     h.commandInput(), Stdout: h.term.out, Stderr: h.term.err,
 			HashStdin: cfg.Bool("run.stdin_hash"), KeepStdin: cfg.Size("run.stdin"),
 			Drain: cfg.Duration("run.drain"), KillGrace: cfg.Duration("cancel.grace"),

@@ -53,7 +53,7 @@ Examples:
   qme rerun --out 'results/*.csv'`,
 		DisableSliceFlagSeparator: true,
 		Flags: append(declareFlags(), []cli.Flag{
-			hashFlag(&o.hash),
+			hashFlag(&o.hash), idFileFlag(&o.idFile),
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &o.yes},
 			&cli.StringFlag{Name: "stdin", Usage: "use `FILE` as the standard input of the command", Destination: &o.stdin, TakesFile: true},
 			&cli.BoolFlag{Name: "report", Usage: "report how it begins on descriptor 3 (internal)", Destination: &o.report, Hidden: true},
@@ -69,7 +69,11 @@ Examples:
 			if o.report {
 				return cmd.rerunReporting(ctx, c.Args().First(), o)
 			}
-			q, rep, err := cmd.run(ctx, c.Args().First(), o, nil)
+			started, err := idFile(o.idFile)
+			if err != nil {
+				return err
+			}
+			q, rep, err := cmd.run(ctx, c.Args().First(), o, started)
 			if err != nil {
 				return err
 			}
@@ -80,7 +84,7 @@ Examples:
 
 // run runs a task again, and returns the use cases that ran it. started is as in
 // tasks.RunOptions.
-func (cmd *rerunCommand) run(ctx context.Context, ref string, o rerunOptions, started func()) (*tasks.Service, *tasks.Report, error) {
+func (cmd *rerunCommand) run(ctx context.Context, ref string, o rerunOptions, started func(record.ID)) (*tasks.Service, *tasks.Report, error) {
 	if _, err := cmd.settings.homeDir(); err != nil {
 		return nil, nil, err
 	}
@@ -120,7 +124,7 @@ func (cmd *rerunCommand) rerunReporting(ctx context.Context, ref string, o rerun
 			cmd.term.warn("how the task began is not reported: %v", err)
 		}
 	}
-	q, rep, err := cmd.run(ctx, ref, o, func() { report(live.Report{Started: true}) })
+	q, rep, err := cmd.run(ctx, ref, o, func(record.ID) { report(live.Report{Started: true}) })
 	if err != nil {
 		code, msg, hint := cmd.settings.explain(err)
 		report(live.Report{Refused: code == exitConflict || code == exitNotRun, Detail: safe.Message(strings.TrimSpace(msg + "\n" + hint))})
@@ -134,8 +138,9 @@ func (cmd *rerunCommand) rerunReporting(ctx context.Context, ref string, o rerun
 
 // rerunOptions are the flags of rerun.
 type rerunOptions struct {
-	yes   bool
-	stdin string // a file, "": none
+	idFile string // see idFile
+	yes    bool
+	stdin  string // a file, "": none
 	// declared are the files that are declared, in place of those of the task.
 	declared provenance.Declared
 	hash     bool

@@ -25,6 +25,7 @@ func (cmd *runCommand) command() *cli.Command {
 	one := 1
 	var o onOptions
 	var hash bool
+	var file string
 	return &cli.Command{
 		Name:      "run",
 		Usage:     "run a command and record it",
@@ -50,7 +51,7 @@ Examples:
   qme run --hash tar xf archive.tar
   qme run --on slurm --cpus 4 --mem 8G --time 1:00:00 python train.py
   qme run --on slurm --wait make test`,
-		Flags:        slices.Concat(declareFlags(), []cli.Flag{hashFlag(&hash)}, onFlags(&o)),
+		Flags:        slices.Concat(declareFlags(), []cli.Flag{hashFlag(&hash), idFileFlag(&file)}, onFlags(&o)),
 		StopOnNthArg: &one,
 		// A comma in the value of --option belongs to the scheduler.
 		DisableSliceFlagSeparator: true,
@@ -69,7 +70,11 @@ Examples:
 			if err != nil {
 				return err
 			}
-			return cmd.run(ctx, words, o, tasks.RunOptions{Message: cmd.settings.message, Quiet: cmd.term.quiet || o.wait, Declared: declared, Hash: hash})
+			started, err := idFile(file)
+			if err != nil {
+				return &codeError{exitNotRun, err}
+			}
+			return cmd.run(ctx, words, o, tasks.RunOptions{Started: started, Message: cmd.settings.message, Quiet: cmd.term.quiet || o.wait, Declared: declared, Hash: hash})
 		},
 	}
 }

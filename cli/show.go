@@ -16,12 +16,13 @@ import (
 )
 
 type showCommand struct {
-	term *terminal
-	home *home
+	term     *terminal
+	settings *settings
+	home     *home
 }
 
 func (cmd *showCommand) command() *cli.Command {
-	var command bool
+	var command, children bool
 	return &cli.Command{
 		Name:      "show",
 		Usage:     "show a task for reading: what ran, with what, and how it ended",
@@ -36,18 +37,38 @@ Examples:
   qme show 019aaf3c@1
   eval "$(qme show --command @2)"`,
 		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "children", Usage: "list the runs that the command of the task gave, as \"qme search\" does", Destination: &children},
 			&cli.BoolFlag{Name: "command", Usage: "print the command alone, as one line for a shell", Destination: &command},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := atMost(c, 1); err != nil {
 				return err
 			}
-			if command {
+			switch {
+			case command && children:
+				return &usageError{msg: "--command and --children exclude each other", help: "qme show --help"}
+			case children:
+				return cmd.children(ctx, c.Args().First())
+			case command:
 				return cmd.line(ctx, c.Args().First())
 			}
 			return cmd.run(ctx, c.Args().First())
 		},
 	}
+}
+
+// children lists the runs that the command of a task gave.
+func (cmd *showCommand) children(ctx context.Context, ref string) error {
+	_, v, err := cmd.home.find(ctx, ref)
+	if err != nil {
+		return err
+	}
+	q, err := parseQuery("parent:"+string(v.Record.UID), false)
+	if err != nil {
+		return err
+	}
+	search := &searchCommand{cmd.term, cmd.settings, cmd.home}
+	return search.run(ctx, q, "", searchOptions{sort: sortOldest, allRuns: true})
 }
 
 // line prints the command of a run.

@@ -120,6 +120,9 @@ func (p *page) head(runs []tasks.Version) {
 		p.whole(label, safe.Bounded(l))
 		label = ""
 	}
+	if parent := p.r.Data.Parent; parent != nil {
+		p.line("Given by", string(parent.UID))
+	}
 	p.line("Name", p.r.Notes.Named())
 	p.line("Message", safe.Line(p.r.Data.Message))
 	p.line("Tags", strings.Join(p.r.Notes.Tagged(), " "))

@@ -16,13 +16,15 @@ const (
 	homeVariable = "QME_HOME"
 	// taskVariable is set in the environment of a command to its task.
 	taskVariable = tasks.Variable
+	// runVariable is set in the environment of a command to its run.
+	runVariable = tasks.RunVariable
 )
 
 // ownVariables are the variables that are no settings. The secret ones give access to the
 // mirror or a remote.
 var ownVariables = []config.Variable{
 	{Name: homeVariable},
-	{Name: taskVariable},
+	{Name: taskVariable}, {Name: runVariable},
 	{Name: target.ConnectionVariable, Secret: true},
 	{Name: remote.TokenVariable, Secret: true},
 }

@@ -51,7 +51,8 @@ type brief struct {
 	Programs, Software, Containers []string
 	Peak, MaxRSS                   int64
 	Notes                          []byte // the JSON of the task's notes, nil for none
-	Unread                         bool   // the run could not be read: the rest is empty but for the removal
+	Parent                         record.ID
+	Unread                         bool // the run could not be read: the rest is empty but for the removal
 	// The removal of the task, "" if it is there.
 	ClearedBy, ClearedAfter string
 	ClearedAt               int64 // seconds since 1970
@@ -123,6 +124,9 @@ func (b *brief) fill(e entry) error {
 	b.Programs, b.Software, b.Containers = query.ProgramsOf(r), query.SoftwareOf(r), query.ContainersOf(r)
 	if u := d.Usage; u != nil {
 		b.Peak, b.MaxRSS = u.PeakMemory, u.MaxRSS
+	}
+	if d.Parent != nil {
+		b.Parent = d.Parent.UID
 	}
 	if !r.Notes.IsEmpty() {
 		var err error
@@ -249,6 +253,9 @@ func (b *brief) recordOf(id docID) (*record.Record, error) {
 		r.Data.Usage = &record.Usage{PeakMemory: b.Peak, MaxRSS: b.MaxRSS}
 	}
 	r.Data.Software = b.softwareOf()
+	if b.Parent != "" {
+		r.Data.Parent = &record.Parent{UID: b.Parent}
+	}
 	if b.Notes != nil {
 		var err error
 		if r.Notes, err = record.DecodeNotes(b.Notes); err != nil {

@@ -140,6 +140,8 @@ var Fields = []Field{
 		}
 		return r.Data.Parts
 	}},
+	{Key: "data.parent", Kind: Object},
+	{Key: "data.parent.uid", Name: "parent", Since: 4, Value: func(r *Record) any { return within(r.Data.Parent, func(p *Parent) any { return string(p.UID) }) }},
 	{Key: "data.run_id", Name: "run_id", Since: 2, Value: func(r *Record) any { return unlessZero(string(r.Data.RunID)) }},
 	{Key: "data.run", Name: "run", Kind: Integer, Since: 1, Value: func(r *Record) any { return r.Data.Run }},
 	{Key: "data.previous", Name: "previous_commit", Since: 1, Value: func(r *Record) any { return unlessZero(r.Data.Previous) }},

@@ -104,6 +104,8 @@ type Data struct {
 	Parts Parts `json:"parts,omitempty"`
 	// RunID names the run permanently; empty in records that predate run ids.
 	RunID RunID `json:"run_id,omitempty"`
+	// Parent is the run whose command gave this one; nil for none that is known.
+	Parent *Parent `json:"parent,omitempty"`
 	// Run is the number of the run, from 1. A merge of histories can change it.
 	Run int `json:"run"`
 	// Previous is the commit whose tree holds the previous run.
@@ -119,6 +121,34 @@ func (r *Record) Next() *Record {
 	return &Record{Executor: r.Executor, UID: r.UID, Command: r.Command, Extra: r.Extra, Notes: r.Notes, Data: Data{
 		PWD: r.Data.PWD, Cmd: r.Data.Cmd, Message: r.Data.Message, Declared: r.Data.Declared.Again(), Run: NextRun(r.Data.Run), Extra: r.Data.Extra,
 	}}
+}
+
+// A Parent is a run whose command has given another one.
+type Parent struct {
+	UID   ID    `json:"uid"`
+	RunID RunID `json:"run_id,omitempty"`
+}
+
+// ParentOf returns the parent that the environment of a process names, nil if it names none.
+func ParentOf(task, run string) *Parent {
+	p := &Parent{UID: ID(task), RunID: RunID(run)}
+	if p.RunID.check() != nil {
+		p.RunID = "" // it was set by somebody else
+	}
+	if task == "" || p.check() != nil {
+		return nil
+	}
+	return p
+}
+
+func (p *Parent) check() error {
+	if p == nil {
+		return nil
+	}
+	if _, err := ParseID(string(p.UID)); err != nil {
+		return err
+	}
+	return p.RunID.check()
 }
 
 // Terminal lists the caller's streams that were terminals: some of "stdin", "stdout" and

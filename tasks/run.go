@@ -44,9 +44,9 @@ type RunOptions struct {
 	Declared provenance.Declared
 	// Hash says that all files that the command names are hashed whole, for as long as that takes.
 	Hash bool
-	// Started, if not nil, is called when the command runs and the run can be cancelled. It is
-	// not called for a run that cannot be recorded.
-	Started func()
+	// Started, if not nil, is called with the task when the command runs and the run can be
+	// cancelled. It is not called for a run that cannot be recorded.
+	Started func(record.ID)
 }
 
 // A Report is the result of a run.
@@ -288,13 +288,16 @@ func (q *Service) fill(rec *record.Record, dir string) {
 	if d.Stdin != nil {
 		d.Stdin.Path = valid(d.Stdin.Path)
 	}
-	d.Machine = provenance.Machine()
+	d.Machine, d.Parent = provenance.Machine(), record.ParentOf(q.Settings.Within, q.Settings.WithinRun)
 	d.RunID, d.Timestamp = record.NewRunID(), record.Now()
 }
 
 // Variable is the environment variable with the id of the task whose command started the
 // process.
 const Variable = "QME_TASK"
+
+// RunVariable is the environment variable with the data.run_id of that run.
+const RunVariable = "QME_RUN"
 
 // A run is a run from its start to its commit.
 type run struct {
@@ -304,7 +307,7 @@ type run struct {
 	verb     string
 	out, err *spool.Recorder
 	tracker  executor.Tracker // nil for an executor that does not track jobs
-	started  func()           // see RunOptions; may be nil
+	started  func(record.ID)  // see RunOptions; may be nil
 	files    *provenance.Watch
 	hash     bool // see RunOptions
 	mask     *masking
@@ -320,7 +323,9 @@ type run struct {
 func (r *run) spec(s capture.Spec) capture.Spec {
 	set := r.q.Settings
 	s.Mark = Variable + "=" + string(r.rec.UID)
-	s.Env = append(slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, Variable+"=") }), s.Mark)
+	s.Env = append(slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		return strings.HasPrefix(kv, Variable+"=") || strings.HasPrefix(kv, RunVariable+"=")
+	}), s.Mark, RunVariable+"="+string(r.rec.Data.RunID))
 	s.Stdin, s.Stdout, s.Stderr = set.Stdin, set.Stdout, set.Stderr
 	s.Drain, s.KillGrace = set.Drain, set.KillGrace
 	return s
@@ -358,7 +363,7 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 		}
 		endKeeping = r.keepFound()
 		if r.started != nil {
-			r.started()
+			r.started(r.rec.UID)
 		}
 	}
 	return execute(ctx, s)

@@ -31,6 +31,8 @@ type Settings struct {
 	User string
 	// Within is the id of the task whose command started this process, or "".
 	Within string
+	// WithinRun is the data.run_id of that run, or "".
+	WithinRun string
 	// Stdin, Stdout and Stderr are the streams of the commands. If nil, they are not described
 	// in the record.
 	Stdin, Stdout, Stderr *os.File

@@ -13,7 +13,7 @@ import (
 // themselves. Others are texts.
 var structural = []string{
 	"Cmd", "Env", "Files", "Output", "Error", "Stdout", "Stderr", "Masked", "Parts", "Extra", "Streams", // masked by themselves, or no texts
-	"User", "Host", "Status", "Signal", "Kind", "By", "State", "Source", "RunID", "Previous", "ID",
+	"User", "Host", "Status", "Signal", "Kind", "By", "State", "Source", "RunID", "Previous", "ID", "Parent",
 }
 
 // walkTexts replaces the texts in the fields of a struct, and in those below it, by what change

@@ -193,6 +193,22 @@ func nameOf(r *record.Record) []string {
 	return nil
 }
 
+// parent makes a condition on the beginning of the id of the task whose command gave a run, with or
+// without its executor.
+func parent(id string) term {
+	id = strings.ToLower(id)
+	return term{whole: true, values: values{Leaf: Leaf{Field: "parent", Prefix: cutValue(id)}}, test: func(r *record.Record) bool {
+		return slices.ContainsFunc(parentsOf(r), func(v string) bool { return strings.HasPrefix(v, id) })
+	}}
+}
+
+func parentsOf(r *record.Record) []string {
+	if r.Data.Parent == nil {
+		return nil
+	}
+	return unique([]string{string(r.Data.Parent.UID), r.Data.Parent.UID.UUID()})
+}
+
 // cutAll returns values as an index holds them.
 func cutAll(of func(*record.Record) []string) func(*record.Record) []string {
 	return func(r *record.Record) []string {

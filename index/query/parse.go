@@ -22,7 +22,7 @@ import (
 )
 
 // Fields are the names that can stand before a colon, for messages.
-var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "in", "out", "status", "rc", "duration", "after", "before", "on", "run", "env", "job", "state", "partition", "memory", "program", "software", "container", "hash", "tag", "name", "note"}
+var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "in", "out", "status", "rc", "duration", "after", "before", "on", "run", "env", "job", "state", "partition", "memory", "program", "software", "container", "hash", "tag", "name", "note", "parent"}
 
 // StatusWords are the words of "status:" that need no field before them, for messages. "ok",
 // "active" and the others are text.
@@ -316,6 +316,8 @@ func (p *parser) condition(name, value string, at int) (term, error) {
 		return oneOf(name, value, tagsOf), nil
 	case "name":
 		return oneOf(name, value, nameOf), nil
+	case "parent":
+		return parent(value), nil
 	case "memory":
 		return p.memory(value, at)
 	case "program":

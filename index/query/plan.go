@@ -48,6 +48,7 @@ var Keywords = []Keyword{
 	{"hash", indexedHashes},
 	{"tag", cutAll(tagsOf)},
 	{"name", cutAll(nameOf)},
+	{"parent", parentsOf},
 }
 
 func gitOf(r *record.Record) record.Git {
