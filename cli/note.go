@@ -173,7 +173,7 @@ func putNote(rec *record.Record, note record.Note) func(record.ID, *record.Notes
 }
 
 func noSuchNote(rec *record.Record, id string) error {
-	return fmt.Errorf("task %s: its note %q: %w; \"qme note %s\" lists those that there are", rec.UID, id, record.ErrNotFound, rec.UID)
+	return fmt.Errorf("task %s has no note %q: %w; \"qme note %s\" lists those that it has", rec.UID, id, record.ErrNotFound, rec.UID)
 }
 
 // noteWith returns the index of the note with an id, -1 for none.

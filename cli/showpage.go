@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"cmp"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -56,7 +57,9 @@ func (p *page) write(v tasks.Version, runs []tasks.Version) error {
 	if err := p.files(); err != nil {
 		return err
 	}
-	p.runs(runs)
+	if err := p.runs(runs); err != nil {
+		return err
+	}
 	p.notes()
 	p.streams()
 	return p.w.Flush()
@@ -208,23 +211,40 @@ func gpus(m *record.Machine) string {
 }
 
 func (p *page) code() {
-	g := p.r.Data.Git
+	p.repository("Code", "", record.PartPatch, p.r.Data.Git)
+	if c := p.r.Data.Code; c != nil {
+		p.repository("Script", c.Path+", ", record.PartCodePatch, c)
+	}
+}
+
+// repository shows the state of a repository.
+func (p *page) repository(label, before string, part record.PartName, g *record.Git) {
 	if g == nil {
 		return
 	}
 	state := ""
-	switch {
+	switch _, stored := p.r.Data.Parts[part]; {
+	case stored:
+		state = "dirty (" + p.partText(part, "the difference") + ")"
 	case g.Dirty == nil:
 		state = "whether it was dirty is not recorded"
 	case *g.Dirty:
 		state = "dirty"
-		if _, ok := p.r.Data.Parts[record.PartPatch]; ok {
-			state += fmt.Sprintf(" (\"qme get %s --part patch\" has the difference)", p.v.Name())
-		}
+	}
+	if g.PatchError != "" {
+		state += ": " + g.PatchError
 	}
 	commit := fmt.Sprintf("%.12s", g.Commit)
-	p.line("Code", safe.Line(joined(", ", joined(" ", g.Branch, cmp.Or(commit, "no commit yet")), state)))
+	p.line(label, safe.Line(before+joined(", ", joined(" ", g.Branch, cmp.Or(commit, "no commit yet")), state)))
 	p.line("", safe.Line(g.Remote))
+}
+
+// partText says how to get a part of the run, or that it is not here.
+func (p *page) partText(part record.PartName, what string) string {
+	if _, err := p.v.Part(part); errors.Is(err, record.ErrPartElsewhere) {
+		return what + " stayed in the home of the run"
+	}
+	return fmt.Sprintf("%s: qme get %s --part %s", what, p.v.Name(), part)
 }
 
 func (p *page) software() {
@@ -255,6 +275,12 @@ func (p *page) software() {
 		texts = append(texts, joined(" ", c.Kind, c.Image))
 	}
 	p.line("Software", safe.Line(joined("; ", texts...)))
+	if _, ok := p.r.Data.Parts[record.PartEnv]; ok {
+		p.line("", p.partText(record.PartEnv, "packages"))
+	}
+	for _, why := range s.NotRecorded {
+		p.line("", safe.Line("not recorded: "+why))
+	}
 }
 
 func (p *page) input() {
@@ -305,7 +331,11 @@ func (p *page) resources() error {
 	if len(memory) == 0 {
 		return nil
 	}
-	p.line("Memory", curve(memory)+"  over "+p.t.duration(p.r))
+	over := ""
+	if _, ok := p.r.Took(now); ok {
+		over = "  over " + p.t.duration(p.r)
+	}
+	p.line("Memory", curve(memory)+over)
 	return nil
 }
 
@@ -327,55 +357,69 @@ func (p *page) files() error {
 	if err != nil || files == nil {
 		return err
 	}
-	p.list("Files in", files.In, files.LeftOut)
-	p.list("Files out", files.Out, files.LeftOut)
+	p.list("Files in", files.In)
+	p.list("Files out", files.Out)
+	if files.LeftOut > 0 {
+		p.line("Files", count(files.LeftOut, "more file")+" not recorded")
+	}
+	if files.Incomplete {
+		p.line("Files", "those that were made are not known: the run was cut off")
+	}
+	if d := p.r.Data.Declared; d != nil && d.Cut {
+		p.line("Files", "not all that were declared: there were too many, or no time")
+	}
 	return nil
 }
 
-func (p *page) list(label string, files []record.File, leftOut int) {
+func (p *page) list(label string, files []record.File) {
 	for i, f := range files {
 		if i == mostShownFiles {
-			p.line(label, fmt.Sprintf("and %d more", len(files)-i))
+			p.line(label, fmt.Sprintf("and %d more: qme get %s", len(files)-i, p.v.Name()))
 			return
 		}
 		hash := "no hash"
 		switch {
 		case f.SHA256 != "" && f.Partial:
-			hash = fmt.Sprintf("%.12s (ends)", f.SHA256)
+			hash = fmt.Sprintf("%.12s*", f.SHA256) // of the first and the last MiB
 		case f.SHA256 != "":
 			hash = fmt.Sprintf("%.12s", f.SHA256)
 		}
 		p.whole(label, fmt.Sprintf("%-8s  %-12s  %9s  %s", safe.Line(f.By), hash, humanize.IBytes(uint64(f.Size)), safe.Line(f.Path)))
 		label = ""
 	}
-	if leftOut > 0 && len(files) > 0 {
-		p.line("", "and others that are not listed")
-	}
 }
 
-func (p *page) runs(runs []tasks.Version) {
+func (p *page) runs(runs []tasks.Version) error {
 	if len(runs) < 2 {
-		return
+		return nil
 	}
 	label := "Runs"
 	for i, v := range runs[:min(len(runs), mostRuns)] {
 		status, paint := p.t.status(v.Record)
 		p.line(label, fmt.Sprintf("@%-3d %s  %6s  %s", v.Number, v.Record.Data.Timestamp.Local().Format(time.DateTime), p.t.duration(v.Record), paint(status)))
 		if label = ""; i+1 < len(runs) {
-			p.line(label, "     "+changesText(tasks.Between(runs[i+1].Record, v.Record)))
+			changes, notes, err := tasks.Between(runs[i+1], v)
+			if err != nil {
+				return err
+			}
+			p.line(label, "     "+changesText(changes, notes))
 		}
 	}
 	if runs[0].Number > mostRuns {
 		p.line("", fmt.Sprintf("\"qme log %s\" lists all %d", p.r.UID, runs[0].Number))
 	}
+	return nil
 }
 
 // changesText says in a line what has changed from one run to the next.
-func changesText(changes []tasks.FieldChange) string {
-	if len(changes) == 0 {
-		return "nothing that was recorded has changed before it"
-	}
+func changesText(changes []tasks.FieldChange, notes []string) string {
 	var texts []string
+	switch {
+	case len(changes) == 0 && len(notes) == 0:
+		return "nothing that was recorded of both is different, nor is the output"
+	case len(changes) == 0:
+		texts = []string{"nothing that was compared is different"}
+	}
 	for i, c := range changes {
 		if i == mostShownChanges {
 			texts = append(texts, fmt.Sprintf("%d more", len(changes)-i))
@@ -391,6 +435,9 @@ func changesText(changes []tasks.FieldChange) string {
 			continue
 		}
 		texts = append(texts, fmt.Sprintf("%s: %s -> %s", safe.Line(c.Name), from, to))
+	}
+	if len(notes) > 0 {
+		texts = append(texts, "not all was compared (see \"qme diff\")")
 	}
 	return strings.Join(texts, "; ")
 }

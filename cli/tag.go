@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -93,7 +94,7 @@ func (cmd *tagCommand) list(ctx context.Context, refs []string) error {
 	}
 	slices.Sort(tags)
 	if len(tags) == 0 {
-		cmd.term.note("There are no tags; \"%s\" adds one.", cmd.term.line(slices.Concat([]string{"tag"}, refs, []string{"+TAG"})...))
+		cmd.term.note("There are no tags; \"%s\" adds one.", cmd.term.line("tag", cmp.Or(refs[0], "TASK"), "+TAG"))
 	}
 	return cmd.term.listing(false, func(w *bufio.Writer) error {
 		for _, tag := range slices.Compact(tags) {

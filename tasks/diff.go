@@ -97,16 +97,53 @@ func (q *Service) Compare(a, b Version, limit int64) (*Comparison, error) {
 	return c, nil
 }
 
-// Between returns what differs between two records but for how their runs ended and how long they
-// took: the command and its place, code, software, machine and files. Neither streams nor parts are
-// read.
-func Between(a, b *record.Record) []FieldChange {
+// Between returns what differs between two runs but for how they ended and how long they took: the
+// command and its place, code, software, machine, files and output, and notes on what was not
+// compared. Of output it only says whether it differs; no stream is read.
+func Between(a, b Version) (changes []FieldChange, notes []string, err error) {
 	ends := []string{"status", "returncode", "signal", "duration", "job.state", "job.returncode", "job.elapsed", elementsField, "job.max_rss"}
-	changes := slices.DeleteFunc(fieldChanges(a, b), func(f FieldChange) bool { return slices.Contains(ends, f.Name) })
-	changes = slices.Concat(changes, envChanges(a.Data.Env, b.Data.Env), machineChanges(a.Data.Machine, b.Data.Machine))
-	software, _ := softwareChanges(a.Data.Software, b.Data.Software)
-	files, _ := fileChanges(a.Data.Files, b.Data.Files)
-	return slices.Concat(changes, software, files)
+	c := &Comparison{A: a, B: b, Notes: inputNotes(a.Record, b.Record)}
+	c.Fields = slices.DeleteFunc(fieldChanges(a.Record, b.Record), func(f FieldChange) bool { return slices.Contains(ends, f.Name) })
+	c.Fields = slices.Concat(c.Fields, envChanges(a.Record.Data.Env, b.Record.Data.Env), machineChanges(a.Record.Data.Machine, b.Record.Data.Machine))
+	for _, compare := range []func() error{c.compareSoftware, c.compareCode, c.compareFiles} {
+		if err := compare(); err != nil {
+			return nil, nil, err
+		}
+	}
+	for _, name := range record.StreamNames {
+		if from, to := streamText(name, a.Record), streamText(name, b.Record); from != to {
+			c.Fields = append(c.Fields, FieldChange{string(name), from, to})
+		}
+	}
+	return c.withoutEcho(), c.Notes, nil
+}
+
+// withoutEcho returns the fields without those that only repeat what another one says, and without an
+// input of which only one run knows how much it was.
+func (c *Comparison) withoutEcho() []FieldChange {
+	has := map[string]bool{}
+	for _, f := range c.Fields {
+		has[f.Name] = true
+	}
+	x, y := c.A.Record.Data.Stdin, c.B.Record.Data.Stdin
+	open := x != nil && y != nil && x.Kind == y.Kind && x.Whole != y.Whole
+	return slices.DeleteFunc(c.Fields, func(f FieldChange) bool {
+		repository, isDirty := strings.CutSuffix(f.Name, ".dirty")
+		return isDirty && has[repository+".patch"] || open && f.Name == "stdin"
+	})
+}
+
+// streamText describes a stream by its size and hash, "" for an empty one.
+func streamText(name record.StreamName, r *record.Record) string {
+	lines, stored := name.Of(r)
+	if stored != nil {
+		return fmt.Sprintf("%s, sha256 %.12s", humanize.IBytes(uint64(stored.Size)), stored.SHA256)
+	}
+	text := strings.Join(lines, "")
+	if text == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s, sha256 %.12s", humanize.IBytes(uint64(len(text))), record.NewPart([]byte(text)).SHA256)
 }
 
 func fieldChanges(a, b *record.Record) []FieldChange {

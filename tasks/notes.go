@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"qme/gitstore"
@@ -23,6 +24,12 @@ func (q *Service) Annotate(ctx context.Context, what string, ids []record.ID, ed
 	change := gitstore.Change{Verb: "note", What: set.Text(what, mask.Counts{}), Annotate: ids, Edit: func(id record.ID, n *record.Notes) (*record.Notes, error) {
 		if err := edit(id, n); err != nil {
 			return nil, err
+		}
+		for _, word := range append([]string{n.Named()}, n.Tags...) {
+			counts := mask.Counts{}
+			if set.Text(word, counts); len(counts) > 0 {
+				return nil, fmt.Errorf("a tag or name has the value of the secret %s: %w", slices.Sorted(maps.Keys(counts))[0], record.ErrConflict)
+			}
 		}
 		for i := range n.Notes {
 			n.Notes[i].Text = set.Text(n.Notes[i].Text, mask.Counts{})
