@@ -237,9 +237,10 @@ type ending struct {
 	leftOut  int
 }
 
-// again looks at the files again, and for declared ones that have come.
-func (w *Watch) again(deadline time.Time) ending {
-	e := ending{files: make([]*file, len(w.files)), matching: w.matching, leftOut: w.leftOut}
+// again looks at the files again, and for declared ones that have come. before is what is known of the
+// patterns. It changes nothing of w, which may be in use when it is late.
+func (w *Watch) again(before Matching, deadline time.Time) ending {
+	e := ending{files: make([]*file, len(w.files)), matching: before, leftOut: w.leftOut}
 	paths, inodes := map[string]*file{}, map[inode]*file{}
 	for i, f := range w.files {
 		again := *f

@@ -161,7 +161,8 @@ func (w *Watch) end(finish func(*hashing)) *record.Files {
 	if w == nil {
 		return nil
 	}
-	end, ok := intime.Within(w.limits.Wait, func() ending { return w.again(time.Now().Add(finding)) })
+	before := w.matching // it may be changed here while a file server does not respond
+	end, ok := intime.Within(w.limits.Wait, func() ending { return w.again(before, time.Now().Add(finding)) })
 	if !ok { // a file server does not respond any more
 		w.matching.Cut = w.matching.Cut || len(w.declared.Out) > 0
 		return w.Named()
