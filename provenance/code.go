@@ -66,8 +66,12 @@ func (p *programs) script(words []string, moves bool) string {
 		}
 		return ""
 	}
-	path := i.script(words[1:])
-	if path == "" || moves && !filepath.IsAbs(path) {
+	rest := i.rest(words[1:])
+	if len(rest) == 0 || rest[0] == "-" {
+		return ""
+	}
+	path := rest[0]
+	if moves && !filepath.IsAbs(path) {
 		return ""
 	}
 	if !filepath.IsAbs(path) {
@@ -80,63 +84,14 @@ func (p *programs) script(words []string, moves bool) string {
 	return real
 }
 
-// An interpreter is a program that runs a script which is one of its words.
-type interpreter struct {
-	inline string // options of one letter after which there is no script
-	valued string // options of one letter that have a value, which may be the next word
-	long   string // the same for long options, each between blanks
-}
-
-// interpreters are the interpreters by the names of their programs, without a version at the end.
-var interpreters = map[string]interpreter{
-	"python": {inline: "cm", valued: "WXQ", long: " --check-hash-based-pycs "}, "pypy": {inline: "cm", valued: "WX"},
+// interpreters are the programs that run a script which is one of their words, by their names without
+// a version at the end. After their last options there is none.
+var interpreters = map[string]options{
+	"python": {last: "cm", valued: "WXQ", long: " --check-hash-based-pycs "}, "pypy": {last: "cm", valued: "WX"},
 	"sh": shellOptions, "bash": shellOptions, "dash": shellOptions, "ksh": shellOptions, "zsh": shellOptions,
-	"Rscript": {inline: "e"}, "julia": {inline: "eE", valued: "JLpthOCgH"}, "octave": {valued: "p"}, "lua": {inline: "e", valued: "l"},
-	"perl": {inline: "eE", valued: "I"}, "ruby": {inline: "e", valued: "rICEFTWx"}, "php": {inline: "rBRE", valued: "cdz"},
-	"node": {inline: "ep", valued: "r", long: " --require --import --loader "}, "nodejs": {inline: "ep", valued: "r"},
+	"Rscript": {last: "e"}, "julia": {last: "eE", valued: "JLpthOCgH"}, "octave": {valued: "p"}, "lua": {last: "e", valued: "l"},
+	"perl": {last: "eE", valued: "I"}, "ruby": {last: "e", valued: "rICEFTWx"}, "php": {last: "rBRE", valued: "cdz"},
+	"node": {last: "ep", valued: "r", long: " --require --import --loader "}, "nodejs": {last: "ep", valued: "r"},
 }
 
-var shellOptions = interpreter{inline: "cs", valued: "oO", long: " --rcfile --init-file "}
-
-// script returns the word that is the script among those after the name of the interpreter, "" for
-// none.
-func (i interpreter) script(words []string) string {
-	for ; len(words) > 0; words = words[1:] {
-		word := words[0]
-		switch {
-		case word == "--" && len(words) > 1:
-			return words[1]
-		case word == "-" || word == "--":
-			return ""
-		case strings.HasPrefix(word, "--"):
-			if strings.Contains(i.long, " "+word+" ") {
-				words = words[min(1, len(words)-1):]
-			}
-		case word[:min(1, len(word))] == "-" || word[:min(1, len(word))] == "+": // shells know both
-			inline, takes := i.short(word[1:])
-			if inline {
-				return ""
-			}
-			if takes {
-				words = words[min(1, len(words)-1):]
-			}
-		default:
-			return word
-		}
-	}
-	return ""
-}
-
-// short reads a word with options of one letter: whether there is no script after it, and whether
-// the next word is a value.
-func (i interpreter) short(letters string) (inline, takes bool) {
-	for at, letter := range letters {
-		switch {
-		case strings.ContainsRune(i.inline, letter):
-			return true, false
-		case strings.ContainsRune(i.valued, letter):
-			return false, at+len(string(letter)) == len(letters)
-		}
-	}
-	return false, false
-}
+var shellOptions = options{last: "cs", valued: "oO", long: " --rcfile --init-file "}

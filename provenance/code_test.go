@@ -16,7 +16,7 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := func(name string) string { return filepath.Join(dir, name) }
-	for _, name := range []string{"bin/python3.11", "bin/bash", "bin/Rscript", "bin/perl", "bin/node", "bin/tool", "bin/nice", "bin/env", "code/fit.py", "code/x.sh"} {
+	for _, name := range []string{"bin/python3.11", "bin/bash", "bin/Rscript", "bin/perl", "bin/node", "bin/tool", "bin/nice", "bin/env", "bin/timeout", "bin/time", "code/fit.py", "code/x.sh"} {
 		script(t, at(name), "#!/bin/sh\n")
 	}
 	if err := os.Symlink(at("code/fit.py"), at("bin/fit")); err != nil {
@@ -43,6 +43,10 @@ func TestScripts(t *testing.T) {
 		"perl -I lib code/x.sh":                     "code/x.sh",
 		"node -r code/fit.py code/x.sh":             "code/x.sh",
 		"nice -n 5 env A=1 python3.11 code/fit.py":  "code/fit.py",
+		"timeout 10 python3.11 code/fit.py":         "code/fit.py",
+		"timeout -k 5 10 nice python3.11 code/x.sh": "code/x.sh",
+		"time -f %e ./code/fit.py":                  "code/fit.py",
+		"timeout 10":                                "bin/timeout",
 		"tool code/fit.py":                          "bin/tool",
 		"./code/fit.py":                             "code/fit.py",
 		"fit":                                       "code/fit.py",

@@ -119,51 +119,12 @@ func interpreterIn(text string) string {
 		}
 	}
 	if filepath.Base(words[0]) == "env" {
-		words = afterEnv(words)
+		words = wrapped(words)
 	}
 	if len(words) == 0 {
 		return ""
 	}
 	return words[0]
-}
-
-// afterEnv returns the command that env(1) runs, nil for none.
-func afterEnv(words []string) []string {
-	for words = words[1:]; len(words) > 0; words = words[1:] {
-		word := words[0]
-		switch {
-		case word == "-u" || word == "-C" || word == "--unset" || word == "--chdir":
-			if words = words[1:]; len(words) == 0 {
-				return nil
-			}
-		case strings.HasPrefix(word, "-") || strings.Contains(word, "="): // -S has the command in further words
-		default:
-			return words
-		}
-	}
-	return nil
-}
-
-// wrapped returns the command that a command runs in its own place, nil for none.
-func wrapped(words []string) []string {
-	valued := ""
-	switch filepath.Base(words[0]) {
-	case "env":
-		return afterEnv(words)
-	case "exec":
-		valued = "-a"
-	case "nice":
-		valued = "-n"
-	case "nohup", "setsid", "command", "time":
-	default:
-		return nil
-	}
-	for words = words[1:]; len(words) > 0 && strings.HasPrefix(words[0], "-"); words = words[1:] {
-		if words[0] == valued && len(words) > 1 {
-			words = words[1:]
-		}
-	}
-	return words
 }
 
 // ofShell are words that shells do not look for in PATH.

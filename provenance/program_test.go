@@ -64,6 +64,34 @@ func collected(t *testing.T, c Command) (Collected, []string) {
 	return found, list
 }
 
+// TestWrapped finds the command that a wrapper runs, whatever options and words stand before it.
+func TestWrapped(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{
+		"timeout 10", "timeout -k 5 10", "timeout --kill-after 5 -s INT 10", "timeout --signal=INT --foreground 1.5h", "timeout -k5 -vs INT -- 10",
+		"/usr/bin/time -f %e", "time -o out -v", "time -vo out", "stdbuf -oL", "stdbuf -o L -e 0", "stdbuf --output L", "taskset -c 0", "taskset 0x3", "taskset -ac 0-3",
+		"ionice -c3", "ionice -c 2 -n 7", "chrt -f 10", "chrt -d -T 1 -P 2 -D 3 0", "numactl -N 0 -m 0", "numactl --cpunodebind=0 --membind 0", "numactl -l",
+		"flock lock", "flock -n lock", "flock -w 5 -E 3 lock", "xvfb-run", "xvfb-run -a -s -screen", "xvfb-run --server-args=-x", "strace", "strace -ff -o out -e trace=open",
+		"strace --output=out", "catchsegv", "caffeinate", "caffeinate -dim -t 10", "nohup", "setsid -w", "command -p", "exec -a name", "nice", "nice -5", "nice -n 5", "nice -n5",
+		"env", "env -i A=1 B=2", "env - A=1", "env -u A --unset B --chdir c", "env -uA --", "command exec nice",
+	} {
+		words := strings.Fields(line + " cmd -x a")
+		for range 3 {
+			if next := wrapped(words); next != nil {
+				words = next
+			}
+		}
+		if got := strings.Join(words, " "); got != "cmd -x a" {
+			t.Errorf("%s runs %q", line, got)
+		}
+	}
+	for _, line := range []string{"timeout", "timeout 10", "timeout -k", "taskset -cp 0 1", "chrt -p 1 2", "ionice -c 3 -p 1", "flock lock -c line", "flock lock", "command -v cmd", "env", "env A=1", "cmd a", "numactl -H"} {
+		if got := wrapped(strings.Fields(line)); got != nil {
+			t.Errorf("%s runs %q", line, got)
+		}
+	}
+}
+
 func TestPrograms(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
