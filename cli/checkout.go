@@ -78,6 +78,10 @@ func (cmd *checkoutCommand) run(ctx context.Context, ref, dir string, o checkout
 		return fmt.Errorf("%w; %s", err, fetchLine(commit))
 	case errors.Is(err, tasks.ErrNoPatch):
 		return fmt.Errorf("%w; --commit-only brings back the commit alone", err)
+	case errors.Is(err, tasks.ErrOnlyCode):
+		return fmt.Errorf("%w; --code brings that back", err)
+	case errors.Is(err, tasks.ErrNoTree):
+		return fmt.Errorf("%w; --repo DIR names a directory in it", err)
 	case err != nil:
 		return err
 	}
@@ -100,7 +104,7 @@ func fetchLine(e *patch.CommitError) string {
 }
 
 func (cmd *checkoutCommand) confirm(ctx context.Context, rec *record.Record, yes bool) error {
-	f := foreignText(rec)
+	f := giverText(rec)
 	if yes {
 		cmd.term.note("%s", f)
 		return nil
@@ -149,6 +153,7 @@ func (cmd *checkoutCommand) noteMissing(made *tasks.CheckedOut) {
 var missingText = map[string]string{
 	patch.MissingUntracked: "Not there, because git did not track it",
 	patch.MissingSubmodule: "Not there, because it is a submodule",
+	patch.MissingChanges:   "Not brought back are the changes within the submodule",
 	patch.MissingFilter:    "As git stores it, because no filter was run",
 	patch.MissingLink:      "Not made, because it is a link",
 }

@@ -79,7 +79,6 @@ func (h *home) tasks() (*tasks.Service, error) {
 	if err != nil {
 		fsys, hashes, packages = noFs{afero.NewMemMapFs(), err}, "", "" // a command can still run
 	}
-	gitState := func(dir string) *record.Git { return worktree.State(dir, cfg.Duration("run.git")) }
 	return &tasks.Service{
 		Store:     h.openStore,
 		Home:      home,
@@ -99,7 +98,7 @@ func (h *home) tasks() (*tasks.Service, error) {
 			Keep:      cfg.Size("run.keep"),
 			Env:       func() []string { return allowedEnv(os.Environ(), cfg.List("run.env")) },
 			Mask:      func() *mask.Set { return h.masks(cfg) },
-			GitState:  gitState,
+			GitState:  func(dir string) (*record.Git, worktree.Finding) { return worktree.Look(dir, cfg.Duration("run.git")) },
 			Searched:  cfg.Size("search.limit"),
 			Files:     cfg.Bool("run.files"),
 			Hashes:    provenance.Limits{File: cfg.Size("run.hash"), Run: cfg.Size("run.hash_total"), Wait: hashWait, Cache: hashes},
@@ -107,7 +106,7 @@ func (h *home) tasks() (*tasks.Service, error) {
 			Patch:     cfg.Size("run.patch"),
 			Shared:    cfg.List("share.parts"),
 			Software:  cfg.Bool("run.software"),
-			Packages:  provenance.SoftwareLimits{Wait: packagesWait, Cache: packages, Git: gitState},
+			Packages:  provenance.SoftwareLimits{Wait: packagesWait, Cache: packages, Git: func(dir string) *record.Git { return worktree.State(dir, cfg.Duration("run.git")) }},
 			Usage:     cfg.Duration("run.usage"),
 			Host:      hostname(),
 			User:      login(),

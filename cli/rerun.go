@@ -208,10 +208,15 @@ func (cmd *rerunCommand) tellChanges(q *tasks.Service, rec *record.Record) error
 	return nil
 }
 
-// foreignText names the owner of a command, in two lines or more.
-func foreignText(rec *record.Record) string {
+// giverText names the owner of a command, in two lines.
+func giverText(rec *record.Record) string {
 	f := tasks.Foreign(rec)
-	text := fmt.Sprintf("This command was not given in this home. Its record says that it is by %s on %s, in %s:\n  %s", f.User, f.Host, f.Directory, f.Command)
+	return fmt.Sprintf("This command was not given in this home. Its record says that it is by %s on %s, in %s:\n  %s", f.User, f.Host, f.Directory, f.Command)
+}
+
+// foreignText names the owner of a command, and the files whose hashes its rerun would record.
+func foreignText(rec *record.Record) string {
+	text := giverText(rec)
 	if d := rec.Data.Declared; d != nil {
 		text += "\nSizes and hashes of these files are recorded: " + safe.Bounded(executor.Quote(slices.Concat(d.In, d.Out)))
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -46,6 +47,14 @@ type CheckedOut struct {
 // record.ErrConflict.
 var ErrNoPatch = fmt.Errorf("how the working tree differed from its commit is not recorded here: %w", record.ErrConflict)
 
+// ErrOnlyCode says that a run did not take place in a git repository, and its script lies in one. It is
+// a record.ErrConflict.
+var ErrOnlyCode = fmt.Errorf("its record names no commit of the repository of its directory, only one of that of its script: %w", record.ErrConflict)
+
+// ErrNoTree says that the repository of a run was looked for, since none was named, and is not there.
+// It is a record.ErrConflict.
+var ErrNoTree = fmt.Errorf("the repository was not found: %w", record.ErrConflict)
+
 // mostMissing bounds what is listed as missing, of each kind.
 const mostMissing = 1000
 
@@ -63,6 +72,9 @@ func (o CheckoutOptions) state(rec *record.Record) (codeState, error) {
 	if o.Code {
 		s, where = codeState{git: rec.Data.Code, part: record.PartCodePatch}, "of another repository for its script"
 	}
+	if code := rec.Data.Code; !o.Code && (s.git == nil || s.git.Commit == "") && code != nil && code.Commit != "" {
+		return s, fmt.Errorf("task %s: %w", rec.UID, ErrOnlyCode)
+	}
 	if s.git == nil || s.git.Commit == "" {
 		return s, fmt.Errorf("task %s: its record names no commit %s: %w", rec.UID, where, record.ErrConflict)
 	}
@@ -73,8 +85,8 @@ func (o CheckoutOptions) state(rec *record.Record) (codeState, error) {
 }
 
 // Checkout brings back the state of a git repository of a run, as a working tree in dir, which must not
-// exist. The error wraps record.ErrConflict if that cannot be done here; see patch.CommitError and
-// ErrNoPatch.
+// exist. The error wraps record.ErrConflict if that cannot be done here; see patch.CommitError,
+// ErrNoPatch, ErrOnlyCode and ErrNoTree.
 func (q *Service) Checkout(ctx context.Context, v Version, dir string, o CheckoutOptions) (*CheckedOut, error) {
 	rec := v.Record
 	state, err := o.state(rec)
@@ -84,6 +96,9 @@ func (q *Service) Checkout(ctx context.Context, v Version, dir string, o Checkou
 	dir, err = filepath.Abs(dir)
 	if err != nil {
 		return nil, err
+	}
+	if _, err := os.Lstat(dir); err == nil {
+		return nil, fmt.Errorf("%s is there already: %w", dir, record.ErrConflict)
 	}
 	own, err := q.gaveHere(rec)
 	if err != nil {
@@ -103,6 +118,9 @@ func (q *Service) Checkout(ctx context.Context, v Version, dir string, o Checkou
 		repo = state.dir
 	}
 	tree, err := treeAt(repo)
+	if err != nil && o.Repo == "" {
+		return nil, fmt.Errorf("%w: %w", ErrNoTree, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +166,7 @@ func difference(v Version, state codeState, commitOnly bool) (*patch.Patch, erro
 	case errors.Is(err, record.ErrNoPart):
 		return nil, fmt.Errorf("task %s: %w", v.Record.UID, ErrNoPatch)
 	case errors.Is(err, record.ErrPartElsewhere):
-		return nil, fmt.Errorf("task %s: %w (%v)", v.Record.UID, ErrNoPatch, record.ErrPartElsewhere) //nolint:errorlint // it is found, and not here
+		return nil, fmt.Errorf("task %s: %w (it stayed in the home in which the run took place)", v.Record.UID, ErrNoPatch)
 	case err != nil:
 		return nil, err
 	}

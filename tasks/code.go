@@ -34,11 +34,11 @@ func (q *Service) findCode(name, dir string, argv []string) *foundCode {
 	of, _ := q.executor(name).(executor.Scripted)
 	go func() {
 		defer close(c.done)
-		git := q.codeOf(of, dir, argv)
+		git, finding := q.codeOf(of, dir, argv)
 		if git == nil {
 			return
 		}
-		taken := q.takePatch(record.PartCodePatch, git, filepath.Dir(git.Path))()
+		taken := q.takePatch(record.PartCodePatch, git, finding, filepath.Dir(git.Path))()
 		taken.hash(q.Settings.Hashes)
 		c.git, c.patch = git, taken
 	}()
@@ -80,7 +80,7 @@ func (c *foundCode) end(r *run) {
 
 // codeOf returns the state of the first repository with a file that has the code of a command, other
 // than that of the directory; nil if there is none.
-func (q *Service) codeOf(of executor.Scripted, dir string, argv []string) *record.Git {
+func (q *Service) codeOf(of executor.Scripted, dir string, argv []string) (*record.Git, worktree.Finding) {
 	scripts := provenance.Scripts(provenance.Command{Dir: dir, Argv: argv, Env: os.Environ()})
 	if of != nil {
 		if path := of.Script(argv, dir).Path; path != "" {
@@ -100,10 +100,10 @@ func (q *Service) codeOf(of executor.Scripted, dir string, argv []string) *recor
 		if there == nil || here != nil && here.Root == there.Root {
 			continue
 		}
-		if git := q.Settings.GitState(in); git != nil {
+		if git, finding := q.Settings.GitState(in); git != nil {
 			git.Path = valid(path)
-			return git
+			return git, finding
 		}
 	}
-	return nil
+	return nil, worktree.Finding{}
 }

@@ -30,7 +30,7 @@ func (c *Comparison) comparePatches(name string, part record.PartName, a, b *rec
 	}
 	switch x, y := patchText(&c.A.Record.Data, part, a), patchText(&c.B.Record.Data, part, b); {
 	case same && !known:
-		c.Notes = append(c.Notes, "The untracked files were not compared completely: not all of their content was hashed.")
+		c.Notes = append(c.Notes, "The untracked files and submodules were not compared completely: not all of their content was recorded.")
 	case same:
 	case x != y:
 		c.Fields = append(c.Fields, FieldChange{name, x, y})

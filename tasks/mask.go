@@ -206,6 +206,10 @@ func (m *masking) patch(name record.PartName, p *patch.Patch) *patch.Patch {
 	for i := range masked.Untracked {
 		masked.Untracked[i].Path = m.set.Text(masked.Untracked[i].Path, counts)
 	}
+	masked.Submodules = slices.Clone(p.Submodules)
+	for i, path := range masked.Submodules {
+		masked.Submodules[i] = m.set.Text(path, counts)
+	}
 	m.counted(name, counts)
 	return &masked
 }

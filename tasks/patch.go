@@ -34,7 +34,7 @@ const patchTime = time.Second
 // takePatch begins to read the difference of a dirty working tree, that of git, which contains dir.
 // The result must be awaited before the command starts if that may change the tree. Until it is
 // stored, git says that there is none.
-func (q *Service) takePatch(name record.PartName, git *record.Git, dir string) func() *takenPatch {
+func (q *Service) takePatch(name record.PartName, git *record.Git, finding worktree.Finding, dir string) func() *takenPatch {
 	switch {
 	case q.Settings.Patch <= 0 || git == nil || git.Commit == "" || git.Dirty != nil && !*git.Dirty:
 		return func() *takenPatch { return nil }
@@ -51,7 +51,7 @@ func (q *Service) takePatch(name record.PartName, git *record.Git, dir string) f
 		t := &takenPatch{name: name}
 		tree, err := treeAt(dir)
 		if t.err = err; err == nil {
-			if t.patch, t.err = patch.Take(tree, commit, most); t.err == nil {
+			if t.patch, t.err = patch.Take(tree, commit, most, finding.Submodule); t.err == nil {
 				t.look()
 			}
 		}

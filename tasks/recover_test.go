@@ -19,6 +19,7 @@ import (
 	"qme/executor"
 	"qme/executor/capture"
 	"qme/gitstore"
+	"qme/gitstore/worktree"
 	"qme/record"
 	"qme/tasks/given"
 	"qme/tasks/jobs"
@@ -141,7 +142,7 @@ func newBench(t *testing.T, dead int) *bench {
 		Given: given.New(afero.NewOsFs(), filepath.Join(t.TempDir(), given.Name)),
 		Run:   func(context.Context, capture.Spec) (*capture.Result, error) { return &capture.Result{PID: 1}, nil },
 		Settings: Settings{Inline: 100, Keep: 1000, Env: func() []string { return nil },
-			GitState: func(string) *record.Git { return nil }},
+			GitState: func(string) (*record.Git, worktree.Finding) { return nil, worktree.Finding{} }},
 		Jobs: jobs.New(afero.NewOsFs(), filepath.Join(t.TempDir(), "jobs")),
 		Warn: func(format string, args ...any) { b.said = append(b.said, fmt.Sprintf(format, args...)) },
 

@@ -15,6 +15,7 @@ import (
 	"qme/executor"
 	"qme/executor/capture"
 	"qme/gitstore"
+	"qme/gitstore/worktree"
 	"qme/internal/safe"
 	"qme/internal/signalled"
 	"qme/provenance"
@@ -190,10 +191,10 @@ func validAll(list []string) []string {
 // values that are known beforehand.
 func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.Spec, m *masking, verb string, opts RunOptions) (*Report, error) {
 	dir := cmp.Or(spec.Dir, rec.Data.PWD) // of a rerun the record has the directory as it is masked
-	q.fill(rec, dir)
+	finding := q.fill(rec, dir)
 	code := q.findCode(rec.Executor, dir, spec.Cmd)
 	files := q.watchFiles(dir, spec.Cmd, opts)
-	patch := q.takePatch(record.PartPatch, rec.Data.Git, dir)
+	patch := q.takePatch(record.PartPatch, rec.Data.Git, finding, dir)
 	rec.Data.Files, _, _ = files.Named().Short() // the part is written when the run has ended
 	m.begin(rec, spec.Cmd)
 	entry, spoolErr := q.Spool.Begin(rec)
@@ -262,10 +263,12 @@ func (q *Service) watchFiles(dir string, argv []string, opts RunOptions) *proven
 	return w
 }
 
-// fill sets the fields of a record that are known when a run in a directory begins.
-func (q *Service) fill(rec *record.Record, dir string) {
+// fill sets the fields of a record that are known when a run in a directory begins. It returns what
+// else was found in the repository there.
+func (q *Service) fill(rec *record.Record, dir string) worktree.Finding {
 	d := &rec.Data
-	d.Git = q.Settings.GitState(dir)
+	git, finding := q.Settings.GitState(dir)
+	d.Git = git
 	d.PWD, d.Cmd = valid(d.PWD), validAll(d.Cmd)
 	d.User, d.Host = valid(q.Settings.User), valid(q.Settings.Host)
 	d.Status, d.Output, d.Error = record.Running, []string{}, []string{}
@@ -290,6 +293,7 @@ func (q *Service) fill(rec *record.Record, dir string) {
 	}
 	d.Machine, d.Parent = provenance.Machine(), record.ParentOf(q.Settings.Within, q.Settings.WithinRun)
 	d.RunID, d.Timestamp = record.NewRunID(), record.Now()
+	return finding
 }
 
 // Variable is the environment variable with the id of the task whose command started the

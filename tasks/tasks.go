@@ -10,6 +10,7 @@ import (
 	"qme/executor"
 	"qme/executor/capture"
 	"qme/gitstore"
+	"qme/gitstore/worktree"
 	"qme/internal/mask"
 	"qme/provenance"
 	"qme/record"
@@ -20,10 +21,12 @@ import (
 
 // Settings are the settings for recording and searching runs.
 type Settings struct {
-	Inline   int             // maximum bytes of a stream inside the record
-	Keep     int64           // maximum bytes of a stream that are stored
-	Env      func() []string // the environment variables to record, as NAME=value
-	GitState func(dir string) *record.Git
+	Inline int             // maximum bytes of a stream inside the record
+	Keep   int64           // maximum bytes of a stream that are stored
+	Env    func() []string // the environment variables to record, as NAME=value
+	// GitState returns the state of the git repository that contains a directory, nil if there is
+	// none; see worktree.Look.
+	GitState func(dir string) (*record.Git, worktree.Finding)
 	// Mask returns what is masked in records; nil, or a nil result, means nothing. It is called
 	// for each run.
 	Mask func() *mask.Set

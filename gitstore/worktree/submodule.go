@@ -31,6 +31,9 @@ func (f *fileCheck) submodule(e *entry) answer {
 		f.depth++
 		differs = f.dirty(sub, head)
 		f.depth--
+		if differs == yes && f.depth == 0 {
+			f.check.submodule = e.name
+		}
 	}
 	if differs == yes && f.mayIgnoreSubmodules() {
 		return unknown

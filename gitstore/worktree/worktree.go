@@ -57,6 +57,19 @@ import (
 //
 // State may be called from several goroutines.
 func State(dir string, budget time.Duration) *record.Git {
+	state, _ := Look(dir, budget)
+	return state
+}
+
+// A Finding is what was found out beside a state.
+type Finding struct {
+	// Submodule is the path of a submodule, if it has changes of its own and Dirty is true because
+	// of that. There may be more of them, and other changes.
+	Submodule string
+}
+
+// Look is State that says more.
+func Look(dir string, budget time.Duration) (*record.Git, Finding) {
 	c := &check{deadline: time.Now().Add(budget), bytes: totalLimit}
 	type found struct {
 		r     *repo
@@ -73,27 +86,36 @@ func State(dir string, budget time.Duration) *record.Git {
 	})
 	r, head, state := f.r, f.head, f.state
 	if state == nil {
-		return nil
+		return nil, Finding{}
 	}
-	switch c.inTime(r, head) {
+	a, finding := c.inTime(r, head)
+	switch a {
 	case yes:
 		state.Dirty = new(true)
 	case no:
 		state.Dirty = new(false)
 	}
-	return state
+	return state, finding
 }
 
 // inTime is dirty, without waiting for a disk that does not answer in time. What
 // is left of the search then ends by itself, at the latest with the process.
-func (c *check) inTime(r *repo, head head) answer {
+func (c *check) inTime(r *repo, head head) (answer, Finding) {
 	if c.late() {
-		return unknown
+		return unknown, Finding{}
 	}
-	if a, ok := intime.Within(time.Until(c.deadline), func() answer { return c.dirty(r, head) }); ok {
-		return a
+	type found struct {
+		answer
+		Finding
 	}
-	return unknown
+	f, ok := intime.Within(time.Until(c.deadline), func() found {
+		a := c.dirty(r, head)
+		return found{a, Finding{Submodule: c.submodule}}
+	})
+	if !ok {
+		return unknown, Finding{}
+	}
+	return f.answer, f.Finding
 }
 
 // An answer to a question that may stay open.
@@ -126,6 +148,8 @@ type check struct {
 	deadline time.Time
 	bytes    int64
 	depth    int // how many submodules deep it is
+	// submodule is one of the first depth that has changes of its own; "" if none was found.
+	submodule string
 }
 
 // late reports whether the time is used up.

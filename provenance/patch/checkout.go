@@ -26,8 +26,9 @@ type Missing struct {
 const (
 	MissingUntracked = "untracked" // git did not track it
 	MissingSubmodule = "submodule"
-	MissingFilter    = "filtered" // a filter makes its content, such as git-lfs; it is there as git stores it
-	MissingLink      = "link"     // the difference has a symbolic link, which is not made
+	MissingChanges   = "submodule_changes" // of a submodule, which it had of its own
+	MissingFilter    = "filtered"          // a filter makes its content, such as git-lfs; it is there as git stores it
+	MissingLink      = "link"              // the difference has a symbolic link, which is not made
 )
 
 // A CommitError says that a repository does not have a commit. It is a record.ErrConflict.
@@ -147,7 +148,8 @@ func (c *checkout) fill(p *Patch, most int) ([]Missing, error) {
 	if err != nil {
 		return nil, err
 	}
-	missing = append(append(missing[:min(most, len(missing))], named(MissingSubmodule, submodules, most)...), named(MissingFilter, filtered, most)...)
+	missing = append(append(missing[:min(most, len(missing))], named(MissingSubmodule, submodules, most)...), named(MissingChanges, p.Submodules, most)...)
+	missing = append(missing, named(MissingFilter, filtered, most)...)
 	for _, u := range p.Untracked[:min(most, len(p.Untracked))] {
 		missing = append(missing, Missing{Kind: MissingUntracked, Path: u.Path, Size: u.Size, SHA256: u.SHA256})
 	}

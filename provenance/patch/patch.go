@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,8 @@ type Patch struct {
 	Untracked []Untracked
 	// More is how many more there were.
 	More int
+	// Submodules are those that were found to have changes of their own. Of these nothing is recorded.
+	Submodules []string
 }
 
 // An Untracked is a file that is in a working tree and not in its repository.
@@ -73,13 +76,17 @@ func (t Tree) options() []string {
 const empty = "GIT_EMPTY_FOR_QME"
 
 // Take returns how a working tree differs from a commit, its HEAD, without the sizes and hashes of
-// untracked files. most bounds the bytes of the difference. It starts the git program. The error
-// says what is missing.
-func Take(tree Tree, commit string, most int64) (*Patch, error) {
+// untracked files. most bounds the bytes of the difference. It starts the git program, which does not
+// look into submodules, since their configurations may name programs: submodule is one that is known
+// to have changes of its own, or "". The error says what is missing.
+func Take(tree Tree, commit string, most int64, submodule string) (*Patch, error) {
 	root, options := tree.Root, tree.options()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	p := &Patch{Root: root, Commit: commit}
+	if submodule != "" {
+		p.Submodules = []string{submodule}
+	}
 	names, failed := make(chan []byte, 1), make(chan error, 1)
 	go func() {
 		b, err := output(ctx, root, options, longestNames, "ls-files", "-z", "--others", "--exclude-standard")
@@ -89,7 +96,7 @@ func Take(tree Tree, commit string, most int64) (*Patch, error) {
 	var err error
 	p.Diff, err = output(ctx, root, options, most, "diff", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames",
 		"--src-prefix=a/", "--dst-prefix=b/", "--ignore-submodules=dirty", "--submodule=short", "--end-of-options", commit, "--")
-	if err == nil && len(p.Diff) == 0 {
+	if err == nil && len(p.Diff) == 0 && submodule == "" {
 		err = errors.New("git finds no difference")
 	}
 	untracked := <-names
@@ -105,12 +112,13 @@ func Take(tree Tree, commit string, most int64) (*Patch, error) {
 }
 
 // Same reports whether two working trees differ from the same commit in the same way. known is false
-// if that is so as far as they were recorded, and the content of an untracked file was not.
+// if that is so as far as they were recorded, and the content of an untracked file was not, or that of
+// a submodule.
 func (p *Patch) Same(other *Patch) (same, known bool) {
-	if !bytes.Equal(p.Diff, other.Diff) || p.More != other.More || len(p.Untracked) != len(other.Untracked) {
+	if !bytes.Equal(p.Diff, other.Diff) || p.More != other.More || len(p.Untracked) != len(other.Untracked) || !slices.Equal(p.Submodules, other.Submodules) {
 		return false, true
 	}
-	known = p.More == 0
+	known = p.More == 0 && len(p.Submodules) == 0
 	for i, a := range p.Untracked {
 		b := other.Untracked[i]
 		switch hashed := a.SHA256 != "" && b.SHA256 != "" && a.Partial == b.Partial; {
@@ -175,6 +183,7 @@ func git(ctx context.Context, root string, options []string, args ...string) *ex
 const (
 	wordCommit    = "commit"
 	wordUntracked = "untracked"
+	wordSubmodule = "submodule"
 	wordMore      = "more"
 )
 
@@ -182,13 +191,21 @@ const (
 func (p *Patch) Encode() ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %s\n", wordCommit, p.Commit)
-	for _, f := range p.Untracked {
+	line := func(word string, f Untracked) error {
 		f.Path = strings.ToValidUTF8(f.Path, "\uFFFD")
-		line, err := json.Marshal(f)
-		if err != nil {
+		text, err := json.Marshal(f)
+		fmt.Fprintf(&b, "%s %s\n", word, text)
+		return err
+	}
+	for _, path := range p.Submodules {
+		if err := line(wordSubmodule, Untracked{Path: path}); err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(&b, "%s %s\n", wordUntracked, line)
+	}
+	for _, f := range p.Untracked {
+		if err := line(wordUntracked, f); err != nil {
+			return nil, err
+		}
 	}
 	if p.More > 0 {
 		fmt.Fprintf(&b, "%s %d\n", wordMore, p.More)
@@ -212,6 +229,10 @@ func Decode(part []byte) (*Patch, error) {
 			var f Untracked
 			err = json.Unmarshal([]byte(value), &f)
 			p.Untracked = append(p.Untracked, f)
+		case i > 0 && word == wordSubmodule && len(p.Submodules) < MostUntracked:
+			var f Untracked
+			err = json.Unmarshal([]byte(value), &f)
+			p.Submodules = append(p.Submodules, f.Path)
 		case i > 0 && word == wordMore:
 			_, err = fmt.Sscanf(value, "%d", &p.More)
 		default:

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -121,6 +122,7 @@ func FuzzDecode(f *testing.F) {
 	commit := strings.Repeat("0", 40)
 	f.Add([]byte("commit " + commit + "\nuntracked {\"path\":\"a b\",\"size\":3}\nmore 7\n\ndiff --git a/x b/x\n"))
 	f.Add([]byte("commit " + commit + "\n\n"))
+	f.Add([]byte("commit " + commit + "\nsubmodule {\"path\":\"a b\"}\n\n"))
 	f.Add([]byte("commit " + commit + "\nmore -1\n\n"))
 	f.Fuzz(func(t *testing.T, part []byte) {
 		p, err := patch.Decode(part)
@@ -135,7 +137,7 @@ func FuzzDecode(f *testing.F) {
 			t.Fatal(err)
 		}
 		again, err := patch.Decode(b)
-		if err != nil || again.Commit != p.Commit || string(again.Diff) != string(p.Diff) || len(again.Untracked) != len(p.Untracked) || again.More != p.More {
+		if err != nil || again.Commit != p.Commit || string(again.Diff) != string(p.Diff) || len(again.Untracked) != len(p.Untracked) || again.More != p.More || !slices.Equal(again.Submodules, p.Submodules) {
 			t.Errorf("%q became %q: %v", part, b, err)
 		}
 	})

@@ -18,6 +18,7 @@ import (
 	"qme/executor"
 	"qme/executor/capture"
 	"qme/gitstore"
+	"qme/gitstore/worktree"
 	"qme/index/query"
 	"qme/mirror/target"
 	"qme/record"
@@ -136,7 +137,7 @@ func newBench(t *testing.T) *bench {
 		Following: tasks.Following{Apart: true, Mirror: noMirror},
 		Warn:      func(format string, args ...any) { t.Errorf(format, args...) },
 		Settings: tasks.Settings{Inline: 100, Keep: 1000, Searched: 1000, Host: "host", User: "alice",
-			Env: func() []string { return nil }, GitState: func(string) *record.Git { return nil }},
+			Env: func() []string { return nil }, GitState: func(string) (*record.Git, worktree.Finding) { return nil, worktree.Finding{} }},
 	}}
 	return b
 }

@@ -11,6 +11,7 @@ import (
 	"qme/executor"
 	"qme/executor/capture"
 	"qme/gitstore"
+	"qme/gitstore/worktree"
 	"qme/record"
 	"qme/tasks"
 	"qme/tasks/given"
@@ -40,7 +41,7 @@ func runHere(home string) (func(ctx context.Context) (id string, err error), err
 			Given: given.New(afero.NewOsFs(), filepath.Join(home, given.Name)), Run: plainly, Jobs: jobs.New(afero.NewOsFs(), filepath.Join(home, "jobs")), Warn: func(string, ...any) {},
 			Settings: tasks.Settings{
 				Inline: inline, Keep: keep, Host: "bench", User: "bench",
-				Env: func() []string { return nil }, GitState: func(string) *record.Git { return nil },
+				Env: func() []string { return nil }, GitState: func(string) (*record.Git, worktree.Finding) { return nil, worktree.Finding{} },
 			},
 		}
 	}
