@@ -166,6 +166,10 @@ func (cmd *clearCommand) takenByClear(q *tasks.Service, what string, ids []recor
 		return nil
 	}
 	v, err := q.Find(string(ids[0]))
+	if errors.Is(err, record.ErrInvalid) || errors.Is(err, record.ErrCorrupt) {
+		cmd.term.note("Task %s cannot be read: %v", ids[0], err)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

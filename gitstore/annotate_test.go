@@ -189,3 +189,50 @@ func TestNotesOfTask(t *testing.T) {
 	selfCheck(t, s)
 	fsck(t, dir)
 }
+
+// What was said of a task elsewhere, before a merge has removed it with the task, comes back with it.
+func TestRestoreAfterMerge(t *testing.T) {
+	t.Parallel()
+	dir, id := t.TempDir(), idAt("shell", epoch, 1)
+	open := func(name string) *gitstore.Store {
+		return openStore(t, afero.NewOsFs(), filepath.Join(dir, name, "tasks.git"), nil)
+	}
+	pull := func(to, from *gitstore.Store) {
+		got, err := to.Fetch(context.Background(), "other", from.Peer(), gitstore.FetchOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := to.Merge(context.Background(), got.Commit, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restore := func(s *gitstore.Store, when time.Time) {
+		t.Helper()
+		good, bad, err := s.Restorable(context.Background(), []record.Clearing{lastCleared(t, s, id)})
+		if err != nil || len(bad) > 0 {
+			t.Fatal(bad, err)
+		}
+		commit(t, s, gitstore.Change{Verb: "restore", Restore: good, When: when})
+	}
+	a, b := open("a"), open("b")
+	commit(t, a, run(task(id, "one\n"), nil))
+	commit(t, a, tagging("both", id))
+	pull(b, a)
+	commit(t, b, tagging("b", id))
+	commit(t, a, clearing(id))
+	pull(a, b)
+	restore(a, epoch.Add(time.Hour))
+	pull(b, a)
+	for _, s := range []*gitstore.Store{a, b} {
+		if rec, err := s.Get("", id); err != nil || fmt.Sprint(rec.Notes.Tagged()) != "[b both]" {
+			t.Errorf("%+v, %v", rec, err)
+		}
+	}
+	// A clock that goes backwards has a later restoration be one all the same.
+	commit(t, a, clearing(id))
+	restore(a, epoch)
+	if rec, err := a.Get("", id); err != nil || !rec.Notes.Restored.After(epoch.Add(time.Hour)) {
+		t.Errorf("%+v, %v", rec, err)
+	}
+	selfCheck(t, a)
+}

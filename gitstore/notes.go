@@ -1,6 +1,7 @@
 package gitstore
 
 import (
+	"errors"
 	"fmt"
 	"path"
 
@@ -32,6 +33,15 @@ func notesOf(r objectReader, id record.ID, blob plumbing.Hash) (*record.Notes, e
 		return nil, fmt.Errorf("task %s: its notes: %w", id, err)
 	}
 	return n, nil
+}
+
+// knownNotes is notesOf for a state that no pull has checked: notes that are invalid count as none.
+func knownNotes(r objectReader, id record.ID, blob plumbing.Hash) (*record.Notes, error) {
+	n, err := notesOf(r, id, blob)
+	if errors.Is(err, record.ErrInvalid) {
+		return nil, nil
+	}
+	return n, err
 }
 
 // Notes returns the notes of a task, nil for none. The error wraps record.ErrInvalid or
@@ -96,7 +106,7 @@ func addNotes(w objectWriter, n *record.Notes) (plumbing.Hash, error) {
 
 // mergeNotes merges by what was said, not by which side's record is kept.
 func (t *threeWay) mergeNotes(id record.ID, base, ours, theirs treeEntry) (treeEntry, error) {
-	was, err := notesOf(t.base, id, base.hash)
+	was, err := knownNotes(t.base, id, base.hash)
 	if err != nil {
 		return treeEntry{}, err
 	}
@@ -120,7 +130,7 @@ func (t *threeWay) restored(id record.ID, base, side treeEntry) (bool, error) {
 	if base.hash == side.hash || side.hash.IsZero() {
 		return false, nil
 	}
-	was, err := notesOf(t.base, id, base.hash)
+	was, err := knownNotes(t.base, id, base.hash)
 	if err != nil {
 		return false, err
 	}

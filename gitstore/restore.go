@@ -1,8 +1,10 @@
 package gitstore
 
 import (
+	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,17 +16,12 @@ import (
 // restore brings tasks back that were cleared. Their notes say when, so that a merge with a history
 // in which they are cleared keeps them.
 func (t *tx) restore(c Change) error {
-	roots := map[string]plumbing.Hash{}
 	for _, one := range c.Restore {
-		root, known := roots[one.Before]
-		if !known {
-			var err error
-			if root, err = treeOf(t.w, plumbing.NewHash(one.Before)); err != nil {
-				return err
-			}
-			roots[one.Before] = root
+		root, err := treeOf(t.w, plumbing.NewHash(one.Before))
+		if err == nil {
+			err = t.restoreTask(one, root)
 		}
-		if err := t.restoreTask(one.ID, root); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -32,7 +29,8 @@ func (t *tx) restore(c Change) error {
 }
 
 // restoreTask brings a task back from a tree.
-func (t *tx) restoreTask(id record.ID, root plumbing.Hash) error {
+func (t *tx) restoreTask(one record.Clearing, root plumbing.Hash) error {
+	id := one.ID
 	if e, err := lookup(t.w, t.root, id.Path()); err != nil {
 		return err
 	} else if e != nil {
@@ -55,7 +53,127 @@ func (t *tx) restoreTask(id record.ID, root plumbing.Hash) error {
 	if err != nil {
 		return err
 	}
-	notes = notes.Clone()
-	notes.Restored = &record.Time{Time: t.when.Round(0).Truncate(time.Microsecond)}
+	if notes, err = t.withNotesOf(one, notes); err != nil {
+		return err
+	}
+	at := t.when.Round(0).Truncate(time.Microsecond)
+	if last := notes.Restored; last != nil && !at.After(last.Time) { // by a clock that is ahead
+		at = last.Add(time.Microsecond)
+	}
+	notes.Restored = &record.Time{Time: at}
 	return t.putNotes(id, notes)
+}
+
+// withNotesOf returns the notes of a task with what was said of it elsewhere before a merge has removed
+// it.
+func (t *tx) withNotesOf(one record.Clearing, notes *record.Notes) (*record.Notes, error) {
+	g := newGraph(t.w)
+	for _, also := range one.Also {
+		common, err := g.mergeBases(context.Background(), plumbing.NewHash(one.Before), plumbing.NewHash(also))
+		if err != nil {
+			return nil, err
+		}
+		var base, theirs *record.Notes
+		if len(common) > 0 {
+			if base, err = notesAt(t.w, common[0], one.ID); err != nil {
+				return nil, err
+			}
+		}
+		if theirs, err = notesAt(t.w, plumbing.NewHash(also), one.ID); err != nil {
+			return nil, err
+		}
+		notes = record.MergeNotes(base, notes, theirs)
+	}
+	return notes.Clone(), nil
+}
+
+// notesAt returns the notes of a task as of a commit; nil for none, or none that can be read.
+func notesAt(r objectReader, commit plumbing.Hash, id record.ID) (*record.Notes, error) {
+	root, err := treeOf(r, commit)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := folderOf(r, root, id)
+	if err != nil {
+		return nil, err
+	}
+	return knownNotes(r, id, blobOf(folder, string(id)+notesExt))
+}
+
+// Restorable returns those of the tasks that can be brought back, with the commits whose notes a merge has
+// removed with them, and why the others cannot: their files are not those of a task, as a pull would
+// refuse them.
+func (s *Store) Restorable(ctx context.Context, list []record.Clearing) (good []record.Clearing, bad []error, err error) {
+	head, err := s.head()
+	if err != nil {
+		return nil, nil, err
+	}
+	in := &validation{s: s, ctx: ctx, g: newGraph(s.odb)}
+	merges := map[string][]*commitNode{}
+	for _, one := range list {
+		if why := in.restorable(one); why != nil {
+			bad = append(bad, fmt.Errorf("task %s, as it was when it was cleared: %w", one.ID, why))
+			continue
+		}
+		if _, known := merges[one.Before]; !known {
+			since, err := in.g.since(ctx, head, plumbing.NewHash(one.Before))
+			if err != nil {
+				return nil, nil, err
+			}
+			merges[one.Before] = slices.DeleteFunc(since, func(c *commitNode) bool { return len(c.Parents) < 2 })
+		}
+		if one.Also, err = in.removedBy(merges[one.Before], one); err != nil {
+			return nil, nil, err
+		}
+		good = append(good, one)
+	}
+	return good, bad, nil
+}
+
+// removedBy returns the commits that had a task and whose merge with another one does not.
+func (in *validation) removedBy(merges []*commitNode, one record.Clearing) (also []string, err error) {
+	has := func(tree plumbing.Hash) (bool, error) {
+		e, err := lookup(in.s.odb, tree, one.ID.Path())
+		return e != nil, err
+	}
+	for _, m := range merges {
+		if there, err := has(m.Tree); err != nil || there {
+			if err != nil {
+				return nil, err
+			}
+			continue
+		}
+		for _, parent := range m.Parents {
+			tree, err := treeOf(in.s.odb, parent)
+			if err != nil {
+				return nil, err
+			}
+			if there, err := has(tree); err != nil {
+				return nil, err
+			} else if there && parent.String() != one.Before {
+				also = append(also, parent.String())
+			}
+		}
+	}
+	return also, nil
+}
+
+// restorable checks the files of a task that was cleared.
+func (in *validation) restorable(one record.Clearing) error {
+	root, err := treeOf(in.s.odb, plumbing.NewHash(one.Before))
+	if err != nil {
+		return err
+	}
+	entries, err := folderOf(in.s.odb, root, one.ID)
+	if err != nil {
+		return err
+	}
+	files := byTask(entries)[string(one.ID)]
+	if files.blob().IsZero() {
+		return record.ErrNotFound
+	}
+	if err := in.checkPlace(one.ID.Dir(), string(one.ID), files); err != nil {
+		return err
+	}
+	return in.checkTask(one.ID, files)
 }

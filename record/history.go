@@ -116,6 +116,9 @@ type Clearing struct {
 	Commit string    `json:"commit"` // the commit that removed it
 	Before string    `json:"before"` // the parent of that commit which has its last record
 	When   time.Time `json:"when"`   // the time of the commit
+	// Also are further commits that had the task, and whose later notes a merge has removed with it. It is
+	// set by those who say so.
+	Also []string `json:"-"`
 }
 
 // Cleared are tasks that a history has had, and has no more.

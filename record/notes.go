@@ -25,6 +25,9 @@ type Notes struct {
 	// Restored is the time at which the task was last brought back after it was cleared; nil for
 	// never.
 	Restored *Time `json:"restored,omitempty"`
+	// LeftOut is how many notes, tags and unknown keys merges have left out, the longest, because all
+	// together were more than can be read.
+	LeftOut int `json:"left_out,omitempty"`
 
 	// Extra holds unknown keys.
 	Extra map[string]json.RawMessage `json:"-"`
@@ -47,14 +50,24 @@ type Note struct {
 	Edited *Time `json:"edited,omitempty"`
 }
 
-// Limits of Notes. MaxNotes, in bytes, is well above what the others allow for one home, since a
-// merge unites the notes of several.
+// Limits of what one home writes. LongestNote and MostText, of all notes of a task together, are in bytes.
 const (
-	MaxNotes    = 8 << 20
 	MostTags    = 200
 	MostNotes   = 1000
-	LongestNote = 64 << 10 // bytes
-	longestTag  = 60       // characters, also of a name
+	LongestNote = 64 << 10
+	MostText    = 256 << 10
+	longestTag  = 60 // characters, also of a name
+)
+
+// Limits of what is read, which are well above, since a merge unites the notes of several homes. A merge
+// that comes to more leaves something out: see Notes.LeftOut. In bytes, their stored form is below
+// MaxNotes.
+const (
+	MaxNotes      = 8 << 20
+	mostTagsRead  = 1000
+	mostNotesRead = 5000
+	mostTextRead  = 3 << 20 // as JSON
+	mostExtraRead = 16 << 10
 )
 
 // NewNoteID returns an id for a note: the twelve last digits of a UUIDv7, which are random.
@@ -65,7 +78,7 @@ func NewNoteID() string {
 
 // IsEmpty reports whether nothing is noted. nil is empty.
 func (n *Notes) IsEmpty() bool {
-	return n == nil || n.Name == nil && len(n.Tags) == 0 && len(n.Notes) == 0 && n.Restored == nil && len(n.Extra) == 0
+	return n == nil || n.Name == nil && len(n.Tags) == 0 && len(n.Notes) == 0 && n.Restored == nil && n.LeftOut == 0 && len(n.Extra) == 0
 }
 
 // Named returns the name of the task, "" for none.
@@ -192,6 +205,9 @@ func (n *Notes) check() error {
 			return err
 		}
 	}
+	if len(n.Tags) > mostTagsRead || len(n.Notes) > mostNotesRead || n.textSize() > mostTextRead || extraSize(n.Extra) > mostExtraRead || n.LeftOut < 0 {
+		return fmt.Errorf("there are too many, or they are too long")
+	}
 	ids := map[string]bool{}
 	for _, one := range n.Notes {
 		if !isNoteID(one.ID) || ids[one.ID] || len(one.By) > longestText || len(one.Text) > LongestNote || one.Text == "" {
@@ -200,6 +216,22 @@ func (n *Notes) check() error {
 		ids[one.ID] = true
 	}
 	return nil
+}
+
+// textSize returns the size of the texts of all notes as JSON, about.
+func (n *Notes) textSize() (size int) {
+	for _, one := range n.Notes {
+		size += encodedLen([]byte(one.Text))
+	}
+	return size
+}
+
+// extraSize returns the size of unknown keys, about.
+func extraSize(extra map[string]json.RawMessage) (size int) {
+	for key, value := range extra {
+		size += len(key) + len(value)
+	}
+	return size
 }
 
 func isNoteID(s string) bool {

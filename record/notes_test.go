@@ -147,3 +147,27 @@ func TestMergeNotes(t *testing.T) {
 		}
 	}
 }
+
+// Notes of two homes that come to too much are merged all the same: the longest are left out, and counted.
+func TestMergeTooMuch(t *testing.T) {
+	many := func(from, n int, text string) *record.Notes {
+		notes := &record.Notes{}
+		for i := range n {
+			notes.Notes = append(notes.Notes, record.Note{ID: fmt.Sprintf("%012x", from+i), At: record.Time{Time: time.Unix(int64(from+i), 0).UTC()}, By: "u", Text: text})
+		}
+		return notes
+	}
+	for name, c := range map[string][2]*record.Notes{
+		"long texts": {many(0, 40, strings.Repeat("x", record.LongestNote)), many(100, 40, strings.Repeat("y", record.LongestNote))},
+		"many":       {many(0, 4000, "a"), many(5000, 4000, "b")},
+	} {
+		all := len(c[0].Notes) + len(c[1].Notes)
+		m, other := record.MergeNotes(nil, c[0], c[1]), record.MergeNotes(nil, c[1], c[0])
+		if m.LeftOut == 0 || len(m.Notes)+m.LeftOut != all || encoded(t, m) != encoded(t, other) {
+			t.Errorf("%s: %d notes, %d left out", name, len(m.Notes), m.LeftOut)
+		}
+		if _, err := record.DecodeNotes([]byte(encoded(t, m))); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

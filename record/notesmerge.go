@@ -19,6 +19,7 @@ func MergeNotes(base, a, b *Notes) *Notes {
 		Name:     mergeValue(base.Name, a.Name, b.Name, compareNames),
 		Restored: latest(a.Restored, b.Restored),
 		Extra:    mergeExtra(base.Extra, a.Extra, b.Extra),
+		LeftOut:  max(a.LeftOut, b.LeftOut),
 	}
 	set := func(tags []string) map[string]*string {
 		m := map[string]*string{}
@@ -41,7 +42,30 @@ func MergeNotes(base, a, b *Notes) *Notes {
 		merged.Notes = append(merged.Notes, *note)
 	}
 	merged.sort()
+	merged.bound()
 	return merged
+}
+
+// bound leaves out what makes sorted notes more than can be read: the longest notes, the last tags,
+// and all unknown keys.
+func (n *Notes) bound() {
+	for size := n.textSize(); len(n.Notes) > 0 && (len(n.Notes) > mostNotesRead || size > mostTextRead); n.LeftOut++ {
+		longest := 0
+		for i, one := range n.Notes {
+			if len(one.Text) > len(n.Notes[longest].Text) {
+				longest = i
+			}
+		}
+		size -= encodedLen([]byte(n.Notes[longest].Text))
+		n.Notes = slices.Delete(n.Notes, longest, longest+1)
+	}
+	if over := len(n.Tags) - mostTagsRead; over > 0 {
+		n.Tags, n.LeftOut = n.Tags[:mostTagsRead], n.LeftOut+over
+	}
+	if extraSize(n.Extra) > mostExtraRead {
+		n.LeftOut += len(n.Extra)
+		n.Extra = nil
+	}
 }
 
 // mergeMaps merges maps by mergeValue.

@@ -89,6 +89,11 @@ func (q *Service) candidates(what string) ([]record.ID, error) {
 		switch {
 		case err == nil:
 			return []record.ID{rec.UID}, nil
+		case errors.Is(err, record.ErrInvalid) || errors.Is(err, record.ErrCorrupt):
+			if id, rerr := q.resolve(what); rerr == nil { // one that cannot be read can be cleared
+				return []record.ID{id}, nil
+			}
+			return nil, err
 		case record.CheckExecutor(what) != nil:
 			return nil, err
 		case !errors.Is(err, record.ErrNotFound) && !errors.Is(err, ErrReference):

@@ -21,7 +21,21 @@ func (q *Service) Annotate(ctx context.Context, what string, ids []record.ID, ed
 	if q.Settings.Mask != nil {
 		set = q.Settings.Mask()
 	}
+	limits := func(id record.ID, before, after *record.Notes) error {
+		text := func(n *record.Notes) (size int) {
+			for _, one := range n.Notes {
+				size += len(one.Text)
+			}
+			return size
+		}
+		more := len(after.Tags) > max(record.MostTags, len(before.Tags)) || len(after.Notes) > max(record.MostNotes, len(before.Notes)) || text(after) > max(record.MostText, text(before))
+		if more {
+			return fmt.Errorf("task %s: this would be more than %d tags, %d notes, or %d KiB of notes: %w; keep longer texts in files", id, record.MostTags, record.MostNotes, record.MostText>>10, record.ErrConflict)
+		}
+		return nil
+	}
 	change := gitstore.Change{Verb: "note", What: set.Text(what, mask.Counts{}), Annotate: ids, Edit: func(id record.ID, n *record.Notes) (*record.Notes, error) {
+		before := n.Clone()
 		if err := edit(id, n); err != nil {
 			return nil, err
 		}
@@ -34,10 +48,7 @@ func (q *Service) Annotate(ctx context.Context, what string, ids []record.ID, ed
 		for i := range n.Notes {
 			n.Notes[i].Text = set.Text(n.Notes[i].Text, mask.Counts{})
 		}
-		if len(n.Tags) > record.MostTags || len(n.Notes) > record.MostNotes {
-			return nil, fmt.Errorf("task %s: %d tags and %d notes are too many: %d and %d are allowed: %w", id, len(n.Tags), len(n.Notes), record.MostTags, record.MostNotes, record.ErrConflict)
-		}
-		return n, nil
+		return n, limits(id, before, n)
 	}}
 	_, err := q.commitChanges(ctx, change)
 	if errors.Is(err, record.ErrNotFound) {

@@ -60,7 +60,7 @@ func (q *Service) ClearedTasks(ctx context.Context, what *query.Query) ([]record
 	var list []record.Clearing
 	for found := range s.Found {
 		switch {
-		case found.Cleared != nil: // also of one that cannot be read
+		case found.Cleared != nil && found.Err == nil:
 			list = append(list, *found.Cleared)
 		case found.Err != nil && found.ID == "":
 			return nil, found.Err
@@ -117,7 +117,21 @@ func (q *Service) lastOf(ctx context.Context, list []record.Clearing) (commit st
 // Restore brings tasks back that were cleared, with all their runs, in one commit. The error wraps
 // record.ErrConflict if one of them is there.
 func (q *Service) Restore(ctx context.Context, what string, list []record.Clearing) error {
-	_, err := q.commitChanges(ctx, gitstore.Change{Verb: "restore", What: what, Restore: list})
+	store, err := q.Store()
+	if err != nil {
+		return err
+	}
+	list, bad, err := store.Restorable(ctx, list)
+	if err != nil {
+		return err
+	}
+	for _, why := range bad {
+		q.Warn("%v", why)
+	}
+	if len(list) == 0 {
+		return fmt.Errorf("nothing was brought back: what was cleared is not as tasks are stored: %w", record.ErrInvalid)
+	}
+	_, err = q.commitChanges(ctx, gitstore.Change{Verb: "restore", What: what, Restore: list})
 	if errors.Is(err, record.ErrCorrupt) {
 		return fmt.Errorf("%w; \"qme check\" says more", err)
 	}
