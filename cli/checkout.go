@@ -40,9 +40,9 @@ back, such as untracked files, is named. Nothing is fetched, and neither hooks n
 filters (git-lfs) run. "git worktree remove DIR" removes it.
 
 The repository is the one in which the run took place, or with --code the one in which
-its script lies, if that is another one. For a task that you have not given in this
-home it is that of the current directory or of --repo, and qme asks for confirmation;
-without a terminal it needs --yes.
+its script lies, if that is another one. If this home has not recorded the code of the
+run, or a pull has changed it, it is that of the current directory or of --repo, and
+qme asks for confirmation; without a terminal it needs --yes.
 
 Examples:
   qme checkout 019aaf3c ../as-it-was
@@ -53,7 +53,7 @@ Examples:
 			&cli.BoolFlag{Name: "code", Usage: "take the repository of the script", Destination: &o.Code},
 			&cli.StringFlag{Name: "repo", Usage: "take the repository that contains `DIR`", Destination: &o.Repo, TakesFile: true},
 			&cli.BoolFlag{Name: "commit-only", Usage: "leave out what was not committed", Destination: &o.CommitOnly},
-			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a task that was not given here", Destination: &o.yes},
+			&cli.BoolFlag{Name: "yes", Usage: "do not ask about code that was not recorded here", Destination: &o.yes},
 			&cli.BoolFlag{Name: "json", Usage: "print as JSON", Destination: &o.json},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
@@ -70,7 +70,7 @@ func (cmd *checkoutCommand) run(ctx context.Context, ref, dir string, o checkout
 	if err != nil {
 		return err
 	}
-	o.Confirm = func(rec *record.Record) error { return cmd.confirm(ctx, rec, o.yes) }
+	o.Confirm = func(rec *record.Record, given bool) error { return cmd.confirm(ctx, rec, given, o.yes) }
 	made, err := q.Checkout(ctx, v, dir, o.CheckoutOptions)
 	var commit *patch.CommitError
 	switch {
@@ -103,17 +103,28 @@ func fetchLine(e *patch.CommitError) string {
 	return fmt.Sprintf("to fetch it: %s", safe.Bounded(executor.Quote([]string{"git", "-C", e.Root, "fetch", e.Remote, e.Commit})))
 }
 
-func (cmd *checkoutCommand) confirm(ctx context.Context, rec *record.Record, yes bool) error {
+func (cmd *checkoutCommand) confirm(ctx context.Context, rec *record.Record, given, yes bool) error {
 	f := giverText(rec)
+	why := "was not given in this home"
+	if given {
+		f, why = foreignCode(rec), "has code that this home has not recorded"
+	}
 	if yes {
 		cmd.term.note("%s", f)
 		return nil
 	}
 	cmd.term.say("%s", f)
 	if !isTerminal(cmd.term.in) || !isTerminal(cmd.term.err) {
-		return fmt.Errorf("task %s was not given in this home: %w (with --yes its code is checked out, and not run)", rec.UID, record.ErrConflict)
+		return fmt.Errorf("task %s %s: %w (with --yes its code is checked out, and not run)", rec.UID, why, record.ErrConflict)
 	}
 	return cmd.term.ask(ctx, "Check out its code", codeError{exitConflict, errors.New("nothing was done")}, "")
+}
+
+// foreignCode says of a run whose command was given here that its code, as the record has it, is not known
+// to be of here.
+func foreignCode(rec *record.Record) string {
+	f := tasks.Foreign(rec)
+	return fmt.Sprintf("This home has not recorded this code of the run; a pull may have changed it. The record says that it is by %s on %s, in %s:\n  %s", f.User, f.Host, f.Directory, f.Command)
 }
 
 func (cmd *checkoutCommand) print(made *tasks.CheckedOut, asJSON bool) error {

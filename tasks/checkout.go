@@ -26,8 +26,9 @@ type CheckoutOptions struct {
 	Repo string
 	// CommitOnly leaves out the difference of the working tree.
 	CommitOnly bool
-	// Confirm, if not nil, is called for a run that this user has not given in this home.
-	Confirm func(*record.Record) error
+	// Confirm, if not nil, is called for a run whose code, as its record has it, this user has not
+	// recorded in this home. given says whether its command was given here.
+	Confirm func(rec *record.Record, given bool) error
 }
 
 // A CheckedOut is the result of Checkout.
@@ -100,12 +101,16 @@ func (q *Service) Checkout(ctx context.Context, v Version, dir string, o Checkou
 	if _, err := os.Lstat(dir); err == nil {
 		return nil, fmt.Errorf("%s is there already: %w", dir, record.ErrConflict)
 	}
-	own, err := q.gaveHere(rec)
+	own, err := q.ownCode(v)
 	if err != nil {
 		return nil, err
 	}
 	if !own && o.Confirm != nil {
-		if err := o.Confirm(rec); err != nil {
+		given, err := q.Own(rec)
+		if err != nil {
+			return nil, err
+		}
+		if err := o.Confirm(rec, given); err != nil {
 			return nil, err
 		}
 	}
@@ -146,11 +151,29 @@ func maskedIn(rec *record.Record, text []byte) []string {
 	return found.Names()
 }
 
-// gaveHere reports whether this user has given the command of a run in this home, by its record on
-// this machine.
-func (q *Service) gaveHere(rec *record.Record) (bool, error) {
-	own, err := q.Own(rec)
-	return own && rec.Data.User == valid(q.Settings.User) && rec.Data.Host == valid(q.Settings.Host), err
+// ownCode reports whether this home has recorded the code of a run, for this user and on this machine:
+// the run is in the spool, which no pull writes, or its record is unchanged in that since. That the
+// command was given here does not suffice, because a pull can bring another record of the task.
+func (q *Service) ownCode(v Version) (bool, error) {
+	rec := v.Record
+	if rec.Data.User != valid(q.Settings.User) || rec.Data.Host != valid(q.Settings.Host) {
+		return false, nil
+	}
+	if v.Commit == "" && q.isUncommitted(rec) {
+		return q.Own(rec)
+	}
+	return q.Given.HasCode(rec)
+}
+
+// noteCode notes the code of a run of this home, before its record is in the history. A failure is
+// only a warning.
+func (q *Service) noteCode(rec *record.Record) {
+	if rec.Data.Git == nil && rec.Data.Code == nil {
+		return
+	}
+	if err := q.Given.AddCode(rec); err != nil {
+		q.Warn("the code of this run will not be known as one that this home has recorded: %v", err)
+	}
 }
 
 // difference returns the state of a working tree of a run.

@@ -471,6 +471,7 @@ func (q *Service) commit(ctx context.Context, entry *spool.Entry, rec *record.Re
 		return err
 	}
 	q.describeParts(rec, parts)
+	q.noteCode(rec)
 	_, err = q.commitChanges(ctx, gitstore.Change{
 		Verb: verb, What: rec.Command, ID: rec.UID, Streams: streams, Parts: parts,
 		Build: func(current *record.Record, version string) (*record.Record, error) {

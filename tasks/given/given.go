@@ -1,8 +1,8 @@
-// Package given records the commands that the user of a home has given to qme, in a file that
-// no remote and no other home writes. docs/format.md specifies it.
+// Package given records the commands that the user of a home has given to qme, and the code of their
+// runs, in a file that no remote and no other home writes. docs/format.md specifies it.
 //
-// The user and host in a record may be forged; this file records only commands that were really
-// given in this home.
+// The user, the host and the code in a record may be forged; this file records only commands that
+// were really given in this home, and the code that it has found for them.
 package given
 
 import (
@@ -34,6 +34,13 @@ const topLevel = "-"
 
 // unknownParent stands for a parent that is not a valid task id.
 const unknownParent = "?"
+
+// codeMark stands in the place of the parent in a line for the code of a run, and begins what is
+// hashed for it, as no executor can.
+const (
+	codeMark   = "="
+	codePrefix = "\x00code"
+)
 
 // timeLayout has a fixed width and is in UTC.
 const timeLayout = "2006-01-02T15:04:05.000000Z"
@@ -70,12 +77,35 @@ func Digest(rec *record.Record) string {
 	for i, w := range words {
 		words[i] = strings.ToValidUTF8(w, "\uFFFD") // as in the record
 	}
+	return digest(words)
+}
+
+// digest returns the hash of a list of strings, or of lists of them.
+func digest(words any) string {
 	b, err := json.Marshal(words)
 	if err != nil {
 		panic(err) // cannot happen: strings can be encoded
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:digestSize])
+}
+
+// codeDigest returns a hash that identifies the code of a run: all of its record that says which
+// state of which repositories it was, and on which machine they lie.
+func codeDigest(rec *record.Record) string {
+	d := rec.Data
+	words := []string{codePrefix, string(d.RunID), d.User, d.Host, d.PWD, d.Parts[record.PartPatch].SHA256, d.Parts[record.PartCodePatch].SHA256}
+	for _, git := range []*record.Git{d.Git, d.Code} {
+		if git == nil {
+			git = &record.Git{}
+		}
+		dirty := ""
+		if git.Dirty != nil {
+			dirty = strconv.FormatBool(*git.Dirty)
+		}
+		words = append(words, git.Path, git.Commit, dirty)
+	}
+	return digest(words)
 }
 
 // Of returns the line for a run that begins.
@@ -116,12 +146,23 @@ func (l Line) what() string { return fmt.Sprintf("%s %d %s", l.ID, l.User, l.Dig
 
 // Add appends a line in one write, without a flush. The newline comes first, so that a line
 // that was cut off (by a kill, or a full disk) does not damage the next one.
-func (f *File) Add(l Line) error {
+func (f *File) Add(l Line) error { return f.add(l.String()) }
+
+// AddCode appends a line for the code of a run of this home, as its record has it in the history.
+func (f *File) AddCode(rec *record.Record) error {
+	return f.add(fmt.Sprintf("%s %s %s", rec.Data.Timestamp.UTC().Format(timeLayout), codeMark, codeLine(rec).what()))
+}
+
+func codeLine(rec *record.Record) Line {
+	return Line{ID: rec.UID, User: os.Getuid(), Digest: codeDigest(rec)}
+}
+
+func (f *File) add(text string) error {
 	file, err := regular.Open(f.fs, f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write([]byte("\n" + l.String()))
+	_, err = file.Write([]byte("\n" + text))
 	return errors.Join(err, file.Close())
 }
 
@@ -167,8 +208,14 @@ func (f *File) Lines(within string) iter.Seq2[Line, error] {
 
 // Has reports whether this user has given the command of a record: the same id, directory and
 // command. A record that was changed elsewhere does not match.
-func (f *File) Has(rec *record.Record) (bool, error) {
-	want := Of(rec, "")
+func (f *File) Has(rec *record.Record) (bool, error) { return f.has(Of(rec, "")) }
+
+// HasCode reports whether a run took place in this home, by this user, and its record still has the
+// user, the host, the directory and the code that this home has recorded.
+func (f *File) HasCode(rec *record.Record) (bool, error) { return f.has(codeLine(rec)) }
+
+// has reports whether a line has the task, the user and the digest of another one.
+func (f *File) has(want Line) (bool, error) {
 	needle := []byte(" " + want.what())
 	for text, err := range f.backwards() {
 		if err != nil {

@@ -269,3 +269,43 @@ func BenchmarkLast(b *testing.B) {
 		}
 	})
 }
+
+func TestCode(t *testing.T) {
+	t.Parallel()
+	f := place(t)
+	rec := task(t, "a")
+	yes := true
+	rec.Data.RunID, rec.Data.User, rec.Data.Host = record.NewRunID(), "u", "h"
+	rec.Data.Git = &record.Git{Commit: strings.Repeat("a", 40), Dirty: &yes}
+	rec.Data.Parts = record.Parts{record.PartPatch: record.NewPart([]byte("p"))}
+	add(t, f, rec, "")
+	has := func(want bool, what string) {
+		t.Helper()
+		if got, err := f.HasCode(rec); err != nil || got != want {
+			t.Errorf("%s: the code is known: %t, %v", what, got, err)
+		}
+	}
+	has(false, "the command alone")
+	if err := f.AddCode(rec); err != nil {
+		t.Fatal(err)
+	}
+	has(true, "as it was")
+	want(t, ids(t, f, ""), rec)
+	want(t, ids(t, f, codeMark))
+	for what, d := range map[string]func(*record.Data){
+		"run":        func(d *record.Data) { d.RunID = record.NewRunID() },
+		"user":       func(d *record.Data) { d.User = "v" },
+		"host":       func(d *record.Data) { d.Host = "i" },
+		"directory":  func(d *record.Data) { d.PWD = "/v" },
+		"commit":     func(d *record.Data) { d.Git = &record.Git{Commit: strings.Repeat("b", 40), Dirty: &yes} },
+		"clean":      func(d *record.Data) { d.Git = &record.Git{Commit: d.Git.Commit} },
+		"difference": func(d *record.Data) { d.Parts = record.Parts{record.PartPatch: record.NewPart([]byte("q"))} },
+		"other part": func(d *record.Data) { d.Parts = record.Parts{record.PartCodePatch: record.NewPart([]byte("p"))} },
+		"script":     func(d *record.Data) { d.Code = &record.Git{Path: "/s"} },
+	} {
+		was := rec.Data
+		d(&rec.Data)
+		has(false, what)
+		rec.Data = was
+	}
+}
