@@ -12,7 +12,8 @@ import (
 
 // Decode reads and checks a stored record. The id must be valid and fit the executor, and the
 // status must be one that the format defines. Each key must occur once and be spelled as in the
-// format. Unknown keys go to Extra. The error wraps ErrInvalid.
+// format. Unknown keys go to Extra; their nesting is limited, so that Encode can write them. The
+// error wraps ErrInvalid.
 func Decode(b []byte) (*Record, error) {
 	r := new(Record)
 	dec := json.NewDecoder(bytes.NewReader(b))
@@ -25,6 +26,9 @@ func Decode(b []byte) (*Record, error) {
 		}
 	} else if dec.InputOffset() < int64(len(bytes.TrimRight(b, " \t\r\n"))) {
 		return nil, fmt.Errorf("%w record: more follows the JSON object", ErrInvalid)
+	}
+	if err := checkSpread(b, mostSpread); err != nil {
+		return nil, fmt.Errorf("%w record: %w", ErrInvalid, err)
 	}
 	if err := checkKeys(b); err != nil {
 		return nil, err

@@ -140,16 +140,16 @@ func CheckName(name string) error {
 func EncodeNotes(n *Notes) ([]byte, error) {
 	n = n.Clone()
 	n.sort()
-	var whole, out bytes.Buffer
+	var whole bytes.Buffer
 	err := encodeWith(&whole, n, n.Extra)
+	var b []byte
 	if err == nil {
-		err = json.Indent(&out, whole.Bytes(), "", "  ")
+		b, err = indented(whole.Bytes())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("encode notes: %w", err)
 	}
-	out.WriteByte('\n')
-	return out.Bytes(), nil
+	return b, nil
 }
 
 func (n *Notes) sort() {
@@ -175,6 +175,9 @@ func DecodeNotes(b []byte) (*Notes, error) {
 	err := json.Unmarshal(b, n)
 	if err == nil {
 		err = json.Unmarshal(b, &top)
+	}
+	if err == nil {
+		err = checkSpread(b, MaxNotes)
 	}
 	if err == nil {
 		s := keyScan{b: b}

@@ -54,6 +54,8 @@ func TestNotesInvalid(t *testing.T) {
 
 func FuzzNotes(f *testing.F) {
 	f.Add([]byte(`{"tags":["a"],"x":1}`))
+	f.Add([]byte(`{"colour":"red"}`))
+	f.Add([]byte(`{"x":[[],{},[{}],{"a":[1,2]}, "a\\"] , "y": { } }`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		n, err := record.DecodeNotes(b)
 		if err != nil {

@@ -448,7 +448,8 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 }
 
 // Encode returns the stored form of the record: indented JSON with a fixed order of keys and a
-// final newline. Strings must be valid UTF-8; Lines and Preview ensure this for streams.
+// final newline. Strings must be valid UTF-8; Lines and Preview ensure this for streams. The error
+// wraps ErrInvalid if the form would be longer than MaxRecord.
 func Encode(r *Record) ([]byte, error) {
 	var data bytes.Buffer
 	if err := encodeWith(&data, r.Data, r.Data.Extra); err != nil {
@@ -464,12 +465,11 @@ func Encode(r *Record) ([]byte, error) {
 	if err := encodeWith(&whole, outer, r.Extra); err != nil {
 		return nil, fmt.Errorf("encode record %s: %w", r.UID, err)
 	}
-	var out bytes.Buffer
-	if err := json.Indent(&out, whole.Bytes(), "", "  "); err != nil {
+	b, err := indented(whole.Bytes())
+	if err != nil {
 		return nil, fmt.Errorf("encode record %s: %w", r.UID, err)
 	}
-	out.WriteByte('\n')
-	return out.Bytes(), nil
+	return b, nil
 }
 
 // EncodeLine returns the record as one line of JSON with a final newline.
@@ -502,7 +502,9 @@ func encodeWith(out *bytes.Buffer, v any, extra map[string]json.RawMessage) erro
 		return err
 	}
 	out.Truncate(out.Len() - 1) // }
-	out.WriteByte(',')
+	if out.Bytes()[out.Len()-1] != '{' {
+		out.WriteByte(',')
+	}
 	out.Write(more[1:])
 	return nil
 }

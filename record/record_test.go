@@ -238,6 +238,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(full)
 	f.Add([]byte(minimal))
 	f.Add([]byte(with(f, `"command"`, `"tags":["a", "b"],"command"`)))
+	f.Add([]byte(with(f, `"pid":1`, `"job":{"colour":[[1]]},"pid":1,"x":[[],{},[{}]]`)))
 	f.Add([]byte(with(f, `"pwd"`, `"USER":"x","PWD":null,"pwd"`)))
 	f.Add([]byte(with(f, `"user":"u"`, "\"u\u017fer\":\"a\",\"user\":\"b\",\"zz\":1")))
 	f.Add([]byte(with(f, `"true"`, "\"\xff\\ud800\"")))
