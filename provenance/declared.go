@@ -28,8 +28,24 @@ func (d *Declared) empty() bool { return len(d.In)+len(d.Out) == 0 }
 type Matching struct {
 	// In and Out are patterns that match no regular file: In before the run, Out after it.
 	In, Out []string
-	// Cut says that there was too much to look at, or no time, so that more files may match.
-	Cut bool
+	// Cut says that there was too much to look at, or no time, so that more files may match. CutIn
+	// and CutOut are the patterns of which this holds.
+	Cut           bool
+	CutIn, CutOut []string
+}
+
+// cutBy notes patterns that were not looked at whole, each once.
+func (m *Matching) cutBy(in, out []string) {
+	more := func(list, patterns []string) []string {
+		for _, p := range patterns {
+			if !slices.Contains(list, p) {
+				list = append(slices.Clip(list), p)
+			}
+		}
+		return list
+	}
+	m.CutIn, m.CutOut = more(m.CutIn, in), more(m.CutOut, out)
+	m.Cut = len(m.CutIn)+len(m.CutOut) > 0
 }
 
 const (
@@ -48,11 +64,42 @@ type finder struct {
 	cut      bool
 }
 
+// matchAll calls found for each regular file that one of some patterns matches, and says whether the
+// pattern is the name of the file. The files that are named come first: no folder, and no wildcard,
+// leaves them out. none are the patterns that match no file, and cut are those that may match more.
+func (f *finder) matchAll(patterns []string, found func(path string, s *state, named bool)) (none, cut []string) {
+	first, then := []string{}, []string{}
+	for _, pattern := range patterns {
+		if f.isName(pattern) {
+			first = append(first, pattern)
+		} else {
+			then = append(then, pattern)
+		}
+	}
+	for i, pattern := range slices.Concat(first, then) {
+		f.cut = false
+		ok := f.match(pattern, func(path string, s *state) { found(path, s, i < len(first)) })
+		switch {
+		case f.cut:
+			cut = append(cut, pattern)
+		case !ok:
+			none = append(none, pattern)
+		}
+	}
+	return none, cut
+}
+
+// isName reports whether a pattern is the name of a file, or that of nothing.
+func (f *finder) isName(pattern string) bool {
+	info, err := os.Stat(f.path(pattern))
+	return err == nil && !info.IsDir() || err != nil && !strings.ContainsAny(pattern, "*?[{\\")
+}
+
 // match calls found for each regular file that a pattern matches, and for those below a folder that
 // it matches. ok is false if there is none.
 func (f *finder) match(pattern string, found func(path string, s *state)) (ok bool) {
 	visit := func(p string) {
-		if f.over() != nil {
+		if f.late() != nil {
 			return
 		}
 		if s, err := stateOf(p); err == nil && s != nil {
@@ -96,7 +143,7 @@ func (f *finder) glob(pattern string, visit func(path string)) {
 		} else {
 			visit(p)
 		}
-		return f.over()
+		return f.late() // what was read is looked at, also if no more is read
 	}, options...)
 	f.cut = f.cut || errors.Is(err, errOver) // another error is that of a pattern which matches nothing
 }
@@ -120,9 +167,18 @@ func (f *finder) walk(dir string, walked map[string]bool, visit func(path string
 	}
 }
 
-// over returns an error when enough was looked at.
+// over returns an error when enough was read.
 func (f *finder) over() error {
-	if f.entries >= mostEntries || time.Now().After(f.deadline) {
+	if f.entries >= mostEntries {
+		f.cut = true
+		return errOver
+	}
+	return f.late()
+}
+
+// late returns an error when there is no more time.
+func (f *finder) late() error {
+	if time.Now().After(f.deadline) {
 		f.cut = true
 		return errOver
 	}
@@ -201,33 +257,29 @@ func (d folder) Stat(name string) (fs.FileInfo, error) {
 func (w *Watch) declare(known *fileSet, d Declared, deadline time.Time) {
 	in := finder{dir: w.dir, deadline: deadline}
 	names := 0
-	for _, pattern := range d.In {
-		if !in.match(pattern, func(path string, s *state) {
-			if f := known.same[s.inode]; f != nil {
-				f.declaredIn, f.to = true, false
-				return
-			}
-			if names += len(path); known.looked >= mostNamed || names > mostNames {
-				known.leftOut++
-				return
-			}
-			known.looked++
-			known.put(&file{path: path, by: record.ByDeclared, before: s}, w.dir)
-		}) && !in.cut {
-			w.matching.In = append(w.matching.In, pattern)
+	none, cutIn := in.matchAll(d.In, func(path string, s *state, named bool) {
+		if f := known.same[s.inode]; f != nil {
+			f.declaredIn, f.to = true, false
+			return
 		}
-	}
+		if names += len(path); !named && (known.looked >= mostNamed || names > mostNames) {
+			known.leftOut++
+			return
+		}
+		known.looked++
+		known.put(&file{path: path, by: record.ByDeclared, exact: named, before: s}, w.dir)
+	})
 	out := finder{dir: w.dir, deadline: deadline}
-	for _, pattern := range d.Out {
-		out.match(pattern, func(path string, s *state) {
-			if f := known.same[s.inode]; f != nil {
-				f.declaredOut = true
-				return
-			}
-			known.put(&file{path: path, by: record.ByDeclared, to: true, onlyOut: true, before: s}, w.dir)
-		})
-	}
-	w.matching.Cut, w.blind = in.cut, out.cut
+	_, cutOut := out.matchAll(d.Out, func(path string, s *state, named bool) {
+		if f := known.same[s.inode]; f != nil {
+			f.declaredOut = true
+			return
+		}
+		known.put(&file{path: path, by: record.ByDeclared, exact: named, to: true, onlyOut: true, before: s}, w.dir)
+	})
+	w.matching = Matching{In: none}
+	w.matching.cutBy(cutIn, cutOut)
+	w.blind = len(cutOut) > 0
 }
 
 // An ending is what is found when the command has ended.
@@ -255,20 +307,20 @@ func (w *Watch) again(before Matching, deadline time.Time) ending {
 	out := finder{dir: w.dir, deadline: deadline}
 	// Other people's names of files must never end this process.
 	err := panics.Catch(func() error {
-		for _, pattern := range w.declared.Out {
-			if !out.match(pattern, func(path string, s *state) { w.found(&e, paths, inodes, path, s) }) && !out.cut {
-				e.matching.Out = append(e.matching.Out, pattern)
-			}
-		}
+		none, cut := out.matchAll(w.declared.Out, func(path string, s *state, named bool) { w.found(&e, paths, inodes, path, s, named) })
+		e.matching.Out = none
+		e.matching.cutBy(nil, cut)
 		return nil
 	})
-	e.matching.Cut = e.matching.Cut || out.cut || err != nil
+	if err != nil {
+		e.matching.cutBy(nil, w.declared.Out)
+	}
 	e.cut()
 	return e
 }
 
 // found notes a file that is declared as an output and is there after the run.
-func (w *Watch) found(e *ending, paths map[string]*file, inodes map[inode]*file, path string, s *state) {
+func (w *Watch) found(e *ending, paths map[string]*file, inodes map[inode]*file, path string, s *state, named bool) {
 	f := paths[path]
 	if f == nil {
 		f = inodes[s.inode] // another name of it
@@ -281,7 +333,7 @@ func (w *Watch) found(e *ending, paths map[string]*file, inodes map[inode]*file,
 	case w.blind && time.Unix(s.ctime.Unix()).Add(settled).Before(w.begun):
 		return // it was not seen before the run, but was there
 	default:
-		f = &file{path: path, name: nameIn(w.dir, path), by: record.ByDeclared, to: true, onlyOut: true, after: s}
+		f = &file{path: path, name: nameIn(w.dir, path), by: record.ByDeclared, exact: named, to: true, onlyOut: true, after: s}
 		e.files = append(e.files, f)
 	}
 	paths[path], inodes[s.inode] = f, f
@@ -299,7 +351,7 @@ func (e *ending) cut() {
 			return true
 		}
 		listed++
-		if names += len(f.name); listed > mostNamed || names > mostNames {
+		if names += len(f.name); !f.exact && (listed > mostNamed || names > mostNames) {
 			e.leftOut++
 			return true
 		}
@@ -307,14 +359,17 @@ func (e *ending) cut() {
 	})
 }
 
-// sortDeclared brings the files that are only declared to the end, by their names: equal files
-// are an equal list then, however they were found.
+// sortDeclared brings the files that are only declared to the end, by their names, and those first
+// that are declared by their names: equal files are an equal list then, however they were found.
 func sortDeclared(files []*file) {
 	declared := func(f *file) int {
-		if f.by == record.ByDeclared {
+		switch {
+		case f.by != record.ByDeclared:
+			return 0
+		case f.exact:
 			return 1
 		}
-		return 0
+		return 2
 	}
 	slices.SortStableFunc(files, func(a, b *file) int {
 		if c := cmp.Compare(declared(a), declared(b)); c != 0 || declared(a) == 0 {

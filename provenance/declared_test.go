@@ -171,3 +171,59 @@ func TestManyDeclared(t *testing.T) {
 		t.Errorf("%d files are not too many", len(names))
 	}
 }
+
+// TestDeclaredNames has a file that is declared by its name beside a folder that comes to too much.
+func TestDeclaredNames(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i := range 20_100 {
+		if err := os.Symlink("none", filepath.Join(dir, fmt.Sprint("f", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	makeFiles(t, dir, "z.txt", "out.txt")
+	c := provenance.Command{Dir: dir, Declared: provenance.Declared{In: []string{"f*", "z.txt", "none"}, Out: []string{".", "out.txt", "new.txt"}}}
+	w := provenance.Begin(c, limits)
+	w.Hash()
+	makeFiles(t, dir, "new.txt")
+	if err := os.WriteFile(filepath.Join(dir, "out.txt"), []byte("something else"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files, m := w.End(), w.Matching()
+	if !m.Cut || !slices.Contains(m.CutIn, "f*") || !slices.Contains(m.CutOut, ".") {
+		t.Errorf("%+v", m)
+	}
+	if files == nil {
+		t.Fatalf("%+v", files)
+	}
+	if got := pathsBy(files.In, record.ByDeclared); !slices.Contains(got, "z.txt") {
+		t.Errorf("inputs: %.5q", got)
+	}
+	if got := pathsBy(files.Out, record.ByDeclared); !slices.Contains(got, "out.txt") || !slices.Contains(got, "new.txt") {
+		t.Errorf("outputs: %.5q", got)
+	}
+}
+
+// TestDeclaredUpToBound lists what was found of a pattern that comes to too much.
+func TestDeclaredUpToBound(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	makeFiles(t, dir, "first")
+	for i := range 20_100 {
+		if err := os.Link(filepath.Join(dir, "first"), filepath.Join(dir, fmt.Sprint("f", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 20 { // on a slow machine there is no time for it now and then
+		w := provenance.Begin(provenance.Command{Dir: dir, Declared: provenance.Declared{In: []string{"f*"}}}, limits)
+		w.Hash()
+		got := w.End()
+		if !w.Matching().Cut {
+			t.Fatalf("%+v", w.Matching())
+		}
+		if got != nil && len(got.In) == 1 {
+			return
+		}
+	}
+	t.Error("nothing is listed")
+}

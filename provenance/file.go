@@ -72,6 +72,8 @@ type file struct {
 	offset        int64 // where the run's own part of it begins
 	before, after *state
 
+	exact bool // it is declared by its name
+
 	// declaredIn and declaredOut say that it is declared as well, and onlyOut that nothing but a
 	// pattern for outputs names it.
 	declaredIn, declaredOut, onlyOut bool

@@ -79,7 +79,8 @@ func Begin(c Command, l Limits) *Watch {
 	switch {
 	case w == nil && !c.Declared.empty():
 		w = fresh()
-		w.matching.Cut, w.blind = true, true
+		w.blind = true
+		w.matching.cutBy(c.Declared.In, c.Declared.Out)
 	case w != nil && c.Declared.empty() && len(w.files)+w.leftOut == 0:
 		return nil
 	}
@@ -88,7 +89,8 @@ func Begin(c Command, l Limits) *Watch {
 
 // look finds the files that a command names.
 func (w *Watch) look(c Command, deadline time.Time) {
-	w.matching.Cut, w.blind = !c.Declared.empty(), true // until they were looked for
+	w.blind = true // until they were looked for
+	w.matching.cutBy(c.Declared.In, c.Declared.Out)
 	known := fileSet{same: map[inode]*file{}, named: map[string]*file{}}
 	words, leftOut := named(c, deadline)
 	for _, m := range append(opened(c), words...) {
@@ -164,7 +166,7 @@ func (w *Watch) end(finish func(*hashing)) *record.Files {
 	before := w.matching // it may be changed here while a file server does not respond
 	end, ok := intime.Within(w.limits.Wait, func() ending { return w.again(before, time.Now().Add(finding)) })
 	if !ok { // a file server does not respond any more
-		w.matching.Cut = w.matching.Cut || len(w.declared.Out) > 0
+		w.matching.cutBy(nil, w.declared.Out)
 		return w.Named()
 	}
 	w.matching = end.matching

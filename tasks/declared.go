@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"slices"
+	"strings"
 
 	"qme/executor"
 	"qme/internal/safe"
@@ -32,12 +33,17 @@ func declare(old *record.Record, d provenance.Declared) {
 	old.Data.Declared = now.Again()
 }
 
-// unmatched says which declared outputs there are not, and notes whether all were looked for.
-func (r *run) unmatched() {
+// unmatched says which declared outputs there are not, and notes whether all files were looked for
+// that are declared.
+func (r *run) unmatched(files *record.Files) {
 	m := r.files.Matching()
 	if d := r.rec.Data.Declared; d != nil && m.Cut {
 		d.Cut = true
-		r.q.Warn("there are too many files, or too slow ones, to look at all that --in and --out declare")
+		listed, leftOut := 0, 0
+		if files != nil {
+			listed, leftOut = len(files.In)+len(files.Out), files.LeftOut
+		}
+		r.q.Warn("%s: these are too many files, or too slow ones, to look at all of them; %d files of the run are listed, and %d more were found", cutOptions(m), listed, leftOut)
 	}
 	if r.tracker != nil { // the job may make them
 		return
@@ -45,6 +51,24 @@ func (r *run) unmatched() {
 	for _, pattern := range m.Out {
 		r.q.Warn("no file matches --out %s", safe.Bounded(executor.Quote([]string{pattern})))
 	}
+}
+
+// mostOptions is how many options a message names.
+const mostOptions = 3
+
+// cutOptions returns the options of which not all files were looked at, for a message.
+func cutOptions(m provenance.Matching) string {
+	var options []string
+	for _, pattern := range m.CutIn {
+		options = append(options, "--in "+safe.Bounded(executor.Quote([]string{pattern})))
+	}
+	for _, pattern := range m.CutOut {
+		options = append(options, "--out "+safe.Bounded(executor.Quote([]string{pattern})))
+	}
+	if len(options) > mostOptions {
+		options = append(options[:mostOptions], "...")
+	}
+	return strings.Join(options, ", ")
 }
 
 // declaredWords returns the patterns of declared files in the order of their lists.

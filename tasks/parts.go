@@ -27,7 +27,7 @@ func (r *run) part(name record.PartName, content []byte) bool {
 // listFiles puts the files of a run that has ended into its record.
 func (r *run) listFiles(ctx context.Context) {
 	files := r.endFiles(ctx)
-	r.unmatched()
+	r.unmatched(files)
 	kept := r.keepOutputs(files)
 	files = r.mask.listed(files)
 	content := r.packKept(files, kept)
