@@ -55,8 +55,18 @@ func paths(list []record.File) string {
 func TestNames(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, name := range []string{"a", "b.txt", "c d", "sub/e", "sub/f", "x=y", "-z", "run.sh", "*"} {
+	for _, name := range []string{"a", "b.txt", "c d", "sub/e", "sub/f", "x=y", "-z", "run.sh", "*", "{a,b}x{c", "bin/dash", "bin/bash"} {
 		write(t, dir, name, name)
+	}
+	for name, to := range map[string]string{"bin/sh": "dash", "bin/ksh": "bash"} {
+		if err := os.Symlink(to, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"bin/dash", "bin/bash"} {
+		if err := os.Chmod(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, c := range []struct{ line, want string }{
 		{"cat a b.txt a ./a", "word:a word:b.txt"},
@@ -82,11 +92,16 @@ func TestNames(t *testing.T) {
 		{"sh -c|{ cat a; } < b.txt; if test -f sub/e; then :; fi", "redirect:b.txt word:a word:sub/e"},
 		{"bash -ec cat<a sh b.txt", "redirect:a word:b.txt"},
 		{"bash -o c a", "word:a"},
-		{"sh -c|cat {a,b.txt} 3< sub/e", "word:a word:b.txt redirect:sub/e"},
+		{"bash -c|cat {a,b.txt} 3< sub/e", "word:a word:b.txt redirect:sub/e"},
+		{"bash -c|set -e; cat {a,b.txt}", "word:a word:b.txt"},
+		{"bash -c|set +B; cat {a,b.txt} x=y", "word:x=y"},
+		{"bin/ksh -c|cat {a,b.txt} x=y", "word:a word:b.txt word:x=y"},
+		{"bin/dash -c|cat {a,b.txt} {a} {{x,y}} {a,b}x{c \\{a,b.txt} ${A}", "word:{a,b}x{c word:a"},
+		{"bin/sh -c|cat {a,b.txt} \"{a,b}\"x{c", "word:{a,b}x{c"},
 	} {
 		argv := strings.Fields(c.line)
-		if line, ok := strings.CutPrefix(c.line, "sh -c|"); ok {
-			argv = []string{"sh", "-c", line}
+		if shell, line, ok := strings.Cut(c.line, " -c|"); ok {
+			argv = []string{shell, "-c", line}
 		}
 		f := observe(provenance.Command{Dir: dir, Argv: argv, Env: []string{"A=a", "B=sub/"}}, limits, func() {})
 		if f == nil {
@@ -112,7 +127,7 @@ func TestTooMuch(t *testing.T) {
 	}
 	write(t, dir, "a", "a")
 	for _, line := range []string{"cat a f*", "cat {1..1000000} a", "cat {1..9}{1..9}{1..9}{1..9}{1..9} a", "cat a /proc/*/*/*/*"} {
-		f := observe(provenance.Command{Dir: dir, Argv: []string{"sh", "-c", line}}, limits, func() {})
+		f := observe(provenance.Command{Dir: dir, Argv: []string{"bash", "-c", line}}, limits, func() {})
 		// On a slow machine no time is left for the words after it, or for all of them.
 		if f != nil && (f.LeftOut < 1 || paths(f.In) != "" && paths(f.In) != "word:a") {
 			t.Errorf("%s: %+v", line, f)

@@ -119,10 +119,20 @@ func parseLine(line string, c Command, deadline time.Time) (l *lineWords, file *
 	if err != nil {
 		return nil, nil
 	}
-	l = &lineWords{set: map[string]bool{}, deadline: deadline}
+	l = &lineWords{set: map[string]bool{}, braces: expandsBraces(c), deadline: deadline}
 	l.config = &expand.Config{Env: expand.ListEnviron(append(slices.DeleteFunc(slices.Clone(c.Env), func(kv string) bool { return len(kv) > longestValue }), "PWD="+c.Dir)...), ReadDir2: l.readDir, NoUnset: true}
 	syntax.Walk(file, l.prepare)
 	return l, file
+}
+
+// expandsBraces reports whether the shell that a command calls expands braces, which sh does only
+// where it is another one by its real path.
+func expandsBraces(c Command) bool {
+	shell := c.Argv[0]
+	if one := newPrograms(c).find(shell); one != nil {
+		shell = one.real
+	}
+	return slices.Contains([]string{"bash", "ksh", "zsh"}, strings.TrimRight(filepath.Base(shell), "0123456789.-"))
 }
 
 // A lineWords collects what the words and redirections of a command line name.
@@ -130,6 +140,7 @@ type lineWords struct {
 	config *expand.Config
 	set    map[string]bool // variables that the line sets
 	moves  bool            // the line changes the directory
+	braces bool            // the shell expands braces
 	list   []mention
 
 	deadline         time.Time
@@ -214,6 +225,9 @@ func (l *lineWords) prepareCall(n *syntax.CallExpr) {
 			l.set[w] = true
 		}
 	}
+	if slices.Contains([]string{"set", "setopt", "emulate"}, name) && slices.ContainsFunc(words[1:], func(w string) bool { return strings.ContainsAny(w, "Bb") || name == "emulate" }) {
+		l.braces = false // as after set +B
+	}
 	if name == "set" || name == "shopt" {
 		l.config.ReadDir2 = nil // patterns may be text
 	}
@@ -281,8 +295,40 @@ func plain(n *syntax.ParamExp) bool {
 		len(n.Modifiers) == 0 && n.Slice == nil && n.Repl == nil && n.Names == 0 && n.Exp == nil
 }
 
+// withoutBraces returns a word for a shell to which braces are text.
+func withoutBraces(w *syntax.Word) *syntax.Word {
+	parts := slices.Clone(w.Parts)
+	for i, part := range parts {
+		if lit, ok := part.(*syntax.Lit); ok {
+			text := *lit
+			text.Value = escapeBraces(text.Value)
+			parts[i] = &text
+		}
+	}
+	return &syntax.Word{Parts: parts}
+}
+
+// escapeBraces puts a backslash before each brace that has none.
+func escapeBraces(text string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		switch {
+		case text[i] == '\\' && i+1 < len(text):
+			b.WriteByte(text[i])
+			i++
+		case text[i] == '{':
+			b.WriteByte('\\')
+		}
+		b.WriteByte(text[i])
+	}
+	return b.String()
+}
+
 // values returns what a word is for the shell, nothing where that cannot be told.
 func (l *lineWords) values(w *syntax.Word) []string {
+	if !l.braces {
+		w = withoutBraces(w)
+	}
 	known := true
 	syntax.Walk(w, func(n syntax.Node) bool {
 		switch n := n.(type) {
