@@ -28,16 +28,19 @@ func Scripts(c Command) []string {
 
 func scripts(c Command) (list []string) {
 	programs := newPrograms(c)
-	all, moves := [][]string{c.Argv}, false
+	all := []call{{words: c.Argv}}
 	if line, _, ok := commandLine(c.Argv); ok {
 		l, file := parseLine(line, c, time.Now().Add(beginning))
 		if l == nil {
 			return nil
 		}
-		all, moves = calls(l, file), l.moves
+		all = calls(l, file)
 	}
-	for _, words := range all {
-		path := programs.script(words, moves)
+	for _, one := range all {
+		if len(one.words) == 0 {
+			continue
+		}
+		path := programs.script(one)
 		if len(list) < record.MostPrograms && path != "" && !slices.Contains(list, path) {
 			list = append(list, path)
 		}
@@ -45,33 +48,29 @@ func scripts(c Command) (list []string) {
 	return list
 }
 
-// script returns the file that has the code of a simple command, "" if that is not known. moves says
-// that relative names may be others.
-func (p *programs) script(words []string, moves bool) string {
-	for i := 0; i < 5 && len(words) > 0; i++ {
-		next := wrapped(words)
-		if len(next) == 0 {
+// script returns the file that has the code of a simple command, "" if that is not known.
+func (p *programs) script(c call) string {
+	for range mostWrappers {
+		next := c.wrapped()
+		if len(next.words) == 0 {
 			break
 		}
-		words = next
+		c = next
 	}
-	if len(words) == 0 {
-		return ""
-	}
-	name := strings.TrimRight(filepath.Base(words[0]), "0123456789.")
+	name := strings.TrimRight(filepath.Base(c.words[0]), "0123456789.")
 	i, known := interpreters[name]
 	if !known {
-		if one := p.find(words[0]); one != nil {
+		if one := p.find(c.program()); one != nil {
 			return one.real
 		}
 		return ""
 	}
-	rest := i.rest(words[1:])
+	rest := i.rest(c.words[1:])
 	if len(rest) == 0 || rest[0] == "-" {
 		return ""
 	}
-	path := rest[0]
-	if moves && !filepath.IsAbs(path) {
+	path := c.at(rest[0])
+	if path == "" {
 		return ""
 	}
 	if !filepath.IsAbs(path) {

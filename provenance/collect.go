@@ -95,6 +95,9 @@ func (s *Collection) collect() {
 		s.hashing.add(p.path, p.state)
 	}
 	other := s.others(calls)
+	if programs.lost {
+		other.NotRecorded = append(other.NotRecorded, otherPath)
+	}
 	q := software.Query{Dir: s.command.Dir, Env: s.command.Env}
 	for _, p := range programs.list {
 		q.Programs = append(q.Programs, software.Program{Path: p.path, Real: p.real})
@@ -121,11 +124,15 @@ func (s *Collection) collect() {
 // longestHashing ends the hashing of programs on a file server that does not respond.
 const longestHashing = time.Minute
 
+// otherPath is what is not recorded of a command that changes PATH, or may change it.
+const otherPath = "programs that are looked for after PATH may have changed, as after source, eval or module load"
+
 // calls returns the simple commands of the run, and adds their programs.
-func (s *Collection) calls(p *programs) [][]string {
-	all := [][]string{s.command.Argv}
+func (s *Collection) calls(p *programs) []call {
+	first := call{words: s.command.Argv}
+	all := []call{first}
 	if s.first != nil {
-		p.addCall(wrapped(s.command.Argv), false)
+		p.addCall(first.wrapped(), false)
 	}
 	line, _, ok := commandLine(s.command.Argv)
 	if !ok {
@@ -136,14 +143,14 @@ func (s *Collection) calls(p *programs) [][]string {
 		return all
 	}
 	list := calls(l, file)
-	for _, words := range list {
-		p.addCall(words, true)
+	for _, c := range list {
+		p.addCall(c, true)
 	}
 	return append(all, list...)
 }
 
 // others returns the modules and containers of the run.
-func (s *Collection) others(calls [][]string) record.Software {
+func (s *Collection) others(calls []call) record.Software {
 	other := record.Software{Container: software.Inside(s.command.Env)}
 	if value := software.Variable(s.command.Env, software.ModulesVariable); value != "" {
 		why := ""
@@ -151,9 +158,9 @@ func (s *Collection) others(calls [][]string) record.Software {
 			other.NotRecorded = append(other.NotRecorded, why)
 		}
 	}
-	for _, words := range calls {
-		for ; len(words) > 0; words = wrapped(words) {
-			if c := software.Started(words); c != nil && len(other.Images) < record.MostImages && !slices.Contains(other.Images, *c) {
+	for _, one := range calls {
+		for ; len(one.words) > 0; one = one.wrapped() {
+			if c := software.Started(one.words); c != nil && len(other.Images) < record.MostImages && !slices.Contains(other.Images, *c) {
 				other.Images = append(other.Images, *c)
 			}
 		}

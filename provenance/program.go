@@ -25,6 +25,7 @@ type programs struct {
 	c    Command
 	path string // the value of PATH
 	list []*program
+	lost bool // a program was looked for in a PATH that is not known
 }
 
 func newPrograms(c Command) *programs {
@@ -134,38 +135,39 @@ const ofShell = ` . : [ alias bg bind break builtin caller cd command compgen co
 
 // addCall adds the program of a simple command, and those that it runs in its place. line says that
 // a shell has read it.
-func (p *programs) addCall(words []string, line bool) {
-	for i := 0; len(words) > 0 && i < 5; i++ {
-		if !line || !strings.Contains(ofShell, " "+words[0]+" ") {
-			p.add(p.find(words[0]))
+func (p *programs) addCall(c call, line bool) {
+	for i := 0; len(c.words) > 0 && i < mostWrappers; i++ {
+		if name := c.words[0]; !line || !strings.Contains(ofShell, " "+name+" ") {
+			p.lost = p.lost || c.lost && name != "" && !strings.Contains(name, "/")
+			p.add(p.find(c.program()))
 		}
-		words = wrapped(words)
+		c = c.wrapped()
 	}
 }
 
 // calls returns the simple commands of a command line for the shell, as far as their words are
 // known.
-func calls(l *lineWords, file *syntax.File) (list [][]string) {
-	own := map[string]bool{} // functions
+func calls(l *lineWords, file *syntax.File) (list []call) {
+	own := map[string]bool{}        // functions
+	later := map[syntax.Node]bool{} // what is run when a function is called
 	syntax.Walk(file, func(n syntax.Node) bool {
 		if f, ok := n.(*syntax.FuncDecl); ok && f.Name != nil {
 			own[f.Name.Value] = true
+			syntax.Walk(f, func(n syntax.Node) bool { later[n] = true; return true })
 		}
 		return true
 	})
 	syntax.Walk(file, func(n syntax.Node) bool {
-		call, ok := n.(*syntax.CallExpr)
-		if !ok || len(call.Args) == 0 || len(list) == 4*record.MostPrograms {
+		simple, ok := n.(*syntax.CallExpr)
+		if !ok || len(simple.Args) == 0 || len(list) == 4*record.MostPrograms {
 			return true
 		}
-		words := l.values(call.Args[0])
-		if len(words) == 0 || own[words[0]] || l.set["PATH"] && !strings.Contains(words[0], "/") || l.moves && !filepath.IsAbs(words[0]) && strings.Contains(words[0], "/") {
+		words := l.words(simple)
+		if words[0] == "" || own[words[0]] || l.moves && !filepath.IsAbs(words[0]) && strings.Contains(words[0], "/") {
 			return true
 		}
-		for _, w := range call.Args[1:] {
-			words = append(words, l.values(w)...)
-		}
-		list = append(list, words)
+		lost := l.set["PATH"] || l.pathFrom != nil && (later[n] || simple.Pos().Offset() >= *l.pathFrom)
+		list = append(list, call{words: words, moved: l.moves, lost: lost})
 		return true
 	})
 	return list

@@ -133,6 +133,45 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
+// TestOtherPath has commands that change PATH: what they run afterwards by its name is not recorded.
+func TestOtherPath(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"bin/python", "bin/sh", "bin/tool", "bin/env", "venv/bin/python"} {
+		script(t, filepath.Join(dir, name), "\x7fELF")
+	}
+	for _, c := range []struct {
+		line string
+		lost bool
+		want []string
+	}{
+		{". venv/bin/activate && python x", true, []string{"sh"}},
+		{"tool; source venv/bin/activate; python x", true, []string{"sh", "tool"}},
+		{"eval \"$(x)\"; python x", true, []string{"sh"}},
+		{"module load python; env -u A python x", true, []string{"sh"}},
+		{"conda activate x && python x", true, []string{"sh"}},
+		{"conda list; python x", false, []string{"sh", "python"}},
+		{"python x; . venv/bin/activate; echo", false, []string{"sh", "python"}},
+		{"f() { python x; }; . venv/bin/activate; f", true, []string{"sh"}},
+		{". venv/bin/activate; " + dir + "/venv/bin/python x", false, []string{"sh", "python"}},
+		{". venv/bin/activate; " + dir + "/bin/env python", true, []string{"sh", "env"}},
+		{"PATH=venv/bin:$PATH; python x", true, []string{"sh"}},
+		{"env PATH=venv/bin python x", true, []string{"sh", "env"}},
+	} {
+		found, got := collected(t, Command{Dir: dir, Argv: []string{"sh", "-c", c.line}, Env: []string{"PATH=" + filepath.Join(dir, "bin")}})
+		if why := found.Software.NotRecorded; !slices.Equal(got, c.want) || slices.Equal(why, []string{otherPath}) != c.lost || len(why) > 1 {
+			t.Errorf("%s has %q, not recorded: %q", c.line, got, why)
+		}
+	}
+	found, got := collected(t, Command{Dir: dir, Argv: []string{"env", "-C", "venv", "PATH=/x", "python"}, Env: []string{"PATH=" + filepath.Join(dir, "bin")}})
+	if !slices.Equal(got, []string{"env"}) || !slices.Equal(found.Software.NotRecorded, []string{otherPath}) {
+		t.Errorf("env has %q, not recorded: %q", got, found.Software.NotRecorded)
+	}
+	if _, got := collected(t, Command{Dir: dir, Argv: []string{"env", "-C", "venv", "bin/python"}, Env: []string{"PATH=" + filepath.Join(dir, "bin")}}); !slices.Equal(got, []string{"env", "python"}) {
+		t.Errorf("env -C has %q", got)
+	}
+}
+
 // TestProgramGone has a program that removes or replaces itself.
 func TestProgramGone(t *testing.T) {
 	t.Parallel()

@@ -62,23 +62,18 @@ func named(c Command, deadline time.Time) (list []mention, leftOut int) {
 	}
 	if line, args, ok := commandLine(c.Argv); ok {
 		list, leftOut = inLine(line, c, deadline)
-		return append(list, ofWords(args)...), leftOut
+		return append(list, call{}.ofWords(args)...), leftOut
 	}
-	if strings.Contains(c.Argv[0], "/") && !filepath.IsAbs(c.Argv[0]) {
-		list = append(list, mention{path: c.Argv[0], by: record.ByWord})
-	}
-	return append(list, ofWords(c.Argv[1:])...), 0
+	return call{words: c.Argv}.names(c.isFolder), 0
 }
 
-// ofWords returns what words may name: a file, or the value of an option, --in=FILE or if=FILE.
-func ofWords(words []string) (list []mention) {
-	for _, word := range words {
-		list = append(list, mention{path: word, by: record.ByWord})
-		if _, value, ok := strings.Cut(word, "="); ok {
-			list = append(list, mention{path: value, by: record.ByOption})
-		}
+// isFolder reports whether a name is that of a folder.
+func (c Command) isFolder(name string) bool {
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(c.Dir, name)
 	}
-	return list
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
 }
 
 // commandLine returns the line that a command has a shell run, and the arguments that the line gets.
@@ -119,7 +114,7 @@ func parseLine(line string, c Command, deadline time.Time) (l *lineWords, file *
 	if err != nil {
 		return nil, nil
 	}
-	l = &lineWords{set: map[string]bool{}, braces: expandsBraces(c), deadline: deadline}
+	l = &lineWords{isFolder: c.isFolder, set: map[string]bool{}, braces: expandsBraces(c), deadline: deadline}
 	l.config = &expand.Config{Env: expand.ListEnviron(append(slices.DeleteFunc(slices.Clone(c.Env), func(kv string) bool { return len(kv) > longestValue }), "PWD="+c.Dir)...), ReadDir2: l.readDir, NoUnset: true}
 	syntax.Walk(file, l.prepare)
 	return l, file
@@ -142,6 +137,11 @@ type lineWords struct {
 	moves  bool            // the line changes the directory
 	braces bool            // the shell expands braces
 	list   []mention
+
+	// pathFrom is where commands end after which names without a slash are not those of PATH, or may
+	// not be; nil for nowhere.
+	pathFrom *uint
+	isFolder func(path string) bool
 
 	deadline         time.Time
 	folders, entries int // that were read for patterns
@@ -177,6 +177,18 @@ var moving = []string{"cd", "pushd", "popd", "chroot", "eval", "source", "."}
 
 // before are words that stand before a command.
 var before = []string{"command", "builtin", "exec", "time", "nice", "nohup", "--", "-p"}
+
+// activating are commands after which PATH is another one, or may be.
+var activating = []string{".", "source", "eval", "module", "ml", "workon", "deactivate", "nvm", "use"}
+
+// activates reports whether PATH may be another one after a command.
+func activates(words []string) bool {
+	switch words[0] {
+	case "conda", "mamba", "micromamba", "spack":
+		return len(words) > 1 && slices.Contains([]string{"", "activate", "deactivate", "load", "unload", "env"}, words[1])
+	}
+	return slices.Contains(activating, words[0])
+}
 
 // setting are commands that set the variables that they name.
 var setting = []string{"read", "getopts", "mapfile", "readarray", "printf", "let", "unset"}
@@ -219,6 +231,9 @@ func (l *lineWords) prepareCall(n *syntax.CallExpr) {
 		return
 	}
 	name := words[0]
+	if end := n.End().Offset(); activates(words) && (l.pathFrom == nil || end < *l.pathFrom) {
+		l.pathFrom = &end
+	}
 	l.moves = l.moves || slices.Contains(moving, name)
 	if slices.Contains(setting, name) {
 		for _, w := range words[1:] {
@@ -251,21 +266,29 @@ func unquoted(w *syntax.Word) string {
 func (l *lineWords) collect(n syntax.Node) bool {
 	switch n := n.(type) {
 	case *syntax.CallExpr:
-		for i, w := range n.Args {
-			values := l.values(w)
-			if i == 0 {
-				values = slices.DeleteFunc(values, func(v string) bool { return filepath.IsAbs(v) || !strings.Contains(v, "/") })
-			}
-			l.list = append(l.list, ofWords(values)...)
+		if words := l.words(n); len(words) > 0 {
+			l.list = append(l.list, call{words: words}.names(l.isFolder)...)
 		}
 	case *syntax.WordIter:
 		for _, w := range n.Items {
-			l.list = append(l.list, ofWords(l.values(w))...)
+			l.list = append(l.list, call{}.ofWords(l.values(w))...)
 		}
 	case *syntax.Redirect:
 		l.redirect(n)
 	}
 	return true
+}
+
+// words returns the words of a simple command, "" for each that cannot be told.
+func (l *lineWords) words(n *syntax.CallExpr) (words []string) {
+	for _, w := range n.Args {
+		values := l.values(w)
+		if len(values) == 0 {
+			values = []string{""}
+		}
+		words = append(words, values...)
+	}
+	return words
 }
 
 func (l *lineWords) redirect(r *syntax.Redirect) {
