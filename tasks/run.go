@@ -472,12 +472,7 @@ func (q *Service) commit(ctx context.Context, entry *spool.Entry, rec *record.Re
 	}
 	q.describeParts(rec, parts)
 	q.noteCode(rec)
-	_, err = q.commitChanges(ctx, gitstore.Change{
-		Verb: verb, What: rec.Command, ID: rec.UID, Streams: streams, Parts: parts,
-		Build: func(current *record.Record, version string) (*record.Record, error) {
-			return rebase(rec, current, version), nil
-		},
-	})
+	err = q.commitRun(ctx, gitstore.Change{Verb: verb, What: rec.Command, ID: rec.UID, Streams: streams, Parts: parts}, rec)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%w: %w", errBusy, err)
 	}

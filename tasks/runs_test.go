@@ -35,3 +35,34 @@ func TestRunsAreAllThereWhileOneIsCommitted(t *testing.T) {
 		t.Errorf("while the second run was committed there were %v, not %v", during, want)
 	}
 }
+
+func TestRerunBringsBackWhatWasClearedAsItBegan(t *testing.T) {
+	b := newBench(t, 0)
+	id := b.run(t).Record.UID
+	ctx := context.Background()
+	if _, err := b.Rerun(ctx, string(id), RunOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	first, before := b.history.record(t, id), ""
+	confirm := func(*record.Record, bool) error { // before the rerun is in the spool
+		version, err := b.Clear(ctx, "it", []record.ID{id})
+		before = version
+		return err
+	}
+	if _, err := b.Rerun(ctx, string(id), RunOptions{Confirm: confirm}); err != nil {
+		t.Fatal(err)
+	}
+	rec := b.history.record(t, id)
+	if rec.Data.Run != 3 || rec.Data.Previous == "" || rec.Data.Previous == before {
+		t.Errorf("it is run %d, and the one before is in %q", rec.Data.Run, rec.Data.Previous)
+	}
+	if got, want := b.numbers(t, id), []int{3, 2, 1}; !slices.Equal(got, want) {
+		t.Errorf("the runs are %v, not %v", got, want)
+	}
+	if was, err := b.history.Get(rec.Data.Previous, id); err != nil || !record.SameRun(was, first) {
+		t.Errorf("the run before is %v, %v", was, err)
+	}
+	if rec.Notes == nil || rec.Notes.Restored == nil {
+		t.Error("its notes do not say that it was brought back")
+	}
+}
