@@ -73,6 +73,9 @@ func (c *foundCode) put(r *run, rec *record.Record) {
 
 // end is put for a run that has ended.
 func (c *foundCode) end(r *run) {
+	if c != nil && c.wait() && c.patch != nil {
+		c.patch.last = true
+	}
 	if c.put(r, r.rec); r.rec.Data.Code != nil {
 		c.patch.end(r, r.rec.Data.Code)
 	}

@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -19,6 +20,8 @@ type takenPatch struct {
 	err   error
 	list  *provenance.List // of its untracked files
 	begun bool
+	doubt *doubt // nil if the tree is dirty; else there is no patch until it is settled
+	last  bool   // whether the run has ended
 }
 
 // errNotStored is what a record says of the difference until this is stored in the spool.
@@ -39,9 +42,7 @@ func (q *Service) takePatch(name record.PartName, git *record.Git, finding workt
 	case q.Settings.Patch <= 0 || git == nil || git.Commit == "" || git.Dirty != nil && !*git.Dirty:
 		return func() *takenPatch { return nil }
 	case git.Dirty == nil:
-		err := errors.New("whether the tree is dirty was not found out in time")
-		git.PatchError = err.Error()
-		return func() *takenPatch { return &takenPatch{err: err} }
+		return q.findOut(name, git, finding, dir)
 	}
 	git.PatchError = errNotStored.Error()
 	done := make(chan *takenPatch, 1)
@@ -51,7 +52,7 @@ func (q *Service) takePatch(name record.PartName, git *record.Git, finding workt
 		t := &takenPatch{name: name}
 		tree, err := treeAt(dir)
 		if t.err = err; err == nil {
-			if t.patch, t.err = patch.Take(tree, commit, most, finding.Submodule); t.err == nil {
+			if t.patch, t.err = patch.Take(context.Background(), tree, commit, most, finding.Submodule); t.err == nil {
 				t.look()
 			}
 		}
@@ -77,7 +78,7 @@ func treeAt(dir string) (patch.Tree, error) {
 	case found.Unclear:
 		return patch.Tree{}, fmt.Errorf("the configuration of the repository in %s cannot be read to the end: %w", found.Root, record.ErrConflict)
 	}
-	return patch.Tree{Root: found.Root, Filters: found.Filters}, nil
+	return patch.Tree{Root: found.Root, Index: found.Index, Filters: found.Filters}, nil
 }
 
 // begin stores the patch, and begins to hash the untracked files. If there is none, git, a part of a
@@ -86,7 +87,11 @@ func (t *takenPatch) begin(r *run, git *record.Git) {
 	if t == nil {
 		return
 	}
+	if t.doubt != nil && !t.settle(git) {
+		return
+	}
 	switch t.begun = true; {
+	case errors.Is(t.err, errNoDifference):
 	case t.err != nil:
 		git.PatchError = valid(t.err.Error()) // it is masked with the rest
 	default:
@@ -108,20 +113,27 @@ func (t *takenPatch) look() {
 
 // hash begins to hash the untracked files, unless it has begun.
 func (t *takenPatch) hash(limits provenance.Limits) {
-	if t != nil && t.err == nil {
+	if t != nil && t.err == nil && t.list != nil {
 		t.list.Hash(limits)
 	}
 }
 
 // end stores the patch again, with the hashes that are there by now.
 func (t *takenPatch) end(r *run, git *record.Git) {
-	if t != nil && !t.begun { // the command could not be started
-		t.begin(r, git)
-	}
-	if t == nil || t.err != nil || len(t.patch.Untracked) == 0 {
+	if t == nil {
 		return
 	}
-	files := t.list.Files(time.Now().Add(r.q.Settings.Hashes.Wait))
+	if t.last = true; !t.begun { // the command could not be started, or git has not answered
+		t.begin(r, git)
+	}
+	if t.err != nil || len(t.patch.Untracked) == 0 {
+		return
+	}
+	wait := r.q.Settings.Hashes.Wait
+	if t.doubt != nil {
+		wait = 0 // it may have been settled just now
+	}
+	files := t.list.Files(time.Now().Add(wait))
 	t.patch.Untracked = t.patch.Untracked[:0]
 	for _, f := range files {
 		t.patch.Untracked = append(t.patch.Untracked, patch.Untracked{Path: f.Path, Size: f.Size, SHA256: f.SHA256, Partial: f.Partial})

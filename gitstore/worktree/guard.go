@@ -9,7 +9,8 @@ import (
 
 // A Repository is what has to be known of a repository before the git program is started in it.
 type Repository struct {
-	Root string // the top of its working tree
+	Root  string // the top of its working tree
+	Index string // the file of its index
 	// Filters are the drivers of filters that its own configuration names. Such a file may have
 	// come in an archive with everything else, so none of them is to be run.
 	Filters []string
@@ -23,7 +24,7 @@ func Find(dir string) *Repository {
 	if r == nil {
 		return nil
 	}
-	found := &Repository{Root: r.root}
+	found := &Repository{Root: r.root, Index: filepath.Join(r.gitDir, "index")}
 	for _, f := range []*gitconfig.File{r.own, gitconfig.Read(filepath.Join(r.gitDir, "config.worktree"))} {
 		found.Unclear = found.Unclear || f.Unclear
 		for _, s := range f.Settings {

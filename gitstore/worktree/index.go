@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// indexLimit bounds the size of an index, about 10,000 files.
-	indexLimit = 1 << 20
+	// indexLimit bounds the size of an index, about 80,000 files.
+	indexLimit = 8 << 20
 	hashLen    = sha1.Size
 	headerLen  = 12
 	statLen    = 40 // the fields of an entry before its hash

@@ -90,3 +90,36 @@ func BenchmarkState(b *testing.B) {
 		})
 	}
 }
+
+// TestManyFiles has an index of more than a MiB.
+func TestManyFiles(t *testing.T) {
+	w := newWorld(t)
+	w.git("init", "-q")
+	w.write("own", "1\n")
+	w.age("own")
+	w.git("add", "own")
+	var lines strings.Builder
+	const files = 15000
+	for i := range files {
+		fmt.Fprintf(&lines, "100644 %s\td%03d/file-with-a-name-%05d\n", emptyBlob, i/50, i)
+	}
+	w.stdin("", "hash-object", "-w", "--stdin")
+	w.stdin(lines.String(), "update-index", "--index-info")
+	w.git("checkout-index", "-a", "-u")
+	w.git("commit", "-qm", "first")
+	w.checkIs("clean", exact)
+	w.write("own", "22\n")
+	w.checkIs("dirty", exact)
+
+	lines.Reset()
+	long := strings.Repeat("name/", 800)
+	for i := range indexLimit/len(long) + 1 {
+		fmt.Fprintf(&lines, "100644 %s\t%s%d\n", emptyBlob, long, i)
+	}
+	w.stdin(lines.String(), "update-index", "--index-info")
+	state, finding := Look(w.dir, plenty)
+	if state == nil || state.Dirty != nil || finding.Doubt != doubtIndex {
+		t.Fatalf("of an index above the limit: %+v, %+v", state, finding)
+	}
+	<-finding.Ended
+}

@@ -8,9 +8,11 @@
 package worktree
 
 import (
+	"errors"
 	"time"
 
 	"qme/internal/intime"
+	"qme/internal/regular"
 	"qme/record"
 )
 
@@ -32,7 +34,7 @@ import (
 // Dirty is true when "git status --porcelain --untracked-files=no" would print a line. It is looked for until budget has passed since the
 // call, and is never guessed. It is nil when
 //   - the budget is used up, or is zero or negative;
-//   - the index is larger than 1 MiB (about 10,000 files), damaged, split or
+//   - the index is larger than 8 MiB (about 80,000 files), damaged, split or
 //     sparse, or the repository uses SHA-256;
 //   - a file whose time was changed, but not its size, is larger than 256 KiB,
 //     or there are more than 4 MiB of them;
@@ -66,7 +68,20 @@ type Finding struct {
 	// Submodule is the path of a submodule, if it has changes of its own and Dirty is true because
 	// of that. There may be more of them, and other changes.
 	Submodule string
+	// Doubt says why Dirty is nil; "" if it is not.
+	Doubt string
+	// Ended is closed when the search has ended, which may be later than Look, or never if a file
+	// server does not respond. It is nil if nothing was to be searched, or nothing is in doubt.
+	Ended <-chan struct{}
 }
+
+// The texts of Finding.Doubt.
+const (
+	doubtOff   = "the setting run.git is 0"
+	doubtTime  = "the files could not be looked at in time before the start"
+	doubtIndex = "the index is too large to be read before the start"
+	doubtOther = "only git itself can tell"
+)
 
 // Look is State that says more.
 func Look(dir string, budget time.Duration) (*record.Git, Finding) {
@@ -88,6 +103,9 @@ func Look(dir string, budget time.Duration) (*record.Git, Finding) {
 	if state == nil {
 		return nil, Finding{}
 	}
+	if budget <= 0 {
+		return state, Finding{Doubt: doubtOff}
+	}
 	a, finding := c.inTime(r, head)
 	switch a {
 	case yes:
@@ -101,19 +119,30 @@ func Look(dir string, budget time.Duration) (*record.Git, Finding) {
 // inTime is dirty, without waiting for a disk that does not answer in time. What
 // is left of the search then ends by itself, at the latest with the process.
 func (c *check) inTime(r *repo, head head) (answer, Finding) {
+	ended := make(chan struct{})
 	if c.late() {
-		return unknown, Finding{}
+		close(ended)
+		return unknown, Finding{Doubt: doubtTime, Ended: ended}
 	}
 	type found struct {
 		answer
 		Finding
 	}
 	f, ok := intime.Within(time.Until(c.deadline), func() found {
+		defer close(ended)
 		a := c.dirty(r, head)
-		return found{a, Finding{Submodule: c.submodule}}
+		switch {
+		case a != unknown:
+			return found{a, Finding{Submodule: c.submodule}}
+		case c.tooLarge:
+			return found{a, Finding{Doubt: doubtIndex, Ended: ended}}
+		case c.late():
+			return found{a, Finding{Doubt: doubtTime, Ended: ended}}
+		}
+		return found{a, Finding{Doubt: doubtOther, Ended: ended}}
 	})
 	if !ok {
-		return unknown, Finding{}
+		return unknown, Finding{Doubt: doubtTime, Ended: ended}
 	}
 	return f.answer, f.Finding
 }
@@ -150,6 +179,7 @@ type check struct {
 	depth    int // how many submodules deep it is
 	// submodule is one of the first depth that has changes of its own; "" if none was found.
 	submodule string
+	tooLarge  bool // an index was larger than indexLimit
 }
 
 // late reports whether the time is used up.
@@ -171,6 +201,7 @@ func (c *check) dirty(r *repo, head head) answer {
 	}
 	idx, err := readIndex(r)
 	if err != nil {
+		c.tooLarge = errors.Is(err, regular.ErrTooLarge)
 		return unknown
 	}
 	if idx.unsettled {

@@ -51,7 +51,8 @@ type Untracked struct {
 
 // A Tree is a working tree of git.
 type Tree struct {
-	Root string // its top
+	Root  string // its top
+	Index string // the file of its index
 	// Filters are the drivers of filters that are not to be run.
 	Filters []string
 }
@@ -79,9 +80,9 @@ const empty = "GIT_EMPTY_FOR_QME"
 // untracked files. most bounds the bytes of the difference. It starts the git program, which does not
 // look into submodules, since their configurations may name programs: submodule is one that is known
 // to have changes of its own, or "". The error says what is missing.
-func Take(tree Tree, commit string, most int64, submodule string) (*Patch, error) {
+func Take(ctx context.Context, tree Tree, commit string, most int64, submodule string) (*Patch, error) {
 	root, options := tree.Root, tree.options()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	p := &Patch{Root: root, Commit: commit}
 	if submodule != "" {
