@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v3"
-	"mvdan.cc/sh/v3/syntax"
 
 	"qme/executor"
 	"qme/internal/safe"
@@ -71,7 +70,7 @@ func (cmd *showCommand) children(ctx context.Context, ref string) error {
 	return search.run(ctx, q, "", searchOptions{sort: sortOldest, allRuns: true})
 }
 
-// line prints the command of a run.
+// line prints the command of a run, and says what is masked in it.
 func (cmd *showCommand) line(ctx context.Context, ref string) error {
 	_, v, err := cmd.home.find(ctx, ref)
 	if err != nil {
@@ -81,27 +80,55 @@ func (cmd *showCommand) line(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(cmd.term.out, line)
-	return err
+	if _, err := fmt.Fprintln(cmd.term.out, line); err != nil {
+		return err
+	}
+	if masked := tasks.MaskedIn(v.Record); len(masked) > 0 {
+		cmd.term.note("The command has secrets that are masked in the record; put their values in place of %s. \"%s\" asks for them.",
+			strings.Join(masked, ", "), cmd.term.line("rerun", string(v.Record.UID)))
+	}
+	return nil
 }
 
-// pasteable returns the command of a run as one line that a shell runs in the same way, without
-// any control character.
+// pasteable returns the command of a run as one line that bash runs in the same way in any locale,
+// without any control character. The error wraps record.ErrConflict if there is no such line.
 func pasteable(rec *record.Record) (string, error) {
-	if line := typed(rec); safe.Line(line) == line {
+	line := typed(rec)
+	if err := tasks.Exact(rec.UID, append([]string{line}, rec.Data.Cmd...)...); err != nil {
+		return "", err
+	}
+	if strings.Contains(line, "\x00") {
+		return "", fmt.Errorf("the command of task %s has a NUL, which no line of a shell can have: %w; \"qme get\" has it", rec.UID, record.ErrConflict)
+	}
+	if safe.Line(line) == line {
 		return line, nil
 	}
 	words := make([]string, len(rec.Data.Cmd))
 	for i, word := range rec.Data.Cmd {
-		if words[i] = executor.Quote([]string{word}); safe.Line(word) == word {
-			continue
-		}
-		var err error
-		if words[i], err = syntax.Quote(word, syntax.LangBash); err != nil {
-			return "", fmt.Errorf("the command of task %s cannot be written as a line: %w: %w; \"qme get\" has it", rec.UID, err, record.ErrConflict)
+		if words[i] = executor.Quote([]string{word}); safe.Line(word) != word {
+			words[i] = quoteBytes(word)
 		}
 	}
 	return strings.Join(words, " "), nil
+}
+
+// quoteBytes quotes a word for bash, with what a terminal would obey, or nobody would see, as the
+// octal numbers of its bytes: bash writes \u in the encoding of its locale.
+func quoteBytes(word string) string {
+	var out strings.Builder
+	for _, r := range word {
+		switch c := string(r); {
+		case r == '\'' || r == '\\':
+			out.WriteString(`\` + c)
+		case safe.Line(c) == c:
+			out.WriteString(c)
+		default:
+			for _, b := range []byte(c) {
+				fmt.Fprintf(&out, `\%03o`, b)
+			}
+		}
+	}
+	return "$'" + out.String() + "'"
 }
 
 func (cmd *showCommand) run(ctx context.Context, ref string) error {

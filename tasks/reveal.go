@@ -47,6 +47,19 @@ type revealed struct {
 	names    []string // all names of secrets that the record may have
 }
 
+// MaskedIn returns the markers of secrets in the command of a record, each once. Text that only looks
+// like a marker is none.
+func MaskedIn(rec *record.Record) (markers []string) {
+	for _, word := range rec.Data.Cmd {
+		for _, m := range mask.Markers(word) {
+			if text := word[m.Start:m.End]; rec.Data.Masked[m.Name] > 0 && !slices.Contains(markers, text) {
+				markers = append(markers, text)
+			}
+		}
+	}
+	return markers
+}
+
 // reveal fills in the secrets that are masked in the command and the directory of a record. The
 // record is not changed. Text that only looks like a marker stays as it is.
 func (q *Service) reveal(old *record.Record, ask func(Hidden) (string, error)) (*revealed, error) {

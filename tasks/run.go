@@ -119,8 +119,8 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	if len(old.Data.Cmd) == 0 {
 		return nil, fmt.Errorf("task %s has no command: %w", old.UID, record.ErrInvalid)
 	}
-	if slices.ContainsFunc(append([]string{old.Data.PWD}, old.Data.Cmd...), func(s string) bool { return strings.ContainsRune(s, '\uFFFD') }) {
-		return nil, fmt.Errorf("task %s has an argument or a directory that was not UTF-8, and so is not recorded exactly: %w", old.UID, record.ErrConflict)
+	if err := Exact(old.UID, append([]string{old.Data.PWD}, old.Data.Cmd...)...); err != nil {
+		return nil, err
 	}
 	kept, err := q.inputAgain(old, opts.OwnInput)
 	if err != nil {
@@ -174,6 +174,15 @@ func canEnter(dir string) error {
 	}
 	var st unix.Stat_t
 	return unix.Stat(dir+"/.", &st) // needs the same permissions as chdir(2) and fails alike
+}
+
+// Exact returns an error, which wraps record.ErrConflict, if one of the texts of a task had bytes that
+// are not UTF-8, of which the record does not say what they were.
+func Exact(id record.ID, texts ...string) error {
+	if slices.ContainsFunc(texts, func(s string) bool { return strings.ContainsRune(s, '\uFFFD') }) {
+		return fmt.Errorf("task %s has an argument or a directory that was not UTF-8, and so is not recorded exactly: %w", id, record.ErrConflict)
+	}
+	return nil
 }
 
 // valid replaces bytes that are not UTF-8, so that the text can be stored as JSON.
