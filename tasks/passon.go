@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"qme/record"
@@ -66,7 +67,7 @@ func (q *Service) PassOn(ctx context.Context, v Version, to Passing) (*record.Re
 			return nil, err
 		}
 	}
-	return q.passStored(v, streams, to)
+	return q.passStored(ctx, v, streams, to)
 }
 
 // A passed is a stream of which the bytes before at have been passed on.
@@ -112,21 +113,13 @@ func (to Passing) missed(name record.StreamName, bytes int64) {
 func lineIn(b []byte) int { return bytes.IndexByte(b, '\n') + 1 }
 
 // passStored passes on what is stored of a run behind what has been passed on.
-func (q *Service) passStored(v Version, streams []*passed, to Passing) (*record.Record, error) {
+func (q *Service) passStored(ctx context.Context, v Version, streams []*passed, to Passing) (*record.Record, error) {
 	if v.Record.Data.Status == record.Running {
-		found := false
-		for one, err := range q.Runs(string(v.Record.UID)) {
-			if err != nil {
-				return nil, err
-			}
-			if found = record.SameRun(one.Record, v.Record); found {
-				v = one
-				break
-			}
+		ended, err := q.ended(ctx, v.Record)
+		if err != nil {
+			return nil, err
 		}
-		if !found {
-			return nil, fmt.Errorf("task %s: the run that was followed: %w", v.Record.UID, record.ErrNotFound)
-		}
+		v = ended
 	}
 	for _, s := range streams {
 		if err := v.passRest(s, to); err != nil {
@@ -134,6 +127,43 @@ func (q *Service) passStored(v Version, streams []*passed, to Passing) (*record.
 		}
 	}
 	return v.Record, nil
+}
+
+// ended returns a run that has ended from the history, also if its task has just been cleared.
+func (q *Service) ended(ctx context.Context, run *record.Record) (Version, error) {
+	v, err := sameRun(q.Runs(string(run.UID)), run)
+	if !errors.Is(err, record.ErrNotFound) {
+		return v, err
+	}
+	was, cerr := q.clearing(ctx, run.UID)
+	if errors.Is(cerr, record.ErrNotFound) {
+		return v, err
+	}
+	if cerr != nil {
+		return v, cerr
+	}
+	store, err := q.Store()
+	if err != nil {
+		return v, err
+	}
+	last, err := store.Get(was.Before, run.UID)
+	if err != nil {
+		return v, err
+	}
+	if v, err = sameRun(q.runs(last, was.Before), run); err == nil {
+		q.Warn("task %s has ended, and was cleared", run.UID)
+	}
+	return v, err
+}
+
+// sameRun returns the one of some runs that is a certain one.
+func sameRun(runs iter.Seq2[Version, error], run *record.Record) (Version, error) {
+	for v, err := range runs {
+		if err != nil || record.SameRun(v.Record, run) {
+			return v, err
+		}
+	}
+	return Version{}, fmt.Errorf("task %s: the run that was followed: %w", run.UID, record.ErrNotFound)
 }
 
 // passRest passes on what is stored of a stream from an offset.
