@@ -26,7 +26,7 @@ var fieldConditions = []string{
 	"job:17", "job:9_1", "-job:9", "job:9_2 OR job:17", "state:timeout", "-state:failed", "state:cancelled", "partition:gpu", "-partition:LONG", "partition:gpu state:timeout",
 	"memory:>1GiB", "memory:<=1000", "-memory:>5kB", "memory:<1GB OR memory:>=2GiB", "program:python", "program:/usr/BIN", "-program:sort", "program:x~", "software:conda", "software:gcc/12", "-software:venv",
 	"container:fmriprep", "container:docker", "-container:a", "hash:0123456", "hash:" + strings.Repeat("0123456789abcdef", 4), "-hash:fedcba9876543210fe", "hash:89abcde in:sub",
-	"parent:shell-019aaf3c", "parent:019aaf3c-1b2c-7d3e", "-parent:019aaf3c", "parent:shell-019b", "tag:paper", "-tag:paper", "tag:DRAFT", "tag:none OR tag:paper", "name:baseline", "-name:base", "note:hot", "-note:\"too hot\"", "hot", "temprature~",
+	"parent:shell-019aaf3c", "parent:019aaf3c-1b2c-7d3e", "-parent:019aaf3c", "parent:slurm-019", "tag:paper", "-tag:paper", "tag:DRAFT", "tag:none OR tag:paper", "name:baseline", "-name:base", "note:hot", "-note:\"too hot\"", "hot", "temprature~",
 	"in:sub-01", "out:fig", "-in:t1w", "out:/data/", "in:x.nii OR out:x.nii", "in:fi", "-out:1.png",
 }
 
