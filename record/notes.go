@@ -229,10 +229,11 @@ func (n *Notes) textSize() (size int) {
 	return size
 }
 
-// extraSize returns the size of unknown keys, about.
+// extraSize returns the size of unknown keys, about. White space does not count: the stored form has more
+// of it than another one.
 func extraSize(extra map[string]json.RawMessage) (size int) {
 	for key, value := range extra {
-		size += len(key) + len(value)
+		size += len(key) + len(compacted(value))
 	}
 	return size
 }
