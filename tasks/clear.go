@@ -23,6 +23,15 @@ func (q *Service) Select(what string) ([]record.ID, error) {
 
 // SelectTasks is Select for several references, each to a single task.
 func (q *Service) SelectTasks(refs []string) ([]record.ID, error) {
+	ids, err := q.IDs(refs...)
+	if err != nil {
+		return nil, err
+	}
+	return ids, q.noneRuns(ids)
+}
+
+// IDs returns the tasks that references name, each once. The error is that of Find.
+func (q *Service) IDs(refs ...string) ([]record.ID, error) {
 	var ids []record.ID
 	seen := map[record.ID]bool{}
 	for _, ref := range refs {
@@ -34,7 +43,7 @@ func (q *Service) SelectTasks(refs []string) ([]record.ID, error) {
 			ids, seen[rec.UID] = append(ids, rec.UID), true
 		}
 	}
-	return ids, q.noneRuns(ids)
+	return ids, nil
 }
 
 // noneRuns returns an error if one of the tasks is running or has an open job.

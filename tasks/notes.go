@@ -73,18 +73,3 @@ func (q *Service) whyNotThere(ids []record.ID, err error) error {
 func (q *Service) Note(text string) record.Note {
 	return record.Note{ID: record.NewNoteID(), At: record.Now(), By: q.Settings.User, Text: text}
 }
-
-// IDs returns the tasks that references name, each once. The error is that of Find.
-func (q *Service) IDs(refs ...string) ([]record.ID, error) {
-	var ids []record.ID
-	for _, ref := range refs {
-		rec, err := q.resolveRecord(ref)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.Contains(ids, rec.UID) {
-			ids = append(ids, rec.UID)
-		}
-	}
-	return ids, nil
-}
