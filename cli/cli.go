@@ -215,8 +215,8 @@ func wholeTasks(c *cli.Command) ([]string, error) {
 		return nil, err
 	}
 	for _, ref := range refs {
-		if i := strings.LastIndexByte(ref, '@'); i > 0 {
-			return nil, &usageError{msg: fmt.Sprintf("%q names one run: %s takes whole tasks, as in %s", ref, c.Name, ref[:i]), help: c.FullName() + " --help"}
+		if err := wholeTask(c, ref); err != nil {
+			return nil, err
 		}
 	}
 	return refs, nil
@@ -227,7 +227,11 @@ func oneTask(c *cli.Command) error {
 	if err := atMost(c, 1); err != nil {
 		return err
 	}
-	ref := c.Args().First()
+	return wholeTask(c, c.Args().First())
+}
+
+// wholeTask returns an error if a reference names one run of a task.
+func wholeTask(c *cli.Command, ref string) error {
 	if i := strings.LastIndexByte(ref, '@'); i > 0 {
 		return &usageError{msg: fmt.Sprintf("%q names one run: %s takes a whole task, as in %s", ref, c.Name, ref[:i]), help: c.FullName() + " --help"}
 	}

@@ -157,6 +157,20 @@ func (h *home) settled(ctx context.Context) (*tasks.Service, error) {
 	return q, err
 }
 
+// take returns the use cases for commands that change something, and the run that ref names. It prints
+// which task that is if the user did not type its id.
+func (h *home) take(ctx context.Context, ref string) (*tasks.Service, tasks.Version, error) {
+	q, err := h.settled(ctx)
+	if err != nil {
+		return nil, tasks.Version{}, err
+	}
+	v, err := q.Find(ref)
+	if err == nil {
+		taken(h.term, ref, v.Record)
+	}
+	return q, v, err
+}
+
 func (h *home) recovered(ctx context.Context, how func(*tasks.Service, context.Context) error) (*tasks.Service, error) {
 	if _, err := h.settings.homeDir(); err != nil {
 		return nil, err

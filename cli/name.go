@@ -69,15 +69,10 @@ func (cmd *nameCommand) show(ctx context.Context, ref string) error {
 
 // set gives a task a name, "" for none.
 func (cmd *nameCommand) set(ctx context.Context, ref, name string, move bool) error {
-	q, err := cmd.home.settled(ctx)
+	q, v, err := cmd.home.take(ctx, ref)
 	if err != nil {
 		return err
 	}
-	v, err := q.Find(ref)
-	if err != nil {
-		return err
-	}
-	taken(cmd.term, ref, v.Record)
 	err = q.Name(ctx, v.Record.UID, name, move)
 	var other *tasks.NameTakenError
 	switch {

@@ -97,7 +97,7 @@ func (cmd *noteCommand) list(ctx context.Context, ref string, asJSON bool) error
 	})
 }
 
-// noteHead says who has written a note, and when.
+// noteHead returns the id, the time and the author of a note.
 func noteHead(p palette, n record.Note) string {
 	edited := ""
 	if n.Edited != nil {
@@ -113,15 +113,10 @@ func indented(text string) string {
 
 // change adds, edits or removes a note.
 func (cmd *noteCommand) change(ctx context.Context, ref, text string, o noteOptions) error {
-	q, err := cmd.home.settled(ctx)
+	q, v, err := cmd.home.take(ctx, ref)
 	if err != nil {
 		return err
 	}
-	v, err := q.Find(ref)
-	if err != nil {
-		return err
-	}
-	taken(cmd.term, ref, v.Record)
 	note, present := q.Note(text), v.Record.Notes.Clone()
 	at := noteWith(present, text)
 	switch {
@@ -132,8 +127,9 @@ func (cmd *noteCommand) change(ctx context.Context, ref, text string, o noteOpti
 		note = present.Notes[at]
 		note.Text = ""
 	case o.edit && at >= 0:
+		now := record.Now()
 		note = present.Notes[at]
-		note.Edited = &record.Time{Time: q.Note("").At.Time}
+		note.Edited = &now
 	}
 	if o.edit {
 		if note.Text, err = cmd.edited(note.Text); err != nil {

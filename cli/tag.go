@@ -52,6 +52,11 @@ Examples:
 					refs = append(refs, word)
 				}
 			}
+			for _, ref := range refs {
+				if err := wholeTask(c, ref); err != nil {
+					return err
+				}
+			}
 			what, err := from.query(c, cmd.settings)
 			if err != nil {
 				return err
@@ -146,14 +151,17 @@ func (cmd *tagCommand) selected(q *tasks.Service, refs []string, what *query.Que
 	if len(refs) == 0 {
 		refs = []string{""}
 	}
-	for _, ref := range refs {
+	var ids []record.ID
+	for _, ref := range refs { // each is looked up once: @N may be another task by the next time
 		v, err := q.Find(ref)
 		if err != nil {
 			return nil, err
 		}
-		taken(cmd.term, ref, v.Record)
+		if taken(cmd.term, ref, v.Record); !slices.Contains(ids, v.Record.UID) {
+			ids = append(ids, v.Record.UID)
+		}
 	}
-	return q.IDs(refs...)
+	return ids, nil
 }
 
 // subjectOf says in the history what was done with the tags of tasks.
