@@ -87,27 +87,18 @@ func TestNotesMerge(t *testing.T) {
 			open := func(name string) *gitstore.Store {
 				return openStore(t, afero.NewOsFs(), filepath.Join(dir, name, "tasks.git"), nil)
 			}
-			pull := func(to, from *gitstore.Store) {
-				got, err := to.Fetch(context.Background(), "other", from.Peer(), gitstore.FetchOptions{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				if _, err := to.Merge(context.Background(), got.Commit, nil); err != nil {
-					t.Fatal(err)
-				}
-			}
 			a, b := open("a"), open("b")
 			commit(t, a, run(task(id, "one\n"), nil))
 			commit(t, a, tagging("both", id))
-			pull(b, a)
+			pullFrom(t, b, a)
 			for _, do := range c.a {
 				do(t, a)
 			}
 			for _, do := range c.b {
 				do(t, b)
 			}
-			pull(a, b)
-			pull(b, a)
+			pullFrom(t, a, b)
+			pullFrom(t, b, a)
 			for _, s := range []*gitstore.Store{a, b} {
 				rec, err := s.Get("", id)
 				got := "gone"
@@ -197,15 +188,6 @@ func TestRestoreAfterMerge(t *testing.T) {
 	open := func(name string) *gitstore.Store {
 		return openStore(t, afero.NewOsFs(), filepath.Join(dir, name, "tasks.git"), nil)
 	}
-	pull := func(to, from *gitstore.Store) {
-		got, err := to.Fetch(context.Background(), "other", from.Peer(), gitstore.FetchOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := to.Merge(context.Background(), got.Commit, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
 	restore := func(s *gitstore.Store, when time.Time) {
 		t.Helper()
 		good, bad, err := s.Restorable(context.Background(), []record.Clearing{lastCleared(t, s, id)})
@@ -217,12 +199,12 @@ func TestRestoreAfterMerge(t *testing.T) {
 	a, b := open("a"), open("b")
 	commit(t, a, run(task(id, "one\n"), nil))
 	commit(t, a, tagging("both", id))
-	pull(b, a)
+	pullFrom(t, b, a)
 	commit(t, b, tagging("b", id))
 	commit(t, a, clearing(id))
-	pull(a, b)
+	pullFrom(t, a, b)
 	restore(a, epoch.Add(time.Hour))
-	pull(b, a)
+	pullFrom(t, b, a)
 	for _, s := range []*gitstore.Store{a, b} {
 		if rec, err := s.Get("", id); err != nil || fmt.Sprint(rec.Notes.Tagged()) != "[b both]" {
 			t.Errorf("%+v, %v", rec, err)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
+
+	"qme/tests/require"
 )
 
 // A pipe is what a command waits for, so that the test says when it goes on.
@@ -211,7 +213,7 @@ func TestLongOutputIsShownPiecewise(t *testing.T) {
 
 func TestMemoryIsDrawn(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("runs are sampled on Linux only")
+		require.Missing(t, "procfs", "runs are sampled on Linux only")
 	}
 	h := newHome(t)
 	h.env = append(h.env, "QME_RUN_USAGE=20ms")
