@@ -70,7 +70,7 @@ func (cmd *showCommand) children(ctx context.Context, ref string) error {
 	return search.run(ctx, q, "", searchOptions{sort: sortOldest, allRuns: true})
 }
 
-// line prints the command of a run, and says what is masked in it.
+// line prints the command of a run, and on standard error the names of the secrets that are masked in it.
 func (cmd *showCommand) line(ctx context.Context, ref string) error {
 	_, v, err := cmd.home.find(ctx, ref)
 	if err != nil {
