@@ -111,7 +111,7 @@ func (a *app) root() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "home", Aliases: []string{"config_dir"}, Usage: "keep tasks and settings in `DIR`", Sources: cli.EnvVars(homeVariable), Destination: &a.term.homeFlag, TakesFile: true},
 			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "record `TEXT` as the purpose of the run (run and rerun)", Destination: &a.settings.message},
-			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print no output of the command, and no messages but errors", Destination: &a.term.quiet},
+			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print no messages but errors; the output of a command is shown (run --no-output hides that)", Destination: &a.term.quiet},
 			&cli.StringFlag{Name: "color", Usage: "print colours `WHEN`: always, never, or auto, on terminals", Destination: &a.term.color},
 			&cli.BoolFlag{Name: "no-color", Usage: "print no colours (so does NO_COLOR)", Destination: &a.term.noColor},
 			&cli.BoolFlag{Name: "no-pager", Usage: "show long listings without a pager", Destination: &a.term.noPager},

@@ -42,6 +42,7 @@ const (
 // otherOptions maps, for each command, options of similar programs to a hint at the
 // equivalent in qme.
 var otherOptions = map[string]map[string]string{
+	"qme": {"no-output": "it belongs to a run: \"qme run --no-output CMD\""},
 	"search": {
 		"failed": "\"qme search failed\" finds what failed: it is a word of the query", "running": "\"qme search running\" finds what is running: it is a word of the query",
 		"since": seeTime, "after": seeTime, "until": seeBefore, "before": seeBefore, "on": seeTime,

@@ -262,7 +262,7 @@ func (h *home) finishRun(q *tasks.Service, rep *tasks.Report) error {
 			h.term.say("%s", hint)
 		}
 	} else {
-		h.term.note("[%s][returncode: %d]%s", rep.Record.UID, rc, jobOf(rep.Record))
+		h.term.beside("[%s][returncode: %d]%s", rep.Record.UID, rc, jobOf(rep.Record))
 		h.follow(q, tasks.AfterRun)
 	}
 	switch {

@@ -20,10 +20,11 @@ import (
 	"qme/tasks"
 )
 
-// onOptions are the options that say where a command runs.
+// onOptions are the options that say where a command runs, and whether its output is shown.
 type onOptions struct {
 	on        string
 	wait      bool
+	noOutput  bool              // see noOutputFlag
 	resources map[string]string // of a job
 }
 
@@ -36,6 +37,11 @@ var resourceFlags = []struct{ name, usage string }{
 	{"gpus", "with --on: request `N` graphics processors"},
 	{"nodes", "with --on: request `N` nodes"},
 	{"account", "with --on: charge the account `NAME`"},
+}
+
+// noOutputFlag is the option that hides the output of a command.
+func noOutputFlag(noOutput *bool) cli.Flag {
+	return &cli.BoolFlag{Name: "no-output", Usage: "do not show the output of the command, only record it", Destination: noOutput}
 }
 
 func onFlags(o *onOptions) []cli.Flag {
@@ -135,19 +141,22 @@ func (cmd *runCommand) runOn(ctx context.Context, q *tasks.Service, cfg *config.
 	return q.RunNew(ctx, c, opts)
 }
 
-// waitHere waits for the job of a task as if its command ran here: it prints the output,
+// waitHere waits for the job of a task as if its command ran here: it prints the output, if that is shown,
 // Ctrl-C cancels the job, and the result has the return code of the job.
-func (cmd *runCommand) waitHere(ctx context.Context, q *tasks.Service, rec *record.Record) error {
+func (cmd *runCommand) waitHere(ctx context.Context, q *tasks.Service, rec *record.Record, o onOptions) error {
 	term := cmd.term
 	ctx, got, stop := signalled.Catch(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	job := rec.Data.Job
-	to := tasks.JobOutput{Out: term.out, Err: term.err, Restarted: func() { term.note("Job %s has begun its output anew.", job.ID) }}
+	to := tasks.JobOutput{Restarted: func() { term.beside("Job %s has begun its output anew.", job.ID) }}
+	if !o.noOutput {
+		to.Out, to.Err = term.out, term.err
+	}
 	state := ""
 	last, err := q.WaitPrinting(ctx, rec.UID, to, func(r *record.Record) {
 		if job := r.Data.Job; job != nil && job.State != state && isTerminal(term.err) {
 			state = job.State
-			term.note("qme: job %s: %s", job.ID, jobState(job))
+			term.beside("qme: job %s: %s", job.ID, jobState(job))
 		}
 	})
 	if s := got(); errors.Is(err, context.Canceled) && s != nil {
@@ -158,7 +167,7 @@ func (cmd *runCommand) waitHere(ctx context.Context, q *tasks.Service, rec *reco
 	}
 	cmd.home.follow(q, tasks.AfterRefresh)
 	if rc := last.Code(); rc != nil {
-		term.note("[%s][returncode: %d]%s has ended", last.UID, *rc, jobOf(last))
+		term.beside("[%s][returncode: %d]%s has ended", last.UID, *rc, jobOf(last))
 	}
 	return endAs(last)
 }
@@ -176,7 +185,7 @@ func (cmd *runCommand) cancelJob(q *tasks.Service, rec *record.Record, got os.Si
 	if err != nil {
 		code.err = fmt.Errorf("the job could not be cancelled: %w", err)
 	} else if said.n == 0 {
-		cmd.term.note("qme: job %s is being cancelled", rec.Data.Job.ID)
+		cmd.term.beside("qme: job %s is being cancelled", rec.Data.Job.ID)
 	}
 	return code
 }

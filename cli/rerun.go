@@ -50,10 +50,11 @@ Examples:
   qme rerun 019aaf3c
   qme -m "with more memory" rerun @2
   qme rerun --stdin data.txt @3
-  qme rerun --out 'results/*.csv'`,
+  qme rerun --out 'results/*.csv'
+  qme rerun --no-output @1`,
 		DisableSliceFlagSeparator: true,
 		Flags: append(declareFlags(), []cli.Flag{
-			hashFlag(&o.hash), idFileFlag(&o.idFile),
+			hashFlag(&o.hash), noOutputFlag(&o.noOutput), idFileFlag(&o.idFile),
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &o.yes},
 			&cli.StringFlag{Name: "stdin", Usage: "use `FILE` as the standard input of the command", Destination: &o.stdin, TakesFile: true},
 			&cli.BoolFlag{Name: "report", Usage: "report how it begins on descriptor 3 (internal)", Destination: &o.report, Hidden: true},
@@ -98,7 +99,7 @@ func (cmd *rerunCommand) run(ctx context.Context, ref string, o rerunOptions, st
 	if err != nil {
 		return nil, nil, err
 	}
-	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: cmd.settings.message, Quiet: cmd.term.quiet, Started: started, OwnInput: o.stdin != "", Declared: o.declared, Hash: o.hash,
+	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: cmd.settings.message, Quiet: o.noOutput, Started: started, OwnInput: o.stdin != "", Declared: o.declared, Hash: o.hash,
 		Secret:  func(h tasks.Hidden) (string, error) { return cmd.secret(ctx, h, o) },
 		Confirm: func(rec *record.Record, own bool) error { return cmd.confirmRerun(ctx, q, ref, rec, own, o) }})
 	var input *tasks.InputError
@@ -144,6 +145,7 @@ type rerunOptions struct {
 	// declared are the files that are declared, in place of those of the task.
 	declared provenance.Declared
 	hash     bool
+	noOutput bool // see noOutputFlag
 	// report makes rerun report the start of the run on a descriptor to the parent
 	// process: see live.Reporter.
 	report bool
@@ -161,6 +163,9 @@ func (cmd *rerunCommand) rerunLine(o rerunOptions, id string) string {
 	if o.hash {
 		words = append(words, "--hash")
 	}
+	if o.noOutput {
+		words = append(words, "--no-output")
+	}
 	for _, pattern := range o.declared.In {
 		words = append(words, "--in", pattern)
 	}
@@ -174,12 +179,14 @@ func (cmd *rerunCommand) rerunLine(o rerunOptions, id string) string {
 // command was not given in this home, it names the owner and asks.
 func (cmd *rerunCommand) confirmRerun(ctx context.Context, q *tasks.Service, ref string, rec *record.Record, own bool, o rerunOptions) error {
 	if own {
-		taken(cmd.term, ref, rec)
+		if cmd.term.besides() {
+			taken(cmd.term, ref, rec)
+		}
 		return cmd.tellChanges(q, rec)
 	}
 	f := foreignText(rec)
 	if o.yes {
-		cmd.term.note("%s", f)
+		cmd.term.beside("%s", f)
 		return cmd.tellChanges(q, rec)
 	}
 	cmd.term.say("%s", f)
@@ -197,7 +204,7 @@ func (cmd *rerunCommand) confirmRerun(ctx context.Context, q *tasks.Service, ref
 // input and its environment.
 func (cmd *rerunCommand) tellChanges(q *tasks.Service, rec *record.Record) error {
 	if path := q.ScriptChanged(rec); path != "" {
-		cmd.term.note("Its script, %s, is not as it was; \"%s\" prints that.", safe.Bounded(path), cmd.term.line("get", string(rec.UID)+"@"+strconv.Itoa(rec.Data.Run), "--part", "script"))
+		cmd.term.beside("Its script, %s, is not as it was; \"%s\" prints that.", safe.Bounded(path), cmd.term.line("get", string(rec.UID)+"@"+strconv.Itoa(rec.Data.Run), "--part", "script"))
 	}
 	cmd.tellInput(q, rec)
 	cfg, err := cmd.settings.config()
@@ -234,13 +241,13 @@ func (cmd *rerunCommand) tellInput(q *tasks.Service, rec *record.Record) {
 	kept, isKept := q.KeptInput(rec, now.Kind)
 	switch {
 	case isKept:
-		cmd.term.note("It reads its input as it was: %s.", amount(kept))
+		cmd.term.beside("It reads its input as it was: %s.", amount(kept))
 	case was.Kind != "file" && was.Kind != "pipe" && was.Kind != "socket" && was.Kind != record.StdinPart:
 	case was.Kind == now.Kind && (was.Kind != "file" || was.Path == now.Path && was.Size == now.Size):
 	case was.Kind == now.Kind && was.Path == now.Path:
-		cmd.term.note("Its input, %s, had %d bytes and now has %d.", inputName(was), was.Size, now.Size)
+		cmd.term.beside("Its input, %s, had %d bytes and now has %d.", inputName(was), was.Size, now.Size)
 	default:
-		cmd.term.note("Its input was %s; it now reads %s.", inputName(was), inputName(now))
+		cmd.term.beside("Its input was %s; it now reads %s.", inputName(was), inputName(now))
 	}
 }
 

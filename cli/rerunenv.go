@@ -48,7 +48,7 @@ func (cmd *rerunCommand) tellEnv(was map[string]string, recorded []string, set *
 		told = append(told, fmt.Sprintf("%d more differ", more))
 	}
 	if len(told) > 0 {
-		cmd.term.note("It was recorded with %s.", strings.Join(told, "; "))
+		cmd.term.beside("It was recorded with %s.", strings.Join(told, "; "))
 	}
 }
 

@@ -46,12 +46,13 @@ Examples:
   qme run make -j8
   qme run -m "baseline" python train.py --lr=3e-4
   qme run 'sort data.txt | uniq -c > counts.txt'
-  qme -q run ./quiet.sh
+  qme -q run ./script.sh >out.txt 2>err.txt
+  qme run --no-output ./long.sh
   qme run --in 'data/**/*.csv' --out results python analyse.py
   qme run --hash tar xf archive.tar
   qme run --on slurm --cpus 4 --mem 8G --time 1:00:00 python train.py
   qme run --on slurm --wait make test`,
-		Flags:        slices.Concat(declareFlags(), []cli.Flag{hashFlag(&hash), idFileFlag(&file)}, onFlags(&o)),
+		Flags:        slices.Concat(declareFlags(), []cli.Flag{hashFlag(&hash), noOutputFlag(&o.noOutput), idFileFlag(&file)}, onFlags(&o)),
 		StopOnNthArg: &one,
 		// A comma in the value of --option belongs to the scheduler.
 		DisableSliceFlagSeparator: true,
@@ -74,7 +75,7 @@ Examples:
 			if err != nil {
 				return &codeError{exitNotRun, err}
 			}
-			return cmd.run(ctx, words, o, tasks.RunOptions{Started: started, Message: cmd.settings.message, Quiet: cmd.term.quiet || o.wait, Declared: declared, Hash: hash})
+			return cmd.run(ctx, words, o, tasks.RunOptions{Started: started, Message: cmd.settings.message, Quiet: o.noOutput || o.wait, Declared: declared, Hash: hash})
 		},
 	}
 }
@@ -110,7 +111,7 @@ func (cmd *runCommand) run(ctx context.Context, words []string, o onOptions, opt
 	if err != nil || !o.wait || rep.Record.Data.Job == nil {
 		return err
 	}
-	return cmd.waitHere(ctx, q, rep.Record)
+	return cmd.waitHere(ctx, q, rep.Record, o)
 }
 
 // runRecognised runs words with the first executor that recognises them.

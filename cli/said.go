@@ -88,6 +88,20 @@ func (t *terminal) note(format string, args ...any) {
 	}
 }
 
+// besides reports whether qme may speak beside the output of a command, as the setting run.summary and -q
+// say.
+func (t *terminal) besides() bool {
+	return !t.quiet && (t.summarySetting == "always" || t.summarySetting != "never" && isTerminal(t.err))
+}
+
+// beside is note for what is said beside the output of a command: how its run has ended, and what a rerun
+// finds other than before. It is for information only; failures are always said.
+func (t *terminal) beside(format string, args ...any) {
+	if t.besides() {
+		t.say(format, args...)
+	}
+}
+
 func (t *terminal) warn(format string, args ...any) {
 	t.say("qme: %s", t.here(said(fmt.Sprintf(format, args...))))
 }

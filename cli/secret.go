@@ -16,7 +16,7 @@ import (
 // the variable now, or the answer of the user.
 func (cmd *rerunCommand) secret(ctx context.Context, h tasks.Hidden, o rerunOptions) (string, error) {
 	if value := strings.TrimSpace(os.Getenv(h.Name)); value != "" && h.Pattern == 0 {
-		cmd.term.note("The command gets the value of %s from the environment; the record has [masked:%s].", h.Name, h.Name)
+		cmd.term.beside("The command gets the value of %s from the environment; the record has [masked:%s].", h.Name, h.Name)
 		return value, nil
 	}
 	way := fmt.Sprintf("\"%s\" at a terminal asks for it", cmd.rerunLine(o, string(h.ID)))

@@ -30,7 +30,7 @@ type settings struct {
 // use sets the settings of the invocation and of its terminal.
 func (s *settings) use(cfg *config.Config) {
 	s.cfg = cfg
-	s.term.colorSetting, s.term.pagerSetting = cfg.String("color"), cfg.String("pager")
+	s.term.colorSetting, s.term.pagerSetting, s.term.summarySetting = cfg.String("color"), cfg.String("pager"), cfg.String("run.summary")
 }
 
 // homeDir returns the absolute path of the folder of tasks and settings.

@@ -27,7 +27,7 @@ type terminal struct {
 	silent                  bool // nothing is printed or written to caches
 	noZone                  bool // TZ is invalid and has not been reported yet
 
-	colorSetting, pagerSetting string // set once the settings are read
+	colorSetting, pagerSetting, summarySetting string // set once the settings are read
 }
 
 func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }

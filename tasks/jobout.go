@@ -39,7 +39,7 @@ func (q *Service) jobFiles(id record.ID) (stdout, stderr string) {
 
 // JobOutput is the destination of a job's output.
 type JobOutput struct {
-	Out, Err io.Writer
+	Out, Err io.Writer // both are nil if the output is not printed
 	// Restarted is called when the job starts its output again, for example after a requeue.
 	// The output printed so far stays, and all of the new output follows.
 	Restarted func()
@@ -52,15 +52,27 @@ const printEvery = 200 * time.Millisecond
 // WaitPrinting is Wait for a task started by Submit. It copies the output of the job as it
 // arrives, and the rest when the job has ended.
 func (q *Service) WaitPrinting(ctx context.Context, id record.ID, to JobOutput, seen func(*record.Record)) (*record.Record, error) {
+	if to.Out == nil && to.Err == nil {
+		rec, err := q.Wait(ctx, string(id), seen)
+		return rec, goesOn(err, id)
+	}
 	stdout, stderr := q.jobFiles(id)
 	out, errs := printerOf(stdout, to.Out, to.Restarted), printerOf(stderr, to.Err, to.Restarted)
 	stop := repeat.Every(printEvery, func() error { return errors.Join(out.pass(), errs.pass()) })
 	rec, err := q.Wait(ctx, string(id), seen)
 	passed := stop()
 	if err != nil {
-		return nil, fmt.Errorf("%w (\"qme wait %s\" goes on waiting)", err, id)
+		return nil, goesOn(err, id)
 	}
 	return rec, errors.Join(passed, q.rest(out, rec, record.JobStdout), q.rest(errs, rec, record.JobStderr))
+}
+
+// goesOn adds to an error of waiting how to wait on.
+func goesOn(err error, id record.ID) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w (\"qme wait %s\" goes on waiting)", err, id)
 }
 
 // A filePrinter copies new content of a file from when the file exists.

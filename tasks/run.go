@@ -28,7 +28,8 @@ import (
 // RunOptions are the options of one run.
 type RunOptions struct {
 	Message string
-	Quiet   bool
+	// Quiet records the output of the command without passing it on.
+	Quiet bool
 	// Confirm, if not nil, is called by Rerun with the record to be run again. own says whether
 	// this user has given the command in this home. If Confirm returns an error, Rerun returns
 	// it and runs nothing.

@@ -66,7 +66,7 @@ func (h *home) command(args ...string) *exec.Cmd {
 		cmd = exec.Command("bash", append([]string{"-c", strings.ReplaceAll(h.shell, "exec ", "exec -a qme "), exe}, args...)...)
 		cmd.Dir = h.cwd
 	}
-	cmd.Env = append(os.Environ(), "QME_HOME="+h.dir, "HOME="+filepath.Dir(h.dir), "USER=tester", "GIT_CONFIG_NOSYSTEM=1")
+	cmd.Env = append(os.Environ(), "QME_HOME="+h.dir, "HOME="+filepath.Dir(h.dir), "USER=tester", "GIT_CONFIG_NOSYSTEM=1", "QME_RUN_SUMMARY=always")
 	cmd.Env = append(cmd.Env, h.env...)
 	return cmd
 }

@@ -228,7 +228,7 @@ func TestDashboardHostile(t *testing.T) {
 	} {
 		h.must("-q", "run", "sh", "-c", "printf '"+out+"'")
 	}
-	h.must("-q", "run", "sh", "-c", `head -c 10000000 /dev/zero | tr '\0' '<'`)
+	h.must("run", "--no-output", "sh", "-c", `head -c 10000000 /dev/zero | tr '\0' '<'`)
 	h.must("-q", "-m", script+"\u202e", "run", "echo", script, "\x1b[31m", "\xff")
 	b := h.serve()
 	resp, _ := b.do("GET", "/api/tasks", "")

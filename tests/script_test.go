@@ -33,6 +33,7 @@ func TestScript(t *testing.T) {
 			env.Setenv("USER", "tester")
 			env.Setenv("LANG", "C.UTF-8")
 			env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+			env.Setenv("QME_RUN_SUMMARY", "always") // standard error is a pipe
 			env.Values[testKey{}] = env.T()
 			return os.MkdirAll(env.WorkDir+"/home", 0o755)
 		},

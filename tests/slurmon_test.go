@@ -65,6 +65,10 @@ func TestSlurmOn(t *testing.T) {
 	if left, err := files(filepath.Join(s.home.dir, "jobs")); err != nil || !slices.Equal(left, []string{note}) {
 		t.Errorf("its files are not removed: %v, %v", left, err)
 	}
+	if out, errs, code := s.run("run", "--no-output", "--on", "slurm", "--mem", "50", "--wait", "echo out; echo err >&2; exit 3"); out != "" || strings.Contains(errs, "err\n") || code != 3 {
+		t.Errorf("with --no-output it printed %q and %q, and ended with %d", out, errs, code)
+	}
+	s.has("the output that was not shown", s.get("").Data.Job.Output, "out\n")
 	again := s.runAgain(rec)
 	again = s.ends(again, 3)
 	s.has("the output of the rerun", again.Data.Job.Output, out)

@@ -38,6 +38,8 @@ var settings = []setting{
 		description: "up to which size, and at most 16 MiB, what a command reads from a pipe is kept, for qme rerun; 0: none"},
 	{name: "run.stdin_hash", kind: boolKind, def: "true",
 		description: "whether what a command reads from a pipe is counted and hashed, if no other process can read from it"},
+	{name: "run.summary", kind: stringKind, def: "auto", check: oneOf("auto", "always", "never"),
+		description: "whether a line with id and return code ends a run: auto (only if standard error is a terminal), always or never"},
 	{name: "run.usage", kind: durationKind, def: "1s",
 		description: "time between samples of the memory, processor and bytes that a run uses, at first; 0: none"},
 	{name: "mask.env", kind: listKind, def: mask.DefaultNames, check: variableName,

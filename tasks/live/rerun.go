@@ -54,7 +54,7 @@ func (h *Home) Rerun(ctx context.Context, id record.ID, agreed Agreement) error 
 	}
 	defer h.rerunning.Delete(id)
 	h.awaitCommit(ctx, id)
-	args := []string{"-q", "rerun", "--report"}
+	args := []string{"-q", "rerun", "--no-output", "--report"}
 	if _, kept := h.Service.KeptInput(v.Record, "null"); v.Record.Data.Stdin != nil && !kept {
 		args = append(args, "--stdin", os.DevNull) // which the client was told
 	}

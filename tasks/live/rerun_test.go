@@ -33,7 +33,7 @@ func TestRerun(t *testing.T) {
 	if err := b.Rerun(t.Context(), id, live.Agreement{}); err != nil {
 		t.Fatal(err)
 	}
-	if words := b.started(1); !slices.Equal(words, []string{"-q rerun --report " + string(id)}) {
+	if words := b.started(1); !slices.Equal(words, []string{"-q rerun --no-output --report " + string(id)}) {
 		t.Errorf("it has started %q", words)
 	}
 	if err := b.Rerun(t.Context(), b.running(), live.Agreement{}); !errors.Is(err, record.ErrConflict) {
@@ -72,7 +72,7 @@ func TestRerunOfAForeignCommand(t *testing.T) {
 	if err := b.Rerun(t.Context(), id, live.Agreement{Confirm: true, Digest: shown.Digest}); err != nil {
 		t.Fatal(err)
 	}
-	if words := b.started(1); !slices.Equal(words, []string{"-q rerun --report --yes " + string(id)}) {
+	if words := b.started(1); !slices.Equal(words, []string{"-q rerun --no-output --report --yes " + string(id)}) {
 		t.Errorf("it has started %q", words)
 	}
 }

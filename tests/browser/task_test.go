@@ -198,7 +198,7 @@ func TestSearchInOutputMarksAndSteps(t *testing.T) {
 
 func TestLongOutputIsShownPiecewise(t *testing.T) {
 	h := newHome(t)
-	h.qme("-q", "run", "sh", "-c", `yes "the quick brown fox jumps over the lazy dog, again and again" | head -c 64000000; echo; echo the end`)
+	h.qme("run", "--no-output", "sh", "-c", `yes "the quick brown fox jumps over the lazy dog, again and again" | head -c 64000000; echo; echo the end`)
 	p := h.serve().open("/tasks/" + h.id())
 	p.has("qme-output .text", "the quick brown fox")
 	p.until("document.querySelectorAll('.chunk').length < 200") // no more than is near

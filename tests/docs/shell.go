@@ -124,6 +124,7 @@ func (s shell) env() []string {
 		"PATH="+s.bin+string(os.PathListSeparator)+os.Getenv("PATH"),
 		"PWD="+s.home,
 		"GIT_CONFIG_NOSYSTEM=1",
+		"QME_RUN_SUMMARY=always", // the pages show what a reader sees on a terminal
 		"LANG=C.UTF-8",
 		"TERM=dumb",
 		"TZ=UTC",

@@ -33,7 +33,7 @@ END
 seq 300 | sort -R >data.txt
 git add . && git commit --quiet -m 'Train on 48 volumes'
 
-run() { "$QME" -q "$@" || true; }
+run() { "$QME" -q "$@" >/dev/null 2>&1 || true; }
 run -m 'what the figures need' run make figures
 run run du -sh .
 run run 'sort data.txt | uniq -c | sort -rn | head'
