@@ -154,6 +154,7 @@ func hintFor(err error) string {
 	var ambiguous *tasks.AmbiguousError
 	var refused *gitstore.RejectedError
 	var none *tasks.NoLastError
+	var cleared *tasks.ClearedError
 	var limit *gitstore.LimitError
 	var layout *gitstore.LayoutError
 	var unsharable *gitstore.UnsharableError
@@ -165,6 +166,8 @@ func hintFor(err error) string {
 		return "Name one: \"qme ls\" lists them, and @1 is the first of its lines."
 	case errors.As(err, &ambiguous):
 		return "Give more of the id."
+	case errors.As(err, &cleared):
+		return fmt.Sprintf("\"qme restore %s\" brings it back.", cleared.ID)
 	case errors.As(err, &layout):
 		return layout.Way
 	case errors.As(err, &refused) && refused.Own:

@@ -3,8 +3,11 @@ package gitstore
 import (
 	"bytes"
 	"cmp"
+	"container/heap"
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -47,6 +50,12 @@ func (sn *Snapshot) Cleared(ctx context.Context, since string) (record.Cleared, 
 	if err := c.find(sn.commit, since); err != nil {
 		return record.Cleared{}, err
 	}
+	return c.cleared(sn)
+}
+
+// cleared returns what the commits have removed that is not in the snapshot.
+func (c *clearedWalk) cleared(sn *Snapshot) (record.Cleared, error) {
+	c.lo, c.hi = bounds(c.prefix)
 	// The last removal of a task counts, so the first one that is seen. A merge removes what a
 	// commit on one of its sides has removed: of the other side only the remainder is its own.
 	for _, merges := range []bool{false, true} {
@@ -67,11 +76,43 @@ func (sn *Snapshot) Cleared(ctx context.Context, since string) (record.Cleared, 
 	return record.Cleared{Tasks: c.sorted(), Gap: c.gap}, nil
 }
 
+// ClearedLately returns those of the tasks with a prefix of the UUID that one of the last commits, so
+// many by their times, has removed and that are not there. The cost is that of reading the commits,
+// and of the folders in the range of time which the prefix spans. Gap is set where the history goes on.
+func (sn *Snapshot) ClearedLately(ctx context.Context, prefix string, commits int) (record.Cleared, error) {
+	c := &clearedWalk{ctx: ctx, r: sn.r, seen: map[treePair]bool{}, tasks: map[record.ID]record.Clearing{}, prefix: prefix}
+	if err := c.walk(sn.commit, commits); err != nil {
+		return record.Cleared{}, err
+	}
+	return c.cleared(sn)
+}
+
+// Author returns who made a commit, as "Name <address>", and "" for a merge, which takes over what others
+// have done.
+func (s *Store) Author(commit string) (string, error) {
+	c, b, err := readCommit(s.odb, plumbing.NewHash(commit))
+	if err != nil || len(c.Parents) > 1 {
+		return "", err
+	}
+	for line := range bytes.Lines(b) {
+		who, isAuthor := bytes.CutPrefix(line, []byte("author "))
+		if at := bytes.LastIndexByte(who, '>'); isAuthor && at > 0 {
+			return string(who[:at+1]), nil
+		}
+		if len(line) == 1 {
+			break // the message follows
+		}
+	}
+	return "", fmt.Errorf("commit %s has no author: %w", commit, record.ErrCorrupt)
+}
+
 // A clearedWalk looks for removed tasks.
 type clearedWalk struct {
 	ctx     context.Context
 	r       objectReader
+	prefix  string        // of the UUIDs of the tasks that are looked for
 	commits []*commitNode // which may have removed tasks, the last first
+	lo, hi  string        // the first and the last folder that can hold them
 	seen    map[treePair]bool
 	tasks   map[record.ID]record.Clearing
 	gap     error
@@ -97,7 +138,7 @@ func (c *clearedWalk) missing(err error) error {
 // find collects the commits that may have removed tasks.
 func (c *clearedWalk) find(head plumbing.Hash, since string) error {
 	if since == "" {
-		return c.walk(head)
+		return c.walk(head, math.MaxInt)
 	}
 	g := newGraph(c.r)
 	known := plumbing.NewHash(since)
@@ -118,30 +159,41 @@ func (c *clearedWalk) take(list []*commitNode) {
 	c.commits = slices.DeleteFunc(lastFirst(list), func(commit *commitNode) bool { return !commit.mayRemove })
 }
 
-// walk collects them from the whole history.
-func (c *clearedWalk) walk(head plumbing.Hash) error {
-	visited := map[plumbing.Hash]bool{head: true}
+// errEarlier says that the commits before some were not read.
+var errEarlier = errors.New("earlier commits were not looked at")
+
+// walk collects them from the last commits, so many at most.
+func (c *clearedWalk) walk(head plumbing.Hash, most int) error {
+	seen := map[plumbing.Hash]bool{}
+	var next commitHeap
+	add := func(h plumbing.Hash) error {
+		if seen[h] {
+			return nil
+		}
+		seen[h] = true
+		commit, _, err := readCommit(c.r, h)
+		if commit != nil {
+			heap.Push(&next, commit)
+		}
+		return c.missing(err)
+	}
+	err := add(head)
 	var list []*commitNode
-	for stack := []plumbing.Hash{head}; len(stack) > 0; {
-		top := stack[len(stack)-1]
-		stack = stack[:len(stack)-1]
-		commit, _, err := readCommit(c.r, top)
-		if err := c.missing(err); err != nil {
-			return err
+	for err == nil && len(next) > 0 {
+		if len(list) == most {
+			err = c.missing(errEarlier)
+			break
 		}
-		if commit == nil {
-			continue
-		}
+		commit := heap.Pop(&next).(*commitNode)
 		list = append(list, commit)
 		for _, parent := range commit.Parents {
-			if !visited[parent] {
-				visited[parent] = true
-				stack = append(stack, parent)
+			if err = add(parent); err != nil {
+				break
 			}
 		}
 	}
 	c.take(list)
-	return nil
+	return err
 }
 
 // compare notes the tasks that a commit has removed from a parent's.
@@ -174,13 +226,14 @@ func (c *clearedWalk) removed(old, now plumbing.Hash, at string, as record.Clear
 	for name, e := range zip(olds, news) {
 		p := path.Join(at, name)
 		switch {
+		case e[0].isDir() && !within(p, c.lo, c.hi):
 		case e[0].isDir():
 			if err := c.missing(c.removed(e[0].hash, e[1].hash, p, as)); err != nil {
 				return err
 			}
 		case !e[0].hash.IsZero() && e[1].hash.IsZero() && strings.HasSuffix(name, recordExt):
 			id, err := record.IDFromPath(p)
-			if err != nil {
+			if err != nil || !strings.HasPrefix(id.UUID(), c.prefix) {
 				continue
 			}
 			if _, noted := c.tasks[id]; !noted {

@@ -24,7 +24,7 @@ const exchangeSteps = 150
 // TestExchange has three machines run, rerun and clear tasks, pull from each other
 // and from a shared repository, push there, and crash while they do. In the end all
 // have the same tree, every run that was ever committed is in the history, and of
-// each task that botIdentity cleared the latest run is the record.
+// each task that nobody cleared the latest run is the record.
 func TestExchange(t *testing.T) {
 	t.Parallel()
 	seed := number(t, "QME_TEST_SEED", time.Now().UnixNano())

@@ -68,7 +68,7 @@ func (s *Store) WantExchange() (release func(), err error) {
 func (s *Store) ExchangeWanted() bool {
 	f, err := s.fs.Open(filepath.Join(s.dir, wantedLock))
 	if err != nil {
-		return false // botIdentity ever has
+		return false // nobody ever has
 	}
 	defer f.Close()
 	if err = lockfile.Try(f, lockfile.Exclusive); err == nil {

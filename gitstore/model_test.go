@@ -143,7 +143,7 @@ func (m *model) commit() {
 		m.restore(failed)
 		return
 	}
-	// All of it is there, or nothing. Behind a crash botIdentity was told which.
+	// All of it is there, or nothing. Behind a crash nobody was told which.
 	fresh, operr := gitstore.Open(afero.NewOsFs(), m.dir, gitstore.Options{})
 	if operr != nil {
 		m.Fatalf("Open: %v", operr)

@@ -36,7 +36,7 @@ func TestGitRepacksDuringCommit(t *testing.T) {
 }
 
 // TestGCWritesABadPack damages the pack that GC writes, as bad memory or a bad disk
-// would. GC notices before the pack has its name, so botIdentity ever reads it.
+// would. GC notices before the pack has its name, so nobody ever reads it.
 func TestGCWritesABadPack(t *testing.T) {
 	require.Component(t, "git")
 	dir := filepath.Join(t.TempDir(), "tasks.git")

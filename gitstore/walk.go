@@ -26,6 +26,9 @@ type Entry struct {
 // Record reads the entry's record with its notes; errors are as those of Snapshot.Get.
 func (e Entry) Record() (*record.Record, error) { return e.read(record.Decode) }
 
+// Notes reads the notes of the entry's task, nil for none.
+func (e Entry) Notes() (*record.Notes, error) { return notesOf(e.r, e.ID, e.notes) }
+
 func (e Entry) readBrief() (*record.Record, error) { return e.read(record.DecodeBrief) }
 
 func (e Entry) read(decode func([]byte) (*record.Record, error)) (*record.Record, error) {
@@ -130,7 +133,7 @@ func (w *walker) dir(h plumbing.Hash, at string, depth int) bool {
 		}
 		e := entries[i]
 		p := path.Join(at, e.name)
-		if !e.isDir() || p < w.lo[:min(len(p), len(w.lo))] || p > w.hi[:min(len(p), len(w.hi))] || !w.wants(p) {
+		if !e.isDir() || !within(p, w.lo, w.hi) || !w.wants(p) {
 			continue
 		}
 		if !w.dir(e.hash, p, depth+1) {
@@ -138,6 +141,11 @@ func (w *walker) dir(h plumbing.Hash, at string, depth int) bool {
 		}
 	}
 	return true
+}
+
+// within reports whether a folder is one of those from lo to hi, or has some of them.
+func within(folder, lo, hi string) bool {
+	return folder >= lo[:min(len(folder), len(lo))] && folder <= hi[:min(len(folder), len(hi))]
 }
 
 // wants reports whether a folder has to be read, and skips sought tasks that do not exist.

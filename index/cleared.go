@@ -46,7 +46,8 @@ func (s *Search) clearedSince(ctx context.Context, o *opened) (record.Cleared, e
 }
 
 // later returns those of some removals that the index does not have. Where it has another one of
-// the same task, all of the history is asked which is the last.
+// the same task, all of the history is asked which is the last; with Ready it is the one after the
+// commit of the index.
 func (s *Search) later(ctx context.Context, r *reader, list []record.Clearing) (later []record.Clearing, err error) {
 	if r.cleared == 0 {
 		return list, nil
@@ -64,7 +65,7 @@ func (s *Search) later(ctx context.Context, r *reader, list []record.Clearing) (
 		if err != nil {
 			return nil, err
 		}
-		if known != nil {
+		if known != nil && !s.Ready {
 			all, err := last()
 			if err != nil {
 				return nil, err

@@ -75,6 +75,9 @@ type Search struct {
 	// Cleared has the tasks searched that were cleared, with the runs to which their last
 	// records lead, and no others.
 	Cleared bool
+	// Ready has only an index asked that is there and is nearly up to date, so that the search
+	// costs little. Without one nothing is found, and FromIndex is false.
+	Ready bool
 
 	// Progress, if not nil, is told how many tasks have been indexed.
 	Progress func(tasks int)

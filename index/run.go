@@ -49,6 +49,7 @@ func (s *Search) run(ctx context.Context, dir string, find func(*answer, context
 		switch {
 		case ctx.Err() != nil:
 			yield(Found{Result: record.Result{Err: ctx.Err()}})
+		case err != nil && s.Ready:
 		case errors.Is(err, errOther), errors.Is(err, errGap):
 			s.Scan(ctx)(yield)
 		case err != nil:
@@ -76,7 +77,7 @@ func (s *Search) lookUp(ctx context.Context, dir string) (*answer, error) {
 	}
 	a := &answer{s: s, o: o}
 	err = a.ask(ctx, dir)
-	if errors.Is(err, errUnusable) { // damage that shows only here, or a commit that is gone
+	if errors.Is(err, errUnusable) && !s.Ready { // damage that shows only here, or a commit that is gone
 		if o, err = s.rebuild(ctx, dir, a.o.Serial); err == nil {
 			err = a.o.close()
 			a.o = o
@@ -99,6 +100,9 @@ func (s *Search) first(ctx context.Context, dir string) (*opened, error) {
 	for tries := 0; ; tries++ {
 		before := serialOf(dir)
 		o, err := open(dir, s.Limit)
+		if s.Ready {
+			return o, err
+		}
 		if errors.Is(err, errUnusable) {
 			o, err = s.rebuild(ctx, dir, before)
 		}
@@ -336,12 +340,15 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 		return err
 	}
 	behind := len(changed)
-	if s.Cleared {
+	if s.Cleared && (behind <= overlay || !s.Ready) {
 		c, err := s.clearedSince(ctx, a.o)
 		if err != nil {
 			return err
 		}
 		behind = max(behind, len(c.Tasks))
+	}
+	if behind > overlay && s.Ready {
+		return errOther
 	}
 	if behind > overlay {
 		switch err := s.update(ctx, dir, a.o, changed); {

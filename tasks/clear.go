@@ -95,6 +95,7 @@ func (q *Service) candidates(what string) ([]record.ID, error) {
 	none := fmt.Errorf("%q names no task, and no executor that has any: %w", what, record.ErrNotFound)
 	if what != "" {
 		rec, err := q.resolveRecord(what)
+		var cleared *ClearedError
 		switch {
 		case err == nil:
 			return []record.ID{rec.UID}, nil
@@ -105,7 +106,7 @@ func (q *Service) candidates(what string) ([]record.ID, error) {
 			return nil, err
 		case record.CheckExecutor(what) != nil:
 			return nil, err
-		case !errors.Is(err, record.ErrNotFound) && !errors.Is(err, ErrReference):
+		case errors.As(err, &cleared) || !errors.Is(err, record.ErrNotFound) && !errors.Is(err, ErrReference):
 			none = err // unless it is an executor
 		}
 		rg.Executor = what

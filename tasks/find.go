@@ -21,7 +21,8 @@ var ErrReference = errors.New("not a reference to a task")
 //	@2               the second task of a plain listing
 //	REF@1            a task's first run; REF@-1 is the one before the last
 //
-// The error wraps record.ErrNotFound, record.ErrAmbiguous or ErrReference.
+// The error wraps record.ErrNotFound, record.ErrAmbiguous or ErrReference. It is a ClearedError for a task
+// that was cleared, if that is found out at little cost.
 func (q *Service) Find(ref string) (Version, error) {
 	base, run, hasRun := cutRun(ref)
 	rec, err := q.resolveRecord(base)
@@ -70,16 +71,20 @@ func (q *Service) resolveRecord(ref string) (*record.Record, error) {
 		return q.nth(ref, n)
 	}
 	id, err := q.resolve(ref)
-	if errors.Is(err, record.ErrNotFound) && record.CheckName(ref) == nil && q.Names != nil && q.executor(ref) == nil {
+	if errors.Is(err, record.ErrNotFound) && q.Names != nil && q.checkName(ref) == nil {
 		rec, nerr := q.named(ref)
-		if nerr == nil || !errors.Is(nerr, record.ErrNotFound) {
+		if !errors.Is(nerr, record.ErrNotFound) {
 			return rec, nerr
 		}
 	}
-	if err != nil {
-		return nil, err
+	var rec *record.Record
+	if err == nil {
+		rec, err = q.task(id)
 	}
-	return q.task(id)
+	if errors.Is(err, record.ErrNotFound) {
+		return nil, q.unlessCleared(ref, err)
+	}
+	return rec, err
 }
 
 // nth returns the nth task of a plain listing.
@@ -178,7 +183,7 @@ func (q *Service) Fitting(what string) (record.Range, error) {
 			return rg, err
 		}
 	}
-	return record.Range{}, fmt.Errorf("task %q: %w", what, record.ErrNotFound)
+	return record.Range{}, q.unlessCleared(what, fmt.Errorf("task %q: %w", what, record.ErrNotFound))
 }
 
 // rangesOf parses a prefix of an id. A text like "c-0" may be an executor with the beginning of

@@ -91,35 +91,53 @@ func (q *Service) named(name string) (*record.Record, error) {
 	if rec, err := q.ownNamed(name); rec != nil || err != nil {
 		return rec, err
 	}
+	ids, err := q.allNamed(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(ids) == 0:
+		return nil, fmt.Errorf("task %q: %w", name, record.ErrNotFound)
+	case len(ids) > 1:
+		return nil, &AmbiguousError{Ref: name, IDs: ids[:min(len(ids), ambiguousShown)], More: len(ids) > ambiguousShown}
+	case q.Changing:
+		return nil, fmt.Errorf("the name %s was given in another home, and serves for reading alone: name the task by its id, %s: %w", name, ids[0], record.ErrConflict)
+	}
+	return q.task(ids[0])
+}
+
+// allNamed returns the tasks with a name, newest first. Where the index would first have to be made, the
+// notes are looked at themselves.
+func (q *Service) allNamed(name string) (ids []record.ID, err error) {
 	what, err := query.Parse("name:"+name, query.Options{})
 	if err != nil {
 		return nil, err
 	}
-	s, err := q.Search(context.Background(), what, SearchOptions{Sort: SortCreated})
+	s, err := q.Search(context.Background(), what, SearchOptions{Sort: SortCreated, Ready: true})
 	if err != nil {
 		return nil, err
 	}
-	clash := &AmbiguousError{Ref: name}
 	for found := range s.Found {
 		switch {
 		case found.Err != nil && found.ID == "":
 			return nil, found.Err
-		case found.Err != nil:
-		case len(clash.IDs) == ambiguousShown:
-			clash.More = true
-		default:
-			clash.IDs = append(clash.IDs, found.ID)
+		case found.Err == nil:
+			ids = append(ids, found.ID)
 		}
 	}
-	switch len(clash.IDs) {
-	case 0:
-		return nil, fmt.Errorf("task %q: %w", name, record.ErrNotFound)
-	case 1:
-	default:
-		return nil, clash
+	if s.FromIndex() {
+		return ids, nil
 	}
-	if q.Changing {
-		return nil, fmt.Errorf("the name %s was given in another home, and serves for reading alone: name the task by its id, %s: %w", name, clash.IDs[0], record.ErrConflict)
+	history, err := q.latest()
+	if err != nil {
+		return nil, err
 	}
-	return q.task(clash.IDs[0])
+	for e, err := range history.Tasks(record.Range{}) {
+		if err != nil {
+			return nil, err
+		}
+		if notes, err := e.Notes(); err == nil && notes.Named() == name { // those that cannot be read name nothing
+			ids = append(ids, e.ID)
+		}
+	}
+	return ids, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -15,19 +16,21 @@ import (
 // ClearedTask returns the removal of the only task that was cleared and whose id is, or begins with, a
 // text, with or without its executor. The error wraps record.ErrNotFound or record.ErrAmbiguous.
 func (q *Service) ClearedTask(ctx context.Context, ref string) (record.Clearing, error) {
-	what, err := query.Parse("id:"+prefixOf(ref), query.Options{})
-	if err != nil || ref == "" || strings.HasPrefix(ref, "@") {
+	id, notWhole := record.ParseID(ref)
+	ranges, err := rangesOf(ref)
+	ranges = slices.DeleteFunc(ranges, func(rg record.Range) bool { return rg.Prefix == "" })
+	switch {
+	case notWhole == nil:
+		ranges = rangeOf(id)
+	case err != nil || len(ranges) == 0:
 		return record.Clearing{}, fmt.Errorf("%q is not the beginning of a task's id, such as 019aaf3c or shell-019aaf3c: %w", ref, ErrReference)
 	}
-	list, err := q.ClearedTasks(ctx, what)
+	fitting, all, err := q.clearedLately(ctx, ranges)
+	if err == nil && !all && (notWhole != nil || len(fitting) == 0) {
+		fitting, err = q.clearedIn(ctx, ranges, false)
+	}
 	if err != nil {
 		return record.Clearing{}, err
-	}
-	var fitting []record.Clearing
-	for _, one := range list {
-		if strings.HasPrefix(string(one.ID), ref) || strings.HasPrefix(one.ID.UUID(), ref) {
-			fitting = append(fitting, one)
-		}
 	}
 	switch len(fitting) {
 	case 0:
@@ -42,14 +45,6 @@ func (q *Service) ClearedTask(ctx context.Context, ref string) (record.Clearing,
 	return record.Clearing{}, e
 }
 
-// prefixOf returns the part of a reference that is in the UUID.
-func prefixOf(ref string) string {
-	if i := strings.IndexByte(ref, '-'); i > 0 && record.CheckExecutor(ref[:i]) == nil && !hexPrefix().MatchString(ref) {
-		return ref[i+1:]
-	}
-	return ref
-}
-
 // ClearedTasks returns the last removals of the tasks that were cleared and match a query, in the
 // order of a listing.
 func (q *Service) ClearedTasks(ctx context.Context, what *query.Query) ([]record.Clearing, error) {
@@ -57,15 +52,24 @@ func (q *Service) ClearedTasks(ctx context.Context, what *query.Query) ([]record
 	if err != nil {
 		return nil, err
 	}
-	var list []record.Clearing
+	return q.removals(s, func(record.ID) bool { return true }, math.MaxInt)
+}
+
+// removals returns the removals of those found tasks that fit, most at most.
+func (q *Service) removals(s *Search, fits func(record.ID) bool, most int) (list []record.Clearing, err error) {
 	for found := range s.Found {
 		switch {
 		case found.Cleared != nil && found.Err == nil:
-			list = append(list, *found.Cleared)
+			if fits(found.ID) {
+				list = append(list, *found.Cleared)
+			}
 		case found.Err != nil && found.ID == "":
 			return nil, found.Err
 		case found.Err != nil:
 			q.Warn("%v", found.Err)
+		}
+		if len(list) >= most {
+			break
 		}
 	}
 	return list, nil

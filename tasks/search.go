@@ -25,6 +25,9 @@ type SearchOptions struct {
 	Cleared bool   // search the tasks that were cleared, and no others
 	Whole   bool   // read the found records completely; see index.Search
 
+	// Ready finds only what costs little to find; see index.Search.Ready.
+	Ready bool
+
 	// EarlierOnly, with AllRuns, allows the search to leave out the latest run of a task.
 	EarlierOnly bool
 
@@ -61,7 +64,7 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 		return nil, err
 	}
 	s := &index.Search{
-		Source: searchSource{Snapshot: v.history, service: q}, Query: what, AllRuns: o.AllRuns, EarlierOnly: o.EarlierOnly, Cleared: o.Cleared, Limit: q.Settings.Searched, Whole: o.Whole || o.Sort == SortMemory,
+		Source: searchSource{Snapshot: v.history, service: q}, Query: what, AllRuns: o.AllRuns, EarlierOnly: o.EarlierOnly, Cleared: o.Cleared, Ready: o.Ready, Limit: q.Settings.Searched, Whole: o.Whole || o.Sort == SortMemory,
 		Hold: slices.Contains([]string{SortRelevance, SortDuration, SortMemory, SortOldest}, o.Sort), MaxWait: firstIndexWait,
 		Waiting: func() {
 			q.tell("Another process is making the search index; this one waits for it, at most %s.", firstIndexWait)
