@@ -171,6 +171,9 @@ func TestNotesOfTask(t *testing.T) {
 		if err != nil || d.ID != id || !d.Noted {
 			t.Errorf("%+v, %v", d, err)
 		}
+		if was, err := d.Old(); err != nil || fmt.Sprint(was.Notes.Tagged()) != "[a]" {
+			t.Errorf("before: %+v, %v", was, err)
+		}
 	}
 	commit(t, s, clearing(id))
 	commit(t, s, run(task(id, "anew\n"), nil))

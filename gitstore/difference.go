@@ -16,26 +16,19 @@ import (
 // versions are a task in two commits. It is a record.Versions.
 type versions struct {
 	id       record.ID
-	old, new plumbing.Hash // the blobs; the zero hash where there is none
-	runs     plumbing.Hash // that of ID.runs in the later commit, likewise
-	notes    plumbing.Hash // that of ID.notes
+	old, new version
+	runs     plumbing.Hash // the blob of ID.runs in the later commit
 	r        objectReader
 }
+
+// A version has the blobs of a task in a commit; the zero hash where there is none.
+type version struct{ record, notes plumbing.Hash }
 
 // Old implements record.Versions.
 func (v versions) Old() (*record.Record, error) { return v.read(v.old) }
 
 // New implements record.Versions.
-func (v versions) New() (*record.Record, error) {
-	rec, err := v.read(v.new)
-	if err == nil && rec != nil {
-		rec.Notes, err = notesOf(v.r, v.id, v.notes)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return rec, nil
-}
+func (v versions) New() (*record.Record, error) { return v.read(v.new) }
 
 // OtherRuns implements record.Versions.
 func (v versions) OtherRuns() ([]string, error) {
@@ -49,11 +42,18 @@ func (v versions) OtherRuns() ([]string, error) {
 	return names(commits), nil
 }
 
-func (v versions) read(h plumbing.Hash) (*record.Record, error) {
-	if h.IsZero() {
+func (v versions) read(of version) (*record.Record, error) {
+	if of.record.IsZero() {
 		return nil, nil
 	}
-	return readRecord(v.r, v.id, h, record.Decode)
+	rec, err := readRecord(v.r, v.id, of.record, record.Decode)
+	if err == nil {
+		rec.Notes, err = notesOf(v.r, v.id, of.notes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return rec, nil
 }
 
 // Changes yields the tasks that are different in another commit, which may be gone or no
@@ -91,7 +91,10 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[reco
 				return nil // a stream, or one of the files at the top
 			}
 			old, folder := folders[0], folders[1]
-			v := versions{id: id, old: a.hash, new: b.hash, runs: blobOf(folder, string(id)+runsExt), notes: blobOf(folder, string(id)+notesExt), r: s.odb}
+			v := versions{
+				id: id, runs: blobOf(folder, string(id)+runsExt), r: s.odb,
+				old: version{a.hash, blobOf(old, string(id)+notesExt)}, new: version{b.hash, blobOf(folder, string(id)+notesExt)},
+			}
 			noted := false
 			switch path.Ext(p) {
 			case runsExt, notesExt: // and not the record, whose name comes before
@@ -99,13 +102,13 @@ func (s *Store) Differences(ctx context.Context, from, to string) iter.Seq2[reco
 				if same.IsZero() {
 					return nil
 				}
-				v.old, v.new = same, same
+				v.old.record, v.new.record = same, same
 				noted = v.runs == blobOf(old, string(id)+runsExt)
 			case recordExt:
 			default:
 				return nil
 			}
-			if last = id; !yield(record.Difference{ID: id, Added: v.old.IsZero(), Removed: v.new.IsZero(), Noted: noted, Versions: v}, nil) {
+			if last = id; !yield(record.Difference{ID: id, Added: v.old.record.IsZero(), Removed: v.new.record.IsZero(), Noted: noted, Versions: v}, nil) {
 				return errStop
 			}
 			return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 
@@ -99,12 +98,14 @@ type writer struct {
 
 	anew bool // the home has no rows
 
-	taskRows, runRows, fileRows [][]any
-	gone                        []record.ID
-	bytes                       int // of the buffered runs and files
-	full                        map[*table]*sql.Stmt
-	tasks                       int
-	unreadable                  []error
+	taskRows, runRows, fileRows, tagRows, noteRows [][]any
+
+	gone, noted []record.ID // that were removed, or have other tags or notes
+	bytes       int         // of the buffered runs and files
+	noteBytes   int         // of the buffered notes
+	full        map[*table]*sql.Stmt
+	tasks       int
+	unreadable  []error
 }
 
 const (
@@ -116,8 +117,8 @@ const (
 
 // clear deletes all rows of the home.
 func (w *writer) clear() error {
-	for _, t := range []string{"files", "runs", "tasks"} {
-		if _, err := w.tx.ExecContext(w.ctx, w.d.bind("DELETE FROM "+t+" WHERE home_id = ?"), w.home); err != nil {
+	for _, t := range w.tables.all() {
+		if _, err := w.tx.ExecContext(w.ctx, w.d.bind("DELETE FROM "+t.name+" WHERE home_id = ?"), w.home); err != nil {
 			return err
 		}
 	}
@@ -152,7 +153,7 @@ func (w *writer) dropIndexes() (restore func() error, err error) {
 	if !errors.Is(err, sql.ErrNoRows) {
 		return none, err
 	}
-	rows, err := w.tx.QueryContext(w.ctx, "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name IN ('runs', 'files') AND sql IS NOT NULL")
+	rows, err := w.tx.QueryContext(w.ctx, "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name IN ('runs', 'files', 'tags', 'notes') AND sql IS NOT NULL")
 	if err != nil {
 		return none, err
 	}
@@ -206,31 +207,47 @@ func (w *writer) add(c change) error {
 	switch {
 	case c.task != nil:
 		w.taskRows = append(w.taskRows, c.task)
+		w.addSaid(c)
 	case c.first:
 		w.gone = append(w.gone, c.id)
 	}
 	for _, r := range c.runs {
 		w.runRows, w.fileRows = append(w.runRows, r.run), append(w.fileRows, r.files...)
-		for _, row := range append(r.files, r.run) {
-			for _, v := range row {
-				if s, ok := v.(string); ok {
-					w.bytes += len(s)
-				}
-			}
-		}
+		w.bytes += sizeOf(append(r.files, r.run)...)
 		if len(w.runRows) == batch || w.bytes > batchBytes {
 			if err := w.flushRuns(); err != nil {
 				return err
 			}
 		}
 	}
-	if len(w.taskRows) == batch {
+	if len(w.taskRows) == batch || w.noteBytes > batchBytes {
 		return w.flushTasks()
 	}
 	if len(w.gone) == batch {
 		return w.remove()
 	}
 	return nil
+}
+
+func (w *writer) addSaid(c change) {
+	if c.said == nil {
+		return
+	}
+	w.noted = append(w.noted, c.id)
+	w.tagRows, w.noteRows = append(w.tagRows, c.said.tags...), append(w.noteRows, c.said.notes...)
+	w.noteBytes += sizeOf(c.said.notes...)
+}
+
+// sizeOf returns the bytes of the texts in rows.
+func sizeOf(rows ...[]any) (bytes int) {
+	for _, row := range rows {
+		for _, v := range row {
+			if s, ok := v.(string); ok {
+				bytes += len(s)
+			}
+		}
+	}
+	return bytes
 }
 
 // flush writes the buffered rows.
@@ -251,10 +268,8 @@ func (w *writer) flushRuns() error {
 	if err := w.removeFiles(); err != nil {
 		return err
 	}
-	for rows := range slices.Chunk(w.fileRows, batch) {
-		if err := w.insert(&w.tables.files, rows); err != nil {
-			return err
-		}
+	if err := w.insertAll(&w.tables.files, w.fileRows); err != nil {
+		return err
 	}
 	w.runRows, w.fileRows, w.bytes = w.runRows[:0], w.fileRows[:0], 0
 	return nil
@@ -274,9 +289,26 @@ func (w *writer) removeFiles() error {
 }
 
 func (w *writer) flushTasks() error {
-	err := w.insert(&w.tables.tasks, w.taskRows)
+	if err := w.insert(&w.tables.tasks, w.taskRows); err != nil {
+		return err
+	}
 	w.taskRows = w.taskRows[:0]
-	return err
+	return w.flushSaid()
+}
+
+// insertAll inserts rows by statements of limited size.
+func (w *writer) insertAll(t *table, rows [][]any) error {
+	for len(rows) > 0 {
+		n := 0
+		for bytes := 0; n < min(len(rows), batch) && bytes <= batchBytes; n++ {
+			bytes += sizeOf(rows[n])
+		}
+		if err := w.insert(t, rows[:n]); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
 }
 
 func (w *writer) insert(t *table, rows [][]any) error {
@@ -313,22 +345,36 @@ func (w *writer) prepared(t *table) (*sql.Stmt, error) {
 	return w.full[t], nil
 }
 
-// remove deletes removed tasks and their runs.
+// remove deletes removed tasks and all that belongs to them.
 func (w *writer) remove() error {
-	if len(w.gone) == 0 {
+	var names []string
+	for _, t := range w.tables.all() {
+		names = append(names, t.name)
+	}
+	err := w.removeOf(w.gone, names...)
+	w.gone = w.gone[:0]
+	return err
+}
+
+// removeOf deletes what tables have of tasks.
+func (w *writer) removeOf(ids []record.ID, names ...string) error {
+	if len(ids) == 0 {
 		return nil
 	}
 	args := []any{w.home}
-	for _, id := range w.gone {
+	for _, id := range ids {
 		args = append(args, string(id))
 	}
-	list := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(w.gone)), ", ") + ")"
-	for _, from := range []string{"files WHERE home_id = ? AND task_id IN ", "runs WHERE home_id = ? AND task_id IN ", "tasks WHERE home_id = ? AND id IN "} {
-		if _, err := w.tx.ExecContext(w.ctx, w.d.bind("DELETE FROM "+from+list), args...); err != nil {
+	list := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(ids)), ", ") + ")"
+	for _, name := range names {
+		column := "task_id"
+		if name == w.tables.tasks.name {
+			column = "id"
+		}
+		if _, err := w.tx.ExecContext(w.ctx, w.d.bind("DELETE FROM "+name+" WHERE home_id = ? AND "+column+" IN "+list), args...); err != nil {
 			return err
 		}
 	}
-	w.gone = w.gone[:0]
 	return nil
 }
 

@@ -52,9 +52,8 @@ type dialect struct {
 	indexLater bool
 	// types are the types of columns by kind.
 	types [record.Object + 1]string
-	// fixedViews says that a view keeps the columns that its table had when the view was
-	// created.
-	fixedViews bool
+	// replaceView begins the statement that gives the view of the latest runs other columns.
+	replaceView string
 	// time converts a time to the value of a column.
 	time func(time.Time) any
 	// These functions classify errors: noTable, a table or column is missing, or a table
@@ -109,7 +108,7 @@ func (d *dialect) upsert(t *table, rows int) string {
 	names := t.names(math.MaxInt)
 	row := "(" + strings.TrimSuffix(strings.Repeat("?, ", len(names)), ", ") + ")"
 	var set []string
-	for _, c := range names[t.keys:] {
+	for _, c := range names[min(t.keys, len(names)-1):] { // one is needed, be it of the key
 		set = append(set, c+" = "+fmt.Sprintf(d.taken, c))
 	}
 	conflict := d.conflict
@@ -123,6 +122,9 @@ func (d *dialect) upsert(t *table, rows int) string {
 
 // onConflict is the conflict clause of standard databases.
 const onConflict = "ON CONFLICT (%s) DO UPDATE SET"
+
+// orReplaceView is the replaceView clause of databases that can do it in one statement.
+const orReplaceView = "CREATE OR REPLACE VIEW latest_runs"
 
 // keepHome is the keep clause of standard databases.
 const keepHome = "ON CONFLICT (uid) DO NOTHING"

@@ -16,13 +16,14 @@ const (
 // filesTable returns the table of the files of runs. Its key begins with that of the run. A file
 // is told from others of its list by its number, since a list of elsewhere can have a path twice.
 func filesTable(key []column) table {
-	t := table{name: "files", keys: runKeys + 2}
+	t := table{name: "files", keys: runKeys + 2, since: filesVersion}
 	for _, c := range key {
 		t.columns = append(t.columns, column{name: c.name, since: filesVersion})
 	}
 	for _, name := range []string{"direction", "number", "run", "path", "size", "sha256", "partial", "listed_by"} {
 		t.columns = append(t.columns, column{name: name, since: filesVersion})
 	}
+	t.columns = append(t.columns, column{name: "shared", kind: record.Flag, since: namesVersion})
 	return t
 }
 
@@ -37,7 +38,7 @@ func fileRows(row []any, r *record.Record) (rows [][]any) {
 			if f.SHA256 != "" {
 				sha256 = f.SHA256
 			}
-			rows = append(rows, append(row[:runKeys:runKeys], direction, i+1, r.Data.Run, text(f.Path, bounds["path"]), f.Size, sha256, f.Partial, text(f.By, maxWord)))
+			rows = append(rows, append(row[:runKeys:runKeys], direction, i+1, r.Data.Run, text(f.Path, bounds["path"]), f.Size, sha256, f.Partial, text(f.By, maxWord), f.Shared))
 		}
 	}
 	add(directionIn, r.Data.Files.In)

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -75,6 +73,7 @@ func TestFiles(t *testing.T) {
 	}
 	eachDatabase(t, func(t *testing.T, where *target.Target) {
 		r, commits := aRun(list), 0
+		list.Out[0].Shared = true
 		follow := func(part string, unreadable int) {
 			t.Helper()
 			commits++
@@ -84,9 +83,9 @@ func TestFiles(t *testing.T) {
 			}
 		}
 		follow("", 0)
-		const all = "SELECT direction, number, run, path, size, sha256, listed_by FROM files ORDER BY direction, number"
+		const all = "SELECT direction, number, run, path, size, sha256, listed_by, CASE WHEN shared THEN 'shared' ELSE 'own' END FROM files ORDER BY direction, number"
 		want := []string{
-			"in 1 3 a\uFFFDä 7 " + sum + " word", "in 2 3 twice 0 <nil> option", "in 3 3 twice 0 <nil> option", "out 1 3 /out 1099511627776 " + sum + " stdio",
+			"in 1 3 a\uFFFDä 7 " + sum + " word own", "in 2 3 twice 0 <nil> option own", "in 3 3 twice 0 <nil> option own", "out 1 3 /out 1099511627776 " + sum + " stdio shared",
 		}
 		if got := answer(t, where, all); !slices.Equal(got, want) {
 			t.Errorf("the files are %q, want %q", got, want)
@@ -164,34 +163,42 @@ func TestUpgrade(t *testing.T) {
 	})
 }
 
-// TestFilesTable holds the statements that make the table, and docs/mirror.md, against the columns.
-func TestFilesTable(t *testing.T) {
-	files := &tablesOf(record.Fields).files
-	names := files.names(math.MaxInt)
-	for kind, d := range dialects {
-		sql, err := migrations.ReadFile("migrations/" + d.folder + "/00003_files.sql")
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, sql, _ = bytes.Cut(sql, []byte("files ("))
-		for _, name := range names {
-			if !regexp.MustCompile(`(?m)^    ` + name + ` +\w`).Match(sql) {
-				t.Errorf("%s: files has no %s", kind, name)
+// TestFurtherTables holds the statements that make the tables which later versions have added, and
+// docs/mirror.md, against the columns.
+func TestFurtherTables(t *testing.T) {
+	all := tablesOf(record.Fields)
+	for _, one := range []struct {
+		table *table
+		file  string
+	}{{&all.files, "00003_files.sql"}, {&all.tags, "00005_notes.sql"}, {&all.notes, "00005_notes.sql"}} {
+		made := one.table.names(one.table.since)
+		for kind, d := range dialects {
+			sql, err := migrations.ReadFile("migrations/" + d.folder + "/" + one.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, sql, _ = bytes.Cut(sql, []byte(one.table.name+" ("))
+			sql, _, _ = bytes.Cut(sql, []byte(";"))
+			for _, name := range made {
+				if !regexp.MustCompile(`(?m)^    ` + name + ` +\w`).Match(sql) {
+					t.Errorf("%s: %s has no %s", kind, one.table.name, name)
+				}
+			}
+			if key := "PRIMARY KEY (" + strings.Join(made[:one.table.keys], ", ") + ")"; !bytes.Contains(sql, []byte(key)) {
+				t.Errorf("%s: %s has not the %s", kind, one.table.name, key)
 			}
 		}
-		if key := "PRIMARY KEY (" + strings.Join(names[:files.keys], ", ") + ")"; !bytes.Contains(sql, []byte(key)) {
-			t.Errorf("%s: files has not the %s", kind, key)
-		}
+		documented(t, one.table)
 	}
-	b, err := os.ReadFile("../docs/mirror.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, _ := strings.Cut(string(b), "| column of `files` |")
-	text, _, _ = strings.Cut(text, "\n\n")
-	for _, name := range names {
-		if !strings.Contains(text, "`"+name+"`") {
-			t.Errorf("docs/mirror.md does not name the column %s", name)
+}
+
+// TestVersions: a version that creates tables adds no columns to others, which nothing would create.
+func TestVersions(t *testing.T) {
+	for _, table := range tablesOf(record.Fields).all() {
+		for _, c := range table.columns {
+			if c.since != table.since && slices.Contains(createdIn, c.since) {
+				t.Errorf("%s.%s is of version %d, which creates tables: take another one", table.name, c.name, c.since)
+			}
 		}
 	}
 }

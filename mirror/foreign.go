@@ -15,23 +15,30 @@ var ErrForeign = errors.New("the database is used by another program")
 // possible.
 var ErrDenied = errors.New("the database does not let this user change the mirror")
 
+// A relation is a table or view as it is when it is created.
+type relation struct {
+	columns []string
+	since   int // the version of the tables that creates it
+}
+
 // first returns the tables and the view with the columns that they have when they are
 // created. Columns that were added later do not matter here.
-func (t *tables) first() map[string][]string {
-	return map[string][]string{
-		"homes":       {"id", "uid", "name", "commit_id", "unreadable", "updated"},
-		"tasks":       t.tasks.names(1),
-		"runs":        t.runs.names(1),
-		"latest_runs": append(t.runs.names(1), "created"),
-		"files":       t.files.names(filesVersion),
+func (t *tables) first() map[string]relation {
+	first := map[string]relation{
+		"homes":       {[]string{"id", "uid", "name", "commit_id", "unreadable", "updated"}, 1},
+		"latest_runs": {append(t.runs.names(1), "created"), 1},
 	}
+	for _, one := range t.all() {
+		first[one.name] = relation{one.names(one.since), one.since}
+	}
+	return first
 }
 
 // firstIndexes are the indexes whose names must be free in databases where index names
 // are not local to a table, each with its table.
 var firstIndexes = map[string]string{
 	"runs_started": "runs", "runs_executor": "runs", "runs_returncode": "runs", "runs_host": "runs", "runs_username": "runs", "runs_pwd": "runs",
-	"files_sha256": "files",
+	"files_sha256": "files", "tags_tag": "tags", "notes_written": "notes",
 }
 
 // These statements list the relations with given names, with a row for each column. %s
@@ -53,9 +60,8 @@ func (m *Mirror) checkForeign(ctx context.Context, version int64) error {
 	if err != nil {
 		return err
 	}
-	for name, columns := range m.tables.first() {
-		missing := version == 0 || name == m.tables.files.name
-		if got, ok := there[name]; ok && missing && !sameNames(got, columns) {
+	for name, of := range m.tables.first() {
+		if got, ok := there[name]; ok && version < int64(of.since) && !sameNames(got, of.columns) {
 			return m.foreign(name)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // migrations holds the statements that create tables, in a folder of goose files for each
-// kind of database. Released files never change. All other versions add columns of runs,
+// kind of database. Released files never change. All other versions add columns, most of
 // which are defined by record.Fields: see addColumns.
 //
 //go:embed migrations
@@ -65,7 +65,7 @@ func (m *Mirror) migrate(ctx context.Context) error {
 		if err != nil || version == int64(m.tables.version) {
 			return err
 		}
-		if version < filesVersion {
+		if version < int64(createdIn[len(createdIn)-1]) {
 			if err := m.checkForeign(ctx, version); err != nil {
 				return err
 			}
@@ -107,7 +107,7 @@ func (m *Mirror) up(ctx context.Context) (err error) {
 	later := make([]*goose.Migration, 0, m.tables.version)
 	for version := 2; version <= m.tables.version; version++ {
 		add := func(ctx context.Context, tx *sql.Tx) error { return m.addColumns(ctx, tx, version) }
-		if version != filesVersion {
+		if !slices.Contains(createdIn, version) {
 			later = append(later, goose.NewGoMigration(int64(version), &goose.GoFunc{RunTx: add}, nil))
 		}
 	}
@@ -122,42 +122,57 @@ func (m *Mirror) up(ctx context.Context) (err error) {
 // latestRuns is the FROM clause of the view of the latest runs.
 const latestRuns = "FROM tasks JOIN runs ON runs.home_id = tasks.home_id AND runs.task_id = tasks.id AND runs.started = tasks.started AND runs.host = tasks.host"
 
-// addColumns adds the columns of a version to the runs, and causes all rows to be written
-// again. In MySQL, which commits each step separately, an earlier attempt may have been
-// interrupted.
+// addColumns adds the columns of a version to the tables and the view, and causes all rows
+// to be written again. In MySQL, which commits each step separately, an earlier attempt may
+// have been interrupted.
 func (m *Mirror) addColumns(ctx context.Context, tx *sql.Tx, version int) error {
-	there, err := namesOf(ctx, tx, "runs")
-	if err != nil {
-		return err
-	}
-	view, err := namesOf(ctx, tx, "latest_runs")
-	if err != nil {
-		return err
-	}
 	var steps []string
-	for _, c := range m.tables.runs.columns {
-		if c.since == version && !slices.Contains(there, c.name) {
-			steps = append(steps, "ALTER TABLE runs ADD COLUMN "+c.name+" "+m.dialect.types[c.kind])
+	for _, t := range m.tables.all() {
+		if t.since > version {
+			continue
 		}
-		if c.since == version && !slices.Contains(view, c.name) {
-			view = append(view, c.name) // PostgreSQL adds columns only at the end
+		there, err := namesOf(ctx, tx, t.name)
+		if err != nil {
+			return err
 		}
-	}
-	if m.dialect.fixedViews {
-		for i, name := range view {
-			view[i] = "runs." + name
-			if name == "created" {
-				view[i] = "tasks.created"
+		for _, c := range t.columns {
+			if c.since == version && !slices.Contains(there, c.name) {
+				steps = append(steps, "ALTER TABLE "+t.name+" ADD COLUMN "+c.name+" "+m.dialect.types[c.kind])
 			}
 		}
-		steps = append(steps, "CREATE OR REPLACE VIEW latest_runs AS SELECT "+strings.Join(view, ", ")+" "+latestRuns)
 	}
-	for _, step := range append(steps, "UPDATE homes SET commit_id = ''") {
+	view, err := m.newView(ctx, tx, version)
+	if err != nil {
+		return err
+	}
+	for _, step := range append(steps, view, "UPDATE homes SET commit_id = ''") {
 		if _, err := tx.ExecContext(ctx, step); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// newView returns the statement that adds the columns of a version to the view of the latest
+// runs. PostgreSQL adds columns only at the end.
+func (m *Mirror) newView(ctx context.Context, tx *sql.Tx, version int) (string, error) {
+	view, err := namesOf(ctx, tx, "latest_runs")
+	if err != nil {
+		return "", err
+	}
+	for _, c := range slices.Concat(m.tables.runs.columns, m.tables.ofTask) {
+		if c.since == version && !slices.Contains(view, c.name) {
+			view = append(view, c.name)
+		}
+	}
+	for i, name := range view {
+		from := "runs"
+		if slices.ContainsFunc(m.tables.ofTask, func(c column) bool { return c.name == name }) {
+			from = "tasks"
+		}
+		view[i] = from + "." + name + " AS " + name
+	}
+	return m.dialect.replaceView + " AS SELECT " + strings.Join(view, ", ") + " " + latestRuns, nil
 }
 
 // namesOf returns the columns of a table or view.

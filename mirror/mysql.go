@@ -28,14 +28,14 @@ var mysqlDialect = dialect{
 	// Without gap locks, homes do not block each other.
 	isolation: sql.LevelReadCommitted,
 	conflict:  "ON DUPLICATE KEY UPDATE", taken: "VALUES(%s)", keep: "ON DUPLICATE KEY UPDATE uid = uid",
-	grammar:    grammar{queries: []string{"select", "with", "values", "table", "explain", "describe", "desc", "show"}, mysql: true},
-	types:      [...]string{record.Text: "MEDIUMTEXT", record.Integer: "BIGINT", record.Bytes: "BIGINT", record.Seconds: "DOUBLE", record.Moment: "DATETIME(6)", record.Flag: "BOOLEAN", record.Object: "LONGTEXT"},
-	fixedViews: true,
-	time:       func(t time.Time) any { return t },
-	noTable:    func(err error) bool { return isMySQL(err, 1146, 1054) },
-	damaged:    never,
-	again:      func(err error) bool { return isMySQL(err, 1213, 1205) },
-	relations:  mysqlRelations,
+	grammar:     grammar{queries: []string{"select", "with", "values", "table", "explain", "describe", "desc", "show"}, mysql: true},
+	types:       [...]string{record.Text: "MEDIUMTEXT", record.Integer: "BIGINT", record.Bytes: "BIGINT", record.Seconds: "DOUBLE", record.Moment: "DATETIME(6)", record.Flag: "BOOLEAN", record.Object: "LONGTEXT"},
+	replaceView: orReplaceView,
+	time:        func(t time.Time) any { return t },
+	noTable:     func(err error) bool { return isMySQL(err, 1146, 1054) },
+	damaged:     never,
+	again:       func(err error) bool { return isMySQL(err, 1213, 1205) },
+	relations:   mysqlRelations,
 	// Missing privileges, and read-only servers.
 	denied: func(err error) bool { return isMySQL(err, 1142, 1143, 1227, 1290, 1792, 1836) },
 	refused: func(err error) bool {

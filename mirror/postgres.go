@@ -28,7 +28,7 @@ var postgresDialect = dialect{
 	checkDatabase: checkEncoding,
 	grammar:       grammar{queries: []string{"select", "with", "values", "table", "explain", "show"}, nested: true},
 	types:         [...]string{record.Text: "TEXT", record.Integer: "BIGINT", record.Bytes: "BIGINT", record.Seconds: "DOUBLE PRECISION", record.Moment: "TIMESTAMPTZ", record.Flag: "BOOLEAN", record.Object: "JSON"},
-	fixedViews:    true,
+	replaceView:   orReplaceView,
 	time:          func(t time.Time) any { return t },
 	relations:     postgresRelations,
 	explain:       explainPostgres,

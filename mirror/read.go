@@ -16,6 +16,7 @@ type change struct {
 	id         record.ID
 	first      bool  // the first piece of a task
 	task       []any // set in the first piece, nil if the task was removed
+	said       *said // set there, too, if it differs
 	runs       []runRows
 	unreadable []error // errors of records that are left out
 	err        error   // the history cannot be read any further
@@ -108,7 +109,7 @@ func (r *reading) runs() {
 	if err != nil {
 		r.unreadable(err)
 	}
-	r.c.task = r.tables.tasks.row(r.d, r.home, rec)
+	r.c.task, r.c.said = r.tables.tasks.row(r.d, r.home, rec), r.saidOf(r.have, rec)
 	r.line(record.Stored{Record: rec})
 	for _, commit := range others {
 		rec, err := r.lines.Get(commit)

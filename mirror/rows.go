@@ -39,12 +39,13 @@ type column struct {
 	value func(*record.Record) any
 }
 
-// A table is a table written by the mirror. Its key begins with its first keys columns,
-// of which home_id is the first.
+// A table is a table written by the mirror. Its key is that of its first keys columns, of
+// which home_id is the first.
 type table struct {
 	name    string
 	columns []column
 	keys    int
+	since   int // the version of the tables that creates it
 }
 
 // names returns the columns of a version of the table.
@@ -60,19 +61,34 @@ func (t *table) names(version int) []string {
 
 // tables are the tables written for a record.
 type tables struct {
-	version            int // the newest version of a table or column
-	tasks, runs, files table
+	version int // the newest version of a table or column
+
+	tasks, runs, files, tags, notes table
+
+	// ofTask are the columns that the view of the latest runs has from the tasks.
+	ofTask []column
 }
+
+// all returns the tables, those first that others belong to.
+func (t *tables) all() []*table { return []*table{&t.tasks, &t.runs, &t.files, &t.tags, &t.notes} }
 
 // runKeys is the number of columns in the key of a run, home_id among them.
 const runKeys = 4
 
-// filesVersion is the version of the tables that has added the table of files.
-const filesVersion = 3
+// The versions of the tables that have added more than columns of the runs.
+const (
+	filesVersion = 3 // the table of files
+	notesVersion = 5 // the tables of tags and notes
+	namesVersion = 6 // the names of tasks, and which files were shared
+)
+
+// createdIn are the versions that create tables, by a file for each kind of database. The others add
+// columns.
+var createdIn = []int{1, filesVersion, notesVersion}
 
 // tablesOf returns the tables with the columns of fields.
 func tablesOf(fields []record.Field) *tables {
-	t := &tables{version: filesVersion, tasks: table{name: "tasks", keys: 2}, runs: table{name: "runs", keys: runKeys}}
+	t := &tables{version: namesVersion, tasks: table{name: "tasks", keys: 2, since: 1}, runs: table{name: "runs", keys: runKeys, since: 1}}
 	of := map[string]column{}
 	keys := []string{"task_id", "started", "host"}
 	var others []column
@@ -88,11 +104,12 @@ func tablesOf(fields []record.Field) *tables {
 	}
 	id := of["task_id"]
 	id.name = "id"
-	t.tasks.columns = []column{id, of["executor"], of["command"], {"created", record.Moment, 1, created}, of["started"], of["host"]}
+	t.ofTask = []column{{"created", record.Moment, 1, created}, {"name", record.Text, namesVersion, name}}
+	t.tasks.columns = append([]column{id, of["executor"], of["command"], of["started"], of["host"]}, t.ofTask...)
 	key := []column{of["task_id"], of["started"], of["host"]}
 	t.runs.columns = slices.Concat(key, others, streamColumns("output", record.Stdout), streamColumns("error", record.Stderr), softwareColumns(),
 		[]column{{"utc_offset", record.Integer, 1, offset}, {"more", record.Object, 1, moreOf}})
-	t.files = filesTable(key)
+	t.files, t.tags, t.notes = filesTable(key), tagsTable(of["task_id"]), notesTable(of["task_id"])
 	return t
 }
 

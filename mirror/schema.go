@@ -15,7 +15,7 @@ func Schema(ctx context.Context, t *target.Target, columns func([]string) error,
 	if err := columns([]string{"table", "column", "type"}); err != nil {
 		return err
 	}
-	for _, table := range []string{"runs", "latest_runs", "tasks", "files", "homes"} {
+	for _, table := range []string{"runs", "latest_runs", "tasks", "files", "tags", "notes", "homes"} {
 		types, err := columnTypes(ctx, t, table)
 		if err != nil {
 			return err

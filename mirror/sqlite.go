@@ -25,11 +25,12 @@ var sqliteDialect = dialect{
 	folder: "sqlite", goose: goose.DialectSQLite3,
 	open:     openSQLite,
 	conflict: onConflict, taken: "excluded.%s", keep: keepHome,
-	indexLater: true,
-	grammar:    grammar{queries: []string{"select", "with", "values", "explain", "pragma"}, brackets: true, several: true},
-	types:      [...]string{record.Text: "TEXT", record.Integer: "INTEGER", record.Bytes: "INTEGER", record.Seconds: "REAL", record.Moment: "TEXT", record.Flag: "BOOLEAN", record.Object: "TEXT"},
-	time:       func(t time.Time) any { return t.Format(timeLayout) },
-	relations:  sqliteRelations,
+	indexLater:  true,
+	grammar:     grammar{queries: []string{"select", "with", "values", "explain", "pragma"}, brackets: true, several: true},
+	types:       [...]string{record.Text: "TEXT", record.Integer: "INTEGER", record.Bytes: "INTEGER", record.Seconds: "REAL", record.Moment: "TEXT", record.Flag: "BOOLEAN", record.Object: "TEXT"},
+	replaceView: "DROP VIEW latest_runs; CREATE VIEW latest_runs",
+	time:        func(t time.Time) any { return t.Format(timeLayout) },
+	relations:   sqliteRelations,
 	noTable: func(err error) bool {
 		return strings.Contains(err.Error(), "no such table") || strings.Contains(err.Error(), "no such column")
 	},

@@ -100,10 +100,10 @@ type Difference struct {
 
 // Versions gives access to a task in two commits. Its methods are safe for concurrent use.
 type Versions interface {
-	// Old returns the record in the earlier commit, or nil if the task is not in it. The error
-	// wraps ErrInvalid or ErrCorrupt when the record cannot be read. It has no notes.
+	// Old returns the record in the earlier commit with its notes, or nil if the task is not in
+	// it. The error wraps ErrInvalid or ErrCorrupt when the record or its notes cannot be read.
 	Old() (*Record, error)
-	// New is Old for the later commit, with the notes.
+	// New is Old for the later commit.
 	New() (*Record, error)
 	// OtherRuns returns the commits that hold the runs that data.previous does not lead to, as
 	// of the later commit.

@@ -155,9 +155,62 @@ func expected(t testing.TB, rec *record.Record, latest bool) mirrorRun {
 func (h *home) compareMirror() {
 	h.t.Helper()
 	got, want := h.inMirror(), h.inHistory()
+	got, want = append(got, h.saidInMirror()...), append(want, h.saidInHistory()...)
 	if !slices.Equal(got, want) {
 		h.t.Fatalf("the mirror has\n%.3000s\nand the history\n%.3000s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+}
+
+// saidInMirror returns what people say of the tasks of this home in its mirror, sorted.
+func (h *home) saidInMirror() (list []string) {
+	h.t.Helper()
+	of := fmt.Sprintf(" join homes h on h.id = home_id where h.name like '%%:%s'", h.dir)
+	for _, query := range []string{
+		"select tasks.id as task_id, 'name' as kind, tasks.name as what from tasks" + of + " and tasks.name is not null",
+		"select task_id, 'tag' as kind, tag as what from tags" + of,
+		"select task_id, notes.id as kind, written, username, text as what, edited from notes" + of,
+	} {
+		for line := range strings.Lines(h.must("sql", "--json", query)) {
+			var r struct {
+				Task, Kind, Written, User, What string
+				Edited                          any
+			}
+			line = strings.Replace(strings.Replace(line, "task_id", "task", 1), "username", "user", 1)
+			if err := json.Unmarshal([]byte(line), &r); err != nil {
+				h.t.Fatalf("%v: %s", err, line)
+			}
+			list = append(list, fmt.Sprintf("%s %s %s %s %s %v", r.Task, r.Kind, r.Written, r.User, r.What, r.Edited))
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// saidInHistory returns what saidInMirror should.
+func (h *home) saidInHistory() (list []string) {
+	h.t.Helper()
+	at := func(t record.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000000") }
+	for _, task := range h.records() {
+		if name, _, code := h.run("name", string(task.UID)); code == 0 {
+			list = append(list, fmt.Sprintf("%s name   %s <nil>", task.UID, strings.TrimSpace(name)))
+		}
+		for tag := range strings.Lines(h.must("tag", string(task.UID))) {
+			list = append(list, fmt.Sprintf("%s tag   %s <nil>", task.UID, strings.TrimSpace(tag)))
+		}
+		for line := range strings.Lines(h.must("note", "--json", string(task.UID))) {
+			var n record.Note
+			if err := json.Unmarshal([]byte(line), &n); err != nil {
+				h.t.Fatalf("%v: %s", err, line)
+			}
+			var edited any
+			if n.Edited != nil {
+				edited = at(*n.Edited)
+			}
+			list = append(list, fmt.Sprintf("%s %s %s %s %s %v", task.UID, n.ID, at(n.At), n.By, n.Text, edited))
+		}
+	}
+	slices.Sort(list)
+	return list
 }
 
 // TestMirror holds the mirror, of two homes that share a database and their tasks,
@@ -208,7 +261,7 @@ func randomCommand(h *home, rnd *rand.Rand) {
 	h.t.Helper()
 	tasks := h.records()
 	some := func() string { return string(tasks[rnd.IntN(len(tasks))].UID) }
-	switch n := rnd.IntN(10); {
+	switch n := rnd.IntN(15); {
 	case n < 4 || len(tasks) == 0:
 		scripts := []string{"echo 'häß$RANDOM\\n'", "exit 3", "echo a; echo b >&2", "printf 'a\\000b'", "printf 'a\\377b'", "head -c 100000 /dev/zero | tr '\\0' x"}
 		h.run("-m", fmt.Sprint("for ", rnd.Uint32(), " \\ ' \" %"), "run", "bash", "-c", scripts[rnd.IntN(len(scripts))])
@@ -216,6 +269,14 @@ func randomCommand(h *home, rnd *rand.Rand) {
 		h.run("rerun", "--yes", some())
 	case n < 8:
 		h.must("clear", "--force", some())
+	case n < 9:
+		h.run("restore", "--last") // nothing may be cleared, or it is there again
+	case n < 11:
+		h.must("note", some(), fmt.Sprint("hä\\ ' \" % ", rnd.Uint32()))
+	case n < 12:
+		h.must("tag", some(), fmt.Sprint("+t", rnd.IntN(5)), "--remove", fmt.Sprint("t", rnd.IntN(5)))
+	case n < 13:
+		h.must("name", some(), fmt.Sprint("task", rnd.IntN(5)), "--move")
 	default:
 		h.must("sync")
 	}
