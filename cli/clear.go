@@ -8,7 +8,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"qme/index/query"
 	"qme/internal/safe"
 	"qme/record"
 	"qme/tasks"
@@ -25,11 +24,14 @@ func (cmd *clearCommand) command() *cli.Command {
 	var from queryFlags
 	return &cli.Command{
 		Name:      "clear",
-		Usage:     "delete a task, the tasks of an executor, or all tasks",
-		ArgsUsage: "[TASK|EXECUTOR]",
+		Usage:     "delete tasks, the tasks of an executor, or all tasks",
+		ArgsUsage: "[TASK…|EXECUTOR]",
 		Description: `Without an argument all tasks are deleted. They disappear from "qme ls" and
 "qme get", and with the next sync from the other clones. Their runs stay in the git
 history ("qme git log"), so no record is lost, and "qme restore" brings them back.
+
+Several tasks are deleted in one commit, or none of them if one cannot be: a task that
+is not there, or is running.
 
 With --query the tasks that match a query are deleted, in the language of "qme search".
 qme shows how many they are and the first ten, and asks. Without a terminal it needs
@@ -37,6 +39,7 @@ qme shows how many they are and the first ten, and asks. Without a terminal it n
 
 Examples:
   qme clear 019aaf3c
+  qme clear @2 @5 baseline
   qme clear shell
   qme clear --query 'failed before:30d'
   qme clear --query failed --dry-run
@@ -46,88 +49,91 @@ Examples:
 			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be deleted, and delete nothing", Destination: &dry},
 		}...),
 		Action: func(ctx context.Context, c *cli.Command) error {
-			if err := oneTask(c); err != nil {
-				return err
-			}
-			what, err := from.query(c, cmd.settings)
+			of, err := from.selection(c, cmd.settings)
 			if err != nil {
 				return err
 			}
-			if what == nil {
-				return cmd.run(ctx, c.Args().First(), force, dry)
-			}
-			if err := noTask(c); err != nil {
-				return err
-			}
-			return cmd.runQuery(ctx, what, from, force, dry)
+			return cmd.run(ctx, of, from, force, dry)
 		},
 	}
 }
 
-func (cmd *clearCommand) run(ctx context.Context, what string, force, dry bool) error {
+// A cleared is tasks that are to be cleared.
+type cleared struct {
+	*tasks.Selection
+	subject string // for the question to the user
+	short   string // for the commit
+	shown   bool   // the first ones are shown before the question
+}
+
+func (cmd *clearCommand) run(ctx context.Context, of selection, from queryFlags, force, dry bool) error {
 	q, err := cmd.home.settled(ctx)
 	if err != nil {
 		return err
 	}
-	ids, err := q.Select(what)
-	if err != nil {
+	s, err := cmd.find(q, of)
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(ids) == 0 {
+	case len(s.IDs) == 0 && of.what != nil:
+		cmd.term.noteNoMatch(q)
+		return cmd.term.noteOthersIn(ctx, q, of.what, from, "clear")
+	case len(s.IDs) == 0:
 		cmd.term.note("There are no tasks.")
 		return nil
 	}
-	subject, short := clearing(what, ids)
-	if err := cmd.takenByClear(q, what, ids); err != nil {
-		return err
+	if s.shown && (!force || dry) {
+		if err := cmd.showFirst(s.Selection); err != nil {
+			return err
+		}
 	}
 	if dry {
-		cmd.term.note("Without --dry-run this deletes %s.", subject)
+		cmd.term.note("Without --dry-run this deletes %s.", s.subject)
 		return nil
 	}
+	if of.what != nil && !force && !isTerminal(cmd.term.in) {
+		return &codeError{exitConflict, fmt.Errorf("nothing was deleted; without a terminal --yes deletes %s", s.subject)}
+	}
 	if !force {
-		if err := cmd.confirm(ctx, "This will delete "+subject+" (\"qme restore\" brings back what is deleted)"); err != nil {
+		if err := cmd.confirm(ctx, "This will delete "+s.subject+" (\"qme restore\" brings back what is deleted)"); err != nil {
 			return err
 		}
 	}
-	return cmd.clear(ctx, q, subject, short, ids)
+	return cmd.clear(ctx, q, s)
 }
 
-// runQuery deletes the tasks that match a query.
-func (cmd *clearCommand) runQuery(ctx context.Context, what *query.Query, from queryFlags, force, dry bool) error {
-	q, err := cmd.home.settled(ctx)
-	if err != nil {
-		return err
-	}
-	s, err := q.SelectMatching(what)
-	if err != nil {
-		return err
-	}
-	n := len(s.IDs)
-	if n == 0 {
-		cmd.term.noteNoMatch(q)
-		return cmd.term.noteOthersIn(ctx, q, what, from, "clear")
-	}
-	subject := fmt.Sprintf("%d tasks that match %s", n, safe.Bounded(from.text))
-	if n == 1 {
-		subject = fmt.Sprintf("1 task that matches %s", safe.Bounded(from.text))
-	}
-	if !force || dry {
-		if err := cmd.showFirst(s); err != nil {
-			return err
+// find returns the tasks to be deleted. It prints the one that the user did not name by its id.
+func (cmd *clearCommand) find(q *tasks.Service, of selection) (s cleared, err error) {
+	var ids []record.ID
+	switch {
+	case of.what != nil:
+		s.Selection, err = q.SelectMatching(of.what)
+		if err != nil {
+			return s, err
 		}
-		if dry {
-			cmd.term.note("Without --dry-run this deletes %s.", subject)
-			return nil
+		s.shown, s.subject = true, count(len(s.IDs), "task")+" that match "+safe.Bounded(of.text)
+		if len(s.IDs) == 1 {
+			s.subject = "1 task that matches " + safe.Bounded(of.text)
 		}
-		if !isTerminal(cmd.term.in) {
-			return &codeError{exitConflict, fmt.Errorf("nothing was deleted; without a terminal --yes deletes %s", subject)}
+		s.short = s.subject
+		return s, nil
+	case len(of.refs) > 1:
+		if ids, err = q.SelectTasks(of.refs); err == nil {
+			s.Selection, err = q.Selected(ids)
 		}
-		if err := cmd.confirm(ctx, "This will delete "+subject+" (\"qme restore\" brings back what is deleted)"); err != nil {
-			return err
-		}
+		s.shown, s.subject = true, count(len(ids), "task")
+		s.short = s.subject
+		return s, err
 	}
-	return cmd.clear(ctx, q, subject, subject, s.IDs)
+	what := strings.Join(of.refs, "")
+	if ids, err = q.Select(what); err != nil {
+		return s, err
+	}
+	s.Selection = &tasks.Selection{IDs: ids}
+	if len(ids) > 0 {
+		s.subject, s.short = clearing(what, ids)
+	}
+	return s, cmd.takenByClear(q, what, ids)
 }
 
 // showFirst shows the first tasks to be deleted as "qme ls" does, and how many more there are.
@@ -149,12 +155,12 @@ func (cmd *clearCommand) showFirst(s *tasks.Selection) error {
 }
 
 // clear deletes tasks and says how to get them back.
-func (cmd *clearCommand) clear(ctx context.Context, q *tasks.Service, subject, short string, ids []record.ID) error {
-	version, err := q.Clear(ctx, short, ids)
+func (cmd *clearCommand) clear(ctx context.Context, q *tasks.Service, s cleared) error {
+	version, err := q.Clear(ctx, s.short, s.IDs)
 	if err != nil {
 		return err
 	}
-	cmd.term.note("Deleted %s.", subject)
+	cmd.term.note("Deleted %s.", s.subject)
 	cmd.term.note("To get back what was deleted: %s", cmd.term.line("restore", "--from", fmt.Sprintf("%.10s", version)))
 	cmd.home.follow(q, tasks.AfterChange)
 	return nil
@@ -162,7 +168,7 @@ func (cmd *clearCommand) clear(ctx context.Context, q *tasks.Service, subject, s
 
 // takenByClear prints the task to be deleted if the user did not name it by its id.
 func (cmd *clearCommand) takenByClear(q *tasks.Service, what string, ids []record.ID) error {
-	if len(ids) > 1 || what != "" && !strings.HasPrefix(what, "@") {
+	if len(ids) != 1 || what != "" && !strings.HasPrefix(what, "@") {
 		return nil
 	}
 	v, err := q.Find(string(ids[0]))

@@ -208,16 +208,21 @@ func atMost(c *cli.Command, n int) error {
 	return nil
 }
 
-// wholeTasks returns the arguments of a command that takes whole tasks, not single runs of them.
+// wholeTasks returns the arguments of a command that takes whole tasks. The error names all that are
+// single runs.
 func wholeTasks(c *cli.Command) ([]string, error) {
 	refs := c.Args().Slice()
 	if err := atMost(c, len(refs)); err != nil {
 		return nil, err
 	}
+	var runs []string
 	for _, ref := range refs {
 		if err := wholeTask(c, ref); err != nil {
-			return nil, err
+			runs = append(runs, err.Error())
 		}
+	}
+	if len(runs) > 0 {
+		return nil, &usageError{msg: strings.Join(runs, "\n"), help: c.FullName() + " --help"}
 	}
 	return refs, nil
 }

@@ -34,9 +34,28 @@ func (f *queryFlags) query(c *cli.Command, from *settings) (*query.Query, error)
 	return q, err
 }
 
+// A selection says which tasks a command takes: those that are named, or those that match a query.
+type selection struct {
+	refs []string
+	what *query.Query // nil for none
+	text string       // that of the query
+}
+
+// selection returns what the command line selects, nothing if neither a task nor a query is given.
+func (f *queryFlags) selection(c *cli.Command, from *settings) (of selection, err error) {
+	if of.refs, err = wholeTasks(c); err != nil {
+		return of, err
+	}
+	if of.what, err = f.query(c, from); err != nil || of.what == nil {
+		return of, err
+	}
+	of.text = f.text
+	return of, noTask(c, of.refs)
+}
+
 // noTask returns an error if a task is named in addition to a query.
-func noTask(c *cli.Command) error {
-	if c.Args().Len() > 0 {
+func noTask(c *cli.Command, refs []string) error {
+	if len(refs) > 0 {
 		return &usageError{msg: "--query or --saved selects the tasks: quote all of the query, and name no other", help: c.FullName() + " --help"}
 	}
 	return nil

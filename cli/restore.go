@@ -6,7 +6,6 @@ import (
 
 	"github.com/urfave/cli/v3"
 
-	"qme/index/query"
 	"qme/internal/lazy"
 	"qme/internal/safe"
 	"qme/record"
@@ -26,9 +25,9 @@ func (cmd *restoreCommand) command() *cli.Command {
 	return &cli.Command{
 		Name:      "restore",
 		Usage:     "bring back tasks that were cleared",
-		ArgsUsage: "[TASK]",
+		ArgsUsage: "[TASK…]",
 		Description: `TASK is the id of a task that "qme clear" has removed, or the beginning of one; "qme
-search --cleared" finds such tasks. With --last all tasks come back that were removed by
+search --cleared" finds such tasks. Several come back in one commit. With --last all tasks come back that were removed by
 the last "clear", here or in another clone. They come back with all their runs, their
 output and their notes, also in the other clones with the next sync. --from takes the
 commit that removed them, as in "qme git log --grep ^clear".
@@ -43,26 +42,23 @@ Examples:
 			&cli.BoolFlag{Name: "dry-run", Usage: "list the ids of the tasks that would come back, and change nothing", Destination: &dry},
 		}...),
 		Action: func(ctx context.Context, c *cli.Command) error {
-			if err := oneTask(c); err != nil {
-				return err
-			}
-			what, err := from.query(c, cmd.settings)
+			of, err := from.selection(c, cmd.settings)
 			if err != nil {
 				return err
 			}
-			ways := c.Args().Len()
-			for _, given := range []bool{last, what != nil, c.IsSet("from")} {
+			ways := 0
+			for _, given := range []bool{len(of.refs) > 0, last, of.what != nil, c.IsSet("from")} {
 				if given {
 					ways++
 				}
 			}
 			if ways != 1 {
-				return &usageError{msg: "restore takes a task, --last, --from, or --query", help: "qme restore --help"}
+				return &usageError{msg: "restore takes tasks, --last, --from, or --query", help: "qme restore --help"}
 			}
 			if c.IsSet("from") && !commitName().MatchString(commit) {
 				return &usageError{msg: fmt.Sprintf("--from takes a commit, such as 0a1b2c3d, not %q", commit), help: "qme restore --help"}
 			}
-			return cmd.run(ctx, restored{c.Args().First(), commit, from.text, what}, dry)
+			return cmd.run(ctx, of, commit, dry)
 		},
 	}
 }
@@ -70,19 +66,14 @@ Examples:
 // commitName matches the name of a commit, or the beginning of one.
 var commitName = lazy.Regexp(`^[0-9a-f]{7,40}$`)
 
-// A restored says which tasks are to come back: one, or those that a commit has removed, or those
-// that match a query; the last ones if it is empty.
-type restored struct {
-	ref, commit, text string
-	what              *query.Query
-}
-
-func (cmd *restoreCommand) run(ctx context.Context, of restored, dry bool) error {
+// run brings back the selected tasks, without any those that a commit has removed, "" for the last one
+// that has removed some.
+func (cmd *restoreCommand) run(ctx context.Context, of selection, commit string, dry bool) error {
 	q, err := cmd.home.settled(ctx)
 	if err != nil {
 		return err
 	}
-	list, subject, err := cmd.find(ctx, q, of)
+	list, subject, err := cmd.find(ctx, q, of, commit)
 	if err != nil {
 		return err
 	}
@@ -107,16 +98,15 @@ func (cmd *restoreCommand) run(ctx context.Context, of restored, dry bool) error
 }
 
 // find returns the tasks to bring back, and names them.
-func (cmd *restoreCommand) find(ctx context.Context, q *tasks.Service, of restored) (list []record.Clearing, subject string, err error) {
+func (cmd *restoreCommand) find(ctx context.Context, q *tasks.Service, of selection, commit string) (list []record.Clearing, subject string, err error) {
 	switch {
-	case of.ref != "":
-		one, err := q.ClearedTask(ctx, of.ref)
-		return []record.Clearing{one}, "task " + string(one.ID), err
+	case len(of.refs) > 0:
+		list, err = q.ClearedOf(ctx, of.refs)
 	case of.what != nil:
 		list, err = q.ClearedTasks(ctx, of.what)
 		subject = " that match " + safe.Bounded(of.text)
 	default:
-		list, err = q.ClearedBy(ctx, of.commit)
+		list, err = q.ClearedBy(ctx, commit)
 	}
 	if len(list) == 1 {
 		return list, "task " + string(list[0].ID), err

@@ -61,8 +61,10 @@ Examples:
 			if err != nil {
 				return err
 			}
-			if what != nil && len(refs) > 0 {
-				return &usageError{msg: "--query or --saved selects the tasks: quote all of the query, and name no other", help: "qme tag --help"}
+			if what != nil {
+				if err := noTask(c, refs); err != nil {
+					return err
+				}
 			}
 			for _, tag := range append(slices.Clone(add), remove...) {
 				if err := record.CheckTag(tag); err != nil {

@@ -21,13 +21,38 @@ func (q *Service) Select(what string) ([]record.ID, error) {
 	return ids, q.noneRuns(ids)
 }
 
-// SelectTasks is Select for several references, each to a single task.
-func (q *Service) SelectTasks(refs []string) ([]record.ID, error) {
-	ids, err := q.IDs(refs...)
-	if err != nil {
-		return nil, err
+// SelectTasks is Select for several references, each to a single task, in their order. The error names
+// all that cannot be cleared.
+func (q *Service) SelectTasks(refs []string) (ids []record.ID, err error) {
+	var refused []error
+	seen := map[record.ID]bool{}
+	for _, ref := range refs {
+		id, err := q.clearable(ref)
+		switch {
+		case err != nil:
+			refused = append(refused, err)
+		case !seen[id]:
+			ids, seen[id] = append(ids, id), true
+		}
 	}
-	return ids, q.noneRuns(ids)
+	if err := q.noneRuns(ids); err != nil {
+		refused = append(refused, err)
+	}
+	return ids, errors.Join(refused...)
+}
+
+// clearable returns the task that a reference names. One that cannot be read can be cleared.
+func (q *Service) clearable(ref string) (record.ID, error) {
+	rec, err := q.resolveRecord(ref)
+	if errors.Is(err, record.ErrInvalid) || errors.Is(err, record.ErrCorrupt) {
+		if id, rerr := q.resolve(ref); rerr == nil {
+			return id, nil
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	return rec.UID, nil
 }
 
 // IDs returns the tasks that references name, each once. The error is that of Find.
@@ -46,7 +71,7 @@ func (q *Service) IDs(refs ...string) ([]record.ID, error) {
 	return ids, nil
 }
 
-// noneRuns returns an error if one of the tasks is running or has an open job.
+// noneRuns returns an error if one of the tasks is running or has an open job. It names each, up to a number.
 func (q *Service) noneRuns(ids []record.ID) error {
 	uncommitted, err := q.Spool.List(0)
 	if err != nil {
@@ -56,20 +81,32 @@ func (q *Service) noneRuns(ids []record.ID) error {
 	for _, res := range uncommitted {
 		running[res.ID] = true
 	}
+	var refused []error
 	for _, id := range ids {
 		if running[id] {
-			return fmt.Errorf("task %s is running: %w (\"qme cancel %s\" ends it)", id, record.ErrConflict, id)
+			refused = append(refused, fmt.Errorf("task %s is running: %w (\"qme cancel %s\" ends it)", id, record.ErrConflict, id))
 		}
 	}
-	return q.noneOpen(ids)
+	open, err := q.openOf(ids)
+	if err != nil {
+		return err
+	}
+	refused = append(refused, open...)
+	if more := len(refused) - refusedShown; more > 0 {
+		refused = append(refused[:refusedShown:refusedShown], fmt.Errorf("and %d more: %w", more, record.ErrConflict))
+	}
+	return errors.Join(refused...)
 }
 
-// noneOpen returns an error if one of the tasks has an open job of this home. Clearing the task
+// refusedShown is how many tasks are named that cannot be cleared.
+const refusedShown = 10
+
+// openOf returns an error for each of the tasks that has an open job of this home. Clearing the task
 // would stop tracking the job, and remove the folder that its output may go to.
-func (q *Service) noneOpen(ids []record.ID) error {
+func (q *Service) openOf(ids []record.ID) (refused []error, err error) {
 	open, err := q.Jobs.IDs()
 	if err != nil || len(open) == 0 {
-		return err
+		return nil, err
 	}
 	meant := make(map[record.ID]bool, len(ids))
 	for _, id := range ids {
@@ -81,28 +118,25 @@ func (q *Service) noneOpen(ids []record.ID) error {
 		}
 		rec, err := q.task(id)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if job := rec.Data.Job; job != nil && !job.Final {
-			return jobOpen(rec)
+			refused = append(refused, jobOpen(rec))
 		}
 	}
-	return nil
+	return refused, nil
 }
 
 func (q *Service) candidates(what string) ([]record.ID, error) {
 	rg := record.Range{}
 	none := fmt.Errorf("%q names no task, and no executor that has any: %w", what, record.ErrNotFound)
 	if what != "" {
-		rec, err := q.resolveRecord(what)
+		id, err := q.clearable(what)
 		var cleared *ClearedError
 		switch {
 		case err == nil:
-			return []record.ID{rec.UID}, nil
+			return []record.ID{id}, nil
 		case errors.Is(err, record.ErrInvalid) || errors.Is(err, record.ErrCorrupt):
-			if id, rerr := q.resolve(what); rerr == nil { // one that cannot be read can be cleared
-				return []record.ID{id}, nil
-			}
 			return nil, err
 		case record.CheckExecutor(what) != nil:
 			return nil, err

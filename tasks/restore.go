@@ -45,6 +45,22 @@ func (q *Service) ClearedTask(ctx context.Context, ref string) (record.Clearing,
 	return record.Clearing{}, e
 }
 
+// ClearedOf is ClearedTask for several references, each task once. The error names all that name none.
+func (q *Service) ClearedOf(ctx context.Context, refs []string) (list []record.Clearing, err error) {
+	var bad []error
+	seen := map[record.ID]bool{}
+	for _, ref := range refs {
+		one, err := q.ClearedTask(ctx, ref)
+		switch {
+		case err != nil:
+			bad = append(bad, err)
+		case !seen[one.ID]:
+			list, seen[one.ID] = append(list, one), true
+		}
+	}
+	return list, errors.Join(bad...)
+}
+
 // ClearedTasks returns the last removals of the tasks that were cleared and match a query, in the
 // order of a listing.
 func (q *Service) ClearedTasks(ctx context.Context, what *query.Query) ([]record.Clearing, error) {

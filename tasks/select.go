@@ -38,6 +38,28 @@ func (q *Service) Matching(what *query.Query, outcomes record.Outcomes) (*Select
 	return s, nil
 }
 
+// Selected returns tasks as a selection, in their order. Those that cannot be read are not among the first.
+func (q *Service) Selected(ids []record.ID) (*Selection, error) {
+	v, err := q.View()
+	if err != nil {
+		return nil, err
+	}
+	s := &Selection{IDs: ids}
+	for _, id := range ids[:min(len(ids), selectionShown)] {
+		rec, err := q.task(id)
+		if err != nil {
+			q.Warn("%v", err)
+			continue
+		}
+		short, err := v.Short(id, 0)
+		if err != nil {
+			return nil, err
+		}
+		s.First = append(s.First, Item{record.Result{ID: id, Record: rec}, short})
+	}
+	return s, nil
+}
+
 // SelectMatching is Select for a query: it returns the tasks that answer to it, none if there are
 // none.
 func (q *Service) SelectMatching(what *query.Query) (*Selection, error) {
