@@ -209,6 +209,9 @@ func neverEmpty(f *cli.StringFlag) string {
 // would swallow a word that begins with -m, such as a condition of a query.
 const messageOption = "message"
 
+// seeNote names what gives words to a task that is there.
+const seeNote = "\"qme note TASK TEXT\" writes a note on a task that is there"
+
 // makesRuns reports whether the command makes a run, which can have a message.
 func (p *arranger) makesRuns() bool { return p.command.Name == "run" || p.command.Name == "rerun" }
 
@@ -218,7 +221,7 @@ func (p *arranger) needless() error {
 	if p.command == p.root || p.command.Hidden || p.makesRuns() || !slices.ContainsFunc(p.once, isMessage) {
 		return nil
 	}
-	return p.usage("-m gives a run its message, and \"qme %s\" makes none", p.command.Name)
+	return p.usage("-m gives a run its message, and \"qme %s\" makes none; %s", p.command.Name, seeNote)
 }
 
 // flags returns the flags that the command takes: its own, and those of all commands.
@@ -264,8 +267,8 @@ func (p *arranger) unknown(typed, word string) error {
 		}
 	}
 	name := strings.TrimLeft(word, "-")
-	if typed == "-m" && p.command.Name != "search" {
-		return p.usage("%s; it gives the runs of \"qme run\" and \"qme rerun\" their message", msg)
+	if (typed == "-m" || typed == "--"+messageOption) && p.command.Name != "search" {
+		return p.usage("%s; it gives the runs of \"qme run\" and \"qme rerun\" their message; %s", msg, seeNote)
 	}
 	if hint := otherOptions[p.command.Name][strings.TrimLeft(typed, "-")]; hint != "" {
 		msg += "; " + hint

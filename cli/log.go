@@ -4,47 +4,90 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"time"
 
 	"github.com/urfave/cli/v3"
 
 	"qme/internal/safe"
+	"qme/record"
 	"qme/tasks"
 )
 
 type logCommand struct {
-	term *terminal
-	home *home
+	term     *terminal
+	settings *settings
+	home     *home
 }
 
 func (cmd *logCommand) command() *cli.Command {
 	var asJSON bool
 	return &cli.Command{
 		Name:      "log",
-		Usage:     "list the runs of a task, latest first",
-		ArgsUsage: "[TASK]",
+		Usage:     "list the runs of a task, or those that named a file that they made, latest first",
+		ArgsUsage: "[TASK|FILE]",
 		Description: `With --json it prints one record per line (JSON Lines).
+
+What names no task, but a file that exists, lists the runs whose record has this path
+as one that they made or changed, as "qme search --all-runs out:FILE" does. Whether they
+made what is in it now is not looked at. With a slash, as in ./FILE, it is only a file.
 
 Examples:
   qme log
   qme log 019aaf3c
+  qme log ./figure.png
   qme log @2 --json`,
 		Flags: []cli.Flag{&cli.BoolFlag{Name: "json", Usage: "print one record per line as JSON", Destination: &asJSON}},
 		Action: func(ctx context.Context, c *cli.Command) error {
-			if err := oneTask(c); err != nil {
+			if err := atMost(c, 1); err != nil {
 				return err
 			}
-			return cmd.run(ctx, c.Args().First(), asJSON)
+			return cmd.run(ctx, c, c.Args().First(), asJSON)
 		},
 	}
 }
 
-func (cmd *logCommand) run(ctx context.Context, ref string, asJSON bool) error {
+func (cmd *logCommand) run(ctx context.Context, c *cli.Command, arg string, asJSON bool) error {
 	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
 	}
+	of, err := namedBy(q, arg)
+	switch {
+	case err != nil:
+		return err
+	case of.file != "":
+		return cmd.file(ctx, q, of.file, asJSON)
+	}
+	if err := wholeTask(c, arg); err != nil {
+		return err
+	}
+	return cmd.runs(q, string(of.task.Record.UID), asJSON)
+}
+
+// file lists the runs that named a file as one that they made or changed.
+func (cmd *logCommand) file(ctx context.Context, q *tasks.Service, path string, asJSON bool) error {
+	s, what, err := q.Wrote(ctx, path)
+	if err != nil {
+		return err
+	}
+	search, n := &searchCommand{cmd.term, cmd.settings, cmd.home}, 0
+	err = cmd.term.listing(asJSON, func(w *bufio.Writer) (err error) {
+		n, _, err = search.printFound(ctx, s, what, searchOptions{allRuns: true, json: asJSON}, w)
+		return err
+	})
+	switch {
+	case err != nil:
+		return err
+	case n == 0:
+		return fmt.Errorf("%s names no task, and no run has recorded that it made or changed this file: %w; \"%s\" finds by a part of the path",
+			path, record.ErrNotFound, cmd.term.line("search", "--all-runs", "out:"+filepath.Base(path)))
+	}
+	return nil
+}
+
+func (cmd *logCommand) runs(q *tasks.Service, ref string, asJSON bool) error {
 	return cmd.term.listing(asJSON, func(w *bufio.Writer) error {
 		t := cmd.term.newTable(w)
 		for v, err := range q.Runs(ref) {

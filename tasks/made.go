@@ -1,0 +1,41 @@
+package tasks
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"qme/index"
+	"qme/index/query"
+	"qme/record"
+)
+
+// Wrote finds the runs whose record lists a file, by its absolute path, as one that they made or changed,
+// with the query that the index is asked. What is in the file now is not compared.
+func (q *Service) Wrote(ctx context.Context, path string) (*Search, *query.Query, error) {
+	what, err := query.Parse(`out:"`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path)+`"`, query.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := q.Search(ctx, what, SearchOptions{AllRuns: true, Whole: true})
+	if err != nil {
+		return nil, nil, err
+	}
+	found := s.Found // also with longer paths, and in upper and lower case
+	s.Found = func(yield func(index.Found) bool) {
+		for f := range found {
+			if (f.Err != nil || wrote(f.Record, path)) && !yield(f) {
+				return
+			}
+		}
+	}
+	return s, what, nil
+}
+
+// wrote reports whether a record lists a file as one that the run made or changed.
+func wrote(rec *record.Record, path string) bool {
+	return rec.Data.Files != nil && slices.ContainsFunc(rec.Data.Files.Out, func(f record.File) bool {
+		return f.Path == path || !filepath.IsAbs(f.Path) && filepath.Join(rec.Data.PWD, f.Path) == path
+	})
+}
