@@ -146,6 +146,9 @@ func (cmd *clearCommand) showFirst(s *tasks.Selection) error {
 			return err
 		}
 	}
+	if err := t.end(); err != nil {
+		return err
+	}
 	if more := len(s.IDs) - len(s.First); more > 0 {
 		if _, err := fmt.Fprintf(w, "and %d more\n", more); err != nil {
 			return err

@@ -207,6 +207,10 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 		return words(word, plain(index.Counted))
 	case "status":
 		return words(word, statusCandidates(word))
+	case "columns":
+		return words(word, columnCandidates(word))
+	case "tag":
+		return words(word, c.namesOf("tag"))
 	case "query":
 		return words(word, c.queryCandidates(word))
 	case "saved", "save":
@@ -232,30 +236,46 @@ func plain(list []string) []candidate {
 	return found
 }
 
-// namesOf returns the executors, users or hosts of the newest tasks.
+// namesOf returns the executors, users, hosts or tags of the newest tasks.
 func (c *completion) namesOf(field string) []candidate {
 	var found []candidate
 	for _, item := range c.newest() {
-		var one candidate
+		var names []string
 		switch r := item.Record; field {
 		case "executor":
-			one.word = r.Executor
+			names = []string{r.Executor}
 		case "user":
-			one.word = r.Data.User
+			names = []string{r.Data.User}
 		case "host":
-			one.word = r.Data.Host
+			names = []string{r.Data.Host}
+		case "tag":
+			names = r.Notes.Tagged()
 		}
-		// A name that begins with a dash would be taken for an option.
-		if one.word != "" && !strings.HasPrefix(one.word, "-") && !slices.Contains(found, one) {
-			found = append(found, one)
+		for _, name := range names {
+			// A name that begins with a dash would be taken for an option.
+			if one := (candidate{name, ""}); name != "" && !strings.HasPrefix(name, "-") && !slices.Contains(found, one) {
+				found = append(found, one)
+			}
 		}
 	}
 	return found
 }
 
+// columnCandidates returns the columns of a listing, each after those that word lists already.
+func columnCandidates(word string) []candidate {
+	var found []candidate
+	for _, c := range columns() {
+		found = append(found, candidate{listedBefore(word) + c.name, c.usage})
+	}
+	return found
+}
+
+// listedBefore returns the part of a list that is complete.
+func listedBefore(word string) string { return word[:strings.LastIndexByte(word, ',')+1] }
+
 // statusCandidates returns the words for a status, each after those that word lists already.
 func statusCandidates(word string) []candidate {
-	before := word[:strings.LastIndexByte(word, ',')+1]
+	before := listedBefore(word)
 	var found []candidate
 	for _, name := range append(record.OutcomeNames(), "active", string(record.Complete)) {
 		found = append(found, candidate{before + name, ""})
@@ -280,7 +300,7 @@ func (c *completion) queryCandidates(word string) []candidate {
 	switch name {
 	case "status":
 		found = statusCandidates(value)
-	case "executor", "user", "host":
+	case "executor", "user", "host", "tag":
 		found = c.namesOf(name)
 	}
 	for i := range found {

@@ -52,7 +52,8 @@ var otherOptions = map[string]map[string]string{
 	},
 	"ls": {
 		"l": seeTask, "long": seeTask, "a": seeAll, "all": seeAll,
-		"since": seeTime, "after": seeTime, "until": seeTime, "before": seeTime,
+		"after": "\"--since TIME\" lists what began then or later", "until": seeBefore, "before": seeBefore,
+		"deleted": "\"--cleared\" lists what was cleared", "fields": "\"--columns NAME,NAME\" says what is shown", "o": "\"--columns NAME,NAME\" says what is shown", "format": "\"--columns NAME,NAME\" says what is shown",
 		"ok": "\"qme ls --status ok\" lists what ended well", "cancelled": "\"qme ls --status cancelled\" lists what was cancelled", "state": "\"qme ls --status ok,failed\" lists by status", "grep": "\"qme search WORD\" finds text",
 	},
 	"config": {

@@ -59,13 +59,22 @@ func writeFoundJSON(w *bufio.Writer, f index.Found, q *query.Query) error {
 	if err != nil {
 		return err
 	}
-	rec := *f.Record
-	rec.Extra = maps.Clone(rec.Extra)
-	if rec.Extra == nil {
-		rec.Extra = map[string]json.RawMessage{}
+	return writeTaskJSON(w, f.Record, f.Cleared, map[string]json.RawMessage{"hits": b})
+}
+
+// writeTaskJSON prints a record with the additional keys "notes", if there are some, "cleared", if its
+// task was cleared, and further ones.
+func writeTaskJSON(w *bufio.Writer, of *record.Record, c *record.Clearing, further map[string]json.RawMessage) (err error) {
+	rec := *of
+	rec.Extra = map[string]json.RawMessage{}
+	maps.Copy(rec.Extra, of.Extra)
+	maps.Copy(rec.Extra, further)
+	if !rec.Notes.IsEmpty() {
+		if rec.Extra["notes"], err = record.EncodeNotes(rec.Notes); err != nil {
+			return err
+		}
 	}
-	rec.Extra["hits"] = b
-	if c := f.Cleared; c != nil {
+	if c != nil {
 		if rec.Extra["cleared"], err = json.Marshal(clearedJSON{c.Commit, record.Time{Time: c.When.Local()}, recordOf(c)}); err != nil {
 			return err
 		}

@@ -5,11 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v3"
 
+	"qme/cli/config"
+	"qme/index/query"
 	"qme/internal/safe"
 	"qme/record"
 	"qme/tasks"
@@ -21,11 +25,19 @@ type lsCommand struct {
 	home     *home
 }
 
+// lsOptions are the flags of ls.
+type lsOptions struct {
+	f                               tasks.Filter
+	json, ids, here                 bool
+	failed, running, queued, active bool
+	status, since, columns          string
+	tags, chosen                    []string // chosen are the columns that were named, nil for none
+	what                            queryFlags
+	asked                           *query.Query // --query or --saved, nil for none
+}
+
 func (cmd *lsCommand) command() *cli.Command {
-	var f tasks.Filter
-	var asJSON, ids, failed, running, queued, active bool
-	var status string
-	var what queryFlags
+	o := new(lsOptions)
 	return &cli.Command{
 		Name:      "ls",
 		Aliases:   []string{"list"},
@@ -34,107 +46,215 @@ func (cmd *lsCommand) command() *cli.Command {
 		Description: `With an argument it lists the tasks of an executor, or those whose id begins with ID.
 The task whose latest run began last comes first, and @1 is its name. --sort oldest is
 the reverse; --sort created lists the newest task first, --sort duration the longest
-run, and --sort memory the one that needed most. -n counts in that order. With --json it prints one record per line (JSON Lines), as
-docs/format.md describes it.
+run, and --sort memory the one that needed most. -n counts in that order. With --json it
+prints one record per line (JSON Lines), as docs/format.md describes it, with its notes.
+
+On a terminal the columns have headings, and those without room or content are left out.
+--columns names the columns, and the setting ls.columns those of a terminal:
+` + columnHelp() + `
+In a pipe --columns has tabs between them, and nothing is left out.
 
 Examples:
   qme ls
   qme ls shell --failed -n 20
+  qme ls --here --since yesterday
+  qme ls --tag paper --columns id,name,message
   qme ls --active --sort duration
   qme ls --status failed,cancelled
   qme ls --host login1 --user alice
   qme ls --query 'output:nan after:2d' --failed
+  qme ls --cleared
   qme ls --json | jq -r .command`,
-		Flags: append(what.flags("only tasks that match the `QUERY`, as in \"qme search\""), []cli.Flag{
-			&cli.BoolFlag{Name: "failed", Usage: "only tasks that ended by themselves with a return code other than 0", Destination: &failed},
-			&cli.BoolFlag{Name: "running", Usage: "only running tasks, also those whose job is running", Destination: &running},
-			&cli.BoolFlag{Name: "queued", Usage: "only tasks whose job waits for its start", Destination: &queued},
-			&cli.BoolFlag{Name: "active", Usage: "only tasks that are running or queued", Destination: &active},
-			&cli.StringFlag{Name: "status", OnlyOnce: true, Usage: "only tasks of one of the `STATES`, separated by commas: " + record.OutcomeWords, Destination: &status},
-			&cli.StringFlag{Name: "host", Usage: "only tasks that ran on the machine `NAME`", Destination: &f.Host},
-			&cli.StringFlag{Name: "user", Usage: "only tasks that the user `NAME` ran", Destination: &f.User},
-			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` tasks", HideDefault: true, Destination: &f.Limit},
-			&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started, oldest (the first run first), created, duration or memory", Value: tasks.SortStarted, Destination: &f.Sort},
-			&cli.BoolFlag{Name: "ids", Usage: "print only ids, one per line", Destination: &ids},
-			&cli.BoolFlag{Name: "json", Usage: "print one record per line as JSON", Destination: &asJSON},
-		}...),
+		Flags: o.flags(),
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := atMost(c, 1); err != nil {
 				return err
 			}
-			if f.Limit < 1 && c.IsSet("limit") {
-				return &usageError{msg: fmt.Sprintf("-n takes a number from 1, not %d; without it all tasks are listed", f.Limit), help: "qme ls --help"}
-			}
-			if !slices.Contains(tasks.Sorts, f.Sort) {
-				return &usageError{msg: fmt.Sprintf("--sort takes %s, not %q", strings.Join(tasks.Sorts, ", "), f.Sort), help: "qme ls --help"}
-			}
-			if ids && asJSON {
-				return &usageError{msg: "--ids and --json exclude each other", help: "qme ls --help"}
-			}
-			var err error
-			if f.Query, err = what.query(c, cmd.settings); err != nil {
+			if err := cmd.read(c, o); err != nil {
 				return err
 			}
-			f.Executor, f.Prefix, f.Outcomes = "", "", 0
-			if c.IsSet("status") {
-				var ok bool
-				if f.Outcomes, ok = record.ParseOutcomes(status); !ok {
-					return &usageError{msg: fmt.Sprintf("--status takes %s, not %q", record.OutcomeWords, status), help: "qme ls --help"}
-				}
-			}
-			for set, wanted := range map[record.Outcomes]bool{record.FailedOnes: failed, record.RunningOnes: running, record.QueuedOnes: queued, record.ActiveOnes: active} {
-				if wanted {
-					f.Outcomes |= set
-				}
-			}
-			return cmd.run(ctx, c.Args().First(), f, what, rowsOf(asJSON, ids))
+			return cmd.run(ctx, c.Args().First(), o)
 		},
 	}
 }
 
-// lsRows is what ls prints of a task.
-type lsRows int
-
-const (
-	lsTable lsRows = iota // a row of the table
-	lsJSON                // its record
-	lsIDs                 // its id
-)
-
-func rowsOf(asJSON, ids bool) lsRows {
-	switch {
-	case asJSON:
-		return lsJSON
-	case ids:
-		return lsIDs
+// columnHelp lists the columns, a line for each.
+func columnHelp() string {
+	var lines []string
+	for _, c := range columns() {
+		lines = append(lines, fmt.Sprintf("  %-10s%s", c.name, c.usage))
 	}
-	return lsTable
+	return strings.Join(lines, "\n")
 }
 
-func (cmd *lsCommand) run(ctx context.Context, of string, f tasks.Filter, what queryFlags, rows lsRows) error {
+func (o *lsOptions) flags() []cli.Flag {
+	return append(o.what.flags("only tasks that match the `QUERY`, as in \"qme search\""), []cli.Flag{
+		&cli.BoolFlag{Name: "failed", Usage: "only tasks that ended by themselves with a return code other than 0", Destination: &o.failed},
+		&cli.BoolFlag{Name: "running", Usage: "only running tasks, also those whose job is running", Destination: &o.running},
+		&cli.BoolFlag{Name: "queued", Usage: "only tasks whose job waits for its start", Destination: &o.queued},
+		&cli.BoolFlag{Name: "active", Usage: "only tasks that are running or queued", Destination: &o.active},
+		&cli.StringFlag{Name: "status", OnlyOnce: true, Usage: "only tasks of one of the `STATES`, separated by commas: " + record.OutcomeWords, Destination: &o.status},
+		&cli.StringFlag{Name: "host", Usage: "only tasks that ran on the machine `NAME`", Destination: &o.f.Host},
+		&cli.StringFlag{Name: "user", Usage: "only tasks that the user `NAME` ran", Destination: &o.f.User},
+		&cli.BoolFlag{Name: "here", Usage: "only tasks that ran in this directory, or below it", Destination: &o.here},
+		&cli.StringFlag{Name: "since", OnlyOnce: true, Usage: "only tasks that began at a `TIME` or later, such as 2026-11-01, yesterday, 2d or 3h", Destination: &o.since},
+		&cli.StringSliceFlag{Name: "tag", Usage: "only tasks with this `TAG`; given twice, with both", Destination: &o.tags},
+		&cli.BoolFlag{Name: "cleared", Usage: "only tasks that were cleared, with when and by whom", Destination: &o.f.Cleared},
+		&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` tasks", HideDefault: true, Destination: &o.f.Limit},
+		&cli.StringFlag{Name: "sort", Usage: "`ORDER` is started, oldest (the first run first), created, duration or memory", Value: tasks.SortStarted, Destination: &o.f.Sort},
+		&cli.StringFlag{Name: "columns", OnlyOnce: true, Usage: "show these `COLUMNS`, separated by commas", Destination: &o.columns},
+		&cli.BoolFlag{Name: "ids", Usage: "print only ids, one per line", Destination: &o.ids},
+		&cli.BoolFlag{Name: "json", Usage: "print one record per line as JSON", Destination: &o.json},
+	}...)
+}
+
+// read checks the options, and completes the filter.
+func (cmd *lsCommand) read(c *cli.Command, o *lsOptions) (err error) {
+	usage := func(format string, args ...any) error {
+		return &usageError{msg: fmt.Sprintf(format, args...), help: "qme ls --help"}
+	}
+	f := &o.f
+	switch {
+	case f.Limit < 1 && c.IsSet("limit"):
+		return usage("-n takes a number from 1, not %d; without it all tasks are listed", f.Limit)
+	case !slices.Contains(tasks.Sorts, f.Sort):
+		return usage("--sort takes %s, not %q", strings.Join(tasks.Sorts, ", "), f.Sort)
+	case o.ids && o.json:
+		return usage("--ids and --json exclude each other")
+	case c.IsSet("columns") && (o.ids || o.json):
+		return usage("--columns goes with neither --ids nor --json")
+	}
+	f.Executor, f.Prefix, f.Outcomes = "", "", 0
+	if c.IsSet("status") {
+		var ok bool
+		if f.Outcomes, ok = record.ParseOutcomes(o.status); !ok {
+			return usage("--status takes %s, not %q", record.OutcomeWords, o.status)
+		}
+	}
+	for set, wanted := range map[record.Outcomes]bool{record.FailedOnes: o.failed, record.RunningOnes: o.running, record.QueuedOnes: o.queued, record.ActiveOnes: o.active} {
+		if wanted {
+			f.Outcomes |= set
+		}
+	}
+	if o.chosen = nil; c.IsSet("columns") {
+		if o.chosen, err = columnNames(o.columns); err != nil {
+			return err
+		}
+	}
+	if o.asked, err = o.what.query(c, cmd.settings); err != nil {
+		return err
+	}
+	return o.conditions(c)
+}
+
+// conditions sets the query of the filter, which has --here, --since and --tag as conditions, so that
+// the index finds what they ask for.
+func (o *lsOptions) conditions(c *cli.Command) error {
+	var list []*query.Query
+	if o.asked != nil {
+		list = append(list, o.asked)
+	}
+	if o.here {
+		dirs, err := hereDirs()
+		if err != nil {
+			return err
+		}
+		list = append(list, query.Below(dirs...))
+	}
+	if c.IsSet("since") {
+		since, err := query.Since(o.since, queryOptions(false))
+		if err != nil {
+			return &usageError{msg: "--since " + err.Error(), help: "qme ls --help"}
+		}
+		list = append(list, since)
+	}
+	for _, tag := range o.tags {
+		if err := record.CheckTag(tag); err != nil {
+			return &usageError{msg: "--tag: " + err.Error(), help: "qme ls --help"}
+		}
+		list = append(list, query.Tagged(tag))
+	}
+	if o.f.Query = nil; len(list) > 0 {
+		o.f.Query = query.All(list...)
+	}
+	return nil
+}
+
+// hereDirs returns the current directory, as the shell has it and without symbolic links.
+func hereDirs() ([]string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return nil, fmt.Errorf("--here: the current directory is not known: %w", err)
+	}
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil || real == dir {
+		return []string{dir}, nil
+	}
+	return []string{dir, real}, nil
+}
+
+// newTable returns the table of a listing.
+func (cmd *lsCommand) newTable(q *tasks.Service, o *lsOptions, w *bufio.Writer) (*table, error) {
+	t := cmd.term.newTable(w)
+	t.chosen = o.chosen != nil
+	t.tabs = t.chosen || o.f.Cleared
+	names := o.chosen
+	switch {
+	case t.chosen:
+	case o.f.Cleared:
+		names = clearedColumns
+	case t.width > 0: // scripts see the same in each home
+		cfg, err := cmd.settings.config()
+		if err != nil {
+			return nil, err
+		}
+		names = cfg.List("ls.columns")
+	}
+	if len(names) == 0 {
+		names = config.DefaultColumns
+	}
+	t.columns = namedColumns(names)
+	who := map[string]string{}
+	t.cleared = func(one record.Clearing) string {
+		if _, known := who[one.Commit]; !known {
+			var err error
+			if who[one.Commit], err = q.WhoCleared(one); err != nil {
+				cmd.term.warn("%v", err)
+			}
+		}
+		return who[one.Commit]
+	}
+	return t, nil
+}
+
+func (cmd *lsCommand) run(ctx context.Context, of string, o *lsOptions) error {
 	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
 	}
 	if of != "" {
-		err := restrict(q, of, &f)
+		err := restrict(q, of, &o.f)
 		var wrong *usageError
-		if errors.As(err, &wrong) && f.Query != nil {
+		if errors.As(err, &wrong) && o.asked != nil {
 			wrong.msg += "; a query is one argument: quote all of it"
 		}
 		if err != nil {
 			return err
 		}
 	}
-	n := 0
-	err = cmd.term.listing(rows != lsTable, func(w *bufio.Writer) (err error) {
-		n, err = cmd.list(q, f, rows, w)
+	n, first := 0, ""
+	err = cmd.term.listing(o.json || o.ids, func(w *bufio.Writer) (err error) {
+		n, first, err = cmd.list(q, o, w)
 		return err
 	})
-	if err == nil && n == 0 {
-		if cmd.noteNone(q, f); f.Query != nil {
-			return cmd.term.noteOthersIn(ctx, q, f.Query, what, "ls")
+	switch {
+	case err != nil:
+	case n == 0:
+		if cmd.noteNone(q, o.f); o.asked != nil && !o.f.Cleared {
+			return cmd.term.noteOthersIn(ctx, q, o.asked, o.what, "ls")
 		}
+	case o.f.Cleared && !o.json && !o.ids:
+		cmd.term.note("To bring back %s: %s", first, cmd.term.line("restore", first))
 	}
 	return err
 }
@@ -175,12 +295,16 @@ func (cmd *lsCommand) noteNone(q *tasks.Service, f tasks.Filter) {
 		return
 	}
 	switch {
+	case f.Cleared && f == tasks.Filter{Limit: f.Limit, Sort: f.Sort, Cleared: true, Brief: f.Brief}:
+		cmd.term.note("No task was cleared.")
+	case f.Cleared:
+		cmd.term.note("No task that was cleared matches.")
 	case f.Query != nil:
 		cmd.term.noteNoMatch(q)
 	case !isTerminal(cmd.term.err):
 	case f.Outcomes == record.RunningOnes && hasTasks(q, tasks.Filter{Executor: f.Executor, Prefix: f.Prefix, Host: f.Host, User: f.User, Outcomes: record.QueuedOnes}):
 		cmd.term.note("There are no %s, but queued ones: see \"qme ls --active\".", tasksOf(f))
-	case f == tasks.Filter{Limit: f.Limit, Sort: f.Sort}:
+	case f == tasks.Filter{Limit: f.Limit, Sort: f.Sort, Brief: f.Brief}:
 		cmd.term.noteEmpty()
 	default:
 		cmd.term.note("There are no %s.", tasksOf(f))
@@ -242,39 +366,43 @@ func hasTasks(q *tasks.Service, f tasks.Filter) bool {
 	return false
 }
 
-// list prints the tasks and returns their number.
-func (cmd *lsCommand) list(q *tasks.Service, f tasks.Filter, rows lsRows, w *bufio.Writer) (n int, err error) {
-	f.Brief = rows != lsJSON
-	t := cmd.term.newTable(w)
-	listing := q.Listing(f)
-	t.mixed = listing.Mixed
+// list prints the tasks, and returns their number and the short name of the first one.
+func (cmd *lsCommand) list(q *tasks.Service, o *lsOptions, w *bufio.Writer) (n int, first string, err error) {
+	t, err := cmd.newTable(q, o, w)
+	if err != nil {
+		return 0, "", err
+	}
+	o.f.Brief = !o.json && (o.ids || !slices.ContainsFunc(t.columns, func(c column) bool { return c.whole }))
 	var unreadable []error
-	for item := range listing.Items {
+	for item := range q.List(o.f) {
 		switch {
 		case item.Err != nil && item.ID == "":
-			return n, item.Err
+			return n, first, errors.Join(t.end(), item.Err)
 		case item.Err != nil:
 			unreadable = append(unreadable, item.Err)
 			cmd.term.warn("%v", item.Err)
 			continue
-		}
-		switch rows {
-		case lsJSON:
-			err = writeJSONLine(w, item.Record)
-		case lsIDs:
+		case o.json:
+			err = writeTaskJSON(w, item.Record, item.Cleared, nil)
+		case o.ids:
 			_, err = fmt.Fprintln(w, item.ID)
 		default:
 			err = t.row(item)
 		}
 		if err != nil {
-			return n, err
+			return n, first, err
 		}
-		n++
+		if n++; n == 1 {
+			first = item.Short
+		}
+	}
+	if err := t.end(); err != nil {
+		return n, first, err
 	}
 	if len(unreadable) > 0 {
-		return n, &codeError{exitCorrupt, errors.New("some records cannot be read; \"qme check\" says more")}
+		return n, first, &codeError{exitCorrupt, errors.New("some records cannot be read; \"qme check\" says more")}
 	}
-	return n, nil
+	return n, first, nil
 }
 
 func writeJSONLine(w *bufio.Writer, rec *record.Record) error {

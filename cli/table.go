@@ -12,6 +12,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
+	"qme/cli/config"
 	"qme/cli/zone"
 	"qme/executor"
 	"qme/internal/safe"
@@ -19,15 +20,23 @@ import (
 	"qme/tasks"
 )
 
-// A table prints tasks as they arrive, so its columns have fixed widths; only the last
-// one takes the rest of the line.
+// A table prints tasks as they arrive. What a row has, and how wide it is, is decided by the first
+// rows; nothing is cut but on a terminal.
 type table struct {
 	w     *bufio.Writer
 	width int // of the terminal; 0: lines are not cut
 	color palette
 	rows  int
-	mixed bool // tasks of other executors than the usual one may occur
-	runs  bool // earlier runs are shown, whose names include a number
+	mixed bool // of a search: tasks of other executors than the usual one may occur
+	runs  bool // of a search: earlier runs are shown, whose names include a number
+
+	// Of a listing:
+	columns []column
+	chosen  bool                         // the user has named the columns
+	tabs    bool                         // not on a terminal they stand between tabs
+	cleared func(record.Clearing) string // who cleared a task; nil where none was
+	first   [][]tableCell                // the first rows, until the columns are placed
+	placed  []placed
 }
 
 func (t *terminal) newTable(w *bufio.Writer) *table {
@@ -46,7 +55,6 @@ const (
 	nameWidth     = record.ShortWidth + 1
 	ageWidth      = 5
 	durationWidth = 8
-	measureWidth  = 8
 	statusWidth   = 10
 	executorWidth = 7
 
@@ -63,11 +71,11 @@ const (
 	goodCommand = 30
 )
 
-// A layout is a choice of columns.
+// A layout is a choice of the columns between the name and the command of a row that is not on a
+// terminal, or of a search.
 type layout struct {
 	name                            int // its width
 	age, duration, status, executor bool
-	measures                        int // the number of leading record.Measures shown
 }
 
 // A fitting distributes the width of a terminal to columns.
@@ -96,41 +104,128 @@ func (f *fitting) name(leaves int) int {
 	return narrowNameWidth
 }
 
-// layout chooses the columns. If there is not enough room, the extra width of the name is
-// dropped first, then the age; the status is dropped last.
-func (t *table) layout() layout {
-	f := fitting{t.width, narrowNameWidth}
-	var l layout
-	l.status = f.take(statusWidth, minCommand, 0)
-	l.executor = (t.width == 0 || t.mixed) && f.useful(executorWidth)
-	l.duration = f.useful(durationWidth)
-	l.age = l.duration && f.useful(ageWidth)
-	l.name = f.name(goodCommand)
-	// Scripts find columns by number, so additional columns are for terminals only.
-	for t.width > 0 && l.measures < record.MeasureCount && f.take(measureWidth, goodCommand, goodCommand) {
-		l.measures++
+// rowsKnown is how many rows are looked at before the first one is printed.
+const rowsKnown = 100
+
+// row prints one task, at once or with the next rows; end prints the last of them.
+func (t *table) row(item tasks.Item) error {
+	if t.columns == nil {
+		t.columns = namedColumns(config.DefaultColumns)
 	}
-	return l
+	switch {
+	case t.width == 0 && t.tabs:
+		return t.tabbed(item)
+	case t.width == 0:
+		return t.piped(item)
+	}
+	row := make([]tableCell, len(t.columns))
+	for i, c := range t.columns {
+		row[i] = c.cell(t, item)
+	}
+	if t.placed != nil {
+		return t.put(row)
+	}
+	if t.first = append(t.first, row); len(t.first) < rowsKnown {
+		return nil
+	}
+	return t.begin(false)
 }
 
-// row prints one task.
-func (t *table) row(item tasks.Item) error {
-	l, r := t.layout(), item.Record
-	line := runewidth.FillRight(item.Short, l.name-1) + " "
-	if l.age {
-		line += fmt.Sprintf("%*s ", ageWidth-1, age(r.Data.Timestamp.Time))
+// end prints the rows that are left.
+func (t *table) end() error {
+	if len(t.first) == 0 {
+		return nil
 	}
-	line, used := t.facts(line, l, r)
-	command := waitsFor(r) + safe.Line(r.Command)
-	switch room := t.width - used; {
-	case t.width == 0:
-		line += command
-	case room > 0:
-		line += runewidth.Truncate(command, room, "…")
-	default:
-		line = strings.TrimRight(line, " ") // a trailing blank would wrap
+	return t.begin(true)
+}
+
+// begin places the columns and prints their names and the first rows. all says that these are all.
+func (t *table) begin(all bool) error {
+	t.placed = t.place(t.first, all)
+	head := make([]tableCell, len(t.columns))
+	for i, c := range t.columns {
+		head[i] = tableCell{strings.ToUpper(c.name), t.color.bold}
 	}
-	if _, err := fmt.Fprintln(t.w, line); err != nil {
+	rows := t.first
+	t.first = nil
+	for _, row := range append([][]tableCell{head}, rows...) {
+		if err := t.put(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put prints a row on a terminal. No line wraps.
+func (t *table) put(row []tableCell) error {
+	var line strings.Builder
+	blanks, used, over := 0, 0, 0
+	for _, p := range t.placed {
+		c := row[p.number]
+		text, width := c.text, p.width
+		switch wants := runewidth.StringWidth(text); {
+		case p.name == "id" && wants > width: // a part of one names another task
+			over += wants - width
+			width = wants
+		case p.most == 0 && over > 0:
+			width = max(width-over, 0)
+			over = 0
+		}
+		width = min(width, t.width-used-blanks)
+		if width <= 0 {
+			continue
+		}
+		text = runewidth.Truncate(text, width, "…")
+		rest := width - runewidth.StringWidth(text)
+		if p.right {
+			blanks, rest = blanks+rest, 0
+		}
+		if text != "" {
+			line.WriteString(strings.Repeat(" ", blanks))
+			used, blanks = used+blanks+runewidth.StringWidth(text), 0
+			line.WriteString(painted(c, text))
+		}
+		blanks += rest + columnGap
+	}
+	line.WriteByte('\n')
+	if _, err := t.w.WriteString(line.String()); err != nil {
+		return err
+	}
+	return t.shown()
+}
+
+func painted(c tableCell, text string) string {
+	if c.paint == nil {
+		return text
+	}
+	return c.paint(text)
+}
+
+// tabbed prints the columns of a task with tabs between them.
+func (t *table) tabbed(item tasks.Item) error {
+	for i, c := range t.columns {
+		if i > 0 {
+			if err := t.w.WriteByte('\t'); err != nil {
+				return err
+			}
+		}
+		cell := c.cell(t, item)
+		if _, err := t.w.WriteString(painted(cell, cell.text)); err != nil {
+			return err
+		}
+	}
+	if err := t.w.WriteByte('\n'); err != nil {
+		return err
+	}
+	return t.shown()
+}
+
+// piped prints one task with columns in fixed places, for scripts.
+func (t *table) piped(item tasks.Item) error {
+	r := item.Record
+	line := fmt.Sprintf("%s %*s ", runewidth.FillRight(item.Short, nameWidth-1), ageWidth-1, age(r.Data.Timestamp.Time))
+	line, _ = t.facts(line, layout{duration: true, status: true, executor: true}, r)
+	if _, err := fmt.Fprintln(t.w, line+waitsFor(r)+safe.Line(r.Command)); err != nil {
 		return err
 	}
 	return t.shown()
@@ -142,12 +237,12 @@ func (t *table) facts(line string, l layout, r *record.Record) (with string, use
 	if l.duration {
 		line += fmt.Sprintf("%*s  ", durationWidth-2, t.duration(r))
 	}
-	for _, f := range record.Measures()[:l.measures] {
-		line += fmt.Sprintf("%*s  ", measureWidth-2, measure(f, r))
-	}
 	used = runewidth.StringWidth(line)
 	if l.status {
 		status, paint := t.status(r)
+		if t.width > 0 {
+			status = runewidth.Truncate(status, statusWidth-1, "…")
+		}
 		cell := runewidth.FillRight(status, statusWidth-1)
 		line, used = line+paint(cell)+" ", used+runewidth.StringWidth(cell)+1
 	}
@@ -166,7 +261,7 @@ func (t *table) shown() error {
 	return nil
 }
 
-// executor returns the executor column. On a terminal it is blank for the usual executor.
+// executor returns the executor column of facts. On a terminal it is blank for the usual executor.
 func (t *table) executor(r *record.Record) string {
 	name := r.Executor
 	if t.width > 0 {
@@ -196,10 +291,10 @@ func (t *table) status(r *record.Record) (string, func(string) string) {
 	return strconv.Itoa(*r.Code()), t.color.red
 }
 
-// jobStatus returns the scheduler's word for a job that is not final, or that ended
+// jobStatus returns the scheduler's first word for a job that is not final, or that ended
 // without a return code of its own.
 func (t *table) jobStatus(job *record.Job) (string, func(string) string) {
-	word := runewidth.Truncate(safe.Line(strings.ToLower(job.State)), statusWidth-1, "…")
+	word, _, _ := strings.Cut(safe.Line(strings.ToLower(strings.TrimSpace(job.State))), " ")
 	switch {
 	case !job.Final:
 		return word, t.color.yellow

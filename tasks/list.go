@@ -19,8 +19,10 @@ type Filter struct {
 	Limit    int             // at most this many; 0 means all
 	// Query, if not nil, has only tasks be listed that answer to it. They are found by the index.
 	Query *query.Query
-	Brief bool   // read only the fields that a table shows; see record.DecodeBrief
-	Sort  string // one of Sorts; "" is the default
+	// Cleared has the tasks be listed that were cleared, and no others.
+	Cleared bool
+	Brief   bool   // read only the fields that a table shows; see record.DecodeBrief
+	Sort    string // one of Sorts; "" is the default
 }
 
 func (f Filter) match(r *record.Record) bool {
@@ -33,6 +35,8 @@ type Item struct {
 	record.Result
 	// Short is the task's short name: see record.ID.Short.
 	Short string
+	// Cleared is the removal of the task with Filter.Cleared, else nil.
+	Cleared *record.Clearing
 }
 
 // A Listing is an ordered sequence of tasks.
@@ -50,7 +54,7 @@ func (q *Service) List(f Filter) iter.Seq[Item] { return q.Listing(f).Items }
 
 // Listing returns the tasks that match the filter.
 func (q *Service) Listing(f Filter) Listing {
-	if f.Query != nil {
+	if f.Query != nil || f.Cleared {
 		return q.matching(f)
 	}
 	v, damage, err := q.listed(f.Sort != SortCreated)

@@ -113,6 +113,15 @@ func (q *Service) ClearedBy(ctx context.Context, commit string) ([]record.Cleari
 	return list, nil
 }
 
+// WhoCleared returns who removed a task, as gitstore.Store.Author does.
+func (q *Service) WhoCleared(one record.Clearing) (string, error) {
+	store, err := q.Store()
+	if err != nil {
+		return "", err
+	}
+	return store.Author(one.Commit)
+}
+
 // lastOf returns the last of the commits that removed tasks, "" for none.
 func (q *Service) lastOf(ctx context.Context, list []record.Clearing) (commit string, err error) {
 	store, err := q.Store()

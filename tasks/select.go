@@ -55,7 +55,7 @@ func (q *Service) Selected(ids []record.ID) (*Selection, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.First = append(s.First, Item{record.Result{ID: id, Record: rec}, short})
+		s.First = append(s.First, Item{Result: record.Result{ID: id, Record: rec}, Short: short})
 	}
 	return s, nil
 }
@@ -73,15 +73,19 @@ func (q *Service) SelectMatching(what *query.Query) (*Selection, error) {
 	return s, nil
 }
 
-// matching is Listing for a filter with a query.
+// matching is Listing for a filter with a query, or of what was cleared.
 func (q *Service) matching(f Filter) Listing {
-	s, err := q.Search(context.Background(), f.Query, SearchOptions{Sort: f.Sort, Limit: f.Limit, Whole: !f.Brief, only: &f})
+	what := f.Query
+	if what == nil {
+		what = new(query.Query)
+	}
+	s, err := q.Search(context.Background(), what, SearchOptions{Sort: f.Sort, Limit: f.Limit, Whole: !f.Brief, Cleared: f.Cleared, only: &f})
 	if err != nil {
 		return Listing{Items: func(yield func(Item) bool) { yield(Item{Result: record.Result{Err: err}}) }}
 	}
 	items := func(yield func(Item) bool) {
 		for found := range s.Found {
-			item := Item{Result: found.Result}
+			item := Item{Result: found.Result, Cleared: found.Cleared}
 			if item.ID != "" {
 				var err error
 				if item.Short, err = s.Short(found); err != nil {

@@ -619,7 +619,7 @@ func TestTerminalListing(t *testing.T) {
 	})
 	p.typed("G")
 	p.sees("echo 'last in")
-	if s := p.screen(); !strings.Contains(s, `'red\x1b[31m\x07\r\n\t…`) || !strings.Contains(s, "echo '日本") || len(regexp.MustCompile(`(?m)^[0-9a-f]{8}-[0-9a-f]{4} `).FindAllString(s, -1)) != 7 {
+	if s := p.screen(); !strings.Contains(s, `'red\x1b[31m\x07\r\n\tend\…`) || !strings.Contains(s, "echo '日本") || len(regexp.MustCompile(`(?m)^[0-9a-f]{8}-[0-9a-f]{4} `).FindAllString(s, -1)) != 7 {
 		t.Errorf("the screen shows\n%s", s)
 	}
 	p.key("q")

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"strings"
 
 	"qme/executor/slurm"
 	"qme/internal/mask"
@@ -68,6 +69,8 @@ var settings = []setting{
 		description: "the port on which the dashboard listens; 0: any free port"},
 	{name: "server.key", kind: stringKind, def: "", check: serverKey, checkFile: keyInFile, public: hideKey,
 		description: "the key of the dashboard, only for QME_SERVER_KEY; otherwise a file in the home"},
+	{name: "ls.columns", kind: listKind, def: strings.Join(DefaultColumns, ","), check: oneOf(Columns...),
+		description: "what \"qme ls\" shows of a task on a terminal: " + strings.Join(Columns, ", ") + "; +NAME adds to the list"},
 	{name: "color", kind: stringKind, def: "auto", check: oneOf("auto", "always", "never"),
 		description: "auto, always or never"},
 	{name: "pager", kind: stringKind, def: "", program: true,
@@ -81,6 +84,13 @@ var settings = []setting{
 	{name: "executor.slurm.timeout", kind: durationKind, def: slurm.DefaultTimeout.String(),
 		description: "how long Slurm may take to answer a question"},
 }
+
+// Columns are what "qme ls" can show of a task, and DefaultColumns what it shows on a terminal. They must
+// not be changed.
+var (
+	Columns        = []string{"id", "runs", "name", "tags", "when", "duration", "state", "executor", "job", "memory", "user", "host", "dir", "cleared", "by", "command", "message"}
+	DefaultColumns = []string{"id", "runs", "name", "tags", "when", "duration", "state", "executor", "command", "message"}
+)
 
 // partNames lists what share.parts can name.
 func partNames() []string {

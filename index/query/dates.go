@@ -18,7 +18,7 @@ func (p *parser) when(name, value string, at int) (term, error) {
 	}
 	from, to, ok := p.span(value, name == "on")
 	if !ok {
-		err := p.errorAt(at, "%s: takes a time such as 2026-11-01, 2026-11-01T10:00, today, yesterday, 2d or 3h, not %.60q", name, value)
+		err := p.errorAt(at, "%s: takes %s, not %.60q", name, timeExamples, value)
 		if meant := p.meantTime(value); meant != "" {
 			err.Msg += fmt.Sprintf("; did you mean %s:%s?", name, meant)
 		}
@@ -26,11 +26,22 @@ func (p *parser) when(name, value string, at int) (term, error) {
 	}
 	switch name {
 	case "after":
-		to = time.Time{}
+		to = noTime
 	case "before":
-		from, to = time.Time{}, from
+		from, to = noTime, from
 	}
-	return term{test: between(from, to), values: timeValues(from, to)}, nil
+	return began(from, to), nil
+}
+
+// timeExamples says how times are written.
+const timeExamples = "a time such as 2026-11-01, 2026-11-01T10:00, today, yesterday, 2d or 3h"
+
+// noTime is the end of a time without one.
+var noTime time.Time
+
+// began makes a condition on the time at which a run began; each of both may be noTime.
+func began(from, to time.Time) term {
+	return term{test: between(from, to), values: timeValues(from, to)}
 }
 
 // meantTime returns how a time is written that is none here: a time of day, which wants a
