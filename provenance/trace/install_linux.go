@@ -1,0 +1,58 @@
+package trace
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Install installs the filter in this thread, which the caller must have locked, and sends the
+// listener over socket, the descriptor of Tracer.Stage. The program that the thread executes then
+// is traced. After an error it is not, which the Tracer learns by the end of the socket.
+//
+// With CAP_SYS_ADMIN the thread may still gain privileges, so that sudo works; otherwise the
+// kernel asks for no_new_privs.
+func Install(socket int) error {
+	runtime.LockOSThread()
+	listener, err := listen()
+	if err != nil {
+		return errors.Join(err, unix.Sendto(socket, []byte(err.Error()), unix.MSG_NOSIGNAL, nil))
+	}
+	defer unix.Close(listener)
+	return unix.Sendmsg(socket, []byte{0}, unix.UnixRights(listener), nil, unix.MSG_NOSIGNAL)
+}
+
+// listen installs the filter and returns its listener.
+func listen() (int, error) {
+	const waitKillable = unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV // Linux 5.19
+	program := filter()
+	for _, flags := range []uintptr{unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | waitKillable, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER} {
+		fd, errno := install(program, flags)
+		if errno == unix.EACCES { // without CAP_SYS_ADMIN
+			if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+				return -1, fmt.Errorf("%w: no_new_privs: %w", ErrUnsupported, err)
+			}
+			fd, errno = install(program, flags)
+		}
+		switch errno {
+		case 0:
+			return fd, nil
+		case unix.EINVAL:
+			continue
+		case unix.EBUSY:
+			return -1, fmt.Errorf("%w: another program already listens to the calls of this one", ErrUnsupported)
+		}
+		return -1, fmt.Errorf("%w: seccomp: %w", ErrUnsupported, errno)
+	}
+	return -1, fmt.Errorf("%w: the kernel is older than 5.0, or forbids it", ErrUnsupported)
+}
+
+func install(program []unix.SockFilter, flags uintptr) (int, unix.Errno) {
+	fprog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	fd, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&fprog)))
+	runtime.KeepAlive(program)
+	return int(fd), errno
+}

@@ -1,0 +1,169 @@
+package trace
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// tracerName is the name under which the test's program traces the command of its arguments. It prints
+// the process number of its keeper, and then what was seen.
+const tracerName = "trace-test: tracer"
+
+func tracerMain() int {
+	tracer, err := New()
+	if err == nil {
+		cmd := &exec.Cmd{Path: "/proc/self/exe", Args: append([]string{stageName}, os.Args[1:]...), ExtraFiles: []*os.File{tracer.Stage()}}
+		if err = cmd.Start(); err == nil {
+			err = tracer.Started()
+			fmt.Println(tracer.keeper.pid)
+			_ = cmd.Wait() // the test sees how it ended
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	r, err := tracer.End()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	r.Files = nil
+	_ = json.NewEncoder(os.Stdout).Encode(r)
+	return 0
+}
+
+// A supervised is a traced command whose tracer is another process.
+type supervised struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	out    *bufio.Scanner
+	keeper int
+	dir    string
+}
+
+func supervise(t *testing.T, script string) *supervised {
+	t.Helper()
+	s := &supervised{t: t, dir: t.TempDir()}
+	s.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{tracerName, "sh", "-c", script}, Dir: s.dir, Stderr: os.Stderr}
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.out = bufio.NewScanner(out)
+	if s.out.Scan(); s.out.Err() != nil {
+		t.Fatal(s.out.Err())
+	}
+	if s.keeper, err = strconv.Atoi(s.out.Text()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// signal sends a signal to the tracer.
+func (s *supervised) signal(sig syscall.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// await waits for a file.
+func (s *supervised) await(name string) string {
+	s.t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if b, err := os.ReadFile(filepath.Join(s.dir, name)); err == nil && strings.HasSuffix(string(b), "\n") {
+			return strings.TrimSpace(string(b))
+		}
+	}
+	s.t.Fatalf("%s has not come", name)
+	return ""
+}
+
+// losses waits for the tracer's end, and returns what it has lost.
+func (s *supervised) losses() Losses {
+	s.t.Helper()
+	var r Result
+	if s.out.Scan(); json.Unmarshal(s.out.Bytes(), &r) != nil {
+		s.t.Fatalf("the tracer printed %q", s.out.Text())
+	}
+	if err := s.cmd.Wait(); err != nil {
+		s.t.Fatal(err)
+	}
+	return r.Losses
+}
+
+const many = `for i in $(seq 300); do echo $i > f$i; cat f$i > g$i || echo failed >> bad; done; cat g* | wc -l > done; `
+
+func (s *supervised) check() {
+	s.t.Helper()
+	if got := s.await("done"); got != "300" {
+		s.t.Errorf("%s lines of 300", got)
+	}
+	if b, err := os.ReadFile(filepath.Join(s.dir, "bad")); err == nil {
+		s.t.Errorf("calls failed: %s", b)
+	}
+}
+
+func TestTracerIsKilled(t *testing.T) {
+	for i := range 8 {
+		s := supervise(t, many)
+		s.await(fmt.Sprintf("f%d", 1+i*30))
+		s.signal(syscall.SIGKILL)
+		s.check()
+		_ = s.cmd.Wait() // killed
+	}
+}
+
+func TestTracerIsStopped(t *testing.T) {
+	for i := range 4 {
+		s := supervise(t, many)
+		s.await(fmt.Sprintf("f%d", 1+i*30))
+		s.signal(syscall.SIGSTOP)
+		s.check()
+		s.signal(syscall.SIGCONT)
+		if l := s.losses(); l.Kept == 0 {
+			t.Error("no losses are counted")
+		}
+	}
+}
+
+func TestKeeperIsKilled(t *testing.T) {
+	s := supervise(t, many+`(sleep 0.3; cat f1; echo late > late) > out 2>&1 &`)
+	if err := syscall.Kill(s.keeper, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.check()
+	if l := s.losses(); l.Any() {
+		t.Errorf("losses: %+v", l)
+	}
+	s.await("late")
+}
+
+func TestOutlivesTheRun(t *testing.T) {
+	s := supervise(t, `(while test ! -e go; do sleep 0.01; done; echo x > f; cat f > g; ls > /dev/null && echo late > late) > out 2>&1 &`)
+	if l := s.losses(); l.Any() {
+		t.Errorf("losses: %+v", l)
+	}
+	if err := os.WriteFile(filepath.Join(s.dir, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.await("late")
+	for end := time.Now().Add(time.Minute); syscall.Kill(s.keeper, 0) == nil; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the keeper does not end")
+		}
+	}
+}

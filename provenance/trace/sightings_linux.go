@@ -1,0 +1,448 @@
+package trace
+
+import (
+	"cmp"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// sightings are what has been seen of the files. It is for several goroutines.
+type sightings struct {
+	mu      sync.Mutex
+	files   map[key]*sighting
+	known   map[key]*sighting // by the name that a process used; nil for what is no regular file
+	viewers map[int]*viewer
+	losses  Losses
+	began   bool // the command's own exec has been seen
+	looking sync.RWMutex
+}
+
+// A key is a path in a file system tree.
+type key struct {
+	path    string
+	foreign bool
+}
+
+// A sighting is a file with all that has happened to it.
+type sighting struct {
+	read, wrote       bool
+	before            *State // when it was first read or written
+	was               bool   // it was there before it was first written
+	readBy, writtenBy string
+	moved             bool // it has another name now
+}
+
+// A viewer is a thread with what it sees.
+type viewer struct {
+	program string
+	foreign bool
+	at      time.Time
+}
+
+func newSightings() *sightings {
+	return &sightings{files: map[key]*sighting{}, known: map[key]*sighting{}, viewers: map[int]*viewer{}}
+}
+
+// viewing is how long what was read of a thread holds: its number may be that of another soon after.
+const viewing = time.Second
+
+// ownTree are the links of /proc for the file system tree of this process.
+var ownTree = sync.OnceValue(func() [2]string {
+	ns, _ := readlink("/proc/self/ns/mnt")
+	root, _ := readlink("/proc/self/root")
+	return [2]string{ns, root}
+})
+
+// viewer returns what is known of a thread.
+func (s *sightings) viewer(tid int) *viewer {
+	now := time.Now()
+	s.mu.Lock()
+	v := s.viewers[tid]
+	s.mu.Unlock()
+	if v != nil && now.Sub(v.at) < viewing {
+		return v
+	}
+	v = &viewer{at: now}
+	ns, err1 := readlink(proc(tid) + "ns/mnt")
+	root, err2 := readlink(proc(tid) + "root")
+	v.foreign = err1 == nil && err2 == nil && [2]string{ns, root} != ownTree()
+	program, _ := readlink(proc(tid) + "exe") // of a process of another user it is not known
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.began {
+		v.program = program
+	} // before, it is the stage
+	if len(s.viewers) > mostViewers {
+		clear(s.viewers)
+	}
+	s.viewers[tid] = v
+	return v
+}
+
+const mostViewers = 4096
+
+// before looks at what the call is going to change, while it waits.
+func (s *sightings) before(u *use) {
+	switch {
+	case u.kind == unlinks:
+		s.settle()
+	case u.viewer.foreign:
+	case u.kind == renames:
+		s.settle()
+		var st unix.Stat_t
+		u.folder = unix.Lstat(u.path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR
+		u.before = stateOf(u.name)
+	case u.writes():
+		u.before = stateOf(u.path)
+	}
+}
+
+// settle waits until what was seen of other calls has been looked at, since the file will have another
+// name, or none. It does not wait long: a file server may not respond.
+func (s *sightings) settle() {
+	for end := time.Now().Add(settling); time.Now().Before(end); time.Sleep(settling / 100) {
+		if s.looking.TryLock() {
+			s.looking.Unlock()
+			return
+		}
+	}
+}
+
+const settling = 20 * time.Millisecond
+
+// begin says that a call goes on, which look will look at.
+func (s *sightings) begin() { s.looking.RLock() }
+
+// end says that begin's call has been looked at.
+func (s *sightings) end() { s.looking.RUnlock() }
+
+// look looks at the files of a call that goes on.
+func (s *sightings) look(u use) {
+	switch {
+	case u.failed:
+		s.lose(func(l *Losses) { l.Unreadable++ })
+	case u.kind == ring:
+		s.lose(func(l *Losses) { l.Rings++ })
+	case u.kind == handle:
+		s.lose(func(l *Losses) { l.Handles++ })
+	case u.kind == 0 || u.path == "" || ofKernel(u.path):
+	case u.kind == renames:
+		s.rename(u)
+	case u.kind == links:
+		s.link(u)
+	case u.kind == symlinks || u.kind == unlinks:
+		s.forget()
+	case u.kind == makesNode:
+		if kind := u.flags & unix.S_IFMT; kind == 0 || kind == unix.S_IFREG {
+			s.write(u, u.path)
+		}
+	case u.flags&tmpfile == tmpfile && (u.kind == opens || u.kind == opensHow):
+		// The file has no name yet.
+	case u.writes():
+		if u.reads() && u.before != nil {
+			s.note(u, u.path, true)
+		}
+		s.write(u, u.path)
+	default:
+		s.note(u, u.path, false)
+		if u.kind == executes {
+			s.executed(u)
+		}
+	}
+}
+
+func (s *sightings) lose(count func(*Losses)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	count(&s.losses)
+}
+
+// forget drops the names under which files are known, which may lead elsewhere now.
+func (s *sightings) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.known)
+}
+
+// executed has the thread looked at again, since it runs another program now.
+func (s *sightings) executed(u use) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.viewers, u.tid)
+	s.began = true
+}
+
+// note notes that a file is read. changes says that the same call may write to it.
+func (s *sightings) note(u use, name string, changes bool) {
+	k := key{name, u.viewer.foreign}
+	s.mu.Lock()
+	f, known := s.known[k]
+	s.mu.Unlock()
+	if known && !changes {
+		return // it has been noted
+	}
+	real, st, ok := resolve(u.tid, k)
+	if !ok {
+		return // the call fails
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st == nil {
+		s.remember(k, nil)
+		return
+	}
+	if f = s.add(real); f == nil {
+		return
+	}
+	s.remember(k, f)
+	if f.read || f.wrote {
+		return
+	}
+	f.read, f.readBy = true, u.viewer.program
+	if f.before = st; u.before != nil {
+		f.before = u.before
+	}
+}
+
+func (s *sightings) remember(k key, f *sighting) {
+	if len(s.known) < MostFiles {
+		s.known[k] = f
+	}
+}
+
+// add returns the sighting of a path. The caller holds mu.
+func (s *sightings) add(k key) *sighting {
+	if k.foreign {
+		s.losses.Foreign++
+	}
+	f := s.files[k]
+	if f == nil {
+		if len(s.files) >= MostFiles {
+			s.losses.Full++
+			return nil
+		}
+		f = &sighting{}
+		s.files[k] = f
+	}
+	return f
+}
+
+// write notes that a file is written to, which may not be there yet.
+func (s *sightings) write(u use, name string) {
+	k := key{name, u.viewer.foreign}
+	real, st, ok := resolve(u.tid, k)
+	if ok && st == nil {
+		return // no regular file
+	}
+	if !ok {
+		if real, ok = resolveParent(k); !ok {
+			return // the call fails
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.add(real); f != nil {
+		f.written(u)
+	}
+}
+
+func (f *sighting) written(u use) {
+	if f.wrote {
+		return
+	}
+	f.wrote, f.writtenBy = true, u.viewer.program
+	if f.was = u.before != nil; f.before == nil {
+		f.before = u.before
+	}
+}
+
+// link notes a further name of a file.
+func (s *sightings) link(u use) {
+	s.forget()
+	s.note(u, u.path, false)
+	s.write(u, u.name)
+}
+
+const exchange = unix.RENAME_EXCHANGE
+
+// rename notes that a file has, or a folder and all in it have, another name. Whether the call
+// succeeds is seen at the end, by what is there.
+func (s *sightings) rename(u use) {
+	s.forget()
+	from, ok1 := resolveParent(key{u.path, u.viewer.foreign})
+	to, ok2 := resolveParent(key{u.name, u.viewer.foreign})
+	if !ok1 || !ok2 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.move(u, from, to)
+	if u.flags&exchange != 0 {
+		s.move(u, to, from)
+	}
+}
+
+// move gives what is seen of from to its new name. The caller holds mu.
+func (s *sightings) move(u use, from, to key) {
+	if u.folder {
+		for k, f := range maps.Clone(s.files) {
+			if rest, ok := strings.CutPrefix(k.path, from.path+"/"); ok && k.foreign == from.foreign && f.wrote {
+				s.give(u, f, key{to.path + "/" + rest, to.foreign})
+			}
+		}
+		return
+	}
+	f := s.files[from]
+	if f == nil {
+		f = &sighting{}
+	}
+	s.give(u, f, to)
+}
+
+// give notes that a file has got a name.
+func (s *sightings) give(u use, f *sighting, to key) {
+	g := s.add(to)
+	if g == nil || g == f {
+		return
+	}
+	f.moved = true
+	if !g.wrote {
+		g.wrote, g.writtenBy = true, cmp.Or(f.writtenBy, u.viewer.program)
+		if g.was = u.before != nil; g.before == nil {
+			g.before = u.before
+		}
+	}
+}
+
+// result says what has happened in the end.
+func (s *sightings) result() Result {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := Result{Losses: s.losses}
+	for k, f := range s.files {
+		one := File{Path: k.path, Foreign: k.foreign, ReadBy: f.readBy, WrittenBy: f.writtenBy}
+		if f.read {
+			one.Read, one.Before = true, f.before
+		}
+		if f.wrote {
+			one.Written, one.After = f.outcome(k)
+			if one.After == nil && !f.was && !f.moved && !k.foreign && !f.read {
+				r.Temporary++
+			}
+		}
+		if one.Read || one.Written {
+			r.Files = append(r.Files, one)
+		}
+	}
+	slices.SortFunc(r.Files, func(a, b File) int { return cmp.Or(strings.Compare(a.Path, b.Path), compareBool(a.Foreign, b.Foreign)) })
+	return r
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// outcome reports whether a file that was opened for writing has come or changed, and what it is now.
+// What processes see elsewhere is believed.
+func (f *sighting) outcome(k key) (bool, *State) {
+	if k.foreign {
+		return true, nil
+	}
+	now := stateOf(k.path)
+	if now == nil {
+		return false, nil
+	}
+	return f.before == nil || *now != *f.before, now
+}
+
+// ofKernel reports whether a path leads to files of the kernel and of devices.
+func ofKernel(name string) bool {
+	for _, folder := range []string{"/proc/", "/sys/", "/dev/"} {
+		if strings.HasPrefix(name, folder) {
+			return true
+		}
+	}
+	return !strings.HasPrefix(name, "/") // "pipe:[1]", "anon_inode:..."
+}
+
+// stateOf returns the state of a regular file, nil if there is none.
+func stateOf(name string) *State {
+	var st unix.Stat_t
+	if unix.Stat(name, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil
+	}
+	return stateFrom(&st)
+}
+
+func stateFrom(st *unix.Stat_t) *State {
+	return &State{uint64(st.Dev), st.Ino, st.Size, time.Unix(st.Mtim.Unix()), time.Unix(st.Ctim.Unix())}
+}
+
+// resolve follows the links of a path. ok is false if nothing is there that the command may read, and
+// the state nil if it is no regular file.
+func resolve(tid int, k key) (real key, st *State, ok bool) {
+	name := k.path
+	if k.foreign {
+		name = proc(tid) + "root" + k.path
+	}
+	fd, err := unix.Open(name, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return key{}, nil, false
+	}
+	defer unix.Close(fd)
+	var stat unix.Stat_t
+	if unix.Fstat(fd, &stat) != nil {
+		return key{}, nil, false
+	}
+	if stat.Mode&unix.S_IFMT != unix.S_IFREG {
+		return k, nil, true
+	}
+	if k.foreign {
+		return key{path.Clean(k.path), true}, stateFrom(&stat), true
+	}
+	own := selfFD(fd)
+	if unix.Faccessat(unix.AT_FDCWD, own, unix.R_OK, unix.AT_EACCESS) != nil && unix.Access(own, unix.X_OK) != nil {
+		return key{}, nil, false
+	}
+	full, err := readlink(own)
+	if err != nil || ofKernel(full) {
+		return k, nil, true
+	}
+	return key{path: full}, stateFrom(&stat), true
+}
+
+// resolveParent follows the links of a path but for its last name, which may not be there.
+func resolveParent(k key) (key, bool) {
+	if k.foreign {
+		return key{path.Clean(k.path), true}, true
+	}
+	folder, name := path.Split(k.path)
+	if name == "" || name == "." || name == ".." {
+		folder, name = k.path, ""
+	}
+	fd, err := unix.Open(folder, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return key{}, false
+	}
+	defer unix.Close(fd)
+	real, err := readlink(selfFD(fd))
+	if err != nil {
+		return key{}, false
+	}
+	return key{path: path.Join(real, name)}, true
+}
+
+func selfFD(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }

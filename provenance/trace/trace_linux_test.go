@@ -1,0 +1,222 @@
+package trace
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// stageName is the name under which the test's program becomes a traced command.
+const stageName = "trace-test: stage"
+
+func TestMain(m *testing.M) {
+	Helper()
+	if os.Args[0] == stageName {
+		runtime.LockOSThread()
+		syscall.CloseOnExec(3)
+		if err := Install(3); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		path, err := exec.LookPath(os.Args[1])
+		if err == nil {
+			err = syscall.Exec(path, os.Args[1:], os.Environ())
+		}
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(127)
+	}
+	if os.Args[0] == tracerName {
+		os.Exit(tracerMain())
+	}
+	os.Exit(m.Run())
+}
+
+// traced runs a command and returns what was seen of it.
+func traced(t testing.TB, dir string, argv ...string) Result {
+	t.Helper()
+	tracer, cmd := start(t, dir, argv...)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%s: %v\n%s", argv, err, cmd.Stderr)
+	}
+	r, err := tracer.End()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func start(t testing.TB, dir string, argv ...string) (*Tracer, *exec.Cmd) {
+	t.Helper()
+	tracer, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args = append([]string{stageName}, argv...)
+	cmd.Dir, cmd.ExtraFiles = dir, []*os.File{tracer.Stage()}
+	var out bytes.Buffer
+	cmd.Stderr = &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := tracer.Started(); err != nil {
+		t.Fatal(err)
+	}
+	return tracer, cmd
+}
+
+// sameCommits makes commits of git equal in each run.
+func sameCommits(t *testing.T) {
+	t.Setenv("GIT_AUTHOR_DATE", "2026-11-01T00:00:00Z")
+	t.Setenv("GIT_COMMITTER_DATE", "2026-11-01T00:00:00Z")
+}
+
+func script(t testing.TB, dir, text string) Result {
+	t.Helper()
+	return traced(t, dir, "sh", "-c", text)
+}
+
+// names lists the files below dir: "r name", "w name" or "rw name".
+func names(t testing.TB, r Result, dir string) []string {
+	t.Helper()
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, f := range r.Files {
+		rel, below := strings.CutPrefix(f.Path, real+"/")
+		if !below {
+			continue
+		}
+		how := ""
+		if f.Read {
+			how += "r"
+		}
+		if f.Written {
+			how += "w"
+		}
+		all = append(all, how+" "+rel)
+	}
+	return all
+}
+
+func TestScripts(t *testing.T) {
+	for _, test := range []struct {
+		script string
+		want   []string
+	}{
+		{`cat a`, []string{"r a"}},
+		{`cat a > b`, []string{"r a", "w b"}},
+		{`echo x >> a`, []string{"w a"}},
+		{`cp a c && mv c d && rm -f a`, []string{"r a", "w d"}},
+		{`mkdir s && cd s && echo x > y && cat y && cat ../a`, []string{"r a", "w s/y"}},
+		{`ln -s a l && cat l`, []string{"r a"}},
+		{`ln -s a l && echo x > l`, []string{"w a"}},
+		{`ln a h && cat h`, []string{"r a", "w h"}},
+		{`mkdir s && echo x > s/y && mv s t`, []string{"w t/y"}},
+		{`cat missing || true; cat . 2>/dev/null || true`, nil},
+		{`exec 3<a; cat /dev/fd/3; cat /proc/self/fd/3`, []string{"r a"}},
+		{`cat < a | cat | cat > b`, []string{"r a", "w b"}},
+		{`printf '#!/bin/sh\ncat a' > s; chmod +x s; ./s`, []string{"r a", "w s"}},
+		{`(sleep 0.05; cat a) & wait`, []string{"r a"}},
+		{`env -i /bin/cat a`, []string{"r a"}},
+	} {
+		t.Run(test.script, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "a"), []byte("a\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			r := script(t, dir, test.script)
+			if got := names(t, r, dir); !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+			if r.Losses.Any() {
+				t.Errorf("losses: %+v", r.Losses)
+			}
+		})
+	}
+}
+
+var fdPath = regexp.MustCompile(`= \d+<([^<>]+)>`)
+
+// TestAgainstStrace compares with the files that strace sees opened.
+func TestAgainstStrace(t *testing.T) {
+	if _, err := exec.LookPath("strace"); err != nil {
+		t.Skip("strace is not installed")
+	}
+	sameCommits(t)
+	for _, text := range []string{
+		`tar cf x.tar src && mkdir y && tar xf x.tar -C y`,
+		`printf 'all: o1 o2\no%%: src/f%%\n\tcat $< > $@\n' > Makefile; make -j2`,
+		`git init -q r && cp -r src r && cd r && git add . && git -c user.name=a -c user.email=a@b commit -qm x && git checkout -q -b z && rm -r src && git checkout -q .`,
+		`ls src | xargs -P8 -I@ sh -c 'cat src/@ > @.out'`,
+		`mkdir d && cd d && cp -r ../src . && ln -s src/f1 l && cat l src/../src/f2 && cd src && cat ../../src/f3 > n`,
+		`git init -q r && cd r && for i in 1 2 3; do cp ../src/f$i . && git add . && git -c user.name=a -c user.email=a@b commit -q -m x; done; git gc -q`,
+		`python3 -c 'import os;f=open("t.tmp","w");f.write("x");f.close();os.rename("t.tmp","t");d=os.open("src",os.O_RDONLY);print(os.read(os.open("f1",os.O_RDONLY,dir_fd=d),9))'`,
+		`python3 -c 'import os;f=os.open(".",os.O_TMPFILE|os.O_RDWR);os.write(f,b"x");os.link("/proc/self/fd/%d"%f,"linked",dst_dir_fd=os.open(".",0),follow_symlinks=True)'`,
+	} {
+		t.Run(text[:8], func(t *testing.T) {
+			make := func() string {
+				dir := t.TempDir()
+				for i := range 30 {
+					p := filepath.Join(dir, "src", fmt.Sprintf("f%d", i))
+					_ = os.MkdirAll(filepath.Dir(p), 0o700)
+					if err := os.WriteFile(p, fmt.Appendf(nil, "%d\n", i), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return dir
+			}
+			a, b := make(), make()
+			began := time.Now()
+			r := script(t, a, text)
+			took := time.Since(began)
+			got := names(t, r, a)
+			for i := range got {
+				_, got[i], _ = strings.Cut(got[i], " ")
+			}
+			log := filepath.Join(t.TempDir(), "log")
+			cmd := exec.Command("strace", "-f", "-y", "-o", log, "-e", "trace=open,openat,openat2,creat,rename,renameat,renameat2,link,linkat", "sh", "-c", text)
+			cmd.Dir = b
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			content, err := os.ReadFile(log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for _, m := range fdPath.FindAllSubmatch(content, -1) {
+				p := string(m[1])
+				if st, err := os.Stat(p); err == nil && st.Mode().IsRegular() && strings.HasPrefix(p, b+"/") {
+					want = append(want, strings.TrimPrefix(p, b+"/"))
+				}
+			}
+			slices.Sort(want)
+			want = slices.Compact(want)
+			missing := slices.DeleteFunc(slices.Clone(want), func(s string) bool { return slices.Contains(got, s) })
+			placed := regexp.MustCompile(`(?m)(rename|link)\w*\(.*= 0$`).FindAll(content, -1)
+			more := slices.DeleteFunc(slices.Clone(got), func(s string) bool {
+				// A file that was renamed, or linked, into its place was opened by another name.
+				hasName := func(line []byte) bool { return bytes.Contains(line, []byte(filepath.Base(s)+`"`)) }
+				return slices.Contains(want, s) || slices.ContainsFunc(placed, hasName)
+			})
+			t.Logf("%d files, %v, temporary %d", len(got), took, r.Temporary)
+			if len(missing)+len(more) > 0 {
+				t.Errorf("missing %q, more %q", missing, more)
+			}
+			if r.Losses.Any() {
+				t.Errorf("losses: %+v", r.Losses)
+			}
+		})
+	}
+}

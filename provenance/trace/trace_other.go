@@ -1,0 +1,28 @@
+//go:build !linux
+
+package trace
+
+import (
+	"os"
+)
+
+// Helper does nothing: there is no keeper.
+func Helper() {}
+
+// Install fails: nothing can be traced on this system.
+func Install(int) error { return ErrUnsupported }
+
+// A Tracer is never made on this system.
+type Tracer struct{}
+
+// New fails: nothing can be traced on this system.
+func New() (*Tracer, error) { return nil, ErrUnsupported }
+
+// Stage returns nil.
+func (*Tracer) Stage() *os.File { return nil }
+
+// Started fails.
+func (*Tracer) Started() error { return ErrUnsupported }
+
+// End fails.
+func (*Tracer) End() (Result, error) { return Result{}, ErrUnsupported }

@@ -1,0 +1,265 @@
+package trace
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Tracer sees the files of one command. Its methods are for one goroutine.
+type Tracer struct {
+	stage, ours *os.File // the two ends of the stage's socket
+	shared      shared
+	memory      *os.File
+	keeper      *keeperProcess
+
+	listener int
+	seen     *sightings
+	ready    chan struct{} // closed when calls are received, or never will be
+	why      error         // why they are not
+	stop     [2]int        // a pipe whose end stops the workers
+	working  sync.WaitGroup
+	receive  sync.Mutex
+	more     chan struct{} // wakes another worker
+}
+
+// New prepares for tracing a command that has not started. The caller gives Stage to it, and calls
+// End in any case. The error wraps ErrUnsupported where nothing can be traced.
+func New() (*Tracer, error) {
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%w: a socket: %w", ErrUnsupported, err)
+	}
+	t := &Tracer{
+		stage: os.NewFile(uintptr(ends[0]), "stage"), ours: os.NewFile(uintptr(ends[1]), "trace"),
+		listener: -1, seen: newSightings(), ready: make(chan struct{}), more: make(chan struct{}, workers),
+	}
+	if err := t.prepare(); err != nil {
+		t.stage.Close()
+		t.ours.Close()
+		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	go t.begin()
+	return t, nil
+}
+
+func (t *Tracer) prepare() error {
+	if err := unix.Pipe2(t.stop[:], unix.O_CLOEXEC); err != nil {
+		return fmt.Errorf("a pipe: %w", err)
+	}
+	var err error
+	if t.shared, t.memory, err = newShared(); err != nil {
+		return fmt.Errorf("shared memory: %w", err)
+	}
+	if t.keeper, err = startKeeper(t.memory); err != nil {
+		return fmt.Errorf("start a process: %w", err)
+	}
+	return nil
+}
+
+// Stage is the descriptor for Install in the process that becomes the command. It must be closed, by
+// Started, when that process has it.
+func (t *Tracer) Stage() *os.File { return t.stage }
+
+// Started says that no other process will get the stage's descriptor. It returns why nothing is
+// traced; nil if calls are seen.
+func (t *Tracer) Started() error {
+	t.stage.Close()
+	<-t.ready
+	return t.why
+}
+
+// begin receives the listener, and then the calls.
+func (t *Tracer) begin() {
+	defer close(t.ready)
+	listener, err := receiveListener(int(t.ours.Fd()))
+	if errors.Is(err, io.EOF) {
+		err = errors.New("the command has not started")
+	}
+	if err == nil {
+		err = t.keeper.give(listener)
+	}
+	if err != nil {
+		if listener >= 0 {
+			unix.Close(listener) // its calls would wait for ever
+		}
+		t.why = err
+		return
+	}
+	t.listener = listener
+	// Linux 6.6 can hand the processor over with the answer. Older ones refuse, and are slower.
+	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
+	for i := range workers {
+		t.working.Go(func() { t.work(i) })
+	}
+}
+
+// work receives calls in worker i. The first waits for them, the others only as long as there are more
+// than one.
+func (t *Tracer) work(i int) {
+	for {
+		if i > 0 {
+			if _, ok := <-t.more; !ok {
+				return
+			}
+		} else if !t.await() {
+			close(t.more)
+			return
+		}
+		for t.next(i) {
+		}
+	}
+}
+
+// await waits until there is a call, and returns false when there will be none.
+func (t *Tracer) await() bool {
+	fds := []unix.PollFd{{Fd: int32(t.listener), Events: unix.POLLIN}, {Fd: int32(t.stop[0]), Events: unix.POLLIN}}
+	for {
+		if _, err := unix.Poll(fds, -1); err != nil && err != unix.EINTR {
+			return false
+		}
+		switch {
+		case fds[1].Revents != 0:
+			return false
+		case fds[0].Revents&unix.POLLIN != 0:
+			return true
+		case fds[0].Revents != 0:
+			return false
+		}
+	}
+}
+
+// next receives a call if there is one, lets it go and looks at its files.
+func (t *Tracer) next(i int) bool {
+	n, ok := t.take(i)
+	if !ok {
+		return false
+	}
+	if n.id == 0 {
+		return true // its process has gone
+	}
+	u := t.seen.read(n)
+	t.seen.begin()
+	defer t.seen.end()
+	errno := letGo(t.listener, n.id)
+	t.shared.clear(i)
+	if errno == 0 {
+		t.seen.look(u)
+	}
+	// Otherwise the process was killed, or the keeper has let it go, which counts as a loss.
+	return true
+}
+
+// take receives a call into slot i. Only one worker at a time looks whether there is one, so that none
+// waits for a call that another has received.
+func (t *Tracer) take(i int) (notice, bool) {
+	t.receive.Lock()
+	defer t.receive.Unlock()
+	if events(t.listener, 0)&unix.POLLIN == 0 {
+		return notice{}, false
+	}
+	slot := t.shared.slot(i)
+	errno := receive(t.listener, slot)
+	atomic.AddUint64(t.shared.received(), 1)
+	if errno != 0 {
+		t.shared.clear(i)
+		return notice{}, true
+	}
+	if len(t.more) == 0 && events(t.listener, 0)&unix.POLLIN != 0 {
+		select {
+		case t.more <- struct{}{}:
+		default:
+		}
+	}
+	return *slot, true
+}
+
+// End ends the trace of a command that has ended. Processes that outlive it work on, untraced. It
+// returns an error, and no result, if nothing was traced.
+func (t *Tracer) End() (Result, error) {
+	err := t.Started()
+	unix.Close(t.stop[1])
+	t.working.Wait()
+	kept := atomic.LoadUint64(t.shared.kept())
+	t.keeper.leave(t.listener, t.memory)
+	t.ours.Close()
+	unix.Close(t.stop[0])
+	if t.listener >= 0 {
+		unix.Close(t.listener)
+	}
+	t.shared.close()
+	t.memory.Close()
+	if err != nil {
+		return Result{}, err
+	}
+	r := t.seen.result()
+	r.Losses.Kept = int(kept)
+	return r, nil
+}
+
+// A keeperProcess is the keeper as its Tracer sees it.
+type keeperProcess struct {
+	pid    int
+	socket *os.File
+	ended  chan struct{}
+}
+
+// startKeeper starts a keeper with memory.
+func startKeeper(memory *os.File) (*keeperProcess, error) {
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	theirs := os.NewFile(uintptr(ends[0]), "keeper")
+	defer theirs.Close()
+	k := &keeperProcess{socket: os.NewFile(uintptr(ends[1]), "keeper"), ended: make(chan struct{})}
+	cmd := &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{keeperName}, Dir: "/", Env: []string{},
+		ExtraFiles: []*os.File{theirs, memory}, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
+	if err := cmd.Start(); err != nil {
+		k.socket.Close()
+		return nil, err
+	}
+	k.pid = cmd.Process.Pid
+	go func() {
+		defer close(k.ended)
+		_ = cmd.Wait() // how it ended does not matter
+	}()
+	return k, nil
+}
+
+// give sends the listener to the keeper.
+func (k *keeperProcess) give(listener int) error {
+	err := unix.Sendmsg(int(k.socket.Fd()), []byte{0}, unix.UnixRights(listener), nil, unix.MSG_NOSIGNAL)
+	if err != nil {
+		return fmt.Errorf("the keeper: %w", err)
+	}
+	return nil
+}
+
+// leave has the keeper let all further calls go. If it was killed, and a process still has the filter,
+// another takes its place.
+func (k *keeperProcess) leave(listener int, memory *os.File) {
+	defer k.socket.Close()
+	if listener < 0 || events(listener, 0)&unix.POLLHUP != 0 {
+		return
+	}
+	select {
+	case <-k.ended:
+	case <-time.After(0):
+		return
+	}
+	if other, err := startKeeper(memory); err == nil {
+		_ = other.give(listener) // nothing else can be done for these processes
+		other.socket.Close()
+	}
+}
