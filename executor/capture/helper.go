@@ -12,12 +12,14 @@ const (
 	monitorName = "qme: terminal"
 	relayName   = "qme: relay"
 	guardName   = "qme: guard"
+	stageName   = "qme: stage"
 )
 
 // Helper runs one of the roles for which Run restarts this program, and then does not
 // return; in other processes it does nothing. A program that uses Run must call it first
-// in main, and in TestMain.
-func Helper() {
+// in main, and in TestMain. enter is called in the process of a command that has Spec.Stage, with
+// that descriptor; nil if no command has one.
+func Helper(enter func(fd int) error) {
 	role, rest, _ := strings.Cut(os.Args[0], ",")
 	switch role {
 	case monitorName:
@@ -26,6 +28,8 @@ func Helper() {
 		os.Exit(relayMain(numbers(rest)))
 	case guardName:
 		os.Exit(guardMain())
+	case stageName:
+		os.Exit(stageMain(numbers(rest), os.Args[1:], enter))
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 // and a program that runs its arguments as qme does (argument "as-qme") or counts
 // signals (argument "count-signals").
 func TestMain(m *testing.M) {
-	Helper()
+	Helper(enterStage)
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case "as-qme":

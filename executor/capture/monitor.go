@@ -23,10 +23,10 @@ type monitor struct {
 
 const monitorTTY = 1 // standard output is always the pseudo-terminal
 
-// monitorMain runs the monitor: args are the descriptors of the control channel and the
-// user's terminal, argv is the command.
+// monitorMain runs the monitor: args are the descriptors of the control channel, the user's
+// terminal and, if there is one, of the stage. argv is the command.
 func monitorMain(args []int, argv []string) int {
-	if len(args) != 2 || len(argv) == 0 {
+	if len(args) < 2 || len(args) > 3 || len(argv) == 0 {
 		return 2
 	}
 	inherit()
@@ -37,12 +37,17 @@ func monitorMain(args []int, argv []string) int {
 	}
 	m := &monitor{ctl: ctl, user: args[1]}
 	size := sizeOf(monitorTTY)
-	env := os.Environ()
-	pid, refused := launch(argv, env, "", func(path string, argv []string) (int, error) {
-		return syscall.ForkExec(path, argv, &syscall.ProcAttr{
-			Env: env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setpgid: true},
-		})
-	})
+	stage := -1
+	if len(args) == 3 {
+		stage = args[2]
+		unix.CloseOnExec(stage)
+	}
+	pid, refused := start(argv, "", &syscall.ProcAttr{
+		Env: os.Environ(), Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setpgid: true},
+	}, stage)
+	if stage >= 0 {
+		unix.Close(stage)
+	}
 	if refused != nil {
 		m.ctl.send(report{Refused: refused})
 		return 0

@@ -39,9 +39,7 @@ func (e *execution) runPipe(ctx context.Context) error {
 		Sys:   &syscall.SysProcAttr{Setpgid: ctty < 0},
 	}
 	e.began = time.Now()
-	pid, refused := launch(e.Cmd, e.Env, e.Dir, func(path string, argv []string) (int, error) {
-		return syscall.ForkExec(path, argv, attr)
-	})
+	pid, refused := start(e.Cmd, e.Dir, attr, descriptor(e.Stage))
 	if refused != nil && refused.Code == codeOwn {
 		return refused
 	}

@@ -61,6 +61,10 @@ type Spec struct {
 	// must not wait or fail. Stdin is then used up.
 	Input io.Writer
 
+	// Stage, if not nil, makes the command start in this program, which calls the function that
+	// was given to Helper with this descriptor, and then becomes the command.
+	Stage *os.File
+
 	// OnStart is called once, from the goroutine of Run, after the command has started.
 	// It is not called for a command that cannot be started.
 	OnStart func(pid int)

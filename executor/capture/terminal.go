@@ -179,7 +179,11 @@ func (s *session) startMonitor() (*startError, error) {
 	if s.side != nil {
 		std[2] = s.side.child
 	}
-	files, at := placeFiles(std, theirs, s.user())
+	extra := []int{theirs, s.user()}
+	if s.Stage != nil {
+		extra = append(extra, descriptor(s.Stage))
+	}
+	files, at := placeFiles(std, extra...)
 	argv := append([]string{helperName(monitorName, at...)}, s.Cmd...)
 	pid, err := syscall.ForkExec(program, argv, &syscall.ProcAttr{
 		Dir: s.Dir, Env: ownName(s.Env, s.pty.name, s.out, s.user()), Files: files,
