@@ -74,6 +74,11 @@ type file struct {
 
 	exact bool // it is declared by its name
 
+	// What a trace knows: whether it has seen the file, has seen it come or change, and in another
+	// file system tree, and which programs have used it first. Dropped is one that is listed otherwise.
+	traced, came, foreign, dropped bool
+	readBy, writtenBy              string
+
 	// declaredIn and declaredOut say that it is declared as well, and onlyOut that nothing but a
 	// pattern for outputs names it.
 	declaredIn, declaredOut, onlyOut bool
@@ -91,7 +96,9 @@ func (f *file) evidence(declared bool) string {
 // alone has changed, the hashes tell.
 func (f *file) isOut(h *hashing) bool {
 	switch {
-	case f.after == nil:
+	case f.came:
+		return true
+	case f.after == nil || f.traced:
 		return false
 	case f.before == nil || !f.before.alike(f.after):
 		return true
@@ -122,7 +129,7 @@ type fileSet struct {
 }
 
 // grades are the grades of evidence, the best first.
-var grades = map[string]int{record.ByStdio: 0, record.ByRedirect: 1, record.ByDeclared: 2, record.ByOption: 3, record.ByWord: 4}
+var grades = map[string]int{record.ByTrace: -1, record.ByStdio: 0, record.ByRedirect: 1, record.ByDeclared: 2, record.ByOption: 3, record.ByWord: 4}
 
 func (s *fileSet) add(m mention, dir string) {
 	if m.path == "" || strings.ContainsRune(m.path, 0) {

@@ -28,6 +28,8 @@ type Command struct {
 	Env  []string // NAME=value
 	// Declared are the files that the user declares for it.
 	Declared Declared
+	// Traced says that Watch.Trace will be called.
+	Traced bool
 	// Stdin, Stdout and Stderr are the caller's; nil for none.
 	Stdin, Stdout, Stderr *os.File
 }
@@ -58,6 +60,7 @@ type Watch struct {
 	begun    time.Time
 	blind    bool    // not all files were seen that are declared as outputs
 	outs     []*file // those that End has listed as outputs, in that order
+	traced   *Traced // what Trace has given; nil for nothing
 
 	written func(func() Name) bool // see Share; nil for none
 }
@@ -81,7 +84,9 @@ func Begin(c Command, l Limits) *Watch {
 		w = fresh()
 		w.blind = true
 		w.matching.cutBy(c.Declared.In, c.Declared.Out)
-	case w != nil && c.Declared.empty() && len(w.files)+w.leftOut == 0:
+	case w == nil && c.Traced:
+		w = fresh()
+	case w != nil && c.Declared.empty() && !c.Traced && len(w.files)+w.leftOut == 0:
 		return nil
 	}
 	return w
@@ -170,8 +175,12 @@ func (w *Watch) end(finish func(*hashing)) *record.Files {
 		return w.Named()
 	}
 	w.matching = end.matching
+	var tracing *tracing
+	if w.traced != nil {
+		tracing = w.startTracing(&end)
+	}
 	for _, f := range end.files {
-		if f.after != nil && (f.before == nil || !f.before.same(f.after)) {
+		if f.after != nil && !f.foreign && (f.before == nil || !f.before.same(f.after)) {
 			w.hashing.add(f.path, f.after)
 		}
 	}
@@ -180,7 +189,7 @@ func (w *Watch) end(finish func(*hashing)) *record.Files {
 	real := realPaths{}
 	for _, f := range end.files {
 		isIn, isOut := f.before != nil && !f.to, f.isOut(w.hashing)
-		shared := (isIn || isOut) && w.written != nil && w.written(func() Name { return f.shareable(f.after, real) })
+		shared := (isIn || isOut) && !f.foreign && w.written != nil && w.written(func() Name { return f.shareable(f.after, real) })
 		if isIn {
 			all.in(f, w.hashing)
 			all.In[len(all.In)-1].Shared = shared
@@ -191,6 +200,9 @@ func (w *Watch) end(finish func(*hashing)) *record.Files {
 			w.outs = append(w.outs, f)
 		}
 	}
+	if tracing != nil {
+		all.Trace, all.Complete = tracing.tell(w.hashing), tracing.complete()
+	}
 	return all.files(end.leftOut)
 }
 
@@ -198,15 +210,19 @@ func (w *Watch) end(finish func(*hashing)) *record.Files {
 type lists struct{ record.Files }
 
 func (l *lists) in(f *file, h *hashing) {
-	l.In = append(l.In, listed(record.File{Path: f.name, Size: f.before.size, By: f.evidence(f.declaredIn)}, h.of(f.path, f.before)))
+	l.In = append(l.In, listed(record.File{Path: f.name, Size: f.before.size, By: f.evidence(f.declaredIn), Program: f.readBy}, h.of(f.path, f.before)))
 }
 
 func (l *lists) out(f *file, h *hashing) {
+	if f.foreign {
+		l.Out = append(l.Out, record.File{Path: f.name, By: f.by, Program: f.writtenBy})
+		return
+	}
 	offset := f.offset
 	if offset > f.after.size || f.before != nil && f.before.inode != f.after.inode {
 		offset = 0 // it was made shorter, or is another file
 	}
-	l.Out = append(l.Out, listed(record.File{Path: f.name, Size: f.after.size, By: f.evidence(f.declaredOut), Offset: offset}, h.of(f.path, f.after)))
+	l.Out = append(l.Out, listed(record.File{Path: f.name, Size: f.after.size, By: f.evidence(f.declaredOut), Program: f.writtenBy, Offset: offset}, h.of(f.path, f.after)))
 }
 
 func listed(one record.File, hash digest) record.File {
@@ -216,7 +232,7 @@ func listed(one record.File, hash digest) record.File {
 
 func (l *lists) files(leftOut int) *record.Files {
 	l.LeftOut = leftOut
-	if len(l.In)+len(l.Out)+l.LeftOut == 0 {
+	if len(l.In)+len(l.Out)+l.LeftOut == 0 && l.Trace == nil {
 		return nil
 	}
 	return &l.Files

@@ -53,9 +53,11 @@ func (w *Watch) Share(written func(name func() Name) bool) { w.written = written
 
 // Outs returns the paths of the files that End has found to be outputs, without symbolic links.
 func (w *Watch) Outs() []string {
-	paths, real := make([]string, len(w.outs)), realPaths{}
-	for i, f := range w.outs {
-		paths[i] = real.of(f.path)
+	paths, real := make([]string, 0, len(w.outs)), realPaths{}
+	for _, f := range w.outs {
+		if !f.foreign {
+			paths = append(paths, real.of(f.path))
+		}
 	}
 	return paths
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // Files are the files that the command line and the caller's redirections name, as far as that can
-// be told without tracing the command. A file that is missing here may still have been used.
+// be told without tracing the command, and those that a trace has seen. Unless Complete, a file that
+// is missing here may still have been used.
 type Files struct {
 	// In were there when the run began. Whether the command has read them is not known, except
 	// for its standard input.
@@ -22,10 +23,79 @@ type Files struct {
 	// Incomplete says that only what was there when the run began is known, because the run was
 	// cut off or the files could not be looked at in time when it ended.
 	Incomplete bool `json:"incomplete,omitempty"`
+	// Complete says that the run was traced, and nothing was lost: with the part PartFiles and the
+	// summary of the trace these are all files that it used.
+	Complete bool `json:"complete,omitempty"`
+	// Trace says what else is known of a run that was, or should have been, traced; nil for others.
+	Trace *Trace `json:"trace,omitempty"`
 }
+
+// A Trace is what a trace tells beside the files in the lists.
+type Trace struct {
+	// Error is why nothing was traced. All else is empty then.
+	Error string `json:"error,omitempty"`
+	// NotSeen are the kinds of what a trace cannot have seen, at most MostUnseen.
+	NotSeen []Unseen `json:"not_seen,omitempty"`
+	// Software are the files that belong to programs and libraries, which are in no list, by the
+	// folders below which they are, at most MostTrees.
+	Software []Tree `json:"software,omitempty"`
+	// Temporary is how many files were made that were not there any more at the end.
+	Temporary int `json:"temporary,omitempty"`
+}
+
+// An Unseen is something that a trace cannot have seen.
+type Unseen struct {
+	Why   string `json:"why"`
+	Count int    `json:"count"`
+}
+
+// A Tree sums up the files below a folder that a run has read.
+type Tree struct {
+	Path string `json:"path"` // absolute
+	// Commit is the commit of which the files are, if they are in a working tree of git as they are
+	// in HEAD.
+	Commit string `json:"commit,omitempty"`
+	Files  int    `json:"files"`
+	// SHA256 is the hash of a line for each file, in the order of the names: its SHA-256, two blanks,
+	// its name relative to Path, and a newline. It is empty if one of the files has no hash.
+	SHA256 string `json:"sha256,omitempty"`
+}
+
+// Limits of Trace.
+const (
+	MostUnseen = 20
+	MostTrees  = 50
+)
+
+func (t *Trace) check() error {
+	if t == nil {
+		return nil
+	}
+	if len(t.Error) > longestWhy || len(t.NotSeen) > MostUnseen || len(t.Software) > MostTrees || t.Temporary < 0 {
+		return fmt.Errorf("%w trace: it has %d and %d entries, an error of %d bytes and %d temporary files", ErrInvalid, len(t.NotSeen), len(t.Software), len(t.Error), t.Temporary)
+	}
+	for _, u := range t.NotSeen {
+		if u.Why == "" || len(u.Why) > longestWhy || u.Count < 0 {
+			return fmt.Errorf("%w trace: what was not seen, %.60q", ErrInvalid, u.Why)
+		}
+	}
+	for _, tree := range t.Software {
+		if tree.Path == "" || len(tree.Path) > longestPath || len(tree.Commit) > longestCommit || tree.Files < 0 || tree.SHA256 != "" && !IsSHA256(tree.SHA256) {
+			return fmt.Errorf("%w trace: the files below %.60q", ErrInvalid, tree.Path)
+		}
+	}
+	return nil
+}
+
+// The longest texts of a Trace, in bytes.
+const (
+	longestWhy    = 1 << 10
+	longestCommit = 100
+)
 
 // The grades of evidence of a File, the best first.
 const (
+	ByTrace    = "trace"    // it was seen when it was opened
 	ByStdio    = "stdio"    // it was standard input, output or error
 	ByRedirect = "redirect" // a redirection in the command line names it
 	ByDeclared = "declared" // the user declares it: qme run --in, --out
@@ -44,6 +114,8 @@ type File struct {
 	SHA256  string `json:"sha256,omitempty"`
 	Partial bool   `json:"partial,omitempty"`
 	By      string `json:"by"`
+	// Program is the executable that used the file first, if it was traced.
+	Program string `json:"program,omitempty"`
 	// Offset is where the run's own part of an output begins, to which it was appended.
 	Offset int64 `json:"offset,omitempty"`
 	// NotKept is why the output is not in PartKept, if outputs were to be kept; otherwise empty.
@@ -117,7 +189,10 @@ func (f *Files) Short() (short *Files, part []byte, err error) {
 		return f, nil, nil
 	}
 	in, out := min(len(f.In), MostFiles), min(len(f.Out), MostFiles)
-	short = &Files{In: f.In[:in], Out: f.Out[:out], Incomplete: f.Incomplete, LeftOut: f.LeftOut + len(f.In) - in + len(f.Out) - out}
+	short = &Files{
+		In: f.In[:in], Out: f.Out[:out], Incomplete: f.Incomplete, Complete: f.Complete, Trace: f.Trace,
+		LeftOut: f.LeftOut + len(f.In) - in + len(f.Out) - out,
+	}
 	part, err = f.encode()
 	return short, part, err
 }
@@ -181,6 +256,7 @@ func (f *Files) Whole(part []byte) (*Files, error) {
 	all, err := DecodeFiles(part)
 	if err == nil && f != nil {
 		all.LeftOut = max(0, f.LeftOut+len(f.In)+len(f.Out)-len(all.In)-len(all.Out))
+		all.Incomplete, all.Complete, all.Trace = f.Incomplete, f.Complete, f.Trace
 	}
 	return all, err
 }
@@ -191,6 +267,9 @@ func (f *Files) check() error {
 	}
 	if f.LeftOut < 0 {
 		return fmt.Errorf("%w list of files: %d are left out", ErrInvalid, f.LeftOut)
+	}
+	if err := f.Trace.check(); err != nil {
+		return err
 	}
 	for _, list := range [][]File{f.In, f.Out} {
 		if len(list) > MostFiles {
@@ -206,7 +285,7 @@ func (f *Files) check() error {
 }
 
 func (one *File) check() error {
-	if one.Path == "" || len(one.Path) > longestPath || len(one.By) > longestBy || len(one.NotKept) > longestBy || one.Size < 0 || one.Offset < 0 || one.Offset > one.Size || one.SHA256 != "" && !IsSHA256(one.SHA256) {
+	if one.Path == "" || len(one.Path) > longestPath || len(one.Program) > longestPath || len(one.By) > longestBy || len(one.NotKept) > longestBy || one.Size < 0 || one.Offset < 0 || one.Offset > one.Size || one.SHA256 != "" && !IsSHA256(one.SHA256) {
 		return fmt.Errorf("the path, size or hash of %.60q", one.Path)
 	}
 	return nil

@@ -19,6 +19,9 @@ import (
 // longestName bounds the names of files, which markers make longer, as records from elsewhere must.
 const longestName = 8 << 10
 
+// longestWhy bounds a reason, likewise.
+const longestWhy = 900
+
 // A masking takes the secrets out of what is recorded of a run, before it is written anywhere.
 type masking struct {
 	set     *mask.Set // nil: there are none
@@ -117,12 +120,28 @@ func (m *masking) listed(files *record.Files) *record.Files {
 	for _, list := range [][]record.File{masked.In, masked.Out} {
 		for i := range list {
 			list[i].Path = safe.Shorten(m.set.Text(list[i].Path, m.files), longestName)
+			list[i].Program = safe.Shorten(m.set.Text(list[i].Program, m.files), longestName)
 		}
 	}
+	masked.Trace = m.trace(files.Trace)
 	for i := range masked.Out {
 		if out := &masked.Out[i]; secret && out.By == record.ByStdio {
 			out.SHA256, out.Partial = "", false
 		}
+	}
+	return &masked
+}
+
+// trace returns what a record tells of a trace, masked.
+func (m *masking) trace(t *record.Trace) *record.Trace {
+	if t == nil {
+		return nil
+	}
+	masked := *t
+	masked.Error = safe.Shorten(m.set.Text(t.Error, m.files), longestWhy)
+	masked.Software = slices.Clone(t.Software)
+	for i := range masked.Software {
+		masked.Software[i].Path = safe.Shorten(m.set.Text(t.Software[i].Path, m.files), longestName)
 	}
 	return &masked
 }

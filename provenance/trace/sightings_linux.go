@@ -388,7 +388,7 @@ func stateOf(name string) *State {
 }
 
 func stateFrom(st *unix.Stat_t) *State {
-	return &State{uint64(st.Dev), st.Ino, st.Size, time.Unix(st.Mtim.Unix()), time.Unix(st.Ctim.Unix())}
+	return &State{uint64(st.Dev), st.Ino, st.Size, time.Unix(st.Mtim.Unix()), time.Unix(st.Ctim.Unix()), st.Blocks == 0 && st.Size > 0}
 }
 
 // resolve follows the links of a path. ok is false if nothing is there that the command may read, and

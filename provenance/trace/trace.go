@@ -26,6 +26,7 @@ type State struct {
 	Dev, Ino     uint64
 	Size         int64
 	Mtime, Ctime time.Time
+	Absent       bool // the disk holds no block of its content
 }
 
 // A File is one that was used.
