@@ -20,13 +20,14 @@ import (
 	"qme/executor/capture"
 	"qme/internal/lazy"
 	"qme/internal/near"
+	"qme/tasks"
 )
 
 // Main runs the program with the arguments and streams of the process and returns the
-// exit code. It does not return in a helper process (see capture.Helper), nor if a signal
+// exit code. It does not return in a helper process (see tasks.Helper), nor if a signal
 // ended the command that was run: the process then ends by the same signal.
 func Main() int {
-	capture.Helper()
+	tasks.Helper()
 	// A command is short and its memory small: collect less often.
 	debug.SetGCPercent(200)
 	a := newApp(&terminal{in: os.Stdin, out: os.Stdout, err: os.Stderr, noZone: !localTime()})

@@ -22,6 +22,11 @@ func declareFlags() []cli.Flag {
 	}
 }
 
+// traceFlag is the option that traces the command.
+func traceFlag(trace *bool) cli.Flag {
+	return &cli.BoolFlag{Name: "trace", Usage: "list all files that the command and its descendants use (Linux)", Destination: trace}
+}
+
 // hashFlag is the option that has all files hashed.
 func hashFlag(hash *bool) cli.Flag {
 	return &cli.BoolFlag{Name: "hash", Usage: "hash all files that are listed, however large, and wait for that", Destination: hash}

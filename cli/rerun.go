@@ -54,7 +54,7 @@ Examples:
   qme rerun --no-output @1`,
 		DisableSliceFlagSeparator: true,
 		Flags: append(declareFlags(), []cli.Flag{
-			hashFlag(&o.hash), noOutputFlag(&o.noOutput), idFileFlag(&o.idFile),
+			hashFlag(&o.hash), traceFlag(&o.trace), noOutputFlag(&o.noOutput), idFileFlag(&o.idFile),
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &o.yes},
 			&cli.StringFlag{Name: "stdin", Usage: "use `FILE` as the standard input of the command", Destination: &o.stdin, TakesFile: true},
 			&cli.BoolFlag{Name: "report", Usage: "report how it begins on descriptor 3 (internal)", Destination: &o.report, Hidden: true},
@@ -99,7 +99,7 @@ func (cmd *rerunCommand) run(ctx context.Context, ref string, o rerunOptions, st
 	if err != nil {
 		return nil, nil, err
 	}
-	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: cmd.settings.message, Quiet: o.noOutput, Started: started, OwnInput: o.stdin != "", Declared: o.declared, Hash: o.hash,
+	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: cmd.settings.message, Quiet: o.noOutput, Started: started, OwnInput: o.stdin != "", Declared: o.declared, Hash: o.hash, Trace: o.trace,
 		Secret:  func(h tasks.Hidden) (string, error) { return cmd.secret(ctx, h, o) },
 		Confirm: func(rec *record.Record, own bool) error { return cmd.confirmRerun(ctx, q, ref, rec, own, o) }})
 	var input *tasks.InputError
@@ -145,6 +145,7 @@ type rerunOptions struct {
 	// declared are the files that are declared, in place of those of the task.
 	declared provenance.Declared
 	hash     bool
+	trace    bool
 	noOutput bool // see noOutputFlag
 	// report makes rerun report the start of the run on a descriptor to the parent
 	// process: see live.Reporter.
@@ -162,6 +163,9 @@ func (cmd *rerunCommand) rerunLine(o rerunOptions, id string) string {
 	}
 	if o.hash {
 		words = append(words, "--hash")
+	}
+	if o.trace {
+		words = append(words, "--trace")
 	}
 	if o.noOutput {
 		words = append(words, "--no-output")

@@ -24,7 +24,7 @@ type runCommand struct {
 func (cmd *runCommand) command() *cli.Command {
 	one := 1
 	var o onOptions
-	var hash bool
+	var hash, trace bool
 	var file string
 	return &cli.Command{
 		Name:      "run",
@@ -50,9 +50,10 @@ Examples:
   qme run --no-output ./long.sh
   qme run --in 'data/**/*.csv' --out results python analyse.py
   qme run --hash tar xf archive.tar
+  qme run --trace make
   qme run --on slurm --cpus 4 --mem 8G --time 1:00:00 python train.py
   qme run --on slurm --wait make test`,
-		Flags:        slices.Concat(declareFlags(), []cli.Flag{hashFlag(&hash), noOutputFlag(&o.noOutput), idFileFlag(&file)}, onFlags(&o)),
+		Flags:        slices.Concat(declareFlags(), []cli.Flag{hashFlag(&hash), traceFlag(&trace), noOutputFlag(&o.noOutput), idFileFlag(&file)}, onFlags(&o)),
 		StopOnNthArg: &one,
 		// A comma in the value of --option belongs to the scheduler.
 		DisableSliceFlagSeparator: true,
@@ -75,7 +76,7 @@ Examples:
 			if err != nil {
 				return &codeError{exitNotRun, err}
 			}
-			return cmd.run(ctx, words, o, tasks.RunOptions{Started: started, Message: cmd.settings.message, Quiet: o.noOutput || o.wait, Declared: declared, Hash: hash})
+			return cmd.run(ctx, words, o, tasks.RunOptions{Started: started, Message: cmd.settings.message, Quiet: o.noOutput || o.wait, Declared: declared, Hash: hash, Trace: trace})
 		},
 	}
 }

@@ -46,6 +46,8 @@ type RunOptions struct {
 	Declared provenance.Declared
 	// Hash says that all files that the command names are hashed whole, for as long as that takes.
 	Hash bool
+	// Trace says that the files that the command uses are traced.
+	Trace bool
 	// Started, if not nil, is called with the task when the command runs and the run can be
 	// cancelled. It is not called for a run that cannot be recorded.
 	Started func(record.ID)
@@ -215,7 +217,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 		q.noteGiven(rec)
 	}
 	r := &run{
-		q: q, rec: rec, entry: entry, verb: verb, started: opts.Started, hash: opts.Hash, files: files, code: code,
+		q: q, rec: rec, entry: entry, verb: verb, started: opts.Started, hash: opts.Hash, trace: opts.Trace, files: files, code: code,
 		software: q.collectSoftware(dir, spec.Cmd, m), script: q.takeScript(rec.Executor, dir, spec.Cmd), mask: m,
 	}
 	r.share()
@@ -224,6 +226,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	r.patch = patch()
 	background := q.recoverInBackground(ctx) // concurrently with the command, so that it costs no time
 	res, err := r.start(ctx, spec)
+	r.endTracing()
 	if err == nil && spoolErr == nil {
 		r.settle(ctx, res)
 	}
@@ -257,11 +260,11 @@ func (r *run) end(ctx context.Context, res *capture.Result, spoolErr, err error)
 // watchFiles looks at the files that a command in dir names, and at those that are declared.
 func (q *Service) watchFiles(dir string, argv []string, opts RunOptions) *provenance.Watch {
 	set := q.Settings
-	c := provenance.Command{Dir: dir, Declared: opts.Declared}
+	c := provenance.Command{Dir: dir, Declared: opts.Declared, Traced: opts.Trace}
 	switch {
 	case set.Files && len(argv) > 0:
 		c.Argv, c.Env, c.Stdin, c.Stdout, c.Stderr = argv, os.Environ(), set.Stdin, set.Stdout, set.Stderr
-	case len(opts.Declared.In)+len(opts.Declared.Out) == 0:
+	case len(opts.Declared.In)+len(opts.Declared.Out) == 0 && !opts.Trace:
 		return nil
 	}
 	hashes := set.Hashes
@@ -324,6 +327,8 @@ type run struct {
 	started  func(record.ID)  // see RunOptions; may be nil
 	files    *provenance.Watch
 	hash     bool // see RunOptions
+	trace    bool // likewise
+	tracing  *tracing
 	mask     *masking
 	software *provenance.Collection
 	input    *inputCopy     // nil if nothing is recorded of standard input
@@ -366,7 +371,9 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	}
 	endKeeping := func() {}
 	defer func() { endKeeping() }()
+	r.startTracing(&s, cmp.Or(s.Dir, r.rec.Data.PWD))
 	s.OnStart = func(pid int) {
+		r.tracingStarted()
 		r.files.Hash()
 		r.software.Begin()
 		r.patch.begin(r, r.rec.Data.Git)

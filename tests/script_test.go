@@ -10,12 +10,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"qme/cli"
-	"qme/executor/capture"
+	"qme/tasks"
 	"qme/tests/require"
 )
 
 func TestMain(m *testing.M) {
-	capture.Helper() // does not return in a helper process
+	tasks.Helper() // does not return in a helper process
 	testscript.Main(m, map[string]func(){
 		"qme": func() { os.Exit(cli.Main()) },
 	})

@@ -1,0 +1,123 @@
+package tasks
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"qme/executor/capture"
+	"qme/gitstore/worktree"
+	"qme/internal/intime"
+	"qme/provenance"
+	"qme/provenance/trace"
+)
+
+// Helper runs one of the roles for which this program starts itself again, and then does not return.
+// A program that runs tasks must call it first in main, and in TestMain.
+func Helper() {
+	trace.Helper()
+	capture.Helper(trace.Install)
+}
+
+// A tracing is the trace of a run. A nil one traces nothing.
+type tracing struct {
+	tracer *trace.Tracer // nil if nothing can be traced
+	err    error         // why that is
+}
+
+// startTracing prepares for the trace of a command, if it is to be traced.
+func (r *run) startTracing(s *capture.Spec, dir string) {
+	if !r.trace {
+		return
+	}
+	r.tracing = &tracing{}
+	if r.tracing.err = provenance.Traceable(provenance.Command{Dir: dir, Argv: s.Cmd, Env: s.Env}); r.tracing.err == nil {
+		r.tracing.tracer, r.tracing.err = trace.New()
+	}
+	if r.tracing.err != nil {
+		r.untraced()
+		return
+	}
+	s.Stage = r.tracing.tracer.Stage()
+}
+
+// untraced tells the user that there is no trace.
+func (r *run) untraced() {
+	r.q.Warn("files are not traced, and are listed by name instead: %v", r.tracing.err)
+}
+
+// tracingStarted looks whether the command that has started is traced.
+func (r *run) tracingStarted() {
+	if t := r.tracing; t != nil && t.tracer != nil {
+		if t.err = t.tracer.Started(); t.err != nil {
+			r.untraced()
+		}
+	}
+}
+
+// endTracing ends the trace, if there is one, and gives what it has seen to the list of files.
+func (r *run) endTracing() {
+	t := r.tracing
+	if t == nil {
+		return
+	}
+	traced := provenance.Traced{Err: t.err}
+	if t.tracer != nil {
+		result, err := t.tracer.End()
+		if t.err == nil {
+			traced.Result, traced.Err = result, err
+		}
+		t.tracer = nil
+	}
+	traced.Software = r.softwareFolders()
+	traced.Committed = committed
+	r.files.Trace(traced)
+}
+
+// softwareFolders returns the folders of the programs of the run and of their environments, without
+// links.
+func (r *run) softwareFolders() []string {
+	found := r.software.Found().Software
+	if found == nil {
+		return nil
+	}
+	var folders []string
+	add := func(path string) {
+		if real, err := filepath.EvalSymlinks(path); err == nil && !slices.Contains(folders, real) {
+			folders = append(folders, real)
+		}
+	}
+	for _, e := range found.Environments {
+		add(e.Path)
+	}
+	home, _ := os.UserHomeDir() // without one nothing is left out
+	for _, p := range found.Programs {
+		path := p.Path
+		if p.Real != "" {
+			path = p.Real
+		}
+		if bin := filepath.Dir(path); filepath.Base(bin) == "bin" {
+			if prefix := filepath.Dir(bin); prefix != "/" && prefix != home {
+				add(prefix)
+			}
+		}
+	}
+	return folders
+}
+
+// committedTime bounds the look for files that are as in a commit.
+const committedTime = 300 * time.Millisecond
+
+// committed returns those of some paths that are as in the commits of their repositories.
+func committed(paths []string) []provenance.Committed {
+	deadline := time.Now().Add(committedTime)
+	all, _ := intime.Within(committedTime, func() []provenance.Committed {
+		var all []provenance.Committed
+		for _, c := range worktree.Committed(paths, deadline) {
+			all = append(all, provenance.Committed{Root: c.Root, Commit: c.Name, Paths: c.Path})
+		}
+		return all
+	})
+	return all
+}
