@@ -21,7 +21,7 @@ type showCommand struct {
 }
 
 func (cmd *showCommand) command() *cli.Command {
-	var command, children bool
+	var command, children, files bool
 	return &cli.Command{
 		Name:      "show",
 		Usage:     "show a task for reading: what ran, with what, and how it ended",
@@ -34,9 +34,11 @@ Examples:
   qme show
   qme show @2
   qme show 019aaf3c@1
+  qme show --files @2
   eval "$(qme show --command @2)"`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "children", Usage: "list the runs that the command of the task gave, as \"qme search\" does", Destination: &children},
+			&cli.BoolFlag{Name: "files", Usage: "list all files of the run, as trees", Destination: &files},
 			&cli.BoolFlag{Name: "command", Usage: "print the command alone, as one line for a shell", Destination: &command},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
@@ -44,8 +46,10 @@ Examples:
 				return err
 			}
 			switch {
-			case command && children:
-				return &usageError{msg: "--command and --children exclude each other", help: "qme show --help"}
+			case command && children || command && files || children && files:
+				return &usageError{msg: "--command, --children and --files exclude each other", help: "qme show --help"}
+			case files:
+				return cmd.files(ctx, c.Args().First())
 			case children:
 				return cmd.children(ctx, c.Args().First())
 			case command:

@@ -359,8 +359,10 @@ func (p *page) files() error {
 	}
 	p.list("Files in", files.In)
 	p.list("Files out", files.Out)
-	if files.LeftOut > 0 {
-		p.line("Files", count(files.LeftOut, "more file")+" not recorded")
+	label := "Files"
+	for _, line := range traceLines(files) {
+		p.line(label, line)
+		label = ""
 	}
 	if files.Incomplete {
 		p.line("Files", "those that were made are not known: the run was cut off")
@@ -374,16 +376,10 @@ func (p *page) files() error {
 func (p *page) list(label string, files []record.File) {
 	for i, f := range files {
 		if i == mostShownFiles {
-			p.line(label, fmt.Sprintf("and %d more: qme get %s", len(files)-i, p.v.Name()))
+			p.line(label, fmt.Sprintf("and %d more: qme show --files %s", len(files)-i, p.v.Name()))
 			return
 		}
-		hash := "no hash"
-		switch {
-		case f.SHA256 != "" && f.Partial:
-			hash = fmt.Sprintf("%.12s*", f.SHA256) // of the first and the last MiB
-		case f.SHA256 != "":
-			hash = fmt.Sprintf("%.12s", f.SHA256)
-		}
+		hash := shortHash(f)
 		p.whole(label, fmt.Sprintf("%-8s  %-12s  %9s  %s", safe.Line(f.By), hash, humanize.IBytes(uint64(f.Size)), safe.Line(f.Path)))
 		label = ""
 	}

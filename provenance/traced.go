@@ -28,7 +28,7 @@ type Traced struct {
 	Result trace.Result
 	// Err is why nothing was traced; nil if it was.
 	Err error
-	// Software are the folders with the programs of the run, and what belongs to them.
+	// Software are folders of which all belongs to software, such as environments.
 	Software []string
 	// Committed returns those of some paths, which are sorted, that are as in the commits of their
 	// repositories; nil for none. It may be called in another goroutine.
@@ -50,15 +50,19 @@ var systemFolders = []string{
 	"/nix/store", "/gnu/store", "/cvmfs", "/System", "/Library",
 }
 
+// installed are the folders next to that of a program in which the rest of its installation is.
+var installed = strings.Fields("bin sbin lib lib32 lib64 libexec share etc include ssl shims plugins versions")
+
 // A tracing sorts the files of a trace.
 type tracing struct {
 	*Traced
-	dir     string // of the run, without links
-	caches  string
-	files   []*file // the data, sorted
-	leftOut int
-	foreign int
-	trees   []*tree
+	dir      string // of the run, without links
+	caches   string
+	prefixes []string // the installations of the programs that were executed
+	files    []*file  // the data, sorted
+	leftOut  int
+	foreign  int
+	trees    []*tree
 }
 
 // A tree are the files below a folder that are summed up.
@@ -71,6 +75,7 @@ type tree struct {
 func (t *tracing) sort() {
 	var data []trace.File
 	trees := map[string]*tree{}
+	t.prefixes = t.installations()
 	for _, f := range t.Result.Files {
 		root := t.softwareRoot(f)
 		switch {
@@ -129,6 +134,14 @@ func (t *tracing) softwareRoot(f trace.File) string {
 			best = folder
 		}
 	}
+	for _, prefix := range t.prefixes {
+		if below(prefix) && len(prefix) > len(best) && !mine {
+			first, _, _ := strings.Cut(f.Path[len(prefix)+1:], "/")
+			if slices.Contains(installed, first) {
+				best = prefix
+			}
+		}
+	}
 	switch {
 	case best == "" && !mine && below(t.caches):
 		return t.caches
@@ -143,6 +156,25 @@ func (t *tracing) softwareRoot(f trace.File) string {
 		}
 	}
 	return ""
+}
+
+// installations returns the folders in which programs that were executed are installed: those with a
+// folder "bin", say, for them. A folder around that of the run, or the user's home, is none.
+func (t *tracing) installations() []string {
+	home, _ := os.UserHomeDir() // without one, none is left out
+	var all []string
+	for _, f := range t.Result.Files {
+		bin := filepath.Dir(f.Path)
+		if !f.Executed || f.Foreign || !slices.Contains([]string{"bin", "sbin", "libexec", "shims"}, filepath.Base(bin)) {
+			continue
+		}
+		prefix := filepath.Dir(bin)
+		if prefix == "/" || prefix == home || strings.HasPrefix(t.dir+"/", prefix+"/") || slices.Contains(all, prefix) {
+			continue
+		}
+		all = append(all, prefix)
+	}
+	return all
 }
 
 // committed puts the files that are as in a commit into trees, and returns the others.
@@ -312,7 +344,10 @@ func (t *tree) digest(h *hashing) string {
 	sum := sha256.New()
 	for _, f := range t.files {
 		hash := h.of(f.path, f.before)
-		if hash.sha256 == "" || hash.partial {
+		switch {
+		case hash.sha256 == "" && secret(f.path):
+			hash.sha256 = "-"
+		case hash.sha256 == "" || hash.partial:
 			return ""
 		}
 		rel := strings.TrimPrefix(f.path, t.Path+"/")

@@ -25,6 +25,7 @@ func (c *Comparison) compareFiles() error {
 	}
 	changes, notes := fileChanges(a, b)
 	c.Fields, c.Notes = append(c.Fields, changes...), append(c.Notes, notes...)
+	c.Fields = append(c.Fields, treeChanges(a, b)...)
 	for _, run := range []struct {
 		v Version
 		f *record.Files
@@ -35,6 +36,40 @@ func (c *Comparison) compareFiles() error {
 		c.Notes = append(c.Notes, sharedNotes(run.v, run.f)...)
 	}
 	return nil
+}
+
+// treeChanges returns the folders of software of which two traced runs have read other files.
+func treeChanges(a, b *record.Files) (changes []FieldChange) {
+	if a == nil || b == nil || a.Trace == nil || b.Trace == nil || a.Trace.Error+b.Trace.Error != "" {
+		return nil
+	}
+	of := func(t *record.Trace) map[string]string {
+		texts := map[string]string{}
+		for _, tree := range t.Software {
+			text := fmt.Sprintf("%d files, ", tree.Files)
+			if tree.Commit != "" {
+				text += fmt.Sprintf("commit %.12s, ", tree.Commit)
+			}
+			if texts[tree.Path] = text + "hash " + NotRecorded; tree.SHA256 != "" {
+				texts[tree.Path] = text + fmt.Sprintf("sha256 %.12s", tree.SHA256)
+			}
+		}
+		return texts
+	}
+	from, to := of(a.Trace), of(b.Trace)
+	all := maps.Clone(from)
+	maps.Copy(all, to)
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		if from[path] != to[path] {
+			changes = append(changes, FieldChange{"files below " + path, from[path], to[path]})
+		}
+	}
+	return changes
+}
+
+// hasCommit reports whether files are left out of the lists because they are as in a commit.
+func hasCommit(t *record.Trace) bool {
+	return slices.ContainsFunc(t.Software, func(tree record.Tree) bool { return tree.Commit != "" })
 }
 
 // sharedNotes returns a note for each file that another run wrote at the same time.
@@ -97,7 +132,7 @@ func filesByPath(f *record.Files) (in, out map[string]record.File) {
 // fileText describes a file that a run lists, or that it does not list among others.
 func fileText(f record.File, list string, listed bool, all *record.Files) string {
 	switch {
-	case !listed && (all == nil || all.LeftOut > 0 || all.Incomplete && list == listOut):
+	case !listed && (all == nil || all.LeftOut > 0 || all.Trace != nil && hasCommit(all.Trace) || all.Incomplete && list == listOut):
 		return NotRecorded
 	case !listed:
 		return ""

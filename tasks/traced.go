@@ -1,7 +1,6 @@
 package tasks
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -75,8 +74,7 @@ func (r *run) endTracing() {
 	r.files.Trace(traced)
 }
 
-// softwareFolders returns the folders of the programs of the run and of their environments, without
-// links.
+// softwareFolders returns the folders of the environments of the run, without links.
 func (r *run) softwareFolders() []string {
 	found := r.software.Found().Software
 	if found == nil {
@@ -90,18 +88,6 @@ func (r *run) softwareFolders() []string {
 	}
 	for _, e := range found.Environments {
 		add(e.Path)
-	}
-	home, _ := os.UserHomeDir() // without one nothing is left out
-	for _, p := range found.Programs {
-		path := p.Path
-		if p.Real != "" {
-			path = p.Real
-		}
-		if bin := filepath.Dir(path); filepath.Base(bin) == "bin" {
-			if prefix := filepath.Dir(bin); prefix != "/" && prefix != home {
-				add(prefix)
-			}
-		}
 	}
 	return folders
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"qme/tests/require"
 )
 
 // tracerName is the name under which the test's program traces the command of its arguments. It prints
@@ -53,6 +55,7 @@ type supervised struct {
 
 func supervise(t *testing.T, script string) *supervised {
 	t.Helper()
+	require.Component(t, "seccomp")
 	s := &supervised{t: t, dir: t.TempDir()}
 	s.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{tracerName, "sh", "-c", script}, Dir: s.dir, Stderr: os.Stderr}
 	out, err := s.cmd.StdoutPipe()

@@ -33,6 +33,7 @@ type key struct {
 // A sighting is a file with all that has happened to it.
 type sighting struct {
 	read, wrote       bool
+	executed          bool
 	before            *State // when it was first read or written
 	was               bool   // it was there before it was first written
 	readBy, writtenBy string
@@ -151,9 +152,9 @@ func (s *sightings) look(u use) {
 		}
 		s.write(u, u.path)
 	default:
-		s.note(u, u.path, false)
+		f := s.note(u, u.path, false)
 		if u.kind == executes {
-			s.executed(u)
+			s.executed(u, f)
 		}
 	}
 }
@@ -172,43 +173,48 @@ func (s *sightings) forget() {
 }
 
 // executed has the thread looked at again, since it runs another program now.
-func (s *sightings) executed(u use) {
+func (s *sightings) executed(u use, f *sighting) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if f != nil {
+		f.executed = true
+	}
 	delete(s.viewers, u.tid)
 	s.began = true
 }
 
-// note notes that a file is read. changes says that the same call may write to it.
-func (s *sightings) note(u use, name string, changes bool) {
+// note notes that a file is read, and returns it; nil if it is none. changes says that the same call
+// may write to it.
+func (s *sightings) note(u use, name string, changes bool) *sighting {
 	k := key{name, u.viewer.foreign}
 	s.mu.Lock()
 	f, known := s.known[k]
 	s.mu.Unlock()
 	if known && !changes {
-		return // it has been noted
+		return f // it has been noted
 	}
 	real, st, ok := resolve(u.tid, k)
 	if !ok {
-		return // the call fails
+		return nil // the call fails
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st == nil {
 		s.remember(k, nil)
-		return
+		return nil
 	}
 	if f = s.add(real); f == nil {
-		return
+		return nil
 	}
 	s.remember(k, f)
 	if f.read || f.wrote {
-		return
+		return f
 	}
 	f.read, f.readBy = true, u.viewer.program
 	if f.before = st; u.before != nil {
 		f.before = u.before
 	}
+	return f
 }
 
 func (s *sightings) remember(k key, f *sighting) {
@@ -327,7 +333,7 @@ func (s *sightings) result() Result {
 	defer s.mu.Unlock()
 	r := Result{Losses: s.losses}
 	for k, f := range s.files {
-		one := File{Path: k.path, Foreign: k.foreign, ReadBy: f.readBy, WrittenBy: f.writtenBy}
+		one := File{Path: k.path, Foreign: k.foreign, Executed: f.executed, ReadBy: f.readBy, WrittenBy: f.writtenBy}
 		if f.read {
 			one.Read, one.Before = true, f.before
 		}

@@ -40,6 +40,8 @@ type File struct {
 	// opened for reading or executed. Before is what it was then.
 	Read   bool
 	Before *State
+	// Executed says that it was executed.
+	Executed bool
 	// Written says that it has come or changed, and After is what it was at the end.
 	Written bool
 	After   *State

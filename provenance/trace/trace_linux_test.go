@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"qme/tests/require"
 )
 
 // stageName is the name under which the test's program becomes a traced command.
@@ -55,6 +57,7 @@ func traced(t testing.TB, dir string, argv ...string) Result {
 
 func start(t testing.TB, dir string, argv ...string) (*Tracer, *exec.Cmd) {
 	t.Helper()
+	require.Component(t, "seccomp")
 	tracer, err := New()
 	if err != nil {
 		t.Fatal(err)
@@ -150,9 +153,7 @@ var fdPath = regexp.MustCompile(`= \d+<([^<>]+)>`)
 
 // TestAgainstStrace compares with the files that strace sees opened.
 func TestAgainstStrace(t *testing.T) {
-	if _, err := exec.LookPath("strace"); err != nil {
-		t.Skip("strace is not installed")
-	}
+	require.Component(t, "strace", "git", "make", "python3")
 	sameCommits(t)
 	for _, text := range []string{
 		`tar cf x.tar src && mkdir y && tar xf x.tar -C y`,

@@ -17,8 +17,9 @@ const Variable = "QME_TEST_REQUIRE"
 
 // Component returns when all named components are there. Otherwise it ends the
 // test: as failed when Variable names the missing component, else as skipped,
-// with the reason. A component is a program in PATH ("git", "zsh") or "root",
-// for which the test has to run with the effective user id 0. Call it from the
+// with the reason. A component is a program in PATH ("git", "zsh"), "root",
+// for which the test has to run with the effective user id 0, or "seccomp", for which the kernel has
+// to tell of the calls of a program. Call it from the
 // goroutine that runs the test.
 func Component(t testing.TB, names ...string) {
 	t.Helper()
@@ -62,6 +63,12 @@ func missing(name string) string {
 	if name == "root" {
 		if os.Geteuid() != 0 {
 			return "the test does not run as root"
+		}
+		return ""
+	}
+	if name == "seccomp" {
+		if b, err := os.ReadFile("/proc/sys/kernel/seccomp/actions_avail"); err != nil || !strings.Contains(string(b), "user_notif") {
+			return "the kernel does not tell of calls"
 		}
 		return ""
 	}
