@@ -9,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -209,7 +208,6 @@ func (t *Tracer) End() (Result, error) {
 type keeperProcess struct {
 	pid    int
 	socket *os.File
-	ended  chan struct{}
 }
 
 // startKeeper starts a keeper with memory.
@@ -220,7 +218,7 @@ func startKeeper(memory *os.File) (*keeperProcess, error) {
 	}
 	theirs := os.NewFile(uintptr(ends[0]), "keeper")
 	defer theirs.Close()
-	k := &keeperProcess{socket: os.NewFile(uintptr(ends[1]), "keeper"), ended: make(chan struct{})}
+	k := &keeperProcess{socket: os.NewFile(uintptr(ends[1]), "keeper")}
 	cmd := &exec.Cmd{
 		Path: "/proc/self/exe", Args: []string{keeperName}, Dir: "/", Env: []string{},
 		ExtraFiles: []*os.File{theirs, memory}, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
@@ -230,10 +228,7 @@ func startKeeper(memory *os.File) (*keeperProcess, error) {
 		return nil, err
 	}
 	k.pid = cmd.Process.Pid
-	go func() {
-		defer close(k.ended)
-		_ = cmd.Wait() // how it ended does not matter
-	}()
+	go func() { _ = cmd.Wait() }() // how it ended does not matter
 	return k, nil
 }
 
@@ -250,12 +245,8 @@ func (k *keeperProcess) give(listener int) error {
 // another takes its place.
 func (k *keeperProcess) leave(listener int, memory *os.File) {
 	defer k.socket.Close()
-	if listener < 0 || events(listener, 0)&unix.POLLHUP != 0 {
-		return
-	}
-	select {
-	case <-k.ended:
-	case <-time.After(0):
+	gone := events(int(k.socket.Fd()), 0) != 0 // its end of the socket was closed
+	if listener < 0 || !gone || events(listener, 0)&unix.POLLHUP != 0 {
 		return
 	}
 	if other, err := startKeeper(memory); err == nil {
