@@ -18,7 +18,7 @@ var gainers = []string{"apptainer", "singularity", "podman", "buildah", "fusermo
 // Traceable returns why a command must not be traced, which wraps trace.ErrUnsupported: a program that
 // its words name gains privileges, which the kernel does not allow under a trace by an ordinary user.
 func Traceable(c Command) error {
-	if maySupervise() {
+	if trace.KeepsPrivileges() {
 		return nil
 	}
 	err, ok := intime.Within(beginning, func() error {
@@ -55,11 +55,4 @@ func gains(p *program) bool {
 	}
 	n, err := unix.Getxattr(p.path, "security.capability", nil)
 	return err == nil && n > 0
-}
-
-// maySupervise reports whether this process may trace without giving up the gain of privileges.
-func maySupervise() bool {
-	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	return unix.Capget(&head, &data[0]) == nil && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
 }

@@ -130,7 +130,7 @@ func (t *tracing) softwareRoot(f trace.File) string {
 	mine := below(t.dir)
 	best := ""
 	for _, folder := range t.Software {
-		if below(folder) && len(folder) > len(best) && !(mine && len(folder) <= len(t.dir)) {
+		if below(folder) && len(folder) > len(best) && (!mine || len(folder) > len(t.dir)) {
 			best = folder
 		}
 	}
@@ -325,6 +325,7 @@ func (t *tracing) notSeen() []record.Unseen {
 	for _, u := range []record.Unseen{
 		{Why: "calls of processes that could not be read", Count: l.Unreadable},
 		{Why: "calls while qme was stopped or slow", Count: l.Kept},
+		{Why: "looks at files of a file server that does not respond", Count: l.Late},
 		{Why: "uses of files beyond the limit of a trace", Count: l.Full},
 		{Why: "io_uring instances, by which files can be opened unseen", Count: l.Rings},
 		{Why: "files that were opened by handle", Count: l.Handles},

@@ -56,3 +56,11 @@ func install(program []unix.SockFilter, flags uintptr) (int, unix.Errno) {
 	runtime.KeepAlive(program)
 	return int(fd), errno
 }
+
+// KeepsPrivileges reports whether a traced command can still gain privileges, as by sudo: this process
+// has CAP_SYS_ADMIN.
+func KeepsPrivileges() bool {
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	return unix.Capget(&head, &data[0]) == nil && data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
+}

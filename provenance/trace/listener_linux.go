@@ -81,13 +81,13 @@ func newShared() (shared, *os.File, error) {
 		return shared{}, nil, err
 	}
 	f := os.NewFile(uintptr(fd), "trace")
-	if err := f.Truncate(sharedSize); err != nil {
-		return shared{}, nil, err
+	err = f.Truncate(sharedSize)
+	var s shared
+	if err == nil {
+		s, err = mapShared(fd)
 	}
-	s, err := mapShared(fd)
 	if err != nil {
-		f.Close()
-		return shared{}, nil, err
+		return shared{}, nil, errors.Join(err, f.Close())
 	}
 	return s, f, nil
 }

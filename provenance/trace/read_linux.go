@@ -2,6 +2,7 @@ package trace
 
 import (
 	"bytes"
+	"errors"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -104,7 +105,7 @@ func place(n notice, dir, path int8, empty bool) (string, bool) {
 	base, err := readlink(proc(int(n.pid)) + link)
 	if err != nil {
 		// A descriptor that there is not makes the call fail.
-		return "", err == unix.ENOENT
+		return "", errors.Is(err, unix.ENOENT)
 	}
 	if text == "" {
 		return base, true
@@ -155,7 +156,7 @@ func peekPath(tid int, addr uint64) (string, bool) {
 		}
 		n, err := peek(tid, addr+uint64(got), b[got:got+want])
 		if err != nil || n == 0 {
-			return "", err == unix.EFAULT // a call with a bad address fails
+			return "", errors.Is(err, unix.EFAULT) // a call with a bad address fails
 		}
 		if end := bytes.IndexByte(b[got:got+n], 0); end >= 0 {
 			return string(b[:got+end]), true

@@ -12,6 +12,9 @@ func Helper() {}
 // Install fails: nothing can be traced on this system.
 func Install(int) error { return ErrUnsupported }
 
+// KeepsPrivileges returns true: nothing is traced.
+func KeepsPrivileges() bool { return true }
+
 // A Tracer is never made on this system.
 type Tracer struct{}
 

@@ -9,8 +9,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"qme/internal/intime"
 )
 
 // A Tracer sees the files of one command. Its methods are for one goroutine.
@@ -42,8 +45,9 @@ func New() (*Tracer, error) {
 		listener: -1, seen: newSightings(), ready: make(chan struct{}), more: make(chan struct{}, workers),
 	}
 	if err := t.prepare(); err != nil {
-		t.stage.Close()
-		t.ours.Close()
+		_ = t.stage.Close() // it was not used
+		unix.Close(t.stop[1])
+		t.release()
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	go t.begin()
@@ -51,6 +55,7 @@ func New() (*Tracer, error) {
 }
 
 func (t *Tracer) prepare() error {
+	t.stop = [2]int{-1, -1}
 	if err := unix.Pipe2(t.stop[:], unix.O_CLOEXEC); err != nil {
 		return fmt.Errorf("a pipe: %w", err)
 	}
@@ -71,7 +76,7 @@ func (t *Tracer) Stage() *os.File { return t.stage }
 // Started says that no other process will get the stage's descriptor. It returns why nothing is
 // traced; nil if calls are seen.
 func (t *Tracer) Started() error {
-	t.stage.Close()
+	_ = t.stage.Close() // it may be closed already
 	<-t.ready
 	return t.why
 }
@@ -186,22 +191,36 @@ func (t *Tracer) take(i int) (notice, bool) {
 func (t *Tracer) End() (Result, error) {
 	err := t.Started()
 	unix.Close(t.stop[1])
-	t.working.Wait()
+	_, ended := intime.Within(ending, func() struct{} { t.working.Wait(); return struct{}{} })
 	kept := atomic.LoadUint64(t.shared.kept())
 	t.keeper.leave(t.listener, t.memory)
-	t.ours.Close()
-	unix.Close(t.stop[0])
-	if t.listener >= 0 {
-		unix.Close(t.listener)
-	}
-	t.shared.close()
-	t.memory.Close()
+	if ended {
+		t.release()
+	} // otherwise it is in use
 	if err != nil {
 		return Result{}, err
 	}
 	r := t.seen.result()
-	r.Losses.Kept = int(kept)
+	if r.Losses.Kept = int(kept); !ended {
+		r.Losses.Late++
+	}
 	return r, nil
+}
+
+// ending is how long End waits for files that are being looked at.
+const ending = 2 * time.Second
+
+// release closes what is open, but for the stage's descriptor and the end of the pipe that stops.
+func (t *Tracer) release() {
+	_ = t.ours.Close() // nothing is ever sent
+	unix.Close(t.stop[0])
+	if t.listener >= 0 {
+		unix.Close(t.listener)
+	}
+	if t.memory != nil {
+		t.shared.close()
+		_ = t.memory.Close() // it has no file
+	}
 }
 
 // A keeperProcess is the keeper as its Tracer sees it.
@@ -224,7 +243,7 @@ func startKeeper(memory *os.File) (*keeperProcess, error) {
 		ExtraFiles: []*os.File{theirs, memory}, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 	if err := cmd.Start(); err != nil {
-		k.socket.Close()
+		_ = k.socket.Close() // it was not used
 		return nil, err
 	}
 	k.pid = cmd.Process.Pid
@@ -244,13 +263,13 @@ func (k *keeperProcess) give(listener int) error {
 // leave has the keeper let all further calls go. If it was killed, and a process still has the filter,
 // another takes its place.
 func (k *keeperProcess) leave(listener int, memory *os.File) {
-	defer k.socket.Close()
+	defer func() { _ = k.socket.Close() }()    // this is the word that the Tracer has ended
 	gone := events(int(k.socket.Fd()), 0) != 0 // its end of the socket was closed
 	if listener < 0 || !gone || events(listener, 0)&unix.POLLHUP != 0 {
 		return
 	}
 	if other, err := startKeeper(memory); err == nil {
 		_ = other.give(listener) // nothing else can be done for these processes
-		other.socket.Close()
+		_ = other.socket.Close() // likewise
 	}
 }
