@@ -108,6 +108,9 @@ func (m *merge) commit(ours, theirs plumbing.Hash, skip []string) (plumbing.Hash
 	if root, err = m.noteLost(root, t.lost, ours, theirs); err != nil {
 		return plumbing.ZeroHash, err
 	}
+	if root, err = m.noteSaid(root, a, b); err != nil {
+		return plumbing.ZeroHash, err
+	}
 	return m.addCommit(root, a, b), nil
 }
 
@@ -210,6 +213,81 @@ func (m *merge) noteLost(root plumbing.Hash, lost map[record.ID]lostRun, ours, t
 		}
 	}
 	return applyEdits(m.w, root, "", edits)
+}
+
+// noteSaid adds to the notes of tasks that only one side has what was said of them on the other one, before
+// a merge there has removed them. Those who have said that did not clear them.
+func (m *merge) noteSaid(root plumbing.Hash, a, b *commitNode) (plumbing.Hash, error) {
+	edits := map[string]plumbing.Hash{}
+	for _, side := range [][2]*commitNode{{a, b}, {b, a}} {
+		gone, err := m.removedByMerges(side[0], side[1])
+		if err != nil {
+			return plumbing.ZeroHash, err
+		}
+		for id, before := range gone {
+			folder, err := folderOf(m.w, root, id)
+			if err != nil {
+				return plumbing.ZeroHash, err
+			}
+			if blobOf(folder, string(id)+recordExt).IsZero() {
+				continue
+			}
+			notes, err := notesOf(m.w, id, blobOf(folder, string(id)+notesExt))
+			if err == nil {
+				notes, err = withNotesOf(m.ctx, m.g, id, side[1].hash, before, notes)
+			}
+			if err != nil {
+				return plumbing.ZeroHash, err
+			}
+			if edits[notesPath(id)], err = addNotes(m.w, notes); err != nil {
+				return plumbing.ZeroHash, fmt.Errorf("task %s: %w", id, err)
+			}
+		}
+	}
+	return applyEdits(m.w, root, "", edits)
+}
+
+// removedByMerges returns the tasks that merges have removed on a side which does not have them, since the
+// other one, and for each the commits that had it.
+func (m *merge) removedByMerges(side, other *commitNode) (map[record.ID][]plumbing.Hash, error) {
+	since, err := m.g.since(m.ctx, side.hash, other.hash)
+	if err != nil {
+		return nil, err
+	}
+	gone := map[record.ID][]plumbing.Hash{}
+	for _, c := range since {
+		if len(c.Parents) < 2 {
+			continue
+		}
+		for _, parent := range c.Parents {
+			if err := m.removedBy(c, parent, side, gone); err != nil {
+				return nil, err
+			}
+		}
+	}
+	for _, before := range gone {
+		plumbing.HashesSort(before)
+	}
+	return gone, nil
+}
+
+// removedBy notes the tasks that a parent of a commit has, and neither the commit nor the side.
+func (m *merge) removedBy(c *commitNode, parent plumbing.Hash, side *commitNode, gone map[record.ID][]plumbing.Hash) error {
+	walk := &clearedWalk{ctx: m.ctx, r: m.s.odb, seen: map[treePair]bool{}, tasks: map[record.ID]record.Clearing{}}
+	walk.lo, walk.hi = bounds("")
+	if err := walk.compare(parent, c); err != nil {
+		return err // a gap, as in a shallow clone, has nothing that could be merged
+	}
+	for id := range walk.tasks {
+		e, err := lookup(m.s.odb, side.Tree, id.Path())
+		if err != nil {
+			return err
+		}
+		if e == nil {
+			gone[id] = append(gone[id], parent)
+		}
+	}
+	return nil
 }
 
 // threeWay merges trees. The base may be made of objects that are never stored, so

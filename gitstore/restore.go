@@ -53,7 +53,11 @@ func (t *tx) restoreTask(one record.Clearing, root plumbing.Hash) error {
 	if err != nil {
 		return err
 	}
-	if notes, err = t.withNotesOf(one, notes); err != nil {
+	also := make([]plumbing.Hash, len(one.Also))
+	for i, commit := range one.Also {
+		also[i] = plumbing.NewHash(commit)
+	}
+	if notes, err = withNotesOf(context.Background(), newGraph(t.w), id, plumbing.NewHash(one.Before), also, notes); err != nil {
 		return err
 	}
 	at := t.when.Round(0).Truncate(time.Microsecond)
@@ -64,22 +68,21 @@ func (t *tx) restoreTask(one record.Clearing, root plumbing.Hash) error {
 	return t.putNotes(id, notes)
 }
 
-// withNotesOf returns the notes of a task with what was said of it elsewhere before a merge has removed
-// it.
-func (t *tx) withNotesOf(one record.Clearing, notes *record.Notes) (*record.Notes, error) {
-	g := newGraph(t.w)
-	for _, also := range one.Also {
-		common, err := g.mergeBases(context.Background(), plumbing.NewHash(one.Before), plumbing.NewHash(also))
+// withNotesOf returns the notes of a task, as of a commit, with what was said of it in others before a merge
+// has removed it.
+func withNotesOf(ctx context.Context, g *graph, id record.ID, of plumbing.Hash, others []plumbing.Hash, notes *record.Notes) (*record.Notes, error) {
+	for _, other := range others {
+		common, err := g.mergeBases(ctx, of, other)
 		if err != nil {
 			return nil, err
 		}
 		var base, theirs *record.Notes
 		if len(common) > 0 {
-			if base, err = notesAt(t.w, common[0], one.ID); err != nil {
+			if base, err = notesAt(g.r, common[0], id); err != nil {
 				return nil, err
 			}
 		}
-		if theirs, err = notesAt(t.w, plumbing.NewHash(also), one.ID); err != nil {
+		if theirs, err = notesAt(g.r, other, id); err != nil {
 			return nil, err
 		}
 		notes = record.MergeNotes(base, notes, theirs)
