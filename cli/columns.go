@@ -49,7 +49,9 @@ func columns() []column {
 		{name: "tags", usage: "tags", most: 20, sparse: true, cell: func(_ *table, item tasks.Item) tableCell {
 			return plainCell(strings.Join(item.Record.Notes.Tagged(), ","))
 		}},
-		{name: "when", usage: "age or date of its latest run", usual: len(time.DateOnly), most: len(time.DateTime), right: true, cell: (*table).whenCell},
+		{name: "when", usage: "age or date of its latest run", usual: len(time.DateOnly), most: len(time.DateTime), right: true, cell: func(t *table, item tasks.Item) tableCell {
+			return t.timeCell(item.Record.Data.Timestamp.Time)
+		}},
 		{name: "duration", usage: "duration", usual: 8, most: 10, right: true, cell: func(t *table, item tasks.Item) tableCell { return plainCell(t.duration(item.Record)) }},
 		{name: "state", usage: "return code, or a word", usual: statusWidth - 1, most: statusWidth - 1, cell: func(t *table, item tasks.Item) tableCell {
 			status, paint := t.status(item.Record)
@@ -71,11 +73,11 @@ func columns() []column {
 		{name: "user", usage: "user", usual: 8, most: 16, cell: func(_ *table, item tasks.Item) tableCell { return plainCell(item.Record.Data.User) }},
 		{name: "host", usage: "machine", usual: 10, most: 20, cell: func(_ *table, item tasks.Item) tableCell { return plainCell(item.Record.Data.Host) }},
 		{name: "dir", usage: "directory", usual: 30, most: 40, cell: func(_ *table, item tasks.Item) tableCell { return plainCell(item.Record.Data.PWD) }},
-		{name: "cleared", usage: "with --cleared: when it was cleared", usual: len(time.DateTime), most: len(time.DateTime), sparse: true, cell: func(_ *table, item tasks.Item) tableCell {
+		{name: "cleared", usage: "with --cleared: when it was cleared", usual: len(time.DateOnly), most: len(time.DateTime), right: true, sparse: true, cell: func(t *table, item tasks.Item) tableCell {
 			if item.Cleared == nil {
 				return tableCell{}
 			}
-			return tableCell{text: item.Cleared.When.Local().Format(time.DateTime)}
+			return t.timeCell(item.Cleared.When)
 		}},
 		{name: "by", usage: "with --cleared: who cleared it", usual: 8, most: 20, sparse: true, cell: (*table).byCell},
 		{name: "command", usage: "command", cell: func(_ *table, item tasks.Item) tableCell {
@@ -148,8 +150,7 @@ func (t *table) runsCell(item tasks.Item) tableCell {
 	return tableCell{text: fmt.Sprintf("@%d", n)}
 }
 
-func (t *table) whenCell(item tasks.Item) tableCell {
-	at := item.Record.Data.Timestamp.Time
+func (t *table) timeCell(at time.Time) tableCell {
 	if t.width == 0 {
 		return tableCell{text: at.Local().Format(time.DateTime)}
 	}
@@ -277,6 +278,16 @@ func (f *fitter) fit(all bool) []placed {
 		f.share(main, second, good, all)
 	}
 	return slices.DeleteFunc(f.list, func(c placed) bool { return !f.keeps[c.name] })
+}
+
+// noRoom returns the columns that the user has named and that were left out.
+func (t *table) noRoom() (names []string) {
+	for _, c := range t.columns {
+		if t.chosen && t.placed != nil && !slices.ContainsFunc(t.placed, func(p placed) bool { return p.name == c.name }) {
+			names = append(names, c.name)
+		}
+	}
+	return names
 }
 
 func (f *fitter) find(name string) *placed {

@@ -34,6 +34,7 @@ type lsOptions struct {
 	tags, chosen                    []string // chosen are the columns that were named, nil for none
 	what                            queryFlags
 	asked                           *query.Query // --query or --saved, nil for none
+	noRoom                          []string     // what table.noRoom returned in the end
 }
 
 func (cmd *lsCommand) command() *cli.Command {
@@ -247,6 +248,9 @@ func (cmd *lsCommand) run(ctx context.Context, of string, o *lsOptions) error {
 		n, first, err = cmd.list(q, o, w)
 		return err
 	})
+	if len(o.noRoom) > 0 {
+		cmd.term.note("This terminal has no room for %s.", strings.Join(o.noRoom, ", "))
+	}
 	switch {
 	case err != nil:
 	case n == 0:
@@ -255,6 +259,9 @@ func (cmd *lsCommand) run(ctx context.Context, of string, o *lsOptions) error {
 		}
 	case o.f.Cleared && !o.json && !o.ids:
 		cmd.term.note("To bring back %s: %s", first, cmd.term.line("restore", first))
+		if n > 1 {
+			cmd.term.note("To bring back what the last clear has removed: %s", cmd.term.line("restore", "--last"))
+		}
 	}
 	return err
 }
@@ -399,6 +406,7 @@ func (cmd *lsCommand) list(q *tasks.Service, o *lsOptions, w *bufio.Writer) (n i
 	if err := t.end(); err != nil {
 		return n, first, err
 	}
+	o.noRoom = t.noRoom()
 	if len(unreadable) > 0 {
 		return n, first, &codeError{exitCorrupt, errors.New("some records cannot be read; \"qme check\" says more")}
 	}

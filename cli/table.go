@@ -175,7 +175,7 @@ func (t *table) put(row []tableCell) error {
 		if width <= 0 {
 			continue
 		}
-		text = runewidth.Truncate(text, width, "…")
+		text = cutTo(text, width)
 		rest := width - runewidth.StringWidth(text)
 		if p.right {
 			blanks, rest = blanks+rest, 0
@@ -192,6 +192,29 @@ func (t *table) put(row []tableCell) error {
 		return err
 	}
 	return t.shown()
+}
+
+// cutTo cuts a text to so many columns on any terminal.
+func cutTo(text string, width int) string {
+	is := runewidth.Truncate(text, width, "…")
+	for n := width - 1; mostWidth(is) > width && n >= 0; n-- {
+		is = runewidth.Truncate(text, n, "…")
+	}
+	return is
+}
+
+// mostWidth returns how many columns a text has on the terminal that gives it most: some draw the parts of an
+// emoji one after the other, and some in two columns what \ufe0f makes coloured.
+func mostWidth(text string) (n int) {
+	last := 0
+	for _, r := range text {
+		if r == '\ufe0f' {
+			n += max(2-last, 0)
+		}
+		last = runewidth.RuneWidth(r)
+		n += last
+	}
+	return max(n, runewidth.StringWidth(text))
 }
 
 func painted(c tableCell, text string) string {

@@ -109,6 +109,18 @@ func TestAgeOrDate(t *testing.T) {
 	}
 }
 
+// TestCutTo cuts texts so that they fit on each terminal.
+func TestCutTo(t *testing.T) {
+	for text, want := range map[string]string{
+		"abcdef": "abcdef", "abcdefg": "abcde…", "日本語": "日本語", "日本語x": "日本…", "cafe\u0301 au": "cafe\u0301 …",
+		"⚠\ufe0f⚠\ufe0f⚠\ufe0f": "⚠\ufe0f⚠\ufe0f⚠\ufe0f", "⚠\ufe0f⚠\ufe0f⚠\ufe0fx": "⚠\ufe0f⚠\ufe0f…", "👩🏽👩🏽": "👩🏽…", "🇩🇪🇩🇪🇩🇪": "🇩🇪🇩🇪🇩🇪",
+	} {
+		if got := cutTo(text, 6); got != want {
+			t.Errorf("%q is cut to %q, want %q", text, got, want)
+		}
+	}
+}
+
 // TestColumnNames shows that the settings know the columns.
 func TestColumnNames(t *testing.T) {
 	var names []string

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"qme/cli/config"
 )
 
 // few is how many tasks the history has that a large one is compared with.
@@ -144,6 +146,10 @@ func lsGroup(l *lab) ([]row, error) {
 		}
 		first = append(first, sample{took: d})
 	}
+	all, usual, err := l.pairs(l.opts.n, l.qmeStep(large, "ls", "-n", "25", "--columns", strings.Join(config.Columns, ",")), l.qmeStep(large, "ls", "-n", "25"))
+	if err != nil {
+		return nil, err
+	}
 	// 25 microseconds for each task, and what a process takes at least.
 	most := max(100*time.Millisecond, time.Duration(l.opts.tasks)*2500*time.Millisecond/100_000)
 	growth := float64(a.rss()) / float64(max(b.rss(), 1))
@@ -152,6 +158,7 @@ func lsGroup(l *lab) ([]row, error) {
 		{what: fmt.Sprintf("its peak memory, against that at %d tasks", l.opts.tasks/10), goal: "constant: at most 1.25x",
 			figure: mb(a.rss()) + " against " + mb(b.rss()), ratio: fmt.Sprintf("%.2fx", growth), verdict: judge(growth <= 1.25)},
 		{what: "its first line", goal: "within 50 ms", figure: first.String(), verdict: judge(first.median() <= 50*time.Millisecond)},
+		compare(fmt.Sprintf("qme ls -n 25 of %d tasks with all columns, against the usual ones", l.opts.tasks), all, usual, 1.3),
 	}, nil
 }
 
