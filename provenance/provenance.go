@@ -172,7 +172,7 @@ func (w *Watch) end(finish func(*hashing)) *record.Files {
 	end, ok := intime.Within(w.limits.Wait, func() ending { return w.again(before, time.Now().Add(finding)) })
 	if !ok { // a file server does not respond any more
 		w.matching.cutBy(nil, w.declared.Out)
-		return w.Named()
+		return w.untraced(w.Named())
 	}
 	w.matching = end.matching
 	var tracing *tracing

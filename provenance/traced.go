@@ -255,6 +255,19 @@ func (w *Watch) startTracing(end *ending) *tracing {
 	return t
 }
 
+// untraced says in a list of files that what was traced is not in it, because a file server does not
+// respond.
+func (w *Watch) untraced(files *record.Files) *record.Files {
+	if w.traced == nil {
+		return files
+	}
+	if files == nil {
+		files = &record.Files{Incomplete: true}
+	}
+	files.Trace = &record.Trace{Error: "the files could not be looked at when the command had ended"}
+	return files
+}
+
 // complete reports whether the trace has lost nothing.
 func (t *tracing) complete() bool {
 	return t.Err == nil && !t.Result.Losses.Any() && t.leftOut == 0

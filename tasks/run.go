@@ -208,6 +208,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	files := q.watchFiles(dir, spec.Cmd, opts)
 	patch := q.takePatch(record.PartPatch, rec.Data.Git, finding, dir)
 	rec.Data.Files, _, _ = files.Named().Short() // the part is written when the run has ended
+	traceCutOff(rec, opts)
 	m.begin(rec, spec.Cmd)
 	entry, spoolErr := q.Spool.Begin(rec)
 	if errors.Is(spoolErr, record.ErrConflict) {

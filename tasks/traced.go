@@ -10,6 +10,7 @@ import (
 	"qme/internal/intime"
 	"qme/provenance"
 	"qme/provenance/trace"
+	"qme/record"
 )
 
 // Helper runs one of the roles for which this program starts itself again, and then does not return.
@@ -39,6 +40,17 @@ func (r *run) startTracing(s *capture.Spec, dir string) {
 		return
 	}
 	s.Stage = r.tracing.tracer.Stage()
+}
+
+// traceCutOff has the record say what holds if qme does not see the end of the run.
+func traceCutOff(rec *record.Record, opts RunOptions) {
+	if !opts.Trace {
+		return
+	}
+	if rec.Data.Files == nil {
+		rec.Data.Files = &record.Files{Incomplete: true}
+	}
+	rec.Data.Files.Trace = &record.Trace{Error: "qme was killed before the command had ended"}
 }
 
 // untraced tells the user that there is no trace.

@@ -55,9 +55,18 @@ type supervised struct {
 
 func supervise(t *testing.T, script string) *supervised {
 	t.Helper()
+	return superviseAs(t, script, nil)
+}
+
+// superviseAs is supervise for another user.
+func superviseAs(t *testing.T, script string, as *syscall.Credential) *supervised {
+	t.Helper()
 	require.Component(t, "seccomp")
 	s := &supervised{t: t, dir: t.TempDir()}
-	s.cmd = &exec.Cmd{Path: "/proc/self/exe", Args: []string{tracerName, "sh", "-c", script}, Dir: s.dir, Stderr: os.Stderr}
+	s.cmd = &exec.Cmd{
+		Path: "/proc/self/exe", Args: []string{tracerName, "sh", "-c", script}, Dir: s.dir, Stderr: os.Stderr,
+		SysProcAttr: &syscall.SysProcAttr{Credential: as},
+	}
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -167,6 +176,30 @@ func TestOutlivesTheRun(t *testing.T) {
 	for end := time.Now().Add(time.Minute); syscall.Kill(s.keeper, 0) == nil; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the keeper does not end")
+		}
+	}
+}
+
+// TestOrdinaryUser traces without any privilege, which the kernel allows if the command can gain none.
+func TestOrdinaryUser(t *testing.T) {
+	require.Component(t, "root")
+	for _, test := range []struct {
+		as   *syscall.Credential
+		want string
+	}{{nil, "0"}, {&syscall.Credential{Uid: 65534, Gid: 65534}, "1"}} {
+		dir := t.TempDir()
+		for d := dir; d != os.TempDir(); d = filepath.Dir(d) {
+			if err := os.Chmod(d, 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out := filepath.Join(dir, "status")
+		s := superviseAs(t, `grep NoNewPrivs /proc/self/status > `+out+`; cat `+out, test.as)
+		if l := s.losses(); l.Any() {
+			t.Errorf("losses: %+v", l)
+		}
+		if b, err := os.ReadFile(out); err != nil || strings.TrimSpace(string(b)) != "NoNewPrivs:\t"+test.want {
+			t.Errorf("%q, %v; want %s", b, err, test.want)
 		}
 	}
 }

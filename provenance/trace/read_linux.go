@@ -18,11 +18,13 @@ type use struct {
 	kind       kind
 	tid        int
 	flags      uint64
-	path, name string  // absolute, not resolved; name is the new one of renames and links
-	viewer     *viewer // nil if the process could not be read
-	before     *State  // of the file that is written, nil if it was not there
-	folder     bool    // of a rename: it moves a folder
-	failed     bool    // the arguments could not be read
+	path, name string   // absolute, not resolved; name is the new one of renames and links
+	viewer     *viewer  // nil if the process could not be read
+	before     *State   // of the file that is written, nil if it was not there
+	folder     bool     // of a rename: it moves a folder
+	failed     bool     // the arguments could not be read
+	inherited  []opened // by the command itself
+	depth      int      // of scripts that are those of each other
 }
 
 // read reads what a call names. The process waits, so its memory, directory and descriptors are those
@@ -59,6 +61,9 @@ func (s *sightings) read(n notice) use {
 			u.failed = true
 			return u
 		}
+	}
+	if c.kind == executes && s.isFirst() {
+		u.inherited = inherited(u.tid)
 	}
 	s.before(&u)
 	return u

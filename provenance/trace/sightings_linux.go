@@ -155,6 +155,28 @@ func (s *sightings) look(u use) {
 		f := s.note(u, u.path, false)
 		if u.kind == executes {
 			s.executed(u, f)
+			s.inherit(u)
+		}
+	}
+}
+
+// isFirst reports whether no program has been executed yet.
+func (s *sightings) isFirst() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.began
+}
+
+// inherit notes the files that the command has inherited.
+func (s *sightings) inherit(u use) {
+	for _, o := range u.inherited {
+		access := o.flags & unix.O_ACCMODE
+		u.before = stateOf(o.path)
+		if access != unix.O_WRONLY {
+			s.note(u, o.path, access != unix.O_RDONLY)
+		}
+		if access != unix.O_RDONLY {
+			s.write(u, o.path)
 		}
 	}
 }
@@ -172,16 +194,29 @@ func (s *sightings) forget() {
 	clear(s.known)
 }
 
-// executed has the thread looked at again, since it runs another program now.
+// executed has the thread looked at again, since it runs another program now, and notes the
+// interpreters of scripts, which the kernel opens by itself.
 func (s *sightings) executed(u use, f *sighting) {
+	first := false
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if f != nil {
-		f.executed = true
+		first, f.executed = !f.executed, true
 	}
 	delete(s.viewers, u.tid)
 	s.began = true
+	s.mu.Unlock()
+	if !first || u.viewer.foreign || u.depth == mostInterpreters {
+		return
+	}
+	if name := interpreter(u.path); name != "" {
+		u.depth++
+		u.path = name
+		s.executed(u, s.note(u, name, false))
+	}
 }
+
+// mostInterpreters is how many scripts may be those of each other, as far as the kernel goes.
+const mostInterpreters = 5
 
 // note notes that a file is read, and returns it; nil if it is none. changes says that the same call
 // may write to it.

@@ -132,6 +132,8 @@ func TestScripts(t *testing.T) {
 		{`printf '#!/bin/sh\ncat a' > s; chmod +x s; ./s`, []string{"r a", "w s"}},
 		{`(sleep 0.05; cat a) & wait`, []string{"r a"}},
 		{`env -i /bin/cat a`, []string{"r a"}},
+		{`printf '#! ./no\n' > s; chmod +x s; ./s 2>/dev/null || true`, []string{"w s"}},
+		{`cp /bin/sh mine; printf "#!$PWD/mine\ncat a" > s; chmod +x s; ./s`, []string{"r a", "w mine", "w s"}},
 	} {
 		t.Run(test.script, func(t *testing.T) {
 			dir := t.TempDir()
@@ -219,5 +221,47 @@ func TestAgainstStrace(t *testing.T) {
 				t.Errorf("losses: %+v", r.Losses)
 			}
 		})
+	}
+}
+
+// TestInherited passes open files on, as a shell does.
+func TestInherited(t *testing.T) {
+	require.Component(t, "seccomp")
+	dir := t.TempDir()
+	tracer, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"in", "both", "unchanged"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("x\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open := func(name string, flags int) *os.File {
+		f, err := os.OpenFile(filepath.Join(dir, name), flags, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Close() })
+		return f
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args = []string{stageName, "sh", "-c", "cat <&4; echo y >&5; echo z >&6"}
+	cmd.ExtraFiles = []*os.File{tracer.Stage(), open("in", os.O_RDONLY), open("out", os.O_WRONLY|os.O_CREATE), open("both", os.O_RDWR), open("unchanged", os.O_RDWR)}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := tracer.Started(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := tracer.End()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := names(t, r, dir), []string{"rw both", "r in", "w out", "r unchanged"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
