@@ -24,7 +24,7 @@ const (
 // mirror or a remote.
 var ownVariables = []config.Variable{
 	{Name: homeVariable},
-	{Name: taskVariable}, {Name: runVariable},
+	{Name: taskVariable}, {Name: runVariable}, {Name: tasks.TraceVariable},
 	{Name: target.ConnectionVariable, Secret: true},
 	{Name: remote.TokenVariable, Secret: true},
 }

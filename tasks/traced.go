@@ -1,8 +1,10 @@
 package tasks
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"qme/executor/capture"
@@ -20,6 +22,9 @@ func Helper() {
 	capture.Helper(trace.Install)
 }
 
+// TraceVariable is the environment variable with the address of the trace around a process.
+const TraceVariable = trace.Variable
+
 // A tracing is the trace of a run. A nil one traces nothing.
 type tracing struct {
 	tracer *trace.Tracer // nil if nothing can be traced
@@ -33,13 +38,14 @@ func (r *run) startTracing(s *capture.Spec, dir string) {
 	}
 	r.tracing = &tracing{}
 	if r.tracing.err = provenance.Traceable(provenance.Command{Dir: dir, Argv: s.Cmd, Env: s.Env}); r.tracing.err == nil {
-		r.tracing.tracer, r.tracing.err = trace.New()
+		r.tracing.tracer, r.tracing.err = trace.New(os.Getenv(trace.Variable))
 	}
 	if r.tracing.err != nil {
 		r.untraced()
 		return
 	}
 	s.Stage = r.tracing.tracer.Stage()
+	s.Env = append(slices.DeleteFunc(slices.Clone(s.Env), func(kv string) bool { return strings.HasPrefix(kv, trace.Variable+"=") }), trace.Variable+"="+r.tracing.tracer.Address())
 }
 
 // traceCutOff has the record say what holds if qme does not see the end of the run.

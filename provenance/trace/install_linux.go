@@ -18,11 +18,30 @@ import (
 func Install(socket int) error {
 	runtime.LockOSThread()
 	listener, err := listen()
+	if errors.Is(err, unix.EBUSY) {
+		return joined(socket)
+	}
 	if err != nil {
 		return errors.Join(err, unix.Sendto(socket, []byte(err.Error()), unix.MSG_NOSIGNAL, nil))
 	}
 	defer unix.Close(listener)
 	return unix.Sendmsg(socket, []byte{0}, unix.UnixRights(listener), nil, unix.MSG_NOSIGNAL)
+}
+
+// busy is the message of a stage to whose calls somebody listens already.
+const busy = "busy"
+
+// joined waits until the Tracer around this one has been asked to trace this process, or cannot be.
+func joined(socket int) error {
+	if err := unix.Sendto(socket, []byte(busy), unix.MSG_NOSIGNAL, nil); err != nil {
+		return err
+	}
+	for {
+		_, err := unix.Read(socket, make([]byte, 1))
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
 
 // listen installs the filter and returns its listener.
@@ -43,7 +62,7 @@ func listen() (int, error) {
 		case unix.EINVAL:
 			continue
 		case unix.EBUSY:
-			return -1, fmt.Errorf("%w: another program already listens to the calls of this one", ErrUnsupported)
+			return -1, errno
 		}
 		return -1, fmt.Errorf("%w: seccomp: %w", ErrUnsupported, errno)
 	}

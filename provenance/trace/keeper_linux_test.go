@@ -21,9 +21,9 @@ import (
 const tracerName = "trace-test: tracer"
 
 func tracerMain() int {
-	tracer, err := New()
+	tracer, err := New(os.Getenv(Variable))
 	if err == nil {
-		cmd := &exec.Cmd{Path: "/proc/self/exe", Args: append([]string{stageName}, os.Args[1:]...), ExtraFiles: []*os.File{tracer.Stage()}}
+		cmd := &exec.Cmd{Path: "/proc/self/exe", Args: append([]string{stageName}, os.Args[1:]...), ExtraFiles: []*os.File{tracer.Stage()}, Env: append(os.Environ(), Variable+"="+tracer.Address())}
 		if err = cmd.Start(); err == nil {
 			err = tracer.Started()
 			fmt.Println(tracer.keeper.pid)

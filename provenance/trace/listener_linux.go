@@ -116,10 +116,16 @@ func (s shared) clear(i int) {
 	*n = notice{}
 }
 
-// receiveListener receives the listener over a socket. The error is ErrUnsupported, with the text of
-// the stage, if there is none, and io.EOF if the other end was closed.
+// A busyError is the error of a stage that cannot have a listener, since there is one.
+type busyError struct{ pid int }
+
+// Error implements error.
+func (busyError) Error() string { return busy }
+
+// receiveListener receives the listener over a socket. The error has the text of the stage if there is
+// none; it is a busyError, if the socket says who sends, and io.EOF if the other end was closed.
 func receiveListener(socket int) (int, error) {
-	text, oob := make([]byte, 512), make([]byte, unix.CmsgSpace(4))
+	text, oob := make([]byte, 512), make([]byte, unix.CmsgSpace(4)+unix.CmsgSpace(unix.SizeofUcred))
 	for {
 		n, oobn, _, _, err := unix.Recvmsg(socket, text, oob, unix.MSG_CMSG_CLOEXEC)
 		switch {
@@ -135,6 +141,9 @@ func receiveListener(socket int) (int, error) {
 			return -1, err
 		}
 		for _, m := range messages {
+			if cred, err := unix.ParseUnixCredentials(&m); err == nil && string(text[:n]) == busy {
+				return -1, busyError{int(cred.Pid)}
+			}
 			if fds, err := unix.ParseUnixRights(&m); err == nil && len(fds) == 1 {
 				return fds[0], nil
 			}

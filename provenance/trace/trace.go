@@ -78,3 +78,6 @@ type Result struct {
 	Temporary int
 	Losses    Losses
 }
+
+// Variable is the environment variable with the address of the Tracer that traces the process.
+const Variable = "QME_TRACE"

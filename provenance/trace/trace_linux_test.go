@@ -58,7 +58,7 @@ func traced(t testing.TB, dir string, argv ...string) Result {
 func start(t testing.TB, dir string, argv ...string) (*Tracer, *exec.Cmd) {
 	t.Helper()
 	require.Component(t, "seccomp")
-	tracer, err := New()
+	tracer, err := New(os.Getenv(Variable))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func start(t testing.TB, dir string, argv ...string) (*Tracer, *exec.Cmd) {
 	cmd.Args = append([]string{stageName}, argv...)
 	cmd.Dir, cmd.ExtraFiles = dir, []*os.File{tracer.Stage()}
 	var out bytes.Buffer
-	cmd.Stderr = &out
+	cmd.Stderr, cmd.Env = &out, append(os.Environ(), Variable+"="+tracer.Address())
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +228,7 @@ func TestAgainstStrace(t *testing.T) {
 func TestInherited(t *testing.T) {
 	require.Component(t, "seccomp")
 	dir := t.TempDir()
-	tracer, err := New()
+	tracer, err := New(os.Getenv(Variable))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,10 +19,13 @@ func KeepsPrivileges() bool { return true }
 type Tracer struct{}
 
 // New fails: nothing can be traced on this system.
-func New() (*Tracer, error) { return nil, ErrUnsupported }
+func New(string) (*Tracer, error) { return nil, ErrUnsupported }
 
 // Stage returns nil.
 func (*Tracer) Stage() *os.File { return nil }
+
+// Address returns "".
+func (*Tracer) Address() string { return "" }
 
 // Started fails.
 func (*Tracer) Started() error { return ErrUnsupported }

@@ -23,6 +23,8 @@ type Tracer struct {
 	memory      *os.File
 	keeper      *keeperProcess
 
+	outer    *outerTrace // the Tracer around this one, which sees what this one would; nil for none
+	server   *server     // for those within this one
 	listener int
 	seen     *sightings
 	ready    chan struct{} // closed when calls are received, or never will be
@@ -33,9 +35,10 @@ type Tracer struct {
 	more     chan struct{} // wakes another worker
 }
 
-// New prepares for tracing a command that has not started. The caller gives Stage to it, and calls
-// End in any case. The error wraps ErrUnsupported where nothing can be traced.
-func New() (*Tracer, error) {
+// New prepares for tracing a command that has not started. The caller gives Stage to it, with Address
+// in its environment as Variable, and calls End in any case. outer is the value of Variable for this
+// process, "" for none. The error wraps ErrUnsupported where nothing can be traced.
+func New(outer string) (*Tracer, error) {
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("%w: a socket: %w", ErrUnsupported, err)
@@ -50,7 +53,7 @@ func New() (*Tracer, error) {
 		t.release()
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
-	go t.begin()
+	go t.begin(outer)
 	return t, nil
 }
 
@@ -63,6 +66,12 @@ func (t *Tracer) prepare() error {
 	if t.shared, t.memory, err = newShared(); err != nil {
 		return fmt.Errorf("shared memory: %w", err)
 	}
+	if err = unix.SetsockoptInt(int(t.ours.Fd()), unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+		return fmt.Errorf("a socket: %w", err)
+	}
+	if t.server, err = serve(); err != nil {
+		return fmt.Errorf("a socket: %w", err)
+	}
 	if t.keeper, err = startKeeper(t.memory); err != nil {
 		return fmt.Errorf("start a process: %w", err)
 	}
@@ -73,6 +82,9 @@ func (t *Tracer) prepare() error {
 // Started, when that process has it.
 func (t *Tracer) Stage() *os.File { return t.stage }
 
+// Address is the value of Variable for the command.
+func (t *Tracer) Address() string { return t.server.address() }
+
 // Started says that no other process will get the stage's descriptor. It returns why nothing is
 // traced; nil if calls are seen.
 func (t *Tracer) Started() error {
@@ -82,11 +94,17 @@ func (t *Tracer) Started() error {
 }
 
 // begin receives the listener, and then the calls.
-func (t *Tracer) begin() {
+func (t *Tracer) begin(outer string) {
 	defer close(t.ready)
 	listener, err := receiveListener(int(t.ours.Fd()))
-	if errors.Is(err, io.EOF) {
+	var busy busyError
+	switch {
+	case errors.Is(err, io.EOF):
 		err = errors.New("the command has not started")
+	case errors.As(err, &busy):
+		t.why = t.join(outer, busy.pid)
+		_, _ = t.ours.Write([]byte{0}) // the stage may have been killed
+		return
 	}
 	if err == nil {
 		err = t.keeper.give(listener)
@@ -151,12 +169,24 @@ func (t *Tracer) next(i int) bool {
 		return true // its process has gone
 	}
 	u := t.seen.read(n)
+	inner := t.server.of(u.tid)
+	for _, one := range inner {
+		if u.kind == executes && one.seen.isFirst() {
+			u.inherited = inherited(u.tid)
+		}
+	}
 	t.seen.begin()
 	defer t.seen.end()
 	errno := letGo(t.listener, n.id)
 	t.shared.clear(i)
 	if errno == 0 {
 		t.seen.look(u)
+		for _, one := range inner {
+			if u.viewer != nil && one.seen.isFirst() {
+				u.viewer = &viewer{foreign: u.viewer.foreign} // the stage
+			}
+			one.seen.look(u)
+		}
 	}
 	// Otherwise the process was killed, or the keeper has let it go, which counts as a loss.
 	return true
@@ -194,13 +224,22 @@ func (t *Tracer) End() (Result, error) {
 	_, ended := intime.Within(ending, func() struct{} { t.working.Wait(); return struct{}{} })
 	kept := atomic.LoadUint64(t.shared.kept())
 	t.keeper.leave(t.listener, t.memory)
+	r := Result{}
+	switch {
+	case err != nil:
+	case t.outer != nil:
+		if err = t.outer.ask(request{}, &r); err != nil {
+			err = fmt.Errorf("the trace around this one: %w", err)
+		}
+	default:
+		r = t.seen.result()
+	}
 	if ended {
 		t.release()
 	} // otherwise it is in use
-	if err != nil {
-		return Result{}, err
+	if err != nil || t.outer != nil {
+		return r, err
 	}
-	r := t.seen.result()
 	if r.Losses.Kept = int(kept); !ended {
 		r.Losses.Late++
 	}
@@ -212,7 +251,11 @@ const ending = 2 * time.Second
 
 // release closes what is open, but for the stage's descriptor and the end of the pipe that stops.
 func (t *Tracer) release() {
-	_ = t.ours.Close() // nothing is ever sent
+	_ = t.ours.Close() // nothing more is sent
+	t.outer.close()
+	if t.server != nil {
+		t.server.close()
+	}
 	unix.Close(t.stop[0])
 	if t.listener >= 0 {
 		unix.Close(t.listener)
