@@ -122,7 +122,7 @@ func (cmd *noteCommand) change(ctx context.Context, ref, text string, o noteOpti
 	switch {
 	case o.remove != "":
 		if at = noteWith(present, o.remove); at < 0 {
-			return noSuchNote(v.Record, o.remove)
+			return tasks.NoSuchNote(v.Record.UID, o.remove)
 		}
 		note = present.Notes[at]
 		note.Text = ""
@@ -136,10 +136,7 @@ func (cmd *noteCommand) change(ctx context.Context, ref, text string, o noteOpti
 			return err
 		}
 	}
-	if len(note.Text) > record.LongestNote {
-		return fmt.Errorf("the note has %d bytes, and %d are allowed: %w; keep a longer text in a file", len(note.Text), record.LongestNote, record.ErrConflict)
-	}
-	if err := q.Annotate(ctx, string(v.Record.UID), []record.ID{v.Record.UID}, putNote(v.Record, note)); err != nil {
+	if err := q.PutNote(ctx, v.Record.UID, note); err != nil {
 		return err
 	}
 	cmd.home.follow(q, tasks.AfterChange)
@@ -147,29 +144,6 @@ func (cmd *noteCommand) change(ctx context.Context, ref, text string, o noteOpti
 		cmd.term.note("The note %s is removed.", note.ID)
 	}
 	return nil
-}
-
-// putNote returns the change that puts a note in place of the one with its id, or adds it. An empty one is
-// removed.
-func putNote(rec *record.Record, note record.Note) func(record.ID, *record.Notes) error {
-	return func(_ record.ID, n *record.Notes) error {
-		at := noteWith(n, note.ID)
-		switch {
-		case at >= 0 && note.Text == "":
-			n.Notes = append(n.Notes[:at:at], n.Notes[at+1:]...)
-		case at >= 0:
-			n.Notes[at] = note
-		case note.Text == "":
-			return noSuchNote(rec, note.ID)
-		default:
-			n.Notes = append(n.Notes, note)
-		}
-		return nil
-	}
-}
-
-func noSuchNote(rec *record.Record, id string) error {
-	return fmt.Errorf("task %s has no note %q: %w; \"qme note %s\" lists those that it has", rec.UID, id, record.ErrNotFound, rec.UID)
 }
 
 // noteWith returns the index of the note with an id, -1 for none.

@@ -127,11 +127,7 @@ func (cmd *tagCommand) change(ctx context.Context, refs []string, what *query.Qu
 		cmd.term.noteNoMatch(q)
 		return nil
 	}
-	err = q.Annotate(ctx, subjectOf(ids, add, remove), ids, func(_ record.ID, n *record.Notes) error {
-		n.Tags = slices.DeleteFunc(append(n.Tags, add...), func(tag string) bool { return slices.Contains(remove, tag) })
-		return nil
-	})
-	if err != nil {
+	if err := q.Tag(ctx, ids, add, remove); err != nil {
 		return err
 	}
 	if len(ids) > 1 {
@@ -164,19 +160,4 @@ func (cmd *tagCommand) selected(q *tasks.Service, refs []string, what *query.Que
 		}
 	}
 	return ids, nil
-}
-
-// subjectOf says in the history what was done with the tags of tasks.
-func subjectOf(ids []record.ID, add, remove []string) string {
-	words := []string{string(ids[0])}
-	if len(ids) > 1 {
-		words = []string{count(len(ids), "task")}
-	}
-	for _, tag := range add {
-		words = append(words, "+"+tag)
-	}
-	for _, tag := range remove {
-		words = append(words, "-"+tag)
-	}
-	return strings.Join(words, " ")
 }

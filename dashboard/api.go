@@ -28,6 +28,11 @@ func (s *Server) routes() []route {
 		{"POST", "/api/tasks/{id}/rerun", s.tasks.rerun, true},
 		{"POST", "/api/tasks/{id}/cancel", s.tasks.cancel, true},
 		{"GET", "/api/tasks/{id}/{part}", s.tasks.getPart, false},
+		{"POST", "/api/tasks/{id}/notes", s.tasks.addNote, true},
+		{"POST", "/api/tasks/{id}/notes/{note}", s.tasks.editNote, true},
+		{"DELETE", "/api/tasks/{id}/notes/{note}", s.tasks.removeNote, true},
+		{"POST", "/api/tasks/{id}/tags", s.tasks.tag, true},
+		{"POST", "/api/tasks/{id}/name", s.tasks.name, true},
 		{"GET", "/api/tasks/{id}/output/{stream}", s.outputs.getOutput, false},
 		{"GET", "/api/tasks/{id}/raw/{stream}", s.outputs.getRaw, false},
 		{"POST", "/api/tasks/{id}/actions/{action}", s.tasks.act, false}, // some actions only read

@@ -31,6 +31,11 @@ type home interface {
 	Compare(ref string, a, b int) (*tasks.Comparison, error)
 	Search(ctx context.Context, text string, now time.Time) ([]record.ID, error)
 	Clear(ctx context.Context, ids []record.ID) (int, error)
+	AddNote(ctx context.Context, id record.ID, text string) error
+	EditNote(ctx context.Context, id record.ID, note, text string) error
+	RemoveNote(ctx context.Context, id record.ID, note string) error
+	Tag(ctx context.Context, id record.ID, add, remove []string) error
+	Name(ctx context.Context, id record.ID, name string, move bool) error
 	Cancel(ctx context.Context, id record.ID, agreed live.Agreement) error
 	Rerun(ctx context.Context, id record.ID, agreed live.Agreement) error
 	Refresh(ctx context.Context) error

@@ -23,6 +23,8 @@ type problem struct {
 	// Foreign is the command that the client has not confirmed, for the code
 	// "unconfirmed".
 	Foreign *tasks.ForeignError `json:"foreign,omitempty"`
+	// Task is the task that has the name, for the code "name-taken".
+	Task record.ID `json:"task,omitempty"`
 
 	retry int // seconds until another attempt makes sense; 0: not sent
 }
@@ -68,6 +70,7 @@ func problemOf(err error) *problem {
 	var wrong *query.SyntaxError
 	var large *http.MaxBytesError
 	var foreign *tasks.ForeignError
+	var taken *tasks.NameTakenError
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -78,6 +81,10 @@ func problemOf(err error) *problem {
 	case errors.As(err, &foreign):
 		p = newProblem(http.StatusConflict, "unconfirmed", err.Error())
 		p.Foreign = foreign
+		return p
+	case errors.As(err, &taken):
+		p = newProblem(http.StatusConflict, "name-taken", err.Error())
+		p.Task = taken.ID
 		return p
 	case errors.As(err, &large):
 		return newProblem(http.StatusRequestEntityTooLarge, "too-large", "the body is larger than "+strconv.FormatInt(large.Limit, 10)+" bytes")

@@ -64,6 +64,9 @@ type row struct {
 	zone              int32                        // seconds east of UTC
 	returnCode        int32
 	run               uint32
+	notes             uint32 // how many there are
+	moreTags          uint32 // how many tags are not in texts
+	noted             uint64 // a hash of all that people say of the task
 	status            uint8
 	hasCode           bool
 	active            bool   // it is running, or its job is not final
@@ -84,13 +87,44 @@ const (
 	hostText
 	pwdText
 	messageText
+	nameText
+	tagsText // separated by commas, which no tag has
 	textCount
 )
 
 // rowTexts returns the shared texts of a record.
 func rowTexts(rec *record.Record) [textCount]string {
 	d := &rec.Data
-	return [textCount]string{executorText: rec.Executor, userText: d.User, hostText: d.Host, pwdText: d.PWD, messageText: clip(d.Message)}
+	tags := firstTags(rec.Notes.Tagged())
+	return [textCount]string{
+		executorText: rec.Executor, userText: d.User, hostText: d.Host, pwdText: d.PWD, messageText: clip(d.Message),
+		nameText: rec.Notes.Named(), tagsText: strings.Join(tags, ","),
+	}
+}
+
+// firstTags returns as many of the tags as a row has room for.
+func firstTags(tags []string) []string {
+	size := 0
+	for i, tag := range tags {
+		if size += len(tag); size > longest {
+			return tags[:i]
+		}
+	}
+	return tags
+}
+
+// notesSeed differs in each process, as executorSeed.
+var notesSeed = maphash.MakeSeed()
+
+// setNotes sets what a row has of the notes beside its texts.
+func (r *row) setNotes(n *record.Notes) {
+	if n.IsEmpty() {
+		return
+	}
+	r.notes, r.moreTags = uint32(len(n.Notes)), uint32(len(n.Tags)-len(firstTags(n.Tags)))
+	if b, err := record.EncodeNotes(n); err == nil { // it cannot fail: they were decoded
+		r.noted = maphash.Bytes(notesSeed, b)
+	}
 }
 
 func (r *row) outcome() record.Outcome {
@@ -164,6 +198,7 @@ func (w *words) row(rec *record.Record) *row {
 		}
 		r.measures[i] = n
 	}
+	r.setNotes(rec.Notes)
 	r.place = r.key
 	if _, moved := record.MovedOf(rec); moved {
 		r.place = placeAt(min(r.started, maxStarted), r.key)
@@ -208,6 +243,12 @@ type summary struct {
 	PWD        string        `json:"pwd"`
 	Message    string        `json:"message"`
 	Run        int           `json:"run"`
+	// Name, Tags and Notes are what people say of the task: its name, its first tags, and
+	// how many notes there are. MoreTags counts the other tags.
+	Name     string   `json:"name,omitempty"`
+	Tags     []string `json:"tags,omitempty"`
+	MoreTags int      `json:"more_tags,omitempty"`
+	Notes    int      `json:"notes,omitempty"`
 	// JobState is the scheduler's word for the state of the job, empty before the first
 	// query; nil if there is no job. JobStarted is the time at which the job began to
 	// run.
@@ -245,6 +286,10 @@ func (w *words) summary(r *row) summary {
 		ID: w.id(r), Short: w.id(r).Short(0), Executor: w.text(r, executorText), Command: r.command, Status: statuses[r.status], Outcome: r.outcome().String(),
 		Started: timeIn(r.started, r.zone),
 		User:    w.text(r, userText), Host: w.text(r, hostText), PWD: w.text(r, pwdText), Message: w.text(r, messageText), Run: int(r.run),
+		Name: w.text(r, nameText), MoreTags: int(r.moreTags), Notes: int(r.notes),
+	}
+	if tags := w.text(r, tagsText); tags != "" {
+		s.Tags = strings.Split(tags, ",")
 	}
 	if r.hasCode {
 		code := int(r.returnCode)

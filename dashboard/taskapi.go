@@ -135,7 +135,7 @@ func (t *taskAPI) confirmed(w http.ResponseWriter, r *http.Request, do func(cont
 // parts are the handlers of paths directly below /api/tasks/{id}. They share a pattern,
 // since http.ServeMux rejects single patterns beside /api/tasks/executor/{name}.
 func (t *taskAPI) parts() map[string]handler {
-	return map[string]handler{"runs": t.listRuns, "diff": t.compareRuns, "actions": t.listActions}
+	return map[string]handler{"runs": t.listRuns, "diff": t.compareRuns, "actions": t.listActions, "notes": t.getNotes}
 }
 
 func (t *taskAPI) getPart(w http.ResponseWriter, r *http.Request) error {

@@ -69,6 +69,58 @@ func (q *Service) whyNotThere(ids []record.ID, err error) error {
 	return err
 }
 
+// PutNote stores a note on a task, in place of the one with its id if there is one. One without text is
+// removed. The error wraps record.ErrConflict for a text that is too long, record.ErrNotFound for
+// a note to be removed that is not there, and is otherwise that of Annotate.
+func (q *Service) PutNote(ctx context.Context, id record.ID, note record.Note) error {
+	if len(note.Text) > record.LongestNote {
+		return fmt.Errorf("the note has %d bytes, and %d are allowed: %w; keep a longer text in a file", len(note.Text), record.LongestNote, record.ErrConflict)
+	}
+	return q.Annotate(ctx, string(id), []record.ID{id}, func(_ record.ID, n *record.Notes) error {
+		at := slices.IndexFunc(n.Notes, func(one record.Note) bool { return one.ID == note.ID })
+		switch {
+		case at >= 0 && note.Text == "":
+			n.Notes = slices.Delete(n.Notes, at, at+1)
+		case at >= 0:
+			n.Notes[at] = note
+		case note.Text == "":
+			return NoSuchNote(id, note.ID)
+		default:
+			n.Notes = append(n.Notes, note)
+		}
+		return nil
+	})
+}
+
+// NoSuchNote returns the error for a note that a task does not have, which wraps record.ErrNotFound.
+func NoSuchNote(id record.ID, note string) error {
+	return fmt.Errorf("task %s has no note %q: %w; \"qme note %s\" lists those that it has", id, note, record.ErrNotFound, id)
+}
+
+// Tag adds tags to tasks and removes others, in one commit. The error wraps record.ErrInvalid for what
+// has not the form of a tag, and is otherwise that of Annotate.
+func (q *Service) Tag(ctx context.Context, ids []record.ID, add, remove []string) error {
+	what := string(ids[0])
+	if len(ids) > 1 {
+		what = fmt.Sprintf("%d tasks", len(ids))
+	}
+	for _, tag := range add {
+		what += " +" + tag
+	}
+	for _, tag := range remove {
+		what += " -" + tag
+	}
+	for _, tag := range slices.Concat(add, remove) {
+		if err := record.CheckTag(tag); err != nil {
+			return err
+		}
+	}
+	return q.Annotate(ctx, what, ids, func(_ record.ID, n *record.Notes) error {
+		n.Tags = slices.DeleteFunc(append(n.Tags, add...), func(tag string) bool { return slices.Contains(remove, tag) })
+		return nil
+	})
+}
+
 // Note returns a note that the user writes now.
 func (q *Service) Note(text string) record.Note {
 	return record.Note{ID: record.NewNoteID(), At: record.Now(), By: q.Settings.User, Text: text}

@@ -100,6 +100,8 @@ func (w *Watch) Next(ctx context.Context, take func(Changes)) error {
 		seen[res.ID] = true
 		if _, covered := look.stamps[res.ID]; !covered {
 			changes = append(changes, Change{Result: res})
+		} else if c, ok := w.noted(res); ok {
+			changes = append(changes, c)
 		}
 	}
 	changes = append(changes, w.left(look, seen)...)
@@ -149,12 +151,37 @@ func (w *Watch) look() (*look, error) {
 		if errors.Is(err, record.ErrNotFound) {
 			continue
 		}
+		if err == nil && rec.Data.Run > 1 {
+			rec = w.withNotes(rec)
+		}
 		if l.stamps[id] = stamp; err != nil {
 			l.stamps[id] = "" // it is being written, or "qme check" reports it
 		}
 		l.changes = append(l.changes, Change{record.Result{ID: id, Record: rec, Err: err}, true})
 	}
 	return l, nil
+}
+
+// withNotes returns the record of a rerun that has not ended with the notes of its task, which the history
+// has. Those that cannot be read are left out.
+func (w *Watch) withNotes(rec *record.Record) *record.Record {
+	if v, err := w.History.Find(string(rec.UID), 0); err == nil {
+		rec.Notes = v.Record.Notes
+	}
+	return rec
+}
+
+// noted returns a task whose notes may have changed while it is being run again.
+func (w *Watch) noted(stored record.Result) (Change, bool) {
+	if stored.Record == nil {
+		return Change{}, false
+	}
+	rec, err := w.Spool.Get(stored.ID, 0)
+	if err != nil {
+		return Change{}, false // the next check sees that it has ended
+	}
+	rec.Notes = stored.Record.Notes
+	return Change{record.Result{ID: stored.ID, Record: rec}, true}, true
 }
 
 // left returns the stored records of tasks whose runs have left the spool, except those in

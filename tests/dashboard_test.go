@@ -156,6 +156,10 @@ type task struct {
 	ID, Command, Status, Outcome string
 	Run                          int
 	LastLine                     string `json:"last_line"`
+	Name                         string
+	Tags                         []string
+	MoreTags                     int `json:"more_tags"`
+	Notes                        int
 }
 
 func (b *board) tasks(query string) (list []task) {

@@ -1,12 +1,15 @@
 package tests
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"qme/record"
 )
 
 // TestDashboardDocument holds openapi.json against what is answered.
@@ -21,6 +24,11 @@ func TestDashboardDocument(t *testing.T) {
 	h.must("-q", "run", "sleep", "0.3")
 	sampled := "/api/tasks/" + string(h.records()[0].UID)
 	h.run("-q", "rerun", string(id))
+	h.must("note", string(id), "x")
+	var note record.Note
+	if err := json.Unmarshal([]byte(h.must("note", "--json", string(id))), &note); err != nil {
+		t.Fatal(err)
+	}
 	gate := newFIFO(t)
 	h.start("-q", "run", "sh", "-c", "echo begun; read x <"+gate)
 	b := h.serve()
@@ -41,6 +49,8 @@ func TestDashboardDocument(t *testing.T) {
 		{"GET", one + "/diff?a=1&b=2"}, {"GET", one + "/output/stdout"}, {"GET", "/api/tasks/" + live + "/output/stdout"}, {"GET", "/api/tasks/" + live + "/actions"},
 		{"GET", one + "/raw/stdout"}, {"GET", one + "/actions"}, {"POST", one + "/actions/output", `{"args": []}`}, {"GET", one + "/plots/duration.svg"}, {"GET", sampled + "/plots/memory.svg?run=1&theme=dark"}, {"GET", one + "/plots/memory.svg"},
 		{"GET", "/api/plots/days.svg?theme=dark"}, {"GET", "/api/plots/success.svg"}, {"GET", "/api/facets"}, {"GET", "/api/facets?q=echo&host=none&after=2026-11-01"}, {"GET", "/api/overview"}, {"GET", "/api/live"},
+		{"GET", one + "/notes"}, {"POST", one + "/notes", `{"text": "y"}`}, {"POST", one + "/notes/" + note.ID, `{"text": "z"}`}, {"POST", one + "/tags", `{"add": ["a"]}`}, {"POST", one + "/name", `{"name": "task"}`},
+		{"GET", "/api/tasks?q=tag:a"}, {"GET", one + "/notes"}, {"POST", "/api/tasks/" + other + "/name", `{"name": "task"}`}, {"POST", one + "/tags", `{"add": [" "]}`}, {"DELETE", one + "/notes/" + note.ID}, {"DELETE", one + "/notes/" + note.ID},
 		{"POST", one + "/rerun"}, {"POST", "/api/tasks/" + live + "/cancel"}, {"DELETE", "/api/tasks/" + other}, {"POST", "/api/tasks/clear", `{"ids": ["` + other + `"]}`},
 		{"GET", "/api/tasks/zzz"}, {"GET", "/api/tasks?sort=x"}, {"GET", "/api/tasks?q=nofield:x"},
 	} {

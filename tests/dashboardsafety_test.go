@@ -121,8 +121,8 @@ func TestDashboardOtherSites(t *testing.T) {
 		"origin": header("Origin", "https://evil.example"), "another port": header("Origin", "http://127.0.0.1:1"), "null": header("Origin", "null"),
 		"cross-site": header("Sec-Fetch-Site", "cross-site"), "same site": header("Sec-Fetch-Site", "same-site"),
 	} {
-		for _, c := range [][2]string{{"DELETE", "/api/tasks/" + id}, {"POST", "/api/tasks/" + id + "/rerun"}} {
-			if resp, body := b.do(c[0], c[1], "", a); resp.StatusCode != 403 {
+		for _, c := range [][2]string{{"DELETE", "/api/tasks/" + id}, {"POST", "/api/tasks/" + id + "/rerun"}, {"POST", "/api/tasks/" + id + "/notes"}, {"POST", "/api/tasks/" + id + "/tags"}, {"POST", "/api/tasks/" + id + "/name"}} {
+			if resp, body := b.do(c[0], c[1], `{"text": "x", "add": ["x"], "name": "x"}`, a); resp.StatusCode != 403 {
 				t.Errorf("%s: %s %s answers %s\n%s", name, c[0], c[1], resp.Status, body)
 			}
 		}
@@ -345,6 +345,8 @@ func TestDashboardReadOnly(t *testing.T) {
 	for _, c := range [][3]string{
 		{"POST", "/api/tasks/" + ended + "/rerun"}, {"POST", "/api/tasks/" + live + "/cancel"}, {"DELETE", "/api/tasks/" + ended},
 		{"POST", "/api/tasks/clear", `{"ids": ["` + ended + `"]}`}, {"POST", "/api/tasks/" + live + "/actions/cancel", `{"args": []}`},
+		{"POST", "/api/tasks/" + ended + "/notes", `{"text": "x"}`}, {"POST", "/api/tasks/" + ended + "/notes/000000000000", `{"text": "x"}`}, {"DELETE", "/api/tasks/" + ended + "/notes/000000000000"},
+		{"POST", "/api/tasks/" + ended + "/tags", `{"add": ["x"]}`}, {"POST", "/api/tasks/" + ended + "/name", `{"name": "task"}`},
 	} {
 		if resp, body := b.do(c[0], c[1], c[2]); resp.StatusCode != 403 || !strings.Contains(body, `"code":"read-only"`) {
 			t.Errorf("%s %s answers %s\n%s", c[0], c[1], resp.Status, body)
