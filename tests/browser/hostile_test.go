@@ -26,9 +26,12 @@ func TestHostileRecordIsText(t *testing.T) {
 	if out, err := cmd.Output(); cmd.ProcessState == nil {
 		t.Fatal(err, out)
 	}
+	h.qme("note", h.id(), hostile+"\u202e")
+	h.qme("tag", h.id(), `+x"><img/src=x/onerror=window.pwned=8>`)
 	p := h.serve().open("/")
 	p.until(row("<script>window.pwned=1</script>"))
 	p.sees(".rows .message", "onerror")
+	p.sees(".rows .label", "<img/src=x")
 	harmless := func() {
 		t.Helper()
 		p.until("window.pwned === undefined")
@@ -47,6 +50,11 @@ func TestHostileRecordIsText(t *testing.T) {
 		p.until("[...document.querySelectorAll('" + pane + " .text *')].every((el) => el.matches('.chunk, span[class^=term-]') )")
 	}
 	p.sees(".facts", "<img src=x")
+	p.sees(".note-text", "<script>window.pwned=1</script>")
+	p.sees(".tagged", "<img/src=x")
+	harmless()
+	p.click(".tagged .label")
+	p.until(row("<script>window.pwned=1</script>"))
 	harmless()
 	p.visit("/overview")
 	p.sees(".commands", "<script>window.pwned=1</script>")

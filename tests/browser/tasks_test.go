@@ -276,9 +276,14 @@ func TestReadOnly(t *testing.T) {
 	p.until(row("echo one"))
 	p.sees("#live", "read-only")
 	p.until("getComputedStyle(document.querySelector('.rows .acts button')).display === 'none'")
+	h.qme("tag", h.id(), "+paper")
+	h.qme("note", h.id(), "too hot")
 	p.visit("/tasks/" + h.id())
 	p.sees("h1", "echo one")
 	p.until("document.querySelectorAll('[data-act]').length === 0")
+	p.sees(".tagged", "paper")
+	p.sees(".note-text", "too hot")
+	p.until("[...document.querySelectorAll('qme-notes :is(button, input, textarea)')].every((el) => el.checkVisibility() === false)")
 }
 
 // TestCountsAreOfTheSearch has the counts of filters follow the search, and chooses a day with the keyboard.

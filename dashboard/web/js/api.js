@@ -8,6 +8,7 @@ export class Problem extends Error {
     this.code = body.code;
     this.position = body.position;
     this.foreign = body.foreign;
+    this.task = body.task;
   }
 }
 
@@ -85,6 +86,13 @@ export const actions = (id, signal) => get(task(id, '/actions'), {}, signal);
 export const act = (id, action, args, agreed) => request('POST', task(id, `/actions/${encodeURIComponent(action)}`), { body: { args, ...agreed } });
 export const rerun = (id, agreed) => request('POST', task(id, '/rerun'), { body: agreed });
 export const cancel = (id, agreed) => request('POST', task(id, '/cancel'), { body: agreed });
+/** What people say of a task: {name, tags, notes}. The functions that change it return it as it is then. */
+export const notes = (id, signal) => get(task(id, '/notes'), {}, signal);
+export const addNote = (id, text) => request('POST', task(id, '/notes'), { body: { text } });
+export const editNote = (id, note, text) => request('POST', task(id, `/notes/${encodeURIComponent(note)}`), { body: { text } });
+export const removeNote = (id, note) => request('DELETE', task(id, `/notes/${encodeURIComponent(note)}`));
+export const tag = (id, changes) => request('POST', task(id, '/tags'), { body: changes });
+export const name = (id, text, move = false) => request('POST', task(id, '/name'), { body: { name: text, move } });
 export const clear = (ids) => request('POST', '/api/tasks/clear', { body: { ids } });
 
 export const rawAddress = (id, stream, run) => address(task(id, `/raw/${stream}`), { run });

@@ -1,15 +1,23 @@
 // The columns of the table of tasks: all that is to be said of one is said here.
 
 import { h } from './dom.js';
-import { moment, number, oneLine, outcomeText, stamps, took } from './format.js';
+import { many, moment, number, oneLine, outcomeText, stamps, took } from './format.js';
+import { label } from './tags.js';
 
 const clipped = (name, title = (task) => task[name]) => (task) => [h('span.clip', { title: title(task) }, task[name])];
 
 export const says = (task) => h('span.says', { title: task.last_line }, h('span.offscreen', {}, 'last printed: '), task.last_line);
 
+const labels = ({ tags = [], more_tags: more, notes }) => (tags.length || notes) && h('span.labels', {},
+  notes && h('span.noted', { title: many(notes, 'note') }, h('span', { 'aria-hidden': 'true' }, '✎'), h('span.offscreen', {}, many(notes, 'note'))),
+  ...tags.map((tag) => label(tag, { tabindex: -1 })),
+  more && h('span.dim', { title: `${many(more, 'more tag')}` }, `+${number(more)}`));
+
 const command = (task) => [
+  task.name && h('span.called', { title: `the task is named ${task.name}` }, task.name),
   h('a.name', { href: `/tasks/${task.id}`, tabindex: -1, title: task.command }, oneLine(task.command) || '(empty)'),
   task.run > 1 && h('span.times', { title: `run ${task.run} of this task` }, `×${number(task.run)}`),
+  labels(task),
   task.last_line && says(task),
 ];
 

@@ -15,7 +15,7 @@ const spare = 8;
 
 /**
  * <qme-grid> shows Rows. It fires "sort" (detail: what to sort by), "selection", "open"
- * (detail: a task), "counts", "failure" (detail: the error) and "act" (detail: {name, task}).
+ * (detail: a task), "counts", "failure" (detail: the error), "tag" (detail: a tag) and "act" (detail: {name, task}).
  */
 class Grid extends HTMLElement {
   rows = new Rows();
@@ -340,6 +340,11 @@ class Grid extends HTMLElement {
 
   #click(event) {
     const el = event.target.closest('.rows > .row');
+    const tag = event.target.closest('.label')?.dataset.tag;
+    if (tag && !(event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey)) {
+      event.preventDefault();
+      this.dispatchEvent(new CustomEvent('tag', { detail: tag }));
+    }
     if (!el?.task || event.target.closest('a, .acts')) return;
     if (event.target.closest('.pick')) {
       const on = !this.selected.has(el.task.id);

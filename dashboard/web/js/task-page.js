@@ -12,6 +12,7 @@ import { theme, themes } from './theme.js';
 import './actions.js';
 import './compare.js';
 import './find.js';
+import './notes.js';
 import './output.js';
 import './runs.js';
 
@@ -119,6 +120,7 @@ class TaskPage extends HTMLElement {
     this.ref = record.uid;
     document.title = `${record.command.slice(0, 80)} – QueueMe`;
     if (!before) this.#build();
+    else this.notes.load();
     this.#showHead();
     this.#showFacts();
     this.#showJob();
@@ -148,7 +150,9 @@ class TaskPage extends HTMLElement {
     const view = viewOf(executor);
     Object.assign(this.actions, { task: uid, hides: view.hides });
     this.own = h('section.own', { hidden: true });
-    this.aside = h('div.aside', {}, this.own, this.actions, this.facts, this.runs);
+    this.notes = document.createElement('qme-notes');
+    this.notes.task = uid;
+    this.aside = h('div.aside', {}, this.own, this.notes, this.actions, this.facts, this.runs);
     this.find = document.createElement('qme-find');
     this.panes = h('div.panes', {}, this.#output('stdout'), this.#output('stderr'));
     this.jobPanes = h('div.panes', { hidden: true });

@@ -6,6 +6,7 @@ import { many, number } from './format.js';
 import { live } from './live.js';
 import { empty, failure } from './notice.js';
 import * as router from './router.js';
+import { withTag } from './tags.js';
 import * as act from './task-actions.js';
 import './filter-bar.js';
 import './task-grid.js';
@@ -30,6 +31,10 @@ class TasksPage extends HTMLElement {
     this.bar.addEventListener('leave', () => this.grid.grid.focus());
     this.grid.addEventListener('sort', (event) => this.#change({ ...this.#filter, sort: event.detail }));
     this.grid.addEventListener('open', (event) => router.go(`/tasks/${event.detail.id}`));
+    this.grid.addEventListener('tag', (event) => {
+      this.#change({ ...this.#filter, q: withTag(this.#filter.q, event.detail) });
+      this.grid.grid.focus({ preventScroll: true }); // the row of the label may be gone
+    });
     this.grid.addEventListener('counts', () => this.#counted());
     this.grid.addEventListener('selection', () => this.#selected());
     this.grid.addEventListener('failure', (event) => this.#fail(event.detail));
