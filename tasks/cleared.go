@@ -51,7 +51,7 @@ func (q *Service) unlessCleared(ref string, notThere error) error {
 	if err != nil || len(ranges) == 0 {
 		return notThere
 	}
-	list, _, err := q.clearedLately(context.Background(), ranges)
+	list, _, err := q.clearedAmong(context.Background(), ranges, clearedLook)
 	switch {
 	case err != nil || len(list) == 0:
 		return notThere // what the user has asked for is not there in any case
@@ -85,39 +85,38 @@ func idsOf(list []record.Clearing) []record.ID {
 	return ids
 }
 
-// clearedLately returns tasks that were cleared and are in one of some ranges, if that costs little, at
-// most one more than an AmbiguousError lists: what an index has that is there, or what the last commits
-// have removed. all says that there are no others.
-func (q *Service) clearedLately(ctx context.Context, ranges []record.Range) (list []record.Clearing, all bool, err error) {
-	if list, err = q.clearedIn(ctx, ranges, true); !errors.Is(err, errNotReady) {
-		return list, err == nil, err
+// clearedAmong returns tasks that were cleared and are in one of some ranges, at most one more than an
+// AmbiguousError lists: what an index has that is there and nearly up to date, otherwise what the last
+// commits have removed, so many at most. gap says why there may be others.
+func (q *Service) clearedAmong(ctx context.Context, ranges []record.Range, commits int) (list []record.Clearing, gap, err error) {
+	if list, err = q.clearedIndexed(ctx, ranges); !errors.Is(err, errNotReady) {
+		return list, nil, err
 	}
 	history, err := q.latest()
 	if err != nil {
-		return nil, false, err
+		return nil, nil, err
 	}
-	all = true
 	for _, rg := range ranges {
-		cleared, err := history.ClearedLately(ctx, rg.Prefix, clearedLook)
+		cleared, err := history.ClearedLately(ctx, rg.Prefix, commits)
 		if err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
-		all = all && cleared.Gap == nil
+		gap = cmp.Or(gap, cleared.Gap)
 		for _, one := range cleared.Tasks {
 			if rg.Has(one.ID) && !slices.ContainsFunc(list, func(known record.Clearing) bool { return known.ID == one.ID }) {
 				list = append(list, one)
 			}
 		}
 	}
-	return list[:min(len(list), ambiguousShown+1)], all, nil
+	return list[:min(len(list), ambiguousShown+1)], gap, nil
 }
 
 // errNotReady says that there is no index that is nearly up to date.
 var errNotReady = errors.New("the index is not ready")
 
-// clearedIn searches for the tasks that were cleared and are in one of some ranges, at most one more
-// than an AmbiguousError lists. With ready the error is errNotReady where that would not cost little.
-func (q *Service) clearedIn(ctx context.Context, ranges []record.Range, ready bool) ([]record.Clearing, error) {
+// clearedIndexed returns what the index has of clearedAmong. The error is errNotReady if there is none that
+// is nearly up to date.
+func (q *Service) clearedIndexed(ctx context.Context, ranges []record.Range) ([]record.Clearing, error) {
 	words := make([]string, len(ranges))
 	for i, rg := range ranges {
 		words[i] = "id:" + rg.Prefix
@@ -126,14 +125,14 @@ func (q *Service) clearedIn(ctx context.Context, ranges []record.Range, ready bo
 	if err != nil {
 		return nil, err
 	}
-	s, err := q.Search(ctx, what, SearchOptions{Cleared: true, Sort: SortCreated, Ready: ready})
+	s, err := q.Search(ctx, what, SearchOptions{Cleared: true, Sort: SortCreated, Ready: true})
 	if err != nil {
 		return nil, err
 	}
 	list, err := q.removals(s, func(id record.ID) bool {
 		return slices.ContainsFunc(ranges, func(rg record.Range) bool { return rg.Has(id) })
 	}, ambiguousShown+1)
-	if err == nil && ready && !s.FromIndex() {
+	if err == nil && !s.FromIndex() {
 		err = errNotReady
 	}
 	return list, err

@@ -25,15 +25,18 @@ func (q *Service) ClearedTask(ctx context.Context, ref string) (record.Clearing,
 	case err != nil || len(ranges) == 0:
 		return record.Clearing{}, fmt.Errorf("%q is not the beginning of a task's id, such as 019aaf3c or shell-019aaf3c: %w", ref, ErrReference)
 	}
-	fitting, all, err := q.clearedLately(ctx, ranges)
-	if err == nil && !all && (notWhole != nil || len(fitting) == 0) {
-		fitting, err = q.clearedIn(ctx, ranges, false)
+	fitting, gap, err := q.clearedAmong(ctx, ranges, clearedLook)
+	if gap != nil && (notWhole != nil || len(fitting) == 0) { // an earlier one may fit as well
+		fitting, gap, err = q.clearedAmong(ctx, ranges, math.MaxInt)
 	}
 	if err != nil {
 		return record.Clearing{}, err
 	}
 	switch len(fitting) {
 	case 0:
+		if gap != nil {
+			return record.Clearing{}, fmt.Errorf("no task %q was cleared, as far as is known: %w", ref, gap)
+		}
 		return record.Clearing{}, fmt.Errorf("no task %q was cleared: %w", ref, record.ErrNotFound)
 	case 1:
 		return fitting[0], nil

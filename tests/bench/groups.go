@@ -14,6 +14,7 @@ var groups = []group{
 	{"datalad", dataladGroup},
 	{"large", largeGroup},
 	{"get", getGroup},
+	{"notes", notesGroup},
 	{"ls", lsGroup},
 	{"search", searchGroup},
 	{"together", togetherGroup},
