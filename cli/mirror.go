@@ -140,8 +140,8 @@ func (cmd *mirrorCommand) mirrorStatus(ctx context.Context, asJSON bool) error {
 
 // compare reads the state of the mirror and returns the version of its tables.
 func (st *mirrorStatusJSON) compare(ctx context.Context, q *tasks.Service, t *target.Target) (schema int64, err error) {
-	state, err := q.MirrorState(ctx, t)
-	st.Commit, st.Unreadable, st.Behind = state.Commit, state.Unreadable, state.Behind
+	state, err := q.MirrorState(ctx, t, 0)
+	st.Commit, st.Unreadable, st.Behind = state.Commit, state.Unreadable, state.Behind.Traffic
 	return state.Schema, interruptedMirror(err)
 }
 

@@ -168,6 +168,16 @@ func open(dir string, limit int64) (*opened, error) {
 	return nil, errUnusable
 }
 
+// CommitOf returns the commit up to which the index in a folder holds the history, "" where there is none,
+// or one that a search with this limit makes anew. It does not open the index.
+func CommitOf(dir string, limit int64) string {
+	m, err := readManifest(dir)
+	if err != nil || m.Limit != limit || m.check(dir) != nil {
+		return ""
+	}
+	return m.Commit
+}
+
 // quiet has the standard logger write nothing. Scorch tells it which states it could not load,
 // between the lines of our output; whether that was the last one is found out here.
 var quiet = sync.OnceFunc(func() { log.SetOutput(io.Discard) })

@@ -62,7 +62,7 @@ func (q *Service) Listing(f Filter) Listing {
 		return Listing{Items: func(yield func(Item) bool) { yield(Item{Result: record.Result{Err: err}}) }}
 	}
 	if damage != nil { // list the readable records anyway
-		q.Warn("tasks are listed by when they were made, since it cannot be read when they were run last: %v", damage)
+		q.warnUnordered(damage)
 	}
 	rg := record.Range{Executor: f.Executor, Prefix: f.Prefix, Brief: f.Brief && f.Sort != SortMemory, Reversed: f.Sort == SortOldest}
 	results := v.Records(rg)
@@ -74,6 +74,11 @@ func (q *Service) Listing(f Filter) Listing {
 		items = greatestFirst(items, f.Limit, func(i Item) record.Result { return i.Result }, func(i Item) float64 { return key(i.Record) })
 	}
 	return Listing{v.Mixed, items}
+}
+
+// warnUnordered says why a listing is not in the order of the latest runs.
+func (q *Service) warnUnordered(damage error) {
+	q.Warn("tasks are listed by when they were made, since it cannot be read when they were run last: %v", damage)
 }
 
 // listed returns the tasks in the order of a listing. damage is as for View.latestFirst.

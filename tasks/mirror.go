@@ -36,7 +36,7 @@ const homeIDFile = "mirror.id"
 func homeID(home string) (string, error) {
 	path := filepath.Join(home, homeIDFile)
 	for tries := 0; ; tries++ {
-		b, err := regular.ReadHere(path)
+		id, err := readHomeID(path)
 		if errors.Is(err, fs.ErrNotExist) && tries > 2 {
 			return "", fmt.Errorf("%s leads nowhere: remove it: %w", path, record.ErrInvalid)
 		}
@@ -46,15 +46,21 @@ func homeID(home string) (string, error) {
 			}
 			continue
 		}
-		if err != nil {
-			return "", err
-		}
-		id, err := uuid.Parse(strings.TrimSpace(string(b)))
-		if err != nil {
-			return "", fmt.Errorf("%s holds no UUID: remove it, and run \"qme mirror rebuild\"", path)
-		}
-		return id.String(), nil
+		return id, err
 	}
+}
+
+// readHomeID reads the id of a home from its file. The error wraps fs.ErrNotExist if there is none.
+func readHomeID(path string) (string, error) {
+	b, err := regular.ReadHere(path)
+	if err != nil {
+		return "", err
+	}
+	id, err := uuid.Parse(strings.TrimSpace(string(b)))
+	if err != nil {
+		return "", fmt.Errorf("%s holds no UUID: remove it, and run \"qme mirror rebuild\"", path)
+	}
+	return id.String(), nil
 }
 
 // makeHomeID creates the file, or keeps the one that another process has created.
@@ -234,14 +240,15 @@ func (q *Service) FollowMirror(ctx context.Context) error {
 
 // A MirrorState describes how far a mirror is up to date.
 type MirrorState struct {
-	Commit     string  // newest mirrored commit; "" for none
-	Behind     Traffic // changes that are not mirrored
-	Unreadable int     // number of damaged records, which are not mirrored
-	Schema     int64   // version of its tables; 0 for none
+	Commit     string     // newest mirrored commit; "" for none
+	Behind     Difference // changes that are not mirrored
+	Unreadable int        // number of damaged records, which are not mirrored
+	Schema     int64      // version of its tables; 0 for none
 }
 
-// MirrorState returns how far a mirror is up to date.
-func (q *Service) MirrorState(ctx context.Context, t *target.Target) (st MirrorState, err error) {
+// MirrorState returns how far a mirror is up to date. It counts for at most limit, unless that is 0, and
+// changes nothing.
+func (q *Service) MirrorState(ctx context.Context, t *target.Target, limit time.Duration) (st MirrorState, err error) {
 	s, err := q.Store()
 	if err != nil {
 		return st, err
@@ -252,11 +259,15 @@ func (q *Service) MirrorState(ctx context.Context, t *target.Target) (st MirrorS
 	}
 	if t.Kind == target.SQLite {
 		if _, err := os.Stat(t.Path); errors.Is(err, fs.ErrNotExist) { // opening would create it
-			st.Behind, err = Count(ctx, s, "", head)
+			st.Behind, err = differenceWithin(ctx, s, "", head, limit)
 			return st, err
 		}
 	}
-	m, err := q.OpenMirror(t)
+	id, err := readHomeID(filepath.Join(q.Home, homeIDFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return st, err
+	}
+	m, err := mirror.Open(t, mirror.Home{ID: id}) // without an id, of no home
 	if err != nil {
 		return st, err
 	}
@@ -276,6 +287,6 @@ func (q *Service) MirrorState(ctx context.Context, t *target.Target) (st MirrorS
 		}
 	}
 	st.Commit, st.Unreadable, st.Schema = state.Commit, state.Unreadable, state.Schema
-	st.Behind, err = Count(ctx, s, from, head)
+	st.Behind, err = differenceWithin(ctx, s, from, head, limit)
 	return st, err
 }

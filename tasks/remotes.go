@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"qme/gitstore"
 	"qme/record"
@@ -81,12 +82,12 @@ func (q *Service) RemoveRemote(name string) error {
 // A RemoteState compares the history with the last known state of a remote.
 type RemoteState struct {
 	Known                bool // whether a state is known
-	NotPushed, NotPulled Traffic
+	NotPushed, NotPulled Difference
 }
 
 // CompareRemote returns the differences between the history and the last known state of a
-// remote.
-func (q *Service) CompareRemote(ctx context.Context, r gitstore.RemoteURL) (st RemoteState, err error) {
+// remote. Each is counted for at most limit, unless that is 0.
+func (q *Service) CompareRemote(ctx context.Context, r gitstore.RemoteURL, limit time.Duration) (st RemoteState, err error) {
 	s, err := q.Store()
 	if err != nil {
 		return st, err
@@ -104,11 +105,11 @@ func (q *Service) CompareRemote(ctx context.Context, r gitstore.RemoteURL) (st R
 		if base, err = s.MergeBase(ctx, head, theirs); err != nil {
 			return st, err
 		}
-		if st.NotPulled, err = Count(ctx, s, base, theirs); err != nil {
+		if st.NotPulled, err = differenceWithin(ctx, s, base, theirs, limit); err != nil {
 			return st, err
 		}
 	}
-	st.NotPushed, err = Count(ctx, s, base, head)
+	st.NotPushed, err = differenceWithin(ctx, s, base, head, limit)
 	return st, err
 }
 

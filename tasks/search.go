@@ -34,6 +34,9 @@ type SearchOptions struct {
 	only *Filter // of which Limit, Sort and Query do not count; nil: all
 }
 
+// indexName is the name of the search index in the home.
+const indexName = "index"
+
 // A Search is the result of a query.
 type Search struct {
 	// Mixed is record.Order.Mixed, or true when unknown.
@@ -85,7 +88,7 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 		}
 		s.Order = v.Order
 	}
-	dir := filepath.Join(q.Home, "index")
+	dir := filepath.Join(q.Home, indexName)
 	return &Search{
 		Mixed: v.Mixed, Over: s.Over, FromIndex: s.FromIndex, Found: sorted(admitted(s.Run(ctx, dir), o.only), what, o),
 		CountBy: func(ctx context.Context, field string, unreadable func(error)) (map[string]int, error) {
