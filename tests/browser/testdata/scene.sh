@@ -41,6 +41,9 @@ run run sh prep.sh
 run -m 'lr sweep, second try' run python3 train.py --epochs 30 --wait 0.01
 run rerun @1
 run rerun @1
+run name @1 baseline
+run tag @1 +paper +sweep
+run note @1 'The loss is flat from epoch 24 on: try a lower rate.'
 run run python3 -m compileall -q .
 run run git status
 "$QME" -q -m 'the long one' run python3 train.py --epochs 400 --wait 0.5 >/dev/null &
