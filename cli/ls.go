@@ -274,7 +274,10 @@ func restrict(q *tasks.Service, of string, f *tasks.Filter) error {
 		f.Executor = of
 	}
 	rg, err := q.Fitting(of)
+	var cleared *tasks.ClearedError
 	switch {
+	case errors.As(err, &cleared):
+		return err
 	case errors.Is(err, record.ErrNotFound) && notName == nil:
 		return nil
 	case errors.Is(err, record.ErrNotFound), errors.Is(err, tasks.ErrReference):
