@@ -20,6 +20,7 @@ var groups = []group{
 	{"together", togetherGroup},
 	{"output", outputGroup},
 	{"facts", factsGroup},
+	{"trace", traceGroup},
 	{"pause", pauseGroup},
 	{"disk", diskGroup},
 	{"share", shareGroup},
