@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v3"
 
@@ -148,7 +149,7 @@ func (cmd *lsCommand) read(c *cli.Command, o *lsOptions) (err error) {
 	return o.conditions(c)
 }
 
-// conditions sets the query of the filter, which has --here, --since and --tag as conditions, so that
+// conditions sets the time of the filter, and its query, which has --here and --tag as conditions, so that
 // the index finds what they ask for.
 func (o *lsOptions) conditions(c *cli.Command) error {
 	var list []*query.Query
@@ -162,12 +163,11 @@ func (o *lsOptions) conditions(c *cli.Command) error {
 		}
 		list = append(list, query.Below(dirs...))
 	}
-	if c.IsSet("since") {
-		since, err := query.Since(o.since, queryOptions(false))
-		if err != nil {
+	if o.f.Since = (time.Time{}); c.IsSet("since") {
+		var err error
+		if o.f.Since, err = query.Time(o.since, queryOptions(false)); err != nil {
 			return &usageError{msg: "--since " + err.Error(), help: "qme ls --help"}
 		}
-		list = append(list, since)
 	}
 	for _, tag := range o.tags {
 		if err := record.CheckTag(tag); err != nil {
@@ -300,7 +300,7 @@ var statusWays = map[string]string{
 // mistake; that no task failed is no news for a script.
 func (cmd *lsCommand) noteNone(q *tasks.Service, f tasks.Filter) {
 	named := tasks.Filter{Executor: f.Executor, Prefix: f.Prefix, Host: f.Host, User: f.User}
-	if named != (tasks.Filter{}) && (f.Outcomes == 0 && f.Query == nil || !hasTasks(q, named)) {
+	if named != (tasks.Filter{}) && (f.Outcomes == 0 && f.Query == nil && f.Since.IsZero() || !hasTasks(q, named)) {
 		cmd.term.note("There are no %s.%s", tasksOf(named), cmd.wayTo(f.Executor))
 		return
 	}
@@ -309,7 +309,7 @@ func (cmd *lsCommand) noteNone(q *tasks.Service, f tasks.Filter) {
 		cmd.term.note("No task was cleared.")
 	case f.Cleared:
 		cmd.term.note("No task that was cleared matches.")
-	case f.Query != nil:
+	case f.Query != nil || !f.Since.IsZero():
 		cmd.term.noteNoMatch(q)
 	case !isTerminal(cmd.term.err):
 	case f.Outcomes == record.RunningOnes && hasTasks(q, tasks.Filter{Executor: f.Executor, Prefix: f.Prefix, Host: f.Host, User: f.User, Outcomes: record.QueuedOnes}):

@@ -198,6 +198,16 @@ func (o *Order) Future(place string) bool {
 	return o != nil && len(place) >= len(o.limit) && place[:len(o.limit)] > o.limit
 }
 
+// Before reports whether the latest run of a task is sure to have begun before a time, and those of all
+// tasks after it that are not of the future as well.
+func (o *Order) Before(id ID, at time.Time) bool {
+	if o == nil {
+		return false
+	}
+	clock := o.moment(id).Clock
+	return !o.Future(clock) && ClockTime(clock).Add(usualDelay+time.Millisecond).Before(at)
+}
+
 // Limit returns the last moment that is not of the future.
 func (o *Order) Limit() time.Time { return ClockTime(o.limit) }
 

@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"qme/index/query"
@@ -17,6 +18,7 @@ type Filter struct {
 	Host     string          // only runs of this machine; "" means any
 	User     string          // only runs of this user; "" means any
 	Limit    int             // at most this many; 0 means all
+	Since    time.Time       // only runs that began then or later; the zero time means any
 	// Query, if not nil, has only tasks be listed that answer to it. They are found by the index.
 	Query *query.Query
 	// Cleared has the tasks be listed that were cleared, and no others.
@@ -27,7 +29,8 @@ type Filter struct {
 
 func (f Filter) match(r *record.Record) bool {
 	return (f.Outcomes == 0 || f.Outcomes.Has(r.Outcome(), r.Data.Status)) &&
-		(f.Host == "" || r.Data.Host == f.Host) && (f.User == "" || r.Data.User == f.User)
+		(f.Host == "" || r.Data.Host == f.Host) && (f.User == "" || r.Data.User == f.User) &&
+		(f.Since.IsZero() || !r.Data.Timestamp.Before(f.Since))
 }
 
 // An Item is one task of a listing.
@@ -39,33 +42,22 @@ type Item struct {
 	Cleared *record.Clearing
 }
 
-// A Listing is an ordered sequence of tasks.
-type Listing struct {
-	// Mixed is record.Order.Mixed.
-	Mixed bool
-	// Items yields the tasks. An uncommitted run replaces the stored one. A record that cannot
-	// be read is yielded with its error, whatever the filter, and the listing continues. An
-	// item without an ID ends it.
-	Items iter.Seq[Item]
-}
-
-// List is Listing for a caller that needs only the tasks.
-func (q *Service) List(f Filter) iter.Seq[Item] { return q.Listing(f).Items }
-
-// Listing returns the tasks that match the filter.
-func (q *Service) Listing(f Filter) Listing {
-	if f.Query != nil || f.Cleared {
+// List yields the tasks that match the filter. An uncommitted run replaces the stored one. A record that
+// cannot be read is yielded with its error, whatever the filter, and the listing continues. An item without
+// an ID ends it.
+func (q *Service) List(f Filter) iter.Seq[Item] {
+	if f.Query != nil || f.Cleared || !f.Since.IsZero() && f.Sort != "" && f.Sort != SortStarted {
 		return q.matching(f)
 	}
 	v, damage, err := q.listed(f.Sort != SortCreated)
 	if err != nil {
-		return Listing{Items: func(yield func(Item) bool) { yield(Item{Result: record.Result{Err: err}}) }}
+		return failing(err)
 	}
 	if damage != nil { // list the readable records anyway
 		q.warnUnordered(damage)
 	}
 	rg := record.Range{Executor: f.Executor, Prefix: f.Prefix, Brief: f.Brief && f.Sort != SortMemory, Reversed: f.Sort == SortOldest}
-	results := v.Records(rg)
+	results := v.since(rg, f.Since)
 	if f.Outcomes != 0 && f.Outcomes&^record.ActiveOnes == 0 {
 		results = v.Open(rg)
 	}
@@ -73,7 +65,50 @@ func (q *Service) Listing(f Filter) Listing {
 	if key := keyOf(f.Sort, time.Now()); key != nil {
 		items = greatestFirst(items, f.Limit, func(i Item) record.Result { return i.Result }, func(i Item) float64 { return key(i.Record) })
 	}
-	return Listing{v.Mixed, items}
+	return items
+}
+
+// failing yields an error that ends a listing.
+func failing(err error) iter.Seq[Item] {
+	return func(yield func(Item) bool) { yield(Item{Result: record.Result{Err: err}}) }
+}
+
+// since yields, in the order of the view, the tasks of a range whose latest runs may have begun at a time
+// or later, without reading those before. What came before it by the ids alone is not left out.
+func (v *View) since(rg record.Range, at time.Time) iter.Seq[record.Result] {
+	if at.IsZero() || v.Order == nil {
+		return v.Records(rg)
+	}
+	return func(yield func(record.Result) bool) {
+		for res := range v.Records(rg) {
+			if res.ID != "" && v.Order.Before(res.ID, at) {
+				v.future(rg)(yield)
+				return
+			}
+			if !yield(res) {
+				return
+			}
+		}
+	}
+}
+
+// future yields the tasks of a range that come last because they are of the future.
+func (v *View) future(rg record.Range) iter.Seq[record.Result] {
+	return func(yield func(record.Result) bool) {
+		var list []record.Result
+		rg.Reversed = true
+		for res := range v.Records(rg) {
+			if res.ID != "" && !v.Order.Future(v.Order.Place(res.ID)) {
+				break
+			}
+			list = append(list, res)
+		}
+		for _, res := range slices.Backward(list) {
+			if !yield(res) {
+				return
+			}
+		}
+	}
 }
 
 // warnUnordered says why a listing is not in the order of the latest runs.

@@ -73,15 +73,18 @@ func (q *Service) SelectMatching(what *query.Query) (*Selection, error) {
 	return s, nil
 }
 
-// matching is Listing for a filter with a query, or of what was cleared.
-func (q *Service) matching(f Filter) Listing {
+// matching is List for a filter of which the index finds the tasks.
+func (q *Service) matching(f Filter) iter.Seq[Item] {
 	what := f.Query
 	if what == nil {
 		what = new(query.Query)
 	}
+	if !f.Since.IsZero() {
+		what = query.All(what, query.Since(f.Since))
+	}
 	s, err := q.Search(context.Background(), what, SearchOptions{Sort: f.Sort, Limit: f.Limit, Whole: !f.Brief, Cleared: f.Cleared, only: &f})
 	if err != nil {
-		return Listing{Items: func(yield func(Item) bool) { yield(Item{Result: record.Result{Err: err}}) }}
+		return failing(err)
 	}
 	items := func(yield func(Item) bool) {
 		for found := range s.Found {
@@ -98,7 +101,7 @@ func (q *Service) matching(f Filter) Listing {
 			}
 		}
 	}
-	return Listing{s.Mixed, q.chosen(f, items)}
+	return q.chosen(f, items)
 }
 
 // admits reports whether the filter admits a result, apart from its query. Of one that cannot be

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -160,6 +161,47 @@ func TestListingOfMany(t *testing.T) {
 		}
 		if columns == 200 && runewidth.StringWidth(lines[108]) != 200 {
 			t.Errorf("a long command has not what is left of the line: %q", lines[108])
+		}
+	}
+}
+
+// TestListingSince shows that --since lists what a search finds after a time, in the order of all, and
+// that it needs no index: also of tasks that were run again, or by a clock that is wrong.
+func TestListingSince(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	h.must("ls")
+	base := time.Now().Add(-24 * time.Hour).Truncate(time.Millisecond)
+	for i, began := range []time.Duration{
+		0, time.Second, 2 * time.Second, 2*time.Second + 500*time.Microsecond, time.Hour, 90 * time.Minute, // as their ids say
+		5 * time.Hour, -5 * time.Hour, 48 * time.Hour, 72 * time.Hour, // run again, before their time, and in the future
+	} {
+		made := base.Add(began)
+		if i > 5 {
+			made = base.Add(time.Duration(i) * time.Second)
+		}
+		rec := ran(t, "", "")
+		ms := made.UnixMilli()
+		rec.UID = record.ID(fmt.Sprintf("shell-%08x-%04x-7000-8000-%012d", ms>>16, ms&0xffff, i))
+		rec.Data.Timestamp = record.Time{Time: base.Add(began)}
+		h.put(rec)
+	}
+	all := strings.Fields(h.must("ls", "--ids"))
+	for _, after := range []time.Duration{-6 * time.Hour, -time.Hour, 0, time.Microsecond, 999 * time.Millisecond, time.Second, 2 * time.Second, 3 * time.Second, time.Hour, 4 * time.Hour, 5 * time.Hour, 20 * time.Hour, 40 * time.Hour, 60 * time.Hour, 100 * time.Hour} {
+		when := base.Add(after).UTC().Format("2006-01-02T15:04:05Z")
+		got := strings.Fields(h.must("ls", "--since", when, "--ids"))
+		if _, err := os.Stat(filepath.Join(h.dir, "index")); err == nil && after == -6*time.Hour {
+			t.Error("there is an index")
+		}
+		want := strings.Fields(h.must("search", "--ids", "after:"+when))
+		if !slices.Equal(got, want) {
+			t.Errorf("since %s: %v, want %v", after, got, want)
+		}
+		if len(got) == 0 && after < 72*time.Hour || !slices.IsSortedFunc(got, func(a, b string) int { return slices.Index(all, a) - slices.Index(all, b) }) {
+			t.Errorf("since %s: %v of %v", after, got, all)
+		}
+		if longest := strings.Fields(h.must("ls", "--since", when, "--ids", "--sort", "created")); len(longest) != len(want) {
+			t.Errorf("since %s, as they were made: %v", after, longest)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"qme/record"
 )
@@ -29,18 +30,22 @@ func Tagged(tag string) *Query {
 	return &Query{node{term: &t}}
 }
 
-// Since returns the query for the runs that began at a time or later, which is written as after
-// "after:". The error says how times are written, and what was probably meant.
-func Since(when string, o Options) (*Query, error) {
+// Since returns the query for the runs that began at a time or later.
+func Since(at time.Time) *Query {
+	t := began(at, noTime)
+	return &Query{node{term: &t}}
+}
+
+// Time reads a time as "after:" does. The error says how times are written, and what was probably meant.
+func Time(text string, o Options) (time.Time, error) {
 	p := &parser{opts: o}
-	from, _, ok := p.span(when, false)
+	from, _, ok := p.span(text, false)
 	if !ok {
-		msg := fmt.Sprintf("takes %s, not %.60q", timeExamples, when)
-		if meant := p.meantTime(when); meant != "" {
+		msg := fmt.Sprintf("takes %s, not %.60q", timeExamples, text)
+		if meant := p.meantTime(text); meant != "" {
 			msg += fmt.Sprintf("; did you mean %s?", meant)
 		}
-		return nil, errors.New(msg)
+		return from, errors.New(msg)
 	}
-	t := began(from, noTime)
-	return &Query{node{term: &t}}, nil
+	return from, nil
 }

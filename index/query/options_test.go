@@ -17,11 +17,11 @@ func TestOptions(t *testing.T) {
 	notes.Tags = []string{"Paper"}
 	d.Record.Notes = &notes
 	since := func(when string) *query.Query {
-		q, err := query.Since(when, query.Options{Now: now})
+		at, err := query.Time(when, query.Options{Now: now})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return q
+		return query.Since(at)
 	}
 	for name, test := range map[string]struct {
 		q    *query.Query
@@ -50,7 +50,7 @@ func TestOptions(t *testing.T) {
 		}
 	}
 	for when, want := range map[string]string{"soon": `takes a time such as 2026-11-01, `, "": `not ""`, "3 hours ago": "did you mean 3h?", "9:30": "did you mean today 9:30?"} {
-		if _, err := query.Since(when, query.Options{Now: time.Now()}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := query.Time(when, query.Options{Now: time.Now()}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", when, err, want)
 		}
 	}
