@@ -136,7 +136,7 @@ func (t *Tracer) work(i int) {
 			close(t.more)
 			return
 		}
-		for t.next(i) {
+		for first := true; t.next(i, first); first = false {
 		}
 	}
 }
@@ -159,9 +159,10 @@ func (t *Tracer) await() bool {
 	}
 }
 
-// next receives a call if there is one, lets it go and looks at its files.
-func (t *Tracer) next(i int) bool {
-	n, ok := t.take(i)
+// next receives a call if there is one, lets it go and looks at its files. first says that the worker
+// has waited for it.
+func (t *Tracer) next(i int, first bool) bool {
+	n, ok := t.take(i, first)
 	if !ok {
 		return false
 	}
@@ -193,8 +194,9 @@ func (t *Tracer) next(i int) bool {
 }
 
 // take receives a call into slot i. Only one worker at a time looks whether there is one, so that none
-// waits for a call that another has received.
-func (t *Tracer) take(i int) (notice, bool) {
+// waits for a call that another has received. A call that has come while the worker was busy wakes
+// another worker.
+func (t *Tracer) take(i int, first bool) (notice, bool) {
 	t.receive.Lock()
 	defer t.receive.Unlock()
 	if events(t.listener, 0)&unix.POLLIN == 0 {
@@ -207,7 +209,7 @@ func (t *Tracer) take(i int) (notice, bool) {
 		t.shared.clear(i)
 		return notice{}, true
 	}
-	if len(t.more) == 0 && events(t.listener, 0)&unix.POLLIN != 0 {
+	if !first && len(t.more) == 0 {
 		select {
 		case t.more <- struct{}{}:
 		default:
