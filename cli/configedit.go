@@ -31,7 +31,7 @@ func (cmd *configCommand) editConfig(home string) error {
 		return err
 	}
 	if err := cmd.term.editor(path); err != nil {
-		return err
+		return fmt.Errorf("%w; the settings are as they were", err)
 	}
 	after, err := regular.ReadHere(path)
 	if err != nil {
@@ -52,7 +52,7 @@ func (t *terminal) editor(path string) error {
 	cmd := exec.Command("sh", "-c", program+` "$@"`, "sh", path)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = t.in, t.out, t.err
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("the editor %q: %w; the settings are as they were", program, err)
+		return fmt.Errorf("the editor %q: %w", program, err)
 	}
 	return nil
 }

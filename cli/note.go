@@ -131,13 +131,22 @@ func (cmd *noteCommand) change(ctx context.Context, ref, text string, o noteOpti
 		note = present.Notes[at]
 		note.Edited = &now
 	}
+	written := "" // the file of the editor, which is all that there is of the text until it is noted
 	if o.edit {
-		if note.Text, err = cmd.edited(note.Text); err != nil {
+		if note.Text, written, err = cmd.edited(note.Text); err != nil {
 			return err
 		}
 	}
-	if err := q.PutNote(ctx, v.Record.UID, note); err != nil {
+	err = q.PutNote(ctx, v.Record.UID, note)
+	switch {
+	case err != nil && written != "":
+		return fmt.Errorf("%w\nWhat was written is in %s", err, written)
+	case err != nil:
 		return err
+	case written != "":
+		if err := os.Remove(written); err != nil {
+			return err
+		}
 	}
 	cmd.home.follow(q, tasks.AfterChange)
 	if note.Text == "" {
@@ -156,13 +165,13 @@ func noteWith(n *record.Notes, id string) int {
 	return -1
 }
 
-// edited returns the text that the user has made of one in an editor.
-func (cmd *noteCommand) edited(text string) (string, error) {
+// edited returns the text that the user has made of one in an editor, and the file in which it is.
+func (cmd *noteCommand) edited(text string) (after, path string, err error) {
 	f, err := os.CreateTemp("", "qme-note-*.md")
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	path := f.Name()
+	path = f.Name()
 	if text != "" {
 		_, err = f.WriteString(strings.TrimSuffix(text, "\n") + "\n") // an editor ends each line
 	}
@@ -174,14 +183,14 @@ func (cmd *noteCommand) edited(text string) (string, error) {
 		b, _, err = regular.ReadBounded(path, record.LongestNote+1, 0)
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w; what was written is in %s", err, path)
+		return "", "", fmt.Errorf("%w; what was written is in %s", err, path)
 	}
-	if err := os.Remove(path); err != nil {
-		return "", err
-	}
-	after := strings.TrimSpace(strings.ToValidUTF8(string(b), "\uFFFD"))
+	after = strings.TrimSpace(strings.ToValidUTF8(string(b), "\uFFFD"))
 	if after == "" || after == strings.TrimSpace(text) {
-		return "", &codeError{exitConflict, errors.New("nothing was changed: the text is empty, or as it was")}
+		if err := os.Remove(path); err != nil {
+			return "", "", err
+		}
+		return "", "", &codeError{exitConflict, errors.New("nothing was changed: the text is empty, or as it was")}
 	}
-	return after, nil
+	return after, path, nil
 }

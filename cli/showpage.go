@@ -128,7 +128,7 @@ func (p *page) head(runs []tasks.Version) {
 	}
 	p.line("Name", p.r.Notes.Named())
 	p.line("Message", safe.Line(p.r.Data.Message))
-	p.line("Tags", strings.Join(p.r.Notes.Tagged(), " "))
+	p.line("Tags", safe.Line(strings.Join(p.r.Notes.Tagged(), " ")))
 }
 
 func (p *page) state() {

@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/index/query"
+	"qme/internal/safe"
 	"qme/record"
 	"qme/tasks"
 )
@@ -105,7 +106,7 @@ func (cmd *tagCommand) list(ctx context.Context, refs []string) error {
 	}
 	return cmd.term.listing(false, func(w *bufio.Writer) error {
 		for _, tag := range slices.Compact(tags) {
-			if _, err := fmt.Fprintln(w, tag); err != nil {
+			if _, err := fmt.Fprintln(w, safe.Line(tag)); err != nil {
 				return err
 			}
 		}

@@ -221,3 +221,25 @@ func TestRestoreAfterMerge(t *testing.T) {
 	}
 	selfCheck(t, a)
 }
+
+// Notes from elsewhere that say that the task was brought back at the end of time do not keep it away.
+func TestRestoreAfterLastTime(t *testing.T) {
+	t.Parallel()
+	id := idAt("shell", epoch, 1)
+	s := openStore(t, afero.NewOsFs(), filepath.Join(t.TempDir(), "tasks.git"), nil)
+	commit(t, s, run(task(id, "one\n"), nil))
+	last := record.Time{Time: time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC)}
+	commit(t, s, gitstore.Change{Verb: "note", What: "x", Annotate: []record.ID{id}, Edit: func(_ record.ID, n *record.Notes) (*record.Notes, error) {
+		n.Restored = &last
+		return n, nil
+	}})
+	commit(t, s, clearing(id))
+	good, bad, err := s.Restorable(context.Background(), []record.Clearing{lastCleared(t, s, id)})
+	if err != nil || len(bad) > 0 {
+		t.Fatal(bad, err)
+	}
+	commit(t, s, gitstore.Change{Verb: "restore", Restore: good, When: epoch})
+	if rec, err := s.Get("", id); err != nil || !rec.Notes.Restored.Equal(last.Time) {
+		t.Errorf("%+v, %v", rec, err)
+	}
+}

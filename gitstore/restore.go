@@ -63,6 +63,9 @@ func (t *tx) restoreTask(one record.Clearing, root plumbing.Hash) error {
 	at := t.when.Round(0).Truncate(time.Microsecond)
 	if last := notes.Restored; last != nil && !at.After(last.Time) { // by a clock that is ahead
 		at = last.Add(time.Microsecond)
+		if !record.ValidTime(at) { // no later one can be written
+			at = last.Time
+		}
 	}
 	notes.Restored = &record.Time{Time: at}
 	return t.putNotes(id, notes)

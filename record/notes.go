@@ -66,8 +66,9 @@ const (
 	MaxNotes      = 8 << 20
 	mostTagsRead  = 1000
 	mostNotesRead = 5000
-	mostTextRead  = 3 << 20 // as JSON
+	mostTextRead  = 3 << 20 // as JSON, with the users who have written it
 	mostExtraRead = 16 << 10
+	mostLeftOut   = 1 << 30 // so that a merge can count on
 )
 
 // NewNoteID returns an id for a note: the twelve last digits of a UUIDv7, which are random.
@@ -208,7 +209,7 @@ func (n *Notes) check() error {
 			return err
 		}
 	}
-	if len(n.Tags) > mostTagsRead || len(n.Notes) > mostNotesRead || n.textSize() > mostTextRead || extraSize(n.Extra) > mostExtraRead || n.LeftOut < 0 {
+	if len(n.Tags) > mostTagsRead || len(n.Notes) > mostNotesRead || n.textSize() > mostTextRead || extraSize(n.Extra) > mostExtraRead || n.LeftOut < 0 || n.LeftOut > mostLeftOut {
 		return fmt.Errorf("there are too many, or they are too long")
 	}
 	ids := map[string]bool{}
@@ -221,13 +222,16 @@ func (n *Notes) check() error {
 	return nil
 }
 
-// textSize returns the size of the texts of all notes as JSON, about.
+// textSize returns the size of all notes as JSON, about.
 func (n *Notes) textSize() (size int) {
 	for _, one := range n.Notes {
-		size += encodedLen([]byte(one.Text))
+		size += one.size()
 	}
 	return size
 }
+
+// size returns the size of the text and the user as JSON, about: the rest has a bound.
+func (n Note) size() int { return encodedLen([]byte(n.Text)) + encodedLen([]byte(n.By)) }
 
 // extraSize returns the size of unknown keys, about. White space does not count: the stored form has more
 // of it than another one.

@@ -159,10 +159,18 @@ func TestMergeTooMuch(t *testing.T) {
 		}
 		return notes
 	}
+	by := func(n *record.Notes, user string) *record.Notes {
+		for i := range n.Notes {
+			n.Notes[i].By = user
+		}
+		return n
+	}
 	for name, c := range map[string][2]*record.Notes{
 		"long texts": {many(0, 40, strings.Repeat("x", record.LongestNote)), many(100, 40, strings.Repeat("y", record.LongestNote))},
 		"many":       {many(0, 4000, "a"), many(5000, 4000, "b")},
+		"long users": {by(many(0, 1500, "a"), strings.Repeat("\x01", 500)), by(many(5000, 1500, "b"), strings.Repeat("\x01", 500))},
 	} {
+
 		all := len(c[0].Notes) + len(c[1].Notes)
 		m, other := record.MergeNotes(nil, c[0], c[1]), record.MergeNotes(nil, c[1], c[0])
 		if m.LeftOut == 0 || len(m.Notes)+m.LeftOut != all || encoded(t, m) != encoded(t, other) {
@@ -171,5 +179,36 @@ func TestMergeTooMuch(t *testing.T) {
 		if _, err := record.DecodeNotes([]byte(encoded(t, m))); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// What can be read is small enough for a merge with other notes, however long the users are.
+func TestLongUsers(t *testing.T) {
+	n := &record.Notes{}
+	for i := range 1500 {
+		n.Notes = append(n.Notes, record.Note{ID: fmt.Sprintf("%012x", i), By: strings.Repeat("\x01", 500), Text: "a"})
+	}
+	if _, err := record.DecodeNotes([]byte(encoded(t, n))); !errors.Is(err, record.ErrInvalid) {
+		t.Errorf("%v", err)
+	}
+}
+
+// Whatever other notes say of what was left out, a merge with them can be written.
+func TestMergeLeftOutMost(t *testing.T) {
+	from := func(leftOut string) (*record.Notes, error) {
+		return record.DecodeNotes([]byte(`{"left_out": ` + leftOut + `}`))
+	}
+	if _, err := from("9223372036854775807"); !errors.Is(err, record.ErrInvalid) {
+		t.Errorf("%v", err)
+	}
+	most, err := from("1073741824")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5001 {
+		most.Notes = append(most.Notes, record.Note{ID: fmt.Sprintf("%012x", i), By: "u", Text: "a"})
+	}
+	if _, err := record.DecodeNotes([]byte(encoded(t, record.MergeNotes(nil, most, nil)))); err != nil {
+		t.Error(err)
 	}
 }

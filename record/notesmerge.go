@@ -52,11 +52,11 @@ func (n *Notes) bound() {
 	for size := n.textSize(); len(n.Notes) > 0 && (len(n.Notes) > mostNotesRead || size > mostTextRead); n.LeftOut++ {
 		longest := 0
 		for i, one := range n.Notes {
-			if len(one.Text) > len(n.Notes[longest].Text) {
+			if one.size() > n.Notes[longest].size() {
 				longest = i
 			}
 		}
-		size -= encodedLen([]byte(n.Notes[longest].Text))
+		size -= n.Notes[longest].size()
 		n.Notes = slices.Delete(n.Notes, longest, longest+1)
 	}
 	if over := len(n.Tags) - mostTagsRead; over > 0 {
@@ -66,6 +66,7 @@ func (n *Notes) bound() {
 		n.LeftOut += len(n.Extra)
 		n.Extra = nil
 	}
+	n.LeftOut = min(n.LeftOut, mostLeftOut)
 }
 
 // mergeMaps merges maps by mergeValue.

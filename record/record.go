@@ -440,11 +440,17 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	if err != nil {
 		return err
 	}
-	if y := parsed.UTC().Year(); y < 1 || y > 9999 {
-		return fmt.Errorf("the time %s is in the year %d", s, y)
+	if !ValidTime(parsed) {
+		return fmt.Errorf("the time %s is in the year %d", s, parsed.UTC().Year())
 	}
 	t.Time = parsed.Truncate(time.Microsecond)
 	return nil
+}
+
+// ValidTime reports whether a time can be read again once it is written: in UTC its year is 1 to 9999.
+func ValidTime(t time.Time) bool {
+	y := t.UTC().Year()
+	return y >= 1 && y <= 9999
 }
 
 // Encode returns the stored form of the record: indented JSON with a fixed order of keys and a
