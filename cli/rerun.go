@@ -40,7 +40,7 @@ If the command has a secret that is masked in the record ([masked:NAME]), its va
 that of the variable NAME now, or qme asks for it at the terminal.
 
 Files that were declared (qme run --in, --out) are looked for again; with --in or
---out others take their place.
+--out others take their place. Only with --trace is the rerun traced, too.
 
 If you have not given the command in this home (it came with a pull), it is shown,
 and qme asks for confirmation. Without a terminal it needs --yes.

@@ -100,7 +100,7 @@ func fileChanges(a, b *record.Files) (changes []FieldChange, notes []string) {
 			to, isB := list.b[path]
 			switch same := isA && isB && from.Size == to.Size && from.SHA256 == to.SHA256 && from.Partial == to.Partial; {
 			case !same:
-				changes = append(changes, FieldChange{list.name + " " + path, fileText(from, list.name, isA, a), fileText(to, list.name, isB, b)})
+				changes = append(changes, FieldChange{list.name + " " + path, fileText(from, isA, mayHave(a, list.name, to)), fileText(to, isB, mayHave(b, list.name, from))})
 			case from.SHA256 == "":
 				notes = append(notes, fmt.Sprintf("The content of %s was not compared: its hash was not recorded.", path))
 			case from.Partial:
@@ -129,10 +129,17 @@ func filesByPath(f *record.Files) (in, out map[string]record.File) {
 	return in, out
 }
 
-// fileText describes a file that a run lists, or that it does not list among others.
-func fileText(f record.File, list string, listed bool, all *record.Files) string {
+// mayHave reports whether a run may have used a file that it does not list, but another run does: what
+// the other's trace has seen, only a complete trace would have seen here.
+func mayHave(all *record.Files, list string, other record.File) bool {
+	return all == nil || all.LeftOut > 0 || all.Trace != nil && hasCommit(all.Trace) ||
+		all.Incomplete && list == listOut || other.By == record.ByTrace && !all.Complete
+}
+
+// fileText describes a file that a run lists, or one that it does not list but may have used.
+func fileText(f record.File, listed, mayHave bool) string {
 	switch {
-	case !listed && (all == nil || all.LeftOut > 0 || all.Trace != nil && hasCommit(all.Trace) || all.Incomplete && list == listOut):
+	case !listed && mayHave:
 		return NotRecorded
 	case !listed:
 		return ""
