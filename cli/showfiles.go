@@ -44,14 +44,30 @@ func (cmd *showCommand) files(ctx context.Context, ref string) error {
 			}
 			root.write(w, "")
 		}
-		for _, line := range traceLines(files) {
+		for _, line := range fileLines(v.Record, files) {
 			fmt.Fprintln(w, line)
 		}
 		return nil
 	})
 }
 
-// traceLines says what is known of the files of a run beside their list.
+// fileLines says what is known of the files of a run beside their list.
+func fileLines(rec *record.Record, files *record.Files) []string {
+	lines := traceLines(files)
+	switch {
+	case files.Incomplete && rec.Data.Status == record.Running:
+		lines = append(lines, "those that are made are recorded when the run has ended")
+	case files.Incomplete:
+		lines = append(lines, "those that were made are not known: the run was cut off")
+	}
+	if d := rec.Data.Declared; d != nil && d.Cut {
+		lines = append(lines, "not all that were declared: there were too many, or no time")
+	}
+	return lines
+}
+
+// traceLines says what a trace has seen beside the list of files, and how many files were left out of
+// the list.
 func traceLines(files *record.Files) (lines []string) {
 	if files.LeftOut > 0 {
 		lines = append(lines, count(files.LeftOut, "more file")+" not listed")

@@ -360,15 +360,9 @@ func (p *page) files() error {
 	p.list("Files in", files.In)
 	p.list("Files out", files.Out)
 	label := "Files"
-	for _, line := range traceLines(files) {
+	for _, line := range fileLines(p.r, files) {
 		p.line(label, line)
 		label = ""
-	}
-	if files.Incomplete {
-		p.line("Files", "those that were made are not known: the run was cut off")
-	}
-	if d := p.r.Data.Declared; d != nil && d.Cut {
-		p.line("Files", "not all that were declared: there were too many, or no time")
 	}
 	return nil
 }
