@@ -61,7 +61,7 @@ func (cmd *nameCommand) show(ctx context.Context, ref string) error {
 	}
 	name := v.Record.Notes.Named()
 	if name == "" {
-		return fmt.Errorf("task %s has no name: %w", v.Record.UID, record.ErrNotFound)
+		return &codeError{exitNotFound, fmt.Errorf("task %s has no name; \"%s\" gives it one", v.Record.UID, cmd.term.line("name", ref, "NAME"))}
 	}
 	_, err = fmt.Fprintln(cmd.term.out, name)
 	return err

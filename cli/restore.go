@@ -26,11 +26,12 @@ func (cmd *restoreCommand) command() *cli.Command {
 		Name:      "restore",
 		Usage:     "bring back tasks that were cleared",
 		ArgsUsage: "[TASK…]",
-		Description: `TASK is the id of a task that "qme clear" has removed, or the beginning of one; "qme
-search --cleared" finds such tasks. Several come back in one commit. With --last all tasks come back that were removed by
-the last "clear", here or in another clone. They come back with all their runs, their
-output and their notes, also in the other clones with the next sync. --from takes the
-commit that removed them, as in "qme git log --grep ^clear".
+		Description: `TASK is the id of a task that "qme clear" has removed, the beginning of one, or the name
+that it was given in this home; "qme ls --cleared" lists such tasks. Several come back in
+one commit. With --last all tasks come back that were removed by the last "clear", here
+or in another clone. They come back with all their runs, their output and their notes,
+also in the other clones with the next sync. --from takes the commit that removed them,
+as in "qme git log --grep ^clear".
 
 Examples:
   qme restore --last

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,8 +94,11 @@ func (cmd *tagCommand) list(ctx context.Context, refs []string) error {
 		refs = []string{""}
 	}
 	var tags []string
-	for _, ref := range refs {
+	for i, ref := range refs {
 		v, err := q.Find(ref)
+		if i > 0 && errors.Is(err, record.ErrNotFound) && record.CheckTag(ref) == nil {
+			return &codeError{exitNotFound, fmt.Errorf("%s; a tag to add begins with +, as in \"%s\"", said(err.Error()), cmd.term.line("tag", refs[0], "+"+ref))}
+		}
 		if err != nil {
 			return err
 		}

@@ -42,10 +42,8 @@ func (q *Service) unlessCleared(ref string, notThere error) error {
 	ranges, err := rangesOf(ref)
 	if id, perr := record.ParseID(ref); perr == nil {
 		ranges, err = rangeOf(id), nil
-	} else if len(ranges) == 0 && q.Names != nil && record.CheckName(ref) == nil {
-		if id, err = q.Names.Get(ref); err == nil && id != "" {
-			ranges = rangeOf(id)
-		}
+	} else if len(ranges) == 0 {
+		ranges, err = q.namedHere(ref)
 	}
 	ranges = slices.DeleteFunc(ranges, func(rg record.Range) bool { return len(rg.Prefix) < clearedPrefix })
 	if err != nil || len(ranges) == 0 {
@@ -71,6 +69,19 @@ func (q *Service) unlessCleared(ref string, notThere error) error {
 		return err
 	}
 	return &ClearedError{list[0], by}
+}
+
+// namedHere returns the range of the task that was given a name in this home, nil if none was. The task
+// need not be there.
+func (q *Service) namedHere(name string) ([]record.Range, error) {
+	if q.Names == nil || record.CheckName(name) != nil {
+		return nil, nil
+	}
+	id, err := q.Names.Get(name)
+	if err != nil || id == "" {
+		return nil, err
+	}
+	return rangeOf(id), nil
 }
 
 func rangeOf(id record.ID) []record.Range {

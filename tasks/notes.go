@@ -63,7 +63,7 @@ func (q *Service) whyNotThere(ids []record.ID, err error) error {
 	for _, id := range ids {
 		rec, serr := q.Spool.Get(id, 0)
 		if serr == nil && rec.Data.Run <= 1 {
-			return fmt.Errorf("task %s runs for the first time, and is noted when that has ended: %w (do it after \"qme wait %s\", which waits for that)", id, record.ErrConflict, id)
+			return fmt.Errorf("task %s runs for the first time, and can only be noted, tagged and named when that has ended: %w (\"qme wait %s\" waits for that)", id, record.ErrConflict, id)
 		}
 	}
 	return err

@@ -14,16 +14,23 @@ import (
 )
 
 // ClearedTask returns the removal of the only task that was cleared and whose id is, or begins with, a
-// text, with or without its executor. The error wraps record.ErrNotFound or record.ErrAmbiguous.
+// text, with or without its executor, or was given this name here. The error wraps record.ErrNotFound or
+// record.ErrAmbiguous.
 func (q *Service) ClearedTask(ctx context.Context, ref string) (record.Clearing, error) {
 	id, notWhole := record.ParseID(ref)
-	ranges, err := rangesOf(ref)
+	ranges, _ := rangesOf(ref) // none for what is no beginning of an id
 	ranges = slices.DeleteFunc(ranges, func(rg record.Range) bool { return rg.Prefix == "" })
 	switch {
 	case notWhole == nil:
 		ranges = rangeOf(id)
-	case err != nil || len(ranges) == 0:
-		return record.Clearing{}, fmt.Errorf("%q is not the beginning of a task's id, such as 019aaf3c or shell-019aaf3c: %w", ref, ErrReference)
+	case len(ranges) == 0:
+		var err error
+		if ranges, err = q.namedHere(ref); err != nil {
+			return record.Clearing{}, err
+		}
+		if len(ranges) == 0 {
+			return record.Clearing{}, fmt.Errorf("%q is not the beginning of a task's id, such as 019aaf3c or shell-019aaf3c, nor a name that was given here: %w", ref, ErrReference)
+		}
 	}
 	fitting, gap, err := q.clearedAmong(ctx, ranges, clearedLook)
 	if gap != nil && (notWhole != nil || len(fitting) == 0) { // an earlier one may fit as well
