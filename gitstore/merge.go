@@ -108,7 +108,7 @@ func (m *merge) commit(ours, theirs plumbing.Hash, skip []string) (plumbing.Hash
 	if root, err = m.noteLost(root, t.lost, ours, theirs); err != nil {
 		return plumbing.ZeroHash, err
 	}
-	if root, err = m.noteSaid(root, a, b); err != nil {
+	if root, err = m.noteSaid(root, base, a, b); err != nil {
 		return plumbing.ZeroHash, err
 	}
 	return m.addCommit(root, a, b), nil
@@ -217,10 +217,10 @@ func (m *merge) noteLost(root plumbing.Hash, lost map[record.ID]lostRun, ours, t
 
 // noteSaid adds to the notes of tasks that only one side has what was said of them on the other one, before
 // a merge there has removed them. Those who have said that did not clear them.
-func (m *merge) noteSaid(root plumbing.Hash, a, b *commitNode) (plumbing.Hash, error) {
+func (m *merge) noteSaid(root, base plumbing.Hash, a, b *commitNode) (plumbing.Hash, error) {
 	edits := map[string]plumbing.Hash{}
 	for _, side := range [][2]*commitNode{{a, b}, {b, a}} {
-		gone, err := m.removedByMerges(side[0], side[1])
+		gone, err := m.removedByMerges(side[0], side[1], base)
 		if err != nil {
 			return plumbing.ZeroHash, err
 		}
@@ -249,16 +249,21 @@ func (m *merge) noteSaid(root plumbing.Hash, a, b *commitNode) (plumbing.Hash, e
 
 // removedByMerges returns the tasks that merges have removed on a side which does not have them, since the
 // other one, and for each the commits that had it.
-func (m *merge) removedByMerges(side, other *commitNode) (map[record.ID][]plumbing.Hash, error) {
+func (m *merge) removedByMerges(side, other *commitNode, base plumbing.Hash) (map[record.ID][]plumbing.Hash, error) {
 	since, err := m.g.since(m.ctx, side.hash, other.hash)
 	if err != nil {
 		return nil, err
 	}
+	since = slices.DeleteFunc(since, func(c *commitNode) bool { return len(c.Parents) < 2 })
+	if len(since) == 0 {
+		return nil, nil
+	}
+	// There may be many merges, and nearly always none of them matters.
+	if had, err := m.mayHaveHad(side, other, base); err != nil || !had {
+		return nil, err
+	}
 	gone := map[record.ID][]plumbing.Hash{}
 	for _, c := range since {
-		if len(c.Parents) < 2 {
-			continue
-		}
 		for _, parent := range c.Parents {
 			if err := m.removedBy(c, parent, side, gone); err != nil {
 				return nil, err
@@ -271,10 +276,55 @@ func (m *merge) removedByMerges(side, other *commitNode) (map[record.ID][]plumbi
 	return gone, nil
 }
 
-// removedBy notes the tasks that a parent of a commit has, and neither the commit nor the side.
-func (m *merge) removedBy(c *commitNode, parent plumbing.Hash, side *commitNode, gone map[record.ID][]plumbing.Hash) error {
+// mayHaveHad reports whether the other side has a task that this one lacks, and may have had: it was in
+// the merge base, was brought back, or was run again. Other tasks are new there.
+func (m *merge) mayHaveHad(side, other *commitNode, base plumbing.Hash) (bool, error) {
+	walk := m.newWalk()
+	if err := walk.compare(other.hash, side); err != nil {
+		return false, err
+	}
+	for id := range walk.tasks {
+		for _, look := range []struct {
+			r    objectReader
+			tree plumbing.Hash
+			path string
+		}{{m.scratch, base, id.Path()}, {m.s.odb, other.Tree, notesPath(id)}} {
+			if e, err := lookup(look.r, look.tree, look.path); err != nil || e != nil {
+				return true, err
+			}
+		}
+		again, err := m.runAgain(other.Tree, id)
+		if err != nil || again {
+			return again, err
+		}
+	}
+	return walk.gap != nil, nil
+}
+
+// runAgain reports whether a task in a tree has been run more than once. One that cannot be read may have.
+func (m *merge) runAgain(tree plumbing.Hash, id record.ID) (bool, error) {
+	e, err := lookup(m.s.odb, tree, id.Path())
+	if err != nil || e == nil {
+		return false, err
+	}
+	_, b, err := m.s.odb.Get(e.hash)
+	if err != nil {
+		return false, err
+	}
+	rec, err := record.Decode(b)
+	return err != nil || rec.Data.Run > 1, nil
+}
+
+// newWalk returns a walk that compares trees, of all tasks.
+func (m *merge) newWalk() *clearedWalk {
 	walk := &clearedWalk{ctx: m.ctx, r: m.s.odb, seen: map[treePair]bool{}, tasks: map[record.ID]record.Clearing{}}
 	walk.lo, walk.hi = bounds("")
+	return walk
+}
+
+// removedBy notes the tasks that a parent of a commit has, and neither the commit nor the side.
+func (m *merge) removedBy(c *commitNode, parent plumbing.Hash, side *commitNode, gone map[record.ID][]plumbing.Hash) error {
+	walk := m.newWalk()
 	if err := walk.compare(parent, c); err != nil {
 		return err // a gap, as in a shallow clone, has nothing that could be merged
 	}
