@@ -42,6 +42,8 @@ func namedBy(q *tasks.Service, arg string) (subject, error) {
 		return subject{}, fmt.Errorf("there is no file %q, and a task has no slash in its name: %w", arg, record.ErrNotFound)
 	case err == nil:
 		return subject{}, serr
+	case errors.Is(serr, fs.ErrNotExist) && !strings.HasPrefix(arg, "@"):
+		return subject{}, fmt.Errorf("%w; there is no such file either", err)
 	}
 	return subject{}, err
 }
