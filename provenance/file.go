@@ -46,7 +46,7 @@ func stateFrom(st *unix.Stat_t) *state {
 // ofKernel reports whether a file is one of those that the kernel shows, which have no blocks.
 func ofKernel(path string) bool {
 	real, err := filepath.EvalSymlinks(path)
-	return err != nil || slices.ContainsFunc([]string{"/proc/", "/sys/", "/dev/"}, func(p string) bool { return strings.HasPrefix(real, p) })
+	return err != nil || slices.ContainsFunc([]string{"/proc/", "/sys/", "/dev/"}, func(p string) bool { return strings.HasPrefix(real, p) }) && !strings.HasPrefix(real, "/dev/shm/")
 }
 
 // same reports whether two states are of one file with the same content, by all evidence.

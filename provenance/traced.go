@@ -338,7 +338,7 @@ func (t *tracing) notSeen() []record.Unseen {
 	for _, u := range []record.Unseen{
 		{Why: "calls of processes that could not be read", Count: l.Unreadable},
 		{Why: "calls while qme was stopped or slow", Count: l.Kept},
-		{Why: "looks at files of a file server that does not respond", Count: l.Late},
+		{Why: "looks at files that came too late, as of a file server that does not respond", Count: l.Late},
 		{Why: "uses of files beyond the limit of a trace", Count: l.Full},
 		{Why: "io_uring instances, by which files can be opened unseen", Count: l.Rings},
 		{Why: "files that were opened by handle", Count: l.Handles},

@@ -20,6 +20,7 @@ const (
 	executes
 	ring
 	handle
+	enters // it changes what paths mean
 )
 
 // none is the place of an argument that a call does not have.

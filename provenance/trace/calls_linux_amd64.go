@@ -18,6 +18,8 @@ var abis = []abi{
 		unix.SYS_EXECVE: at(executes, none, 0, none), unix.SYS_EXECVEAT: at(executes, 0, 1, 4),
 		520: at(executes, none, 0, none), 545: at(executes, 0, 1, 4), // of x32
 		unix.SYS_IO_URING_SETUP: at(ring, none, none, none), unix.SYS_OPEN_BY_HANDLE_AT: at(handle, none, none, none),
+		unix.SYS_CHROOT: at(enters, none, none, none), unix.SYS_PIVOT_ROOT: at(enters, none, none, none), unix.SYS_UNSHARE: at(enters, none, none, none), unix.SYS_SETNS: at(enters, none, none, none),
+		unix.SYS_MOUNT: at(enters, none, none, none), unix.SYS_UMOUNT2: at(enters, none, none, none), unix.SYS_MOVE_MOUNT: at(enters, none, none, none),
 	}},
 	{unix.AUDIT_ARCH_I386, map[uint32]call{
 		5: at(opens, none, 0, 1), 295: at(opens, 0, 1, 2), 437: at(opensHow, 0, 1, 2),
@@ -29,5 +31,7 @@ var abis = []abi{
 		14: at(makesNode, none, 0, 1), 297: at(makesNode, 0, 1, 2),
 		11: at(executes, none, 0, none), 358: at(executes, 0, 1, 4),
 		425: at(ring, none, none, none), 342: at(handle, none, none, none),
+		61: at(enters, none, none, none), 217: at(enters, none, none, none), 310: at(enters, none, none, none), 346: at(enters, none, none, none),
+		21: at(enters, none, none, none), 22: at(enters, none, none, none), 52: at(enters, none, none, none), 429: at(enters, none, none, none),
 	}},
 }

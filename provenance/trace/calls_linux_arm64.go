@@ -13,6 +13,8 @@ var abis = []abi{
 		unix.SYS_LINKAT: toName(links, 0, 1, 2, 3, 4), unix.SYS_SYMLINKAT: at(symlinks, 1, 2, none), unix.SYS_UNLINKAT: at(unlinks, 0, 1, none),
 		unix.SYS_MKNODAT: at(makesNode, 0, 1, 2), unix.SYS_EXECVE: at(executes, none, 0, none), unix.SYS_EXECVEAT: at(executes, 0, 1, 4),
 		unix.SYS_IO_URING_SETUP: at(ring, none, none, none), unix.SYS_OPEN_BY_HANDLE_AT: at(handle, none, none, none),
+		unix.SYS_CHROOT: at(enters, none, none, none), unix.SYS_PIVOT_ROOT: at(enters, none, none, none), unix.SYS_UNSHARE: at(enters, none, none, none), unix.SYS_SETNS: at(enters, none, none, none),
+		unix.SYS_MOUNT: at(enters, none, none, none), unix.SYS_UMOUNT2: at(enters, none, none, none), unix.SYS_MOVE_MOUNT: at(enters, none, none, none),
 	}},
 	{unix.AUDIT_ARCH_ARM, map[uint32]call{
 		5: at(opens, none, 0, 1), 322: at(opens, 0, 1, 2), 437: at(opensHow, 0, 1, 2),
@@ -24,5 +26,7 @@ var abis = []abi{
 		14: at(makesNode, none, 0, 1), 324: at(makesNode, 0, 1, 2),
 		11: at(executes, none, 0, none), 387: at(executes, 0, 1, 4),
 		425: at(ring, none, none, none), 371: at(handle, none, none, none),
+		61: at(enters, none, none, none), 218: at(enters, none, none, none), 337: at(enters, none, none, none), 375: at(enters, none, none, none),
+		21: at(enters, none, none, none), 22: at(enters, none, none, none), 52: at(enters, none, none, none), 429: at(enters, none, none, none),
 	}},
 }

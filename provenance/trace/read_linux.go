@@ -3,6 +3,8 @@ package trace
 import (
 	"bytes"
 	"errors"
+	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -21,9 +23,13 @@ type use struct {
 	path, name string   // absolute, not resolved; name is the new one of renames and links
 	viewer     *viewer  // nil if the process could not be read
 	before     *State   // of the file that is written, nil if it was not there
+	other      *State   // of the file that is exchanged for that
 	folder     bool     // of a rename: it moves a folder
 	failed     bool     // the arguments could not be read
 	inherited  []opened // by the command itself
+	resolve    uint64   // how openat2(2) is to follow links
+	late       bool     // what was seen before the call has not been looked at in time
+	at         uint64   // the number of the call
 	depth      int      // of scripts that are those of each other
 }
 
@@ -32,19 +38,23 @@ type use struct {
 func (s *sightings) read(n notice) use {
 	c, ok := findCall(n.arch, n.nr)
 	u := use{kind: c.kind, tid: int(n.pid)}
-	if !ok || c.kind == ring || c.kind == handle {
+	if c.kind == enters {
+		s.stopKeeping()
+	}
+	if !ok || c.kind == ring || c.kind == handle || c.kind == enters {
 		return u
 	}
 	if c.flags != none {
 		u.flags = n.args[c.flags]
 	}
 	if c.kind == opensHow {
-		var how [8]byte
-		if got, err := peek(u.tid, n.args[c.flags], how[:]); err != nil || got < len(how) {
-			u.failed = true
+		var how unix.OpenHow
+		if got, err := peek(u.tid, n.args[c.flags], (*[unsafe.Sizeof(how)]byte)(unsafe.Pointer(&how))[:]); err != nil || got < int(unsafe.Sizeof(how)) {
+			u.failed = !errors.Is(err, unix.EFAULT) // with a bad address the call fails
+			u.kind = 0
 			return u
 		}
-		u.flags = *(*uint64)(unsafe.Pointer(&how))
+		u.flags, u.resolve = how.Flags, how.Resolve&^resolveCached
 		if u.flags&tmpfile == 0 && u.flags&noContent != 0 {
 			u.kind = 0
 			return u
@@ -55,6 +65,9 @@ func (s *sightings) read(n notice) use {
 	if u.path, ok = place(n, c.dir, c.path, empty); !ok {
 		u.failed = true
 		return u
+	}
+	if u.resolve != 0 && u.path != "" && !u.viewer.foreign {
+		u.path = u.resolved(n, c)
 	}
 	if c.path2 != none {
 		if u.name, ok = place(n, c.dir2, c.path2, false); !ok {
@@ -101,13 +114,7 @@ func place(n notice, dir, path int8, empty bool) (string, bool) {
 	if strings.HasPrefix(text, "/") {
 		return ownLinks(int(n.pid), text), true
 	}
-	link := "cwd"
-	if dir != none {
-		if fd := int32(n.args[dir]); fd != unix.AT_FDCWD {
-			link = "fd/" + strconv.Itoa(int(fd))
-		}
-	}
-	base, err := readlink(proc(int(n.pid)) + link)
+	base, err := readlink(proc(int(n.pid)) + folderLink(n, dir))
 	if err != nil {
 		// A descriptor that there is not makes the call fail.
 		return "", errors.Is(err, unix.ENOENT)
@@ -115,27 +122,83 @@ func place(n notice, dir, path int8, empty bool) (string, bool) {
 	if text == "" {
 		return base, true
 	}
-	return base + "/" + text, true
+	if full := base + "/" + text; len(full) < pathMost {
+		return ownLinks(int(n.pid), full), true
+	}
+	return "", false // it cannot be looked at by this name
 }
 
-// ownLinks follows the links of /proc and /dev that mean another file in each process.
-func ownLinks(tid int, path string) string {
-	own := map[string]string{"/dev/stdin": "/dev/fd/0", "/dev/stdout": "/dev/fd/1", "/dev/stderr": "/dev/fd/2"}
-	if !strings.HasPrefix(path, "/proc/") && !strings.HasPrefix(path, "/dev/") {
-		return path
-	}
-	if fd, ok := own[path]; ok {
-		path = fd
-	}
-	for _, prefix := range []string{"/proc/self/fd/", "/proc/thread-self/fd/", "/dev/fd/"} {
-		if rest, ok := strings.CutPrefix(path, prefix); ok {
-			if target, err := readlink(proc(tid) + "fd/" + rest); err == nil {
-				return target
-			}
+// folderLink returns the link of a process to the folder where a path begins.
+func folderLink(n notice, dir int8) string {
+	if dir != none {
+		if fd := int32(n.args[dir]); fd != unix.AT_FDCWD {
+			return "fd/" + strconv.Itoa(int(fd))
 		}
 	}
-	return path
+	return "cwd"
 }
+
+// resolveCached is RESOLVE_CACHED of openat2(2), which does not change what a path means.
+const resolveCached = 0x20
+
+// resolved returns the path of an openat2(2) that does not follow links as others do; "" if the call must
+// fail.
+func (u *use) resolved(n notice, c call) string {
+	text, _ := peekPath(u.tid, n.args[c.path])
+	folder, err := unix.Open(proc(u.tid)+folderLink(n, c.dir), unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(folder)
+	find := func(name string) (string, error) {
+		fd, err := unix.Openat2(folder, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: u.resolve})
+		if err != nil {
+			return "", err
+		}
+		defer unix.Close(fd)
+		return readlink(selfFD(fd))
+	}
+	full, err := find(text)
+	if !errors.Is(err, unix.ENOENT) || u.flags&unix.O_CREAT == 0 {
+		return full
+	}
+	parent, err := find(path.Dir(text))
+	if err != nil {
+		return ""
+	}
+	return path.Join(parent, path.Base(text))
+}
+
+// ownLinks follows the links of /proc and /dev that mean another file in each process, or that end
+// with the process.
+func ownLinks(tid int, name string) string {
+	if !strings.HasPrefix(name, "/proc/") && !strings.HasPrefix(name, "/dev/") {
+		return name
+	}
+	own := map[string]string{"/dev/stdin": "/proc/self/fd/0", "/dev/stdout": "/proc/self/fd/1", "/dev/stderr": "/proc/self/fd/2"}
+	if link, ok := own[name]; ok {
+		name = link
+	}
+	if rest, ok := strings.CutPrefix(name, "/dev/fd/"); ok {
+		name = "/proc/self/fd/" + rest
+	}
+	m := linkOfProcess.FindStringSubmatch(name)
+	if m == nil {
+		return name
+	}
+	process := m[1]
+	if process == "self" || process == "thread-self" {
+		process = strconv.Itoa(tid)
+	}
+	target, err := readlink("/proc/" + process + "/" + m[2])
+	if err != nil {
+		return name
+	}
+	return strings.TrimSuffix(target, "/") + m[3]
+}
+
+// linkOfProcess has the process, its link, and what follows that.
+var linkOfProcess = regexp.MustCompile(`^/proc/(self|thread-self|[0-9]+)/(?:task/[0-9]+/)?(fd/[0-9]+|map_files/[0-9a-f-]+|cwd|root|exe)(/.*)?$`)
 
 func proc(tid int) string { return "/proc/" + strconv.Itoa(tid) + "/" }
 

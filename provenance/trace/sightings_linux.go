@@ -15,13 +15,15 @@ import (
 
 // sightings are what has been seen of the files. It is for several goroutines.
 type sightings struct {
-	mu      sync.Mutex
-	files   map[key]*sighting
-	known   map[key]*sighting // by the name that a process used; nil for what is no regular file
-	viewers map[int]*viewer
-	losses  Losses
-	began   bool // the command's own exec has been seen
-	looking sync.RWMutex
+	mu       sync.Mutex
+	files    map[key]*sighting
+	known    map[key]*sighting // by the name that a process used; nil for what is no regular file
+	viewers  map[int]*viewer
+	losses   Losses
+	began    bool   // the command's own exec has been seen
+	fleeting bool   // known and viewers are not kept
+	next     uint64 // the number of the next call that goes on
+	looking  map[uint64]struct{}
 }
 
 // A key is a path in a file system tree.
@@ -37,7 +39,8 @@ type sighting struct {
 	before            *State // when it was first read or written
 	was               bool   // it was there before it was first written
 	readBy, writtenBy string
-	moved             bool // it has another name now
+	readAt            uint64 // the call that did it
+	moved             bool   // it has another name now
 }
 
 // A viewer is a thread with what it sees.
@@ -48,7 +51,7 @@ type viewer struct {
 }
 
 func newSightings() *sightings {
-	return &sightings{files: map[key]*sighting{}, known: map[key]*sighting{}, viewers: map[int]*viewer{}}
+	return &sightings{files: map[key]*sighting{}, known: map[key]*sighting{}, viewers: map[int]*viewer{}, looking: map[uint64]struct{}{}}
 }
 
 // viewing is how long what was read of a thread holds: its number may be that of another soon after.
@@ -83,8 +86,20 @@ func (s *sightings) viewer(tid int) *viewer {
 	if len(s.viewers) > mostViewers {
 		clear(s.viewers)
 	}
-	s.viewers[tid] = v
+	if !s.fleeting {
+		s.viewers[tid] = v
+	}
 	return v
+}
+
+// stopKeeping has nothing be kept any more of what paths and threads see: from the call on that waits,
+// some of them may see another file system tree.
+func (s *sightings) stopKeeping() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fleeting = true
+	clear(s.viewers)
+	clear(s.known)
 }
 
 const mostViewers = 4096
@@ -93,39 +108,66 @@ const mostViewers = 4096
 func (s *sightings) before(u *use) {
 	switch {
 	case u.kind == unlinks:
-		s.settle()
+		u.late = !s.settle()
 	case u.viewer.foreign:
 	case u.kind == renames:
-		s.settle()
+		u.late = !s.settle()
 		var st unix.Stat_t
 		u.folder = unix.Lstat(u.path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR
 		u.before = stateOf(u.name)
-	case u.writes():
+		if u.flags&exchange != 0 {
+			u.other = stateOf(u.path)
+		}
+	case u.kind == links:
+		u.before = stateOf(u.name)
+	case u.kind == makesNode || u.writes():
 		u.before = stateOf(u.path)
 	}
 }
 
-// settle waits until what was seen of other calls has been looked at, since the file will have another
-// name, or none. It does not wait long: a file server may not respond.
-func (s *sightings) settle() {
-	for end := time.Now().Add(settling); time.Now().Before(end); time.Sleep(settling / 100) {
-		if s.looking.TryLock() {
-			s.looking.Unlock()
-			return
+// settle waits until what was seen of earlier calls has been looked at, since the file will have another
+// name, or none. It does not wait long: a file server may not respond. Then it returns false.
+func (s *sightings) settle() bool {
+	s.mu.Lock()
+	until := s.next
+	s.mu.Unlock()
+	for end := time.Now().Add(settling); ; time.Sleep(settling / 100) {
+		s.mu.Lock()
+		settled := true
+		for at := range s.looking {
+			settled = settled && at >= until
+		}
+		s.mu.Unlock()
+		if settled || time.Now().After(end) {
+			return settled
 		}
 	}
 }
 
 const settling = 20 * time.Millisecond
 
-// begin says that a call goes on, which look will look at.
-func (s *sightings) begin() { s.looking.RLock() }
+// begin says that a call goes on, which look will look at, and numbers it: a process makes no call
+// before the one that it waits for has a number.
+func (s *sightings) begin(u *use) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u.at = s.next
+	s.next++
+	s.looking[u.at] = struct{}{}
+}
 
 // end says that begin's call has been looked at.
-func (s *sightings) end() { s.looking.RUnlock() }
+func (s *sightings) end(u *use) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.looking, u.at)
+}
 
 // look looks at the files of a call that goes on.
 func (s *sightings) look(u use) {
+	if u.late {
+		s.lose(func(l *Losses) { l.Late++ })
+	}
 	switch {
 	case u.failed:
 		s.lose(func(l *Losses) { l.Unreadable++ })
@@ -242,10 +284,10 @@ func (s *sightings) note(u use, name string, changes bool) *sighting {
 		return nil
 	}
 	s.remember(k, f)
-	if f.read || f.wrote {
+	if f.read || f.changed(st) {
 		return f
 	}
-	f.read, f.readBy = true, u.viewer.program
+	f.read, f.readBy, f.readAt = true, u.viewer.program, u.at
 	if f.before = st; u.before != nil {
 		f.before = u.before
 	}
@@ -253,7 +295,7 @@ func (s *sightings) note(u use, name string, changes bool) *sighting {
 }
 
 func (s *sightings) remember(k key, f *sighting) {
-	if len(s.known) < MostFiles {
+	if len(s.known) < MostFiles && !s.fleeting {
 		s.known[k] = f
 	}
 }
@@ -299,16 +341,32 @@ func (f *sighting) written(u use) {
 		return
 	}
 	f.wrote, f.writtenBy = true, u.viewer.program
+	f.had(u)
+}
+
+// had notes what a file was before it is first written. What was read of it by a later call, which was
+// looked at sooner, was not that.
+func (f *sighting) had(u use) {
+	if f.read && f.readAt > u.at {
+		f.read, f.readBy, f.before = false, "", nil
+	}
 	if f.was = u.before != nil; f.before == nil {
 		f.before = u.before
 	}
 }
 
+// changed reports whether a file in state st has been written to. An open for writing may have failed,
+// or may not have been used.
+func (f *sighting) changed(st *State) bool {
+	return f.wrote && (f.before == nil || *st != *f.before)
+}
+
 // link notes a further name of a file.
 func (s *sightings) link(u use) {
 	s.forget()
-	s.note(u, u.path, false)
 	s.write(u, u.name)
+	u.before = nil
+	s.note(u, u.path, false)
 }
 
 const exchange = unix.RENAME_EXCHANGE
@@ -326,6 +384,7 @@ func (s *sightings) rename(u use) {
 	defer s.mu.Unlock()
 	s.move(u, from, to)
 	if u.flags&exchange != 0 {
+		u.before = u.other
 		s.move(u, to, from)
 	}
 }
@@ -356,9 +415,7 @@ func (s *sightings) give(u use, f *sighting, to key) {
 	f.moved = true
 	if !g.wrote {
 		g.wrote, g.writtenBy = true, cmp.Or(f.writtenBy, u.viewer.program)
-		if g.was = u.before != nil; g.before == nil {
-			g.before = u.before
-		}
+		g.had(u)
 	}
 }
 
@@ -413,7 +470,7 @@ func (f *sighting) outcome(k key) (bool, *State) {
 func ofKernel(name string) bool {
 	for _, folder := range []string{"/proc/", "/sys/", "/dev/"} {
 		if strings.HasPrefix(name, folder) {
-			return true
+			return !strings.HasPrefix(name, "/dev/shm/")
 		}
 	}
 	return !strings.HasPrefix(name, "/") // "pipe:[1]", "anon_inode:..."

@@ -55,7 +55,7 @@ type Losses struct {
 	Unreadable int
 	// Kept are calls that the keeper let go, because this process did not answer.
 	Kept int
-	// Late are looks at files that had not ended at the end, because a file server did not respond.
+	// Late are looks at files that had not ended in time, because a file server did not respond.
 	Late int
 	// Full are uses of files beyond MostFiles.
 	Full int

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -133,6 +134,10 @@ func TestScripts(t *testing.T) {
 		{`(sleep 0.05; cat a) & wait`, []string{"r a"}},
 		{`env -i /bin/cat a`, []string{"r a"}},
 		{`printf '#! ./no\n' > s; chmod +x s; ./s 2>/dev/null || true`, []string{"w s"}},
+		{`exec 3<a; cat /proc/$$/fd/3; cat /proc/self/cwd/a`, []string{"r a"}},
+		{`cd /proc/self/fd; exec 3<"$OLDPWD/a"; cd /proc/$$/fd; cat 3`, []string{"r a"}},
+		{`set -C; echo x 2>/dev/null > a || cat a`, []string{"r a"}},
+		{`echo x > b; mv -T b . 2>/dev/null || ln b a 2>/dev/null || cat a`, []string{"r a", "w b"}},
 		{`cp /bin/sh mine; printf "#!$PWD/mine\ncat a" > s; chmod +x s; ./s`, []string{"r a", "w mine", "w s"}},
 	} {
 		t.Run(test.script, func(t *testing.T) {
@@ -148,6 +153,92 @@ func TestScripts(t *testing.T) {
 				t.Errorf("losses: %+v", r.Losses)
 			}
 		})
+	}
+}
+
+// TestPython uses files as no shell does.
+func TestPython(t *testing.T) {
+	require.Component(t, "python3")
+	for _, test := range []struct {
+		name, script string
+		want         []string
+	}{
+		{"openat2 in a root", `
+import ctypes, os, struct
+def openat2(dir, name, flags, resolve):
+    how = ctypes.create_string_buffer(struct.pack("QQQ", flags, 0o600 if flags & os.O_CREAT else 0, resolve))
+    return ctypes.CDLL(None, use_errno=True).syscall(437, os.open(dir, os.O_PATH), name, how, 24)
+os.makedirs("root/s"); open("root/s/a", "w").close(); os.symlink("/s", "root/l"); os.symlink(os.getcwd() + "/a", "root/out")
+assert openat2("root", b"/l/a", os.O_RDONLY, 0x10) >= 0
+assert openat2("root", b"/l/new", os.O_WRONLY | os.O_CREAT, 0x10) >= 0
+assert openat2("root", b"out", os.O_RDONLY, 0x08) < 0`, []string{"w root/s/a", "w root/s/new"}},
+		{"an open that fails", `
+import os
+try: os.open("a", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+except FileExistsError: open("a").read()`, []string{"r a"}},
+		{"links of a process", `
+import os
+open("/proc/%d/fd/%d" % (os.getpid(), os.open("a", os.O_PATH))).read()
+open("/proc/self/cwd/sub/c").read()`, []string{"r a", "r sub/c"}},
+		{"exchange", `
+import ctypes
+open("b", "w").write("new")
+assert ctypes.CDLL(None).syscall(316, -100, b"a", -100, b"b", 2) == 0
+open("a").read()`, []string{"w a", "w b"}},
+		{"exchange of old files", `
+import ctypes
+assert ctypes.CDLL(None).syscall(316, -100, b"a", -100, b"sub/c", 2) == 0`, []string{"w a", "w sub/c"}},
+		{"memory", `
+import os, sys
+name = "/dev/shm/trace-test-%d" % os.getpid()
+with open(name, "w") as f: f.write("x")
+os.rename("a", "b")
+os.symlink(name, "l")`, []string{"w b"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "a"), []byte("a\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(os.Mkdir(filepath.Join(dir, "sub"), 0o700), os.WriteFile(filepath.Join(dir, "sub/c"), []byte("c\n"), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			r := traced(t, dir, "python3", "-c", test.script)
+			if got := names(t, r, dir); !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+			if r.Losses.Any() {
+				t.Errorf("losses: %+v", r.Losses)
+			}
+			name, err := os.Readlink(filepath.Join(dir, "l"))
+			if err != nil {
+				return
+			}
+			_ = os.Remove(name) // it is of this test
+			if !slices.ContainsFunc(r.Files, func(f File) bool { return f.Path == name && f.Written }) {
+				t.Errorf("%s is missing", name)
+			}
+		})
+	}
+}
+
+// TestChangesRoot has a process that was seen before see another tree: it is said at once.
+func TestChangesRoot(t *testing.T) {
+	require.Component(t, "python3", "root")
+	dir := t.TempDir()
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "jail"), 0o700), os.WriteFile(filepath.Join(dir, "jail/data"), []byte("x"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	r := traced(t, dir, "python3", "-c", `import os; os.chroot("jail"); open("/data").read()`)
+	if !slices.ContainsFunc(r.Files, func(f File) bool { return f.Path == "/data" && f.Foreign }) || r.Losses.Foreign == 0 {
+		t.Errorf("not listed; losses: %+v", r.Losses)
+	}
+}
+
+// TestOutliveMany has processes that outlive the command call all the time.
+func TestOutliveMany(t *testing.T) {
+	for range 10 {
+		script(t, t.TempDir(), `for i in 1 2 3 4; do (for j in $(seq 2000); do : < /dev/null; done) > out 2>&1 & done; read x < out || true`)
 	}
 }
 

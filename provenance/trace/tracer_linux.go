@@ -32,6 +32,7 @@ type Tracer struct {
 	stop     [2]int        // a pipe whose end stops the workers
 	working  sync.WaitGroup
 	receive  sync.Mutex
+	ended    bool          // no more is received; receive guards it
 	more     chan struct{} // wakes another worker
 }
 
@@ -133,7 +134,10 @@ func (t *Tracer) work(i int) {
 				return
 			}
 		} else if !t.await() {
+			t.receive.Lock()
+			t.ended = true
 			close(t.more)
+			t.receive.Unlock()
 			return
 		}
 		for first := true; t.next(i, first); first = false {
@@ -176,8 +180,8 @@ func (t *Tracer) next(i int, first bool) bool {
 			u.inherited = inherited(u.tid)
 		}
 	}
-	t.seen.begin()
-	defer t.seen.end()
+	t.seen.begin(&u)
+	defer t.seen.end(&u)
 	errno := letGo(t.listener, n.id)
 	t.shared.clear(i)
 	if errno == 0 {
@@ -199,7 +203,7 @@ func (t *Tracer) next(i int, first bool) bool {
 func (t *Tracer) take(i int, first bool) (notice, bool) {
 	t.receive.Lock()
 	defer t.receive.Unlock()
-	if events(t.listener, 0)&unix.POLLIN == 0 {
+	if t.ended || events(t.listener, 0)&unix.POLLIN == 0 {
 		return notice{}, false
 	}
 	slot := t.shared.slot(i)
