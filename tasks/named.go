@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"qme/index/query"
 	"qme/record"
@@ -41,17 +42,28 @@ func (q *Service) Name(ctx context.Context, id record.ID, name string, move bool
 		case other != nil && other.UID != id:
 			ids = append(ids, other.UID)
 		}
-		if err := q.Names.Put(name, id); err != nil {
-			return err
-		}
 	}
 	at := record.Now()
 	return q.Annotate(ctx, fmt.Sprintf("%s is %s", id, cmp.Or(name, "without a name")), ids, func(of record.ID, n *record.Notes) error {
 		if n.Name = nil; of == id && name != "" {
 			n.Name = &record.Name{Text: name, At: at, By: q.Settings.User}
+			return q.give(name, id, ids)
 		}
 		return nil
 	})
+}
+
+// give notes in this home that a task is given a name. It is called while no other process can change the
+// history: one that was faster may have given the name to another task than those of the change.
+func (q *Service) give(name string, id record.ID, ids []record.ID) error {
+	other, err := q.ownNamed(name)
+	switch {
+	case err != nil:
+		return err
+	case other != nil && !slices.Contains(ids, other.UID):
+		return &NameTakenError{name, other.UID}
+	}
+	return q.Names.Put(name, id)
 }
 
 // checkName checks a name that a task is to be given.
