@@ -135,7 +135,11 @@ func (cmd *tagCommand) change(ctx context.Context, refs []string, what *query.Qu
 	if err := q.Tag(ctx, ids, add, remove); err != nil {
 		return err
 	}
-	if len(ids) > 1 {
+	switch {
+	case len(ids) == 1:
+	case len(add) == 0:
+		cmd.term.note("Untagged %s.", count(len(ids), "task"))
+	default:
 		cmd.term.note("Tagged %s.", count(len(ids), "task"))
 	}
 	cmd.home.follow(q, tasks.AfterChange)
