@@ -53,9 +53,13 @@ func (cmd *showCommand) files(ctx context.Context, ref string) error {
 
 // fileLines says what is known of the files of a run beside their list.
 func fileLines(rec *record.Record, files *record.Files) []string {
+	running := rec.Data.Status == record.Running
+	if running && files.Trace != nil { // the record has what holds if qme is killed
+		return []string{"those that a trace sees are recorded when the run has ended"}
+	}
 	lines := traceLines(files)
 	switch {
-	case files.Incomplete && rec.Data.Status == record.Running:
+	case files.Incomplete && running:
 		lines = append(lines, "those that are made are recorded when the run has ended")
 	case files.Incomplete:
 		lines = append(lines, "those that were made are not known: the run was cut off")
