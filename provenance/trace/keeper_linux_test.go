@@ -39,6 +39,11 @@ func tracerMain() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	for _, f := range r.Files {
+		if f.Written {
+			fmt.Fprintf(os.Stderr, "%q\n", filepath.Base(f.Path))
+		}
+	}
 	r.Files = nil
 	_ = json.NewEncoder(os.Stdout).Encode(r)
 	return 0

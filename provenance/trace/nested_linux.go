@@ -3,9 +3,10 @@ package trace
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
+	"encoding/gob"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strconv"
@@ -24,13 +25,16 @@ import (
 // A request is what an inner Tracer sends when its command is about to start. It is answered by an
 // answered, and a second one, when the rest is wanted, by the Result.
 type request struct {
-	PID int `json:"pid,omitempty"` // of the process whose descendants are meant
+	PID int // of the process whose descendants are meant
 }
 
 // An answered says whether a request was granted.
 type answered struct {
-	Error string `json:"error,omitempty"`
+	Error string
 }
+
+// longestRequests bounds what is read of an inner Tracer.
+const longestRequests = 4096
 
 // asking is how long an inner Tracer waits for an answer.
 const asking = 2 * time.Second
@@ -41,6 +45,7 @@ type server struct {
 	mu       sync.Mutex
 	inner    []*innerTrace
 	members  map[int]member
+	kept     func() uint64 // how many calls the keeper has let go
 }
 
 // An innerTrace is what is seen of the descendants of a process.
@@ -57,13 +62,13 @@ type member struct {
 }
 
 // serve opens the socket. Its name is abstract: it has no file, and ends with this process.
-func serve() (*server, error) {
+func serve(kept func() uint64) (*server, error) {
 	name := fmt.Sprintf("@qme-trace-%d-%d", os.Getpid(), time.Now().UnixNano())
 	l, err := net.Listen("unix", name)
 	if err != nil {
 		return nil, err
 	}
-	s := &server{listener: l, members: map[int]member{}}
+	s := &server{listener: l, members: map[int]member{}, kept: kept}
 	go s.accept()
 	return s, nil
 }
@@ -88,7 +93,10 @@ func (s *server) accept() {
 
 // serve answers an inner Tracer until it has ended.
 func (s *server) serve(conn *net.UnixConn) {
-	in, out := json.NewDecoder(bufio.NewReader(conn)), json.NewEncoder(conn)
+	if os.Geteuid() != 0 && ownPeer(conn) != nil {
+		return // nothing is read of it; root traces what other users run
+	}
+	in, out := gob.NewDecoder(io.LimitReader(conn, longestRequests)), gob.NewEncoder(conn)
 	var r request
 	if in.Decode(&r) != nil {
 		return
@@ -97,6 +105,7 @@ func (s *server) serve(conn *net.UnixConn) {
 		_ = out.Encode(answered{err.Error()}) // the other end may be gone
 		return
 	}
+	kept := s.kept()
 	one := &innerTrace{r.PID, newSightings()}
 	s.mu.Lock()
 	s.inner = append(s.inner, one)
@@ -107,7 +116,9 @@ func (s *server) serve(conn *net.UnixConn) {
 		return
 	}
 	s.remove(one)
-	_ = out.Encode(one.seen.result()) // likewise
+	result := one.seen.result()
+	result.Losses.Kept = int(s.kept() - kept)
+	_ = out.Encode(result) // likewise
 }
 
 func (s *server) remove(one *innerTrace) {
@@ -122,23 +133,34 @@ func (s *server) remove(one *innerTrace) {
 	}
 }
 
-// mayTrace reports whether the process at the other end may ask for another one: it must be its child,
-// and of this user.
-func mayTrace(conn *net.UnixConn, pid int) error {
+// peerOf returns who is at the other end.
+func peerOf(conn *net.UnixConn) (peer *unix.Ucred, err error) {
 	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	cerr := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	return peer, errors.Join(err, cerr)
+}
+
+// ownPeer reports whether the other end is of this user, or of root. Anybody can connect to a name, and
+// take one that is free again.
+func ownPeer(conn *net.UnixConn) error {
+	peer, err := peerOf(conn)
 	if err != nil {
 		return err
 	}
-	var peer *unix.Ucred
-	var perr error
-	if err := raw.Control(func(fd uintptr) { peer, perr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); err != nil {
+	if peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {
+		return errors.New("it is of another user")
+	}
+	return nil
+}
+
+// mayTrace reports whether the process at the other end may ask for another one: it must be its child.
+func mayTrace(conn *net.UnixConn, pid int) error {
+	peer, err := peerOf(conn)
+	if err != nil {
 		return err
-	}
-	if perr != nil {
-		return perr
-	}
-	if uid := os.Geteuid(); int(peer.Uid) != uid && uid != 0 {
-		return errors.New("another user asks")
 	}
 	var r procfs.Reader
 	for at := pid; at > 1; {
@@ -223,7 +245,11 @@ func (t *Tracer) join(outer string, pid int) error {
 	if err != nil {
 		return fmt.Errorf("the trace around this one: %w", err)
 	}
-	t.outer = &outerTrace{conn: conn, in: json.NewDecoder(bufio.NewReader(conn)), out: json.NewEncoder(conn)}
+	if err := ownPeer(conn.(*net.UnixConn)); err != nil {
+		_ = conn.Close() // nothing was sent
+		return fmt.Errorf("the trace around this one: %w", err)
+	}
+	t.outer = &outerTrace{conn: conn, in: gob.NewDecoder(bufio.NewReader(conn)), out: gob.NewEncoder(conn)}
 	var a answered
 	if err := t.outer.ask(request{PID: pid}, &a); err != nil {
 		return fmt.Errorf("the trace around this one: %w", err)
@@ -237,8 +263,8 @@ func (t *Tracer) join(outer string, pid int) error {
 // An outerTrace is the connection to the Tracer around this one.
 type outerTrace struct {
 	conn net.Conn
-	in   *json.Decoder
-	out  *json.Encoder
+	in   *gob.Decoder
+	out  *gob.Encoder
 }
 
 func (o *outerTrace) ask(r request, answer any) error {

@@ -242,6 +242,21 @@ func TestOutliveMany(t *testing.T) {
 	}
 }
 
+// TestNestedName has the trace around another one hand a name over that is not UTF-8.
+func TestNestedName(t *testing.T) {
+	require.Component(t, "seccomp")
+	dir := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	outer := script(t, dir, `bash -c 'exec -a "`+tracerName+`" "$0" sh -c "echo x > \"$(printf "a\\377")\"; cat < \"$(printf "a\\377")\" > /dev/null"' `+self+` > out 2>&1`)
+	b, err := os.ReadFile(filepath.Join(dir, "out"))
+	if err != nil || !strings.Contains(string(b), `"a\xff"`) {
+		t.Errorf("the inner trace printed %s, %v; the outer one saw %q", b, err, names(t, outer, dir))
+	}
+}
+
 var fdPath = regexp.MustCompile(`= \d+<([^<>]+)>`)
 
 // TestAgainstStrace compares with the files that strace sees opened.

@@ -70,7 +70,7 @@ func (t *Tracer) prepare() error {
 	if err = unix.SetsockoptInt(int(t.ours.Fd()), unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
 		return fmt.Errorf("a socket: %w", err)
 	}
-	if t.server, err = serve(); err != nil {
+	if t.server, err = serve(func() uint64 { return atomic.LoadUint64(t.shared.kept()) }); err != nil {
 		return fmt.Errorf("a socket: %w", err)
 	}
 	if t.keeper, err = startKeeper(t.memory); err != nil {
