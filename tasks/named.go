@@ -77,7 +77,10 @@ func (q *Service) checkName(name string) error {
 	if q.executor(name) != nil {
 		return fmt.Errorf("%w name %q: an executor is called so", record.ErrInvalid, name)
 	}
-	return nil
+	if q.Settings.Mask == nil {
+		return nil
+	}
+	return noSecret(q.Settings.Mask(), []string{name}) // also not for the file of the names
 }
 
 // ownNamed returns the task that was given a name in this home and still has it, nil for none.

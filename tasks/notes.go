@@ -39,11 +39,8 @@ func (q *Service) Annotate(ctx context.Context, what string, ids []record.ID, ed
 		if err := edit(id, n); err != nil {
 			return nil, err
 		}
-		for _, word := range append([]string{n.Named()}, n.Tags...) {
-			counts := mask.Counts{}
-			if set.Text(word, counts); len(counts) > 0 {
-				return nil, fmt.Errorf("a tag or name has the value of the secret %s: %w", slices.Sorted(maps.Keys(counts))[0], record.ErrConflict)
-			}
+		if err := noSecret(set, append([]string{n.Named()}, n.Tags...)); err != nil {
+			return nil, err
 		}
 		for i := range n.Notes {
 			n.Notes[i].Text = set.Text(n.Notes[i].Text, mask.Counts{})
@@ -90,6 +87,17 @@ func (q *Service) PutNote(ctx context.Context, id record.ID, note record.Note) e
 		}
 		return nil
 	})
+}
+
+// noSecret returns an error if a name or tag has a secret, which cannot be masked there.
+func noSecret(set *mask.Set, words []string) error {
+	for _, word := range words {
+		counts := mask.Counts{}
+		if set.Text(word, counts); len(counts) > 0 {
+			return fmt.Errorf("a tag or name has the value of the secret %s: %w", slices.Sorted(maps.Keys(counts))[0], record.ErrConflict)
+		}
+	}
+	return nil
 }
 
 // NoSuchNote returns the error for a note that a task does not have, which wraps record.ErrNotFound.
