@@ -59,6 +59,8 @@ type member struct {
 	of   []*innerTrace
 	born uint64
 	at   time.Time
+	// orphan says that its parents had ended when it was first seen, so it may belong to any.
+	orphan bool
 }
 
 // serve opens the socket. Its name is abstract: it has no file, and ends with this process.
@@ -194,6 +196,11 @@ func (s *server) of(tid int) []*innerTrace {
 	if known && next.born == m.born && len(next.of) < len(m.of) {
 		next.of = m.of // its parents have ended
 	}
+	if next.orphan && len(next.of) == 0 {
+		for _, one := range s.inner {
+			one.seen.lose(func(l *Losses) { l.Unreadable++ })
+		}
+	}
 	next.at = now
 	s.members[tid] = next
 	return next.of
@@ -214,7 +221,11 @@ func (s *server) find(tid int) (m member) {
 				m.of = append(m.of, one)
 			}
 		}
+		if at == os.Getpid() {
+			return m
+		}
 		if stat, ok = r.Stat(at); !ok || stat.Parent <= 1 {
+			m.orphan = true
 			return m
 		}
 		at = stat.Parent

@@ -242,6 +242,22 @@ func TestOutliveMany(t *testing.T) {
 	}
 }
 
+// TestNestedOrphan has a process within an inner trace first be seen after its parent has ended, which
+// the inner trace must say.
+func TestNestedOrphan(t *testing.T) {
+	require.Component(t, "seccomp")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	script(t, dir, `bash -c 'exec -a "`+tracerName+`" "$0" sh -c "( (sleep 0.1; echo x > orphan) & ); until test -e orphan; do sleep 0.01; done"' `+self+` > out 2>&1`)
+	b, err := os.ReadFile(filepath.Join(dir, "out"))
+	if err != nil || strings.Contains(string(b), `"Unreadable":0`) && !strings.Contains(string(b), `"orphan"`) {
+		t.Errorf("the inner trace printed %s, %v", b, err)
+	}
+}
+
 // TestNestedName has the trace around another one hand a name over that is not UTF-8.
 func TestNestedName(t *testing.T) {
 	require.Component(t, "seccomp")
