@@ -78,6 +78,7 @@ Examples:
 			if err != nil {
 				return err
 			}
+			recorded(started, rep)
 			return cmd.home.finishRun(q, rep)
 		},
 	}

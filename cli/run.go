@@ -105,6 +105,7 @@ func (cmd *runCommand) run(ctx context.Context, words []string, o onOptions, opt
 	case err != nil:
 		return &codeError{exitNotRun, err}
 	}
+	recorded(opts.Started, rep)
 	err = cmd.home.finishRun(q, rep)
 	if o.wait && rep.Record.Data.Job == nil { // the message of the scheduler instead of a job
 		cmd.term.show(strings.Join(rep.Record.Data.Error, ""))

@@ -93,7 +93,7 @@ func (cmd *waitCommand) run(ctx context.Context, ref string) error {
 	}
 	rec, err := q.Wait(ctx, ref, nil)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return &codeError{exitTimeout, fmt.Errorf("it has not ended yet")}
+		return &codeError{exitTimeout, fmt.Errorf("%s has not ended yet", cmp.Or(ref, "the last task"))}
 	}
 	if err != nil {
 		return err
