@@ -42,8 +42,8 @@ func (q *Service) Annotate(ctx context.Context, what string, ids []record.ID, ed
 		if err := noSecret(set, append([]string{n.Named()}, n.Tags...)); err != nil {
 			return nil, err
 		}
-		for i := range n.Notes {
-			n.Notes[i].Text = set.Text(n.Notes[i].Text, mask.Counts{})
+		if err := maskNotes(set, before, n); err != nil {
+			return nil, fmt.Errorf("task %s: %w", id, err)
 		}
 		return n, limits(id, before, n)
 	}}
@@ -52,6 +52,22 @@ func (q *Service) Annotate(ctx context.Context, what string, ids []record.ID, ed
 		return q.whyNotThere(ids, err)
 	}
 	return err
+}
+
+// maskNotes masks the secrets in notes. A note that was there before, and would become too long, stays
+// as it is: it is in the history already. The error wraps record.ErrConflict for another one.
+func maskNotes(set *mask.Set, before, n *record.Notes) error {
+	for i := range n.Notes {
+		one := &n.Notes[i]
+		text := set.Text(one.Text, mask.Counts{})
+		switch {
+		case len(text) <= record.LongestNote:
+			one.Text = text
+		case !slices.ContainsFunc(before.Notes, func(old record.Note) bool { return old.ID == one.ID && old.Text == one.Text }):
+			return fmt.Errorf("with its secrets masked the note has %d bytes, and %d are allowed: %w; keep a longer text in a file", len(text), record.LongestNote, record.ErrConflict)
+		}
+	}
+	return nil
 }
 
 // whyNotThere returns a better error for tasks that are not in the history because they run for the
