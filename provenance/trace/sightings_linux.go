@@ -2,8 +2,11 @@ package trace
 
 import (
 	"cmp"
+	"errors"
+	"io/fs"
 	"maps"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +18,7 @@ import (
 
 // sightings are what has been seen of the files. It is for several goroutines.
 type sightings struct {
+	moved    map[string]string // folders, by their new names, with the program that has moved them
 	mu       sync.Mutex
 	files    map[key]*sighting
 	known    map[key]*sighting // by the name that a process used; nil for what is no regular file
@@ -51,7 +55,7 @@ type viewer struct {
 }
 
 func newSightings() *sightings {
-	return &sightings{files: map[key]*sighting{}, known: map[key]*sighting{}, viewers: map[int]*viewer{}, looking: map[uint64]struct{}{}}
+	return &sightings{files: map[key]*sighting{}, known: map[key]*sighting{}, viewers: map[int]*viewer{}, moved: map[string]string{}, looking: map[uint64]struct{}{}}
 }
 
 // viewing is how long what was read of a thread holds: its number may be that of another soon after.
@@ -392,6 +396,9 @@ func (s *sightings) rename(u use) {
 // move gives what is seen of from to its new name. The caller holds mu.
 func (s *sightings) move(u use, from, to key) {
 	if u.folder {
+		if !from.foreign {
+			s.moved[to.path] = u.viewer.program
+		}
 		for k, f := range maps.Clone(s.files) {
 			if rest, ok := strings.CutPrefix(k.path, from.path+"/"); ok && k.foreign == from.foreign && f.wrote {
 				s.give(u, f, key{to.path + "/" + rest, to.foreign})
@@ -439,9 +446,40 @@ func (s *sightings) result() Result {
 			r.Files = append(r.Files, one)
 		}
 	}
+	s.addMoved(&r)
 	slices.SortFunc(r.Files, func(a, b File) int { return cmp.Or(strings.Compare(a.Path, b.Path), compareBool(a.Foreign, b.Foreign)) })
 	return r
 }
+
+// addMoved adds the files that nobody has opened, in folders that were moved.
+func (s *sightings) addMoved(r *Result) {
+	left := mostMoved
+	for _, folder := range slices.Sorted(maps.Keys(s.moved)) {
+		err := filepath.WalkDir(folder, func(name string, d fs.DirEntry, err error) error {
+			if left--; left < 0 {
+				return errTooMany
+			}
+			k := key{path: name}
+			if err != nil || !d.Type().IsRegular() || s.files[k] != nil {
+				return nil // what is not there was moved on, or removed
+			}
+			if now := stateOf(name); now != nil {
+				s.files[k] = &sighting{}
+				r.Files = append(r.Files, File{Path: name, Written: true, After: now, WrittenBy: s.moved[folder]})
+			}
+			return nil
+		})
+		if err != nil {
+			r.Losses.Full++
+			return
+		}
+	}
+}
+
+// mostMoved is how many entries of moved folders are looked at.
+const mostMoved = 20_000
+
+var errTooMany = errors.New("there are too many")
 
 func compareBool(a, b bool) int {
 	switch {

@@ -127,6 +127,7 @@ func TestScripts(t *testing.T) {
 		{`ln -s a l && echo x > l`, []string{"w a"}},
 		{`ln a h && cat h`, []string{"r a", "w h"}},
 		{`mkdir s && echo x > s/y && mv s t`, []string{"w t/y"}},
+		{`mv there moved && mv moved/deep deeper`, []string{"w deeper/c", "w moved/b"}},
 		{`cat missing || true; cat . 2>/dev/null || true`, nil},
 		{`exec 3<a; cat /dev/fd/3; cat /proc/self/fd/3`, []string{"r a"}},
 		{`cat < a | cat | cat > b`, []string{"r a", "w b"}},
@@ -142,8 +143,13 @@ func TestScripts(t *testing.T) {
 	} {
 		t.Run(test.script, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, "a"), []byte("a\n"), 0o600); err != nil {
-				t.Fatal(err)
+			for _, name := range []string{"a", "there/b", "there/deep/c"} {
+				if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(dir, name), []byte("a\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
 			}
 			r := script(t, dir, test.script)
 			if got := names(t, r, dir); !slices.Equal(got, test.want) {
