@@ -3,7 +3,7 @@ package trace
 import (
 	"bufio"
 	"bytes"
-	"encoding/gob"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +23,7 @@ import (
 // keeps, beside its own, what is seen of a process of the inner one and its descendants.
 
 // A request is what an inner Tracer sends when its command is about to start. It is answered by an
-// answered, and a second one, when the rest is wanted, by the Result.
+// answered, and a second one, when the rest is wanted, by a share.
 type request struct {
 	PID int // of the process whose descendants are meant
 }
@@ -31,6 +31,36 @@ type request struct {
 // An answered says whether a request was granted.
 type answered struct {
 	Error string
+}
+
+// A share is a Result as it is sent: JSON has no names that are not UTF-8.
+type share struct {
+	Files     []sharedFile
+	Temporary int
+	Losses    Losses
+}
+
+// A sharedFile is a File with the bytes of its names.
+type sharedFile struct {
+	File
+	Path, ReadBy, WrittenBy []byte
+}
+
+func shareOf(r Result) share {
+	s := share{Temporary: r.Temporary, Losses: r.Losses}
+	for _, f := range r.Files {
+		s.Files = append(s.Files, sharedFile{f, []byte(f.Path), []byte(f.ReadBy), []byte(f.WrittenBy)})
+	}
+	return s
+}
+
+func (s share) result() Result {
+	r := Result{Temporary: s.Temporary, Losses: s.Losses}
+	for _, f := range s.Files {
+		f.File.Path, f.File.ReadBy, f.File.WrittenBy = string(f.Path), string(f.ReadBy), string(f.WrittenBy)
+		r.Files = append(r.Files, f.File)
+	}
+	return r
 }
 
 // longestRequests bounds what is read of an inner Tracer.
@@ -98,7 +128,7 @@ func (s *server) serve(conn *net.UnixConn) {
 	if os.Geteuid() != 0 && ownPeer(conn) != nil {
 		return // nothing is read of it; root traces what other users run
 	}
-	in, out := gob.NewDecoder(io.LimitReader(conn, longestRequests)), gob.NewEncoder(conn)
+	in, out := json.NewDecoder(io.LimitReader(conn, longestRequests)), json.NewEncoder(conn)
 	var r request
 	if in.Decode(&r) != nil {
 		return
@@ -120,7 +150,7 @@ func (s *server) serve(conn *net.UnixConn) {
 	s.remove(one)
 	result := one.seen.result()
 	result.Losses.Kept = int(s.kept() - kept)
-	_ = out.Encode(result) // likewise
+	_ = out.Encode(shareOf(result)) // likewise
 }
 
 func (s *server) remove(one *innerTrace) {
@@ -260,7 +290,7 @@ func (t *Tracer) join(outer string, pid int) error {
 		_ = conn.Close() // nothing was sent
 		return fmt.Errorf("the trace around this one: %w", err)
 	}
-	t.outer = &outerTrace{conn: conn, in: gob.NewDecoder(bufio.NewReader(conn)), out: gob.NewEncoder(conn)}
+	t.outer = &outerTrace{conn: conn, in: json.NewDecoder(bufio.NewReader(conn)), out: json.NewEncoder(conn)}
 	var a answered
 	if err := t.outer.ask(request{PID: pid}, &a); err != nil {
 		return fmt.Errorf("the trace around this one: %w", err)
@@ -274,8 +304,8 @@ func (t *Tracer) join(outer string, pid int) error {
 // An outerTrace is the connection to the Tracer around this one.
 type outerTrace struct {
 	conn net.Conn
-	in   *gob.Decoder
-	out  *gob.Encoder
+	in   *json.Decoder
+	out  *json.Encoder
 }
 
 func (o *outerTrace) ask(r request, answer any) error {

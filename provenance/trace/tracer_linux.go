@@ -234,9 +234,11 @@ func (t *Tracer) End() (Result, error) {
 	switch {
 	case err != nil:
 	case t.outer != nil:
-		if err = t.outer.ask(request{}, &r); err != nil {
+		var s share
+		if err = t.outer.ask(request{}, &s); err != nil {
 			err = fmt.Errorf("the trace around this one: %w", err)
 		}
+		r = s.result()
 	default:
 		r = t.seen.result()
 	}
