@@ -25,7 +25,10 @@ func Install(socket int) error {
 		return errors.Join(err, unix.Sendto(socket, []byte(err.Error()), unix.MSG_NOSIGNAL, nil))
 	}
 	defer unix.Close(listener)
-	return unix.Sendmsg(socket, []byte{0}, unix.UnixRights(listener), nil, unix.MSG_NOSIGNAL)
+	if err := unix.Sendmsg(socket, []byte{0}, unix.UnixRights(listener), nil, unix.MSG_NOSIGNAL); err != nil {
+		return err
+	}
+	return wordFrom(socket)
 }
 
 // busy is the message of a stage to whose calls somebody listens already.
@@ -36,6 +39,12 @@ func joined(socket int) error {
 	if err := unix.Sendto(socket, []byte(busy), unix.MSG_NOSIGNAL, nil); err != nil {
 		return err
 	}
+	return wordFrom(socket)
+}
+
+// wordFrom waits for a word of the Tracer. If there is none, qme was killed, and the command is not to
+// start: nobody would answer its calls.
+func wordFrom(socket int) error {
 	for {
 		_, err := unix.Read(socket, make([]byte, 1))
 		if !errors.Is(err, unix.EINTR) {

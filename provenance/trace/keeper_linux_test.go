@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"qme/internal/procfs"
 	"qme/tests/require"
 )
 
@@ -26,7 +27,7 @@ func tracerMain() int {
 		cmd := &exec.Cmd{Path: "/proc/self/exe", Args: append([]string{stageName}, os.Args[1:]...), ExtraFiles: []*os.File{tracer.Stage()}, Env: append(os.Environ(), Variable+"="+tracer.Address())}
 		if err = cmd.Start(); err == nil {
 			err = tracer.Started()
-			fmt.Println(tracer.keeper.pid)
+			fmt.Println(tracer.keeping.pid())
 			_ = cmd.Wait() // the test sees how it ended
 		}
 	}
@@ -169,6 +170,19 @@ func TestKeeperIsKilled(t *testing.T) {
 	s.await("late")
 }
 
+func TestKeeperIsStopped(t *testing.T) {
+	s := supervise(t, many+`(while test ! -e go && test -d .; do sleep 0.01; done; cat f1; echo late > late) > out 2>&1 &`)
+	if err := syscall.Kill(s.keeper, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	s.check()
+	s.losses()
+	if err := os.WriteFile(filepath.Join(s.dir, "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.await("late")
+}
+
 func TestOutlivesTheRun(t *testing.T) {
 	s := supervise(t, `(while test ! -e go; do sleep 0.01; done; echo x > f; cat f > g; ls > /dev/null && echo late > late) > out 2>&1 &`)
 	if l := s.losses(); l.Any() {
@@ -207,4 +221,40 @@ func TestOrdinaryUser(t *testing.T) {
 			t.Errorf("%q, %v; want %s", b, err, test.want)
 		}
 	}
+}
+
+// TestBothAreKilled kills the keeper, and then the Tracer, which has started another one.
+func TestBothAreKilled(t *testing.T) {
+	s := supervise(t, many)
+	s.await("f1")
+	if err := syscall.Kill(s.keeper, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(time.Minute); !s.hasKeeper(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("there is no other keeper")
+		}
+	}
+	s.signal(syscall.SIGKILL)
+	s.check()
+	_ = s.cmd.Wait() // killed
+}
+
+// hasKeeper reports whether a child of the tracer, other than the first keeper, is a keeper that has the
+// listener.
+func (s *supervised) hasKeeper() bool {
+	var r procfs.Reader
+	for _, pid := range r.Children(nil, s.cmd.Process.Pid) {
+		name, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err != nil || pid == s.keeper || !strings.HasPrefix(string(name), keeperName) {
+			continue
+		}
+		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		for _, e := range entries {
+			if link, lerr := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, e.Name())); err == nil && lerr == nil && strings.Contains(link, "seccomp") {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +19,7 @@ type Tracer struct {
 	stage, ours *os.File // the two ends of the stage's socket
 	shared      shared
 	memory      *os.File
-	keeper      *keeperProcess
+	keeping     *keeping
 
 	outer    *outerTrace // the Tracer around this one, which sees what this one would; nil for none
 	server   *server     // for those within this one
@@ -73,7 +71,7 @@ func (t *Tracer) prepare() error {
 	if t.server, err = serve(func() uint64 { return atomic.LoadUint64(t.shared.kept()) }); err != nil {
 		return fmt.Errorf("a socket: %w", err)
 	}
-	if t.keeper, err = startKeeper(t.memory); err != nil {
+	if t.keeping, err = startKeeping(t.memory); err != nil {
 		return fmt.Errorf("start a process: %w", err)
 	}
 	return nil
@@ -107,17 +105,13 @@ func (t *Tracer) begin(outer string) {
 		_, _ = t.ours.Write([]byte{0}) // the stage may have been killed
 		return
 	}
-	if err == nil {
-		err = t.keeper.give(listener)
-	}
 	if err != nil {
-		if listener >= 0 {
-			unix.Close(listener) // its calls would wait for ever
-		}
 		t.why = err
 		return
 	}
 	t.listener = listener
+	t.keeping.give(listener)
+	_, _ = t.ours.Write([]byte{0}) // from here on somebody answers the stage, which may have been killed
 	// Linux 6.6 can hand the processor over with the answer. Older ones refuse, and are slower.
 	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
 	for i := range workers {
@@ -229,7 +223,7 @@ func (t *Tracer) End() (Result, error) {
 	unix.Close(t.stop[1])
 	_, ended := intime.Within(ending, func() struct{} { t.working.Wait(); return struct{}{} })
 	kept := atomic.LoadUint64(t.shared.kept())
-	t.keeper.leave(t.listener, t.memory)
+	t.keeping.leave()
 	r := Result{}
 	switch {
 	case err != nil:
@@ -271,56 +265,5 @@ func (t *Tracer) release() {
 	if t.memory != nil {
 		t.shared.close()
 		_ = t.memory.Close() // it has no file
-	}
-}
-
-// A keeperProcess is the keeper as its Tracer sees it.
-type keeperProcess struct {
-	pid    int
-	socket *os.File
-}
-
-// startKeeper starts a keeper with memory.
-func startKeeper(memory *os.File) (*keeperProcess, error) {
-	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	theirs := os.NewFile(uintptr(ends[0]), "keeper")
-	defer theirs.Close()
-	k := &keeperProcess{socket: os.NewFile(uintptr(ends[1]), "keeper")}
-	cmd := &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{keeperName}, Dir: "/", Env: []string{},
-		ExtraFiles: []*os.File{theirs, memory}, SysProcAttr: &syscall.SysProcAttr{Setsid: true},
-	}
-	if err := cmd.Start(); err != nil {
-		_ = k.socket.Close() // it was not used
-		return nil, err
-	}
-	k.pid = cmd.Process.Pid
-	go func() { _ = cmd.Wait() }() // how it ended does not matter
-	return k, nil
-}
-
-// give sends the listener to the keeper.
-func (k *keeperProcess) give(listener int) error {
-	err := unix.Sendmsg(int(k.socket.Fd()), []byte{0}, unix.UnixRights(listener), nil, unix.MSG_NOSIGNAL)
-	if err != nil {
-		return fmt.Errorf("the keeper: %w", err)
-	}
-	return nil
-}
-
-// leave has the keeper let all further calls go. If it was killed, and a process still has the filter,
-// another takes its place.
-func (k *keeperProcess) leave(listener int, memory *os.File) {
-	defer func() { _ = k.socket.Close() }()    // this is the word that the Tracer has ended
-	gone := events(int(k.socket.Fd()), 0) != 0 // its end of the socket was closed
-	if listener < 0 || !gone || events(listener, 0)&unix.POLLHUP != 0 {
-		return
-	}
-	if other, err := startKeeper(memory); err == nil {
-		_ = other.give(listener) // nothing else can be done for these processes
-		_ = other.socket.Close() // likewise
 	}
 }
