@@ -20,17 +20,18 @@ type use struct {
 	kind       kind
 	tid        int
 	flags      uint64
-	path, name string   // absolute, not resolved; name is the new one of renames and links
-	viewer     *viewer  // nil if the process could not be read
-	before     *State   // of the file that is written, nil if it was not there
-	other      *State   // of the file that is exchanged for that
-	folder     bool     // of a rename: it moves a folder
-	failed     bool     // the arguments could not be read
-	inherited  []opened // by the command itself
-	resolve    uint64   // how openat2(2) is to follow links
-	late       bool     // what was seen before the call has not been looked at in time
-	at         uint64   // the number of the call
-	depth      int      // of scripts that are those of each other
+	path, name string    // absolute, not resolved; name is the new one of renames and links
+	viewer     *viewer   // nil if the process could not be read
+	before     *State    // of the file that is written, nil if it was not there
+	other      *State    // of the file that is exchanged for that
+	folder     bool      // of a rename: it moves a folder
+	failed     bool      // the arguments could not be read
+	there      *resolved // what is read in another file system tree
+	inherited  []opened  // by the command itself
+	resolve    uint64    // how openat2(2) is to follow links
+	late       bool      // what was seen before the call has not been looked at in time
+	at         uint64    // the number of the call
+	depth      int       // of scripts that are those of each other
 }
 
 // read reads what a call names. The process waits, so its memory, directory and descriptors are those

@@ -113,6 +113,10 @@ func (s *sightings) before(u *use) {
 	switch {
 	case u.kind == unlinks:
 		u.late = !s.settle()
+	case u.viewer.foreign && u.reads():
+		// Its tree may be gone with the process when the call has gone on.
+		real, st, ok := resolve(u.tid, key{u.path, true})
+		u.there = &resolved{real, st, ok}
 	case u.viewer.foreign:
 	case u.kind == renames:
 		u.late = !s.settle()
@@ -215,6 +219,7 @@ func (s *sightings) isFirst() bool {
 
 // inherit notes the files that the command has inherited.
 func (s *sightings) inherit(u use) {
+	u.there = nil // it is that of the program
 	for _, o := range u.inherited {
 		access := o.flags & unix.O_ACCMODE
 		u.before = stateOf(o.path)
@@ -274,8 +279,13 @@ func (s *sightings) note(u use, name string, changes bool) *sighting {
 	if known && !changes {
 		return f // it has been noted
 	}
-	real, st, ok := resolve(u.tid, k)
-	if !ok {
+	there := u.there
+	if there == nil {
+		real, st, ok := resolve(u.tid, k)
+		there = &resolved{real, st, ok}
+	}
+	real, st := there.real, there.state
+	if !there.ok {
 		return nil // the call fails
 	}
 	s.mu.Lock()
@@ -525,6 +535,13 @@ func stateOf(name string) *State {
 
 func stateFrom(st *unix.Stat_t) *State {
 	return &State{uint64(st.Dev), st.Ino, st.Size, time.Unix(st.Mtim.Unix()), time.Unix(st.Ctim.Unix()), st.Blocks == 0 && st.Size > 0}
+}
+
+// A resolved is what resolve returns.
+type resolved struct {
+	real  key
+	state *State
+	ok    bool
 }
 
 // resolve follows the links of a path. ok is false if nothing is there that the command may read, and
