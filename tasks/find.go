@@ -17,6 +17,7 @@ var ErrReference = errors.New("not a reference to a task")
 //
 //	""               the task that this user last gave in this home; see last
 //	shell-019aaf3c…  a task by its id or a prefix of it, with or without its executor
+//	907484           a task by the number of its job, if no id begins so
 //	baseline         a task by its name; see Name
 //	@2               the second task of a plain listing
 //	REF@1            a task's first run; REF@-1 is the one before the last
@@ -71,6 +72,14 @@ func (q *Service) resolveRecord(ref string) (*record.Record, error) {
 		return q.nth(ref, n)
 	}
 	id, err := q.resolve(ref)
+	if errors.Is(err, record.ErrNotFound) || errors.Is(err, ErrReference) {
+		if jobNumber().MatchString(ref) {
+			rec, jerr := q.ofJob(ref)
+			if !errors.Is(jerr, record.ErrNotFound) {
+				return rec, jerr
+			}
+		}
+	}
 	if errors.Is(err, record.ErrNotFound) && q.Names != nil && q.checkName(ref) == nil {
 		rec, nerr := q.named(ref)
 		if !errors.Is(nerr, record.ErrNotFound) {
