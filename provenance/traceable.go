@@ -21,6 +21,11 @@ func Traceable(c Command) error {
 	if trace.KeepsPrivileges() {
 		return nil
 	}
+	return gainsNone(c)
+}
+
+// gainsNone is Traceable for a process without privileges.
+func gainsNone(c Command) error {
 	err, ok := intime.Within(beginning, func() error {
 		programs := newPrograms(c)
 		s := &Collection{command: c, first: programs.find(c.Argv[0])}
