@@ -66,7 +66,11 @@ func (m *Mirror) migrate(ctx context.Context) error {
 			return err
 		}
 		if version < int64(createdIn[len(createdIn)-1]) {
-			if err := m.checkForeign(ctx, version); err != nil {
+			err := m.checkForeign(ctx, version)
+			if errors.Is(err, ErrForeign) && attempt < migrateAttempts && m.movedOn(ctx, version) {
+				continue
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -80,6 +84,13 @@ func (m *Mirror) migrate(ctx context.Context) error {
 		case <-time.After(rand.N(50 * time.Millisecond)):
 		}
 	}
+}
+
+// movedOn reports whether another process has brought the tables to a later version than one that was
+// read, so that they look otherwise than they would by it.
+func (m *Mirror) movedOn(ctx context.Context, version int64) bool {
+	now, err := m.schema(ctx)
+	return err == nil && now > version
 }
 
 func (m *Mirror) up(ctx context.Context) (err error) {
