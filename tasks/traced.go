@@ -40,6 +40,13 @@ func (r *run) startTracing(s *capture.Spec, dir string) {
 	if r.tracing.err = provenance.Traceable(provenance.Command{Dir: dir, Argv: s.Cmd, Env: s.Env}); r.tracing.err == nil {
 		r.tracing.tracer, r.tracing.err = trace.New(os.Getenv(trace.Variable))
 	}
+	if r.tracing.err == nil {
+		// The command goes before its trace where descriptors are scarce.
+		if r.tracing.err = capture.AbleBeside(running); r.tracing.err != nil {
+			_, _ = r.tracing.tracer.End()
+			r.tracing.tracer = nil
+		}
+	}
 	if r.tracing.err != nil {
 		r.untraced()
 		return
@@ -58,6 +65,9 @@ func traceCutOff(rec *record.Record, opts RunOptions) {
 	}
 	rec.Data.Files.Trace = &record.Trace{Error: "qme was killed before the command had ended"}
 }
+
+// running is how many files are opened for the streams of a command, at most.
+const running = 10
 
 // untraced tells the user that there is no trace.
 func (r *run) untraced() {

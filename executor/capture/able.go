@@ -8,8 +8,11 @@ import (
 
 // Able returns an error if too few file descriptors are left: the runtime would end the
 // process with a dump of its goroutines as soon as it needs one.
-func Able() error {
-	const needed = 6
+func Able() error { return AbleBeside(0) }
+
+// AbleBeside is Able for a program that opens so many more files before it runs a command.
+func AbleBeside(more int) error {
+	needed := 6 + more
 	var fds []int
 	defer func() {
 		for _, fd := range fds {

@@ -28,15 +28,16 @@ func start(argv []string, dir string, attr *syscall.ProcAttr, stage int) (int, *
 	})
 }
 
-// startStage starts a stage and waits until it has become the command, or could not.
+// startStage starts a stage and waits until it has become the command, or could not. If no stage can be
+// started, the command is started without.
 func startStage(argv []string, attr *syscall.ProcAttr, stage int) (int, *startError) {
 	program, err := self()
 	if err != nil {
-		return 0, &startError{Code: codeOwn, Text: fmt.Sprintf("start this program again: %v", err)}
+		return start(argv, attr.Dir, attr, -1)
 	}
 	r, w, err := pipe()
 	if err != nil {
-		return 0, explain(argv[0], "", err)
+		return start(argv, attr.Dir, attr, -1) // which needs fewer descriptors
 	}
 	defer unix.Close(r)
 	staged := *attr
@@ -44,11 +45,8 @@ func startStage(argv []string, attr *syscall.ProcAttr, stage int) (int, *startEr
 	staged.Files = files
 	pid, err := syscall.ForkExec(program, append([]string{helperName(stageName, at...)}, argv...), &staged)
 	unix.Close(w)
-	switch {
-	case errors.Is(err, unix.EINVAL) || errors.Is(err, unix.E2BIG):
-		return start(argv, attr.Dir, attr, -1) // which tells it of the command
-	case err != nil:
-		return 0, explain(argv[0], "", err)
+	if err != nil {
+		return start(argv, attr.Dir, attr, -1) // which may be possible, or tells it of the command
 	}
 	refused := &startError{}
 	switch err := json.NewDecoder(fdReader(r)).Decode(refused); {

@@ -99,7 +99,7 @@ func (t *Tracer) begin(outer string) {
 	var busy busyError
 	switch {
 	case errors.Is(err, io.EOF):
-		err = errors.New("the command has not started")
+		err = errors.New("the command could not be started for it")
 	case errors.As(err, &busy):
 		t.why = t.join(outer, busy.pid)
 		_, _ = t.ours.Write([]byte{0}) // the stage may have been killed
