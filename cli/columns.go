@@ -304,7 +304,7 @@ func (f *fitter) find(name string) *placed {
 func (f *fitter) take(c *placed, leaves, has int) {
 	cost := c.width + columnGap
 	if leaves == 0 {
-		cost = c.width // the last column has none behind it
+		cost = c.width // no gap follows the last column
 	}
 	if f.used+max(cost+leaves, has) > f.width {
 		return
