@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"slices"
 
-	"qme/index/query"
+	"qme/index"
 	"qme/record"
 )
 
@@ -123,24 +123,14 @@ func (q *Service) named(name string) (*record.Record, error) {
 // allNamed returns the tasks with a name, newest first. Where the index would first have to be made, the
 // notes are looked at themselves.
 func (q *Service) allNamed(name string) (ids []record.ID, err error) {
-	what, err := query.Parse("name:"+name, query.Options{})
-	if err != nil {
-		return nil, err
-	}
-	s, err := q.Search(context.Background(), what, SearchOptions{Sort: SortCreated, Ready: true})
-	if err != nil {
-		return nil, err
-	}
-	for found := range s.Found {
-		switch {
-		case found.Err != nil && found.ID == "":
-			return nil, found.Err
-		case found.Err == nil:
+	indexed, err := q.eachReady("name:"+name, func(found index.Found) error {
+		if found.Err == nil {
 			ids = append(ids, found.ID)
 		}
-	}
-	if s.FromIndex() {
-		return ids, nil
+		return nil
+	})
+	if err != nil || indexed {
+		return ids, err
 	}
 	history, err := q.latest()
 	if err != nil {

@@ -1,12 +1,11 @@
 package tasks
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 
-	"qme/index/query"
+	"qme/index"
 	"qme/internal/lazy"
 	"qme/record"
 )
@@ -50,30 +49,17 @@ func (q *Service) openWithJob(number string) ([]record.ID, error) {
 
 // searchedWithJob returns the tasks that the index knows with a job of a number, newest first.
 func (q *Service) searchedWithJob(number string) (ids []record.ID, err error) {
-	what, err := query.Parse("job:"+number, query.Options{})
-	if err != nil {
-		return nil, err
-	}
-	s, err := q.Search(context.Background(), what, SearchOptions{Sort: SortCreated, Ready: true})
-	if err != nil {
-		return nil, err
-	}
-	for found := range s.Found {
-		if found.Err != nil && found.ID == "" {
-			return nil, found.Err
-		}
+	_, err = q.eachReady("job:"+number, func(found index.Found) error {
 		rec, err := q.task(found.ID)
 		if errors.Is(err, record.ErrNotFound) {
-			continue
+			return nil
 		}
-		if err != nil {
-			return nil, err
-		}
-		if hasJob(rec, number) { // a part of a job is found as well
+		if err == nil && hasJob(rec, number) { // a part of a job is found as well
 			ids = append(ids, found.ID)
 		}
-	}
-	return ids, nil
+		return err
+	})
+	return ids, err
 }
 
 func hasJob(rec *record.Record, number string) bool {

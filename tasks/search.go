@@ -34,6 +34,28 @@ type SearchOptions struct {
 	only *Filter // of which Limit, Sort and Query do not count; nil: all
 }
 
+// eachReady calls each for the tasks that match a query and cost little to find, newest first, until one
+// returns an error. It reports whether these are all, by the index.
+func (q *Service) eachReady(text string, each func(index.Found) error) (all bool, err error) {
+	what, err := query.Parse(text, query.Options{})
+	if err != nil {
+		return false, err
+	}
+	s, err := q.Search(context.Background(), what, SearchOptions{Sort: SortCreated, Ready: true})
+	if err != nil {
+		return false, err
+	}
+	for found := range s.Found {
+		if found.Err != nil && found.ID == "" {
+			return false, found.Err
+		}
+		if err := each(found); err != nil {
+			return false, err
+		}
+	}
+	return s.FromIndex(), nil
+}
+
 // indexName is the name of the search index in the home.
 const indexName = "index"
 
