@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"qme/provenance/trace"
 	"qme/record"
 )
@@ -227,9 +225,7 @@ func stateOfTrace(s *trace.State) *state {
 	if s == nil {
 		return nil
 	}
-	mtime, _ := unix.TimeToTimespec(s.Mtime) // it has come from one
-	ctime, _ := unix.TimeToTimespec(s.Ctime)
-	return &state{inode{s.Dev, s.Ino}, s.Size, mtime, ctime, s.Absent}
+	return &state{inode{s.Dev, s.Ino}, s.Size, s.Mtime, s.Ctime, s.Absent}
 }
 
 // startTracing sorts what was traced, joins it with the files that are named, and has it hashed.

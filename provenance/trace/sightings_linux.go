@@ -115,8 +115,7 @@ func (s *sightings) before(u *use) {
 		u.late = !s.settle()
 	case u.viewer.foreign && u.reads():
 		// Its tree may be gone with the process when the call has gone on.
-		real, st, ok := resolve(u.tid, key{u.path, true})
-		u.there = &resolved{real, st, ok}
+		u.there = resolve(u.tid, key{u.path, true})
 	case u.viewer.foreign:
 	case u.kind == renames:
 		u.late = !s.settle()
@@ -281,20 +280,19 @@ func (s *sightings) note(u use, name string, changes bool) *sighting {
 	}
 	there := u.there
 	if there == nil {
-		real, st, ok := resolve(u.tid, k)
-		there = &resolved{real, st, ok}
+		there = resolve(u.tid, k)
 	}
-	real, st := there.real, there.state
 	if !there.ok {
 		return nil // the call fails
 	}
+	st := there.state
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st == nil {
 		s.remember(k, nil)
 		return nil
 	}
-	if f = s.add(real); f == nil {
+	if f = s.add(there.real); f == nil {
 		return nil
 	}
 	s.remember(k, f)
@@ -334,11 +332,13 @@ func (s *sightings) add(k key) *sighting {
 // write notes that a file is written to, which may not be there yet.
 func (s *sightings) write(u use, name string) {
 	k := key{name, u.viewer.foreign}
-	real, st, ok := resolve(u.tid, k)
-	if ok && st == nil {
+	there := resolve(u.tid, k)
+	if there.ok && there.state == nil {
 		return // no regular file
 	}
-	if !ok {
+	real := there.real
+	if !there.ok {
+		var ok bool
 		if real, ok = resolveParent(k); !ok {
 			return // the call fails
 		}
@@ -346,15 +346,15 @@ func (s *sightings) write(u use, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f := s.add(real); f != nil {
-		f.written(u)
+		f.written(u, u.viewer.program)
 	}
 }
 
-func (f *sighting) written(u use) {
+func (f *sighting) written(u use, program string) {
 	if f.wrote {
 		return
 	}
-	f.wrote, f.writtenBy = true, u.viewer.program
+	f.wrote, f.writtenBy = true, program
 	f.had(u)
 }
 
@@ -430,10 +430,7 @@ func (s *sightings) give(u use, f *sighting, to key) {
 		return
 	}
 	f.moved = true
-	if !g.wrote {
-		g.wrote, g.writtenBy = true, cmp.Or(f.writtenBy, u.viewer.program)
-		g.had(u)
-	}
+	g.written(u, cmp.Or(f.writtenBy, u.viewer.program))
 }
 
 // result says what has happened in the end.
@@ -534,47 +531,46 @@ func stateOf(name string) *State {
 }
 
 func stateFrom(st *unix.Stat_t) *State {
-	return &State{uint64(st.Dev), st.Ino, st.Size, time.Unix(st.Mtim.Unix()), time.Unix(st.Ctim.Unix()), st.Blocks == 0 && st.Size > 0}
+	return &State{uint64(st.Dev), st.Ino, st.Size, st.Mtim, st.Ctim, st.Blocks == 0 && st.Size > 0}
 }
 
-// A resolved is what resolve returns.
+// A resolved is what a path leads to.
 type resolved struct {
 	real  key
-	state *State
-	ok    bool
+	state *State // nil for what is no regular file
+	ok    bool   // something is there that the command may read
 }
 
-// resolve follows the links of a path. ok is false if nothing is there that the command may read, and
-// the state nil if it is no regular file.
-func resolve(tid int, k key) (real key, st *State, ok bool) {
+// resolve follows the links of a path.
+func resolve(tid int, k key) *resolved {
 	name := k.path
 	if k.foreign {
 		name = proc(tid) + "root" + k.path
 	}
 	fd, err := unix.Open(name, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return key{}, nil, false
+		return &resolved{}
 	}
 	defer unix.Close(fd)
 	var stat unix.Stat_t
 	if unix.Fstat(fd, &stat) != nil {
-		return key{}, nil, false
+		return &resolved{}
 	}
 	if stat.Mode&unix.S_IFMT != unix.S_IFREG {
-		return k, nil, true
+		return &resolved{k, nil, true}
 	}
 	if k.foreign {
-		return key{path.Clean(k.path), true}, stateFrom(&stat), true
+		return &resolved{key{path.Clean(k.path), true}, stateFrom(&stat), true}
 	}
 	own := selfFD(fd)
 	if unix.Faccessat(unix.AT_FDCWD, own, unix.R_OK, unix.AT_EACCESS) != nil && unix.Access(own, unix.X_OK) != nil {
-		return key{}, nil, false
+		return &resolved{}
 	}
 	full, err := readlink(own)
 	if err != nil || ofKernel(full) {
-		return k, nil, true
+		return &resolved{k, nil, true}
 	}
-	return key{path: full}, stateFrom(&stat), true
+	return &resolved{key{path: full}, stateFrom(&stat), true}
 }
 
 // resolveParent follows the links of a path but for its last name, which may not be there.

@@ -12,7 +12,8 @@ package trace
 
 import (
 	"errors"
-	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrUnsupported says that the kernel, a container or a limit does not allow tracing.
@@ -25,7 +26,7 @@ const MostFiles = 1 << 20
 type State struct {
 	Dev, Ino     uint64
 	Size         int64
-	Mtime, Ctime time.Time
+	Mtime, Ctime unix.Timespec
 	Absent       bool // the disk holds no block of its content
 }
 
