@@ -50,6 +50,22 @@ func scripts(c Command) (list []string) {
 
 // script returns the file that has the code of a simple command, "" if that is not known.
 func (p *programs) script(c call) string {
+	path, interpreted := c.interpreted(p.c.Dir)
+	if !interpreted {
+		if one := p.find(c.inner().program()); one != nil {
+			return one.real
+		}
+		return ""
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if s, serr := stateOf(real); err != nil || serr != nil || s == nil {
+		return ""
+	}
+	return real
+}
+
+// inner returns the call that runs in the end, in the place of those that wrap it.
+func (c call) inner() call {
 	for range mostWrappers {
 		next := c.wrapped()
 		if len(next.words) == 0 {
@@ -57,30 +73,44 @@ func (p *programs) script(c call) string {
 		}
 		c = next
 	}
+	return c
+}
+
+// interpreted reports whether a simple command in dir runs an interpreter, and returns the path of its
+// script as the words have it; "" if there is none, or it is not known.
+func (c call) interpreted(dir string) (path string, ok bool) {
+	c = c.inner()
 	name := strings.TrimRight(filepath.Base(c.words[0]), "0123456789.")
 	i, known := interpreters[name]
 	if !known {
-		if one := p.find(c.program()); one != nil {
-			return one.real
-		}
-		return ""
+		return "", false
 	}
 	rest := i.rest(c.words[1:])
 	if len(rest) == 0 || rest[0] == "-" {
+		return "", true
+	}
+	return absolute(dir, c.at(rest[0])), true
+}
+
+// script returns the path of the file that has the code of a simple command in dir, as interpreted does;
+// of what is no interpreter, the program if its words name it with a folder.
+func (c call) script(dir string) string {
+	if len(c.words) == 0 {
 		return ""
 	}
-	path := c.at(rest[0])
-	if path == "" {
-		return ""
+	path, ok := c.interpreted(dir)
+	if program := c.inner().program(); !ok && strings.Contains(program, "/") {
+		return absolute(dir, program)
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(p.c.Dir, path)
+	return path
+}
+
+// absolute returns a path in dir as an absolute one, "" for "".
+func absolute(dir, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
 	}
-	real, err := filepath.EvalSymlinks(path)
-	if s, serr := stateOf(real); err != nil || serr != nil || s == nil {
-		return ""
-	}
-	return real
+	return filepath.Join(dir, path)
 }
 
 // interpreters are the programs that run a script which is one of their words, by their names without

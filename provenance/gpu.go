@@ -15,6 +15,9 @@ type GPUs struct {
 	Driver string   // with its version, where it has one
 }
 
+// FoundGPUs returns the graphics processors of this machine, as findGPUs finds them.
+func FoundGPUs() GPUs { return findGPUs("/") }
+
 // findGPUs reads what the kernel's drivers tell, below a root of the file system. No program is
 // started, and no device is opened.
 func findGPUs(root string) GPUs {

@@ -163,7 +163,7 @@ func (t *tracing) installations() []string {
 	var all []string
 	for _, f := range t.Result.Files {
 		bin := filepath.Dir(f.Path)
-		if !f.Executed || f.Foreign || !slices.Contains([]string{"bin", "sbin", "libexec", "shims"}, filepath.Base(bin)) {
+		if !f.Executed || f.Foreign || !slices.Contains(programFolders, filepath.Base(bin)) {
 			continue
 		}
 		prefix := filepath.Dir(bin)

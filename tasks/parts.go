@@ -100,6 +100,12 @@ func (q *Service) describeParts(rec *record.Record, parts map[record.PartName][]
 // Part returns a part of a run. The error wraps record.ErrNoPart if the run has no such part, and
 // record.ErrPartElsewhere if it is in another home.
 func (v Version) Part(name record.PartName) ([]byte, error) {
+	if v.parts != nil {
+		if len(v.parts[name]) == 0 {
+			return nil, fmt.Errorf("its part %s: %w", name, record.ErrNoPart)
+		}
+		return v.parts[name], nil
+	}
 	if v.Commit == "" && v.service.isUncommitted(v.Record) {
 		content, err := v.service.Spool.Part(v.Record.UID, name)
 		if err == nil && len(content) == 0 {

@@ -22,6 +22,7 @@ type Version struct {
 	// several machines have run the task independently of each other.
 	Number  int
 	service *Service
+	parts   map[record.PartName][]byte // of what is no run of the history; nil for runs
 }
 
 // Stream returns the stored bytes of a stream. The caller must close it.

@@ -1,0 +1,290 @@
+package tasks
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"qme/internal/intime"
+	"qme/provenance"
+	"qme/provenance/patch"
+	"qme/record"
+)
+
+// surroundings compares with what the run was made: programs, packages, variables, code and machine.
+func (s *since) surroundings(ctx context.Context) error {
+	now := s.rec.Next()
+	s.q.fill(now, s.rec.Data.PWD)
+	m := s.q.masking()
+	var env []byte
+	if s.asks(KindProgram, KindScript, KindSoftware) {
+		now.Data.Software, env = s.q.softwareNow(ctx, s.rec, m)
+	}
+	m.begin(now, s.rec.Data.Cmd)
+	m.software(now.Data.Software)
+	s.software(now, m.part(record.PartEnv, env))
+	for _, f := range envChanges(s.rec.Data.Env, now.Data.Env) {
+		f.Name = strings.TrimPrefix(f.Name, "env.")
+		s.change(KindEnvironment, f)
+	}
+	s.host(now)
+	if s.asks(KindCode) {
+		s.code(ctx, "git", s.rec.Data.PWD, record.PartPatch, s.rec.Data.Git, m)
+		if code := s.rec.Data.Code; code != nil {
+			s.code(ctx, "code", filepath.Dir(code.Path), record.PartCodePatch, code, m)
+		}
+	}
+	return nil
+}
+
+func (s *since) change(kind Kind, f FieldChange) {
+	one := Since{Kind: kind, Name: f.Name, State: SinceChanged, From: f.From, To: f.To}
+	if f.From == NotRecorded || f.To == NotRecorded {
+		one.State, one.Why = SinceUnknown, NotRecorded
+	}
+	s.add(one)
+}
+
+// host compares the machine and the user.
+func (s *since) host(now *record.Record) {
+	for _, f := range []FieldChange{{"host", s.rec.Data.Host, now.Data.Host}, {"user", s.rec.Data.User, now.Data.User}} {
+		if f.From != f.To {
+			s.change(KindHost, f)
+		}
+	}
+	machine := now.Data.Machine
+	if was := s.rec.Data.Machine; machine != nil && was != nil && s.asks(KindHost) {
+		copied := *machine
+		gpus := provenance.FoundGPUs()
+		copied.GPUs, copied.GPUDriver = gpus.Names, gpus.Driver
+		machine = &copied
+	}
+	for _, f := range machineChanges(s.rec.Data.Machine, machine) {
+		s.change(KindHost, f)
+	}
+}
+
+// softwareTime is how long is waited at most for the programs and packages that a command has now.
+const softwareTime = 10 * time.Second
+
+// softwareNow returns with which software the command of a record would run now, and its packages; nil
+// if that is not recorded in this home.
+func (q *Service) softwareNow(ctx context.Context, rec *record.Record, m *masking) (*record.Software, []byte) {
+	collection := q.collectSoftware(rec.Data.PWD, rec.Data.Cmd, m)
+	if collection == nil {
+		return nil, nil
+	}
+	collection.Begin()
+	select {
+	case <-collection.Done():
+	case <-ctx.Done():
+	case <-time.After(softwareTime):
+	}
+	found := collection.End()
+	return found.Software, found.Env
+}
+
+// software compares programs and packages.
+func (s *since) software(now *record.Record, env []byte) {
+	if !s.asks(KindProgram, KindSoftware) || s.rec.Data.Software == nil && now.Data.Software == nil {
+		return
+	}
+	if now.Data.Software == nil && !s.q.Settings.Software {
+		s.unknown(KindSoftware, "", "the setting run.software is off")
+		return
+	}
+	s.asRecorded(now.Data.Software)
+	if env != nil {
+		now.Data.Parts = record.Parts{record.PartEnv: record.NewPart(env)}
+	}
+	c := &Comparison{A: s.v, B: Version{Record: now, service: s.q, parts: map[record.PartName][]byte{record.PartEnv: env}}}
+	if err := c.compareSoftware(); err != nil {
+		s.unknown(KindSoftware, "", err.Error())
+	}
+	scripts := s.scripts()
+	for _, f := range c.Fields {
+		path, isProgram := strings.CutPrefix(f.Name, "program ")
+		switch {
+		case isProgram && slices.Contains(scripts, path): // it was looked at with the files
+		case isProgram:
+			f.Name = path
+			s.change(KindProgram, f)
+		default:
+			f.Name = strings.TrimPrefix(f.Name, "package ")
+			s.change(KindSoftware, f)
+		}
+	}
+	for _, note := range c.Notes {
+		s.unknown(KindSoftware, "", strings.TrimSuffix(note, "."))
+	}
+}
+
+// asRecorded hashes the programs of now by the rule by which they were hashed then.
+func (s *since) asRecorded(now *record.Software) {
+	if now == nil || s.rec.Data.Software == nil {
+		return
+	}
+	for i, p := range now.Programs {
+		j := slices.IndexFunc(s.rec.Data.Software.Programs, func(o record.Program) bool { return o.Path == p.Path })
+		if j < 0 {
+			continue
+		}
+		was := s.rec.Data.Software.Programs[j]
+		if was.Size != p.Size || was.Partial == p.Partial {
+			continue
+		}
+		f := provenance.Recorded{Path: p.Path, Size: was.Size, SHA256: was.SHA256, Partial: was.Partial}
+		if again := provenance.Again(context.Background(), []provenance.Recorded{f}, s.q.Settings.Hashes, false, softwareTime); again[0].SHA256 != "" {
+			now.Programs[i].SHA256, now.Programs[i].Partial = again[0].SHA256, was.Partial
+		}
+	}
+}
+
+// longestSince bounds the difference of a working tree that is compared, in bytes.
+const longestSince = record.MaxPart
+
+// code compares the tracked files of a repository with those that the run had, but for those that are
+// compared by themselves: inputs, scripts and outputs.
+func (s *since) code(ctx context.Context, name, dir string, part record.PartName, was *record.Git, m *masking) {
+	if was == nil || was.Commit == "" {
+		return
+	}
+	one := Since{Kind: KindCode, Name: name, State: SinceChanged, From: commitText(was), To: NotRecorded}
+	type result struct {
+		files []string
+		to    string
+		err   error
+	}
+	got, ok := intime.Within(2*patchTime, func() result {
+		files, to, err := s.differing(ctx, dir, part, was, m)
+		return result{files, to, err}
+	})
+	if !ok {
+		got.err = errLate
+	}
+	one.To = got.to
+	switch {
+	case got.err != nil:
+		one.State, one.Why = SinceUnknown, valid(got.err.Error())
+	case len(got.files) == 0:
+		return
+	default:
+		one.Files = got.files[:min(len(got.files), MostSinceFiles)]
+		if more := len(got.files) - len(one.Files); more > 0 {
+			one.Why = fmt.Sprintf("and %d more files", more)
+		}
+	}
+	s.add(one)
+}
+
+// commitText describes the state of a repository.
+func commitText(git *record.Git) string {
+	text := git.Commit[:min(len(git.Commit), 12)]
+	if git.Dirty != nil && *git.Dirty {
+		text += " dirty"
+	}
+	return text
+}
+
+// differing returns the tracked files that are not as in the tree of the run, and the present commit.
+func (s *since) differing(ctx context.Context, dir string, part record.PartName, was *record.Git, m *masking) (files []string, to string, err error) {
+	now, _ := s.q.Settings.GitState(dir)
+	if now == nil {
+		return nil, "", errors.New("it is in no repository of git now")
+	}
+	to = commitText(now)
+	then, err := difference(s.v, codeState{git: was, part: part}, false)
+	if err != nil {
+		return nil, to, err
+	}
+	tree, err := treeAt(dir)
+	if err != nil {
+		return nil, to, err
+	}
+	files, known, err := patch.Differing(ctx, tree, was.Commit)
+	switch {
+	case err != nil:
+		return nil, to, err
+	case len(files) == 0 && len(then.Diff) == 0 && !known:
+		return nil, to, errors.New("submodules are not looked into")
+	}
+	if len(then.Diff) > 0 {
+		var diff []byte
+		if len(files) > 0 {
+			p, err := patch.Take(ctx, tree, was.Commit, longestSince, "")
+			if err != nil {
+				return nil, to, err
+			}
+			diff = m.patch(part, p).Diff
+		}
+		files = differentSections(then.Diff, diff)
+	}
+	return s.notNamed(tree.Root, files), to, nil
+}
+
+// notNamed returns those files of a repository that are not compared by themselves.
+func (s *since) notNamed(root string, files []string) []string {
+	own := map[string]bool{}
+	mark := func(path string) {
+		own[path] = true
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			own[real] = true
+		}
+	}
+	if s.files != nil {
+		for _, f := range slices.Concat(s.files.In, s.files.Out) {
+			if path, ok := s.path(f.Path); ok && (f.SHA256 != "" || f.By == record.ByStdio) {
+				mark(path)
+			}
+		}
+	}
+	if real, err := filepath.EvalSymlinks(root); err == nil {
+		root = real
+	}
+	return slices.DeleteFunc(files, func(name string) bool { return own[filepath.Join(root, name)] })
+}
+
+// differentSections returns the names of the files of which two differences of git, from one commit,
+// have different sections, sorted.
+func differentSections(a, b []byte) (files []string) {
+	from, to := sections(a), sections(b)
+	for name, section := range from {
+		if !bytes.Equal(section, to[name]) {
+			files = append(files, name)
+		}
+	}
+	for name := range to {
+		if _, there := from[name]; !there {
+			files = append(files, name)
+		}
+	}
+	slices.Sort(files)
+	return files
+}
+
+// sections returns the parts of a difference of git by the names of their files. Without renames both
+// names in a header are the same.
+func sections(diff []byte) map[string][]byte {
+	const begin = "diff --git "
+	all := map[string][]byte{}
+	for len(diff) > 0 {
+		end := len(diff)
+		if i := bytes.Index(diff, []byte("\n"+begin)); i >= 0 {
+			end = i + 1
+		}
+		section := diff[:end]
+		diff = diff[end:]
+		line, _, _ := bytes.Cut(section, []byte("\n"))
+		both, ok := bytes.CutPrefix(line, []byte(begin))
+		if !ok || len(both) < len("a/x b/x") {
+			continue
+		}
+		all[strings.TrimPrefix(string(both[:len(both)/2]), "a/")] = section
+	}
+	return all
+}
