@@ -89,6 +89,10 @@ func runsToCompare(q *tasks.Service, refs []string) (from, to tasks.Version, err
 	if to, err = findNumbered(q, strings.Join(refs, "")); err != nil {
 		return from, to, err
 	}
+	if to.Check > 0 {
+		from, err = q.Find(fmt.Sprintf("%s@%d", to.Record.UID, to.Number))
+		return from, to, err
+	}
 	if to.Number < 2 {
 		return from, to, fmt.Errorf("there is nothing to compare: task %s has no run before run %d; \"qme diff A B\" compares two: %w", to.Record.UID, to.Number, record.ErrConflict)
 	}
@@ -103,8 +107,10 @@ func findNumbered(q *tasks.Service, ref string) (tasks.Version, error) {
 	if err != nil || v.Number != 0 {
 		return v, err
 	}
-	for latest, err := range q.Runs(string(v.Record.UID)) {
-		return latest, err
+	for run, err := range q.Runs(string(v.Record.UID)) {
+		if err != nil || record.SameRun(run.Record, v.Record) {
+			return run, err
+		}
 	}
 	return v, nil
 }

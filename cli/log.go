@@ -104,6 +104,17 @@ func (cmd *logCommand) runs(q *tasks.Service, ref string, asJSON bool) error {
 	})
 }
 
+// verdict returns the verdict of a check in its colour.
+func (t *table) verdict(c *record.Check) string {
+	switch c.Verdict {
+	case record.CheckReproduced, record.CheckOutput:
+		return t.color.green(c.Verdict)
+	case record.CheckDiffers:
+		return t.color.red(c.Verdict)
+	}
+	return t.color.yellow(c.Verdict)
+}
+
 // run prints one run of a task.
 func (t *table) run(v tasks.Version) error {
 	rec, d := v.Record, v.Record.Data
@@ -116,7 +127,10 @@ func (t *table) run(v tasks.Version) error {
 	if _, err := strconv.Atoi(status); err == nil {
 		status = "returncode " + status
 	}
-	line := fmt.Sprintf("@%-3d %s  %6s  %s  %s", v.Number, d.Timestamp.Local().Format(time.DateTime), t.duration(rec), paint(fmt.Sprintf("%-13s", status)), safe.Line(d.Host))
+	line := fmt.Sprintf("%-4s %s  %6s  %s  %s", v.Suffix(), d.Timestamp.Local().Format(time.DateTime), t.duration(rec), paint(fmt.Sprintf("%-13s", status)), safe.Line(d.Host))
+	if c := d.Check; c != nil {
+		line += "  check: " + t.verdict(c)
+	}
 	if d.Message != "" {
 		line += "  " + safe.Line(d.Message)
 	}

@@ -114,7 +114,10 @@ func joined(sep string, texts ...string) string {
 
 func (p *page) head(runs []tasks.Version) {
 	name := p.t.color.bold(string(p.r.UID))
-	if len(runs) > 0 && runs[0].Number > 1 {
+	switch {
+	case p.v.Check > 0:
+		name += fmt.Sprintf("  check %d of run %d", p.v.Check, p.v.Number)
+	case len(runs) > 0 && runs[0].Number > 1:
 		name += fmt.Sprintf("  run %d of %d", p.v.Number, runs[0].Number)
 	}
 	p.printf("%s\n", name)
@@ -150,9 +153,29 @@ func (p *page) state() {
 	if _, ok := p.r.Took(now); ok {
 		took = map[bool]string{false: "took ", true: "for "}[p.r.Active()] + p.t.duration(p.r)
 	}
+	if c := d.Check; c != nil {
+		p.line("Check", joined("; ", p.t.verdict(c), checkText(c)))
+	}
 	p.line("State", joined(", ", paint(word), code, safe.Line(d.Signal), took))
 	began := d.Timestamp.Local()
 	p.line("Began", began.Format(time.DateTime)+" ("+ago(began)+")")
+}
+
+// checkText says what a check has found besides its verdict.
+func checkText(c *record.Check) string {
+	files := ""
+	if f := c.Files; f != nil {
+		files = fmt.Sprintf("%d of %s equal", f.Equal, count(f.Whole(), "output file"))
+	}
+	masked := 0
+	for _, n := range c.Masked {
+		masked += n
+	}
+	places := ""
+	if masked > 0 {
+		places = count(masked, "place") + " masked"
+	}
+	return joined("; ", "output "+c.Output, places, files)
 }
 
 // ago says how long ago something was.
@@ -386,7 +409,11 @@ func (p *page) runs(runs []tasks.Version) error {
 	label := "Runs"
 	for i, v := range runs[:min(len(runs), mostRuns)] {
 		status, paint := p.t.status(v.Record)
-		p.line(label, fmt.Sprintf("@%-3d %s  %6s  %s", v.Number, v.Record.Data.Timestamp.Local().Format(time.DateTime), p.t.duration(v.Record), paint(status)))
+		verdict := ""
+		if c := v.Record.Data.Check; c != nil {
+			verdict = p.t.verdict(c)
+		}
+		p.line(label, fmt.Sprintf("%-4s %s  %6s  %s", v.Suffix(), v.Record.Data.Timestamp.Local().Format(time.DateTime), p.t.duration(v.Record), joined("  check: ", paint(status), verdict)))
 		if label = ""; i+1 < len(runs) {
 			changes, notes, err := tasks.Between(runs[i+1], v)
 			if err != nil {
@@ -395,8 +422,10 @@ func (p *page) runs(runs []tasks.Version) error {
 			p.line(label, "     "+changesText(changes, notes))
 		}
 	}
-	if runs[0].Number > mostRuns {
-		p.line("", fmt.Sprintf("\"qme log %s\" lists all %d", p.r.UID, runs[0].Number))
+	if n := runs[0].Number; n > mostRuns {
+		p.line("", fmt.Sprintf("\"qme log %s\" lists all %d", p.r.UID, n))
+	} else if len(runs) > mostRuns {
+		p.line("", fmt.Sprintf("\"qme log %s\" lists all", p.r.UID))
 	}
 	return nil
 }

@@ -218,7 +218,7 @@ func (t *taskAPI) plotDuration(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := plot{title: "Duration of each run", least: charts.Ptr(0.0), line: len(runs.Runs) > 40, narrow: true}
 	for _, run := range slices.Backward(runs.Runs) {
-		if run.Summary.Duration != nil { // it has ended, and so has its job
+		if run.Summary.Duration != nil && run.Check == 0 { // it has ended, and so has its job
 			p.labels = append(p.labels, strconv.Itoa(run.Number))
 			p.values = append(p.values, *run.Summary.Duration)
 		}

@@ -11,12 +11,22 @@ import (
 
 // A runItem is a run in a list.
 type runItem struct {
-	Number  int     `json:"number"`
+	Number int `json:"number"`
+	// Check is the number of a check among those of that run, and Verdict is its verdict; zero for a run
+	// that is no check.
+	Check   int     `json:"check,omitempty"`
+	Verdict string  `json:"verdict,omitempty"`
 	Commit  string  `json:"commit"`
 	Summary summary `json:"summary"`
 }
 
-func itemOf(r tasks.Version) runItem { return runItem{r.Number, r.Commit, summaryOf(r.Record)} }
+func itemOf(r tasks.Version) runItem {
+	item := runItem{Number: r.Number, Check: r.Check, Commit: r.Commit, Summary: summaryOf(r.Record)}
+	if c := r.Record.Data.Check; c != nil {
+		item.Verdict = c.Verdict
+	}
+	return item
+}
 
 // A runList holds the runs of a task, the latest first.
 type runList struct {

@@ -16,7 +16,7 @@ type Blob struct {
 
 // A Change is the content of one commit: it puts one record, or deletes tasks.
 type Change struct {
-	Verb string // "run", "rerun", "refresh", "note", "clear" or "restore"
+	Verb string // "run", "rerun", "check", "refresh", "note", "clear" or "restore"
 	What string // for people: the command, or the tasks that were cleared
 	When time.Time
 
@@ -33,6 +33,10 @@ type Change struct {
 	// Parts holds the content of the parts that the record describes. One that it does not
 	// hold stays as it is, and has to be described as in the present record.
 	Parts map[record.PartName][]byte
+
+	// Beside has the record be stored as a run of another machine is that a merge has brought: beside the
+	// present record of the task, which stays as it is. If the task has none, the record becomes it.
+	Beside bool
 
 	// Annotate lists tasks whose notes Edit changes, instead. Edit gets a copy of a task's present
 	// notes and returns those to store; empty ones are none. It is called again when another

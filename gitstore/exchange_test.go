@@ -100,9 +100,13 @@ func (l *lab) step() {
 	switch n := l.rnd.IntN(100); {
 	case n < 30:
 		l.run(i, "")
-	case n < 45:
+	case n < 39:
 		if id := l.pick(i); id != "" {
 			l.run(i, id)
+		}
+	case n < 45:
+		if id := l.pick(i); id != "" {
+			l.check(i, id)
 		}
 	case n < 55:
 		if id := l.pick(i); id != "" {
@@ -172,6 +176,19 @@ func (l *lab) run(i int, id record.ID) {
 	version := commit(l, l.machines[i], change)
 	l.note("%d runs %s at %s: %.10s", i, id, l.clock.Format(time.TimeOnly), version)
 	l.latest[id] = l.clock
+	l.commits = append(l.commits, version)
+}
+
+// check records a check of a task, which stays beside its record.
+func (l *lab) check(i int, id record.ID) {
+	l.clock = l.clock.Add(time.Second)
+	rec := task(id, fmt.Sprintf("check at %s on %d\n", l.clock, i))
+	rec.Data.Timestamp, rec.Data.Host = record.Time{Time: l.clock}, fmt.Sprintf("host%d", i)
+	rec.Data.Check = &record.Check{Verdict: record.CheckReproduced, Output: record.CheckEqual}
+	change := run(rec, nil)
+	change.Verb, change.Beside, change.When = "check", true, l.clock
+	version := commit(l, l.machines[i], change)
+	l.note("%d checks, that is runs %s at %s: %.10s", i, id, l.clock.Format(time.TimeOnly), version)
 	l.commits = append(l.commits, version)
 }
 

@@ -177,10 +177,13 @@ func (m *merge) without(base, tree plumbing.Hash, skip []string) (plumbing.Hash,
 func (m *merge) addCommit(root plumbing.Hash, a, b *commitNode) plumbing.Hash {
 	parents := []plumbing.Hash{a.hash, b.hash}
 	plumbing.HashesSort(parents)
-	message := fmt.Sprintf("merge: %.10s and %.10s\n", parents[0], parents[1])
+	message := joinMessage(parents[0], parents[1])
 	when := time.Unix(max(a.When, b.When), 0).UTC()
 	return addCommit(m.w, newCommit{tree: root, parents: parents, by: botIdentity, when: when, message: message})
 }
+
+// joinMessage is the message of a commit that joins two others.
+func joinMessage(a, b plumbing.Hash) string { return fmt.Sprintf("merge: %.10s and %.10s\n", a, b) }
 
 // A lostRun is a run that was replaced by a later one of another machine.
 type lostRun struct {
@@ -507,7 +510,7 @@ func (t *threeWay) mergeKinds(id record.ID, kept, base, ours, theirs taskFiles) 
 	return kept, nil
 }
 
-// later reports whether record a stands against record b: by the later time, then
+// later reports whether record a stands against record b: as the one that is no check, by the later time, then
 // as the one that says how the run ended, then how its job ended, then with the job's
 // output, then as the one whose job was asked about last, then by the larger name of its
 // blob.
@@ -519,6 +522,8 @@ func (t *threeWay) later(id record.ID, a, b plumbing.Hash) bool {
 	case aerr != nil && berr != nil:
 	case aerr != nil || berr != nil:
 		return berr != nil
+	case ra.IsCheck() != rb.IsCheck():
+		return rb.IsCheck()
 	case !ra.Data.Timestamp.Equal(rb.Data.Timestamp.Time):
 		return ra.Data.Timestamp.After(rb.Data.Timestamp.Time)
 	case (ra.Data.ReturnCode == nil) != (rb.Data.ReturnCode == nil):

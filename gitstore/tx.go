@@ -25,6 +25,7 @@ type tx struct {
 	home     map[string]homePart      // for homeRef, by path
 	message  string
 	when     time.Time
+	beside   record.ID // see Change.Beside; "": the record takes the place of that of its task
 }
 
 // apply adds the edits of a change.
@@ -82,6 +83,9 @@ func (t *tx) put(c Change) error {
 	rec, err := c.Build(current, t.parent.String())
 	if err != nil || rec == nil {
 		return err
+	}
+	if c.Beside && current != nil {
+		t.beside = c.ID
 	}
 	if rec.UID != c.ID {
 		return fmt.Errorf("task %s: the record to store is that of %s: %w", c.ID, rec.UID, record.ErrInvalid)
@@ -148,7 +152,28 @@ func (t *tx) finish() (commit, root plumbing.Hash, err error) {
 	if !t.parent.IsZero() {
 		c.parents = []plumbing.Hash{t.parent}
 	}
-	return addCommit(t.w, c), root, nil
+	commit = addCommit(t.w, c)
+	if t.beside != "" {
+		return t.joinBeside(commit)
+	}
+	return commit, root, nil
+}
+
+// joinBeside joins a commit to its parent, whose record of the task stays, as a merge does with a run of
+// another machine: the commit is listed among the runs of the task.
+func (t *tx) joinBeside(commit plumbing.Hash) (joined, root plumbing.Hash, err error) {
+	list := runsPath(t.beside)
+	runs, err := readRuns(t.w, t.root, list)
+	if err != nil {
+		return plumbing.ZeroHash, plumbing.ZeroHash, err
+	}
+	blob := t.w.Add(plumbing.BlobObject, encodeRuns(append(runs, commit)), "")
+	if root, err = applyEdits(t.w, t.root, "", map[string]plumbing.Hash{list: blob}); err != nil {
+		return plumbing.ZeroHash, plumbing.ZeroHash, err
+	}
+	return addCommit(t.w, newCommit{
+		tree: root, parents: []plumbing.Hash{t.parent, commit}, by: t.identity, when: t.when, message: joinMessage(t.parent, commit),
+	}), root, nil
 }
 
 // A newCommit is a commit to be made. Its author is its committer.

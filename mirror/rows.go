@@ -124,7 +124,7 @@ func offset(r *record.Record) any {
 var bounds = map[string]int{
 	"host": maxName, "username": maxName, "git_branch": maxName, "pwd": maxPath, "run_id": maxWord,
 	"path": maxFile, "program": maxFile, "interpreter": maxFile, "environment": maxFile, "stdin_path": maxFile, "code_path": maxFile,
-	"status": maxWord, "signal_name": maxWord, "git_commit": maxWord, "code_commit": maxWord, "previous_commit": maxWord, "job_id": maxWord, "job_state": maxWord,
+	"status": maxWord, "signal_name": maxWord, "git_commit": maxWord, "code_commit": maxWord, "previous_commit": maxWord, "job_id": maxWord, "job_state": maxWord, "check_of": maxWord, "check_verdict": maxWord,
 }
 
 // row returns the values of the columns, with that of home_id first.

@@ -142,6 +142,11 @@ var Fields = []Field{
 	}},
 	{Key: "data.parent", Kind: Object},
 	{Key: "data.parent.uid", Name: "parent", Since: 4, Value: func(r *Record) any { return within(r.Data.Parent, func(p *Parent) any { return string(p.UID) }) }},
+	{Key: "data.check", Kind: Object},
+	{Key: "data.check.of", Name: "check_of", Since: 7, Value: func(r *Record) any {
+		return within(r.Data.Check, func(c *Check) any { return unlessZero(string(c.Of)) })
+	}},
+	{Key: "data.check.verdict", Name: "check_verdict", Since: 7, Value: func(r *Record) any { return within(r.Data.Check, func(c *Check) any { return c.Verdict }) }},
 	{Key: "data.run_id", Name: "run_id", Since: 2, Value: func(r *Record) any { return unlessZero(string(r.Data.RunID)) }},
 	{Key: "data.run", Name: "run", Kind: Integer, Since: 1, Value: func(r *Record) any { return r.Data.Run }},
 	{Key: "data.previous", Name: "previous_commit", Since: 1, Value: func(r *Record) any { return unlessZero(r.Data.Previous) }},

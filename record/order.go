@@ -121,6 +121,9 @@ func (o *Order) With(uncommitted []*Record) *Order {
 	covered := make(map[ID]bool, len(uncommitted))
 	var moved []Moved
 	for _, r := range uncommitted {
+		if r.IsCheck() {
+			continue // it moves nothing
+		}
 		covered[r.UID] = true
 		if m, ok := MovedOf(r); ok {
 			moved = append(moved, m)

@@ -102,6 +102,9 @@ type Data struct {
 	Files *Files `json:"files,omitempty"`
 	// Parts are what is stored in files beside the record, except for streams.
 	Parts Parts `json:"parts,omitempty"`
+	// Check says that the run was made to check an earlier one, and what it found; nil for a run that is
+	// no check.
+	Check *Check `json:"check,omitempty"`
 	// RunID names the run permanently; empty in records that predate run ids.
 	RunID RunID `json:"run_id,omitempty"`
 	// Parent is the run whose command gave this one; nil for none that is known.

@@ -174,7 +174,15 @@ func (c *Comparison) Unified(s StreamChange) string {
 }
 
 // Name returns the reference of the run for commands.
-func (v Version) Name() string { return fmt.Sprintf("%s@%d", v.Record.UID, v.Number) }
+func (v Version) Name() string { return string(v.Record.UID) + v.Suffix() }
+
+// Suffix returns what names the run behind the name of its task: "@2", or "@2.1" for its first check.
+func (v Version) Suffix() string {
+	if v.Check > 0 {
+		return fmt.Sprintf("@%d.%d", v.Number, v.Check)
+	}
+	return fmt.Sprintf("@%d", v.Number)
+}
 
 // fields returns the values of a record, each in From. For jobs it leaves out the duration of
 // the command that submitted them.

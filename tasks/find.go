@@ -21,6 +21,7 @@ var ErrReference = errors.New("not a reference to a task")
 //	baseline         a task by its name; see Name
 //	@2               the second task of a plain listing
 //	REF@1            a task's first run; REF@-1 is the one before the last
+//	REF@1.2          the second check of that run
 //
 // The error wraps record.ErrNotFound, record.ErrAmbiguous or ErrReference. It is a ClearedError for a task
 // that was cleared, if that is found out at little cost.
@@ -33,11 +34,11 @@ func (q *Service) Find(ref string) (Version, error) {
 	if !hasRun {
 		return Version{Record: rec, service: q}, nil
 	}
-	n, err := strconv.Atoi(run)
-	if err != nil || n == 0 {
+	n, check, err := numbersOf(run)
+	if err != nil {
 		return Version{}, fmt.Errorf("%q: the part after @ is not the number of a run: %w", ref, ErrReference)
 	}
-	newest := 0
+	newest, checks := 0, 0
 	for v, err := range q.runs(rec, "") {
 		if err != nil {
 			return Version{}, err
@@ -47,11 +48,29 @@ func (q *Service) Find(ref string) (Version, error) {
 				n += newest
 			}
 		}
-		if v.Number == n {
+		if v.Number == n && v.Check == check {
 			return v, nil
 		}
+		if v.Number == n {
+			checks = max(checks, v.Check)
+		}
+	}
+	if check > 0 && n > 0 && n <= newest {
+		return Version{}, fmt.Errorf("run %d of task %s has no check %d, it has %d: %w", n, rec.UID, check, checks, record.ErrNotFound)
 	}
 	return Version{}, fmt.Errorf("task %s has no run %s, only 1 to %d: %w", rec.UID, run, newest, record.ErrNotFound)
+}
+
+// numbersOf reads the number of a run, "2" or "-1", or those of a check, "2.1".
+func numbersOf(text string) (run, check int, err error) {
+	text, second, isCheck := strings.Cut(text, ".")
+	if run, err = strconv.Atoi(text); err == nil && isCheck {
+		check, err = strconv.Atoi(second)
+	}
+	if err == nil && (run == 0 || isCheck && check < 1) {
+		err = ErrReference
+	}
+	return run, check, err
 }
 
 // cutRun splits "REF@N". The @ of "@2" belongs to the reference.

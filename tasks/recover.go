@@ -178,17 +178,24 @@ func (q *Service) recover(ctx context.Context, e *spool.Entry) error {
 	if err := errors.Join(q.salvageUsage(e, rec), q.salvageShared(e, rec)); err != nil {
 		return err
 	}
-	verb := "run"
-	if rec.Data.Run > 1 {
-		verb = "rerun"
-	}
-	err = q.commit(ctx, e, rec, verb)
+	err = q.commit(ctx, e, rec, verbOf(rec))
 	if err != nil {
 		if _, gone := q.Spool.Get(e.ID(), 0); errors.Is(gone, record.ErrNotFound) {
 			return e.Remove() // another process has committed it
 		}
 	}
 	return err
+}
+
+// verbOf returns the kind of the commit of a run.
+func verbOf(rec *record.Record) string {
+	switch {
+	case rec.IsCheck():
+		return "check"
+	case rec.Data.Run > 1:
+		return "rerun"
+	}
+	return "run"
 }
 
 // recorded reports whether the history has the run as an earlier run of its task, because a

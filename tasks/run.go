@@ -48,6 +48,8 @@ type RunOptions struct {
 	Hash bool
 	// Trace says that the files that the command uses are traced.
 	Trace bool
+	// checking, if not nil, is what the run is compared with: see Check.
+	checking *checking
 	// Started, if not nil, is called with the task when the command runs and the run can be
 	// cancelled. It is not called for a run that cannot be recorded.
 	Started func(record.ID)
@@ -150,7 +152,10 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	}
 	m := q.masking().with(real)
 	opts.Declared = real.declared
-	return q.execute(ctx, rec, capture.Spec{Cmd: real.cmd, Dir: real.dir, Quiet: opts.Quiet}, m, "rerun", opts)
+	if c := opts.checking; c != nil {
+		rec.Data.Check = &record.Check{Of: c.ref.Record.Data.RunID, Verdict: record.CheckUnknown, Output: record.CheckUnknown}
+	}
+	return q.execute(ctx, rec, capture.Spec{Cmd: real.cmd, Dir: real.dir, Quiet: opts.Quiet}, m, verbOf(rec), opts)
 }
 
 // notInSpool returns an error if a run of the task has ended and is still in the spool, where
@@ -214,7 +219,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	if errors.Is(spoolErr, record.ErrConflict) {
 		return nil, spoolErr
 	}
-	if spoolErr == nil {
+	if spoolErr == nil && !rec.IsCheck() { // the last task is that of the last run that is none
 		q.noteGiven(rec)
 	}
 	r := &run{
@@ -490,7 +495,7 @@ func (q *Service) commit(ctx context.Context, entry *spool.Entry, rec *record.Re
 	}
 	q.describeParts(rec, parts)
 	q.noteCode(rec)
-	err = q.commitRun(ctx, gitstore.Change{Verb: verb, What: rec.Command, ID: rec.UID, Streams: streams, Parts: parts}, rec)
+	err = q.commitRun(ctx, gitstore.Change{Verb: verb, What: rec.Command, ID: rec.UID, Beside: rec.IsCheck(), Streams: streams, Parts: parts}, rec)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%w: %w", errBusy, err)
 	}

@@ -18,9 +18,12 @@ import (
 type Version struct {
 	Record *record.Record
 	Commit string
-	// Number is the number of the run among the task's runs, from 1. It equals data.run unless
-	// several machines have run the task independently of each other.
-	Number  int
+	// Number is the number of the run among those runs of the task that are no checks, from 1. It
+	// equals data.run unless several machines have run the task independently of each other. That
+	// of a check is the number of the run that it has checked.
+	Number int
+	// Check is the number of the check among those of that run, from 1; 0 for a run that is none.
+	Check   int
 	service *Service
 	parts   map[record.PartName][]byte // of what is no run of the history; nil for runs
 }
@@ -65,18 +68,33 @@ func (q *Service) runs(rec *record.Record, commit string) iter.Seq2[Version, err
 		}
 		r := &taskRuns{service: q, store: store, present: rec, commit: commit}
 		r.lines.Get = func(commit string) (*record.Record, error) { return store.Get(commit, rec.UID) }
-		if len(others) == 0 {
+		if len(others) == 0 && !rec.IsCheck() {
 			r.presentLine()(yield)
 			return
 		}
 		all, err := r.all(others)
-		for i, v := range all {
-			if v.Number = len(all) - i; !yield(v, nil) {
+		number(all)
+		for _, v := range all {
+			if !yield(v, nil) {
 				return
 			}
 		}
 		if err != nil {
 			yield(Version{}, err)
+		}
+	}
+}
+
+// number numbers all runs of a task, latest first. The checks of a run are before it.
+func number(all []Version) {
+	runs, checks := 0, 0
+	for i := range slices.Backward(all) {
+		if v := &all[i]; v.Record.IsCheck() {
+			checks++
+			v.Number, v.Check = max(runs, 1), checks
+		} else {
+			runs++
+			v.Number, checks = runs, 0
 		}
 	}
 }
@@ -130,9 +148,40 @@ func (r *taskRuns) all(others []string) ([]Version, error) {
 		}
 		add(r.line(head))
 	}
-	at[r.present.RunKey()] = math.MaxInt64 // the record is the last run, whatever the clocks say
-	slices.SortStableFunc(all, func(a, b Version) int { return cmp.Compare(at[b.Record.RunKey()], at[a.Record.RunKey()]) })
+	if i := slices.IndexFunc(all, func(v Version) bool { return !v.Record.IsCheck() }); i >= 0 {
+		at[all[i].Record.RunKey()] = math.MaxInt64 // the record is the last run, whatever the clocks say
+	}
+	sortRuns(all, at)
 	return all, errors.Join(errs...)
+}
+
+// sortRuns sorts runs by the moments in at, latest first, and puts each check before the run that it has
+// checked, by time.
+func sortRuns(all []Version, at map[record.RunKey]int64) {
+	of := map[record.RunID]record.RunKey{}
+	for _, v := range all {
+		if id := v.Record.Data.RunID; id != "" && !v.Record.IsCheck() {
+			of[id] = v.Record.RunKey()
+		}
+	}
+	moment := func(v Version) int64 {
+		key := v.Record.RunKey()
+		if c := v.Record.Data.Check; c != nil {
+			if checked, there := of[c.Of]; there {
+				key = checked
+			}
+		}
+		return at[key]
+	}
+	check := func(v Version) int {
+		if v.Record.IsCheck() {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(all, func(a, b Version) int {
+		return cmp.Or(cmp.Compare(moment(b), moment(a)), cmp.Compare(check(b), check(a)), b.Record.Data.Timestamp.Compare(a.Record.Data.Timestamp.Time))
+	})
 }
 
 // checkedLater reports whether a has a later answer about the job of a run than b.
@@ -196,20 +245,20 @@ func (r *taskRuns) version(run record.Stored) Version {
 	return Version{Record: run.Record, Commit: run.Commit, Number: run.Data.Run, service: r.service}
 }
 
-// Earlier yields the runs of a task before its record in a commit, latest first. "" is now.
+// Earlier yields the runs of a task before its record in a commit, latest first, except for checks. "" is
+// now.
 func (q *Service) Earlier(rec *record.Record, commit string) iter.Seq2[Version, error] {
 	return func(yield func(Version, error) bool) {
 		if rec.Data.Run <= 1 {
 			return // a fast path for the usual case
 		}
-		present := true
 		for v, err := range q.runs(rec, commit) {
-			if !present || err != nil {
-				if !yield(v, err) {
-					return
-				}
+			if err == nil && (v.Record.IsCheck() || record.SameRun(v.Record, rec)) {
+				continue
 			}
-			present = false
+			if !yield(v, err) {
+				return
+			}
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 // themselves. Others are texts.
 var structural = []string{
 	"Cmd", "Env", "Files", "Output", "Error", "Stdout", "Stderr", "Masked", "Parts", "Extra", "Streams", // masked by themselves, or no texts
-	"User", "Host", "Status", "Signal", "Kind", "By", "State", "Source", "RunID", "Previous", "ID", "Parent",
+	"User", "Host", "Status", "Signal", "Kind", "By", "State", "Source", "RunID", "Previous", "ID", "Parent", "Check",
 }
 
 // walkTexts replaces the texts in the fields of a struct, and in those below it, by what change

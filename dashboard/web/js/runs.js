@@ -6,6 +6,11 @@ import { duration, many, outcomeText, stamp, stamps } from './format.js';
 import { failure } from './notice.js';
 import { theme, themes } from './theme.js';
 
+/** The outcome whose colour a verdict has. */
+function outcomeOfVerdict(verdict) {
+  return { reproduced: 'ok', 'output reproduced': 'ok', differs: 'failed' }[verdict] ?? 'cancelled';
+}
+
 /** Set task (its id) and shown (the number of the run that is shown). It fires "compare" with [a, b] as detail. */
 class Runs extends HTMLElement {
   task = '';
@@ -34,22 +39,29 @@ class Runs extends HTMLElement {
   }
 
   #show(runs, more) {
-    this.runs = runs;
+    const own = runs.filter((run) => !run.check);
+    this.runs = own.length > 0 ? own : runs;
     const longest = Math.max(...runs.map((run) => run.summary.duration ?? 0), 1e-9);
-    const several = runs.length > 1;
+    const several = this.runs.length > 1;
     const list = h('ol.timeline', { reversed: true }, ...runs.map((run) => this.#run(run, longest, several)));
     this.compareButton = button('Compare', 'compare', () => this.#compare());
     this.replaceChildren(
-      h('header.pane-head', {}, h('h2', {}, 'Runs'), h('span.size', {}, several ? String(runs.length) : ''), several && this.compareButton),
-      several ? h('img.plot', { alt: `How long the last ${many(runs.length, 'run')} took` }) : '',
+      h('header.pane-head', {}, h('h2', {}, 'Runs'), h('span.size', {}, several ? String(this.runs.length) : ''), several && this.compareButton),
+      several ? h('img.plot', { alt: `How long the last ${many(this.runs.length, 'run')} took` }) : '',
       list,
       more ? h('p.dim', {}, 'Earlier runs: see “qme log”.') : '');
-    this.#picked = this.#picked.filter((n) => runs.some((run) => run.number === n));
+    this.#picked = this.#picked.filter((n) => this.runs.some((run) => run.number === n));
     this.#showPicked();
     this.#showPlot();
   }
 
-  #run({ number, summary }, longest, several) {
+  #run({ number, check, verdict, summary }, longest, several) {
+    if (check) {
+      return h('li.check', {},
+        h('span', { title: `qme show ${this.task}@${number}.${check}` }, `Check of run ${number}`),
+        h('span.outcome', { 'data-outcome': outcomeOfVerdict(verdict) }, verdict),
+        h('time', { datetime: summary.started, title: stamps(summary.started) }, stamp(summary.started)));
+    }
     const pick = h('input', { type: 'checkbox', 'aria-label': `Compare run ${number}`, onchange: () => this.#pick(number, pick.checked) });
     pick.dataset.run = number;
     const bar = h('span.length', { 'aria-hidden': 'true' });
