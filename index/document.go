@@ -83,7 +83,7 @@ func newMapping() mapping.IndexMapping {
 	for _, k := range query.Keywords {
 		m.DefaultMapping.AddFieldMappingsAt(k.Name, word)
 	}
-	for _, name := range []string{taskField, createdField, placeField, latestField, clearedField, overField, unreadField, query.WordsField} {
+	for _, name := range []string{taskField, createdField, placeField, latestField, clearedField, overField, unreadField, linkField, query.WordsField} {
 		m.DefaultMapping.AddFieldMappingsAt(name, word)
 	}
 	stored := mapping.NewTextFieldMapping()
@@ -171,8 +171,10 @@ type entry struct {
 	// cleared is the removal of the task, nil if it is there.
 	cleared *record.Clearing
 	unique  int // as in record.Result
-	over    int // streams that are longer than the limit
-	size    int // of what is searched, about, in bytes
+	// files returns all files of the run, also those that its record does not list.
+	files func() (*record.Files, error)
+	over  int // streams that are longer than the limit
+	size  int // of what is searched, about, in bytes
 }
 
 // document makes the document of a run.
@@ -189,6 +191,9 @@ func (e entry) document() (*document.Document, error) {
 	d := document.NewDocument(id.String())
 	d.AddField(newTermField(query.TextField, e.doc.EachGram))
 	d.AddField(newTermField(query.WordsField, e.doc.EachWord))
+	d.AddField(newTermField(linkField, func(yield func(string)) {
+		eachLink(r, e.files, func(k LinkKey) { yield(string(k)) })
+	}))
 	for _, k := range query.Keywords {
 		for _, value := range k.Of(r) {
 			if slices.Contains(Counted, k.Name) {

@@ -123,6 +123,8 @@ func streamOf(rec *record.Record) string {
 	return strings.Repeat(rec.Data.Message+" st\x1b[1mored \xff\r\n", 20) + rec.Command
 }
 
+func (s snapshot) Files(rec *record.Record) (*record.Files, error) { return rec.Data.Files, nil }
+
 func (s snapshot) Earlier(rec *record.Record) iter.Seq2[index.Run, error] { return earlier(rec) }
 
 func (s snapshot) Changes(_ context.Context, from string) iter.Seq2[record.Difference, error] {

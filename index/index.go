@@ -29,6 +29,9 @@ type Source interface {
 	Select(ids []record.ID, brief bool) iter.Seq[record.Result]
 	// Stream returns the bytes of a record's stream, as far as they are stored.
 	Stream(rec *record.Record, name record.StreamName) (io.ReadCloser, error)
+	// Files returns all files of the record's run that are recorded, also those that the record does
+	// not list.
+	Files(rec *record.Record) (*record.Files, error)
 	// Changes yields the tasks that are different in the commit from, which may be gone
 	// or no ancestor. It ends at the first error.
 	Changes(ctx context.Context, from string) iter.Seq2[record.Difference, error]
@@ -46,6 +49,8 @@ type Source interface {
 type Run struct {
 	Record *record.Record
 	Stream func(record.StreamName) (io.ReadCloser, error)
+	// Files returns all files of the run that are recorded; nil means those that the record lists.
+	Files  func() (*record.Files, error)
 	Number int // of an earlier run: which of the task's runs it is, from 1; else 0
 }
 
@@ -107,9 +112,10 @@ type Found struct {
 	// Cleared is the removal of a task that was cleared, nil for any other.
 	Cleared *record.Clearing
 
-	source Source // which has the earlier runs
-	place  docID  // in the order of the search
-	hit    bool   // it is known to answer
+	files  func() (*record.Files, error) // as in Run
+	source Source                        // which has the earlier runs
+	place  docID                         // in the order of the search
+	hit    bool                          // it is known to answer
 }
 
 // Over returns how many streams are longer than Limit, of those that the search has
@@ -163,7 +169,7 @@ func (s *Search) overlaid(found, top iter.Seq[Found]) iter.Seq[Found] {
 func (s *Search) added() iter.Seq[Found] {
 	all := make([]Found, len(s.Added))
 	for i, r := range s.Added {
-		all[i] = Found{Result: record.Result{ID: r.Record.UID, Record: r.Record}, Doc: s.doc(r), source: s.Source, place: placeIn(r.Record)}
+		all[i] = Found{Result: record.Result{ID: r.Record.UID, Record: r.Record}, Doc: s.doc(r), files: r.Files, source: s.Source, place: placeIn(r.Record)}
 	}
 	slices.SortFunc(all, func(a, b Found) int { return s.Order.Compare(a.ID, b.ID) })
 	return slices.Values(all)
@@ -187,6 +193,7 @@ func (s *Search) stored(from Source, res record.Result) Found {
 	}
 	if res.ID != "" && res.Err == nil {
 		f.place = placeIn(res.Record)
+		f.files = func() (*record.Files, error) { return from.Files(res.Record) }
 		f.Doc = s.doc(Run{Record: res.Record, Stream: func(name record.StreamName) (io.ReadCloser, error) {
 			return from.Stream(res.Record, name)
 		}})
@@ -232,6 +239,7 @@ func (s *Search) withEarlier(tasks iter.Seq[Found]) iter.Seq[Found] {
 				earlier := Found{Result: record.Result{ID: f.ID, Unique: f.Unique, Err: err}, Cleared: f.Cleared, source: f.source, place: f.place}
 				if err == nil {
 					earlier.Record, earlier.Doc, earlier.Number, earlier.place = r.Record, s.doc(r), r.Number, placeIn(r.Record)
+					earlier.files = r.Files
 				}
 				if !yield(earlier) {
 					return

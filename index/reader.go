@@ -102,10 +102,17 @@ func (r *reader) windows(ctx context.Context) ([][]string, error) {
 	if few || err != nil {
 		return [][]string{nil}, err
 	}
+	return r.windowsOf(r.dayKey(), "~")
+}
+
+// windowsOf returns windows of all days of a field up to one, the last ones first.
+func (r *reader) windowsOf(field, last string) ([][]string, error) {
 	var days []string
 	var runs []int
-	err = r.eachTerm(r.dayKey(), "", func(e *bleveindex.DictEntry) bool {
-		days, runs = append(days, strings.Clone(e.Term)), append(runs, int(e.Count))
+	err := r.eachTerm(field, "", func(e *bleveindex.DictEntry) bool {
+		if e.Term <= last {
+			days, runs = append(days, strings.Clone(e.Term)), append(runs, int(e.Count))
+		}
 		return true
 	})
 	var list [][]string

@@ -25,6 +25,8 @@ const (
 	// more often.
 	buildMemory = 192 << 20
 	buildGC     = 300 // percent: each batch leaves much behind
+	// linkSize is about what the keys of a file take while they are written.
+	linkSize = 128
 	// waitPatience is after how long a search says that it waits for another process,
 	// waitPoll how often it looks.
 	waitPatience = 500 * time.Millisecond
@@ -291,7 +293,10 @@ func (s *Search) entries(task Found) iter.Seq[entry] {
 			return
 		}
 		rec := task.Record
-		latest := Run{Record: rec, Stream: func(name record.StreamName) (io.ReadCloser, error) { return task.source.Stream(rec, name) }}
+		latest := Run{
+			Record: rec, Stream: func(name record.StreamName) (io.ReadCloser, error) { return task.source.Stream(rec, name) },
+			Files: func() (*record.Files, error) { return task.source.Files(rec) },
+		}
 		if !yield(s.entry(latest, task)) {
 			return
 		}
@@ -308,7 +313,10 @@ func (s *Search) entries(task Found) iter.Seq[entry] {
 }
 
 func (s *Search) entry(r Run, of Found) entry {
-	e := entry{id: r.Record.UID, doc: s.doc(r), number: r.Number, unique: of.Unique, cleared: of.Cleared, over: query.CountOver(r.Record, s.Limit), size: len(r.Record.Command) + len(r.Record.Data.Message)}
+	e := entry{id: r.Record.UID, doc: s.doc(r), number: r.Number, unique: of.Unique, cleared: of.Cleared, files: r.Files, over: query.CountOver(r.Record, s.Limit), size: len(r.Record.Command) + len(r.Record.Data.Message)}
+	if f := r.Record.Data.Files; f != nil {
+		e.size += linkSize * (len(f.In) + len(f.Out) + f.LeftOut)
+	}
 	for _, name := range record.StreamNames {
 		lines, stored := name.Of(r.Record)
 		for _, l := range lines {

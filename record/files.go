@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 )
 
 // Files are the files that the command line and the caller's redirections name, as far as that can
@@ -138,6 +139,15 @@ const (
 	NotKeptLate    = "late"    // there was no time
 	NotKeptDisk    = "disk"    // the disk of the home was nearly full
 )
+
+// PathOf returns the absolute path of a file of the run, by its name alone: it is for display and
+// comparison, and never opened.
+func (d *Data) PathOf(f File) string {
+	if path.IsAbs(f.Path) {
+		return f.Path
+	}
+	return path.Join(d.PWD, f.Path)
+}
 
 // Declared are the patterns of files that the user declares for a run, relative to its directory.
 type Declared struct {

@@ -62,19 +62,30 @@ func (r *run) endFiles(ctx context.Context) *record.Files {
 // Files returns the files of a run, all of them if its part record.PartFiles can be read; nil if
 // they were not recorded.
 func (v Version) Files() (*record.Files, error) {
-	if _, ok := v.Record.Data.Parts[record.PartFiles]; !ok {
-		return v.Record.Data.Files, nil
-	}
-	part, err := v.Part(record.PartFiles)
+	all, err := v.wholeFiles()
 	if errors.Is(err, record.ErrPartElsewhere) {
 		return v.Record.Data.Files, nil
 	}
+	return all, err
+}
+
+// wholeFiles is Files with the error record.ErrPartElsewhere if only some of the files are known here.
+func (v Version) wholeFiles() (*record.Files, error) {
+	return wholeFiles(v.Record, func(_ *record.Record, name record.PartName) ([]byte, error) { return v.Part(name) })
+}
+
+// wholeFiles returns all files of a run, whose parts are read by part.
+func wholeFiles(rec *record.Record, part func(*record.Record, record.PartName) ([]byte, error)) (*record.Files, error) {
+	if _, ok := rec.Data.Parts[record.PartFiles]; !ok {
+		return rec.Data.Files, nil
+	}
+	b, err := part(rec, record.PartFiles)
 	if err != nil {
 		return nil, err
 	}
-	all, err := v.Record.Data.Files.Whole(part)
+	all, err := rec.Data.Files.Whole(b)
 	if err != nil {
-		return nil, fmt.Errorf("task %s: %w", v.Record.UID, err)
+		return nil, fmt.Errorf("task %s: %w", rec.UID, err)
 	}
 	return all, nil
 }

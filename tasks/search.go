@@ -88,18 +88,9 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 	if err != nil {
 		return nil, err
 	}
-	s := &index.Search{
-		Source: searchSource{Snapshot: v.history, service: q}, Query: what, AllRuns: o.AllRuns, EarlierOnly: o.EarlierOnly, Cleared: o.Cleared, Ready: o.Ready, Limit: q.Settings.Searched, Whole: o.Whole || o.Sort == SortMemory,
-		Hold: slices.Contains([]string{SortRelevance, SortDuration, SortMemory, SortOldest}, o.Sort), MaxWait: firstIndexWait,
-		Waiting: func() {
-			q.tell("Another process is making the search index; this one waits for it, at most %s.", firstIndexWait)
-		},
-		Warn: func(err error) { q.Warn("%v", err) },
-	}
-	s.Progress, s.Indexed = q.progress("tasks indexed for searching")
-	for _, res := range v.uncommitted {
-		s.Added = append(s.Added, index.Run{Record: res.Record, Stream: Version{Record: res.Record, service: q}.Stream})
-	}
+	s := q.searchOf(v)
+	s.Query, s.AllRuns, s.EarlierOnly, s.Cleared, s.Ready, s.Whole = what, o.AllRuns, o.EarlierOnly, o.Cleared, o.Ready, o.Whole || o.Sort == SortMemory
+	s.Hold = slices.Contains([]string{SortRelevance, SortDuration, SortMemory, SortOldest}, o.Sort)
 	if o.Sort == "" || o.Sort == SortStarted || o.Sort == SortOldest {
 		damage, err := v.latestFirst(ctx, true)
 		if err != nil {
@@ -119,6 +110,22 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 		Short: v.shortFound,
 		Mean:  func(ctx context.Context, words []query.Word) ([]query.Missing, error) { return s.Mean(ctx, dir, words) },
 	}, nil
+}
+
+// searchOf returns a search among the tasks of a view, without a query.
+func (q *Service) searchOf(v *View) *index.Search {
+	s := &index.Search{
+		Source: searchSource{Snapshot: v.history, service: q}, Limit: q.Settings.Searched, MaxWait: firstIndexWait,
+		Waiting: func() {
+			q.tell("Another process is making the search index; this one waits for it, at most %s.", firstIndexWait)
+		},
+		Warn: func(err error) { q.Warn("%v", err) },
+	}
+	s.Progress, s.Indexed = q.progress("tasks indexed for searching")
+	for _, res := range v.uncommitted {
+		s.Added = append(s.Added, runFor(Version{Record: res.Record, service: q}))
+	}
+	return s
 }
 
 // searched returns the tasks to search. Uncommitted runs that cannot be read are left out with
@@ -176,9 +183,21 @@ func (s searchSource) At(commit string) (index.Source, error) {
 func (s searchSource) Earlier(rec *record.Record) iter.Seq2[index.Run, error] {
 	return func(yield func(index.Run, error) bool) {
 		for v, err := range s.service.Earlier(rec, s.commit) {
-			if !yield(index.Run{Record: v.Record, Stream: v.Stream, Number: v.Number}, err) {
+			r := runFor(v)
+			r.Number = v.Number
+			if !yield(r, err) {
 				return
 			}
 		}
 	}
+}
+
+// runFor returns a run as the index takes it.
+func runFor(v Version) index.Run {
+	return index.Run{Record: v.Record, Stream: v.Stream, Files: v.wholeFiles}
+}
+
+// Files implements index.Source.
+func (s searchSource) Files(rec *record.Record) (*record.Files, error) {
+	return wholeFiles(rec, s.Part)
 }
