@@ -1,0 +1,251 @@
+package compare
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// epoch finds the seconds since 1970 that begin d bytes before the place, or the milli-, micro- or
+// nanoseconds.
+func (p *Pair) epoch(v *view, d int, x, y []byte) (span, bool) {
+	before, _ := v.before(d)
+	if before == '.' || before == ':' || before == '_' {
+		return span{}, false
+	}
+	m, mDigits, isX := readEpoch(x)
+	n, nDigits, isY := readEpoch(y)
+	if !isX || !isY || mDigits != nDigits || min(m.length, n.length) < d || !p.ref.had(m) || !p.now.had(n) {
+		return span{}, false
+	}
+	return v.span(Time, d, m.length, n.length), true
+}
+
+type instant struct {
+	t          time.Time
+	resolution time.Duration
+	length     int
+}
+
+// had reports whether an instant lies within the run.
+func (f *Facts) had(i instant) bool {
+	return !f.Begin.IsZero() && !f.End.Before(f.Begin) && f.near(i.t, i.resolution)
+}
+
+// readEpoch reads such a number at the beginning of b, and returns how many digits it has before its
+// point.
+func readEpoch(b []byte) (i instant, digits int, ok bool) {
+	r := reader{b: b[:min(len(b), longestMoment)]}
+	n := 0
+	for digit(r.next()) && r.at < 19 {
+		n = n*10 + int(r.next()-'0')
+		r.at++
+	}
+	digits = r.at
+	unit := map[int]time.Duration{10: time.Second, 13: time.Millisecond, 16: time.Microsecond, 19: time.Nanosecond}[digits]
+	if unit == 0 || n < 0 {
+		return i, 0, false
+	}
+	i = instant{t: time.Unix(sinceEpoch(n, unit)), resolution: unit}
+	if unit == time.Second && r.next() == '.' {
+		nano, resolution := r.fraction()
+		i.t, i.resolution = i.t.Add(time.Duration(nano)), resolution
+	}
+	i.length = r.at
+	rest := b[r.at:]
+	c := first(rest)
+	return i, digits, !alphanumeric(c) && c != '_' && !((c == '.' || c == ':') && len(rest) > 1 && digit(rest[1]))
+}
+
+// sinceEpoch splits n units since 1970 into seconds and nanoseconds.
+func sinceEpoch(n int, unit time.Duration) (sec, nsec int64) {
+	per := int64(time.Second / unit)
+	return int64(n) / per, int64(n) % per * int64(unit)
+}
+
+// units are those of durations.
+var units = map[string]time.Duration{
+	"ns": 1, "us": time.Microsecond, "\u00b5s": time.Microsecond, "\u03bcs": time.Microsecond, "ms": time.Millisecond,
+	"msec": time.Millisecond, "s": time.Second, "sec": time.Second, "secs": time.Second, "second": time.Second,
+	"seconds": time.Second, "m": time.Minute, "min": time.Minute, "mins": time.Minute, "minute": time.Minute,
+	"minutes": time.Minute, "h": time.Hour, "hr": time.Hour, "hrs": time.Hour, "hour": time.Hour, "hours": time.Hour,
+	"milliseconds": time.Millisecond, "microseconds": time.Microsecond,
+}
+
+// duration finds a duration that begins d bytes before the place and that the text around it says to be
+// one: many results have a unit of time as well.
+func (p *Pair) duration(v *view, d int, x, y []byte) (span, bool) {
+	if !digit(first(x)) || !digit(first(y)) {
+		return span{}, false
+	}
+	p.steps++
+	m, isX := readLength(x)
+	n, isY := readLength(y)
+	if !isX || !isY || min(m.length, n.length) < d || max(m.length, n.length) <= d {
+		return span{}, false
+	}
+	word := marksDuration(v.a[:v.p-d], x[m.length:], m.unit)
+	if word == "" || word != marksDuration(v.b[:v.q-d], y[n.length:], n.unit) || !p.ref.lasted(m, word) || !p.now.lasted(n, word) {
+		return span{}, false
+	}
+	return v.span(Duration, d, m.length, n.length), true
+}
+
+// lasted reports whether the run can have taken so long, or have used so much processor time.
+func (f *Facts) lasted(l length, word string) bool {
+	most := f.Duration
+	if strings.Contains(word, "user") || strings.Contains(word, "sys") || strings.Contains(word, "cpu") {
+		most = max(most, f.Processor)
+	}
+	return most > 0 && l.seconds-l.resolution < most.Seconds()
+}
+
+// A length is a duration as it is written.
+type length struct {
+	seconds, resolution float64
+	unit                bool // it has one; else it is a number, or has colons
+	length              int
+}
+
+// readLength reads "3.2 s", "1m2s", "0:00:03.1" or "3.2".
+func readLength(b []byte) (l length, ok bool) {
+	at := 0
+	for {
+		value, resolution, n := readDecimal(b[at:])
+		if n == 0 {
+			break
+		}
+		unit, m := readUnit(b[at+n:])
+		if m == 0 {
+			if at > 0 {
+				break // "3 s 5" are two
+			}
+			return readClock(b)
+		}
+		l.seconds, l.resolution, l.unit = l.seconds+value*unit.Seconds(), resolution*unit.Seconds(), true
+		at += n + m
+		l.length = at
+		if first(b[at:]) == ' ' {
+			at++
+		}
+		if at > longestMoment {
+			return l, false
+		}
+	}
+	return l, l.length > 0
+}
+
+// readUnit reads a unit, perhaps behind a blank, that is a whole word or followed by a digit.
+func readUnit(b []byte) (unit time.Duration, n int) {
+	blank := 0
+	if first(b) == ' ' {
+		blank = 1
+	}
+	n = blank
+	for n < len(b) && n < 16 && (letter(b[n]) || b[n] >= 0x80) {
+		n++
+	}
+	unit, ok := units[string(b[blank:n])]
+	if !ok || first(b[n:]) == '_' {
+		return 0, 0
+	}
+	return unit, n
+}
+
+// readDecimal reads a decimal number without a sign, and returns its resolution and its length, which
+// is 0 for none.
+func readDecimal(b []byte) (value, resolution float64, n int) {
+	for n < len(b) && n < 24 && digit(b[n]) {
+		n++
+	}
+	if n == 0 {
+		return 0, 0, 0
+	}
+	resolution = 1
+	if n+1 < len(b) && b[n] == '.' && digit(b[n+1]) {
+		from := n + 1
+		for n++; n < len(b) && n < 48 && digit(b[n]); n++ {
+		}
+		resolution = math.Pow10(from - n)
+	}
+	value, err := strconv.ParseFloat(string(b[:n]), 64)
+	if err != nil {
+		return 0, 0, 0
+	}
+	return value, resolution, n
+}
+
+// readClock reads "1:02:03.4", "02:03" or "3.2".
+func readClock(b []byte) (l length, ok bool) {
+	for range 3 {
+		value, resolution, n := readDecimal(b[l.length:])
+		if n == 0 || l.length > 0 && value >= 60 {
+			return l, false
+		}
+		l.seconds, l.resolution, l.length = l.seconds*60+value, resolution, l.length+n
+		if first(b[l.length:]) != ':' || resolution < 1 {
+			break
+		}
+		l.length++
+	}
+	c := first(b[l.length:])
+	return l, c != ':' && !(c == '.' && len(b) > l.length+1 && digit(b[l.length+1]))
+}
+
+// marksDuration returns the word that says that a text between two others is a duration of the run, in
+// small letters; "" if there is none. Without a unit only some words do.
+func marksDuration(before, after []byte, unit bool) string {
+	if w := string(bytes.ToLower(firstWord(after))); w == "elapsed" || !unit && (w == "user" || w == "system") {
+		return w
+	}
+	text := bytes.ToLower(before[max(0, len(before)-longestMoment):])
+	text = bytes.TrimRight(text, " \t:=~(<[\"")
+	for _, w := range []string{"about", "only"} {
+		text = bytes.TrimRight(bytes.TrimSuffix(text, []byte(" "+w)), " ")
+	}
+	w := string(lastWord(text))
+	rest := bytes.TrimRight(text[:len(text)-len(w)], " \t-_")
+	switch {
+	case w == "real" || w == "user" || w == "sys": // of time(1), with or without a unit
+		if unit || len(rest) == 0 {
+			return w
+		}
+		return ""
+	case w == "time" || w == "times":
+		if m := string(lastWord(rest)); unit && oneOf(timeModifiers, m) {
+			return m + " time"
+		}
+		return ""
+	case w == "duration":
+		if unit && (len(rest) == 0 || !letter(last(rest))) {
+			return w
+		}
+		return ""
+	case unit && oneOf(durationWords, w):
+		return w
+	case unit && (bytes.HasPrefix(text, []byte("--- ")) || bytes.HasPrefix(text, []byte("ok "))): // of go test
+		return "test"
+	}
+	return ""
+}
+
+var (
+	durationWords = []string{"took", "in", "elapsed", "wall", "walltime", "runtime", "executiontime", "clocktime", "cputime",
+		"elapsedtime", "spent", "finished", "done", "completed"}
+	timeModifiers = []string{"elapsed", "total", "wall", "cpu", "run", "running", "execution", "processing", "compute",
+		"computation", "build", "compile", "user", "system", "sys", "real", "clock"}
+)
+
+// firstWord returns the letters at the beginning of b, behind a blank.
+func firstWord(b []byte) []byte {
+	if first(b) == ' ' {
+		b = b[1:]
+	}
+	n := 0
+	for n < len(b) && n < 32 && letter(b[n]) {
+		n++
+	}
+	return b[:n]
+}
