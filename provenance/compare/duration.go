@@ -55,8 +55,7 @@ func readEpoch(b []byte) (i instant, digits int, ok bool) {
 	}
 	i.length = r.at
 	rest := b[r.at:]
-	c := first(rest)
-	return i, digits, !alphanumeric(c) && c != '_' && !((c == '.' || c == ':') && len(rest) > 1 && digit(rest[1]))
+	return i, digits, !alphanumeric(first(rest)) && first(rest) != '_' && !goesOn(rest, ".:")
 }
 
 // sinceEpoch splits n units since 1970 into seconds and nanoseconds.
@@ -190,8 +189,7 @@ func readClock(b []byte) (l length, ok bool) {
 		}
 		l.length++
 	}
-	c := first(b[l.length:])
-	return l, c != ':' && !(c == '.' && len(b) > l.length+1 && digit(b[l.length+1]))
+	return l, first(b[l.length:]) != ':' && !goesOn(b[l.length:], ".")
 }
 
 // marksDuration returns the word that says that a text between two others is a duration of the run, in

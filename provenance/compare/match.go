@@ -149,7 +149,7 @@ func wordEdges(before, after []byte) bool {
 	case c == '.' && digit(lastBut(before)):
 		return false
 	}
-	return d != '-' && d != '.' || len(after) == 1 || !digit(after[1])
+	return !goesOn(after, "-.")
 }
 
 // lastBut returns the last byte but one.
@@ -205,6 +205,11 @@ func named(host string) bool { return strings.ContainsFunc(host, func(r rune) bo
 func hostEdges(before, after []byte) bool {
 	c, d := last(before), first(after)
 	return !word(c) && c != '-' && c != '.' && c < 0x80 && !word(d) && d != '-' && d < 0x80
+}
+
+// goesOn reports whether a number goes on in b: one of the marks, and a digit.
+func goesOn(b []byte, marks string) bool {
+	return len(b) > 1 && strings.IndexByte(marks, b[0]) >= 0 && digit(b[1])
 }
 
 func digit(c byte) bool  { return '0' <= c && c <= '9' }

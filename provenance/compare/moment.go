@@ -186,8 +186,7 @@ func readMoment(layout int, b []byte) (moment, bool) {
 	}
 	m.length = r.at
 	rest := b[r.at:]
-	c := first(rest)
-	if alphanumeric(c) || (c == ':' || c == '.') && len(rest) > 1 && digit(rest[1]) {
+	if alphanumeric(first(rest)) || goesOn(rest, ":.") {
 		return m, false
 	}
 	return m, m.valid()

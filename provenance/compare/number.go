@@ -96,8 +96,7 @@ func readNumber(before, b []byte) (f figure, ok bool) {
 
 // numberEnds reports whether what follows does not go on with a number, a word, a version or a date.
 func numberEnds(b []byte) bool {
-	c := first(b)
-	return !word(c) && !((c == '.' || c == ':' || c == '/' || c == '-') && len(b) > 1 && digit(b[1]))
+	return !word(first(b)) && !goesOn(b, ".:/-")
 }
 
 func digits(b []byte) (n int) {

@@ -109,7 +109,7 @@ func (r *reader) zone(anyName bool) (zone, int) {
 		if alphanumeric(first(rest[n:])) {
 			return zoneNone, 0
 		}
-		kind := zoneNone
+		var kind zone
 		switch name := string(rest[:n]); {
 		case name == "Z" && blank == 0, name == "UTC", name == "GMT":
 			kind = zoneUTC

@@ -15,13 +15,13 @@ func (p *Pair) temporary(v *view) (span, bool) {
 	for d < min(v.free, longestTemporary) && (nameByte(v.a[v.p-d-1]) || v.a[v.p-d-1] == '/') {
 		d++
 	}
-	x, y := v.at(d)
-	slash := bytes.IndexByte(x[:d], '/')
-	if slash < 0 || slash > 0 && !pathEdges(x[:slash], nil) {
+	path, _ := v.at(d)
+	slash := bytes.IndexByte(path[:d], '/')
+	if slash < 0 || slash > 0 && !pathEdges(path[:slash], nil) {
 		return span{}, false
 	}
 	d -= slash
-	x, y = v.at(d)
+	x, y := v.at(d)
 	folder := bytes.LastIndexByte(x[:d], '/')
 	if folder < 1 || !below(p.ref.folders(), x[:folder]) || !below(p.now.folders(), y[:folder]) {
 		return span{}, false

@@ -43,10 +43,11 @@ func (w *walk) next() bool {
 		return w.binary()
 	}
 	w.step(n, n, true)
+	ended, endedNow := n == len(x) && w.a.eof, n == len(y) && w.b.eof
 	switch {
-	case n > 0 && (n == len(x) || n == len(y)) && !(n == len(x) && w.a.eof || n == len(y) && w.b.eof):
+	case !ended && !endedNow && (n == len(x) || n == len(y)): // one of them has to be read on
 		return true
-	case n == len(x) && n == len(y) && w.a.eof && w.b.eof:
+	case ended && endedNow:
 		w.result.Unknown = w.a.cut || w.b.cut
 		return false
 	}
