@@ -31,6 +31,7 @@ type Tracer struct {
 	working  sync.WaitGroup
 	receive  sync.Mutex
 	ended    bool          // no more is received; receive guards it
+	handing  handing       // likewise
 	more     chan struct{} // wakes another worker
 }
 
@@ -112,8 +113,8 @@ func (t *Tracer) begin(outer string) {
 	t.listener = listener
 	t.keeping.give(listener)
 	_, _ = t.ours.Write([]byte{0}) // from here on somebody answers the stage, which may have been killed
-	// Linux 6.6 can hand the processor over with the answer. Older ones refuse, and are slower.
-	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(listener), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
+	t.handing.on = true
+	t.handing.tell(listener)
 	for i := range workers {
 		t.working.Go(func() { t.work(i) })
 	}
@@ -206,6 +207,9 @@ func (t *Tracer) take(i int, first bool) (notice, bool) {
 	if errno != 0 {
 		t.shared.clear(i)
 		return notice{}, true
+	}
+	if t.handing.saw(slot.pid) {
+		t.handing.tell(t.listener)
 	}
 	if !first && len(t.more) == 0 {
 		select {
