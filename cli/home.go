@@ -85,6 +85,7 @@ func (h *home) tasks() (*tasks.Service, error) {
 		Spool:     spool.New(fsys, filepath.Join(home, "running")),
 		Given:     given.New(fsys, filepath.Join(home, given.Name)),
 		Names:     given.NewNames(fsys, filepath.Join(home, given.NamesName)),
+		Accepted:  given.NewAccepted(fsys, filepath.Join(home, given.AcceptedName)),
 		Jobs:      jobs.New(fsys, filepath.Join(home, "jobs")),
 		Executors: h.settings.executors(cfg),
 		Warn:      h.term.warn,

@@ -28,10 +28,11 @@ type rerunCommand struct {
 
 func (cmd *rerunCommand) command() *cli.Command {
 	var o rerunOptions
+	var stale rerunStaleOptions
 	return &cli.Command{
 		Name:      "rerun",
 		Usage:     "run a task again, in the same directory",
-		ArgsUsage: "[TASK]",
+		ArgsUsage: "[TASK | --stale FILE…]",
 		Description: `The task keeps its id, and its earlier runs: see "qme log" and "qme diff".
 The default is the task that you gave last. It runs in the current environment; a
 message names the recorded variables (setting run.env) that have another value now.
@@ -42,6 +43,9 @@ that of the variable NAME now, or qme asks for it at the terminal.
 Files that were declared (qme run --in, --out) are looked for again; with --in or
 --out others take their place. Only with --trace is the rerun traced, too.
 
+With --stale it runs again what makes each FILE as it would be made now, in order, and
+leaves out what is made from files that come out as they were: see "qme stale".
+
 If you have not given the command in this home (it came with a pull), it is shown,
 and qme asks for confirmation. Without a terminal it needs --yes.
 
@@ -51,17 +55,21 @@ Examples:
   qme -m "with more memory" rerun @2
   qme rerun --stdin data.txt @3
   qme rerun --out 'results/*.csv'
-  qme rerun --no-output @1`,
+  qme rerun --no-output @1
+  qme rerun --stale figure.png --dry-run`,
 		DisableSliceFlagSeparator: true,
-		Flags: append(declareFlags(), []cli.Flag{
+		Flags: slices.Concat(declareFlags(), stale.flags(), []cli.Flag{
 			hashFlag(&o.hash), traceFlag(&o.trace), noOutputFlag(&o.noOutput), idFileFlag(&o.idFile),
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &o.yes},
 			&cli.StringFlag{Name: "stdin", Usage: "use `FILE` as the standard input of the command", Destination: &o.stdin, TakesFile: true},
 			&cli.BoolFlag{Name: "report", Usage: "report how it begins on descriptor 3 (internal)", Destination: &o.report, Hidden: true},
-		}...),
+		}),
 		Action: func(ctx context.Context, c *cli.Command) error {
-			if err := oneTask(c); err != nil {
+			if err := stale.check(c, o); err != nil {
 				return err
+			}
+			if stale.stale {
+				return cmd.rerunStale(ctx, c.Args().Slice(), o, stale)
 			}
 			var err error
 			if o.declared, err = readDeclared(c); err != nil {

@@ -14,11 +14,7 @@ import (
 // Wrote finds the runs whose record lists a file, by its absolute path, as one that they made or changed,
 // with the query that the index is asked. What is in the file now is not compared.
 func (q *Service) Wrote(ctx context.Context, path string) (*Search, *query.Query, error) {
-	what, err := query.Parse(`out:"`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path)+`"`, query.Options{})
-	if err != nil {
-		return nil, nil, err
-	}
-	s, err := q.Search(ctx, what, SearchOptions{AllRuns: true, Whole: true})
+	s, what, err := q.outputsNamed(ctx, path, SearchOptions{AllRuns: true, Whole: true})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -31,6 +27,17 @@ func (q *Service) Wrote(ctx context.Context, path string) (*Search, *query.Query
 		}
 	}
 	return s, what, nil
+}
+
+// outputsNamed finds the runs whose record lists an output with a text in its absolute path, in upper or
+// lower case, with the query for that.
+func (q *Service) outputsNamed(ctx context.Context, text string, o SearchOptions) (*Search, *query.Query, error) {
+	what, err := query.Parse(`out:"`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text)+`"`, query.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := q.Search(ctx, what, o)
+	return s, what, err
 }
 
 // wrote reports whether a record lists a file as one that the run made or changed.

@@ -58,10 +58,11 @@ type Since struct {
 	// Own says that the file is as the run itself has left it, which has changed its own input.
 	Own bool `json:"own,omitempty"`
 
-	// Path is the absolute path of a file, "" for what is none, and SHA256 its hash now, if it was
-	// read, with Options.Hash always.
-	Path   string `json:"-"`
-	SHA256 string `json:"-"`
+	// Path is the absolute path of a file, "" for what is none.
+	Path string `json:"-"`
+	// Now tells what there is now from all else, with SinceOptions.Hash: the hash of a file, or of how
+	// code differs, or what is in To.
+	Now string `json:"-"`
 }
 
 // MostSinceFiles bounds Since.Files.
@@ -73,7 +74,7 @@ type SinceOptions struct {
 	// Agreed says that the user has agreed to run the command although it was not given here, so that
 	// files may be looked at that the record names.
 	Agreed bool
-	// Hash has all input files and scripts read, also where the size tells that they have changed.
+	// Hash has all that Since.Now needs read, also where the size of a file tells that it has changed.
 	Hash bool
 	// Time is how long files are read at most; 0: sinceTime.
 	Time time.Duration
@@ -135,7 +136,7 @@ func (s *since) find(ctx context.Context) error {
 		s.inputs(ctx)
 		s.stdin()
 		s.jobScript()
-		s.newFiles()
+		s.newFiles(ctx)
 	}
 	if s.asks(KindProgram, KindScript, KindSoftware, KindEnvironment, KindCode, KindHost) {
 		return s.surroundings(ctx)
@@ -251,7 +252,7 @@ func (s *since) recorded() (list []sinceFile) {
 
 // tell adds what is different of a file.
 func (s *since) tell(ctx context.Context, f sinceFile, now provenance.Now) {
-	one := Since{Kind: f.kind, Name: f.name, Path: f.Path, SHA256: now.SHA256, Why: now.Why, From: sizeText(f.Size, f.SHA256)}
+	one := Since{Kind: f.kind, Name: f.name, Path: f.Path, Now: now.SHA256, Why: now.Why, From: sizeText(f.Size, f.SHA256)}
 	switch now.Condition {
 	case provenance.Same:
 		return
@@ -322,7 +323,7 @@ func (s *since) jobScript() {
 }
 
 // newFiles looks for files that match declared patterns and are not among the inputs.
-func (s *since) newFiles() {
+func (s *since) newFiles(ctx context.Context) {
 	d := s.rec.Data.Declared
 	if d == nil || len(d.In) == 0 || s.files == nil || !s.asks(KindInputs) {
 		return
@@ -332,10 +333,17 @@ func (s *since) newFiles() {
 		listed[f.Path] = true
 	}
 	names, whole := provenance.Matches(s.rec.Data.PWD, d.In)
+	var more []provenance.Recorded
+	var told []Since
 	for _, name := range names {
 		if path, ok := s.path(name); !listed[name] && ok {
-			s.add(Since{Kind: KindInputs, Name: name, State: SinceNew, Path: path, Why: "a declared pattern matches it"})
+			more = append(more, provenance.Recorded{Path: path})
+			told = append(told, Since{Kind: KindInputs, Name: name, State: SinceNew, Path: path, Why: "a declared pattern matches it"})
 		}
+	}
+	for i, now := range provenance.Again(ctx, more, s.q.Settings.Hashes, s.o.Hash, s.o.Time) {
+		told[i].To, told[i].Now = sizeText(now.Size, now.SHA256), now.SHA256
+		s.add(told[i])
 	}
 	if !whole || d.Cut {
 		s.unknown(KindInputs, "", "not all files were looked at that a declared pattern may match")

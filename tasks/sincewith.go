@@ -43,7 +43,7 @@ func (s *since) surroundings(ctx context.Context) error {
 }
 
 func (s *since) change(kind Kind, f FieldChange) {
-	one := Since{Kind: kind, Name: f.Name, State: SinceChanged, From: f.From, To: f.To}
+	one := Since{Kind: kind, Name: f.Name, State: SinceChanged, From: f.From, To: f.To, Now: f.To}
 	if f.From == NotRecorded || f.To == NotRecorded {
 		one.State, one.Why = SinceUnknown, NotRecorded
 	}
@@ -155,19 +155,13 @@ func (s *since) code(ctx context.Context, name, dir string, part record.PartName
 		return
 	}
 	one := Since{Kind: KindCode, Name: name, State: SinceChanged, From: commitText(was), To: NotRecorded}
-	type result struct {
-		files []string
-		to    string
-		err   error
-	}
-	got, ok := intime.Within(2*patchTime, func() result {
-		files, to, err := s.differing(ctx, dir, part, was, m)
-		return result{files, to, err}
+	got, ok := intime.Within(2*patchTime, func() codeNow {
+		return s.differing(ctx, dir, part, was, m)
 	})
 	if !ok {
 		got.err = errLate
 	}
-	one.To = got.to
+	one.To, one.Now = got.commit, got.sha256
 	switch {
 	case got.err != nil:
 		one.State, one.Why = SinceUnknown, valid(got.err.Error())
@@ -191,40 +185,62 @@ func commitText(git *record.Git) string {
 	return text
 }
 
-// differing returns the tracked files that are not as in the tree of the run, and the present commit.
-func (s *since) differing(ctx context.Context, dir string, part record.PartName, was *record.Git, m *masking) (files []string, to string, err error) {
-	now, _ := s.q.Settings.GitState(dir)
-	if now == nil {
-		return nil, "", errors.New("it is in no repository of git now")
+// A codeNow says how the tracked files of a repository are not as in the tree of a run.
+type codeNow struct {
+	commit string   // that is checked out
+	files  []string // that differ, but for those that are compared by themselves
+	sha256 string   // of how they differ from the commit of the run, if that was asked for
+	err    error    // why it is not known
+}
+
+func (s *since) differing(ctx context.Context, dir string, part record.PartName, was *record.Git, m *masking) (now codeNow) {
+	git, _ := s.q.Settings.GitState(dir)
+	if git == nil {
+		now.err = errors.New("it is in no repository of git now")
+		return now
 	}
-	to = commitText(now)
+	now.commit = commitText(git)
 	then, err := difference(s.v, codeState{git: was, part: part}, false)
 	if err != nil {
-		return nil, to, err
+		now.err = err
+		return now
 	}
 	tree, err := treeAt(dir)
 	if err != nil {
-		return nil, to, err
+		now.err = err
+		return now
 	}
 	files, known, err := patch.Differing(ctx, tree, was.Commit)
 	switch {
 	case err != nil:
-		return nil, to, err
+		now.err = err
+		return now
 	case len(files) == 0 && len(then.Diff) == 0 && !known:
-		return nil, to, errors.New("submodules are not looked into")
+		now.err = errors.New("submodules are not looked into")
+		return now
+	}
+	var diff []byte
+	if len(files) > 0 && (len(then.Diff) > 0 || s.o.Hash) {
+		p, err := patch.Take(ctx, tree, was.Commit, longestSince, "")
+		if err != nil {
+			now.err = err
+			return now
+		}
+		diff = m.patch(part, p).Diff
 	}
 	if len(then.Diff) > 0 {
-		var diff []byte
-		if len(files) > 0 {
-			p, err := patch.Take(ctx, tree, was.Commit, longestSince, "")
-			if err != nil {
-				return nil, to, err
-			}
-			diff = m.patch(part, p).Diff
-		}
 		files = differentSections(then.Diff, diff)
 	}
-	return s.notNamed(tree.Root, files), to, nil
+	now.files = s.notNamed(tree.Root, files)
+	if s.o.Hash {
+		var differs []byte
+		all := sections(diff)
+		for _, name := range now.files {
+			differs = append(differs, all[name]...)
+		}
+		now.sha256 = record.NewPart(differs).SHA256
+	}
+	return now
 }
 
 // notNamed returns those files of a repository that are not compared by themselves.

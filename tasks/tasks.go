@@ -65,6 +65,8 @@ type Service struct {
 	Spool *spool.Spool
 	Given *given.File  // the commands that the user has given in this home
 	Names *given.Names // the names of tasks that were given in this home
+	// Accepted are the changes that do not matter: see Staleness.
+	Accepted *given.Accepted
 	// Changing says that the command changes what it names: a name that was given in another home
 	// names nothing then.
 	Changing bool

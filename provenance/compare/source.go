@@ -13,8 +13,6 @@ const (
 	// behind is how many bytes are there before a place, unless the content begins later.
 	behind = 8 << 10
 	buffer = 256 << 10
-	// longestName is how long the name of a file is at most, and so all that is masked but a directory.
-	longestName = 255
 )
 
 // A source reads a content, and remembers the last bytes before its place.
@@ -34,14 +32,9 @@ func newSource(c Content) *source {
 	return &source{r: c.Reader, cut: c.Cut, line: 1}
 }
 
-// textSource returns the source of a text that is there.
-func textSource(s string) *source {
-	return &source{buf: []byte(s), end: len(s), eof: true, line: 1}
-}
-
 // need reads until n bytes behind the place are there, or the content ends.
 func (s *source) need(n int) {
-	if s.buf == nil && !s.eof {
+	if s.buf == nil {
 		s.buf = make([]byte, buffer)
 	}
 	empty := 0

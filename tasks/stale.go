@@ -1,0 +1,472 @@
+package tasks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"qme/provenance"
+	"qme/record"
+	"qme/tasks/given"
+)
+
+// A Freshness says how a file is beside the run that made it.
+type Freshness string
+
+// The values of Freshness.
+const (
+	Fresh    Freshness = "fresh"   // nothing has changed that was looked at, or it does not matter
+	Stale    Freshness = "stale"   // what it was made from has changed
+	Gone     Freshness = "gone"    // the file is not there any more
+	Edited   Freshness = "edited"  // the file is not as its run, or any other, has left it
+	NotKnown Freshness = "unknown" // something that has to be compared was not recorded
+)
+
+// A Reason is one thing that is not as it was when a file was made.
+type Reason struct {
+	Since
+	Run Version // whose input, script ... it is
+	// Via are the files by which it reaches the file, from the one that was made of it to the one that the
+	// file itself was made of; empty if it is of the run that made the file.
+	Via []string
+}
+
+// A StaleFile says whether a file is as it would be made now.
+type StaleFile struct {
+	Path  string // absolute
+	State Freshness
+	// Run made the file last, as File. MovedFrom is the path to which it was written, if the file has been
+	// moved or copied since.
+	Run       Version
+	File      record.File
+	MovedFrom string
+	// Reasons are what has changed, at most MostReasons, the nearest first; More is how many more there
+	// are. For a state other than Stale they may have what is unknown alone.
+	Reasons []Reason
+	More    int
+	// Accepted is how many changes do not matter for the file; see Staleness.Accept.
+	Accepted int
+	Why      string // more on the state; usually empty
+}
+
+// MostReasons bounds StaleFile.Reasons.
+const MostReasons = 100
+
+// Changes reports whether there is a reason to make the file again.
+func (f *StaleFile) Changes() bool { return slices.ContainsFunc(f.Reasons, Reason.changes) }
+
+func (r Reason) changes() bool { return r.State != SinceUnknown }
+
+// StaleOptions say what counts for Staleness.
+type StaleOptions struct {
+	Kinds []Kind // nil: KindInputs and KindScript
+	// Agreed says that files may be looked at that records name whose commands were not given here.
+	Agreed bool
+	// Accept says that Accept will be called, which needs the hashes of all that has changed.
+	Accept bool
+}
+
+// mostStaleRuns bounds the runs that are looked at for one answer.
+const mostStaleRuns = 2000
+
+// A Staleness finds out which files are not as they would be made now. What it has found it keeps: after a
+// run it is to be made again. It is for one goroutine, and must be closed.
+type Staleness struct {
+	q        *Service
+	o        StaleOptions
+	links    *Links
+	accepted map[string]map[string]bool
+	files    map[string]*StaleFile // nil for one that no run has made
+	runs     map[string]*staleRun
+	visiting map[string]bool
+}
+
+// A staleRun is a run with what is different now.
+type staleRun struct {
+	Version
+	changes []Since // that count, and are not accepted
+	all     []Since // those as well that are accepted
+	inputs  []staleInput
+	foreign bool // it was not given here, and nothing was looked at
+	cut     bool // not all of its inputs were followed
+}
+
+// A staleInput is an input of a run that another run has made.
+type staleInput struct {
+	path string
+	file *StaleFile
+}
+
+// Staleness opens what is needed to answer. Checks do not count as runs.
+func (q *Service) Staleness(ctx context.Context, o StaleOptions) (*Staleness, error) {
+	if o.Kinds == nil {
+		o.Kinds = []Kind{KindInputs, KindScript}
+	}
+	accepted, err := q.Accepted.All()
+	if err != nil {
+		q.Warn("which changes do not matter is not known: %v", err)
+	}
+	links, err := q.Links(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Staleness{q: q, o: o, links: links, accepted: accepted, files: map[string]*StaleFile{}, runs: map[string]*staleRun{}, visiting: map[string]bool{}}, nil
+}
+
+// Close closes the index.
+func (s *Staleness) Close() error { return s.links.Close() }
+
+// File says whether a file, by its absolute path, is as it would be made now. The error wraps
+// record.ErrNotFound if no run is known to have made it.
+func (s *Staleness) File(ctx context.Context, path string) (*StaleFile, error) {
+	f, err := s.file(ctx, path, true)
+	if err == nil && f == nil {
+		return nil, fmt.Errorf("no run is recorded that made %s: %w", path, record.ErrNotFound)
+	}
+	return f, err
+}
+
+// file returns nil for a file that no run has made, and for one that is being looked at already.
+func (s *Staleness) file(ctx context.Context, path string, moved bool) (*StaleFile, error) {
+	if f, known := s.files[path]; known {
+		return f, nil
+	}
+	if err := ctx.Err(); err != nil || s.visiting[path] {
+		return nil, err
+	}
+	s.visiting[path] = true
+	defer delete(s.visiting, path)
+	f, err := s.maker(ctx, path, moved)
+	if err != nil {
+		return nil, err
+	}
+	if f != nil {
+		if err := s.judge(ctx, f); err != nil {
+			return nil, err
+		}
+	}
+	s.files[path] = f
+	return f, nil
+}
+
+// maker finds the run that made a file: the latest that wrote the path, or the one that wrote what is in it
+// now. It sets the state as far as that follows from the file alone.
+func (s *Staleness) maker(ctx context.Context, path string, moved bool) (*StaleFile, error) {
+	wanted := Wanted{Paths: names(path)}
+	wrote, err := s.links.Wrote(ctx, wanted, Choice{Limit: mostMakers})
+	if err != nil {
+		return nil, err
+	}
+	last, err := s.own(wrote)
+	if err != nil {
+		return nil, err
+	}
+	if last != nil {
+		f := &StaleFile{Path: path, State: Fresh, Run: last.Run, File: last.File}
+		switch s.look(ctx, path, last.File).Condition {
+		case provenance.Missing:
+			f.State = Gone
+			return f, nil
+		case provenance.Changed:
+			f.State = Edited
+		default:
+			return f, nil
+		}
+		if same, err := s.madeAs(ctx, path, wanted.Paths, false); same != nil || err != nil {
+			return same, err // an earlier run of it, brought back
+		}
+		return f, nil
+	}
+	return s.madeAs(ctx, path, wanted.Paths, moved)
+}
+
+// mostMakers is how many runs are looked at that may have made a file.
+const mostMakers = 50
+
+// names returns the names by which runs may know a file, the given one first.
+func names(path string) []string {
+	list := []string{path}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if real := filepath.Join(dir, filepath.Base(path)); err == nil && real != path {
+		list = append(list, real)
+	}
+	return list
+}
+
+// own returns the first of some runs that this home has given; nil if there is none.
+func (s *Staleness) own(list []Link) (*Link, error) {
+	for i := range list {
+		own, err := s.q.Own(list[i].Run.Record)
+		if err != nil || own {
+			return &list[i], err
+		}
+	}
+	return nil, nil
+}
+
+// look compares a file with what a run has left of it.
+func (s *Staleness) look(ctx context.Context, path string, as record.File) provenance.Now {
+	f := provenance.Recorded{Path: path, Size: as.Size, SHA256: as.SHA256, Partial: as.Partial}
+	return provenance.Again(ctx, []provenance.Recorded{f}, s.q.Settings.Hashes, false, sinceTime)[0]
+}
+
+// madeAs finds the run that made what is in a file now, under one of its names or, if it may have been
+// moved, any name. A run of another home is not followed.
+func (s *Staleness) madeAs(ctx context.Context, path string, paths []string, moved bool) (*StaleFile, error) {
+	w, ok := s.content(ctx, path)
+	if !ok {
+		return nil, nil
+	}
+	w.Paths = paths
+	made, err := s.links.Made(ctx, w, Choice{Limit: mostMakers})
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil // it has just been removed
+	}
+	made = slices.DeleteFunc(made, func(l Link) bool {
+		// What is older than the run cannot come from it.
+		return !l.SamePath && (!moved || w.Size == 0 || info.ModTime().Before(l.Run.Record.Data.Timestamp.Time))
+	})
+	last, err := s.own(made)
+	switch {
+	case err != nil || len(made) == 0:
+		return nil, err
+	case last == nil:
+		last = &made[0]
+	}
+	f := &StaleFile{Path: path, State: Fresh, Run: last.Run, File: last.File}
+	if !last.SamePath {
+		f.MovedFrom = last.Path()
+	}
+	return f, nil
+}
+
+// content returns the hashes of a file as it is now; ok is false if it cannot be read.
+func (s *Staleness) content(ctx context.Context, path string) (w Wanted, ok bool) {
+	files := []provenance.Recorded{{Path: path, Size: -1}, {Path: path, Size: -1, Partial: true}}
+	now := provenance.Again(ctx, files, s.q.Settings.Hashes, true, sinceTime)
+	w.Size, w.SHA256, w.Ends = now[0].Size, now[0].SHA256, now[1].SHA256
+	if w.Ends == w.SHA256 {
+		w.Ends = ""
+	}
+	return w, w.SHA256+w.Ends != ""
+}
+
+// judge finds out whether what a file was made from has changed.
+func (s *Staleness) judge(ctx context.Context, f *StaleFile) error {
+	r, err := s.run(ctx, f.Run)
+	switch {
+	case err != nil:
+		return err
+	case r == nil:
+		f.note(NotKnown, fmt.Sprintf("more than %d runs would have to be looked at", mostStaleRuns))
+		return nil
+	case r.foreign:
+		d := f.Run.Record.Data
+		f.note(NotKnown, fmt.Sprintf("it was made by a command that was not given in this home, by %s on %s", d.User, d.Host))
+		return nil
+	case f.Run.Record.Active():
+		f.note(NotKnown, "the run that makes it has not ended")
+	}
+	accepted := s.accepted[runKey(f.Run)]
+	if f.State == Edited && accepted[s.edited(ctx, f)] {
+		f.State, f.Accepted = Fresh, 1
+	}
+	for _, reason := range s.reasons(r) {
+		switch {
+		case accepted[reason.key()]:
+			f.Accepted++
+		case len(f.Reasons) == MostReasons:
+			f.More++
+		default:
+			f.Reasons = append(f.Reasons, reason)
+		}
+	}
+	switch {
+	case f.Changes():
+		f.note(Stale, "")
+	case len(f.Reasons) > 0:
+		f.note(NotKnown, "")
+	case r.cut:
+		f.note(NotKnown, "it has more inputs than are followed")
+	}
+	return nil
+}
+
+// note sets the state of a file that was fresh so far.
+func (f *StaleFile) note(state Freshness, why string) {
+	if f.State == Fresh {
+		f.State = state
+	}
+	if f.Why == "" {
+		f.Why = why
+	}
+}
+
+// reasons returns what has changed for a run: of itself, and by its inputs. Each is there once, with the
+// shortest way.
+func (s *Staleness) reasons(r *staleRun) (list []Reason) {
+	for _, one := range r.changes {
+		list = append(list, Reason{Since: one, Run: r.Version})
+	}
+	seen := map[string]bool{}
+	var further []Reason
+	for _, in := range r.inputs {
+		for _, reason := range in.file.Reasons {
+			reason.Via = append(slices.Clone(reason.Via), in.path)
+			further = append(further, reason)
+		}
+	}
+	slices.SortStableFunc(further, func(a, b Reason) int { return len(a.Via) - len(b.Via) })
+	for _, reason := range further {
+		if key := reason.key(); !seen[key] {
+			seen[key] = true
+			list = append(list, reason)
+		}
+	}
+	return list
+}
+
+// run looks at a run and at what it was made from; nil if there are too many of them, or it is being looked
+// at.
+func (s *Staleness) run(ctx context.Context, v Version) (*staleRun, error) {
+	key := runKey(v)
+	if r, known := s.runs[key]; known {
+		return r, nil
+	}
+	if len(s.runs) == mostStaleRuns {
+		return nil, nil
+	}
+	r := &staleRun{Version: v}
+	s.runs[key] = r // with what it has by now, for a run that leads back to it
+	var foreign *ForeignError
+	var err error
+	r.all, err = s.q.Since(ctx, v, SinceOptions{Kinds: s.o.Kinds, Agreed: s.o.Agreed, Hash: s.o.Accept || len(s.accepted) > 0})
+	if errors.As(err, &foreign) {
+		r.foreign = true
+		return r, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.changes = slices.DeleteFunc(slices.Clone(r.all), func(one Since) bool { return one.Own })
+	return r, s.follow(ctx, r)
+}
+
+// mostFollowed is how many inputs of a run are looked up.
+const mostFollowed = 1000
+
+// follow looks at the runs that made the inputs of a run.
+func (s *Staleness) follow(ctx context.Context, r *staleRun) error {
+	files, err := r.Files()
+	if err != nil || files == nil {
+		return err
+	}
+	_, outs := filesByPath(files)
+	for i, in := range files.In {
+		if _, own := outs[in.Path]; own {
+			continue
+		}
+		if i == mostFollowed {
+			r.cut = true
+			break
+		}
+		path := r.Record.Data.PathOf(in)
+		f, err := s.file(ctx, path, false)
+		if err != nil {
+			return err
+		}
+		if f != nil && !record.SameRun(f.Run.Record, r.Record) {
+			r.inputs = append(r.inputs, staleInput{path, f})
+		}
+	}
+	return nil
+}
+
+// runKey names a run in HOME/accepted.
+func runKey(v Version) string {
+	if id := v.Record.Data.RunID; id != "" {
+		return string(id)
+	}
+	return fmt.Sprintf("%s/%d", v.Record.UID, v.Record.Data.Timestamp.UnixMicro())
+}
+
+// key stands for a change as it is now.
+func (r Reason) key() string {
+	return given.Change(runKey(r.Run), string(r.Kind), r.Name, r.State, r.Now, strings.Join(r.Files, "\x00"))
+}
+
+// edited stands for the present content of a file that was changed by hand.
+func (s *Staleness) edited(ctx context.Context, f *StaleFile) string {
+	w, _ := s.content(ctx, f.Path)
+	return given.Change(runKey(f.Run), string(Edited), f.Path, w.SHA256+w.Ends)
+}
+
+// Accept notes in the home that what has changed for a file does not matter for it: all that is different
+// now, until it changes further, or the file is made again. It returns how many changes that are. The files
+// must come from a Staleness with StaleOptions.Accept. The error is a record.ErrConflict if there is nothing that could be accepted.
+func (s *Staleness) Accept(ctx context.Context, f *StaleFile) (int, error) {
+	switch {
+	case f.State == Gone:
+		return 0, fmt.Errorf("%s is not there: %w", f.Path, record.ErrConflict)
+	case f.State == NotKnown && len(f.Reasons) == 0:
+		return 0, fmt.Errorf("%s: %s: %w", f.Path, f.Why, record.ErrConflict)
+	case f.More > 0:
+		return 0, fmt.Errorf("%s: more than %d changes cannot be accepted: %w", f.Path, MostReasons, record.ErrConflict)
+	}
+	var changes []string
+	if f.State == Edited {
+		changes = append(changes, s.edited(ctx, f))
+	}
+	for _, reason := range f.Reasons {
+		changes = append(changes, reason.key())
+	}
+	return len(changes), s.q.Accepted.Put(record.Now().Time, runKey(f.Run), changes)
+}
+
+// Below returns the files below a directory that runs have made, by their paths, sorted, those that are gone
+// among them. more says that there are runs that were not looked at, because there are too many.
+func (s *Staleness) Below(ctx context.Context, dir string) (paths []string, more bool, err error) {
+	all := map[string]bool{}
+	for _, dir := range names(dir) {
+		below := strings.TrimSuffix(dir, "/") + "/"
+		found, _, err := s.q.outputsNamed(ctx, below, SearchOptions{AllRuns: true, Sort: SortCreated})
+		if err != nil {
+			return nil, false, err
+		}
+		runs := 0
+		for f := range found.Found {
+			if runs++; len(all) >= mostBelow || runs > mostStaleRuns {
+				more = true
+				break
+			}
+			switch {
+			case f.Err != nil && f.ID == "":
+				return nil, false, f.Err
+			case f.Err != nil:
+				s.q.Warn("%v", f.Err)
+				continue
+			case f.Record.Data.Files == nil:
+				continue
+			}
+			more = more || f.Record.Data.Files.LeftOut > 0
+			for _, out := range f.Record.Data.Files.Out {
+				if path := f.Record.Data.PathOf(out); strings.HasPrefix(path, below) {
+					all[path] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(all)), more, ctx.Err()
+}
+
+// mostBelow is how many files are looked at below a directory.
+const mostBelow = 1000
