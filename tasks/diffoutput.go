@@ -68,24 +68,30 @@ func (c *Comparison) compareOutput(jobs bool, limit int64) error {
 
 // noteKinds notes how output of different kinds was compared.
 func (c *Comparison) noteKinds(a, b printed, jobs bool) {
-	note := ""
-	switch {
-	case !a.known || !b.known:
-		if !jobs && (a.known || b.known || c.maybeKinds()) && (!c.Stdout.Same || !c.Stderr.Same) {
-			note = "Whether there was a terminal was not recorded of both runs. With one, both streams are one, and there may be colours."
-		}
-	case a.merged != b.merged && jobs:
-		note = "One job had one file for both streams: the lines of both are compared as one stream, without colours."
-	case a.merged != b.merged && a.onTerminal != b.onTerminal:
-		note = "One run had a terminal, where both streams are one: the lines of both are compared as one stream, without colours."
-	case a.merged != b.merged:
-		note = "One run had one file or pipe for both streams: the lines of both are compared as one stream, without colours."
-	case a.onTerminal != b.onTerminal:
-		note = "One run had a terminal: output is compared as text, without colours."
+	note := kindsNote(a, b, jobs)
+	if (!a.known || !b.known) && !jobs && (a.known || b.known || c.maybeKinds()) && (!c.Stdout.Same || !c.Stderr.Same) {
+		note = "Whether there was a terminal was not recorded of both runs. With one, both streams are one, and there may be colours."
 	}
 	if note != "" {
 		c.Notes = append(c.Notes, note)
 	}
+}
+
+// kindsNote says how output of kinds that are known, and different, is compared; it is "" for others.
+func kindsNote(a, b printed, jobs bool) string {
+	switch {
+	case !a.known || !b.known:
+		return ""
+	case a.merged != b.merged && jobs:
+		return "One job had one file for both streams: the lines of both are compared as one stream, without colours."
+	case a.merged != b.merged && a.onTerminal != b.onTerminal:
+		return "One run had a terminal, where both streams are one: the lines of both are compared as one stream, without colours."
+	case a.merged != b.merged:
+		return "One run had one file or pipe for both streams: the lines of both are compared as one stream, without colours."
+	case a.onTerminal != b.onTerminal:
+		return "One run had a terminal: output is compared as text, without colours."
+	}
+	return ""
 }
 
 // maybeKinds reports whether the difference looks as if only one of the runs had a terminal.

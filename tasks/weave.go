@@ -1,6 +1,10 @@
 package tasks
 
-import "strings"
+import (
+	"strings"
+
+	"qme/provenance/compare"
+)
 
 // weaveSteps limits the work of woven. The limit is reached only if most lines of both streams
 // are equal.
@@ -11,11 +15,11 @@ const weaveSteps = 1 << 25
 // interrupted by whole lines of the other text, after any character except a letter or digit.
 // decided is false if the check takes too long.
 func woven(text, a, b string) (ok, decided bool) {
-	ok, decided = wovenLines(splitLines(text), splitLines(a), splitLines(b))
-	if !ok && decided {
-		ok, decided = wovenPieces(text, a, b)
+	w := wovenLines(splitLines(text), splitLines(a), splitLines(b), sameLine, weaveSteps)
+	if !w.ok && w.decided {
+		return wovenPieces(text, a, b)
 	}
-	return ok, decided
+	return w.ok, w.decided
 }
 
 // splitLines returns lines without their newlines.
@@ -26,30 +30,66 @@ func splitLines(s string) []string {
 	return strings.Split(strings.TrimSuffix(s, "\n"), "\n")
 }
 
-func wovenLines(text, a, b []string) (ok, decided bool) {
-	if len(text) != len(a)+len(b) {
-		return false, true
+// A likeness reports whether a line of the interleaved text can be one of the others, and what is masked
+// then.
+type likeness func(line, of string) (masked map[compare.Kind]int, ok bool)
+
+func sameLine(line, of string) (map[compare.Kind]int, bool) { return nil, line == of }
+
+// A way is one possible way to split the lines read so far: the number of lines taken from a, and what
+// was masked on the way, the last line first.
+type way struct {
+	a      int
+	masked *maskedLine
+}
+
+type maskedLine struct {
+	places map[compare.Kind]int
+	before *maskedLine
+}
+
+func (w way) take(a int, places map[compare.Kind]int) way {
+	w.a += a
+	if len(places) > 0 {
+		w.masked = &maskedLine{places, w.masked}
 	}
-	taken, next := []int{0}, []int(nil) // possible numbers of lines taken from a so far
+	return w
+}
+
+// A weaving is the outcome of wovenLines: with decided, a way through all lines if it is ok, and else one
+// through the first lines, after which the next cannot be any of the others.
+type weaving struct {
+	ok, decided bool
+	way         way
+	lines       int // how many lines of the text the way has
+}
+
+// wovenLines is woven for whole lines that are like each other, with a limit of the work.
+func wovenLines(text, a, b []string, like likeness, steps int) weaving {
+	ways, next := []way{{}}, []way(nil)
 	for k, line := range text {
 		next = next[:0]
-		for _, i := range taken {
-			if j := k - i; j < len(b) && b[j] == line && (len(next) == 0 || next[len(next)-1] != i) {
-				next = append(next, i)
+		for _, w := range ways {
+			if j := k - w.a; j < len(b) && (len(next) == 0 || next[len(next)-1].a != w.a) {
+				if places, ok := like(line, b[j]); ok {
+					next = append(next, w.take(0, places))
+				}
 			}
-			if i < len(a) && a[i] == line {
-				next = append(next, i+1)
+			if w.a < len(a) {
+				if places, ok := like(line, a[w.a]); ok {
+					next = append(next, w.take(1, places))
+				}
 			}
 		}
 		if len(next) == 0 {
-			return false, true
+			return weaving{decided: true, way: ways[0], lines: k}
 		}
-		if k*len(next) > weaveSteps && len(next) > 1 {
-			return false, false
+		if k*len(next) > steps && len(next) > 1 {
+			return weaving{}
 		}
-		taken, next = next, taken
+		ways, next = next, ways
 	}
-	return true, true
+	return weaving{ok: len(text) == len(a)+len(b), decided: true, way: ways[0], lines: len(text)}
 }
 
 // A thread is one possible way to split the text read so far: the number of bytes taken from a,

@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // A Kind is a kind of text that differs between two runs because it comes from the run itself.
@@ -104,6 +103,9 @@ type Place struct {
 	End bool
 }
 
+// Shown returns as much of a line as a Place has: 200 bytes at most of its beginning.
+func Shown(line string) string { return line[:min(len(line), longestShown)] }
+
 // A Pair compares what two runs have left. What it learns of their temporary names in one content
 // holds for those that follow: a name stands for one name of the other run in all of them. It is for
 // one goroutine at a time.
@@ -125,15 +127,23 @@ func (p *Pair) Text(ref, now string) Result {
 	if ref == now {
 		return Result{Equal: true}
 	}
-	r, _ := p.Compare(Content{Reader: strings.NewReader(ref)}, Content{Reader: strings.NewReader(now)}) // reading a string does not fail
+	r, _ := p.compare(textSource(ref), textSource(now)) // nothing is read that could fail
 	return r
 }
+
+// Apart returns a Pair that compares the same runs, and to whose knowledge of temporary names nothing is
+// added by p, nor the other way round.
+func (p *Pair) Apart() *Pair { return New(p.ref, p.now, p.options) }
 
 // Compare compares two contents, which it reads once from their beginning, in an amount of memory that
 // does not depend on them and in a time that is linear in them. It stops after MostDifferences. The
 // error is that of a reader; the result is then without meaning.
 func (p *Pair) Compare(ref, now Content) (Result, error) {
-	w := &walk{pair: p, a: newSource(ref), b: newSource(now)}
+	return p.compare(newSource(ref), newSource(now))
+}
+
+func (p *Pair) compare(ref, now *source) (Result, error) {
+	w := &walk{pair: p, a: ref, b: now}
 	temp, back := maps.Clone(p.temp), maps.Clone(p.back)
 	err := w.run()
 	if w.result.Binary {

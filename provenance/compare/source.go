@@ -13,6 +13,8 @@ const (
 	// behind is how many bytes are there before a place, unless the content begins later.
 	behind = 8 << 10
 	buffer = 256 << 10
+	// longestName is how long the name of a file is at most, and so all that is masked but a directory.
+	longestName = 255
 )
 
 // A source reads a content, and remembers the last bytes before its place.
@@ -32,9 +34,14 @@ func newSource(c Content) *source {
 	return &source{r: c.Reader, cut: c.Cut, line: 1}
 }
 
+// textSource returns the source of a text that is there.
+func textSource(s string) *source {
+	return &source{buf: []byte(s), end: len(s), eof: true, line: 1}
+}
+
 // need reads until n bytes behind the place are there, or the content ends.
 func (s *source) need(n int) {
-	if s.buf == nil {
+	if s.buf == nil && !s.eof {
 		s.buf = make([]byte, buffer)
 	}
 	empty := 0

@@ -27,7 +27,7 @@ func (p *Pair) temporary(v *view) (span, bool) {
 		return span{}, false
 	}
 	m, n := folder+1+nameLength(x[folder+1:]), folder+1+nameLength(y[folder+1:])
-	if m > longestTemporary || n > longestTemporary || !sameShape(x[folder+1:m], y[folder+1:n]) {
+	if max(m, n)-folder > longestName || !sameShape(x[folder+1:m], y[folder+1:n]) {
 		return span{}, false
 	}
 	if !p.pairUp(string(x[:m]), string(y[:n])) {
@@ -49,7 +49,7 @@ func below(list []string, folder []byte) bool {
 // nameLength returns the length of the file name at the beginning of b, without a dot at its end.
 func nameLength(b []byte) int {
 	n := 0
-	for n < len(b) && n < longestTemporary && nameByte(b[n]) {
+	for n < len(b) && n <= longestName && nameByte(b[n]) {
 		n++
 	}
 	for n > 0 && b[n-1] == '.' {

@@ -114,9 +114,11 @@ func (w *walk) nulAhead() bool {
 	return has(w.a.rest()) || has(w.b.rest())
 }
 
-// nearCut reports whether what follows the place of a content that was cut is too short to be judged.
+// nearCut reports whether what follows the place of a content that was cut is too short to be judged: a
+// text that is masked there may go on.
 func (w *walk) nearCut() bool {
-	short := func(s *source) bool { return s.cut && s.eof && s.end-s.at < ahead }
+	longest := longestName + max(len(w.pair.ref.Directory), len(w.pair.now.Directory))
+	short := func(s *source) bool { return s.cut && s.eof && s.end-s.at < longest }
 	return short(w.a) || short(w.b)
 }
 
