@@ -147,7 +147,7 @@ const slack = 10 * time.Millisecond
 func (f *Facts) covers(m moment, in *time.Location) int {
 	begin, end := f.Begin.In(in), f.End.In(in)
 	if m.day == 0 && end.Sub(begin) >= 24*time.Hour {
-		return 1
+		return 0 // any time of the day would do, so that it shows nothing
 	}
 	for _, day := range []time.Time{begin, end} { // what is missing of the date is that of one of these days
 		year, month, date := m.year, time.Month(m.month), m.day

@@ -88,7 +88,40 @@ func (s *source) step(n int) {
 	s.offset += int64(n)
 }
 
-// skipLine moves the place behind the next newline, or to the end.
+// lines returns the line of the place and the next ones, n in all at most, as far as they are close by as
+// a whole. It returns none if the beginning of the line is not.
+func (s *source) lines(n int) (list []string) {
+	s.need(ahead)
+	before, end := s.offset-s.begin, min(s.end, s.at+ahead)
+	if before > int64(min(s.at, behind)) {
+		return nil
+	}
+	text := s.buf[s.at-int(before) : end]
+	for len(list) < n {
+		i := bytes.IndexByte(text, '\n')
+		if i < 0 {
+			if s.eof && end == s.end && len(text) > 0 {
+				list = append(list, string(text))
+			}
+			return list
+		}
+		list, text = append(list, string(text[:i])), text[i+1:]
+	}
+	return list
+}
+
+// skipLines moves the place to the beginning of the n-th line behind its own, or to the end. 0 is its own
+// line, if lines has returned it.
+func (s *source) skipLines(n int) {
+	if n == 0 {
+		back := int(s.offset - s.begin)
+		s.at, s.offset = s.at-back, s.begin
+	}
+	for range n {
+		s.skipLine()
+	}
+}
+
 func (s *source) skipLine() {
 	for {
 		s.need(1)

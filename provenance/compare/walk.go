@@ -1,6 +1,9 @@
 package compare
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // A walk goes through two contents at the same time. All bytes that are equal are passed; where they
 // differ, the texts around the place are either masked, which passes both, or a difference.
@@ -84,10 +87,30 @@ func (w *walk) differing() bool {
 	if w.a.at == w.a.end || w.b.at == w.b.end { // all that is left of the other one differs
 		return false
 	}
-	w.a.skipLine()
-	w.b.skipLine()
-	w.free = 0
+	w.realign()
 	return true
+}
+
+// lookAhead is among how many lines of each content realign looks for two that are equal.
+const lookAhead = 20
+
+// realign goes on behind a difference, at the next lines that are equal apart from what is masked: one of
+// the contents may have lines that the other has not. Without such lines close by it is at the next line
+// of each.
+func (w *walk) realign() {
+	w.free = 0
+	x, y := w.a.lines(lookAhead), w.b.lines(lookAhead)
+	for sum := 1; sum <= len(x)+len(y)-2; sum++ {
+		for i := max(0, sum-len(y)+1); i <= min(sum, len(x)-1); i++ {
+			if j := sum - i; len(strings.TrimSpace(x[i])) > 0 && w.pair.Apart().Text(x[i], y[j]).Equal {
+				w.a.skipLines(i)
+				w.b.skipLines(j)
+				return
+			}
+		}
+	}
+	w.a.skipLines(1)
+	w.b.skipLines(1)
 }
 
 func (w *walk) count(kind Kind) {
