@@ -148,7 +148,21 @@ func (c *completion) answer(root *cli.Command, line []string) answer {
 	if takesFolder(p.command.Name, args, word) && !slices.Contains(p.out, "--remove=true") {
 		return answer{with: "dirs"}
 	}
+	if takesFile(p.command.Name, word) {
+		return answer{with: "files"}
+	}
 	return words(word, c.arguments(p.command.Name, args, word))
+}
+
+// takesFile reports whether an argument of the command can only be a file.
+func takesFile(command, word string) bool {
+	switch command {
+	case "made":
+		return true
+	case "log":
+		return strings.ContainsRune(word, filepath.Separator)
+	}
+	return false
 }
 
 // takesFolder reports whether an argument of the command may be a repository in a folder,

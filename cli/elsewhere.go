@@ -16,6 +16,7 @@ var elsewhere = map[string]string{
 	"output": "exec output", "logs": "follow", "tail": "follow", "attach": "follow", "stdout": "get --stdout", "stderr": "get --stderr", "sacct": "exec status",
 	"find": "search", "grep": "search", "rg": "search", "locate": "search", "lookup": "search",
 	"compare": "diff", "cmp": "diff",
+	"who": "made", "whomade": "made", "origin": "made", "blame": "made", "makes": "made", "wrote": "made",
 	"stats": "sql", "statistics": "sql", "query": "sql", "select": "sql", "report": "sql",
 	"dashboard": "start", "web": "start", "ui": "start", "gui": "start", "serve": "start", "server": "start", "browse": "start", "open": "start", "notebook": "start",
 	// maintain

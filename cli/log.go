@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -25,13 +24,12 @@ func (cmd *logCommand) command() *cli.Command {
 	var asJSON bool
 	return &cli.Command{
 		Name:      "log",
-		Usage:     "list the runs of a task, or those that named a file that they made, latest first",
+		Usage:     "list the runs of a task, or those that made a file, latest first",
 		ArgsUsage: "[TASK|FILE]",
 		Description: `With --json it prints one record per line (JSON Lines).
 
-What names no task, but a file that exists, lists the runs whose record has this path
-as one that they made or changed, as "qme search --all-runs out:FILE" does. Whether they
-made what is in it now is not looked at. With a slash, as in ./FILE, it is only a file.
+What names no task, but a file that exists, is a file, for which it prints the same as
+"qme made FILE". With a slash, as in ./FILE, it is only a file.
 
 Examples:
   qme log
@@ -58,33 +56,15 @@ func (cmd *logCommand) run(ctx context.Context, c *cli.Command, arg string, asJS
 	case err != nil:
 		return err
 	case of.file != "":
-		return cmd.file(ctx, q, of.file, asJSON)
+		if arg == tasks.MadeStdin {
+			arg = of.file
+		}
+		return (&madeCommand{cmd.term, cmd.home}).run(ctx, q, []string{arg}, madeOptions{json: asJSON, limit: tasks.MostMade})
 	}
 	if err := wholeTask(c, arg); err != nil {
 		return err
 	}
 	return cmd.runs(q, string(of.task.Record.UID), asJSON)
-}
-
-// file lists the runs that named a file as one that they made or changed.
-func (cmd *logCommand) file(ctx context.Context, q *tasks.Service, path string, asJSON bool) error {
-	s, what, err := q.Wrote(ctx, path)
-	if err != nil {
-		return err
-	}
-	search, n := &searchCommand{cmd.term, cmd.settings, cmd.home}, 0
-	err = cmd.term.listing(asJSON, func(w *bufio.Writer) (err error) {
-		n, _, err = search.printFound(ctx, s, what, searchOptions{allRuns: true, json: asJSON}, w)
-		return err
-	})
-	switch {
-	case err != nil:
-		return err
-	case n == 0:
-		return fmt.Errorf("%s names no task, and no run has recorded that it made or changed this file: %w; \"%s\" finds by a part of the path",
-			path, record.ErrNotFound, cmd.term.line("search", "--all-runs", "out:"+filepath.Base(path)))
-	}
-	return nil
 }
 
 func (cmd *logCommand) runs(q *tasks.Service, ref string, asJSON bool) error {

@@ -62,8 +62,11 @@ func pathSum(path string) string {
 const linkGap LinkKey = gapKind
 
 // eachLink yields the keys of a run, some of them more than once. A list that cannot be read is a gap, and
-// then what the record has of it counts.
+// then what the record has of it counts. A check has none.
 func eachLink(r *record.Record, files func() (*record.Files, error), yield func(LinkKey)) {
+	if r.IsCheck() {
+		return
+	}
 	list := r.Data.Files
 	if _, long := r.Data.Parts[record.PartFiles]; long && files != nil {
 		if whole, err := files(); err == nil {

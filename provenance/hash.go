@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -184,13 +185,25 @@ const showEvery = 100 * time.Millisecond
 
 // sum returns the hash of a file that is in a state before and afterwards, "" otherwise.
 func (h *hashing) sum(path string, want *state, partial bool) string {
+	sum, err := h.read(path, want, partial)
+	if err != nil {
+		return "" // the file is listed without
+	}
+	return sum
+}
+
+// errChanged says that a file is not what it was.
+var errChanged = errors.New("it has changed while it was read")
+
+// read returns the hash of a file that is in a state before and afterwards.
+func (h *hashing) read(path string, want *state, partial bool) (string, error) {
 	cache := h.cache()
 	if known := cache.get(want, partial); known != "" {
-		return known
+		return known, nil
 	}
 	f, err := regular.OpenIf(path, want.still)
 	if err != nil {
-		return ""
+		return "", err
 	}
 	defer f.Close()
 	sum := sha256.New()
@@ -203,12 +216,15 @@ func (h *hashing) sum(path string, want *state, partial bool) string {
 	if partial {
 		wanted = 2 * end
 	}
-	if err != nil || n != wanted || !unchanged(f, want) {
-		return ""
+	switch {
+	case err != nil:
+		return "", err
+	case n != wanted || !unchanged(f, want):
+		return "", errChanged
 	}
 	hash := hex.EncodeToString(sum.Sum(nil))
 	cache.put(want, partial, hash)
-	return hash
+	return hash, nil
 }
 
 func unchanged(f *os.File, want *state) bool {

@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"qme/index"
+	"qme/provenance"
 	"qme/record"
 )
 
-// Links answers which runs made and used files, by what their records say of contents and paths. Runs of
-// tasks that were cleared do not count. It is for one goroutine, and must be closed.
+// Links answers which runs made and used files, by what their records say of contents and paths. Checks, and
+// runs of tasks that were cleared, do not count. It is for one goroutine, and must be closed.
 type Links struct {
 	q     *Service
+	view  *View
 	index *index.Links
 	tasks map[record.ID]*taskWalk
 	held  int // of tasks, as mostHeld counts
@@ -35,12 +37,9 @@ const (
 	Different                // the content is another one
 )
 
-// A Content is what is known of the content of a file.
-type Content struct {
-	Size   int64
-	SHA256 string // of all of it, "" if that is not known
-	Ends   string // of the first and the last MiB of a larger file, "" if that is not known
-}
+// A Content is what is known of the content of a file: its size, and hashes of all of it and of its ends, "" if
+// they are not known.
+type Content provenance.Content
 
 // ContentOf returns what a record says of the content of a file.
 func ContentOf(f record.File) Content {
@@ -54,6 +53,8 @@ func ContentOf(f record.File) Content {
 func (c Content) Compare(f record.File) Match {
 	of, match := ContentOf(f), SameUnknown
 	switch {
+	case c.Size < 0:
+		return SameUnknown
 	case c.Size != of.Size:
 		return Different
 	case c.SHA256 != "" && of.SHA256 != "":
@@ -82,6 +83,7 @@ func WantedOf(rec *record.Record, f record.File) Wanted {
 // A Link is a run that made or used a file.
 type Link struct {
 	Run      Version
+	Latest   bool        // whether it is the latest run of its task
 	File     record.File // as the run lists it, with the grade of evidence
 	Match    Match       // of the content
 	SamePath bool        // whether its path was one of those that are asked for
@@ -103,12 +105,17 @@ func (q *Service) Links(ctx context.Context) (*Links, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := q.searchOf(v).Links(ctx, filepath.Join(q.Home, indexName))
+	s := q.searchOf(v)
+	s.Added = slices.DeleteFunc(s.Added, func(r index.Run) bool { return r.Record.IsCheck() }) // the task's run stands
+	found, err := s.Links(ctx, filepath.Join(q.Home, indexName))
 	if err != nil {
 		return nil, err
 	}
-	return &Links{q: q, index: found, tasks: map[record.ID]*taskWalk{}}, nil
+	return &Links{q: q, view: v, index: found, tasks: map[record.ID]*taskWalk{}}, nil
 }
+
+// Short returns the short name of a task.
+func (l *Links) Short(id record.ID) (string, error) { return l.view.Short(id, 0) }
 
 // Close closes the index.
 func (l *Links) Close() error {
@@ -154,9 +161,17 @@ func (l *Links) Read(ctx context.Context, w Wanted, c Choice) ([]Link, error) {
 
 // CountMade returns how many runs wrote this content, as far as the index tells.
 func (l *Links) CountMade(ctx context.Context, c Content) (int, error) {
-	n := 0
-	for _, sum := range c.sums() {
-		some, err := l.index.Count(ctx, index.MadeContent(sum))
+	return l.count(ctx, c.sums(), index.MadeContent)
+}
+
+// CountWrote returns how many runs wrote one of some paths of one file, as far as the index tells.
+func (l *Links) CountWrote(ctx context.Context, paths []string) (int, error) {
+	return l.count(ctx, paths, index.WrotePath)
+}
+
+func (l *Links) count(ctx context.Context, of []string, key func(string) index.LinkKey) (n int, err error) {
+	for _, one := range of {
+		some, err := l.index.Count(ctx, key(one))
 		if err != nil {
 			return 0, err
 		}
@@ -295,13 +310,13 @@ func (l *Links) find(ctx context.Context, s side, w Wanted, c Choice, good func(
 
 // verified returns the best file of a run that is good, nil if there is none.
 func (l *Links) verified(h index.Linked, s side, w Wanted, c Choice, good func(Link) bool) *Link {
-	v, files := l.run(h)
+	v, latest, files := l.run(h)
 	if files == nil || !c.Before.IsZero() && !v.Record.Data.Timestamp.Before(c.Before) {
 		return nil
 	}
 	var best *Link
 	for _, f := range s.of(files) {
-		k := Link{v, f, w.Compare(f), slices.Contains(w.Paths, v.Record.Data.PathOf(f))}
+		k := Link{v, latest, f, w.Compare(f), slices.Contains(w.Paths, v.Record.Data.PathOf(f))}
 		if good(k) && (best == nil || better(k, *best)) {
 			best = &k
 		}
@@ -327,8 +342,9 @@ type taskWalk struct {
 // A heldRun is a run with all its files, which are read when they are first asked for.
 type heldRun struct {
 	Version
-	files *record.Files
-	read  bool
+	latest bool
+	files  *record.Files
+	read   bool
 }
 
 const (
@@ -339,7 +355,7 @@ const (
 
 // run returns a run that the index has found. It has no files if it is not there any more, or cannot be
 // read.
-func (l *Links) run(h index.Linked) (Version, *record.Files) {
+func (l *Links) run(h index.Linked) (v Version, latest bool, files *record.Files) {
 	if l.held > mostHeld {
 		l.forget()
 	}
@@ -354,7 +370,7 @@ func (l *Links) run(h index.Linked) (Version, *record.Files) {
 		l.lost = append(l.lost, err)
 	}
 	if r == nil {
-		return Version{}, nil
+		return Version{}, false, nil
 	}
 	if !r.read {
 		r.read = true
@@ -366,7 +382,7 @@ func (l *Links) run(h index.Linked) (Version, *record.Files) {
 			l.held += len(r.files.In) + len(r.files.Out)
 		}
 	}
-	return r.Version, r.files
+	return r.Version, r.latest, r.files
 }
 
 // until reads the runs of a task up to one, nil if there is none.
@@ -377,7 +393,10 @@ func (l *Links) until(w *taskWalk, run string) (*heldRun, error) {
 			return nil, err
 		}
 		l.held += runFiles
-		w.runs[cmp.Or(string(v.Record.Data.RunID), strconv.Itoa(v.Record.Data.Run))] = &heldRun{Version: v}
+		if v.Record.IsCheck() {
+			continue
+		}
+		w.runs[cmp.Or(string(v.Record.Data.RunID), strconv.Itoa(v.Record.Data.Run))] = &heldRun{Version: v, latest: len(w.runs) == 0}
 	}
 	return w.runs[run], nil
 }

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"qme/gitstore"
@@ -200,4 +201,15 @@ func runFor(v Version) index.Run {
 // Files implements index.Source.
 func (s searchSource) Files(rec *record.Record) (*record.Files, error) {
 	return wholeFiles(rec, s.Part)
+}
+
+// outputsNamed finds the runs whose record lists an output with a text in its absolute path, in upper or
+// lower case, with the query for that.
+func (q *Service) outputsNamed(ctx context.Context, text string, o SearchOptions) (*Search, *query.Query, error) {
+	what, err := query.Parse(`out:"`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text)+`"`, query.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := q.Search(ctx, what, o)
+	return s, what, err
 }
