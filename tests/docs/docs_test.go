@@ -110,7 +110,8 @@ func runTranscripts(t *testing.T, transcripts []transcript) {
 	}
 }
 
-// newHome outlives the subtest that asks for it.
+// newHome returns a home that has the example of the documentation, as a reader has who has cloned the
+// project there. It outlives the subtest that asks for it.
 func newHome(t *testing.T) string {
 	t.Helper()
 	home, err := os.MkdirTemp(scratch, "home")
@@ -118,6 +119,9 @@ func newHome(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if home, err = filepath.EvalSymlinks(home); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(home, "queueme", "docs", "example"), os.DirFS(filepath.Join(root, "docs", "example"))); err != nil {
 		t.Fatal(err)
 	}
 	return home
