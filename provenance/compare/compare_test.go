@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -84,6 +85,11 @@ func TestMasked(t *testing.T) {
 		{"0.00user 0.01system 0:00.01elapsed", "0.01user 0.02system 0:00.03elapsed", "duration duration duration"},
 		{"--- PASS: TestA (0.00s)", "--- PASS: TestA (0.01s)", "duration"},
 		{"ok  \tqme/a\t0.012s", "ok  \tqme/a\t0.311s", "duration"},
+		{"took 1m2s", "took 0m1s", ""},
+		{`{"elapsed_ms": 312, "wall_time_s":2.5}`, `{"elapsed_ms": 2000.5, "wall_time_s":3}`, "duration duration"},
+		{"30.11.2026 09:30", "04.12.2026 00:00", "time"},
+		{"30 Nov 2026 09:30", "4 Dec 2026 00:00", "time"},
+		{"Nov 30, 2026 9:30 AM", "Dec 3, 2026 11:59 PM", "time"},
 		{"Wall time: 12 ms", "Wall time: 1.1 s", "duration"},
 
 		{"pid 4321!", "pid 56789!", "pid"},
@@ -145,6 +151,11 @@ func TestNotMasked(t *testing.T) {
 		{"pulse duration: 3 ms", "pulse duration: 4 ms"},
 		{"took 3.2 s", "took 7.2 s"},
 		{"took 3.2 kg", "took 3.3 kg"},
+		{"in 5 m", "in 6 m"},
+		{"ok  3.2 s", "ok  3.3 s"},
+		{`"elapsed_ms": 11000`, `"elapsed_ms": 12`},
+		{`"duration_s": 3`, `"duration_s": 4`},
+		{`"elapsed_kg": 3`, `"elapsed_kg": 4`},
 		{"took 3", "took 4"},
 		{"real 3 x", "imag 3 x"},
 		{"4321.5", "56789.5"},
@@ -431,6 +442,26 @@ func TestSteps(t *testing.T) {
 		if once, twice := steps(5000), steps(10000); twice > 2*once+1000 {
 			t.Errorf("%.20q: %d steps, and %d for twice as much", lines[0], once, twice)
 		}
+	}
+}
+
+// TestMemory: what is compared is not kept.
+func TestMemory(t *testing.T) {
+	line := strings.Repeat("some text, 0.5;", 5000) + "\n" + strings.Repeat("0.25\n", 5000)
+	many := func() Content {
+		var list []io.Reader
+		for range 500 { // 50 MB
+			list = append(list, strings.NewReader(line))
+		}
+		return Content{Reader: io.MultiReader(list...)}
+	}
+	ref, now := many(), many()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r, err := New(refFacts, nowFacts, Options{}).Compare(ref, now)
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; !r.Equal || err != nil || used > 2<<20 {
+		t.Errorf("%+v, %v: %d bytes of memory", r, err, used)
 	}
 }
 

@@ -85,8 +85,8 @@ func (p *Pair) duration(v *view, d int, x, y []byte) (span, bool) {
 	if !isX || !isY || min(m.length, n.length) < d || max(m.length, n.length) <= d {
 		return span{}, false
 	}
-	word := marksDuration(v.a[:v.p-d], x[m.length:], m.unit)
-	if word == "" || word != marksDuration(v.b[:v.q-d], y[n.length:], n.unit) || !p.ref.lasted(m, word) || !p.now.lasted(n, word) {
+	word := marksDuration(v.a[:v.p-d], x[m.length:], &m)
+	if word == "" || word != marksDuration(v.b[:v.q-d], y[n.length:], &n) || !p.ref.lasted(m, word) || !p.now.lasted(n, word) {
 		return span{}, false
 	}
 	return v.span(Duration, d, m.length, n.length), true
@@ -124,7 +124,11 @@ func readLength(b []byte) (l length, ok bool) {
 			return readClock(b)
 		}
 		l.seconds, l.resolution, l.unit = l.seconds+value*unit.Seconds(), resolution*unit.Seconds(), true
+		metres := at == 0 && string(bytes.TrimSpace(b[n:n+m])) == "m" // unless seconds follow
 		at += n + m
+		if metres && !digit(first(b[at:])) {
+			return l, false
+		}
 		l.length = at
 		if first(b[at:]) == ' ' {
 			at++
@@ -192,9 +196,14 @@ func readClock(b []byte) (l length, ok bool) {
 	return l, first(b[l.length:]) != ':' && !goesOn(b[l.length:], ".")
 }
 
-// marksDuration returns the word that says that a text between two others is a duration of the run, in
-// small letters; "" if there is none. Without a unit only some words do.
-func marksDuration(before, after []byte, unit bool) string {
+// marksDuration returns the word that says that a length between two texts is a duration of the run, in
+// small letters; "" if there is none. Without a unit only some words do, and those that have one
+// themselves, which the length then gets.
+func marksDuration(before, after []byte, l *length) string {
+	unit := l.unit
+	if key := marksByKey(before, l); key != "" && !unit {
+		return key
+	}
 	if w := string(bytes.ToLower(firstWord(after))); w == "elapsed" || !unit && (w == "user" || w == "system") {
 		return w
 	}
@@ -223,13 +232,35 @@ func marksDuration(before, after []byte, unit bool) string {
 		return ""
 	case unit && oneOf(durationWords, w):
 		return w
-	case unit && (bytes.HasPrefix(text, []byte("--- ")) || bytes.HasPrefix(text, []byte("ok "))): // of go test
-		return "test"
+	case unit && bytes.HasPrefix(before, []byte("--- ")) && last(before) == '(', unit && bytes.HasPrefix(before, []byte("ok  \t")) && last(before) == '\t':
+		return "test" // of go test
 	}
 	return ""
 }
 
+// marksByKey returns the key before a length that has a unit in it, such as elapsed_ms, and sets the unit of
+// the length; "" without one.
+func marksByKey(before []byte, l *length) string {
+	text := bytes.TrimRight(before, " \t:=\"'")
+	from := len(text)
+	for from > 0 && len(text)-from < 32 && (letter(text[from-1]) || text[from-1] == '_') {
+		from--
+	}
+	key := string(bytes.ToLower(text[from:]))
+	i := strings.LastIndexByte(key, '_')
+	if len(text) == len(before) || i < 0 || !oneOf(durationKeys, strings.ReplaceAll(key[:i], "_", "")) {
+		return ""
+	}
+	unit, ok := units[key[i+1:]]
+	if !ok {
+		return ""
+	}
+	l.seconds, l.resolution = l.seconds*unit.Seconds(), l.resolution*unit.Seconds()
+	return key
+}
+
 var (
+	durationKeys  = []string{"elapsed", "elapsedtime", "walltime", "runtime", "executiontime", "cputime", "took"}
 	durationWords = []string{"took", "in", "elapsed", "wall", "walltime", "runtime", "executiontime", "clocktime", "cputime",
 		"elapsedtime", "spent", "finished", "done", "completed"}
 	timeModifiers = []string{"elapsed", "total", "wall", "cpu", "run", "running", "execution", "processing", "compute",

@@ -19,9 +19,10 @@ const longestMoment = 64
 //	x       month or day: which is which is not known
 var layouts = []string{
 	"Y-M-D~h:m:sfz", "Y-M-D~h:mz", "Y/M/D~h:m:sfz", "Y/M/D~h:mz", "Y-M-D~h-m-s", "Y_M_D~h_m_s", "Y.M.D~h:m:sf",
-	"YMD~hmsfz", "YMDhms", "D/b/Y:h:m:sfz", "d-b-Y~h:m:sfz", "d b Y~h:m:sfpz", "x/x/Y~H:m:sfpz", "D.M.Y~H:m:sf",
+	"YMD~hmsfz", "YMDhms", "D/b/Y:h:m:sfz", "d-b-Y~h:m:sfz", "d b Y~h:m:sfpz", "d b Y~h:mpz", "x/x/Y~H:m:sfpz", "x/x/Y~H:mpz",
+	"D.M.Y~H:m:sf", "D.M.Y~H:m",
 	"w b d h:m:sf Y", "w b d H:m:sfp Z Y", "w, d b Y H:m:sfpz", "w d b Y H:m:sfpz", "w d b H:m:sfp Z Y",
-	"b d h:m:sfz", "b d h:mz", "b d, Y~H:m:sfpz", "b d Y~H:m:sfz", "H:m:sfpz",
+	"b d h:m:sfz", "b d h:mz", "b d, Y~H:m:sfpz", "b d, Y~H:mpz", "b d Y~H:m:sfz", "H:m:sfpz",
 }
 
 // dateless is the index of the layout without a date.
