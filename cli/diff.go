@@ -64,11 +64,15 @@ func (cmd *diffCommand) run(ctx context.Context, refs []string, asJSON, exitCode
 	if err != nil {
 		return err
 	}
+	code, err := q.Code(ctx, cmp)
+	if err != nil {
+		return err
+	}
 	err = cmd.term.listing(asJSON, func(w *bufio.Writer) error {
 		if asJSON {
-			return writeDiffJSON(w, cmp)
+			return writeDiffJSON(w, cmp, code)
 		}
-		return writeDiff(w, cmd.term.palette(), cmp)
+		return writeDiff(w, cmd.term.palette(), cmp, code)
 	})
 	if err != nil {
 		return err
@@ -115,10 +119,17 @@ func findNumbered(q *tasks.Service, ref string) (tasks.Version, error) {
 	return v, nil
 }
 
-func writeDiff(w *bufio.Writer, p palette, c *tasks.Comparison) error {
+func writeDiff(w *bufio.Writer, p palette, c *tasks.Comparison, code []tasks.CodeChange) error {
 	fmt.Fprintf(w, "%s\n%s\n", p.bold("from "+c.A.Name()), p.bold("to   "+c.B.Name()))
-	for _, f := range c.Fields {
+	fields, more := tasks.Abridged(c.Fields, tasks.ShownPackages)
+	for _, f := range fields {
 		fmt.Fprintf(w, "%s: %s -> %s\n", safe.Line(f.Name), shown(f.From), shown(f.To))
+	}
+	if more > 0 {
+		fmt.Fprintf(w, "%d more packages differ.\n", more)
+	}
+	for _, change := range code {
+		writeCode(w, p, change)
 	}
 	for _, note := range c.Notes {
 		fmt.Fprintln(w, safe.Line(note))
@@ -175,7 +186,7 @@ type streamJSON struct {
 	Note string `json:"note,omitempty"`
 }
 
-func writeDiffJSON(w *bufio.Writer, c *tasks.Comparison) error {
+func writeDiffJSON(w *bufio.Writer, c *tasks.Comparison, code []tasks.CodeChange) error {
 	stream := func(s tasks.StreamChange) streamJSON {
 		j := streamJSON{Name: s.Name, Same: s.Same, Note: s.Note}
 		if !s.Same {
@@ -185,7 +196,7 @@ func writeDiffJSON(w *bufio.Writer, c *tasks.Comparison) error {
 	}
 	b, err := json.Marshal(map[string]any{
 		"from": c.A.Name(), "to": c.B.Name(), "same": c.Same(), "fields": append([]tasks.FieldChange{}, c.Fields...),
-		"stdout": stream(c.Stdout), "stderr": stream(c.Stderr), "notes": append([]string{}, c.Notes...),
+		"code": codeJSON(code), "usage": map[string]*record.Usage{"from": c.A.Record.Data.Usage, "to": c.B.Record.Data.Usage}, "stdout": stream(c.Stdout), "stderr": stream(c.Stderr), "notes": append([]string{}, c.Notes...),
 	})
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -87,7 +88,11 @@ func (t *taskAPI) compareRuns(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	response := comparison{A: itemOf(c.A), B: itemOf(c.B), Fields: []fieldItem{}}
-	for _, f := range c.Fields {
+	fields, more := tasks.Abridged(c.Fields, tasks.ShownPackages)
+	if more > 0 {
+		fields = append(fields, tasks.FieldChange{Name: "packages", To: fmt.Sprintf("%d more differ", more)})
+	}
+	for _, f := range fields {
 		response.Fields = append(response.Fields, fieldItem{f.Name, f.From, f.To})
 	}
 	response.Streams = []streamItem{streamOfComparison(record.Stdout, c, c.Stdout), streamOfComparison(record.Stderr, c, c.Stderr)}

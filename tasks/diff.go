@@ -32,13 +32,6 @@ type Comparison struct {
 // NotRecorded is the value of a field that was not recorded in one of the runs.
 const NotRecorded = "not recorded"
 
-// A FieldChange is one value that differs; "" means no value.
-type FieldChange struct {
-	Name string `json:"name"`
-	From string `json:"from"`
-	To   string `json:"to"`
-}
-
 // A StreamChange compares one stream of two runs.
 type StreamChange struct {
 	Name string // for display: "stdout", "stderr", "output" for both in one, "job stdout"
@@ -75,8 +68,11 @@ func equal(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
 func (q *Service) Compare(a, b Version, limit int64) (*Comparison, error) {
 	c := &Comparison{A: a, B: b}
 	jobs := a.Record.Data.Job != nil && b.Record.Data.Job != nil
-	c.Fields = append(fieldChanges(a.Record, b.Record), envChanges(a.Record.Data.Env, b.Record.Data.Env)...)
+	c.Fields = append(fieldChanges(a.Record, b.Record), changedIn("env.", a.Record.Data.Env, b.Record.Data.Env)...)
 	c.Fields = append(c.Fields, machineChanges(a.Record.Data.Machine, b.Record.Data.Machine)...)
+	if !jobs {
+		c.Fields = append(c.Fields, usageChanges(a.Record.Data.Usage, b.Record.Data.Usage)...)
+	}
 	c.Notes = inputNotes(a.Record, b.Record)
 	for _, compare := range []func() error{c.compareSoftware, c.compareCode, c.compareFiles} {
 		if err := compare(); err != nil {
@@ -104,7 +100,7 @@ func Between(a, b Version) (changes []FieldChange, notes []string, err error) {
 	ends := []string{"status", "returncode", "signal", "duration", "job.state", "job.returncode", "job.elapsed", elementsField, "job.max_rss"}
 	c := &Comparison{A: a, B: b, Notes: inputNotes(a.Record, b.Record)}
 	c.Fields = slices.DeleteFunc(fieldChanges(a.Record, b.Record), func(f FieldChange) bool { return slices.Contains(ends, f.Name) })
-	c.Fields = slices.Concat(c.Fields, envChanges(a.Record.Data.Env, b.Record.Data.Env), machineChanges(a.Record.Data.Machine, b.Record.Data.Machine))
+	c.Fields = slices.Concat(c.Fields, changedIn("env.", a.Record.Data.Env, b.Record.Data.Env), machineChanges(a.Record.Data.Machine, b.Record.Data.Machine))
 	for _, compare := range []func() error{c.compareSoftware, c.compareCode, c.compareFiles} {
 		if err := compare(); err != nil {
 			return nil, nil, err
@@ -152,13 +148,10 @@ func fieldChanges(a, b *record.Record) []FieldChange {
 	if jobs {
 		showElements(fa, fb, a.Data.Job, b.Data.Job)
 	}
-	var changes []FieldChange
 	for i := range fa {
-		if fa[i].From != fb[i].From {
-			changes = append(changes, FieldChange{fa[i].Name, fa[i].From, fb[i].From})
-		}
+		fa[i].To = fb[i].From
 	}
-	return changes
+	return changed(fa...)
 }
 
 // DiffLimit is the size up to which streams are compared line by line.
@@ -200,6 +193,7 @@ func fields(r *record.Record, jobs bool) []FieldChange {
 		FieldChange{Name: "user", From: d.User}, FieldChange{Name: "host", From: d.Host},
 		FieldChange{Name: "stdin", From: stdinText(d.Stdin)}, FieldChange{Name: "terminal", From: terminalText(d.Terminal)},
 	)
+	list = append(list, terminalFields(d.Terminal)...)
 	declared := cmp.Or(d.Declared, new(record.Declared))
 	list = append(list, FieldChange{Name: "declared.in", From: executor.Quote(declared.In)}, FieldChange{Name: "declared.out", From: executor.Quote(declared.Out)})
 	return append(append(list, gitFields("git", d.Git)...), gitFields("code", d.Code)...)
@@ -223,30 +217,19 @@ func gitFields(name string, git *record.Git) []FieldChange {
 }
 
 // machineChanges returns what differs of the machines of two runs.
-func machineChanges(a, b *record.Machine) (changes []FieldChange) {
-	if a == nil || b == nil {
-		if a == b {
-			return nil // of neither it was recorded
-		}
-		return []FieldChange{{"machine", machineText(a), machineText(b)}}
+func machineChanges(a, b *record.Machine) []FieldChange {
+	if changes, both := oneRecorded("machine", a, b, machineText); !both {
+		return changes
 	}
 	memory := func(m *record.Machine) string { return humanize.IBytes(uint64(max(m.Memory, 0))) }
-	for _, f := range []FieldChange{
-		{"machine.os", a.OS, b.OS}, {"machine.arch", a.Arch, b.Arch}, {"machine.kernel", a.Kernel, b.Kernel}, {"machine.distribution", a.Distribution, b.Distribution},
-		{"machine.cpu", a.CPU, b.CPU}, {"machine.cpus", strconv.Itoa(a.CPUs), strconv.Itoa(b.CPUs)}, {"machine.memory", memory(a), memory(b)},
-		{"machine.gpus", strings.Join(a.GPUs, ", "), strings.Join(b.GPUs, ", ")}, {"machine.gpu_driver", a.GPUDriver, b.GPUDriver},
-	} {
-		if f.From != f.To {
-			changes = append(changes, f)
-		}
-	}
-	return changes
+	return changed(
+		FieldChange{"machine.os", a.OS, b.OS}, FieldChange{"machine.arch", a.Arch, b.Arch}, FieldChange{"machine.kernel", a.Kernel, b.Kernel}, FieldChange{"machine.distribution", a.Distribution, b.Distribution},
+		FieldChange{"machine.cpu", a.CPU, b.CPU}, FieldChange{"machine.cpus", strconv.Itoa(a.CPUs), strconv.Itoa(b.CPUs)}, FieldChange{"machine.memory", memory(a), memory(b)},
+		FieldChange{"machine.gpus", strings.Join(a.GPUs, ", "), strings.Join(b.GPUs, ", ")}, FieldChange{"machine.gpu_driver", a.GPUDriver, b.GPUDriver},
+	)
 }
 
 func machineText(m *record.Machine) string {
-	if m == nil {
-		return NotRecorded
-	}
 	return strings.Join(slices.DeleteFunc([]string{m.OS, m.Arch, m.Kernel, m.Distribution, m.CPU}, func(s string) bool { return s == "" }), ", ")
 }
 
@@ -421,20 +404,4 @@ func terminalText(t *record.Terminal) string {
 		return "none"
 	}
 	return strings.Join(t.Streams, ", ")
-}
-
-func envChanges(a, b map[string]string) []FieldChange {
-	names := map[string]bool{}
-	for _, env := range []map[string]string{a, b} {
-		for n := range env {
-			names[n] = true
-		}
-	}
-	var changes []FieldChange
-	for _, n := range slices.Sorted(maps.Keys(names)) {
-		if a[n] != b[n] {
-			changes = append(changes, FieldChange{"env." + n, a[n], b[n]})
-		}
-	}
-	return changes
 }

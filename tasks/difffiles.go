@@ -39,7 +39,7 @@ func (c *Comparison) compareFiles() error {
 }
 
 // treeChanges returns the folders of software of which two traced runs have read other files.
-func treeChanges(a, b *record.Files) (changes []FieldChange) {
+func treeChanges(a, b *record.Files) []FieldChange {
 	if a == nil || b == nil || a.Trace == nil || b.Trace == nil || a.Trace.Error+b.Trace.Error != "" {
 		return nil
 	}
@@ -56,15 +56,7 @@ func treeChanges(a, b *record.Files) (changes []FieldChange) {
 		}
 		return texts
 	}
-	from, to := of(a.Trace), of(b.Trace)
-	all := maps.Clone(from)
-	maps.Copy(all, to)
-	for _, path := range slices.Sorted(maps.Keys(all)) {
-		if from[path] != to[path] {
-			changes = append(changes, FieldChange{"files below " + path, from[path], to[path]})
-		}
-	}
-	return changes
+	return changedIn("files below ", of(a.Trace), of(b.Trace))
 }
 
 // hasCommit reports whether files are left out of the lists because they are as in a commit.
@@ -93,9 +85,7 @@ func fileChanges(a, b *record.Files) (changes []FieldChange, notes []string) {
 		name string
 		a, b map[string]record.File
 	}{{listIn, inA, inB}, {listOut, outA, outB}} {
-		both := maps.Clone(list.a)
-		maps.Copy(both, list.b)
-		for _, path := range slices.Sorted(maps.Keys(both)) {
+		for _, path := range namesIn(list.a, list.b) {
 			from, isA := list.a[path]
 			to, isB := list.b[path]
 			switch same := isA && isB && from.Size == to.Size && from.SHA256 == to.SHA256 && from.Partial == to.Partial; {

@@ -3,7 +3,6 @@ package tasks
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -13,8 +12,26 @@ import (
 	"qme/record"
 )
 
-// mostPackageChanges is how many packages a comparison lists.
-const mostPackageChanges = 20
+// packagePrefix begins the names of the fields for packages.
+const packagePrefix = "package "
+
+// ShownPackages is how many packages that differ are shown to people.
+const ShownPackages = 20
+
+// Abridged returns fields with at most some packages, for people, and how many packages are left out.
+func Abridged(fields []FieldChange, most int) (few []FieldChange, more int) {
+	packages := 0
+	for _, f := range fields {
+		if strings.HasPrefix(f.Name, packagePrefix) {
+			if packages++; packages > most {
+				more++
+				continue
+			}
+		}
+		few = append(few, f)
+	}
+	return few, more
+}
 
 // compareSoftware adds what differs of the software of two runs. Packages are compared if both have
 // their part "env" here.
@@ -56,36 +73,22 @@ func (c *Comparison) compareSoftware() error {
 // softwareChanges returns what differs of the software of two runs but for packages, and notes on
 // what was not compared.
 func softwareChanges(a, b *record.Software) (changes []FieldChange, notes []string) {
-	if a == nil || b == nil {
-		if a == b {
-			return nil, nil // of neither it was recorded
-		}
-		return []FieldChange{{"software", recordedText(a != nil), recordedText(b != nil)}}, nil
+	if changes, both := oneRecorded("software", a, b, func(*record.Software) string { return "" }); !both {
+		return changes, nil
 	}
 	programs, notes := programChanges(a, b)
-	changes = append(programs, environmentChanges(a.Environments, b.Environments)...)
-	for _, f := range []FieldChange{
-		{"modules", strings.Join(a.Modules, " "), strings.Join(b.Modules, " ")},
-		{"container", containerText(a.Container), containerText(b.Container)},
-		{"images", imagesText(a.Images), imagesText(b.Images)},
-	} {
-		if f.From != f.To {
-			changes = append(changes, f)
-		}
-	}
+	changes = append(programs, changed(
+		FieldChange{"environments", environmentsText(a.Environments), environmentsText(b.Environments)},
+		FieldChange{"modules", strings.Join(a.Modules, " "), strings.Join(b.Modules, " ")},
+		FieldChange{"container", containerText(a.Container), containerText(b.Container)},
+		FieldChange{"images", imagesText(a.Images), imagesText(b.Images)},
+	)...)
 	for _, why := range slices.Concat(a.NotRecorded, b.NotRecorded) {
 		if note := "Of the software, something was not recorded: " + why + "."; !slices.Contains(notes, note) {
 			notes = append(notes, note)
 		}
 	}
 	return changes, notes
-}
-
-func recordedText(is bool) string {
-	if is {
-		return "recorded"
-	}
-	return NotRecorded
 }
 
 // programChanges compares the programs by their paths.
@@ -98,9 +101,7 @@ func programChanges(a, b *record.Software) (changes []FieldChange, notes []strin
 		return m
 	}
 	from, to := byPath(a.Programs), byPath(b.Programs)
-	both := maps.Clone(from)
-	maps.Copy(both, to)
-	for _, path := range slices.Sorted(maps.Keys(both)) {
+	for _, path := range namesIn(from, to) {
 		p, isA := from[path]
 		q, isB := to[path]
 		switch {
@@ -138,19 +139,13 @@ func programText(p record.Program, listed bool, all *record.Software) string {
 	return text
 }
 
-// environmentChanges compares where the environments are, and their Python.
-func environmentChanges(a, b []record.Environment) (changes []FieldChange) {
-	text := func(list []record.Environment) string {
-		var texts []string
-		for _, e := range list {
-			texts = append(texts, strings.TrimSpace(e.Kind+" "+e.Path+" "+e.Python))
-		}
-		return strings.Join(texts, ", ")
+// environmentsText says where the environments are, and which Python they have.
+func environmentsText(list []record.Environment) string {
+	var texts []string
+	for _, e := range list {
+		texts = append(texts, strings.TrimSpace(e.Kind+" "+e.Path+" "+e.Python))
 	}
-	if from, to := text(a), text(b); from != to {
-		changes = append(changes, FieldChange{"environments", from, to})
-	}
-	return changes
+	return strings.Join(texts, ", ")
 }
 
 func containerText(c *record.Container) string {
@@ -182,18 +177,12 @@ func packageChanges(a, b *record.Software, partA, partB []byte) (changes []Field
 	if notes = notRead(a, b); len(notes) > 0 {
 		return nil, notes, nil
 	}
-	both := maps.Clone(from)
-	maps.Copy(both, to)
-	for _, name := range slices.Sorted(maps.Keys(both)) {
+	for _, name := range namesIn(from, to) {
 		if from[name] != to[name] {
-			changes = append(changes, FieldChange{"package " + name, packageOf(from, name, a), packageOf(to, name, b)})
+			changes = append(changes, FieldChange{packagePrefix + name, packageOf(from, name, a), packageOf(to, name, b)})
 		}
 	}
-	if more := len(changes) - mostPackageChanges; more > 0 {
-		changes = changes[:mostPackageChanges]
-		notes = append(notes, fmt.Sprintf("%d more packages differ.", more))
-	}
-	return changes, notes, nil
+	return changes, nil, nil
 }
 
 // notRead returns notes on the environments of two runs whose packages are not listed.

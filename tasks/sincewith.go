@@ -28,8 +28,7 @@ func (s *since) surroundings(ctx context.Context) error {
 	m.begin(now, s.rec.Data.Cmd)
 	m.software(now.Data.Software)
 	s.software(now, m.part(record.PartEnv, env))
-	for _, f := range envChanges(s.rec.Data.Env, now.Data.Env) {
-		f.Name = strings.TrimPrefix(f.Name, "env.")
+	for _, f := range changedIn("", s.rec.Data.Env, now.Data.Env) {
 		s.change(KindEnvironment, f)
 	}
 	s.host(now)
@@ -52,10 +51,8 @@ func (s *since) change(kind Kind, f FieldChange) {
 
 // host compares the machine and the user.
 func (s *since) host(now *record.Record) {
-	for _, f := range []FieldChange{{"host", s.rec.Data.Host, now.Data.Host}, {"user", s.rec.Data.User, now.Data.User}} {
-		if f.From != f.To {
-			s.change(KindHost, f)
-		}
+	for _, f := range changed(FieldChange{"host", s.rec.Data.Host, now.Data.Host}, FieldChange{"user", s.rec.Data.User, now.Data.User}) {
+		s.change(KindHost, f)
 	}
 	machine := now.Data.Machine
 	if was := s.rec.Data.Machine; machine != nil && was != nil && s.asks(KindHost) {

@@ -192,6 +192,12 @@ func TestDiffOfFields(t *testing.T) {
 	if got := d.field("stdin") + ", " + d.field("terminal"); got != "not recorded -> null, none -> not recorded" || !d.Same {
 		t.Errorf("%q: %+v", got, d)
 	}
+	a, b = atTerminal(ran(t, "a\n", "")), atTerminal(ran(t, "a\n", ""))
+	a.Data.Terminal.Columns, a.Data.Terminal.Rows, a.Data.Terminal.Name = 80, 24, "xterm"
+	d = newHome(t).diff(a, b)
+	if got := d.field("terminal.size") + ", " + d.field("terminal.term"); got != "80 by 24 -> not recorded, xterm -> " || !d.Same {
+		t.Errorf("%q: %+v", got, d)
+	}
 	a, b = ran(t, "a\n", ""), ran(t, "a\n", "")
 	for _, r := range []*record.Record{a, b} { // whoever was to see their end was killed
 		r.Data.Status, r.Data.ReturnCode = record.Cancelled, nil
