@@ -76,6 +76,7 @@ func TestMasked(t *testing.T) {
 
 		{"real\t0m9.012s", "real\t0m0.112s", "duration"},
 		{"user 19.01\nsys 0.00", "user 2.90\nsys 0.10", "duration duration"},
+		{"real 9.01\nuser 0.01\nsys 0.00", "real 6.01\nuser 0.02\nsys 0.01", "duration duration duration"},
 		{"took 3.2 s.", "took 998ms.", "duration"},
 		{"5 passed in 0.12s ====", "5 passed in 1.02s ====", "duration"},
 		{"Elapsed time: 0:00:03", "Elapsed time: 0:00:04", ""},
@@ -151,6 +152,9 @@ func TestNotMasked(t *testing.T) {
 		{"pulse duration: 3 ms", "pulse duration: 4 ms"},
 		{"took 3.2 s", "took 7.2 s"},
 		{"took 3.2 kg", "took 3.3 kg"},
+		{"3 user accounts", "4 user accounts"},
+		{"3 elapsed", "4 elapsed"},
+		{"real 3.5 imaginary 1", "real 3.6 imaginary 1"},
 		{"in 5 m", "in 6 m"},
 		{"ok  3.2 s", "ok  3.3 s"},
 		{`"elapsed_ms": 11000`, `"elapsed_ms": 12`},

@@ -200,42 +200,52 @@ func readClock(b []byte) (l length, ok bool) {
 // small letters; "" if there is none. Without a unit only some words do, and those that have one
 // themselves, which the length then gets.
 func marksDuration(before, after []byte, l *length) string {
-	unit := l.unit
-	if key := marksByKey(before, l); key != "" && !unit {
-		return key
+	if !l.unit {
+		return marksBare(before, after, l)
 	}
-	if w := string(bytes.ToLower(firstWord(after))); w == "elapsed" || !unit && (w == "user" || w == "system") {
+	if w := string(bytes.ToLower(firstWord(after))); w == "elapsed" {
 		return w
 	}
+	if c := last(before); c == '(' && bytes.HasPrefix(before, []byte("--- ")) || c == '\t' && bytes.HasPrefix(before, []byte("ok  \t")) {
+		return "test" // of go test
+	}
+	w, rest := wordBefore(before)
+	switch {
+	case oneOf(durationWords, w):
+		return w
+	case w == "time" || w == "times":
+		if m := string(lastWord(rest)); oneOf(timeModifiers, m) {
+			return m + " time"
+		}
+	case w == "duration" && (len(rest) == 0 || !letter(last(rest))): // not that of something
+		return w
+	}
+	return ""
+}
+
+// marksBare is marksDuration for a length without a unit.
+func marksBare(before, after []byte, l *length) string {
+	glued := string(firstLetters(after))
+	w, rest := wordBefore(before)
+	switch {
+	case l.resolution < 1 && oneOf([]string{"user", "system", "elapsed"}, glued): // as GNU time prints them
+		return glued
+	case oneOf([]string{"real", "user", "sys"}, w) && len(rest) == 0 && (first(after) == '\n' || len(after) == 0): // time -p
+		return w
+	}
+	return marksByKey(before, l)
+}
+
+// wordBefore returns the last word of a text, in small letters, and what is before it. Marks behind it do
+// not count.
+func wordBefore(before []byte) (word string, rest []byte) {
 	text := bytes.ToLower(before[max(0, len(before)-longestMoment):])
 	text = bytes.TrimRight(text, " \t:=~(<[\"")
 	for _, w := range []string{"about", "only"} {
 		text = bytes.TrimRight(bytes.TrimSuffix(text, []byte(" "+w)), " ")
 	}
-	w := string(lastWord(text))
-	rest := bytes.TrimRight(text[:len(text)-len(w)], " \t-_")
-	switch {
-	case w == "real" || w == "user" || w == "sys": // of time(1), with or without a unit
-		if unit || len(rest) == 0 {
-			return w
-		}
-		return ""
-	case w == "time" || w == "times":
-		if m := string(lastWord(rest)); unit && oneOf(timeModifiers, m) {
-			return m + " time"
-		}
-		return ""
-	case w == "duration":
-		if unit && (len(rest) == 0 || !letter(last(rest))) {
-			return w
-		}
-		return ""
-	case unit && oneOf(durationWords, w):
-		return w
-	case unit && bytes.HasPrefix(before, []byte("--- ")) && last(before) == '(', unit && bytes.HasPrefix(before, []byte("ok  \t")) && last(before) == '\t':
-		return "test" // of go test
-	}
-	return ""
+	w := lastWord(text)
+	return string(w), bytes.TrimRight(text[:len(text)-len(w)], " \t-_")
 }
 
 // marksByKey returns the key before a length that has a unit in it, such as elapsed_ms, and sets the unit of
@@ -261,7 +271,7 @@ func marksByKey(before []byte, l *length) string {
 
 var (
 	durationKeys  = []string{"elapsed", "elapsedtime", "walltime", "runtime", "executiontime", "cputime", "took"}
-	durationWords = []string{"took", "in", "elapsed", "wall", "walltime", "runtime", "executiontime", "clocktime", "cputime",
+	durationWords = []string{"real", "user", "sys", "took", "in", "elapsed", "wall", "walltime", "runtime", "executiontime", "clocktime", "cputime",
 		"elapsedtime", "spent", "finished", "done", "completed"}
 	timeModifiers = []string{"elapsed", "total", "wall", "cpu", "run", "running", "execution", "processing", "compute",
 		"computation", "build", "compile", "user", "system", "sys", "real", "clock"}

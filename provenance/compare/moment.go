@@ -9,7 +9,7 @@ import (
 const longestMoment = 64
 
 // layouts are the ways to write a moment, longer ones before those with which they begin. A letter
-// stands for a part, all else for itself:
+// stands for a part, all else for itself. The last one has no date.
 //
 //	Y M D   year (4 digits), month and day (2 digits)      d    day (1 or 2, perhaps with a blank before it)
 //	h m s   hour, minute and second (2 digits)             H    hour (1 or 2 digits)
