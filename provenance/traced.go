@@ -19,6 +19,8 @@ const (
 	// mostTraced limits each list of a traced run, and mostTracedNames the bytes of its paths.
 	mostTraced      = 20_000
 	mostTracedNames = 1 << 20
+	// mostCommitted is up to how many files that are as in a commit are listed one by one.
+	mostCommitted = record.MostFiles
 )
 
 // Traced is what a trace has seen of a run.
@@ -175,7 +177,7 @@ func (t *tracing) installations() []string {
 	return all
 }
 
-// committed puts the files that are as in a commit into trees, and returns the others.
+// committed puts the files that are as in a commit into trees, where there are many, and returns the others.
 func (t *tracing) committed(data []trace.File, trees map[string]*tree) []trace.File {
 	if t.Committed == nil {
 		return data
@@ -189,6 +191,9 @@ func (t *tracing) committed(data []trace.File, trees map[string]*tree) []trace.F
 		}
 	}
 	for _, repo := range t.Committed(paths) {
+		if len(repo.Paths) <= mostCommitted {
+			continue
+		}
 		for _, path := range repo.Paths {
 			if f, ok := byPath[path]; ok {
 				put(trees, record.Tree{Path: repo.Root, Commit: repo.Commit}, f)

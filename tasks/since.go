@@ -137,6 +137,7 @@ func (s *since) find(ctx context.Context) error {
 		s.stdin()
 		s.jobScript()
 		s.newFiles(ctx)
+		s.committed(ctx)
 	}
 	if s.asks(KindProgram, KindScript, KindSoftware, KindEnvironment, KindCode, KindHost) {
 		return s.surroundings(ctx)

@@ -152,12 +152,7 @@ func (s *since) code(ctx context.Context, name, dir string, part record.PartName
 		return
 	}
 	one := Since{Kind: KindCode, Name: name, State: SinceChanged, From: commitText(was), To: NotRecorded}
-	got, ok := intime.Within(2*patchTime, func() codeNow {
-		return s.differing(ctx, dir, part, was, m)
-	})
-	if !ok {
-		got.err = errLate
-	}
+	got := s.inTime(ctx, dir, part, was, m)
 	one.To, one.Now = got.commit, got.sha256
 	switch {
 	case got.err != nil:
@@ -165,12 +160,26 @@ func (s *since) code(ctx context.Context, name, dir string, part record.PartName
 	case len(got.files) == 0:
 		return
 	default:
-		one.Files = got.files[:min(len(got.files), MostSinceFiles)]
-		if more := len(got.files) - len(one.Files); more > 0 {
-			one.Why = fmt.Sprintf("and %d more files", more)
-		}
+		one.setFiles(got.files)
 	}
 	s.add(one)
+}
+
+// setFiles lists some files that differ, and says how many more there are.
+func (one *Since) setFiles(files []string) {
+	one.Files = files[:min(len(files), MostSinceFiles)]
+	if more := len(files) - len(one.Files); more > 0 {
+		one.Why = strings.TrimPrefix(fmt.Sprintf("%s, and there are %d more", one.Why, more), ", ")
+	}
+}
+
+// inTime is differing, unless a file server does not respond.
+func (s *since) inTime(ctx context.Context, dir string, part record.PartName, was *record.Git, m *masking) codeNow {
+	got, ok := intime.Within(2*patchTime, func() codeNow { return s.differing(ctx, dir, part, was, m) })
+	if !ok {
+		got.err = errLate
+	}
+	return got
 }
 
 // commitText describes the state of a repository.
@@ -180,6 +189,42 @@ func commitText(git *record.Git) string {
 		text += " dirty"
 	}
 	return text
+}
+
+// committed looks at files that a traced run has read and that are not listed, since they were as in a commit.
+// Which ones they are is not known, but for scripts.
+func (s *since) committed(ctx context.Context) {
+	if s.files == nil || s.files.Trace == nil {
+		return
+	}
+	scripts := s.scripts()
+	for _, tree := range s.files.Trace.Software {
+		if _, ok := s.path(tree.Path); !ok || tree.Commit == "" || !filepath.IsAbs(tree.Path) {
+			continue
+		}
+		was := &record.Git{Commit: tree.Commit, Dirty: new(false)}
+		one := Since{Kind: KindInputs, Name: tree.Path, State: SinceUnknown, From: fmt.Sprintf("%d files as in commit %.12s", tree.Files, tree.Commit)}
+		got := s.inTime(ctx, tree.Path, record.PartPatch, was, s.q.masking())
+		if got.err != nil {
+			one.Why = valid(got.err.Error())
+			s.add(one)
+			continue
+		}
+		files := slices.DeleteFunc(got.files, func(name string) bool {
+			path := filepath.Join(tree.Path, name)
+			is := slices.Contains(scripts, path)
+			if is {
+				s.add(Since{Kind: KindScript, Name: path, State: SinceChanged, Path: path, From: "as in commit " + tree.Commit[:min(len(tree.Commit), 12)], Now: got.sha256})
+			}
+			return is
+		})
+		if len(files) == 0 {
+			continue
+		}
+		one.Why, one.Now = "some of the files that differ may be among them", got.sha256
+		one.setFiles(files)
+		s.add(one)
+	}
 }
 
 // A codeNow says how the tracked files of a repository are not as in the tree of a run.
