@@ -159,7 +159,7 @@ func takesFile(command, word string) bool {
 	switch command {
 	case "made":
 		return true
-	case "log":
+	case "log", "lineage":
 		return strings.ContainsRune(word, filepath.Separator)
 	}
 	return false
@@ -366,7 +366,7 @@ func (c *completion) arguments(command string, before int, word string) []candid
 		return taskCandidates(c.newest(), word, (*record.Record).Active)
 	case "refresh":
 		return taskCandidates(c.newest(), word, func(r *record.Record) bool { return r.Data.Status != record.Running && r.Active() })
-	case "show", "note", "tag", "name", "get", "rerun", "log", "diff", "checkout":
+	case "show", "note", "tag", "name", "get", "rerun", "log", "lineage", "diff", "checkout":
 		return taskCandidates(c.newest(), word, nil)
 	case "cancel":
 		return taskCandidates(c.newest(), word, func(r *record.Record) bool { return r.Data.Status == record.Running })

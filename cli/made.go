@@ -143,11 +143,19 @@ func (cmd *madeCommand) ended(ctx context.Context, links *tasks.Links, missing [
 	}
 	switch {
 	case wrong != nil:
-		last = cmd.term.another(last, &usageError{msg: wrong.Error(), help: "qme made --help"})
+		last = cmd.term.another(last, usageOfFile(wrong, "made"))
 	case last != nil && len(links.Unreadable()) > 0:
 		last = cmd.term.another(last, errMayBeMissing())
 	}
 	return last
+}
+
+// usageOfFile returns the error for an argument that is nothing that records list, and others as they are.
+func usageOfFile(err error, command string) error {
+	if errors.Is(err, provenance.ErrNotListed) {
+		return &usageError{msg: err.Error(), help: "qme " + command + " --help"}
+	}
+	return err
 }
 
 // unknown is the error for a file that no run is known to have made.
@@ -219,11 +227,7 @@ func madeLine(m *tasks.MadeFile) string {
 
 // evidence says what a run has to do with a file.
 func (o *madeOutput) evidence(m *tasks.MadeFile, k tasks.Link) string {
-	path := k.Path()
-	if rel, err := filepath.Rel(o.dir, path); err == nil && o.dir != "" && filepath.IsLocal(rel) {
-		path = rel
-	}
-	words := []string{safe.Line(path)}
+	words := []string{safe.Line(relativeTo(o.dir, k.Path()))}
 	if host := k.Run.Record.Data.Host; host != o.host && host != "" {
 		words[0] += " on " + safe.Line(host)
 	}

@@ -40,7 +40,7 @@ type LineageNode struct {
 	Path    string  // of a file: the absolute path by which it was used, or, of the root, which it has
 	Content Content // of a file
 	// Known says of a file whether it was found out what is behind it: which run made it or, with Down, which
-	// runs have used it. Of a run it says so of its files. It is false at LineageOptions.Depth.
+	// runs have used it. It is false behind as many runs as LineageOptions.Depth says.
 	Known bool
 	// Makers is how many runs wrote the content of a file, as far as the index tells.
 	Makers int
@@ -145,10 +145,6 @@ func (t *descent) whole(ctx context.Context, err error) (*Lineage, error) {
 	for err == nil && len(t.queue) > 0 {
 		next := t.queue[0]
 		t.queue = t.queue[1:]
-		if t.o.Depth > 0 && next.depth >= t.o.Depth {
-			continue
-		}
-		t.Nodes[next.node].Known = true
 		if t.o.Down {
 			err = t.down(ctx, next)
 		} else {
@@ -163,6 +159,9 @@ func (t *descent) whole(ctx context.Context, err error) (*Lineage, error) {
 	}
 	return t.Lineage, nil
 }
+
+// ends reports whether a run at this depth is beyond what is wanted.
+func (t *descent) ends(depth int) bool { return t.o.Depth > 0 && depth >= t.o.Depth }
 
 // filesOf returns the files of a run: all that are known here.
 func (t *descent) filesOf(v Version) (*record.Files, error) {
@@ -187,7 +186,7 @@ func (t *descent) up(ctx context.Context, r reached) error {
 	var raw []record.File
 	sources := map[string]*Link{}
 	for i, in := range files.In {
-		if len(t.Nodes)+i > t.o.Limit+sparePerRun { // they would be left out
+		if t.ends(r.depth+1) || len(t.Nodes)+i > t.o.Limit+sparePerRun { // the latter would be left out
 			raw = append(raw, files.In[i:]...)
 			break
 		}
@@ -223,7 +222,7 @@ func (t *descent) input(ctx context.Context, r reached, v Version, in record.Fil
 	}
 	at, ok := t.files[key]
 	if !ok {
-		n := LineageNode{Path: w.Paths[0], Content: w.Content, Known: true}
+		n := LineageNode{Path: w.Paths[0], Content: w.Content, Known: !t.ends(r.depth + 1)}
 		if source != nil && source.Match != SameUnknown {
 			var err error
 			if n.Makers, err = t.l.CountMade(ctx, w.Content); err != nil {
@@ -281,10 +280,9 @@ func (t *descent) down(ctx context.Context, r reached) error {
 
 // usersOf adds the runs that used a file, which a run has made if that is not nil.
 func (t *descent) usersOf(ctx context.Context, file int, w Wanted, maker *Version, depth int) error {
-	if t.o.Depth > 0 && depth > t.o.Depth {
+	if t.Nodes[file].Known = !t.ends(depth); t.ends(depth) {
 		return nil
 	}
-	t.Nodes[file].Known = true
 	users, err := t.users(ctx, w, maker)
 	if err != nil {
 		return err
