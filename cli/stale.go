@@ -250,8 +250,13 @@ func writeStale(w *bufio.Writer, p palette, f *tasks.StaleFile) error {
 		fmt.Fprintf(w, ", as %s", shownPath(f.MovedFrom))
 	}
 	fmt.Fprintln(w)
+	told := map[string]bool{}
 	for _, r := range f.Reasons {
-		fmt.Fprintf(w, "  %s\n", reasonText(r))
+		same := strings.Join([]string{r.Path, r.State, r.From, r.Why}, "\x00") // the same file of another run
+		if r.Path == "" || !told[same] {
+			fmt.Fprintf(w, "  %s\n", reasonText(r))
+		}
+		told[same] = true
 	}
 	if f.More > 0 {
 		fmt.Fprintf(w, "  and %d more\n", f.More)
@@ -269,12 +274,21 @@ func does(n int) string {
 // runName returns the reference of a run.
 func runName(v tasks.Version) string { return fmt.Sprintf("%s@%d", v.Record.UID, v.Number) }
 
+// shownVia is how many files of a way are shown at each end.
+const shownVia = 3
+
 // reasonText describes in a line what has changed, and by which files it reaches the one that is stale.
 func reasonText(r tasks.Reason) string {
 	text := sinceText(r.Since)
 	if len(r.Via) > 0 {
 		var via []string
-		for _, path := range r.Via {
+		for i, path := range r.Via {
+			if n := len(r.Via) - 2*shownVia; n > 0 && i >= shownVia && i < shownVia+n {
+				if i == shownVia {
+					via = append(via, fmt.Sprintf("%d more", n))
+				}
+				continue
+			}
 			via = append(via, shownPath(path))
 		}
 		text += ", of which " + strings.Join(via, " and then ") + " was made"

@@ -139,7 +139,7 @@ func (s *since) find(ctx context.Context) error {
 		s.newFiles(ctx)
 		s.committed(ctx)
 	}
-	if s.asks(KindProgram, KindScript, KindSoftware, KindEnvironment, KindCode, KindHost) {
+	if s.asks(KindProgram, KindSoftware, KindEnvironment, KindCode, KindHost) {
 		return s.surroundings(ctx)
 	}
 	return nil

@@ -22,7 +22,7 @@ func (s *since) surroundings(ctx context.Context) error {
 	s.q.fill(now, s.rec.Data.PWD)
 	m := s.q.masking()
 	var env []byte
-	if s.asks(KindProgram, KindScript, KindSoftware) {
+	if s.asks(KindProgram, KindSoftware) {
 		now.Data.Software, env = s.q.softwareNow(ctx, s.rec, m)
 	}
 	m.begin(now, s.rec.Data.Cmd)

@@ -208,7 +208,13 @@ func (f *File) Lines(within string) iter.Seq2[Line, error] {
 
 // Has reports whether this user has given the command of a record: the same id, directory and
 // command. A record that was changed elsewhere does not match.
-func (f *File) Has(rec *record.Record) (bool, error) { return f.has(Of(rec, "")) }
+func (f *File) Has(rec *record.Record) (bool, error) {
+	l := Of(rec, "")
+	if found, err := f.hasNear(l); found || err != nil {
+		return found, err
+	}
+	return f.has(l)
+}
 
 // HasCode reports whether a run took place in this home, by this user, and its record still has the
 // user, the host, the directory and the code that this home has recorded.
@@ -230,6 +236,56 @@ func (f *File) has(want Line) (bool, error) {
 	}
 	return false, nil
 }
+
+// near is how far around the place of its time a line is looked for, in bytes.
+const near = 32 << 10
+
+// hasNear is has for the lines of about the same time, which are found without reading the others: lines are
+// in the order of time, but for those that several processes have added at once.
+func (f *File) hasNear(want Line) (found bool, err error) {
+	file, err := regular.Open(f.fs, f.path, os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return false, err
+	}
+	at, needle := want.At.UTC().Format(timeLayout), []byte(" "+want.what())
+	from, to := int64(0), info.Size()
+	for to-from > near {
+		middle := from + (to-from)/2
+		head := make([]byte, 2*longestLine)
+		n, err := file.ReadAt(head, middle)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return false, err
+		}
+		_, line, ok := bytes.Cut(head[:n], []byte("\n"))
+		if !ok || len(line) < len(at) {
+			break
+		}
+		if string(line[:len(at)]) < at {
+			from = middle
+		} else {
+			to = middle
+		}
+	}
+	begin := max(0, from-near)
+	err = linesUpTo(io.NewSectionReader(file, begin, info.Size()-begin), min(to+near, info.Size())-begin, func(text []byte) bool {
+		if bytes.HasSuffix(text, needle) {
+			_, found = parse(string(text))
+		}
+		return !found
+	})
+	return found, err
+}
+
+// longestLine is more than the length of a line.
+const longestLine = 512
 
 // piece is the size of a read, and theLast that of the first one, at the end of the file. A
 // line is much shorter.

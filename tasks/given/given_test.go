@@ -309,3 +309,34 @@ func TestCode(t *testing.T) {
 		rec.Data = was
 	}
 }
+
+// TestHasNear finds a line by its time, wherever it is, and one whose time is not in order by looking at all.
+func TestHasNear(t *testing.T) {
+	f := place(t)
+	base := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	var all []*record.Record
+	for i := range 3000 {
+		rec := task(t, "cmd", fmt.Sprint(i))
+		rec.Data.Timestamp = record.Time{Time: base.Add(time.Duration(i) * time.Second)}
+		add(t, f, rec, "")
+		all = append(all, rec)
+	}
+	for _, i := range []int{0, 1, 2, 100, 1499, 1500, 2998, 2999} {
+		if found, err := f.hasNear(Of(all[i], "")); !found || err != nil {
+			t.Errorf("line %d is not found by its time: %v", i, err)
+		}
+	}
+	other := task(t, "cmd", "0")
+	other.Data.Timestamp = all[1500].Data.Timestamp
+	if found, err := f.Has(other); found || err != nil {
+		t.Errorf("a task that was not given: %v, %v", found, err)
+	}
+	late := *all[2999]
+	late.Data.Timestamp = record.Time{Time: base}
+	if found, err := f.hasNear(Of(&late, "")); found || err != nil {
+		t.Errorf("a line of another time: %v, %v", found, err)
+	}
+	if found, err := f.Has(&late); !found || err != nil {
+		t.Errorf("a line of another time: %v, %v", found, err)
+	}
+}
