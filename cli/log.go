@@ -85,14 +85,17 @@ func (cmd *logCommand) runs(q *tasks.Service, ref string, asJSON bool) error {
 }
 
 // verdict returns the verdict of a check in its colour.
-func (t *table) verdict(c *record.Check) string {
+func (t *table) verdict(c *record.Check) string { return t.verdictWords(c, c.Verdict) }
+
+// verdictWords returns a text in the colour of the verdict of a check.
+func (t *table) verdictWords(c *record.Check, text string) string {
 	switch c.Verdict {
 	case record.CheckReproduced, record.CheckOutput:
-		return t.color.green(c.Verdict)
+		return t.color.green(text)
 	case record.CheckDiffers:
-		return t.color.red(c.Verdict)
+		return t.color.red(text)
 	}
-	return t.color.yellow(c.Verdict)
+	return t.color.yellow(text)
 }
 
 // run prints one run of a task.

@@ -29,10 +29,11 @@ type rerunCommand struct {
 func (cmd *rerunCommand) command() *cli.Command {
 	var o rerunOptions
 	var stale rerunStaleOptions
+	check := checkOptions{json: &stale.json}
 	return &cli.Command{
 		Name:      "rerun",
 		Usage:     "run a task again, in the same directory",
-		ArgsUsage: "[TASK | --stale FILE…]",
+		ArgsUsage: "[TASK | --check [TASK…] | --stale FILE…]",
 		Description: `The task keeps its id, and its earlier runs: see "qme log" and "qme diff".
 The default is the task that you gave last. It runs in the current environment; a
 message names the recorded variables (setting run.env) that have another value now.
@@ -46,6 +47,11 @@ Files that were declared (qme run --in, --out) are looked for again; with --in o
 With --stale it runs again what makes each FILE as it would be made now, in order, and
 leaves out what is made from files that come out as they were: see "qme stale".
 
+With --check it says whether the run reproduces the latest one, or TASK@RUN: its return
+code, output and files, and what was different beforehand. Files that it makes again
+stay as they are. It ends with 0 if it does, with 1 if it differs, and with 5 if it was
+not run.
+
 If you have not given the command in this home (it came with a pull), it is shown,
 and qme asks for confirmation. Without a terminal it needs --yes.
 
@@ -56,17 +62,26 @@ Examples:
   qme rerun --stdin data.txt @3
   qme rerun --out 'results/*.csv'
   qme rerun --no-output @1
+  qme rerun --check
+  qme rerun --check --tolerance 1e-6 baseline @2
+  qme rerun --check --same-inputs --json baseline@1
   qme rerun --stale figure.png --dry-run`,
 		DisableSliceFlagSeparator: true,
-		Flags: slices.Concat(declareFlags(), stale.flags(), []cli.Flag{
+		Flags: slices.Concat(declareFlags(), check.flags(), stale.flags(), []cli.Flag{
 			hashFlag(&o.hash), traceFlag(&o.trace), noOutputFlag(&o.noOutput), idFileFlag(&o.idFile),
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &o.yes},
 			&cli.StringFlag{Name: "stdin", Usage: "use `FILE` as the standard input of the command", Destination: &o.stdin, TakesFile: true},
 			&cli.BoolFlag{Name: "report", Usage: "report how it begins on descriptor 3 (internal)", Destination: &o.report, Hidden: true},
 		}),
 		Action: func(ctx context.Context, c *cli.Command) error {
-			if err := stale.check(c, o); err != nil {
+			if err := check.valid(c, o); err != nil {
 				return err
+			}
+			if err := stale.check(c, o, check.check); err != nil {
+				return err
+			}
+			if check.check {
+				return cmd.rerunChecks(ctx, c.Args().Slice(), o, check)
 			}
 			if stale.stale {
 				return cmd.rerunStale(ctx, c.Args().Slice(), o, stale)
@@ -95,32 +110,46 @@ Examples:
 // run runs a task again, and returns the use cases that ran it. started is as in
 // tasks.RunOptions.
 func (cmd *rerunCommand) run(ctx context.Context, ref string, o rerunOptions, started func(record.ID)) (*tasks.Service, *tasks.Report, error) {
-	if _, err := cmd.settings.homeDir(); err != nil {
-		return nil, nil, err
-	}
-	if err := cmd.readFrom(o.stdin); err != nil {
-		return nil, nil, err
-	}
-	if _, err := cmd.settings.runConfig(); err != nil {
-		return nil, nil, err
-	}
-	q, err := cmd.home.tasks()
+	q, opts, err := cmd.prepare(ctx, ref, o, started)
 	if err != nil {
 		return nil, nil, err
 	}
-	rep, err := q.Rerun(ctx, ref, tasks.RunOptions{Message: cmd.settings.message, Quiet: o.noOutput, Started: started, OwnInput: o.stdin != "", Declared: o.declared, Hash: o.hash, Trace: o.trace,
-		Secret:  func(h tasks.Hidden) (string, error) { return cmd.secret(ctx, h, o) },
-		Confirm: func(rec *record.Record, own bool) error { return cmd.confirmRerun(ctx, q, ref, rec, own, o) }})
-	var input *tasks.InputError
-	if errors.As(err, &input) {
-		id, file := string(input.ID), o
-		if file.stdin = input.File; file.stdin != "" {
-			return nil, nil, fmt.Errorf("%w; the file has not changed: %s", err, cmd.rerunLine(file, id))
-		}
-		file.stdin = "FILE"
-		return nil, nil, fmt.Errorf("%w; give it again: %s <FILE, or %s", err, cmd.rerunLine(o, id), cmd.rerunLine(file, id))
+	rep, err := q.Rerun(ctx, ref, opts)
+	return q, rep, cmd.withInput(err, o)
+}
+
+// prepare returns the use cases with which a task is run again, and their options.
+func (cmd *rerunCommand) prepare(ctx context.Context, ref string, o rerunOptions, started func(record.ID)) (q *tasks.Service, opts tasks.RunOptions, err error) {
+	if _, err := cmd.settings.homeDir(); err != nil {
+		return nil, opts, err
 	}
-	return q, rep, err
+	if err := cmd.readFrom(o.stdin); err != nil {
+		return nil, opts, err
+	}
+	if _, err := cmd.settings.runConfig(); err != nil {
+		return nil, opts, err
+	}
+	q, err = cmd.home.tasks()
+	if err != nil {
+		return nil, opts, err
+	}
+	return q, tasks.RunOptions{Message: cmd.settings.message, Quiet: o.noOutput, Started: started, OwnInput: o.stdin != "", Declared: o.declared, Hash: o.hash, Trace: o.trace,
+		Secret:  func(h tasks.Hidden) (string, error) { return cmd.secret(ctx, h, o) },
+		Confirm: func(rec *record.Record, own bool) error { return cmd.confirmRerun(ctx, q, ref, rec, own, o) }}, nil
+}
+
+// withInput adds how to run a task again whose input has to be given.
+func (cmd *rerunCommand) withInput(err error, o rerunOptions) error {
+	var input *tasks.InputError
+	if !errors.As(err, &input) {
+		return err
+	}
+	id, file := string(input.ID), o
+	if file.stdin = input.File; file.stdin != "" {
+		return fmt.Errorf("%w; the file has not changed: %s", err, cmd.rerunLine(file, id))
+	}
+	file.stdin = "FILE"
+	return fmt.Errorf("%w; give it again: %s <FILE, or %s", err, cmd.rerunLine(o, id), cmd.rerunLine(file, id))
 }
 
 // rerunReporting is run for a parent process that waits until the command has begun.
@@ -191,26 +220,31 @@ func (cmd *rerunCommand) rerunLine(o rerunOptions, id string) string {
 // confirmRerun names the command to run again if the user did not type its id. If the
 // command was not given in this home, it names the owner and asks.
 func (cmd *rerunCommand) confirmRerun(ctx context.Context, q *tasks.Service, ref string, rec *record.Record, own bool, o rerunOptions) error {
+	if err := cmd.agree(ctx, ref, rec, own, o); err != nil {
+		return err
+	}
+	return cmd.tellChanges(q, rec)
+}
+
+// agree is confirmRerun without what is different now.
+func (cmd *rerunCommand) agree(ctx context.Context, ref string, rec *record.Record, own bool, o rerunOptions) error {
 	if own {
 		if cmd.term.besides() {
 			taken(cmd.term, ref, rec)
 		}
-		return cmd.tellChanges(q, rec)
+		return nil
 	}
 	f := foreignText(rec)
 	if o.yes {
 		cmd.term.beside("%s", f)
-		return cmd.tellChanges(q, rec)
+		return nil
 	}
 	cmd.term.say("%s", f)
 	if !isTerminal(cmd.term.in) || !isTerminal(cmd.term.err) {
 		o.yes = true
 		return fmt.Errorf("task %s was not given in this home: %w (\"%s\" runs it again, as you and here)", rec.UID, record.ErrConflict, cmd.rerunLine(o, string(rec.UID)))
 	}
-	if err := cmd.term.ask(ctx, "Run it here, as you", codeError{exitConflict, errors.New("nothing was run")}, ""); err != nil {
-		return err
-	}
-	return cmd.tellChanges(q, rec)
+	return cmd.term.ask(ctx, "Run it here, as you", codeError{exitConflict, errors.New("nothing was run")}, "")
 }
 
 // tellChanges prints what the command reads that is not as recorded: the script of its job, its

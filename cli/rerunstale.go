@@ -27,18 +27,24 @@ func (o *rerunStaleOptions) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "stale", Usage: "run again, in order, what makes each FILE as it would be made now: see \"qme stale\"", Destination: &o.stale},
 		&cli.BoolFlag{Name: "dry-run", Usage: "with --stale: show what would be run", Destination: &o.dryRun},
 		byFlag(&o.by),
-		&cli.BoolFlag{Name: "json", Usage: "with --stale --dry-run: print one step per line as JSON", Destination: &o.json},
+		&cli.BoolFlag{Name: "json", Usage: "with --check, or --stale --dry-run: print one task or step per line as JSON", Destination: &o.json},
 	}
 }
 
 // check returns an error for options that do not go together.
-func (o rerunStaleOptions) check(c *cli.Command, of rerunOptions) error {
+func (o rerunStaleOptions) check(c *cli.Command, of rerunOptions, isCheck bool) error {
 	wrong := func(format string, args ...any) error {
 		return &usageError{msg: fmt.Sprintf(format, args...), help: "qme rerun --help"}
 	}
 	switch files := c.Args().Slice(); {
-	case !o.stale && (o.dryRun || o.by != "" || o.json):
-		return wrong("--dry-run, --by and --json need --stale")
+	case o.stale && isCheck:
+		return wrong("--check and --stale do not go together")
+	case !o.stale && (o.dryRun || o.by != ""):
+		return wrong("--dry-run and --by need --stale")
+	case !o.stale && o.json && !isCheck:
+		return wrong("--json needs --check or --stale")
+	case isCheck:
+		return nil
 	case !o.stale:
 		return oneTask(c)
 	case len(files) == 0 || slices.Contains(files, ""):
@@ -191,9 +197,6 @@ func (cmd *rerunCommand) runStep(ctx context.Context, step tasks.Step, o rerunOp
 	cmd.home.input = nil
 	if in := rec.Data.Stdin; in != nil && in.Kind == "file" && in.Path != "" {
 		o.stdin = in.Path
-	}
-	if files := rec.Data.Files; files != nil && files.Trace != nil {
-		o.trace = true // else it would not be known any more what the file comes from
 	}
 	cmd.term.beside("Task %s: %s", rec.UID, safe.Bounded(typed(rec)))
 	q, rep, err := cmd.run(ctx, string(rec.UID), o, nil)

@@ -6,6 +6,7 @@ package provenance
 import (
 	"context"
 	"os"
+	"slices"
 	"time"
 
 	"qme/internal/intime"
@@ -145,6 +146,12 @@ func (w *Watch) Named() *record.Files {
 	}
 	all.Incomplete = true
 	return all.files(w.leftOut)
+}
+
+// NamesFile reports whether the command line, or a pattern of declared files, names a file that was there
+// before the command.
+func (w *Watch) NamesFile(path string) bool {
+	return w != nil && slices.ContainsFunc(w.files, func(f *file) bool { return f.path == path })
 }
 
 // End looks at the files again when the command has ended, and returns those that it used and

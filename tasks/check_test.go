@@ -2,6 +2,8 @@ package tasks
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -98,5 +100,21 @@ func TestCheckOfAClearedTaskBringsItBack(t *testing.T) {
 	}
 	if got, want := b.suffixes(t, id), []string{"@1.1", "@1"}; !slices.Equal(got, want) {
 		t.Errorf("the runs are %v, not %v", got, want)
+	}
+}
+
+func TestBeginsAs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte("first\nsecond\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{"first\n": true, "": true, "other\n": false, "first\nsecond\nthird\n": false} {
+		was := record.File{Size: int64(len(text)), SHA256: record.NewPart([]byte(text)).SHA256}
+		if got := beginsAs(path, was); got != want {
+			t.Errorf("whether it begins as %q: %v", text, got)
+		}
+	}
+	if beginsAs(path, record.File{Size: 3}) || beginsAs(path+"x", record.File{SHA256: record.NewPart(nil).SHA256}) {
+		t.Error("a file without a hash, or that is not there, begins so")
 	}
 }

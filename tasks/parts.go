@@ -31,6 +31,7 @@ func (r *run) listFiles(ctx context.Context) {
 	kept := r.keepOutputs(files)
 	files = r.mask.listed(files)
 	content := r.packKept(files, kept)
+	r.whole = files
 	short, part, err := files.Short()
 	if r.rec.Data.Files = short; err != nil {
 		r.q.Warn("the list of files is not stored whole: %v", err)

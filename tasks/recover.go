@@ -59,7 +59,7 @@ type recovery struct {
 
 func (q *Service) recovery() *recovery {
 	entries, err := q.Spool.Take()
-	return &recovery{q: q, entries: entries, errs: []error{err}}
+	return &recovery{q: q, entries: entries, errs: []error{err, q.putBackLost()}}
 }
 
 // work commits entries until ctx ends or the history is locked.
@@ -162,7 +162,14 @@ func (b *backgroundRecovery) finish(ctx context.Context, own error) error {
 
 // recover commits one entry. On error, the entry still belongs to the caller.
 func (q *Service) recover(ctx context.Context, e *spool.Entry) error {
+	// Before anything else: the record may be lost, and the run be in the history already.
 	rec, err := e.Salvage(q.Settings.Inline)
+	if perr := q.putBackDead(e.ID(), runOf(rec)); perr != nil {
+		q.Warn("%v", perr)
+		if errors.Is(perr, record.ErrConflict) {
+			return perr
+		}
+	}
 	if errors.Is(err, record.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return e.Remove() // it was committed and being removed
 	}
@@ -185,6 +192,14 @@ func (q *Service) recover(ctx context.Context, e *spool.Entry) error {
 		}
 	}
 	return err
+}
+
+// runOf returns the name of a run, "" for none.
+func runOf(rec *record.Record) record.RunID {
+	if rec == nil {
+		return ""
+	}
+	return rec.Data.RunID
 }
 
 // verbOf returns the kind of the commit of a run.

@@ -127,7 +127,26 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	if err := Exact(old.UID, append([]string{old.Data.PWD}, old.Data.Cmd...)...); err != nil {
 		return nil, err
 	}
+	if c := opts.checking; c != nil {
+		if old, err = c.begin(q, old); err != nil {
+			return nil, err
+		}
+		like, close, err := q.inPlaceOf(old, opts.OwnInput)
+		if err != nil {
+			return nil, err
+		}
+		defer close()
+		q = like
+		c.recordAlike(q, &opts)
+	}
 	kept, err := q.inputAgain(old, opts.OwnInput)
+	if err != nil && opts.checking != nil {
+		var file *os.File
+		if file, err = opts.checking.input(err); err == nil {
+			defer file.Close()
+			q.Settings.Stdin = file // q is the check's own
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -137,6 +156,11 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	}
 	if err := q.confirm(old, opts); err != nil {
 		return nil, err
+	}
+	if opts.checking != nil {
+		if err := opts.checking.look(ctx, q); err != nil {
+			return nil, err
+		}
 	}
 	declare(old, opts.Declared)
 	real, err := q.reveal(old, opts.Secret)
@@ -153,7 +177,7 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	m := q.masking().with(real)
 	opts.Declared = real.declared
 	if c := opts.checking; c != nil {
-		rec.Data.Check = &record.Check{Of: c.ref.Record.Data.RunID, Verdict: record.CheckUnknown, Output: record.CheckUnknown}
+		rec.Data.Check = c.newCheck()
 	}
 	return q.execute(ctx, rec, capture.Spec{Cmd: real.cmd, Dir: real.dir, Quiet: opts.Quiet}, m, verbOf(rec), opts)
 }
@@ -222,8 +246,19 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	if spoolErr == nil && !rec.IsCheck() { // the last task is that of the last run that is none
 		q.noteGiven(rec)
 	}
+	if c := opts.checking; c != nil {
+		taken := patch() // of the tree with all its files
+		patch = func() *takenPatch { return taken }
+		if err := c.start(q, rec, dir, entry, spoolErr, files); err != nil {
+			return nil, err
+		}
+		defer c.putBack() // if the command cannot be started
+		files = q.watchFiles(dir, spec.Cmd, opts)
+		short, _, _ := files.Named().Short()
+		rec.Data.Files = m.listed(short)
+	}
 	r := &run{
-		q: q, rec: rec, entry: entry, verb: verb, started: opts.Started, hash: opts.Hash, trace: opts.Trace, files: files, code: code,
+		q: q, rec: rec, dir: dir, checking: opts.checking, entry: entry, verb: verb, started: opts.Started, hash: opts.Hash, trace: opts.Trace, files: files, code: code,
 		software: q.collectSoftware(dir, spec.Cmd, m), script: q.takeScript(rec.Executor, dir, spec.Cmd), mask: m,
 	}
 	r.share()
@@ -232,10 +267,12 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	r.patch = patch()
 	background := q.recoverInBackground(ctx) // concurrently with the command, so that it costs no time
 	res, err := r.start(ctx, spec)
+	r.checking.ended()
 	r.endTracing()
 	if err == nil && spoolErr == nil {
 		r.settle(ctx, res)
 	}
+	r.checking.end(ctx, r, res)
 	background.pause()
 	// From here on, other processes may hold the history's lock. Commit the run's own record
 	// first, and let one time limit apply to all commits.
@@ -342,6 +379,10 @@ type run struct {
 	patch    *takenPatch
 	code     *foundCode
 	script   *script
+	dir      string        // where the command runs
+	began    time.Time     // when its command has started; zero before
+	checking *checking     // nil for a run that is no check
+	whole    *record.Files // all files of a run that has ended, masked; nil if there are none
 }
 
 // spec completes the command's specification from the settings.
@@ -351,6 +392,8 @@ func (r *run) spec(s capture.Spec) capture.Spec {
 	s.Env = append(slices.DeleteFunc(os.Environ(), func(kv string) bool {
 		return strings.HasPrefix(kv, Variable+"=") || strings.HasPrefix(kv, RunVariable+"=")
 	}), s.Mark, RunVariable+"="+string(r.rec.Data.RunID))
+	s.Env = r.checking.environment(s.Env)
+	s.OneStream = r.checking.oneStream()
 	s.Stdin, s.Stdout, s.Stderr = set.Stdin, set.Stdout, set.Stderr
 	s.Drain, s.KillGrace = set.Drain, set.KillGrace
 	return s
@@ -379,6 +422,7 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	defer func() { endKeeping() }()
 	r.startTracing(&s, cmp.Or(s.Dir, r.rec.Data.PWD))
 	s.OnStart = func(pid int) {
+		r.began = record.Now().Time
 		r.tracingStarted()
 		r.files.Hash()
 		r.software.Begin()
@@ -418,7 +462,11 @@ func (r *run) complete(res *capture.Result) *record.Record {
 	r.passed(res)
 	d.ReturnCode = &res.ReturnCode
 	d.Duration = float64(res.Duration.Round(time.Microsecond)) / float64(time.Second)
-	d.Finished = &record.Time{Time: d.Timestamp.Add(res.Duration).Truncate(time.Microsecond)}
+	began := d.Timestamp.Time // of the run; its command starts a little later
+	if r.began.After(began) {
+		began = r.began
+	}
+	d.Finished = &record.Time{Time: began.Add(res.Duration).Truncate(time.Microsecond)}
 	d.Status = record.Complete
 	if res.Cancelled {
 		d.Status = record.Cancelled

@@ -25,7 +25,7 @@ func (e *execution) runPipe(ctx context.Context) error {
 	}
 	defer out.close()
 	streams, side := []*stream{out}, out
-	if e.res.Merged = oneStream(e.screen(e.out), e.screen(e.err)); !e.res.Merged {
+	if e.res.Merged = e.OneStream || oneStream(e.screen(e.out), e.screen(e.err)); !e.res.Merged {
 		if side, err = e.newStream(e.err, e.errSink); err != nil {
 			return err
 		}

@@ -48,6 +48,9 @@ type Spec struct {
 	// Quiet records output without passing it on to Stdout and Stderr. The command still
 	// gets a terminal if they are terminals, so that it behaves the same.
 	Quiet bool
+	// OneStream has standard output and standard error be one stream, as if those of the caller were.
+	// It changes nothing for a command that gets a terminal.
+	OneStream bool
 
 	// Out and Err record the two streams; nil records nothing. Each is written from one
 	// goroutine at a time and never after Run has returned. Bytes are recorded before

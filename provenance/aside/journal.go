@@ -44,7 +44,8 @@ func (j *journal) write(path string) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	// One that a process has left which was killed is written again.
+	f, err := os.OpenFile(filepath.Join(filepath.Dir(path), ".new-"+j.Task), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,179 @@
+package tasks
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"qme/internal/procfs"
+	"qme/provenance"
+	"qme/provenance/aside"
+	"qme/record"
+)
+
+// Why an output of the reference is left where it is while it is checked.
+var (
+	errOutside = errors.New("it is not below the directory of the run, and the command line does not name it")
+	errGit     = errors.New("it belongs to the repository of git")
+	errName    = errors.New("its name is not recorded exactly")
+)
+
+// setAside sets the outputs of the reference aside. named are the files that the command line names, and
+// dir is where the command runs. What a record says is not enough to move a file: it may be somebody
+// else's.
+func (c *checking) setAside(q *Service, id record.ID, dir string, named *provenance.Watch) error {
+	c.left, c.states, c.fates = map[string]error{}, map[string]aside.State{}, map[string]aside.Do{}
+	var files []aside.File
+	if c.files != nil {
+		ins := map[string]bool{}
+		for _, f := range c.files.In {
+			ins[f.Path] = true
+		}
+		inside, err := filepath.EvalSymlinks(dir)
+		if err != nil {
+			return err
+		}
+		for _, f := range c.files.Out {
+			if f.By == record.ByStdio {
+				continue // it is output, which the record has
+			}
+			path := pathIn(dir, f.Path)
+			if why := c.mayMove(path, inside, named); why != nil {
+				c.left[path] = why
+				continue
+			}
+			one := aside.File{Path: path, Copy: ins[f.Path] || f.Offset > 0, Keep: -1}
+			if size, begun := c.begins[f.Path]; begun {
+				one.Keep = size
+			} else if f.Offset > 0 {
+				one.Keep = f.Offset
+			}
+			files = append(files, one)
+		}
+	}
+	set, err := aside.Begin(q.Home, string(id), files)
+	switch {
+	case errors.Is(err, os.ErrExist):
+		return fmt.Errorf("task %s: files that an earlier check has set aside are not back yet: %w", id, record.ErrConflict)
+	case err != nil:
+		return fmt.Errorf("task %s: the command would overwrite files that cannot be kept (%w); with --in-place it may: %w", id, err, record.ErrConflict)
+	}
+	c.set = set
+	for path, why := range set.Left {
+		c.left[path] = why
+	}
+	for _, f := range files {
+		if c.left[f.Path] == nil {
+			c.states[f.Path] = aside.State{}
+		}
+	}
+	return nil
+}
+
+// pathIn returns the path of a file of a record whose run took place in a directory.
+func pathIn(dir, name string) string {
+	if filepath.IsAbs(name) {
+		return filepath.Clean(name)
+	}
+	return filepath.Join(dir, name)
+}
+
+// mayMove returns why an output of the reference must not be moved, or nil. inside is the directory of the
+// run without symbolic links.
+func (c *checking) mayMove(path, inside string, named *provenance.Watch) error {
+	if Exact(c.ref.Record.UID, path) != nil {
+		return errName
+	}
+	folder, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil // neither is the file
+	}
+	if err != nil {
+		return err
+	}
+	real := filepath.Join(folder, filepath.Base(path))
+	switch rel, err := filepath.Rel(inside, real); {
+	case slices.Contains(strings.Split(real, string(filepath.Separator)), ".git"):
+		return errGit
+	case err == nil && filepath.IsLocal(rel):
+		return nil
+	case c.own && named.NamesFile(path):
+		return nil // the command that the user has given names it
+	}
+	return errOutside
+}
+
+// putBackDead puts back what a check of a task has set aside whose process has died. run is its name, "" if
+// that is not known.
+func (q *Service) putBackDead(id record.ID, run record.RunID) error {
+	set, err := aside.Recover(q.Home, string(id))
+	if set == nil {
+		return err
+	}
+	if left := endRun(run); left > 0 {
+		return fmt.Errorf("%d processes of its check do not end, so the files that it has set aside are not back yet: %w", left, record.ErrConflict)
+	}
+	rep, err := set.PutBack(func(string) aside.Fate { return aside.Fate{} })
+	if rep.Back > 0 {
+		q.tell("A check of task %s was cut off. The files that it had set aside are back.", id)
+	}
+	for _, k := range rep.New {
+		q.tell("What was in the place of %s is now %s.", k.Path, k.At)
+	}
+	return err
+}
+
+// endRun ends the processes of a run whose qme was killed, as far as the system names them, and returns
+// how many are left. What they write would otherwise reach the files of the user that are put back.
+func endRun(run record.RunID) (left int) {
+	if run == "" {
+		return 0
+	}
+	const most = 2 * time.Second
+	var r procfs.Reader
+	for end := time.Now().Add(most); ; time.Sleep(10 * time.Millisecond) {
+		left = 0
+		entries, err := os.ReadDir(procfs.Root)
+		if err != nil {
+			return 0 // the system does not say what processes have in their environment
+		}
+		for _, e := range entries {
+			pid, err := strconv.Atoi(e.Name())
+			if err != nil || pid == os.Getpid() || !r.HasVariable(pid, RunVariable+"="+string(run)) {
+				continue
+			}
+			if s, ok := r.Stat(pid); ok && !s.Dead() {
+				left++
+				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+			}
+		}
+		if left == 0 || time.Now().After(end) {
+			return left
+		}
+	}
+}
+
+// putBackLost puts back what checks have set aside of whose run nothing is in the spool. Where there is
+// none it costs a look at one folder, which is not there.
+func (q *Service) putBackLost() error {
+	tasks, err := aside.Pending(q.Home)
+	var errs []error
+	for _, name := range tasks {
+		id, perr := record.ParseID(name)
+		if perr != nil {
+			errs = append(errs, perr)
+			continue
+		}
+		if _, serr := q.Spool.Get(id, 0); !errors.Is(serr, record.ErrNotFound) {
+			continue // it is running, or is recovered with its run
+		}
+		errs = append(errs, q.putBackDead(id, ""))
+	}
+	return errors.Join(append(errs, err)...)
+}
