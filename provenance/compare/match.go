@@ -198,8 +198,10 @@ func (p *Pair) host(v *view) (span, bool) {
 	return span{}, false
 }
 
-// named reports whether a text cannot be mistaken for a number.
-func named(host string) bool { return strings.ContainsFunc(host, func(r rune) bool { return r > '9' }) }
+// named reports whether a text cannot be mistaken for a number, or for any letter.
+func named(host string) bool {
+	return len(host) > 1 && strings.ContainsFunc(host, func(r rune) bool { return r > '9' })
+}
 
 // hostEdges reports whether a name between two texts is that of a host. A domain may follow.
 func hostEdges(before, after []byte) bool {
