@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"regexp"
 	"runtime/debug"
 	"slices"
@@ -191,6 +192,9 @@ func unknownCommand(c *cli.Command, words []string) error {
 		}
 	}
 	lower := strings.ToLower(name)
+	if _, err := exec.LookPath(name); err == nil {
+		names = nil // "qme make" means the program
+	}
 	if best := cmp.Or(elsewhere[lower], near.Best(lower, names)); best != "" {
 		msg += fmt.Sprintf("; did you mean %q?", best)
 	}

@@ -148,7 +148,7 @@ func (c *completion) answer(root *cli.Command, line []string) answer {
 	if takesFolder(p.command.Name, args, word) && !slices.Contains(p.out, "--remove=true") {
 		return answer{with: "dirs"}
 	}
-	if takesFile(p.command.Name, word) {
+	if takesFile(p.command.Name, word) || p.command.Name == "rerun" && slices.Contains(p.out, "--stale=true") {
 		return answer{with: "files"}
 	}
 	return words(word, c.arguments(p.command.Name, args, word))
@@ -157,7 +157,7 @@ func (c *completion) answer(root *cli.Command, line []string) answer {
 // takesFile reports whether an argument of the command can only be a file.
 func takesFile(command, word string) bool {
 	switch command {
-	case "made":
+	case "made", "stale":
 		return true
 	case "log", "lineage":
 		return strings.ContainsRune(word, filepath.Separator)
@@ -223,6 +223,8 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 		return words(word, statusCandidates(word))
 	case "columns":
 		return words(word, columnCandidates(word))
+	case "by":
+		return words(word, kindCandidates(word))
 	case "tag":
 		return words(word, c.namesOf("tag"))
 	case "query":
@@ -286,6 +288,15 @@ func columnCandidates(word string) []candidate {
 
 // listedBefore returns the part of a list that is complete.
 func listedBefore(word string) string { return word[:strings.LastIndexByte(word, ',')+1] }
+
+// kindCandidates returns the kinds of changes, each after those that word lists already.
+func kindCandidates(word string) []candidate {
+	var found []candidate
+	for _, kind := range tasks.Kinds {
+		found = append(found, candidate{listedBefore(word) + string(kind), ""})
+	}
+	return found
+}
 
 // statusCandidates returns the words for a status, each after those that word lists already.
 func statusCandidates(word string) []candidate {

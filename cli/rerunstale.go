@@ -198,6 +198,9 @@ func (cmd *rerunCommand) runStep(ctx context.Context, step tasks.Step, o rerunOp
 	if in := rec.Data.Stdin; in != nil && in.Kind == "file" && in.Path != "" {
 		o.stdin = in.Path
 	}
+	if files := rec.Data.Files; files != nil && files.Trace != nil {
+		o.trace = true // else it would not be known any more what the file comes from
+	}
 	cmd.term.beside("Task %s: %s", rec.UID, safe.Bounded(typed(rec)))
 	q, rep, err := cmd.run(ctx, string(rec.UID), o, nil)
 	if err != nil {

@@ -49,6 +49,9 @@ type StaleFile struct {
 	// are. For a state other than Stale they may have what is unknown alone.
 	Reasons []Reason
 	More    int
+	// CutOff says that the run was cancelled or ended by a signal, so that the file may be a part of what it
+	// should be. It is Stale then.
+	CutOff bool
 	// Accepted is how many changes do not matter for the file; see Staleness.Accept.
 	Accepted int
 	Why      string // more on the state; usually empty
@@ -58,7 +61,7 @@ type StaleFile struct {
 const MostReasons = 100
 
 // Changes reports whether there is a reason to make the file again.
-func (f *StaleFile) Changes() bool { return slices.ContainsFunc(f.Reasons, Reason.changes) }
+func (f *StaleFile) Changes() bool { return f.CutOff || slices.ContainsFunc(f.Reasons, Reason.changes) }
 
 func (r Reason) changes() bool { return r.State != SinceUnknown }
 
@@ -278,7 +281,13 @@ func (s *Staleness) judge(ctx context.Context, f *StaleFile) error {
 	}
 	accepted := s.accepted[runKey(f.Run)]
 	if f.State == Edited && accepted[s.edited(ctx, f)] {
-		f.State, f.Accepted = Fresh, 1
+		f.State = Fresh
+		f.Accepted++
+	}
+	if d := f.Run.Record.Data; (d.Status == record.Cancelled || d.Signal != "") && !f.Run.Record.Active() {
+		if f.CutOff = !accepted[cutOff(f.Run)]; !f.CutOff {
+			f.Accepted++
+		}
 	}
 	for _, reason := range s.reasons(r) {
 		switch {
@@ -291,6 +300,8 @@ func (s *Staleness) judge(ctx context.Context, f *StaleFile) error {
 		}
 	}
 	switch {
+	case f.CutOff:
+		f.note(Stale, "the run that made it was cut off")
 	case f.Changes():
 		f.note(Stale, "")
 	case len(f.Reasons) > 0:
@@ -410,6 +421,9 @@ func (s *Staleness) edited(ctx context.Context, f *StaleFile) string {
 	return given.Change(runKey(f.Run), string(Edited), f.Path, w.SHA256+w.Ends)
 }
 
+// cutOff stands for the end of a run that was cut off.
+func cutOff(v Version) string { return given.Change(runKey(v), "cut off") }
+
 // Accept notes in the home that what has changed for a file does not matter for it: all that is different
 // now, until it changes further, or the file is made again. It returns how many changes that are. The files
 // must come from a Staleness with StaleOptions.Accept. The error is a record.ErrConflict if there is nothing that could be accepted.
@@ -425,6 +439,9 @@ func (s *Staleness) Accept(ctx context.Context, f *StaleFile) (int, error) {
 	var changes []string
 	if f.State == Edited {
 		changes = append(changes, s.edited(ctx, f))
+	}
+	if f.CutOff {
+		changes = append(changes, cutOff(f.Run))
 	}
 	for _, reason := range f.Reasons {
 		changes = append(changes, reason.key())

@@ -110,7 +110,7 @@ func (p *stalePlan) add(ctx context.Context, f *StaleFile) (int, error) {
 
 // needed reports whether an input has to be made again for a run for which some changes do not matter.
 func (f *StaleFile) needed(accepted map[string]bool) bool {
-	return f.State == Gone || slices.ContainsFunc(f.Reasons, func(r Reason) bool { return r.changes() && !accepted[r.key()] })
+	return f.State == Gone || f.CutOff || slices.ContainsFunc(f.Reasons, func(r Reason) bool { return r.changes() && !accepted[r.key()] })
 }
 
 func (p *stalePlan) redirected(f *StaleFile) error {
@@ -145,7 +145,7 @@ func (s *Staleness) editedBy(ctx context.Context, v Version) (paths []string, er
 // its inputs came out as they were.
 func (s *Staleness) StillNeeded(ctx context.Context, step Step) (bool, error) {
 	for _, path := range step.Files {
-		if f := s.files[path]; f != nil && f.State != Fresh && f.State != Stale {
+		if f := s.files[path]; f != nil && (f.CutOff || f.State != Fresh && f.State != Stale) {
 			return true, nil
 		}
 	}

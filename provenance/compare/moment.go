@@ -128,15 +128,17 @@ func (f *Facts) readings(m moment) (set int) {
 }
 
 func (f *Facts) inZones(m moment) (set int) {
+	own := f.covers(m, f.Begin.Location()) | f.covers(m, f.End.Location())
 	switch m.zone {
 	case zoneUTC:
 		return f.covers(m, time.UTC) * asWritten
 	case zoneOffset:
 		return f.covers(m, time.FixedZone("", m.offset)) * asWritten
-	case zoneNone:
-		set = f.covers(m, time.UTC) * inUTC
+	case zoneNamed:
+		return own * asWritten
+	default:
+		return own*ownZone | f.covers(m, time.UTC)*inUTC
 	}
-	return set | (f.covers(m, f.Begin.Location())|f.covers(m, f.End.Location()))*ownZone
 }
 
 // slack is by how much the clock that a program reads can be behind the one that qme reads: the
