@@ -280,7 +280,8 @@ func sizeText(size int64, sha256 string) string {
 	return fmt.Sprintf("%s, sha256 %.12s", humanize.IBytes(uint64(max(size, 0))), sha256)
 }
 
-// stdin says of a standard input that is no file that it cannot be looked at.
+// stdin says of a standard input that is no file that it cannot be looked at. A socket, and a pipe that was
+// left alone, are no reason: most commands read nothing there, and nothing is recorded of it.
 func (s *since) stdin() {
 	in := s.rec.Data.Stdin
 	switch {
@@ -292,8 +293,6 @@ func (s *since) stdin() {
 		if _, kept := s.rec.Data.Parts[record.PartStdin]; !kept {
 			s.unknown(KindInputs, "stdin", "it came through a pipe")
 		}
-	case in.Kind == "socket":
-		s.unknown(KindInputs, "stdin", "it came through a socket")
 	}
 }
 
