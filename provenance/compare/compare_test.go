@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"qme/record"
 )
 
 // The two runs of these tests, in two zones: the first from 09:30:00 to 09:30:10 on a Monday, the
@@ -356,6 +358,27 @@ func TestReaderFails(t *testing.T) {
 		if r, err := New(refFacts, nowFacts, Options{}).Compare(Content{Reader: strings.NewReader(other)}, Content{Reader: broken}); err == nil && r.Equal {
 			t.Errorf("%q: %+v", other, r)
 		}
+	}
+}
+
+func TestFactsOf(t *testing.T) {
+	end, code := record.Time{Time: nowFacts.End}, 0
+	r := &record.Record{Data: record.Data{PWD: "/home/ann/fit", Timestamp: record.Time{Time: nowFacts.Begin}, Finished: &end, Duration: 6.5, PID: 17, Host: "gpu03", ReturnCode: &code,
+		RunID: "019bff00-0000-7d3e-8f40-00000c2d9e7a", Usage: &record.Usage{User: 1, System: 0.5}, Env: map[string]string{"TMPDIR": "/scratch/ann/"}}}
+	want := Facts{Begin: nowFacts.Begin, End: nowFacts.End, Duration: 6500 * time.Millisecond, Processor: 1500 * time.Millisecond, PIDs: []int{17},
+		IDs: []string{"019bff00-0000-7d3e-8f40-00000c2d9e7a"}, Directory: "/home/ann/fit", Host: "gpu03", Temporary: []string{"/scratch/ann"}}
+	if got := FactsOf(r); !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	started, ended := record.Time{Time: nowFacts.End}, record.Time{Time: nowFacts.End.Add(time.Hour)}
+	r.Data.Job = &record.Job{ID: "4711", Started: &started, Ended: &ended, Elapsed: 3600, CPUTime: 7200}
+	want.End, want.Duration, want.Processor, want.IDs = ended.Time, time.Hour, 2*time.Hour, append(want.IDs, "4711")
+	if got := FactsOf(r); !reflect.DeepEqual(got, want) {
+		t.Errorf("with a job: %+v, want %+v", got, want)
+	}
+	r = &record.Record{Data: record.Data{Duration: 1e300, Env: map[string]string{"TMPDIR": "/"}}}
+	if got := FactsOf(r); got.Duration != 0 || got.Temporary != nil || New(got, got, Options{}).Text("took 1 s", "took 2 s").Equal {
+		t.Errorf("of a record that cannot be: %+v", got)
 	}
 }
 

@@ -50,7 +50,14 @@ func FactsOf(r *record.Record) Facts {
 	return f
 }
 
-func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+// seconds converts a number of seconds in a record. What no run can have taken is not known.
+func seconds(s float64) time.Duration {
+	const century = 100 * 366 * 24 * 3600
+	if !(s > 0 && s < century) {
+		return 0
+	}
+	return time.Duration(s * float64(time.Second))
+}
 
 // temporaryFolders are where programs make temporary files unless they are told otherwise.
 var temporaryFolders = []string{"/tmp", "/var/tmp", "/dev/shm", "/run/user", "/var/folders", "/private/tmp", "/private/var/tmp", "/private/var/folders"}
