@@ -175,17 +175,11 @@ func (cmd *rerunCommand) runPlan(ctx context.Context, s *tasks.Staleness, plan [
 		}
 		if err != nil {
 			failed[i] = true
-			if first != nil {
-				code, msg, hint := cmd.settings.explain(err)
-				_ = code // the first one counts
-				for _, text := range []string{msg, hint} {
-					if text != "" {
-						cmd.term.say("%s", text)
-					}
-				}
-				continue
+			if first == nil {
+				first = err // qme ends with it
+			} else if _, msg, _ := cmd.settings.explain(err); msg != "" {
+				cmd.term.fail(msg)
 			}
-			first = err
 		}
 	}
 	return first

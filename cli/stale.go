@@ -187,7 +187,7 @@ func (cmd *staleCommand) accept(ctx context.Context, s *tasks.Staleness, files [
 			cmd.term.note("%s is fresh already.", shownPath(f.Path))
 			continue
 		}
-		cmd.term.note("%s: %s does not matter from now on.", shownPath(f.Path), count(n, "change"))
+		cmd.term.note("%s: %s %s not matter from now on.", shownPath(f.Path), count(n, "change"), does(n))
 	}
 	return nil
 }
@@ -226,7 +226,7 @@ func (cmd *staleCommand) show(found foundFiles, o staleOptions) error {
 	case !found.named && !o.json && fresh == 0:
 		cmd.term.note("No run of this home is known to have made a file here.")
 	case !found.named && !o.json:
-		cmd.term.note("%s that %s made here: fresh.", count(fresh, "file"), "runs have")
+		cmd.term.note("%s that runs have made here: fresh.", count(fresh, "file"))
 	}
 	return nil
 }

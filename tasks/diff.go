@@ -133,13 +133,13 @@ func (c *Comparison) withoutEcho() []FieldChange {
 func streamText(name record.StreamName, r *record.Record) string {
 	lines, stored := name.Of(r)
 	if stored != nil {
-		return fmt.Sprintf("%s, sha256 %.12s", humanize.IBytes(uint64(stored.Size)), stored.SHA256)
+		return recordedText(stored.Size, stored.SHA256)
 	}
 	text := strings.Join(lines, "")
 	if text == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s, sha256 %.12s", humanize.IBytes(uint64(len(text))), record.NewPart([]byte(text)).SHA256)
+	return contentText(int64(len(text)), record.NewPart([]byte(text)).SHA256)
 }
 
 func fieldChanges(a, b *record.Record) []FieldChange {

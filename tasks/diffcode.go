@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/dustin/go-humanize"
-
 	"qme/provenance/patch"
 	"qme/record"
 )
@@ -77,5 +75,5 @@ func partText(d *record.Data, name record.PartName) string {
 	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("%s, sha256 %.12s", humanize.IBytes(uint64(part.Size)), part.SHA256)
+	return contentText(part.Size, part.SHA256)
 }

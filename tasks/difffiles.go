@@ -5,8 +5,6 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/dustin/go-humanize"
-
 	"qme/record"
 )
 
@@ -133,8 +131,6 @@ func fileText(f record.File, listed, mayHave bool) string {
 		return NotRecorded
 	case !listed:
 		return ""
-	case f.SHA256 == "":
-		return humanize.IBytes(uint64(f.Size)) + ", hash " + NotRecorded
 	}
-	return fmt.Sprintf("%s, sha256 %.12s", humanize.IBytes(uint64(f.Size)), f.SHA256)
+	return recordedText(f.Size, f.SHA256)
 }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/dustin/go-humanize"
-
 	"qme/provenance/software"
 	"qme/record"
 )
@@ -124,14 +122,9 @@ func programText(p record.Program, listed bool, all *record.Software) string {
 	case !listed:
 		return ""
 	}
-	text := humanize.IBytes(uint64(p.Size))
+	text := recordedText(p.Size, p.SHA256)
 	if p.Real != "" {
 		text = p.Real + ", " + text
-	}
-	if p.SHA256 == "" {
-		text += ", hash " + NotRecorded
-	} else {
-		text += fmt.Sprintf(", sha256 %.12s", p.SHA256)
 	}
 	if p.Interpreter != "" {
 		text += ", by " + p.Interpreter

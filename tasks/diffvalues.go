@@ -2,8 +2,11 @@ package tasks
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/dustin/go-humanize"
 )
 
 // A FieldChange is one value that differs; "" means no value.
@@ -50,4 +53,21 @@ func oneRecorded[T any](name string, a, b *T, text func(*T) string) (changes []F
 		return cmp.Or(text(t), "recorded")
 	}
 	return changed(FieldChange{name, of(a), of(b)}), false
+}
+
+// contentText describes a content by its size and its hash, "" if that is not known.
+func contentText(size int64, sha256 string) string {
+	text := humanize.IBytes(uint64(max(size, 0)))
+	if sha256 == "" {
+		return text
+	}
+	return text + fmt.Sprintf(", sha256 %.12s", sha256)
+}
+
+// recordedText is contentText of what a run has recorded, which says so if the hash is missing.
+func recordedText(size int64, sha256 string) string {
+	if sha256 == "" {
+		return contentText(size, "") + ", hash " + NotRecorded
+	}
+	return contentText(size, sha256)
 }

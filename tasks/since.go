@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
 	"qme/executor"
 	"qme/internal/mask"
 	"qme/provenance"
@@ -253,14 +251,14 @@ func (s *since) recorded() (list []sinceFile) {
 
 // tell adds what is different of a file.
 func (s *since) tell(ctx context.Context, f sinceFile, now provenance.Now) {
-	one := Since{Kind: f.kind, Name: f.name, Path: f.Path, Now: now.SHA256, Why: now.Why, From: sizeText(f.Size, f.SHA256)}
+	one := Since{Kind: f.kind, Name: f.name, Path: f.Path, Now: now.SHA256, Why: now.Why, From: contentText(f.Size, f.SHA256)}
 	switch now.Condition {
 	case provenance.Same:
 		return
 	case provenance.Missing:
 		one.State = SinceMissing
 	case provenance.Changed:
-		one.State, one.To = SinceChanged, sizeText(now.Size, now.SHA256)
+		one.State, one.To = SinceChanged, contentText(now.Size, now.SHA256)
 	default:
 		one.State = SinceUnknown
 	}
@@ -270,14 +268,6 @@ func (s *since) tell(ctx context.Context, f sinceFile, now provenance.Now) {
 		one.Own = again[0].Condition == provenance.Same
 	}
 	s.add(one)
-}
-
-// sizeText describes a file, "" for its hash if that is not known.
-func sizeText(size int64, sha256 string) string {
-	if sha256 == "" {
-		return humanize.IBytes(uint64(max(size, 0)))
-	}
-	return fmt.Sprintf("%s, sha256 %.12s", humanize.IBytes(uint64(max(size, 0))), sha256)
 }
 
 // stdin says of a standard input that is no file that it cannot be looked at. A socket, and a pipe that was
@@ -310,7 +300,7 @@ func (s *since) jobScript() {
 		return // its hash tells
 	}
 	part, known := s.rec.Data.Parts[record.PartScript]
-	one := Since{Kind: KindScript, Name: path, Path: path, State: SinceChanged, From: sizeText(part.Size, part.SHA256)}
+	one := Since{Kind: KindScript, Name: path, Path: path, State: SinceChanged, From: contentText(part.Size, part.SHA256)}
 	switch _, err := os.Stat(path); {
 	case !known || len(s.rec.Data.Masked) > 0:
 		one.State, one.From, one.Why = SinceUnknown, NotRecorded, "the script of the job was not recorded as it was"
@@ -342,7 +332,7 @@ func (s *since) newFiles(ctx context.Context) {
 		}
 	}
 	for i, now := range provenance.Again(ctx, more, s.q.Settings.Hashes, s.o.Hash, s.o.Time) {
-		told[i].To, told[i].Now = sizeText(now.Size, now.SHA256), now.SHA256
+		told[i].To, told[i].Now = contentText(now.Size, now.SHA256), now.SHA256
 		s.add(told[i])
 	}
 	if !whole || d.Cut {
