@@ -169,12 +169,16 @@ func (c *Comparison) Unified(s StreamChange) string {
 // Name returns the reference of the run for commands.
 func (v Version) Name() string { return string(v.Record.UID) + v.Suffix() }
 
-// Suffix returns what names the run behind the name of its task: "@2", or "@2.1" for its first check.
+// Suffix returns what names the run behind the name of its task: "@2", or "@2.1" for its first check; ""
+// for the latest run, of which Find has not asked for the number.
 func (v Version) Suffix() string {
-	if v.Check > 0 {
+	switch {
+	case v.Check > 0:
 		return fmt.Sprintf("@%d.%d", v.Number, v.Check)
+	case v.Number > 0:
+		return fmt.Sprintf("@%d", v.Number)
 	}
-	return fmt.Sprintf("@%d", v.Number)
+	return ""
 }
 
 // fields returns the values of a record, each in From. For jobs it leaves out the duration of
