@@ -2,7 +2,6 @@ package tasks
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -83,6 +82,7 @@ type Staleness struct {
 	q        *Service
 	o        StaleOptions
 	links    *Links
+	given    *given.Known
 	accepted map[string]map[string]bool
 	files    map[string]*StaleFile // nil for one that no run has made
 	runs     map[string]*staleRun
@@ -92,8 +92,7 @@ type Staleness struct {
 // A staleRun is a run with what is different now.
 type staleRun struct {
 	Version
-	changes []Since // that count, and are not accepted
-	all     []Since // those as well that are accepted
+	changes []Since // those as well that are accepted
 	inputs  []staleInput
 	foreign bool // it was not given here, and nothing was looked at
 	cut     bool // not all of its inputs were followed
@@ -118,7 +117,7 @@ func (q *Service) Staleness(ctx context.Context, o StaleOptions) (*Staleness, er
 	if err != nil {
 		return nil, err
 	}
-	return &Staleness{q: q, o: o, links: links, accepted: accepted, files: map[string]*StaleFile{}, runs: map[string]*staleRun{}, visiting: map[string]bool{}}, nil
+	return &Staleness{q: q, o: o, links: links, given: q.Given.Known(), accepted: accepted, files: map[string]*StaleFile{}, runs: map[string]*staleRun{}, visiting: map[string]bool{}}, nil
 }
 
 // Close closes the index.
@@ -204,7 +203,7 @@ func names(path string) []string {
 // own returns the first of some runs that this home has given; nil if there is none.
 func (s *Staleness) own(list []Link) (*Link, error) {
 	for i := range list {
-		own, err := s.q.Own(list[i].Run.Record)
+		own, err := s.given.Has(list[i].Run.Record)
 		if err != nil || own {
 			return &list[i], err
 		}
@@ -356,19 +355,20 @@ func (s *Staleness) run(ctx context.Context, v Version) (*staleRun, error) {
 	if len(s.runs) == mostStaleRuns {
 		return nil, nil
 	}
-	r := &staleRun{Version: v}
-	s.runs[key] = r // with what it has by now, for a run that leads back to it
-	var foreign *ForeignError
-	var err error
-	r.all, err = s.q.Since(ctx, v, SinceOptions{Kinds: s.o.Kinds, Agreed: s.o.Agreed, Hash: s.o.Accept || len(s.accepted) > 0})
-	if errors.As(err, &foreign) {
-		r.foreign = true
-		return r, nil
-	}
+	own, err := s.given.Has(v.Record)
 	if err != nil {
 		return nil, err
 	}
-	r.changes = slices.DeleteFunc(slices.Clone(r.all), func(one Since) bool { return one.Own })
+	r := &staleRun{Version: v, foreign: !own && !s.o.Agreed}
+	s.runs[key] = r // with what it has by now, for a run that leads back to it
+	if r.foreign {
+		return r, nil
+	}
+	all, err := s.q.Since(ctx, v, SinceOptions{Kinds: s.o.Kinds, Agreed: s.o.Agreed, Hash: s.o.Accept || len(s.accepted) > 0})
+	if err != nil {
+		return nil, err
+	}
+	r.changes = slices.DeleteFunc(all, func(one Since) bool { return one.Own })
 	return r, s.follow(ctx, r)
 }
 

@@ -331,6 +331,15 @@ func TestHasNear(t *testing.T) {
 	if found, err := f.Has(other); found || err != nil {
 		t.Errorf("a task that was not given: %v, %v", found, err)
 	}
+	known := f.Known()
+	for i := range 2 * scans {
+		for _, rec := range []*record.Record{task(t, "cmd", "other"), all[i], all[2999-i]} {
+			found, err := known.Has(rec)
+			if want := rec.Data.Cmd[1] != "other"; found != want || err != nil {
+				t.Errorf("%v: %v, %v", rec.Data.Cmd, found, err)
+			}
+		}
+	}
 	late := *all[2999]
 	late.Data.Timestamp = record.Time{Time: base}
 	if found, err := f.hasNear(Of(&late, "")); found || err != nil {
