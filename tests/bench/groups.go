@@ -17,6 +17,7 @@ var groups = []group{
 	{"notes", notesGroup},
 	{"ls", lsGroup},
 	{"search", searchGroup},
+	{"made", madeGroup},
 	{"together", togetherGroup},
 	{"output", outputGroup},
 	{"facts", factsGroup},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -99,8 +100,11 @@ func (l *lab) empty() (string, error) {
 }
 
 // history returns a generated home of n tasks, which must not be changed.
-func (l *lab) history(n int) (string, error) {
-	home := filepath.Join(l.cache, fmt.Sprintf("history-%d", n))
+func (l *lab) history(n int) (string, error) { return l.generated(fmt.Sprintf("history-%d", n), n) }
+
+// generated is history for one with a name, and further flags of genhistory.
+func (l *lab) generated(name string, n int, flags ...string) (string, error) {
+	home := filepath.Join(l.cache, name)
 	if _, err := os.Stat(home); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return home, err
 	}
@@ -110,7 +114,7 @@ func (l *lab) history(n int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := l.text("", l.gen, "-n", strconv.Itoa(n), tmp); err != nil {
+	if _, err := l.text("", slices.Concat([]string{l.gen, "-n", strconv.Itoa(n)}, flags, []string{tmp})...); err != nil {
 		return "", errors.Join(err, os.RemoveAll(tmp))
 	}
 	return home, os.Rename(tmp, home)

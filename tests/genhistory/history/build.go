@@ -40,6 +40,9 @@ func (p *plan) change(x run) gitstore.Change {
 	if t.project.git {
 		rec.Data.Git = gitState(t.project, x.start, fill.r)
 	}
+	if p.chains != nil {
+		rec.Data.Files = t.files(rec.Data.PWD, p.chains[x.task])
+	}
 	c := gitstore.Change{Verb: "run", What: line, When: x.end(), ID: id, Streams: map[record.StreamName]gitstore.Blob{}}
 	if x.n > 1 {
 		c.Verb = "rerun"

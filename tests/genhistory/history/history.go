@@ -27,6 +27,8 @@ type Options struct {
 	Batch int
 	// Reruns is the share of the tasks that are run again; 0 means one in twenty.
 	Reruns float64
+	// Files has each run record three files: chains of ChainSteps tasks make one from the other.
+	Files bool
 	// Progress, if not nil, is called after each batch from the goroutine that
 	// called Generate.
 	Progress func(runs, of int)
@@ -57,7 +59,11 @@ func Generate(ctx context.Context, home string, opts Options) (*Report, error) {
 		return nil, err
 	}
 	rep := new(Report)
-	err = fill(ctx, store, newPlanOf(opts.Tasks, opts.Seed, cmp.Or(opts.Reruns, rerunShare)), opts, rep)
+	p := newPlanOf(opts.Tasks, opts.Seed, cmp.Or(opts.Reruns, rerunShare))
+	if opts.Files {
+		p.chains = p.places()
+	}
+	err = fill(ctx, store, p, opts, rep)
 	if err = errors.Join(err, store.Close()); err != nil {
 		return nil, err
 	}

@@ -63,6 +63,41 @@ func TestEqualSeedsGiveEqualHistories(t *testing.T) {
 	}
 }
 
+// TestChains has the files of a task come from those of another one that was made before.
+func TestChains(t *testing.T) {
+	store, _ := generated(t, Options{Tasks: 400, Seed: 1, Files: true})
+	sn, err := store.Latest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	makers, joined := map[string]*record.Record{}, 0
+	var all []*record.Record
+	for res := range sn.Records(record.Range{}) {
+		if res.Err != nil {
+			t.Fatal(res.Err)
+		}
+		all = append(all, res.Record)
+		for _, f := range res.Record.Data.Files.Out {
+			makers[f.SHA256] = res.Record
+		}
+	}
+	for _, r := range all {
+		for _, f := range r.Data.Files.In {
+			if f.SHA256 != sha256Hex([]byte(ContentOf(r.Data.PathOf(f)))) {
+				t.Errorf("%s has another hash", f.Path)
+			}
+			if from := makers[f.SHA256]; from != nil {
+				if joined++; !from.UID.Time().Before(r.UID.Time()) {
+					t.Errorf("%s is from a later task", f.Path)
+				}
+			}
+		}
+	}
+	if want := 400 * 9 / 10; joined < want {
+		t.Errorf("%d inputs come from other tasks, want %d at least", joined, want)
+	}
+}
+
 func TestGeneratedHistoryIsSound(t *testing.T) {
 	store, rep := generated(t, Options{Tasks: 1200, Seed: 1, Batch: 10})
 	checked, err := store.Check(t.Context(), func(err error) { t.Error(err) }, nil)

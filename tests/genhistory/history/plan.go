@@ -49,6 +49,8 @@ type plan struct {
 	tasks []task
 	runs  []run   // in the order in which they end
 	again float64 // the share of tasks that are run again
+
+	chains []place // of each task, if its files are recorded
 }
 
 // newPlan plans a history of n tasks. Equal arguments give equal plans.
