@@ -65,6 +65,8 @@ Examples:
   qme rerun --check
   qme rerun --check --tolerance 1e-6 baseline @2
   qme rerun --check --same-inputs --json baseline@1
+  qme rerun --check --sandbox baseline
+  qme rerun --check --jobs 4 baseline @2 @3
   qme rerun --stale figure.png --dry-run`,
 		DisableSliceFlagSeparator: true,
 		Flags: slices.Concat(declareFlags(), check.flags(), stale.flags(), []cli.Flag{

@@ -23,9 +23,10 @@ import (
 
 // checkOptions are the flags of rerun that only --check takes.
 type checkOptions struct {
-	check, exact, inPlace, sameInputs bool
-	tolerance                         float64
-	json                              *bool // it is also that of --stale
+	check, exact, inPlace, sameInputs, sandbox bool
+	tolerance                                  float64
+	jobs                                       int
+	json                                       *bool // it is also that of --stale
 }
 
 func (o *checkOptions) flags() []cli.Flag {
@@ -35,12 +36,14 @@ func (o *checkOptions) flags() []cli.Flag {
 		&cli.FloatFlag{Name: "tolerance", Usage: "with --check: numbers are equal up to this part, `T`, of them, such as 1e-6", Destination: &o.tolerance},
 		&cli.BoolFlag{Name: "same-inputs", Usage: "with --check: run nothing if an input is not as it was", Destination: &o.sameInputs},
 		&cli.BoolFlag{Name: "in-place", Usage: "with --check: leave the files that it makes in the place of the earlier ones", Destination: &o.inPlace},
+		&cli.BoolFlag{Name: "sandbox", Usage: "with --check: run it in a copy of the recorded code, with copies of its inputs", Destination: &o.sandbox},
+		&cli.IntFlag{Name: "jobs", Usage: "with --check: check up to `N` tasks at once, but those whose files meet one after the other", Destination: &o.jobs},
 	}
 }
 
 // given reports whether one of the flags is given that need --check.
 func (o *checkOptions) given() bool {
-	return o.exact || o.inPlace || o.sameInputs || o.tolerance != 0
+	return o.exact || o.sandbox || o.inPlace || o.sameInputs || o.tolerance != 0 || o.jobs != 0
 }
 
 // valid returns an error for options that do not go together.
@@ -51,11 +54,15 @@ func (o *checkOptions) valid(c *cli.Command, of rerunOptions) error {
 	several := c.Args().Len() > 1
 	switch {
 	case !o.check && o.given():
-		return wrong("--exact, --tolerance, --same-inputs and --in-place need --check")
+		return wrong("--exact, --tolerance, --same-inputs, --in-place, --sandbox and --jobs need --check")
 	case !o.check:
 		return nil
 	case !(o.tolerance >= 0 && o.tolerance < 1):
 		return wrong("--tolerance takes a number from 0 to 1, such as 1e-6")
+	case o.jobs < 0 || c.IsSet("jobs") && o.jobs == 0:
+		return wrong("--jobs takes a number from 1")
+	case o.sandbox && o.inPlace:
+		return wrong("--sandbox and --in-place do not go together")
 	case o.exact && o.tolerance > 0:
 		return wrong("--exact allows for no tolerance")
 	case len(c.StringSlice("in"))+len(c.StringSlice("out")) > 0:
@@ -67,13 +74,16 @@ func (o *checkOptions) valid(c *cli.Command, of rerunOptions) error {
 }
 
 func (o *checkOptions) options() tasks.CheckOptions {
-	return tasks.CheckOptions{Compare: compare.Options{Exact: o.exact, Tolerance: o.tolerance}, InPlace: o.inPlace, SameInputs: o.sameInputs}
+	return tasks.CheckOptions{Compare: compare.Options{Exact: o.exact, Tolerance: o.tolerance}, InPlace: o.inPlace, Sandbox: o.sandbox, SameInputs: o.sameInputs}
 }
 
 // rerunChecks checks tasks, one after the other, and ends with the worst of their codes.
 func (cmd *rerunCommand) rerunChecks(ctx context.Context, refs []string, o rerunOptions, check checkOptions) error {
 	if len(refs) == 0 {
 		refs = []string{""}
+	}
+	if len(refs) > 1 && check.jobs > 1 {
+		return cmd.rerunChecksAtOnce(ctx, refs, o, check)
 	}
 	var worst error
 	code := 0
@@ -226,6 +236,13 @@ func (p *checkPage) write(short string) {
 	}
 	if text := unknownText(p.c.Changed); text != "" {
 		p.line("not known", "%s", text)
+	}
+	if open := p.c.NotIsolated; len(open) > 0 {
+		text := strings.Join(open[:min(len(open), mostChanges)], ", ")
+		if more := len(open) - mostChanges; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		p.line("open", "not isolated by the sandbox: %s", safe.Line(text))
 	}
 	p.asides()
 }
@@ -434,6 +451,7 @@ type checkJSON struct {
 	Notes      []string          `json:"notes"`
 	Files      []fileCheckJSON   `json:"files"`
 	Changed    []tasks.Since     `json:"changed"`
+	Open       []string          `json:"not_isolated"`
 	Left       map[string]string `json:"not_set_aside"`
 	Stuck      []keptJSON        `json:"not_put_back"`
 	Kept       []keptJSON        `json:"kept"`
@@ -474,7 +492,7 @@ func checkJSONOf(c *tasks.Checked) checkJSON {
 	out := checkJSON{
 		Task: c.Record.UID, Of: c.Ref.Number, RunID: d.RunID, ReturnCode: d.ReturnCode, Check: d.Check,
 		Output: []differenceJSON{}, Notes: []string{}, Files: []fileCheckJSON{}, Changed: append([]tasks.Since{}, c.Changed...), Left: map[string]string{},
-		Stuck: []keptJSON{}, Kept: []keptJSON{},
+		Open: append([]string{}, c.NotIsolated...), Stuck: []keptJSON{}, Kept: []keptJSON{},
 	}
 	if c.Output != nil {
 		out.Notes = append(out.Notes, c.Output.Notes...)

@@ -27,6 +27,8 @@ type CheckOptions struct {
 	Compare compare.Options
 	// InPlace leaves the files that the command makes where it makes them.
 	InPlace bool
+	// Sandbox runs the command in a copy of the recorded code, with copies of the inputs.
+	Sandbox bool
 	// SameInputs refuses a check whose inputs are not as they were.
 	SameInputs bool
 	// Before, if not nil, is called with the reference and what is different now, before the command starts.
@@ -45,6 +47,8 @@ type Checked struct {
 	Output *OutputCheck // nil if the command was cut off
 	Files  *FilesCheck  // nil if the command was cut off
 	Aside  aside.Report // what has become of the files that were set aside
+	// NotIsolated are absolute paths that the command may have used outside its sandbox.
+	NotIsolated []string
 	// Left are the outputs of the reference that were left where they were, each with the reason.
 	Left map[string]error
 	// AsideErr says which files could not be put back, and where they are.
@@ -66,6 +70,7 @@ type checking struct {
 	left    map[string]error
 	states  map[string]aside.State // of files that the command has made, when it has ended
 	fates   map[string]aside.Do
+	sandbox *sandbox // nil: the command runs where the reference ran
 	result  Checked
 }
 
@@ -161,6 +166,12 @@ func (c *checking) look(ctx context.Context, q *Service) (err error) {
 		return err
 	}
 	c.separate()
+	return nil
+}
+
+// proceed tells what is different now, and returns why the check is not made.
+func (c *checking) proceed() error {
+	c.result.Changed = c.changed
 	if c.Before != nil {
 		c.Before(c.ref, c.changed)
 	}
@@ -246,7 +257,7 @@ func (c *checking) refuse() error {
 func (c *checking) newCheck() *record.Check {
 	return &record.Check{
 		Of: c.ref.Record.Data.RunID, Verdict: record.CheckUnknown, Output: record.CheckUnknown,
-		Exact: c.Compare.Exact, Tolerance: c.Compare.Tolerance,
+		Exact: c.Compare.Exact, Tolerance: c.Compare.Tolerance, Sandbox: c.Sandbox,
 	}
 }
 
@@ -260,6 +271,9 @@ func (c *checking) end(ctx context.Context, r *run, res *capture.Result) {
 		if err := c.judge(ctx, r, res); err != nil {
 			r.q.Warn("the comparison with %s: %v", c.ref.Name(), err)
 		}
+	}
+	if c.sandbox != nil && c.result.Files != nil {
+		c.showNew(r.q)
 	}
 	c.putBack()
 }

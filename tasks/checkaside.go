@@ -43,6 +43,9 @@ func (c *checking) setAside(q *Service, id record.ID, dir string, named *provena
 			if f.By == record.ByStdio {
 				continue // it is output, which the record has
 			}
+			if c.sandbox != nil && c.sandbox.inside(c.ref.Record.Data.PWD, f.Path) != "" {
+				continue // what the command makes there is not where the user's file is
+			}
 			path := pathIn(dir, f.Path)
 			if why := c.mayMove(path, inside, named); why != nil {
 				c.left[path] = why
@@ -113,11 +116,20 @@ func (c *checking) mayMove(path, inside string, named *provenance.Watch) error {
 // that is not known.
 func (q *Service) putBackDead(id record.ID, run record.RunID) error {
 	set, err := aside.Recover(q.Home, string(id))
-	if set == nil {
+	boxes := q.sandboxesOf(id)
+	if set == nil && len(boxes) == 0 {
 		return err
 	}
 	if left := endRun(run); left > 0 {
 		return fmt.Errorf("%d processes of its check do not end, so the files that it has set aside are not back yet: %w", left, record.ErrConflict)
+	}
+	for _, dir := range boxes {
+		if err := removeAll(dir); err != nil {
+			q.Warn("the sandbox of a check that was cut off is not removed: %v", err)
+		}
+	}
+	if set == nil {
+		return err
 	}
 	rep, err := set.PutBack(func(string) aside.Fate { return aside.Fate{} })
 	if rep.Back > 0 {

@@ -96,11 +96,12 @@ func (c *checking) compareFiles(ctx context.Context, r *run, pair *compare.Pair)
 		result.None = was.Complete && len(was.Out) == 0
 		result.Incomplete = was.Incomplete || was.LeftOut > 0 && len(was.Out) > 0 || now != nil && now.Incomplete
 		for _, f := range was.Out {
-			known[f.Path] = true
+			name := c.inSandbox(f.Path)
+			known[name] = true
 			if f.By == record.ByStdio {
 				continue
 			}
-			n, there := made[f.Path]
+			n, there := made[name]
 			one := c.compareFile(ctx, r, pair, f, n, there, result.Masked)
 			result.Files = append(result.Files, one)
 			c.fates[one.path] = map[bool]aside.Do{true: aside.Remove, false: aside.Show}[one.State == FileEqual]
@@ -119,7 +120,7 @@ func (c *checking) compareFiles(ctx context.Context, r *run, pair *compare.Pair)
 
 // compareFile compares an output of the reference with that of the check, if there is one.
 func (c *checking) compareFile(ctx context.Context, r *run, pair *compare.Pair, was, now record.File, made bool, masked map[compare.Kind]int) FileCheck {
-	one := FileCheck{Path: was.Path, From: was.SHA256, To: now.SHA256, path: pathIn(r.dir, was.Path)}
+	one := FileCheck{Path: was.Path, From: was.SHA256, To: now.SHA256, path: pathIn(r.dir, c.inSandbox(was.Path))}
 	if !made {
 		return c.notMade(ctx, r, one, was)
 	}
@@ -159,7 +160,7 @@ func (c *checking) notMade(ctx context.Context, r *run, one FileCheck, was recor
 // compareContent compares the content of an output, if that of the reference is still there: it is the file
 // that was set aside, if this has the recorded hash.
 func (c *checking) compareContent(ctx context.Context, r *run, pair *compare.Pair, one *FileCheck, was record.File, masked map[compare.Kind]int) {
-	kept := c.set.Path(one.path)
+	kept := cmp.Or(c.set.Path(one.path), c.original(was))
 	if kept == "" || was.SHA256 == "" {
 		return
 	}
@@ -207,6 +208,8 @@ func (c *Checked) where() {
 	}
 	for i := range c.Files.Files {
 		f := &c.Files.Files[i]
-		f.At = at[f.path]
+		if f.At == "" {
+			f.At = at[f.path]
+		}
 	}
 }

@@ -3,6 +3,7 @@ package tasks
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 
 	"qme/executor/capture"
@@ -56,6 +57,9 @@ func (c *checking) oneStream() bool { return c != nil && c.ref.Record.Data.Merge
 func (c *checking) environment(env []string) []string {
 	if c == nil {
 		return env
+	}
+	if c.sandbox != nil {
+		env = append(slices.DeleteFunc(env, func(kv string) bool { return strings.HasPrefix(kv, "PWD=") || strings.HasPrefix(kv, "OLDPWD=") }), "PWD="+c.sandbox.cwd)
 	}
 	if t := c.ref.Record.Data.Terminal; t != nil && t.Name != "" && (t.Has("stdout") || t.Has("stderr")) {
 		const name = "TERM="

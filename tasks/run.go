@@ -167,6 +167,22 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	if err != nil {
 		return nil, err
 	}
+	if c := opts.checking; c != nil && c.Sandbox {
+		if err := c.newSandbox(ctx, q); err != nil {
+			return nil, err
+		}
+		defer func() {
+			if err := c.removeSandbox(); err != nil {
+				q.Warn("the sandbox is not removed: %v", err)
+			}
+		}()
+		real.dir = c.sandbox.cwd
+	}
+	if opts.checking != nil {
+		if err := opts.checking.proceed(); err != nil {
+			return nil, err
+		}
+	}
 	if err := canEnter(real.dir); err != nil {
 		return nil, fmt.Errorf("task %s ran in %s, which cannot be entered (%w): %w", old.UID, old.Data.PWD, err, record.ErrConflict)
 	}
@@ -178,6 +194,9 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	opts.Declared = real.declared
 	if c := opts.checking; c != nil {
 		rec.Data.Check = c.newCheck()
+		if c.sandbox != nil {
+			rec.Data.PWD = valid(c.sandbox.cwd)
+		}
 	}
 	return q.execute(ctx, rec, capture.Spec{Cmd: real.cmd, Dir: real.dir, Quiet: opts.Quiet}, m, verbOf(rec), opts)
 }

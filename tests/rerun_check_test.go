@@ -138,6 +138,31 @@ func TestCheckKilledInTheMiddle(t *testing.T) {
 	c.verify()
 }
 
+// TestCheckInSandboxKilled kills a check in a sandbox: the next command ends what is left of it, and removes
+// the sandbox.
+func TestCheckInSandboxKilled(t *testing.T) {
+	c := newChecked(t, `printf whole > figure.txt; if test -n "$BEGUN"; then echo begun > $BEGUN; sleep 100; fi`)
+	begun := filepath.Join(c.cwd, "begun")
+	if err := syscall.Mkfifo(begun, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.env = append(c.env, "BEGUN="+begun)
+	s := c.start("rerun", "--check", "--sandbox")
+	if _, err := os.ReadFile(begun); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	s.wait()
+	c.must("ls")
+	c.same()
+	if left, err := filepath.Glob(filepath.Join(c.dir, "check", ".sandbox", "*")); err != nil || len(left) > 0 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+	c.verify()
+}
+
 // TestCheckOnTerminal checks a run that had a terminal where there is none, and the other way round.
 func TestCheckOnTerminal(t *testing.T) {
 	h := newHome(t)

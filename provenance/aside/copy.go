@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -45,4 +46,51 @@ func copyFile(from, to string, keep int64, st *unix.Stat_t) error {
 		return errors.Join(err, os.Remove(to))
 	}
 	return nil
+}
+
+// CopyTo copies a regular file, or its first keep bytes if that is not negative, with its mode and times, to
+// a path below a folder in which no symbolic link is followed; what is there is replaced. Folders are made
+// as they are needed.
+func CopyTo(from, below, to string, keep int64) error {
+	var st unix.Stat_t
+	if err := unix.Stat(from, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: from, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return fmt.Errorf("%s: %w", from, ErrLeft)
+	}
+	real, err := filepath.EvalSymlinks(from)
+	if err != nil {
+		return err
+	}
+	dir, err := openDirAgain(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	defer dir.close()
+	name := filepath.Base(to)
+	if err := unix.Unlinkat(dir.fd, name, 0); err != nil && !errors.Is(err, unix.ENOENT) {
+		return &os.PathError{Op: "unlink", Path: to, Err: err}
+	}
+	made := filepath.Join(below, copyName)
+	if err := copyFile(real, made, keep, &st); err != nil {
+		return err
+	}
+	return dir.moveIn(made, name)
+}
+
+// copyName is the name of a file that is being copied.
+const copyName = ".qme-copy"
+
+// ShowFile moves a file to the folder of a task in the home, in which a check leaves files for the user, and
+// returns its path there.
+func ShowFile(home, task, path string) (string, error) {
+	home, err := realPath(home)
+	if err != nil {
+		return "", err
+	}
+	if path, err = filepath.EvalSymlinks(path); err != nil {
+		return "", err
+	}
+	return show(path, filepath.Join(home, Folder, task, filepath.Base(path)))
 }

@@ -251,3 +251,12 @@ func isLink(one []byte) bool {
 	}
 	return false
 }
+
+// Remove removes a working tree that Checkout has made in dir, with all that is in it.
+func Remove(ctx context.Context, of Tree, dir string) error {
+	c := &checkout{ctx: ctx, of: of, dir: dir}
+	if err := c.worktree("remove", "--force", "--force", dir); err != nil {
+		return fmt.Errorf("git worktree: %w", err)
+	}
+	return nil
+}
