@@ -97,6 +97,7 @@ type Search struct {
 	Warn func(error)
 
 	noIndex bool        // Run has done without
+	eager   bool        // the index is brought up to date if anything has changed
 	tooLong int         // streams over Limit
 	damaged atomic.Bool // a block of the index was not what it should be
 	// fresh are the tasks whose streams the index has not counted, nil when that is all.

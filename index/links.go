@@ -67,6 +67,9 @@ func eachLink(r *record.Record, files func() (*record.Files, error), yield func(
 	if r.IsCheck() {
 		return
 	}
+	if s := r.Data.Stdin; s != nil && record.IsSHA256(s.SHA256) {
+		yield(UsedContent(s.SHA256))
+	}
 	list := r.Data.Files
 	if _, long := r.Data.Parts[record.PartFiles]; long && files != nil {
 		if whole, err := files(); err == nil {
@@ -139,12 +142,38 @@ func (s *Search) Links(ctx context.Context, dir string) (*Links, error) {
 		return l, nil
 	}
 	l.a = a
-	for f := range s.withEarlier(a.looked()) {
-		if err := l.look(ctx, f); err != nil {
-			return nil, errors.Join(err, a.close())
+	return l, l.lookAtOthers(ctx, dir)
+}
+
+// mostOutside is how many files that records do not list are read of runs that the index does not have. With
+// more of them it is brought up to date before.
+const mostOutside = 20_000
+
+// lookAtOthers takes up the runs that the index does not have. With an error the index is closed.
+func (l *Links) lookAtOthers(ctx context.Context, dir string) error {
+	others, outside := slices.Collect(l.a.looked()), 0
+	for _, f := range others {
+		if f.Record != nil && f.Record.Data.Files != nil {
+			outside += f.Record.Data.Files.LeftOut
 		}
 	}
-	return l, nil
+	if outside > mostOutside && !l.s.eager {
+		l.s.eager = true // once
+		err := l.a.close()
+		if err == nil {
+			l.a, err = l.s.lookUp(ctx, dir)
+		}
+		if err != nil {
+			return err
+		}
+		others = slices.Collect(l.a.looked())
+	}
+	for f := range l.s.withEarlier(slices.Values(others)) {
+		if err := l.look(ctx, f); err != nil {
+			return errors.Join(err, l.a.close())
+		}
+	}
+	return nil
 }
 
 // look takes up a run that the index does not have.

@@ -247,14 +247,30 @@ func TestLongLists(t *testing.T) {
 		}
 	}
 	s := &index.Search{Source: listed{sn, lists}, Limit: limit, Warn: func(err error) { t.Error(err) }}
-	l, err := s.Links(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
+	look := func(what string, made, missing int) {
+		t.Helper()
+		l, err := s.Links(t.Context(), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := l.Find(t.Context(), index.Question{Keys: []index.LinkKey{index.MadeContent(long.SHA256)}})
+		gaps, gerr := l.Gaps(t.Context())
+		if err := errors.Join(err, gerr, l.Close()); err != nil || len(got) != made || gaps != missing {
+			t.Errorf("%s: %v, %d gaps, %v", what, got, gaps, err)
+		}
 	}
-	got, err := l.Find(t.Context(), index.Question{Keys: []index.LinkKey{index.MadeContent(long.SHA256)}})
-	gaps, gerr := l.Gaps(t.Context())
-	if err := errors.Join(err, gerr, l.Close()); err != nil || len(got) != 1 || gaps != 2 {
-		t.Errorf("%v, %d gaps, %v", got, gaps, err)
+	look("new", 1, 2)
+
+	// A run with a list so long that the index is brought up to date for it.
+	sn = h.commit(func(all tasks) {
+		r := randomRecord(t, rnd)
+		r.Data.Run, r.Data.Files, r.Data.Parts = 1, &record.Files{LeftOut: 30_000}, record.Parts{record.PartFiles: record.NewPart([]byte("x"))}
+		lists[r.UID], all[r.UID] = func() (*record.Files, error) { return &record.Files{Out: []record.File{long}}, nil }, r
+	})
+	s = &index.Search{Source: listed{sn, lists}, Limit: limit, Warn: func(err error) { t.Error(err) }}
+	look("with a longer list", 2, 2)
+	if got := index.CommitOf(dir, limit); got != sn.Commit() {
+		t.Errorf("the index is that of %s", got)
 	}
 }
 

@@ -355,10 +355,14 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 		}
 		behind = max(behind, len(c.Tasks))
 	}
-	if behind > overlay && s.Ready {
+	most := overlay
+	if s.eager {
+		most = 0
+	}
+	if behind > most && s.Ready {
 		return errOther
 	}
-	if behind > overlay {
+	if behind > most {
 		switch err := s.update(ctx, dir, a.o, changed); {
 		case err == nil:
 			changed, present = nil, nil

@@ -141,9 +141,9 @@ const (
 )
 
 // PathOf returns the absolute path of a file of the run, by its name alone: it is for display and
-// comparison, and never opened.
+// comparison, and never opened. That of a file without a name is "".
 func (d *Data) PathOf(f File) string {
-	if path.IsAbs(f.Path) {
+	if f.Path == "" || path.IsAbs(f.Path) {
 		return f.Path
 	}
 	return path.Join(d.PWD, f.Path)

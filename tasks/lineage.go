@@ -2,7 +2,6 @@ package tasks
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"qme/record"
@@ -163,25 +162,19 @@ func (t *descent) whole(ctx context.Context, err error) (*Lineage, error) {
 // ends reports whether a run at this depth is beyond what is wanted.
 func (t *descent) ends(depth int) bool { return t.o.Depth > 0 && depth >= t.o.Depth }
 
-// filesOf returns the files of a run: all that are known here.
-func (t *descent) filesOf(v Version) (*record.Files, error) {
-	files, err := v.Files()
+// filesOf returns all files of a run that are known here.
+func (l *Links) filesOf(v Version) *record.Files {
+	files, err := v.linkFiles()
 	if err != nil {
-		return nil, fmt.Errorf("the files of %s: %w", v.Name(), err)
+		l.lose(err)
 	}
-	if files == nil {
-		files = new(record.Files)
-	}
-	return files, nil
+	return files
 }
 
 // up looks for the runs that made the inputs of a run. Those that a run has made come first.
 func (t *descent) up(ctx context.Context, r reached) error {
 	v := *t.Nodes[r.node].Run
-	files, err := t.filesOf(v)
-	if err != nil {
-		return err
-	}
+	files := t.l.filesOf(v)
 	var of []record.File
 	var raw []record.File
 	sources := map[string]*Link{}
@@ -255,10 +248,7 @@ func (t *descent) madeBy(file int, k Link, depth int) {
 // down looks for the runs that used the outputs of a run.
 func (t *descent) down(ctx context.Context, r reached) error {
 	v := *t.Nodes[r.node].Run
-	files, err := t.filesOf(v)
-	if err != nil {
-		return err
-	}
+	files := t.l.filesOf(v)
 	for _, out := range files.Out {
 		w := WantedOf(v.Record, out)
 		key := fileKey{content: w.Content, path: w.Paths[0], from: v.Record.RunKey()}

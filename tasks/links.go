@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"path/filepath"
 	"slices"
@@ -367,22 +368,41 @@ func (l *Links) run(h index.Linked) (v Version, latest bool, files *record.Files
 	}
 	r, err := l.until(w, h.Run)
 	if err != nil && !errors.Is(err, record.ErrNotFound) {
-		l.lost = append(l.lost, err)
+		l.lose(err)
 	}
 	if r == nil {
 		return Version{}, false, nil
 	}
 	if !r.read {
-		r.read = true
-		if r.files, err = r.Files(); err != nil {
-			l.lost = append(l.lost, err)
-			r.files = r.Record.Data.Files
-		}
-		if r.files != nil {
-			l.held += len(r.files.In) + len(r.files.Out)
-		}
+		r.read, r.files = true, l.filesOf(r.Version)
+		l.held += len(r.files.In) + len(r.files.Out)
 	}
 	return r.Version, r.latest, r.files
+}
+
+// lose keeps the error of what cannot be read, once.
+func (l *Links) lose(err error) {
+	if !slices.ContainsFunc(l.lost, func(known error) bool { return known.Error() == err.Error() }) {
+		l.lost = append(l.lost, err)
+	}
+}
+
+// linkFiles returns all files of a run that are known here, and as an input without a name what came through
+// a pipe, if its hash was recorded. With an error these are the files that the record lists.
+func (v Version) linkFiles() (*record.Files, error) {
+	files, err := v.Files()
+	if err != nil {
+		files = v.Record.Data.Files
+		err = fmt.Errorf("the files of %s: %w", v.Name(), err)
+	}
+	all := new(record.Files)
+	if files != nil {
+		*all = *files
+	}
+	if in := v.Record.Data.Stdin; in != nil && in.SHA256 != "" {
+		all.In = append([]record.File{{Size: in.Size, SHA256: in.SHA256, By: record.ByStdio}}, all.In...)
+	}
+	return all, err
 }
 
 // until reads the runs of a task up to one, nil if there is none.
