@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -40,6 +41,9 @@ func newAnalysis(t *testing.T) *analysis {
 	a.must("run", "sh", "clean.sh", "hubble.csv", "clean.csv")
 	a.must("run", "sh", "fit.sh", "clean.csv", "fit.csv")
 	a.must("run", "sh", "figure.sh", "clean.csv", "fit.csv", "figure.svg")
+	for i, name := range []string{"figure", "fit", "clean"} {
+		a.must("name", "@"+strconv.Itoa(i+1), name)
+	}
 	return a
 }
 
@@ -89,24 +93,25 @@ type change struct {
 	do, undo func(a *analysis)
 	named    string // the kind and the name by which it is told, "" for nothing
 	stale    bool   // whether that makes the figure stale unless more is asked for
+	differs  string // the output that comes out otherwise then, if that is made again
 }
 
 // changes are by the word of what is changed.
 var changes = map[string]change{
-	"nothing": {func(*analysis) {}, func(*analysis) {}, "", false},
+	"nothing": {func(*analysis) {}, func(*analysis) {}, "", false, ""},
 	"the data": {func(a *analysis) { a.edit("hubble.csv", "1.0, 920", "1.0, 902") }, restoring("hubble.csv"),
-		"inputs hubble.csv", true},
-	"a comment": {func(a *analysis) { a.edit("fit.sh", "# fit.sh", "# Usage: fit.sh") }, restoring("fit.sh"), "script fit.sh", true},
-	"the code":  {func(a *analysis) { a.edit("figure.sh", `r=\"3\"`, `r=\"4\"`) }, restoring("figure.sh"), "script figure.sh", true},
+		"inputs hubble.csv", true, "clean.csv"},
+	"a comment": {func(a *analysis) { a.edit("fit.sh", "# fit.sh", "# Usage: fit.sh") }, restoring("fit.sh"), "script fit.sh", true, ""},
+	"the code":  {func(a *analysis) { a.edit("figure.sh", `r=\"3\"`, `r=\"4\"`) }, restoring("figure.sh"), "script figure.sh", true, "figure.svg"},
 	"what is not used": {func(a *analysis) { a.write("notes.txt", "to do\n"); a.git("add", "notes.txt") },
-		func(a *analysis) { a.git("rm", "--quiet", "--force", "notes.txt") }, "code git", false},
+		func(a *analysis) { a.git("rm", "--quiet", "--force", "notes.txt") }, "code git", false, ""},
 	"a package": {func(a *analysis) { a.upgrade("numpy-1.26.4", "numpy-2.1.0") }, func(a *analysis) { a.upgrade("numpy-2.1.0", "numpy-1.26.4") },
-		"software numpy", false},
-	"the clock": {func(a *analysis) { a.env = append(a.env, "TZ=Asia/Tokyo") }, func(a *analysis) { a.env = a.env[:len(a.env)-1] }, "", false},
+		"software numpy", false, ""},
+	"the clock": {func(a *analysis) { a.env = append(a.env, "TZ=Asia/Tokyo") }, func(a *analysis) { a.env = a.env[:len(a.env)-1] }, "", false, ""},
 	"the name of the host": {func(a *analysis) {
 		require.Component(a.t, "root", "unshare", "hostname")
 		a.shell = `exec unshare --uts bash -c 'hostname gpu03 && exec "$0" "$@"' "$0" "$@"`
-	}, func(a *analysis) { a.shell = "" }, "host host", false},
+	}, func(a *analysis) { a.shell = "" }, "host host", false, ""},
 }
 
 func restoring(name string) func(*analysis) {
@@ -129,12 +134,53 @@ func TestEachChangeIsNamed(t *testing.T) {
 			if reasons := a.stale(); c.stale != (len(reasons) > 0) {
 				t.Errorf("without --by the reasons are %q", reasons)
 			}
+			reasons, differing := a.check()
+			if len(reasons) > 1 || (c.named != "") != slices.Contains(reasons, c.named) {
+				t.Errorf("the checks name %q, not %q", reasons, c.named)
+			}
+			if strings.Join(differing, " ") != c.differs {
+				t.Errorf("the checks say that %q differ, not %q", differing, c.differs)
+			}
 		})
 	}
 }
 
-// stale returns why the figure is stale, by kinds of reasons. That git finds a tree dirty in which a script
-// or an input has changed is no reason of its own.
+// check checks the three runs of the analysis, and returns what was different before, and the files that
+// differ. Nothing else must.
+func (a *analysis) check() (reasons, differing []string) {
+	a.t.Helper()
+	out, errs, code := a.run("rerun", "--check", "--json", "clean", "fit", "figure")
+	lines := 0
+	for line := range strings.Lines(out) {
+		lines++
+		var c struct {
+			Check   struct{ Output, Verdict string }
+			Changed []struct{ Kind, Name string }
+			Files   []struct{ Path, State string }
+		}
+		if err := json.Unmarshal([]byte(line), &c); err != nil {
+			a.t.Fatalf("%v: %s", err, line)
+		}
+		for _, s := range c.Changed {
+			reasons = append(reasons, s.Kind+" "+s.Name)
+		}
+		n := len(differing)
+		for _, f := range c.Files {
+			if f.State != "equal" {
+				differing = append(differing, f.Path)
+			}
+		}
+		if c.Check.Output != "equal" || (c.Check.Verdict == "reproduced") != (n == len(differing)) {
+			a.t.Errorf("a check ended otherwise: %s", line)
+		}
+	}
+	if lines != 3 || code != min(1, len(differing)) {
+		a.t.Errorf("the checks ended with %d: %s%s", code, out, errs)
+	}
+	return onlyReasons(reasons), differing
+}
+
+// stale returns why the figure is stale, by kinds of reasons.
 func (a *analysis) stale(kinds ...tasks.Kind) (reasons []string) {
 	a.t.Helper()
 	args := []string{"stale", "--json", "figure.svg"}
@@ -156,6 +202,12 @@ func (a *analysis) stale(kinds ...tasks.Kind) (reasons []string) {
 	for _, r := range found.Reasons {
 		reasons = append(reasons, r.Kind+" "+r.Name)
 	}
+	return onlyReasons(reasons)
+}
+
+// onlyReasons returns the reasons, each once. That git finds a tree dirty in which a script or an input has
+// changed is none of its own.
+func onlyReasons(reasons []string) []string {
 	slices.Sort(reasons)
 	reasons = slices.Compact(reasons)
 	if len(reasons) > 1 {
