@@ -18,6 +18,7 @@ var groups = []group{
 	{"ls", lsGroup},
 	{"search", searchGroup},
 	{"made", madeGroup},
+	{"stale", staleGroup},
 	{"together", togetherGroup},
 	{"output", outputGroup},
 	{"facts", factsGroup},
