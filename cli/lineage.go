@@ -40,11 +40,12 @@ func (cmd *lineageCommand) command() *cli.Command {
 		ArgsUsage: "[FILE|TASK[@RUN]]",
 		Description: `It goes back from a file to the run that made it, from that to the files which it had
 as inputs, and so on, to files that no run made. A file is joined to a run by its
-content; if no hash was recorded by its path, which is marked. So is what nothing but a
-word of a command line says (word and option): such branches are dashed. A run that
-began after another one had read a file cannot have made it.
+content or, where no hashes can be compared, by its path. Branches of the latter kind
+are dashed, and so are those of which nothing but a word of a command line tells (word,
+option). A run that began later than one that used a file cannot have made it.
 
-What can name a task is one; ./FILE is only a file. - is what standard input holds.
+What can name a task is one; ./FILE is only a file, which may be gone. - is what standard
+input holds.
 
 --svg prints a picture: columns from the oldest files to what was made, dashed lines as
 in the tree.
@@ -82,18 +83,25 @@ func (cmd *lineageCommand) run(ctx context.Context, arg string, o lineageOptions
 	if err != nil {
 		return err
 	}
-	of := subject{file: tasks.MadeStdin}
+	of, unnamed := subject{file: tasks.MadeStdin}, error(nil)
 	if arg != tasks.MadeStdin {
-		if of, err = namedBy(q, arg); err != nil {
-			return err
-		}
+		of, unnamed = namedBy(q, arg)
+	}
+	if unnamed != nil && !mayBeGone(unnamed, arg) {
+		return unnamed
 	}
 	links, err := q.Links(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, links.Close()) }()
+	if unnamed != nil {
+		of.file = arg
+	}
 	l, none, err := cmd.lineage(ctx, q, links, of, o)
+	if unnamed != nil && (err != nil || len(l.Nodes) == 1) {
+		return unnamed
+	}
 	if err != nil {
 		return err
 	}
@@ -101,6 +109,13 @@ func (cmd *lineageCommand) run(ctx context.Context, arg string, o lineageOptions
 		return err
 	}
 	return cmd.ended(links, l, o, none)
+}
+
+// mayBeGone reports whether an argument that names neither a task nor a file that is there can be the path of
+// one that was there.
+func mayBeGone(err error, arg string) bool {
+	var cleared *tasks.ClearedError
+	return (errors.Is(err, record.ErrNotFound) || errors.Is(err, tasks.ErrReference)) && !errors.As(err, &cleared) && arg != "" && !strings.HasPrefix(arg, "@")
 }
 
 // lineage finds out that of a file or a task. none says that nothing is known of it.

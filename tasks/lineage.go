@@ -64,7 +64,10 @@ func (e LineageEdge) NamedOnly() bool { return NamedOnly(e.File) }
 // LineageOfFile returns the lineage of a file of which the makers are known.
 func (l *Links) LineageOfFile(ctx context.Context, m *MadeFile, o LineageOptions) (*Lineage, error) {
 	t := newDescent(l, o)
-	root := t.add(LineageNode{Path: m.Path, Content: m.Content, Makers: m.Count})
+	root := t.add(LineageNode{Path: m.Path, Content: m.Content})
+	if m.ByContent {
+		t.Nodes[root].Makers = m.Count
+	}
 	if o.Down {
 		w := Wanted{Content: m.Content, Paths: namesOfFile(m.Path)}
 		if m.Path == "" {
