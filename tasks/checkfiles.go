@@ -1,9 +1,13 @@
 package tasks
 
 import (
+	"archive/tar"
+	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"time"
@@ -157,18 +161,23 @@ func (c *checking) notMade(ctx context.Context, r *run, one FileCheck, was recor
 	return one
 }
 
-// compareContent compares the content of an output, if that of the reference is still there: it is the file
-// that was set aside, if this has the recorded hash.
+// compareContent compares the content of an output, if that of the reference is still there: in the file that
+// was set aside, if this has the recorded hash, or among the outputs that were kept.
 func (c *checking) compareContent(ctx context.Context, r *run, pair *compare.Pair, one *FileCheck, was record.File, masked map[compare.Kind]int) {
-	kept := cmp.Or(c.set.Path(one.path), c.original(was))
-	if kept == "" || was.SHA256 == "" {
+	if was.SHA256 == "" {
 		return
 	}
-	again := provenance.Again(ctx, []provenance.Recorded{{Path: kept, Size: was.Size, SHA256: was.SHA256, Partial: was.Partial}}, r.q.Settings.Hashes, true, mostHashing)[0]
-	if again.Condition != provenance.Same {
+	ref, err := c.content(ctx, r, was)
+	if ref == nil && err == nil {
+		if one.State == FileDiffers {
+			one.Why = "what it was is not there to be compared with, so that nothing is masked"
+		}
 		return
 	}
-	result, err := compareAt(pair, kept, one.path)
+	var result compare.Result
+	if err == nil {
+		result, err = compareWith(pair, ref, one.path)
+	}
 	switch {
 	case err != nil:
 		one.Why = fmt.Sprintf("its content could not be compared: %v", err)
@@ -182,19 +191,60 @@ func (c *checking) compareContent(ctx context.Context, r *run, pair *compare.Pai
 	}
 }
 
-// compareAt compares two files.
-func compareAt(pair *compare.Pair, ref, now string) (result compare.Result, err error) {
-	a, err := regular.OpenHere(ref, os.O_RDONLY, 0)
+// content opens what an output of the reference was; nil if that is not there.
+func (c *checking) content(ctx context.Context, r *run, was record.File) (io.ReadCloser, error) {
+	if path := cmp.Or(c.set.Path(pathIn(r.dir, c.inSandbox(was.Path))), c.original(was)); path != "" {
+		again := provenance.Again(ctx, []provenance.Recorded{{Path: path, Size: was.Size, SHA256: was.SHA256, Partial: was.Partial}}, r.q.Settings.Hashes, true, mostHashing)[0]
+		if again.Condition == provenance.Same {
+			return regular.OpenHere(path, os.O_RDONLY, 0)
+		}
+	}
+	if _, kept := c.ref.Record.Data.Parts[record.PartKept]; !kept || was.NotKept != "" {
+		return nil, nil
+	}
+	part, err := c.ref.Part(record.PartKept)
+	switch {
+	case errors.Is(err, record.ErrPartElsewhere):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return inTar(part, was)
+}
+
+// inTar returns a file of a part with kept outputs; nil if that is not as recorded, or not in it.
+func inTar(part []byte, f record.File) (io.ReadCloser, error) {
+	files := tar.NewReader(bytes.NewReader(part))
+	for {
+		header, err := files.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil, nil
+		case err != nil:
+			return nil, fmt.Errorf("the part %s: %w", record.PartKept, err)
+		case header.Name != f.Path || header.Typeflag != tar.TypeReg || header.Size != f.Size:
+			continue
+		}
+		content, err := io.ReadAll(files) // at most as long as the part
+		if err != nil {
+			return nil, fmt.Errorf("the part %s: %w", record.PartKept, err)
+		}
+		if record.NewPart(content).SHA256 != f.SHA256 {
+			return nil, nil
+		}
+		return io.NopCloser(bytes.NewReader(content)), nil
+	}
+}
+
+// compareWith compares a content, which it closes, with a file.
+func compareWith(pair *compare.Pair, ref io.ReadCloser, now string) (result compare.Result, err error) {
+	defer ref.Close()
+	f, err := regular.OpenHere(now, os.O_RDONLY, 0)
 	if err != nil {
 		return result, err
 	}
-	defer a.Close()
-	b, err := regular.OpenHere(now, os.O_RDONLY, 0)
-	if err != nil {
-		return result, err
-	}
-	defer b.Close()
-	return pair.Compare(compare.Content{Reader: a}, compare.Content{Reader: b})
+	defer f.Close()
+	return pair.Compare(compare.Content{Reader: ref}, compare.Content{Reader: f})
 }
 
 // where adds to the files where those are that the check has made.
