@@ -407,9 +407,7 @@ func (p *checkPage) asides() {
 // leftTexts says which files were left where they are, so that the command may have overwritten them.
 func leftTexts(left map[string]error) (texts []string) {
 	for path, why := range left {
-		if !errors.Is(why, aside.ErrLeft) {
-			texts = append(texts, fmt.Sprintf("%s: %v", shownPath(path), why))
-		}
+		texts = append(texts, fmt.Sprintf("%s: %v", shownPath(path), why))
 	}
 	slices.Sort(texts)
 	return texts

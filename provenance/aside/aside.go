@@ -54,7 +54,7 @@ type Set struct {
 var step = func(string) {}
 
 // Begin sets files of a task aside, and removes those that an earlier check of it has left to be looked at.
-// Files that do not exist are passed over. With an error, which names the file, all are where they were. A
+// In the place of a file that is not there, nothing will be when the Set is put back. With an error, which names the file, all are where they were. A
 // Set that is not nil must be put back.
 func Begin(home, task string, files []File) (*Set, error) {
 	home, err := realPath(home)
@@ -73,6 +73,9 @@ func Begin(home, task string, files []File) (*Set, error) {
 	}
 	for i := range s.journal.Files {
 		e := &s.journal.Files[i]
+		if e.Absent {
+			continue
+		}
 		if err := s.take(e); err != nil {
 			_, back := s.PutBack(func(string) Fate { return Fate{} })
 			return nil, errors.Join(fmt.Errorf("%s cannot be set aside: %w", e.path(), err), back)
@@ -98,13 +101,14 @@ func (s *Set) plan(files []File) error {
 		}
 		seen[e.path()] = true
 		var st unix.Stat_t
-		err = unix.Lstat(e.path(), &st)
-		switch {
-		case errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR):
+		switch err = unix.Lstat(e.path(), &st); {
+		case errors.Is(err, unix.ENOENT):
+			e.Absent = true
+		case errors.Is(err, unix.ENOTDIR):
 			continue
 		case err != nil:
 			return fmt.Errorf("%s cannot be set aside: %w", f.Path, err)
-		case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		case st.Mode&unix.S_IFMT != unix.S_IFREG: // not that of one that is absent
 			s.Left[f.Path] = ErrLeft
 			continue
 		}

@@ -83,7 +83,7 @@ func command() error {
 		return err
 	}
 	return errors.Join(os.WriteFile("work/figure.png", []byte("another figure"), 0o600), os.RemoveAll("work/sub"),
-		os.WriteFile("work/same.txt", []byte("same"), 0o644),
+		os.WriteFile("work/same.txt", []byte("same"), 0o644), os.WriteFile("work/gone", []byte("made"), 0o644),
 		os.WriteFile("work/log", append(log, "more"...), 0o644), os.WriteFile("work/db", append(db, "row"...), 0o644))
 }
 
@@ -153,6 +153,14 @@ func compare(t *testing.T, files []wanted) {
 	}
 }
 
+// absent fails if a file is there that was not.
+func absent(t *testing.T) {
+	t.Helper()
+	if _, err := os.Lstat("work/gone"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file is there that was not: %v", err)
+	}
+}
+
 // idle fails if a home has a journal, or files that are set aside.
 func idle(t *testing.T) {
 	t.Helper()
@@ -191,6 +199,7 @@ func TestPutBack(t *testing.T) {
 		t.Errorf("%+v, %v", rep, err)
 	}
 	compare(t, files)
+	absent(t)
 	idle(t)
 	var shown []string
 	for _, k := range rep.New {
@@ -200,7 +209,7 @@ func TestPutBack(t *testing.T) {
 		}
 		shown = append(shown, filepath.Base(filepath.Dir(k.At))+"/"+filepath.Base(k.At)+" "+string(b))
 	}
-	want := []string{task + "/figure.png another figure", task + "/log contmore", task + "/db content of dbrow"}
+	want := []string{task + "/gone made", task + "/figure.png another figure", task + "/log contmore", task + "/db content of dbrow"}
 	if !slices.Equal(shown, want) {
 		t.Errorf("shown are %q, not %q", shown, want)
 	}
@@ -258,6 +267,7 @@ func TestKilledAnywhere(t *testing.T) {
 		}
 		compare(t, files)
 		if len(tasks) > 0 {
+			absent(t)
 			idle(t)
 		}
 		if t.Failed() {

@@ -32,6 +32,8 @@ type entry struct {
 	Place string `json:"place"` // its name where it is set aside
 	Copy  bool   `json:"copy,omitempty"`
 	Keep  int64  `json:"keep,omitempty"`
+	// Absent says that there was no such file.
+	Absent bool `json:"absent,omitempty"`
 }
 
 func (e *entry) path() string { return filepath.Join(string(e.Dir), string(e.Name)) }

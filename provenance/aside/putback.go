@@ -79,11 +79,16 @@ func (s *Set) PutBack(fate func(path string) Fate) (rep Report, err error) {
 	for i := range s.journal.Files {
 		e := &s.journal.Files[i]
 		at := s.place(e)
-		if at == "" {
+		if at == "" && !e.Absent {
 			continue // it is back already, or was never set aside
 		}
 		step("back " + e.Place)
-		err := s.back(e, at, fate(string(e.Shown)), &rep)
+		var err error
+		if e.Absent {
+			err = s.clear(e, fate(string(e.Shown)), &rep)
+		} else {
+			err = s.back(e, at, fate(string(e.Shown)), &rep)
+		}
 		var lost *stuckError
 		switch {
 		case errors.As(err, &lost):
@@ -155,13 +160,13 @@ func (s *Set) back(e *entry, at string, fate Fate, rep *Report) error {
 		case err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR:
 			return &stuckError{fmt.Errorf("a folder is there now: %w", unix.EISDIR)}
 		case err == nil && regular && e.unchanged(at, &st):
-			if err := s.moveAway(e, at, dir, Fate{Do: Remove, Was: stateOf(&st)}, rep); err != nil {
+			if err := s.moveAway(e, dir, Fate{Do: Remove, Was: stateOf(&st)}, rep); err != nil {
 				return err
 			}
 		case err == nil && regular && fate.Do == Stay:
 			return os.Remove(at)
 		case err == nil:
-			if err := s.moveAway(e, at, dir, fate, rep); err != nil {
+			if err := s.moveAway(e, dir, fate, rep); err != nil {
 				return err
 			}
 		}
@@ -176,6 +181,29 @@ func (s *Set) back(e *entry, at string, fate Fate, rep *Report) error {
 		}
 	}
 	return fmt.Errorf("other processes write it again and again: %w", unix.EEXIST)
+}
+
+// clear takes away what is in the place of a file that was not there.
+func (s *Set) clear(e *entry, fate Fate, rep *Report) error {
+	dir, err := openDir(string(e.Dir))
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return nil // nothing can be there
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.close()
+	var st unix.Stat_t
+	err = unix.Fstatat(dir.fd, string(e.Name), &st, unix.AT_SYMLINK_NOFOLLOW)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return nil
+	case err != nil:
+		return err
+	case fate.Do == Stay || st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return nil
+	}
+	return s.moveAway(e, dir, fate, rep)
 }
 
 // unchanged reports whether a file is a copy that was left for the command, and is still as it was: a
@@ -193,15 +221,20 @@ func (e *entry) unchanged(at string, now *unix.Stat_t) bool {
 }
 
 // moveAway takes away what is in the place of a file that was set aside.
-func (s *Set) moveAway(e *entry, at string, dir *dirHandle, fate Fate, rep *Report) error {
-	inHome := filepath.Dir(at) == s.asideDir()
+func (s *Set) moveAway(e *entry, dir *dirHandle, fate Fate, rep *Report) error {
 	shown, folder := filepath.Join(s.home, Folder, s.journal.Task), filepath.Join(s.home, Folder, kept, s.journal.Task)
-	if !inHome {
-		folder = filepath.Dir(at) // the home is on another file system
-	} else if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
 	to, err := dir.moveOutAs(string(e.Name), folder)
+	if errors.Is(err, unix.EXDEV) { // the home is on another file system
+		_ = unix.Rmdir(folder)
+		folder = filepath.Dir(s.besidePlace(e))
+		if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+		to, err = dir.moveOutAs(string(e.Name), folder)
+	}
 	if err != nil {
 		return err
 	}
@@ -221,9 +254,7 @@ func (s *Set) moveAway(e *entry, at string, dir *dirHandle, fate Fate, rep *Repo
 	default:
 		rep.New = append(rep.New, Kept{Path: string(e.Shown), At: to, Changed: fate.Do != Keep})
 	}
-	if inHome {
-		_ = unix.Rmdir(folder) // unless something is in it
-	}
+	_ = unix.Rmdir(folder) // unless something is in it
 	return err
 }
 
