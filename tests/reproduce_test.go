@@ -110,6 +110,9 @@ var changes = map[string]change{
 	"the clock": {func(a *analysis) { a.env = append(a.env, "TZ=Asia/Tokyo") }, func(a *analysis) { a.env = a.env[:len(a.env)-1] }, "", false, ""},
 	"the name of the host": {func(a *analysis) {
 		require.Component(a.t, "root", "unshare", "hostname")
+		if out, err := exec.Command("unshare", "--uts", "true").CombinedOutput(); err != nil {
+			require.Missing(a.t, "unshare", string(out))
+		}
 		a.shell = `exec unshare --uts bash -c 'hostname gpu03 && exec "$0" "$@"' "$0" "$@"`
 	}, func(a *analysis) { a.shell = "" }, "host host", false, ""},
 }
