@@ -26,7 +26,7 @@ func (o *rerunStaleOptions) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "stale", Usage: "run again, in order, what makes each FILE as it would be made now: see \"qme stale\"", Destination: &o.stale},
 		&cli.BoolFlag{Name: "dry-run", Usage: "with --stale: show what would be run", Destination: &o.dryRun},
-		byFlag(&o.by),
+		byFlag("with --stale: ", &o.by),
 		&cli.BoolFlag{Name: "json", Usage: "with --check, or --stale --dry-run: print one task or step per line as JSON", Destination: &o.json},
 	}
 }

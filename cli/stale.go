@@ -52,7 +52,7 @@ Examples:
   qme stale --by inputs,script,code figure.png
   qme stale --accept figure.png`,
 		Flags: []cli.Flag{
-			byFlag(&by),
+			byFlag("", &by),
 			&cli.BoolFlag{Name: "accept", Usage: "what is different now does not matter for FILE, until it changes further", Destination: &o.accept},
 			&cli.BoolFlag{Name: "json", Usage: "print one file per line as JSON", Destination: &o.json},
 		},
@@ -73,9 +73,9 @@ Examples:
 	}
 }
 
-// byFlag returns the option with the kinds of changes that count.
-func byFlag(to *string) cli.Flag {
-	return &cli.StringFlag{Name: "by", Usage: "what counts: `KIND,…` of inputs, script, program, software, environment, code, host (default: inputs,script)", Destination: to}
+// byFlag returns the option with the kinds of changes that count. prefix says with what it goes.
+func byFlag(prefix string, to *string) cli.Flag {
+	return &cli.StringFlag{Name: "by", Usage: prefix + "what counts: `KIND,…` of inputs, script, program, software, environment, code, host (default: inputs,script)", Destination: to}
 }
 
 // kindsOf reads the value of --by; nil for none.
@@ -245,7 +245,7 @@ func writeStale(w *bufio.Writer, p palette, f *tasks.StaleFile) error {
 		fmt.Fprintf(w, ", %s", safe.Line(f.Why))
 	}
 	fmt.Fprintln(w)
-	fmt.Fprintf(w, "  made by %s  %s", runName(f.Run), safe.Bounded(typed(f.Run.Record)))
+	fmt.Fprintf(w, "  made by %s  %s", f.Run.Name(), safe.Bounded(typed(f.Run.Record)))
 	if f.MovedFrom != "" {
 		fmt.Fprintf(w, ", as %s", shownPath(f.MovedFrom))
 	}
@@ -270,9 +270,6 @@ func does(n int) string {
 	}
 	return "do"
 }
-
-// runName returns the reference of a run.
-func runName(v tasks.Version) string { return fmt.Sprintf("%s@%d", v.Record.UID, v.Number) }
 
 // shownVia is how many files of a way are shown at each end.
 const shownVia = 3

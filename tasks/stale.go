@@ -182,9 +182,39 @@ func (s *Staleness) maker(ctx context.Context, path string, moved bool) (*StaleF
 		if same, err := s.madeAs(ctx, path, wanted.Paths, false); same != nil || err != nil {
 			return same, err // an earlier run of it, brought back
 		}
-		return f, nil
+		return s.madeByCheck(ctx, f)
 	}
 	return s.madeAs(ctx, path, wanted.Paths, moved)
+}
+
+// madeByCheck returns a file as the work of a check that has left it, where it is not as any other run has
+// left it, but as a check of the same task has: that was to leave its files in their places.
+func (s *Staleness) madeByCheck(ctx context.Context, f *StaleFile) (*StaleFile, error) {
+	n := 0
+	for v, err := range s.q.Runs(string(f.Run.Record.UID)) {
+		if err != nil {
+			return nil, err
+		}
+		if n++; n > mostMakers {
+			break
+		}
+		if v.Check == 0 || v.Record.Data.Check.Sandbox {
+			continue
+		}
+		files, err := v.Files()
+		if err != nil {
+			return nil, err
+		}
+		if files == nil {
+			continue
+		}
+		for _, out := range files.Out {
+			if v.Record.Data.PathOf(out) == f.Run.Record.Data.PathOf(f.File) && out.SHA256 != "" && s.look(ctx, f.Path, out).Condition == provenance.Same {
+				return &StaleFile{Path: f.Path, State: Fresh, Run: v, File: out}, nil
+			}
+		}
+	}
+	return f, nil
 }
 
 // mostMakers is how many runs are looked at that may have made a file.
