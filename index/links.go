@@ -22,12 +22,12 @@ import (
 // does not list. So the run that made a file is found by one value of one field.
 const linkField = "link"
 
-// A LinkKey says how a run may have to do with a file. It is the beginning of a hash, so a run that has it
+// A LinkKey says how a run may have to do with a file. It has the beginning of a hash, so a run that has it
 // is still to be looked at.
 type LinkKey string
 
 // keyDigits is how many digits of a hash a LinkKey has.
-const keyDigits = 12
+const keyDigits = 9
 
 func keyOf(kind, sha256 string) LinkKey { return LinkKey(kind + sha256[:keyDigits]) }
 
