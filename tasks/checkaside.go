@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -51,6 +52,9 @@ func (c *checking) setAside(q *Service, id record.ID, dir string, named *provena
 				c.left[path] = why
 				continue
 			}
+			if c.InPlace && isLink(path) {
+				continue // the file that it leads to is to be the new one
+			}
 			one := aside.File{Path: path, Copy: ins[f.Path] || f.Offset > 0, Keep: -1}
 			if size, begun := c.begins[f.Path]; begun {
 				one.Keep = size
@@ -62,6 +66,8 @@ func (c *checking) setAside(q *Service, id record.ID, dir string, named *provena
 	}
 	set, err := aside.Begin(q.Home, string(id), files)
 	switch {
+	case errors.Is(err, aside.ErrTaken):
+		return fmt.Errorf("task %s: %w: %w", id, err, record.ErrConflict)
 	case errors.Is(err, os.ErrExist):
 		return fmt.Errorf("task %s: files that an earlier check has set aside are not back yet: %w", id, record.ErrConflict)
 	case err != nil:
@@ -77,6 +83,11 @@ func (c *checking) setAside(q *Service, id record.ID, dir string, named *provena
 		}
 	}
 	return nil
+}
+
+func isLink(path string) bool {
+	st, err := os.Lstat(path)
+	return err == nil && st.Mode()&os.ModeSymlink != 0
 }
 
 // pathIn returns the path of a file of a record whose run took place in a directory.
@@ -168,6 +179,20 @@ func endRun(run record.RunID) (left int) {
 		if left == 0 || time.Now().After(end) {
 			return left
 		}
+	}
+}
+
+// putBackFirst puts back what checks have set aside which were cut off, before a command runs that may use
+// these files, or write to them. Where there is none it costs a look at one folder, which is not there.
+func (q *Service) putBackFirst(ctx context.Context) {
+	pending, err := aside.Pending(q.Home)
+	if err == nil && len(pending) == 0 {
+		return
+	}
+	soon, cancel := context.WithTimeout(ctx, recoveryTime)
+	defer cancel()
+	if err := errors.Join(err, q.Recover(soon)); err != nil && !errors.Is(err, record.ErrBusy) {
+		q.Warn("%v", err)
 	}
 }
 

@@ -80,6 +80,7 @@ func (q *Service) RunNew(ctx context.Context, c executor.Command, opts RunOption
 }
 
 func (q *Service) runNew(ctx context.Context, id record.ID, c executor.Command, opts RunOptions) (*Report, error) {
+	q.putBackFirst(ctx)
 	dir, err := os.Getwd()
 	if err != nil { // the directory was removed; the command may not need it
 		dir = os.Getenv("PWD")

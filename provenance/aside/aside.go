@@ -3,8 +3,9 @@
 // their inode, times and links. A journal that is written before the first step says where they are, so
 // that another process can put them back if this one is killed.
 //
-// Only regular files are moved. No symbolic link is followed, nothing is overwritten, and nothing is
-// removed but what is proved to be a copy, or a file that the caller has looked at and wants to be removed.
+// Only regular files are moved, and symbolic links that lead to one, through which a command would write to
+// it. No symbolic link is followed, nothing is overwritten, and nothing is removed but what is proved to be a
+// copy, or a file that the caller has looked at and wants to be removed.
 package aside
 
 import (
@@ -14,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,8 +41,14 @@ type File struct {
 	Keep int64
 }
 
-// ErrLeft says that a file is left where it is, since it is not a regular file.
-var ErrLeft = errors.New("it is not a regular file")
+var (
+	// ErrLeft says that a file is left where it is, since it is not a regular file.
+	ErrLeft = errors.New("it is not a regular file")
+	// ErrHome says that a file is left where it is, since qme itself needs it there.
+	ErrHome = errors.New("it belongs to the home of qme")
+	// ErrTaken says that a file is set aside for another task, so that what is in its place is not it.
+	ErrTaken = errors.New("it is set aside for another check")
+)
 
 // A Set are the files that are set aside for a task.
 type Set struct {
@@ -54,8 +62,9 @@ type Set struct {
 var step = func(string) {}
 
 // Begin sets files of a task aside, and removes those that an earlier check of it has left to be looked at.
-// In the place of a file that is not there, nothing will be when the Set is put back. With an error, which names the file, all are where they were. A
-// Set that is not nil must be put back.
+// In the place of a file that is not there, nothing will be when the Set is put back. With an error, which
+// names the file, all are where they were. A Set that is not nil must be put back. The error is ErrTaken if
+// one is set aside for another task.
 func Begin(home, task string, files []File) (*Set, error) {
 	home, err := realPath(home)
 	if err != nil {
@@ -71,22 +80,39 @@ func Begin(home, task string, files []File) (*Set, error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
+	if err := s.takeAll(); err != nil {
+		// The command has not run, so that another process has made what is where nothing was.
+		s.journal.Files = slices.DeleteFunc(s.journal.Files, func(e entry) bool { return e.Absent })
+		if len(s.journal.Files) == 0 {
+			return nil, errors.Join(err, s.end())
+		}
+		_, back := s.PutBack(func(string) Fate { return Fate{} })
+		return nil, errors.Join(err, back)
+	}
+	return s, s.sync()
+}
+
+// takeAll sets the files of the journal aside.
+func (s *Set) takeAll() error {
+	// After the journal is written: of two that begin at once, at least one sees the other.
+	if err := s.meetsOther(); err != nil {
+		return err
+	}
 	for i := range s.journal.Files {
 		e := &s.journal.Files[i]
 		if e.Absent {
 			continue
 		}
 		if err := s.take(e); err != nil {
-			_, back := s.PutBack(func(string) Fate { return Fate{} })
-			return nil, errors.Join(fmt.Errorf("%s cannot be set aside: %w", e.path(), err), back)
+			return fmt.Errorf("%s cannot be set aside: %w", e.path(), err)
 		}
 	}
-	return s, s.sync()
+	return nil
 }
 
 // plan fills the journal.
 func (s *Set) plan(files []File) error {
-	seen := map[string]bool{}
+	seen, above := map[string]bool{}, map[string]string{}
 	for _, f := range files {
 		dir, err := filepath.EvalSymlinks(filepath.Dir(f.Path))
 		if errors.Is(err, os.ErrNotExist) {
@@ -101,22 +127,57 @@ func (s *Set) plan(files []File) error {
 		}
 		seen[e.path()] = true
 		var st unix.Stat_t
-		switch err = unix.Lstat(e.path(), &st); {
-		case errors.Is(err, unix.ENOENT):
-			e.Absent = true
+		err = unix.Lstat(e.path(), &st)
+		if err == nil || errors.Is(err, unix.ENOENT) {
+			e.Absent = err != nil
+			err = s.suits(&e, &st)
+		}
+		switch {
 		case errors.Is(err, unix.ENOTDIR):
+			continue
+		case errors.Is(err, ErrLeft) || errors.Is(err, ErrHome):
+			s.Left[f.Path] = err
 			continue
 		case err != nil:
 			return fmt.Errorf("%s cannot be set aside: %w", f.Path, err)
-		case st.Mode&unix.S_IFMT != unix.S_IFREG: // not that of one that is absent
-			s.Left[f.Path] = ErrLeft
-			continue
 		}
 		e.Dev, e.Ino = uint64(st.Dev), st.Ino
+		if _, known := above[dir]; !known {
+			above[dir] = folderAbove(dir)
+		}
+		e.Above = []byte(above[dir])
 		e.Place = fmt.Sprint(len(s.journal.Files))
 		s.journal.Files = append(s.journal.Files, e)
 	}
 	return nil
+}
+
+// suits returns why a file with a state is left where it is, and notes where a symbolic link leads.
+func (s *Set) suits(e *entry, st *unix.Stat_t) error {
+	if rel, err := filepath.Rel(s.home, e.path()); err == nil && filepath.IsLocal(rel) {
+		return ErrHome
+	}
+	if e.Absent {
+		return nil
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return nil
+	case unix.S_IFLNK:
+	default:
+		return ErrLeft
+	}
+	// A command that writes to a link would overwrite the file behind it, or replace the link.
+	var to unix.Stat_t
+	switch err := unix.Stat(e.path(), &to); {
+	case errors.Is(err, unix.ENOENT):
+		return nil
+	case err != nil || to.Mode&unix.S_IFMT != unix.S_IFREG:
+		return ErrLeft
+	}
+	real, err := filepath.EvalSymlinks(e.path())
+	e.Link = []byte(real)
+	return err
 }
 
 // prepare makes the folders in the home and writes the journal.
@@ -136,11 +197,16 @@ func (s *Set) prepare() error {
 
 func (s *Set) asideDir() string { return filepath.Join(s.home, Folder, asides, s.journal.Task) }
 
-// homePlace and besidePlace are where a file may be set aside.
-func (s *Set) homePlace(e *entry) string { return filepath.Join(s.asideDir(), e.Place) }
-
-func (s *Set) besidePlace(e *entry) string {
-	return filepath.Join(string(e.Dir), s.journal.Beside, e.Place)
+// places are where a file may be set aside, the best first: in the home; on another file system in a folder
+// above its own, which the command may remove; and next to it.
+func (s *Set) places(e *entry) []string {
+	list := []string{filepath.Join(s.asideDir(), e.Place)}
+	for _, folder := range [][]byte{e.Above, e.Dir} {
+		if len(folder) > 0 {
+			list = append(list, filepath.Join(string(folder), s.journal.Beside, e.Place))
+		}
+	}
+	return list
 }
 
 // take sets one file aside.
@@ -151,14 +217,7 @@ func (s *Set) take(e *entry) error {
 	}
 	defer dir.close()
 	step("take " + e.Place)
-	at := s.homePlace(e)
-	err = dir.moveOut(string(e.Name), at)
-	if errors.Is(err, unix.EXDEV) {
-		at = s.besidePlace(e)
-		if err = os.Mkdir(filepath.Dir(at), 0o700); err == nil || errors.Is(err, os.ErrExist) {
-			err = dir.moveOut(string(e.Name), at)
-		}
-	}
+	at, err := s.moveAside(e, dir)
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		return nil // it has just been removed
@@ -169,27 +228,55 @@ func (s *Set) take(e *entry) error {
 	if err := unix.Lstat(at, &st); err != nil {
 		return err
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG || st.Ino != e.Ino {
+	if kind := st.Mode & unix.S_IFMT; kind != unix.S_IFREG && kind != unix.S_IFLNK || st.Ino != e.Ino {
 		return fmt.Errorf("another process has just replaced it: %w", ErrLeft)
 	}
 	if !e.Copy {
 		return nil
 	}
 	step("copy " + e.Place)
-	if err := copyFile(at, at+copying, e.Keep, &st); err != nil {
+	content := at
+	if st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		if content = string(e.Link); content == "" {
+			return nil // it leads to nothing
+		}
+		if err := unix.Lstat(content, &st); err != nil {
+			return err
+		}
+	}
+	if err := copyFile(content, at+copying, e.Keep, &st); err != nil {
 		return fmt.Errorf("the copy for the command: %w", err)
 	}
 	step("copied " + e.Place)
 	return dir.moveIn(at+copying, string(e.Name))
 }
 
+// moveAside renames a file to the first of its places that can be, and returns that.
+func (s *Set) moveAside(e *entry, dir *dirHandle) (at string, err error) {
+	for i, place := range s.places(e) {
+		if i > 0 {
+			if err := os.Mkdir(filepath.Dir(place), 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+				return "", err
+			}
+		}
+		at = place
+		if err = dir.moveOut(string(e.Name), at); !errors.Is(err, unix.EXDEV) {
+			break
+		}
+	}
+	return at, err
+}
+
 // copying ends the name of a copy that is being made.
 const copying = ".copy"
 
-// Path returns where a file is now that was set aside, and "" for another one.
+// Path returns where the content is now of a file that was set aside, and "" for another one.
 func (s *Set) Path(path string) string {
 	for i := range s.journal.Files {
 		if e := &s.journal.Files[i]; string(e.Shown) == path {
+			if len(e.Link) > 0 {
+				return string(e.Link)
+			}
 			return s.place(e)
 		}
 	}
@@ -198,7 +285,7 @@ func (s *Set) Path(path string) string {
 
 // place returns where a file is set aside, "" if it is not.
 func (s *Set) place(e *entry) string {
-	for _, at := range []string{s.homePlace(e), s.besidePlace(e)} {
+	for _, at := range s.places(e) {
 		var st unix.Stat_t
 		if unix.Lstat(at, &st) == nil {
 			return at
@@ -210,8 +297,13 @@ func (s *Set) place(e *entry) string {
 // sync has the kernel write the folders that were changed.
 func (s *Set) sync() error {
 	done := map[string]bool{}
-	for _, e := range s.journal.Files {
-		for _, dir := range []string{string(e.Dir), s.asideDir(), filepath.Join(string(e.Dir), s.journal.Beside)} {
+	for i := range s.journal.Files {
+		e := &s.journal.Files[i]
+		folders := []string{string(e.Dir)}
+		for _, at := range s.places(e) {
+			folders = append(folders, filepath.Dir(at))
+		}
+		for _, dir := range folders {
 			if done[dir] {
 				continue
 			}

@@ -388,10 +388,10 @@ func TestNoLinkIsFollowed(t *testing.T) {
 	if names, err := os.ReadDir("elsewhere"); err != nil || len(names) > 0 {
 		t.Errorf("elsewhere are %v, %v", names, err)
 	}
-	if err := errors.Join(os.Symlink("figure.png", "work/link"), unix.Mkfifo("work/fifo", 0o600)); err != nil {
+	if err := errors.Join(os.Symlink("../elsewhere", "work/folder"), unix.Mkfifo("work/fifo", 0o600), os.Symlink("fifo", "work/pipe")); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"link", "fifo", "."} {
+	for _, name := range []string{"folder", "fifo", "pipe", "."} {
 		s, path := begin(t, name)
 		if !errors.Is(s.Left[path], ErrLeft) {
 			t.Errorf("%s is set aside", name)
@@ -444,24 +444,115 @@ func otherFileSystem(t *testing.T) string {
 	return dir
 }
 
-// TestOtherFileSystem sets files aside beside them if the home is elsewhere.
+// TestLink sets links to files aside, through which a command would overwrite them, and puts them back.
+func TestLink(t *testing.T) {
+	files := lay(t)
+	if err := errors.Join(os.Symlink("../figure.png", "work/sub/link"), os.Symlink("nothing", "work/dangling")); err != nil {
+		t.Fatal(err)
+	}
+	link := stat(t, "work/sub/link")
+	var list []File
+	for _, name := range []string{"sub/link", "dangling"} {
+		path, err := filepath.Abs(filepath.Join("work", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, File{Path: path, Copy: name == "sub/link", Keep: -1})
+	}
+	s, err := Begin("home", task, list)
+	if err != nil || len(s.Left) > 0 {
+		t.Fatal(err, s.Left)
+	}
+	for _, path := range []string{"work/sub/link", s.Path(list[0].Path)} {
+		if b, err := os.ReadFile(path); err != nil || string(b) != "content of figure.png" {
+			t.Errorf("%s is %q, %v", path, b, err)
+		}
+	}
+	for _, f := range list {
+		if err := os.WriteFile(f.Path, []byte("new"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rep, err := s.PutBack(fates); err != nil || rep.Back != 2 || len(rep.New) != 2 {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	if now := stat(t, "work/sub/link"); now.Ino != link.Ino || modified(&now) != modified(&link) {
+		t.Errorf("the link is another one: %+v, not %+v", now, link)
+	}
+	if to, err := os.Readlink("work/dangling"); err != nil || to != "nothing" {
+		t.Errorf("the other link leads to %q, %v", to, err)
+	}
+	compare(t, files)
+	idle(t)
+}
+
+// TestOtherTask refuses to set a file aside that is set aside for another task: what is in its place is not
+// it.
+func TestOtherTask(t *testing.T) {
+	files := lay(t)
+	s, path := begin(t, "figure.png")
+	if err := os.WriteFile(path, []byte("of the first one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	list := []File{{Path: filepath.Join(filepath.Dir(path), "same.txt")}, {Path: path}}
+	if _, err := Begin("home", task[:len(task)-1]+"b", list); !errors.Is(err, ErrTaken) {
+		t.Errorf("a check that makes the same file begins: %v", err)
+	}
+	if err := os.Remove("work/same.txt"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Begin("home", task[:len(task)-1]+"b", list); !errors.Is(err, ErrTaken) {
+		t.Errorf("a check that makes the same file, and another one, begins: %v", err)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != "of the first one" {
+		t.Errorf("what the first one has made is %q, %v", b, err)
+	}
+	if _, err := s.PutBack(fates); err != nil {
+		t.Error(err)
+	}
+	compare(t, slices.Delete(files, 2, 3))
+	idle(t)
+}
+
+// TestHomeIsLeft moves nothing of the home.
+func TestHomeIsLeft(t *testing.T) {
+	lay(t)
+	if err := os.WriteFile("home/HEAD", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	path, err := filepath.Abs("home/HEAD")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Begin("home", task, []File{{Path: path}}); err != nil || !errors.Is(s.Left[path], ErrHome) {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// TestOtherFileSystem sets files aside above their folder, which the command removes, if the home is elsewhere.
 func TestOtherFileSystem(t *testing.T) {
 	other := otherFileSystem(t)
 	files := lay(t)
 	if err := errors.Join(os.Remove("home"), os.Symlink(other, "home")); err != nil {
 		t.Fatal(err)
 	}
-	s, path := begin(t, "figure.png")
-	if at := s.Path(path); filepath.Dir(filepath.Dir(at)) != filepath.Dir(path) {
-		t.Errorf("it is set aside in %s", at)
+	list := benchFiles()[1:3]
+	path := list[0].Path
+	s, err := Begin("home", task, list)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte("new"), 0o600); err != nil {
+	if err := errors.Join(os.RemoveAll("work"), os.Mkdir("work", 0o755), os.WriteFile(path, []byte("new"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	rep, err := s.PutBack(fates)
 	if err != nil || len(rep.New) != 1 || !strings.HasPrefix(rep.New[0].At, other) {
 		t.Errorf("%+v, %v", rep, err)
 	}
-	compare(t, files)
+	files[0].stat.Nlink-- // the command has removed the other name
+	compare(t, files[:2])
+	if left, err := filepath.Glob(".qme*"); err != nil || len(left) > 0 {
+		t.Errorf("left are %v, %v", left, err)
+	}
 	idle(t)
 }

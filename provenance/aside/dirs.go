@@ -1,6 +1,7 @@
 package aside
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -38,6 +39,32 @@ func realPath(path string) (string, error) {
 		return "", err
 	}
 	return filepath.EvalSymlinks(whole)
+}
+
+// folderAbove returns a folder on the file system of another one in which files of that are safe from a
+// command that removes it, or its own directory: the uppermost that has the same owner and can be written, or
+// else the one above it. "" says that there is none.
+func folderAbove(dir string) string {
+	var own unix.Stat_t
+	if unix.Stat(dir, &own) != nil {
+		return ""
+	}
+	found, last := "", ""
+	for at := filepath.Dir(dir); ; at = filepath.Dir(at) {
+		var st unix.Stat_t
+		if unix.Stat(at, &st) != nil || st.Dev != own.Dev || unix.Access(at, unix.W_OK|unix.X_OK) != nil {
+			return found
+		}
+		if at == filepath.Dir(dir) {
+			last = at
+		}
+		const public = unix.S_ISVTX | 0o002
+		if st.Uid != own.Uid || st.Mode&public == public || at == filepath.Dir(at) {
+			break
+		}
+		found = at
+	}
+	return cmp.Or(found, last)
 }
 
 const dirFlags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC

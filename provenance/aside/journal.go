@@ -29,7 +29,9 @@ type entry struct {
 	Shown []byte `json:"shown"` // its path as it was given
 	Dev   uint64 `json:"dev"`
 	Ino   uint64 `json:"ino"`
-	Place string `json:"place"` // its name where it is set aside
+	Link  []byte `json:"link,omitempty"`  // the file to which it leads if it is a symbolic link
+	Above []byte `json:"above,omitempty"` // the folder for it on another file system than the home
+	Place string `json:"place"`           // its name where it is set aside
 	Copy  bool   `json:"copy,omitempty"`
 	Keep  int64  `json:"keep,omitempty"`
 	// Absent says that there was no such file.
@@ -80,24 +82,66 @@ func Pending(home string) ([]string, error) {
 // Recover returns the files of a task that a process has set aside which has died, nil for none. They must
 // be put back.
 func Recover(home, task string) (*Set, error) {
-	b, err := os.ReadFile(journalPath(home, task))
+	j, err := readJournal(home, task)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	s := &Set{}
 	if err == nil {
+		s.journal = *j
 		s.home, err = realPath(home)
-	}
-	if err == nil {
-		err = json.Unmarshal(b, &s.journal)
-	}
-	if err == nil && (s.journal.Version != journalVersion || s.journal.Task != task) {
-		err = fmt.Errorf("version %d of task %.80q", s.journal.Version, s.journal.Task)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("which files of the user a check has set aside cannot be read: %w", err)
 	}
 	return s, nil
+}
+
+func readJournal(home, task string) (*journal, error) {
+	b, err := os.ReadFile(journalPath(home, task))
+	if err != nil {
+		return nil, err
+	}
+	var j journal
+	if err := json.Unmarshal(b, &j); err != nil {
+		return nil, err
+	}
+	if j.Version != journalVersion || j.Task != task {
+		return nil, fmt.Errorf("version %d of task %.80q", j.Version, j.Task)
+	}
+	return &j, nil
+}
+
+// meetsOther returns ErrTaken if a file is in the journal of another task: the one that is in its place then
+// is not the user's, and would be put back after it.
+func (s *Set) meetsOther() error {
+	tasks, err := Pending(s.home)
+	if err != nil {
+		return err
+	}
+	taken := map[string]string{}
+	for _, task := range tasks {
+		if task == s.journal.Task {
+			continue
+		}
+		other, err := readJournal(s.home, task)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it has just ended
+		}
+		if err != nil {
+			return err
+		}
+		for i := range other.Files {
+			taken[other.Files[i].path()] = task
+		}
+	}
+	for i := range s.journal.Files {
+		e := &s.journal.Files[i]
+		if task := taken[e.path()]; task != "" {
+			return fmt.Errorf("%s: %w, of task %s", e.Shown, ErrTaken, task)
+		}
+	}
+	return nil
 }
 
 func syncDir(dir string) error {

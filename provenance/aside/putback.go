@@ -115,13 +115,14 @@ func (s *Set) end() error {
 	step("end")
 	for i := range s.journal.Files {
 		e := &s.journal.Files[i]
-		for _, at := range []string{s.homePlace(e), s.besidePlace(e)} {
+		for n, at := range s.places(e) {
 			if err := os.Remove(at + copying); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
 				return err
 			}
+			if n > 0 { // it is not empty if a file in it has been kept there
+				_ = unix.Rmdir(filepath.Dir(at))
+			}
 		}
-		// It is not empty if a file in it has been kept there.
-		_ = unix.Rmdir(filepath.Join(string(e.Dir), s.journal.Beside))
 	}
 	if err := os.Remove(s.asideDir()); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -210,6 +211,9 @@ func (s *Set) clear(e *entry, fate Fate, rep *Report) error {
 // program that writes to it changes its time.
 func (e *entry) unchanged(at string, now *unix.Stat_t) bool {
 	var was unix.Stat_t
+	if len(e.Link) > 0 {
+		at = string(e.Link)
+	}
 	if !e.Copy || unix.Lstat(at, &was) != nil {
 		return false
 	}
@@ -227,9 +231,12 @@ func (s *Set) moveAway(e *entry, dir *dirHandle, fate Fate, rep *Report) error {
 		return err
 	}
 	to, err := dir.moveOutAs(string(e.Name), folder)
-	if errors.Is(err, unix.EXDEV) { // the home is on another file system
+	for _, place := range s.places(e)[1:] {
+		if !errors.Is(err, unix.EXDEV) {
+			break
+		}
 		_ = unix.Rmdir(folder)
-		folder = filepath.Dir(s.besidePlace(e))
+		folder = filepath.Dir(place) // the home is on another file system
 		if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 			return err
 		}
