@@ -214,10 +214,9 @@ func verdictText(c *record.Check) string {
 
 func (p *checkPage) write(short string) {
 	check := p.c.Record.Data.Check
-	kinds, counts := p.c.Places()
 	masked := 0
-	for _, k := range kinds {
-		masked += counts[k]
+	for _, n := range check.Masked {
+		masked += n
 	}
 	text := p.t.verdictWords(check, verdictText(check))
 	if masked > 0 {
@@ -227,7 +226,7 @@ func (p *checkPage) write(short string) {
 	if p.c.Output == nil {
 		p.line("output", "not compared: the command was cut off")
 	} else {
-		p.output(kinds, counts)
+		p.output()
 		p.files()
 	}
 	p.line("changed", "%s", changedText(p.c.Changed, "nothing that was recorded"))
@@ -253,11 +252,11 @@ var kindWords = map[compare.Kind]string{
 	compare.Directory: "its directory", compare.Host: "its host",
 }
 
-// placesText says how many places were masked, and of which kinds.
-func placesText(kinds []compare.Kind, counts map[compare.Kind]int) string {
+// placesText says how many places were masked, and of which kinds; "" for none.
+func placesText(counts map[compare.Kind]int) string {
 	var own, texts []string
 	n := 0
-	for _, k := range kinds {
+	for _, k := range compare.Named(counts) {
 		if k == compare.Number {
 			texts = append(texts, count(counts[k], "number")+" within the tolerance")
 			continue
@@ -272,12 +271,12 @@ func placesText(kinds []compare.Kind, counts map[compare.Kind]int) string {
 	return strings.Join(texts, "; ")
 }
 
-func (p *checkPage) output(kinds []compare.Kind, counts map[compare.Kind]int) {
+func (p *checkPage) output() {
 	was, now := p.c.Ref.Record.Data, p.c.Record.Data
 	if !p.c.Code {
 		p.line("code", "%s -> %s", endText(was), endText(now))
 	}
-	places := placesText(kinds, counts)
+	places := placesText(p.c.Output.Masked)
 	switch p.c.Output.Verdict {
 	case record.CheckEqual:
 		p.line("output", "%s", joined("; ", "same", places))
@@ -341,7 +340,7 @@ func (p *checkPage) files() {
 		p.line("files", "not recorded: only \"qme run --trace\" or --out say which files a command makes")
 		return
 	}
-	p.line("files", "%d of %s equal", counts.Equal, count(counts.Whole(), "output"))
+	p.line("files", "%s", joined("; ", fmt.Sprintf("%d of %s equal", counts.Equal, count(counts.Whole(), "output")), placesText(f.Masked)))
 	n := 0
 	for _, one := range f.Files {
 		if one.State == tasks.FileEqual {

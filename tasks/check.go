@@ -324,16 +324,6 @@ func verdict(check *record.Check, files *FilesCheck) string {
 	return record.CheckReproduced
 }
 
-// Places returns the kinds of places that were masked, in their order, each with its number.
-func (c *Checked) Places() (kinds []compare.Kind, counts map[compare.Kind]int) {
-	counts = map[compare.Kind]int{}
-	for kind, n := range c.Record.Data.Check.Masked {
-		counts[compare.Kind(kind)] = n
-	}
-	kinds = slices.DeleteFunc(compare.Kinds(), func(k compare.Kind) bool { return counts[k] == 0 })
-	return kinds, counts
-}
-
 // putBack puts back what was set aside. What the command has left there is removed if it is the same as
 // before, and otherwise shown.
 func (c *checking) putBack() {

@@ -80,9 +80,9 @@ func (r Result) Places() int {
 	return n
 }
 
-// Named returns the kinds that were masked, in their order.
-func (r Result) Named() []Kind {
-	return slices.DeleteFunc(Kinds(), func(k Kind) bool { return r.Masked[k] == 0 })
+// Named returns the kinds of places that were masked, in their order.
+func Named(masked map[Kind]int) []Kind {
+	return slices.DeleteFunc(Kinds(), func(k Kind) bool { return masked[k] == 0 })
 }
 
 // A Difference is a place at which two contents differ: where it begins in each.
