@@ -252,9 +252,7 @@ func writeStep(w *bufio.Writer, n int, step tasks.Step) error {
 		files = append(files, shownPath(path))
 	}
 	fmt.Fprintf(w, "%d. %s  %s\n", n, strings.Join(files, ", "), safe.Bounded(typed(step.Run.Record)))
-	for _, r := range step.Reasons {
-		fmt.Fprintf(w, "   %s\n", reasonText(r))
-	}
+	writeReasons(w, "   ", step.Reasons, 0)
 	if len(step.After) > 0 {
 		var before []string
 		for _, i := range step.After {

@@ -250,18 +250,51 @@ func writeStale(w *bufio.Writer, p palette, f *tasks.StaleFile) error {
 		fmt.Fprintf(w, ", as %s", shownPath(f.MovedFrom))
 	}
 	fmt.Fprintln(w)
-	told := map[string]bool{}
-	for _, r := range f.Reasons {
-		same := strings.Join([]string{r.Path, r.State, r.From, r.Why}, "\x00") // the same file of another run
-		if r.Path == "" || !told[same] {
-			fmt.Fprintf(w, "  %s\n", reasonText(r))
-		}
-		told[same] = true
-	}
-	if f.More > 0 {
-		fmt.Fprintf(w, "  and %d more\n", f.More)
-	}
+	writeReasons(w, "  ", f.Reasons, f.More)
 	return w.Flush()
+}
+
+// shownReasons is how many reasons are printed, and listedReasons how many are in JSON.
+const shownReasons, listedReasons = 20, 100
+
+// writeReasons prints reasons, each on a line. The same file of several runs is told once, and of several that
+// are not known for the same reason the first one.
+func writeReasons(w *bufio.Writer, indent string, reasons []tasks.Reason, more int) {
+	alike := map[string]int{}
+	key := func(r tasks.Reason) string {
+		switch {
+		case r.State == tasks.SinceUnknown:
+			return strings.Join([]string{r.State, string(r.Kind), r.Why}, "\x00")
+		case r.Path == "":
+			return strings.Join([]string{string(r.Kind), r.Name, r.From, r.To}, "\x00")
+		}
+		return strings.Join([]string{r.State, r.Path, r.From, r.Why}, "\x00")
+	}
+	for _, r := range reasons {
+		alike[key(r)]++
+	}
+	told := map[string]bool{}
+	for _, r := range reasons {
+		k := key(r)
+		switch {
+		case told[k]:
+			continue
+		case len(told) == shownReasons:
+			more += alike[k]
+		case r.State == tasks.SinceUnknown && alike[k] > 1:
+			fmt.Fprintf(w, "%s%s (and of %d more)\n", indent, reasonText(r), alike[k]-1)
+		default:
+			fmt.Fprintf(w, "%s%s\n", indent, reasonText(r))
+		}
+		if len(told) < shownReasons {
+			told[k] = true
+		} else {
+			alike[k] = 0 // it is counted
+		}
+	}
+	if more > 0 {
+		fmt.Fprintf(w, "%sand %d more\n", indent, more)
+	}
 }
 
 func does(n int) string {
@@ -362,13 +395,13 @@ func staleJSON(f *tasks.StaleFile) staleFileJSON {
 	d := f.Run.Record
 	return staleFileJSON{
 		File: f.Path, State: f.State, Why: f.Why, UID: d.UID, Run: f.Run.Number, RunID: d.Data.RunID, Command: d.Command, By: f.File.By,
-		MovedFrom: f.MovedFrom, Reasons: reasonsJSON(f.Reasons), More: f.More, Accepted: f.Accepted,
+		MovedFrom: f.MovedFrom, Reasons: reasonsJSON(f.Reasons), More: f.More + max(0, len(f.Reasons)-listedReasons), Accepted: f.Accepted,
 	}
 }
 
 func reasonsJSON(reasons []tasks.Reason) []reasonJSON {
 	list := []reasonJSON{}
-	for _, r := range reasons {
+	for _, r := range reasons[:min(len(reasons), listedReasons)] {
 		list = append(list, reasonJSON{Since: r.Since, UID: r.Run.Record.UID, Run: r.Run.Number, RunID: r.Run.Record.Data.RunID, Via: append([]string{}, r.Via...)})
 	}
 	return list

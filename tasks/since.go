@@ -208,19 +208,19 @@ func (s *since) inputs(ctx context.Context) {
 	case s.files == nil:
 		s.unknown(KindInputs, "", "no files of the run were recorded")
 	case s.files.LeftOut > 0:
-		s.unknown(KindInputs, "", fmt.Sprintf("%d more files of the run are not listed", s.files.LeftOut))
+		s.unknown(KindInputs, "", fmt.Sprintf("not all files of the run are listed (%d are not)", s.files.LeftOut))
 	}
 }
 
 // recorded returns the files to look at.
 func (s *since) recorded() (list []sinceFile) {
 	scripts := s.scripts()
-	var known []string
+	known := map[string]bool{}
 	add := func(name string, f provenance.Recorded, kind Kind, own *record.File) {
-		if slices.Contains(known, f.Path) || !s.asks(kind) {
+		if known[f.Path] || !s.asks(kind) {
 			return
 		}
-		known = append(known, f.Path)
+		known[f.Path] = true
 		list = append(list, sinceFile{f, kind, name, own})
 	}
 	if s.files != nil {

@@ -31,6 +31,11 @@ func (s *since) surroundings(ctx context.Context) error {
 	for _, f := range changedIn("", s.rec.Data.Env, now.Data.Env) {
 		s.change(KindEnvironment, f)
 	}
+	for name, value := range s.rec.Data.Env {
+		if value == now.Data.Env[name] && len(maskedIn(s.rec, []byte(value))) > 0 {
+			s.unknown(KindEnvironment, name, "its value is masked")
+		}
+	}
 	s.host(now)
 	if s.asks(KindCode) {
 		s.code(ctx, "git", s.rec.Data.PWD, record.PartPatch, s.rec.Data.Git, m)

@@ -44,7 +44,8 @@ type StaleFile struct {
 	Run       Version
 	File      record.File
 	MovedFrom string
-	// Reasons are what has changed, at most MostReasons, the nearest first; More is how many more there
+	// Reasons are what has changed, and behind that what is not known, at most MostReasons, the nearest first in
+	// both; More is how many more there
 	// are. For a state other than Stale they may have what is unknown alone.
 	Reasons []Reason
 	More    int
@@ -57,7 +58,7 @@ type StaleFile struct {
 }
 
 // MostReasons bounds StaleFile.Reasons.
-const MostReasons = 100
+const MostReasons = 2000
 
 // Changes reports whether there is a reason to make the file again.
 func (f *StaleFile) Changes() bool { return f.CutOff || slices.ContainsFunc(f.Reasons, Reason.changes) }
@@ -318,7 +319,17 @@ func (s *Staleness) judge(ctx context.Context, f *StaleFile) error {
 			f.Accepted++
 		}
 	}
-	for _, reason := range s.reasons(r) {
+	reasons := s.reasons(r)
+	slices.SortStableFunc(reasons, func(a, b Reason) int {
+		switch {
+		case a.changes() == b.changes():
+			return 0
+		case a.changes():
+			return -1
+		}
+		return 1
+	})
+	for _, reason := range reasons {
 		switch {
 		case accepted[reason.key()]:
 			f.Accepted++
@@ -403,7 +414,7 @@ func (s *Staleness) run(ctx context.Context, v Version) (*staleRun, error) {
 }
 
 // mostFollowed is how many inputs of a run are looked up.
-const mostFollowed = 1000
+const mostFollowed = 20_000
 
 // follow looks at the runs that made the inputs of a run.
 func (s *Staleness) follow(ctx context.Context, r *staleRun) error {
