@@ -159,15 +159,7 @@ func ScriptNames(c Command) (list []string) {
 		if len(c.Argv) == 0 {
 			return nil
 		}
-		all := []call{{words: c.Argv}}
-		if line, _, ok := commandLine(c.Argv); ok {
-			l, file := parseLine(line, c, time.Now().Add(beginning))
-			if l == nil {
-				return nil
-			}
-			all = calls(l, file)
-		}
-		for _, one := range all {
+		for _, one := range c.calls() {
 			path := one.script(c.Dir)
 			if path != "" && len(list) < record.MostPrograms && !slices.Contains(list, path) {
 				list = append(list, path)

@@ -28,15 +28,7 @@ func Scripts(c Command) []string {
 
 func scripts(c Command) (list []string) {
 	programs := newPrograms(c)
-	all := []call{{words: c.Argv}}
-	if line, _, ok := commandLine(c.Argv); ok {
-		l, file := parseLine(line, c, time.Now().Add(beginning))
-		if l == nil {
-			return nil
-		}
-		all = calls(l, file)
-	}
-	for _, one := range all {
+	for _, one := range c.calls() {
 		if len(one.words) == 0 {
 			continue
 		}
@@ -46,6 +38,19 @@ func scripts(c Command) (list []string) {
 		}
 	}
 	return list
+}
+
+// calls returns the simple commands of a command, none if it is a line of a shell that cannot be read.
+func (c Command) calls() []call {
+	line, _, ok := commandLine(c.Argv)
+	if !ok {
+		return []call{{words: c.Argv}}
+	}
+	l, file := parseLine(line, c, time.Now().Add(beginning))
+	if l == nil {
+		return nil
+	}
+	return calls(l, file)
 }
 
 // script returns the file that has the code of a simple command, "" if that is not known.

@@ -2,16 +2,11 @@ package given
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/afero"
-
-	"qme/internal/regular"
 )
 
 // AcceptedName is the name of the file of Accepted in the home.
@@ -20,41 +15,30 @@ const AcceptedName = "accepted"
 // Accepted are the changes of which the user of a home has said that they do not matter for what a run
 // has made, in a file that no remote and no other home writes. It is safe for use by any number of
 // processes.
-type Accepted struct {
-	fs   afero.Fs
-	path string
-}
+type Accepted struct{ file lineFile }
 
 // NewAccepted returns the changes in a file (usually HOME/accepted). It is created when first written.
-func NewAccepted(fsys afero.Fs, path string) *Accepted { return &Accepted{fsys, path} }
+func NewAccepted(fsys afero.Fs, path string) *Accepted { return &Accepted{lineFile{fsys, path}} }
 
 // Change returns what stands for a change: words that say of which run it is, what has changed, and what
 // there is now.
 func Change(words ...string) string { return digest(words) }
 
-// Put notes changes that do not matter for a run, in one write. As in File.Add, the newline comes first.
+// Put notes changes that do not matter for a run, in one write.
 func (a *Accepted) Put(at time.Time, run string, changes []string) error {
 	if len(changes) == 0 {
 		return nil
-	}
-	file, err := regular.Open(a.fs, a.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
 	}
 	var b bytes.Buffer
 	for _, change := range changes {
 		fmt.Fprintf(&b, "\n%s %s %s", at.UTC().Format(timeLayout), run, change)
 	}
-	_, err = file.Write(b.Bytes())
-	return errors.Join(err, file.Close())
+	return a.file.add(b.Bytes())
 }
 
 // All returns the changes by the runs for which they do not matter.
 func (a *Accepted) All() (map[string]map[string]bool, error) {
-	b, err := regular.ReadFile(a.fs, a.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	b, err := a.file.read()
 	if err != nil {
 		return nil, err
 	}

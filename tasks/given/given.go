@@ -114,13 +114,10 @@ func Of(rec *record.Record, within string) Line {
 }
 
 // A File is the file of a home. It is safe for use by any number of processes.
-type File struct {
-	fs   afero.Fs
-	path string
-}
+type File struct{ lineFile }
 
 // New returns the file at a path (usually HOME/given). It is created when first written.
-func New(fsys afero.Fs, path string) *File { return &File{fsys, path} }
+func New(fsys afero.Fs, path string) *File { return &File{lineFile{fsys, path}} }
 
 // Path returns the path of the file.
 func (f *File) Path() string { return f.path }
@@ -146,24 +143,15 @@ func (l Line) what() string { return fmt.Sprintf("%s %d %s", l.ID, l.User, l.Dig
 
 // Add appends a line in one write, without a flush. The newline comes first, so that a line
 // that was cut off (by a kill, or a full disk) does not damage the next one.
-func (f *File) Add(l Line) error { return f.add(l.String()) }
+func (f *File) Add(l Line) error { return f.add([]byte("\n" + l.String())) }
 
 // AddCode appends a line for the code of a run of this home, as its record has it in the history.
 func (f *File) AddCode(rec *record.Record) error {
-	return f.add(fmt.Sprintf("%s %s %s", rec.Data.Timestamp.UTC().Format(timeLayout), codeMark, codeLine(rec).what()))
+	return f.add(fmt.Appendf(nil, "\n%s %s %s", rec.Data.Timestamp.UTC().Format(timeLayout), codeMark, codeLine(rec).what()))
 }
 
 func codeLine(rec *record.Record) Line {
 	return Line{ID: rec.UID, User: os.Getuid(), Digest: codeDigest(rec)}
-}
-
-func (f *File) add(text string) error {
-	file, err := regular.Open(f.fs, f.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write([]byte("\n" + text))
-	return errors.Join(err, file.Close())
 }
 
 // parse parses a line. It returns false if the line is cut off or damaged.
