@@ -187,6 +187,8 @@ type rerunOptions struct {
 	hash     bool
 	trace    bool
 	noOutput bool // see noOutputFlag
+	// check are the words of the command line that make it a check; none for a rerun.
+	check []string
 	// report makes rerun report the start of the run on a descriptor to the parent
 	// process: see live.Reporter.
 	report bool
@@ -194,7 +196,7 @@ type rerunOptions struct {
 
 // rerunLine returns the command line that runs a task again with these options.
 func (cmd *rerunCommand) rerunLine(o rerunOptions, id string) string {
-	words := []string{"rerun"}
+	words := append([]string{"rerun"}, o.check...)
 	if o.yes {
 		words = append(words, "--yes")
 	}

@@ -73,6 +73,23 @@ func (o *checkOptions) valid(c *cli.Command, of rerunOptions) error {
 	return nil
 }
 
+// words returns the words of a command line with these options.
+func (o *checkOptions) words() []string {
+	words := []string{"--check"}
+	for _, flag := range []struct {
+		name  string
+		given bool
+	}{{"--exact", o.exact}, {"--same-inputs", o.sameInputs}, {"--in-place", o.inPlace}, {"--sandbox", o.sandbox}, {"--json", *o.json}} {
+		if flag.given {
+			words = append(words, flag.name)
+		}
+	}
+	if o.tolerance > 0 {
+		words = append(words, "--tolerance", strconv.FormatFloat(o.tolerance, 'g', -1, 64))
+	}
+	return words
+}
+
 func (o *checkOptions) options() tasks.CheckOptions {
 	return tasks.CheckOptions{Compare: compare.Options{Exact: o.exact, Tolerance: o.tolerance}, InPlace: o.inPlace, Sandbox: o.sandbox, SameInputs: o.sameInputs}
 }
@@ -121,6 +138,7 @@ func (cmd *rerunCommand) rerunCheck(ctx context.Context, ref string, o rerunOpti
 	if err != nil {
 		return err
 	}
+	o.check = check.words()
 	set := check.options()
 	set.Before = func(ref tasks.Version, changed []tasks.Since) {
 		if cmd.term.besides() && isTerminal(cmd.term.err) {
@@ -166,9 +184,11 @@ func (cmd *rerunCommand) tellCheck(q *tasks.Service, c *tasks.Checked, asJSON bo
 	}
 	cmd.home.follow(q, tasks.AfterRun)
 	switch {
-	case rec.Data.Status == record.Cancelled && rec.Data.Signal != "":
+	case (c.Interrupted || rec.Data.Status == record.Cancelled) && rec.Data.Signal != "":
 		rc := *rec.Data.ReturnCode
 		return &signalError{code: &codeError{code: rc}, signal: syscall.Signal(rc - 128)}
+	case c.Interrupted:
+		return &codeError{code: exitInterrupted}
 	case c.AsideErr != nil:
 		return &codeError{code: exitFailure}
 	case c.Verdict() == record.CheckReproduced || c.Verdict() == record.CheckOutput:

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"os/exec"
-	"strconv"
 	"syscall"
 
 	"qme/internal/signalled"
@@ -88,17 +87,11 @@ func (cmd *rerunCommand) checkApart(ctx context.Context, q *tasks.Service, j *ch
 	if cmd.settings.message != "" {
 		words = append(words, "--message", cmd.settings.message)
 	}
-	words = append(words, "rerun", "--check")
-	for name, given := range map[string]bool{
-		"--exact": check.exact, "--in-place": check.inPlace, "--sandbox": check.sandbox, "--same-inputs": check.sameInputs, "--json": *check.json,
-		"--yes": o.yes, "--hash": o.hash, "--trace": o.trace,
-	} {
+	words = append(append(words, "rerun"), check.words()...)
+	for name, given := range map[string]bool{"--yes": o.yes, "--hash": o.hash, "--trace": o.trace} {
 		if given {
 			words = append(words, name)
 		}
-	}
-	if check.tolerance > 0 {
-		words = append(words, "--tolerance", strconv.FormatFloat(check.tolerance, 'g', -1, 64))
 	}
 	ref := j.plan.Ref
 	name := string(ref.Record.UID)

@@ -9,12 +9,16 @@ import (
 	"io"
 	"maps"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"qme/executor/capture"
 	"qme/internal/regular"
 	"qme/internal/safe"
+	"qme/internal/signalled"
 	"qme/provenance"
 	"qme/provenance/aside"
 	"qme/provenance/compare"
@@ -42,6 +46,8 @@ type Checked struct {
 	Changed []Since // what was different before the command started
 	// Itself are files that the reference has changed, and which it may have read before.
 	Itself []string
+	// Interrupted says that the user has ended the check, so that nothing was compared.
+	Interrupted bool
 	// Code says whether the return code and the signal are those of the reference.
 	Code   bool
 	Output *OutputCheck // nil if the command was cut off
@@ -70,7 +76,9 @@ type checking struct {
 	left    map[string]error
 	states  map[string]aside.State // of files that the command has made, when it has ended
 	fates   map[string]aside.Do
-	sandbox *sandbox // nil: the command runs where the reference ran
+	beside  context.Context  // of what is done before and after the command; it ends when the user ends the check
+	got     func() os.Signal // the signal with which the user has ended the check; nil for none
+	sandbox *sandbox         // nil: the command runs where the reference ran
 	result  Checked
 }
 
@@ -83,7 +91,7 @@ var ErrInputs = fmt.Errorf("its inputs are not there as they were: %w", record.E
 // of Rerun; a record.ErrConflict if an input is missing, or it was not made for another reason.
 func (q *Service) Check(ctx context.Context, ref string, o CheckOptions, opts RunOptions) (*Checked, error) {
 	base, _, hasRun := cutRun(ref)
-	opts.checking = &checking{CheckOptions: o}
+	opts.checking = &checking{CheckOptions: o, beside: ctx}
 	if hasRun {
 		v, err := q.Find(ref)
 		if err != nil {
@@ -92,6 +100,12 @@ func (q *Service) Check(ctx context.Context, ref string, o CheckOptions, opts Ru
 		opts.checking.ref = v
 	}
 	opts.Quiet = true
+	signals := slices.DeleteFunc([]os.Signal{unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGHUP}, signal.Ignored)
+	if len(signals) > 0 { // they reach the command as well
+		caught, got, stop := signalled.Catch(ctx, signals...)
+		defer stop()
+		opts.checking.beside, opts.checking.got = caught, got
+	}
 	rep, err := q.Rerun(ctx, base, opts)
 	if err != nil {
 		return nil, err
@@ -158,11 +172,11 @@ func (c *checking) start(q *Service, rec *record.Record, dir string, entry *spoo
 }
 
 // look looks at what is different now, once the user has agreed to run the command.
-func (c *checking) look(ctx context.Context, q *Service) (err error) {
+func (c *checking) look(q *Service) (err error) {
 	if c.own, err = q.Own(c.ref.Record); err != nil {
 		return err
 	}
-	if c.changed, err = q.Since(ctx, c.ref, SinceOptions{Agreed: true}); err != nil {
+	if c.changed, err = q.Since(c.beside, c.ref, SinceOptions{Agreed: true}); err != nil {
 		return err
 	}
 	c.separate()
@@ -171,6 +185,9 @@ func (c *checking) look(ctx context.Context, q *Service) (err error) {
 
 // proceed tells what is different now, and returns why the check is not made.
 func (c *checking) proceed() error {
+	if err := c.beside.Err(); err != nil {
+		return err
+	}
 	c.result.Changed = c.changed
 	if c.Before != nil {
 		c.Before(c.ref, c.changed)
@@ -263,12 +280,13 @@ func (c *checking) newCheck() *record.Check {
 
 // end compares a check that has ended with its reference, and puts back what was set aside. res is nil if
 // how it ended is not known.
-func (c *checking) end(ctx context.Context, r *run, res *capture.Result) {
+func (c *checking) end(r *run, res *capture.Result) {
 	if c == nil {
 		return
 	}
-	if res != nil && !res.Cancelled {
-		if err := c.judge(ctx, r, res); err != nil {
+	c.result.Interrupted = c.got != nil && c.got() != nil
+	if res != nil && !res.Cancelled && !c.result.Interrupted {
+		if err := c.judge(r, res); err != nil {
 			r.q.Warn("the comparison with %s: %v", c.ref.Name(), err)
 		}
 	}
@@ -279,7 +297,7 @@ func (c *checking) end(ctx context.Context, r *run, res *capture.Result) {
 }
 
 // judge compares a check with its reference, and notes the verdict in its record.
-func (c *checking) judge(ctx context.Context, r *run, res *capture.Result) error {
+func (c *checking) judge(r *run, res *capture.Result) error {
 	now := Version{Record: r.rec, service: r.q}
 	check := r.rec.Data.Check
 	pair := compare.New(compare.FactsOf(c.ref.Record), compare.FactsOf(r.rec), c.Compare)
@@ -289,7 +307,7 @@ func (c *checking) judge(ctx context.Context, r *run, res *capture.Result) error
 	if err != nil {
 		return err
 	}
-	files := c.compareFiles(ctx, r, pair)
+	files := c.compareFiles(c.beside, r, pair)
 	c.result.Output, c.result.Files = output, files
 	check.Output = output.Verdict
 	if !c.result.Code {

@@ -17,7 +17,7 @@ func (b *bench) check(t *testing.T, ref string) *record.Record {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rep, err := b.Rerun(context.Background(), string(v.Record.UID), RunOptions{checking: &checking{ref: v}})
+	rep, err := b.Rerun(context.Background(), string(v.Record.UID), RunOptions{checking: &checking{ref: v, beside: t.Context()}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestCheckOfAClearedTaskBringsItBack(t *testing.T) {
 		_, err := b.Clear(context.Background(), "it", []record.ID{id})
 		return err
 	}
-	if _, err := b.Rerun(context.Background(), string(id), RunOptions{Confirm: confirm, checking: &checking{ref: v}}); err != nil {
+	if _, err := b.Rerun(context.Background(), string(id), RunOptions{Confirm: confirm, checking: &checking{ref: v, beside: t.Context()}}); err != nil {
 		t.Fatal(err)
 	}
 	if got := b.history.record(t, id); got.IsCheck() {

@@ -46,7 +46,6 @@ func (q *Service) inPlaceOf(was *record.Record, ownInput bool) (like *Service, c
 			set.Stderr = slave
 		}
 	}
-	set.Hashes.Wait = mostHashing
 	return &own, close, nil
 }
 

@@ -44,7 +44,7 @@ func (r *run) listFiles(ctx context.Context) {
 // endFiles looks at the files of a run that has ended. If all are to be hashed, it waits for that
 // until the context ends.
 func (r *run) endFiles(ctx context.Context) *record.Files {
-	if !r.hash || r.rec.Data.Status == record.Cancelled {
+	if !r.hash && r.checking == nil || r.rec.Data.Status == record.Cancelled {
 		return r.files.End()
 	}
 	show, done := r.q.progress("MiB of files hashed; Ctrl-C leaves out the rest")

@@ -159,7 +159,7 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 		return nil, err
 	}
 	if opts.checking != nil {
-		if err := opts.checking.look(ctx, q); err != nil {
+		if err := opts.checking.look(q); err != nil {
 			return nil, err
 		}
 	}
@@ -169,7 +169,7 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 		return nil, err
 	}
 	if c := opts.checking; c != nil && c.Sandbox {
-		if err := c.newSandbox(ctx, q); err != nil {
+		if err := c.newSandbox(c.beside, q); err != nil {
 			return nil, err
 		}
 		defer func() {
@@ -292,7 +292,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	if err == nil && spoolErr == nil {
 		r.settle(ctx, res)
 	}
-	r.checking.end(ctx, r, res)
+	r.checking.end(r, res)
 	background.pause()
 	// From here on, other processes may hold the history's lock. Commit the run's own record
 	// first, and let one time limit apply to all commits.
@@ -496,7 +496,7 @@ func (r *run) complete(res *capture.Result) *record.Record {
 
 // settle completes the record of a run that has ended with all that this process knows.
 func (r *run) settle(ctx context.Context, res *capture.Result) {
-	if r.hash { // which may take long after the command
+	if r.hash || r.checking != nil { // which may take long after the command
 		waiting, stop := signalled.Until(context.WithoutCancel(ctx))
 		defer stop()
 		ctx = waiting
