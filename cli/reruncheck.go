@@ -389,6 +389,9 @@ func (p *checkPage) file(f tasks.FileCheck) {
 		text += "could not be compared"
 	default:
 		text += fmt.Sprintf("differs: sha256 %s -> %s", hashText(f.From), hashText(f.To))
+		if f.From == f.To && f.From != "" { // those of its ends
+			text = safe.Line(f.Path) + " differs between its first and its last MiB"
+		}
 	}
 	p.line("", "%s", joined(", ", text, safe.Line(f.Why)))
 	if f.At != "" {

@@ -188,6 +188,9 @@ func (c *checking) compareContent(ctx context.Context, r *run, pair *compare.Pai
 		}
 	default:
 		one.State, one.Differences, one.Binary = FileDiffers, result.Differences, result.Binary
+		if was.Partial {
+			one.Why = ""
+		}
 	}
 }
 
@@ -195,7 +198,7 @@ func (c *checking) compareContent(ctx context.Context, r *run, pair *compare.Pai
 func (c *checking) content(ctx context.Context, r *run, was record.File) (io.ReadCloser, error) {
 	if path := cmp.Or(c.set.Path(pathIn(r.dir, c.inSandbox(was.Path))), c.original(was)); path != "" {
 		again := provenance.Again(ctx, []provenance.Recorded{{Path: path, Size: was.Size, SHA256: was.SHA256, Partial: was.Partial}}, r.q.Settings.Hashes, true, mostHashing)[0]
-		if again.Condition == provenance.Same {
+		if again.Condition == provenance.Same && (!was.Partial || c.untouched(path)) {
 			return regular.OpenHere(path, os.O_RDONLY, 0)
 		}
 	}
@@ -210,6 +213,14 @@ func (c *checking) content(ctx context.Context, r *run, was record.File) (io.Rea
 		return nil, err
 	}
 	return inTar(part, was)
+}
+
+// untouched reports whether a file has not been written to since the reference has ended, as far as its time
+// tells: of one of which only the ends were hashed, nothing else tells that the middle is as it was.
+func (c *checking) untouched(path string) bool {
+	info, err := os.Lstat(path)
+	end := c.ref.Record.Data.Finished
+	return err == nil && end != nil && !info.ModTime().After(end.Time)
 }
 
 // inTar returns a file of a part with kept outputs; nil if that is not as recorded, or not in it.
