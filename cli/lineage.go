@@ -176,6 +176,9 @@ func (cmd *lineageCommand) ended(links *tasks.Links, l *tasks.Lineage, o lineage
 			break
 		}
 	}
+	if l.Remade > 0 {
+		cmd.term.note("%s left out in whose place a run of the same command has made a new one: whether it was read is not recorded (qme run --trace tells).", earlierOutputs(l.Remade))
+	}
 	if l.Gaps > 0 {
 		cmd.term.note("Not all files of %s are known in this home: their lists stayed where they took place (setting share.parts), or are damaged.", count(l.Gaps, "run"))
 	}
@@ -183,6 +186,13 @@ func (cmd *lineageCommand) ended(links *tasks.Links, l *tasks.Lineage, o lineage
 		return errMayBeMissing()
 	}
 	return none
+}
+
+func earlierOutputs(n int) string {
+	if n == 1 {
+		return "1 earlier output is"
+	}
+	return count(n, "earlier output") + " are"
 }
 
 // A lineageTree prints a lineage.
@@ -444,6 +454,7 @@ type lineageJSON struct {
 	Edges   []edgeJSON `json:"edges"`
 	LeftOut int        `json:"left_out"`
 	Gaps    int        `json:"gaps"`
+	Remade  int        `json:"remade"`
 }
 
 // A nodeJSON is a run or a file.
@@ -472,7 +483,7 @@ type edgeJSON struct {
 }
 
 func lineageJSONOf(l *tasks.Lineage) lineageJSON {
-	j := lineageJSON{Down: l.Down, Nodes: []nodeJSON{}, Edges: []edgeJSON{}, LeftOut: l.LeftOut, Gaps: l.Gaps}
+	j := lineageJSON{Down: l.Down, Nodes: []nodeJSON{}, Edges: []edgeJSON{}, LeftOut: l.LeftOut, Gaps: l.Gaps, Remade: l.Remade}
 	for _, n := range l.Nodes {
 		one := nodeJSON{Kind: "file", Path: n.Path, SHA256: n.Content.SHA256, Ends: n.Content.Ends, Known: n.Known, LeftOut: n.LeftOut}
 		if n.Run != nil {

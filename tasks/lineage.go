@@ -28,6 +28,9 @@ type Lineage struct {
 	LeftOut int
 	// Gaps is of how many runs of the home not all files are known; see Links.Gaps.
 	Gaps int
+	// Remade is how many inputs are left out since they are what an earlier run of the same work had made,
+	// and the run has made again; see Links.remade.
+	Remade int
 }
 
 // A LineageNode is a run or a file.
@@ -194,6 +197,10 @@ func (t *descent) up(ctx context.Context, r reached) error {
 			raw = append(raw, in)
 			continue
 		}
+		if remade(v, files, in, *source) {
+			t.Remade++
+			continue
+		}
 		sources[in.Path] = source
 		of = append(of, in)
 	}
@@ -311,11 +318,30 @@ func (t *descent) users(ctx context.Context, w Wanted, maker *Version) ([]Link, 
 		if err != nil {
 			return nil, err
 		}
+		if ok && NamedOnly(k.File) {
+			again, err := t.madeAgain(ctx, k)
+			if err != nil {
+				return nil, err
+			}
+			if again {
+				t.Remade++
+				continue
+			}
+		}
 		if ok {
 			users = append(users, k)
 		}
 	}
 	return users, nil
+}
+
+// madeAgain reports whether a run has a file from an earlier run of the same work, and has made it again.
+func (t *descent) madeAgain(ctx context.Context, user Link) (bool, error) {
+	source, err := t.l.Source(ctx, user.Run, user.File)
+	if err != nil || source == nil {
+		return false, err
+	}
+	return remade(user.Run, t.l.filesOf(user.Run), user.File, *source), nil
 }
 
 // follows reports whether a run that used a file can have it from another one, or from an earlier run of the

@@ -199,6 +199,31 @@ func (l *Links) Source(ctx context.Context, of Version, in record.File) (*Link, 
 	return nil, nil
 }
 
+// remade reports whether a run has made a file again that an earlier run of the same work had made: the same
+// command or script in the same directory. Where nothing but a word of the command line names the file, it is
+// listed as an input because it was there, and following it would say that each figure comes from the one
+// before it. What another work has made, the run may well have changed in its place.
+func remade(run Version, files *record.Files, in record.File, source Link) bool {
+	a, b := run.Record, source.Run.Record
+	switch {
+	case !NamedOnly(in) || !source.SamePath || a.Data.PWD != b.Data.PWD:
+		return false
+	case !slices.ContainsFunc(files.Out, func(out record.File) bool { return out.Path == in.Path }):
+		return false
+	case a.UID == b.UID || a.Command == b.Command:
+		return true
+	}
+	scripts := ownScripts(b)
+	return slices.ContainsFunc(ownScripts(a), func(path string) bool { return slices.Contains(scripts, path) })
+}
+
+// ownScripts returns the scripts, and the programs of one's own, that a recorded command names. No file is
+// looked at.
+func ownScripts(rec *record.Record) []string {
+	list := provenance.ScriptNames(provenance.Command{Dir: rec.Data.PWD, Argv: rec.Data.Cmd})
+	return slices.DeleteFunc(list, func(path string) bool { return provenance.Installed(path, nil) })
+}
+
 func firstOf(list []Link) *Link {
 	if len(list) == 0 {
 		return nil
