@@ -151,6 +151,9 @@ func (cmd *rerunCommand) withInput(err error, o rerunOptions) error {
 		return fmt.Errorf("%w; the file has not changed: %s", err, cmd.rerunLine(file, id))
 	}
 	file.stdin = "FILE"
+	if len(o.check) > 0 { // which reads nothing else
+		return fmt.Errorf("%w; give it again: %s", err, cmd.rerunLine(file, id))
+	}
 	return fmt.Errorf("%w; give it again: %s <FILE, or %s", err, cmd.rerunLine(o, id), cmd.rerunLine(file, id))
 }
 

@@ -37,7 +37,7 @@ func (o *checkOptions) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "same-inputs", Usage: "with --check: run nothing if an input is not as it was", Destination: &o.sameInputs},
 		&cli.BoolFlag{Name: "in-place", Usage: "with --check: leave the files that it makes in the place of the earlier ones", Destination: &o.inPlace},
 		&cli.BoolFlag{Name: "sandbox", Usage: "with --check: run it in a copy of the recorded code, with copies of its inputs", Destination: &o.sandbox},
-		&cli.IntFlag{Name: "jobs", Usage: "with --check: check up to `N` tasks at once, but those whose files meet one after the other", Destination: &o.jobs},
+		&cli.IntFlag{Name: "jobs", Usage: "with --check: check up to `N` tasks at once, but those whose files meet one after the other", HideDefault: true, Destination: &o.jobs},
 	}
 }
 
