@@ -100,7 +100,21 @@ func (cmd *rerunCommand) rerunStale(ctx context.Context, args []string, o rerunO
 	if err := cmd.runPlan(ctx, s, plan, o); err != nil {
 		return err
 	}
-	return cmd.notKnown(found.files)
+	return errors.Join(copiesLeft(ctx, s, plan), cmd.notKnown(found.files))
+}
+
+// copiesLeft returns an error for files that are copies of what was made again, and are as they were.
+func copiesLeft(ctx context.Context, s *tasks.Staleness, plan []tasks.Step) error {
+	var errs []error
+	for _, step := range plan {
+		for _, f := range step.Copies {
+			if !s.SameContent(ctx, f.MovedFrom, f.Path) {
+				line := executor.Quote([]string{"cp", f.MovedFrom, f.Path})
+				errs = append(errs, fmt.Errorf("%s stays as it was: it is a copy, and what was made again is %s; \"%s\" brings it up to date: %w", shownPath(f.Path), shownPath(f.MovedFrom), line, record.ErrConflict))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // notKnown returns an error if it is not known whether one of the files is fresh.
@@ -114,8 +128,12 @@ func (cmd *rerunCommand) notKnown(files []*tasks.StaleFile) error {
 		if len(f.Reasons) > 0 {
 			why = sinceText(f.Reasons[0].Since)
 		}
-		errs = append(errs, fmt.Errorf("whether %s is stale is not known: %s (\"%s\" makes it again, \"%s\" says that it does not matter): %w", shownPath(f.Path), why,
-			cmd.term.line("rerun", string(f.Run.Record.UID)), cmd.term.line("stale", "--accept", f.Path), record.ErrConflict))
+		made := "it"
+		if f.MovedFrom != "" {
+			made = shownPath(f.MovedFrom)
+		}
+		errs = append(errs, fmt.Errorf("whether %s is stale is not known: %s (\"%s\" makes %s again, \"%s\" says that it does not matter): %w", shownPath(f.Path), why,
+			cmd.term.line("rerun", string(f.Run.Record.UID)), made, cmd.term.line("stale", "--accept", f.Path), record.ErrConflict))
 	}
 	return errors.Join(errs...)
 }
@@ -142,7 +160,7 @@ func (cmd *rerunCommand) mayReplace(ctx context.Context, plan []tasks.Step, o re
 	}
 	text := strings.Join(edited, ", ")
 	if !isTerminal(cmd.term.in) || !isTerminal(cmd.term.err) {
-		return fmt.Errorf("changed by hand, and would be replaced: %s (--yes replaces that): %w", text, record.ErrConflict)
+		return fmt.Errorf("changed by hand, and would be replaced: %s (--yes replaces that; \"%s\" says that it is right as it is): %w", text, cmd.term.line("stale", "--accept", "FILE"), record.ErrConflict)
 	}
 	return cmd.term.ask(ctx, "Replace what was changed by hand: "+text, codeError{exitConflict, errors.New("nothing was run")}, "")
 }
@@ -223,6 +241,7 @@ type stepJSON struct {
 	After   []record.ID  `json:"after"`
 	Reasons []reasonJSON `json:"reasons"`
 	Edited  []string     `json:"edited,omitempty"`
+	Copies  []string     `json:"copies,omitempty"`
 }
 
 // writePlan prints what is to be run, in order.
@@ -232,6 +251,9 @@ func writePlan(w *bufio.Writer, plan []tasks.Step, asJSON bool) error {
 		if asJSON {
 			rec := step.Run.Record
 			j := stepJSON{UID: rec.UID, Run: step.Run.Number, RunID: rec.Data.RunID, Command: rec.Command, Files: step.Files, After: []record.ID{}, Reasons: reasonsJSON(step.Reasons), Edited: step.Edited}
+			for _, f := range step.Copies {
+				j.Copies = append(j.Copies, f.Path)
+			}
 			for _, before := range step.After {
 				j.After = append(j.After, plan[before].Run.Record.UID)
 			}
@@ -252,6 +274,12 @@ func writeStep(w *bufio.Writer, n int, step tasks.Step) error {
 		files = append(files, shownPath(path))
 	}
 	fmt.Fprintf(w, "%d. %s  %s\n", n, strings.Join(files, ", "), safe.Bounded(typed(step.Run.Record)))
+	for _, f := range step.Copies {
+		fmt.Fprintf(w, "   %s is a copy, and stays as it is\n", shownPath(f.Path))
+	}
+	for _, path := range step.Edited {
+		fmt.Fprintf(w, "   replaces %s, which was changed by hand\n", shownPath(path))
+	}
 	writeReasons(w, "   ", step.Reasons, 0)
 	if len(step.After) > 0 {
 		var before []string

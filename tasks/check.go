@@ -198,14 +198,10 @@ func (c *checking) proceed() error {
 // separate takes from what is different now the files that the reference has made in the place of others
 // which it need not have read: the command line names them, and nothing else is known.
 func (c *checking) separate() {
-	maybe, ins := map[string]bool{}, map[string]record.File{}
+	ins := map[string]record.File{}
 	if c.files != nil {
 		for _, f := range c.files.In {
 			ins[f.Path] = f
-		}
-		for _, f := range c.files.Out {
-			by := ins[f.Path].By
-			maybe[f.Path] = by == record.ByWord || by == record.ByOption
 		}
 	}
 	c.begins = map[string]int64{}
@@ -217,7 +213,7 @@ func (c *checking) separate() {
 			c.begins[s.Name] = was.Size
 			return true // it was appended to, so that the command gets what was there before
 		}
-		if s.Kind != KindInputs || !maybe[s.Name] {
+		if !s.Remade {
 			return false
 		}
 		if s.Own {

@@ -56,6 +56,10 @@ type Since struct {
 	// Own says that the file is as the run itself has left it, which has changed its own input.
 	Own bool `json:"own,omitempty"`
 
+	// Remade says of an input that the run has made the file itself, and need not have read what was there
+	// before: nothing but a word of the command line names it.
+	Remade bool `json:"-"`
+
 	// Path is the absolute path of a file, "" for what is none.
 	Path string `json:"-"`
 	// Now tells what there is now from all else, with SinceOptions.Hash: the hash of a file, or of how
@@ -189,9 +193,10 @@ func (s *since) kindOf(path string, scripts []string) Kind {
 // A sinceFile is a file of the record that is looked at again.
 type sinceFile struct {
 	provenance.Recorded
-	kind Kind
-	name string
-	own  *record.File // as the run has left it; nil if it has not changed it
+	kind   Kind
+	name   string
+	own    *record.File // as the run has left it; nil if it has not changed it
+	remade bool         // see Since.Remade
 }
 
 // inputs looks at the files that were there when the run began, and at its scripts and programs.
@@ -216,12 +221,12 @@ func (s *since) inputs(ctx context.Context) {
 func (s *since) recorded() (list []sinceFile) {
 	scripts := s.scripts()
 	known := map[string]bool{}
-	add := func(name string, f provenance.Recorded, kind Kind, own *record.File) {
-		if known[f.Path] || !s.asks(kind) {
+	add := func(f sinceFile) {
+		if known[f.Path] || !s.asks(f.kind) {
 			return
 		}
 		known[f.Path] = true
-		list = append(list, sinceFile{f, kind, name, own})
+		list = append(list, f)
 	}
 	if s.files != nil {
 		_, outs := filesByPath(s.files)
@@ -236,13 +241,15 @@ func (s *since) recorded() (list []sinceFile) {
 			if out, is := outs[f.Path]; is {
 				own = &out
 			}
-			add(f.Path, provenance.Recorded{Path: path, Size: f.Size, SHA256: f.SHA256, Partial: f.Partial}, kind, own)
+			again := provenance.Recorded{Path: path, Size: f.Size, SHA256: f.SHA256, Partial: f.Partial}
+			add(sinceFile{again, kind, f.Path, own, kind == KindInputs && own != nil && NamedOnly(f)})
 		}
 	}
 	if software := s.rec.Data.Software; software != nil {
 		for _, p := range software.Programs {
 			if path, ok := s.path(p.Path); ok && filepath.IsAbs(p.Path) && slices.Contains(scripts, p.Path) {
-				add(p.Path, provenance.Recorded{Path: path, Size: p.Size, SHA256: p.SHA256, Partial: p.Partial}, KindScript, nil)
+				again := provenance.Recorded{Path: path, Size: p.Size, SHA256: p.SHA256, Partial: p.Partial}
+				add(sinceFile{Recorded: again, kind: KindScript, name: p.Path})
 			}
 		}
 	}
@@ -251,7 +258,7 @@ func (s *since) recorded() (list []sinceFile) {
 
 // tell adds what is different of a file.
 func (s *since) tell(ctx context.Context, f sinceFile, now provenance.Now) {
-	one := Since{Kind: f.kind, Name: f.name, Path: f.Path, Now: now.SHA256, Why: now.Why, From: contentText(f.Size, f.SHA256)}
+	one := Since{Kind: f.kind, Name: f.name, Path: f.Path, Now: now.SHA256, Why: now.Why, From: contentText(f.Size, f.SHA256), Remade: f.remade}
 	switch now.Condition {
 	case provenance.Same:
 		return

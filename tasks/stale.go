@@ -52,6 +52,8 @@ type StaleFile struct {
 	// CutOff says that the run was cancelled or ended by a signal, so that the file may be a part of what it
 	// should be. It is Stale then.
 	CutOff bool
+	// byHand says that the file was changed by hand, also if that was accepted.
+	byHand bool
 	// Accepted is how many changes do not matter for the file; see Staleness.Accept.
 	Accepted int
 	Why      string // more on the state; usually empty
@@ -264,6 +266,7 @@ func (s *Staleness) madeAs(ctx context.Context, path string, paths []string, mov
 	if err != nil {
 		return nil, nil // it has just been removed
 	}
+	all := slices.Clone(made)
 	made = slices.DeleteFunc(made, func(l Link) bool {
 		// What is older than the run cannot come from it.
 		return !l.SamePath && (!moved || w.Size == 0 || info.ModTime().Before(l.Run.Record.Data.Timestamp.Time))
@@ -278,6 +281,10 @@ func (s *Staleness) madeAs(ctx context.Context, path string, paths []string, mov
 	f := &StaleFile{Path: path, State: Fresh, Run: last.Run, File: last.File}
 	if !last.SamePath {
 		f.MovedFrom = last.Path()
+		// If its task has made the same again, it is what that has made.
+		if i := slices.IndexFunc(all, func(l Link) bool { return l.Run.Record.UID == last.Run.Record.UID && l.Path() == f.MovedFrom }); i >= 0 {
+			f.Run, f.File = all[i].Run, all[i].File
+		}
 	}
 	return f, nil
 }
@@ -310,6 +317,7 @@ func (s *Staleness) judge(ctx context.Context, f *StaleFile) error {
 		f.note(NotKnown, "the run that makes it has not ended")
 	}
 	accepted := s.accepted[runKey(f.Run)]
+	f.byHand = f.State == Edited
 	if f.State == Edited && accepted[s.edited(ctx, f)] {
 		f.State = Fresh
 		f.Accepted++
@@ -409,9 +417,13 @@ func (s *Staleness) run(ctx context.Context, v Version) (*staleRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.changes = slices.DeleteFunc(all, func(one Since) bool { return one.Own })
+	r.changes = slices.DeleteFunc(all, Since.itself)
 	return r, s.follow(ctx, r)
 }
+
+// itself reports whether a change is no reason to make anything again, since it is in what the run itself
+// makes: how that file is now is said of the file.
+func (s Since) itself() bool { return s.Own || s.Remade }
 
 // mostFollowed is how many inputs of a run are looked up.
 const mostFollowed = 20_000
@@ -464,6 +476,13 @@ func (s *Staleness) edited(ctx context.Context, f *StaleFile) string {
 
 // cutOff stands for the end of a run that was cut off.
 func cutOff(v Version) string { return given.Change(runKey(v), "cut off") }
+
+// SameContent reports whether two files are there and have the same content, as far as their hashes tell.
+func (s *Staleness) SameContent(ctx context.Context, a, b string) bool {
+	was, ok := s.content(ctx, a)
+	now, there := s.content(ctx, b)
+	return ok && there && was.Content == now.Content
+}
 
 // Accept notes in the home that what has changed for a file does not matter for it: all that is different
 // now, until it changes further, or the file is made again. It returns how many changes that are. The files

@@ -12,10 +12,14 @@ import (
 type Step struct {
 	Run   Version
 	Files []string // that are wanted of it, by their absolute paths
+	// Copies are files that are wanted and have been moved or copied since: the run makes those in Files, and
+	// leaves these as they are.
+	Copies []*StaleFile
 	// Reasons are those of the run itself: what has changed of what it was made from and with.
 	Reasons []Reason
 	After   []int // the steps before it that make what it was made from, by their indices
-	// Edited are the files that it would replace although they were changed by hand.
+	// Edited are the files that it would replace although they were changed by hand, also if that was
+	// accepted.
 	Edited []string
 }
 
@@ -64,8 +68,8 @@ func (s *Staleness) Plan(ctx context.Context, files []*StaleFile) ([]Step, error
 func (p *stalePlan) add(ctx context.Context, f *StaleFile) (int, error) {
 	key := runKey(f.Run)
 	if i, known := p.at[key]; known {
-		if i >= 0 && !slices.Contains(p.steps[i].Files, f.Path) {
-			p.steps[i].Files = append(p.steps[i].Files, f.Path)
+		if i >= 0 {
+			p.steps[i].want(f)
 		}
 		return i, p.redirected(f)
 	}
@@ -73,7 +77,8 @@ func (p *stalePlan) add(ctx context.Context, f *StaleFile) (int, error) {
 		return -1, err
 	}
 	p.at[key] = -1
-	step := Step{Run: f.Run, Files: []string{f.Path}}
+	step := Step{Run: f.Run}
+	step.want(f)
 	r, accepted := p.s.runs[key], p.s.accepted[key]
 	made := map[string]bool{}
 	for _, in := range r.inputs {
@@ -108,6 +113,18 @@ func (p *stalePlan) add(ctx context.Context, f *StaleFile) (int, error) {
 	return p.at[key], nil
 }
 
+// want adds a file to those that are wanted of a step.
+func (s *Step) want(f *StaleFile) {
+	path := f.Path
+	if f.MovedFrom != "" {
+		path = f.MovedFrom
+		s.Copies = append(s.Copies, f)
+	}
+	if !slices.Contains(s.Files, path) {
+		s.Files = append(s.Files, path)
+	}
+}
+
 // needed reports whether an input has to be made again for a run for which some changes do not matter.
 func (f *StaleFile) needed(accepted map[string]bool) bool {
 	return f.State == Gone || f.CutOff || slices.ContainsFunc(f.Reasons, func(r Reason) bool { return r.changes() && !accepted[r.key()] })
@@ -134,7 +151,7 @@ func (s *Staleness) editedBy(ctx context.Context, v Version) (paths []string, er
 		if err != nil {
 			return nil, err
 		}
-		if f != nil && f.State == Edited && record.SameRun(f.Run.Record, v.Record) {
+		if f != nil && f.byHand && record.SameRun(f.Run.Record, v.Record) {
 			paths = append(paths, f.Path)
 		}
 	}
@@ -156,6 +173,6 @@ func (s *Staleness) StillNeeded(ctx context.Context, step Step) (bool, error) {
 	accepted := s.accepted[runKey(step.Run)]
 	return slices.ContainsFunc(now, func(one Since) bool {
 		reason := Reason{Since: one, Run: step.Run}
-		return !one.Own && reason.changes() && !accepted[reason.key()]
+		return !one.itself() && reason.changes() && !accepted[reason.key()]
 	}), nil
 }
