@@ -174,9 +174,9 @@ func ScriptNames(c Command) (list []string) {
 }
 
 // Installed reports whether a program belongs to an installation, not to the work of a user: it lies in
-// a folder of the system, in one of some folders, or in a folder for programs.
+// a folder of the system, in one of some folders, in a folder for programs, or in one with packages.
 func Installed(path string, folders []string) bool {
-	if slices.Contains(programFolders, filepath.Base(filepath.Dir(path))) {
+	if slices.Contains(programFolders, filepath.Base(filepath.Dir(path))) || strings.Contains(path, "/node_modules/") || strings.Contains(path, "/site-packages/") {
 		return true
 	}
 	return slices.ContainsFunc(slices.Concat(systemFolders, folders), func(folder string) bool {

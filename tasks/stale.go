@@ -98,6 +98,7 @@ type staleRun struct {
 	changes []Since // those as well that are accepted
 	inputs  []staleInput
 	foreign bool // it was not given here, and nothing was looked at
+	blind   bool // it has recorded no input
 	cut     bool // not all of its inputs were followed
 }
 
@@ -356,6 +357,8 @@ func (s *Staleness) judge(ctx context.Context, f *StaleFile) error {
 		f.note(NotKnown, "")
 	case r.cut:
 		f.note(NotKnown, "it has more inputs than are followed")
+	case r.blind && f.State == Fresh && f.Accepted == 0:
+		f.Why = "though no input of its run was recorded"
 	}
 	return nil
 }
@@ -431,7 +434,7 @@ const mostFollowed = 20_000
 // follow looks at the runs that made the inputs of a run.
 func (s *Staleness) follow(ctx context.Context, r *staleRun) error {
 	files, err := r.Files()
-	if err != nil || files == nil {
+	if r.blind = files == nil || len(files.In) == 0; r.blind || err != nil {
 		return err
 	}
 	_, outs := filesByPath(files)
