@@ -74,6 +74,10 @@ func (a *app) start(argv []string) error {
 	}
 	if named != root && !named.Hidden { // the hidden one, completion, asks for the others
 		root.Commands = []*cli.Command{named} // the library prepares all that it is given
+		named.Before = func(ctx context.Context, _ *cli.Command) (context.Context, error) {
+			a.home.putBack(ctx)
+			return ctx, nil
+		}
 	}
 	if err := root.Run(context.Background(), argv); err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 	"qme/internal/regular"
 	"qme/internal/signalled"
 	"qme/provenance"
+	"qme/provenance/aside"
 	"qme/record"
 	"qme/tasks"
 	"qme/tasks/given"
@@ -186,6 +187,25 @@ func (h *home) recovered(ctx context.Context, how func(*tasks.Service, context.C
 		h.term.warn("a run is still in the spool: %v", err)
 	}
 	return q, nil
+}
+
+// putBack puts back the files that checks have set aside which were cut off, whatever the command does. Where
+// there are none it costs a look at one folder, which is not there.
+func (h *home) putBack(ctx context.Context) {
+	dir, err := h.settings.homeDir()
+	if err != nil {
+		return
+	}
+	if pending, err := aside.Pending(dir); err == nil && len(pending) == 0 {
+		return
+	}
+	q, err := h.tasks()
+	if err == nil {
+		err = q.RecoverSoon(ctx)
+	}
+	if err != nil && !errors.Is(err, record.ErrBusy) {
+		h.term.warn("files that a check has set aside may not be back yet: %v", err)
+	}
 }
 
 // commandInput returns the input of the command to run.

@@ -70,6 +70,9 @@ func (c *checking) setAside(q *Service, id record.ID, dir string, named *provena
 		return fmt.Errorf("task %s: %w: %w", id, err, record.ErrConflict)
 	case errors.Is(err, os.ErrExist):
 		return fmt.Errorf("task %s: files that an earlier check has set aside are not back yet: %w", id, record.ErrConflict)
+	case err != nil && c.InPlace:
+		q.Warn("the command overwrites files that cannot be kept: %v", err)
+		set = new(aside.Set)
 	case err != nil:
 		return fmt.Errorf("task %s: the command would overwrite files that cannot be kept (%w); with --in-place it may: %w", id, err, record.ErrConflict)
 	}
