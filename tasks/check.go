@@ -164,7 +164,7 @@ func (c *checking) start(q *Service, rec *record.Record, dir string, entry *spoo
 	if spoolErr != nil {
 		return fmt.Errorf("task %s: a check has to be recorded, and cannot be: %w", rec.UID, spoolErr)
 	}
-	err := c.setAside(q, rec.UID, dir, files)
+	err := c.setAside(c.beside, q, rec.UID, dir, files)
 	if err != nil {
 		err = errors.Join(err, entry.Remove())
 	}
@@ -284,6 +284,9 @@ func (c *checking) end(r *run, res *capture.Result) {
 	if res != nil && !res.Cancelled && !c.result.Interrupted {
 		if err := c.judge(r, res); err != nil {
 			r.q.Warn("the comparison with %s: %v", c.ref.Name(), err)
+		}
+		if c.beside.Err() != nil { // not all was compared
+			c.result.Interrupted, r.rec.Data.Check.Verdict = true, record.CheckUnknown
 		}
 	}
 	if c.sandbox != nil && c.result.Files != nil {

@@ -28,7 +28,7 @@ var (
 // setAside sets the outputs of the reference aside. named are the files that the command line names, and
 // dir is where the command runs. What a record says is not enough to move a file: it may be somebody
 // else's.
-func (c *checking) setAside(q *Service, id record.ID, dir string, named *provenance.Watch) error {
+func (c *checking) setAside(ctx context.Context, q *Service, id record.ID, dir string, named *provenance.Watch) error {
 	c.left, c.states, c.fates = map[string]error{}, map[string]aside.State{}, map[string]aside.Do{}
 	var files []aside.File
 	if c.files != nil {
@@ -64,12 +64,14 @@ func (c *checking) setAside(q *Service, id record.ID, dir string, named *provena
 			files = append(files, one)
 		}
 	}
-	set, err := aside.Begin(q.Home, string(id), files)
+	set, err := aside.Begin(ctx, q.Home, string(id), files)
 	switch {
 	case errors.Is(err, aside.ErrTaken):
 		return fmt.Errorf("task %s: %w: %w", id, err, record.ErrConflict)
 	case errors.Is(err, os.ErrExist):
 		return fmt.Errorf("task %s: files that an earlier check has set aside are not back yet: %w", id, record.ErrConflict)
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
 	case err != nil && c.InPlace:
 		q.Warn("the command overwrites files that cannot be kept: %v", err)
 		set = new(aside.Set)

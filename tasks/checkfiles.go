@@ -176,7 +176,7 @@ func (c *checking) compareContent(ctx context.Context, r *run, pair *compare.Pai
 	}
 	var result compare.Result
 	if err == nil {
-		result, err = compareWith(pair, ref, one.path)
+		result, err = compareWith(ctx, pair, ref, one.path)
 	}
 	switch {
 	case err != nil:
@@ -247,15 +247,29 @@ func inTar(part []byte, f record.File) (io.ReadCloser, error) {
 	}
 }
 
-// compareWith compares a content, which it closes, with a file.
-func compareWith(pair *compare.Pair, ref io.ReadCloser, now string) (result compare.Result, err error) {
+// An untilReader reads until a context ends.
+type untilReader struct {
+	io.Reader
+	ctx context.Context
+}
+
+// Read implements io.Reader.
+func (r *untilReader) Read(b []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(b)
+}
+
+// compareWith compares a content, which it closes, with a file. It ends with ctx.
+func compareWith(ctx context.Context, pair *compare.Pair, ref io.ReadCloser, now string) (result compare.Result, err error) {
 	defer ref.Close()
 	f, err := regular.OpenHere(now, os.O_RDONLY, 0)
 	if err != nil {
 		return result, err
 	}
 	defer f.Close()
-	return pair.Compare(compare.Content{Reader: ref}, compare.Content{Reader: f})
+	return pair.Compare(compare.Content{Reader: ref}, compare.Content{Reader: &untilReader{f, ctx}})
 }
 
 // where adds to the files where those are that the check has made.

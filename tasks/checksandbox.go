@@ -145,7 +145,7 @@ func (c *checking) copyInputs(ctx context.Context, q *Service, s *sandbox) error
 		if size, begun := c.begins[f.Path]; begun {
 			keep = size
 		}
-		err = aside.CopyTo(look[i].Path, s.to, to, keep)
+		err = aside.CopyTo(ctx, look[i].Path, s.to, to, keep)
 		if err != nil && !errors.Is(err, os.ErrNotExist) { // that it is missing is said, unless the command makes it
 			return fmt.Errorf("the copy of %s: %w", safe.Bounded(f.Path), err)
 		}

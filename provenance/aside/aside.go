@@ -9,6 +9,7 @@
 package aside
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -64,8 +65,8 @@ var step = func(string) {}
 // Begin sets files of a task aside, and removes those that an earlier check of it has left to be looked at.
 // In the place of a file that is not there, nothing will be when the Set is put back. With an error, which
 // names the file, all are where they were. A Set that is not nil must be put back. The error is ErrTaken if
-// one is set aside for another task.
-func Begin(home, task string, files []File) (*Set, error) {
+// one is set aside for another task, or that of ctx.
+func Begin(ctx context.Context, home, task string, files []File) (*Set, error) {
 	home, err := realPath(home)
 	if err != nil {
 		return nil, err
@@ -80,7 +81,7 @@ func Begin(home, task string, files []File) (*Set, error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
-	if err := s.takeAll(); err != nil {
+	if err := s.takeAll(ctx); err != nil {
 		// The command has not run, so that another process has made what is where nothing was.
 		s.journal.Files = slices.DeleteFunc(s.journal.Files, func(e entry) bool { return e.Absent })
 		if len(s.journal.Files) == 0 {
@@ -93,7 +94,7 @@ func Begin(home, task string, files []File) (*Set, error) {
 }
 
 // takeAll sets the files of the journal aside.
-func (s *Set) takeAll() error {
+func (s *Set) takeAll(ctx context.Context) error {
 	// After the journal is written: of two that begin at once, at least one sees the other.
 	if err := s.meetsOther(); err != nil {
 		return err
@@ -103,7 +104,10 @@ func (s *Set) takeAll() error {
 		if e.Absent {
 			continue
 		}
-		if err := s.take(e); err != nil {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := s.take(ctx, e); err != nil {
 			return fmt.Errorf("%s cannot be set aside: %w", e.path(), err)
 		}
 	}
@@ -210,7 +214,7 @@ func (s *Set) places(e *entry) []string {
 }
 
 // take sets one file aside.
-func (s *Set) take(e *entry) error {
+func (s *Set) take(ctx context.Context, e *entry) error {
 	dir, err := openDir(string(e.Dir))
 	if err != nil {
 		return err
@@ -244,7 +248,7 @@ func (s *Set) take(e *entry) error {
 			return err
 		}
 	}
-	if err := copyFile(content, at+copying, e.Keep, &st); err != nil {
+	if err := copyFile(ctx, content, at+copying, e.Keep, &st); err != nil {
 		return fmt.Errorf("the copy for the command: %w", err)
 	}
 	step("copied " + e.Place)

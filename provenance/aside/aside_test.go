@@ -1,6 +1,7 @@
 package aside
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -43,7 +44,7 @@ func checkAndDie(at int) {
 			select {}
 		}
 	}
-	s, err := Begin("home", task, benchFiles())
+	s, err := Begin(context.Background(), "home", task, benchFiles())
 	if err == nil {
 		step("command")
 		err = command()
@@ -178,7 +179,7 @@ func idle(t *testing.T) {
 
 func TestPutBack(t *testing.T) {
 	files := lay(t)
-	s, err := Begin("home", task, benchFiles())
+	s, err := Begin(context.Background(), "home", task, benchFiles())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +215,7 @@ func TestPutBack(t *testing.T) {
 		t.Errorf("shown are %q, not %q", shown, want)
 	}
 	// The next one removes them.
-	s, err = Begin("home", task, nil)
+	s, err = Begin(context.Background(), "home", task, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +284,7 @@ func begin(t *testing.T, name string) (*Set, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Begin("home", task, []File{{Path: path}})
+	s, err := Begin(context.Background(), "home", task, []File{{Path: path}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +314,7 @@ func TestReplacedMeanwhile(t *testing.T) {
 		t.Errorf("theirs is %q, %v", b, err)
 	}
 	compare(t, files)
-	if _, err := Begin("home", task, nil); err != nil {
+	if _, err := Begin(context.Background(), "home", task, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(rep.New[0].At); err != nil {
@@ -409,7 +410,7 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.Chmod("work/sub", 0o700) })
-	if s, err := Begin("home", task, benchFiles()); err == nil || s != nil {
+	if s, err := Begin(context.Background(), "home", task, benchFiles()); err == nil || s != nil {
 		t.Errorf("%v, %v", s, err)
 	}
 	compare(t, files)
@@ -420,7 +421,7 @@ func TestRefused(t *testing.T) {
 func TestTwoAtOnce(t *testing.T) {
 	files := lay(t)
 	s, _ := begin(t, "figure.png")
-	if _, err := Begin("home", task, benchFiles()[2:]); !errors.Is(err, os.ErrExist) {
+	if _, err := Begin(context.Background(), "home", task, benchFiles()[2:]); !errors.Is(err, os.ErrExist) {
 		t.Errorf("a second check begins: %v", err)
 	}
 	if _, err := s.PutBack(fates); err != nil {
@@ -459,7 +460,7 @@ func TestLink(t *testing.T) {
 		}
 		list = append(list, File{Path: path, Copy: name == "sub/link", Keep: -1})
 	}
-	s, err := Begin("home", task, list)
+	s, err := Begin(context.Background(), "home", task, list)
 	if err != nil || len(s.Left) > 0 {
 		t.Fatal(err, s.Left)
 	}
@@ -495,13 +496,13 @@ func TestOtherTask(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := []File{{Path: filepath.Join(filepath.Dir(path), "same.txt")}, {Path: path}}
-	if _, err := Begin("home", task[:len(task)-1]+"b", list); !errors.Is(err, ErrTaken) {
+	if _, err := Begin(context.Background(), "home", task[:len(task)-1]+"b", list); !errors.Is(err, ErrTaken) {
 		t.Errorf("a check that makes the same file begins: %v", err)
 	}
 	if err := os.Remove("work/same.txt"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Begin("home", task[:len(task)-1]+"b", list); !errors.Is(err, ErrTaken) {
+	if _, err := Begin(context.Background(), "home", task[:len(task)-1]+"b", list); !errors.Is(err, ErrTaken) {
 		t.Errorf("a check that makes the same file, and another one, begins: %v", err)
 	}
 	if b, err := os.ReadFile(path); err != nil || string(b) != "of the first one" {
@@ -511,6 +512,48 @@ func TestOtherTask(t *testing.T) {
 		t.Error(err)
 	}
 	compare(t, slices.Delete(files, 2, 3))
+	idle(t)
+}
+
+// TestCopyOfHoles copies a file of which the disk holds little, without more.
+func TestCopyOfHoles(t *testing.T) {
+	lay(t)
+	const size = 4 << 40
+	f, err := os.OpenFile("work/db", os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Truncate(size); err != nil {
+		t.Skip("the file system has no such files:", err)
+	}
+	_, err = f.WriteAt([]byte("row"), 1<<40)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	path, err := filepath.Abs("work/db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := stat(t, path)
+	s, err := Begin(context.Background(), "home", task, []File{{Path: path, Copy: true, Keep: -1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err = os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := make([]byte, 3)
+	_, err = f.ReadAt(row, 1<<40)
+	if err := errors.Join(err, f.Close()); err != nil || string(row) != "row" {
+		t.Errorf("the copy has %q, %v", row, err)
+	}
+	if now := stat(t, path); now.Size != size || now.Blocks > was.Blocks+64 {
+		t.Errorf("the copy has %d bytes in %d blocks, not %d", now.Size, now.Blocks, was.Blocks)
+	}
+	if _, err := s.PutBack(fates); err != nil {
+		t.Error(err)
+	}
 	idle(t)
 }
 
@@ -524,7 +567,7 @@ func TestHomeIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, err := Begin("home", task, []File{{Path: path}}); err != nil || !errors.Is(s.Left[path], ErrHome) {
+	if s, err := Begin(context.Background(), "home", task, []File{{Path: path}}); err != nil || !errors.Is(s.Left[path], ErrHome) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
@@ -538,7 +581,7 @@ func TestOtherFileSystem(t *testing.T) {
 	}
 	list := benchFiles()[1:3]
 	path := list[0].Path
-	s, err := Begin("home", task, list)
+	s, err := Begin(context.Background(), "home", task, list)
 	if err != nil {
 		t.Fatal(err)
 	}

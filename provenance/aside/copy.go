@@ -1,6 +1,7 @@
 package aside
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyFile copies a regular file, or its first keep bytes, with its mode and times.
-func copyFile(from, to string, keep int64, st *unix.Stat_t) error {
+// copyFile copies a regular file, or its first keep bytes, with its mode and times. It ends with ctx.
+func copyFile(ctx context.Context, from, to string, keep int64, st *unix.Stat_t) error {
 	if st.Blocks == 0 && st.Size > 0 {
 		return fmt.Errorf("the disk holds no block of it: %w", ErrLeft)
 	}
@@ -27,11 +28,11 @@ func copyFile(from, to string, keep int64, st *unix.Stat_t) error {
 	}
 	whole := keep < 0 || keep >= st.Size
 	if !whole || clone(out, in) != nil {
-		var src io.Reader = in
+		size := st.Size
 		if !whole {
-			src = io.LimitReader(in, keep)
+			size = keep
 		}
-		_, err = io.Copy(out, src)
+		err = copyData(ctx, out, in, size)
 	}
 	// Another owner may only be given by root; the command of another user sees the mode.
 	if cerr := out.Chown(int(st.Uid), int(st.Gid)); cerr != nil && !errors.Is(cerr, unix.EPERM) {
@@ -48,10 +49,47 @@ func copyFile(from, to string, keep int64, st *unix.Stat_t) error {
 	return nil
 }
 
+// copyData copies the first size bytes of a file, and leaves holes where it has holes.
+func copyData(ctx context.Context, out, in *os.File, size int64) error {
+	const step = 64 << 20 // bytes between two looks at ctx
+	for at := int64(0); at < size; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if data, err := in.Seek(at, unix.SEEK_DATA); err == nil {
+			at = data
+		} else if errors.Is(err, unix.ENXIO) {
+			break // the remainder is a hole
+		}
+		end := min(at+step, size)
+		if hole, err := in.Seek(at, unix.SEEK_HOLE); err == nil && hole > at {
+			end = min(end, hole)
+		}
+		if at >= end {
+			break
+		}
+		if _, err := in.Seek(at, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := out.Seek(at, io.SeekStart); err != nil {
+			return err
+		}
+		n, err := io.CopyN(out, in, end-at)
+		if errors.Is(err, io.EOF) {
+			return nil // it has just become shorter
+		}
+		if err != nil {
+			return err
+		}
+		at += n
+	}
+	return out.Truncate(size)
+}
+
 // CopyTo copies a regular file, or its first keep bytes if that is not negative, with its mode and times, to
 // a path below a folder in which no symbolic link is followed; what is there is replaced. Folders are made
-// as they are needed.
-func CopyTo(from, below, to string, keep int64) error {
+// as they are needed. It ends with ctx.
+func CopyTo(ctx context.Context, from, below, to string, keep int64) error {
 	var st unix.Stat_t
 	if err := unix.Stat(from, &st); err != nil {
 		return &os.PathError{Op: "stat", Path: from, Err: err}
@@ -73,7 +111,7 @@ func CopyTo(from, below, to string, keep int64) error {
 		return &os.PathError{Op: "unlink", Path: to, Err: err}
 	}
 	made := filepath.Join(below, copyName)
-	if err := copyFile(real, made, keep, &st); err != nil {
+	if err := copyFile(ctx, real, made, keep, &st); err != nil {
 		return err
 	}
 	return dir.moveIn(made, name)

@@ -1,6 +1,7 @@
 package aside
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -285,7 +286,7 @@ func show(from, to string) (string, error) {
 		return at, err
 	}
 	var st unix.Stat_t
-	if err := unix.Lstat(from, &st); err != nil || st.Size > mostCopied || !room.Spare(folder) || copyFile(from, at, -1, &st) != nil {
+	if err := unix.Lstat(from, &st); err != nil || st.Size > mostCopied || !room.Spare(folder) || copyFile(context.Background(), from, at, -1, &st) != nil {
 		_ = unix.Rmdir(folder)
 		return from, err
 	}
