@@ -76,6 +76,8 @@ type checking struct {
 	left    map[string]error
 	states  map[string]aside.State // of files that the command has made, when it has ended
 	fates   map[string]aside.Do
+	opened  []*os.File // streams of the command
+	warn    func(format string, args ...any)
 	beside  context.Context  // of what is done before and after the command; it ends when the user ends the check
 	got     func() os.Signal // the signal with which the user has ended the check; nil for none
 	sandbox *sandbox         // nil: the command runs where the reference ran
@@ -116,12 +118,54 @@ func (q *Service) Check(ctx context.Context, ref string, o CheckOptions, opts Ru
 	return c, nil
 }
 
-// begin chooses the reference of a check, and returns its record.
-func (c *checking) begin(q *Service, latest *record.Record) (*record.Record, error) {
+// begin chooses the reference of a check, and returns the use cases with which its command is run, and its
+// record.
+func (c *checking) begin(q *Service, latest *record.Record, opts *RunOptions) (*Service, *record.Record, error) {
+	if err := c.choose(q, latest); err != nil {
+		return nil, nil, err
+	}
+	rec := c.ref.Record
+	if err := Exact(rec.UID, append([]string{rec.Data.PWD}, rec.Data.Cmd...)...); err != nil {
+		return nil, nil, err
+	}
+	q, err := c.withStreams(q, opts.OwnInput)
+	if err == nil {
+		c.recordAlike(q, opts)
+	}
+	return q, rec, err
+}
+
+// close closes what a check has opened, and removes its sandbox.
+func (c *checking) close() {
+	if err := c.removeSandbox(); err != nil {
+		c.warn("the sandbox is not removed: %v", err)
+	}
+	for _, f := range c.opened {
+		_ = f.Close() // nothing was written to it
+	}
+}
+
+// place returns where the command of a check runs, which would run in dir otherwise, and says in its record
+// that it is one.
+func (c *checking) place(q *Service, rec *record.Record, dir string) (string, error) {
+	if c.Sandbox {
+		if err := c.newSandbox(c.beside, q); err != nil {
+			return "", err
+		}
+		dir = c.sandbox.cwd
+		rec.Data.PWD = valid(dir)
+	}
+	rec.Data.Check = c.newCheck()
+	return dir, c.proceed()
+}
+
+// choose chooses the reference of a check.
+func (c *checking) choose(q *Service, latest *record.Record) error {
+	c.warn = q.Warn
 	if c.ref.Record == nil {
 		for v, err := range q.runs(latest, "") {
 			if err != nil {
-				return nil, err
+				return err
 			}
 			if !v.Record.IsCheck() {
 				c.ref = v
@@ -132,19 +176,19 @@ func (c *checking) begin(q *Service, latest *record.Record) (*record.Record, err
 	rec := c.ref.Record
 	switch {
 	case rec == nil || rec.IsCheck():
-		return nil, fmt.Errorf("task %s has no run that is not a check: %w", latest.UID, record.ErrConflict)
+		return fmt.Errorf("task %s has no run that is not a check: %w", latest.UID, record.ErrConflict)
 	case rec.Data.Job != nil:
-		return nil, fmt.Errorf("task %s has started a job, and jobs cannot be checked yet: %w", latest.UID, record.ErrConflict)
+		return fmt.Errorf("task %s has started a job, and jobs cannot be checked yet: %w", latest.UID, record.ErrConflict)
 	case rec.Data.ReturnCode == nil:
-		return nil, fmt.Errorf("how run %d of task %s ended is not known, so nothing can be compared with it: %w", c.ref.Number, latest.UID, record.ErrConflict)
+		return fmt.Errorf("how run %d of task %s ended is not known, so nothing can be compared with it: %w", c.ref.Number, latest.UID, record.ErrConflict)
 	}
 	files, err := c.ref.Files()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	c.files = files
 	c.result.Ref = c.ref
-	return rec, nil
+	return nil
 }
 
 // recordAlike has the files of a check be recorded as those of its reference were.
@@ -173,6 +217,9 @@ func (c *checking) start(q *Service, rec *record.Record, dir string, entry *spoo
 
 // look looks at what is different now, once the user has agreed to run the command.
 func (c *checking) look(q *Service) (err error) {
+	if c == nil {
+		return nil
+	}
 	if c.own, err = q.Own(c.ref.Record); err != nil {
 		return err
 	}

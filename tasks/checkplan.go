@@ -27,10 +27,10 @@ func (q *Service) PlanCheck(ref string) (*CheckPlan, error) {
 	if err != nil {
 		return nil, err
 	}
-	rec, err := c.begin(q, latest)
-	if err != nil {
+	if err := c.choose(q, latest); err != nil {
 		return nil, err
 	}
+	rec := c.ref.Record
 	p := &CheckPlan{Ref: c.ref, ins: map[string]bool{}, outs: map[string]bool{}}
 	if c.files == nil {
 		return p, nil

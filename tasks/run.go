@@ -95,6 +95,58 @@ func (q *Service) runNew(ctx context.Context, id record.ID, c executor.Command, 
 // wraps record.ErrConflict when the task is running, its directory is gone, or the user has to
 // supply its input or a secret again. In these cases nothing is changed.
 func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report, error) {
+	old, err := q.rerunnable(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	check := opts.checking
+	if check != nil {
+		defer check.close()
+		if q, old, err = check.begin(q, old, &opts); err != nil {
+			return nil, err
+		}
+	}
+	kept, err := q.inputAgain(old, opts.OwnInput)
+	if err != nil {
+		err = check.input(q, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if kept != nil {
+		defer kept.file.Close()
+		q = q.reading(kept)
+	}
+	if err := q.confirm(old, opts); err != nil {
+		return nil, err
+	}
+	if err := check.look(q); err != nil {
+		return nil, err
+	}
+	declare(old, opts.Declared)
+	real, err := q.reveal(old, opts.Secret)
+	if err != nil {
+		return nil, err
+	}
+	if err := canEnter(real.dir); err != nil {
+		return nil, fmt.Errorf("task %s ran in %s, which cannot be entered (%w): %w", old.UID, old.Data.PWD, err, record.ErrConflict)
+	}
+	rec := old.Next()
+	if opts.Message != "" {
+		rec.Data.Message = valid(opts.Message)
+	}
+	if check != nil {
+		if real.dir, err = check.place(q, rec, real.dir); err != nil {
+			return nil, err
+		}
+	}
+	m := q.masking().with(real)
+	opts.Declared = real.declared
+	return q.execute(ctx, rec, capture.Spec{Cmd: real.cmd, Dir: real.dir, Quiet: opts.Quiet}, m, verbOf(rec), opts)
+}
+
+// rerunnable returns the present record of a task, if its command can be run again now.
+func (q *Service) rerunnable(ctx context.Context, ref string) (*record.Record, error) {
 	// An earlier run in the spool would look like an active one, so recover it first. The
 	// command has to wait for this, so limit the time; remaining entries are recovered in the
 	// background.
@@ -125,81 +177,7 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	if len(old.Data.Cmd) == 0 {
 		return nil, fmt.Errorf("task %s has no command: %w", old.UID, record.ErrInvalid)
 	}
-	if err := Exact(old.UID, append([]string{old.Data.PWD}, old.Data.Cmd...)...); err != nil {
-		return nil, err
-	}
-	if c := opts.checking; c != nil {
-		if old, err = c.begin(q, old); err != nil {
-			return nil, err
-		}
-		like, close, err := q.inPlaceOf(old, opts.OwnInput)
-		if err != nil {
-			return nil, err
-		}
-		defer close()
-		q = like
-		c.recordAlike(q, &opts)
-	}
-	kept, err := q.inputAgain(old, opts.OwnInput)
-	if err != nil && opts.checking != nil {
-		var file *os.File
-		if file, err = opts.checking.input(err); err == nil {
-			defer file.Close()
-			q.Settings.Stdin = file // q is the check's own
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	if kept != nil {
-		defer kept.file.Close()
-		q = q.reading(kept)
-	}
-	if err := q.confirm(old, opts); err != nil {
-		return nil, err
-	}
-	if opts.checking != nil {
-		if err := opts.checking.look(q); err != nil {
-			return nil, err
-		}
-	}
-	declare(old, opts.Declared)
-	real, err := q.reveal(old, opts.Secret)
-	if err != nil {
-		return nil, err
-	}
-	if c := opts.checking; c != nil && c.Sandbox {
-		if err := c.newSandbox(c.beside, q); err != nil {
-			return nil, err
-		}
-		defer func() {
-			if err := c.removeSandbox(); err != nil {
-				q.Warn("the sandbox is not removed: %v", err)
-			}
-		}()
-		real.dir = c.sandbox.cwd
-	}
-	if opts.checking != nil {
-		if err := opts.checking.proceed(); err != nil {
-			return nil, err
-		}
-	}
-	if err := canEnter(real.dir); err != nil {
-		return nil, fmt.Errorf("task %s ran in %s, which cannot be entered (%w): %w", old.UID, old.Data.PWD, err, record.ErrConflict)
-	}
-	rec := old.Next()
-	if opts.Message != "" {
-		rec.Data.Message = valid(opts.Message)
-	}
-	m := q.masking().with(real)
-	opts.Declared = real.declared
-	if c := opts.checking; c != nil {
-		rec.Data.Check = c.newCheck()
-		if c.sandbox != nil {
-			rec.Data.PWD = valid(c.sandbox.cwd)
-		}
-	}
-	return q.execute(ctx, rec, capture.Spec{Cmd: real.cmd, Dir: real.dir, Quiet: opts.Quiet}, m, verbOf(rec), opts)
+	return old, Exact(old.UID, append([]string{old.Data.PWD}, old.Data.Cmd...)...)
 }
 
 // notInSpool returns an error if a run of the task has ended and is still in the spool, where
