@@ -181,13 +181,17 @@ func (l *Links) filesOf(v Version) *record.Files {
 func (t *descent) up(ctx context.Context, r reached) error {
 	v := *t.Nodes[r.node].Run
 	files := t.l.filesOf(v)
-	var of []record.File
-	var raw []record.File
+	_, outs := filesByPath(files)
+	var of, raw []record.File
 	sources := map[string]*Link{}
 	for i, in := range files.In {
-		if t.ends(r.depth+1) || len(t.Nodes)+i > t.o.Limit+sparePerRun { // the latter would be left out
+		if len(t.Nodes)+i > t.o.Limit+sparePerRun { // the rest would be left out
 			raw = append(raw, files.In[i:]...)
 			break
+		}
+		if t.ends(r.depth+1) && !inPlace(outs, in) {
+			raw = append(raw, in)
+			continue
 		}
 		source, err := t.l.Source(ctx, v, in)
 		if err != nil {
@@ -197,8 +201,12 @@ func (t *descent) up(ctx context.Context, r reached) error {
 			raw = append(raw, in)
 			continue
 		}
-		if remade(v, files, in, *source) {
+		if remade(v, outs, in, *source) {
 			t.Remade++
+			continue
+		}
+		if t.ends(r.depth + 1) {
+			raw = append(raw, in)
 			continue
 		}
 		sources[in.Path] = source
@@ -341,7 +349,8 @@ func (t *descent) madeAgain(ctx context.Context, user Link) (bool, error) {
 	if err != nil || source == nil {
 		return false, err
 	}
-	return remade(user.Run, t.l.filesOf(user.Run), user.File, *source), nil
+	_, outs := filesByPath(t.l.filesOf(user.Run))
+	return remade(user.Run, outs, user.File, *source), nil
 }
 
 // follows reports whether a run that used a file can have it from another one, or from an earlier run of the

@@ -203,18 +203,22 @@ func (l *Links) Source(ctx context.Context, of Version, in record.File) (*Link, 
 // command or script in the same directory. Where nothing but a word of the command line names the file, it is
 // listed as an input because it was there, and following it would say that each figure comes from the one
 // before it. What another work has made, the run may well have changed in its place.
-func remade(run Version, files *record.Files, in record.File, source Link) bool {
+func remade(run Version, outs map[string]record.File, in record.File, source Link) bool {
 	a, b := run.Record, source.Run.Record
 	switch {
-	case !NamedOnly(in) || !source.SamePath || a.Data.PWD != b.Data.PWD:
-		return false
-	case !slices.ContainsFunc(files.Out, func(out record.File) bool { return out.Path == in.Path }):
+	case !inPlace(outs, in) || !source.SamePath || a.Data.PWD != b.Data.PWD:
 		return false
 	case a.UID == b.UID || a.Command == b.Command:
 		return true
 	}
 	scripts := ownScripts(b)
 	return slices.ContainsFunc(ownScripts(a), func(path string) bool { return slices.Contains(scripts, path) })
+}
+
+// inPlace reports whether a run has written an input of which nothing but a word of the command line tells.
+func inPlace(outs map[string]record.File, in record.File) bool {
+	_, out := outs[in.Path]
+	return out && NamedOnly(in)
 }
 
 // ownScripts returns the scripts, and the programs of one's own, that a recorded command names. No file is
