@@ -83,6 +83,9 @@ func (cmd *rerunCommand) rerunStale(ctx context.Context, args []string, o rerunO
 	if err != nil {
 		return cmd.withLine(err)
 	}
+	if !by.json && len(plan) == 0 && !slices.ContainsFunc(found.files, func(f *tasks.StaleFile) bool { return f.State != tasks.Fresh }) {
+		cmd.term.beside("Nothing to run: what is asked for is as it would be made now.")
+	}
 	if by.dryRun {
 		return cmd.term.listing(by.json, func(w *bufio.Writer) error { return writePlan(w, plan, by.json) })
 	}

@@ -224,7 +224,7 @@ func (cmd *staleCommand) show(found foundFiles, o staleOptions) error {
 	case fresh < len(found.files):
 		return &codeError{code: exitFailure}
 	case !found.named && !o.json && fresh == 0:
-		cmd.term.note("No run of this home is known to have made a file here.")
+		cmd.term.note("No run of this home is known to have made a file here; a copy is known if you name it, as in \"qme stale paper/*\".")
 	case !found.named && !o.json:
 		cmd.term.note("%s that runs have made here: fresh.", count(fresh, "file"))
 	}
