@@ -185,7 +185,8 @@ func (s *Set) back(e *entry, at string, fate Fate, rep *Report) error {
 	return fmt.Errorf("other processes write it again and again: %w", unix.EEXIST)
 }
 
-// clear takes away what is in the place of a file that was not there.
+// clear takes away what is in the place of a file that was not there, if it is as it was when it was looked
+// at. Anything else may be that of another process, and stays.
 func (s *Set) clear(e *entry, fate Fate, rep *Report) error {
 	dir, err := openDir(string(e.Dir))
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
@@ -202,7 +203,7 @@ func (s *Set) clear(e *entry, fate Fate, rep *Report) error {
 		return nil
 	case err != nil:
 		return err
-	case fate.Do == Stay || st.Mode&unix.S_IFMT != unix.S_IFREG:
+	case fate.Do != Show && fate.Do != Remove || st.Mode&unix.S_IFMT != unix.S_IFREG || stateOf(&st) != fate.Was:
 		return nil
 	}
 	return s.moveAway(e, dir, fate, rep)
