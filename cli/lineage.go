@@ -321,7 +321,7 @@ func (t *lineageTree) further(node, left int) string {
 }
 
 // weak reports whether what joins two nodes is a word of a command line, or a path alone.
-func weak(e tasks.LineageEdge) bool { return e.NamedOnly() || e.Match == tasks.SameUnknown }
+func weak(e tasks.LineageEdge) bool { return e.NamedOnly() || e.ByPath() }
 
 // node describes a node, and the edge by which it was reached.
 func (t *lineageTree) node(i int, e *tasks.LineageEdge) (string, error) {
@@ -372,12 +372,12 @@ func (t *lineageTree) evidence(n tasks.LineageNode, e tasks.LineageEdge) []strin
 	if path := run.Run.Record.Data.PathOf(e.File); n.Run != nil && path != file.Path {
 		words = append(words, "as "+t.path(path))
 	}
-	switch e.Match {
-	case tasks.SameEnds:
+	switch {
+	case e.Match == tasks.SameEnds && !e.Own:
 		words = append(words, "same ends")
-	case tasks.SameUnknown:
+	case e.ByPath():
 		words = append(words, "no hash to compare")
-	case tasks.Different:
+	case e.Match == tasks.Different:
 		words = append(words, "changed since")
 	}
 	if e.File.Shared {
@@ -438,7 +438,7 @@ func pictureOf(l *tasks.Lineage) flow.Graph {
 	}
 	for _, e := range l.Edges {
 		title := e.File.By + "\u2002" + e.File.Path
-		if e.Match == tasks.SameUnknown {
+		if e.ByPath() {
 			title += "\u2002no hash to compare"
 		}
 		g.Lines = append(g.Lines, flow.Line{From: e.From, To: e.To, Title: title, Dashed: weak(e)})

@@ -89,6 +89,11 @@ func eachLink(r *record.Record, files func() (*record.Files, error), yield func(
 			yield(path(r.Data.PathOf(f)))
 		}
 	}
+	for _, f := range list.Out {
+		if f.Offset > 0 { // what was there before is an input
+			yield(ReadPath(r.Data.PathOf(f)))
+		}
+	}
 	each(list.In, UsedContent, ReadPath)
 	each(list.Out, MadeContent, WrotePath)
 }

@@ -58,7 +58,12 @@ type LineageEdge struct {
 	// Match says how the content that this run lists compares with that of the file's node: SameUnknown if
 	// nothing but the path joins them, Different only for a root that has changed since.
 	Match Match
+	// Own says that the file's node is what this run lists, so there was nothing to compare.
+	Own bool
 }
+
+// ByPath reports whether nothing but the path joins the run and the file.
+func (e LineageEdge) ByPath() bool { return e.Match == SameUnknown && !e.Own }
 
 // NamedOnly reports whether nothing but a word of the command line says that the run has to do with the
 // file.
@@ -249,7 +254,7 @@ func (t *descent) input(ctx context.Context, r reached, v Version, in record.Fil
 			t.madeBy(at, *source, r.depth+1)
 		}
 	}
-	t.Edges = append(t.Edges, LineageEdge{at, r.node, in, w.Compare(in)})
+	t.Edges = append(t.Edges, LineageEdge{at, r.node, in, w.Compare(in), true})
 	return nil
 }
 
@@ -260,7 +265,7 @@ func (t *descent) madeBy(file int, k Link, depth int) {
 		t.Nodes[file].LeftOut++
 		return
 	}
-	t.Edges = append(t.Edges, LineageEdge{run, file, k.File, k.Match})
+	t.Edges = append(t.Edges, LineageEdge{run, file, k.File, k.Match, false})
 }
 
 // down looks for the runs that used the outputs of a run.
@@ -281,7 +286,7 @@ func (t *descent) down(ctx context.Context, r reached) error {
 				return err
 			}
 		}
-		t.Edges = append(t.Edges, LineageEdge{r.node, at, out, w.Compare(out)})
+		t.Edges = append(t.Edges, LineageEdge{r.node, at, out, w.Compare(out), true})
 	}
 	return nil
 }
@@ -302,7 +307,7 @@ func (t *descent) usersOf(ctx context.Context, file int, w Wanted, maker *Versio
 			t.Nodes[file].LeftOut++
 			continue
 		}
-		t.Edges = append(t.Edges, LineageEdge{file, run, k.File, k.Match})
+		t.Edges = append(t.Edges, LineageEdge{file, run, k.File, k.Match, false})
 	}
 	return nil
 }

@@ -416,8 +416,9 @@ func (l *Links) lose(err error) {
 	}
 }
 
-// linkFiles returns all files of a run that are known here, and as an input without a name what came through
-// a pipe, if its hash was recorded. With an error these are the files that the record lists.
+// linkFiles returns all files of a run that are known here. Further inputs are what came through a pipe, without
+// a name, if its hash was recorded, and the beginnings of files to which the run has appended, without a hash.
+// With an error these are the files that the record lists.
 func (v Version) linkFiles() (*record.Files, error) {
 	files, err := v.Files()
 	if err != nil {
@@ -431,7 +432,18 @@ func (v Version) linkFiles() (*record.Files, error) {
 	if in := v.Record.Data.Stdin; in != nil && in.SHA256 != "" {
 		all.In = append([]record.File{{Size: in.Size, SHA256: in.SHA256, By: record.ByStdio}}, all.In...)
 	}
+	all.In = append(slices.Clip(all.In), appendedTo(all)...)
 	return all, err
+}
+
+// appendedTo returns what was in those files before to which a run has appended, if they are not listed as inputs.
+func appendedTo(files *record.Files) (list []record.File) {
+	for _, out := range files.Out {
+		if out.Offset > 0 && !slices.ContainsFunc(files.In, func(in record.File) bool { return in.Path == out.Path }) {
+			list = append(list, record.File{Path: out.Path, Size: out.Offset, By: out.By})
+		}
+	}
+	return list
 }
 
 // until reads the runs of a task up to one, nil if there is none.
