@@ -20,7 +20,7 @@ type diffCommand struct {
 }
 
 func (cmd *diffCommand) command() *cli.Command {
-	var asJSON, exitCode bool
+	var asJSON, exitCode, withCode bool
 	return &cli.Command{
 		Name:      "diff",
 		Usage:     "show what changed between two runs",
@@ -37,21 +37,23 @@ Examples:
   qme diff
   qme diff 019aaf3c
   qme diff 019aaf3c@1 019aaf3c@3
+  qme diff --code 019aaf3c
   qme diff @2 @1 --exit-code`,
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "json", Usage: "print as JSON", Destination: &asJSON},
+			&cli.BoolFlag{Name: "code", Usage: "print how the code of the two runs differs, too", Destination: &withCode},
 			&cli.BoolFlag{Name: "exit-code", Usage: "exit with 1 if return code, status or output differ", Destination: &exitCode},
 		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := atMost(c, 2); err != nil {
 				return err
 			}
-			return cmd.run(ctx, c.Args().Slice(), asJSON, exitCode)
+			return cmd.run(ctx, c.Args().Slice(), asJSON, exitCode, withCode)
 		},
 	}
 }
 
-func (cmd *diffCommand) run(ctx context.Context, refs []string, asJSON, exitCode bool) error {
+func (cmd *diffCommand) run(ctx context.Context, refs []string, asJSON, exitCode, withCode bool) error {
 	q, err := cmd.home.history(ctx)
 	if err != nil {
 		return err
@@ -64,7 +66,7 @@ func (cmd *diffCommand) run(ctx context.Context, refs []string, asJSON, exitCode
 	if err != nil {
 		return err
 	}
-	code, err := q.Code(ctx, cmp)
+	code, err := q.Code(ctx, cmp, withCode)
 	if err != nil {
 		return err
 	}
@@ -72,7 +74,7 @@ func (cmd *diffCommand) run(ctx context.Context, refs []string, asJSON, exitCode
 		if asJSON {
 			return writeDiffJSON(w, cmp, code)
 		}
-		return writeDiff(w, cmd.term.palette(), cmp, code)
+		return writeDiff(w, cmd.term.palette(), cmp, code, withCode)
 	})
 	if err != nil {
 		return err
@@ -119,7 +121,7 @@ func findNumbered(q *tasks.Service, ref string) (tasks.Version, error) {
 	return v, nil
 }
 
-func writeDiff(w *bufio.Writer, p palette, c *tasks.Comparison, code []tasks.CodeChange) error {
+func writeDiff(w *bufio.Writer, p palette, c *tasks.Comparison, code []tasks.CodeChange, withCode bool) error {
 	fmt.Fprintf(w, "%s\n%s\n", p.bold("from "+c.A.Name()), p.bold("to   "+c.B.Name()))
 	fields, more := tasks.Abridged(c.Fields, tasks.ShownPackages)
 	for _, f := range fields {
@@ -130,6 +132,14 @@ func writeDiff(w *bufio.Writer, p palette, c *tasks.Comparison, code []tasks.Cod
 	}
 	for _, change := range code {
 		writeCode(w, p, change)
+	}
+	if !withCode {
+		code = nil
+	}
+	for _, change := range code {
+		if err := writeCodeDiff(w, p, change); err != nil {
+			return err
+		}
 	}
 	for _, note := range c.Notes {
 		fmt.Fprintln(w, safe.Line(note))
@@ -161,7 +171,12 @@ func writeStreamDiff(w *bufio.Writer, p palette, c *tasks.Comparison, s tasks.St
 			return err
 		}
 	}
-	for line := range strings.Lines(c.Unified(s)) {
+	return writeUnified(w, p, c.Unified(s))
+}
+
+// writeUnified prints a unified diff in colours.
+func writeUnified(w *bufio.Writer, p palette, diff string) error {
+	for line := range strings.Lines(diff) {
 		line = safe.Message(strings.TrimSuffix(line, "\n"))
 		switch {
 		case strings.HasPrefix(line, "+++"), strings.HasPrefix(line, "---"):

@@ -30,10 +30,23 @@ func writeCode(w *bufio.Writer, p palette, c tasks.CodeChange) {
 	if more := len(c.Files) - len(files); more > 0 {
 		text += fmt.Sprintf(", and %d more", more)
 	}
-	if c.Dirty {
-		text += " (with those that were not committed)"
+	if !c.Exact {
+		text += " (as far as that is known)"
 	}
 	fmt.Fprintf(w, "%s.files: %s\n", c.Name, text)
+}
+
+// writeCodeDiff prints the difference of the code, or why it is not there.
+func writeCodeDiff(w *bufio.Writer, p palette, c tasks.CodeChange) error {
+	switch {
+	case len(c.Files) == 0:
+		return nil
+	case !c.Exact:
+		fmt.Fprintf(w, "%s: the difference of the code is not known here\n", c.Name)
+	case c.Diff == nil:
+		fmt.Fprintf(w, "%s: the difference of the code is not shown: it is too long, or its repository is not here\n", c.Name)
+	}
+	return writeUnified(w, p, string(c.Diff))
 }
 
 func writeCommits(w *bufio.Writer, paint func(string) string, sign string, list []patch.Commit, more int) {
@@ -55,14 +68,19 @@ type codeChangeJSON struct {
 	Removed     []patch.Commit `json:"removed"`
 	MoreRemoved int            `json:"more_removed,omitempty"`
 	Files       []string       `json:"files"`
-	Dirty       bool           `json:"dirty"`
+	Exact       bool           `json:"exact"`
+	Diff        *string        `json:"diff,omitempty"`
 	Why         string         `json:"why,omitempty"`
 }
 
 func codeJSON(changes []tasks.CodeChange) []codeChangeJSON {
 	list := []codeChangeJSON{}
 	for _, c := range changes {
-		j := codeChangeJSON{Name: c.Name, From: c.From, To: c.To, Added: []patch.Commit{}, Removed: []patch.Commit{}, Files: append([]string{}, c.Files...), Dirty: c.Dirty, Why: c.Why}
+		j := codeChangeJSON{Name: c.Name, From: c.From, To: c.To, Added: []patch.Commit{}, Removed: []patch.Commit{}, Files: append([]string{}, c.Files...), Exact: c.Exact, Why: c.Why}
+		if c.Diff != nil {
+			diff := strings.ToValidUTF8(string(c.Diff), "\uFFFD")
+			j.Diff = &diff
+		}
 		if c.Commits != nil {
 			j.Added, j.MoreAdded = append(j.Added, c.Commits.Added...), c.Commits.MoreAdded
 			j.Removed, j.MoreRemoved = append(j.Removed, c.Commits.Removed...), c.Commits.MoreRemoved

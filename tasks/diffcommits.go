@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"bytes"
 	"context"
 	"slices"
 
@@ -17,20 +18,25 @@ type CodeChange struct {
 	// Commits are what lies between them; nil if they are the same, or Why says why it is not known.
 	Commits *patch.Commits
 	Why     string
-	// Files are the tracked files that differ, below the top, sorted. Where the commits differ, and a tree
-	// was dirty as well, the files that were dirty in one of them are among these (Dirty), whether they
-	// differ or not.
+	// Files are the tracked files that differ, below the top, sorted. If they are not Exact, that is as far as
+	// it is known here: of files that were not committed, the content may be missing, or the repository.
 	Files []string
-	Dirty bool
+	Exact bool
+	// Diff is the difference, as git prints it, if it was asked for, the files are Exact, and it has at most
+	// longestCodeDiff bytes.
+	Diff []byte
 }
+
+// longestCodeDiff bounds CodeChange.Diff.
+const longestCodeDiff = 4 << 20
 
 // mostCommits is how many commits are listed on each side.
 const mostCommits = 20
 
 // Code returns how the code of the two runs of a comparison differs: the commits between, as the repository
-// of this user has them, and the files. That repository is the one in which the later run took place, if
-// this home has recorded that here, and else that of the current directory.
-func (q *Service) Code(ctx context.Context, c *Comparison) ([]CodeChange, error) {
+// of this user has them, and the files, with their difference if withDiff. That repository is the one in which
+// the later run took place, if this home has recorded that here, and else that of the current directory.
+func (q *Service) Code(ctx context.Context, c *Comparison, withDiff bool) ([]CodeChange, error) {
 	var changes []CodeChange
 	for _, of := range []struct {
 		name string
@@ -44,25 +50,22 @@ func (q *Service) Code(ctx context.Context, c *Comparison) ([]CodeChange, error)
 		if a == nil || b == nil || a.Commit == "" || b.Commit == "" {
 			continue
 		}
+		then, errThen := difference(c.A, codeState{git: a, part: of.part}, false)
+		now, errNow := difference(c.B, codeState{git: b, part: of.part}, false)
+		known := errThen == nil && errNow == nil
+		if a.Commit == b.Commit && (!known || bytes.Equal(then.Diff, now.Diff)) {
+			continue // what is not known, a note of the comparison says
+		}
 		change := CodeChange{Name: of.name, From: a.Commit, To: b.Commit}
-		then, known := patchOf(c.A, a, of.part)
-		now, knownToo := patchOf(c.B, b, of.part)
-		switch {
-		case a.Commit == b.Commit && (!known || !knownToo):
-			continue // a note of the comparison says so
-		case a.Commit == b.Commit:
-			change.Files = differentSections(then, now)
-		default:
-			if err := q.between(ctx, c, of.part, &change); err != nil {
-				return nil, err
-			}
-			dirty := append(sectionNames(then), sectionNames(now)...)
-			if change.Dirty = len(dirty) > 0; change.Dirty {
-				slices.Sort(dirty)
-			}
-			change.Files = slices.Concat(change.Files, dirty)
-			slices.Sort(change.Files)
-			change.Files = slices.Compact(change.Files)
+		tree, err := q.treeOf(c.B, of.part)
+		if err == nil && a.Commit != b.Commit {
+			change.Commits, err = patch.CommitsBetween(ctx, tree, a.Commit, b.Commit, mostCommits)
+		}
+		if err != nil && a.Commit != b.Commit {
+			change.Why = valid(err.Error())
+		}
+		if err != nil || !known || !change.exact(ctx, tree, then, now, withDiff) {
+			change.guess(then, now)
 		}
 		if len(change.Files) > 0 || change.From != change.To {
 			changes = append(changes, change)
@@ -71,37 +74,49 @@ func (q *Service) Code(ctx context.Context, c *Comparison) ([]CodeChange, error)
 	return changes, nil
 }
 
-// patchOf returns how the working tree of a run differed from its commit; known is false if that is not
-// recorded here.
-func patchOf(v Version, git *record.Git, part record.PartName) (diff []byte, known bool) {
-	p, err := difference(v, codeState{git: git, part: part}, false)
-	if err != nil {
-		return nil, false
-	}
-	return p.Diff, true
-}
-
-func sectionNames(diff []byte) []string { return namesIn(sections(diff), nil) }
-
-// between sets what lies between the commits of a change.
-func (q *Service) between(ctx context.Context, c *Comparison, part record.PartName, change *CodeChange) error {
+// treeOf returns a working tree of the repository of a run.
+func (q *Service) treeOf(v Version, part record.PartName) (patch.Tree, error) {
 	dir := "."
-	own, err := q.ownCode(c.B)
+	own, err := q.ownCode(v)
 	if err != nil {
-		return err
+		return patch.Tree{}, err
 	}
-	state, err := CheckoutOptions{Code: part == record.PartCodePatch}.state(c.B.Record)
+	state, err := CheckoutOptions{Code: part == record.PartCodePatch}.state(v.Record)
 	if err == nil && own && worktree.Find(state.dir) != nil { // the record of another user names no path here
 		dir = state.dir
 	}
-	tree, err := treeAt(dir)
-	if err == nil {
-		change.Commits, err = patch.CommitsBetween(ctx, tree, change.From, change.To, mostCommits)
+	return treeAt(dir)
+}
+
+// exact sets the files as git finds them, and reports whether it could.
+func (c *CodeChange) exact(ctx context.Context, tree patch.Tree, then, now *patch.Patch, withDiff bool) bool {
+	most := int64(0)
+	if withDiff {
+		most = longestCodeDiff
 	}
+	got, err := patch.Compare(ctx, tree, then, now, most)
 	if err != nil {
-		change.Why = valid(err.Error())
-		return nil
+		return false // as for a difference in which something is masked
 	}
-	change.Files = change.Commits.Files
-	return nil
+	c.Files, c.Diff, c.Exact = got.Files, got.Diff, true
+	return true
+}
+
+// guess sets the files as far as they are known: those that differ between the commits, and those that were
+// not committed, unless the commits are the same and these are, too.
+func (c *CodeChange) guess(then, now *patch.Patch) {
+	if c.From == c.To {
+		c.Files, c.Exact = differentSections(then.Diff, now.Diff), true
+		return
+	}
+	if c.Commits != nil {
+		c.Files = slices.Clone(c.Commits.Files)
+	}
+	for _, p := range []*patch.Patch{then, now} {
+		if p != nil {
+			c.Files = append(c.Files, namesIn(sections(p.Diff), nil)...)
+		}
+	}
+	slices.Sort(c.Files)
+	c.Files = slices.Compact(c.Files)
 }
