@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -116,5 +117,45 @@ func TestBeginsAs(t *testing.T) {
 	}
 	if beginsAs(path, record.File{Size: 3}) || beginsAs(path+"x", record.File{SHA256: record.NewPart(nil).SHA256}) {
 		t.Error("a file without a hash, or that is not there, begins so")
+	}
+}
+
+// TestNothingToCheck refuses tasks of which there is no run that could be compared.
+func TestNothingToCheck(t *testing.T) {
+	b := newBench(t, 0)
+	for name, change := range map[string]func(*record.Record){
+		"its only run is a check": func(r *record.Record) {
+			r.Data.Check = &record.Check{Verdict: record.CheckDiffers, Output: record.CheckDiffers}
+		},
+		"it has started a job": func(r *record.Record) { r.Data.Job = &record.Job{ID: "1", Final: true} },
+		"it was cut off":       func(r *record.Record) { r.Data.ReturnCode, r.Data.Status = nil, record.Cancelled },
+	} {
+		rec := b.history.record(t, b.run(t).Record.UID)
+		change(rec)
+		b.history.put(t, rec)
+		if _, err := b.Check(t.Context(), string(rec.UID), CheckOptions{}, RunOptions{}); !errors.Is(err, record.ErrConflict) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestCheckAsTheRecordOfItsTask has a history in which the record of a task is a check, as no home writes it.
+func TestCheckAsTheRecordOfItsTask(t *testing.T) {
+	b := newBench(t, 0)
+	rec := b.history.record(t, b.run(t).Record.UID)
+	rec.Data.Check = &record.Check{Verdict: record.CheckDiffers, Output: record.CheckDiffers}
+	b.history.put(t, rec)
+	id := rec.UID
+	if got, want := b.suffixes(t, id), []string{"@1.1"}; !slices.Equal(got, want) {
+		t.Errorf("its runs are %v, not %v", got, want)
+	}
+	if v, err := b.Find(string(id) + "@1.1"); err != nil || !record.SameRun(v.Record, rec) {
+		t.Errorf("@1.1 is %v, %v", v.Record, err)
+	}
+	if _, err := b.Rerun(context.Background(), string(id), RunOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.history.record(t, id); got.IsCheck() {
+		t.Error("its rerun is a check")
 	}
 }
