@@ -6,7 +6,7 @@ package provenance
 import (
 	"context"
 	"os"
-	"slices"
+	"path/filepath"
 	"time"
 
 	"qme/internal/intime"
@@ -54,6 +54,7 @@ type Watch struct {
 	limits  Limits
 	hashing *hashing
 	leftOut int
+	named   map[string]bool // by path; nil before NamesFile
 
 	dir      string
 	declared Declared
@@ -149,9 +150,21 @@ func (w *Watch) Named() *record.Files {
 }
 
 // NamesFile reports whether the command line, or a pattern of declared files, names a file that was there
-// before the command.
+// before the command, or a link to it.
 func (w *Watch) NamesFile(path string) bool {
-	return w != nil && slices.ContainsFunc(w.files, func(f *file) bool { return f.path == path })
+	if w == nil {
+		return false
+	}
+	if w.named == nil {
+		w.named = map[string]bool{}
+		for _, f := range w.files {
+			w.named[f.path] = true
+			if real, err := filepath.EvalSymlinks(f.path); err == nil {
+				w.named[real] = true
+			}
+		}
+	}
+	return w.named[path]
 }
 
 // End looks at the files again when the command has ended, and returns those that it used and

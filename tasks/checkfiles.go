@@ -151,7 +151,8 @@ func (c *checking) notMade(ctx context.Context, r *run, one FileCheck, was recor
 	again := provenance.Again(ctx, []provenance.Recorded{{Path: one.path, Size: was.Size, SHA256: was.SHA256, Partial: was.Partial}}, r.q.Settings.Hashes, true, mostHashing)[0]
 	switch again.Condition {
 	case provenance.Same:
-		one.State, one.To, one.Why = FileEqual, again.SHA256, "it was left as it was"
+		// Nothing says that the command would have made it.
+		one.State, one.To, one.Why = FileUnknown, again.SHA256, "the check has left it as it was, which is as the earlier run had made it"
 	case provenance.Changed:
 		one.State, one.To, one.Why = FileDiffers, again.SHA256, "it was left as it was before the check, which is not as the reference had made it"
 	case provenance.Unknown:
