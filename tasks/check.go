@@ -43,7 +43,7 @@ type CheckOptions struct {
 type Checked struct {
 	*Report
 	Ref     Version // the reference
-	Changed []Since // what was different before the command started
+	Changed []Since // what was different before the command started, and the software that it has read
 	// Itself are files that the reference has changed, and which it may have read before.
 	Itself []string
 	// Interrupted says that the user has ended the check, so that nothing was compared.
@@ -354,6 +354,7 @@ func (c *checking) judge(r *run, res *capture.Result) error {
 		return err
 	}
 	files := c.compareFiles(c.beside, r, pair)
+	c.result.Changed = append(c.result.Changed, readOther(c.files, r.whole)...)
 	c.result.Output, c.result.Files = output, files
 	check.Output = output.Verdict
 	if !c.result.Code {
@@ -372,6 +373,17 @@ func (c *checking) judge(r *run, res *capture.Result) error {
 	check.Files = files.counts()
 	check.Verdict = verdict(check, files)
 	return nil
+}
+
+// readOther returns the folders of software from which two traced runs have read other files, or the same with
+// another content. What is in them is not listed, so that it is only known afterwards.
+func readOther(was, now *record.Files) (changed []Since) {
+	for _, tree := range treeChanges(was, now) {
+		if tree.From != "" && tree.To != "" && !strings.Contains(tree.From+tree.To, NotRecorded) {
+			changed = append(changed, Since{Kind: KindSoftware, Name: tree.Name, State: SinceChanged, From: tree.From, To: tree.To})
+		}
+	}
+	return changed
 }
 
 // verdict returns the verdict of a check from its parts.

@@ -45,6 +45,9 @@ func treeChanges(a, b *record.Files) []FieldChange {
 		texts := map[string]string{}
 		for _, tree := range t.Software {
 			text := fmt.Sprintf("%d files, ", tree.Files)
+			if tree.Files == 1 {
+				text = "1 file, "
+			}
 			if tree.Commit != "" {
 				text += fmt.Sprintf("commit %.12s, ", tree.Commit)
 			}

@@ -122,7 +122,7 @@ func (s *since) software(now *record.Record, env []byte) {
 		}
 	}
 	for _, note := range c.Notes {
-		s.unknown(KindSoftware, "", strings.TrimSuffix(note, "."))
+		s.unknown(KindSoftware, "", strings.ToLower(note[:1])+strings.TrimSuffix(note[1:], ".")) // a sentence no more
 	}
 }
 
