@@ -34,7 +34,7 @@ func newAnalysis(t *testing.T) *analysis {
 	a := &analysis{home: h, packages: filepath.Join(venv, "lib", "python3.12", "site-packages")}
 	a.write(filepath.Join(venv, "pyvenv.cfg"), "version = 3.12.3\n")
 	a.write(filepath.Join(a.packages, "numpy-1.26.4.dist-info", "METADATA"), "Name: numpy\n")
-	h.env = []string{"VIRTUAL_ENV=" + venv, "TZ=UTC", "LC_ALL=C"}
+	h.env = []string{"QME_RUN_GIT=10s", "VIRTUAL_ENV=" + venv, "TZ=UTC", "LC_ALL=C"}
 	a.git("init", "--quiet")
 	a.git("add", ".")
 	a.git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "first")

@@ -125,6 +125,7 @@ func (s shell) env() []string {
 		"PWD="+s.home,
 		"GIT_CONFIG_NOSYSTEM=1",
 		"QME_RUN_SUMMARY=always", // the pages show what a reader sees on a terminal
+		"QME_RUN_GIT=10s",        // on a machine that is not busy
 		"LANG=C.UTF-8",
 		"TERM=dumb",
 		"TZ=UTC",
