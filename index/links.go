@@ -61,6 +61,10 @@ func pathSum(path string) string {
 // damaged.
 const linkGap LinkKey = gapKind
 
+// mostLinked is how many files of a list have keys. That is more than qme lists; a pulled record can have a
+// longer one.
+const mostLinked = 25_000
+
 // eachLink yields the keys of a run, some of them more than once. A list that cannot be read is a gap, and
 // then what the record has of it counts. A check has none.
 func eachLink(r *record.Record, files func() (*record.Files, error), yield func(LinkKey)) {
@@ -82,14 +86,17 @@ func eachLink(r *record.Record, files func() (*record.Files, error), yield func(
 		return
 	}
 	each := func(files []record.File, content, path func(string) LinkKey) {
-		for _, f := range files {
+		if len(files) > mostLinked {
+			yield(linkGap)
+		}
+		for _, f := range files[:min(len(files), mostLinked)] {
 			if record.IsSHA256(f.SHA256) {
 				yield(content(f.SHA256))
 			}
 			yield(path(r.Data.PathOf(f)))
 		}
 	}
-	for _, f := range list.Out {
+	for _, f := range list.Out[:min(len(list.Out), mostLinked)] {
 		if f.Offset > 0 { // what was there before is an input
 			yield(ReadPath(r.Data.PathOf(f)))
 		}

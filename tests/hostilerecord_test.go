@@ -258,6 +258,7 @@ func TestHostileRecords(t *testing.T) {
 			try("get", string(id), "--json")
 			try("show", string(id))
 			try("show", string(id), "--command")
+			try("lineage", string(id), "--json")
 		}
 	}
 	out, _ := b.qme("refresh")
