@@ -7,18 +7,15 @@ import (
 	"github.com/creack/pty"
 )
 
-// OpenTerminal returns a terminal of a size, 80 by 24 where that is 0, and its other end, for a command that
-// is to have one although its caller has none. Nothing reads what is written to it: use Spec.Quiet.
+// OpenTerminal returns a terminal of a size, which may be 0 as that of some is, and its other end, for a
+// command that is to have one although its caller has none. Nothing reads what is written to it: use Spec.Quiet.
 func OpenTerminal(columns, rows int) (master, slave *os.File, err error) {
-	if columns <= 0 || rows <= 0 {
-		columns, rows = 80, 24
-	}
 	master, slave, err = pty.Open()
 	if err != nil {
 		return nil, nil, fmt.Errorf("open a terminal: %w", err)
 	}
 	const most = 1 << 16 // of what the kernel can note
-	size := &pty.Winsize{Cols: uint16(min(columns, most-1)), Rows: uint16(min(rows, most-1))}
+	size := &pty.Winsize{Cols: uint16(min(max(columns, 0), most-1)), Rows: uint16(min(max(rows, 0), most-1))}
 	if err := pty.Setsize(master, size); err != nil {
 		_, _ = master.Close(), slave.Close()
 		return nil, nil, fmt.Errorf("open a terminal: %w", err)
