@@ -385,6 +385,9 @@ func (p *checkPage) file(f tasks.FileCheck) {
 		text += "was not made"
 	case tasks.FileNew:
 		text += "was not made before"
+		if f.At == "" {
+			text += ", and stays where it is"
+		}
 	case tasks.FileUnknown:
 		text += "could not be compared"
 	default:
