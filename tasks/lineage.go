@@ -109,7 +109,10 @@ type descent struct {
 }
 
 // A reached is a run whose files are to be looked at.
-type reached struct{ node, depth int }
+type reached struct {
+	node, depth int
+	begun       string // only what was in this file before the run appended to it; "": all other files
+}
 
 // A fileKey tells files apart: by content and path or, where no hash is known, by the run from which it
 // came.
@@ -145,7 +148,7 @@ func (t *descent) run(v Version, latest bool, depth int) int {
 	at := t.add(LineageNode{Run: &v, Latest: latest})
 	if at >= 0 {
 		t.runs[key] = at
-		t.queue = append(t.queue, reached{at, depth})
+		t.queue = append(t.queue, reached{node: at, depth: depth})
 	}
 	return at
 }
@@ -190,8 +193,12 @@ func (t *descent) up(ctx context.Context, r reached) error {
 	var of, raw []record.File
 	sources := map[string]*Link{}
 	for i, in := range files.In {
+		// What a log had before leads to the log, and not to what else the run has made.
+		if (in.Offset > 0) != (r.begun != "") || r.begun != "" && in.Path != r.begun {
+			continue
+		}
 		if len(t.Nodes)+i > t.o.Limit+sparePerRun { // the rest would be left out
-			raw = append(raw, files.In[i:]...)
+			raw = append(raw, slices.DeleteFunc(slices.Clone(files.In[i:]), func(in record.File) bool { return in.Offset > 0 })...)
 			break
 		}
 		if t.ends(r.depth+1) && !inPlace(outs, in) {
@@ -266,6 +273,9 @@ func (t *descent) madeBy(file int, k Link, depth int) {
 		return
 	}
 	t.Edges = append(t.Edges, LineageEdge{run, file, k.File, k.Match, false})
+	if one := (reached{run, depth, k.File.Path}); k.File.Offset > 0 && !slices.ContainsFunc(t.Edges, func(e LineageEdge) bool { return e.To == run && e.File.Path == one.begun }) {
+		t.queue = append(t.queue, one)
+	}
 }
 
 // down looks for the runs that used the outputs of a run.
@@ -327,6 +337,9 @@ func (t *descent) users(ctx context.Context, w Wanted, maker *Version) ([]Link, 
 	named = slices.DeleteFunc(named, func(k Link) bool { return k.Match != SameUnknown })
 	var users []Link
 	for _, k := range limited(latestFirst(slices.Concat(same, named)), 0) {
+		if k.File.Offset > 0 && len(t.l.filesOf(k.Run).Out) > 1 {
+			continue // what else it has made does not come from what was in the file before
+		}
 		ok, err := t.follows(ctx, w, k, maker)
 		if err != nil {
 			return nil, err

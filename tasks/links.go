@@ -417,7 +417,8 @@ func (l *Links) lose(err error) {
 }
 
 // linkFiles returns all files of a run that are known here. Further inputs are what came through a pipe, without
-// a name, if its hash was recorded, and the beginnings of files to which the run has appended, without a hash.
+// a name, if its hash was recorded, and the beginnings of files to which the run has appended, without a hash,
+// and with an offset, by which they are known.
 // With an error these are the files that the record lists.
 func (v Version) linkFiles() (*record.Files, error) {
 	files, err := v.Files()
@@ -440,7 +441,7 @@ func (v Version) linkFiles() (*record.Files, error) {
 func appendedTo(files *record.Files) (list []record.File) {
 	for _, out := range files.Out {
 		if out.Offset > 0 && !slices.ContainsFunc(files.In, func(in record.File) bool { return in.Path == out.Path }) {
-			list = append(list, record.File{Path: out.Path, Size: out.Offset, By: out.By})
+			list = append(list, record.File{Path: out.Path, Size: out.Offset, Offset: out.Offset, By: out.By})
 		}
 	}
 	return list
