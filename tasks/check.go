@@ -339,6 +339,11 @@ func (c *checking) end(r *run, res *capture.Result) {
 	if c.sandbox != nil && c.result.Files != nil {
 		c.showNew(r.q)
 	}
+	if len(c.states) > 0 {
+		if pids := processesOf(r.rec.Data.RunID); len(pids) > 0 {
+			r.q.Warn("what the check has started goes on, and may write to files that are back: process %s", strings.Trim(fmt.Sprint(pids), "[]"))
+		}
+	}
 	c.putBack()
 }
 

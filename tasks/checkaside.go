@@ -160,31 +160,36 @@ func (q *Service) putBackDead(id record.ID, run record.RunID) error {
 // endRun ends the processes of a run whose qme was killed, as far as the system names them, and returns
 // how many are left. What they write would otherwise reach the files of the user that are put back.
 func endRun(run record.RunID) (left int) {
-	if run == "" {
-		return 0
-	}
 	const most = 2 * time.Second
-	var r procfs.Reader
 	for end := time.Now().Add(most); ; time.Sleep(10 * time.Millisecond) {
-		left = 0
-		entries, err := os.ReadDir(procfs.Root)
-		if err != nil {
-			return 0 // the system does not say what processes have in their environment
+		pids := processesOf(run)
+		if len(pids) == 0 || time.Now().After(end) {
+			return len(pids)
 		}
-		for _, e := range entries {
-			pid, err := strconv.Atoi(e.Name())
-			if err != nil || pid == os.Getpid() || !r.HasVariable(pid, RunVariable+"="+string(run)) {
-				continue
-			}
-			if s, ok := r.Stat(pid); ok && !s.Dead() {
-				left++
-				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
-			}
-		}
-		if left == 0 || time.Now().After(end) {
-			return left
+		for _, pid := range pids {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
 		}
 	}
+}
+
+// processesOf returns the processes that have the name of a run in their environment, none where the system
+// does not say what they have there.
+func processesOf(run record.RunID) (pids []int) {
+	entries, err := os.ReadDir(procfs.Root)
+	if err != nil || run == "" {
+		return nil
+	}
+	var r procfs.Reader
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() || !r.HasVariable(pid, RunVariable+"="+string(run)) {
+			continue
+		}
+		if s, ok := r.Stat(pid); ok && !s.Dead() {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // putBackFirst puts back what checks have set aside which were cut off, before a command runs that may use
