@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -149,7 +150,7 @@ func (cmd *lineageCommand) print(q *tasks.Service, links *tasks.Links, l *tasks.
 		return cmd.term.listing(true, func(w *bufio.Writer) error { return outputError(flow.Draw(w, pictureOf(l))) })
 	}
 	return cmd.term.listing(false, func(w *bufio.Writer) error {
-		t := &lineageTree{table: cmd.term.newTable(w), l: l, links: links, host: q.Settings.Host, dir: here(), printed: map[int]bool{}}
+		t := &lineageTree{table: cmd.term.newTable(w), l: l, links: links, host: q.Settings.Host, dir: here(), printed: map[int]bool{}, texts: map[int]nodeText{}}
 		t.next = make([][]int, len(l.Nodes))
 		for i, e := range l.Edges {
 			at := e.To
@@ -204,6 +205,7 @@ type lineageTree struct {
 	dir     string
 	next    [][]int // of each node the edges that lead on
 	printed map[int]bool
+	texts   map[int]nodeText // of nodes that were printed
 }
 
 func (t *lineageTree) root() error {
@@ -323,10 +325,29 @@ func (t *lineageTree) further(node, left int) string {
 // weak reports whether what joins two nodes is a word of a command line, or a path alone.
 func weak(e tasks.LineageEdge) bool { return e.NamedOnly() || e.ByPath() }
 
+// A nodeText describes a node, apart from the edge by which it was reached.
+type nodeText struct{ before, after []string }
+
 // node describes a node, and the edge by which it was reached.
 func (t *lineageTree) node(i int, e *tasks.LineageEdge) (string, error) {
+	text, known := t.texts[i]
+	if !known { // many edges may lead to one node
+		var err error
+		if text, err = t.text(i); err != nil {
+			return "", err
+		}
+		t.texts[i] = text
+	}
+	words := slices.Clone(text.before)
+	if e != nil {
+		words = append(words, t.evidence(t.l.Nodes[i], *e)...)
+	}
+	return strings.Join(append(words, text.after...), "  "), nil
+}
+
+func (t *lineageTree) text(i int) (nodeText, error) {
 	n := t.l.Nodes[i]
-	var words []string
+	var words, after []string
 	if n.Run == nil {
 		words = []string{t.path(n.Path), sizeAndHash(n.Content)}
 		if n.Makers > 1 {
@@ -335,7 +356,7 @@ func (t *lineageTree) node(i int, e *tasks.LineageEdge) (string, error) {
 	} else {
 		short, err := t.links.Short(n.Run.Record.UID)
 		if err != nil {
-			return "", err
+			return nodeText{}, err
 		}
 		if !n.Latest {
 			short += n.Run.Suffix()
@@ -345,19 +366,16 @@ func (t *lineageTree) node(i int, e *tasks.LineageEdge) (string, error) {
 			words = append(words, "on "+safe.Line(host))
 		}
 	}
-	if e != nil {
-		words = append(words, t.evidence(n, *e)...)
-	}
 	if n.Run == nil && !n.Known {
-		words = append(words, "…")
+		after = append(after, "…")
 	}
 	if n.Run != nil {
 		if status, paint := t.status(n.Run.Record); status != "0" {
-			words = append(words, paint(status))
+			after = append(after, paint(status))
 		}
-		words = append(words, safe.Bounded(n.Run.Record.Command))
+		after = append(after, safe.Bounded(n.Run.Record.Command))
 	}
-	return strings.Join(words, "  "), nil
+	return nodeText{words, after}, nil
 }
 
 const minute = "2006-01-02 15:04"

@@ -261,7 +261,10 @@ func (s *since) tell(ctx context.Context, f sinceFile, now provenance.Now) {
 	one := Since{Kind: f.kind, Name: f.name, Path: f.Path, Now: now.SHA256, Why: now.Why, From: contentText(f.Size, f.SHA256), Remade: f.remade}
 	switch now.Condition {
 	case provenance.Same:
-		return
+		if !f.Partial || !s.writtenSince(f.Path) {
+			return
+		}
+		one.State, one.Why = SinceUnknown, "only its first and its last MiB were hashed, and it has been written to since"
 	case provenance.Missing:
 		one.State = SinceMissing
 	case provenance.Changed:
@@ -275,6 +278,12 @@ func (s *since) tell(ctx context.Context, f sinceFile, now provenance.Now) {
 		one.Own = again[0].Condition == provenance.Same
 	}
 	s.add(one)
+}
+
+// writtenSince reports whether a file has been written to since the run has ended, as far as its time tells.
+func (s *since) writtenSince(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && s.rec.Data.Finished != nil && info.ModTime().After(s.rec.Data.Finished.Time)
 }
 
 // stdin says of a standard input that is no file that it cannot be looked at. A socket, and a pipe that was
