@@ -23,6 +23,9 @@ type Recorded struct {
 	// SHA256 is the hash that was recorded, "" if none was; of the first and the last MiB if Partial.
 	SHA256  string
 	Partial bool
+	// At is when the file was as recorded. If it is Partial and has been written to since, nothing
+	// tells that its middle is the same; the zero time stands for a file that always may have been.
+	At time.Time
 }
 
 // A Condition says how a file is now, beside what was recorded of it.
@@ -134,6 +137,8 @@ func (h *hashing) again(f Recorded, all bool) Now {
 		}
 	case now.SHA256 != f.SHA256:
 		now.Condition = Changed
+	case f.Partial && s.size > 2*end && time.Unix(s.mtime.Unix()).After(f.At):
+		now.Condition, now.Why = Unknown, "only its first and its last MiB were hashed, and it has been written to since"
 	}
 	return now
 }

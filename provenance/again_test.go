@@ -31,19 +31,25 @@ func TestAgainByTheSameRule(t *testing.T) {
 		now     []byte
 		sum     string
 		partial bool
+		since   bool // it was written to since
 		want    provenance.Condition
 	}{
-		{"whole", content, whole, false, provenance.Same},
-		{"ends", content, ends, true, provenance.Same},
-		{"whole, changed in the middle", middle, whole, false, provenance.Changed},
-		{"ends, changed at the end", last, ends, true, provenance.Changed},
-		{"shorter", content[1:], whole, false, provenance.Changed},
-		{"without a hash", content, "", false, provenance.Unknown},
+		{"whole", content, whole, false, false, provenance.Same},
+		{"whole, written to since", content, whole, false, true, provenance.Same},
+		{"ends", content, ends, true, false, provenance.Same},
+		{"ends, written to since", content, ends, true, true, provenance.Unknown},
+		{"whole, changed in the middle", middle, whole, false, false, provenance.Changed},
+		{"ends, changed at the end", last, ends, true, true, provenance.Changed},
+		{"shorter", content[1:], whole, false, false, provenance.Changed},
+		{"without a hash", content, "", false, false, provenance.Unknown},
 	} {
 		if err := os.WriteFile(path, c.now, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		f := provenance.Recorded{Path: path, Size: int64(len(content)), SHA256: c.sum, Partial: c.partial}
+		f := provenance.Recorded{Path: path, Size: int64(len(content)), SHA256: c.sum, Partial: c.partial, At: time.Now()}
+		if c.since {
+			f.At = time.Time{}
+		}
 		for _, limit := range []int64{1, 1 << 30} {
 			got := provenance.Again(t.Context(), []provenance.Recorded{f}, provenance.Limits{File: limit, Run: limit}, false, time.Minute)
 			if got[0].Condition != c.want {

@@ -148,7 +148,7 @@ func (c *checking) compareFile(ctx context.Context, r *run, pair *compare.Pair, 
 // notMade says what it means that the check has not written an output of the reference.
 func (c *checking) notMade(ctx context.Context, r *run, one FileCheck, was record.File) FileCheck {
 	one.State = FileMissing
-	again := provenance.Again(ctx, []provenance.Recorded{{Path: one.path, Size: was.Size, SHA256: was.SHA256, Partial: was.Partial}}, r.q.Settings.Hashes, true, mostHashing)[0]
+	again := provenance.Again(ctx, []provenance.Recorded{{Path: one.path, Size: was.Size, SHA256: was.SHA256, Partial: was.Partial, At: endOf(c.ref.Record)}}, r.q.Settings.Hashes, true, mostHashing)[0]
 	switch again.Condition {
 	case provenance.Same:
 		// Nothing says that the command would have made it.
@@ -198,8 +198,8 @@ func (c *checking) compareContent(ctx context.Context, r *run, pair *compare.Pai
 // content opens what an output of the reference was; nil if that is not there.
 func (c *checking) content(ctx context.Context, r *run, was record.File) (io.ReadCloser, error) {
 	if path := cmp.Or(c.set.Path(pathIn(r.dir, c.inSandbox(was.Path))), c.original(was)); path != "" {
-		again := provenance.Again(ctx, []provenance.Recorded{{Path: path, Size: was.Size, SHA256: was.SHA256, Partial: was.Partial}}, r.q.Settings.Hashes, true, mostHashing)[0]
-		if again.Condition == provenance.Same && (!was.Partial || c.untouched(path)) {
+		again := provenance.Again(ctx, []provenance.Recorded{{Path: path, Size: was.Size, SHA256: was.SHA256, Partial: was.Partial, At: endOf(c.ref.Record)}}, r.q.Settings.Hashes, true, mostHashing)[0]
+		if again.Condition == provenance.Same {
 			return regular.OpenHere(path, os.O_RDONLY, 0)
 		}
 	}
@@ -214,14 +214,6 @@ func (c *checking) content(ctx context.Context, r *run, was record.File) (io.Rea
 		return nil, err
 	}
 	return inTar(part, was)
-}
-
-// untouched reports whether a file has not been written to since the reference has ended, as far as its time
-// tells: of one of which only the ends were hashed, nothing else tells that the middle is as it was.
-func (c *checking) untouched(path string) bool {
-	info, err := os.Lstat(path)
-	end := c.ref.Record.Data.Finished
-	return err == nil && end != nil && !info.ModTime().After(end.Time)
 }
 
 // inTar returns a file of a part with kept outputs; nil if that is not as recorded, or not in it.

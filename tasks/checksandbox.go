@@ -126,7 +126,7 @@ func (c *checking) copyInputs(ctx context.Context, q *Service, s *sandbox) error
 	}
 	look := make([]provenance.Recorded, len(list))
 	for i, f := range list {
-		look[i] = provenance.Recorded{Path: pathIn(pwd, f.Path), Size: f.Size, SHA256: f.SHA256, Partial: f.Partial}
+		look[i] = provenance.Recorded{Path: pathIn(pwd, f.Path), Size: f.Size, SHA256: f.SHA256, Partial: f.Partial, At: c.ref.Record.Data.Timestamp.Time}
 	}
 	now := provenance.Again(ctx, look, q.Settings.Hashes, false, mostHashing)
 	for i, f := range list {

@@ -241,14 +241,14 @@ func (s *since) recorded() (list []sinceFile) {
 			if out, is := outs[f.Path]; is {
 				own = &out
 			}
-			again := provenance.Recorded{Path: path, Size: f.Size, SHA256: f.SHA256, Partial: f.Partial}
+			again := provenance.Recorded{Path: path, Size: f.Size, SHA256: f.SHA256, Partial: f.Partial, At: s.rec.Data.Timestamp.Time}
 			add(sinceFile{again, kind, f.Path, own, kind == KindInputs && own != nil && NamedOnly(f)})
 		}
 	}
 	if software := s.rec.Data.Software; software != nil {
 		for _, p := range software.Programs {
 			if path, ok := s.path(p.Path); ok && filepath.IsAbs(p.Path) && slices.Contains(scripts, p.Path) {
-				again := provenance.Recorded{Path: path, Size: p.Size, SHA256: p.SHA256, Partial: p.Partial}
+				again := provenance.Recorded{Path: path, Size: p.Size, SHA256: p.SHA256, Partial: p.Partial, At: s.rec.Data.Timestamp.Time}
 				add(sinceFile{Recorded: again, kind: KindScript, name: p.Path})
 			}
 		}
@@ -261,10 +261,7 @@ func (s *since) tell(ctx context.Context, f sinceFile, now provenance.Now) {
 	one := Since{Kind: f.kind, Name: f.name, Path: f.Path, Now: now.SHA256, Why: now.Why, From: contentText(f.Size, f.SHA256), Remade: f.remade}
 	switch now.Condition {
 	case provenance.Same:
-		if !f.Partial || !s.writtenSince(f.Path) {
-			return
-		}
-		one.State, one.Why = SinceUnknown, "only its first and its last MiB were hashed, and it has been written to since"
+		return
 	case provenance.Missing:
 		one.State = SinceMissing
 	case provenance.Changed:
@@ -273,17 +270,19 @@ func (s *since) tell(ctx context.Context, f sinceFile, now provenance.Now) {
 		one.State = SinceUnknown
 	}
 	if f.own != nil && now.Condition != provenance.Missing {
-		left := provenance.Recorded{Path: f.Path, Size: f.own.Size, SHA256: f.own.SHA256, Partial: f.own.Partial}
+		left := provenance.Recorded{Path: f.Path, Size: f.own.Size, SHA256: f.own.SHA256, Partial: f.own.Partial, At: endOf(s.rec)}
 		again := provenance.Again(ctx, []provenance.Recorded{left}, s.q.Settings.Hashes, false, s.o.Time)
 		one.Own = again[0].Condition == provenance.Same
 	}
 	s.add(one)
 }
 
-// writtenSince reports whether a file has been written to since the run has ended, as far as its time tells.
-func (s *since) writtenSince(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && s.rec.Data.Finished != nil && info.ModTime().After(s.rec.Data.Finished.Time)
+// endOf returns when a run has ended, the zero time if that is not known.
+func endOf(r *record.Record) time.Time {
+	if end := r.Data.Finished; end != nil {
+		return end.Time
+	}
+	return time.Time{}
 }
 
 // stdin says of a standard input that is no file that it cannot be looked at. A socket, and a pipe that was

@@ -54,6 +54,8 @@ type StaleFile struct {
 	CutOff bool
 	// byHand says that the file was changed by hand, also if that was accepted.
 	byHand bool
+	// unsure says that it is not known whether it was changed by hand.
+	unsure bool
 	// Accepted is how many changes do not matter for the file; see Staleness.Accept.
 	Accepted int
 	Why      string // more on the state; usually empty
@@ -174,12 +176,15 @@ func (s *Staleness) maker(ctx context.Context, path string, moved bool) (*StaleF
 	}
 	if last != nil {
 		f := &StaleFile{Path: path, State: Fresh, Run: last.Run, File: last.File}
-		switch s.look(ctx, path, last.File).Condition {
+		switch now := s.look(ctx, path, last.Run.Record, last.File); now.Condition {
 		case provenance.Missing:
 			f.State = Gone
 			return f, nil
 		case provenance.Changed:
 			f.State = Edited
+		case provenance.Unknown:
+			f.State, f.Why, f.unsure = NotKnown, now.Why, true
+			return f, nil
 		default:
 			return f, nil
 		}
@@ -213,7 +218,7 @@ func (s *Staleness) madeByCheck(ctx context.Context, f *StaleFile) (*StaleFile, 
 			continue
 		}
 		for _, out := range files.Out {
-			if v.Record.Data.PathOf(out) == f.Run.Record.Data.PathOf(f.File) && out.SHA256 != "" && s.look(ctx, f.Path, out).Condition == provenance.Same {
+			if v.Record.Data.PathOf(out) == f.Run.Record.Data.PathOf(f.File) && out.SHA256 != "" && s.look(ctx, f.Path, v.Record, out).Condition == provenance.Same {
 				return &StaleFile{Path: f.Path, State: Fresh, Run: v, File: out}, nil
 			}
 		}
@@ -246,8 +251,8 @@ func (s *Staleness) own(list []Link) (*Link, error) {
 }
 
 // look compares a file with what a run has left of it.
-func (s *Staleness) look(ctx context.Context, path string, as record.File) provenance.Now {
-	f := provenance.Recorded{Path: path, Size: as.Size, SHA256: as.SHA256, Partial: as.Partial}
+func (s *Staleness) look(ctx context.Context, path string, run *record.Record, as record.File) provenance.Now {
+	f := provenance.Recorded{Path: path, Size: as.Size, SHA256: as.SHA256, Partial: as.Partial, At: endOf(run)}
 	return provenance.Again(ctx, []provenance.Recorded{f}, s.q.Settings.Hashes, false, sinceTime)[0]
 }
 
@@ -319,8 +324,8 @@ func (s *Staleness) judge(ctx context.Context, f *StaleFile) error {
 	}
 	accepted := s.accepted[runKey(f.Run)]
 	f.byHand = f.State == Edited
-	if f.State == Edited && accepted[s.edited(ctx, f)] {
-		f.State = Fresh
+	if (f.byHand || f.unsure) && len(accepted) > 0 && accepted[s.edited(ctx, f)] {
+		f.State, f.Why, f.unsure = Fresh, "", false
 		f.Accepted++
 	}
 	if d := f.Run.Record.Data; (d.Status == record.Cancelled || d.Signal != "") && !f.Run.Record.Active() {
@@ -363,9 +368,9 @@ func (s *Staleness) judge(ctx context.Context, f *StaleFile) error {
 	return nil
 }
 
-// note sets the state of a file that was fresh so far.
+// note sets the state of a file that was fresh so far, or not known to be stale.
 func (f *StaleFile) note(state Freshness, why string) {
-	if f.State == Fresh {
+	if f.State == Fresh || f.State == NotKnown && state == Stale {
 		f.State = state
 	}
 	if f.Why == "" {
@@ -494,13 +499,13 @@ func (s *Staleness) Accept(ctx context.Context, f *StaleFile) (int, error) {
 	switch {
 	case f.State == Gone:
 		return 0, fmt.Errorf("%s is not there: %w", f.Path, record.ErrConflict)
-	case f.State == NotKnown && len(f.Reasons) == 0:
+	case f.State == NotKnown && len(f.Reasons) == 0 && !f.unsure:
 		return 0, fmt.Errorf("%s: %s: %w", f.Path, f.Why, record.ErrConflict)
 	case f.More > 0:
 		return 0, fmt.Errorf("%s: more than %d changes cannot be accepted: %w", f.Path, MostReasons, record.ErrConflict)
 	}
 	var changes []string
-	if f.State == Edited {
+	if f.State == Edited || f.unsure {
 		changes = append(changes, s.edited(ctx, f))
 	}
 	if f.CutOff {
