@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"qme/gitstore/worktree"
+	"qme/internal/regular"
 	"qme/internal/safe"
 	"qme/provenance"
 	"qme/provenance/aside"
@@ -221,6 +223,34 @@ func removeAll(dir string) error {
 		return nil
 	})
 	return os.RemoveAll(dir)
+}
+
+// forgetTree takes a sandbox that was cut off from the list of working trees of its repository. What the
+// sandbox says of that is the word of the command: it has to be one that names the sandbox.
+func forgetTree(sandbox string) error {
+	sandbox, err := filepath.EvalSymlinks(sandbox)
+	if err != nil {
+		return err
+	}
+	read := func(path string) string {
+		f, err := regular.OpenHere(path, os.O_RDONLY, 0)
+		if err != nil {
+			return "" // there is none: the code was not in git, or not brought back yet
+		}
+		defer f.Close()
+		const longest = 8 << 10
+		b, err := io.ReadAll(io.LimitReader(f, longest))
+		if err != nil {
+			return ""
+		}
+		return strings.TrimSpace(string(b))
+	}
+	link := filepath.Join(sandbox, "run", ".git")
+	entry, ok := strings.CutPrefix(read(link), "gitdir: ")
+	if !ok || !filepath.IsAbs(entry) || filepath.Base(filepath.Dir(entry)) != "worktrees" || read(filepath.Join(entry, "gitdir")) != link {
+		return nil
+	}
+	return os.RemoveAll(entry)
 }
 
 // sandboxesOf returns the sandboxes that checks of a task have left which were cut off.

@@ -228,6 +228,7 @@ func (s *Set) take(ctx context.Context, e *entry) error {
 	case err != nil:
 		return err
 	}
+	e.taken = true
 	var st unix.Stat_t
 	if err := unix.Lstat(at, &st); err != nil {
 		return err

@@ -556,6 +556,25 @@ func TestCopyOfHoles(t *testing.T) {
 	idle(t)
 }
 
+// TestRemovedAside says which file is lost if something removes what is set aside.
+func TestRemovedAside(t *testing.T) {
+	files := lay(t)
+	s, err := Begin(context.Background(), "home", task, benchFiles()[1:3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := benchFiles()[1].Path
+	if err := os.Remove(s.Path(path)); err != nil {
+		t.Fatal(err)
+	}
+	rep, err := s.PutBack(fates)
+	if err == nil || !strings.Contains(err.Error(), path+" was set aside in ") || rep.Back != 1 {
+		t.Errorf("%+v, %v", rep, err)
+	}
+	compare(t, files[1:2])
+	idle(t)
+}
+
 // TestHomeIsLeft moves nothing of the home.
 func TestHomeIsLeft(t *testing.T) {
 	lay(t)

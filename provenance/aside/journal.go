@@ -36,6 +36,8 @@ type entry struct {
 	Keep  int64  `json:"keep,omitempty"`
 	// Absent says that there was no such file.
 	Absent bool `json:"absent,omitempty"`
+
+	taken bool // by this process, and not back yet
 }
 
 func (e *entry) path() string { return filepath.Join(string(e.Dir), string(e.Name)) }

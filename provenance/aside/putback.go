@@ -80,6 +80,10 @@ func (s *Set) PutBack(fate func(path string) Fate) (rep Report, err error) {
 	for i := range s.journal.Files {
 		e := &s.journal.Files[i]
 		at := s.place(e)
+		if at == "" && e.taken {
+			stuck = append(stuck, fmt.Errorf("%s was set aside in %s, and something has removed it there: %w", e.Shown, s.places(e)[0], os.ErrNotExist))
+			continue
+		}
 		if at == "" && !e.Absent {
 			continue // it is back already, or was never set aside
 		}
@@ -90,6 +94,7 @@ func (s *Set) PutBack(fate func(path string) Fate) (rep Report, err error) {
 		} else {
 			err = s.back(e, at, fate(string(e.Shown)), &rep)
 		}
+		e.taken = e.taken && err != nil
 		var lost *stuckError
 		switch {
 		case errors.As(err, &lost):
@@ -97,6 +102,7 @@ func (s *Set) PutBack(fate func(path string) Fate) (rep Report, err error) {
 				failed = append(failed, fmt.Errorf("%s, which is in %s: %w", e.Shown, at, errors.Join(lost, err)))
 				continue
 			}
+			e.taken = false
 			stuck = append(stuck, fmt.Errorf("%s could not be put back, and is now %s: %w", e.Shown, rep.Stuck[len(rep.Stuck)-1].At, lost.err))
 		case err != nil:
 			failed = append(failed, fmt.Errorf("%s could not be put back, and is in %s: %w", e.Shown, at, err))
