@@ -2,6 +2,7 @@ package aside
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -573,6 +574,52 @@ func TestRemovedAside(t *testing.T) {
 	}
 	compare(t, files[1:2])
 	idle(t)
+}
+
+// TestJournalOfOthers moves nothing by a journal that names files elsewhere.
+func TestJournalOfOthers(t *testing.T) {
+	lay(t)
+	begin(t, "figure.png")
+	path := journalPath("home", task)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole journal
+	if err := json.Unmarshal(b, &whole); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(j *journal){
+		"place":  func(j *journal) { j.Files[0].Place = "../../../work/db" },
+		"name":   func(j *journal) { j.Files[0].Name = []byte("../stolen") },
+		"folder": func(j *journal) { j.Files[0].Dir = []byte("work") },
+		"above":  func(j *journal) { j.Files[0].Above = []byte("/tmp/../etc") },
+		"beside": func(j *journal) { j.Beside = beside + "/../work" },
+	} {
+		j := whole
+		j.Files = slices.Clone(whole.Files)
+		change(&j)
+		b, err := json.Marshal(j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := Recover("home", task); err == nil || !strings.Contains(err.Error(), "check/.aside/"+task) {
+			t.Errorf("%s: %+v, %v", name, s, err)
+		}
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Recover("home", task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rep, err := s.PutBack(fates); err != nil || rep.Back != 1 {
+		t.Errorf("%+v, %v", rep, err)
+	}
 }
 
 // TestHomeIsLeft moves nothing of the home.

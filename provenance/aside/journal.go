@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -94,7 +95,8 @@ func Recover(home, task string) (*Set, error) {
 		s.home, err = realPath(home)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("which files of the user a check has set aside cannot be read: %w", err)
+		at := filepath.Join(home, Folder, asides, task)
+		return nil, fmt.Errorf("which files of the user a check has set aside in %s cannot be read: %s: %w", at, journalPath(home, task), err)
 	}
 	return s, nil
 }
@@ -111,7 +113,31 @@ func readJournal(home, task string) (*journal, error) {
 	if j.Version != journalVersion || j.Task != task {
 		return nil, fmt.Errorf("version %d of task %.80q", j.Version, j.Task)
 	}
+	if err := j.valid(); err != nil {
+		return nil, err
+	}
 	return &j, nil
+}
+
+// valid returns an error if a journal, which somebody may have edited, names files elsewhere than in the
+// folders for them.
+func (j *journal) valid() error {
+	if !strings.HasPrefix(j.Beside, beside) || strings.Contains(j.Beside, "/") {
+		return fmt.Errorf("the folder %.80q", j.Beside)
+	}
+	for i := range j.Files {
+		e := &j.Files[i]
+		for _, dir := range []string{string(e.Dir), string(e.Above), string(e.Link)} {
+			if dir != "" && (!filepath.IsAbs(dir) || filepath.Clean(dir) != dir) {
+				return fmt.Errorf("the folder %.80q", dir)
+			}
+		}
+		name := string(e.Name)
+		if _, err := strconv.ParseUint(e.Place, 10, 32); err != nil || len(e.Dir) == 0 || name == "." || !filepath.IsLocal(name) || filepath.Base(name) != name {
+			return fmt.Errorf("the file %.80q at %.80q", name, e.Place)
+		}
+	}
+	return nil
 }
 
 // meetsOther returns ErrTaken if a file is in the journal of another task: the one that is in its place then
