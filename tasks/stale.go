@@ -101,6 +101,7 @@ type staleRun struct {
 	inputs  []staleInput
 	foreign bool // it was not given here, and nothing was looked at
 	blind   bool // it has recorded no input
+	alone   bool // see scriptAlone
 	cut     bool // not all of its inputs were followed
 }
 
@@ -364,8 +365,33 @@ func (s *Staleness) judge(ctx context.Context, f *StaleFile) error {
 		f.note(NotKnown, "it has more inputs than are followed")
 	case r.blind && f.State == Fresh && f.Accepted == 0:
 		f.Why = "though no input of its run was recorded"
+	case r.alone && f.State == Fresh && f.Accepted == 0:
+		f.Why = "though no input of its run but its script was recorded"
 	}
 	return nil
+}
+
+// scriptAlone reports whether no input of a run is known but its script, or a program of the user, which may
+// have read anything.
+func (s *Staleness) scriptAlone(v Version) bool {
+	files, err := v.Files()
+	declared := v.Record.Data.Declared
+	if err != nil || files == nil || files.Trace != nil || declared != nil && len(declared.In) > 0 {
+		return false
+	}
+	_, outs := filesByPath(files)
+	look := &since{q: s.q, v: v, rec: v.Record, files: files}
+	scripts, alone := look.scripts(), false
+	for _, in := range files.In {
+		if inPlace(outs, in) {
+			continue
+		}
+		if path, _ := look.path(in.Path); look.kindOf(path, scripts) != KindScript {
+			return false
+		}
+		alone = true
+	}
+	return alone
 }
 
 // note sets the state of a file that was fresh so far, or not known to be stale.
@@ -426,6 +452,7 @@ func (s *Staleness) run(ctx context.Context, v Version) (*staleRun, error) {
 		return nil, err
 	}
 	r.changes = slices.DeleteFunc(all, Since.itself)
+	r.alone = len(r.changes) == 0 && s.scriptAlone(v)
 	return r, s.follow(ctx, r)
 }
 
