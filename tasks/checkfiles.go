@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -94,7 +95,7 @@ func (c *checking) compareFiles(ctx context.Context, r *run, pair *compare.Pair)
 			made[f.Path] = f
 		}
 	}
-	known := map[string]bool{}
+	known := c.throughLinks(r.dir, made)
 	if was := c.files; was != nil {
 		result.LeftOut = was.LeftOut
 		result.None = was.Complete && len(was.Out) == 0
@@ -120,6 +121,37 @@ func (c *checking) compareFiles(ctx context.Context, r *run, pair *compare.Pair)
 	}
 	slices.SortStableFunc(result.Files, func(a, b FileCheck) int { return cmp.Compare(a.Path, b.Path) })
 	return result
+}
+
+// throughLinks adds the files that a check has made by the names of its reference where that has written to
+// them through a link: while a file is set aside, its link leads to nothing, so that the trace has the name of
+// the link. It returns the names of such links.
+func (c *checking) throughLinks(dir string, made map[string]record.File) (links map[string]bool) {
+	links = map[string]bool{}
+	if c.files == nil {
+		return links
+	}
+	names := map[string]string{} // by path
+	inside, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return links
+	}
+	for _, f := range c.files.Out {
+		name := c.inSandbox(f.Path)
+		if _, is := made[name]; !is {
+			names[pathIn(inside, name)] = name
+		}
+	}
+	if len(names) == 0 {
+		return links
+	}
+	for link, f := range made {
+		real, err := filepath.EvalSymlinks(pathIn(inside, link))
+		if name, is := names[real]; err == nil && is && link != name {
+			made[name], links[link] = f, true
+		}
+	}
+	return links
 }
 
 // compareFile compares an output of the reference with that of the check, if there is one.
