@@ -48,6 +48,9 @@ type Since struct {
 	State string `json:"state"`
 	From  string `json:"from"` // what the run had, for display; "" for nothing, or NotRecorded
 	To    string `json:"to"`   // what there is now
+	// FromFile and ToFile are the same of a file, as far as they are known; nil for what is none.
+	FromFile *SinceFile `json:"from_file,omitempty"`
+	ToFile   *SinceFile `json:"to_file,omitempty"`
 	// Why says why the state is SinceUnknown, or more of another one; usually empty.
 	Why string `json:"why,omitempty"`
 	// Files are, for a state of code, the files of its repository that differ, but for those that have
@@ -65,6 +68,14 @@ type Since struct {
 	// Now tells what there is now from all else, with SinceOptions.Hash: the hash of a file, or of how
 	// code differs, or what is in To.
 	Now string `json:"-"`
+}
+
+// A SinceFile is the content of a file.
+type SinceFile struct {
+	Size int64 `json:"size"` // bytes
+	// SHA256 is the hash, of the first and the last MiB if the run has recorded that; "" if it is not known,
+	// as where the size tells that the file has changed.
+	SHA256 string `json:"sha256,omitempty"`
 }
 
 // MostSinceFiles bounds Since.Files.
@@ -258,14 +269,14 @@ func (s *since) recorded() (list []sinceFile) {
 
 // tell adds what is different of a file.
 func (s *since) tell(ctx context.Context, f sinceFile, now provenance.Now) {
-	one := Since{Kind: f.kind, Name: f.name, Path: f.Path, Now: now.SHA256, Why: now.Why, From: contentText(f.Size, f.SHA256), Remade: f.remade}
+	one := Since{Kind: f.kind, Name: f.name, Path: f.Path, Now: now.SHA256, Why: now.Why, From: contentText(f.Size, f.SHA256), FromFile: &SinceFile{f.Size, f.SHA256}, Remade: f.remade}
 	switch now.Condition {
 	case provenance.Same:
 		return
 	case provenance.Missing:
 		one.State = SinceMissing
 	case provenance.Changed:
-		one.State, one.To = SinceChanged, contentText(now.Size, now.SHA256)
+		one.State, one.To, one.ToFile = SinceChanged, contentText(now.Size, now.SHA256), &SinceFile{now.Size, now.SHA256}
 	default:
 		one.State = SinceUnknown
 	}
