@@ -313,7 +313,7 @@ func (s *Set) sync() error {
 				continue
 			}
 			done[dir] = true
-			if err := syncDir(dir); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrPermission) {
+			if err := syncDir(dir); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrPermission) && !errors.Is(err, unix.ENOTDIR) {
 				return err
 			}
 		}

@@ -557,6 +557,23 @@ func TestCopyOfHoles(t *testing.T) {
 	idle(t)
 }
 
+// TestFileForFolder ends a check whose command has made a file in the place of a folder.
+func TestFileForFolder(t *testing.T) {
+	lay(t)
+	s, _ := begin(t, "sub/table.csv")
+	if err := errors.Join(os.RemoveAll("work/sub"), os.WriteFile("work/sub", nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	rep, err := s.PutBack(fates)
+	if err == nil || len(rep.Stuck) != 1 {
+		t.Fatalf("%+v, %v", rep, err)
+	}
+	if b, err := os.ReadFile(rep.Stuck[0].At); err != nil || string(b) != "content of sub/table.csv" {
+		t.Errorf("it is %q, %v", b, err)
+	}
+	idle(t)
+}
+
 // TestRemovedAside says which file is lost if something removes what is set aside.
 func TestRemovedAside(t *testing.T) {
 	files := lay(t)
