@@ -30,6 +30,9 @@ type Traced struct {
 	Err error
 	// Software are folders of which all belongs to software, such as environments.
 	Software []string
+	// Own is the folder of the home, without links, whose files are those of this program and not of
+	// the command, also if that runs this program.
+	Own string
 	// Committed returns those of some paths, which are sorted, that are as in the commits of their
 	// repositories; nil for none. It may be called in another goroutine.
 	Committed func(paths []string) []Committed
@@ -77,6 +80,9 @@ func (t *tracing) sort() {
 	trees := map[string]*tree{}
 	t.prefixes = t.installations()
 	for _, f := range t.Result.Files {
+		if t.Own != "" && strings.HasPrefix(f.Path, t.Own+"/") {
+			continue
+		}
 		root := t.softwareRoot(f)
 		switch {
 		case f.Foreign:

@@ -99,6 +99,9 @@ func (r *run) endTracing() {
 	}
 	traced.Software = r.softwareFolders()
 	traced.Committed = committed
+	if home, err := filepath.EvalSymlinks(r.q.Home); err == nil {
+		traced.Own = home
+	}
 	r.files.Trace(traced)
 }
 
