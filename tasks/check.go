@@ -84,9 +84,6 @@ type checking struct {
 	result  Checked
 }
 
-// ErrInputs says that a check was not made because of its inputs. It is a record.ErrConflict.
-var ErrInputs = fmt.Errorf("its inputs are not there as they were: %w", record.ErrConflict)
-
 // Check runs a task again as Rerun does, and compares it with an earlier run: the one that ref names, or
 // the latest that is no check itself. Outputs of that run that are files are set aside meanwhile. What the
 // command prints is not passed on, and it gets no other input than the reference had. The errors are those
@@ -310,7 +307,7 @@ func (c *checking) refuse() error {
 	if more := len(why) - most; more > 0 {
 		why = append(why[:most], fmt.Sprintf("and %d more", more))
 	}
-	return fmt.Errorf("task %s: %w: %s", c.ref.Record.UID, ErrInputs, strings.Join(why, "; "))
+	return fmt.Errorf("task %s was not run: %s: %w", c.ref.Record.UID, strings.Join(why, "; "), record.ErrConflict)
 }
 
 // newCheck returns what the record of a check says until its end.
