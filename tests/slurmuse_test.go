@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -296,13 +297,17 @@ func lives(pid string) bool {
 func TestSlurmSharedFile(t *testing.T) {
 	t.Parallel()
 	s := newSlurmHome(t)
+	// The accounting, which qme asks, may know of an end later than the controller, and of a job's steps
+	// later than of the job.
 	ended := func(id string) {
 		t.Helper()
 		eventually(t, func() bool {
-			cmd := exec.Command("scontrol", "--oneliner", "show", "job", id)
+			cmd := exec.Command("sacct", "--noheader", "--parsable2", "--format=state", "--jobs", id)
 			cmd.Env = append(os.Environ(), s.env...)
 			out, err := cmd.Output()
-			return err == nil && (bytes.Contains(out, []byte("JobState=COMPLETED")) || bytes.Contains(out, []byte("JobState=FAILED")))
+			states := strings.Fields(string(out))
+			going := func(state string) bool { return state != "COMPLETED" && state != "FAILED" }
+			return err == nil && len(states) > 1 && !slices.ContainsFunc(states, going)
 		})
 	}
 	// The first one's output is brought before the second one begins.
