@@ -140,7 +140,6 @@ func (s *Search) Links(ctx context.Context, dir string) (*Links, error) {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:
-		s.noIndex = true
 		if !errors.Is(err, errOther) {
 			s.Warn(fmt.Errorf("the search index cannot be used, so each record is looked at: %w", withAdvice(err)))
 		}
@@ -219,9 +218,6 @@ func (l *Links) Close() error {
 	return l.a.close()
 }
 
-// FromIndex reports whether an index was used, so that another Links is cheap.
-func (l *Links) FromIndex() bool { return l.a != nil }
-
 // Gaps returns how many runs have lists of files that are not in this home, or are damaged. Of those the
 // files that their records list are known.
 func (l *Links) Gaps(ctx context.Context) (int, error) { return l.Count(ctx, linkGap) }
@@ -249,12 +245,11 @@ func (l *Links) Find(ctx context.Context, q Question) ([]Linked, error) {
 		}
 		list = append(list, indexed...)
 	}
-	limit := q.Limit
 	slices.SortFunc(list, func(a, b Linked) int {
 		return cmp.Or(strings.Compare(b.place, a.place), strings.Compare(string(a.ID), string(b.ID)), strings.Compare(b.Run, a.Run))
 	})
-	if limit > 0 && len(list) > limit {
-		list = list[:limit]
+	if q.Limit > 0 && len(list) > q.Limit {
+		list = list[:q.Limit]
 	}
 	return list, nil
 }

@@ -265,7 +265,6 @@ func (c *checking) separate() {
 		}
 		return true
 	})
-	c.result.Changed = c.changed
 }
 
 // mostBegun bounds the beginnings of files that are hashed.

@@ -26,8 +26,6 @@ type sandbox struct {
 	to   string // its copy
 	cwd  string // the copy of the directory of the run
 	tree *patch.Tree
-	// open are absolute paths that the command uses, and that are not isolated.
-	open []string
 }
 
 // sandboxes is the folder in a home for them.
@@ -60,8 +58,7 @@ func (c *checking) newSandbox(ctx context.Context, q *Service) (err error) {
 	if err != nil {
 		return errors.Join(fmt.Errorf("task %s: its sandbox: %w", rec.UID, err), c.removeSandbox())
 	}
-	s.open = c.notIsolated(s)
-	c.result.NotIsolated = s.open
+	c.result.NotIsolated = c.notIsolated(s)
 	return nil
 }
 

@@ -89,8 +89,6 @@ type SinceOptions struct {
 	Agreed bool
 	// Hash has all that Since.Now needs read, also where the size of a file tells that it has changed.
 	Hash bool
-	// Time is how long files are read at most; 0: sinceTime.
-	Time time.Duration
 }
 
 // sinceTime is how long files are read at most. What large files are hashed in is bounded when they are
@@ -101,15 +99,17 @@ const sinceTime = time.Minute
 // rerun would have in its environment and find in its directory. Nothing is written but caches. The
 // error is a ForeignError if the command was not given in this home, and the user has not agreed.
 func (q *Service) Since(ctx context.Context, v Version, o SinceOptions) ([]Since, error) {
-	own, err := q.Own(v.Record)
-	if err != nil {
-		return nil, err
+	if !o.Agreed {
+		own, err := q.Own(v.Record)
+		if err != nil {
+			return nil, err
+		}
+		if !own {
+			return nil, Foreign(v.Record)
+		}
 	}
-	if !own && !o.Agreed {
-		return nil, Foreign(v.Record)
-	}
-	s := &since{q: q, v: v, rec: v.Record, o: o, files: &record.Files{}}
-	s.o.Time = cmp.Or(o.Time, sinceTime)
+	s := &since{q: q, v: v, rec: v.Record, o: o}
+	var err error
 	if s.files, err = v.Files(); err != nil {
 		return nil, err
 	}
@@ -217,7 +217,7 @@ func (s *since) inputs(ctx context.Context) {
 	for i, f := range list {
 		files[i] = f.Recorded
 	}
-	for i, now := range provenance.Again(ctx, files, s.q.Settings.Hashes, s.o.Hash, s.o.Time) {
+	for i, now := range provenance.Again(ctx, files, s.q.Settings.Hashes, s.o.Hash, sinceTime) {
 		s.tell(ctx, list[i], now)
 	}
 	switch {
@@ -282,7 +282,7 @@ func (s *since) tell(ctx context.Context, f sinceFile, now provenance.Now) {
 	}
 	if f.own != nil && now.Condition != provenance.Missing {
 		left := provenance.Recorded{Path: f.Path, Size: f.own.Size, SHA256: f.own.SHA256, Partial: f.own.Partial, At: endOf(s.rec)}
-		again := provenance.Again(ctx, []provenance.Recorded{left}, s.q.Settings.Hashes, false, s.o.Time)
+		again := provenance.Again(ctx, []provenance.Recorded{left}, s.q.Settings.Hashes, false, sinceTime)
 		one.Own = again[0].Condition == provenance.Same
 	}
 	s.add(one)
@@ -357,7 +357,7 @@ func (s *since) newFiles(ctx context.Context) {
 			told = append(told, Since{Kind: KindInputs, Name: name, State: SinceNew, Path: path, Why: "a declared pattern matches it"})
 		}
 	}
-	for i, now := range provenance.Again(ctx, more, s.q.Settings.Hashes, s.o.Hash, s.o.Time) {
+	for i, now := range provenance.Again(ctx, more, s.q.Settings.Hashes, s.o.Hash, sinceTime) {
 		told[i].To, told[i].Now = contentText(now.Size, now.SHA256), now.SHA256
 		s.add(told[i])
 	}

@@ -447,7 +447,7 @@ func (s *Staleness) run(ctx context.Context, v Version) (*staleRun, error) {
 	if r.foreign {
 		return r, nil
 	}
-	all, err := s.q.Since(ctx, v, SinceOptions{Kinds: s.o.Kinds, Agreed: s.o.Agreed, Hash: s.o.Accept || len(s.accepted) > 0})
+	all, err := s.q.Since(ctx, v, SinceOptions{Kinds: s.o.Kinds, Agreed: true, Hash: s.o.Accept || len(s.accepted) > 0})
 	if err != nil {
 		return nil, err
 	}
