@@ -10,7 +10,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/afero"
 	"golang.org/x/sys/unix"
+
+	"qme/internal/wholefile"
 )
 
 const journalVersion = 1
@@ -172,10 +175,5 @@ func (s *Set) meetsOther() error {
 	return nil
 }
 
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
+// syncDir flushes a folder to disk.
+func syncDir(dir string) error { return wholefile.FlushFolder(afero.NewOsFs(), dir) }
