@@ -149,7 +149,7 @@ func (a *app) commands() []*cli.Command {
 	share := &shareCommand{t, s, h}
 	return []*cli.Command{
 		(&runCommand{t, s, h}).command(), (&rerunCommand{t, s, h}).command(), (&cancelCommand{t, h}).command(), (&waitCommand{t, s, h}).command(), (&followCommand{t, s, h}).command(), (&refreshCommand{t, h}).command(), (&execCommand{t, s, h}).command(),
-		(&lsCommand{t, s, h}).command(), (&searchCommand{t, s, h}).command(), (&showCommand{t, s, h}).command(), (&getCommand{t, h}).command(), (&logCommand{t, s, h}).command(), (&madeCommand{t, h}).command(), (&lineageCommand{t, h}).command(), (&diffCommand{t, h}).command(), (&staleCommand{t, h}).command(), (&checkoutCommand{t, h}).command(), (&noteCommand{t, h}).command(), (&tagCommand{t, s, h}).command(), (&nameCommand{t, h}).command(), (&clearCommand{t, s, h}).command(), (&restoreCommand{t, s, h}).command(),
+		(&lsCommand{t, s, h}).command(), (&searchCommand{t, s, h}).command(), (&showCommand{t, s, h}).command(), (&getCommand{t, h}).command(), (&logCommand{t, h}).command(), (&madeCommand{t, h}).command(), (&lineageCommand{t, h}).command(), (&diffCommand{t, h}).command(), (&staleCommand{t, h}).command(), (&checkoutCommand{t, h}).command(), (&noteCommand{t, h}).command(), (&tagCommand{t, s, h}).command(), (&nameCommand{t, h}).command(), (&clearCommand{t, s, h}).command(), (&restoreCommand{t, s, h}).command(),
 		(&remoteCommand{t, h}).command(), (&cloneCommand{t, h}).command(), share.pull(), share.push(), share.sync(), (&statusCommand{t, s, h}).command(),
 		(&mirrorCommand{t, s, h}).command(), (&sqlCommand{t, s, h}).command(),
 		(&startCommand{t, s, h}).command(), (&generateKeyCommand{t, s}).command(),

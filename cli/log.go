@@ -15,9 +15,8 @@ import (
 )
 
 type logCommand struct {
-	term     *terminal
-	settings *settings
-	home     *home
+	term *terminal
+	home *home
 }
 
 func (cmd *logCommand) command() *cli.Command {

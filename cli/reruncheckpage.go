@@ -38,12 +38,8 @@ func verdictText(c *record.Check) string {
 
 func (p *checkPage) write(short string) {
 	check := p.c.Record.Data.Check
-	masked := 0
-	for _, n := range check.Masked {
-		masked += n
-	}
 	text := p.t.verdictWords(check, verdictText(check))
-	if masked > 0 {
+	if masked := check.Places(); masked > 0 {
 		text += fmt.Sprintf(" (%d masked)", masked)
 	}
 	p.printf("[%s][returncode: %d] %s\n", short, *p.c.Record.Data.ReturnCode, text)

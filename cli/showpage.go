@@ -167,12 +167,8 @@ func checkText(c *record.Check) string {
 	if f := c.Files; f != nil {
 		files = fmt.Sprintf("%d of %s equal", f.Equal, count(f.Whole(), "output file"))
 	}
-	masked := 0
-	for _, n := range c.Masked {
-		masked += n
-	}
 	places := ""
-	if masked > 0 {
+	if masked := c.Places(); masked > 0 {
 		places = count(masked, "place") + " masked"
 	}
 	return joined("; ", "output "+c.Output, places, files)

@@ -65,7 +65,7 @@ func Look(ctx context.Context, path string, limits Limits, show func(bytes int64
 // LookAt returns the content of what can be read once, up to its end. A terminal is read, too.
 func LookAt(ctx context.Context, r io.Reader) (Content, error) {
 	all, e := sha256.New(), &ends{head: sha256.New()}
-	n, err := io.CopyBuffer(io.MultiWriter(all, e), &readerUntil{ctx, r}, make([]byte, piece))
+	n, err := io.CopyBuffer(io.MultiWriter(all, e), Until(ctx, r), make([]byte, piece))
 	c := Content{Size: n, SHA256: hex.EncodeToString(all.Sum(nil))}
 	if n > 2*end {
 		c.Ends = e.sum()
@@ -97,6 +97,9 @@ func (e *ends) sum() string {
 	_, _ = e.head.Write(e.tail.Bytes()) // a hash takes everything
 	return hex.EncodeToString(e.head.Sum(nil))
 }
+
+// Until returns a Reader of r until a context ends, whose error it then returns.
+func Until(ctx context.Context, r io.Reader) io.Reader { return &readerUntil{ctx, r} }
 
 // A readerUntil reads until a context ends.
 type readerUntil struct {

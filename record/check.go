@@ -61,6 +61,15 @@ const (
 // listings, orders, numbers and searches.
 func (r *Record) IsCheck() bool { return r.Data.Check != nil }
 
+// Places returns the number of places that were masked.
+func (c *Check) Places() int {
+	n := 0
+	for _, count := range c.Masked {
+		n += count
+	}
+	return n
+}
+
 // Whole returns the number of files that were compared, or should have been.
 func (f *CheckedFiles) Whole() int { return f.Equal + f.Differ + f.Missing + f.New + f.Unknown }
 

@@ -272,20 +272,6 @@ func inTar(part []byte, f record.File) (io.ReadCloser, error) {
 	}
 }
 
-// An untilReader reads until a context ends.
-type untilReader struct {
-	io.Reader
-	ctx context.Context
-}
-
-// Read implements io.Reader.
-func (r *untilReader) Read(b []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.Reader.Read(b)
-}
-
 // compareWith compares a content, which it closes, with a file. It ends with ctx.
 func compareWith(ctx context.Context, pair *compare.Pair, ref io.ReadCloser, now string) (result compare.Result, err error) {
 	defer ref.Close()
@@ -294,7 +280,7 @@ func compareWith(ctx context.Context, pair *compare.Pair, ref io.ReadCloser, now
 		return result, err
 	}
 	defer f.Close()
-	return pair.Compare(compare.Content{Reader: ref}, compare.Content{Reader: &untilReader{f, ctx}})
+	return pair.Compare(compare.Content{Reader: ref}, compare.Content{Reader: provenance.Until(ctx, f)})
 }
 
 // where adds to the files where those are that the check has made.

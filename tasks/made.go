@@ -133,20 +133,14 @@ func (e *NotListedError) Is(target error) bool { return target == provenance.Err
 // namesOfFile returns the names that a record may have for a file, its absolute path first: records have
 // what the command line named, or the kernel's name.
 func namesOfFile(path string) []string {
-	names := []string{filepath.Clean(path)}
-	add := func(name string, err error) {
-		if err == nil && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
+	list := names(filepath.Clean(path))
+	if real, err := filepath.EvalSymlinks(path); err == nil && !slices.Contains(list, real) {
+		list = append(list, real)
 	}
-	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
-	add(filepath.Join(dir, filepath.Base(path)), err)
-	real, err := filepath.EvalSymlinks(path)
-	add(real, err)
-	for i, name := range names {
-		names[i] = strings.ToValidUTF8(name, "\uFFFD")
+	for i, name := range list {
+		list[i] = strings.ToValidUTF8(name, "\uFFFD")
 	}
-	return names
+	return list
 }
 
 // made looks for the runs that wrote the content.

@@ -3,6 +3,7 @@ package compare
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -211,10 +212,10 @@ func marksDuration(before, after []byte, l *length) string {
 	}
 	w, rest := wordBefore(before)
 	switch {
-	case oneOf(durationWords, w):
+	case slices.Contains(durationWords, w):
 		return w
 	case w == "time" || w == "times":
-		if m := string(lastWord(rest)); oneOf(timeModifiers, m) {
+		if m := string(lastWord(rest)); slices.Contains(timeModifiers, m) {
 			return m + " time"
 		}
 	case w == "duration" && (len(rest) == 0 || !letter(last(rest))): // not that of something
@@ -228,9 +229,9 @@ func marksBare(before, after []byte, l *length) string {
 	glued := string(firstLetters(after))
 	w, rest := wordBefore(before)
 	switch {
-	case l.resolution < 1 && oneOf([]string{"user", "system", "elapsed"}, glued): // as GNU time prints them
+	case l.resolution < 1 && slices.Contains([]string{"user", "system", "elapsed"}, glued): // as GNU time prints them
 		return glued
-	case oneOf([]string{"real", "user", "sys"}, w) && len(rest) == 0 && (first(after) == '\n' || len(after) == 0): // time -p
+	case slices.Contains([]string{"real", "user", "sys"}, w) && len(rest) == 0 && (first(after) == '\n' || len(after) == 0): // time -p
 		return w
 	}
 	return marksByKey(before, l)
@@ -258,7 +259,7 @@ func marksByKey(before []byte, l *length) string {
 	}
 	key := string(bytes.ToLower(text[from:]))
 	i := strings.LastIndexByte(key, '_')
-	if len(text) == len(before) || i < 0 || !oneOf(durationKeys, strings.ReplaceAll(key[:i], "_", "")) {
+	if len(text) == len(before) || i < 0 || !slices.Contains(durationKeys, strings.ReplaceAll(key[:i], "_", "")) {
 		return ""
 	}
 	unit, ok := units[key[i+1:]]

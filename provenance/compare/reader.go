@@ -2,6 +2,7 @@ package compare
 
 import (
 	"bytes"
+	"slices"
 	"time"
 )
 
@@ -113,7 +114,7 @@ func (r *reader) zone(anyName bool) (zone, int) {
 		switch name := string(rest[:n]); {
 		case name == "Z" && blank == 0, name == "UTC", name == "GMT":
 			kind = zoneUTC
-		case oneOf(zones, name), anyName && 2 <= n && n <= 5:
+		case slices.Contains(zones, name), anyName && 2 <= n && n <= 5:
 			kind = zoneNamed
 		default:
 			return zoneNone, 0
@@ -127,15 +128,6 @@ func (r *reader) zone(anyName bool) (zone, int) {
 	}
 	r.at += blank + n
 	return zoneOffset, offset
-}
-
-func oneOf(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
 
 // readOffset reads +0100, +01:00 or +01, and returns its seconds and its length; 0 for none.

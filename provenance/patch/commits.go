@@ -65,10 +65,6 @@ func CommitsBetween(ctx context.Context, tree Tree, from, to string, most int) (
 	if err != nil {
 		return nil, err
 	}
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
-		if name != "" {
-			c.Files = append(c.Files, name)
-		}
-	}
+	c.Files = namesOf(out)
 	return c, nil
 }

@@ -53,12 +53,7 @@ func (w *weighing) compare(a, b *Patch, most int64) (c *Change, err error) {
 	if err != nil {
 		return nil, err
 	}
-	c = &Change{}
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
-		if name != "" {
-			c.Files = append(c.Files, name)
-		}
-	}
+	c = &Change{Files: namesOf(out)}
 	if most <= 0 {
 		return c, nil
 	}

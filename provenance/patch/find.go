@@ -28,12 +28,7 @@ func Differing(ctx context.Context, tree Tree, commit string) (paths []string, k
 	if err != nil {
 		return nil, false, err
 	}
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
-		if name != "" {
-			paths = append(paths, name)
-		}
-	}
-	if len(paths) > 0 {
+	if paths = namesOf(out); len(paths) > 0 {
 		return paths, true, nil
 	}
 	has, err := hasSubmodules(ctx, tree)
@@ -101,4 +96,14 @@ func changeTime(root, path string) (time.Time, error) {
 		}
 		path = filepath.Dir(path)
 	}
+}
+
+// namesOf returns the names of a list that git prints with -z.
+func namesOf(list []byte) (names []string) {
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(list), "\x00"), "\x00") {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
 }
