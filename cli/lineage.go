@@ -165,9 +165,7 @@ func (cmd *lineageCommand) print(q *tasks.Service, links *tasks.Links, l *tasks.
 
 // ended says what is missing.
 func (cmd *lineageCommand) ended(links *tasks.Links, l *tasks.Lineage, o lineageOptions, none error) error {
-	for _, err := range links.Unreadable() {
-		cmd.term.warn("%v", err)
-	}
+	cmd.term.warnUnreadable(links)
 	if l.LeftOut > 0 {
 		cmd.term.note("%d and more further files and runs are left out (--limit).", l.LeftOut)
 	}
@@ -180,9 +178,7 @@ func (cmd *lineageCommand) ended(links *tasks.Links, l *tasks.Lineage, o lineage
 	if l.Remade > 0 {
 		cmd.term.note("%s left out in whose place a run of the same command has made a new one: whether it was read is not recorded (qme run --trace tells).", earlierOutputs(l.Remade))
 	}
-	if l.Gaps > 0 {
-		cmd.term.note("Not all files of %s are known in this home: their lists stayed where they took place (setting share.parts), or are damaged.", count(l.Gaps, "run"))
-	}
+	cmd.term.noteGaps(l.Gaps)
 	if none == nil && len(links.Unreadable()) > 0 {
 		return errMayBeMissing()
 	}

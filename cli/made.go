@@ -125,9 +125,7 @@ func (t *terminal) another(last, err error) error {
 
 // ended returns the error for files that nobody is known to have made, or that are none.
 func (cmd *madeCommand) ended(ctx context.Context, links *tasks.Links, missing []*tasks.MadeFile, wrong error) error {
-	for _, err := range links.Unreadable() {
-		cmd.term.warn("%v", err)
-	}
+	cmd.term.warnUnreadable(links)
 	var last error
 	for _, m := range missing {
 		last = cmd.term.another(last, cmd.unknown(m))
@@ -137,9 +135,7 @@ func (cmd *madeCommand) ended(ctx context.Context, links *tasks.Links, missing [
 		if err != nil {
 			return err
 		}
-		if gaps > 0 {
-			cmd.term.note("Not all files of %s are known in this home: their lists stayed where they took place (setting share.parts), or are damaged.", count(gaps, "run"))
-		}
+		cmd.term.noteGaps(gaps)
 	}
 	switch {
 	case wrong != nil:
@@ -248,6 +244,20 @@ func (o *madeOutput) evidence(m *tasks.MadeFile, k tasks.Link) string {
 		words = append(words, "another run wrote it at the same time")
 	}
 	return strings.Join(words, "; ")
+}
+
+// warnUnreadable warns of records that could not be read.
+func (t *terminal) warnUnreadable(links *tasks.Links) {
+	for _, err := range links.Unreadable() {
+		t.warn("%v", err)
+	}
+}
+
+// noteGaps says that the files of some runs are not known here; nothing for none.
+func (t *terminal) noteGaps(runs int) {
+	if runs > 0 {
+		t.note("Not all files of %s are known in this home: their lists stayed where they took place (setting share.parts), or are damaged.", count(runs, "run"))
+	}
 }
 
 // here returns the current directory, "" if there is none.

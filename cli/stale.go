@@ -356,15 +356,7 @@ func sinceText(s tasks.Since) string {
 }
 
 // shownPath returns a path for display, relative to the current directory where it is below that.
-func shownPath(path string) string {
-	dir, err := os.Getwd()
-	if err == nil {
-		if rel, rerr := filepath.Rel(dir, path); rerr == nil && filepath.IsLocal(rel) {
-			path = rel
-		}
-	}
-	return safe.Line(path)
-}
+func shownPath(path string) string { return safe.Line(relativeTo(here(), path)) }
 
 // A staleFileJSON is a file in the output of stale --json.
 type staleFileJSON struct {
