@@ -81,7 +81,11 @@ func Begin(ctx context.Context, home, task string, files []File) (*Set, error) {
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
-	if err := s.takeAll(ctx); err != nil {
+	err = s.takeAll(ctx)
+	if err == nil {
+		err = s.sync()
+	}
+	if err != nil {
 		// The command has not run, so that another process has made what is where nothing was.
 		s.journal.Files = slices.DeleteFunc(s.journal.Files, func(e entry) bool { return e.Absent })
 		if len(s.journal.Files) == 0 {
@@ -90,7 +94,7 @@ func Begin(ctx context.Context, home, task string, files []File) (*Set, error) {
 		_, back := s.PutBack(func(string) Fate { return Fate{} })
 		return nil, errors.Join(err, back)
 	}
-	return s, s.sync()
+	return s, nil
 }
 
 // takeAll sets the files of the journal aside.
