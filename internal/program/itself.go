@@ -8,11 +8,15 @@ import (
 )
 
 // Itself returns this program as a command in a folder, in a new session, so that no key
-// at a terminal ends it. It is killed when ctx ends.
+// at a terminal ends it. It is killed when ctx ends. If another file has taken the place of this program's, as after an
+// update, that is run. If there is none any more, this program is run nevertheless where the system allows it.
 func Itself(ctx context.Context, dir string, args ...string) (*exec.Cmd, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return nil, err
+	}
+	if _, err := os.Stat(exe); err != nil {
+		exe = running(exe)
 	}
 	cmd := exec.CommandContext(ctx, exe, args...)
 	cmd.Args[0] = os.Args[0]

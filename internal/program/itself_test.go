@@ -8,11 +8,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"qme/internal/program"
+	"qme/tests/await"
 )
 
 const itselfVariable = "QME_TEST_ITSELF"
@@ -48,11 +48,7 @@ func TestDetach(t *testing.T) {
 	if err := program.Detach(cmd); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(10 * time.Second); !errors.Is(syscall.Kill(cmd.Process.Pid, 0), syscall.ESRCH); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it stays a zombie")
-		}
-	}
+	await.That(t, "its end, after which it is no zombie", func() bool { return errors.Is(syscall.Kill(cmd.Process.Pid, 0), syscall.ESRCH) })
 	if err := program.Detach(exec.Command("/nowhere/at/all")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a program that is not there: %v", err)
 	}

@@ -36,6 +36,6 @@ func Command(args []string) (line string, rest []string, ok bool) {
 }
 
 // Parse returns the syntax of a command line, as Bash reads it.
-func Parse(line string) (*syntax.File, error) {
-	return syntax.NewParser(syntax.Variant(syntax.LangBash)).Parse(strings.NewReader(line), "")
+func Parse(line string, options ...syntax.ParserOption) (*syntax.File, error) {
+	return syntax.NewParser(append(options, syntax.Variant(syntax.LangBash))...).Parse(strings.NewReader(line), "")
 }

@@ -15,11 +15,18 @@ import (
 // shell's & stay ignored. The caller must call the CancelFunc to restore the default
 // effect of the signals.
 func Until(ctx context.Context) (context.Context, context.CancelFunc) {
-	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
-	if len(signals) == 0 {
-		return context.WithCancel(ctx) // NotifyContext without signals would catch all
-	}
-	return signal.NotifyContext(ctx, signals...)
+	ctx, _, stop := Catch(ctx, ending()...)
+	return ctx, stop
+}
+
+// Hold is Until, and got returns the signal, nil before it has arrived.
+func Hold(ctx context.Context) (held context.Context, got func() os.Signal, stop context.CancelFunc) {
+	return Catch(ctx, ending()...)
+}
+
+// ending returns the signals that end qme.
+func ending() []os.Signal {
+	return slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
 }
 
 // Catch returns a context that ends with ctx, or at the first of the signals. got returns
@@ -28,7 +35,9 @@ func Until(ctx context.Context) (context.Context, context.CancelFunc) {
 func Catch(ctx context.Context, signals ...os.Signal) (caught context.Context, got func() os.Signal, stop context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	come := make(chan os.Signal, 1)
-	signal.Notify(come, signals...)
+	if len(signals) > 0 { // Notify without signals would catch all
+		signal.Notify(come, signals...)
+	}
 	var first atomic.Value
 	go func() {
 		select {

@@ -47,24 +47,74 @@ func Create(fsys afero.Fs, path string, content []byte) error {
 	})
 }
 
+// A File is the content that a file is to get.
+type File struct {
+	Path    string
+	Content []byte
+}
+
+// ReplaceAllFlushed is ReplaceFlushed for several files, in their order. None is replaced before the contents of all are on disk, so
+// that a full disk leaves all as they were.
+func ReplaceAllFlushed(fsys afero.Fs, files ...File) (err error) {
+	var filled []string
+	for _, f := range files {
+		tmp, err := fill(fsys, f.Path, f.Content, true)
+		if err != nil {
+			return removing(fsys, err, filled...)
+		}
+		filled = append(filled, tmp)
+	}
+	for i, tmp := range filled {
+		if err := fsys.Rename(tmp, files[i].Path); err != nil {
+			return removing(fsys, err, filled[i:]...)
+		}
+	}
+	return nil
+}
+
 // write fills a temporary file and calls put to rename it.
 func write(fsys afero.Fs, path string, content []byte, flush bool, put func(from, to string) error) error {
-	f, err := afero.TempFile(fsys, filepath.Dir(path), temporary(path))
+	tmp, err := fill(fsys, path, content, flush)
 	if err != nil {
 		return err
+	}
+	if err := put(tmp, path); err != nil {
+		return removing(fsys, err, tmp)
+	}
+	return nil
+}
+
+// fill returns the name of a new temporary file for path that has the content. After an error there is none.
+func fill(fsys afero.Fs, path string, content []byte, flush bool) (string, error) {
+	f, err := afero.TempFile(fsys, filepath.Dir(path), temporary(path))
+	if err != nil {
+		return "", named(path, err)
 	}
 	_, err = f.Write(content)
 	if err == nil && flush {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = put(f.Name(), path)
+	if err = errors.Join(named(path, err), named(path, f.Close())); err != nil {
+		return "", removing(fsys, err, f.Name())
 	}
-	if err == nil {
-		return nil
+	return f.Name(), nil
+}
+
+// removing removes temporary files after an error: on a full disk they take up needed space.
+func removing(fsys afero.Fs, err error, files ...string) error {
+	for _, tmp := range files {
+		if rerr := fsys.Remove(tmp); !errors.Is(rerr, fs.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
 	}
-	if rerr := fsys.Remove(f.Name()); !errors.Is(rerr, fs.ErrNotExist) { // on a full disk it takes up needed space
-		err = errors.Join(err, rerr)
+	return err
+}
+
+// named has an error about the temporary file for path name that, which is what the user knows.
+func named(path string, err error) error {
+	var of *fs.PathError
+	if errors.As(err, &of) && filepath.Dir(of.Path) == filepath.Dir(path) && strings.HasPrefix(filepath.Base(of.Path), temporary(path)) {
+		return &fs.PathError{Op: of.Op, Path: path, Err: of.Err}
 	}
 	return err
 }
@@ -119,6 +169,42 @@ func lstat(fsys afero.Fs, path string) (fs.FileInfo, error) {
 		return info, err
 	}
 	return fsys.Stat(path)
+}
+
+// Now returns the time by the clock that sets the times of files in a folder, which may be that of a server. It creates a
+// file there for that, and removes it; the name begins with a prefix. A process that is killed leaves the file.
+func Now(fsys afero.Fs, dir, prefix string) (time.Time, error) {
+	f, err := afero.TempFile(fsys, dir, prefix)
+	if err != nil {
+		return time.Time{}, err
+	}
+	info, err := f.Stat()
+	if err = errors.Join(err, f.Close(), fsys.Remove(f.Name())); err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
+}
+
+// A Stamp changes when a file is replaced, or when the names in a folder change. Changes within a tick of the clock of the
+// file system may give the same one. The zero Stamp is that of nothing.
+type Stamp struct {
+	Inode uint64 // 0 where the system has none
+	Time  time.Time
+}
+
+// StampOf returns the stamp of a file or folder, or of that to which a link leads, the zero Stamp if there is none.
+func StampOf(fsys afero.Fs, path string) (Stamp, error) {
+	info, err := fsys.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Stamp{}, nil
+	} else if err != nil {
+		return Stamp{}, err
+	}
+	s := Stamp{Time: info.ModTime()}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		s.Inode = st.Ino
+	}
+	return s, nil
 }
 
 // Link creates a hard link, as link(2). The error is errors.ErrUnsupported for kinds of
