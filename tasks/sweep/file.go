@@ -1,0 +1,164 @@
+package sweep
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+)
+
+// mostFile is how many bytes of a file with points are read.
+const mostFile = 64 << 20
+
+// ReadCSV reads points from a table with the names of the parameters in its first line (RFC 4180). The error wraps
+// ErrInvalid, or is that of reading.
+func ReadCSV(r io.Reader) ([]Point, error) {
+	b, err := bounded(r)
+	if err != nil {
+		return nil, err
+	}
+	table := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")))) // spreadsheets write a mark of the encoding
+	names, err := table.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("there is no line with the names of the parameters: %w", ErrInvalid)
+	} else if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	var list []Point
+	for {
+		row, err := table.Read()
+		if errors.Is(err, io.EOF) {
+			return checked(list)
+		} else if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
+		p := make(Point, 0, len(names))
+		for i, name := range names {
+			p = append(p, Param{name, row[i]})
+		}
+		list = append(list, p)
+	}
+}
+
+// ReadJSON reads points from a list of objects, all with the same keys: texts, numbers, true or false. A number stays as it is
+// written. The error wraps ErrInvalid, or is that of reading.
+func ReadJSON(r io.Reader) ([]Point, error) {
+	b, err := bounded(r)
+	if err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		return nil, fmt.Errorf("it is no list of objects, [{\"name\": value}, …]: %w", ErrInvalid)
+	}
+	var list []Point
+	for d.More() {
+		p, err := readObject(d)
+		if err != nil {
+			return nil, fmt.Errorf("object %d: %w", len(list)+1, err)
+		}
+		if list = append(list, p); len(p) != len(list[0]) {
+			return nil, fmt.Errorf("object %d has %d parameters, and the first one %d: %w", len(list), len(p), len(list[0]), ErrInvalid)
+		}
+		if p = ordered(p, list[0]); p == nil {
+			return nil, fmt.Errorf("object %d has other parameters than the first one: %w", len(list), ErrInvalid)
+		}
+		list[len(list)-1] = p
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("something follows the list: %w", ErrInvalid)
+	}
+	return checked(list)
+}
+
+func readObject(d *json.Decoder) (p Point, err error) {
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil, fmt.Errorf("it is no object: %w", ErrInvalid)
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
+		value, err := d.Token()
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
+		name, _ := key.(string) // the decoder takes nothing else for a key
+		one := Param{Name: name}
+		switch v := value.(type) {
+		case string:
+			one.Value = v
+		case json.Number:
+			one.Value = v.String()
+		case bool:
+			one.Value = strconv.FormatBool(v)
+		default:
+			return nil, fmt.Errorf("%.64q is neither a text, a number, true nor false: %w", name, ErrInvalid)
+		}
+		p = append(p, one)
+	}
+	_, err = d.Token()
+	return p, err
+}
+
+// ordered returns p with its parameters in the order of another point; nil if these are others.
+func ordered(p, like Point) Point {
+	values := make(map[string]string, len(p))
+	for _, param := range p {
+		values[param.Name] = param.Value
+	}
+	same := make(Point, 0, len(like))
+	for _, param := range like {
+		value, there := values[param.Name]
+		if !there {
+			return nil
+		}
+		same = append(same, Param{param.Name, value})
+	}
+	return same
+}
+
+// checked checks points from a file.
+func checked(list []Point) ([]Point, error) {
+	switch {
+	case len(list) == 0 || len(list[0]) == 0:
+		return nil, fmt.Errorf("there are no values: %w", ErrInvalid)
+	case len(list) > MostPoints:
+		return nil, fmt.Errorf("there are %d settings, of at most %d: %w", len(list), MostPoints, ErrInvalid)
+	}
+	seen := map[string]bool{}
+	for _, p := range list[0] {
+		if err := CheckName(p.Name); err != nil {
+			return nil, err
+		}
+		if seen[p.Name] {
+			return nil, fmt.Errorf("the parameter %s is named twice: %w", p.Name, ErrInvalid)
+		}
+		seen[p.Name] = true
+	}
+	for i, point := range list {
+		for _, p := range point {
+			if err := checkValue(p.Name, p.Value); err != nil {
+				return nil, fmt.Errorf("setting %d: %w", i+1, err)
+			}
+		}
+	}
+	return list, nil
+}
+
+// bounded reads a file, of which it refuses one that is too long.
+func bounded(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, mostFile+1))
+	if err == nil && len(b) > mostFile {
+		err = fmt.Errorf("it has more than %d MiB: %w", mostFile>>20, ErrInvalid)
+	}
+	return b, err
+}

@@ -1,0 +1,107 @@
+package sweep_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"unicode/utf8"
+
+	"qme/tasks/sweep"
+)
+
+// hostile are values that a shell would take for something else.
+var hostile = []string{"plain", "", "a b", "; echo no >broken", "$(echo no >broken)", "`echo no >broken`", "'", `"`, `\`, `a\`, "$HOME", "*", "~", "a'b\"c$d`e\\f", "# no", "-n",
+	"!x", "END", "if", "A=1", "&& echo no >broken", "}", "${HOME}", "é ü", "1,000.5", "3e-4", "NaN", "|", ">broken", "))", "'; echo no >broken; '", `"; echo no >broken; "`}
+
+// lines print the value, as the shell has got it, between brackets; a place where it cannot be put is refused.
+var lines = []string{
+	`printf '[%s]' {v}`,
+	`printf '[%s]' "{v}"`,
+	`printf '[%s]' '{v}'`,
+	`printf '[%s]' 'x'{v} | sed 's/^\[x/[/'`,
+	`printf '[%s]' "$(printf %s {v})"`,
+	`printf '[%s]' "$(printf %s "{v}")"`,
+	"x=`printf %s {v}`; printf '[%s]' \"$x\"",
+	`x={v}; printf '[%s]' "$x"`,
+	"x=$(cat <<END\nbegin {v}\nEND\n); printf '[%s]' \"${x#begin }\"",
+	"x=$(cat <<'END'\nbegin {v}\nEND\n); printf '[%s]' \"${x#begin }\"",
+	"cat <<END >/dev/null\n{v}\nEND\nprintf '[%s]' {v}",
+	`case {v} in {v}) printf '[%s]' {v};; esac`,
+	`if true; then printf '[%s]' {v}; fi # {v}`,
+	`printf '[%s]' "$(({v} + 0))"`,
+	`printf '[%s]' "${HOME:+{v}}"`,
+	`f() { printf '[%s]' "$1"; }; f {v}`,
+}
+
+// checkLine runs a line with a value, and reports whether it could be made.
+func checkLine(t *testing.T, dir, line, value string) bool {
+	t.Helper()
+	made, err := sweep.Braces.Line(line, map[string]string{"v": value})
+	if errors.Is(err, sweep.ErrInvalid) {
+		return false
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", made)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if want := "[" + value + "]"; err != nil || string(out) != want {
+		t.Errorf("%s\nwith %q prints %q, %v; want %q", made, value, out, err, want)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "broken")); err == nil {
+		t.Fatalf("%s\nwith %q has run a part of the value", made, value)
+	}
+	return true
+}
+
+func TestLine(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	made := map[string]int{}
+	for _, line := range lines {
+		for _, value := range hostile {
+			if checkLine(t, dir, line, value) {
+				made[line]++
+			}
+		}
+	}
+	for i, line := range lines {
+		most := len(hostile)
+		switch i {
+		case 6: // in backquotes only what needs no quotes
+			most = 4
+		case 10, 12: // as the end of the here-document; in a comment all is possible
+			most--
+		case 13, 14: // in arithmetic only numbers, and nothing within ${…}
+			most = 0
+		}
+		if n := made[line]; n < most-1 || most == 0 && n > 0 {
+			t.Errorf("%s: %d of %d values were possible", line, n, len(hostile))
+		}
+	}
+	if !checkLine(t, dir, lines[13], "-17") {
+		t.Error("a number is refused in arithmetic")
+	}
+	for _, line := range []string{"echo {v} )", "echo '{v}", "{v} <<A\nx"} {
+		if made, err := sweep.Braces.Line(line, map[string]string{"v": "x"}); !errors.Is(err, sweep.ErrInvalid) {
+			t.Errorf("%q: %q, %v", line, made, err)
+		}
+	}
+	if line, err := sweep.Braces.Line("echo ) {w}", map[string]string{"v": "x"}); err != nil || line != "echo ) {w}" {
+		t.Errorf("a line without a placeholder: %q, %v", line, err)
+	}
+}
+
+func FuzzLine(f *testing.F) {
+	for i, value := range hostile {
+		f.Add(uint(i), value)
+	}
+	f.Fuzz(func(t *testing.T, i uint, value string) {
+		if _, err := sweep.ParseAxis("v=" + value); err != nil || !utf8.ValidString(value) {
+			return // such a value is refused before
+		}
+		checkLine(t, t.TempDir(), lines[i%uint(len(lines))], value)
+	})
+}

@@ -1,0 +1,140 @@
+// Package sweep has the parameters of a sweep, and makes a command for each setting of them.
+//
+// A sweep runs one command many times, each time with another setting: --lr 0.1 --seed 1, --lr 0.1 --seed 2 and
+// so on. This package knows nothing of tasks.
+package sweep
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"qme/internal/safe"
+)
+
+// ErrInvalid means that parameters, a file with them, or a command with placeholders cannot be used. The text says why.
+var ErrInvalid = errors.New("not a sweep")
+
+// A Param is a parameter with one of its values.
+type Param struct{ Name, Value string }
+
+// A Point is a setting of all parameters, each once, in the order in which the user has named them.
+type Point []Param
+
+// MostPoints is how many settings a sweep has at most.
+const MostPoints = 1_000_000
+
+const (
+	mostName  = 64   // bytes
+	mostValue = 4096 // bytes
+)
+
+// Reserved are the placeholders of each task: its id, the name of its group, and its number in that. No parameter can be
+// called so.
+var Reserved = []string{"id", "group", "index"}
+
+// CheckName checks that a parameter can be called so: letters, digits and "_", and no digit first, so that the name can also be
+// that of an environment variable. The error wraps ErrInvalid.
+func CheckName(name string) error {
+	switch {
+	case name == "" || len(name) > mostName || strings.Trim(name, letters+digits+"_") != "" || strings.ContainsAny(name[:1], digits):
+		return fmt.Errorf("a parameter is called by at most %d letters, digits and \"_\", not %s: %w", mostName, safe.Bounded(strconv.Quote(name)), ErrInvalid)
+	case slices.Contains(Reserved, name):
+		return fmt.Errorf("no parameter can be called %q: {%s} is something of each task: %w", name, name, ErrInvalid)
+	}
+	return nil
+}
+
+const (
+	letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits  = "0123456789"
+)
+
+// checkValue checks a value. Control characters could end a line of a shell, or hide what is run.
+func checkValue(name, value string) error {
+	switch {
+	case len(value) > mostValue:
+		return fmt.Errorf("a value of %s has %d bytes, of at most %d: %w", name, len(value), mostValue, ErrInvalid)
+	case !utf8.ValidString(value):
+		return fmt.Errorf("the value %s of %s is no text in UTF-8: %w", safe.Bounded(strconv.Quote(value)), name, ErrInvalid)
+	case strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }):
+		return fmt.Errorf("the value %s of %s has a control character: %w", safe.Bounded(strconv.Quote(value)), name, ErrInvalid)
+	}
+	return nil
+}
+
+// ParseAxis reads NAME=VALUE,VALUE… or NAME=FIRST..LAST, with whole numbers, as a parameter with all of its values. The
+// error wraps ErrInvalid.
+func ParseAxis(word string) ([]Point, error) {
+	name, list, ok := strings.Cut(word, "=")
+	if !ok {
+		return nil, fmt.Errorf("%s is no NAME=VALUE,VALUE…: %w", safe.Bounded(strconv.Quote(word)), ErrInvalid)
+	}
+	if err := CheckName(name); err != nil {
+		return nil, err
+	}
+	values, err := valuesOf(name, list)
+	if err != nil {
+		return nil, err
+	}
+	axis := make([]Point, 0, len(values))
+	for _, v := range values {
+		if err := checkValue(name, v); err != nil {
+			return nil, err
+		}
+		axis = append(axis, Point{{name, v}})
+	}
+	return axis, nil
+}
+
+func valuesOf(name, list string) ([]string, error) {
+	if first, last, is := strings.Cut(list, ".."); is && !strings.Contains(list, ",") {
+		a, aerr := strconv.ParseInt(first, 10, 64)
+		b, berr := strconv.ParseInt(last, 10, 64)
+		if aerr == nil && berr == nil {
+			return numbers(name, a, b)
+		}
+	}
+	return strings.Split(list, ","), nil
+}
+
+// numbers lists whole numbers, also downwards.
+func numbers(name string, first, last int64) ([]string, error) {
+	step := int64(1)
+	if last < first {
+		step = -1
+	}
+	if n := uint64(max(first, last)) - uint64(min(first, last)); n >= MostPoints { // the difference may be greater than an int64
+		return nil, fmt.Errorf("%s=%d..%d has more than %d values: %w", name, first, last, MostPoints, ErrInvalid)
+	}
+	var list []string
+	for i := first; ; i += step {
+		list = append(list, strconv.FormatInt(i, 10))
+		if i == last {
+			return list, nil
+		}
+	}
+}
+
+// Zip joins axes of the same length: the first values belong together, the second ones, and so on. The error wraps
+// ErrInvalid.
+func Zip(axes ...[]Point) ([]Point, error) {
+	if len(axes) == 0 {
+		return nil, nil
+	}
+	list := make([]Point, len(axes[0]))
+	for _, axis := range axes {
+		if len(axis) != len(list) {
+			return nil, fmt.Errorf("parameters that go together have as many values each: %s has %d, %s has %d: %w",
+				axes[0][0][0].Name, len(list), axis[0][0].Name, len(axis), ErrInvalid)
+		}
+		for i, p := range axis {
+			list[i] = append(list[i], p...)
+		}
+	}
+	return list, nil
+}
