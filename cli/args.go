@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/internal/near"
+	"qme/internal/safe"
 )
 
 // arrange rewrites a command line for the parser, which needs each option in a word of
@@ -33,6 +34,7 @@ type arranger struct {
 	// positional are arguments of the command. They are put after its options.
 	positional []string
 	help       bool              // --help came before the command
+	helped     bool              // --help came behind the command
 	wants      cli.Flag          // the option whose value is missing at the end, if any
 	once       []*cli.StringFlag // the options that were given
 }
@@ -45,6 +47,7 @@ func (p *arranger) arrange() error {
 			if p.command == p.root && len(p.rest) > 0 && p.root.Command(p.rest[0]) != nil {
 				continue // qme -- ls
 			}
+			p.command.Metadata = map[string]any{beforeDashes: len(p.positional)}
 			p.end()
 			return nil
 		case len(word) > 1 && word[0] == '-':
@@ -101,9 +104,10 @@ func (p *arranger) next() string {
 	return word
 }
 
-// end takes the remaining words as arguments.
+// end takes the remaining words as arguments. The library takes those beside --help for subcommands, so they are left
+// out, as by helpOf.
 func (p *arranger) end() {
-	if p.positional = append(p.positional, p.rest...); len(p.positional) > 0 {
+	if p.positional = append(p.positional, p.rest...); len(p.positional) > 0 && !p.helped {
 		p.out = append(append(p.out, "--"), p.positional...)
 	}
 	p.rest = nil
@@ -168,13 +172,19 @@ func (p *arranger) add(f cli.Flag, typed, value string, hasValue bool) error {
 		if !hasValue {
 			value = "true"
 		}
+		if p.command != p.root && f == cli.HelpFlag {
+			p.helped, _ = strconv.ParseBool(value) // checked above
+		}
 	case *cli.IntFlag:
+		if value == none && (p.command.Name == "edit" || p.command.Name == "add") { // all of theirs are conditions
+			value = "0"
+		}
 		n, err := strconv.Atoi(value)
 		if errors.Is(err, strconv.ErrRange) {
-			return p.usage("%s cannot be as large as %s", typed, value)
+			return p.usage("%s cannot be as large as %s", typed, safe.Shorten(value, longestQuoted))
 		}
 		if err != nil {
-			return p.usage("%s needs a number, not %q", typed, value)
+			return p.usage("%s needs a number, not %s", typed, quoted(value))
 		}
 		value = strconv.Itoa(n) // the parser would read 010 as 8
 	case *cli.StringFlag:
@@ -205,20 +215,33 @@ func neverEmpty(f *cli.StringFlag) string {
 	return ""
 }
 
-// messageOption is an option of all commands that means something to two of them. Elsewhere it
+// beforeDashes is under which the metadata of a command say how many arguments stand before --, if that was
+// typed.
+const beforeDashes = "before --"
+
+// messageOption is an option of all commands that means something to a few of them. Elsewhere it
 // would swallow a word that begins with -m, such as a condition of a query.
 const messageOption = "message"
 
 // seeNote names what gives words to a task that is there.
 const seeNote = "\"qme note TASK TEXT\" writes a note on a task that is there"
 
-// makesRuns reports whether the command makes a run, which can have a message.
-func (p *arranger) makesRuns() bool { return p.command.Name == "run" || p.command.Name == "rerun" }
+// makesRuns reports whether a command makes a run, which can have a message.
+func makesRuns(c *cli.Command) bool { return slices.Contains([]string{"run", "rerun", "add"}, c.Name) }
+
+// hideMessage leaves -m out of the help of a command to which it means nothing.
+func hideMessage(root, named *cli.Command) {
+	for _, f := range root.Flags {
+		if f, ok := f.(*cli.StringFlag); ok && f.Name == messageOption && named != root && !makesRuns(named) {
+			f.Hidden = true
+		}
+	}
+}
 
 // needless returns an error if an option was given before a command to which it means nothing.
 func (p *arranger) needless() error {
 	isMessage := func(f *cli.StringFlag) bool { return f.Name == messageOption }
-	if p.command == p.root || p.command.Hidden || p.makesRuns() || !slices.ContainsFunc(p.once, isMessage) {
+	if p.command == p.root || p.command.Hidden || makesRuns(p.command) || !slices.ContainsFunc(p.once, isMessage) {
 		return nil
 	}
 	return p.usage("-m gives a run its message, and \"qme %s\" makes none; %s", p.command.Name, seeNote)
@@ -231,7 +254,7 @@ func (p *arranger) flags() []cli.Flag {
 		return append(flags, cli.VersionFlag)
 	}
 	for _, f := range p.root.Flags {
-		if p.makesRuns() || f.Names()[0] != messageOption {
+		if makesRuns(p.command) || f.Names()[0] != messageOption {
 			flags = append(flags, f)
 		}
 	}
@@ -268,7 +291,7 @@ func (p *arranger) unknown(typed, word string) error {
 	}
 	name := strings.TrimLeft(word, "-")
 	if (typed == "-m" || typed == "--"+messageOption) && p.command.Name != "search" {
-		return p.usage("%s; it gives the runs of \"qme run\" and \"qme rerun\" their message; %s", msg, seeNote)
+		return p.usage("%s; it gives the runs of \"qme run\", \"rerun\" and \"add\" their message; %s", msg, seeNote)
 	}
 	if hint := otherOptions[p.command.Name][strings.TrimLeft(typed, "-")]; hint != "" {
 		msg += "; " + hint

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"slices"
 
 	"qme/tasks"
 
@@ -16,37 +18,65 @@ type cancelCommand struct {
 func (cmd *cancelCommand) command() *cli.Command {
 	return &cli.Command{
 		Name:      "cancel",
-		Usage:     "end a running task",
-		ArgsUsage: "TASK",
-		Description: `Its processes get SIGTERM. Processes that are left after the time in the setting
-cancel.grace get SIGKILL. The record then says "cancelled". If the command has ended
-but its job has not, the job is cancelled, as by "qme exec TASK cancel".
+		Usage:     "end running tasks, or take waiting ones out of the queue",
+		ArgsUsage: "TASK…",
+		Description: `The processes of a task get SIGTERM. Processes that are left after the time in the
+setting cancel.grace get SIGKILL. The record then says "cancelled". If the command has
+ended but its job has not, the job is cancelled, as by "qme exec TASK cancel".
+
+A task that waits in the queue does not start then, and one that runs is not tried again.
+It is recorded as cancelled.
+
+Of several tasks none is ended if one of them does not exist.
 
 Examples:
   qme cancel 019aaf3c
-  qme cancel @1`,
+  qme cancel @1 @2
+  qme cancel $(qme ls --queued --ids)`,
 		Action: func(ctx context.Context, c *cli.Command) error {
-			if err := oneTask(c); err != nil {
+			refs, err := wholeTasks(c)
+			if err != nil {
 				return err
 			}
-			if c.Args().Len() == 0 {
+			if len(refs) == 0 {
 				return &usageError{msg: "cancel which task?", help: "qme ls --active"}
 			}
 			q, err := cmd.home.history(ctx)
 			if err != nil {
 				return err
 			}
-			v, err := q.Find(c.Args().First())
-			if err != nil {
-				return err
+			var found []tasks.Version // all before one is cancelled, which may change what @N names
+			for _, ref := range refs {
+				v, err := q.Find(ref)
+				if err != nil {
+					return err
+				}
+				taken(cmd.term, ref, v.Record)
+				if !slices.ContainsFunc(found, func(o tasks.Version) bool { return o.Record.UID == v.Record.UID }) {
+					found = append(found, v)
+				}
 			}
-			taken(cmd.term, c.Args().First(), v.Record)
-			job, err := cmd.home.cancel(ctx, q, v, tasks.Acting{Out: cmd.term.out, Err: notesTo{cmd.term},
-				Confirm: func(f *tasks.ForeignError) error { return confirmAction(ctx, cmd.term, v.Record, f, false) }})
-			if err == nil && !job {
-				cmd.term.note("Task %s is being cancelled.", v.Record.UID)
+			var failed []error
+			for _, v := range found {
+				failed = append(failed, cmd.one(ctx, q, v))
 			}
-			return err
+			return worst(failed)
 		},
 	}
+}
+
+// one cancels one task.
+func (cmd *cancelCommand) one(ctx context.Context, q *tasks.Service, v tasks.Version) error {
+	job, err := cmd.home.cancel(ctx, q, v, tasks.Acting{Out: cmd.term.out, Err: notesTo{cmd.term},
+		Confirm: func(f *tasks.ForeignError) error { return confirmAction(ctx, cmd.term, v.Record, f, false) }})
+	switch {
+	case err != nil && codeOf(err) == exitFailure && q.Waiting.Has(v.Record.UID): // as on a full disk
+		return fmt.Errorf("task %s is still in the queue: %w", v.Record.UID, err)
+	case err != nil || job:
+	case v.Record.IsQueued():
+		cmd.term.note("Task %s is taken out of the queue.", v.Record.UID)
+	default:
+		cmd.term.note("Task %s is being cancelled.", v.Record.UID)
+	}
+	return err
 }

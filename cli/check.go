@@ -67,6 +67,9 @@ func (cmd *checkCommand) run(ctx context.Context) error {
 		problems++
 		fmt.Fprintln(w, safe.Line(line))
 	}
+	for _, err := range q.Misplaced() {
+		report(err)
+	}
 	spooled, err := checkSpool(ctx, q, func(line string) { fmt.Fprintln(w, safe.Line(line)) })
 	if err != nil {
 		return err
@@ -86,10 +89,17 @@ func (cmd *checkCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	waits, err := q.Waiting.IDs()
+	if err != nil {
+		return err
+	}
 	if err := w.Flush(); err != nil {
 		return outputError(err)
 	}
 	summary := fmt.Sprintf("%s, %s, %s, %d running", count(rep.Tasks, "task"), count(rep.Commits, "commit"), count(rep.Objects, "object"), len(running))
+	if len(waits) > 0 {
+		summary += fmt.Sprintf(", %d waiting in the queue", len(waits))
+	}
 	if problems > 0 {
 		return &codeError{exitCorrupt, fmt.Errorf("%s: %s", summary, count(problems, "problem"))}
 	}
@@ -114,6 +124,21 @@ func checkSpool(ctx context.Context, q *tasks.Service, say func(line string)) (p
 			problems++
 			say(fmt.Sprintf("spool %s: %v", q.Spool.Dir(), err))
 		}
+	}
+	waits, err := q.Waiting.Check()
+	if err != nil {
+		return 0, err
+	}
+	for _, err := range waits {
+		problems++
+		say(fmt.Sprintf("queue %s: %s", q.Waiting.Dir(), said(err.Error())))
+	}
+	copies, err := q.SnapshotNotes()
+	if err != nil {
+		return 0, err
+	}
+	for _, note := range copies {
+		say(fmt.Sprintf("queue %s: %s", q.Waiting.Dir(), note))
 	}
 	for _, note := range notes {
 		say(fmt.Sprintf("spool %s: %s", q.Spool.Dir(), note))

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,7 @@ import (
 	"qme/index/query"
 	"qme/internal/intime"
 	"qme/internal/safe"
+	"qme/queue"
 	"qme/record"
 	"qme/tasks"
 )
@@ -107,18 +109,21 @@ func (c *completion) answer(root *cli.Command, line []string) answer {
 	last := len(line) - 1
 	p := &arranger{root: root, command: root, rest: line[:last:last]}
 	word := line[last]
-	args, dashes := 0, false
+	args, dashes := 0, 0 // dashes is the place of --, from 1
+	first := ""          // the first argument
 	for len(p.rest) > 0 {
 		switch w := p.next(); {
-		case w == "--" && !dashes:
-			dashes = true
-		case len(w) > 1 && w[0] == '-' && !dashes:
+		case w == "--" && dashes == 0:
+			dashes = last - len(p.rest)
+		case len(w) > 1 && w[0] == '-' && dashes == 0:
 			if err := p.option(w); err != nil && p.wants != nil {
 				c.setHome(p.out)
 				return c.value(p.command.Name, p.wants, word)
 			} // other mistakes are reported when the command is run
 		case p.command != root:
-			args++
+			if args++; args == 1 {
+				first = w
+			}
 		default:
 			if p.command = root.Command(w); p.command == nil && w == "help" && len(p.rest) == 0 {
 				return words(word, commandCandidates(root))
@@ -136,14 +141,16 @@ func (c *completion) answer(root *cli.Command, line []string) answer {
 	}
 	c.setHome(p.out)
 	switch {
-	case !dashes && strings.HasPrefix(word, "--") && strings.Contains(word, "="):
+	case dashes == 0 && strings.HasPrefix(word, "--") && strings.Contains(word, "="):
 		return c.joinedValue(p, word)
-	case !dashes && strings.HasPrefix(word, "-"):
-		return words(word, optionCandidates(p))
+	case dashes == 0 && strings.HasPrefix(word, "-"):
+		return words(word, optionCandidates(p, first))
 	case p.command == root:
 		return words(word, commandCandidates(root))
 	case p.command.StopOnNthArg != nil:
 		return answer{with: fmt.Sprintf("command %d", last+1)}
+	case p.command.Name == "edit" && dashes > 0:
+		return answer{with: fmt.Sprintf("command %d", dashes+1)}
 	}
 	if takesFolder(p.command.Name, args, word) && !slices.Contains(p.out, "--remove=true") {
 		return answer{with: "dirs"}
@@ -237,8 +244,17 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 		return words(word, []candidate{{"auto", ""}, {"always", ""}, {"never", ""}})
 	case "database":
 		return words(word, []candidate{{"filesystem", "no mirror"}})
-	case "host", "user":
-		return words(word, c.namesOf(f.Names()[0]))
+	case "host":
+		if command == "add" || command == "edit" {
+			return words(word, []candidate{{"any", "any machine with this home"}})
+		}
+		return words(word, c.namesOf("host"))
+	case "user":
+		return words(word, c.namesOf("user"))
+	case "queue":
+		return words(word, append([]candidate{{queue.DefaultName, "the queue of tasks that name none"}}, c.inTime(queueNames)...))
+	case "after", "after-any", "after-failed":
+		return words(word, c.afterCandidates(word))
 	}
 	return words(word, nil)
 }
@@ -252,7 +268,7 @@ func plain(list []string) []candidate {
 	return found
 }
 
-// namesOf returns the executors, users, hosts or tags of the newest tasks.
+// namesOf returns the executors, users, hosts, tags or queues of the newest tasks.
 func (c *completion) namesOf(field string) []candidate {
 	var found []candidate
 	for _, item := range c.newest() {
@@ -282,6 +298,32 @@ func columnCandidates(word string) []candidate {
 	var found []candidate
 	for _, c := range columns() {
 		found = append(found, candidate{listedBefore(word) + c.name, c.usage})
+	}
+	return found
+}
+
+// afterCandidates returns the tasks for which another one can wait, each after those that word lists already.
+func (c *completion) afterCandidates(word string) []candidate {
+	before := listedBefore(word)
+	found := taskCandidates(c.newest(), word[len(before):], nil)
+	for i := range found {
+		found[i].word = before + found[i].word
+	}
+	return found
+}
+
+// queueTakes reports whether a word behind "qme queue", "" for none, takes an option of it.
+func queueTakes(word, option string) bool {
+	return slices.ContainsFunc((&queueCommand{}).actions(), func(a queueAction) bool { return a.name == word && slices.Contains(a.options, option) })
+}
+
+// queueActionCandidates returns the words behind "qme queue".
+func queueActionCandidates() []candidate {
+	var found []candidate
+	for _, a := range (&queueCommand{}).actions() {
+		if a.name != "" && !a.hidden {
+			found = append(found, candidate{a.name, a.about})
+		}
 	}
 	return found
 }
@@ -334,9 +376,14 @@ func (c *completion) queryCandidates(word string) []candidate {
 	return found
 }
 
-func optionCandidates(p *arranger) []candidate {
+// optionCandidates returns the options of a command whose first argument is known. Of queue that says which of them mean
+// something.
+func optionCandidates(p *arranger, first string) []candidate {
 	var found []candidate
 	for _, f := range p.flags() {
+		if p.command.Name == "queue" && slices.Contains(p.command.Flags, f) && !queueTakes(first, f.Names()[0]) {
+			continue
+		}
 		usage := ""
 		if d, ok := f.(cli.DocGenerationFlag); ok {
 			usage = strings.ReplaceAll(d.GetUsage(), "`", "")
@@ -368,19 +415,23 @@ func (c *completion) arguments(command string, before int, word string) []candid
 	if command == "search" {
 		return c.queryCandidates(word)
 	}
-	several := command == "refresh" || command == "wait" || command == "tag"
+	several := slices.Contains([]string{"refresh", "wait", "tag", "cancel", "hold", "release"}, command)
 	if before > 1 && !several || before == 1 && command != "diff" && !several {
 		return nil
 	}
 	switch command {
 	case "wait", "follow":
-		return taskCandidates(c.newest(), word, (*record.Record).Active)
+		return taskCandidates(c.newestAndWaiting(word), word, (*record.Record).Active)
 	case "refresh":
 		return taskCandidates(c.newest(), word, func(r *record.Record) bool { return r.Data.Status != record.Running && r.Active() })
 	case "show", "note", "tag", "name", "get", "rerun", "log", "lineage", "diff", "checkout":
 		return taskCandidates(c.newest(), word, nil)
 	case "cancel":
-		return taskCandidates(c.newest(), word, func(r *record.Record) bool { return r.Data.Status == record.Running })
+		return taskCandidates(c.newestAndWaiting(word), word, func(r *record.Record) bool { return r.Data.Status == record.Running || r.IsQueued() })
+	case "hold", "release", "edit":
+		return taskCandidates(c.newestAndWaiting(word), word, (*record.Record).IsQueued)
+	case "queue":
+		return queueActionCandidates()
 	case "ls":
 		return executorCandidates(c.newest())
 	case "clear":
@@ -479,6 +530,65 @@ func (c *completion) newest() []tasks.Item {
 			}
 		}
 	})
+}
+
+// newestAndWaiting returns the newest tasks, and behind them the others that wait in the queue, which may be older. Only
+// the newest have a number, so that it returns these alone if word is to become one.
+func (c *completion) newestAndWaiting(word string) []tasks.Item {
+	items := c.newest()
+	if strings.HasPrefix(word, "@") {
+		return items
+	}
+	known := map[record.ID]bool{}
+	for _, item := range items {
+		known[item.ID] = true
+	}
+	return append(items, slices.DeleteFunc(collect(c, readWaiting), func(item tasks.Item) bool { return known[item.ID] })...)
+}
+
+// readWaiting sends tasks that wait in the queue, the oldest first: the newest ones are among the newest tasks.
+func readWaiting(h *home, send func(tasks.Item)) {
+	if h == nil {
+		return
+	}
+	q, err := h.tasks()
+	if err != nil {
+		return
+	}
+	ids, err := q.Waiting.IDs()
+	if err != nil {
+		return
+	}
+	slices.SortFunc(ids, func(a, b record.ID) int { return strings.Compare(a.UUID(), b.UUID()) })
+	for _, id := range ids[:min(len(ids), completeTasks)] {
+		if rec, err := q.Queued(id); err == nil {
+			send(tasks.Item{Result: record.Result{ID: id, Record: rec}, Short: id.Short(0)})
+		}
+	}
+}
+
+// queueNames returns the queues with a name for which something is set, or in which a task waits.
+func queueNames(h *home) []candidate {
+	if h == nil {
+		return nil
+	}
+	q, err := h.tasks()
+	if err != nil {
+		return nil
+	}
+	var names []string
+	if state, err := h.queue(q).State(); err == nil {
+		names = slices.Collect(maps.Keys(state.Queues))
+	}
+	readWaiting(h, func(item tasks.Item) { names = append(names, item.Record.Data.Queue.Name) })
+	slices.Sort(names)
+	var found []candidate
+	for _, name := range slices.Compact(names) {
+		if name != "" && name != queue.DefaultName {
+			found = append(found, candidate{name, ""})
+		}
+	}
+	return found
 }
 
 // silentHome opens a home for reading without any messages, with the default settings. It

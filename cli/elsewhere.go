@@ -4,10 +4,14 @@ package cli
 // systems, containers) to the commands of qme.
 var elsewhere = map[string]string{
 	// run
-	"add": "run", "submit": "run", "enqueue": "run", "queue": "run", "launch": "run", "record": "run", "execute": "run", "time": "run", "tsp": "run",
+	"submit": "run", "launch": "run", "record": "run", "execute": "run", "time": "run",
 	"sbatch": "run sbatch", "srun": "run srun", "qsub": "run qsub", "bsub": "run bsub",
 	"retry": "rerun", "replay": "rerun", "again": "rerun", "repeat": "rerun", "redo": "rerun", "restart": "rerun", "reproduce": "rerun",
 	"kill": "cancel", "stop": "cancel", "abort": "cancel", "scancel": "cancel", "qdel": "cancel", "terminate": "cancel",
+	// queue
+	"enqueue": "add", "defer": "add", "later": "add", "batch": "add", "at": "add --at", "tsp": "add", "ts": "add", "pueue": "queue", "nq": "add", "background": "add", "bg": "add", "nohup": "add",
+	"slots": "queue slots", "parallel": "queue slots", "pause": "queue pause", "resume": "queue resume", "continue": "queue resume", "suspend": "queue pause", "unpause": "queue resume",
+	"stash": "hold", "unhold": "release", "worker": "queue", "daemon": "queue enable", "pueued": "queue enable", "urgent": "edit --priority", "reschedule": "edit --at", "modify": "edit",
 	// show
 	"history": "ls", "tasks": "ls", "runs": "ls", "dir": "ls", "ll": "ls", "recent": "ls",
 	"ps": "ls --active", "jobs": "ls --active", "top": "ls --active", "squeue": "ls --active", "qstat": "ls --active", "htop": "ls --active",
@@ -37,8 +41,19 @@ const (
 	seeBefore = "\"qme search before:yesterday\" finds by time"
 	seeFields = "FIELD:WORD looks in one field, as in \"qme search status:failed\""
 	seeCode   = "\"qme search rc:1\" finds by return code"
+	seeOn     = "\"qme run --on slurm\" submits to a batch system, which has a queue of its own"
+	seeLabel  = "\"qme -m TEXT add CMD\" says what it is for"
 	seeOutput = "\"qme follow\" shows the output of a task as it comes"
 )
+
+// queueWays maps words behind "qme queue", as other programs have them, to command lines of qme.
+var queueWays = map[string]string{
+	"ls": "qme queue", "list": "qme queue", "status": "qme queue", "show": "qme queue", "state": "qme queue",
+	"add": "qme add", "run": "qme add", "push": "qme add", "submit": "qme add", "remove": "qme cancel", "rm": "qme cancel", "cancel": "qme cancel", "kill": "qme queue stop",
+	"start": "qme queue resume", "continue": "qme queue resume", "unpause": "qme queue resume", "halt": "qme queue pause", "suspend": "qme queue pause",
+	"parallel": "qme queue slots", "hold": "qme hold", "edit": "qme edit", "wait": "qme wait --all", "clear": "qme cancel", "install": "qme queue enable --install",
+	"follow": "qme follow", "log": "qme get --stdout", "logs": "qme get --stdout", "restart": "qme rerun", "retry": "qme rerun", "clean": "qme clear", "switch": "qme edit --priority", "urgent": "qme edit --priority", "reset": "qme queue stop", "stash": "qme hold", "watch": "watch qme queue",
+}
 
 // otherOptions maps, for each command, options of similar programs to a hint at the
 // equivalent in qme.
@@ -65,4 +80,15 @@ var otherOptions = map[string]map[string]string{
 	"show": {"json": "\"qme get\" prints a task as JSON", "f": seeOutput, "follow": seeOutput},
 	"get":  {"f": seeOutput, "follow": seeOutput},
 	"log":  {"f": seeOutput, "follow": seeOutput},
+	"add": {
+		"on": seeOn, "partition": seeOn, "wait": "\"qme wait\" waits for a task: id=$(qme add --print-id CMD) && qme wait \"$id\"", "id-file": "\"--print-id\" prints the id",
+		"d": "\"--after TASK\" waits for another task", "D": "\"--after TASK\" waits for another task", "depend": "\"--after TASK\" waits for another task",
+		"g": "\"--queue NAME\" is a queue with slots of its own", "group": "\"--queue NAME\" is a queue with slots of its own", "time": "\"--timeout TIME\" limits it", "stashed": "\"--hold\" keeps it from starting",
+		"L": seeLabel, "l": seeLabel, "label": seeLabel, "name": seeLabel, "n": seeLabel,
+		"N": "\"--cpus N\" sets processors aside, and \"qme queue slots N\" says how many tasks run at once", "j": "\"qme queue slots N\" says how many tasks run at once",
+	},
+	"queue": {
+		"S": "\"qme queue slots N\" says how many tasks run at once", "slots": "\"qme queue slots N\" says how many tasks run at once", "j": "\"qme queue slots N\" says how many tasks run at once",
+		"pause": "\"qme queue pause\" does it", "resume": "\"qme queue resume\" does it", "failed": "\"qme ls --failed\" lists what has failed", "watch": "\"watch qme queue\" does it", "w": "\"watch qme queue\" does it",
+	},
 }

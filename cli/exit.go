@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -123,7 +124,7 @@ func (s *settings) explain(err error) (code int, msg, hint string) {
 		if coded.err != nil {
 			msg = s.term.here(said(coded.err.Error()))
 		}
-		return coded.code, msg, ""
+		return coded.code, msg, s.spaceHint(coded.err)
 	}
 	if errors.Is(err, errPagerGone) {
 		return 0, "", ""
@@ -134,7 +135,24 @@ func (s *settings) explain(err error) (code int, msg, hint string) {
 	}
 	// A context is cancelled only by the user or a SIGTERM.
 	msg = s.term.here(said(strings.ReplaceAll(strings.TrimSpace(err.Error()), context.Canceled.Error(), "interrupted")))
-	return codeOf(err), msg, s.term.here(cmp.Or(hintFor(err), s.homeHint(err)))
+	return codeOf(err), msg, s.term.here(cmp.Or(hintFor(err), s.homeHint(err), s.spaceHint(err)))
+}
+
+// worst joins the errors of several tasks, with the highest of their exit codes. A single one stays as it is.
+func worst(errs []error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) < 2 {
+		return errors.Join(errs...)
+	}
+	highest := 0
+	for _, err := range errs {
+		code := codeOf(err)
+		if coded := (*codeError)(nil); errors.As(err, &coded) {
+			code = coded.code
+		}
+		highest = max(highest, code)
+	}
+	return &codeError{highest, errors.Join(errs...)}
 }
 
 func codeOf(err error) int {

@@ -26,9 +26,11 @@ func (cmd *followCommand) command() *cli.Command {
 		Usage:     "show the output of a running task as it comes",
 		ArgsUsage: "[TASK]",
 		Description: `It ends when the task has ended, with its return code, and follows the job that the
-task has started, if its executor can. Ctrl-C ends the following, but neither the task
-nor its job. It begins with the last 64 KiB of what was printed before. The default is
-the task that you gave last.
+task has started, if its executor can. It waits for the start of a task that is in the
+queue, also of one that you have to release or resume, and goes on with its next try
+after one that has failed. Ctrl-C ends the following, but neither the task nor its job. It
+begins with the last 64 KiB of what was printed before. The default is the task that you
+gave last.
 
 Examples:
   qme follow
@@ -52,13 +54,16 @@ func (cmd *followCommand) run(ctx context.Context, ref string, whole bool) error
 		return err
 	}
 	taken(cmd.term, ref, v.Record)
-	rec, err := q.PassOn(ctx, v, tasks.Passing{Out: cmd.term.out, Err: cmd.term.err, Whole: whole, Missed: func(name record.StreamName, bytes int64) {
+	to := tasks.Passing{Out: cmd.term.out, Err: cmd.term.err, Whole: whole, Stuck: func(why error) { cmd.term.warn("%v; waiting", why) }}
+	to.Missed = func(name record.StreamName, bytes int64) {
 		way := ""
 		if !whole {
 			way = "; --all shows what is kept"
 		}
 		cmd.term.note("qme: %s of %s are left out here%s", count(int(bytes), "byte"), name, way)
-	}})
+	}
+	to.Again = func(ended, next *record.Record) { cmd.noteAgain(ctx, q, ended, next) }
+	rec, err := q.PassOn(ctx, v, to)
 	if err != nil {
 		return outputError(err)
 	}
@@ -66,6 +71,19 @@ func (cmd *followCommand) run(ctx context.Context, ref string, whole bool) error
 		return outputError(err)
 	}
 	return endAs(rec)
+}
+
+// noteAgain says that a try has ended and which one is followed now.
+func (cmd *followCommand) noteAgain(ctx context.Context, q *tasks.Service, ended, next *record.Record) {
+	end := "was cut off"
+	if code := ended.Code(); code != nil {
+		end = fmt.Sprintf("has ended with return code %d", *code)
+	}
+	waits := ""
+	if why, err := q.WhyWaits(ctx, next); err == nil && why != nil { // otherwise it is about to start
+		waits = " (" + why.String() + ")"
+	}
+	cmd.term.note("Task %s: %s %s; going on with try %d%s.", ended.UID, triesText(ended.Data.Queue), end, next.Data.Queue.Try, waits)
 }
 
 // job follows the job of a run, if it has one that goes on, and returns the record after its end.

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/spf13/afero"
+	"golang.org/x/sys/unix"
 
 	"qme/cli/config"
 	"qme/cli/zone"
@@ -21,11 +23,13 @@ import (
 	"qme/internal/signalled"
 	"qme/provenance"
 	"qme/provenance/aside"
+	"qme/queue"
 	"qme/record"
 	"qme/tasks"
 	"qme/tasks/given"
 	"qme/tasks/jobs"
 	"qme/tasks/spool"
+	"qme/tasks/waiting"
 )
 
 // hashWait is how long a run waits after its command for the hashes of files.
@@ -42,6 +46,7 @@ type home struct {
 	store      *gitstore.Store
 	masked     *mask.Set // the secrets that records must not show; valid if masksKnown
 	masksKnown bool
+	misplaced  bool     // it was looked for files in the place of folders
 	input      *os.File // the input of the command to run; nil: standard input
 }
 
@@ -80,10 +85,11 @@ func (h *home) tasks() (*tasks.Service, error) {
 	if err != nil {
 		fsys, hashes, packages = noFs{afero.NewMemMapFs(), err}, "", "" // a command can still run
 	}
-	return &tasks.Service{
+	q := &tasks.Service{
 		Store:     h.openStore,
 		Home:      home,
 		Spool:     spool.New(fsys, filepath.Join(home, "running")),
+		Waiting:   waiting.New(fsys, filepath.Join(home, "queue")),
 		Given:     given.New(fsys, filepath.Join(home, given.Name)),
 		Names:     given.NewNames(fsys, filepath.Join(home, given.NamesName)),
 		Accepted:  given.NewAccepted(fsys, filepath.Join(home, given.AcceptedName)),
@@ -118,7 +124,19 @@ func (h *home) tasks() (*tasks.Service, error) {
 			HashStdin: cfg.Bool("run.stdin_hash"), KeepStdin: cfg.Size("run.stdin"),
 			Drain: cfg.Duration("run.drain"), KillGrace: cfg.Duration("cancel.grace"),
 		},
-	}, nil
+	}
+	q.Reasons = h.waitReasons(q)
+	queue.New(q, queue.Options{}) // any command may record a run that was cut off, whose failure pauses a queue, and of which the user is told
+	return q, nil
+}
+
+// queue returns the queue of a home.
+func (h *home) queue(q *tasks.Service) *queue.Queue {
+	o := queue.Options{Say: h.term.note}
+	if cfg, err := h.settings.config(); err == nil { // it has been said before otherwise
+		o.Notices = queue.Notices{Command: cfg.String("notify.command"), When: cfg.List("notify.when"), Longer: cfg.Duration("notify.longer")}
+	}
+	return queue.New(q, o)
 }
 
 // masks returns what is masked in records.
@@ -159,6 +177,27 @@ func (h *home) settled(ctx context.Context) (*tasks.Service, error) {
 	return q, err
 }
 
+// writable returns an error if the user may not write in the home, as in that of another user: one message in place of those of all
+// that a command would try.
+func (h *home) writable() error {
+	home, err := h.settings.homeDir()
+	if err != nil {
+		return err
+	}
+	if err := unix.Access(home, unix.R_OK|unix.W_OK|unix.X_OK); errors.Is(err, fs.ErrPermission) {
+		return &fs.PathError{Op: "write in", Path: home, Err: err}
+	}
+	return nil
+}
+
+// changing is settled for commands that change the queue. Errors are also those of writable.
+func (h *home) changing(ctx context.Context) (*tasks.Service, error) {
+	if err := h.writable(); err != nil {
+		return nil, err
+	}
+	return h.settled(ctx)
+}
+
 // take returns the use cases for commands that change something, and the run that ref names. It prints
 // which task that is if the user did not type its id.
 func (h *home) take(ctx context.Context, ref string) (*tasks.Service, tasks.Version, error) {
@@ -181,12 +220,34 @@ func (h *home) recovered(ctx context.Context, how func(*tasks.Service, context.C
 	if err != nil {
 		return nil, err
 	}
-	if err := how(q, ctx); errors.Is(err, syscall.ENOTDIR) {
-		return nil, err // the path of the spool is not a folder
+	if err := how(q, ctx); errors.Is(err, syscall.ENOTDIR) && h.noFolder() {
+		return nil, err
 	} else if err != nil {
 		h.term.warn("a run is still in the spool: %v", err)
 	}
+	h.warnMisplaced(q)
 	return q, nil
+}
+
+// noFolder reports whether the home is no folder.
+func (h *home) noFolder() bool {
+	dir, err := h.settings.homeDir()
+	if err != nil {
+		return true
+	}
+	info, err := os.Stat(dir)
+	return err != nil || !info.IsDir()
+}
+
+// warnMisplaced warns of files that are in the place of folders of the home, once.
+func (h *home) warnMisplaced(q *tasks.Service) {
+	if h.misplaced {
+		return
+	}
+	h.misplaced = true
+	for _, err := range q.Misplaced() {
+		h.term.warn("%v", err)
+	}
 }
 
 // putBack puts back the files that checks have set aside which were cut off, whatever the command does. Where
@@ -203,7 +264,7 @@ func (h *home) putBack(ctx context.Context) {
 	if err == nil {
 		err = q.RecoverSoon(ctx)
 	}
-	if err != nil && !errors.Is(err, record.ErrBusy) {
+	if err != nil && !errors.Is(err, record.ErrBusy) && !errors.Is(err, fs.ErrPermission) { // the command says that the home is another user's
 		h.term.warn("files that a check has set aside may not be back yet: %v", err)
 	}
 }
@@ -229,11 +290,22 @@ func (h *home) following(cfg *config.Config) tasks.Following {
 	return f
 }
 
-// follow starts the work to be done after a change of the history.
-func (h *home) follow(q *tasks.Service, c tasks.Cause) {
+// follow starts the work to be done after a change of the history. ended is the task of which a run has ended, if that is
+// all that has changed.
+func (h *home) follow(q *tasks.Service, c tasks.Cause, ended ...record.ID) {
+	h.warnMisplaced(q)
 	err := q.Follow(c)
 	if err != nil && !errors.Is(err, errNoDefault) { // errNoDefault has been reported before
 		h.term.note("qme: %s", said(err.Error()))
+	}
+	if c != tasks.AfterChange && q.Waiting.Any() { // a waiting task may depend on what has ended
+		wake := h.queue(q).Wake
+		if len(ended) == 1 {
+			wake = func(ctx context.Context, _ ...record.ID) error { return h.queue(q).RunEnded(ctx, ended[0]) }
+		}
+		if err := wake(context.Background()); err != nil {
+			h.term.warn("the queue: %v", err)
+		}
 	}
 }
 
@@ -284,7 +356,7 @@ func (h *home) finishRun(q *tasks.Service, rep *tasks.Report) error {
 		}
 	} else {
 		h.term.beside("[%s][returncode: %d]%s", rep.Record.UID, rc, jobOf(rep.Record))
-		h.follow(q, tasks.AfterRun)
+		h.follow(q, tasks.AfterRun, rep.Record.UID)
 	}
 	switch {
 	case rc == 0 && rep.PassErr != nil:

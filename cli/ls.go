@@ -93,7 +93,7 @@ func (o *lsOptions) flags() []cli.Flag {
 	return append(o.what.flags("only tasks that match the `QUERY`, as in \"qme search\""), []cli.Flag{
 		&cli.BoolFlag{Name: "failed", Usage: "only tasks that ended by themselves with a return code other than 0", Destination: &o.failed},
 		&cli.BoolFlag{Name: "running", Usage: "only running tasks, also those whose job is running", Destination: &o.running},
-		&cli.BoolFlag{Name: "queued", Usage: "only tasks whose job waits for its start", Destination: &o.queued},
+		&cli.BoolFlag{Name: "queued", Usage: "only tasks that wait in the queue, or whose job waits for its start", Destination: &o.queued},
 		&cli.BoolFlag{Name: "active", Usage: "only tasks that are running or queued", Destination: &o.active},
 		&cli.StringFlag{Name: "status", OnlyOnce: true, Usage: "only tasks of one of the `STATES`, separated by commas: " + record.OutcomeWords, Destination: &o.status},
 		&cli.StringFlag{Name: "host", Usage: "only tasks that ran on the machine `NAME`", Destination: &o.f.Host},

@@ -84,21 +84,27 @@ const stdinTime = 200 * time.Millisecond
 // noInput returns an error if standard input is a file, or a pipe that is not at its end,
 // since a job would not get its content.
 func noInput(in *os.File, executor string) error {
-	info, err := in.Stat()
-	if err != nil {
-		return nil // it is closed
-	}
-	kind := ""
-	switch mode := info.Mode(); {
-	case mode.IsRegular():
-		kind = "a file"
-	case mode&(os.ModeNamedPipe|os.ModeSocket) != 0 && !atEnd(in, stdinTime):
-		kind = "a pipe"
-	default:
+	kind := inputOf(in)
+	if kind == "" {
 		return nil
 	}
 	return runUsage("standard input is %s, and a job of %s gets none of it: write it to a file and redirect that inside the command (qme run --on %s 'CMD <FILE'), or give qme no input (</dev/null)",
 		kind, executor, executor)
+}
+
+// inputOf names what standard input is if it is a file, or a pipe that is not at its end; "" otherwise.
+func inputOf(in *os.File) string {
+	info, err := in.Stat()
+	if err != nil {
+		return "" // it is closed
+	}
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		return "a file"
+	case mode&(os.ModeNamedPipe|os.ModeSocket) != 0 && !atEnd(in, stdinTime):
+		return "a pipe"
+	}
+	return ""
 }
 
 // atEnd reports whether a pipe is empty and has no writers. It waits, since writers may

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"fmt"
+	"math"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,15 +43,36 @@ func count(n int, one string) string {
 	return fmt.Sprintf("%d %ss", n, one)
 }
 
+// longestQuoted is how much of a text, in bytes, a message repeats that is refused.
+const longestQuoted = 60
+
+// quoted quotes a text that is refused. The text may be long.
+func quoted(text string) string { return strconv.Quote(safe.Shorten(text, longestQuoted)) }
+
 // hereTime converts the time at the beginning of a note of a background process, which
 // may have run in another time zone, to local time.
 func hereTime(note string) string {
-	word, rest, _ := strings.Cut(note, " ")
-	at, err := time.Parse(time.RFC3339, word)
+	at, rest, err := timeOf(note)
 	if err != nil {
 		return note
 	}
 	return at.Local().Format(time.DateTime) + " " + rest
+}
+
+// since returns how long ago such a note was written, the longest duration if it does not say.
+func since(note string) time.Duration {
+	at, _, err := timeOf(note)
+	if err != nil {
+		return math.MaxInt64
+	}
+	return time.Since(at)
+}
+
+// timeOf returns the time at the beginning of such a note, and what follows it.
+func timeOf(note string) (at time.Time, rest string, err error) {
+	word, rest, _ := strings.Cut(note, " ")
+	at, err = time.Parse(time.RFC3339, word)
+	return at, rest, err
 }
 
 // said removes the kind of an error from its text: "there are only 3 tasks". The kind

@@ -148,8 +148,18 @@ func (cmd *showCommand) run(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
+	why, err := q.WhyWaits(ctx, shown.Record)
+	if err != nil {
+		cmd.term.warn("why it waits is not known: %v", err)
+	}
+	terms, err := q.TermsOf(shown.Record)
+	if err != nil {
+		cmd.term.warn("how it waits is not known: %v", err)
+	}
 	return cmd.term.listing(false, func(w *bufio.Writer) error {
-		return cmd.term.newPage(w).write(shown, runs)
+		p := cmd.term.newPage(w)
+		p.why, p.terms = why, terms
+		return p.write(shown, runs)
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"qme/internal/safe"
 	"qme/record"
+	"qme/tasks"
 )
 
 // files prints the files of a run as trees.
@@ -44,7 +45,7 @@ func (cmd *showCommand) files(ctx context.Context, ref string) error {
 			}
 			root.write(w, "")
 		}
-		for _, line := range fileLines(v.Record, files) {
+		for _, line := range fileLines(v, files) {
 			fmt.Fprintln(w, line)
 		}
 		return nil
@@ -52,14 +53,16 @@ func (cmd *showCommand) files(ctx context.Context, ref string) error {
 }
 
 // fileLines says what is known of the files of a run beside their list.
-func fileLines(rec *record.Record, files *record.Files) []string {
+func fileLines(v tasks.Version, files *record.Files) []string {
+	rec := v.Record
 	running := rec.Data.Status == record.Running
 	if running && files.Trace != nil { // the record has what holds if qme is killed
 		return []string{"those that a trace sees are recorded when the run has ended"}
 	}
 	lines := traceLines(files)
 	switch {
-	case files.Incomplete && running:
+	case files.Incomplete && rec.IsQueued(): // it has made none
+	case files.Incomplete && (running || v.Uncommitted()): // they are still being hashed
 		lines = append(lines, "those that are made are recorded when the run has ended")
 	case files.Incomplete:
 		lines = append(lines, "those that were made are not known: the run was cut off")

@@ -17,6 +17,7 @@ import (
 	"qme/internal/visible"
 	"qme/record"
 	"qme/tasks"
+	"qme/tasks/waiting"
 )
 
 // A page shows one run of a task to a person.
@@ -25,6 +26,10 @@ type page struct {
 	t *table
 	v tasks.Version
 	r *record.Record
+	// why is why the task waits in the queue; nil if it does not, or that is not known.
+	why *tasks.WaitReason
+	// terms are those on which the task waits; nil as why.
+	terms *waiting.Terms
 }
 
 func (t *terminal) newPage(w *bufio.Writer) *page { return &page{w: w, t: t.newTable(w)} }
@@ -157,6 +162,10 @@ func (p *page) state() {
 		p.line("Check", joined("; ", p.t.verdict(c), checkText(c)))
 	}
 	p.line("State", joined(", ", paint(word), code, safe.Line(d.Signal), took))
+	p.queue()
+	if p.r.IsQueued() {
+		return
+	}
 	began := d.Timestamp.Local()
 	p.line("Began", began.Format(time.DateTime)+" ("+ago(began)+")")
 }
@@ -379,7 +388,7 @@ func (p *page) files() error {
 	p.list("Files in", files.In)
 	p.list("Files out", files.Out)
 	label := "Files"
-	for _, line := range fileLines(p.r, files) {
+	for _, line := range fileLines(p.v, files) {
 		p.line(label, line)
 		label = ""
 	}

@@ -138,7 +138,7 @@ func (cmd *startCommand) run(ctx context.Context, o startOptions) error {
 		cmd.term.warn("a run is still in the spool: %v", err)
 	}
 	opts := dashboard.Options{
-		Tasks: home, Explain: cmd.settings.explain, Key: key, Hosts: where.names, Secure: config != nil, Remote: where.remote, ReadOnly: o.readOnly,
+		Tasks: home, Queue: homeQueue{cmd.home, home.Service}, Explain: cmd.settings.explain, Key: key, Hosts: where.names, Secure: config != nil, Remote: where.remote, ReadOnly: o.readOnly,
 		Version: version(), Home: home.Service.Home, Host: hostname(), User: login(), Log: cmd.term.warn,
 	}
 	if o.debug {

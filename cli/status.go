@@ -16,6 +16,7 @@ import (
 	"qme/internal/intime"
 	"qme/internal/safe"
 	"qme/mirror/target"
+	"qme/queue"
 	"qme/record"
 	"qme/tasks"
 )
@@ -75,6 +76,7 @@ type statusSeen struct {
 	mirror   *mirrorSeen // nil: none is set
 	index    tasks.IndexState
 	autoSync string // see statusJSON
+	notice   string // why the last notice of the queue failed, "" if it did not
 }
 
 // A remoteSeen is a remote, and what it does not have.
@@ -156,6 +158,9 @@ func (cmd *statusCommand) look(ctx context.Context, q *tasks.Service, fetch bool
 		return st, false, err
 	}
 	if st.autoSync, err = q.SyncLog().Read(); err != nil {
+		return st, false, err
+	}
+	if st.notice, err = queue.NoticeLogOf(q).Read(); err != nil {
 		return st, false, err
 	}
 	st.mirror, st.size = <-mirror, <-size
@@ -263,6 +268,8 @@ type statusTask struct {
 	Timestamp  record.Time `json:"timestamp"`
 	ReturnCode *int        `json:"returncode,omitempty"`
 	Job        *statusJob  `json:"job,omitempty"`
+	// Waits is why it waits in the queue of the home.
+	Waits *tasks.WaitReason `json:"waits,omitempty"`
 }
 
 // A statusJob is the job of a task.
@@ -303,7 +310,7 @@ type indexStatus struct {
 
 func (st statusSeen) json() statusJSON {
 	o := st.overview
-	out := statusJSON{Home: st.home, Running: statusTasks(o.Running), Queued: statusTasks(o.Queued), More: o.More, Failed: statusTasks(o.Failed), Looked: o.Looked,
+	out := statusJSON{Home: st.home, Running: statusTasks(o.Running, nil), Queued: statusTasks(o.Queued, o.Waits), More: o.More, Failed: statusTasks(o.Failed, nil), Looked: o.Looked,
 		Remotes: []remoteStatus{}, Spool: spoolStatus{o.Spooled, o.Ended + o.Unreadable, o.Unreadable}, AutoSync: st.autoSync, Index: indexStatus{st.index.Made, st.index.Behind.Traffic}}
 	if st.size >= 0 {
 		out.Size = &st.size
@@ -320,13 +327,16 @@ func (st statusSeen) json() statusJSON {
 	return out
 }
 
-func statusTasks(items []tasks.Item) []statusTask {
+func statusTasks(items []tasks.Item, waits map[record.ID]tasks.WaitReason) []statusTask {
 	list := []statusTask{}
 	for _, item := range items {
 		r := item.Record
 		one := statusTask{UID: r.UID, Command: r.Command, Host: r.Data.Host, PWD: r.Data.PWD, Timestamp: r.Data.Timestamp, ReturnCode: r.Code()}
 		if j := r.Data.Job; j != nil {
 			one.Job = &statusJob{j.ID, j.State, j.Reason}
+		}
+		if why, known := waits[r.UID]; known {
+			one.Waits = &why
 		}
 		list = append(list, one)
 	}
@@ -346,6 +356,9 @@ func (t *terminal) statusPage(st statusSeen) error {
 	}
 	if st.autoSync != "" {
 		p.printf("the last automatic sync failed: %s\n", safe.Line(hereTime(st.autoSync)))
+	}
+	if st.notice != "" {
+		p.printf("the last notice of the queue failed: %s\n", safe.Line(hereTime(st.notice)))
 	}
 	if st.mirror != nil {
 		p.fact("mirror", st.mirror.text())

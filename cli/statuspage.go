@@ -12,6 +12,7 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"qme/internal/safe"
+	"qme/queue"
 	"qme/record"
 	"qme/tasks"
 )
@@ -28,6 +29,8 @@ const (
 type statusPage struct {
 	*page
 	here string // the name of this machine
+	// waits says why tasks wait in the queue, as far as that is known.
+	waits map[record.ID]tasks.WaitReason
 }
 
 // fact prints a line.
@@ -41,6 +44,7 @@ func (p *statusPage) overview(o *tasks.Overview) {
 	} else {
 		p.tasks("running", o.Running, mostStatusTasks, o.More, "qme ls --running", p.running)
 	}
+	p.waits = o.Waits
 	p.tasks("queued", o.Queued, mostStatusTasks, o.More, "qme ls --queued", p.queued)
 	p.tasks(fmt.Sprintf("failed, of the latest %d", o.Looked), o.Failed, mostStatusFailed, false, "qme ls --failed", p.failed)
 }
@@ -105,8 +109,11 @@ func (p *statusPage) running(r *record.Record) []string {
 	return []string{age(since.Time), runewidth.Truncate(safe.Line(place), placeWidth, "…"), safe.Line(r.Command)}
 }
 
-// queued returns since when the job of a task waits, its name, its state, and the command.
+// queued returns since when a task waits in the queue, or its job, its name, its state, and the command.
 func (p *statusPage) queued(r *record.Record) []string {
+	if r.IsQueued() {
+		return []string{age(r.Data.Queue.Added.Time), safe.Line(joined(" ", "queue", queue.Called(r.Data.Queue.Name))), safe.Line(joined(", ", triesText(r.Data.Queue), p.waits[r.UID].Word)), safe.Line(r.Command)}
+	}
 	since, job, state := r.Data.Timestamp, "", ""
 	if j := r.Data.Job; j != nil {
 		if j.Submitted != nil {

@@ -302,7 +302,7 @@ func (t *table) status(r *record.Record) (string, func(string) string) {
 		return "running", t.color.yellow
 	case r.Outcome() == record.Stopped:
 		return "cancelled", t.color.yellow
-	case r.Outcome() == record.Queued && r.Data.Job.State == "":
+	case r.IsQueued(), r.Outcome() == record.Queued && r.Data.Job.State == "":
 		return "queued", t.color.yellow
 	case r.Data.Job != nil && r.Data.Job.State != "" && (!r.Data.Job.Final || r.Code() == nil || *r.Code() != 0):
 		return t.jobStatus(r.Data.Job)

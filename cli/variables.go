@@ -8,6 +8,7 @@ import (
 	"qme/cli/config"
 	"qme/gitstore/remote"
 	"qme/mirror/target"
+	"qme/queue"
 	"qme/tasks"
 )
 
@@ -25,6 +26,7 @@ const (
 var ownVariables = []config.Variable{
 	{Name: homeVariable},
 	{Name: taskVariable}, {Name: runVariable}, {Name: tasks.TraceVariable},
+	{Name: queue.EventVariable}, {Name: queue.StatusVariable}, {Name: queue.CodeVariable}, {Name: queue.WardenVariable},
 	{Name: target.ConnectionVariable, Secret: true},
 	{Name: remote.TokenVariable, Secret: true},
 }

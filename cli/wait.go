@@ -35,8 +35,10 @@ func (cmd *waitCommand) command() *cli.Command {
 		Usage:     "wait until tasks and their jobs have ended",
 		ArgsUsage: "[TASK…]",
 		Description: `It exits with the return code of the task, or of its job if it has started one. The
-scheduler is asked less and less often, finally every 30 seconds. Ctrl-C ends the
-waiting, but neither the task nor its job. The default is the task that you gave last.
+scheduler is asked less and less often, finally every 30 seconds. A task in the queue is
+waited for until its last try has ended. If it cannot start unless you do something, wait
+says what at once, and exits with 5 when the others have ended. Ctrl-C ends the waiting,
+but neither the task nor its job. The default is the task that you gave last.
 
 For several tasks, with --all for those that have not ended at that moment, and with
 --query for those of them that match a query in the language of "qme search", it exits
@@ -168,7 +170,7 @@ func (cmd *waitCommand) forAny(ctx context.Context, q *tasks.Service, ids []reco
 
 // forAll waits for all of the tasks.
 func (cmd *waitCommand) forAll(ctx context.Context, q *tasks.Service, ids []record.ID) error {
-	ended, err := q.WaitAll(ctx, ids)
+	ended, err := q.WaitAll(ctx, ids, func(why error) { cmd.term.warn("%v", why) })
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &codeError{exitTimeout, fmt.Errorf("%d of %d tasks have not ended yet", len(ids)-len(ended), len(ids))}
 	}
@@ -197,6 +199,9 @@ func (cmd *waitCommand) forAll(ctx context.Context, q *tasks.Service, ids []reco
 // endAs returns nil or an error with the return code of a task.
 func endAs(rec *record.Record) error {
 	rc := rec.Code()
+	if rc == nil && rec.Data.Queue != nil && rec.Data.Status == record.Cancelled && rec.Data.PID == 0 {
+		return &codeError{exitFailure, fmt.Errorf("task %s was taken out of the queue before it started", rec.UID)}
+	}
 	if rc == nil {
 		return &codeError{exitFailure, fmt.Errorf("task %s has ended, nobody saw with which return code", rec.UID)}
 	}

@@ -27,6 +27,8 @@ func (s *Server) routes() []route {
 		{"DELETE", "/api/tasks/{id}", s.tasks.clearTask, true},
 		{"POST", "/api/tasks/{id}/rerun", s.tasks.rerun, true},
 		{"POST", "/api/tasks/{id}/cancel", s.tasks.cancel, true},
+		{"POST", "/api/tasks/{id}/hold", s.tasks.hold, true},
+		{"POST", "/api/tasks/{id}/release", s.tasks.release, true},
 		{"GET", "/api/tasks/{id}/{part}", s.tasks.getPart, false},
 		{"POST", "/api/tasks/{id}/notes", s.tasks.addNote, true},
 		{"POST", "/api/tasks/{id}/notes/{note}", s.tasks.editNote, true},

@@ -18,6 +18,7 @@ import (
 	"qme/tasks"
 	"qme/tasks/live"
 	"qme/tasks/spool"
+	"qme/tasks/waiting"
 )
 
 // A home provides the tasks. It is a *live.Home, or a fake in tests.
@@ -26,6 +27,8 @@ type home interface {
 	Latest() (commit string, records iter.Seq[record.Result], err error)
 	Differences(ctx context.Context, from, to string) ([]record.Result, error)
 	Recover(ctx context.Context) error
+	Queue() *waiting.Watch
+	Queued(id record.ID) (*record.Record, error)
 	Find(ref string, number int) (tasks.Version, error)
 	Runs(ref string) iter.Seq2[tasks.Version, error]
 	Compare(ref string, a, b int) (*tasks.Comparison, error)

@@ -15,6 +15,7 @@ import (
 
 	"qme/record"
 	"qme/tasks"
+	"qme/tests/await"
 )
 
 // frame makes a frame of a client (RFC 6455, section 5.2).
@@ -96,11 +97,7 @@ func FuzzFrames(f *testing.F) {
 		if _, err := io.Copy(io.Discard, conn); isTimeout(err) {
 			t.Fatalf("the connection is kept: %v", err)
 		}
-		for end := time.Now().Add(10 * time.Second); s.hub.count() > 0; time.Sleep(time.Millisecond) {
-			if time.Now().After(end) {
-				t.Fatalf("%d clients are there", s.hub.count())
-			}
-		}
+		await.That(t, "no client", func() bool { return s.hub.count() == 0 })
 	})
 }
 

@@ -117,13 +117,19 @@ func (t *table) overview(now time.Time) *overview {
 	var ended [record.OutcomeCount]int
 	days := newCalendar(now)
 	commands := map[string]*commandStats{}
+	var running, queued []*row
 	for _, r := range t.rows {
 		out := r.outcome()
 		ended[out]++
-		if r.active && len(o.Running) < runningShown {
-			o.Running = append(o.Running, t.summariesLocked([]*row{r})...)
+		switch {
+		case r.active && out == record.Queued && len(queued) < runningShown:
+			queued = append(queued, r)
+		case r.active && out != record.Queued && len(running) < runningShown:
+			running = append(running, r)
 		}
-		days.add(r.started, out == record.Failed)
+		if r.status != statusNone { // it has begun
+			days.add(r.started, out == record.Failed)
+		}
 		c := commands[r.command]
 		if c == nil {
 			c = &commandStats{Command: r.command, Latest: t.words.id(r), Slowest: t.words.id(r)} // the rows are newest first
@@ -133,6 +139,8 @@ func (t *table) overview(now time.Time) *overview {
 			c.Slowest = t.words.id(r)
 		}
 	}
+	running = append(running, queued...)
+	o.Running = append(o.Running, t.summariesLocked(running[:min(len(running), runningShown)])...)
 	for i, n := range ended {
 		o.Outcomes[record.Outcome(i).String()] = n
 	}

@@ -12,6 +12,7 @@ import (
 
 	"qme/internal/safe"
 	"qme/record"
+	"qme/tasks"
 )
 
 // A taskKey is the UUID of a task and a hash of its executor, since records of other
@@ -70,10 +71,12 @@ type row struct {
 	status            uint8
 	hasCode           bool
 	active            bool   // it is running, or its job is not final
-	jobQueued         bool   // see record.Job.Queued
+	jobQueued         bool   // see record.Job.Queued; also of a task that waits in the queue
 	jobCancelled      bool   // see record.Job.Cancelled
 	job               uint32 // the state of its job as a number of words plus 1; 0: no job
 	jobStarted        int64  // as started; 0: the job is waiting, or its start is unknown
+	// reason is why the task waits in the queue; nil if it does not, or that is not known.
+	reason *tasks.WaitReason
 }
 
 // notRecorded is less than any number that a record can hold. NaN would make a row
@@ -132,13 +135,13 @@ func (r *row) outcome() record.Outcome {
 }
 
 // took returns the duration of a run or its job in seconds, up to now if it is active,
-// and 0 while a job is waiting.
+// and 0 while a job or the task is waiting.
 func (r *row) took(now int64) float64 {
 	began := r.started
 	switch {
 	case !r.active:
 		return max(r.duration, 0)
-	case r.job > 0 && r.jobStarted == 0:
+	case r.job > 0 && r.jobStarted == 0, r.status == statusNone:
 		return 0
 	case r.job > 0:
 		began = r.jobStarted
@@ -216,6 +219,7 @@ func (w *words) row(rec *record.Record) *row {
 			r.jobStarted = d.Job.Started.UnixMicro()
 		}
 	}
+	r.jobQueued = r.jobQueued || rec.IsQueued()
 	r.duration = min(max(r.duration, 0), longestRun)
 	if r.active = rec.Active(); finished != nil && !r.active {
 		r.finished = finished.UnixMicro()
@@ -254,6 +258,8 @@ type summary struct {
 	// run.
 	JobState   *string      `json:"job_state,omitempty"`
 	JobStarted *record.Time `json:"job_started,omitempty"`
+	// Waits is why the task waits in the queue; nil if it does not, or that is not known.
+	Waits *tasks.WaitReason `json:"waits,omitempty"`
 	// LastLine is the last line printed by an uncommitted run, "" if it has not been
 	// read.
 	LastLine string `json:"last_line,omitempty"`
@@ -286,7 +292,7 @@ func (w *words) summary(r *row) summary {
 		ID: w.id(r), Short: w.id(r).Short(0), Executor: w.text(r, executorText), Command: r.command, Status: statuses[r.status], Outcome: r.outcome().String(),
 		Started: timeIn(r.started, r.zone),
 		User:    w.text(r, userText), Host: w.text(r, hostText), PWD: w.text(r, pwdText), Message: w.text(r, messageText), Run: int(r.run),
-		Name: w.text(r, nameText), MoreTags: int(r.moreTags), Notes: int(r.notes),
+		Name: w.text(r, nameText), MoreTags: int(r.moreTags), Notes: int(r.notes), Waits: r.reason,
 	}
 	if tags := w.text(r, tagsText); tags != "" {
 		s.Tags = strings.Split(tags, ",")

@@ -16,6 +16,8 @@ import (
 // Options configure a server.
 type Options struct {
 	Tasks *live.Home
+	// Queue, if not nil, is the queue of the home.
+	Queue Queue
 	// Explain returns the exit code of a command for an error, its message, and advice;
 	// both texts may be empty.
 	Explain func(err error) (exit int, msg, hint string)
@@ -58,10 +60,10 @@ func New(o Options) *Server { return newServer(o, o.Tasks, o.Tasks.Service.Spool
 
 func newServer(o Options, h home, r runs) *Server {
 	s := &Server{options: o, background: &background{ctx: context.Background(), log: o.Log}, hub: newHub(), gate: newGate(&o)}
-	s.feed = newFeed(h, r, s.hub, s.background)
+	s.feed = newFeed(h, r, o.Queue, s.hub, s.background)
 	s.jobs = newJobs(h, s.hub, o.Log)
 	s.lists = &listAPI{feed: s.feed, jobs: s.jobs, searches: newSearches(h, s.feed.table, s.background)}
-	s.tasks = &taskAPI{h, o.ReadOnly, o.Explain}
+	s.tasks = &taskAPI{h, s.feed.table, s.feed.reasons, o.ReadOnly, o.Explain}
 	s.outputs = &outputAPI{home: h, runs: r}
 	s.sockets = newSocketAPI(s.hub, s.feed, s.outputs, s.background, o.ReadOnly)
 	return s

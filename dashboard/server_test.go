@@ -21,6 +21,8 @@ import (
 
 	"qme/record"
 	"qme/tasks/spool"
+	"qme/tasks/waiting"
+	"qme/tests/await"
 )
 
 // emptyHome has no tasks at all.
@@ -30,6 +32,8 @@ func (emptyHome) Head() (string, error)                             { return "0"
 func (emptyHome) Latest() (string, iter.Seq[record.Result], error)  { return "0", noRecords, nil }
 func (emptyHome) Stamps() (map[record.ID]string, error)             { return nil, nil }
 func (emptyHome) Get(record.ID, int) (*record.Record, error)        { return nil, record.ErrNotFound }
+func (emptyHome) Queue() *waiting.Watch                             { return nil }
+func (emptyHome) Queued(record.ID) (*record.Record, error)          { return nil, record.ErrNotFound }
 func (emptyHome) Recover(context.Context) error                     { return nil }
 func (emptyHome) Refresh(context.Context) error                     { return nil }
 func (emptyHome) Written(record.ID) (stdout, stderr int64, e error) { return 0, 0, nil }
@@ -94,12 +98,7 @@ func TestSlowClient(t *testing.T) {
 	s, url := serve(t)
 	connect(t, s, url) // and reads nothing
 	good := connect(t, s, url)
-	for end := time.Now().Add(10 * time.Second); s.hub.count() < 2; { // both are told of what follows
-		if time.Now().After(end) {
-			t.Fatalf("%d clients are connected", s.hub.count())
-		}
-		time.Sleep(time.Millisecond)
-	}
+	await.That(t, "two clients, which are both told of what follows", func() bool { return s.hub.count() == 2 })
 	const rounds = 2000
 	text := strings.Repeat("x", 64<<10)
 	heard := make(chan int)
@@ -323,9 +322,7 @@ func (h *troubled) Refresh(context.Context) error {
 func TestManyClients(t *testing.T) {
 	s, url := serve(t)
 	connect(t, s, url)
-	for end := time.Now().Add(10 * time.Second); s.hub.count() < 1 && time.Now().Before(end); {
-		time.Sleep(time.Millisecond)
-	}
+	await.That(t, "a client", func() bool { return s.hub.count() == 1 })
 	open := func() int {
 		list, err := os.ReadDir("/proc/self/fd")
 		if err != nil {
@@ -343,10 +340,7 @@ func TestManyClients(t *testing.T) {
 		_ = conn.Close()
 	}
 	left := func() bool { return s.hub.count() > 1 || runtime.NumGoroutine() > goroutines+10 || open() > files }
-	for end := time.Now().Add(20 * time.Second); left() && time.Now().Before(end); {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if left() {
+	if !await.Holds(func() bool { return !left() }) {
 		t.Errorf("%d clients, %d goroutines of %d and %d files of %d are there", s.hub.count(), runtime.NumGoroutine(), goroutines, open(), files)
 	}
 }

@@ -26,7 +26,10 @@ type table struct {
 	mu      sync.RWMutex
 	words   *words
 	rows    []*row
-	running map[taskKey]*row      // the rows of uncommitted runs
+	running map[taskKey]*row // the rows of uncommitted runs
+	waiting map[taskKey]*row // the rows of tasks that wait in the queue
+	// reasons are those of row.reason, as far as they are known; equal ones are one.
+	reasons map[taskKey]*tasks.WaitReason
 	touched map[taskKey]bool      // tasks with a newer version than the loader's; nil after loading
 	bad     map[taskKey]record.ID // tasks whose record cannot be read
 	epoch   string
@@ -39,7 +42,7 @@ type table struct {
 // newTable returns an empty table. Versions of tables differ by their epoch.
 func newTable(epoch string) *table {
 	return &table{
-		words: newWords(), running: map[taskKey]*row{}, touched: map[taskKey]bool{},
+		words: newWords(), running: map[taskKey]*row{}, waiting: map[taskKey]*row{}, touched: map[taskKey]bool{},
 		bad: map[taskKey]record.ID{}, epoch: epoch, views: viewCache{sem: make(chan struct{}, 1)},
 	}
 }
@@ -131,7 +134,9 @@ func (e *edit) rowOf(k taskKey, res record.Result) *row {
 	var r *row
 	if res.Err == nil && res.Record != nil {
 		res.Err = panics.Catch(func() error {
-			r = e.t.words.row(res.Record)
+			if r = e.t.words.row(res.Record); res.Record.IsQueued() {
+				r.reason = e.t.reasons[k]
+			}
 			return nil
 		})
 	}
@@ -156,7 +161,12 @@ func (e *edit) set(k taskKey, c tasks.Change) {
 		e.t.touched[k] = true
 	}
 	e.pending[k] = r
-	if delete(e.t.running, k); c.Uncommitted {
+	delete(e.t.running, k)
+	delete(e.t.waiting, k)
+	switch {
+	case c.Uncommitted && r.status == statusNone:
+		e.t.waiting[k] = r
+	case c.Uncommitted:
 		e.t.running[k] = r
 	}
 }

@@ -326,7 +326,7 @@ func TestLatestFirst(t *testing.T) {
 	ahead := aRecord(t, int(now.Unix())+100_000, 1)
 	all = append(all, record.Result{ID: ahead.UID, Record: ahead})
 	tb.update(changesOf(all...))
-	o := record.NewOrder("", moved, now)
+	o := record.NewOrder("", nil, moved, now)
 	var want []record.ID
 	for _, res := range all {
 		want = append(want, res.ID)

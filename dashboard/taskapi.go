@@ -17,6 +17,8 @@ import (
 // concurrent use.
 type taskAPI struct {
 	home     home
+	table    *table
+	reasons  *reasons
 	readOnly bool
 	explain  func(err error) (exit int, msg, hint string)
 }
@@ -41,7 +43,11 @@ func (t *taskAPI) getTask(w http.ResponseWriter, r *http.Request) error {
 	}
 	rec := *run.Record
 	if r.URL.Query().Get("summary") == "1" {
-		summary, err := json.Marshal(summaryOf(run.Record))
+		one := summaryOf(run.Record)
+		if run.Record.IsQueued() {
+			one.Waits = t.table.reasonOf(one.ID)
+		}
+		summary, err := json.Marshal(one)
 		if err != nil {
 			return err
 		}

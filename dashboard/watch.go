@@ -34,6 +34,7 @@ type feed struct {
 	table      *table
 	lastLines  *lastLines
 	staleness  staleness
+	reasons    *reasons
 
 	ready     chan struct{} // closed when the table has its first rows, or cannot be filled
 	readyOnce sync.Once
@@ -48,10 +49,10 @@ type feed struct {
 	recoverError string // the last logged error; used only by the recovering goroutine
 }
 
-func newFeed(h home, r runs, hub *hub, b *background) *feed {
+func newFeed(h home, r runs, q Queue, hub *hub, b *background) *feed {
 	return &feed{
-		home: h, runs: r, hub: hub, background: b, table: newTable(strconv.FormatInt(time.Now().UnixNano(), 36)),
-		watch: tasks.Watch{History: h, Spool: r}, lastLines: &lastLines{runs: r, background: b}, ready: make(chan struct{}),
+		home: h, runs: r, hub: hub, background: b, reasons: &reasons{queue: q}, table: newTable(strconv.FormatInt(time.Now().UnixNano(), 36)),
+		watch: tasks.Watch{History: h, Spool: r, Queue: h.Queue(), Queued: h.Queued}, lastLines: &lastLines{runs: r, background: b}, ready: make(chan struct{}),
 	}
 }
 
@@ -123,15 +124,24 @@ func (f *feed) refreshLocked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if n.len() > maxNews {
-		f.hub.broadcast(messageOf("reload", n.tableState, false))
-	} else if n.len() > 0 {
-		f.hub.broadcast(f.messageOf(n))
+	if f.publish(n); n.len() > 0 {
+		f.reasons.changed()
 	}
+	f.explainWaiting()
 	if lines := f.lastLines.read(f.table.going()); len(lines) > 0 {
 		f.hub.broadcast(message{Type: "printed", Printed: &lines})
 	}
 	return nil
+}
+
+// publish broadcasts a change of the table.
+func (f *feed) publish(n *news) {
+	switch {
+	case n.len() > maxNews:
+		f.hub.broadcast(messageOf("reload", n.tableState, false))
+	case n.len() > 0:
+		f.hub.broadcast(f.messageOf(n))
+	}
 }
 
 // recover commits the runs of dead processes. It logs an error that differs from the last

@@ -28,11 +28,14 @@ func PrintAction(name record.StreamName) string {
 
 // WithJob returns a record with the job that its command has started, which a crash may have
 // kept out of it. Messages call that command by the name command. The error wraps
-// record.ErrNotYet while the command runs, and record.ErrConflict where it has started no job,
+// record.ErrNotYet while the command runs or waits in the queue, and record.ErrConflict where it has started no job,
 // or none that can be followed.
 func WithJob(t Tracker, command string, rec *record.Record) (*record.Record, error) {
 	if rec.Data.Job != nil {
 		return rec, nil
+	}
+	if rec.IsQueued() {
+		return nil, fmt.Errorf("task %s waits in the queue of this home, and has started no job so far: %w", rec.UID, record.ErrNotYet)
 	}
 	if rec.Data.Status == record.Running {
 		return nil, fmt.Errorf("task %s: %s has not ended yet: %w", rec.UID, command, record.ErrNotYet)

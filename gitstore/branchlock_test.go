@@ -14,6 +14,7 @@ import (
 	"qme/gitstore"
 	"qme/gitstore/storetest"
 	"qme/record"
+	"qme/tests/faults"
 )
 
 // agedLock makes the lock that a git which crashed has left some time ago.
@@ -187,7 +188,7 @@ func TestFaultsOfBreakingALock(t *testing.T) {
 	t.Parallel()
 	made := filepath.Join(t.TempDir(), "tasks.git")
 	have := history(t, made, 1)
-	everyFault(t, func(t *testing.T, fault storetest.Fault) bool {
+	faults.Each(t, 5, func(t *testing.T, fault storetest.Fault) bool {
 		dir := filepath.Join(t.TempDir(), "tasks.git")
 		copyTree(t, made, dir)
 		agedLock(t, dir, 3*time.Hour)

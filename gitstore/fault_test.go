@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -16,31 +15,9 @@ import (
 	"qme/gitstore"
 	"qme/gitstore/storetest"
 	"qme/record"
+	"qme/tests/faults"
 	"qme/tests/require"
 )
-
-// everyFault calls try once for each operation of what it does and each kind of
-// fault. try returns whether the fault came: when it did not, there are no
-// more operations.
-func everyFault(t *testing.T, try func(t *testing.T, fault storetest.Fault) bool) {
-	for _, fault := range storetest.Kinds() {
-		name := strings.TrimPrefix(fault.String(), "0 ")
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			const enough = 1000
-			for fault.At = 1; fault.At < enough; fault.At++ {
-				came := false
-				t.Run(fmt.Sprint(fault.At), func(t *testing.T) { came = try(t, fault) })
-				if !came {
-					break
-				}
-			}
-			if fault.At < 5 || fault.At == enough {
-				t.Errorf("%d operations were counted", fault.At)
-			}
-		})
-	}
-}
 
 // ageLocks makes the locks that a crash left look a little older: one without
 // content is given time, because git may have made it this moment.
@@ -85,7 +62,7 @@ func afterwards(t *testing.T, dir string, want []*record.Record) {
 
 func TestFaultsOfOpen(t *testing.T) {
 	t.Parallel()
-	everyFault(t, func(t *testing.T, fault storetest.Fault) bool {
+	faults.Each(t, 5, func(t *testing.T, fault storetest.Fault) bool {
 		dir := filepath.Join(t.TempDir(), "home", "tasks.git")
 		fsys := storetest.New(afero.NewOsFs())
 		fsys.Arm(fault)
@@ -132,7 +109,7 @@ func TestFaultsOfCommit(t *testing.T) {
 	t.Parallel()
 	made := filepath.Join(t.TempDir(), "tasks.git")
 	have := history(t, made, 3)
-	everyFault(t, func(t *testing.T, fault storetest.Fault) bool {
+	faults.Each(t, 5, func(t *testing.T, fault storetest.Fault) bool {
 		dir := filepath.Join(t.TempDir(), "tasks.git")
 		copyTree(t, made, dir)
 		fsys := storetest.New(afero.NewOsFs())
@@ -185,7 +162,7 @@ func TestFaultsOfGC(t *testing.T) {
 	made := filepath.Join(t.TempDir(), "tasks.git")
 	have := history(t, made, 3)
 	writeLoose(t, made)
-	everyFault(t, func(t *testing.T, fault storetest.Fault) bool {
+	faults.Each(t, 5, func(t *testing.T, fault storetest.Fault) bool {
 		dir := filepath.Join(t.TempDir(), "tasks.git")
 		copyTree(t, made, dir)
 		fsys := storetest.New(afero.NewOsFs())

@@ -276,6 +276,9 @@ func (in *validation) checkTask(id record.ID, files taskFiles) error {
 	if rec.Data.Status == record.Running {
 		return fmt.Errorf("its run has not ended: %w", record.ErrInvalid)
 	}
+	if rec.IsQueued() {
+		return fmt.Errorf("it waits in the queue of another home: %w", record.ErrInvalid)
+	}
 	if err := in.checkPrevious(rec); err != nil {
 		return err
 	}

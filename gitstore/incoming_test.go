@@ -16,6 +16,7 @@ import (
 	"qme/gitstore"
 	"qme/gitstore/storetest"
 	"qme/record"
+	"qme/tests/faults"
 )
 
 // good is a task that every remote of TestRefused has besides what is wrong.
@@ -27,6 +28,13 @@ func after(rec *record.Record, commit string) *record.Record {
 	next := *rec
 	next.Data.Run, next.Data.Previous = 2, commit
 	return &next
+}
+
+// waiting returns a record as the queue of a home has it.
+func waiting(rec *record.Record) *record.Record {
+	now := *rec
+	now.Data.Status, now.Data.ReturnCode, now.Data.Queue = record.None, nil, &record.Queue{Added: rec.Data.Timestamp}
+	return &now
 }
 
 func running(rec *record.Record) *record.Record {
@@ -84,6 +92,7 @@ func TestRefused(t *testing.T) {
 		"runs of nowhere":     {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}, {Path: dir + string(bad.UID) + ".runs", Mode: file, Content: strings.Repeat("1", 40) + "\n"}}, strings.Repeat("1", 40), false},
 		"runs of no commit":   {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, bad)}, {Path: dir + string(bad.UID) + ".runs", Mode: file, Content: "../../x\n"}}, "is no commit", false},
 		"still running":       {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, running(bad))}}, "has not ended", false},
+		"waits in a queue":    {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, waiting(bad))}}, "waits in the queue of another home", false},
 		"previous of nowhere": {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, after(bad, strings.Repeat("2", 40)))}}, strings.Repeat("2", 40), false},
 		"previous no commit":  {[]gitstore.Planted{{Path: dir + string(bad.UID) + ".json", Mode: file, Content: encoded(t, after(bad, "HEAD"))}}, "is no commit", false},
 		"control character":   {[]gitstore.Planted{{Path: "tasks/\x1b[31m", Mode: file, Content: "x"}}, "control character", true},
@@ -195,7 +204,7 @@ func TestFaultsOfPull(t *testing.T) {
 	theirTask := task(idAt("shell", epoch.Add(2*time.Minute), 3), "theirs\n")
 	commit(t, theirs, run(theirTask, nil))
 
-	everyFault(t, func(t *testing.T, fault storetest.Fault) bool {
+	faults.Each(t, 5, func(t *testing.T, fault storetest.Fault) bool {
 		dir := filepath.Join(t.TempDir(), "tasks.git")
 		if err := os.CopyFS(dir, os.DirFS(base)); err != nil {
 			t.Fatal(err)

@@ -35,7 +35,7 @@ func TestReversed(t *testing.T) {
 	}
 	version := commit(t, s, changes...)
 	slices.SortFunc(moved, record.CompareMoved)
-	order := record.NewOrder(version, moved, epoch.Add(1500*time.Hour))
+	order := record.NewOrder(version, nil, moved, epoch.Add(1500*time.Hour))
 	if len(moved) < 20 {
 		t.Fatalf("only %d tasks have moved", len(moved))
 	}

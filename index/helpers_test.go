@@ -355,7 +355,7 @@ func orderOf(sn snapshot, added []index.Run) *record.Order {
 		recs = append(recs, r.Record)
 	}
 	// Some of the tasks are of the future.
-	return record.NewOrder("", moved, middle(sn)).With(recs)
+	return record.NewOrder("", nil, moved, middle(sn)).With(recs)
 }
 
 // middle returns when the task in the middle of a history was made.

@@ -66,6 +66,37 @@ func Collect(c Command, hashes Limits, l SoftwareLimits) *Collection {
 	return s
 }
 
+// Programs returns the programs of a command that does not start now, with the hashes that are there at a
+// time. It returns nil if they cannot be looked at in time.
+func Programs(c Command, hashes Limits, deadline time.Time) []record.Program {
+	list, _ := intime.Within(time.Until(deadline), func() (list []record.Program) {
+		// What was typed must never keep the user from an answer.
+		if err := panics.Catch(func() error { list = programsOf(c, hashes, deadline); return nil }); err != nil {
+			return nil
+		}
+		return list
+	})
+	return list
+}
+
+func programsOf(c Command, hashes Limits, deadline time.Time) (list []record.Program) {
+	s := Collect(c, hashes, SoftwareLimits{})
+	programs := newPrograms(c)
+	programs.add(s.first)
+	s.calls(programs)
+	for _, p := range programs.list {
+		s.hashing.add(p.path, p.state)
+	}
+	s.hashing.finish(deadline.Add(-hashingLate))
+	for _, p := range programs.list {
+		list = append(list, p.recorded(s.hashing))
+	}
+	return list
+}
+
+// hashingLate is how long before a deadline what was hashed is looked at.
+const hashingLate = 10 * time.Millisecond
+
 // Begin begins to collect, in the background.
 func (s *Collection) Begin() {
 	if s == nil {

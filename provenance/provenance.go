@@ -149,6 +149,16 @@ func (w *Watch) Named() *record.Files {
 	return all.files(w.leftOut)
 }
 
+// NamedHashed is Named with the hashes that are there at a time, for a command that does not start now.
+func (w *Watch) NamedHashed(deadline time.Time) *record.Files {
+	if w == nil {
+		return nil
+	}
+	w.Hash()
+	w.hashing.finish(deadline)
+	return w.Named()
+}
+
 // NamesFile reports whether the command line, or a pattern of declared files, names a file that was there
 // before the command, or a link to it.
 func (w *Watch) NamesFile(path string) bool {

@@ -135,8 +135,9 @@ func TestTooMuch(t *testing.T) {
 	write(t, dir, "a", "a")
 	for _, line := range []string{"cat a f*", "cat {1..1000000} a", "cat {1..9}{1..9}{1..9}{1..9}{1..9} a", "cat a /proc/*/*/*/*"} {
 		f := observe(provenance.Command{Dir: dir, Argv: []string{"bash", "-c", line}}, limits, func() {})
-		// On a slow machine no time is left for the words after it, or for all of them.
-		if f != nil && (f.LeftOut < 1 || paths(f.In) != "" && paths(f.In) != "word:a") {
+		// On a slow machine no time is left for the words after it, or for all of them. How much there is
+		// below /proc depends on what else runs.
+		if f != nil && (f.LeftOut < 1 && !strings.Contains(line, "/proc") || paths(f.In) != "" && paths(f.In) != "word:a") {
 			t.Errorf("%s: %+v", line, f)
 		}
 	}

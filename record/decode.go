@@ -79,7 +79,7 @@ func briefOf(t reflect.Type) *brief {
 		case reflect.TypeFor[*Job]():
 			inner = briefOf(f.Type.Elem())
 			f.Type = reflect.PointerTo(inner.of)
-		case reflect.TypeFor[*Time](), reflect.TypeFor[*Check]():
+		case reflect.TypeFor[*Time](), reflect.TypeFor[*Check](), reflect.TypeFor[*Queue]():
 		default:
 			k := f.Type.Kind()
 			if k == reflect.Slice || k == reflect.Map || k == reflect.Pointer && f.Type.Elem().Kind() == reflect.Struct {
@@ -145,7 +145,7 @@ func (r *Record) check() error {
 	if r.Data.Run < 0 || int64(r.Data.Run) > maxRun {
 		return fmt.Errorf("%w record %s: run %d is out of range", ErrInvalid, r.UID, r.Data.Run)
 	}
-	for _, err := range []error{checkMasked(r.Data.Masked), r.Data.Files.check(), r.Data.Parent.check(), r.Data.Declared.check(), r.Data.Stdin.check(), r.Data.Software.check(), r.Data.Machine.check(), r.Data.Parts.check(), r.Data.Usage.check(), r.Data.Check.check(), r.Data.Job.check(), r.Data.Git.check(), r.Data.Code.check()} {
+	for _, err := range []error{checkMasked(r.Data.Masked), r.Data.Files.check(), r.Data.Parent.check(), r.Data.Declared.check(), r.Data.Stdin.check(), r.Data.Software.check(), r.Data.Machine.check(), r.Data.Parts.check(), r.Data.Usage.check(), r.Data.Check.check(), r.Data.Queue.check(), r.Data.Job.check(), r.Data.Git.check(), r.Data.Code.check()} {
 		if err != nil {
 			return fmt.Errorf("record %s: %w", r.UID, err)
 		}

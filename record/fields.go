@@ -147,6 +147,7 @@ var Fields = []Field{
 		return within(r.Data.Check, func(c *Check) any { return unlessZero(string(c.Of)) })
 	}},
 	{Key: "data.check.verdict", Name: "check_verdict", Since: 7, Value: func(r *Record) any { return within(r.Data.Check, func(c *Check) any { return c.Verdict }) }},
+	{Key: "data.queue", Kind: Object},
 	{Key: "data.run_id", Name: "run_id", Since: 2, Value: func(r *Record) any { return unlessZero(string(r.Data.RunID)) }},
 	{Key: "data.run", Name: "run", Kind: Integer, Since: 1, Value: func(r *Record) any { return r.Data.Run }},
 	{Key: "data.previous", Name: "previous_commit", Since: 1, Value: func(r *Record) any { return unlessZero(r.Data.Previous) }},

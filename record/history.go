@@ -65,14 +65,6 @@ type Range struct {
 	Reversed bool
 }
 
-// Before reports whether a task comes before another one in the walk.
-func (rg Range) Before(a, b ID) bool {
-	if rg.Reversed {
-		a, b = b, a
-	}
-	return rg.Order.Compare(a, b) < 0
-}
-
 // Has reports whether a task is in the range.
 func (rg Range) Has(id ID) bool {
 	return strings.HasPrefix(id.UUID(), rg.Prefix) && (rg.Executor == "" || id.Executor() == rg.Executor)

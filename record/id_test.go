@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"qme/record"
 )
 
@@ -34,6 +36,32 @@ func TestParseID(t *testing.T) {
 	} {
 		if id, err := record.ParseID(s); !errors.Is(err, record.ErrInvalid) {
 			t.Errorf("%s: ParseID(%q) returns %q, %v; want record.ErrInvalid", name, s, id, err)
+		}
+	}
+}
+
+// TestIDsAreUUIDs puts each character into each place of an id, and asks a library for UUIDs.
+func TestIDsAreUUIDs(t *testing.T) {
+	t.Parallel()
+	for i := range uuidText {
+		for c := range 256 {
+			b := []byte(uuidText)
+			b[i] = byte(c)
+			text := string(b)
+			u, err := uuid.Parse(text)
+			want := err == nil && u.Version() == 7 && u.Variant() == uuid.RFC4122 && u.String() == text && text < "e677d21f-dc"
+			if _, err := record.ParseID("shell-" + text); (err == nil) != want {
+				t.Errorf("%q: %v, want a valid id: %v", text, err, want)
+			}
+		}
+	}
+}
+
+func BenchmarkParseID(b *testing.B) {
+	b.ReportAllocs()
+	for range b.N {
+		if _, err := record.ParseID(example); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

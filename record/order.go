@@ -2,11 +2,13 @@ package record
 
 import (
 	"cmp"
-	"hash/maphash"
-	"math/bits"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"qme/internal/ordered"
 )
 
 const (
@@ -18,8 +20,8 @@ const (
 	ClockSkew = 5 * time.Minute
 )
 
-// A Moved is a task whose latest run began at another time than its id says, usually because of
-// a rerun.
+// A Moved is a task whose latest run began at another time than its id says: a rerun, or one that
+// had waited in the queue.
 type Moved struct {
 	ID ID
 	// Clock is the beginning of a UUID created when the latest run began.
@@ -36,6 +38,9 @@ func MovedOf(r *Record) (m Moved, ok bool) {
 	return Moved{r.UID, clockOf(r.Data.Timestamp.Time)}, true
 }
 
+// Unmoved returns a task as one whose latest run began when its id says.
+func Unmoved(id ID) Moved { return Moved{id, id.Short(0)} }
+
 // Place returns the UUID that the task would have if it had been made when its latest run began.
 func (m Moved) Place() string { return m.Clock + m.ID.UUID()[shortLen:] }
 
@@ -48,69 +53,52 @@ func CompareMoved(a, b Moved) int {
 	return cmp.Or(strings.Compare(y[shortLen:], x[shortLen:]), strings.Compare(y, x), strings.Compare(string(a.ID), string(b.ID)))
 }
 
+// A Table has moved tasks that need not be in memory. It is immutable and safe for concurrent use.
+type Table interface {
+	// Clock returns the Clock of a task, "" of one that the table does not have.
+	Clock(id ID) string
+	// Between yields the tasks whose Clock is greater than after and not greater than upTo, in the
+	// order of CompareMoved or, if reversed, from its end. An empty bound is none.
+	Between(after, upTo string, reversed bool) iter.Seq[Moved]
+}
+
 // An Order is the order in which tasks are listed: the task whose latest run began last comes
 // first. A start time in the future is due to a wrong clock, so those tasks come last and do
 // not stay on top. The nil Order sorts by id, newest first. An Order is immutable and safe for
-// concurrent use.
+// concurrent use. It is a Table of all moved tasks.
 type Order struct {
 	// Commit is the commit of the history that the order was computed from.
 	Commit string
 	// Mixed says that there are, or were, tasks of other executors than the usual one.
 	Mixed bool
 
-	moved []Moved
-	// index maps hashes of ids to positions in moved, counted from 1. A Go map of 20,000
-	// entries takes longer to build than a listing takes.
-	index []int32
-	limit string // the last beginning of a UUID that is not in the future
+	table  Table         // may be nil
+	clocks map[ID]string // of the tasks that differ from the table; "" of one that has not moved
+	moved  []Moved       // those of clocks that have moved, in the order of CompareMoved
+	limit  string        // the last beginning of a UUID that is not in the future
 }
 
-// NewOrder returns the order of a history with the given moved tasks. It takes ownership of the
-// list, which should already be in the order of CompareMoved. now is the present time.
-func NewOrder(commit string, moved []Moved, now time.Time) *Order {
-	return newOrder(commit, moved, clockOf(now.Add(ClockSkew)))
-}
-
-func newOrder(commit string, moved []Moved, limit string) *Order {
-	o := &Order{Commit: commit, moved: moved, limit: limit}
-	if !slices.IsSortedFunc(moved, CompareMoved) {
-		slices.SortFunc(moved, CompareMoved)
-	}
-	// Tasks of the future come last.
-	if n := slices.IndexFunc(moved, func(m Moved) bool { return !o.Future(m.Clock) }); n > 0 {
-		o.moved = slices.Concat(moved[n:], moved[:n])
-	}
-	if len(moved) > 0 {
-		o.index = make([]int32, 1<<bits.Len(uint(2*len(moved))))
-	}
-	for i, m := range o.moved {
-		at := o.slot(m.ID)
-		for o.index[at] != 0 {
-			at = (at + 1) & (len(o.index) - 1)
-		}
-		o.index[at] = int32(i + 1)
-	}
+// NewOrder returns the order of a history with the moved tasks of a table, which may be nil, and of
+// a list. What the list has of a task replaces what the table has; a task without a Clock has not
+// moved. now is the present time.
+func NewOrder(commit string, table Table, changed []Moved, now time.Time) *Order {
+	o := &Order{Commit: commit, table: table, clocks: make(map[ID]string, len(changed)), limit: clockOf(now.Add(ClockSkew))}
+	o.change(changed)
 	return o
 }
 
-// orderSeed differs in each process, so that ids with colliding hashes cannot be prepared.
-var orderSeed = maphash.MakeSeed()
-
-func (o *Order) slot(id ID) int {
-	return int(maphash.String(orderSeed, string(id))) & (len(o.index) - 1)
-}
-
-// find returns the clock of a moved task.
-func (o *Order) find(id ID) (clock string, ok bool) {
-	if o == nil || len(o.index) == 0 {
-		return "", false
+// change replaces the times of some tasks.
+func (o *Order) change(changed []Moved) {
+	for _, m := range changed {
+		o.clocks[m.ID] = m.Clock
 	}
-	for at := o.slot(id); o.index[at] != 0; at = (at + 1) & (len(o.index) - 1) {
-		if m := &o.moved[o.index[at]-1]; m.ID == id {
-			return m.Clock, true
+	o.moved = make([]Moved, 0, len(o.clocks))
+	for id, clock := range o.clocks {
+		if clock != "" {
+			o.moved = append(o.moved, Moved{id, clock})
 		}
 	}
-	return "", false
+	slices.SortFunc(o.moved, CompareMoved)
 }
 
 // With returns the order that also covers uncommitted runs.
@@ -118,40 +106,83 @@ func (o *Order) With(uncommitted []*Record) *Order {
 	if o == nil || len(uncommitted) == 0 {
 		return o
 	}
-	covered := make(map[ID]bool, len(uncommitted))
-	var moved []Moved
+	var changed []Moved
 	for _, r := range uncommitted {
 		if r.IsCheck() {
 			continue // it moves nothing
 		}
-		covered[r.UID] = true
-		if m, ok := MovedOf(r); ok {
-			moved = append(moved, m)
+		m, ok := MovedOf(r)
+		if !ok {
+			m = Moved{ID: r.UID}
 		}
+		changed = append(changed, m)
 	}
-	for _, m := range o.moved {
-		if !covered[m.ID] {
-			moved = append(moved, m)
-		}
-	}
-	with := newOrder(o.Commit, moved, o.limit)
-	with.Mixed = o.Mixed
-	return with
+	with := *o
+	with.clocks = maps.Clone(o.clocks)
+	with.change(changed)
+	return &with
 }
 
-// Moved returns the moved tasks in order. The list must not be changed.
-func (o *Order) Moved() []Moved {
+// Clock implements Table.
+func (o *Order) Clock(id ID) string {
 	if o == nil {
-		return nil
+		return ""
 	}
-	return o.moved
+	clock, changed := o.clocks[id]
+	if !changed && o.table != nil {
+		return o.table.Clock(id)
+	}
+	return clock
+}
+
+// Between implements Table.
+func (o *Order) Between(after, upTo string, reversed bool) iter.Seq[Moved] {
+	list, compare := o.moved, CompareMoved
+	if upTo != "" {
+		list = list[firstUpTo(list, upTo):]
+	}
+	if after != "" {
+		list = list[:firstUpTo(list, after)]
+	}
+	if reversed {
+		list, compare = slices.Clone(list), func(a, b Moved) int { return CompareMoved(b, a) }
+		slices.Reverse(list)
+	}
+	if o.table == nil {
+		return slices.Values(list)
+	}
+	unchanged := func(yield func(Moved) bool) {
+		for m := range o.table.Between(after, upTo, reversed) {
+			if _, changed := o.clocks[m.ID]; !changed && !yield(m) {
+				return
+			}
+		}
+	}
+	return ordered.Overlay(unchanged, slices.Values(list), compare)
+}
+
+// firstUpTo returns how many tasks of a list are later than a Clock.
+func firstUpTo(list []Moved, clock string) int {
+	n, _ := slices.BinarySearchFunc(list, clock, func(m Moved, clock string) int {
+		if m.Clock > clock {
+			return -1
+		}
+		return 1
+	})
+	return n
+}
+
+// Moved yields the moved tasks of the future or all others, in the order or, if reversed, from its
+// end.
+func (o *Order) Moved(future, reversed bool) iter.Seq[Moved] {
+	if future {
+		return o.Between(o.limit, "", reversed)
+	}
+	return o.Between("", o.limit, reversed)
 }
 
 // Has reports whether a task has moved.
-func (o *Order) Has(id ID) bool {
-	_, ok := o.find(id)
-	return ok
-}
+func (o *Order) Has(id ID) bool { return o.Clock(id) != "" }
 
 // Compare is negative if a is listed before b, and 0 only if they are the same task.
 func (o *Order) Compare(a, b ID) int {
@@ -176,10 +207,10 @@ func (o *Order) CompareResults(a, b Result) int {
 // moment returns a task with the time at which its latest run began, as far as the order knows
 // it.
 func (o *Order) moment(id ID) Moved {
-	if clock, ok := o.find(id); ok {
+	if clock := o.Clock(id); clock != "" {
 		return Moved{id, clock}
 	}
-	return Moved{id, id.Short(0)}
+	return Unmoved(id)
 }
 
 func ahead(a, b bool) int {

@@ -35,7 +35,7 @@ func TestOrder(t *testing.T) {
 	if len(moved) != 2 {
 		t.Errorf("%d tasks have moved, want 2", len(moved))
 	}
-	o := record.NewOrder("", moved, now)
+	o := record.NewOrder("", nil, moved, now)
 	sorted := func(o *record.Order) []record.ID {
 		ids := []record.ID{mid, further, ahead, old, young}
 		slices.SortFunc(ids, o.Compare)

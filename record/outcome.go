@@ -12,7 +12,8 @@ type Outcome int
 const (
 	// Goes means that the command is running, or its job has begun and has not ended.
 	Goes Outcome = iota
-	// Queued means that the command has ended and its job has not begun: see Job.Queued.
+	// Queued means that the task waits in the queue (see Record.IsQueued), or that the command has ended
+	// and its job has not begun: see Job.Queued.
 	Queued
 	// OK means that the run has ended by itself with return code 0.
 	OK
@@ -53,7 +54,7 @@ func ParseOutcome(word string) (Outcome, bool) {
 // Outcome returns the outcome of the run.
 func (r *Record) Outcome() Outcome {
 	code, job := r.Code(), r.Data.Job
-	return OutcomeOf(r.Active(), job.Queued(), job.Cancelled(), r.Data.Status, code != nil, code != nil && *code == 0)
+	return OutcomeOf(r.Active(), job.Queued() || r.IsQueued(), job.Cancelled(), r.Data.Status, code != nil, code != nil && *code == 0)
 }
 
 // OutcomeOf is Record.Outcome for a caller that has only these values. jobQueued and
@@ -89,6 +90,8 @@ const (
 	endedOnes Outcomes = 1 << OutcomeCount
 	// ActiveOnes holds the runs that have not ended.
 	ActiveOnes = Outcomes(1<<Goes | 1<<Queued)
+	// InactiveOnes holds all other runs.
+	InactiveOnes = Outcomes(1<<OutcomeCount-1) &^ ActiveOnes
 	// FailedOnes holds the runs that are Failed.
 	FailedOnes = Outcomes(1 << Failed)
 	// RunningOnes holds the runs that are running: Goes.

@@ -105,6 +105,9 @@ type Data struct {
 	// Check says that the run was made to check an earlier one, and what it found; nil for a run that is
 	// no check.
 	Check *Check `json:"check,omitempty"`
+	// Queue says how the run went through the queue, or waits there; nil for a run that was given
+	// directly.
+	Queue *Queue `json:"queue,omitempty"`
 	// RunID names the run permanently; empty in records that predate run ids.
 	RunID RunID `json:"run_id,omitempty"`
 	// Parent is the run whose command gave this one; nil for none that is known.
@@ -413,7 +416,7 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 
 // Active reports whether the command is running, or the state of its job may still change.
 func (r *Record) Active() bool {
-	return r.Data.Status == Running || r.Data.Job != nil && !r.Data.Job.Final
+	return r.Data.Status == Running || r.IsQueued() || r.Data.Job != nil && !r.Data.Job.Final
 }
 
 // timeLayout is ISO 8601 as written by Python's datetime.isoformat, the layout of the original

@@ -14,13 +14,20 @@ type RunID string
 // NewRunID returns a new name for a run that starts now.
 func NewRunID() RunID { return RunID(uuid.Must(uuid.NewV7()).String()) }
 
+// Check checks that there is a name and that it is valid. The error wraps ErrInvalid.
+func (id RunID) Check() error {
+	if id == "" {
+		return fmt.Errorf("%w run id: it is empty", ErrInvalid)
+	}
+	return id.check()
+}
+
 // check checks that the name is valid or empty. The error wraps ErrInvalid.
 func (id RunID) check() error {
 	if id == "" {
 		return nil
 	}
-	u, err := uuid.Parse(string(id))
-	if err != nil || u.Version() != 7 || u.Variant() != uuid.RFC4122 || u.String() != string(id) {
+	if !isUUIDv7(string(id)) {
 		return fmt.Errorf("%w run id %.50q: it is not a UUIDv7 in lower case", ErrInvalid, string(id))
 	}
 	return nil

@@ -137,6 +137,6 @@ func OneStream(rec *record.Record) string {
 }
 
 // Cancel implements executor.Host.
-func (h host) Cancel(context.Context) error {
-	return h.q.cancelRun(h.v.Record.UID)
+func (h host) Cancel(ctx context.Context) error {
+	return h.q.cancelRun(ctx, h.v.Record.UID)
 }

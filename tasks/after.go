@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/spf13/afero"
@@ -85,9 +84,7 @@ const autoSyncLimit = 10 * time.Minute
 func (q *Service) AutoSync(ctx context.Context, explain func(error) error) (synced bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, autoSyncLimit)
 	defer cancel()
-	if err = q.Recover(ctx); errors.Is(err, syscall.ENOTDIR) {
-		return false, q.SyncLog().Note(err) // there is no spool: a file is in its place
-	} else if err != nil {
+	if err = q.Recover(ctx); err != nil {
 		q.Warn("a run is still in the spool: %v", err)
 	}
 	synced, err = q.SyncInTurn(ctx)
@@ -101,7 +98,7 @@ func (q *Service) AutoSync(ctx context.Context, explain func(error) error) (sync
 }
 
 // SyncLog returns the log of syncs in the background.
-func (q *Service) SyncLog() Log { return Log{filepath.Join(q.Home, "sync.log")} }
+func (q *Service) SyncLog() Log { return NewLog(q.Home, "sync.log") }
 
 // takeTurn takes a lock file for work that one of many processes does for all. ok is false when
 // another process holds the lock. On a file system without locks, every process succeeds.
@@ -120,6 +117,9 @@ func takeTurn(path string) (release func(), ok bool, err error) {
 // A Log is a file with the last failure of a background process: a line with the time and the
 // reason, and a second line if a user has been told.
 type Log struct{ path string }
+
+// NewLog returns the log of that name in a home.
+func NewLog(home, name string) Log { return Log{filepath.Join(home, name)} }
 
 // toldMark is the second line of a log that was shown to a user.
 const toldMark = "told"

@@ -140,7 +140,7 @@ func (q *Service) putBackDead(id record.ID, run record.RunID) error {
 		return fmt.Errorf("%d processes of its check do not end, so the files that it has set aside are not back yet: %w", left, record.ErrConflict)
 	}
 	for _, dir := range boxes {
-		if err := errors.Join(forgetTree(dir), removeAll(dir)); err != nil {
+		if err := errors.Join(forgetTree(filepath.Join(dir, "run")), removeAll(dir)); err != nil {
 			q.Warn("the sandbox of a check that was cut off is not removed: %v", err)
 		}
 	}

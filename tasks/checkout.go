@@ -69,6 +69,9 @@ type codeState struct {
 // state returns the state that is to be brought back. The error is a record.ErrConflict if there is
 // none.
 func (o CheckoutOptions) state(rec *record.Record) (codeState, error) {
+	if rec.IsQueued() {
+		return codeState{}, fmt.Errorf("task %s waits in the queue, and has not run with any code: %w (\"qme wait %s\" waits for it)", rec.UID, record.ErrConflict, rec.UID)
+	}
 	s, where := codeState{rec.Data.Git, record.PartPatch, rec.Data.PWD}, "of a git repository"
 	if o.Code {
 		s, where = codeState{git: rec.Data.Code, part: record.PartCodePatch}, "of another repository for its script"
@@ -159,7 +162,7 @@ func (q *Service) ownCode(v Version) (bool, error) {
 	if rec.Data.User != valid(q.Settings.User) || rec.Data.Host != valid(q.Settings.Host) {
 		return false, nil
 	}
-	if v.Commit == "" && q.isUncommitted(rec) {
+	if v.Uncommitted() {
 		return q.Own(rec)
 	}
 	return q.Given.HasCode(rec)

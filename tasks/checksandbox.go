@@ -222,10 +222,10 @@ func removeAll(dir string) error {
 	return os.RemoveAll(dir)
 }
 
-// forgetTree takes a sandbox that was cut off from the list of working trees of its repository. What the
-// sandbox says of that is the word of the command: it has to be one that names the sandbox.
-func forgetTree(sandbox string) error {
-	sandbox, err := filepath.EvalSymlinks(sandbox)
+// forgetTree takes a working tree that qme has made from the list of those of its repository. What the
+// tree says of that is the word of the command that ran there: it has to be one that names the tree.
+func forgetTree(dir string) error {
+	around, err := filepath.EvalSymlinks(filepath.Dir(dir))
 	if err != nil {
 		return err
 	}
@@ -242,7 +242,7 @@ func forgetTree(sandbox string) error {
 		}
 		return strings.TrimSpace(string(b))
 	}
-	link := filepath.Join(sandbox, "run", ".git")
+	link := filepath.Join(around, filepath.Base(dir), ".git")
 	entry, ok := strings.CutPrefix(read(link), "gitdir: ")
 	if !ok || !filepath.IsAbs(entry) || filepath.Base(filepath.Dir(entry)) != "worktrees" || read(filepath.Join(entry, "gitdir")) != link {
 		return nil

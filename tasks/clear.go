@@ -12,7 +12,7 @@ import (
 
 // Select returns the tasks for the argument of a "clear": all tasks for "", the task that a
 // reference names, or the tasks of an executor. The error wraps record.ErrConflict when one of
-// them is running or has an open job of this home, and record.ErrNotFound when there is none.
+// them waits in the queue, is running or has an open job of this home, and record.ErrNotFound when there is none.
 func (q *Service) Select(what string) ([]record.ID, error) {
 	ids, err := q.candidates(what)
 	if err != nil {
@@ -71,31 +71,41 @@ func (q *Service) IDs(refs ...string) ([]record.ID, error) {
 	return ids, nil
 }
 
-// noneRuns returns an error if one of the tasks is running or has an open job. It names each, up to a number.
+// noneRuns returns an error if one of the tasks waits in the queue, is running or has an open job. It names
+// each, up to a number.
 func (q *Service) noneRuns(ids []record.ID) error {
+	queued, err := q.waitingIDs()
+	if err != nil {
+		return err
+	}
 	uncommitted, err := q.Spool.List(0)
 	if err != nil {
 		return err
 	}
-	running := map[record.ID]bool{}
+	if queued, err = q.backAgain(queued); err != nil {
+		return err
+	}
+	running, waiting := map[record.ID]bool{}, map[record.ID]bool{}
 	for _, res := range uncommitted {
 		running[res.ID] = true
 	}
+	for _, id := range queued {
+		waiting[id] = true
+	}
 	var refused []error
 	for _, id := range ids {
-		if running[id] {
+		switch {
+		case running[id]:
 			refused = append(refused, fmt.Errorf("task %s is running: %w (\"qme cancel %s\" ends it)", id, record.ErrConflict, id))
+		case waiting[id]:
+			refused = append(refused, isQueued(id))
 		}
 	}
 	open, err := q.openOf(ids)
 	if err != nil {
 		return err
 	}
-	refused = append(refused, open...)
-	if more := len(refused) - refusedShown; more > 0 {
-		refused = append(refused[:refusedShown:refusedShown], fmt.Errorf("and %d more: %w", more, record.ErrConflict))
-	}
-	return errors.Join(refused...)
+	return firstErrors(append(refused, open...))
 }
 
 // refusedShown is how many tasks are named that cannot be cleared.
@@ -186,9 +196,14 @@ const CancelAction = "cancel"
 // it ends the job instead; then job is true, and changed and the error are those of Act. a
 // holds the options for Act; Cancel sets its executor and action. The processes of a command
 // get TERM, and KILL after a grace period. Cancel returns when the request has reached the
-// process that records the run. The error wraps record.ErrConflict when nothing is running.
+// process that records the run. A task that waits in the queue is taken out, see TakeOut; then changed is
+// true. The error wraps record.ErrConflict when nothing is running.
 func (q *Service) Cancel(ctx context.Context, v Version, a Acting) (job, changed bool, err error) {
 	rec := v.Record
+	if rec.IsQueued() {
+		_, err := q.TakeOut(ctx, rec.UID)
+		return false, err == nil, err
+	}
 	if e := q.executor(rec.Executor); e != nil && rec.Data.Status != record.Running && rec.Active() {
 		if act, err := executor.Find(e, CancelAction); err == nil {
 			a.Executor, a.Action = e, act
@@ -196,11 +211,11 @@ func (q *Service) Cancel(ctx context.Context, v Version, a Acting) (job, changed
 			return true, changed, err
 		}
 	}
-	return false, false, q.cancelRun(rec.UID)
+	return false, false, q.cancelRun(ctx, rec.UID)
 }
 
 // cancelRun is Cancel for a command.
-func (q *Service) cancelRun(id record.ID) error {
+func (q *Service) cancelRun(ctx context.Context, id record.ID) error {
 	rec, err := q.resolveRecord(string(id))
 	if err != nil {
 		return err
@@ -209,8 +224,14 @@ func (q *Service) cancelRun(id record.ID) error {
 		return fmt.Errorf("task %s is not running: its command has ended, and its job %s goes on: %w (\"qme exec %s cancel\" ends that)",
 			rec.UID, job.ID, record.ErrConflict, rec.UID)
 	}
+	if rec.IsQueued() {
+		return isQueued(rec.UID)
+	}
 	if rec.Data.Status != record.Running {
 		return fmt.Errorf("task %s is not running: %w", rec.UID, record.ErrConflict)
+	}
+	if q.Spool.QueuedOf(rec.UID) != "" {
+		return q.cancelTry(ctx, rec.UID)
 	}
 	return q.Spool.Cancel(rec.UID)
 }

@@ -63,9 +63,23 @@ func sameEnd(a, b *record.Record) bool {
 
 func equal(a, b *int) bool { return a == b || a != nil && b != nil && *a == *b }
 
+// bothRan returns an error if one of two versions waits in the queue for its start.
+func bothRan(a, b Version) error {
+	for _, v := range []Version{a, b} {
+		if v.Record.IsQueued() {
+			return fmt.Errorf("task %s waits in the queue, so there is no run to compare: %w (\"qme wait %s\" waits for it)", v.Record.UID, record.ErrConflict, v.Record.UID)
+		}
+	}
+	return nil
+}
+
 // Compare compares two runs. For streams longer than limit bytes it only determines whether
-// they differ, and does not return their text.
+// they differ, and does not return their text. The error wraps record.ErrConflict if one of them
+// waits in the queue.
 func (q *Service) Compare(a, b Version, limit int64) (*Comparison, error) {
+	if err := bothRan(a, b); err != nil {
+		return nil, err
+	}
 	c := &Comparison{A: a, B: b}
 	jobs := a.Record.Data.Job != nil && b.Record.Data.Job != nil
 	c.Fields = append(fieldChanges(a.Record, b.Record), changedIn("env.", a.Record.Data.Env, b.Record.Data.Env)...)
@@ -97,9 +111,14 @@ func (q *Service) Compare(a, b Version, limit int64) (*Comparison, error) {
 // command and its place, code, software, machine, files and output, and notes on what was not
 // compared. Of output it only says whether it differs; no stream is read.
 func Between(a, b Version) (changes []FieldChange, notes []string, err error) {
+	if err := bothRan(a, b); err != nil {
+		return nil, nil, err
+	}
 	ends := []string{"status", "returncode", "signal", "duration", "job.state", "job.returncode", "job.elapsed", elementsField, "job.max_rss"}
 	c := &Comparison{A: a, B: b, Notes: inputNotes(a.Record, b.Record)}
-	c.Fields = slices.DeleteFunc(fieldChanges(a.Record, b.Record), func(f FieldChange) bool { return slices.Contains(ends, f.Name) })
+	c.Fields = slices.DeleteFunc(fieldChanges(a.Record, b.Record), func(f FieldChange) bool {
+		return slices.Contains(ends, f.Name) || strings.HasPrefix(f.Name, queuePrefix) // a check is not in the queue
+	})
 	c.Fields = slices.Concat(c.Fields, changedIn("env.", a.Record.Data.Env, b.Record.Data.Env), machineChanges(a.Record.Data.Machine, b.Record.Data.Machine))
 	for _, compare := range []func() error{c.compareSoftware, c.compareCode, c.compareFiles} {
 		if err := compare(); err != nil {
@@ -197,7 +216,7 @@ func fields(r *record.Record, jobs bool) []FieldChange {
 		FieldChange{Name: "user", From: d.User}, FieldChange{Name: "host", From: d.Host},
 		FieldChange{Name: "stdin", From: stdinText(d.Stdin)}, FieldChange{Name: "terminal", From: terminalText(d.Terminal)},
 	)
-	list = append(list, terminalFields(d.Terminal)...)
+	list = append(append(list, terminalFields(d.Terminal)...), queueFields(d.Queue)...)
 	declared := cmp.Or(d.Declared, new(record.Declared))
 	list = append(list, FieldChange{Name: "declared.in", From: executor.Quote(declared.In)}, FieldChange{Name: "declared.out", From: executor.Quote(declared.Out)})
 	return append(append(list, gitFields("git", d.Git)...), gitFields("code", d.Code)...)

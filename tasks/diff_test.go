@@ -51,3 +51,21 @@ func TestElementsThatChangedPlaces(t *testing.T) {
 		}
 	}
 }
+
+// TestQueueIsCompared names what the queue gave to one of two runs, and that it ended it.
+func TestQueueIsCompared(t *testing.T) {
+	zero := 0
+	run := func(q *record.Queue) *record.Record {
+		return &record.Record{UID: "x", Data: record.Data{Status: record.Complete, ReturnCode: &zero, Queue: q}}
+	}
+	added := record.Now()
+	a := run(&record.Queue{Added: added, CPUs: 4, Limit: 60, TimedOut: true, GPUs: []string{"0"}, Changed: []record.QueueChange{{Kind: "script", Name: "/x.sh"}}})
+	b := run(&record.Queue{Added: record.Now(), CPUs: 4, Memory: 1 << 30, GPUs: []string{"1"}})
+	got := fmt.Sprint(fieldChanges(a, b))
+	if want := "[{queue.timed_out true } {queue.limit 1m0s } {queue.memory  1.0 GiB} {queue.changed script /x.sh }]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if changes, _, err := Between(Version{Record: a}, Version{Record: run(nil)}); err != nil || len(changes) != 0 {
+		t.Errorf("for a check the queue counts: %v, %v", changes, err)
+	}
+}

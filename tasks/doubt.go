@@ -32,9 +32,9 @@ type settled struct {
 	index       time.Time  // when the index was written
 }
 
-// waiting is how long after the beginning of a run git is started, so that it costs a run nothing that
+// doubtPause is how long after the beginning of a run git is started, so that it costs a run nothing that
 // ends at once.
-const waiting = 100 * time.Millisecond
+const doubtPause = 100 * time.Millisecond
 
 // clockTick is more than the steps in which the times of files advance.
 const clockTick = 20 * time.Millisecond
@@ -52,13 +52,13 @@ func (q *Service) findOut(name record.PartName, git *record.Git, finding worktre
 		return func() *takenPatch { return t }
 	}
 	git.PatchError = d.because("qme has not ended the run")
-	ctx, stop := context.WithTimeout(context.Background(), waiting+patchTime)
+	ctx, stop := context.WithTimeout(context.Background(), doubtPause+patchTime)
 	d.stop = stop
 	commit := git.Commit
 	go func() {
 		defer stop()
 		select {
-		case <-time.After(waiting):
+		case <-time.After(doubtPause):
 		case <-ctx.Done():
 		}
 		select {

@@ -102,7 +102,7 @@ func NamedOnly(f record.File) bool { return f.By == record.ByWord || f.By == rec
 
 // Links opens the index for questions about files, which it makes and brings up to date where that is due.
 func (q *Service) Links(ctx context.Context) (*Links, error) {
-	v, err := q.searched()
+	v, err := q.searched(false)
 	if err != nil {
 		return nil, err
 	}

@@ -56,6 +56,7 @@ func (q *Service) List(f Filter) iter.Seq[Item] {
 	if damage != nil { // list the readable records anyway
 		q.warnUnordered(damage)
 	}
+	v.NotQueued = f.Outcomes != 0 && !f.Outcomes.MayHave(record.Queued)
 	rg := record.Range{Executor: f.Executor, Prefix: f.Prefix, Brief: f.Brief && f.Sort != SortMemory, Reversed: f.Sort == SortOldest}
 	results := v.since(rg, f.Since)
 	if f.Outcomes != 0 && f.Outcomes&^record.ActiveOnes == 0 {

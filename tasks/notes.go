@@ -71,9 +71,12 @@ func maskNotes(set *mask.Set, before, n *record.Notes) error {
 }
 
 // whyNotThere returns a better error for tasks that are not in the history because they run for the
-// first time.
+// first time, or wait for that.
 func (q *Service) whyNotThere(ids []record.ID, err error) error {
 	for _, id := range ids {
+		if _, werr := q.Queued(id); werr == nil {
+			return fmt.Errorf("task %s waits in the queue, and can only be noted, tagged and named when its first run has ended: %w (\"qme wait %s\" waits for that)", id, record.ErrConflict, id)
+		}
 		rec, serr := q.Spool.Get(id, 0)
 		if serr == nil && rec.Data.Run <= 1 {
 			return fmt.Errorf("task %s runs for the first time, and can only be noted, tagged and named when that has ended: %w (\"qme wait %s\" waits for that)", id, record.ErrConflict, id)

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -30,6 +31,8 @@ type Overview struct {
 	// that there are further ones.
 	Running, Queued []Item
 	More            bool
+	// Waits says why those of Queued wait that are in the queue of the home. It is nil with More.
+	Waits map[record.ID]WaitReason
 	// Failed are those of the Looked latest tasks that have failed, the latest first.
 	Failed []Item
 	Looked int
@@ -63,6 +66,9 @@ func (q *Service) Overview() (*Overview, error) {
 			break
 		}
 	}
+	if o.Waits, err = q.reasonsOf(o); err != nil {
+		q.Warn("why tasks wait in the queue is not known: %v", err)
+	}
 	for item := range all {
 		if item.Err != nil && item.ID == "" {
 			return nil, item.Err
@@ -79,9 +85,27 @@ func (q *Service) Overview() (*Overview, error) {
 	return o, nil
 }
 
-// overviewed returns the tasks that may not have ended, and all tasks, the latest run first. It counts
+// reasonsOf returns why the queued tasks of an overview wait.
+func (q *Service) reasonsOf(o *Overview) (map[record.ID]WaitReason, error) {
+	var ids []record.ID
+	for _, item := range o.Queued {
+		if item.Record.IsQueued() {
+			ids = append(ids, item.ID)
+		}
+	}
+	if q.Reasons == nil || o.More || len(ids) == 0 {
+		return nil, nil
+	}
+	return q.Reasons(context.Background(), ids)
+}
+
+// overviewed returns the tasks that may not have ended, and all that have begun, the latest run first. It counts
 // the entries of the spool; those that cannot be read are in neither list.
 func (q *Service) overviewed(o *Overview) (open, all iter.Seq[Item], err error) {
+	waiting, err := q.waitingIDs()
+	if err != nil {
+		return nil, nil, err
+	}
 	spooled, err := q.Spool.List(0)
 	if err != nil {
 		return nil, nil, err
@@ -102,16 +126,9 @@ func (q *Service) overviewed(o *Overview) (open, all iter.Seq[Item], err error) 
 	if there, err := q.HasHistory(); err != nil {
 		return nil, nil, err
 	} else if !there {
-		items := func(yield func(Item) bool) {
-			for _, res := range uncommitted {
-				if !yield(Item{Result: res, Short: res.ID.Short(res.ID.Unique())}) {
-					return
-				}
-			}
-		}
-		return items, items, nil
+		return q.withoutHistory(uncommitted, waiting, true), q.withoutHistory(slices.Clone(uncommitted), waiting, false), nil
 	}
-	v, err := q.viewWith(uncommitted)
+	v, err := q.viewWith(uncommitted, waiting)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -122,7 +139,23 @@ func (q *Service) overviewed(o *Overview) (open, all iter.Seq[Item], err error) 
 	if damage != nil {
 		q.warnUnordered(damage)
 	}
-	return v.named(v.Open(record.Range{})), v.named(v.Records(record.Range{Brief: true})), nil
+	ran := *v
+	ran.NotQueued = true // those that wait say nothing of what went wrong
+	return v.named(v.Open(record.Range{})), ran.named(ran.Records(record.Range{Brief: true})), nil
+}
+
+// withoutHistory yields the tasks of a home that has no history yet, those that wait only if queued is set.
+func (q *Service) withoutHistory(uncommitted []record.Result, waiting []record.ID, queued bool) iter.Seq[Item] {
+	v := &View{service: q, uncommitted: uncommitted, NotQueued: !queued}
+	v.withWaiting(waiting)
+	v.sort()
+	return func(yield func(Item) bool) {
+		for res := range v.read(v.withQueued(record.Range{}, slices.Values(v.uncommitted))) {
+			if !yield(Item{Result: res, Short: res.ID.Short(res.ID.Unique(v.near(res.ID)...))}) {
+				return
+			}
+		}
+	}
 }
 
 // HasHistory reports whether the home has a history. A Store would make one.

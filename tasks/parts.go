@@ -118,16 +118,29 @@ func (v Version) Part(name record.PartName) ([]byte, error) {
 		}
 		return v.parts[name], nil
 	}
-	if v.Commit == "" && v.service.isUncommitted(v.Record) {
-		content, err := v.service.Spool.Part(v.Record.UID, name)
-		if err == nil && len(content) == 0 {
-			err = fmt.Errorf("task %s: its part %s: %w", v.Record.UID, name, record.ErrNoPart)
+	if v.Uncommitted() {
+		content, err := v.spooledPart(name)
+		if v.Uncommitted() {
+			return content, err
 		}
-		return content, err
+		if v, err = v.again(); err != nil {
+			return nil, err
+		}
 	}
 	store, err := v.service.Store()
 	if err != nil {
 		return nil, err
 	}
 	return store.Part(v.Commit, v.Record, name)
+}
+
+// spooledPart is Part for an uncommitted run.
+func (v Version) spooledPart(name record.PartName) (content []byte, err error) {
+	if !v.Record.IsQueued() {
+		content, err = v.service.Spool.Part(v.Record.UID, name)
+	}
+	if err == nil && len(content) == 0 {
+		err = fmt.Errorf("task %s: its part %s: %w", v.Record.UID, name, record.ErrNoPart)
+	}
+	return content, err
 }

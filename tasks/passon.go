@@ -3,6 +3,7 @@ package tasks
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,12 +32,59 @@ type Passing struct {
 	// Missed is called with the number of bytes that are left out of a stream: by that bound, or
 	// because they are not kept.
 	Missed func(name record.StreamName, bytes int64)
+	// Stuck, if not nil, is called while the start of a task is waited for that does not start before the user has done
+	// something, once for each reason. If it is nil, PassOn returns that error.
+	Stuck func(why error)
+	// Again, if not nil, is called when a try has ended and the queue is to try the task again, or already does.
+	Again func(ended, next *record.Record)
 }
 
 // PassOn passes on the output of a run as it comes, byte by byte, until its command has ended, and returns
-// the record. Of a run that has ended it passes on what is stored. The command does not know of it. The
-// error is that of ctx, or of a writer, or of reading.
+// the record. Of a run that has ended it passes on what is stored. It waits for the start of a task that
+// waits in the queue, and goes on with its next try as long as there is one. The command does not know of it. The error is
+// that of ctx, or of a writer, or of reading.
 func (q *Service) PassOn(ctx context.Context, v Version, to Passing) (*record.Record, error) {
+	for {
+		run, err := q.started(ctx, v, to.Stuck)
+		if err != nil {
+			return nil, err
+		}
+		rec, err := q.passRun(ctx, run, to)
+		if err != nil {
+			return nil, err
+		}
+		next, err := q.nextTry(ctx, rec)
+		if err != nil || next.Record == nil {
+			return rec, err
+		}
+		if to.Again != nil {
+			to.Again(rec, next.Record)
+		}
+		v = next
+	}
+}
+
+// nextTry waits until the queue has decided whether a task whose try has ended is tried again, and returns the next try; it
+// has no record if there is none.
+func (q *Service) nextTry(ctx context.Context, ended *record.Record) (next Version, err error) {
+	for q.goesOn(ended) {
+		rec, err := q.task(ended.UID)
+		if err != nil {
+			return Version{}, err
+		}
+		if d := rec.Data.Queue; d != nil && d.Try > ended.Data.Queue.Try {
+			// The first one that follows, also if that has ended meanwhile.
+			return q.ofTry(Version{Record: rec, service: q}, ended.Data.Queue.Try+1)
+		}
+		if err := sleep(ctx, waitRun); err != nil {
+			return Version{}, err
+		}
+	}
+	return Version{}, nil
+}
+
+// passRun is PassOn for one run that has started.
+func (q *Service) passRun(ctx context.Context, v Version, to Passing) (*record.Record, error) {
 	streams := []*passed{{name: record.Stdout, to: to.Out}, {name: record.Stderr, to: to.Err}}
 	running := v.Record.Data.Status == record.Running
 	for pause := passFirst; running; {
@@ -80,20 +128,18 @@ type passed struct {
 
 // passPiece passes on a piece of a stream of a run in the spool.
 func (q *Service) passPiece(rec *record.Record, s *passed, to Passing) (n int, err error) {
-	present, err := q.Spool.Get(rec.UID, 0)
-	if err == nil && !record.SameRun(present, rec) {
-		err = record.ErrNotFound // it was run again meanwhile
-	}
-	if err != nil {
-		return 0, err
-	}
 	p, err := q.Spool.Follow(rec.UID, s.name, s.at, pieceSize)
 	if err == nil && !s.begun && !to.Whole && p.Size > mostBehind {
 		p, err = q.Spool.Follow(rec.UID, s.name, p.Size-mostBehind, pieceSize)
 		begin := lineIn(p.Data)
 		p.At, p.Data = p.At+int64(begin), p.Data[begin:]
 	}
-	if err != nil {
+	// What was read is of this run only if it is still in the spool now.
+	present, gone := q.Spool.Get(rec.UID, 0)
+	if gone == nil && !record.SameRun(present, rec) {
+		gone = record.ErrNotFound // it was run again meanwhile
+	}
+	if err = cmp.Or(gone, err); err != nil {
 		return 0, err
 	}
 	s.begun = true

@@ -30,7 +30,15 @@ const (
 func (q *Service) Recover(ctx context.Context) error {
 	r := q.recovery()
 	r.work(ctx)
+	r.tidy()
 	return r.close(ctx)
+}
+
+// tidy removes what killed processes have left in the queue.
+func (r *recovery) tidy() {
+	if r.q.Waiting != nil && r.q.Waiting.Any() {
+		r.errs = append(r.errs, r.q.Waiting.Tidy(), r.q.tidySnapshots())
+	}
 }
 
 // RecoverSoon is Recover for commands that only read. It waits only briefly for a lock, and
@@ -77,6 +85,10 @@ func (r *recovery) step(ctx context.Context) bool {
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return false // the entry is tried again
+	case errors.Is(err, errUnsupervised):
+		err = r.entries[0].Close()
+		r.done(nil)
+		r.errs = append(r.errs, err)
 	case errors.Is(err, record.ErrBusy):
 		r.busy = true
 		r.leave(err) // the others would have to wait too
@@ -170,6 +182,11 @@ func (q *Service) recover(ctx context.Context, e *spool.Entry) error {
 			return perr
 		}
 	}
+	if e.HasQueued() {
+		if rec, err = q.recoverTry(e, rec, err); rec == nil || err != nil {
+			return err
+		}
+	}
 	if errors.Is(err, record.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return e.Remove() // it was committed and being removed
 	}
@@ -179,8 +196,11 @@ func (q *Service) recover(ctx context.Context, e *spool.Entry) error {
 	if err != nil {
 		return err
 	}
-	if q.recorded(rec) {
+	if q.notClaimed(rec) {
 		return e.Remove()
+	}
+	if q.recorded(rec) {
+		return q.leave(e, rec)
 	}
 	if err := errors.Join(q.salvageUsage(e, rec), q.salvageShared(e, rec)); err != nil {
 		return err

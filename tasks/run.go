@@ -50,6 +50,8 @@ type RunOptions struct {
 	Trace bool
 	// checking, if not nil, is what the run is compared with: see Check.
 	checking *checking
+	// try, if not nil, is that of the queue: see Supervise.
+	try *try
 	// Started, if not nil, is called with the task when the command runs and the run can be
 	// cancelled. It is not called for a run that cannot be recorded.
 	Started func(record.ID)
@@ -165,6 +167,9 @@ func (q *Service) rerunnable(ctx context.Context, ref string) (*record.Record, e
 	if err != nil {
 		return nil, err
 	}
+	if old.IsQueued() {
+		return nil, isQueued(old.UID)
+	}
 	if old.Data.Status == record.Running && errors.Is(left, record.ErrBusy) {
 		return nil, fmt.Errorf("task %s: %w: it is running, or its last run is not in the history yet: %w", old.UID, record.ErrConflict, left)
 	}
@@ -236,13 +241,11 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	patch := q.takePatch(record.PartPatch, rec.Data.Git, finding, dir)
 	rec.Data.Files, _, _ = files.Named().Short() // the part is written when the run has ended
 	traceCutOff(rec, opts)
+	opts.try.describe(rec)
 	m.begin(rec, spec.Cmd)
-	entry, spoolErr := q.Spool.Begin(rec)
+	entry, spoolErr := q.begin(rec, opts.try)
 	if errors.Is(spoolErr, record.ErrConflict) {
 		return nil, spoolErr
-	}
-	if spoolErr == nil && !rec.IsCheck() { // the last task is that of the last run that is none
-		q.noteGiven(rec)
 	}
 	if c := opts.checking; c != nil {
 		taken := patch() // of the tree with all its files
@@ -256,7 +259,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 		rec.Data.Files = m.listed(short)
 	}
 	r := &run{
-		q: q, rec: rec, dir: dir, checking: opts.checking, entry: entry, verb: verb, started: opts.Started, hash: opts.Hash, trace: opts.Trace, files: files, code: code,
+		q: q, rec: rec, dir: dir, checking: opts.checking, try: opts.try, entry: entry, verb: verb, started: opts.Started, hash: opts.Hash, trace: opts.Trace, files: files, code: code,
 		software: q.collectSoftware(dir, spec.Cmd, m), script: q.takeScript(rec.Executor, dir, spec.Cmd), mask: m,
 	}
 	r.share()
@@ -285,6 +288,18 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 		q.Warn("an earlier run is still in the spool: %v", left)
 	}
 	return rep, err
+}
+
+// begin creates the entry of a run, and notes that the user has given its command.
+func (q *Service) begin(rec *record.Record, t *try) (*spool.Entry, error) {
+	if t != nil {
+		return t.begin(rec) // its command was given when it was added
+	}
+	entry, err := q.Spool.Begin(rec)
+	if err == nil && !rec.IsCheck() { // the last task is that of the last run that is none
+		q.noteGiven(rec)
+	}
+	return entry, err
 }
 
 // end completes a run whose command was started, or could not be.
@@ -357,6 +372,14 @@ const Variable = "QME_TASK"
 // RunVariable is the environment variable with the data.run_id of that run.
 const RunVariable = "QME_RUN"
 
+// OutsideRuns returns an environment, which it changes in place, without Variable and RunVariable, so that a process that has it
+// does not count as one of the run that they name.
+func OutsideRuns(env []string) []string {
+	return slices.DeleteFunc(env, func(kv string) bool {
+		return strings.HasPrefix(kv, Variable+"=") || strings.HasPrefix(kv, RunVariable+"=")
+	})
+}
+
 // A run is a run from its start to its commit.
 type run struct {
 	q        *Service
@@ -380,6 +403,7 @@ type run struct {
 	dir      string        // where the command runs
 	began    time.Time     // when its command has started; zero before
 	checking *checking     // nil for a run that is no check
+	try      *try          // nil for a run that is none of the queue
 	whole    *record.Files // all files of a run that has ended, masked; nil if there are none
 }
 
@@ -387,9 +411,7 @@ type run struct {
 func (r *run) spec(s capture.Spec) capture.Spec {
 	set := r.q.Settings
 	s.Mark = Variable + "=" + string(r.rec.UID)
-	s.Env = append(slices.DeleteFunc(os.Environ(), func(kv string) bool {
-		return strings.HasPrefix(kv, Variable+"=") || strings.HasPrefix(kv, RunVariable+"=")
-	}), s.Mark, RunVariable+"="+string(r.rec.Data.RunID))
+	s.Env = append(OutsideRuns(os.Environ()), s.Mark, RunVariable+"="+string(r.rec.Data.RunID))
 	s.Env = r.checking.environment(s.Env)
 	s.OneStream = r.checking.oneStream()
 	s.Stdin, s.Stdout, s.Stderr = set.Stdin, set.Stdout, set.Stderr
@@ -408,8 +430,16 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := r.entry.Listen(cancel)
+	var stop func()
+	s.Control, stop = r.listen(ctx, cancel)
 	defer stop()
+	s.OnControl = func(c capture.Control) {
+		if c == capture.Stop {
+			r.usage.Pause()
+		} else {
+			r.usage.Resume()
+		}
+	}
 	r.out, r.err = r.entry.Recorder(record.Stdout, r.q.Settings.Keep), r.entry.Recorder(record.Stderr, r.q.Settings.Keep)
 	s.Out, s.Err = r.mask.stream(r.out), r.mask.stream(r.err)
 	s.Input = r.watchInput()
@@ -419,6 +449,9 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	endKeeping := func() {}
 	defer func() { endKeeping() }()
 	r.startTracing(&s, cmp.Or(s.Dir, r.rec.Data.PWD))
+	if err := r.try.starts(); err != nil {
+		return nil, err
+	}
 	s.OnStart = func(pid int) {
 		r.began = record.Now().Time
 		r.tracingStarted()
@@ -427,6 +460,7 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 		r.patch.begin(r, r.rec.Data.Git)
 		r.watchUsage(pid)
 		r.rec.Data.PID = pid
+		r.try.started(r)
 		if err := r.write(); err != nil {
 			r.q.Warn("the process id is not in the spool: %v", err)
 		}
@@ -438,12 +472,39 @@ func (r *run) start(ctx context.Context, s capture.Spec) (*capture.Result, error
 	return execute(ctx, s)
 }
 
+// mostOrders is how many orders wait at most for the command to be ready for them.
+const mostOrders = 16
+
+// listen has words that other processes say to this one, which records the run, carried out: it calls
+// cancel, and returns the orders for the command. It ends when stop is called and ctx is done.
+func (r *run) listen(ctx context.Context, cancel func()) (orders <-chan capture.Control, stop func()) {
+	c := make(chan capture.Control, mostOrders)
+	order := func(o capture.Control) {
+		select {
+		case c <- o:
+		case <-ctx.Done():
+		}
+	}
+	return c, r.entry.Listen(func(w spool.Word) {
+		switch w {
+		case spool.WordCancel:
+			cancel()
+		case spool.WordStop:
+			order(capture.Stop)
+		case spool.WordContinue:
+			order(capture.Continue)
+		}
+	})
+}
+
 // abandon ends a run whose result is unknown. If the command had started, the run is recorded
 // as cancelled, with the output received so far.
 func (r *run) abandon(ctx context.Context) error {
 	switch {
 	case r.entry == nil:
 		return nil
+	case r.rec.Data.PID == 0 && r.try != nil:
+		return nil // it goes back to the queue: see Supervise
 	case r.rec.Data.PID == 0:
 		return r.entry.Remove()
 	}
@@ -453,23 +514,38 @@ func (r *run) abandon(ctx context.Context) error {
 	return errors.Join(err, r.write(), r.q.commit(ctx, r.entry, r.rec, r.verb))
 }
 
+// codeTimedOut is the return code of a command that has said, when its time was up, that all is well. It
+// is that of timeout(1).
+const codeTimedOut = 124
+
 // complete sets the fields of the record that are known when the run has ended.
 func (r *run) complete(res *capture.Result) *record.Record {
 	d := &r.rec.Data
 	d.PID, d.Signal, d.Usage, d.Merged = res.PID, res.Signal, res.Usage, res.Merged
 	r.passed(res)
-	d.ReturnCode = &res.ReturnCode
-	d.Duration = float64(res.Duration.Round(time.Microsecond)) / float64(time.Second)
+	code := res.ReturnCode
+	if res.TimedOut && code == 0 {
+		code = codeTimedOut
+	}
+	d.ReturnCode = &code
+	d.Duration = inSeconds(res.Duration)
 	began := d.Timestamp.Time // of the run; its command starts a little later
 	if r.began.After(began) {
 		began = r.began
 	}
-	d.Finished = &record.Time{Time: began.Add(res.Duration).Truncate(time.Microsecond)}
+	d.Finished = &record.Time{Time: began.Add(res.Duration + res.Stopped).Truncate(time.Microsecond)}
+	if d.Queue != nil {
+		d.Queue.TimedOut, d.Queue.Stopped = res.TimedOut, inSeconds(res.Stopped)
+	}
 	d.Status = record.Complete
 	if res.Cancelled {
 		d.Status = record.Cancelled
 	}
 	return r.rec
+}
+
+func inSeconds(t time.Duration) float64 {
+	return float64(t.Round(time.Microsecond)) / float64(time.Second)
 }
 
 // settle completes the record of a run that has ended with all that this process knows.
@@ -492,6 +568,7 @@ func (r *run) settle(ctx context.Context, res *capture.Result) {
 	r.endSoftware()
 	r.patch.end(r, r.rec.Data.Git)
 	r.code.end(r)
+	r.try.compare(r)
 	r.part(record.PartUsage, samples)
 }
 
@@ -548,7 +625,7 @@ func (q *Service) commit(ctx context.Context, entry *spool.Entry, rec *record.Re
 	if err != nil {
 		return err
 	}
-	if err := entry.Remove(); err != nil {
+	if err := q.leave(entry, rec); err != nil {
 		q.Warn("the record is in the history, but the spool could not be cleaned: %v", err)
 	}
 	return nil

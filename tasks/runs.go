@@ -28,16 +28,44 @@ type Version struct {
 	parts   map[record.PartName][]byte // of what is no run of the history; nil for runs
 }
 
-// Stream returns the stored bytes of a stream. The caller must close it.
+// Stream returns the stored bytes of a stream. The caller must close it. The error wraps record.ErrNotYet
+// for a task that waits in the queue.
 func (v Version) Stream(name record.StreamName) (io.ReadCloser, error) {
-	if v.Commit == "" && v.service.isUncommitted(v.Record) {
-		return v.service.Spool.Stream(v.Record.UID, name)
+	if v.Record.IsQueued() {
+		return nil, fmt.Errorf("task %s waits in the queue, and has not printed anything: %w", v.Record.UID, record.ErrNotYet)
+	}
+	spooled := v.Uncommitted()
+	if spooled {
+		r, err := v.service.Spool.Stream(v.Record.UID, name)
+		if v.Uncommitted() {
+			return r, err
+		}
+		if err == nil {
+			if err := r.Close(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if lines, stored := name.Of(v.Record); spooled || v.Commit == "" && len(lines) == 0 && stored == nil {
+		// It may have been committed since it was looked at. Only its record in the history has its streams.
+		var err error
+		if v, err = v.again(); err != nil {
+			return nil, err
+		}
 	}
 	store, err := v.service.Store()
 	if err != nil {
 		return nil, err
 	}
 	return store.Stream(v.Commit, v.Record, name)
+}
+
+// Uncommitted reports whether the run, or the task that waits in the queue, is not in the history yet.
+func (v Version) Uncommitted() bool { return v.Commit == "" && v.service.isUncommitted(v.Record) }
+
+// again looks at a run once more, which may have been committed meanwhile.
+func (v Version) again() (Version, error) {
+	return sameRun(v.service.Runs(string(v.Record.UID)), v.Record)
 }
 
 // Runs yields a task's runs, latest first.
@@ -193,20 +221,20 @@ func checkedLater(a, b *record.Record) bool {
 	return jb == nil || jb.Checked == nil || ja.Checked.After(jb.Checked.Time)
 }
 
-// presentLine yields the present run and its predecessors. An uncommitted run does not name the
-// commit of its predecessor, which is the run in the history, unless the present run was
+// presentLine yields the present run and its predecessors. An uncommitted run, or one that waits in the
+// queue, does not name the commit of its predecessor, which is the run in the history, unless the present run was
 // committed meanwhile.
 func (r *taskRuns) presentLine() iter.Seq2[Version, error] {
 	present := record.Stored{Record: r.present, Commit: r.commit}
 	d := &r.present.Data
-	if d.Status != record.Running && (d.Previous != "" || d.Run <= 1) {
+	if d.Status != record.Running && !r.present.IsQueued() && (d.Previous != "" || d.Run <= 1) {
 		return r.line(present)
 	}
 	stored, err := r.store.Get(r.commit, r.present.UID)
 	switch {
 	case err == nil && !record.SameRun(stored, r.present):
 		return r.after(present, r.line(record.Stored{Record: stored, Commit: r.commit}))
-	case err == nil && d.Status != record.Running:
+	case err == nil && stored.Data.Status != record.Running: // it may have ended since it was looked at
 		return r.line(record.Stored{Record: stored, Commit: r.commit})
 	case err == nil:
 		err = fmt.Errorf("task %s: the history has a run of it that has not ended: %w", r.present.UID, record.ErrInvalid)

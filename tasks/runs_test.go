@@ -2,10 +2,12 @@ package tasks
 
 import (
 	"context"
+	"io"
 	"slices"
 	"testing"
 
 	"qme/record"
+	"qme/tasks/waiting"
 )
 
 // numbers returns the runs of a task, the latest first.
@@ -64,5 +66,32 @@ func TestRerunBringsBackWhatWasClearedAsItBegan(t *testing.T) {
 	}
 	if rec.Notes == nil || rec.Notes.Restored == nil {
 		t.Error("its notes do not say that it was brought back")
+	}
+}
+
+// TestRunThatHasJustEnded reads a run whose record was read while it went on.
+func TestRunThatHasJustEnded(t *testing.T) {
+	b := newQueued(t)
+	id := b.add("echo printed", waiting.Terms{}).UID
+	b.supervise(id)
+	looked := *b.runs(id)[0]
+	looked.Data.Status, looked.Data.Output = record.Running, nil
+	var runs []Version
+	for v, err := range b.Service.runs(&looked, "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, v)
+	}
+	if len(runs) != 1 || runs[0].Record.Data.Status != record.Complete {
+		t.Errorf("the runs are %v", runs)
+	}
+	r, err := Version{Record: &looked, service: b.Service}.Stream(record.Stdout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if out, err := io.ReadAll(r); err != nil || string(out) != "printed\n" {
+		t.Errorf("%q, %v", out, err)
 	}
 }

@@ -32,7 +32,8 @@ type SearchOptions struct {
 	// EarlierOnly, with AllRuns, allows the search to leave out the latest run of a task.
 	EarlierOnly bool
 
-	only *Filter // of which Limit, Sort and Query do not count; nil: all
+	begun bool    // leave out the tasks that wait in the queue, but for their earlier runs
+	only  *Filter // of which Limit, Sort and Query do not count; nil: all
 }
 
 // eachReady calls each for the tasks that match a query and cost little to find, newest first, until one
@@ -85,7 +86,7 @@ type Search struct {
 
 // Search finds the tasks that match a query. An uncommitted run replaces the stored one.
 func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions) (*Search, error) {
-	v, err := q.searched()
+	v, err := q.searched(!o.Ready && !o.begun && !o.Cleared)
 	if err != nil {
 		return nil, err
 	}
@@ -126,12 +127,23 @@ func (q *Service) searchOf(v *View) *index.Search {
 	for _, res := range v.uncommitted {
 		s.Added = append(s.Added, runFor(Version{Record: res.Record, service: q}))
 	}
+	for res := range v.read(v.queued(record.Range{})) {
+		if res.Err != nil {
+			q.Warn("%v", res.Err)
+			continue
+		}
+		s.Added = append(s.Added, runFor(Version{Record: res.Record, service: q}))
+	}
 	return s
 }
 
-// searched returns the tasks to search. Uncommitted runs that cannot be read are left out with
-// a warning.
-func (q *Service) searched() (*View, error) {
+// searched returns the tasks to search, with those that wait in the queue if queued is set: a search
+// has to read them. What is not committed and cannot be read is left out with a warning.
+func (q *Service) searched(queued bool) (*View, error) {
+	waiting, err := q.waitingIDs()
+	if err != nil {
+		q.Warn("%v", err)
+	}
 	uncommitted, err := q.Spool.List(q.Settings.Inline)
 	if err != nil {
 		q.Warn("%v", err)
@@ -142,7 +154,11 @@ func (q *Service) searched() (*View, error) {
 		}
 		return res.Err != nil
 	})
-	return q.viewWith(uncommitted)
+	v, err := q.viewWith(uncommitted, waiting)
+	if err == nil && !queued {
+		v.waiting = nil
+	}
+	return v, err
 }
 
 // sorted sorts the results by duration, memory or relevance, or turns them round, if o says so.

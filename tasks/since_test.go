@@ -3,20 +3,17 @@ package tasks
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"qme/executor"
-	"qme/gitstore/worktree"
 	"qme/provenance"
 	"qme/record"
+	"qme/tests/files"
 	"qme/tests/require"
 )
 
@@ -26,28 +23,21 @@ func newRecorder(t *testing.T) *bench {
 	t.Helper()
 	b := newBench(t, 0)
 	b.Run = nil
-	b.Settings.Files, b.Settings.Software, b.Settings.Patch = true, true, 1<<20
-	b.Settings.Hashes = provenance.Limits{File: 64 << 20, Run: 64 << 20, Wait: 10 * time.Second, Cache: filepath.Join(b.Home, "hashes")}
-	b.Settings.Packages.Wait = 10 * time.Second
-	b.Settings.GitState = func(dir string) (*record.Git, worktree.Finding) { return worktree.Look(dir, 10*time.Second) }
+	recordAll(b.Service)
 	b.Settings.Env = func() []string { return []string{"SEED=" + os.Getenv("SEED")} }
 	b.Settings.Host, b.Settings.User = "here", "me"
 	t.Chdir(t.TempDir())
 	return b
 }
 
-func write(t *testing.T, files map[string]string) {
-	t.Helper()
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o777), os.WriteFile(name, []byte(files[name]), 0o777)); err != nil {
-			t.Fatal(err)
-		}
-	}
+// shell returns a command line as the command that it is.
+func shell(line string) executor.Command {
+	return executor.Command{Executor: "shell", Argv: []string{"sh", "-c", line}, Line: line}
 }
 
 func (b *bench) line(t *testing.T, line string, o RunOptions) Version {
 	t.Helper()
-	rep, err := b.RunNew(t.Context(), executor.Command{Executor: "shell", Argv: []string{"sh", "-c", line}, Line: line}, o)
+	rep, err := b.RunNew(t.Context(), shell(line), o)
 	if err == nil {
 		err = rep.Err
 	}
@@ -94,7 +84,7 @@ func TestSinceNamesWhatDiffers(t *testing.T) {
 		}
 	}
 	was := map[string]string{"data.csv": "1\n", "fit.sh": "cat $1 helper.sh\n", "helper.sh": "x\n", "README": "a\n", "tool": "#!/bin/sh\necho tool\n"}
-	write(t, was)
+	files.Write(t, "", was)
 	git("init", "--quiet")
 	git("add", ".")
 	git("commit", "--quiet", "-m", "first")
@@ -106,26 +96,26 @@ func TestSinceNamesWhatDiffers(t *testing.T) {
 		want   []string
 	}{
 		{"nothing", func() {}, []string{}},
-		{"the data", func() { write(t, map[string]string{"data.csv": "2\n"}) }, []string{"inputs changed data.csv"}},
-		{"the size of the data", func() { write(t, map[string]string{"data.csv": "22\n"}) }, []string{"inputs changed data.csv"}},
+		{"the data", func() { files.Write(t, "", map[string]string{"data.csv": "2\n"}) }, []string{"inputs changed data.csv"}},
+		{"the size of the data", func() { files.Write(t, "", map[string]string{"data.csv": "22\n"}) }, []string{"inputs changed data.csv"}},
 		{"no data", func() { os.Remove("data.csv") }, []string{"inputs missing data.csv"}},
-		{"the script", func() { write(t, map[string]string{"fit.sh": "cat $1 helper.sh # x\n"}) }, []string{"script changed fit.sh"}},
+		{"the script", func() { files.Write(t, "", map[string]string{"fit.sh": "cat $1 helper.sh # x\n"}) }, []string{"script changed fit.sh"}},
 		{"no script", func() { os.Remove("fit.sh") }, []string{"script missing fit.sh"}},
-		{"an own program", func() { write(t, map[string]string{"tool": "#!/bin/sh\necho loot\n"}) }, []string{"script changed tool"}},
-		{"another file", func() { write(t, map[string]string{"helper.sh": "y\n"}) }, []string{"code changed git helper.sh"}},
+		{"an own program", func() { files.Write(t, "", map[string]string{"tool": "#!/bin/sh\necho loot\n"}) }, []string{"script changed tool"}},
+		{"another file", func() { files.Write(t, "", map[string]string{"helper.sh": "y\n"}) }, []string{"code changed git helper.sh"}},
 		{"another commit", func() {
-			write(t, map[string]string{"README": "b\n"})
+			files.Write(t, "", map[string]string{"README": "b\n"})
 			git("commit", "--quiet", "-am", "second")
 		}, []string{"code changed git README"}},
 		{"the same in another commit", func() {
-			write(t, was)
+			files.Write(t, "", was)
 			git("commit", "--quiet", "-am", "third")
 		}, []string{}},
 		{"a variable", func() { t.Setenv("SEED", "2") }, []string{"environment changed SEED"}},
 		{"the host", func() { b.Settings.Host = "there" }, []string{"host changed host"}},
-		{"an output", func() { write(t, map[string]string{"out.txt": "changed"}) }, []string{}},
+		{"an output", func() { files.Write(t, "", map[string]string{"out.txt": "changed"}) }, []string{}},
 	} {
-		write(t, was)
+		files.Write(t, "", was)
 		b.Settings.Host = "here"
 		t.Setenv("SEED", "1")
 		c.change()
@@ -138,14 +128,14 @@ func TestSinceNamesWhatDiffers(t *testing.T) {
 // TestSinceOwnInput is a command that changes its own input: nobody else has.
 func TestSinceOwnInput(t *testing.T) {
 	b := newRecorder(t)
-	write(t, map[string]string{"list": "b\na\n"})
+	files.Write(t, "", map[string]string{"list": "b\na\n"})
 	v := b.line(t, "sort -o list list", RunOptions{})
 	inputs := SinceOptions{Kinds: []Kind{KindInputs}}
 	// Whether it was hashed before sort had changed it is chance.
 	if got := b.since(t, v, inputs); !slices.Equal(got, []string{"inputs changed list own"}) && !slices.Equal(got, []string{"inputs unknown list own"}) {
 		t.Errorf("after the run: %q", got)
 	}
-	write(t, map[string]string{"list": "c\na\nb\n"})
+	files.Write(t, "", map[string]string{"list": "c\na\nb\n"})
 	if got := b.since(t, v, inputs); !slices.Equal(got, []string{"inputs changed list"}) {
 		t.Errorf("after another change: %q", got)
 	}
@@ -154,9 +144,9 @@ func TestSinceOwnInput(t *testing.T) {
 // TestSinceDeclared finds a file that a declared pattern matches now.
 func TestSinceDeclared(t *testing.T) {
 	b := newRecorder(t)
-	write(t, map[string]string{"data/a.csv": "1\n"})
+	files.Write(t, "", map[string]string{"data/a.csv": "1\n"})
 	v := b.line(t, "cat data/*.csv >all.txt", RunOptions{Declared: provenance.Declared{In: []string{"data/*.csv"}}})
-	write(t, map[string]string{"data/b.csv": "2\n"})
+	files.Write(t, "", map[string]string{"data/b.csv": "2\n"})
 	if got := b.since(t, v, SinceOptions{Kinds: []Kind{KindInputs}}); !slices.Equal(got, []string{"inputs new data/b.csv"}) {
 		t.Errorf("%q", got)
 	}

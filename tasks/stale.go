@@ -550,7 +550,7 @@ func (s *Staleness) Below(ctx context.Context, dir string) (paths []string, more
 	all := map[string]bool{}
 	for _, dir := range names(dir) {
 		below := strings.TrimSuffix(dir, "/") + "/"
-		found, _, err := s.q.outputsNamed(ctx, below, SearchOptions{AllRuns: true, Sort: SortCreated})
+		found, _, err := s.q.outputsNamed(ctx, below, SearchOptions{AllRuns: true, Sort: SortCreated, begun: true})
 		if err != nil {
 			return nil, false, err
 		}

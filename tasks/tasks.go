@@ -17,6 +17,7 @@ import (
 	"qme/tasks/given"
 	"qme/tasks/jobs"
 	"qme/tasks/spool"
+	"qme/tasks/waiting"
 )
 
 // Settings are the settings for recording and searching runs.
@@ -63,8 +64,12 @@ type Service struct {
 	Store func() (*gitstore.Store, error)
 	Home  string // the folder of the home
 	Spool *spool.Spool
-	Given *given.File  // the commands that the user has given in this home
-	Names *given.Names // the names of tasks that were given in this home
+	// Waiting are the tasks that wait in the queue.
+	Waiting *waiting.Folder
+	// Reasons, if not nil, says of tasks that wait in the queue why they wait. Of others it says nothing.
+	Reasons func(ctx context.Context, ids []record.ID) (map[record.ID]WaitReason, error)
+	Given   *given.File  // the commands that the user has given in this home
+	Names   *given.Names // the names of tasks that were given in this home
 	// Accepted are the changes that do not matter: see Staleness.
 	Accepted *given.Accepted
 	// Changing says that the command changes what it names: a name that was given in another home
@@ -86,6 +91,13 @@ type Service struct {
 	Tell func(format string, args ...any)
 	// Progress, if not nil, shows the progress of long work; show may be nil.
 	Progress func(what string) (show func(n int), done func())
+	// TryEnded, if not nil, is called when a run of the queue is in the history, also that of a process
+	// that was killed. again says whether it is to be tried again. The task still has its place among
+	// those that run, so it may be called again for the run if this process dies.
+	TryEnded func(rec *record.Record, e *waiting.Entry, again bool)
+	// TryLeft, if not nil, is called with the last run of a task of the queue when the task has left that, also
+	// by the end of a process that was killed. It is called once.
+	TryLeft func(rec *record.Record)
 	// ReadOnly does not write files that only speed things up.
 	ReadOnly bool
 

@@ -16,6 +16,9 @@ var structural = []string{
 	"User", "Host", "Status", "Signal", "Kind", "By", "State", "Source", "RunID", "Previous", "ID", "Parent", "Check",
 }
 
+// structuralQueue are the same of record.Queue.
+var structuralQueue = []string{"Name", "After", "GPUs"}
+
 // walkTexts replaces the texts in the fields of a struct, and in those below it, by what change
 // makes of them. What the struct refers to is copied before it is changed. Hashes stay as they are.
 func walkTexts(s reflect.Value, change func(string) string) {
@@ -23,6 +26,7 @@ func walkTexts(s reflect.Value, change func(string) string) {
 	for i := range t.NumField() {
 		switch f := t.Field(i); {
 		case !f.IsExported() || slices.Contains(structural, f.Name):
+		case t == reflect.TypeFor[record.Queue]() && slices.Contains(structuralQueue, f.Name):
 		case slices.Contains(bounded, f.Name):
 			walkText(s.Field(i), func(text string) string { return bound(text, change(text)) })
 		default:
@@ -32,7 +36,7 @@ func walkTexts(s reflect.Value, change func(string) string) {
 }
 
 // bounded are the fields whose texts have bounds, which markers must not exceed.
-var bounded = []string{"Declared", "Software", "Machine", "Stdin", "Terminal", "Usage"}
+var bounded = []string{"Declared", "Software", "Machine", "Stdin", "Terminal", "Usage", "Queue"}
 
 // bound returns a masked text, cut if it has come to be longer than texts may be.
 func bound(text, masked string) string {

@@ -186,7 +186,7 @@ func (q *Service) usable(rec *record.Record) (*record.Record, error) {
 // Usable returns the values of a run that actions may use; see jobs.Folder.Usable. An
 // uncommitted run in this spool belongs to this home.
 func (q *Service) Usable(v Version) (rec *record.Record, own bool, err error) {
-	if v.Commit == "" && q.isUncommitted(v.Record) {
+	if v.Uncommitted() {
 		return v.Record, true, nil
 	}
 	return q.Jobs.Usable(v.Record)

@@ -3,6 +3,7 @@ package tasks
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"qme/record"
@@ -10,39 +11,72 @@ import (
 
 // WaitAll waits until several tasks have ended, as Wait does, and returns their records in the same
 // order. A task for which Wait returns another error than that ctx has ended does not keep WaitAll
-// from waiting for the others; the errors are joined, and the records of these tasks are missing.
-func (q *Service) WaitAll(ctx context.Context, ids []record.ID) (ended []*record.Record, err error) {
-	var errs []error
-	for _, id := range ids { // one after the other, so that a scheduler is asked for one
-		rec, err := q.Wait(ctx, string(id), nil)
-		switch {
-		case ctx.Err() != nil:
-			return ended, ctx.Err()
-		case err != nil:
-			errs = append(errs, err)
+// from waiting for the others; the first errors are joined, and the records of these tasks are missing. tell, if not nil, is
+// called once, while others are waited for, with the error of each task that does not start before the user has done
+// something. If that was done before the others have ended, the task is waited for.
+func (q *Service) WaitAll(ctx context.Context, ids []record.ID, tell func(why error)) (ended []*record.Record, err error) {
+	w := &queueWait{q: q, ids: ids, tell: tell}
+	records, errs := make([]*record.Record, len(ids)), make([]error, len(ids))
+	wait := func(i int) {
+		rec, err := q.resolveRecord(string(ids[i]))
+		if err == nil {
+			rec, err = q.wait(ctx, rec, w.duringJob(ctx), w)
+		}
+		if records[i], errs[i] = rec, err; err != nil {
+			records[i] = nil
+		}
+	}
+	for i := range ids { // one after the other, so that a scheduler is asked for one
+		if wait(i); ctx.Err() != nil {
+			return present(records), ctx.Err()
+		}
+	}
+	if len(present(records)) > 0 { // meanwhile the user may have done it
+		w.next, w.before, w.sure = time.Time{}, nil, nil
+	}
+	for i, id := range ids {
+		if !w.refused[id] {
 			continue
 		}
-		ended = append(ended, rec)
+		if wait(i); ctx.Err() != nil {
+			return present(records), ctx.Err()
+		}
 	}
-	return ended, errors.Join(errs...)
+	return present(records), firstErrors(slices.DeleteFunc(errs, func(err error) bool { return err == nil }))
+}
+
+// present returns the records of tasks that have ended.
+func present(records []*record.Record) []*record.Record {
+	return slices.DeleteFunc(slices.Clone(records), func(r *record.Record) bool { return r == nil })
 }
 
 // WaitAny waits until one of several tasks has ended, with its job, and returns its record; nil if
-// there are no tasks. If the scheduler does not answer, it warns once and keeps waiting.
+// there are no tasks. If the scheduler does not answer, it warns once and keeps waiting. The error
+// wraps record.ErrConflict if all of them wait in the queue and none starts before the user has done
+// something.
 func (q *Service) WaitAny(ctx context.Context, ids []record.ID) (*record.Record, error) {
-	pause, warned := waitFirst, false
+	pause, warned, w := waitFirst, false, queueWait{q: q, ids: ids}
 	for ask := time.Now(); len(ids) > 0; {
 		var open []string
+		queued := 0
 		for _, id := range ids {
 			rec, err := q.task(id)
 			if err != nil {
 				return nil, err
 			}
-			if !rec.Active() {
+			going := q.goesOn(rec)
+			switch {
+			case rec.IsQueued():
+				queued++
+			case !going && !rec.Active():
 				return rec, nil
-			}
-			if rec.Data.Status != record.Running {
+			case !going:
 				open = append(open, string(id))
+			}
+		}
+		if queued == len(ids) {
+			if err := w.all(ctx); err != nil {
+				return nil, err
 			}
 		}
 		if len(open) > 0 && !time.Now().Before(ask) {

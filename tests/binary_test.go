@@ -11,9 +11,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
+	"github.com/spf13/afero"
+
+	"qme/internal/lockfile"
 	"qme/record"
+	"qme/tests/await"
 	"qme/tests/require"
 )
 
@@ -41,13 +44,9 @@ func sharedDir(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-			if err := os.RemoveAll(dir); err == nil {
-				return
-			} else if time.Now().After(end) {
-				t.Error(err)
-				return
-			}
+		var err error
+		if !await.Holds(func() bool { err = os.RemoveAll(dir); return err == nil }) {
+			t.Error(err)
 		}
 	})
 	return dir
@@ -118,6 +117,20 @@ func (h *home) records() []*record.Record {
 	return list
 }
 
+// runsOf returns all runs of a task, the first one first.
+func (h *home) runsOf(id record.ID) (runs []*record.Record) {
+	h.t.Helper()
+	for line := range strings.Lines(h.must("log", "--json", string(id))) {
+		r, err := record.Decode([]byte(line))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		runs = append(runs, r)
+	}
+	slices.Reverse(runs)
+	return runs
+}
+
 // verify holds the history against qme's and git's own checks.
 func (h *home) verify() {
 	h.t.Helper()
@@ -129,10 +142,24 @@ func (h *home) verify() {
 		h.t.Fatalf("the spool holds %v (%v)", left, err)
 	}
 	require.Component(h.t, "git")
+	if out := h.fsck(); out != "" {
+		h.t.Fatalf("git fsck: %s", out)
+	}
+}
+
+// fsck returns what git has against the history, "" for nothing. What a run has started may still join packs,
+// or begin to: git would not find those again that it has listed, so none does meanwhile.
+func (h *home) fsck() string {
+	h.t.Helper()
+	dir := filepath.Join(h.dir, "tasks.git")
+	for _, name := range []string{"qme-gc.lock", "qme-gc-beside.lock"} { // in the order of a gc that takes both
+		lock, err := lockfile.Wait(h.t.Context(), afero.NewOsFs(), filepath.Join(dir, name), lockfile.Exclusive)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		defer lock.Close()
+	}
 	// Objects of a commit that was killed before it came to be are dangling. That
 	// is no fault: "git gc" removes them.
-	out, err := exec.Command("git", "-C", filepath.Join(h.dir, "tasks.git"), "fsck", "--strict", "--no-dangling").CombinedOutput()
-	if err != nil || len(out) > 0 {
-		h.t.Fatalf("git fsck: %v\n%s", err, out)
-	}
+	return gitIn(h.t, dir, "fsck", "--strict", "--no-dangling")
 }

@@ -120,14 +120,7 @@ func checkKilled(t *testing.T, h *home, returned, killed map[string]bool) {
 	for _, task := range h.records() {
 		runs := []*record.Record{task}
 		if task.Data.Run > 1 {
-			runs = nil
-			for line := range strings.Lines(h.must("log", "--json", string(task.UID))) {
-				r, err := record.Decode([]byte(line))
-				if err != nil {
-					t.Fatal(err)
-				}
-				runs = append(runs, r)
-			}
+			runs = h.runsOf(task.UID)
 		}
 		for _, r := range runs {
 			checkRun(t, r, seen, returned, killed)

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"qme/tests/await"
 )
 
 // patience is how long something is waited for that has to happen.
@@ -518,11 +520,7 @@ func TestDashboardDebug(t *testing.T) {
 
 func eventually(t *testing.T, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !ok(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("what is waited for does not happen")
-		}
-	}
+	await.That(t, "what is asked for here", ok)
 }
 
 // TestDashboardLongOutput reads what has its middle cut out, while it runs and when it has ended.

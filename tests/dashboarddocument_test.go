@@ -10,6 +10,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"qme/record"
+	"qme/tasks/waiting"
+	"qme/tests/enqueue"
 )
 
 // TestDashboardDocument holds openapi.json against what is answered.
@@ -31,6 +33,7 @@ func TestDashboardDocument(t *testing.T) {
 	}
 	gate := newFIFO(t)
 	h.start("-q", "run", "sh", "-c", "echo begun; read x <"+gate)
+	waits := "/api/tasks/" + string(enqueue.Held(t, h.dir, "echo later", waiting.Terms{}))
 	b := h.serve()
 	eventually(t, func() bool { return len(b.tasks("?status=running")) == 1 })
 	live := b.tasks("?status=running")[0].ID
@@ -51,7 +54,8 @@ func TestDashboardDocument(t *testing.T) {
 		{"GET", "/api/plots/days.svg?theme=dark"}, {"GET", "/api/plots/success.svg"}, {"GET", "/api/facets"}, {"GET", "/api/facets?q=echo&host=none&after=2026-11-01"}, {"GET", "/api/overview"}, {"GET", "/api/live"},
 		{"GET", one + "/notes"}, {"POST", one + "/notes", `{"text": "y"}`}, {"POST", one + "/notes/" + note.ID, `{"text": "z"}`}, {"POST", one + "/tags", `{"add": ["a"]}`}, {"POST", one + "/name", `{"name": "task"}`},
 		{"GET", "/api/tasks?q=tag:a"}, {"GET", one + "/notes"}, {"POST", "/api/tasks/" + other + "/name", `{"name": "task"}`}, {"POST", one + "/tags", `{"add": [" "]}`}, {"DELETE", one + "/notes/" + note.ID}, {"DELETE", one + "/notes/" + note.ID},
-		{"POST", one + "/rerun"}, {"POST", "/api/tasks/" + live + "/cancel"}, {"DELETE", "/api/tasks/" + other}, {"POST", "/api/tasks/clear", `{"ids": ["` + other + `"]}`},
+		{"POST", one + "/rerun"}, {"POST", "/api/tasks/" + live + "/cancel"}, {"POST", one + "/hold"}, {"GET", "/api/tasks?status=queued"}, {"POST", waits + "/hold"}, {"GET", waits + "?summary=1"},
+		{"GET", waits + "/runs"}, {"GET", waits + "/output/stdout"}, {"POST", waits + "/rerun"}, {"DELETE", waits}, {"POST", waits + "/release"}, {"POST", waits + "/cancel"}, {"DELETE", "/api/tasks/" + other}, {"POST", "/api/tasks/clear", `{"ids": ["` + other + `"]}`},
 		{"GET", "/api/tasks/zzz"}, {"GET", "/api/tasks?sort=x"}, {"GET", "/api/tasks?q=nofield:x"},
 	} {
 		resp, body := b.do(c[0], c[1], c[2])

@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"qme/tests/seccomp"
 )
 
 // noHomeLocksVariable names a folder in which there are no file locks, as where a home is on a
@@ -33,7 +35,7 @@ func init() {
 // withoutLocksIn executes this program anew and answers each of its flock(2) itself.
 func withoutLocksIn(dir string) (code int, err error) {
 	runtime.LockOSThread() // the filter is of this thread and its children
-	listener, err := listenTo(unix.SYS_FLOCK)
+	listener, err := seccomp.Listen(unix.SYS_FLOCK)
 	if err != nil {
 		return 1, err
 	}
@@ -57,25 +59,6 @@ func withoutLocksIn(dir string) (code int, err error) {
 		return 1, err
 	}
 	return cmd.ProcessState.ExitCode(), nil
-}
-
-// listenTo has the kernel ask, at each use of a system call, the returned file.
-func listenTo(call uint32) (listener int, err error) {
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return 0, fmt.Errorf("no new privileges: %w", err)
-	}
-	filter := []unix.SockFilter{
-		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the number of the call
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: call},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_USER_NOTIF},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
-	}
-	prog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	fd, _, no := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&prog)))
-	if no != 0 {
-		return 0, fmt.Errorf("seccomp: %w", no)
-	}
-	return int(fd), nil
 }
 
 // answerLock answers one question of the kernel: seccomp(2), struct seccomp_notif.

@@ -156,7 +156,7 @@ func (f *forge) goesOn(h *home) {
 	f.t.Helper()
 	f.offer(f.commit)
 	h.must("sync")
-	if out := gitIn(f.t, filepath.Join(h.dir, "tasks.git"), "fsck", "--strict", "--no-dangling"); out != "" {
+	if out := h.fsck(); out != "" {
 		f.t.Errorf("git fsck of the home: %s", out)
 	}
 	f.git("config", "receive.fsckObjects", "true")
@@ -248,7 +248,7 @@ func TestOddIdentities(t *testing.T) {
 		h.env = append(h.env, "GIT_CONFIG_NOSYSTEM=1", "GIT_AUTHOR_NAME="+name, "GIT_AUTHOR_EMAIL="+name, "EMAIL="+name)
 		h.must("-q", "run", "true")
 		h.must("-q", "rerun")
-		if out := gitIn(t, filepath.Join(h.dir, "tasks.git"), "fsck", "--strict", "--no-dangling"); out != "" {
+		if out := h.fsck(); out != "" {
 			t.Errorf("%q: git fsck: %s", name, out)
 		}
 		h.must("check")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"qme/record"
+	"qme/tests/await"
 	"qme/tests/services"
 )
 
@@ -44,20 +45,14 @@ func mirrored(t testing.TB, url string) *home {
 // the home, which can then be removed.
 func (h *home) settled() {
 	ours := []byte("QME_HOME=" + h.dir + "\x00")
-	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		busy := false
+	if !await.Holds(func() bool {
 		all, _ := filepath.Glob("/proc/[0-9]*/environ") // the pattern is well-formed
-		for _, name := range all {
+		return !slices.ContainsFunc(all, func(name string) bool {
 			b, err := os.ReadFile(name) // of others, or gone: not ours
-			busy = busy || err == nil && bytes.Contains(b, ours)
-		}
-		if !busy {
-			return
-		}
-		if time.Since(begin) > time.Minute {
-			h.t.Error("a process in the background does not end")
-			return
-		}
+			return err == nil && bytes.Contains(b, ours)
+		})
+	}) {
+		h.t.Error("a process in the background does not end")
 	}
 }
 

@@ -6,12 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/spf13/afero"
 
 	"qme/record"
 	"qme/tasks/jobs"
+	"qme/tests/await"
 )
 
 // TestOneVocabulary has search, ls and the dashboard mean the same by how a run went.
@@ -69,11 +69,7 @@ func TestOneVocabulary(t *testing.T) {
 		"unknown": {put(record.Complete, -1), put(record.None, -1), put(record.Complete, 0, job(true, -1))},
 	}
 	board := h.serve()
-	for begin := time.Now(); len(board.tasks("")) < 21; time.Sleep(10 * time.Millisecond) {
-		if time.Since(begin) > patience {
-			t.Fatal("the dashboard does not show all tasks")
-		}
-	}
+	await.That(t, "all tasks in the dashboard", func() bool { return len(board.tasks("")) >= 21 })
 	for word, ids := range want {
 		slices.Sort(ids)
 		found := strings.Fields(h.must("search", "--ids", "status:"+word))

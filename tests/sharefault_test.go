@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
+	"qme/tests/await"
 	"qme/tests/require"
 )
 
@@ -484,11 +484,7 @@ func TestSyncAutoMeanwhile(t *testing.T) {
 	}
 	second := h.start("-q", "run", "echo", "second")
 	second.wait()
-	for end := time.Now().Add(hangs); free(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("no other sync waits")
-		}
-	}
+	await.That(t, "another sync that waits", func() bool { return !free() })
 	if err := held.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -308,7 +308,7 @@ func (k *killer) cleanUp() {
 func (k *killer) verify() {
 	k.Helper()
 	k.home.must("check")
-	if out := gitIn(k, filepath.Join(k.home.dir, "tasks.git"), "fsck", "--strict", "--no-dangling"); out != "" {
+	if out := k.home.fsck(); out != "" {
 		k.Fatalf("git fsck of the home: %s", out)
 	}
 	k.hub.verify()

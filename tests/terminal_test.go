@@ -12,11 +12,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/creack/pty"
 
 	"qme/record"
+	"qme/tests/await"
 	"qme/tests/require"
 )
 
@@ -29,9 +29,6 @@ type pane struct {
 	socket string // of this test's own tmux server
 	prompt int    // number of the prompt that has been seen last
 }
-
-// paneWait is for what must happen, but may take its time on a busy machine.
-const paneWait = 30 * time.Second
 
 // newPane opens a terminal of 100 by 24. It needs the given programs, too.
 func newPane(t *testing.T, programs ...string) *pane {
@@ -113,10 +110,8 @@ func (p *pane) sees(text string) {
 // until waits for what must come, and fails when it does not.
 func (p *pane) until(what string, come func() bool) {
 	p.t.Helper()
-	for end := time.Now().Add(paneWait); !come(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			p.t.Fatalf("it never came that %s; the screen shows\n%s", what, p.screen())
-		}
+	if !await.Holds(come) {
+		p.t.Fatalf("it never came that %s; the screen shows\n%s", what, p.screen())
 	}
 }
 
@@ -567,27 +562,17 @@ func TestTerminalWindowClosed(t *testing.T) {
 			p.enter("qme run sh -c 'echo before; echo $$ >pid; exec sleep 1000'" + redirect)
 			pid := p.number("pid")
 			p.tmux("kill-window")
-			waitFor(t, "the command's end", func() bool { return p.state(pid) == "" })
-			waitFor(t, "the record", func() bool {
+			await.That(t, "the command's end", func() bool { return p.state(pid) == "" })
+			await.That(t, "the record", func() bool {
 				return slices.ContainsFunc(p.records(), func(r *record.Record) bool { return r.Data.Status != record.Running })
 			})
 			rec, out := p.latest()
 			if out != "before\n" || rec.Data.Signal != "SIGHUP" && rec.Data.Status != record.Cancelled {
 				t.Errorf("recorded status %q, signal %q, output %q", rec.Data.Status, rec.Data.Signal, out)
 			}
-			waitFor(t, "an empty spool", func() bool { return len(p.spool()) == 0 })
+			await.That(t, "an empty spool", func() bool { return len(p.spool()) == 0 })
 			p.verify()
 		})
-	}
-}
-
-// waitFor is until where there is no screen any more.
-func waitFor(t *testing.T, what string, come func() bool) {
-	t.Helper()
-	for end := time.Now().Add(paneWait); !come(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("it never came: %s", what)
-		}
 	}
 }
 

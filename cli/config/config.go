@@ -3,7 +3,7 @@
 //
 // The environment overrides the file, which overrides the defaults. The variable of a
 // setting is its name in upper case with underscores for dots and the prefix QME_:
-// QME_RUN_KEEP sets run.keep. Flags are left to the command line.
+// QME_RUN_KEEP sets run.keep. Those of notify have none. Flags are left to the command line.
 //
 // A size is a number of bytes, or has a unit (B, KB to TB in powers of 1000, KiB to TiB
 // in powers of 1024). A duration is as in package span (200ms, 5s, 1h30m, 1d). A list is

@@ -47,6 +47,9 @@ var units = map[string]int64{
 	"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
 }
 
+// ParseSize reads a size as settings have it, in bytes. The error wraps record.ErrInvalid.
+func ParseSize(text string) (int64, error) { return parseSize(text) }
+
 func parseSize(text string) (int64, error) {
 	digits := strings.TrimRightFunc(text, func(r rune) bool { return r < '0' || r > '9' })
 	unit, known := units[strings.ToLower(strings.TrimSpace(text[len(digits):]))]

@@ -107,7 +107,7 @@ func read(fsys afero.Fs, path string) ([]byte, error) {
 
 func (c *Config) readEnvironment(environ []string) {
 	byVariable := make(map[string]setting, len(settings))
-	for _, s := range settings {
+	for s := range withVariable {
 		byVariable[s.variable()] = s
 		if s.alias != "" {
 			byVariable[s.alias] = s
@@ -138,7 +138,7 @@ func Mistyped(environ []string, others ...string) iter.Seq2[string, string] {
 				continue
 			}
 			known := slices.Clone(others)
-			for _, s := range settings {
+			for s := range withVariable {
 				known = append(known, s.variable())
 				if s.alias != "" {
 					known = append(known, s.alias)
@@ -182,7 +182,7 @@ type Variable struct {
 // Variables returns the variables of the settings.
 func Variables() []Variable {
 	var all []Variable
-	for _, s := range settings {
+	for s := range withVariable {
 		all = append(all, Variable{s.variable(), s.public != nil})
 		if s.alias != "" {
 			all = append(all, Variable{s.alias, s.public != nil})
@@ -191,7 +191,16 @@ func Variables() []Variable {
 	return all
 }
 
-// variable returns the environment variable of the setting.
+// withVariable yields the settings that the environment can set.
+func withVariable(yield func(setting) bool) {
+	for _, s := range settings {
+		if !s.fileOnly && !yield(s) {
+			return
+		}
+	}
+}
+
+// variable returns the environment variable of the setting, which does not count if it is fileOnly.
 func (s setting) variable() string {
 	return VariablePrefix + strings.ToUpper(strings.ReplaceAll(s.name, ".", "_"))
 }

@@ -161,6 +161,19 @@ func TestEnvironmentOverridesFile(t *testing.T) {
 	}
 }
 
+// The command of notices is only from the file.
+func TestEnvironmentSetsNoNotices(t *testing.T) {
+	c := load(t, "notify.command = 'mine'", "QME_NOTIFY_COMMAND=theirs", "QME_NOTIFY_WHEN=never", "QME_NOTIFY_LONGER=x")
+	wantValue(t, c, "notify.command", "mine")
+	wantValue(t, c, "notify.when", []string{"all"})
+	wantValue(t, load(t, "", "QME_NOTIFY_COMMAND=theirs"), "notify.command", "")
+	for _, v := range Variables() {
+		if strings.Contains(v.Name, "NOTIFY") {
+			t.Errorf("there is a variable %s", v.Name)
+		}
+	}
+}
+
 func TestMistakesInTheFile(t *testing.T) {
 	tests := map[string][]string{
 		"\n\nrun.keeep = 5":                    {"unknown setting run.keeep in " + File(home) + " line 3: did you mean run.keep?"},

@@ -7,6 +7,7 @@ import (
 	"qme/executor/slurm"
 	"qme/internal/mask"
 	"qme/mirror/target"
+	"qme/queue"
 	"qme/record"
 )
 
@@ -49,6 +50,12 @@ var settings = []setting{
 		description: "regular expressions (RE2), separated by blanks, for what else is masked in records"},
 	{name: "cancel.grace", kind: durationKind, def: "5s",
 		description: "how long after TERM a cancelled command is killed"},
+	{name: "notify.command", kind: stringKind, def: "", program: true, fileOnly: true,
+		description: "a line for sh that is run when a task of the queue has ended, with its record as input; only from this file"},
+	{name: "notify.when", kind: listKind, def: "all", check: oneOf(queue.Events...), fileOnly: true,
+		description: "for which tasks: all, failed, long (see notify.longer), and group (when nothing waits or runs any more)"},
+	{name: "notify.longer", kind: durationKind, def: "10m", fileOnly: true,
+		description: "how long a task takes at least that counts as long"},
 	{name: "sync.auto", kind: boolKind, def: "false",
 		description: "whether each run starts a sync in the background"},
 	{name: "share.max_pack", kind: sizeKind, def: "4GiB",
@@ -127,6 +134,9 @@ type setting struct {
 	checkFile func(text string) error
 	// program says that the value is executed.
 	program bool
+	// fileOnly says that the environment does not count: it may come from elsewhere, as that of a task
+	// of the queue does.
+	fileOnly bool
 	// public returns the text without secrets; nil: the text has none. Errors of check
 	// must not contain secrets either.
 	public func(text string) string

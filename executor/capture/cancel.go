@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"slices"
 	"syscall"
 	"time"
 
@@ -32,12 +33,12 @@ type proc struct {
 }
 
 // endTree ends the processes of a tree: it sends SIGTERM, and after grace SIGKILL to the
-// remaining processes. The channel is closed when no process is left that can be killed.
-func endTree(t *tree, grace time.Duration) <-chan struct{} {
+// remaining processes. seen is as for living, and must not be used any more. The channel is closed when
+// no process is left that can be killed.
+func endTree(t *tree, seen map[int]uint64, grace time.Duration) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		seen := map[int]uint64{}
 		for _, p := range t.living(seen) {
 			_ = unix.Kill(p, unix.SIGTERM)
 			_ = unix.Kill(p, unix.SIGCONT) // so that a stopped process notices
@@ -62,7 +63,7 @@ func endTree(t *tree, grace time.Duration) <-chan struct{} {
 	return done
 }
 
-// living returns the living processes of the tree. seen holds the processes that belonged
+// living returns the living processes of the tree, each after its parent. seen holds the processes that belonged
 // to it earlier, and living adds those found now: a process whose parent has ended can no
 // longer be recognised by its parent.
 func (t *tree) living(seen map[int]uint64) []int {
@@ -90,15 +91,31 @@ func (t *tree) living(seen map[int]uint64) []int {
 		}
 	}
 	var pids []int
+	parents := map[int]int{}
 	for _, p := range procs {
 		if _, ok := known[p.pid]; ok && !t.spared(p.pid) {
 			seen[p.pid] = p.born
+			parents[p.pid] = p.ppid
 			if !p.dead {
 				pids = append(pids, p.pid)
 			}
 		}
 	}
+	slices.SortStableFunc(pids, func(a, b int) int { return depth(a, parents) - depth(b, parents) })
 	return pids
+}
+
+// depth returns how many ancestors of a process are in parents.
+func depth(pid int, parents map[int]int) (n int) {
+	for range parents { // which may have a circle, since processes end while they are read
+		parent, ok := parents[pid]
+		if !ok {
+			break
+		}
+		pid = parent
+		n++
+	}
+	return n
 }
 
 // withoutList returns the processes to signal if the system provides no process list: the

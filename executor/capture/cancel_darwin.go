@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const stateZombie = 5 // SZOMB of <sys/proc.h>
+// Of <sys/proc.h>: SSTOP and SZOMB.
+const stateStopped, stateZombie = 4, 5
 
 // hasVariable returns false, since macOS does not show the environment of processes.
 func hasVariable(int, string) bool { return false }
@@ -27,4 +28,14 @@ func processes() ([]proc, error) {
 		})
 	}
 	return procs, nil
+}
+
+// isStopped reports whether a process stands still, or does not exist. It does not know of a group, a
+// negative pid.
+func isStopped(pid int) bool {
+	if pid < 0 {
+		return false
+	}
+	k, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
+	return err != nil || k.Proc.P_stat == stateStopped || k.Proc.P_stat == stateZombie
 }

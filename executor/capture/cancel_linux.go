@@ -26,3 +26,13 @@ func processes() ([]proc, error) {
 func hasVariable(pid int, variable string) bool {
 	return new(procfs.Reader).HasVariable(pid, variable)
 }
+
+// isStopped reports whether a process stands still, or does not exist. It does not know of a group, a
+// negative pid.
+func isStopped(pid int) bool {
+	if pid < 0 {
+		return false
+	}
+	s, ok := new(procfs.Reader).Stat(pid)
+	return !ok || s.State == 'T' || s.Dead()
+}

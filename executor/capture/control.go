@@ -15,6 +15,7 @@ type order struct {
 	Signal   int       `json:"signal,omitempty"`   // to send to the command's process group
 	Continue bool      `json:"continue,omitempty"` // continue after a stop
 	Terminal *settings `json:"terminal,omitempty"` // see monitor.setBack
+	Warning  bool      `json:"warning,omitempty"`  // from now on SIGSTOP is not from the user
 }
 
 // settings are the settings of the user's terminal while it is raw. The zero value means
@@ -30,6 +31,7 @@ type report struct {
 	Refused *startError `json:"refused,omitempty"` // the command could not be started
 	Stopped int         `json:"stopped,omitempty"` // the signal that stopped the command
 	Resumed bool        `json:"resumed,omitempty"` // the command was continued as ordered
+	Warned  bool        `json:"warned,omitempty"`  // the monitor has received a warning
 	Exited  *exit       `json:"exited,omitempty"`
 }
 

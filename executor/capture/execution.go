@@ -30,6 +30,7 @@ type execution struct {
 	res              Result
 	endedBy          syscall.Signal // 0: not by a signal
 	began            time.Time
+	stillSince       time.Time // since when its processes stand still; zero: they do not
 }
 
 func newExecution(s Spec) (*execution, error) {
@@ -165,7 +166,11 @@ func (e *execution) started(pid int) {
 
 // ended records the result of the command.
 func (e *execution) ended(x exit) {
-	e.res.Duration = time.Since(e.began)
+	now := time.Now()
+	if !e.stillSince.IsZero() {
+		e.res.Stopped += now.Sub(e.stillSince)
+	}
+	e.res.Duration = now.Sub(e.began) - e.res.Stopped
 	e.res.Usage = &x.Usage
 	ws := syscall.WaitStatus(x.Status)
 	if ws.Signaled() {

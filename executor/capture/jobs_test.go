@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"qme/tests/await"
 )
 
 // All of this is typed at a real shell. Commands that are to stop do not start others
@@ -28,7 +30,7 @@ func TestControlZAndForeground(t *testing.T) {
 		u.expect("> ")
 		u.typed("fg\n")
 		u.expect("exit 6'\r\n") // the shell repeats the command, and then gives it the terminal
-		eventually(t, "the command in the foreground", func() bool { return u.settings() != before })
+		await.That(t, "the command in the foreground", func() bool { return u.settings() != before })
 	}
 	u.typed("word\n")
 	u.expect("read word\r\n")

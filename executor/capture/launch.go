@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,6 +77,24 @@ func launch(argv, env []string, dir string, start func(path string, argv []strin
 		return 0, explain(denied, inDir(dir, denied), unix.EACCES)
 	}
 	return 0, &startError{Code: 127, Text: argv[0] + ": command not found" + ofTheShell(argv[0]) + ofOneWord(argv)}
+}
+
+// Missing returns why the program of a command could not be started now, by its name and the PATH of env, in the words with which
+// its start would fail; "" if it could, as far as can be told without a start.
+func Missing(argv, env []string, dir string) string {
+	_, err := launch(argv, env, dir, func(path string, _ []string) (int, error) {
+		if ok, _ := executable(inDir(dir, path)); ok {
+			return 0, nil
+		}
+		if _, err := os.Stat(inDir(dir, path)); errors.Is(err, fs.ErrNotExist) {
+			return 0, unix.ENOENT
+		}
+		return 0, unix.EACCES // or a folder, see explain
+	})
+	if err == nil {
+		return ""
+	}
+	return err.Text
 }
 
 // builtins are words of shells that are usually not programs.

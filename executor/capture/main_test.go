@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"qme/tests/await"
 	"qme/tests/require"
 )
 
@@ -127,7 +128,7 @@ func recorded(t *testing.T, dir, name string) string {
 // pidIn returns the process that is named in such a file, once it is.
 func pidIn(t *testing.T, dir, name string) (pid int) {
 	t.Helper()
-	eventually(t, "a process in "+name, func() bool {
+	await.That(t, "a process in "+name, func() bool {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		line, whole := strings.CutSuffix(string(b), "\n")
 		if err != nil || !whole {
@@ -148,18 +149,6 @@ func resultOf(t *testing.T, dir string) *Result {
 		t.Fatal(err)
 	}
 	return r
-}
-
-// eventually waits until what is true, and fails when that does not come.
-func eventually(t *testing.T, what string, f func() bool) {
-	t.Helper()
-	for end := time.Now().Add(deadline); time.Now().Before(end); {
-		if f() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("never came: %s", what)
 }
 
 // running says whether a process runs: exists and is not a zombie.

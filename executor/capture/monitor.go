@@ -19,6 +19,7 @@ type monitor struct {
 	// stopped: qme has been told of a stop and has stopped itself; it will order to
 	// continue.
 	stopped bool
+	warned  bool // SIGSTOP is from qme, and does not stop qme
 }
 
 const monitorTTY = 1 // standard output is always the pseudo-terminal
@@ -114,6 +115,9 @@ func (m *monitor) obey(o order) {
 		m.p.signal(syscall.Signal(o.Signal), true)
 	case o.Terminal != nil:
 		m.terminal = *o.Terminal
+	case o.Warning:
+		m.warned = true
+		m.ctl.send(report{Warned: true})
 	}
 }
 
@@ -131,6 +135,7 @@ func (m *monitor) change(c change) bool {
 		return true
 	case c.status.Continued():
 		m.wakeQME()
+	case m.warned && c.status.StopSignal() == unix.SIGSTOP:
 	case m.tooEarly(c.status.StopSignal()):
 		m.p.signal(unix.SIGCONT, true)
 	default:

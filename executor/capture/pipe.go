@@ -65,29 +65,32 @@ func controllingTerminal() int {
 	return fd
 }
 
-// supervise passes signals on until the command has ended.
+// supervise passes signals on, and does what is asked of the command, until it has ended.
 func (e *execution) supervise(ctx context.Context, f *pipeForwarder, sigs <-chan os.Signal) error {
-	cancelled := ctx.Done()
-	var ending <-chan struct{}
+	st := e.steer(ctx, &tree{root: f.p.pid, group: f.ownGroup(), mark: e.Mark})
 	for {
 		select {
 		case sig := <-sigs:
 			f.forward(sig.(syscall.Signal))
-		case <-cancelled:
-			cancelled = nil
-			e.res.Cancelled = true
-			ending = endTree(&tree{root: f.p.pid, group: f.ownGroup(), mark: e.Mark}, e.KillGrace)
+		case <-st.cancelled:
+			st.cancel()
+		case <-st.expired:
+			st.expire()
+		case c, ok := <-st.orders:
+			st.obey(c, ok)
+		case <-st.again:
+			st.hold()
 		case c := <-f.p.changes:
 			if !c.ended() {
-				f.stopped(c.status)
+				if e.stillSince.IsZero() {
+					f.stopped(c.status)
+				}
 				continue
 			}
 			if c.err == nil {
 				e.ended(c.exit)
 			}
-			if ending != nil {
-				<-ending
-			}
+			st.leave()
 			return c.err
 		}
 	}

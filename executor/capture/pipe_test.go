@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"qme/record"
+	"qme/tests/await"
 )
 
 // outcome is what a run in pipe mode left behind.
@@ -364,16 +365,16 @@ func TestGrandchildThatHoldsTheOutput(t *testing.T) {
 	if err := os.WriteFile(release, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "its last words", func() bool {
+	await.That(t, "its last words", func() bool {
 		text := recorded(t, dir, "stdout")
 		return strings.Contains(text, "late\n") && strings.Contains(text, "late err\n") && strings.HasPrefix(text, "hi\n")
 	})
-	eventually(t, "its end", func() bool { return !running(pid) })
+	await.That(t, "its end", func() bool { return !running(pid) })
 	if status := recorded(t, dir, "release.status"); status != "0\n" {
 		t.Errorf("its write failed: %q", status)
 	}
 	// The relay ends with it. Its command line is its role, which no test shares.
-	eventually(t, "the relay's end", func() bool { return len(processesHolding(t, outFile.Name())) == 0 })
+	await.That(t, "the relay's end", func() bool { return len(processesHolding(t, outFile.Name())) == 0 })
 }
 
 // processesHolding lists the other processes that have a file open.

@@ -77,6 +77,17 @@ type Spec struct {
 	Drain time.Duration
 	// KillGrace is the time between SIGTERM and SIGKILL on a cancel. Zero means 5 s.
 	KillGrace time.Duration
+
+	// Limit is how long the command may run; then its processes are ended as on a cancel. Zero means
+	// no limit. The time for which they stood still does not count.
+	Limit time.Duration
+	// Control, if not nil, gets orders for the command until it has ended. The processes that a
+	// cancel would end are stopped (SIGSTOP) and continued (SIGCONT), also those that appear
+	// meanwhile. An order that changes nothing is ignored.
+	Control <-chan Control
+	// OnControl, if not nil, is called when the processes have been stopped, and when they go on, if
+	// only to be ended. It is called from the goroutine of Run.
+	OnControl func(Control)
 }
 
 // A Result is the result of a command.
@@ -88,9 +99,11 @@ type Result struct {
 	ReturnCode int
 	// Signal is the name of the signal that ended the command, such as "SIGTERM".
 	Signal string
-	// Duration is the time from the start to the end of the command, without draining the
-	// output of other processes.
+	// Duration is the time from the start to the end of the command, without Stopped and without
+	// draining the output of other processes.
 	Duration time.Duration
+	// Stopped is for how long the processes of the command stood still by Spec.Control.
+	Stopped time.Duration
 	// Usage covers the command and the descendants that it waited for; nil if the command
 	// could not be started. MaxRSS is 0 if it was not clearly more than the peak of this
 	// process at the start of the command, which the kernel counts as the command's. Read and
@@ -98,6 +111,8 @@ type Result struct {
 	Usage *record.Usage
 	// Cancelled says that the context ended the command.
 	Cancelled bool
+	// TimedOut says that Spec.Limit ended it.
+	TimedOut bool
 	// Merged says that standard output and standard error were the same terminal, pipe,
 	// socket or file, and are both in Spec.Out.
 	Merged bool

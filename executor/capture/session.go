@@ -33,9 +33,9 @@ import (
 
 var errMonitor = errors.New("the terminal monitor was killed: how the command ended is not known")
 
-// supervise handles reports, signals and a cancel until the command has ended.
+// supervise handles reports, signals and what is asked of the command, until it has ended.
 func (s *session) supervise(ctx context.Context, reports <-chan report, sigs <-chan os.Signal) error {
-	cancelled := ctx.Done()
+	s.steering = s.steer(ctx, &tree{root: s.monitor.pid, session: s.monitor.pid, spareRoot: true, mark: s.Mark})
 	for {
 		var tick <-chan time.Time
 		if s.mustPoll() {
@@ -51,10 +51,14 @@ func (s *session) supervise(ctx context.Context, reports <-chan report, sigs <-c
 			}
 		case sig := <-sigs:
 			s.forward(sig.(syscall.Signal))
-		case <-cancelled:
-			cancelled = nil
-			s.res.Cancelled = true
-			s.cancelling = endTree(&tree{root: s.monitor.pid, session: s.monitor.pid, spareRoot: true, mark: s.Mark}, s.KillGrace)
+		case <-s.steering.cancelled:
+			s.steering.cancel()
+		case <-s.steering.expired:
+			s.steering.expire()
+		case c, ok := <-s.steering.orders:
+			s.obey(c, ok)
+		case <-s.steering.again:
+			s.steering.hold()
 		case <-s.changed:
 			s.update()
 		case <-tick:
@@ -77,6 +81,10 @@ func (s *session) report(r report) bool {
 	case r.Refused != nil:
 		s.refuseOnScreen(r.Refused)
 		return true
+	case r.Warned:
+		if s.warned = true; s.mustStand {
+			s.steering.obey(Stop, true)
+		}
 	case r.Stopped != 0:
 		s.suspend(syscall.Signal(r.Stopped))
 	case r.Exited != nil:
@@ -84,6 +92,17 @@ func (s *session) report(r report) bool {
 		return true
 	}
 	return false
+}
+
+// obey carries out an order for the command. Before the first stop the monitor must know that what it
+// is about to see is no stop by the user, who would want the terminal back.
+func (s *session) obey(c Control, ok bool) {
+	s.mustStand = ok && c == Stop
+	if s.mustStand && !s.warned {
+		s.ctl.send(order{Warning: true})
+		return
+	}
+	s.steering.obey(c, ok)
 }
 
 // startKeys starts to pass keys to the command.

@@ -14,6 +14,8 @@ import (
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+
+	"qme/tests/await"
 )
 
 // A counted is a qme-like process that runs count-signals in pipe mode.
@@ -163,15 +165,15 @@ func TestStopAndContinueWithoutATerminal(t *testing.T) {
 	}
 	for range 2 {
 		signal(unix.SIGTSTP)
-		eventually(t, "both stopped", func() bool { return state(qme) == "T" && state(child) == "T" })
+		await.That(t, "both stopped", func() bool { return state(qme) == "T" && state(child) == "T" })
 		signal(unix.SIGCONT)
-		eventually(t, "both going on", func() bool { return state(qme) != "T" && state(child) != "T" })
+		await.That(t, "both going on", func() bool { return state(qme) != "T" && state(child) != "T" })
 	}
 	// Who stops the command itself does not stop us.
 	if err := unix.Kill(child, unix.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the command stopped", func() bool { return state(child) == "T" })
+	await.That(t, "the command stopped", func() bool { return state(child) == "T" })
 	if err := unix.Kill(child, unix.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +212,7 @@ func TestCancelEndsTheTree(t *testing.T) {
 	for _, name := range []string{"stubborn", "stopped", "session", "plain"} {
 		pids = append(pids, pidIn(t, dir, name))
 	}
-	eventually(t, "the stop", func() bool { return state(pids[1]) == "T" })
+	await.That(t, "the stop", func() bool { return state(pids[1]) == "T" })
 	cancel()
 	got := <-done
 	if got.err != nil {

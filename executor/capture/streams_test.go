@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"qme/record"
+	"qme/tests/await"
 )
 
 // alternating writes lines to both streams in turn.
@@ -41,7 +42,7 @@ func TestOneStreamKeepsItsOrder(t *testing.T) {
 			if out, err := c.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			eventually(t, "all of the log", func() bool { return len(recorded(t, dir, "log")) >= len(inTurn()) })
+			await.That(t, "all of the log", func() bool { return len(recorded(t, dir, "log")) >= len(inTurn()) })
 			if log := recorded(t, dir, "log"); log != inTurn() {
 				t.Errorf("the log has\n%s", log)
 			}

@@ -36,9 +36,11 @@ type session struct {
 	ctl     *control
 	monitor *process
 
-	changed    chan struct{}   // receives when keys finds that the terminal is no longer ours
-	cancelling <-chan struct{} // closed when a cancel has ended all processes
-	notRun     error           // the command was not started because of an error of qme or the system
+	changed   chan struct{} // receives when keys finds that the terminal is no longer ours
+	steering  *steering
+	warned    bool  // the monitor expects stops by Spec.Control
+	mustStand bool  // the last order was to stop
+	notRun    error // the command was not started because of an error of qme or the system
 
 	// mu guards the settings of the user's terminal and the keys, which pumps change,
 	// too, in rawBeforeOutput. A goroutine that also holds the screen must lock the
@@ -92,9 +94,7 @@ func (e *execution) runTerminal(ctx context.Context, p ptyPair) error {
 		s.keys.sigs.ended(s.endedBy)
 	}
 	s.pause() // keys from now on are for the shell
-	if s.cancelling != nil {
-		<-s.cancelling
-	}
+	s.steering.leave()
 	for range s.monitor.changes { // a living monitor keeps the pseudo-terminal open
 	}
 	e.finish(ctx, sigs)

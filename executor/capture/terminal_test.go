@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"qme/tests/await"
 )
 
 // noInput makes the standard input of a command empty.
@@ -274,10 +276,10 @@ func TestAnswerWithStdinFromElsewhere(t *testing.T) {
 	before := u.settings()
 	_, dir := u.run(func() {
 		u.expect("sure? ")
-		eventually(t, "a raw terminal", func() bool { return u.settings() != before })
+		await.That(t, "a raw terminal", func() bool { return u.settings() != before })
 		u.typed("yes\r")
 		u.expect("so: yes\r\n")
-		eventually(t, "the terminal as it was", func() bool { return u.settings() == before })
+		await.That(t, "the terminal as it was", func() bool { return u.settings() == before })
 		u.typed("\x03")
 	}, noInput(t),
 		"sh", "-c", `printf 'sure? '; read x </dev/tty; echo so: $x; trap 'exit 0' INT; while :; do sleep 0.05; done`)
@@ -318,7 +320,7 @@ func TestTerminalGrandchildLivesOn(t *testing.T) {
 	}
 	u.expect("hi\r\nlate\r\n")
 	pid := pidIn(t, filepath.Dir(release), "release.pid")
-	eventually(t, "its status", func() bool { _, err := os.Stat(release + ".status"); return err == nil })
+	await.That(t, "its status", func() bool { _, err := os.Stat(release + ".status"); return err == nil })
 	if !running(pid) {
 		t.Error("it was ended with the command")
 	}
@@ -351,7 +353,7 @@ func TestKilledQMELeavesNothingBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = c.Wait()
-	eventually(t, "the end of monitor and command", func() bool { return !running(monitor) && !running(child) })
+	await.That(t, "the end of monitor and command", func() bool { return !running(monitor) && !running(child) })
 	if recorded(t, dir, "hup") != strconv.Itoa(child)+"\n" {
 		t.Error("the command did not get SIGHUP")
 	}
@@ -370,7 +372,7 @@ func TestKilledMonitor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a raw terminal", func() bool { return u.settings() != before })
+	await.That(t, "a raw terminal", func() bool { return u.settings() != before })
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

@@ -107,3 +107,24 @@ func namesOf(list []byte) (names []string) {
 	}
 	return names
 }
+
+// Untracked returns the files of a working tree that git neither tracks nor ignores, and the folders with
+// repositories of their own, both below its top. It starts the git program, as Take does, and waits for it
+// until ctx ends.
+func (t Tree) Untracked(ctx context.Context) (files, repositories []string, err error) {
+	out, err := output(ctx, t.Root, t.options(), longestDiffering, "ls-files", "-z", "--others", "--exclude-standard")
+	if ctx.Err() != nil {
+		return nil, nil, errors.New("git has not answered in time")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range namesOf(out) {
+		if folder, ok := strings.CutSuffix(name, "/"); ok {
+			repositories = append(repositories, folder)
+		} else {
+			files = append(files, name)
+		}
+	}
+	return files, repositories, nil
+}

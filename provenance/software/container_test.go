@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"qme/record"
+	"qme/tests/files"
 )
 
 func TestStarted(t *testing.T) {
@@ -48,7 +49,7 @@ func TestInside(t *testing.T) {
 		{nil, map[string]string{"run/.containerenv": ""}, record.Container{Kind: "podman"}},
 	} {
 		root := t.TempDir()
-		write(t, root, c.files)
+		files.Write(t, root, c.files)
 		var got record.Container
 		if found := inside(&Query{Env: c.env}, root, "host"); found != nil {
 			got = *found
@@ -63,7 +64,7 @@ func TestInside(t *testing.T) {
 func TestInsideByName(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
-	write(t, root, map[string]string{".dockerenv": ""})
+	files.Write(t, root, map[string]string{".dockerenv": ""})
 	if c := inside(&Query{}, root, "0123456789ab"); c == nil || c.ID != "0123456789ab" {
 		t.Errorf("%+v", c)
 	}

@@ -13,24 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"qme/record"
+	"qme/tests/files"
 )
-
-// write makes files, with the folders in which they lie. A name that ends with a slash is a folder.
-func write(t *testing.T, dir string, files map[string]string) {
-	t.Helper()
-	for name, text := range files {
-		path := filepath.Join(dir, name)
-		err := os.MkdirAll(filepath.Dir(path), 0o700)
-		if strings.HasSuffix(name, "/") {
-			err = os.MkdirAll(path, 0o700)
-		} else if err == nil {
-			err = os.WriteFile(path, []byte(text), 0o700)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
 
 // programs returns programs by their paths.
 func programs(t *testing.T, paths ...string) (list []Program) {
@@ -76,7 +60,7 @@ func list(e *Environment) string {
 func TestConda(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, dir, condaFiles())
+	files.Write(t, dir, condaFiles())
 	envs := Find(Query{Env: []string{"CONDA_PREFIX=" + dir, "VIRTUAL_ENV=relative"}})
 	if len(envs) != 1 {
 		t.Fatalf("there are %d environments", len(envs))
@@ -103,7 +87,7 @@ func TestEqual(t *testing.T) {
 	var parts []string
 	for range 2 {
 		dir := t.TempDir()
-		write(t, dir, condaFiles())
+		files.Write(t, dir, condaFiles())
 		envs := Find(Query{Programs: programs(t, filepath.Join(dir, "bin/x"))})
 		if len(envs) != 1 || envs[0].By != "program" {
 			t.Fatalf("there are %+v", envs)
@@ -134,8 +118,8 @@ func venvFiles(cfg string) map[string]string {
 func TestVenv(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, dir, venvFiles("home = "+dir+"/system/bin\nImplementation = CPython\nversion_info = 3.12.1.final.0\nversion = 20.25.0\ninclude-system-site-packages = true\n"))
-	write(t, dir, map[string]string{"system/lib/python3/dist-packages/six-1.16.0.dist-info/": "", "system/lib/python3/dist-packages/requests-1.0.dist-info/": ""})
+	files.Write(t, dir, venvFiles("home = "+dir+"/system/bin\nImplementation = CPython\nversion_info = 3.12.1.final.0\nversion = 20.25.0\ninclude-system-site-packages = true\n"))
+	files.Write(t, dir, map[string]string{"system/lib/python3/dist-packages/six-1.16.0.dist-info/": "", "system/lib/python3/dist-packages/requests-1.0.dist-info/": ""})
 	envs := Find(Query{Programs: programs(t, filepath.Join(dir, "bin/python")), Env: []string{"VIRTUAL_ENV=" + dir}})
 	if len(envs) != 1 {
 		t.Fatalf("there are %d environments", len(envs))
@@ -198,7 +182,7 @@ func TestHostile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			write(t, dir, venvFiles("version = 3.12.1\n"))
+			files.Write(t, dir, venvFiles("version = 3.12.1\n"))
 			if err := c.make(dir); err != nil {
 				t.Fatal(err)
 			}
@@ -234,7 +218,7 @@ func TestFind(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	site := "/lib/python3.11/site-packages/"
-	write(t, dir, map[string]string{
+	files.Write(t, dir, map[string]string{
 		"apps/tool/bin/tool": "", "apps/tool/pyvenv.cfg": "version = 3.11.2", "apps/tool" + site + "tool-1.0.dist-info/": "", "own/bin/": "",
 		"opt/python/bin/python3.11": "", "opt/python" + site + "x-1.dist-info/": "", "opt/python/lib/python3/dist-packages/y-2.egg-info": "",
 		"home/.local" + site + "z-3.dist-info/": "", "base/conda-meta/python-3.11.1-0.json": "", "base/bin/python3.11": "",
@@ -276,7 +260,7 @@ func TestFind(t *testing.T) {
 func TestR(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	write(t, dir, map[string]string{
+	files.Write(t, dir, map[string]string{
 		"lib/R/library/base/DESCRIPTION": "Package: base\nVersion: 4.3.1\n", "bin/Rscript": "",
 		"mine/4.3/ggplot2/DESCRIPTION": "Package: ggplot2\nRemoteUrl: https://u:" + token + "@x\nVersion: 3.4.4\n", "mine/4.3/00LOCK-x/DESCRIPTION": "Version: 1", "mine/4.3/odd name/DESCRIPTION": "Version: 1",
 		"mine/4.3/bad/DESCRIPTION": "Version: " + token + "@\n", "mine/4.3/empty/": "", "work/renv/library/linux/R-4.3/x86_64/dplyr/DESCRIPTION": "Version: 1.1.4\n",
@@ -296,7 +280,7 @@ func TestR(t *testing.T) {
 func TestCache(t *testing.T) {
 	t.Parallel()
 	dir, cache := t.TempDir(), filepath.Join(t.TempDir(), "cache")
-	write(t, dir, condaFiles())
+	files.Write(t, dir, condaFiles())
 	read := func() *Environment {
 		e := Find(Query{Env: []string{"CONDA_PREFIX=" + dir}})[0]
 		e.Read(Cache{Dir: cache}, nil)

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"qme/internal/procfs"
+	"qme/tests/await"
 	"qme/tests/require"
 )
 
@@ -101,13 +101,13 @@ func (s *supervised) signal(sig syscall.Signal) {
 // await waits for a file.
 func (s *supervised) await(name string) string {
 	s.t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if b, err := os.ReadFile(filepath.Join(s.dir, name)); err == nil && strings.HasSuffix(string(b), "\n") {
-			return strings.TrimSpace(string(b))
-		}
-	}
-	s.t.Fatalf("%s has not come", name)
-	return ""
+	var text string
+	await.That(s.t, "the file "+name, func() bool {
+		b, err := os.ReadFile(filepath.Join(s.dir, name))
+		text = string(b)
+		return err == nil && strings.HasSuffix(text, "\n")
+	})
+	return strings.TrimSpace(text)
 }
 
 // losses waits for the tracer's end, and returns what it has lost.
@@ -192,11 +192,7 @@ func TestOutlivesTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.await("late")
-	for end := time.Now().Add(time.Minute); syscall.Kill(s.keeper, 0) == nil; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("the keeper does not end")
-		}
-	}
+	await.That(t, "the keeper's end", func() bool { return syscall.Kill(s.keeper, 0) != nil })
 }
 
 // TestOrdinaryUser traces without any privilege, which the kernel allows if the command can gain none.
@@ -230,11 +226,7 @@ func TestBothAreKilled(t *testing.T) {
 	if err := syscall.Kill(s.keeper, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(time.Minute); !s.hasKeeper(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("there is no other keeper")
-		}
-	}
+	await.That(t, "another keeper", s.hasKeeper)
 	s.signal(syscall.SIGKILL)
 	s.check()
 	_ = s.cmd.Wait() // killed

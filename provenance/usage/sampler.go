@@ -45,6 +45,8 @@ type Sampler struct {
 	mu       sync.Mutex // guards the rest
 	timer    *time.Timer
 	ended    bool
+	paused   time.Time     // since when nothing is sampled; zero: it is
+	without  time.Duration // for how long nothing was sampled before
 	interval time.Duration
 	last     time.Duration // when the last sample was taken
 	series   Series
@@ -73,7 +75,7 @@ func (s *Sampler) sample() {
 	if s.tree == nil {
 		s.tree = newTree(s.o.PID, s.o.Mark)
 	}
-	at := time.Since(s.begun)
+	at := s.elapsed()
 	x, cost, ok := s.tree.look()
 	if !ok {
 		return // the command has ended, or its processes cannot be listed
@@ -95,7 +97,50 @@ func (s *Sampler) sample() {
 	first := withGPUs && !s.series.GPU // all lines have further columns now
 	s.series.GPU = s.series.GPU || withGPUs
 	s.store(x, joined || first)
-	s.timer.Reset(max(s.interval, cost*share))
+	if s.paused.IsZero() {
+		s.timer.Reset(max(s.interval, cost*share))
+	}
+}
+
+// elapsed returns the time since the command has started, without that of pauses.
+func (s *Sampler) elapsed() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if !s.paused.IsZero() {
+		now = s.paused
+	}
+	return now.Sub(s.begun) - s.without
+}
+
+// Pause takes no more samples until Resume: the processes of the run stand still, and that is no time
+// of the run.
+func (s *Sampler) Pause() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || !s.paused.IsZero() {
+		return
+	}
+	s.timer.Stop()
+	s.paused = time.Now()
+}
+
+// Resume ends a Pause.
+func (s *Sampler) Resume() {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || s.paused.IsZero() {
+		return
+	}
+	s.without += time.Since(s.paused)
+	s.paused = time.Time{}
+	s.timer.Reset(s.interval)
 }
 
 // store hands the sample x, or after a change of the others all samples, to the store.

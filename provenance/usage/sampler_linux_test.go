@@ -96,3 +96,41 @@ func TestNoSamples(t *testing.T) {
 		}
 	}
 }
+
+// While the processes stand still nothing is sampled, and the time does not count.
+func TestPause(t *testing.T) {
+	c := start(t, "sleep 60")
+	store := &kept{more: make(chan struct{}, 1)}
+	began := time.Now()
+	s := usage.Start(usage.Options{PID: c.Process.Pid, Interval: 5 * time.Millisecond, Store: store})
+	<-store.more
+	s.Pause()
+	s.Pause()
+	time.Sleep(50 * time.Millisecond) // one may have been under way
+	store.mu.Lock()
+	before := strings.Count(store.text, "\n")
+	store.mu.Unlock()
+	const still = 500 * time.Millisecond
+	time.Sleep(still)
+	store.mu.Lock()
+	during := strings.Count(store.text, "\n") - before
+	select {
+	case <-store.more:
+	default:
+	}
+	store.mu.Unlock()
+	s.Resume()
+	<-store.more
+	text, err := s.End(nil)
+	whole := time.Since(began)
+	if err != nil || during != 0 {
+		t.Errorf("%d samples were taken meanwhile, %v", during, err)
+	}
+	series, err := usage.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := series.Samples[len(series.Samples)-1].Time; last > (whole - still).Seconds() {
+		t.Errorf("the last sample is of %v s of %v, of which %v do not count", last, whole, still)
+	}
+}

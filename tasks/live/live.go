@@ -16,6 +16,7 @@ import (
 	"qme/index/query"
 	"qme/record"
 	"qme/tasks"
+	"qme/tasks/waiting"
 )
 
 // A Home gives access to the tasks of a home. Once its fields are set, its methods are safe for
@@ -62,6 +63,13 @@ func (h *Home) Differences(ctx context.Context, from, to string) (list []record.
 
 // Recover commits the runs of dead processes from the spool.
 func (h *Home) Recover(ctx context.Context) error { return h.service().RecoverSoon(ctx) }
+
+// Queue returns a watch of the tasks that wait in the queue.
+func (h *Home) Queue() *waiting.Watch { return h.Service.Waiting.Watch() }
+
+// Queued returns the record of a task that waits in the queue. The error wraps record.ErrNotFound if it
+// does not.
+func (h *Home) Queued(id record.ID) (*record.Record, error) { return h.service().Queued(id) }
 
 // Find returns a run of the task that ref names. Number 0 is the latest run.
 func (h *Home) Find(ref string, number int) (tasks.Version, error) {

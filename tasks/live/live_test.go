@@ -27,6 +27,8 @@ import (
 	"qme/tasks/jobs"
 	"qme/tasks/live"
 	"qme/tasks/spool"
+	"qme/tasks/waiting"
+	"qme/tests/await"
 )
 
 // TestMain is this program on a home as well, as it is started for what follows a change and
@@ -192,18 +194,18 @@ func (b *bench) running() record.ID {
 func (b *bench) started(n int) []string {
 	b.t.Helper()
 	path := filepath.Join(b.Service.Home, startedFile)
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	var lines []string
+	if !await.Holds(func() bool {
 		text, err := os.ReadFile(path)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			b.t.Fatal(err)
 		}
-		if lines := strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' }); len(lines) >= n {
-			return lines
-		}
-		if time.Now().After(end) {
-			b.t.Fatalf("there were fewer than %d children: %q", n, text)
-		}
+		lines = strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })
+		return len(lines) >= n
+	}) {
+		b.t.Fatalf("there were fewer than %d children: %q", n, lines)
 	}
+	return lines
 }
 
 func TestDifferences(t *testing.T) {
@@ -406,3 +408,90 @@ func TestRefresh(t *testing.T) {
 }
 
 func noMirror() (*target.Target, error) { return nil, nil }
+
+// A watch follows a task from the queue over two tries to the history, and one that is cancelled there.
+func TestWatchQueue(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.Service.Waiting = waiting.New(afero.NewOsFs(), filepath.Join(b.Service.Home, "queue"))
+	w := &tasks.Watch{History: b.Home, Spool: b.Service.Spool, Queue: b.Queue(), Queued: b.Queued}
+	last := map[record.ID]record.Outcome{}
+	take := func(c tasks.Changes) {
+		for _, one := range c.List {
+			switch {
+			case one.Record != nil:
+				last[one.ID] = one.Record.Outcome()
+			case !one.Uncommitted:
+				delete(last, one.ID)
+			}
+		}
+	}
+	next := func(what string, id record.ID, want record.Outcome) {
+		t.Helper()
+		if err := w.Next(t.Context(), take); err != nil {
+			t.Fatal(err)
+		}
+		if got, there := last[id]; !there || got != want {
+			t.Errorf("%s: it is %v (%t), want %v", what, got, there, want)
+		}
+	}
+	add := func() record.ID {
+		t.Helper()
+		rec, err := b.Service.Add(t.Context(), executor.Command{Executor: "shell", Argv: []string{"true"}, Line: "true"},
+			tasks.AddOptions{Terms: waiting.Terms{Tries: 2}, Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rec.UID
+	}
+	begin := func(id record.ID) (*spool.Entry, *record.Record) {
+		t.Helper()
+		rec, err := b.Service.Waiting.Record(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec.Data.Status = record.Running
+		e, err := b.Service.Spool.Begin(rec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e, rec
+	}
+	first := add()
+	if err := w.Begin(b.Head, take); err != nil {
+		t.Fatal(err)
+	}
+	if last[first] != record.Queued || w.Waiting() != 1 || !w.Covers(first) {
+		t.Errorf("at first it is %v", last)
+	}
+	second := add()
+	next("another was added", second, record.Queued)
+	e, _ := begin(first)
+	next("a start in vain", first, record.Goes)
+	if err := e.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	next("after a start in vain", first, record.Queued)
+	e, rec := begin(first)
+	if err := b.Service.Waiting.Claim(first, e.Queued()); err != nil {
+		t.Fatal(err)
+	}
+	next("it has started", first, record.Goes)
+	one, now := 1, record.Now()
+	rec.Data.Status, rec.Data.ReturnCode, rec.Data.Finished = record.Complete, &one, &now
+	build := func(*record.Record, string) (*record.Record, error) { return rec, nil }
+	if _, err := b.Store.Commit(t.Context(), gitstore.Change{Verb: "run", What: "true", ID: first, Build: build}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(b.Service.Waiting.Return(first, e.Queued(), e.MoveQueued, (*waiting.Entry).Next), e.Remove()); err != nil {
+		t.Fatal(err)
+	}
+	next("it waits again", first, record.Queued)
+	if _, err := b.Service.TakeOut(t.Context(), second); err != nil {
+		t.Fatal(err)
+	}
+	next("the other was taken out", second, record.Stopped)
+	if w.Waiting() != 1 || w.Uncommitted() != 0 {
+		t.Errorf("%d wait, %d run", w.Waiting(), w.Uncommitted())
+	}
+}

@@ -46,6 +46,9 @@ func (h *Home) Rerun(ctx context.Context, id record.ID, agreed Agreement) error 
 	if err != nil {
 		return err
 	}
+	if v.Record.IsQueued() {
+		return fmt.Errorf("task %s waits in the queue: %w (cancel takes it out)", id, record.ErrConflict)
+	}
 	if v.Record.Data.Status == record.Running {
 		return fmt.Errorf("task %s is running: %w (cancel it first)", id, record.ErrConflict)
 	}

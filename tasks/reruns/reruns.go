@@ -1,35 +1,39 @@
 // Package reruns keeps a list of the tasks of a home whose latest run did not begin when their
 // ids say. With the list, tasks can be ordered by their latest runs without reading every
-// record. The list can be deleted at any time.
+// record. A long list is a table on the disk, of which a reader reads a part, and a short list of
+// what has changed since. Both can be deleted at any time.
 package reruns
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io/fs"
 	"iter"
 	"slices"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/afero"
 
-	"qme/internal/regular"
 	"qme/internal/wholefile"
 	"qme/record"
 )
 
-// FileName is the name of the list in a home.
-const FileName = "reruns"
+const (
+	// FileName is the name of the list in a home.
+	FileName = "reruns"
+	// TableName is the name of the table that a long list refers to.
+	TableName = "reruns.table"
+)
 
 // writeFrom is the number of changed tasks from which the list is rewritten. Fewer changes are
 // read again by each reader.
 const writeFrom = 32
+
+// tableFrom is the length of a list from which its tasks are put into the table. Each reader reads
+// the whole list, but only what it needs of the table.
+var tableFrom = 2048
 
 // A Source is the history as of one commit.
 type Source interface {
@@ -44,15 +48,16 @@ type Source interface {
 	Changes(ctx context.Context, from string) iter.Seq2[record.Difference, error]
 }
 
-// A List is the list's file. It is safe for use by any number of processes: it is always
-// replaced as a whole, and names the commit it belongs to.
+// A List is the list's files. It is safe for use by any number of processes: each file is always
+// replaced as a whole and names the commit it belongs to, and the table alone is a list as well.
 type List struct {
+	// Path is that of the list. The table is in the same folder.
 	Path string
 	// Usual is the executor of most tasks; see record.Order.Mixed.
 	Usual string
 	// Eager writes the list whenever it does not belong to the newest commit.
 	Eager bool
-	// ReadOnly never writes the file.
+	// ReadOnly never writes the files.
 	ReadOnly bool
 	// Warn, if not nil, is called when the list cannot be written, so that each reader has to
 	// repeat the work.
@@ -62,20 +67,34 @@ type List struct {
 }
 
 // Order returns the order of the source's tasks at the time now. It reads the records that have
-// changed since the list was written, or every record if there is no usable list.
+// changed since the list was written, or every record if there is no usable list. If a part of the
+// list that is read later is damaged, the order reads every record then.
 func (l List) Order(ctx context.Context, src Source, now time.Time) (*record.Order, error) {
 	c, err := l.catchUp(ctx, src)
 	if err != nil {
 		return nil, err
 	}
-	if c.due && !l.ReadOnly {
-		if err := l.write(c.state); err != nil && !unwritable(err) && l.Warn != nil {
-			l.Warn(fmt.Errorf("the list of reruns cannot be kept, so each listing makes it anew: %w", err))
-		}
-	}
-	o := record.NewOrder(c.commit, c.moved, now)
+	l.keep(c)
+	o := c.order(now)
 	o.Mixed = c.mixed
 	return o, nil
+}
+
+// keep writes the list if that is worth it.
+func (l List) keep(c *caughtUp) {
+	// What replaces a damaged table has been written when the damage was found.
+	if !c.due || l.ReadOnly || c.table.damaged() {
+		return
+	}
+	if err := l.write(c.state); err != nil && !unwritable(err) && !c.table.damaged() {
+		l.warn(fmt.Errorf("the list of reruns cannot be kept, so each listing makes it anew: %w", err))
+	}
+}
+
+func (l List) warn(err error) {
+	if l.Warn != nil {
+		l.Warn(err)
+	}
 }
 
 // unwritable reports whether err means that this user may only read the folder.
@@ -83,12 +102,20 @@ func unwritable(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
-// A state is the content of the file.
+// A state is what is known of the tasks as of a commit.
 type state struct {
-	commit string
-	mixed  bool
-	moved  []record.Moved
-	unread []record.ID // records that could not be read; each reader tries again
+	commit  string
+	mixed   bool
+	table   *table         // nil if there is none
+	changed []record.Moved // what differs from the table; without a Clock if it has not moved
+	unread  []record.ID    // records that could not be read; each reader tries again
+}
+
+func (s *state) order(now time.Time) *record.Order {
+	if s.table == nil {
+		return record.NewOrder(s.commit, nil, s.changed, now)
+	}
+	return record.NewOrder(s.commit, s.table, s.changed, now)
 }
 
 type caughtUp struct {
@@ -97,42 +124,78 @@ type caughtUp struct {
 }
 
 func (l List) catchUp(ctx context.Context, src Source) (*caughtUp, error) {
-	old, err := l.read()
+	old, whole, err := l.read()
 	if err != nil {
 		return l.anew(ctx, src)
 	}
+	c := &caughtUp{state: *old, due: !whole}
+	c.commit = src.Commit()
 	var changed, present []record.ID
-	if old.commit != src.Commit() {
-		for c, err := range src.Changes(ctx, old.commit) {
+	if old.commit != c.commit {
+		for d, err := range src.Changes(ctx, old.commit) {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
 			if err != nil { // another repository, or the commit is gone
 				return l.anew(ctx, src)
 			}
-			changed = append(changed, c.ID)
-			if !c.Removed {
-				present = append(present, c.ID)
+			changed = append(changed, d.ID)
+			if !d.Removed {
+				present = append(present, d.ID)
 			}
 		}
 	}
-	c := &caughtUp{state: state{commit: src.Commit(), mixed: old.mixed}, due: len(changed) >= writeFrom || l.Eager && old.commit != src.Commit()}
-	if len(changed)+len(old.unread) == 0 {
-		c.moved = old.moved
+	c.due = c.due || len(changed) >= writeFrom || l.Eager && old.commit != c.commit
+	if c.table != nil {
+		c.table.again = func() (record.Table, error) { return l.again(ctx, src) }
+	}
+	if len(changed)+len(c.unread) == 0 {
 		return c, nil
 	}
-	again := make(map[record.ID]bool, len(changed)+len(old.unread))
-	for _, id := range slices.Concat(changed, old.unread) {
+	again := make(map[record.ID]bool, len(changed)+len(c.unread))
+	for _, id := range slices.Concat(changed, c.unread) {
 		again[id] = true
 	}
-	c.moved = slices.DeleteFunc(old.moved, func(m record.Moved) bool { return again[m.ID] })
-	return c, l.look(ctx, c, src.Select(slices.Concat(present, old.unread), true))
+	present = append(present, c.unread...)
+	c.unread, c.changed = nil, slices.DeleteFunc(c.changed, func(m record.Moved) bool { return again[m.ID] })
+	if err := l.look(ctx, c, src.Select(present, true)); err != nil {
+		return nil, err
+	}
+	c.unmove(again)
+	return c, nil
+}
+
+// unmove adds those tasks that are in the table and have not been found to have moved.
+func (c *caughtUp) unmove(tasks map[record.ID]bool) {
+	if c.table == nil {
+		return
+	}
+	for _, m := range c.changed {
+		delete(tasks, m.ID)
+	}
+	for id := range tasks {
+		if c.table.Clock(id) != "" {
+			c.changed = append(c.changed, record.Moved{ID: id})
+		}
+	}
 }
 
 // anew reads every record.
 func (l List) anew(ctx context.Context, src Source) (*caughtUp, error) {
 	c := &caughtUp{state: state{commit: src.Commit()}, due: true}
 	return c, l.look(ctx, c, src.Records(record.Range{Brief: true}))
+}
+
+// again is anew, in the place of a table that is damaged.
+func (l List) again(ctx context.Context, src Source) (record.Table, error) {
+	c, err := l.anew(ctx, src)
+	if err != nil {
+		err = fmt.Errorf("the list of reruns is damaged, so tasks that were run again are listed by when they were made: %w", err)
+		l.warn(err)
+		return nil, err
+	}
+	l.keep(c)
+	return c.order(time.Time{}), nil
 }
 
 // look adds the results of reading records to the state.
@@ -148,7 +211,7 @@ func (l List) look(ctx context.Context, c *caughtUp, results iter.Seq[record.Res
 			c.unread = append(c.unread, res.ID) // the listing reports the error
 		default:
 			if m, ok := record.MovedOf(res.Record); ok {
-				c.moved = append(c.moved, m)
+				c.changed = append(c.changed, m)
 			}
 		}
 		c.mixed = c.mixed || res.ID.Executor() != l.Usual
@@ -159,69 +222,29 @@ func (l List) look(ctx context.Context, c *caughtUp, results iter.Seq[record.Res
 	return nil
 }
 
-// The file is text: a line with the format, a line with the commit, a line for each task, and
-// the checksum (CRC-32, IEEE) of all lines before it.
-const magic = "qme reruns 1"
-
-var errUnusable = errors.New("the list of reruns cannot be used")
-
-// write replaces the file.
+// write replaces the files. Tasks are put into the table rarely, and before that is necessary by a
+// process that does not keep a user waiting.
 func (l List) write(s state) error {
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s\n%s %t\n", magic, s.commit, s.mixed)
-	slices.SortFunc(s.moved, record.CompareMoved)
-	for _, m := range s.moved {
-		fmt.Fprintf(&b, "%s %s\n", m.ID, m.Clock)
+	most := tableFrom
+	if l.Eager {
+		most /= 4
 	}
-	for _, id := range s.unread {
-		fmt.Fprintf(&b, "%s -\n", id)
-	}
-	fmt.Fprintf(&b, "%08x\n", crc32.ChecksumIEEE(b.Bytes()))
-	// No flush is needed: a file damaged by a power cut fails its checksum.
 	fsys := afero.NewOsFs()
-	if err := wholefile.Replace(fsys, l.Path, b.Bytes()); err != nil {
+	if len(s.changed) > most {
+		name, b, err := tableOf(&s)
+		if err == nil {
+			err = wholefile.ReplaceFlushed(fsys, l.tablePath(), b)
+		}
+		if err != nil {
+			return err
+		}
+		_ = wholefile.RemoveLeft(fsys, l.tablePath()) // a leftover file does no harm
+		s.table, s.changed = &table{name: name}, nil
+	}
+	// No flush is needed: a file damaged by a power cut fails its checksum.
+	if err := wholefile.Replace(fsys, l.Path, s.text()); err != nil {
 		return err
 	}
-	_ = wholefile.RemoveLeft(fsys, l.Path) // a leftover file does no harm
+	_ = wholefile.RemoveLeft(fsys, l.Path)
 	return nil
-}
-
-const (
-	clockLike = "019aaf3c-1b2c"
-	uuidLike  = clockLike + "-7d3e-8f40-5b1f0c2d9e7a"
-)
-
-// read returns the content of the file. The error is errUnusable if the file is missing or
-// damaged.
-func (l List) read() (*state, error) {
-	b, err := regular.ReadHere(l.Path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnusable, err)
-	}
-	text := string(b)
-	end := strings.LastIndexByte(strings.TrimSuffix(text, "\n"), '\n') + 1
-	sum, err := strconv.ParseUint(strings.TrimSuffix(text[end:], "\n"), 16, 32)
-	if err != nil || uint32(sum) != crc32.ChecksumIEEE(b[:end]) {
-		return nil, errUnusable
-	}
-	head, text, _ := strings.Cut(text[:end], "\n")
-	line, text, _ := strings.Cut(text, "\n")
-	commit, mixed, ok := strings.Cut(line, " ")
-	if head != magic || !ok {
-		return nil, errUnusable
-	}
-	s := &state{commit: commit, mixed: mixed == "true", moved: make([]record.Moved, 0, strings.Count(text, "\n"))}
-	for text != "" {
-		line, text, _ = strings.Cut(text, "\n")
-		id, at, _ := strings.Cut(line, " ")
-		if at == "-" {
-			s.unread = append(s.unread, record.ID(id))
-			continue
-		}
-		if len(at) != len(clockLike) || len(id) < len(uuidLike) {
-			return nil, errUnusable
-		}
-		s.moved = append(s.moved, record.Moved{ID: record.ID(id), Clock: at})
-	}
-	return s, nil
 }

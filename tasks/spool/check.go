@@ -47,6 +47,8 @@ func (s *Spool) checkEntry(dir string, id record.ID) (note string, err error) {
 	}
 	_, err = readRecord(s.fs, dir, id)
 	switch {
+	case v == dead && err == nil && hasQueued(s.fs, dir):
+		return s.unsupervisedNote(dir, id), nil
 	case v == dead, errors.Is(err, record.ErrNotFound):
 		return "", nil // left to Take, or being removed
 	case err != nil && v == alive:
@@ -58,6 +60,19 @@ func (s *Spool) checkEntry(dir string, id record.ID) (note string, err error) {
 			id, s.ownerOf(dir), filepath.Join(dir, lockFile)), nil
 	}
 	return "", nil
+}
+
+// unsupervisedNote returns a note about a run of the queue that goes on although the process that records it is dead, ""
+// if it does not.
+func (s *Spool) unsupervisedNote(dir string, id record.ID) string {
+	if alive, err := s.unsupervised(dir, id); err != nil || !alive {
+		return "" // left to Take
+	}
+	state, way := "is running", ""
+	if s.StandsStill(id) {
+		state, way = "stands still", `"qme queue resume" has it go on, and `
+	}
+	return fmt.Sprintf("task %s: its command %s, and the process that recorded it was killed; %s\"qme cancel %s\" ends it", id, state, way, id)
 }
 
 // ownerOf describes the process that a lock file names, for a message.

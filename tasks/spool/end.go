@@ -117,7 +117,7 @@ func ended(fsys afero.Fs, dir string, rec *record.Record) (bool, error) {
 
 // settle completes the record of an uncommitted run from its noted end. If there is none and
 // the recording process has certainly died, the status becomes Cancelled. Such a run waits for
-// a process that can commit it.
+// a process that can commit it. A run of the queue goes on as long as processes of it are alive.
 func (s *Spool) settle(dir string, rec *record.Record) error {
 	known, err := ended(s.fs, dir, rec)
 	if err != nil || known {
@@ -129,8 +129,14 @@ func (s *Spool) settle(dir string, rec *record.Record) error {
 	} else if err != nil {
 		return err
 	}
-	if o.gone(s.me()) {
-		rec.Data.Status = record.Cancelled
+	if !o.gone(s.me()) {
+		return nil
 	}
+	if hasQueued(s.fs, dir) {
+		if alive, err := s.unsupervised(dir, rec.UID); err != nil || alive {
+			return err
+		}
+	}
+	rec.Data.Status = record.Cancelled
 	return nil
 }

@@ -3,7 +3,6 @@ package spool_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
 	"testing"
 
@@ -12,6 +11,7 @@ import (
 	"qme/gitstore/storetest"
 	"qme/record"
 	"qme/tasks/spool"
+	"qme/tests/faults"
 )
 
 // keep is what the runs of these tests store of a stream.
@@ -71,31 +71,19 @@ func fly(t *testing.T, fsys afero.Fs, dir string) *flight {
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	for _, fault := range storetest.Kinds() {
-		t.Run(fault.String(), func(t *testing.T) {
-			t.Parallel()
-			const enough = 1000
-			for fault.At = 1; fault.At < enough; fault.At++ {
-				fsys := storetest.New(afero.NewOsFs())
-				fsys.Arm(fault)
-				dir := t.TempDir()
-				f := fly(t, fsys, dir)
-				failed := fsys.Failed()
-				t.Run(fmt.Sprint(fault.At, " ", failed), func(t *testing.T) {
-					if failed == "" && (!f.removed || f.wrote != nil) {
-						t.Errorf("without a fault: %+v", f)
-					}
-					recovered(t, spool.New(afero.NewOsFs(), dir), f, fault.Crash)
-				})
-				if failed == "" {
-					break
-				}
-			}
-			if fault.At < 20 || fault.At == enough {
-				t.Errorf("%d operations were counted", fault.At)
-			}
-		})
-	}
+	faults.Each(t, 20, func(t *testing.T, fault storetest.Fault) bool {
+		fsys := storetest.New(afero.NewOsFs())
+		fsys.Arm(fault)
+		dir := t.TempDir()
+		f := fly(t, fsys, dir)
+		failed := fsys.Failed()
+		t.Log(failed)
+		if failed == "" && (!f.removed || f.wrote != nil) {
+			t.Errorf("without a fault: %+v", f)
+		}
+		recovered(t, spool.New(afero.NewOsFs(), dir), f, fault.Crash)
+		return failed != ""
+	})
 }
 
 // recovered is what the next command finds and does.

@@ -16,7 +16,7 @@ import (
 // changes. It reads no records, so it is cheap enough to call many times a second. The error
 // wraps fs.ErrNotExist when the home itself is gone, not only the spool.
 func (s *Spool) Stamps() (map[record.ID]string, error) {
-	ids, err := s.ids()
+	ids, err := s.IDs()
 	if err != nil {
 		return nil, err
 	}

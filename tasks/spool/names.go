@@ -141,7 +141,7 @@ func (e *Entry) Share(names []Name, all bool) error {
 		return err
 	}
 	// Only now: of two runs that begin at once, at least the later one finds the other.
-	ids, err := e.s.ids()
+	ids, err := e.s.IDs()
 	errs := []error{err}
 	for _, id := range ids {
 		if id != e.id {

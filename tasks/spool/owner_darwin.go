@@ -3,6 +3,8 @@ package spool
 import (
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/afero"
 	"golang.org/x/sys/unix"
@@ -44,4 +46,16 @@ func onlyHere(f afero.File) bool {
 	}
 	var st unix.Statfs_t
 	return unix.Fstatfs(int(real.Fd()), &st) == nil && st.Flags&unix.MNT_LOCAL != 0
+}
+
+// seesAll reports whether this process sees those of all namespaces.
+func seesAll(string) bool { return true }
+
+// born returns when the process began, as the process list has it, 0 if that is not known.
+func (o owner) born() uint64 {
+	n, err := strconv.ParseUint(strings.Replace(o.Start, ".", "", 1), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
 }

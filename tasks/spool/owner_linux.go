@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/afero"
@@ -66,3 +67,19 @@ func onlyHere(f afero.File) bool {
 	}
 	return false
 }
+
+// born returns when the process began, as the process list has it, 0 if that is not known.
+func (o owner) born() uint64 {
+	n, err := strconv.ParseUint(o.Start, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// firstSpace names the namespace of process ids in which the kernel has started the first process. From
+// there all others are seen.
+const firstSpace = "pid:[4026531836]"
+
+// seesAll reports whether a process in a namespace sees those of all namespaces.
+func seesAll(space string) bool { return space == firstSpace }

@@ -33,6 +33,8 @@ const (
 	lockFile    = "lock"
 	recordFile  = "record.json"
 	controlFile = "control"
+	startedFile = "started"
+	queuedDir   = "queued"
 )
 
 // A Spool is the folder of uncommitted runs. It is safe for use by any number of processes.
@@ -313,7 +315,7 @@ func (e *Entry) release() error {
 // skips entries that are removed meanwhile. If an entry cannot be read, its result has the
 // error.
 func (s *Spool) List(inline int) ([]record.Result, error) {
-	ids, err := s.ids()
+	ids, err := s.IDs()
 	if err != nil {
 		return nil, err
 	}

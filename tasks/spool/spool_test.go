@@ -46,7 +46,11 @@ func child(dir string) error {
 		return err
 	}
 	cancelled := make(chan struct{})
-	stop := e.Listen(func() { close(cancelled) })
+	stop := e.Listen(func(w spool.Word) {
+		if fmt.Println(w); w == spool.WordCancel {
+			close(cancelled)
+		}
+	})
 	defer stop()
 	for name, text := range map[record.StreamName]string{record.Stdout: strings.Repeat("out\n", 1000), record.Stderr: "error\n"} {
 		if _, err := io.WriteString(e.Recorder(name, 1000), text); err != nil {
@@ -55,7 +59,6 @@ func child(dir string) error {
 	}
 	fmt.Println(id)
 	<-cancelled
-	fmt.Println("cancelled")
 	return e.Remove()
 }
 
@@ -185,7 +188,7 @@ func TestCancel(t *testing.T) {
 	if err := s.Cancel(p.id); err != nil {
 		t.Fatalf("Cancel: %v", err)
 	}
-	if got := p.line(t); got != "cancelled" {
+	if got := p.line(t); got != "cancel" {
 		t.Errorf("the child says %q", got)
 	}
 	if err := p.cmd.Wait(); err != nil {
@@ -204,27 +207,57 @@ func TestCancelUnheard(t *testing.T) {
 	if err := s.Cancel(e.ID()); !errors.Is(err, record.ErrConflict) {
 		t.Errorf("Cancel of a run that does not listen: %v, want record.ErrConflict", err)
 	}
-	stop := e.Listen(func() { t.Error("cancelled after it had stopped to listen") })
+	stop := e.Listen(func(w spool.Word) { t.Errorf("it heard %s after it had stopped to listen", w) })
 	stop()
 	if err := s.Cancel(e.ID()); !errors.Is(err, record.ErrConflict) {
 		t.Errorf("Cancel of a run that has stopped to listen: %v, want record.ErrConflict", err)
 	}
-	// Something else in the FIFO is not for us.
-	other := begin(t, s, running(t))
-	defer other.Listen(func() { t.Error("cancelled by another word") })()
-	f, err := os.OpenFile(filepath.Join(s.Dir(), string(other.ID()), "control"), os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteString("cancel it\n"); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
 	// Where there are no FIFOs Listen does nothing.
 	mem := spool.New(afero.NewMemMapFs(), "/running")
 	begin(t, mem, running(t)).Listen(nil)()
+}
+
+// Words arrive in their order, and what is none is ignored, whatever its length.
+func TestTell(t *testing.T) {
+	t.Parallel()
+	s := onDisk(t)
+	p := startChild(t, s.Dir())
+	control := filepath.Join(s.Dir(), string(p.id), "control")
+	noise := func(text string) {
+		t.Helper()
+		f, err := os.OpenFile(control, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = f.WriteString(text); err != nil {
+			t.Error(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	words := []spool.Word{spool.WordStop, spool.WordContinue, spool.WordStop, spool.WordContinue, spool.WordCancel}
+	for _, w := range words {
+		noise("cancel it\n\nSTOP\n" + strings.Repeat("cancel", 1000) + "\n")
+		if err := s.Tell(p.id, w); err != nil {
+			t.Fatalf("Tell %s: %v", w, err)
+		}
+	}
+	for _, w := range words {
+		if got := p.line(t); got != string(w) {
+			t.Errorf("the child has heard %q, want %q", got, w)
+		}
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("the child ends with %v", err)
+	}
+	if err := s.Tell(p.id, spool.WordStop); !errors.Is(err, record.ErrNotFound) {
+		t.Errorf("Tell of a run that has ended: %v, want record.ErrNotFound", err)
+	}
+	e := begin(t, s, running(t))
+	if err := s.Tell(e.ID(), spool.WordContinue); !errors.Is(err, record.ErrConflict) || !strings.Contains(err.Error(), "continue") {
+		t.Errorf("Tell of a run that does not listen: %v, want record.ErrConflict", err)
+	}
 }
 
 func TestBegin(t *testing.T) {

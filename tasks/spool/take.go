@@ -13,26 +13,19 @@ import (
 	"github.com/spf13/afero"
 
 	"qme/internal/lockfile"
+	"qme/internal/regular"
+	"qme/internal/wholefile"
 	"qme/record"
 )
 
-// names returns the names of all files and folders in the spool.
-func (s *Spool) names() ([]string, error) {
-	f, err := s.fs.Open(s.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	names, err := f.Readdirnames(-1)
-	if vanished(err) {
-		err = nil // the folder was removed meanwhile
-	}
-	return names, errors.Join(err, f.Close())
-}
+// names returns the names of all files and folders in the spool, none if something else than a folder is in its place.
+func (s *Spool) names() ([]string, error) { return regular.Names(s.fs, s.dir) }
 
-// ids returns the ids of all entries.
-func (s *Spool) ids() ([]record.ID, error) {
+// Misplaced returns an error if something else than a folder is in the place of the spool: no run can begin then.
+func (s *Spool) Misplaced() error { return regular.NotFolder(s.fs, s.dir) }
+
+// IDs returns the ids of all uncommitted runs, in no particular order, without reading any.
+func (s *Spool) IDs() ([]record.ID, error) {
 	names, err := s.names()
 	if err != nil {
 		return nil, err
@@ -155,7 +148,7 @@ func (s *Spool) removeUnborn(dir string) error {
 		return nil
 	}
 	// The local clock may be ahead of the clock of the server that set the folder's time.
-	if now, err := s.now(); err != nil || now.Sub(info.ModTime()) < unbornAge {
+	if now, err := wholefile.Now(s.fs, s.dir, probePrefix); err != nil || now.Sub(info.ModTime()) < unbornAge {
 		return err
 	}
 	// A process that was stopped for a long time may still continue.
@@ -165,20 +158,6 @@ func (s *Spool) removeUnborn(dir string) error {
 		}
 	}
 	return s.fs.RemoveAll(dir)
-}
-
-// now returns the time by the clock that sets the modification times in the spool, which may be
-// a server's.
-func (s *Spool) now() (time.Time, error) {
-	f, err := afero.TempFile(s.fs, s.dir, probePrefix)
-	if err != nil {
-		return time.Time{}, err
-	}
-	info, err := f.Stat()
-	if err = errors.Join(err, f.Close(), s.fs.Remove(f.Name())); err != nil {
-		return time.Time{}, err
-	}
-	return info.ModTime(), nil
 }
 
 // look returns a verdict on the owner of a folder, without changing the folder. A folder

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -86,20 +84,8 @@ type spent struct{ server, clients, runs time.Duration }
 // spentBy returns the processor time so far of a server, of this process, which is the clients, and of
 // the runs that it has waited for.
 func spentBy(b *board) (s spent, err error) {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", b.cmd.Process.Pid))
-	if err != nil {
+	if s.server, err = processorOf(b.cmd.Process.Pid); err != nil {
 		return spent{}, err
-	}
-	for _, task := range tasks {
-		line, err := os.ReadFile(task)
-		if err != nil {
-			return spent{}, err
-		}
-		var ns int64
-		if _, err := fmt.Sscan(string(line), &ns); err != nil {
-			return spent{}, err
-		}
-		s.server += time.Duration(ns)
 	}
 	var self, children syscall.Rusage
 	if err := errors.Join(syscall.Getrusage(syscall.RUSAGE_SELF, &self), syscall.Getrusage(syscall.RUSAGE_CHILDREN, &children)); err != nil {

@@ -21,6 +21,7 @@ var groups = []group{
 	{"stale", staleGroup},
 	{"together", togetherGroup},
 	{"output", outputGroup},
+	{"queue", queueGroup},
 	{"facts", factsGroup},
 	{"trace", traceGroup},
 	{"pause", pauseGroup},

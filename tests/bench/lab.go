@@ -121,8 +121,10 @@ func (l *lab) generated(name string, n int, flags ...string) (string, error) {
 }
 
 // copyOf returns a home of its own with a generated history of n tasks.
-func (l *lab) copyOf(n int) (string, error) {
-	from, err := l.history(n)
+func (l *lab) copyOf(n int) (string, error) { return l.copied(l.history(n)) }
+
+// copied returns a copy of a home, in which tasks can be run.
+func (l *lab) copied(from string, err error) (string, error) {
 	if err != nil {
 		return "", err
 	}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -61,6 +63,25 @@ func peak(s *os.ProcessState) int64 {
 		return usage.Maxrss
 	}
 	return usage.Maxrss * 1024
+}
+
+// processorOf returns the processor time of a process so far, and 0 where the system does not tell.
+func processorOf(pid int) (total time.Duration, err error) {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	for _, name := range threads {
+		line, err := os.ReadFile(name)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue // the thread has ended
+		} else if err != nil {
+			return 0, err
+		}
+		var ns int64
+		if _, err := fmt.Sscan(string(line), &ns); err != nil {
+			return 0, fmt.Errorf("%s: %w", name, err)
+		}
+		total += time.Duration(ns)
+	}
+	return total, err
 }
 
 // A step takes one measurement, the i-th; before it, it may prepare what is not

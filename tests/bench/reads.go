@@ -45,6 +45,27 @@ func getGroup(l *lab) ([]row, error) {
 		r.verdict = judge(ratio(as, bs) <= 1.5 && as.median() < 40*time.Millisecond)
 		rows = append(rows, r)
 	}
+	moved, err := movedRows(l, large)
+	return append(rows, moved...), err
+}
+
+// movedRows measures listings where all tasks have waited in the queue, so that their order is not that of their ids.
+func movedRows(l *lab, plain string) (rows []row, err error) {
+	n := l.opts.tasks
+	moved, err := l.copied(l.generated(fmt.Sprintf("history-queued-%d", n), n, "-queued"))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := l.text("", l.qme, "--home", moved, "ls", "-n", "1"); err != nil { // the list of their order is made once
+		return nil, err
+	}
+	for _, args := range [][]string{{"ls", "-n", "25"}, {"get", "@1"}, {"run", "true"}} {
+		a, b, err := l.pairs(l.opts.n, l.qmeStep(moved, args...), l.qmeStep(plain, args...))
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, compare(fmt.Sprintf("qme %s at %d tasks that all have waited in the queue, against none", strings.Join(args, " "), n), a, b, 1.5))
+	}
 	return rows, nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"qme/tasks/waiting"
+	"qme/tests/enqueue"
 	"qme/tests/require"
 )
 
@@ -76,8 +78,10 @@ func TestPagesAreAccessible(t *testing.T) {
 	h.qme("note", id, "The temperature was too high: see the figure.")
 	h.qme("run", "echo", "hello moto")
 	h.background("run", "sleep", "600")
+	waits := enqueue.Held(t, h.dir, "simulate --steps 9", waiting.Terms{Queue: "gpu", CPUs: 4, Tries: 3})
 	p.visit("/")
 	p.until(row("sleep 600"))
+	p.until(row("simulate") + "?.querySelector('.why')?.innerText")
 	check("tasks")
 	p.press("j")
 	p.press("x")
@@ -95,6 +99,11 @@ func TestPagesAreAccessible(t *testing.T) {
 	p.until("document.querySelector('qme-runs .plot')?.naturalWidth")
 	p.sees("qme-output .text", "red")
 	check("task")
+	p.visit("/tasks/" + string(waits))
+	p.sees("header .why", "held")
+	check("task-queued")
+	p.visit("/tasks/" + id)
+	p.sees("qme-output .text", "red")
 	p.click("[aria-label='Edit this note']")
 	p.click("[aria-label='Change the name']")
 	p.sees(".name-form", "Save")

@@ -31,6 +31,7 @@ func run() (err error) {
 	flag.Uint64Var(&opts.Seed, "seed", 1, "equal seeds give equal histories")
 	flag.IntVar(&opts.Batch, "batch", 0, "write so many `runs` at once (0: 500; 1: as normal use does)")
 	flag.Float64Var(&opts.Reruns, "reruns", 0, "this `share` of the tasks is run again (0: one in twenty)")
+	flag.BoolVar(&opts.Queued, "queued", false, "each task has waited in the queue for some minutes")
 	flag.BoolVar(&opts.Files, "files", false, "each run has three files, which chains of tasks make from each other")
 	profile := flag.String("cpuprofile", "", "write a profile of the processor time to `FILE`")
 	flag.Usage = func() {

@@ -86,6 +86,8 @@ export const actions = (id, signal) => get(task(id, '/actions'), {}, signal);
 export const act = (id, action, args, agreed) => request('POST', task(id, `/actions/${encodeURIComponent(action)}`), { body: { args, ...agreed } });
 export const rerun = (id, agreed) => request('POST', task(id, '/rerun'), { body: agreed });
 export const cancel = (id, agreed) => request('POST', task(id, '/cancel'), { body: agreed });
+export const hold = (id) => request('POST', task(id, '/hold'));
+export const release = (id) => request('POST', task(id, '/release'));
 /** What people say of a task: {name, tags, notes}. The functions that change it return it as it is then. */
 export const notes = (id, signal) => get(task(id, '/notes'), {}, signal);
 export const addNote = (id, text) => request('POST', task(id, '/notes'), { body: { text } });

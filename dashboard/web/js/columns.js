@@ -1,12 +1,14 @@
 // The columns of the table of tasks: all that is to be said of one is said here.
 
 import { h } from './dom.js';
-import { many, moment, number, oneLine, outcomeText, stamps, took } from './format.js';
+import { many, moment, number, oneLine, outcomeText, stamps, took, whyWaits } from './format.js';
 import { label } from './tags.js';
 
 const clipped = (name, title = (task) => task[name]) => (task) => [h('span.clip', { title: title(task) }, task[name])];
 
 export const says = (task) => h('span.says', { title: task.last_line }, h('span.offscreen', {}, 'last printed: '), task.last_line);
+
+const why = (task) => h('span.why', { title: `waits: ${whyWaits(task)}` }, h('span.offscreen', {}, 'waits: '), whyWaits(task));
 
 const labels = ({ tags = [], more_tags: more, notes }) => (tags.length || notes) && h('span.labels', {},
   notes && h('span.noted', { title: many(notes, 'note') }, h('span', { 'aria-hidden': 'true' }, '✎'), h('span.offscreen', {}, many(notes, 'note'))),
@@ -19,6 +21,7 @@ const command = (task) => [
   task.run > 1 && h('span.times', { title: `run ${task.run} of this task` }, `×${number(task.run)}`),
   labels(task),
   task.last_line && says(task),
+  task.waits && why(task),
 ];
 
 /*

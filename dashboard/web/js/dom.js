@@ -20,6 +20,8 @@ export function h(spec, attributes = {}, ...children) {
 const paths = {
   rerun: 'M13 8a5 5 0 1 1-1.6-3.7M13 2v3.200h-3.200',
   stop: 'M4.500 4.500h7v7h-7z',
+  hold: 'M5.500 3.500v9M10.500 3.500v9',
+  release: 'M5 3.500 12 8l-7 4.500z',
   trash: 'M3 4.500h10M6.500 4.500V3h3v1.500M4.500 4.500l.5 8.500h6l.5-8.500',
   copy: 'M6 6h7v7H6zM10 6V3H3v7h3',
   check: 'M3.500 8.500 6.500 11.500 12.500 5',

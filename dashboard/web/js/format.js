@@ -103,7 +103,16 @@ function jobText({ job_state: state, outcome, returncode }) {
   return outcome === 'failed' ? `${word} ${returncode}` : word;
 }
 
-/** Whether the run, or the job that it has started, has not ended. */
+/** Whether the task waits in the queue of this home. */
+export const inQueue = (task) => task.outcome === 'queued' && task.status === null;
+
+/** Why it waits there; '' if that is not known. */
+export const whyWaits = ({ waits }) => (waits ? [waits.word, waits.text].filter(Boolean).join(': ') : '');
+
+/** Whether the user has to release it. */
+export const isHeld = ({ waits }) => waits?.word === 'held' || waits?.word === 'cannot start';
+
+/** Whether the task waits, or the run, or the job that it has started, has not ended. */
 export const goesOn = (task) => task.outcome === 'running' || task.outcome === 'queued';
 
 const running = (seconds) => (seconds < 60 ? `${seconds} s` : duration(seconds));

@@ -2,7 +2,7 @@
 
 import * as api from './api.js';
 import { h, throttle } from './dom.js';
-import { duration, many, number, oneLine, took } from './format.js';
+import { duration, many, number, oneLine, took, whyWaits } from './format.js';
 import { live } from './live.js';
 import { empty, failure } from './notice.js';
 import { theme, themes } from './theme.js';
@@ -86,7 +86,7 @@ class Overview extends HTMLElement {
     this.running.replaceChildren(...tasks.slice(0, 12).map((task) => {
       const time = h('span.took', {}, took(task));
       time.task = task;
-      const says = h('span.says', { 'data-says': task.id }, task.last_line ?? '');
+      const says = h('span.says', { 'data-says': task.id }, task.last_line ?? whyWaits(task));
       return h('li', {}, h('span.dot', { 'data-outcome': task.outcome, 'aria-hidden': 'true' }), h('a', { href: `/tasks/${task.id}`, title: task.command }, oneLine(task.command) || '(empty)'), says, h('span.dim', {}, task.host), time);
     }));
     if (all > 12) this.running.append(h('li', {}, h('a', { href: '/?status=running&status=queued' }, `and ${many(all - 12, 'other')}`)));

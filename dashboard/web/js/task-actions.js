@@ -90,13 +90,27 @@ export async function rerun(ids, command = '') {
 /** Ends runs after the user has agreed; command is that of a single one. @returns whether all are being ended. */
 export async function cancel(ids, command = '') {
   const what = ids.length === 1 ? 'this run' : many(ids.length, 'run');
-  if (!(await ask(`End ${what}?`, [...about(command), 'The command gets SIGTERM and, where that does not end it, SIGKILL, as by “qme cancel”; a job is cancelled by its scheduler. The output so far is kept.'], 'End'))) return false;
+  if (!(await ask(`End ${what}?`, [...about(command), 'The command gets SIGTERM and, where that does not end it, SIGKILL, as by “qme cancel”; a job is cancelled by its scheduler. The output so far is kept. What waits in the queue is taken out of it.'], 'End'))) return false;
   let kept = false;
   const done = await each(ids, async (id) => {
     if (kept || !(await agreeing((agreed) => api.cancel(id, agreed)))) kept = true;
   });
-  if (done && !kept) toast(ids.length === 1 ? 'The run is being cancelled' : `${many(ids.length, 'run')} are being cancelled`);
+  if (done && !kept) toast(ids.length === 1 ? 'It is being cancelled' : `${many(ids.length, 'run')} are being cancelled`);
   return done && !kept;
+}
+
+/** Has tasks of the queue wait until they are released. @returns whether all do. */
+export async function hold(ids) {
+  const done = await each(ids, api.hold);
+  if (done) toast(ids.length === 1 ? 'Held: it does not start before it is released' : `Held ${many(ids.length, 'task')}`);
+  return done;
+}
+
+/** Lets tasks of the queue start that are held. @returns whether all may. */
+export async function release(ids) {
+  const done = await each(ids, api.release);
+  if (done) toast(ids.length === 1 ? 'Released: it starts when its turn comes' : `Released ${many(ids.length, 'task')}`);
+  return done;
 }
 
 /** Deletes tasks from the listing after the user has agreed; command is that of a single one. @returns whether it did. */

@@ -2,7 +2,7 @@
 
 import { columns, says, templates } from './columns.js';
 import { button, h } from './dom.js';
-import { goesOn, moment, took } from './format.js';
+import { goesOn, inQueue, isHeld, moment, took } from './format.js';
 import { usual } from './filter.js';
 import { Rows } from './rows.js';
 
@@ -305,6 +305,7 @@ class Grid extends HTMLElement {
       el.classList.add('change');
       return el;
     };
+    if (inQueue(task)) return [isHeld(task) ? act('release', 'Release', 'release') : act('hold', 'Hold', 'hold'), act('cancel', 'Cancel', 'stop')];
     if (goesOn(task)) return [act('cancel', 'Cancel', 'stop')];
     return [act('rerun', 'Run again', 'rerun'), act('remove', 'Delete', 'trash')];
   }

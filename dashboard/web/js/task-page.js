@@ -3,7 +3,8 @@
 import * as api from './api.js';
 import { button, copyButton, h, icon, throttle } from './dom.js';
 import { viewOf } from './executors/index.js';
-import { bytes, duration, goesOn, inputName, many, outcomeText, shortId, stamp, stamps, took } from './format.js';
+import { bytes, duration, goesOn, inputName, inQueue, isHeld, many, outcomeText, shortId, stamp, stamps, took, whyWaits } from './format.js';
+import { queueFacts } from './queue-facts.js';
 import { live } from './live.js';
 import { empty, failure } from './notice.js';
 import * as router from './router.js';
@@ -124,10 +125,12 @@ class TaskPage extends HTMLElement {
     this.#showHead();
     this.#showFacts();
     this.#showJob();
+    this.#showWaiting();
     if (this.view) this.view.record = record;
     else this.#showOwn();
     if (!before) return;
-    const other = before.data.timestamp !== record.data.timestamp;
+    // A task that has left the queue has a run now.
+    const other = before.data.timestamp !== record.data.timestamp || (before.data.status === null) !== (record.data.status === null);
     const ended = before.data.status === 'running' && record.data.status !== 'running';
     const jobEnded = record.data.job?.final && !before.data.job?.final;
     // A run that has ended while it was watched has told its last words by itself.
@@ -157,7 +160,8 @@ class TaskPage extends HTMLElement {
     this.panes = h('div.panes', {}, this.#output('stdout'), this.#output('stderr'));
     this.jobPanes = h('div.panes', { hidden: true });
     this.jobNote = h('p.job-note', { hidden: true });
-    this.right = h('section.right', { 'aria-label': 'What it printed' }, this.find, this.jobNote, this.jobPanes, this.panes);
+    this.waits = h('p.job-note', { hidden: true });
+    this.right = h('section.right', { 'aria-label': 'What it printed' }, this.find, this.waits, this.jobNote, this.jobPanes, this.panes);
     this.comparison = h('section.comparison', { hidden: true, 'aria-label': 'Comparison' });
     this.replaceChildren(this.head, h('div.columns', {}, this.aside, h('div.main-column', {}, this.comparison, this.right)));
     this.find.outputs = () => this.outputs;
@@ -189,6 +193,15 @@ class TaskPage extends HTMLElement {
       this.jobPanes.append(output);
       this.find.attend(output);
     }
+  }
+
+  // What waits in the queue has printed nothing.
+  #showWaiting() {
+    const { summary } = this.#record;
+    const waits = inQueue(summary);
+    this.panes.hidden = waits;
+    this.waits.hidden = !waits;
+    this.waits.textContent = waits ? `It waits in the queue${whyWaits(summary) && ` (${whyWaits(summary)})`}, and has not printed anything yet.` : '';
   }
 
   // A job may come when the command has ended.
@@ -256,7 +269,8 @@ class TaskPage extends HTMLElement {
       return el;
     };
     this.took = h('span.took', {}, took(summary));
-    const changes = goesOn(summary) ? [does('cancel', 'Cancel', 'stop')] : [does('rerun', 'Run again', 'rerun', 'primary'), does('remove', 'Delete', 'trash', 'danger')];
+    const queued = isHeld(summary) ? does('release', 'Release', 'release', 'primary') : does('hold', 'Hold', 'hold');
+    const changes = inQueue(summary) ? [queued, does('cancel', 'Cancel', 'stop')] : goesOn(summary) ? [does('cancel', 'Cancel', 'stop')] : [does('rerun', 'Run again', 'rerun', 'primary'), does('remove', 'Delete', 'trash', 'danger')];
     const crumb = h('a', { href: '/' });
     crumb.append(icon('left'), 'Tasks');
     this.head.replaceChildren(
@@ -264,6 +278,7 @@ class TaskPage extends HTMLElement {
       h('div.command-line', {}, h('h1', {}, command || '(empty)'), copyButton('Copy the command', () => command, { shown: false, kind: 'quiet' })),
       h('div.under', {},
         h('span.outcome.big', { 'data-outcome': summary.outcome }, outcomeText(summary)), this.took,
+        summary.waits && h('span.why', {}, whyWaits(summary)),
         data.message && h('span.said', {}, data.message),
         live.readOnly ? '' : h('div.buttons', {}, ...changes)),
       this.run ? h('p.older', { role: 'note' }, `This is run ${data.run ?? this.run}. `, h('a', { href: `/tasks/${uid}` }, 'Show the latest run')) : '');
@@ -283,12 +298,13 @@ class TaskPage extends HTMLElement {
     const { git = {}, usage = {}, env = {} } = data;
     const facts = [
       ['Return code', data.returncode], ['Signal', data.signal],
-      ['Started', this.#time(data.timestamp)], ['Finished', this.#time(data.finished)], ['Duration', duration(data.duration)],
+      ['Started', data.status === null ? '' : this.#time(data.timestamp)], ['Finished', this.#time(data.finished)], ['Duration', duration(data.duration)],
       ['Directory', this.#code(data.pwd)], ['Input', inputName(data.stdin) && `${inputName(data.stdin)}${data.stdin.size ? `, ${bytes(data.stdin.size)}` : ''}`], ['User', data.user], ['Host', data.host], ['Executor', executor],
       ['Run', data.run], ['Process', data.pid || ''],
       ['CPU time', usage.user === undefined ? '' : `${duration(usage.user)} user, ${duration(usage.system)} system`],
       ['Memory', usage.peak_memory ? `${bytes(usage.peak_memory)} at most, ${bytes(usage.mean_memory)} on average` : usage.max_rss ? `${bytes(usage.max_rss)} at most` : usage.user === undefined ? '' : h('span.dim', {}, 'not recorded: less than qme itself needs, some 20 MiB')],
       ['Git', git.commit || git.branch ? h('span', {}, h('code', { title: git.commit ?? null }, [git.branch, git.commit?.slice(0, 10)].filter(Boolean).join(' ')), git.dirty ? ' with changes' : '') : ''],
+      ...queueFacts(data),
       ['Message', data.message],
     ];
     const list = h('dl.facts', {}, ...facts.filter(([, value]) => value !== '' && value !== null && value !== undefined).flatMap(([name, value]) => [h('dt', {}, name), h('dd', {}, value)]));

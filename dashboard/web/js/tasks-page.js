@@ -2,7 +2,7 @@
 
 import { button, h, throttle } from './dom.js';
 import * as filters from './filter.js';
-import { many, number } from './format.js';
+import { inQueue, many, number } from './format.js';
 import { live } from './live.js';
 import { empty, failure } from './notice.js';
 import * as router from './router.js';
@@ -236,11 +236,13 @@ class TasksPage extends HTMLElement {
     this.#showPickAll();
     this.picked.hidden = ids.length === 0;
     if (!ids.length) return;
+    const queued = ids.some((id) => inQueue(this.grid.rows.row(this.grid.rows.find(id)) ?? {}));
     this.picked.replaceChildren(
       h('strong', {}, `${number(ids.length)} selected`),
       this.pickAll,
       ...(live.readOnly ? [h('span', {}, 'This server is read-only.')] : [
         button('Run again', 'rerun', () => this.#act('rerun', ids)),
+        ...(queued ? [button('Hold', 'hold', () => this.#act('hold', ids)), button('Release', 'release', () => this.#act('release', ids))] : []),
         button('Cancel', 'stop', () => this.#act('cancel', ids)),
         button('Delete', 'trash', () => this.#act('remove', ids), { kind: 'danger' })]),
       button('Clear selection', 'close', () => this.grid.unpick(), { shown: false, kind: 'quiet' }));

@@ -27,6 +27,8 @@ type Options struct {
 	Batch int
 	// Reruns is the share of the tasks that are run again; 0 means one in twenty.
 	Reruns float64
+	// Queued has each task wait in the queue before its first run, for some minutes.
+	Queued bool
 	// Files has each run record three files: chains of ChainSteps tasks make one from the other.
 	Files bool
 	// Progress, if not nil, is called after each batch from the goroutine that
@@ -59,7 +61,7 @@ func Generate(ctx context.Context, home string, opts Options) (*Report, error) {
 		return nil, err
 	}
 	rep := new(Report)
-	p := newPlanOf(opts.Tasks, opts.Seed, cmp.Or(opts.Reruns, rerunShare))
+	p := newPlanOf(opts.Tasks, opts.Seed, cmp.Or(opts.Reruns, rerunShare), opts.Queued)
 	if opts.Files {
 		p.chains = p.places()
 	}

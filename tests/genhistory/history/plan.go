@@ -30,7 +30,7 @@ type task struct {
 	user    string
 	host    string
 	message string
-	made    time.Time // when its first run began
+	made    time.Time // when its first run began, or it was put into the queue
 	seed    uint64
 }
 
@@ -46,19 +46,20 @@ func (r run) end() time.Time { return r.start.Add(r.took) }
 
 // A plan is a whole history before its records are made.
 type plan struct {
-	tasks []task
-	runs  []run   // in the order in which they end
-	again float64 // the share of tasks that are run again
+	tasks  []task
+	runs   []run   // in the order in which they end
+	again  float64 // the share of tasks that are run again
+	queued bool    // whether they wait before their first run
 
 	chains []place // of each task, if its files are recorded
 }
 
 // newPlan plans a history of n tasks. Equal arguments give equal plans.
-func newPlan(n int, seed uint64) *plan { return newPlanOf(n, seed, rerunShare) }
+func newPlan(n int, seed uint64) *plan { return newPlanOf(n, seed, rerunShare, false) }
 
-// newPlanOf is newPlan with another share of tasks that are run again.
-func newPlanOf(n int, seed uint64, again float64) *plan {
-	p := &plan{tasks: make([]task, 0, n), again: again}
+// newPlanOf is newPlan with another share of tasks that are run again, and with a queue.
+func newPlanOf(n int, seed uint64, again float64, queued bool) *plan {
+	p := &plan{tasks: make([]task, 0, n), again: again, queued: queued}
 	r := rand.New(rand.NewPCG(seed, 0))
 	for cal := newCalendar(r); len(p.tasks) < n; {
 		p.sitting(r, cal.pick(r), n)
@@ -105,6 +106,9 @@ func (p *plan) addRuns(r *rand.Rand, i int) {
 		again = 1 + int(r.ExpFloat64()*0.4)
 	}
 	at := p.tasks[i].made
+	if p.queued {
+		at = at.Add(min(2*time.Second+time.Duration(r.ExpFloat64()*300*float64(time.Second)), End.Sub(at))).Truncate(time.Microsecond)
+	}
 	for n := 1; n <= again+1; n++ {
 		usual := p.tasks[i].shape.secs
 		took := time.Duration(usual*math.Exp(0.5*r.NormFloat64())*float64(time.Second)) + time.Millisecond

@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/queue"
+	"qme/record"
+)
+
+type releaseCommand struct {
+	term *terminal
+	home *home
+}
+
+func (cmd *releaseCommand) command() *cli.Command {
+	return &cli.Command{
+		Name:      "release",
+		Usage:     "let waiting tasks start that are held",
+		ArgsUsage: "TASK…",
+		Description: `It takes back "qme hold" and "qme add --hold". Tasks that qme holds because they could not
+be started, for example because their directory was gone, are tried again.
+
+Examples:
+  qme release 019aaf3c
+  qme release @1 @2`,
+		Action: func(ctx context.Context, c *cli.Command) error {
+			return onWaiting(ctx, c, cmd.home, func(q *queue.Queue, id record.ID) error {
+				held, err := q.Release(ctx, id)
+				switch {
+				case err != nil:
+					return err
+				case held:
+					cmd.term.note("Task %s is not held any more.", id)
+				default:
+					cmd.term.note("Task %s was not held; %q says for what it waits.", id, cmd.term.line("show", string(id)))
+				}
+				return nil
+			})
+		},
+	}
+}
