@@ -145,7 +145,7 @@ func (r *Record) check() error {
 	if r.Data.Run < 0 || int64(r.Data.Run) > maxRun {
 		return fmt.Errorf("%w record %s: run %d is out of range", ErrInvalid, r.UID, r.Data.Run)
 	}
-	for _, err := range []error{checkMasked(r.Data.Masked), r.Data.Files.check(), r.Data.Parent.check(), r.Data.Declared.check(), r.Data.Stdin.check(), r.Data.Software.check(), r.Data.Machine.check(), r.Data.Parts.check(), r.Data.Usage.check(), r.Data.Check.check(), r.Data.Queue.check(), r.Data.Job.check(), r.Data.Git.check(), r.Data.Code.check()} {
+	for _, err := range []error{checkMasked(r.Data.Masked), r.Data.Files.check(), r.Data.Parent.check(), r.Data.Declared.check(), r.Data.Stdin.check(), r.Data.Software.check(), r.Data.Machine.check(), r.Data.Parts.check(), r.Data.Usage.check(), r.Data.Check.check(), r.Data.Queue.check(), r.Data.Params.check(), r.Data.Group.check(), r.Data.Metrics.check(), r.Data.Origin.check(), r.Data.Job.check(), r.Data.Git.check(), r.Data.Code.check()} {
 		if err != nil {
 			return fmt.Errorf("record %s: %w", r.UID, err)
 		}

@@ -148,6 +148,22 @@ var Fields = []Field{
 	}},
 	{Key: "data.check.verdict", Name: "check_verdict", Since: 7, Value: func(r *Record) any { return within(r.Data.Check, func(c *Check) any { return c.Verdict }) }},
 	{Key: "data.queue", Kind: Object},
+	{Key: "data.params", Name: "params", Kind: Object, Since: 8, Value: func(r *Record) any {
+		if len(r.Data.Params) == 0 {
+			return nil
+		}
+		return r.Data.Params
+	}},
+	{Key: "data.group", Kind: Object},
+	{Key: "data.group.name", Name: "group_name", Since: 8, Value: func(r *Record) any { return within(r.Data.Group, func(g *Group) any { return g.Name }) }},
+	{Key: "data.metrics", Name: "metrics", Kind: Object, Since: 8, Value: func(r *Record) any {
+		if len(r.Data.Metrics) == 0 {
+			return nil
+		}
+		return r.Data.Metrics
+	}},
+	{Key: "data.origin", Kind: Object},
+	{Key: "data.origin.uid", Name: "origin", Since: 8, Value: func(r *Record) any { return within(r.Data.Origin, func(p *Parent) any { return string(p.UID) }) }},
 	{Key: "data.run_id", Name: "run_id", Since: 2, Value: func(r *Record) any { return unlessZero(string(r.Data.RunID)) }},
 	{Key: "data.run", Name: "run", Kind: Integer, Since: 1, Value: func(r *Record) any { return r.Data.Run }},
 	{Key: "data.previous", Name: "previous_commit", Since: 1, Value: func(r *Record) any { return unlessZero(r.Data.Previous) }},

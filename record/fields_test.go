@@ -106,8 +106,11 @@ func TestFormatDocument(t *testing.T) {
 	}
 	for name, k := range recordKeys {
 		word := words[k.of.Kind()]
-		if k.of == reflect.TypeFor[record.Time]() {
+		switch k.of {
+		case reflect.TypeFor[record.Time]():
 			word = "time"
+		case reflect.TypeFor[record.Params]():
+			word = "object"
 		}
 		if topLevel(name) && name != "data" {
 			if kind := rows[name][0]; !strings.HasPrefix(kind, word) || strings.HasSuffix(kind, ", optional") != k.optional {

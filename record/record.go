@@ -108,6 +108,14 @@ type Data struct {
 	// Queue says how the run went through the queue, or waits there; nil for a run that was given
 	// directly.
 	Queue *Queue `json:"queue,omitempty"`
+	// Params are the parameters of the run, as far as the user has named them; nil for none.
+	Params Params `json:"params,omitempty"`
+	// Group says which tasks were given together with this one; nil for none.
+	Group *Group `json:"group,omitempty"`
+	// Metrics are those that settings, or options of the command that gave the run, have asked for; nil for none.
+	Metrics Metrics `json:"metrics,omitempty"`
+	// Origin is the run whose command was changed to make this one; nil for none.
+	Origin *Parent `json:"origin,omitempty"`
 	// RunID names the run permanently; empty in records that predate run ids.
 	RunID RunID `json:"run_id,omitempty"`
 	// Parent is the run whose command gave this one; nil for none that is known.
@@ -122,10 +130,12 @@ type Data struct {
 }
 
 // Next returns a record for the task's next run, before it begins. It takes over the command,
-// its directory, its message, the declared files and unknown keys. Everything else is captured again.
+// its directory, its message, the declared files, its parameters and group, where it comes from, and unknown keys. Everything else is
+// captured again.
 func (r *Record) Next() *Record {
 	return &Record{Executor: r.Executor, UID: r.UID, Command: r.Command, Extra: r.Extra, Notes: r.Notes, Data: Data{
 		PWD: r.Data.PWD, Cmd: r.Data.Cmd, Message: r.Data.Message, Declared: r.Data.Declared.Again(), Run: NextRun(r.Data.Run), Extra: r.Data.Extra,
+		Params: r.Data.Params, Group: r.Data.Group, Origin: r.Data.Origin,
 	}}
 }
 

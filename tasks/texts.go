@@ -13,11 +13,16 @@ import (
 // themselves. Others are texts.
 var structural = []string{
 	"Cmd", "Env", "Files", "Output", "Error", "Stdout", "Stderr", "Masked", "Parts", "Extra", "Streams", // masked by themselves, or no texts
-	"User", "Host", "Status", "Signal", "Kind", "By", "State", "Source", "RunID", "Previous", "ID", "Parent", "Check",
+	"User", "Host", "Status", "Signal", "Kind", "By", "State", "Source", "RunID", "Previous", "ID", "Parent", "Check", "Origin",
 }
 
-// structuralQueue are the same of record.Queue.
-var structuralQueue = []string{"Name", "After", "GPUs"}
+// structuralOf are the same of some types alone.
+var structuralOf = map[reflect.Type][]string{
+	reflect.TypeFor[record.Queue]():  {"Name", "After", "GPUs"},
+	reflect.TypeFor[record.Param]():  {"Name"},
+	reflect.TypeFor[record.Group]():  {"Name", "Seed", "Placeholder"},
+	reflect.TypeFor[record.Metric](): {"Name", "Take"},
+}
 
 // walkTexts replaces the texts in the fields of a struct, and in those below it, by what change
 // makes of them. What the struct refers to is copied before it is changed. Hashes stay as they are.
@@ -26,7 +31,7 @@ func walkTexts(s reflect.Value, change func(string) string) {
 	for i := range t.NumField() {
 		switch f := t.Field(i); {
 		case !f.IsExported() || slices.Contains(structural, f.Name):
-		case t == reflect.TypeFor[record.Queue]() && slices.Contains(structuralQueue, f.Name):
+		case slices.Contains(structuralOf[t], f.Name):
 		case slices.Contains(bounded, f.Name):
 			walkText(s.Field(i), func(text string) string { return bound(text, change(text)) })
 		default:
@@ -36,7 +41,7 @@ func walkTexts(s reflect.Value, change func(string) string) {
 }
 
 // bounded are the fields whose texts have bounds, which markers must not exceed.
-var bounded = []string{"Declared", "Software", "Machine", "Stdin", "Terminal", "Usage", "Queue"}
+var bounded = []string{"Declared", "Software", "Machine", "Stdin", "Terminal", "Usage", "Queue", "Params", "Group", "Metrics"}
 
 // bound returns a masked text, cut if it has come to be longer than texts may be.
 func bound(text, masked string) string {

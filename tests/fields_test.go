@@ -29,7 +29,7 @@ func TestEachFieldIsRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What a run has under conditions that this one does not meet.
-	others := "check queue parent declared parts stdout stderr signal git code env masked job terminal merged stdin previous"
+	others := "check queue params group metrics origin parent declared parts stdout stderr signal git code env masked job terminal merged stdin previous"
 	for _, f := range record.Fields {
 		name, below := strings.CutPrefix(f.Key, "data.")
 		object := r
