@@ -51,6 +51,9 @@ func (v MetricValue) Number() (n float64, ok bool) {
 	if strings.ContainsAny(text, "_xXpP") { // what Go's source would take for a number
 		return 0, false
 	}
+	if len(text) == len("-nan") && (text[0] == '-' || text[0] == '+') && strings.EqualFold(text[1:], "nan") {
+		text = text[1:] // C's printf writes NaN with a sign
+	}
 	n, err := strconv.ParseFloat(text, 64)
 	return n, err == nil || math.IsInf(n, 0) && strings.Trim(text, digits+"+-.eE") == "" // of more than there are
 }

@@ -52,8 +52,10 @@ func TestMetricValue(t *testing.T) {
 			t.Errorf("%q is the number %v", text, n)
 		}
 	}
-	if n, ok := MetricValue("nan").Number(); !ok || !math.IsNaN(n) {
-		t.Errorf("nan is %v, %v", n, ok)
+	for _, text := range []MetricValue{"nan", "NaN", "-nan"} {
+		if n, ok := text.Number(); !ok || !math.IsNaN(n) {
+			t.Errorf("%s is %v, %v", text, n, ok)
+		}
 	}
 }
 
