@@ -10,6 +10,7 @@ import (
 
 	"qme/cli/config"
 	"qme/executor"
+	"qme/index/query"
 	"qme/internal/near"
 	"qme/internal/safe"
 	"qme/record"
@@ -73,6 +74,12 @@ func columns() []column {
 		{name: "user", usage: "user", usual: 8, most: 16, cell: func(_ *table, item tasks.Item) tableCell { return plainCell(item.Record.Data.User) }},
 		{name: "host", usage: "machine", usual: 10, most: 20, cell: func(_ *table, item tasks.Item) tableCell { return plainCell(item.Record.Data.Host) }},
 		{name: "dir", usage: "directory", usual: 30, most: 40, cell: func(_ *table, item tasks.Item) tableCell { return plainCell(item.Record.Data.PWD) }},
+		{name: "group", usage: "group that it was given in, as by a sweep", most: 20, sparse: true, whole: true, cell: func(_ *table, item tasks.Item) tableCell {
+			if item.Record.Data.Group == nil {
+				return tableCell{}
+			}
+			return plainCell(item.Record.Data.Group.Name)
+		}},
 		{name: "cleared", usage: "with --cleared: when it was cleared", usual: len(time.DateOnly), most: len(time.DateTime), right: true, sparse: true, cell: func(t *table, item tasks.Item) tableCell {
 			if item.Cleared == nil {
 				return tableCell{}
@@ -104,14 +111,34 @@ var clearedColumns = []string{"id", "runs", "name", "tags", "cleared", "by", "st
 
 // keptFirst says which columns stay where not all have room: the first ones longest. The command,
 // which is not among them, keeps a part of the line, and the id is always there.
-var keptFirst = []string{"state", "when", "cleared", "name", "duration", "by", "tags", "runs", "executor", "user", "host", "memory", "job", "dir", "message"}
+var keptFirst = []string{"state", "when", "cleared", "name", "duration", "by", "tags", "runs", "executor", "user", "host", "memory", "job", "group", "dir", "message"}
 
 // worthIt is how many of keptFirst are worth a shorter command.
 const worthIt = 3
 
+// valueColumn returns the column of a parameter, param.NAME, or of a metric, metric.NAME.
+func valueColumn(name string) (column, bool) {
+	one, err := query.ParseWanted(name)
+	if err != nil {
+		return column{}, false
+	}
+	return column{name: name, usual: 8, most: 20, right: one.Kind == "metric", whole: true, cell: func(_ *table, item tasks.Item) tableCell {
+		value, ok := one.Of(item.Record)
+		if !ok {
+			return tableCell{text: "-"}
+		}
+		return plainCell(value)
+	}}, true
+}
+
 // namedColumns returns the columns with some names, each once, and those of measures.
 func namedColumns(names []string) []column {
 	all := columns()
+	for _, name := range names {
+		if c, ok := valueColumn(name); ok {
+			all = append(all, c)
+		}
+	}
 	var list []column
 	for _, name := range append(slices.Clone(names), measures()...) {
 		i := slices.IndexFunc(all, func(c column) bool { return c.name == name })
@@ -124,13 +151,18 @@ func namedColumns(names []string) []column {
 
 // columnNames reads a list of columns.
 func columnNames(text string) ([]string, error) {
-	names := strings.Split(strings.ToLower(text), ",")
+	names := strings.Split(text, ",")
 	for i, name := range names {
 		name = strings.TrimSpace(name)
+		if _, ok := valueColumn(name); ok {
+			names[i] = name
+			continue
+		}
+		name = strings.ToLower(name)
 		if names[i] = name; slices.Contains(config.Columns, name) {
 			continue
 		}
-		msg := fmt.Sprintf("--columns takes some of %s, separated by commas, not %q", strings.Join(config.Columns, ", "), name)
+		msg := fmt.Sprintf("--columns takes some of %s, param.NAME and metric.NAME, separated by commas, not %q", strings.Join(config.Columns, ", "), name)
 		if meant := near.Best(name, config.Columns); meant != "" {
 			msg += fmt.Sprintf("; did you mean %s?", meant)
 		}
@@ -262,7 +294,7 @@ func (f *fitter) fit(all bool) []placed {
 	if id := f.find("id"); id != nil {
 		f.used = id.width + columnGap
 	}
-	for i, name := range append(slices.Clone(keptFirst), measures()...) {
+	for i, name := range slices.Concat(keptFirst, measures(), f.values()) {
 		c := f.find(name)
 		switch {
 		case c == nil || c == main || c == second:
@@ -284,6 +316,16 @@ func (f *fitter) fit(all bool) []placed {
 func (t *table) noRoom() (names []string) {
 	for _, c := range t.columns {
 		if t.chosen && t.placed != nil && !slices.ContainsFunc(t.placed, func(p placed) bool { return p.name == c.name }) {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+// values returns the columns of parameters and metrics.
+func (f *fitter) values() (names []string) {
+	for _, c := range f.list {
+		if strings.Contains(c.name, ".") {
 			names = append(names, c.name)
 		}
 	}

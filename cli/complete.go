@@ -229,7 +229,7 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 	case "status":
 		return words(word, statusCandidates(word))
 	case "columns":
-		return words(word, columnCandidates(word))
+		return words(word, c.columnCandidates(word))
 	case "by":
 		return words(word, kindCandidates(word))
 	case "tag":
@@ -268,10 +268,10 @@ func plain(list []string) []candidate {
 	return found
 }
 
-// namesOf returns the executors, users, hosts, tags or queues of the newest tasks.
+// namesOf returns the executors, users, hosts, tags, groups, parameters or metrics of the newest tasks.
 func (c *completion) namesOf(field string) []candidate {
 	var found []candidate
-	for _, item := range c.newest() {
+	for _, item := range c.newestItems(!slices.Contains([]string{"group", "param", "metric"}, field)) {
 		var names []string
 		switch r := item.Record; field {
 		case "executor":
@@ -282,6 +282,18 @@ func (c *completion) namesOf(field string) []candidate {
 			names = []string{r.Data.Host}
 		case "tag":
 			names = r.Notes.Tagged()
+		case "group":
+			if r.Data.Group != nil {
+				names = []string{r.Data.Group.Name}
+			}
+		case "param":
+			for _, p := range r.Data.Params {
+				names = append(names, p.Name)
+			}
+		case "metric":
+			for _, m := range r.Data.Metrics {
+				names = append(names, m.Name)
+			}
 		}
 		for _, name := range names {
 			// A name that begins with a dash would be taken for an option.
@@ -293,11 +305,27 @@ func (c *completion) namesOf(field string) []candidate {
 	return found
 }
 
+// valueNames returns the parameters or the metrics of the newest tasks as param.NAME and metric.NAME, if that is how a word begins.
+func (c *completion) valueNames(word string) (found []candidate) {
+	for _, kind := range query.Named {
+		if strings.HasPrefix(word, kind+".") {
+			for _, one := range c.namesOf(kind) {
+				found = append(found, candidate{kind + "." + one.word, ""})
+			}
+		}
+	}
+	return found
+}
+
 // columnCandidates returns the columns of a listing, each after those that word lists already.
-func columnCandidates(word string) []candidate {
+func (c *completion) columnCandidates(word string) []candidate {
+	before := listedBefore(word)
 	var found []candidate
-	for _, c := range columns() {
-		found = append(found, candidate{listedBefore(word) + c.name, c.usage})
+	for _, one := range columns() {
+		found = append(found, candidate{before + one.name, one.usage})
+	}
+	for _, one := range c.valueNames(word[len(before):]) {
+		found = append(found, candidate{before + one.word, ""})
 	}
 	return found
 }
@@ -358,6 +386,9 @@ func (c *completion) queryCandidates(word string) []candidate {
 		for _, f := range query.Fields {
 			found = append(found, candidate{f + ":", ""})
 		}
+		for _, one := range c.valueNames(word) {
+			found = append(found, candidate{one.word + ":", ""})
+		}
 		for _, s := range query.StatusWords {
 			found = append(found, candidate{s, "same as status:" + s})
 		}
@@ -367,7 +398,7 @@ func (c *completion) queryCandidates(word string) []candidate {
 	switch name {
 	case "status":
 		found = statusCandidates(value)
-	case "executor", "user", "host", "tag":
+	case "executor", "user", "host", "tag", "group", "param", "metric":
 		found = c.namesOf(name)
 	}
 	for i := range found {
@@ -515,7 +546,10 @@ func (c *completion) inTime(read func(h *home) []candidate) []candidate {
 }
 
 // newest returns the newest tasks, as many as can be read within the limits.
-func (c *completion) newest() []tasks.Item {
+func (c *completion) newest() []tasks.Item { return c.newestItems(true) }
+
+// newestItems is newest, with whole records unless brief ones will do.
+func (c *completion) newestItems(brief bool) []tasks.Item {
 	return collect(c, func(h *home, send func(tasks.Item)) {
 		if h == nil {
 			return
@@ -524,7 +558,7 @@ func (c *completion) newest() []tasks.Item {
 		if err != nil {
 			return
 		}
-		for item := range q.List(tasks.Filter{Limit: completeTasks, Brief: true}) {
+		for item := range q.List(tasks.Filter{Limit: completeTasks, Brief: brief}) {
 			if item.Err == nil {
 				send(item)
 			}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"qme/index/query"
+	"qme/internal/near"
 	"qme/internal/safe"
 	"qme/tasks"
 )
@@ -66,6 +67,9 @@ func (t *terminal) noteOthers(ctx context.Context, of question) error {
 		return nil // each further search would look at each record
 	}
 	if err := t.noteVariables(ctx, of); err != nil {
+		return err
+	}
+	if err := t.noteWanted(ctx, of); err != nil {
 		return err
 	}
 	if err := t.noteEarlier(ctx, of); err != nil {
@@ -146,6 +150,43 @@ func (t *terminal) noteVariables(ctx context.Context, of question) error {
 		t.note("No run has the variable %.80q; the setting run.env lists those that are recorded.", name)
 	}
 	return nil
+}
+
+// noteWanted prints which parameters and metrics that a query asks for are of no run, and which of them was probably meant.
+func (t *terminal) noteWanted(ctx context.Context, of question) error {
+	words := map[string]string{"param": "parameter", "metric": "metric"}
+	list := of.q.Wanted()
+	for _, one := range list[:min(len(list), maxVariables)] {
+		n, err := of.count(ctx, query.Having(one), tasks.SearchOptions{AllRuns: true}, 1)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			continue
+		}
+		meant, err := of.nearName(ctx, one)
+		if err != nil {
+			return err
+		}
+		if meant != "" {
+			t.note("No run has the %s %.100q; did you mean %s.%s?", words[one.Kind], one.Name, one.Kind, safe.Bounded(meant))
+			continue
+		}
+		t.note("No run has the %s %.100q.", words[one.Kind], one.Name)
+	}
+	return nil
+}
+
+// nearName returns the name of a parameter or a metric that was probably meant by one that no run has, "" if there is none.
+func (of question) nearName(ctx context.Context, one query.Wanted) (string, error) {
+	names, err := of.s.Names(ctx, one.Kind)
+	if err != nil {
+		return "", err
+	}
+	if i := slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, one.Name) }); i >= 0 {
+		return names[i], nil
+	}
+	return near.Best(one.Name, names), nil
 }
 
 // maxEarlier is up to which number earlier runs, and tasks that were cleared, are counted.

@@ -165,7 +165,7 @@ func parseQuery(text string, regex bool) (*query.Query, error) {
 	after = runewidth.Truncate(after, shownAround, "…")
 	msg += "\n  " + before + after + "\n  " + strings.Repeat(" ", runewidth.StringWidth(before)) + "^"
 	if wrong.Field != "" {
-		msg += "\nFields: " + strings.Join(query.Fields, ", ") + "; and " + strings.Join(query.StatusWords, ", ") + "."
+		msg += "\nFields: " + strings.Join(query.FieldWords(), ", ") + "; and " + strings.Join(query.StatusWords, ", ") + "."
 	}
 	return nil, &usageError{msg: msg, help: "qme search --help"}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -56,6 +57,10 @@ type brief struct {
 	// The removal of the task, "" if it is there.
 	ClearedBy, ClearedAfter string
 	ClearedAt               int64 // seconds since 1970
+	Origin                  record.ID
+	Group                   string
+	// Params and Metrics are names and values, in turns.
+	Params, Metrics []string
 }
 
 // A moment is a time in microseconds since 1970, and its offset from UTC in seconds.
@@ -128,6 +133,7 @@ func (b *brief) fill(e entry) error {
 	if d.Parent != nil {
 		b.Parent = d.Parent.UID
 	}
+	b.fillParams(d)
 	if !r.Notes.IsEmpty() {
 		var err error
 		if b.Notes, err = record.EncodeNotes(r.Notes); err != nil {
@@ -146,6 +152,38 @@ func (b *brief) fill(e entry) error {
 		}
 	}
 	return nil
+}
+
+// fillParams takes over the parameters, what the run comes from, and the metrics.
+func (b *brief) fillParams(d *record.Data) {
+	if d.Origin != nil {
+		b.Origin = d.Origin.UID
+	}
+	if d.Group != nil {
+		b.Group = d.Group.Name
+	}
+	for _, p := range d.Params {
+		b.Params = append(b.Params, p.Name, p.Value)
+	}
+	for _, m := range d.Metrics {
+		b.Metrics = append(b.Metrics, m.Name, string(m.Value))
+	}
+}
+
+// setParams sets in a record what fillParams has taken over.
+func (b *brief) setParams(d *record.Data) {
+	if b.Origin != "" {
+		d.Origin = &record.Parent{UID: b.Origin}
+	}
+	if b.Group != "" {
+		d.Group = &record.Group{Name: b.Group}
+	}
+	for pair := range slices.Chunk(b.Params, 2) {
+		d.Params = append(d.Params, record.Param{Name: pair[0], Value: pair[1]})
+	}
+	for pair := range slices.Chunk(b.Metrics, 2) {
+		d.Metrics = append(d.Metrics, record.Metric{Name: pair[0], Value: record.MetricValue(pair[1])})
+	}
 }
 
 func pathsOf(files []record.File) (paths []string) {
@@ -256,6 +294,7 @@ func (b *brief) recordOf(id docID) (*record.Record, error) {
 	if b.Parent != "" {
 		r.Data.Parent = &record.Parent{UID: b.Parent}
 	}
+	b.setParams(&r.Data)
 	if b.Notes != nil {
 		var err error
 		if r.Notes, err = record.DecodeNotes(b.Notes); err != nil {

@@ -27,6 +27,7 @@ var fieldConditions = []string{
 	"memory:>1GiB", "memory:<=1000", "-memory:>5kB", "memory:<1GB OR memory:>=2GiB", "program:python", "program:/usr/BIN", "-program:sort", "program:x~", "software:conda", "software:gcc/12", "-software:venv",
 	"container:fmriprep", "container:docker", "-container:a", "hash:0123456", "hash:" + strings.Repeat("0123456789abcdef", 4), "-hash:fedcba9876543210fe", "hash:89abcde in:sub",
 	"parent:shell-019aaf3c", "parent:019aaf3c-1b2c-7d3e", "-parent:019aaf3c", "parent:slurm-019", "tag:paper", "-tag:paper", "tag:DRAFT", "tag:none OR tag:paper", "name:baseline", "-name:base", "note:hot", "-note:\"too hot\"", "hot", "temprature~",
+	"param.lr:0.01", "-param.lr:1e-2", "param.lr:<0.01", "param.lr:!=0.1", "param.lr:auto OR param.seed:>1", "param:seed", "-param:lr", "param.long:" + strings.Repeat("x", 300), "-param.long:" + strings.Repeat("x", 299) + "z", "metric.acc:>0.9", "-metric.acc:>=0.5", "metric.val/loss:NaN", "metric.val/loss:!=3", "metric:acc param:lr", "group:SWEEP", "-group:sweep", "group:sweep param.lr:0.1", "origin:019aaf3c", "-origin:slurm-019",
 	"in:sub-01", "out:fig", "-in:t1w", "out:/data/", "in:x.nii OR out:x.nii", "in:fi", "-out:1.png",
 }
 
@@ -54,6 +55,7 @@ func enrich(rnd *rand.Rand, all tasks) {
 		}
 		enrichSoftware(rnd, r)
 		enrichNotes(rnd, r)
+		enrichParams(rnd, r)
 		if j := r.Data.Job; j != nil {
 			j.MaxRSS = int64(rnd.IntN(2)) << rnd.IntN(40)
 			j.State, j.Partition = []string{"TIMEOUT", "FAILED", "CANCELLED by 0", ""}[rnd.IntN(4)], []string{"gpu", "gpu,long", ""}[rnd.IntN(3)]
@@ -79,6 +81,22 @@ func enrichNotes(rnd *rand.Rand, r *record.Record) {
 	}
 	for i := range rnd.IntN(3) {
 		r.Notes.Notes = append(r.Notes.Notes, record.Note{ID: fmt.Sprintf("%012x", i), At: at, By: "ada", Text: []string{"too hot", "the temperature\nwas Hot"}[rnd.IntN(2)]})
+	}
+}
+
+// enrichParams adds parameters, metrics, a group and what a run comes from.
+func enrichParams(rnd *rand.Rand, r *record.Record) {
+	if rnd.IntN(2) == 0 {
+		r.Data.Params = record.Params{{Name: "lr", Value: []string{"0.01", "1e-2", "0.1", "auto", "-3"}[rnd.IntN(5)]}, {Name: "seed", Value: strconv.Itoa(rnd.IntN(4))}, {Name: "long", Value: strings.Repeat("x", 299) + []string{"x", "y"}[rnd.IntN(2)]}}[rnd.IntN(2):]
+	}
+	if rnd.IntN(2) == 0 {
+		r.Data.Metrics = record.Metrics{{Name: "acc", Value: record.MetricValue(strconv.FormatFloat(rnd.Float64(), 'g', -1, 64))}, {Name: "val/loss", Value: []record.MetricValue{"NaN", "3", "1,000.5", "inf"}[rnd.IntN(4)]}}[rnd.IntN(2):]
+	}
+	if rnd.IntN(3) == 0 {
+		r.Data.Group = &record.Group{Name: []string{"Sweep", "sweep", "other"}[rnd.IntN(3)], Index: 1, Size: 3}
+	}
+	if rnd.IntN(3) == 0 {
+		r.Data.Origin = record.ParentOf([]string{"shell-019aaf3c-1b2c-7d3e-8f40-5b1f0c2d9e7a", "slurm-019aaf3c-1b2d-7d3e-8f40-5b1f0c2d9e7a"}[rnd.IntN(2)], "")
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	bleveindex "github.com/blevesearch/bleve_index_api"
+
 	"qme/index/query"
 	"qme/record"
 )
@@ -43,6 +45,31 @@ func (s *Search) Mean(ctx context.Context, dir string, words []query.Word) ([]qu
 		return nil, ctx.Err()
 	}
 	return list, ctx.Err()
+}
+
+// Names returns the names of the parameters or the metrics of the runs in the index in the folder dir, as it is: kind is one of
+// query.Named. Where there is none that can be used, nothing is returned. The error is that of ctx.
+func (s *Search) Names(ctx context.Context, dir, kind string) (names []string, err error) {
+	o, err := open(dir, s.Limit)
+	if err != nil {
+		return nil, ctx.Err() // Run has said why
+	}
+	defer func() { _ = o.close() }() // it was only read
+	r, err := newReader(s, o, nil, nil)
+	if err == nil {
+		err = guard(func() error {
+			return r.eachTerm(kind, "", func(e *bleveindex.DictEntry) bool {
+				if !strings.Contains(e.Term, "=") { // those with one have a value, too
+					names = append(names, strings.Clone(e.Term))
+				}
+				return ctx.Err() == nil
+			})
+		})
+	}
+	if err != nil {
+		names = nil
+	}
+	return names, ctx.Err()
 }
 
 // A meaning looks for words in an open index, and in the tasks that it does not have as they

@@ -82,6 +82,8 @@ type Search struct {
 	// Mean says of words that were found nowhere which ones were probably meant; see
 	// index.Search.Mean.
 	Mean func(context.Context, []query.Word) ([]query.Missing, error)
+	// Names returns the names of parameters or metrics; see index.Search.Names.
+	Names func(ctx context.Context, kind string) ([]string, error)
 }
 
 // Search finds the tasks that match a query. An uncommitted run replaces the stored one.
@@ -111,6 +113,7 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 		},
 		Short: v.shortFound,
 		Mean:  func(ctx context.Context, words []query.Word) ([]query.Missing, error) { return s.Mean(ctx, dir, words) },
+		Names: func(ctx context.Context, kind string) ([]string, error) { return s.Names(ctx, dir, kind) },
 	}, nil
 }
 

@@ -95,7 +95,7 @@ var settings = []setting{
 // Columns are what "qme ls" can show of a task, and DefaultColumns what it shows on a terminal. They must
 // not be changed.
 var (
-	Columns        = []string{"id", "runs", "name", "tags", "when", "duration", "state", "executor", "job", "memory", "user", "host", "dir", "cleared", "by", "command", "message"}
+	Columns        = []string{"id", "runs", "name", "tags", "when", "duration", "state", "executor", "job", "memory", "user", "host", "dir", "group", "cleared", "by", "command", "message"}
 	DefaultColumns = []string{"id", "runs", "name", "tags", "when", "duration", "state", "executor", "command", "message"}
 )
 

@@ -133,7 +133,7 @@ func WithConditions(text string, list []Doubt) string {
 }
 
 // noColon matches a condition whose colon is missing.
-var noColon = lazy.Regexp(`^([A-Za-z]{1,40})(<=|>=|!=|==|<|>|=)([^"]+)$`)
+var noColon = lazy.Regexp(`^([A-Za-z]{1,40}|` + named + `)(<=|>=|!=|==|<|>|=)([^"]+)$`)
 
 // meantCondition returns the condition that a word was probably meant as, "" where it is none.
 func meantCondition(typed string, o Options) string {
@@ -157,25 +157,40 @@ var aDay = lazy.Regexp(`^([a-z]+|[0-9]{4}-[0-9]{2}(-[0-9]{2})?)$`)
 // comparison returns the condition that a word without colon was probably meant as, "" where it
 // is none.
 func comparison(typed string, o Options) string {
-	m := noColon().FindStringSubmatch(typed)
-	if m == nil {
-		return ""
+	meant := singular(typed)
+	if meant == typed || !fieldName().MatchString(meant) {
+		meant = withColon(meant)
 	}
-	name, operator := strings.ToLower(m[1]), strings.Replace(m[2], "==", "=", 1)
-	if !slices.Contains(Fields, name) {
-		name = Meant(name)
-	}
-	if operator == "=" && !slices.Contains([]string{"rc", "run"}, name) {
-		operator = ""
-	}
-	meant := name + ":" + operator + m[3]
-	if name == "" || operator != "" && !slices.Contains([]string{"rc", "run", "duration", "memory"}, name) {
+	if meant == "" {
 		return ""
 	}
 	if _, err := Parse(meant, o); err != nil {
 		return ""
 	}
 	return meant
+}
+
+// withColon returns a condition with the colon that it lacks, "" where it is none.
+func withColon(typed string) string {
+	m := noColon().FindStringSubmatch(typed)
+	if m == nil {
+		return ""
+	}
+	operator, numbers := strings.Replace(m[2], "==", "=", 1), []string{"rc", "run", "duration", "memory"}
+	name, sub, hasName := strings.Cut(m[1], ".")
+	if name = strings.ToLower(name); !slices.Contains(Fields, name) {
+		name = Meant(name)
+	}
+	if operator == "=" && !slices.Contains(numbers[:2], name) {
+		operator = ""
+	}
+	switch {
+	case name == "" || operator != "" && !hasName && !slices.Contains(numbers, name):
+		return ""
+	case hasName:
+		name += "." + sub
+	}
+	return name + ":" + operator + m[3]
 }
 
 // signs matches what an expression has and other text seldom.

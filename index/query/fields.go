@@ -193,20 +193,25 @@ func nameOf(r *record.Record) []string {
 	return nil
 }
 
-// parent makes a condition on the beginning of the id of the task whose command gave a run, with or
-// without its executor.
-func parent(id string) term {
+// idOf makes a condition on the beginning of the id of another task, with or without its executor.
+func idOf(name, id string, of func(*record.Record) []string) term {
 	id = strings.ToLower(id)
-	return term{whole: true, values: values{Leaf: Leaf{Field: "parent", Prefix: cutValue(id)}}, test: func(r *record.Record) bool {
-		return slices.ContainsFunc(parentsOf(r), func(v string) bool { return strings.HasPrefix(v, id) })
+	return term{whole: true, values: values{Leaf: Leaf{Field: name, Prefix: cutValue(id)}}, test: func(r *record.Record) bool {
+		return slices.ContainsFunc(of(r), func(v string) bool { return strings.HasPrefix(v, id) })
 	}}
 }
 
-func parentsOf(r *record.Record) []string {
-	if r.Data.Parent == nil {
+// parentsOf returns the id of the task whose command gave a run, and originsOf that of the task whose command was changed to
+// make the run's, each with its executor and without.
+func parentsOf(r *record.Record) []string { return idsOf(r.Data.Parent) }
+
+func originsOf(r *record.Record) []string { return idsOf(r.Data.Origin) }
+
+func idsOf(p *record.Parent) []string {
+	if p == nil {
 		return nil
 	}
-	return unique([]string{string(r.Data.Parent.UID), r.Data.Parent.UID.UUID()})
+	return unique([]string{string(p.UID), p.UID.UUID()})
 }
 
 // cutAll returns values as an index holds them.

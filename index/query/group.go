@@ -121,7 +121,7 @@ func (p *parser) opens() bool {
 }
 
 // phraseFirst matches where the first thing in a group is a phrase in quotes.
-var phraseFirst = lazy.Regexp(`^[(-]+([A-Za-z]+:)?"`)
+var phraseFirst = lazy.Regexp(`^[(-]+(([A-Za-z]+|` + named + `):)?"`)
 
 // closes reports whether what comes next ends groups.
 func (p *parser) closes() bool { return endsGroups(p.in[p.pos:]) }

@@ -22,7 +22,16 @@ import (
 )
 
 // Fields are the names that can stand before a colon, for messages.
-var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "in", "out", "status", "rc", "duration", "after", "before", "on", "run", "env", "job", "state", "partition", "memory", "program", "software", "container", "hash", "tag", "name", "note", "parent"}
+var Fields = []string{"command", "message", "output", "error", "pwd", "user", "host", "executor", "id", "commit", "branch", "in", "out", "status", "rc", "duration", "after", "before", "on", "run", "env", "job", "state", "partition", "memory", "program", "software", "container", "hash", "tag", "name", "note", "parent", "origin", "group", "param", "metric"}
+
+// FieldWords returns what can stand before a colon, for messages: Fields, with those that a name follows as such.
+func FieldWords() []string {
+	words := slices.Clone(Fields)
+	for _, kind := range Named {
+		words = append(words, kind+".NAME")
+	}
+	return words
+}
 
 // StatusWords are the words of "status:" that need no field before them, for messages. "ok",
 // "active" and the others are text.
@@ -42,6 +51,7 @@ var otherNames = map[string]string{
 	"conda": "software", "venv": "software", "module": "software", "modules": "software", "package": "software", "image": "container", "docker": "container", "podman": "container", "apptainer": "container", "singularity": "container",
 	"checksum": "hash", "digest": "hash",
 	"label": "tag", "tags": "tag", "keyword": "tag", "notes": "note", "remark": "note",
+	"sweep": "group", "params": "param", "parameter": "param", "parameters": "param", "hyperparameter": "param", "metrics": "metric", "score": "metric",
 	"outcome": "status", "took": "duration", "time": "duration", "elapsed": "duration",
 }
 
@@ -157,6 +167,8 @@ func (p *parser) term() (t term, err error) {
 		return p.status(value, at)
 	case value == "" && name != "":
 		return term{}, p.nothingBehind(at, valueAt, name)
+	case value == "*" && !quoted && strings.Contains(name, "."):
+		return term{}, p.errorAt(valueAt, "%s takes a value; %s finds all that have one, and \"*\" is the character itself", name+":", strings.Replace(name, ".", ":", 1))
 	case value == "":
 		return term{}, p.errorAt(at, "an empty phrase is in every task")
 	case name != "" && !quoted && !p.opts.Regex && value[0] == '(' && p.partner(value) < 0:
@@ -220,7 +232,10 @@ func startsWithSpace(s string) bool {
 	return unicode.IsSpace(r)
 }
 
-var fieldName = lazy.Regexp(`^[A-Za-z]{1,40}:`)
+var fieldName = lazy.Regexp(`^([A-Za-z]{1,40}|` + named + `):`)
+
+// named matches the name of a field that has one of Named before it.
+const named = `(?i:param|metric)\.[A-Za-z0-9_./-]{1,100}`
 
 // field reads FIELD: if that is what comes.
 func (p *parser) field() (string, error) {
@@ -229,7 +244,15 @@ func (p *parser) field() (string, error) {
 	if name == "" || strings.HasPrefix(rest[len(name):], "://") {
 		return "", nil // also a URL
 	}
-	known := strings.ToLower(name)
+	kind, sub, hasName := strings.Cut(name, ".")
+	known := strings.ToLower(kind)
+	if hasName {
+		if err := checkName(known, sub); err != nil {
+			return "", p.errorAt(p.pos, "%v; as text it is in quotes", err)
+		}
+		p.pos += len(name) + 1
+		return known + "." + sub, nil
+	}
 	if !slices.Contains(Fields, known) {
 		text := p.message(p.pos)
 		err := p.errorAt(p.pos, "there is no field %.60q; text with a colon is searched for in quotes: \"%s\"", name, cmp.Or(text, name+":…"))
@@ -279,7 +302,14 @@ func (p *parser) value() (s string, quoted bool, err error) {
 
 // condition makes a term of a field, "" for anywhere, and what stands behind it.
 func (p *parser) condition(name, value string, at int) (term, error) {
+	if kind, sub, ok := strings.Cut(name, "."); ok {
+		return p.pair(kind, sub, value, at)
+	}
 	switch name {
+	case "param", "metric":
+		return p.has(name, value, at)
+	case "group":
+		return oneOf(name, value, groupOf), nil
 	case "status":
 		return p.status(value, at)
 	case "rc":
@@ -317,7 +347,9 @@ func (p *parser) condition(name, value string, at int) (term, error) {
 	case "name":
 		return oneOf(name, value, nameOf), nil
 	case "parent":
-		return parent(value), nil
+		return idOf(name, value, parentsOf), nil
+	case "origin":
+		return idOf(name, value, originsOf), nil
 	case "memory":
 		return p.memory(value, at)
 	case "program":

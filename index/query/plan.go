@@ -49,6 +49,10 @@ var Keywords = []Keyword{
 	{"tag", cutAll(tagsOf)},
 	{"name", cutAll(nameOf)},
 	{"parent", parentsOf},
+	{"origin", originsOf},
+	{"group", groupOf},
+	{"param", indexedPairs("param")},
+	{"metric", indexedPairs("metric")},
 }
 
 func gitOf(r *record.Record) record.Git {
