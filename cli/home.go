@@ -85,6 +85,10 @@ func (h *home) tasks() (*tasks.Service, error) {
 	if err != nil {
 		fsys, hashes, packages = noFs{afero.NewMemMapFs(), err}, "", "" // a command can still run
 	}
+	metrics, err := metricsOfSettings(cfg)
+	if err != nil {
+		h.term.warn("the setting run.metrics: %v", err)
+	}
 	q := &tasks.Service{
 		Store:     h.openStore,
 		Home:      home,
@@ -116,6 +120,7 @@ func (h *home) tasks() (*tasks.Service, error) {
 			Software:  cfg.Bool("run.software"),
 			Packages:  provenance.SoftwareLimits{Wait: packagesWait, Cache: packages, Git: func(dir string) *record.Git { return worktree.State(dir, cfg.Duration("run.git")) }},
 			Usage:     cfg.Duration("run.usage"),
+			Metrics:   metrics,
 			Host:      hostname(),
 			User:      login(),
 			Within:    os.Getenv(taskVariable),

@@ -42,7 +42,8 @@ If the command has a secret that is masked in the record ([masked:NAME]), its va
 that of the variable NAME now, or qme asks for it at the terminal.
 
 Files that were declared (qme run --in, --out) are looked for again; with --in or
---out others take their place. Only with --trace is the rerun traced, too.
+--out others take their place, as for metrics with --metric or --metric-file. Only with
+--trace is the rerun traced, too.
 
 With --stale it runs again what makes each FILE as it would be made now, in order, and
 leaves out what is made from files that come out as they were: see "qme stale".
@@ -74,7 +75,7 @@ Examples:
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &o.yes},
 			&cli.StringFlag{Name: "stdin", Usage: "use `FILE` as the standard input of the command", Destination: &o.stdin, TakesFile: true},
 			&cli.BoolFlag{Name: "report", Usage: "report how it begins on descriptor 3 (internal)", Destination: &o.report, Hidden: true},
-		}),
+		}, metricFlags()),
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := check.valid(c, o); err != nil {
 				return err
@@ -90,6 +91,9 @@ Examples:
 			}
 			var err error
 			if o.declared, err = readDeclared(c); err != nil {
+				return err
+			}
+			if o.metrics, err = readMetrics(c); err != nil {
 				return err
 			}
 			if o.report {
@@ -135,7 +139,7 @@ func (cmd *rerunCommand) prepare(ctx context.Context, ref string, o rerunOptions
 	if err != nil {
 		return nil, opts, err
 	}
-	return q, tasks.RunOptions{Message: cmd.settings.message, Quiet: o.noOutput, Started: started, OwnInput: o.stdin != "", Declared: o.declared, Hash: o.hash, Trace: o.trace,
+	return q, tasks.RunOptions{Message: cmd.settings.message, Quiet: o.noOutput, Started: started, OwnInput: o.stdin != "", Declared: o.declared, Metrics: o.metrics, Hash: o.hash, Trace: o.trace,
 		Secret:  func(h tasks.Hidden) (string, error) { return cmd.secret(ctx, h, o) },
 		Confirm: func(rec *record.Record, own bool) error { return cmd.confirmRerun(ctx, q, ref, rec, own, o) }}, nil
 }
@@ -187,6 +191,7 @@ type rerunOptions struct {
 	stdin  string // a file, "": none
 	// declared are the files that are declared, in place of those of the task.
 	declared provenance.Declared
+	metrics  tasks.MetricOptions // likewise
 	hash     bool
 	trace    bool
 	noOutput bool // see noOutputFlag
@@ -214,6 +219,12 @@ func (cmd *rerunCommand) rerunLine(o rerunOptions, id string) string {
 	}
 	if o.noOutput {
 		words = append(words, "--no-output")
+	}
+	for _, s := range o.metrics.Specs {
+		words = append(words, "--metric", s.String())
+	}
+	for _, name := range o.metrics.Files {
+		words = append(words, "--metric-file", name)
 	}
 	for _, pattern := range o.declared.In {
 		words = append(words, "--in", pattern)

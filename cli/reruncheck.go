@@ -61,6 +61,8 @@ func (o *checkOptions) valid(c *cli.Command, of rerunOptions) error {
 		return wrong("--exact allows for no tolerance")
 	case len(c.StringSlice("in"))+len(c.StringSlice("out")) > 0:
 		return wrong("--check looks for the files that the earlier run has declared, so it takes neither --in nor --out")
+	case len(c.StringSlice("metric"))+len(c.StringSlice("metric-file")) > 0:
+		return wrong("--check looks for the metrics that the earlier run has recorded, so it takes neither --metric nor --metric-file")
 	case several && (of.stdin != "" || of.idFile != ""):
 		return wrong("--stdin and --id-file are for one task")
 	}

@@ -51,8 +51,8 @@ func (o rerunStaleOptions) check(c *cli.Command, of rerunOptions, isCheck bool) 
 		return wrong("--stale needs the files that are to be made")
 	case o.json && !o.dryRun:
 		return wrong("--json needs --dry-run")
-	case of.stdin != "" || of.idFile != "" || len(c.StringSlice("in"))+len(c.StringSlice("out")) > 0:
-		return wrong("--stdin, --in, --out and --id-file are for one task, and not for --stale")
+	case of.stdin != "" || of.idFile != "" || len(c.StringSlice("in"))+len(c.StringSlice("out"))+len(c.StringSlice("metric"))+len(c.StringSlice("metric-file")) > 0:
+		return wrong("--stdin, --in, --out, --metric, --metric-file and --id-file are for one task, and not for --stale")
 	}
 	return nil
 }

@@ -39,6 +39,8 @@ The record lists the files that the command line names. --in and --out list more
 patterns in quotes (*, ?, [..], {a,b}, and ** for any folders), relative to this
 directory; a folder stands for all files below it.
 
+--metric and --metric-file record numbers of the output and of files: see docs/metrics.md.
+
 With --on slurm the command becomes a batch job, in this directory and with this
 environment; no script is needed.
 
@@ -51,9 +53,10 @@ Examples:
   qme run --in 'data/**/*.csv' --out results python analyse.py
   qme run --hash tar xf archive.tar
   qme run --trace make
+  qme run --metric 'acc max' --metric-file result.json python train.py
   qme run --on slurm --cpus 4 --mem 8G --time 1:00:00 python train.py
   qme run --on slurm --wait make test`,
-		Flags:        slices.Concat(declareFlags(), []cli.Flag{hashFlag(&hash), traceFlag(&trace), noOutputFlag(&o.noOutput), idFileFlag(&file)}, onFlags(&o)),
+		Flags:        slices.Concat(declareFlags(), []cli.Flag{hashFlag(&hash), traceFlag(&trace), noOutputFlag(&o.noOutput), idFileFlag(&file)}, metricFlags(), onFlags(&o)),
 		StopOnNthArg: &one,
 		// A comma in the value of --option belongs to the scheduler.
 		DisableSliceFlagSeparator: true,
@@ -72,11 +75,15 @@ Examples:
 			if err != nil {
 				return err
 			}
+			metrics, err := readMetrics(c)
+			if err != nil {
+				return err
+			}
 			started, err := idFile(file)
 			if err != nil {
 				return &codeError{exitNotRun, err}
 			}
-			return cmd.run(ctx, words, o, tasks.RunOptions{Started: started, Message: cmd.settings.message, Quiet: o.noOutput || o.wait, Declared: declared, Hash: hash, Trace: trace})
+			return cmd.run(ctx, words, o, tasks.RunOptions{Started: started, Metrics: metrics, Message: cmd.settings.message, Quiet: o.noOutput || o.wait, Declared: declared, Hash: hash, Trace: trace})
 		},
 	}
 }

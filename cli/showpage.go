@@ -162,12 +162,33 @@ func (p *page) state() {
 		p.line("Check", joined("; ", p.t.verdict(c), checkText(c)))
 	}
 	p.line("State", joined(", ", paint(word), code, safe.Line(d.Signal), took))
+	p.metrics()
 	p.queue()
 	if p.r.IsQueued() {
 		return
 	}
 	began := d.Timestamp.Local()
 	p.line("Began", began.Format(time.DateTime)+" ("+ago(began)+")")
+}
+
+// metrics shows what was recorded of the output and of files.
+func (p *page) metrics() {
+	var texts []string
+	for _, m := range p.r.Data.Metrics {
+		how, step := m.Take, ""
+		if m.Take == record.TakeLast {
+			how = "" // as usual
+		}
+		if m.Step != "" && (how != "" || m.File != "") {
+			step = "at " + string(m.Step)
+		}
+		text := m.Name + " " + string(m.Value)
+		if more := joined(", ", how, step); more != "" {
+			text += " (" + more + ")"
+		}
+		texts = append(texts, text)
+	}
+	p.line("Metrics", safe.Line(strings.Join(texts, ", ")))
 }
 
 // checkText says what a check has found besides its verdict.

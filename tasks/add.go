@@ -16,6 +16,7 @@ type AddOptions struct {
 	Declared provenance.Declared // see RunOptions, as for Hash and Trace
 	Hash     bool
 	Trace    bool
+	Metrics  MetricOptions
 	// Terms say when the task may start, and what it gets.
 	Terms waiting.Terms
 	// Dir is where the command runs; "" for the current directory. With a Snapshot it lies below that.
@@ -53,6 +54,10 @@ func (q *Service) Add(_ context.Context, c executor.Command, o AddOptions) (*rec
 		Terms: o.Terms, Added: rec.Data.Timestamp, Run: rec.Data.RunID, Try: 1, Executor: c.Executor,
 		Cmd: allBytes(c.Argv), Line: []byte(c.Line), Dir: []byte(dir), Umask: o.Umask, Stdin: []byte(o.Stdin),
 		In: allBytes(o.Declared.In), Out: allBytes(o.Declared.Out), Hash: o.Hash, Trace: o.Trace,
+		MetricFiles: allBytes(o.Metrics.Files),
+	}
+	for _, s := range o.Metrics.Specs {
+		e.Metrics = append(e.Metrics, s.String())
 	}
 	if o.Snapshot != nil {
 		e.Snapshot = o.Snapshot.Folder

@@ -49,6 +49,9 @@ func (r *run) unmatched(files *record.Files) {
 		return
 	}
 	for _, pattern := range m.Out {
+		if slices.ContainsFunc(r.q.metricsOf(r.metrics).Files, func(name string) bool { return literal(name) == pattern }) {
+			continue // of which there is a message of its own
+		}
 		r.q.Warn("no file matches --out %s", safe.Bounded(executor.Quote([]string{pattern})))
 	}
 }

@@ -28,6 +28,9 @@ func (r *run) part(name record.PartName, content []byte) bool {
 func (r *run) listFiles(ctx context.Context) {
 	files := r.endFiles(ctx)
 	r.unmatched(files)
+	if files != nil {
+		r.made = slices.Clone(files.Out)
+	}
 	kept := r.keepOutputs(files)
 	files = r.mask.listed(files)
 	content := r.packKept(files, kept)

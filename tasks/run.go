@@ -48,6 +48,9 @@ type RunOptions struct {
 	Hash bool
 	// Trace says that the files that the command uses are traced.
 	Trace bool
+	// Metrics are looked for when the run has ended. Each list that is given to Rerun replaces what the run before it has
+	// recorded.
+	Metrics MetricOptions
 	// checking, if not nil, is what the run is compared with: see Check.
 	checking *checking
 	// try, if not nil, is that of the queue: see Supervise.
@@ -144,6 +147,7 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	}
 	m := q.masking().with(real)
 	opts.Declared = real.declared
+	opts.Metrics = q.metricsAgain(old, opts.Metrics)
 	return q.execute(ctx, rec, capture.Spec{Cmd: real.cmd, Dir: real.dir, Quiet: opts.Quiet}, m, verbOf(rec), opts)
 }
 
@@ -260,7 +264,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 	}
 	r := &run{
 		q: q, rec: rec, dir: dir, checking: opts.checking, try: opts.try, entry: entry, verb: verb, started: opts.Started, hash: opts.Hash, trace: opts.Trace, files: files, code: code,
-		software: q.collectSoftware(dir, spec.Cmd, m), script: q.takeScript(rec.Executor, dir, spec.Cmd), mask: m,
+		software: q.collectSoftware(dir, spec.Cmd, m), script: q.takeScript(rec.Executor, dir, spec.Cmd), mask: m, metrics: opts.Metrics,
 	}
 	r.share()
 	r.track()
@@ -316,11 +320,11 @@ func (r *run) end(ctx context.Context, res *capture.Result, spoolErr, err error)
 // watchFiles looks at the files that a command in dir names, and at those that are declared.
 func (q *Service) watchFiles(dir string, argv []string, opts RunOptions) *provenance.Watch {
 	set := q.Settings
-	c := provenance.Command{Dir: dir, Declared: opts.Declared, Traced: opts.Trace}
+	c := provenance.Command{Dir: dir, Declared: watchedOutputs(opts.Declared, q.metricsOf(opts.Metrics).Files), Traced: opts.Trace}
 	switch {
 	case set.Files && len(argv) > 0:
 		c.Argv, c.Env, c.Stdin, c.Stdout, c.Stderr = argv, os.Environ(), set.Stdin, set.Stdout, set.Stderr
-	case len(opts.Declared.In)+len(opts.Declared.Out) == 0 && !opts.Trace:
+	case len(c.Declared.In)+len(c.Declared.Out) == 0 && !opts.Trace:
 		return nil
 	}
 	hashes := set.Hashes
@@ -404,6 +408,9 @@ type run struct {
 	began    time.Time     // when its command has started; zero before
 	checking *checking     // nil for a run that is no check
 	try      *try          // nil for a run that is none of the queue
+	metrics  MetricOptions // what is asked for
+	unknown  []string      // metrics that may be in what is not kept of the output
+	made     []record.File // the files that it has written, once they are known
 	whole    *record.Files // all files of a run that has ended, masked; nil if there are none
 }
 
@@ -570,6 +577,7 @@ func (r *run) settle(ctx context.Context, res *capture.Result) {
 	r.code.end(r)
 	r.try.compare(r)
 	r.part(record.PartUsage, samples)
+	r.takeMetrics()
 }
 
 // record commits the record of a run that has ended and was settled.

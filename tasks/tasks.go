@@ -55,6 +55,7 @@ type Settings struct {
 	// KeepStdin is up to how many bytes of that are kept, as a part. It needs HashStdin.
 	KeepStdin int64
 	Usage     time.Duration // between samples of what a run uses; 0: none
+	Metrics   MetricOptions // what each run is asked for, besides what its own options name
 }
 
 // A Service implements the use cases of one home. It is for use by one goroutine.

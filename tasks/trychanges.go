@@ -33,7 +33,7 @@ func (q *Service) lookAtCode(rec *record.Record, e *waiting.Entry, finding workt
 	dir, argv := string(e.Dir), allStrings(e.Cmd)
 	programs := make(chan []record.Program, 1)
 	go func() { programs <- q.programsNow(dir, argv) }()
-	files := q.watchFiles(dir, argv, RunOptions{Declared: provenance.Declared{In: allStrings(e.In), Out: allStrings(e.Out)}, Trace: e.Trace})
+	files := q.watchFiles(dir, argv, RunOptions{Declared: provenance.Declared{In: allStrings(e.In), Out: allStrings(e.Out)}, Trace: e.Trace, Metrics: q.metricsIn(e)})
 	rec.Data.Files, _, _ = files.NamedHashed(time.Now().Add(addedWait)).Short()
 	e.Code = nil
 	e.Note(q.differenceNow(record.PartPatch, rec.Data.Git, finding, dir))

@@ -11,6 +11,9 @@ import (
 
 	"qme/internal/mask"
 	"qme/internal/span"
+	"qme/record"
+	"qme/tasks"
+	"qme/tasks/metric"
 )
 
 // kind is the type of a setting's value.
@@ -139,6 +142,22 @@ func variableName(text string) error {
 func maskPattern(text string) error {
 	if err := mask.Check(text); err != nil {
 		return invalid("%s", err)
+	}
+	return nil
+}
+
+// metricSpec accepts a metric that is looked for in what runs print.
+func metricSpec(text string) error {
+	if _, err := metric.Parse(text); err != nil {
+		return invalid("%s", strings.TrimPrefix(err.Error(), record.ErrInvalid.Error()+" "))
+	}
+	return nil
+}
+
+// metricFile accepts the name of a file with metrics.
+func metricFile(text string) error {
+	if err := tasks.CheckMetricFiles([]string{text}); err != nil {
+		return invalid("%s", strings.TrimPrefix(err.Error(), record.ErrInvalid.Error()+" "))
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func (s setting) parseList(elements []string) (value, error) {
 			adds++
 		}
 		if name == "" || strings.Contains(e, s.separator()) {
-			return value{}, invalid("%q cannot be an element of a list: it is empty or holds a %s", e, map[string]string{",": "comma", " ": `blank, for which \s stands`}[s.separator()])
+			return value{}, invalid("%q cannot be an element of a list: it is empty or holds a %s", e, map[string]string{",": "comma", " ": `blank, for which \s stands`, ";": `semicolon, for which \x3b stands`}[s.separator()])
 		}
 		if s.check != nil {
 			if err := s.check(name); err != nil {

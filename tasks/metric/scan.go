@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"qme/internal/visible"
@@ -27,6 +28,8 @@ type Scanner struct {
 	line []byte // the part of the line that has come
 	long bool   // it is too long
 	cr   bool   // the last byte of it was a carriage return
+
+	cut bool // until the next line: its beginning is missing
 
 	skipped, leftOut int
 	pairs            []pair // of the last line, whose room is used again
@@ -52,16 +55,34 @@ func (s *Scanner) Skipped() int { return s.skipped }
 // LeftOut returns how many values were left out because there are more names than a run can have.
 func (s *Scanner) LeftOut() int { return s.leftOut }
 
-// Read reads the stream to its end.
+// Gap says that a part of the stream is missing before what is read next. Of the lines that it has cut nothing counts.
+func (s *Scanner) Gap() {
+	s.line, s.long, s.cr, s.cut = s.line[:0], false, false, true
+	for _, one := range append(slices.Clone(s.asked), s.found...) {
+		one.gap()
+	}
+}
+
+// Unknown returns the names of metrics that were asked for and that would need a part of the stream that is missing.
+func (s *Scanner) Unknown() (names []string) {
+	for _, one := range s.asked {
+		if one.lost {
+			names = append(names, one.name)
+		}
+	}
+	return names
+}
+
+// Read reads the stream to its end, or up to a Gap.
 func (s *Scanner) Read(r io.Reader) error {
 	chunk := make([]byte, 32<<10)
 	for {
 		n, err := r.Read(chunk)
 		s.write(chunk[:n])
 		if errors.Is(err, io.EOF) {
-			s.end()
 			return nil
-		} else if err != nil {
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -105,7 +126,7 @@ func (s *Scanner) keep(b []byte) {
 			continue
 		}
 		if s.cr {
-			s.line, s.long, s.cr = s.line[:0], false, false
+			s.line, s.long, s.cr, s.cut = s.line[:0], false, false, false
 		}
 		piece := b
 		if end > 0 {
@@ -119,7 +140,9 @@ func (s *Scanner) keep(b []byte) {
 }
 
 func (s *Scanner) end() {
-	if s.long {
+	if s.cut {
+		s.cut = false
+	} else if s.long {
 		s.skipped++
 	} else if len(s.line) > 0 {
 		s.shown(string(s.line))
@@ -178,8 +201,10 @@ func (s *Scanner) series(name string) *series {
 	return one
 }
 
-// Metrics returns the metrics of what was read: those that were asked for first, without those of which there is no value.
+// Metrics ends the stream, and returns the metrics of what was read: those that were asked for first, without those of which there
+// is no value.
 func (s *Scanner) Metrics() record.Metrics {
+	s.end()
 	var list record.Metrics
 	for i, one := range s.asked {
 		if m, ok := one.metric(); ok {

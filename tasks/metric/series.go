@@ -16,9 +16,23 @@ type series struct {
 	value, step record.MetricValue
 	best        float64 // of min and max; NaN while there is none
 
+	lost bool // which value counts is not known, since a part of the output is missing
+
 	numbers, finite int
 	mean            float64 // of the finite ones
 	infinite        float64 // the sum of the others; NaN does not count
+}
+
+// gap says that values may be missing here. Only the first one before it and the last one after it count all the same.
+func (s *series) gap() {
+	switch s.take {
+	case record.TakeLast:
+		s.n, s.value, s.step, s.lost = 0, "", "", true
+	case record.TakeFirst:
+		s.lost = s.lost || s.n == 0
+	default:
+		s.lost = true
+	}
 }
 
 func (s *series) add(value, step record.MetricValue) {
@@ -30,7 +44,7 @@ func (s *series) add(value, step record.MetricValue) {
 		}
 		return
 	case record.TakeLast:
-		s.value, s.step = value, step
+		s.value, s.step, s.lost = value, step, false
 		return
 	}
 	number, ok := value.Number()
@@ -67,6 +81,8 @@ func (s *series) average(number float64) {
 func (s *series) metric() (m record.Metric, ok bool) {
 	m = record.Metric{Name: s.name, Value: s.value, Step: s.step, Take: s.take}
 	switch {
+	case s.lost:
+		return m, false
 	case s.take == record.TakeLast || s.take == record.TakeFirst:
 		return m, s.n > 0
 	case s.take == record.TakeMean && s.numbers > 0:

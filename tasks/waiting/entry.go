@@ -34,6 +34,9 @@ type Entry struct {
 	Out   [][]byte `json:"out,omitempty"`
 	Hash  bool     `json:"hash,omitempty"`
 	Trace bool     `json:"trace,omitempty"`
+	// Metrics are looked for in the output, as metric.Parse reads them, and MetricFiles are read for further ones.
+	Metrics     []string `json:"metrics,omitempty"`
+	MetricFiles [][]byte `json:"metric_files,omitempty"`
 	// Snapshot is the folder with the code as it was when the task was added; "" for none. Dir then
 	// lies below it.
 	Snapshot string `json:"snapshot,omitempty"`
