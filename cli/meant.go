@@ -39,7 +39,7 @@ func (t *terminal) noteOthersIn(ctx context.Context, hist *tasks.Service, what *
 		return err
 	}
 	of := question{hist: hist, s: s, q: what, text: f.text, asks: []string{command, "--query"}}
-	if command == "clear" { // a guess is looked at first
+	if command == "clear" || command == "rerun" { // a guess is looked at first
 		of.asks = []string{"search"}
 	}
 	if f.saved != "" {

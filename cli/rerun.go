@@ -29,11 +29,12 @@ type rerunCommand struct {
 func (cmd *rerunCommand) command() *cli.Command {
 	var o rerunOptions
 	var stale rerunStaleOptions
+	var from queryFlags
 	check := checkOptions{json: &stale.json}
 	return &cli.Command{
 		Name:      "rerun",
 		Usage:     "run a task again, in the same directory",
-		ArgsUsage: "[TASK | --check [TASK…] | --stale FILE…]",
+		ArgsUsage: "[TASK | --query QUERY | --check [TASK…] | --stale FILE…]",
 		Description: `The task keeps its id, and its earlier runs: see "qme log" and "qme diff".
 The default is the task that you gave last. It runs in the current environment; a
 message names the recorded variables (setting run.env) that have another value now.
@@ -44,6 +45,11 @@ that of the variable NAME now, or qme asks for it at the terminal.
 Files that were declared (qme run --in, --out) are looked for again; with --in or
 --out others take their place, as for metrics with --metric or --metric-file. Only with
 --trace is the rerun traced, too.
+
+With --query it runs all tasks again that match, in the language of "qme search", one
+after another in the order of their ids. One that fails does not stop the others. For
+more than 20 it asks. --dry-run shows them. Without a terminal, and of commands that you
+have not given here, it is as for one task.
 
 With --stale it runs again what makes each FILE as it would be made now, in order, and
 leaves out what is made from files that come out as they were: see "qme stale".
@@ -63,6 +69,7 @@ Examples:
   qme rerun --stdin data.txt @3
   qme rerun --out 'results/*.csv'
   qme rerun --no-output @1
+  qme rerun --query 'tag:paper failed'
   qme rerun --check
   qme rerun --check --tolerance 1e-6 baseline @2
   qme rerun --check --same-inputs --json baseline@1
@@ -70,7 +77,7 @@ Examples:
   qme rerun --check --jobs 4 baseline @2 @3
   qme rerun --stale figure.png --dry-run`,
 		DisableSliceFlagSeparator: true,
-		Flags: slices.Concat(declareFlags(), check.flags(), stale.flags(), []cli.Flag{
+		Flags: slices.Concat(declareFlags(), from.flags("run all tasks again that match the `QUERY`, as in \"qme search\""), check.flags(), stale.flags(), []cli.Flag{
 			hashFlag(&o.hash), traceFlag(&o.trace), noOutputFlag(&o.noOutput), idFileFlag(&o.idFile),
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &o.yes},
 			&cli.StringFlag{Name: "stdin", Usage: "use `FILE` as the standard input of the command", Destination: &o.stdin, TakesFile: true},
@@ -83,13 +90,19 @@ Examples:
 			if err := stale.check(c, o, check.check); err != nil {
 				return err
 			}
+			what, err := from.query(c, cmd.settings)
+			if err != nil {
+				return err
+			}
+			if what != nil {
+				return cmd.rerunQuery(ctx, what, from, o, stale)
+			}
 			if check.check {
 				return cmd.rerunChecks(ctx, c.Args().Slice(), o, check)
 			}
 			if stale.stale {
 				return cmd.rerunStale(ctx, c.Args().Slice(), o, stale)
 			}
-			var err error
 			if o.declared, err = readDeclared(c); err != nil {
 				return err
 			}

@@ -25,9 +25,9 @@ type rerunStaleOptions struct {
 func (o *rerunStaleOptions) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "stale", Usage: "run again, in order, what makes each FILE as it would be made now: see \"qme stale\"", Destination: &o.stale},
-		&cli.BoolFlag{Name: "dry-run", Usage: "with --stale: show what would be run", Destination: &o.dryRun},
+		&cli.BoolFlag{Name: "dry-run", Usage: "with --stale or --query: show what would be run", Destination: &o.dryRun},
 		byFlag("with --stale: ", &o.by),
-		&cli.BoolFlag{Name: "json", Usage: "with --check, or --stale --dry-run: print one task or step per line as JSON", Destination: &o.json},
+		&cli.BoolFlag{Name: "json", Usage: "with --check, or with --dry-run: print one task or step per line as JSON", Destination: &o.json},
 	}
 }
 
@@ -36,23 +36,30 @@ func (o rerunStaleOptions) check(c *cli.Command, of rerunOptions, isCheck bool) 
 	wrong := func(format string, args ...any) error {
 		return &usageError{msg: fmt.Sprintf(format, args...), help: "qme rerun --help"}
 	}
+	byQuery := c.IsSet("query") || c.IsSet("saved")
 	switch files := c.Args().Slice(); {
+	case byQuery && (isCheck || o.stale):
+		return wrong("--query and --saved go neither with --check nor with --stale")
 	case o.stale && isCheck:
 		return wrong("--check and --stale do not go together")
-	case !o.stale && (o.dryRun || o.by != ""):
-		return wrong("--dry-run and --by need --stale")
-	case !o.stale && o.json && !isCheck:
-		return wrong("--json needs --check or --stale")
+	case !o.stale && o.by != "":
+		return wrong("--by needs --stale")
+	case !o.stale && o.dryRun && !byQuery:
+		return wrong("--dry-run needs --stale or --query")
+	case !o.stale && o.json && !isCheck && !byQuery:
+		return wrong("--json needs --check, --stale or --query")
 	case isCheck:
 		return nil
-	case !o.stale:
+	case !o.stale && !byQuery:
 		return oneTask(c)
-	case len(files) == 0 || slices.Contains(files, ""):
+	case byQuery && len(files) > 0:
+		return noTask(c, files)
+	case o.stale && (len(files) == 0 || slices.Contains(files, "")):
 		return wrong("--stale needs the files that are to be made")
 	case o.json && !o.dryRun:
 		return wrong("--json needs --dry-run")
 	case of.stdin != "" || of.idFile != "" || len(c.StringSlice("in"))+len(c.StringSlice("out"))+len(c.StringSlice("metric"))+len(c.StringSlice("metric-file")) > 0:
-		return wrong("--stdin, --in, --out, --metric, --metric-file and --id-file are for one task, and not for --stale")
+		return wrong("--stdin, --in, --out, --metric, --metric-file and --id-file are for one task, and neither for --stale nor for --query")
 	}
 	return nil
 }
