@@ -30,12 +30,14 @@ type addCommand struct {
 	home     *home
 }
 
-// addOptions are the flags of add.
+// addOptions are the options of add, most of which sweep has, too.
 type addOptions struct {
 	terms                                termOptions
 	hold, snapshot, printID, hash, trace bool
 	stdin                                string
 	declared                             provenance.Declared
+	params                               record.Params
+	metrics                              tasks.MetricOptions
 }
 
 func (cmd *addCommand) command() *cli.Command {
@@ -68,12 +70,7 @@ Examples:
   qme add --retry 3 --delay 1m curl -fO https://example.org/data.csv
   qme add --snapshot python train.py
   qme add --hold ./when-i-say-so.sh`,
-		Flags: slices.Concat(o.terms.flags(), []cli.Flag{
-			&cli.BoolFlag{Name: "hold", Usage: "do not start it before \"qme release\"", Destination: &o.hold},
-			&cli.BoolFlag{Name: "snapshot", Usage: "run it in a copy of the git working tree as it is now", Destination: &o.snapshot},
-			&cli.StringFlag{Name: "stdin", OnlyOnce: true, Usage: "use `FILE` as the standard input of the command", Destination: &o.stdin, TakesFile: true},
-			&cli.BoolFlag{Name: "print-id", Usage: "print the id of the task, and nothing else", Destination: &o.printID},
-		}, declareFlags(), []cli.Flag{hashFlag(&o.hash), traceFlag(&o.trace)}),
+		Flags:        append(o.flags("it", "the id of the task"), paramFlag()),
 		StopOnNthArg: &one,
 		// A comma in a pattern of --in belongs to the pattern.
 		DisableSliceFlagSeparator: true,
@@ -82,12 +79,9 @@ Examples:
 			if len(words) == 0 {
 				return addUsage("there is no command to add")
 			}
-			if c.IsSet("delay") && o.terms.retry == 0 {
-				return addUsage(delayAlone)
-			}
-			var err error
-			if o.declared, err = readDeclared(c); err == nil {
-				err = notExpanded(o.declared, words)
+			err := cmd.read(c, &o, words)
+			if err == nil {
+				o.params, err = readParams(c)
 			}
 			if err != nil {
 				return err
@@ -104,18 +98,33 @@ func addUsage(format string, args ...any) error {
 	return &usageError{msg: fmt.Sprintf(format, args...), help: "qme add --help"}
 }
 
+// flags are the options of add and sweep. them are the tasks, and ids what --print-id prints.
+func (o *addOptions) flags(them, ids string) []cli.Flag {
+	return slices.Concat(o.terms.flags(), []cli.Flag{
+		&cli.BoolFlag{Name: "hold", Usage: "do not start " + them + " before \"qme release\"", Destination: &o.hold},
+		&cli.BoolFlag{Name: "snapshot", Usage: "run " + them + " in a copy of the git working tree as it is now", Destination: &o.snapshot},
+		&cli.StringFlag{Name: "stdin", OnlyOnce: true, Usage: "use `FILE` as the standard input of the command", Destination: &o.stdin, TakesFile: true},
+		&cli.BoolFlag{Name: "print-id", Usage: "print " + ids + ", and nothing else", Destination: &o.printID},
+	}, declareFlags(), []cli.Flag{hashFlag(&o.hash), traceFlag(&o.trace)}, metricFlags())
+}
+
+// read reads what does not need the home.
+func (cmd *addCommand) read(c *cli.Command, o *addOptions, words []string) (err error) {
+	if c.IsSet("delay") && o.terms.retry == 0 {
+		return &usageError{msg: delayAlone, help: "qme " + c.Name + " --help"}
+	}
+	if o.declared, err = readDeclared(c); err == nil {
+		err = notExpanded(o.declared, words)
+	}
+	if err == nil {
+		o.metrics, err = readMetrics(c)
+	}
+	return err
+}
+
 func (cmd *addCommand) run(ctx context.Context, c *cli.Command, words []string, o addOptions) error {
-	input, err := cmd.input(c, o.stdin)
+	opts, err := cmd.here(c, o)
 	if err != nil {
-		return err
-	}
-	dir, err := os.Getwd()
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the current directory is gone, in which the command would run: %w", record.ErrConflict)
-	} else if err != nil {
-		return err
-	}
-	if err := cmd.home.writable(); err != nil {
 		return err
 	}
 	cfg, err := cmd.settings.runConfig()
@@ -130,7 +139,34 @@ func (cmd *addCommand) run(ctx context.Context, c *cli.Command, words []string, 
 	if err != nil {
 		return err
 	}
-	return cmd.add(ctx, c, q, what, tasks.AddOptions{Dir: dir, Stdin: input}, o)
+	return cmd.add(ctx, c, q, what, opts, o)
+}
+
+// here returns where the command of a command line would run, and with what, after a look at whether it can be added.
+func (cmd *addCommand) here(c *cli.Command, o addOptions) (opts tasks.AddOptions, err error) {
+	if opts.Stdin, err = cmd.input(c, o.stdin); err != nil {
+		return opts, err
+	}
+	if opts.Dir, err = os.Getwd(); errors.Is(err, fs.ErrNotExist) {
+		return opts, fmt.Errorf("the current directory is gone, in which the command would run: %w", record.ErrConflict)
+	} else if err != nil {
+		return opts, err
+	}
+	return opts, cmd.home.writable()
+}
+
+// complete puts what a command line says into the options of a task, and returns the queue.
+func (cmd *addCommand) complete(c *cli.Command, q *tasks.Service, opts *tasks.AddOptions, o addOptions) (*queue.Queue, error) {
+	change, err := o.terms.read(c, finder(q))
+	if err != nil {
+		return nil, err
+	}
+	all := cmd.home.queue(q)
+	terms := waiting.Terms{Place: all.Here().String(), Held: o.hold}
+	change(&terms)
+	opts.Message, opts.Declared, opts.Hash, opts.Trace, opts.Params, opts.Metrics, opts.Terms = cmd.settings.message, o.declared, o.hash, o.trace, o.params, o.metrics, terms
+	opts.Env, opts.Umask = lasting(os.Environ()), umask()
+	return all, nil
 }
 
 // holdSignals is how long a signal is held back at most while a task is added, which takes milliseconds unless a disk
@@ -139,15 +175,10 @@ const holdSignals = 5 * time.Second
 
 // add puts a command into the queue, and says where it stands.
 func (cmd *addCommand) add(ctx context.Context, c *cli.Command, q *tasks.Service, what executor.Command, opts tasks.AddOptions, o addOptions) error {
-	change, err := o.terms.read(c, finder(q))
+	all, err := cmd.complete(c, q, &opts, o)
 	if err != nil {
 		return err
 	}
-	all := cmd.home.queue(q)
-	terms := waiting.Terms{Place: all.Here().String(), Held: o.hold}
-	change(&terms)
-	opts.Message, opts.Declared, opts.Hash, opts.Trace, opts.Terms = cmd.settings.message, o.declared, o.hash, o.trace, terms
-	opts.Env, opts.Umask = lasting(os.Environ()), umask()
 	// A signal leaves no task that nobody was told of, or that nobody starts, and no half of a snapshot.
 	held, got, stop := signalled.Hold(ctx)
 	defer stop()
@@ -229,11 +260,14 @@ func umask() int {
 
 // input returns the absolute path of the file that is to be standard input, "" for none.
 func (cmd *addCommand) input(c *cli.Command, file string) (string, error) {
+	usage := func(format string, args ...any) error {
+		return &usageError{msg: fmt.Sprintf(format, args...), help: "qme " + c.Name + " --help"}
+	}
 	if !c.IsSet("stdin") {
 		if kind := inputOf(cmd.term.in); kind == "a file" {
-			return "", addUsage("standard input is a file, of which a task in the queue gets nothing: name it with --stdin FILE, or give qme no input (</dev/null)")
+			return "", usage("standard input is a file, of which a task in the queue gets nothing: name it with --stdin FILE, or give qme no input (</dev/null)")
 		} else if kind != "" {
-			return "", addUsage("standard input is %s, of which a task in the queue gets nothing: write it to a file and name that with --stdin FILE, or give qme no input (</dev/null)", kind)
+			return "", usage("standard input is %s, of which a task in the queue gets nothing: write it to a file and name that with --stdin FILE, or give qme no input (</dev/null)", kind)
 		}
 		return "", nil
 	}
@@ -244,7 +278,7 @@ func (cmd *addCommand) input(c *cli.Command, file string) (string, error) {
 	case err != nil:
 		return "", fmt.Errorf("--stdin: %w", err)
 	case !info.Mode().IsRegular() && file != os.DevNull:
-		return "", addUsage("--stdin takes a file, which %q is not", file)
+		return "", usage("--stdin takes a file, which %q is not", file)
 	}
 	f, err := os.Open(file)
 	if err != nil {

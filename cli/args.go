@@ -176,7 +176,7 @@ func (p *arranger) add(f cli.Flag, typed, value string, hasValue bool) error {
 			p.helped, _ = strconv.ParseBool(value) // checked above
 		}
 	case *cli.IntFlag:
-		if value == none && (p.command.Name == "edit" || p.command.Name == "add") { // all of theirs are conditions
+		if value == none && slices.Contains([]string{"edit", "add", "sweep"}, p.command.Name) { // all of theirs are conditions
 			value = "0"
 		}
 		n, err := strconv.Atoi(value)
@@ -227,7 +227,9 @@ const messageOption = "message"
 const seeNote = "\"qme note TASK TEXT\" writes a note on a task that is there"
 
 // makesRuns reports whether a command makes a run, which can have a message.
-func makesRuns(c *cli.Command) bool { return slices.Contains([]string{"run", "rerun", "add"}, c.Name) }
+func makesRuns(c *cli.Command) bool {
+	return slices.Contains([]string{"run", "rerun", "add", "sweep"}, c.Name)
+}
 
 // hideMessage leaves -m out of the help of a command to which it means nothing.
 func hideMessage(root, named *cli.Command) {
@@ -291,7 +293,7 @@ func (p *arranger) unknown(typed, word string) error {
 	}
 	name := strings.TrimLeft(word, "-")
 	if (typed == "-m" || typed == "--"+messageOption) && p.command.Name != "search" {
-		return p.usage("%s; it gives the runs of \"qme run\", \"rerun\" and \"add\" their message; %s", msg, seeNote)
+		return p.usage("%s; it gives the runs of \"qme run\", \"rerun\", \"add\" and \"sweep\" their message; %s", msg, seeNote)
 	}
 	if hint := otherOptions[p.command.Name][strings.TrimLeft(typed, "-")]; hint != "" {
 		msg += "; " + hint

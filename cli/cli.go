@@ -117,7 +117,7 @@ func (a *app) root() *cli.Command {
 		ExitErrHandler:  func(context.Context, *cli.Command, error) {}, // see exitCode
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "home", Aliases: []string{"config_dir"}, Usage: "keep tasks and settings in `DIR`", Sources: cli.EnvVars(homeVariable), Destination: &a.term.homeFlag, TakesFile: true},
-			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "record `TEXT` as the purpose of the run (run, rerun and add)", Destination: &a.settings.message},
+			&cli.StringFlag{Name: "message", Aliases: []string{"m"}, Usage: "record `TEXT` as the purpose of the run (run, rerun, add and sweep)", Destination: &a.settings.message},
 			&cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "print no messages but errors; the output of a command is shown (run --no-output hides that)", Destination: &a.term.quiet},
 			&cli.StringFlag{Name: "color", Usage: "print colours `WHEN`: always, never, or auto, on terminals", Destination: &a.term.color},
 			&cli.BoolFlag{Name: "no-color", Usage: "print no colours (so does NO_COLOR)", Destination: &a.term.noColor},
@@ -149,7 +149,7 @@ func (a *app) commands() []*cli.Command {
 	t, s, h := a.term, a.settings, a.home
 	share := &shareCommand{t, s, h}
 	return []*cli.Command{
-		(&runCommand{t, s, h}).command(), (&rerunCommand{t, s, h}).command(), (&addCommand{t, s, h}).command(), (&queueCommand{t, s, h}).command(), (&holdCommand{t, h}).command(), (&releaseCommand{t, h}).command(), (&editCommand{t, s, h}).command(), (&cancelCommand{t, h}).command(), (&waitCommand{t, s, h}).command(), (&followCommand{t, s, h}).command(), (&refreshCommand{t, h}).command(), (&execCommand{t, s, h}).command(),
+		(&runCommand{t, s, h}).command(), (&rerunCommand{t, s, h}).command(), (&addCommand{t, s, h}).command(), (&sweepCommand{addCommand{t, s, h}}).command(), (&queueCommand{t, s, h}).command(), (&holdCommand{t, h}).command(), (&releaseCommand{t, h}).command(), (&editCommand{t, s, h}).command(), (&cancelCommand{t, h}).command(), (&waitCommand{t, s, h}).command(), (&followCommand{t, s, h}).command(), (&refreshCommand{t, h}).command(), (&execCommand{t, s, h}).command(),
 		(&lsCommand{t, s, h}).command(), (&searchCommand{t, s, h}).command(), (&showCommand{t, s, h}).command(), (&getCommand{t, h}).command(), (&logCommand{t, h}).command(), (&madeCommand{t, h}).command(), (&lineageCommand{t, h}).command(), (&diffCommand{t, h}).command(), (&staleCommand{t, h}).command(), (&checkoutCommand{t, h}).command(), (&noteCommand{t, h}).command(), (&tagCommand{t, s, h}).command(), (&nameCommand{t, h}).command(), (&clearCommand{t, s, h}).command(), (&restoreCommand{t, s, h}).command(),
 		(&remoteCommand{t, h}).command(), (&cloneCommand{t, h}).command(), share.pull(), share.push(), share.sync(), (&statusCommand{t, s, h}).command(),
 		(&mirrorCommand{t, s, h}).command(), (&sqlCommand{t, s, h}).command(),

@@ -149,7 +149,7 @@ func (c *completion) answer(root *cli.Command, line []string) answer {
 		return words(word, commandCandidates(root))
 	case p.command.StopOnNthArg != nil:
 		return answer{with: fmt.Sprintf("command %d", last+1)}
-	case p.command.Name == "edit" && dashes > 0:
+	case slices.Contains([]string{"edit", "sweep"}, p.command.Name) && dashes > 0:
 		return answer{with: fmt.Sprintf("command %d", dashes+1)}
 	}
 	if takesFolder(p.command.Name, args, word) && !slices.Contains(p.out, "--remove=true") {
@@ -245,7 +245,7 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 	case "database":
 		return words(word, []candidate{{"filesystem", "no mirror"}})
 	case "host":
-		if command == "add" || command == "edit" {
+		if slices.Contains([]string{"add", "edit", "sweep"}, command) {
 			return words(word, []candidate{{"any", "any machine with this home"}})
 		}
 		return words(word, c.namesOf("host"))

@@ -53,10 +53,11 @@ Examples:
   qme run --in 'data/**/*.csv' --out results python analyse.py
   qme run --hash tar xf archive.tar
   qme run --trace make
+  qme run --param lr=3e-4 python train.py
   qme run --metric 'acc max' --metric-file result.json python train.py
   qme run --on slurm --cpus 4 --mem 8G --time 1:00:00 python train.py
   qme run --on slurm --wait make test`,
-		Flags:        slices.Concat(declareFlags(), []cli.Flag{hashFlag(&hash), traceFlag(&trace), noOutputFlag(&o.noOutput), idFileFlag(&file)}, metricFlags(), onFlags(&o)),
+		Flags:        slices.Concat(declareFlags(), []cli.Flag{hashFlag(&hash), traceFlag(&trace), noOutputFlag(&o.noOutput), idFileFlag(&file), paramFlag()}, metricFlags(), onFlags(&o)),
 		StopOnNthArg: &one,
 		// A comma in the value of --option belongs to the scheduler.
 		DisableSliceFlagSeparator: true,
@@ -75,6 +76,10 @@ Examples:
 			if err != nil {
 				return err
 			}
+			params, err := readParams(c)
+			if err != nil {
+				return err
+			}
 			metrics, err := readMetrics(c)
 			if err != nil {
 				return err
@@ -83,7 +88,7 @@ Examples:
 			if err != nil {
 				return &codeError{exitNotRun, err}
 			}
-			return cmd.run(ctx, words, o, tasks.RunOptions{Started: started, Metrics: metrics, Message: cmd.settings.message, Quiet: o.noOutput || o.wait, Declared: declared, Hash: hash, Trace: trace})
+			return cmd.run(ctx, words, o, tasks.RunOptions{Started: started, Params: params, Metrics: metrics, Message: cmd.settings.message, Quiet: o.noOutput || o.wait, Declared: declared, Hash: hash, Trace: trace})
 		},
 	}
 }

@@ -12,10 +12,11 @@ import (
 	"qme/internal/safe"
 	"qme/record"
 	"qme/tasks"
+	"qme/tasks/sweep"
 )
 
 // kinds are errors that only classify another error and add nothing to the sentence.
-var kinds = []error{record.ErrNotFound, record.ErrInvalid, record.ErrConflict, record.ErrCorrupt, record.ErrAmbiguous, tasks.ErrReference}
+var kinds = []error{record.ErrNotFound, record.ErrInvalid, record.ErrConflict, record.ErrCorrupt, record.ErrAmbiguous, tasks.ErrReference, sweep.ErrInvalid}
 
 // bareName matches a text that only names something, such as: task "01a2", commit 0a1b,
 // an id.

@@ -137,6 +137,7 @@ func (p *page) head(runs []tasks.Version) {
 	p.line("Name", p.r.Notes.Named())
 	p.line("Message", safe.Line(p.r.Data.Message))
 	p.line("Tags", safe.Line(strings.Join(p.r.Notes.Tagged(), " ")))
+	p.params()
 }
 
 func (p *page) state() {

@@ -45,9 +45,9 @@ func isSecret(name string) bool {
 	return slices.Contains(append(config.Variables(), ownVariables...), config.Variable{Name: name, Secret: true})
 }
 
-// isKnown reports whether qme reads a variable.
+// isKnown reports whether qme reads a variable, or sets it for a command.
 func isKnown(name string) bool {
-	return slices.ContainsFunc(append(config.Variables(), ownVariables...), func(v config.Variable) bool { return v.Name == name })
+	return strings.HasPrefix(name, tasks.ParamVariable) || slices.ContainsFunc(append(config.Variables(), ownVariables...), func(v config.Variable) bool { return v.Name == name })
 }
 
 // allowedEnv returns the variables whose names match one of the patterns and that are not

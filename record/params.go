@@ -47,6 +47,14 @@ func (p Params) Get(name string) (value string, ok bool) {
 	return p[i].Value, true
 }
 
+// Values returns the values.
+func (p Params) Values() (values []string) {
+	for _, one := range p {
+		values = append(values, one.Value)
+	}
+	return values
+}
+
 // MarshalJSON writes an object whose keys keep their order.
 func (p Params) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer

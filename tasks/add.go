@@ -17,6 +17,10 @@ type AddOptions struct {
 	Hash     bool
 	Trace    bool
 	Metrics  MetricOptions
+	// Params, Group and Origin are as in RunOptions.
+	Params record.Params
+	Group  *record.Group
+	Origin *record.Parent
 	// Terms say when the task may start, and what it gets.
 	Terms waiting.Terms
 	// Dir is where the command runs; "" for the current directory. With a Snapshot it lies below that.
@@ -38,22 +42,43 @@ func (q *Service) Add(_ context.Context, c executor.Command, o AddOptions) (*rec
 	if err != nil {
 		return nil, err
 	}
+	a, err := q.apart(nil).addition(id, c, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := q.Waiting.Add(a.Record, a.Entry, o.Env); err != nil {
+		return nil, err
+	}
+	q.holds(o.Snapshot)
+	q.noteGiven(a.Record)
+	return a.Record, nil
+}
+
+// holds notes that the task of a snapshot is in the queue.
+func (q *Service) holds(s *CodeSnapshot) {
+	if err := s.inQueue(); err != nil { // the next process finds the task that has it
+		q.Warn("%v", err)
+	}
+}
+
+// addition makes the task of a command. The use cases must be those of apart.
+func (q *Service) addition(id record.ID, c executor.Command, o AddOptions) (a waiting.Addition, err error) {
 	dir := o.Dir
 	if dir == "" {
 		if dir, err = os.Getwd(); err != nil {
-			return nil, err
+			return a, err
 		}
 	}
 	rec := &record.Record{Executor: id.Executor(), UID: id, Command: valid(c.Line), Data: record.Data{
 		PWD: dir, Cmd: c.Argv, Message: valid(o.Message), Declared: declaration(o.Declared), Run: 1,
+		Params: o.Params, Group: o.Group, Origin: o.Origin,
 	}}
-	q = q.apart(nil)
 	finding := q.fill(rec, dir)
 	rec.Data.Status, rec.Data.Terminal, rec.Data.Stdin = record.None, nil, nil
 	e := &waiting.Entry{
 		Terms: o.Terms, Added: rec.Data.Timestamp, Run: rec.Data.RunID, Try: 1, Executor: c.Executor,
 		Cmd: allBytes(c.Argv), Line: []byte(c.Line), Dir: []byte(dir), Umask: o.Umask, Stdin: []byte(o.Stdin),
-		In: allBytes(o.Declared.In), Out: allBytes(o.Declared.Out), Hash: o.Hash, Trace: o.Trace,
+		In: allBytes(o.Declared.In), Out: allBytes(o.Declared.Out), Hash: o.Hash, Trace: o.Trace, Params: o.Params,
 		MetricFiles: allBytes(o.Metrics.Files),
 	}
 	for _, s := range o.Metrics.Specs {
@@ -68,14 +93,7 @@ func (q *Service) Add(_ context.Context, c executor.Command, o AddOptions) (*rec
 	m.begin(rec, c.Argv)
 	m.software(rec.Data.Software)
 	m.note(rec)
-	if err := q.Waiting.Add(rec, e, o.Env); err != nil {
-		return nil, err
-	}
-	if err := o.Snapshot.inQueue(); err != nil { // the next process finds the task that has it
-		q.Warn("%v", err)
-	}
-	q.noteGiven(rec)
-	return rec, nil
+	return waiting.Addition{Record: rec, Entry: e}, nil
 }
 
 // apart returns the use cases for a command that has none of the streams of this process: its standard

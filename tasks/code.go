@@ -92,14 +92,14 @@ func (q *Service) codeOf(of executor.Scripted, dir string, argv []string) (*reco
 			}
 		}
 	}
-	here, looked := worktree.Find(dir), []string{}
+	here, looked := q.looked.find(dir), []string{}
 	for _, path := range scripts {
 		in := filepath.Dir(path)
 		if slices.Contains(looked, in) {
 			continue
 		}
 		looked = append(looked, in)
-		there := worktree.Find(in)
+		there := q.looked.find(in)
 		if there == nil || here != nil && here.Root == there.Root {
 			continue
 		}

@@ -170,7 +170,7 @@ func fieldChanges(a, b *record.Record) []FieldChange {
 	for i := range fa {
 		fa[i].To = fb[i].From
 	}
-	return changed(fa...)
+	return append(changed(fa...), changedIn("param.", byName(a.Data.Params), byName(b.Data.Params))...)
 }
 
 // DiffLimit is the size up to which streams are compared line by line.

@@ -87,8 +87,12 @@ func (q *Service) noLast() error {
 }
 
 // noteGiven notes that the user has given the command of a record. A failure is only a warning.
-func (q *Service) noteGiven(rec *record.Record) {
-	if err := q.Given.Add(given.Of(rec, q.Settings.Within)); err != nil {
+func (q *Service) noteGiven(recs ...*record.Record) {
+	lines := make([]given.Line, 0, len(recs))
+	for _, rec := range recs {
+		lines = append(lines, given.Of(rec, q.Settings.Within))
+	}
+	if err := q.Given.Add(lines...); err != nil {
 		q.Warn("this task will not be known as one that you gave: %v", err)
 	}
 }

@@ -37,12 +37,13 @@ func (e *SecretError) Error() string {
 // Is makes the error a record.ErrConflict.
 func (e *SecretError) Is(target error) bool { return target == record.ErrConflict }
 
-// A revealed is a command, with what is declared for it, with its secrets filled in.
+// A revealed is a command, with what is declared for it and its parameters, with its secrets filled in.
 type revealed struct {
 	cmd []string
 	dir string
 	// declared are the files that the user has declared.
 	declared provenance.Declared
+	params   record.Params
 	secrets  []mask.Secret
 	names    []string // all names of secrets that the record may have
 }
@@ -60,10 +61,10 @@ func MaskedIn(rec *record.Record) (markers []string) {
 	return markers
 }
 
-// reveal fills in the secrets that are masked in the command and the directory of a record. The
+// reveal fills in the secrets that are masked in the command, its parameters and the directory of a record. The
 // record is not changed. Text that only looks like a marker stays as it is.
 func (q *Service) reveal(old *record.Record, ask func(Hidden) (string, error)) (*revealed, error) {
-	r := &revealed{cmd: old.Data.Cmd, dir: old.Data.PWD}
+	r := &revealed{cmd: old.Data.Cmd, dir: old.Data.PWD, params: old.Data.Params}
 	if d := old.Data.Declared; d != nil {
 		r.declared = provenance.Declared{In: d.In, Out: d.Out}
 	}
@@ -91,7 +92,7 @@ func (q *Service) reveal(old *record.Record, ask func(Hidden) (string, error)) (
 		r.secrets = append(r.secrets, mask.Secret{Name: name, Value: v})
 		return v, nil
 	}
-	words := slices.Concat([]string{r.dir}, r.cmd, r.declared.In, r.declared.Out)
+	words := slices.Concat([]string{r.dir}, r.cmd, r.declared.In, r.declared.Out, r.params.Values())
 	for i, w := range words {
 		real, err := r.fill(old, w, value)
 		if err != nil {
@@ -101,7 +102,12 @@ func (q *Service) reveal(old *record.Record, ask func(Hidden) (string, error)) (
 	}
 	in := 1 + len(r.cmd)
 	out := in + len(r.declared.In)
-	r.dir, r.cmd, r.declared = words[0], words[1:in:in], provenance.Declared{In: words[in:out:out], Out: words[out:]}
+	end := out + len(r.declared.Out)
+	r.dir, r.cmd, r.declared = words[0], words[1:in:in], provenance.Declared{In: words[in:out:out], Out: words[out:end:end]}
+	r.params = slices.Clone(r.params)
+	for i, value := range words[end:] {
+		r.params[i].Value = value
+	}
 	return r, nil
 }
 

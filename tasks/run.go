@@ -44,6 +44,12 @@ type RunOptions struct {
 	// record.LongestDeclared bytes in each list. Each list that is given to Rerun replaces that of
 	// the task.
 	Declared provenance.Declared
+	// Params are the parameters of the run, which its command also has as variables: see ParamVariable. Rerun takes them from the task.
+	Params record.Params
+	// Group says with which tasks RunNew's was given; nil for none. Rerun takes it from the task.
+	Group *record.Group
+	// Origin is the run whose command was changed to make that of RunNew; nil for none.
+	Origin *record.Parent
 	// Hash says that all files that the command names are hashed whole, for as long as that takes.
 	Hash bool
 	// Trace says that the files that the command uses are traced.
@@ -92,6 +98,7 @@ func (q *Service) runNew(ctx context.Context, id record.ID, c executor.Command, 
 	}
 	rec := &record.Record{Executor: id.Executor(), UID: id, Command: valid(c.Line), Data: record.Data{
 		PWD: dir, Cmd: c.Argv, Message: valid(opts.Message), Declared: declaration(opts.Declared), Run: 1,
+		Params: opts.Params, Group: opts.Group, Origin: opts.Origin,
 	}}
 	return q.execute(ctx, rec, capture.Spec{Cmd: c.Argv, Quiet: opts.Quiet}, q.masking(), "run", opts)
 }
@@ -146,7 +153,7 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 		}
 	}
 	m := q.masking().with(real)
-	opts.Declared = real.declared
+	opts.Declared, opts.Params = real.declared, real.params
 	opts.Metrics = q.metricsAgain(old, opts.Metrics)
 	return q.execute(ctx, rec, capture.Spec{Cmd: real.cmd, Dir: real.dir, Quiet: opts.Quiet}, m, verbOf(rec), opts)
 }
@@ -263,7 +270,7 @@ func (q *Service) execute(ctx context.Context, rec *record.Record, spec capture.
 		rec.Data.Files = m.listed(short)
 	}
 	r := &run{
-		q: q, rec: rec, dir: dir, checking: opts.checking, try: opts.try, entry: entry, verb: verb, started: opts.Started, hash: opts.Hash, trace: opts.Trace, files: files, code: code,
+		q: q, rec: rec, dir: dir, params: opts.Params, checking: opts.checking, try: opts.try, entry: entry, verb: verb, started: opts.Started, hash: opts.Hash, trace: opts.Trace, files: files, code: code,
 		software: q.collectSoftware(dir, spec.Cmd, m), script: q.takeScript(rec.Executor, dir, spec.Cmd), mask: m, metrics: opts.Metrics,
 	}
 	r.share()
@@ -364,7 +371,7 @@ func (q *Service) fill(rec *record.Record, dir string) worktree.Finding {
 	if d.Stdin != nil {
 		d.Stdin.Path = valid(d.Stdin.Path)
 	}
-	d.Machine, d.Parent = provenance.Machine(), record.ParentOf(q.Settings.Within, q.Settings.WithinRun)
+	d.Machine, d.Parent = q.looked.theMachine(), record.ParentOf(q.Settings.Within, q.Settings.WithinRun)
 	d.RunID, d.Timestamp = record.NewRunID(), record.Now()
 	return finding
 }
@@ -405,6 +412,7 @@ type run struct {
 	code     *foundCode
 	script   *script
 	dir      string        // where the command runs
+	params   record.Params // as they are, not masked
 	began    time.Time     // when its command has started; zero before
 	checking *checking     // nil for a run that is no check
 	try      *try          // nil for a run that is none of the queue
@@ -419,7 +427,7 @@ func (r *run) spec(s capture.Spec) capture.Spec {
 	set := r.q.Settings
 	s.Mark = Variable + "=" + string(r.rec.UID)
 	s.Env = append(OutsideRuns(os.Environ()), s.Mark, RunVariable+"="+string(r.rec.Data.RunID))
-	s.Env = r.checking.environment(s.Env)
+	s.Env = r.checking.environment(withParams(s.Env, r.params))
 	s.OneStream = r.checking.oneStream()
 	s.Stdin, s.Stdout, s.Stderr = set.Stdin, set.Stdout, set.Stderr
 	s.Drain, s.KillGrace = set.Drain, set.KillGrace

@@ -75,9 +75,10 @@ func (q *Service) Supervise(ctx context.Context, id record.ID, o SuperviseOption
 		}
 	}
 	e := t.entry
-	opts := RunOptions{Hash: e.Hash, Trace: e.Trace, Metrics: own.metricsIn(e), Declared: provenance.Declared{In: allStrings(e.In), Out: allStrings(e.Out)}, try: t}
+	opts := RunOptions{Hash: e.Hash, Trace: e.Trace, Params: e.Params, Metrics: own.metricsIn(e), Declared: provenance.Declared{In: allStrings(e.In), Out: allStrings(e.Out)}, try: t}
 	rec := &record.Record{Executor: id.Executor(), UID: id, Command: valid(string(e.Line)), Data: record.Data{
 		PWD: spec.Dir, Cmd: spec.Cmd, Message: t.waits.Data.Message, Declared: declaration(opts.Declared), Run: own.runNumber(t),
+		Params: e.Params, Group: t.waits.Data.Group, Origin: t.waits.Data.Origin,
 	}}
 	rep, err := own.execute(ctx, rec, spec, own.masking(), verbOf(rec), opts)
 	if err != nil && !t.runs {

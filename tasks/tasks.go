@@ -105,6 +105,8 @@ type Service struct {
 	// kept is the standard input of the commands if it was kept by an earlier run; nil: it is
 	// Settings.Stdin.
 	kept *keptInput
+	// looked is what AddAll has seen; nil elsewhere.
+	looked *looked
 	// commitTo replaces the store's Commit in tests.
 	commitTo func(context.Context, *gitstore.Store, ...gitstore.Change) (version string, err error)
 }

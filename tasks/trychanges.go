@@ -36,7 +36,7 @@ func (q *Service) lookAtCode(rec *record.Record, e *waiting.Entry, finding workt
 	files := q.watchFiles(dir, argv, RunOptions{Declared: provenance.Declared{In: allStrings(e.In), Out: allStrings(e.Out)}, Trace: e.Trace, Metrics: q.metricsIn(e)})
 	rec.Data.Files, _, _ = files.NamedHashed(time.Now().Add(addedWait)).Short()
 	e.Code = nil
-	e.Note(q.differenceNow(record.PartPatch, rec.Data.Git, finding, dir))
+	e.Note(q.looked.difference(record.PartPatch, dir, func() *waiting.Code { return q.differenceNow(record.PartPatch, rec.Data.Git, finding, dir) }))
 	of, _ := q.executor(rec.Executor).(executor.Scripted)
 	type found struct {
 		git     *record.Git
@@ -44,7 +44,8 @@ func (q *Service) lookAtCode(rec *record.Record, e *waiting.Entry, finding workt
 	}
 	other, _ := intime.Within(codeTime, func() (f found) { f.git, f.finding = q.codeOf(of, dir, argv); return f })
 	if rec.Data.Code = other.git; other.git != nil {
-		e.Note(q.differenceNow(record.PartCodePatch, other.git, other.finding, filepath.Dir(other.git.Path)))
+		in := filepath.Dir(other.git.Path)
+		e.Note(q.looked.difference(record.PartCodePatch, in, func() *waiting.Code { return q.differenceNow(record.PartCodePatch, other.git, other.finding, in) }))
 	}
 	if rec.Data.Software = nil; q.Settings.Software {
 		if list := <-programs; len(list) > 0 {

@@ -48,8 +48,8 @@ const timeLayout = "2006-01-02T15:04:05.000000Z"
 // digestSize is how many bytes of the SHA-256 are stored.
 const digestSize = 16
 
-// inMark and outMark begin the patterns of declared files in a digest, as no argument can.
-const inMark, outMark = "\x00in=", "\x00out="
+// These marks begin the patterns of declared files, and the parameters, in a digest, as no argument can.
+const inMark, outMark, paramMark = "\x00in=", "\x00out=", "\x00param="
 
 // A Line is one command given by the user, for the first time or again.
 type Line struct {
@@ -63,7 +63,7 @@ type Line struct {
 }
 
 // Digest returns a hash that identifies a command. It covers the executor, the directory, the
-// arguments and the patterns of declared files, and nothing else of the record.
+// arguments, the patterns of declared files and the parameters, and nothing else of the record.
 func Digest(rec *record.Record) string {
 	words := append([]string{rec.Executor, rec.Data.PWD}, rec.Data.Cmd...)
 	if d := rec.Data.Declared; d != nil {
@@ -73,6 +73,9 @@ func Digest(rec *record.Record) string {
 		for _, pattern := range d.Out {
 			words = append(words, outMark+pattern)
 		}
+	}
+	for _, p := range rec.Data.Params {
+		words = append(words, paramMark+p.Name+"="+p.Value)
 	}
 	for i, w := range words {
 		words[i] = strings.ToValidUTF8(w, "\uFFFD") // as in the record
@@ -141,9 +144,15 @@ func (l Line) String() string {
 // what returns the part of a line that identifies a command.
 func (l Line) what() string { return fmt.Sprintf("%s %d %s", l.ID, l.User, l.Digest) }
 
-// Add appends a line in one write, without a flush. The newline comes first, so that a line
+// Add appends lines in one write, without a flush. The newline of each comes first, so that a line
 // that was cut off (by a kill, or a full disk) does not damage the next one.
-func (f *File) Add(l Line) error { return f.add([]byte("\n" + l.String())) }
+func (f *File) Add(lines ...Line) error {
+	var b []byte
+	for _, l := range lines {
+		b = append(append(b, '\n'), l.String()...)
+	}
+	return f.add(b)
+}
 
 // AddCode appends a line for the code of a run of this home, as its record has it in the history.
 func (f *File) AddCode(rec *record.Record) error {

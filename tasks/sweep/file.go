@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+
+	"qme/record"
 )
 
 // mostFile is how many bytes of a file with points are read.
@@ -25,7 +27,7 @@ func ReadCSV(r io.Reader) ([]Point, error) {
 	if errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("there is no line with the names of the parameters: %w", ErrInvalid)
 	} else if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return nil, fmt.Errorf("%w: %w", err, ErrInvalid)
 	}
 	var list []Point
 	for {
@@ -33,11 +35,11 @@ func ReadCSV(r io.Reader) ([]Point, error) {
 		if errors.Is(err, io.EOF) {
 			return checked(list)
 		} else if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+			return nil, fmt.Errorf("%w: %w", err, ErrInvalid)
 		}
 		p := make(Point, 0, len(names))
 		for i, name := range names {
-			p = append(p, Param{name, row[i]})
+			p = append(p, record.Param{Name: name, Value: row[i]})
 		}
 		list = append(list, p)
 	}
@@ -70,7 +72,7 @@ func ReadJSON(r io.Reader) ([]Point, error) {
 		list[len(list)-1] = p
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return nil, fmt.Errorf("%w: %w", err, ErrInvalid)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("something follows the list: %w", ErrInvalid)
@@ -85,14 +87,14 @@ func readObject(d *json.Decoder) (p Point, err error) {
 	for d.More() {
 		key, err := d.Token()
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+			return nil, fmt.Errorf("%w: %w", err, ErrInvalid)
 		}
 		value, err := d.Token()
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+			return nil, fmt.Errorf("%w: %w", err, ErrInvalid)
 		}
 		name, _ := key.(string) // the decoder takes nothing else for a key
-		one := Param{Name: name}
+		one := record.Param{Name: name}
 		switch v := value.(type) {
 		case string:
 			one.Value = v
@@ -121,7 +123,7 @@ func ordered(p, like Point) Point {
 		if !there {
 			return nil
 		}
-		same = append(same, Param{param.Name, value})
+		same = append(same, record.Param{Name: param.Name, Value: value})
 	}
 	return same
 }
@@ -146,7 +148,7 @@ func checked(list []Point) ([]Point, error) {
 	}
 	for i, point := range list {
 		for _, p := range point {
-			if err := checkValue(p.Name, p.Value); err != nil {
+			if err := CheckValue(p.Name, p.Value); err != nil {
 				return nil, fmt.Errorf("setting %d: %w", i+1, err)
 			}
 		}

@@ -30,7 +30,7 @@ func (h Placeholder) Line(line string, values map[string]string) (string, error)
 	quoted := make(map[place]string, len(places))
 	for i, p := range places {
 		if quoted[p], err = around[i].quote(values[p.name]); err != nil {
-			return "", fmt.Errorf("%s%s%s: %w", h.open, p.name, h.end, err)
+			return "", fmt.Errorf("%s: %w", h.Text(p.name), err)
 		}
 	}
 	made := replace(line, places, func(p place) string { return quoted[p] })

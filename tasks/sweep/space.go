@@ -97,9 +97,9 @@ func below(source *rand.PCG, n int) int {
 	}
 }
 
-// Values returns the values of a point by their names, and those of the task: its id, the name of its group, and its number
+// Values returns the values of a point p by their names, and those of the task: its id, the name of its group, and its number
 // in that, from 1.
-func (p Point) Values(id, group string, index int) map[string]string {
+func Values(p Point, id, group string, index int) map[string]string {
 	values := map[string]string{"id": id, "group": group, "index": strconv.Itoa(index)}
 	for _, param := range p {
 		values[param.Name] = param.Value

@@ -14,35 +14,28 @@ import (
 	"unicode/utf8"
 
 	"qme/internal/safe"
+	"qme/record"
 )
 
 // ErrInvalid means that parameters, a file with them, or a command with placeholders cannot be used. The text says why.
 var ErrInvalid = errors.New("not a sweep")
 
-// A Param is a parameter with one of its values.
-type Param struct{ Name, Value string }
-
 // A Point is a setting of all parameters, each once, in the order in which the user has named them.
-type Point []Param
+type Point = record.Params
 
 // MostPoints is how many settings a sweep has at most.
 const MostPoints = 1_000_000
-
-const (
-	mostName  = 64   // bytes
-	mostValue = 4096 // bytes
-)
 
 // Reserved are the placeholders of each task: its id, the name of its group, and its number in that. No parameter can be
 // called so.
 var Reserved = []string{"id", "group", "index"}
 
-// CheckName checks that a parameter can be called so: letters, digits and "_", and no digit first, so that the name can also be
-// that of an environment variable. The error wraps ErrInvalid.
+// CheckName checks that a parameter can be called so, as record.CheckParamName, and that its placeholder means nothing else. The
+// error wraps ErrInvalid.
 func CheckName(name string) error {
 	switch {
-	case name == "" || len(name) > mostName || strings.Trim(name, letters+digits+"_") != "" || strings.ContainsAny(name[:1], digits):
-		return fmt.Errorf("a parameter is called by at most %d letters, digits and \"_\", not %s: %w", mostName, safe.Bounded(strconv.Quote(name)), ErrInvalid)
+	case record.CheckParamName(name) != nil:
+		return fmt.Errorf("a parameter is called by at most %d letters, digits and \"_\", and no digit first, not %s: %w", record.LongestParam, safe.Bounded(strconv.Quote(name)), ErrInvalid)
 	case slices.Contains(Reserved, name):
 		return fmt.Errorf("no parameter can be called %q: {%s} is something of each task: %w", name, name, ErrInvalid)
 	}
@@ -54,11 +47,12 @@ const (
 	digits  = "0123456789"
 )
 
-// checkValue checks a value. Control characters could end a line of a shell, or hide what is run.
-func checkValue(name, value string) error {
+// CheckValue checks a value of a parameter. Control characters could end a line of a shell, or hide what is run. The error wraps
+// ErrInvalid.
+func CheckValue(name, value string) error {
 	switch {
-	case len(value) > mostValue:
-		return fmt.Errorf("a value of %s has %d bytes, of at most %d: %w", name, len(value), mostValue, ErrInvalid)
+	case len(value) > record.LongestValue:
+		return fmt.Errorf("a value of %s has %d bytes, of at most %d: %w", name, len(value), record.LongestValue, ErrInvalid)
 	case !utf8.ValidString(value):
 		return fmt.Errorf("the value %s of %s is no text in UTF-8: %w", safe.Bounded(strconv.Quote(value)), name, ErrInvalid)
 	case strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }):
@@ -83,10 +77,10 @@ func ParseAxis(word string) ([]Point, error) {
 	}
 	axis := make([]Point, 0, len(values))
 	for _, v := range values {
-		if err := checkValue(name, v); err != nil {
+		if err := CheckValue(name, v); err != nil {
 			return nil, err
 		}
-		axis = append(axis, Point{{name, v}})
+		axis = append(axis, Point{{Name: name, Value: v}})
 	}
 	return axis, nil
 }

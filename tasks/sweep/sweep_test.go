@@ -186,7 +186,7 @@ func TestPlaceholders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	values := sweep.Point{{"lr", "0.1"}, {"x", "a b"}, {"y", "{lr}"}}.Values("ID", "G", 7)
+	values := sweep.Values(sweep.Point{{Name: "lr", Value: "0.1"}, {Name: "x", Value: "a b"}, {Name: "y", Value: "{lr}"}}, "ID", "G", 7)
 	for _, c := range []struct {
 		as         sweep.Placeholder
 		word, want string

@@ -31,6 +31,22 @@ func ParsePlaceholder(text string) (Placeholder, error) {
 	return Placeholder{string(r[:len(r)/2]), string(r[len(r)/2:])}, nil
 }
 
+// String returns the text that ParsePlaceholder reads.
+func (h Placeholder) String() string { return h.open + h.end }
+
+// Text returns how a name is written.
+func (h Placeholder) Text(name string) string { return h.open + name + h.end }
+
+// Fill returns the words of a command with values in place of the names. One word alone may be a line of a shell, and is filled as
+// by Line, with its errors; of several each value stays one word, or a part of one.
+func (h Placeholder) Fill(words []string, values map[string]string) ([]string, error) {
+	if len(words) != 1 {
+		return h.Words(words, values), nil
+	}
+	line, err := h.Line(words[0], values)
+	return []string{line}, err
+}
+
 // A place is where a placeholder is in a text.
 type place struct {
 	begin, end int

@@ -37,6 +37,8 @@ type Entry struct {
 	// Metrics are looked for in the output, as metric.Parse reads them, and MetricFiles are read for further ones.
 	Metrics     []string `json:"metrics,omitempty"`
 	MetricFiles [][]byte `json:"metric_files,omitempty"`
+	// Params are the parameters of the run as they are: the record has secrets in them masked.
+	Params record.Params `json:"params,omitempty"`
 	// Snapshot is the folder with the code as it was when the task was added; "" for none. Dir then
 	// lies below it.
 	Snapshot string `json:"snapshot,omitempty"`

@@ -31,33 +31,41 @@ func (f *Folder) EnvironmentIn(dir string, id record.ID) ([]string, error) {
 	return env, nil
 }
 
-// keepEnvironment stores an environment in an entry, once for all entries with the same. It returns
-// the name of its content.
-//
-// The file of an entry is a hard link, so that each entry keeps the content as long as it needs it, and
-// the number of links says when none does.
-func (f *Folder) keepEnvironment(dir string, env []string) (digest string, err error) {
+// An environment is one that entries are added with.
+type environment struct {
+	content []byte
+	digest  string // the name of the content
+}
+
+func newEnvironment(env []string) environment {
 	var b bytes.Buffer
 	for _, kv := range env {
 		b.WriteString(kv)
 		b.WriteByte(0)
 	}
 	sum := sha256.Sum256(b.Bytes())
-	digest = hex.EncodeToString(sum[:])
+	return environment{b.Bytes(), hex.EncodeToString(sum[:])}
+}
+
+// keepEnvironment stores an environment in an entry, once for all entries with the same.
+//
+// The file of an entry is a hard link, so that each entry keeps the content as long as it needs it, and
+// the number of links says when none does.
+func (f *Folder) keepEnvironment(dir string, env environment) error {
 	folder, own := filepath.Join(f.dir, envFolder), filepath.Join(dir, envFile)
 	if err := f.fs.MkdirAll(folder, 0o700); err != nil {
-		return "", err
+		return err
 	}
-	common := filepath.Join(folder, digest)
-	if f.sameSize(common, b.Len()) && wholefile.Link(f.fs, common, own) == nil {
-		return digest, nil
+	common := filepath.Join(folder, env.digest)
+	if f.sameSize(common, len(env.content)) && wholefile.Link(f.fs, common, own) == nil {
+		return nil
 	}
-	if err := wholefile.ReplaceFlushed(f.fs, own, b.Bytes()); err != nil {
-		return "", err
+	if err := wholefile.ReplaceFlushed(f.fs, own, env.content); err != nil {
+		return err
 	}
 	// The next entry finds it there. Without links each entry has a file of its own.
 	_ = wholefile.Link(f.fs, own, common)
-	return digest, nil
+	return nil
 }
 
 // sameSize reports whether a file has a size. A power cut may have left an empty one.

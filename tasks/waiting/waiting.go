@@ -68,48 +68,6 @@ func (f *Folder) Has(id record.ID) bool {
 	return err == nil
 }
 
-// Add stores a task that is to wait, with the environment of its command as NAME=value. When it
-// returns the task survives a power cut. The error wraps record.ErrConflict if the task waits
-// already.
-func (f *Folder) Add(rec *record.Record, e *Entry, env []string) error {
-	if errs := f.Misplaced(); len(errs) > 0 {
-		return errs[0]
-	}
-	making := filepath.Join(f.dir, newFolder)
-	first := !f.Any()
-	if err := f.fs.MkdirAll(making, 0o700); err != nil {
-		return err
-	}
-	if first {
-		if err := wholefile.FlushFolder(f.fs, filepath.Dir(f.dir)); err != nil {
-			return err
-		}
-	}
-	tmp, err := afero.TempDir(f.fs, making, "")
-	if err != nil {
-		return err
-	}
-	if err := f.fill(tmp, rec, e, env); err != nil {
-		return errors.Join(err, f.fs.RemoveAll(tmp))
-	}
-	if err := f.rename(tmp, f.path(rec.UID)); err != nil {
-		return errors.Join(err, f.fs.RemoveAll(tmp))
-	}
-	return wholefile.FlushFolder(f.fs, f.dir)
-}
-
-func (f *Folder) fill(dir string, rec *record.Record, e *Entry, env []string) error {
-	digest, err := f.keepEnvironment(dir, env)
-	if err != nil {
-		return err
-	}
-	e.Env = digest
-	if err := f.WriteIn(dir, rec.UID, e, rec); err != nil {
-		return err
-	}
-	return wholefile.FlushFolder(f.fs, dir)
-}
-
 func (f *Folder) path(id record.ID) string { return filepath.Join(f.dir, string(id)) }
 
 // rename gives a folder its name, and never replaces one.

@@ -1,0 +1,375 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/executor"
+	"qme/executor/capture"
+	"qme/internal/safe"
+	"qme/internal/signalled"
+	"qme/queue"
+	"qme/record"
+	"qme/tasks"
+	"qme/tasks/sweep"
+)
+
+// sweepCommand adds many commands to the queue, as addCommand adds one.
+type sweepCommand struct{ addCommand }
+
+// sweepOptions are the flags of sweep: those of add, and its own.
+type sweepOptions struct {
+	addOptions
+	space             spaceOptions
+	name, placeholder string
+	folder            string
+	yes, dry          bool
+}
+
+func (cmd *sweepCommand) command() *cli.Command {
+	var o sweepOptions
+	return &cli.Command{
+		Name:      "sweep",
+		Usage:     "put a command into the queue for each setting of its parameters",
+		ArgsUsage: "[NAME=VALUES…] -- CMD [ARG…]",
+		Description: `VALUES are a list (0.1,0.01) or whole numbers from one to another (1..5). There is one task
+for each value of one parameter with each of the others, or, with --zip, for the first
+values, the second ones, and so on. --from reads settings from a file, and --random N
+chooses some of them.
+
+In the command {NAME} is replaced by the value, in any word and also within one. {id},
+{group} and {index} are the task, its group and its number in that. All else in braces
+stays as it is. A command that is one word, a line for the shell, has the values quoted,
+so that the shell takes each as it is. The command also finds them in QME_PARAM_NAME.
+
+The tasks are one group. "qme table" compares them, and "qme search group:NAME" finds
+them. Other options say when they start, as of "qme add".
+
+Examples:
+  qme sweep lr=0.1,0.01,0.001 seed=1..5 -- python3 train.py --lr {lr} --seed {seed}
+  qme sweep --name scan --from params.csv -- ./simulate {n} {beta}
+  qme sweep --zip n=10,20,30 file=a.dat,b.dat,c.dat -- ./fit -n {n} {file}
+  qme sweep --random 20 --seed 7 a=1..100 b=1..100 -- ./try {a} {b}
+  qme sweep k=1..9 -- 'grep -c {k} data.txt | tee count-{k}.txt'
+  qme sweep --dir 'runs/{id}' n=1..3 -- "$PWD/simulate" {n}
+  qme sweep --dry-run n=1..3 -- ./simulate {n}
+  qme sweep --placeholder '%%' n=1,2 -- awk 'NR > %n% {print}' data.txt`,
+		Flags: slices.Concat(o.space.flags(), []cli.Flag{
+			&cli.StringFlag{Name: "name", OnlyOnce: true, Usage: "call the group `NAME`", Destination: &o.name},
+			&cli.StringFlag{Name: "dir", OnlyOnce: true, Usage: "run each command in the `FOLDER`, such as 'runs/{id}', which is made", Destination: &o.folder},
+			&cli.StringFlag{Name: "placeholder", OnlyOnce: true, Usage: "write names as by `TEXT`, one half before and one after: '%%' for %NAME%", Value: sweep.Braces.String(), HideDefault: true, Destination: &o.placeholder},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print the commands, and add none", Destination: &o.dry},
+			&cli.BoolFlag{Name: "yes", Usage: "do not ask about more than 1,000 tasks", Destination: &o.yes},
+		}, o.flags("them", "the ids of the tasks, one a line")),
+		// A comma in a pattern of --in belongs to the pattern.
+		DisableSliceFlagSeparator: true,
+		Action: func(ctx context.Context, c *cli.Command) error {
+			s, err := cmd.read(c, &o)
+			if err != nil {
+				return err
+			}
+			if o.dry {
+				return cmd.printAll(s)
+			}
+			return cmd.run(ctx, c, s, o)
+		},
+	}
+}
+
+// A sweeping is a sweep that is to be added.
+type sweeping struct {
+	*settingsOf
+	words       []string // of the command, with placeholders
+	placeholder sweep.Placeholder
+	group       string // its name; "" if it has none of its own
+	folder      string // with placeholders; "" for this directory
+	executors   *executor.Set
+}
+
+// read reads a command line.
+func (cmd *sweepCommand) read(c *cli.Command, o *sweepOptions) (*sweeping, error) {
+	words := c.Args().Slice()
+	before, dashes := c.Metadata[beforeDashes].(int)
+	switch {
+	case !dashes && len(words) == 0:
+		return nil, sweepUsage("there is no command: it comes after --, as in qme sweep n=1..3 -- ./simulate {n}")
+	case !dashes:
+		return nil, sweepUsage("the command comes after --, as in qme sweep n=1..3 -- ./simulate {n}")
+	case before == len(words):
+		return nil, sweepUsage("there is no command after --")
+	}
+	s := &sweeping{words: words[before:], group: o.name, folder: o.folder}
+	var err error
+	if s.placeholder, err = sweep.ParsePlaceholder(o.placeholder); err != nil {
+		return nil, sweepUsage("--placeholder: %s", said(err.Error()))
+	}
+	if s.settingsOf, err = o.space.read(c, cmd.term.in, words[:before]); err != nil {
+		return nil, err
+	}
+	if len(s.space.Names()) > record.MostParams {
+		return nil, sweepUsage("there are %d parameters, of at most %d", len(s.space.Names()), record.MostParams)
+	}
+	if c.IsSet("name") {
+		if err := record.CheckGroupName(o.name); err != nil {
+			return nil, sweepUsage("--name takes at most %d letters, digits, -, _ and ., and no - or . first, not %s", record.LongestGroup, quoted(o.name))
+		}
+	}
+	if c.IsSet("dir") && o.folder == "" {
+		return nil, sweepUsage("--dir needs a folder, and was given nothing, as by a variable that is not set")
+	}
+	cfg, err := cmd.settings.runConfig()
+	if err != nil {
+		return nil, err
+	}
+	s.executors = cmd.settings.executors(cfg)
+	if err := cmd.addCommand.read(c, &o.addOptions, s.words); err != nil {
+		return nil, err
+	}
+	for _, name := range notUsed(s.placeholder, append(slices.Clone(s.words), s.folder), s.space.Names()) {
+		cmd.term.note("The command has no %s, and finds the value of %s in QME_PARAM_%s.", s.placeholder.Text(name), name, name)
+	}
+	return s, nil
+}
+
+// task returns one of the tasks, from 0 on.
+func (s *sweeping) task(i int, id record.ID, group string) (t tasks.GroupTask, err error) {
+	p := s.at(i)
+	values := sweep.Values(p, string(id), group, i+1)
+	words, err := s.placeholder.Fill(s.words, values)
+	if err != nil {
+		return t, sweepUsage("%s", said(err.Error()))
+	}
+	command, err := s.executors.Recognise(words)
+	if err != nil {
+		return t, err
+	}
+	if command.Executor != id.Executor() {
+		return t, sweepUsage("%s is for the executor %s, and others of the sweep for %s", safe.Bounded(executor.Quote(words)), command.Executor, id.Executor())
+	}
+	t = tasks.GroupTask{ID: id, Command: command, Params: p, Group: &record.Group{
+		Name: group, Index: i + 1, Size: s.count(), Seed: s.seed, Template: textsOf(s.words), Placeholder: s.placeholder.String(),
+	}}
+	if s.folder != "" {
+		t.Dir, err = folderOf(s.placeholder, s.folder, values)
+	}
+	return t, err
+}
+
+// textsOf returns words as JSON can have them.
+func textsOf(words []string) (texts []string) {
+	for _, w := range words {
+		texts = append(texts, strings.ToValidUTF8(w, "\uFFFD"))
+	}
+	return texts
+}
+
+// all returns all tasks.
+func (s *sweeping) all() (list []tasks.GroupTask, err error) {
+	first, err := s.placeholder.Fill(s.words, sweep.Values(s.at(0), "id", "group", 1))
+	if err != nil {
+		return nil, sweepUsage("%s", said(err.Error()))
+	}
+	what, err := s.executors.Recognise(first)
+	if err != nil {
+		return nil, err
+	}
+	group := s.group
+	for i := range s.count() {
+		id, err := record.NewID(what.Executor)
+		if err != nil {
+			return nil, err
+		}
+		if group == "" {
+			group = id.Short(groupLen)
+		}
+		t, err := s.task(i, id, group)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, t)
+	}
+	return list, nil
+}
+
+// groupLen is how much of the id of its first task is the name of a group: more than the millisecond.
+const groupLen = 14
+
+// askedFrom is above how many tasks a sweep asks.
+const askedFrom = 1000
+
+// printAll prints the commands as they would run.
+func (cmd *sweepCommand) printAll(s *sweeping) error {
+	list, err := s.all()
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, t := range list {
+		at := ""
+		if t.Dir != "" {
+			at = "cd " + executor.Quote([]string{t.Dir}) + " && "
+		}
+		b.WriteString(safe.Line(at+t.Command.Line) + "\n")
+	}
+	if _, err := cmd.term.out.WriteString(b.String()); err != nil {
+		return err
+	}
+	cmd.term.note("Without --dry-run this adds %s.%s", count(len(list), "task"), s.seedText())
+	return nil
+}
+
+// seedText says which seed has chosen the settings, for --seed.
+func (s *sweeping) seedText() string {
+	if s.seed == "" {
+		return ""
+	}
+	return " The random choice has the seed " + s.seed + "."
+}
+
+func (cmd *sweepCommand) run(ctx context.Context, c *cli.Command, s *sweeping, o sweepOptions) error {
+	if err := cmd.askAbout(ctx, s, o); err != nil {
+		return err
+	}
+	opts, err := cmd.here(c, o.addOptions)
+	if err != nil {
+		return err
+	}
+	list, err := s.all()
+	if err != nil {
+		return err
+	}
+	q, err := cmd.home.settled(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := cmd.complete(c, q, &opts, o.addOptions)
+	if err != nil {
+		return err
+	}
+	// A signal does not leave tasks that were added without a word, or that no process starts.
+	held, got, stop := signalled.Hold(ctx)
+	defer stop()
+	err = cmd.enqueue(held, all, s, list, opts, o)
+	if caught, is := got().(syscall.Signal); is {
+		return &signalError{code: &codeError{128 + int(caught), err}, signal: caught}
+	}
+	return err
+}
+
+// askAbout asks before very many tasks are added.
+func (cmd *sweepCommand) askAbout(ctx context.Context, s *sweeping, o sweepOptions) error {
+	n := s.count()
+	if n <= askedFrom || o.yes {
+		return nil
+	}
+	if !isTerminal(cmd.term.in) || !isTerminal(cmd.term.err) {
+		return &codeError{exitConflict, fmt.Errorf("nothing was added; without a terminal --yes adds %d tasks, and --dry-run prints them", n)}
+	}
+	return cmd.term.ask(ctx, fmt.Sprintf("This will add %d tasks, are you sure", n), codeError{exitConflict, errors.New("nothing was added")}, "")
+}
+
+// enqueue adds the tasks, has them start, and says that.
+func (cmd *sweepCommand) enqueue(ctx context.Context, all *queue.Queue, s *sweeping, list []tasks.GroupTask, opts tasks.AddOptions, o sweepOptions) (err error) {
+	if err := makeFolders(list); err != nil {
+		return err
+	}
+	if o.snapshot {
+		if err := cmd.snapshots(ctx, all.Service, list, &opts); err != nil {
+			return err
+		}
+	}
+	cmd.warnOfMissing(s, list[0], opts)
+	show, done := cmd.term.progress()
+	n, err := all.Service.AddAll(ctx, list, opts, func(n int) {
+		if show != nil {
+			show("tasks", n, len(list))
+		}
+	})
+	done()
+	for _, t := range list[n:] {
+		if t.Snapshot != nil {
+			err = errors.Join(err, all.Service.RemoveSnapshot(t.Snapshot.Folder))
+		}
+	}
+	group := list[0].Group.Name
+	if err != nil {
+		err = fmt.Errorf("of the group %s only the first %d of %s are in the queue: %w", group, n, count(len(list), "task"), err)
+	}
+	if n == 0 {
+		return err
+	}
+	err = errors.Join(err, all.Wake(ctx))
+	if o.printID {
+		return errors.Join(err, cmd.printIDs(list[:n], group))
+	}
+	cmd.term.note("Added %s as the group %s%s.%s", count(n, "task"), group, cmd.heldText(o), s.seedText())
+	return err
+}
+
+// heldText says that tasks are held.
+func (cmd *sweepCommand) heldText(o sweepOptions) string {
+	if o.hold {
+		return ", held until \"qme release\""
+	}
+	return ""
+}
+
+func (cmd *sweepCommand) printIDs(list []tasks.GroupTask, group string) error {
+	var b strings.Builder
+	for _, t := range list {
+		b.WriteString(string(t.ID) + "\n")
+	}
+	if _, err := cmd.term.out.WriteString(b.String()); err != nil {
+		return fmt.Errorf("the tasks of the group %s are in the queue, but their ids could not be printed: %w", group, err)
+	}
+	return nil
+}
+
+// snapshots has each task run in a copy of the working tree of its directory.
+func (cmd *sweepCommand) snapshots(ctx context.Context, q *tasks.Service, list []tasks.GroupTask, opts *tasks.AddOptions) error {
+	show, done := cmd.term.progress()
+	defer done()
+	for i := range list {
+		one := *opts
+		if list[i].Dir != "" {
+			one.Dir = list[i].Dir
+		}
+		if err := snapshot(ctx, q, &one); err != nil {
+			for _, t := range list[:i] {
+				err = errors.Join(err, q.RemoveSnapshot(t.Snapshot.Folder))
+			}
+			return err
+		}
+		list[i].Snapshot, list[i].Dir = one.Snapshot, one.Dir
+		if show != nil {
+			show("snapshots", i+1, len(list))
+		}
+	}
+	return nil
+}
+
+// warnOfMissing says that a program is not there now, or that a file of this directory is named from another one.
+func (cmd *sweepCommand) warnOfMissing(s *sweeping, first tasks.GroupTask, opts tasks.AddOptions) {
+	dir := first.Dir
+	if dir == "" {
+		dir = opts.Dir
+	}
+	if why := capture.Missing(first.Command.Argv, opts.Env, dir); why != "" {
+		cmd.term.warn("as things are now, the tasks will fail: %s", why)
+		return
+	}
+	if dir == opts.Dir {
+		return
+	}
+	for _, word := range s.words {
+		if missingThere(word, dir) {
+			cmd.term.warn("%s is here, and not in %s, where the command runs; name it by its whole path", safe.Bounded(executor.Quote([]string{word})), safe.Bounded(dir))
+		}
+	}
+}
