@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"slices"
 
-	"qme/tasks"
-
 	"github.com/urfave/cli/v3"
+
+	"qme/record"
+	"qme/tasks"
 )
 
 type cancelCommand struct {
@@ -16,10 +17,11 @@ type cancelCommand struct {
 }
 
 func (cmd *cancelCommand) command() *cli.Command {
+	var o activeQuery
 	return &cli.Command{
 		Name:      "cancel",
 		Usage:     "end running tasks, or take waiting ones out of the queue",
-		ArgsUsage: "TASK…",
+		ArgsUsage: "TASK… | --query QUERY",
 		Description: `The processes of a task get SIGTERM. Processes that are left after the time in the
 setting cancel.grace get SIGKILL. The record then says "cancelled". If the command has
 ended but its job has not, the job is cancelled, as by "qme exec TASK cancel".
@@ -27,15 +29,18 @@ ended but its job has not, the job is cancelled, as by "qme exec TASK cancel".
 A task that waits in the queue does not start then, and one that runs is not tried again.
 It is recorded as cancelled.
 
-Of several tasks none is ended if one of them does not exist.
+Of several tasks none is ended if one of them does not exist. With --query those are ended
+that match a query, in the language of "qme search", and have not ended.
 
 Examples:
   qme cancel 019aaf3c
   qme cancel @1 @2
+  qme cancel --query group:scan
   qme cancel $(qme ls --queued --ids)`,
+		Flags: o.flags("end the tasks that match the `QUERY`, as in \"qme search\""),
 		Action: func(ctx context.Context, c *cli.Command) error {
-			refs, err := wholeTasks(c)
-			if err != nil {
+			refs, err := o.refs(ctx, c, cmd.home, (*record.Record).Active)
+			if err != nil || len(refs) == 0 && o.asked() {
 				return err
 			}
 			if len(refs) == 0 {
@@ -51,8 +56,7 @@ Examples:
 				if err != nil {
 					return err
 				}
-				taken(cmd.term, ref, v.Record)
-				if !slices.ContainsFunc(found, func(o tasks.Version) bool { return o.Record.UID == v.Record.UID }) {
+				if taken(cmd.term, ref, v.Record); !slices.ContainsFunc(found, func(o tasks.Version) bool { return o.Record.UID == v.Record.UID }) {
 					found = append(found, v)
 				}
 			}

@@ -15,18 +15,21 @@ type releaseCommand struct {
 }
 
 func (cmd *releaseCommand) command() *cli.Command {
+	var o activeQuery
 	return &cli.Command{
 		Name:      "release",
 		Usage:     "let waiting tasks start that are held",
-		ArgsUsage: "TASK…",
+		ArgsUsage: "TASK… | --query QUERY",
 		Description: `It takes back "qme hold" and "qme add --hold". Tasks that qme holds because they could not
 be started, for example because their directory was gone, are tried again.
 
 Examples:
   qme release 019aaf3c
-  qme release @1 @2`,
+  qme release @1 @2
+  qme release --query group:scan`,
+		Flags: o.flags("release the waiting tasks that match the `QUERY`, as in \"qme search\""),
 		Action: func(ctx context.Context, c *cli.Command) error {
-			return onWaiting(ctx, c, cmd.home, func(q *queue.Queue, id record.ID) error {
+			return onWaiting(ctx, c, cmd.home, &o, func(q *queue.Queue, id record.ID) error {
 				held, err := q.Release(ctx, id)
 				switch {
 				case err != nil:

@@ -15,9 +15,9 @@ import (
 
 // onWaiting does something with each waiting task that a command line names, once. All are found before anything is
 // done.
-func onWaiting(ctx context.Context, c *cli.Command, h *home, do func(q *queue.Queue, id record.ID) error) error {
-	refs, err := wholeTasks(c)
-	if err != nil {
+func onWaiting(ctx context.Context, c *cli.Command, h *home, o *activeQuery, do func(q *queue.Queue, id record.ID) error) error {
+	refs, err := o.refs(ctx, c, h, (*record.Record).IsQueued)
+	if err != nil || len(refs) == 0 && o.asked() {
 		return err
 	}
 	if len(refs) == 0 {

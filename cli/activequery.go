@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/urfave/cli/v3"
+
+	"qme/internal/safe"
+	"qme/record"
+	"qme/tasks"
+)
+
+// An activeQuery is the options of a command that does something with tasks that have not ended, and can take those that match a query.
+type activeQuery struct {
+	from queryFlags
+	yes  bool
+}
+
+func (o *activeQuery) flags(usage string) []cli.Flag {
+	return append(o.from.flags(usage), &cli.BoolFlag{Name: "yes", Usage: fmt.Sprintf("with --query: do not ask about more than %d tasks", mostUnasked), Destination: &o.yes})
+}
+
+// refs returns the tasks that a command line names, or that match its query, as far as keep says. verb says what is done with
+// them, such as "cancel".
+func (o *activeQuery) refs(ctx context.Context, c *cli.Command, h *home, keep func(*record.Record) bool) ([]string, error) {
+	of, err := o.from.selection(c, h.settings)
+	if err != nil || of.what == nil {
+		return of.refs, err
+	}
+	q, err := h.history(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ended, list, err := q.Repeatable(of.what)
+	if err != nil {
+		return nil, err
+	}
+	if len(ended)+len(list) == 0 {
+		h.term.noteNoMatch(q)
+		return nil, h.term.noteOthersIn(ctx, q, of.what, o.from, c.Name)
+	}
+	matched := len(ended) + len(list)
+	list = slices.DeleteFunc(list, func(item tasks.Item) bool { return !keep(item.Record) })
+	if left := matched - len(list); left > 0 {
+		h.term.note("Left out, since \"qme %s\" means nothing to them now: %s", c.Name, count(left, "task"))
+	}
+	if err := o.ask(ctx, h.term, c.Name, list); err != nil {
+		return nil, err
+	}
+	var refs []string
+	for _, item := range list {
+		refs = append(refs, string(item.ID))
+	}
+	return refs, nil
+}
+
+// ask asks before something is done with many tasks.
+func (o *activeQuery) ask(ctx context.Context, t *terminal, verb string, list []tasks.Item) error {
+	if len(list) <= mostUnasked || o.yes {
+		return nil
+	}
+	subject := fmt.Sprintf("%d tasks that match %s", len(list), safe.Bounded(o.from.text))
+	if !isTerminal(t.in) || !isTerminal(t.err) {
+		return &codeError{exitConflict, fmt.Errorf("nothing was done; without a terminal --yes has \"qme %s\" take %s", verb, subject)}
+	}
+	w := newFlusher(t.err)
+	if err := writeAgain(w, list[:selectionShown], false); err != nil {
+		return err
+	}
+	t.say("and %d more", len(list)-selectionShown)
+	return t.ask(ctx, fmt.Sprintf("This will %s %s, are you sure", verb, subject), codeError{exitConflict, errors.New("nothing was done")}, "")
+}
+
+// asked reports whether the command line has a query.
+func (o *activeQuery) asked() bool { return o.from.text != "" || o.from.saved != "" }
