@@ -22,6 +22,7 @@ var groups = []group{
 	{"together", togetherGroup},
 	{"output", outputGroup},
 	{"queue", queueGroup},
+	{"sweep", sweepGroup},
 	{"facts", factsGroup},
 	{"trace", traceGroup},
 	{"pause", pauseGroup},

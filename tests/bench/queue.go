@@ -48,19 +48,23 @@ func (l *lab) busy() (home string, end func() error, err error) {
 	}
 	_, err = l.queueOf(home, "add", "sleep", "100000")
 	end = func() error {
-		_, err := l.queueOf(home, "queue", "stop")
-		if err != nil {
+		if _, err := l.queueOf(home, "queue", "stop"); err != nil {
 			return err
 		}
-		for range 500 { // until nothing of it runs, which would write into the folder while it is removed
-			if pid, err := workerOf(home); err != nil || pid == 0 {
-				return err
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-		return errors.New("the worker of the queue does not end")
+		return idle(home)
 	}
 	return home, end, err
+}
+
+// idle waits until no worker of a home is at work, which would write into the folder while it is removed.
+func idle(home string) error {
+	for range 500 {
+		if pid, err := workerOf(home); err != nil || pid == 0 {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return errors.New("the worker of the queue does not end")
 }
 
 // workerOf returns the process that is the worker of a home, 0 if there is none.
