@@ -218,19 +218,23 @@ func scanStored(s *metric.Scanner, stored *record.Stream, from io.Reader) error 
 	return cmp.Or(err, s.Read(from))
 }
 
-// A lineReader reads the lines of a stream that is in its record.
-type lineReader struct{ lines []string }
+// A lineReader reads the lines of a stream that is in its record, and leaves them as they are.
+type lineReader struct {
+	lines []string
+	rest  string // of the line before them
+}
 
 // Read implements io.Reader.
 func (r *lineReader) Read(b []byte) (n int, err error) {
-	for n < len(b) && len(r.lines) > 0 {
-		m := copy(b[n:], r.lines[0])
-		if r.lines[0] = r.lines[0][m:]; r.lines[0] == "" {
-			r.lines = r.lines[1:]
+	for n < len(b) && len(r.rest)+len(r.lines) > 0 {
+		if r.rest == "" {
+			r.rest, r.lines = r.lines[0], r.lines[1:]
 		}
+		m := copy(b[n:], r.rest)
+		r.rest = r.rest[m:]
 		n += m
 	}
-	if n == 0 {
+	if n == 0 && len(b) > 0 {
 		return 0, io.EOF
 	}
 	return n, nil
