@@ -232,6 +232,12 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 		return words(word, c.columnCandidates(word))
 	case "by":
 		return words(word, kindCandidates(word))
+	case setOption:
+		found := c.namesOf("param")
+		for i := range found {
+			found[i].word += "="
+		}
+		return words(word, found)
 	case "tag":
 		return words(word, c.namesOf("tag"))
 	case "query":

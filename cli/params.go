@@ -18,27 +18,33 @@ func paramFlag() cli.Flag {
 }
 
 // readParams reads the options of paramFlag.
-func readParams(c *cli.Command) (list record.Params, err error) {
-	for _, one := range c.StringSlice(paramOption) {
+func readParams(c *cli.Command) (record.Params, error) { return readValues(c, paramOption) }
+
+// readValues reads an option that names parameters with their values.
+func readValues(c *cli.Command, option string) (list record.Params, err error) {
+	for _, one := range c.StringSlice(option) {
 		name, value, ok := strings.Cut(one, "=")
+		if option == setOption { // as the command may write it
+			name = strings.ReplaceAll(name, "-", "_")
+		}
 		if err = sweep.CheckName(name); err == nil {
 			err = sweep.CheckValue(name, value)
 		}
 		switch _, twice := list.Get(name); {
 		case !ok:
-			return nil, paramUsage(c, "takes NAME=VALUE, not %s", quoted(one))
+			return nil, paramUsage(c, option, "takes NAME=VALUE, not %s", quoted(one))
 		case err != nil:
-			return nil, paramUsage(c, "%s", said(err.Error()))
+			return nil, paramUsage(c, option, "%s", said(err.Error()))
 		case twice:
-			return nil, paramUsage(c, "names %s twice", name)
+			return nil, paramUsage(c, option, "names %s twice", name)
 		case len(list) == record.MostParams:
-			return nil, paramUsage(c, "can be given %d times", record.MostParams)
+			return nil, paramUsage(c, option, "can be given %d times", record.MostParams)
 		}
 		list = append(list, record.Param{Name: name, Value: value})
 	}
 	return list, nil
 }
 
-func paramUsage(c *cli.Command, format string, args ...any) error {
-	return &usageError{msg: "--" + paramOption + " " + fmt.Sprintf(format, args...), help: "qme " + c.Name + " --help"}
+func paramUsage(c *cli.Command, option, format string, args ...any) error {
+	return &usageError{msg: "--" + option + " " + fmt.Sprintf(format, args...), help: "qme " + c.Name + " --help"}
 }

@@ -34,7 +34,7 @@ func (cmd *rerunCommand) command() *cli.Command {
 	return &cli.Command{
 		Name:      "rerun",
 		Usage:     "run a task again, in the same directory",
-		ArgsUsage: "[TASK | --query QUERY | --check [TASK…] | --stale FILE…]",
+		ArgsUsage: "[TASK | --set NAME=VALUE [TASK] | --query QUERY | --check [TASK…] | --stale FILE…]",
 		Description: `The task keeps its id, and its earlier runs: see "qme log" and "qme diff".
 The default is the task that you gave last. It runs in the current environment; a
 message names the recorded variables (setting run.env) that have another value now.
@@ -50,6 +50,10 @@ With --query it runs all tasks again that match, in the language of "qme search"
 after another in the order of their ids. One that fails does not stop the others. For
 more than 20 it asks. --dry-run shows them. Without a terminal, and of commands that you
 have not given here, it is as for one task.
+
+With --set the command runs with another value of a parameter, as a new task that names
+this one: NAME of the sweep that has made it or, where it is of none, what follows
+--NAME or NAME= in the command. In a line for the shell the value is quoted.
 
 With --stale it runs again what makes each FILE as it would be made now, in order, and
 leaves out what is made from files that come out as they were: see "qme stale".
@@ -69,6 +73,7 @@ Examples:
   qme rerun --stdin data.txt @3
   qme rerun --out 'results/*.csv'
   qme rerun --no-output @1
+  qme rerun --set lr=0.01 @1
   qme rerun --query 'tag:paper failed'
   qme rerun --check
   qme rerun --check --tolerance 1e-6 baseline @2
@@ -80,6 +85,7 @@ Examples:
 		Flags: slices.Concat(declareFlags(), from.flags("run all tasks again that match the `QUERY`, as in \"qme search\""), check.flags(), stale.flags(), []cli.Flag{
 			hashFlag(&o.hash), traceFlag(&o.trace), noOutputFlag(&o.noOutput), idFileFlag(&o.idFile),
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about a command that was not given here", Destination: &o.yes},
+			&cli.StringSliceFlag{Name: setOption, Usage: "run it with another value, as a new task: `NAME=VALUE`; may be repeated"},
 			&cli.StringFlag{Name: "stdin", Usage: "use `FILE` as the standard input of the command", Destination: &o.stdin, TakesFile: true},
 			&cli.BoolFlag{Name: "report", Usage: "report how it begins on descriptor 3 (internal)", Destination: &o.report, Hidden: true},
 		}, metricFlags()),
@@ -88,6 +94,10 @@ Examples:
 				return err
 			}
 			if err := stale.check(c, o, check.check); err != nil {
+				return err
+			}
+			var err error
+			if o.set, err = readValues(c, setOption); err != nil {
 				return err
 			}
 			what, err := from.query(c, cmd.settings)
@@ -108,6 +118,9 @@ Examples:
 			}
 			if o.metrics, err = readMetrics(c); err != nil {
 				return err
+			}
+			if stale.dryRun { // with --set
+				return cmd.showChanged(ctx, c.Args().First(), o, stale.json)
 			}
 			if o.report {
 				return cmd.rerunReporting(ctx, c.Args().First(), o)
@@ -134,7 +147,7 @@ func (cmd *rerunCommand) run(ctx context.Context, ref string, o rerunOptions, st
 		return nil, nil, err
 	}
 	rep, err := q.Rerun(ctx, ref, opts)
-	return q, rep, cmd.withInput(err, o)
+	return q, rep, notSet(cmd.withInput(err, o))
 }
 
 // prepare returns the use cases with which a task is run again, and their options.
@@ -152,7 +165,7 @@ func (cmd *rerunCommand) prepare(ctx context.Context, ref string, o rerunOptions
 	if err != nil {
 		return nil, opts, err
 	}
-	return q, tasks.RunOptions{Message: cmd.settings.message, Quiet: o.noOutput, Started: started, OwnInput: o.stdin != "", Declared: o.declared, Metrics: o.metrics, Hash: o.hash, Trace: o.trace,
+	return q, tasks.RunOptions{Message: cmd.settings.message, Quiet: o.noOutput, Started: started, OwnInput: o.stdin != "", Declared: o.declared, Metrics: o.metrics, Set: o.set, Hash: o.hash, Trace: o.trace,
 		Secret:  func(h tasks.Hidden) (string, error) { return cmd.secret(ctx, h, o) },
 		Confirm: func(rec *record.Record, own bool) error { return cmd.confirmRerun(ctx, q, ref, rec, own, o) }}, nil
 }
@@ -205,6 +218,8 @@ type rerunOptions struct {
 	// declared are the files that are declared, in place of those of the task.
 	declared provenance.Declared
 	metrics  tasks.MetricOptions // likewise
+	// set are parameters that get other values.
+	set      record.Params
 	hash     bool
 	trace    bool
 	noOutput bool // see noOutputFlag
@@ -238,6 +253,9 @@ func (cmd *rerunCommand) rerunLine(o rerunOptions, id string) string {
 	}
 	for _, name := range o.metrics.Files {
 		words = append(words, "--metric-file", name)
+	}
+	for _, p := range o.set {
+		words = append(words, "--"+setOption, p.Name+"="+p.Value)
 	}
 	for _, pattern := range o.declared.In {
 		words = append(words, "--in", pattern)

@@ -39,6 +39,9 @@ func (cmd *rerunCommand) rerunQuery(ctx context.Context, what *query.Query, from
 		}
 		cmd.term.note("Left out, since they run or wait: %s", shortNames(ids, mostNamed))
 	}
+	if list, err = withChange(q, list, o); err != nil {
+		return err
+	}
 	if show.dryRun {
 		return cmd.term.listing(show.json, func(w *bufio.Writer) error { return writeAgain(w, list, show.json) })
 	}
@@ -122,10 +125,11 @@ func (cmd *rerunCommand) rerunListed(ctx context.Context, id record.ID, o rerunO
 	return cmd.home.finishRun(q, rep)
 }
 
-// An againJSON is a task in the output of rerun --query --dry-run --json.
+// An againJSON is a task in the output of rerun --dry-run --json with --query or --set.
 type againJSON struct {
-	UID     record.ID `json:"uid"`
-	Command string    `json:"command"`
+	UID     record.ID     `json:"uid"`
+	Command string        `json:"command"`
+	Params  record.Params `json:"params,omitempty"` // with --set
 }
 
 // writeAgain prints what is to be run again, in order.
@@ -133,7 +137,7 @@ func writeAgain(w *bufio.Writer, list []tasks.Item, asJSON bool) error {
 	for i, item := range list {
 		var err error
 		if asJSON {
-			err = writeJSON(w, againJSON{item.ID, item.Record.Command})
+			err = writeJSON(w, againJSON{item.ID, item.Record.Command, item.Record.Data.Params})
 		} else {
 			_, err = fmt.Fprintf(w, "%d. %s  %s\n", i+1, item.Short, safe.Line(item.Record.Command))
 		}

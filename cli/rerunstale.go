@@ -25,7 +25,7 @@ type rerunStaleOptions struct {
 func (o *rerunStaleOptions) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.BoolFlag{Name: "stale", Usage: "run again, in order, what makes each FILE as it would be made now: see \"qme stale\"", Destination: &o.stale},
-		&cli.BoolFlag{Name: "dry-run", Usage: "with --stale or --query: show what would be run", Destination: &o.dryRun},
+		&cli.BoolFlag{Name: "dry-run", Usage: "with --stale, --query or --set: show what would be run", Destination: &o.dryRun},
 		byFlag("with --stale: ", &o.by),
 		&cli.BoolFlag{Name: "json", Usage: "with --check, or with --dry-run: print one task or step per line as JSON", Destination: &o.json},
 	}
@@ -36,20 +36,24 @@ func (o rerunStaleOptions) check(c *cli.Command, of rerunOptions, isCheck bool) 
 	wrong := func(format string, args ...any) error {
 		return &usageError{msg: fmt.Sprintf(format, args...), help: "qme rerun --help"}
 	}
-	byQuery := c.IsSet("query") || c.IsSet("saved")
+	byQuery, sets := c.IsSet("query") || c.IsSet("saved"), c.IsSet(setOption)
 	switch files := c.Args().Slice(); {
 	case byQuery && (isCheck || o.stale):
 		return wrong("--query and --saved go neither with --check nor with --stale")
+	case sets && (isCheck || o.stale):
+		return wrong("--set makes a new task, and goes neither with --check nor with --stale")
 	case o.stale && isCheck:
 		return wrong("--check and --stale do not go together")
 	case !o.stale && o.by != "":
 		return wrong("--by needs --stale")
-	case !o.stale && o.dryRun && !byQuery:
-		return wrong("--dry-run needs --stale or --query")
-	case !o.stale && o.json && !isCheck && !byQuery:
-		return wrong("--json needs --check, --stale or --query")
+	case !o.stale && o.dryRun && !byQuery && !sets:
+		return wrong("--dry-run needs --stale, --query or --set")
+	case !o.stale && o.json && !isCheck && !byQuery && !sets:
+		return wrong("--json needs --check, --stale, --query or --set")
 	case isCheck:
 		return nil
+	case sets && o.json && !o.dryRun:
+		return wrong("--json needs --dry-run")
 	case !o.stale && !byQuery:
 		return oneTask(c)
 	case byQuery && len(files) > 0:

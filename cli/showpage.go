@@ -138,6 +138,7 @@ func (p *page) head(runs []tasks.Version) {
 	p.line("Message", safe.Line(p.r.Data.Message))
 	p.line("Tags", safe.Line(strings.Join(p.r.Notes.Tagged(), " ")))
 	p.params()
+	p.origin()
 }
 
 func (p *page) state() {

@@ -47,6 +47,14 @@ func (p Params) Get(name string) (value string, ok bool) {
 	return p[i].Value, true
 }
 
+// Names returns the names.
+func (p Params) Names() (names []string) {
+	for _, one := range p {
+		names = append(names, one.Name)
+	}
+	return names
+}
+
 // Values returns the values.
 func (p Params) Values() (values []string) {
 	for _, one := range p {

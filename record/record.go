@@ -139,6 +139,16 @@ func (r *Record) Next() *Record {
 	}}
 }
 
+// Changed returns a record for the first run of a new task, whose command was made from that of r by a change. It takes over what Next
+// does, but for the group, the notes and unknown keys.
+func (r *Record) Changed(id ID) *Record {
+	next := r.Next()
+	next.UID, next.Notes, next.Extra = id, nil, nil
+	d := &next.Data
+	d.Run, d.Group, d.Extra, d.Origin = 1, nil, nil, ParentOf(string(r.UID), string(r.Data.RunID))
+	return next
+}
+
 // A Parent is a run whose command has given another one.
 type Parent struct {
 	UID   ID    `json:"uid"`

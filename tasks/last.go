@@ -97,8 +97,9 @@ func (q *Service) noteGiven(recs ...*record.Record) {
 	}
 }
 
-// confirm asks whether a task may be run again, if opts.Confirm is set.
-func (q *Service) confirm(rec *record.Record, opts RunOptions) error {
+// confirm asks whether the task of a record may be run again as another record says, which is the same unless its command is changed, if
+// opts.Confirm is set.
+func (q *Service) confirm(rec, as *record.Record, opts RunOptions) error {
 	if opts.Confirm == nil {
 		return nil
 	}
@@ -106,7 +107,7 @@ func (q *Service) confirm(rec *record.Record, opts RunOptions) error {
 	if err != nil {
 		q.Warn("whether you gave this command is not known: %v", err)
 	}
-	return opts.Confirm(rec, own)
+	return opts.Confirm(as, own)
 }
 
 // Own reports whether this user has given the command of a record in this home. It returns

@@ -50,6 +50,9 @@ type RunOptions struct {
 	Group *record.Group
 	// Origin is the run whose command was changed to make that of RunNew; nil for none.
 	Origin *record.Parent
+	// Set has Rerun run the command with other values of these parameters, as a new task: in its template or, where there is none, in its
+	// options. The error wraps sweep.ErrInvalid if that cannot be done.
+	Set record.Params
 	// Hash says that all files that the command names are hashed whole, for as long as that takes.
 	Hash bool
 	// Trace says that the files that the command uses are traced.
@@ -103,13 +106,19 @@ func (q *Service) runNew(ctx context.Context, id record.ID, c executor.Command, 
 	return q.execute(ctx, rec, capture.Spec{Cmd: c.Argv, Quiet: opts.Quiet}, q.masking(), "run", opts)
 }
 
-// Rerun runs a task again: the same command in the same directory under the same id. The error
+// Rerun runs a task again: the same command in the same directory under the same id or, with opts.Set, a changed one as a new task. The error
 // wraps record.ErrConflict when the task is running, its directory is gone, or the user has to
 // supply its input or a secret again. In these cases nothing is changed.
 func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Report, error) {
-	old, err := q.rerunnable(ctx, ref)
+	was, err := q.givenAgain(ctx, ref, opts)
 	if err != nil {
 		return nil, err
+	}
+	old, id := was, record.ID("")
+	if len(opts.Set) > 0 {
+		if old, id, err = withSet(was, opts.Set); err != nil {
+			return nil, err
+		}
 	}
 	check := opts.checking
 	if check != nil {
@@ -129,7 +138,7 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 		defer kept.file.Close()
 		q = q.reading(kept)
 	}
-	if err := q.confirm(old, opts); err != nil {
+	if err := q.confirm(was, old, opts); err != nil {
 		return nil, err
 	}
 	if err := check.look(q); err != nil {
@@ -144,6 +153,9 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 		return nil, fmt.Errorf("task %s ran in %s, which cannot be entered (%w): %w", old.UID, old.Data.PWD, err, record.ErrConflict)
 	}
 	rec := old.Next()
+	if id != "" {
+		rec = old.Changed(id)
+	}
 	if opts.Message != "" {
 		rec.Data.Message = valid(opts.Message)
 	}
@@ -156,6 +168,14 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	opts.Declared, opts.Params = real.declared, real.params
 	opts.Metrics = q.metricsAgain(old, opts.Metrics)
 	return q.execute(ctx, rec, capture.Spec{Cmd: real.cmd, Dir: real.dir, Quiet: opts.Quiet}, m, verbOf(rec), opts)
+}
+
+// givenAgain returns the record of a task that is to be run again.
+func (q *Service) givenAgain(ctx context.Context, ref string, opts RunOptions) (*record.Record, error) {
+	if len(opts.Set) > 0 {
+		return q.changeable(ref)
+	}
+	return q.rerunnable(ctx, ref)
 }
 
 // rerunnable returns the present record of a task, if its command can be run again now.
@@ -190,10 +210,7 @@ func (q *Service) rerunnable(ctx context.Context, ref string) (*record.Record, e
 	if err := q.noJobOpen(ctx, old); err != nil {
 		return nil, err
 	}
-	if len(old.Data.Cmd) == 0 {
-		return nil, fmt.Errorf("task %s has no command: %w", old.UID, record.ErrInvalid)
-	}
-	return old, Exact(old.UID, append([]string{old.Data.PWD}, old.Data.Cmd...)...)
+	return old, repeatable(old)
 }
 
 // notInSpool returns an error if a run of the task has ended and is still in the spool, where
