@@ -34,7 +34,7 @@ func (cmd *rerunCommand) command() *cli.Command {
 	return &cli.Command{
 		Name:      "rerun",
 		Usage:     "run a task again, in the same directory",
-		ArgsUsage: "[TASK | --set NAME=VALUE [TASK] | --query QUERY | --check [TASK…] | --stale FILE…]",
+		ArgsUsage: "[TASK | --query QUERY | --check [TASK…] | --stale FILE…]",
 		Description: `The task keeps its id, and its earlier runs: see "qme log" and "qme diff".
 The default is the task that you gave last. It runs in the current environment; a
 message names the recorded variables (setting run.env) that have another value now.
