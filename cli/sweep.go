@@ -252,12 +252,31 @@ func (cmd *sweepCommand) run(ctx context.Context, c *cli.Command, s *sweeping, o
 	if err != nil {
 		return err
 	}
+	if err := cmd.noteGroup(q, s.group); err != nil {
+		return err
+	}
 	// A signal does not leave tasks that were added without a word, or that no process starts.
 	held, got, stop := signalled.Hold(ctx)
 	defer stop()
 	err = cmd.enqueue(held, all, s, list, opts, o)
 	if caught, is := got().(syscall.Signal); is {
 		return &signalError{code: &codeError{128 + int(caught), err}, signal: caught}
+	}
+	return err
+}
+
+// noteGroup says that a group has tasks already.
+func (cmd *sweepCommand) noteGroup(q *tasks.Service, name string) error {
+	if name == "" {
+		return nil
+	}
+	what, err := parseQuery("group:"+name, false)
+	if err != nil {
+		return err
+	}
+	ended, active, err := q.Repeatable(what)
+	if n := len(ended) + len(active); n > 0 && err == nil {
+		cmd.term.note("The group %s has %s already, and gets these, too.", name, count(n, "task"))
 	}
 	return err
 }
