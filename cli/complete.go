@@ -216,9 +216,12 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 	switch f.Names()[0] {
 	case "home":
 		return answer{with: "dirs"}
-	case "in", "out", "stdin":
+	case "in", "out", "stdin", "metric-file":
 		return answer{with: "files"}
 	case "sort":
+		if command == "table" {
+			return words(word, c.gridCandidates(word))
+		}
 		orders := sortOrders
 		if command == "ls" {
 			orders = tasks.Sorts
@@ -228,7 +231,10 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 		return words(word, plain(index.Counted))
 	case "status":
 		return words(word, statusCandidates(word))
-	case "columns":
+	case "columns", "over":
+		if command == "table" {
+			return words(word, c.gridCandidates(word))
+		}
 		return words(word, c.columnCandidates(word))
 	case "by":
 		return words(word, kindCandidates(word))
@@ -240,6 +246,8 @@ func (c *completion) value(command string, f cli.Flag, word string) answer {
 		return words(word, found)
 	case "tag":
 		return words(word, c.namesOf("tag"))
+	case "group":
+		return words(word, append([]candidate{{lastGroup, "the group of the newest task that has one"}}, c.namesOf("group")...))
 	case "query":
 		return words(word, c.queryCandidates(word))
 	case "saved", "save":
@@ -331,6 +339,20 @@ func (c *completion) columnCandidates(word string) []candidate {
 		found = append(found, candidate{before + one.name, one.usage})
 	}
 	for _, one := range c.valueNames(word[len(before):]) {
+		found = append(found, candidate{before + one.word, ""})
+	}
+	return found
+}
+
+// gridCandidates returns the recorded parameters and metrics, and the columns that each table has, each after those that word lists
+// already.
+func (c *completion) gridCandidates(word string) []candidate {
+	before := listedBefore(word)
+	if strings.HasPrefix(word[len(before):], "-") { // the greatest first
+		before += "-"
+	}
+	var found []candidate
+	for _, one := range slices.Concat(c.namesOf("param"), c.namesOf("metric"), plain([]string{gridID, gridOutcome, gridDuration})) {
 		found = append(found, candidate{before + one.word, ""})
 	}
 	return found

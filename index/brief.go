@@ -44,6 +44,7 @@ type brief struct {
 	Merged   bool
 	Run      int
 	In, Out  []string // the paths of its files
+	OutStdio []int    // which of Out were standard output or error
 	// The hashes of these files, as bytes, and of what came through a pipe; empty where there is none,
 	// or it is that of parts of the file.
 	InSums, OutSums [][]byte
@@ -59,8 +60,10 @@ type brief struct {
 	ClearedAt               int64 // seconds since 1970
 	Origin                  record.ID
 	Group                   string
-	// Params and Metrics are names and values, in turns.
+	// Params are names and values, in turns, and Metrics all that there is of each.
 	Params, Metrics []string
+	// Partial and Overwritten are as in Found.
+	Partial, Overwritten bool
 }
 
 // A moment is a time in microseconds since 1970, and its offset from UTC in seconds.
@@ -121,6 +124,11 @@ func (b *brief) fill(e entry) error {
 	}
 	if f := d.Files; f != nil {
 		b.In, b.Out = pathsOf(f.In), pathsOf(f.Out)
+		for i, one := range f.Out {
+			if one.By == record.ByStdio {
+				b.OutStdio = append(b.OutStdio, i)
+			}
+		}
 		b.InSums, b.OutSums = sumsOf(f.In), sumsOf(f.Out)
 	}
 	if d.Stdin != nil {
@@ -134,6 +142,7 @@ func (b *brief) fill(e entry) error {
 		b.Parent = d.Parent.UID
 	}
 	b.fillParams(d)
+	b.Partial, b.Overwritten = e.partial, isOverwritten(r)
 	if !r.Notes.IsEmpty() {
 		var err error
 		if b.Notes, err = record.EncodeNotes(r.Notes); err != nil {
@@ -166,7 +175,7 @@ func (b *brief) fillParams(d *record.Data) {
 		b.Params = append(b.Params, p.Name, p.Value)
 	}
 	for _, m := range d.Metrics {
-		b.Metrics = append(b.Metrics, m.Name, string(m.Value))
+		b.Metrics = append(b.Metrics, m.Name, string(m.Value), string(m.Step), m.Take, m.Pattern, m.File)
 	}
 }
 
@@ -181,8 +190,8 @@ func (b *brief) setParams(d *record.Data) {
 	for pair := range slices.Chunk(b.Params, 2) {
 		d.Params = append(d.Params, record.Param{Name: pair[0], Value: pair[1]})
 	}
-	for pair := range slices.Chunk(b.Metrics, 2) {
-		d.Metrics = append(d.Metrics, record.Metric{Name: pair[0], Value: record.MetricValue(pair[1])})
+	for m := range slices.Chunk(b.Metrics, 6) {
+		d.Metrics = append(d.Metrics, record.Metric{Name: m[0], Value: record.MetricValue(m[1]), Step: record.MetricValue(m[2]), Take: m[3], Pattern: m[4], File: m[5]})
 	}
 }
 
@@ -283,6 +292,11 @@ func (b *brief) recordOf(id docID) (*record.Record, error) {
 	}
 	if b.In != nil || b.Out != nil {
 		r.Data.Files = &record.Files{In: filesOf(b.In, b.InSums), Out: filesOf(b.Out, b.OutSums)}
+		for _, i := range b.OutStdio {
+			if i >= 0 && i < len(r.Data.Files.Out) {
+				r.Data.Files.Out[i].By = record.ByStdio
+			}
+		}
 	}
 	if len(b.StdinSum) > 0 {
 		r.Data.Stdin = &record.Stdin{SHA256: hex.EncodeToString(b.StdinSum)}

@@ -35,10 +35,10 @@ func TestBrief(t *testing.T) {
 		"many variables":   {Env: many, Timestamp: begin},
 		"a number as name": {RunID: "7", Run: 8, Timestamp: begin},
 		"files":            {Timestamp: at, Files: &record.Files{In: []record.File{{Path: "a b"}, {Path: "/\n"}}}},
-		"hashes": {Timestamp: at, Files: &record.Files{In: []record.File{{Path: "a"}, {Path: "b", SHA256: strings.Repeat("01", 32)}}, Out: []record.File{{Path: "c", SHA256: strings.Repeat("ab", 32)}}},
+		"hashes": {Timestamp: at, Files: &record.Files{In: []record.File{{Path: "a"}, {Path: "b", SHA256: strings.Repeat("01", 32)}}, Out: []record.File{{Path: "c", SHA256: strings.Repeat("ab", 32)}, {Path: "log", By: record.ByStdio}}},
 			Stdin: &record.Stdin{SHA256: strings.Repeat("fe", 32)}, Usage: &record.Usage{PeakMemory: 1 << 40, MaxRSS: 7}},
 		"software":   {Timestamp: at, Software: &record.Software{Programs: []record.Program{{Path: "/a \xff"}}, Modules: []string{"conda /x", "gcc"}, Images: []record.Container{{Image: "docker a:1"}}}},
-		"parameters": {Timestamp: at, Params: record.Params{{Name: "b", Value: ""}, {Name: "a", Value: "\x00 ü"}}, Group: &record.Group{Name: "sweep"}, Metrics: record.Metrics{{Name: "val/acc", Value: "1e400"}, {Name: "n", Value: "NaN"}}, Origin: &record.Parent{UID: id}},
+		"parameters": {Timestamp: at, Params: record.Params{{Name: "b", Value: ""}, {Name: "a", Value: "\x00 ü"}}, Group: &record.Group{Name: "sweep"}, Metrics: record.Metrics{{Name: "val/acc", Value: "1e400"}, {Name: "n", Value: "NaN", Step: "3", Take: "max", Pattern: "n=(.*)"}, {Name: "f", Value: "1", File: "m.json"}}, Origin: &record.Parent{UID: id}},
 		"a job": {Timestamp: at, Job: &record.Job{ID: "7", State: "FAILED", Final: true, ReturnCode: &code, Ended: &at, StdoutFile: "/o", StderrFile: "/o",
 			Elements: []record.JobElement{{ID: "7_1", State: "OOM"}}, Fields: map[string]string{"a": "b"}}},
 	} {

@@ -174,7 +174,9 @@ type entry struct {
 	// files returns all files of the run, also those that its record does not list.
 	files func() (*record.Files, error)
 	over  int // streams that are longer than the limit
-	size  int // of what is searched, about, in bytes
+	// partial says that what is searched of the streams is not all of them.
+	partial bool
+	size    int // of what is searched, about, in bytes
 }
 
 // document makes the document of a run.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -70,6 +71,8 @@ type Search struct {
 	// Whole has records read with all that is in them. Without it those that are found
 	// may have no more than their id, executor, texts, times, status and return code.
 	Whole bool
+	// Texts has Found.Doc have the streams of what is found, also where the query does not look at them.
+	Texts bool
 	// Hold says that what is found is still looked at when all of it has been.
 	Hold bool
 	// AllRuns has the earlier runs of tasks looked at, too. They are found in the order of
@@ -112,6 +115,12 @@ type Found struct {
 	Number int // as in Run
 	// Cleared is the removal of a task that was cleared, nil for any other.
 	Cleared *record.Clearing
+	// Partial says that what Doc has of the streams is not all that was printed: more than Search.Limit, or more than was stored.
+	// It is not known of a run that is read without its streams; see Search.Texts.
+	Partial bool
+	// Overwritten says that of the lines that Doc has of the streams some may have been written over others, as by a progress bar.
+	// It is known where Partial is.
+	Overwritten bool
 
 	files  func() (*record.Files, error) // as in Run
 	source Source                        // which has the earlier runs
@@ -170,7 +179,7 @@ func (s *Search) overlaid(found, top iter.Seq[Found]) iter.Seq[Found] {
 func (s *Search) added() iter.Seq[Found] {
 	all := make([]Found, len(s.Added))
 	for i, r := range s.Added {
-		all[i] = Found{Result: record.Result{ID: r.Record.UID, Record: r.Record}, Doc: s.doc(r), files: r.Files, source: s.Source, place: placeIn(r.Record)}
+		all[i] = Found{Result: record.Result{ID: r.Record.UID, Record: r.Record}, Doc: s.doc(r), files: r.Files, source: s.Source, place: placeIn(r.Record), Partial: isPartial(r.Record, s.Limit), Overwritten: isOverwritten(r.Record)}
 	}
 	slices.SortFunc(all, func(a, b Found) int { return s.Order.Compare(a.ID, b.ID) })
 	return slices.Values(all)
@@ -193,7 +202,7 @@ func (s *Search) stored(from Source, res record.Result) Found {
 		f.place = docID{place: s.Order.Place(res.ID), id: res.ID}
 	}
 	if res.ID != "" && res.Err == nil {
-		f.place = placeIn(res.Record)
+		f.place, f.Partial, f.Overwritten = placeIn(res.Record), isPartial(res.Record, s.Limit), isOverwritten(res.Record)
 		f.files = func() (*record.Files, error) { return from.Files(res.Record) }
 		f.Doc = s.doc(Run{Record: res.Record, Stream: func(name record.StreamName) (io.ReadCloser, error) {
 			return from.Stream(res.Record, name)
@@ -203,7 +212,7 @@ func (s *Search) stored(from Source, res record.Result) Found {
 }
 
 // brief reports whether what a listing shows of a record is enough.
-func (s *Search) brief() bool { return !s.Whole && !s.AllRuns && s.Query.Brief() }
+func (s *Search) brief() bool { return !s.Whole && !s.Texts && !s.AllRuns && s.Query.Brief() }
 
 // match yields the runs that answer to the query, and those that cannot be read.
 func (s *Search) match(ctx context.Context, found iter.Seq[Found]) iter.Seq[Found] {
@@ -265,6 +274,23 @@ func (s *Search) answers(f *Found) bool {
 	matches := s.Query.Match(f.Doc)
 	f.Err = f.Doc.Err
 	return matches || f.Err != nil
+}
+
+// isPartial reports whether a search that looks at so many bytes of a stream does not look at all that the run has printed.
+func isPartial(r *record.Record, limit int64) bool {
+	return slices.ContainsFunc(record.StreamNames, func(name record.StreamName) bool {
+		_, s := name.Of(r)
+		return s != nil && (s.Cut != nil || s.Stored() > limit)
+	})
+}
+
+// isOverwritten reports whether a line of the streams has a carriage return before its end. Of a stream that is not in the record it
+// is not known, and counts as if it had.
+func isOverwritten(r *record.Record) bool {
+	return slices.ContainsFunc(record.StreamNames, func(name record.StreamName) bool {
+		lines, stored := name.Of(r)
+		return stored != nil || slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(strings.TrimRight(line, "\r\n"), "\r") })
+	})
 }
 
 func (s *Search) doc(r Run) *query.Doc { return newDoc(r, s.Limit) }

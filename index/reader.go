@@ -364,7 +364,7 @@ func (r *reader) look(ctx context.Context, d hit) (*Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Found{Result: record.Result{ID: d.id, Record: s.record}, Number: s.Number, Doc: s.doc(), Cleared: s.cleared, place: d.docID, hit: true}
+	f := &Found{Result: record.Result{ID: d.id, Record: s.record}, Number: s.Number, Doc: s.doc(), Cleared: s.cleared, Partial: s.Partial, Overwritten: s.Overwritten, place: d.docID, hit: true}
 	if !r.s.Query.Match(f.Doc) {
 		return nil, f.Doc.Err
 	}

@@ -313,7 +313,7 @@ func (s *Search) entries(task Found) iter.Seq[entry] {
 }
 
 func (s *Search) entry(r Run, of Found) entry {
-	e := entry{id: r.Record.UID, doc: s.doc(r), number: r.Number, unique: of.Unique, cleared: of.Cleared, files: r.Files, over: query.CountOver(r.Record, s.Limit), size: len(r.Record.Command) + len(r.Record.Data.Message)}
+	e := entry{id: r.Record.UID, doc: s.doc(r), number: r.Number, unique: of.Unique, cleared: of.Cleared, files: r.Files, over: query.CountOver(r.Record, s.Limit), partial: isPartial(r.Record, s.Limit), size: len(r.Record.Command) + len(r.Record.Data.Message)}
 	if f := r.Record.Data.Files; f != nil {
 		e.size += linkSize * (len(f.In) + len(f.Out) + f.LeftOut)
 	}

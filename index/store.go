@@ -29,7 +29,7 @@ import (
 // lock and wait for none, and a writer that is killed leaves the last one whole.
 
 // format changes with the fields of documents: an index of another one is made again.
-const format = 26
+const format = 27
 
 const manifestName = "qme.json"
 

@@ -26,6 +26,9 @@ type SearchOptions struct {
 	Cleared bool   // search the tasks that were cleared, and no others
 	Whole   bool   // read the found records completely; see index.Search
 
+	// Texts has the streams of what is found be there, whatever the query; see index.Search.Texts.
+	Texts bool
+
 	// Ready finds only what costs little to find; see index.Search.Ready.
 	Ready bool
 
@@ -93,7 +96,7 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 		return nil, err
 	}
 	s := q.searchOf(v)
-	s.Query, s.AllRuns, s.EarlierOnly, s.Cleared, s.Ready, s.Whole = what, o.AllRuns, o.EarlierOnly, o.Cleared, o.Ready, o.Whole || o.Sort == SortMemory
+	s.Query, s.AllRuns, s.EarlierOnly, s.Cleared, s.Ready, s.Texts, s.Whole = what, o.AllRuns, o.EarlierOnly, o.Cleared, o.Ready, o.Texts, o.Whole || o.Sort == SortMemory
 	s.Hold = slices.Contains([]string{SortRelevance, SortDuration, SortMemory, SortOldest}, o.Sort)
 	if o.Sort == "" || o.Sort == SortStarted || o.Sort == SortOldest {
 		damage, err := v.latestFirst(ctx, true)

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"qme/internal/visible"
 	"qme/record"
 )
 
@@ -87,6 +88,12 @@ func TestLinesByThemselves(t *testing.T) {
 		whole.Text(text)
 		if got := told(whole.Metrics()); got != want {
 			t.Errorf("%q has %s, want %s", text, got, want)
+		}
+		if plain := NewScanner(nil, true); visible.Text(text) == text {
+			plain.Visible(text)
+			if got := told(plain.Metrics()); got != want {
+				t.Errorf("%q as it is visible has %s, want %s", text, got, want)
+			}
 		}
 		bytewise := NewScanner(nil, true)
 		if err := bytewise.Read(iotest.OneByteReader(strings.NewReader(text))); err != nil {

@@ -88,6 +88,24 @@ func (s *Scanner) Read(r io.Reader) error {
 	}
 }
 
+// Visible reads a whole stream of which the text is known that was visible: see package visible.
+func (s *Scanner) Visible(text string) {
+	for text != "" {
+		end := strings.IndexByte(text, '\n')
+		if end < 0 {
+			end = len(text)
+		}
+		switch line := text[:end]; {
+		case line == "":
+		case len(line) > LongestLine:
+			s.skipped++
+		default:
+			s.take(line)
+		}
+		text = text[min(end+1, len(text)):]
+	}
+}
+
 // Text reads a whole stream.
 func (s *Scanner) Text(text string) {
 	for text != "" {
@@ -180,7 +198,7 @@ func (s *Scanner) take(line string) {
 	}
 	for _, p := range s.pairs {
 		if to := s.series(p.name); to != nil {
-			to.add(record.MetricValue(strings.Clone(p.number)), record.MetricValue(strings.Clone(step)))
+			to.add(record.MetricValue(p.number), record.MetricValue(step))
 		}
 	}
 }

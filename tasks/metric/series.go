@@ -3,6 +3,7 @@ package metric
 import (
 	"math"
 	"strconv"
+	"strings"
 
 	"qme/record"
 )
@@ -79,7 +80,9 @@ func (s *series) average(number float64) {
 
 // metric returns the value that counts. ok is false if there is none.
 func (s *series) metric() (m record.Metric, ok bool) {
-	m = record.Metric{Name: s.name, Value: s.value, Step: s.step, Take: s.take}
+	// Of the line around them nothing is to stay.
+	value, step := strings.Clone(string(s.value)), strings.Clone(string(s.step))
+	m = record.Metric{Name: s.name, Value: record.MetricValue(value), Step: record.MetricValue(step), Take: s.take}
 	switch {
 	case s.lost:
 		return m, false

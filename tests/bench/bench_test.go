@@ -120,7 +120,7 @@ func TestEverythingIsMeasured(t *testing.T) {
 	if left, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
-	if kept, err := os.ReadDir(l.cache); err != nil || len(kept) != 4 {
-		t.Errorf("kept: %v, %v; should be the histories of 1000 and of 100 tasks, one with files, and one of tasks that were queued", kept, err)
+	if kept, err := os.ReadDir(l.cache); err != nil || len(kept) != 5 {
+		t.Errorf("kept: %v, %v; should be the histories of 1000 and of 100 tasks, one with files, one of tasks that were queued, and one of trainings", kept, err)
 	}
 }

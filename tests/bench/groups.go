@@ -17,6 +17,7 @@ var groups = []group{
 	{"notes", notesGroup},
 	{"ls", lsGroup},
 	{"search", searchGroup},
+	{"table", tableGroup},
 	{"made", madeGroup},
 	{"stale", staleGroup},
 	{"together", togetherGroup},

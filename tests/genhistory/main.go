@@ -33,6 +33,7 @@ func run() (err error) {
 	flag.Float64Var(&opts.Reruns, "reruns", 0, "this `share` of the tasks is run again (0: one in twenty)")
 	flag.BoolVar(&opts.Queued, "queued", false, "each task has waited in the queue for some minutes")
 	flag.BoolVar(&opts.Files, "files", false, "each run has three files, which chains of tasks make from each other")
+	flag.BoolVar(&opts.Trainings, "trainings", false, "all tasks are those of one sweep, each with some 10 KB of output in which metrics are")
 	profile := flag.String("cpuprofile", "", "write a profile of the processor time to `FILE`")
 	flag.Usage = func() {
 		fmt.Fprintln(os.Stderr, "usage: genhistory [flags] HOME")

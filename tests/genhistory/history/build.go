@@ -47,7 +47,12 @@ func (p *plan) change(x run) gitstore.Change {
 	if x.n > 1 {
 		c.Verb = "rerun"
 	}
-	keep(c.Streams, rec, record.Stdout, output(t.shape, fill))
+	printed := output(t.shape, fill)
+	if p.trainings {
+		printed = training(rec, x.task, len(p.tasks), fill.r)
+		c.What = rec.Command
+	}
+	keep(c.Streams, rec, record.Stdout, printed)
 	keep(c.Streams, rec, record.Stderr, errorOutput(t.shape, fill, rec))
 	c.Build = func(current *record.Record, commit string) (*record.Record, error) {
 		return upon(rec, current, commit, x.n)

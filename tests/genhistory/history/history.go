@@ -31,6 +31,8 @@ type Options struct {
 	Queued bool
 	// Files has each run record three files: chains of ChainSteps tasks make one from the other.
 	Files bool
+	// Trainings makes all tasks those of one sweep, each with some 10 KB of output in which metrics are.
+	Trainings bool
 	// Progress, if not nil, is called after each batch from the goroutine that
 	// called Generate.
 	Progress func(runs, of int)
@@ -62,6 +64,7 @@ func Generate(ctx context.Context, home string, opts Options) (*Report, error) {
 	}
 	rep := new(Report)
 	p := newPlanOf(opts.Tasks, opts.Seed, cmp.Or(opts.Reruns, rerunShare), opts.Queued)
+	p.trainings = opts.Trainings
 	if opts.Files {
 		p.chains = p.places()
 	}

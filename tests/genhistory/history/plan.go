@@ -52,6 +52,8 @@ type plan struct {
 	queued bool    // whether they wait before their first run
 
 	chains []place // of each task, if its files are recorded
+	// trainings says that the tasks are those of a sweep.
+	trainings bool
 }
 
 // newPlan plans a history of n tasks. Equal arguments give equal plans.
