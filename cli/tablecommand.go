@@ -35,6 +35,9 @@ type tableOptions struct {
 	metrics               tasks.MetricOptions
 	over, sort, columns   []string
 	csv, json, markdown   bool
+	plot                  []string // the columns that are drawn
+	svg                   bool
+	plotText              string
 	limit                 int
 	implied               bool // the group was not named
 	sortText, columnsText string
@@ -58,12 +61,18 @@ the output, such as "acc: 0.91" or "epoch 3 loss=0.4": see docs/metrics.md.
 them is marked. --over seed makes one row of those that differ only in the seed: how many
 have ended well, mean ± sample standard deviation.
 
+--plot acc,lr draws points in place of the table: acc upwards, lr to the right, where the
+axis is logarithmic if the greatest value is a hundred times the least. --plot acc draws
+it against the step at which it was, or the number of the row. With --svg it is a picture.
+
 Examples:
   qme table
   qme table --group lr-scan --sort -acc
   qme table --metric 'val=val_acc=([0-9.]+) max' --sort -val -n 10
   qme table --over seed --sort -acc --markdown
   qme table command:train.py after:7d --csv >runs.csv
+  qme table --plot acc,lr
+  qme table --plot acc,lr --svg >acc.svg
   qme table --metric-file result.json --columns lr,acc,duration`,
 		// A comma may be part of an expression.
 		DisableSliceFlagSeparator: true,
@@ -75,6 +84,8 @@ Examples:
 			&cli.StringFlag{Name: "sort", OnlyOnce: true, Usage: "sort by `COLUMN`, or by several with commas between them; with - before it the greatest is first", Destination: &o.sortText},
 			&cli.StringFlag{Name: "columns", OnlyOnce: true, Usage: "show only `COLUMNS`, separated by commas: id, outcome, duration, parameters and metrics", Destination: &o.columnsText},
 			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` rows", HideDefault: true, Destination: &o.limit},
+			&cli.StringFlag{Name: "plot", OnlyOnce: true, Usage: "draw `COLUMNS`: what is up and, after a comma, what is across", Destination: &o.plotText},
+			&cli.BoolFlag{Name: "svg", Usage: "with --plot: print a picture as SVG", Destination: &o.svg},
 			&cli.BoolFlag{Name: "csv", Usage: "print as CSV (RFC 4180), with full ids, and all parameters and metrics", Destination: &o.csv},
 			&cli.BoolFlag{Name: "json", Usage: "print one JSON object", Destination: &o.json},
 			&cli.BoolFlag{Name: "markdown", Usage: "print as a table in Markdown", Destination: &o.markdown},
@@ -119,7 +130,7 @@ func (o *tableOptions) read(c *cli.Command) (err error) {
 	}
 	o.over = split(strings.Join(c.StringSlice("over"), ","))
 	o.sort, o.columns = split(o.sortText), split(o.columnsText)
-	return nil
+	return o.readPlot(c.IsSet("plot"), formats)
 }
 
 // split returns the elements of a list with commas between them, without those that are empty.
@@ -199,14 +210,19 @@ func (cmd *tableCommand) print(t *tasks.Table, o tableOptions) error {
 	if err := g.sort(o.sort); err != nil {
 		return err
 	}
-	if err := g.choose(o.columns); err != nil {
-		return err
+	if len(o.plot) == 0 {
+		if err := g.choose(o.columns); err != nil {
+			return err
+		}
 	}
 	if o.limit > 0 && len(g.rows) > o.limit {
 		g.rows = g.rows[:o.limit]
 	}
 	if o.implied {
 		cmd.term.note("Group %s.", o.group)
+	}
+	if len(o.plot) > 0 {
+		return cmd.printPlot(g, o)
 	}
 	return cmd.term.listing(o.csv || o.json || o.markdown, func(w *bufio.Writer) error {
 		switch {
