@@ -27,23 +27,23 @@ func TestText(t *testing.T) {
 	}{
 		{"a line", chart.Chart{XName: "step", YName: "loss", Points: []chart.Point{{0, 0}, {1, 1}, {2, 2}, {3, 3}, {4, 4}, {math.NaN(), 1}}}, 40, 9, `
 loss
-4 ┤                                    ⠈
-  │                           ⠐
-2 ┤                  ⢀
-  │
-  │         ⠂
-0 ┤⡀
+4 ┤                                    ⠛
+  │                           ⠰⠆
+2 ┤                  ⢀⡀
+  │                  ⠈⠁
+  │         ⠶
+0 ┤⣤
   └┬─────────────────┬─────────────────┬
    0                 2                 4
                                     step
 `},
 		{"a log axis", chart.Chart{XName: "lr", YName: "acc", Points: []chart.Point{{1e-4, 0.5}, {1e-3, 0.75}, {1e-2, 1}}}, 60, 8, `
 acc
-1.0 ┤                                                      ⠈
+1.0 ┤                                                      ⠛
 0.8 ┤
-    │                           ⠐
+    │                           ⠰⠆
 0.6 ┤
-    │⡀
+    │⣤
     └┬──────────────────────────┬──────────────────────────┬
      0.0001                   0.001                     0.01
                                                     lr (log)
@@ -51,8 +51,8 @@ acc
 		{"one point", chart.Chart{XName: "x", YName: "y", Points: []chart.Point{{7, -3}}}, 34, 7, `
 y
 -2.9 ┤
--3.0 ┤              ⡀
-     │
+-3.0 ┤              ⣀
+     │              ⠉
 -3.1 ┤
      └┬──────────────────────────┬
       6.65                    7.35

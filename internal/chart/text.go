@@ -17,6 +17,9 @@ var dots = [4][2]rune{{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}}
 
 const noDots = '\u2800'
 
+// fewPoints is up to how many points have four dots each: one alone is hard to see.
+const fewPoints = 100
+
 // Text draws the points with dots of Braille, in so many columns and lines, or in the least that is of use. Points that are nearer to each
 // other than dots are one. It is empty if there is no point.
 func (c Chart) Text(width, height int) string {
@@ -39,9 +42,17 @@ func (c Chart) Text(width, height int) string {
 	for i := range grid {
 		grid[i] = []rune(strings.Repeat(string(noDots), columns))
 	}
+	size := 1
+	if len(points) <= fewPoints {
+		size = 2
+	}
 	for _, p := range points {
-		i, j := 4*lines-1-cell(y.at(p.Y), 4*lines), cell(x.at(p.X), 2*columns)
-		grid[i/4][j/2] |= dots[i%4][j%2]
+		top, left := min(4*lines-1-cell(y.at(p.Y), 4*lines), 4*lines-size), min(cell(x.at(p.X), 2*columns), 2*columns-size)
+		for i := top; i < top+size; i++ {
+			for j := left; j < left+size; j++ {
+				grid[i/4][j/2] |= dots[i%4][j%2]
+			}
+		}
 	}
 	var b strings.Builder
 	b.WriteString(cut(shown(c.YName), width) + "\n")
