@@ -365,18 +365,25 @@ func compareGridCells(a, b gridCell, descending bool) int {
 	return c
 }
 
-// mark marks the best values of a column: the greatest ones, or the smallest ones.
+// mark marks the best values of a column: the greatest ones, or the smallest ones. What has failed, or has not ended, is not the best.
 func (g *grid) mark(column int, greatest bool) {
 	best := math.NaN()
 	for _, r := range g.rows {
-		if class, n := classOf(r.cells[column]); class == aNumber && (math.IsNaN(best) || greatest && n > best || !greatest && n < best) {
+		if n, ok := r.result(column); ok && (math.IsNaN(best) || greatest && n > best || !greatest && n < best) {
 			best = n
 		}
 	}
-	for i := range g.rows {
-		class, n := classOf(g.rows[i].cells[column])
-		g.rows[i].cells[column].best = class == aNumber && n == best
+	for _, r := range g.rows {
+		n, ok := r.result(column)
+		r.cells[column].best = ok && n == best
 	}
+}
+
+// result returns the number that a row has in a column. ok is false if there is none, or no run of the row has ended well.
+func (r gridRow) result(column int) (n float64, ok bool) {
+	class, n := classOf(r.cells[column])
+	well := slices.ContainsFunc(r.records, func(rec *record.Record) bool { return rec.Outcome() == record.OK })
+	return n, class == aNumber && well
 }
 
 // choose keeps the columns with some names, in their order; of none all.
