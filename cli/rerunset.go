@@ -32,6 +32,9 @@ func (cmd *rerunCommand) showChanged(ctx context.Context, ref string, o rerunOpt
 	if err != nil {
 		return notSet(err)
 	}
+	if old, err := q.Find(ref); err == nil {
+		rec.Command = withVariables(rec, old.Record, o.set)
+	}
 	item := tasks.Item{Result: record.Result{ID: rec.UID, Record: rec}, Short: shortOf(q, rec.UID)}
 	return cmd.term.listing(asJSON, func(w *bufio.Writer) error { return writeAgain(w, []tasks.Item{item}, asJSON) })
 }
@@ -44,9 +47,19 @@ func withChange(q *tasks.Service, list []tasks.Item, o rerunOptions) ([]tasks.It
 	list = slices.Clone(list)
 	for i := range list {
 		var err error
+		old := list[i].Record
 		if list[i].Record, err = q.Changed(string(list[i].ID), o.set); err != nil {
 			return nil, notSet(err)
 		}
+		list[i].Record.Command = withVariables(list[i].Record, old, o.set)
 	}
 	return list, nil
+}
+
+// withVariables returns the changed command of a task for display, with the values that are in variables alone.
+func withVariables(rec, old *record.Record, set record.Params) string {
+	if rec.Command != old.Command {
+		return rec.Command
+	}
+	return variablesText(set) + rec.Command
 }

@@ -2,11 +2,13 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"qme/executor"
 	"qme/internal/safe"
 	"qme/record"
+	"qme/tasks"
 )
 
 // params shows the parameters of the run, and its group.
@@ -24,6 +26,20 @@ func (p *page) params() {
 		seed = "chosen at random with seed " + g.Seed
 	}
 	p.line("Group", joined(", ", g.Name, number, seed))
+}
+
+// variablesText returns parameters as a shell sets variables for one command, with a blank after them.
+func variablesText(params record.Params) string {
+	text := ""
+	for _, one := range params {
+		text += tasks.ParamVariable + one.Name + "=" + executor.Quote([]string{one.Value}) + " "
+	}
+	return text
+}
+
+// only returns the parameters of some names.
+func only(params record.Params, names []string) record.Params {
+	return slices.DeleteFunc(slices.Clone(params), func(p record.Param) bool { return !slices.Contains(names, p.Name) })
 }
 
 // paramsText returns parameters as they can be given to --param.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -87,8 +88,9 @@ type sweeping struct {
 	*settingsOf
 	words       []string // of the command, with placeholders
 	placeholder sweep.Placeholder
-	group       string // its name; "" if it has none of its own
-	folder      string // with placeholders; "" for this directory
+	group       string   // its name; "" if it has none of its own
+	folder      string   // with placeholders, absolute; "" for this directory
+	unused      []string // parameters that the command finds in its environment alone
 	executors   *executor.Set
 }
 
@@ -104,7 +106,7 @@ func (cmd *sweepCommand) read(c *cli.Command, o *sweepOptions) (*sweeping, error
 	case before == len(words):
 		return nil, sweepUsage("there is no command after --")
 	}
-	s := &sweeping{words: words[before:], group: o.name, folder: o.folder}
+	s := &sweeping{words: words[before:], group: o.name}
 	var err error
 	if s.placeholder, err = sweep.ParsePlaceholder(o.placeholder); err != nil {
 		return nil, sweepUsage("--placeholder: %s", said(err.Error()))
@@ -123,6 +125,11 @@ func (cmd *sweepCommand) read(c *cli.Command, o *sweepOptions) (*sweeping, error
 	if c.IsSet("dir") && o.folder == "" {
 		return nil, sweepUsage("--dir needs a folder, and was given nothing, as by a variable that is not set")
 	}
+	if o.folder != "" {
+		if s.folder, err = filepath.Abs(o.folder); err != nil {
+			return nil, err
+		}
+	}
 	cfg, err := cmd.settings.runConfig()
 	if err != nil {
 		return nil, err
@@ -131,6 +138,7 @@ func (cmd *sweepCommand) read(c *cli.Command, o *sweepOptions) (*sweeping, error
 	if err := cmd.addCommand.read(c, &o.addOptions, s.words); err != nil {
 		return nil, err
 	}
+	s.unused = notUsed(s.placeholder, s.words, s.space.Names())
 	for _, name := range notUsed(s.placeholder, append(slices.Clone(s.words), s.folder), s.space.Names()) {
 		cmd.term.note("The command has no %s, and finds the value of %s in QME_PARAM_%s.", s.placeholder.Text(name), name, name)
 	}
@@ -156,9 +164,12 @@ func (s *sweeping) task(i int, id record.ID, group string) (t tasks.GroupTask, e
 		Name: group, Index: i + 1, Size: s.count(), Seed: s.seed, Template: textsOf(s.words), Placeholder: s.placeholder.String(),
 	}}
 	if s.folder != "" {
-		t.Dir, err = folderOf(s.placeholder, s.folder, values)
+		t.Group.Folder = strings.ToValidUTF8(s.folder, "\uFFFD")
+		if t.Dir, err = s.placeholder.Folder(s.folder, values); err != nil {
+			return t, sweepUsage("--dir: %s", said(err.Error()))
+		}
 	}
-	return t, err
+	return t, nil
 }
 
 // textsOf returns words as JSON can have them.
@@ -211,9 +222,9 @@ func (cmd *sweepCommand) printAll(s *sweeping) error {
 	}
 	var b strings.Builder
 	for _, t := range list {
-		at := ""
+		at := variablesText(only(t.Params, s.unused))
 		if t.Dir != "" {
-			at = "cd " + executor.Quote([]string{t.Dir}) + " && "
+			at = "cd " + executor.Quote([]string{t.Dir}) + " && " + at
 		}
 		b.WriteString(safe.Line(at+t.Command.Line) + "\n")
 	}

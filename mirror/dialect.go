@@ -23,6 +23,8 @@ type dialect struct {
 	// acquired; unlockSchema releases it. They are "" if tables are created in one
 	// transaction, in which case one of several concurrent attempts succeeds.
 	lockSchema, unlockSchema string
+	// lockTables begins a transaction that adds columns, so that others that do so wait there, and none for the other; "" where that is not needed.
+	lockTables string
 	// open returns a handle, with readOnly one that cannot change anything.
 	open func(t *target.Target, readOnly bool) (*sql.DB, error)
 	// numbered says that placeholders are $1, $2 … instead of ?.

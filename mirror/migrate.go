@@ -137,6 +137,11 @@ const latestRuns = "FROM tasks JOIN runs ON runs.home_id = tasks.home_id AND run
 // to be written again. In MySQL, which commits each step separately, an earlier attempt may
 // have been interrupted.
 func (m *Mirror) addColumns(ctx context.Context, tx *sql.Tx, version int) error {
+	if lock := m.dialect.lockTables; lock != "" {
+		if _, err := tx.ExecContext(ctx, lock); err != nil {
+			return err
+		}
+	}
 	var steps []string
 	for _, t := range m.tables.all() {
 		if t.since > version {

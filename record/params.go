@@ -133,15 +133,17 @@ func (p Params) check() error {
 // A Group says which tasks were given together, as those of a sweep are, and how a task was made for it.
 type Group struct {
 	Name string `json:"name"`
-	// Index is the number of the task in its group, from 1, and Size the number of tasks that were given with it.
+	// Index is the number of the task's setting in its group, from 1, and Size the number of tasks that were given with it, 0 for a
+	// task that was made by a change of one of them.
 	Index int `json:"index"`
 	Size  int `json:"size"`
 	// Seed is that of the random choice of the group's settings, as a number; empty if there was none.
 	Seed string `json:"seed,omitempty"`
 	// Template has the words of the command before values took the place of placeholders, and Placeholder
-	// is how these are written, such as "{}".
+	// is how these are written, such as "{}". Folder is the directory, likewise, if each task has one of its own.
 	Template    []string `json:"template,omitempty"`
 	Placeholder string   `json:"placeholder,omitempty"`
+	Folder      string   `json:"folder,omitempty"`
 }
 
 // LongestGroup is how long the name of a group is at most, in bytes.
@@ -165,8 +167,8 @@ func (g *Group) check() error {
 	if g.Index < 0 || g.Size < 0 || int64(g.Index) > maxRun || int64(g.Size) > maxRun {
 		return fmt.Errorf("%w group: the number of a task is out of range", ErrInvalid)
 	}
-	if len(g.Seed) > 20 || strings.Trim(g.Seed, digits) != "" || len(g.Placeholder) > longestBy {
-		return fmt.Errorf("%w group: its seed or its placeholder", ErrInvalid)
+	if len(g.Seed) > 20 || strings.Trim(g.Seed, digits) != "" || len(g.Placeholder) > longestBy || len(g.Folder) > longestMark {
+		return fmt.Errorf("%w group: its seed, its placeholder or its folder", ErrInvalid)
 	}
 	return nil
 }

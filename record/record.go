@@ -140,12 +140,17 @@ func (r *Record) Next() *Record {
 }
 
 // Changed returns a record for the first run of a new task, whose command was made from that of r by a change. It takes over what Next
-// does, but for the group, the notes and unknown keys.
+// does, but for the notes and unknown keys; it is one more of the group.
 func (r *Record) Changed(id ID) *Record {
 	next := r.Next()
 	next.UID, next.Notes, next.Extra = id, nil, nil
 	d := &next.Data
-	d.Run, d.Group, d.Extra, d.Origin = 1, nil, nil, ParentOf(string(r.UID), string(r.Data.RunID))
+	d.Run, d.Extra, d.Origin = 1, nil, ParentOf(string(r.UID), string(r.Data.RunID))
+	if d.Group != nil {
+		own := *d.Group
+		own.Size, own.Seed = 0, ""
+		d.Group = &own
+	}
 	return next
 }
 

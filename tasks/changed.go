@@ -3,10 +3,12 @@ package tasks
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
 	"qme/executor"
+	"qme/internal/safe"
 	"qme/record"
 	"qme/tasks/sweep"
 )
@@ -65,6 +67,11 @@ func withSet(old *record.Record, set record.Params) (*record.Record, record.ID, 
 	if err != nil {
 		return nil, "", fmt.Errorf("task %s: %w", old.UID, err)
 	}
+	if made {
+		if rec.Data.PWD, err = folderOf(old, rec.Data.Params, id); err != nil {
+			return nil, "", fmt.Errorf("task %s: %w", old.UID, err)
+		}
+	}
 	last := len(words) - 1
 	rec.Command = executor.Quote(words)
 	if old.Command == old.Data.Cmd[last] { // a command line
@@ -99,13 +106,38 @@ func fromTemplate(old *record.Record, params, set record.Params, id record.ID) (
 	return append(slices.Clone(old.Data.Cmd[:before]), now...), true, err
 }
 
-// withOptions returns the words of a command with other values of options. A parameter that the command finds in a variable needs none.
+// folderOf returns the directory of a command that is made from its template: a folder of its own, if the task had one.
+func folderOf(old *record.Record, params record.Params, id record.ID) (string, error) {
+	g := old.Data.Group
+	as, err := sweep.ParsePlaceholder(g.Placeholder)
+	if err != nil || g.Folder == "" {
+		return old.Data.PWD, nil
+	}
+	if was, err := as.Folder(g.Folder, sweep.Values(old.Data.Params, string(old.UID), g.Name, g.Index)); err != nil || was != old.Data.PWD {
+		return old.Data.PWD, nil // it comes from elsewhere
+	}
+	return as.Folder(g.Folder, sweep.Values(params, string(id), g.Name, g.Index))
+}
+
+// ownFolder makes the folder in which a changed command runs if it has one of its own. It says so if that is the one of the task before.
+func (q *Service) ownFolder(was, changed *record.Record, dir string) error {
+	if changed.Data.PWD != was.Data.PWD {
+		return os.MkdirAll(dir, 0o777)
+	}
+	if g := was.Data.Group; g != nil && g.Folder != "" {
+		q.Warn("it runs in the folder of task %s, %s, and may replace its files", was.UID, safe.Bounded(was.Data.PWD))
+	}
+	return nil
+}
+
+// withOptions returns the words of a command with other values of options. A recorded parameter that has no option is in a variable
+// alone.
 func withOptions(old *record.Record, set record.Params) ([]string, error) {
 	var options record.Params
 	for _, one := range set {
 		_, known := old.Data.Params.Get(one.Name)
-		_, is := sweep.Option(old.Data.Cmd, one.Name)
-		if is || !known || !slices.ContainsFunc(old.Data.Cmd, func(w string) bool { return strings.Contains(w, ParamVariable+one.Name) }) {
+		variable := slices.ContainsFunc(old.Data.Cmd, func(w string) bool { return strings.Contains(w, ParamVariable+one.Name) })
+		if !known || sweep.HasOption(old.Data.Cmd, one.Name) && !variable {
 			options = append(options, one)
 		}
 	}

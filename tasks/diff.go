@@ -82,7 +82,8 @@ func (q *Service) Compare(a, b Version, limit int64) (*Comparison, error) {
 	}
 	c := &Comparison{A: a, B: b}
 	jobs := a.Record.Data.Job != nil && b.Record.Data.Job != nil
-	c.Fields = append(fieldChanges(a.Record, b.Record), changedIn("env.", a.Record.Data.Env, b.Record.Data.Env)...)
+	c.Fields = append(fieldChanges(a.Record, b.Record), changedIn("metric.", metricsByName(a.Record.Data.Metrics), metricsByName(b.Record.Data.Metrics))...)
+	c.Fields = append(c.Fields, changedIn("env.", a.Record.Data.Env, b.Record.Data.Env)...)
 	c.Fields = append(c.Fields, machineChanges(a.Record.Data.Machine, b.Record.Data.Machine)...)
 	if !jobs {
 		c.Fields = append(c.Fields, usageChanges(a.Record.Data.Usage, b.Record.Data.Usage)...)

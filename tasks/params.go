@@ -33,3 +33,12 @@ func byName(params record.Params) map[string]string {
 	}
 	return values
 }
+
+// metricsByName returns the values of metrics by their names.
+func metricsByName(metrics record.Metrics) map[string]string {
+	values := make(map[string]string, len(metrics))
+	for _, m := range metrics {
+		values[m.Name] = string(m.Value)
+	}
+	return values
+}

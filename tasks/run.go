@@ -149,6 +149,11 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	if err != nil {
 		return nil, err
 	}
+	if id != "" {
+		if err := q.ownFolder(was, old, real.dir); err != nil {
+			return nil, err
+		}
+	}
 	if err := canEnter(real.dir); err != nil {
 		return nil, fmt.Errorf("task %s ran in %s, which cannot be entered (%w): %w", old.UID, old.Data.PWD, err, record.ErrConflict)
 	}

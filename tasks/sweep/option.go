@@ -55,6 +55,12 @@ func Option(words []string, name string) (value string, ok bool) {
 	return o.value, true
 }
 
+// HasOption reports whether there is an option of that name in the words of a command, also one that SetOptions cannot change.
+func HasOption(words []string, name string) bool {
+	_, all, err := optionsOf(words)
+	return err != nil || slices.ContainsFunc(all, func(o *option) bool { return o.name == name })
+}
+
 // An option is a place in a command at which a parameter has its value.
 type option struct {
 	name       string // with "_" in place of dashes
