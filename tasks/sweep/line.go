@@ -26,7 +26,7 @@ func (h Placeholder) Line(line string, values map[string]string) (string, error)
 	if err != nil {
 		return "", fmt.Errorf("how the shell reads the line is not known: %s: %w", safe.Bounded(err.Error()), ErrInvalid)
 	}
-	around := contexts(before, places)
+	around := contexts(before, plain, places)
 	quoted := make(map[place]string, len(places))
 	for i, p := range places {
 		if quoted[p], err = around[i].quote(values[p.name]); err != nil {
@@ -53,6 +53,7 @@ type context int
 const (
 	unknown    context = iota // such as within ${…}
 	bare                      // a word, or a part of one
+	pattern                   // the same, where -, ! and .. have a meaning: within [a-z] or {a..z}
 	single                    // within '…'
 	double                    // within "…"
 	document                  // a here-document, in which $ has its meaning
@@ -61,11 +62,11 @@ const (
 	backquoted                // within `…`, where quotes have another meaning
 )
 
-// contexts returns what is around places, whose names are letters in the syntax.
-func contexts(f *syntax.File, places []place) []context {
+// contexts returns what is around places of a line, whose names are letters in the syntax.
+func contexts(f *syntax.File, line string, places []place) []context {
 	list := make([]context, len(places))
 	var around []context // that of each node that is not finished
-	document := map[syntax.Node]context{}
+	own := map[syntax.Node]context{}
 	syntax.Walk(f, func(n syntax.Node) bool {
 		if n == nil {
 			around = around[:len(around)-1]
@@ -75,25 +76,87 @@ func contexts(f *syntax.File, places []place) []context {
 		if len(around) > 0 {
 			outer = around[len(around)-1]
 		}
-		if r, is := n.(*syntax.Redirect); is && r.Hdoc != nil {
-			document[r.Hdoc] = documentOf(r)
-		}
-		own, is := document[n]
+		evaluated(n, own)
+		here, is := own[n]
 		if !is {
-			own = contextOf(n, outer)
+			here = contextOf(n, outer)
 		}
-		around = append(around, own)
+		around = append(around, here)
 		switch n.(type) {
 		case *syntax.Lit, *syntax.SglQuoted, *syntax.Comment:
 			for i, p := range places {
 				if int(n.Pos().Offset()) <= p.begin && p.end <= int(n.End().Offset()) {
-					list[i] = own
+					list[i] = within(here, n, line, p)
 				}
 			}
 		}
 		return true
 	})
 	return list
+}
+
+// within returns the context of a place in a text of a context.
+func within(here context, n syntax.Node, line string, p place) context {
+	escaped := p.begin > 0 && line[p.begin-1] == '\\'
+	switch {
+	case escaped && (here == bare || here == double || here == document):
+		return unknown // it would be another character that is escaped
+	case here == bare && strings.ContainsAny(line[n.Pos().Offset():n.End().Offset()], "[{"):
+		return pattern
+	}
+	return here
+}
+
+// evaluated notes the contexts of those parts of a node that the shell evaluates once more, as numbers or names, whatever the quotes.
+func evaluated(n syntax.Node, own map[syntax.Node]context) {
+	set := func(n syntax.Node, c context) {
+		if n != nil {
+			own[n] = c
+		}
+	}
+	switch n := n.(type) {
+	case *syntax.Redirect:
+		if n.Hdoc != nil {
+			own[n.Hdoc] = documentOf(n)
+		}
+	case *syntax.Assign:
+		if n.Index != nil {
+			set(n.Index, unknown)
+		}
+	case *syntax.ArrayElem:
+		if n.Index != nil {
+			set(n.Index, unknown)
+		}
+	case *syntax.CStyleLoop:
+		for _, e := range []syntax.ArithmExpr{n.Init, n.Cond, n.Post} {
+			if e != nil {
+				set(e, arithmetic)
+			}
+		}
+	case *syntax.BinaryTest:
+		if slices.Contains([]syntax.BinTestOperator{syntax.TsEql, syntax.TsNeq, syntax.TsLeq, syntax.TsGeq, syntax.TsLss, syntax.TsGtr}, n.Op) {
+			set(n.X, arithmetic)
+			set(n.Y, arithmetic)
+		}
+	case *syntax.UnaryTest:
+		if n.Op == syntax.TsVarSet || n.Op == syntax.TsRefVar {
+			set(n.X, unknown)
+		}
+	case *syntax.DeclClause:
+		for _, a := range n.Args {
+			set(a, declared(n, a))
+		}
+	}
+}
+
+// declared returns the context of an argument of declare and the like: with an option the value may be evaluated, as with -i.
+func declared(d *syntax.DeclClause, a *syntax.Assign) context {
+	for _, one := range d.Args {
+		if one.Naked && one.Name == nil && one != a {
+			return unknown
+		}
+	}
+	return bare
 }
 
 // contextOf returns what is around the parts of a node.
@@ -144,6 +207,8 @@ func (c context) quote(value string) (string, error) {
 	switch c {
 	case bare:
 		return executor.Quote([]string{value}), nil
+	case pattern:
+		return "'" + strings.ReplaceAll(value, "'", `'\''`) + "'", nil
 	case single:
 		return strings.ReplaceAll(value, "'", `'\''`), nil
 	case double:

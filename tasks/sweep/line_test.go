@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"unicode/utf8"
 
@@ -91,6 +92,47 @@ func TestLine(t *testing.T) {
 	}
 	if line, err := sweep.Braces.Line("echo ) {w}", map[string]string{"v": "x"}); err != nil || line != "echo ) {w}" {
 		t.Errorf("a line without a placeholder: %q, %v", line, err)
+	}
+}
+
+// TestEvaluated has no text be put where a shell evaluates it once more, whatever quotes there are, or where a backslash is before it.
+func TestEvaluated(t *testing.T) {
+	t.Parallel()
+	for line, number := range map[string]bool{
+		"for ((i=0;i<{v};i++)); do echo; done": true, "[[ {v} -eq 1 ]]": true, "[[ 1 -lt {v} ]]": true, "(( {v} ))": true,
+		"a[{v}]=1": false, "a=([{v}]=1)": false, "declare -i n={v}": false, "[[ -v {v} ]]": false, `[[ "{v}" -eq 1 ]]`: false,
+		`printf %s \{v}`: false, `echo "\{v}"`: false, "cat <<A\n\\{v}\nA": false,
+	} {
+		for _, value := range []string{"$(id)", "x[$(id)]", "a'b c", ";id", "a"} {
+			if made, err := sweep.Braces.Line(line, map[string]string{"v": value}); !errors.Is(err, sweep.ErrInvalid) {
+				t.Errorf("%q: %q, %v", line, made, err)
+			}
+		}
+		if made, err := sweep.Braces.Line(line, map[string]string{"v": "7"}); (err == nil) != number {
+			t.Errorf("%q with a number: %q, %v", line, made, err)
+		}
+	}
+	for line, want := range map[string]string{
+		"echo [{v}] {a{v}c} {v}": "echo ['a-c'] {a'a-c'c} a-c", "declare n={v}": "declare n=a-c", "[[ {v} == a* ]]": "[[ a-c == a* ]]",
+	} {
+		if made, err := sweep.Braces.Line(line, map[string]string{"v": "a-c"}); err != nil || made != want {
+			t.Errorf("%q: %q, %v", line, made, err)
+		}
+	}
+}
+
+// TestShellsWord has the line of sh -c be one also among several words.
+func TestShellsWord(t *testing.T) {
+	t.Parallel()
+	values := map[string]string{"v": "; id"}
+	for _, c := range []struct{ words, want []string }{
+		{[]string{"sh", "-c", "echo {v}", "{v}"}, []string{"sh", "-c", "echo '; id'", "; id"}},
+		{[]string{"/bin/bash", "-ec", "echo {v}"}, []string{"/bin/bash", "-ec", "echo '; id'"}},
+		{[]string{"echo", "-c", "echo {v}"}, []string{"echo", "-c", "echo ; id"}},
+	} {
+		if made, err := sweep.Braces.Fill(c.words, values); err != nil || !slices.Equal(made, c.want) {
+			t.Errorf("%q: %q, %v", c.words, made, err)
+		}
 	}
 }
 

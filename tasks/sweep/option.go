@@ -10,7 +10,6 @@ import (
 
 	"qme/executor"
 	"qme/internal/safe"
-	"qme/internal/shellline"
 	"qme/record"
 )
 
@@ -114,11 +113,9 @@ func optionsOf(words []string) (line int, all []*option, err error) {
 	if len(words) == 0 {
 		return -1, nil, nil
 	}
-	if shellline.IsShell(words[0]) {
-		if text, rest, ok := shellline.Command(words[1:]); ok {
-			all, err = optionsInLine(text)
-			return len(words) - len(rest) - 1, all, err
-		}
+	if at, ok := lineOf(words); ok {
+		all, err = optionsInLine(words[at])
+		return at, all, err
 	}
 	args := make([]arg, 0, len(words)-1)
 	for i, w := range words[1:] {

@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"qme/internal/safe"
+	"qme/internal/shellline"
 )
 
 // A Placeholder is how a parameter is written in a command: the text before and after its name.
@@ -38,13 +39,30 @@ func (h Placeholder) String() string { return h.open + h.end }
 func (h Placeholder) Text(name string) string { return h.open + name + h.end }
 
 // Fill returns the words of a command with values in place of the names. One word alone may be a line of a shell, and is filled as
-// by Line, with its errors; of several each value stays one word, or a part of one.
+// by Line, with its errors, and so is LINE of sh -c LINE. In all others each value stays one word, or a part of one.
 func (h Placeholder) Fill(words []string, values map[string]string) ([]string, error) {
-	if len(words) != 1 {
-		return h.Words(words, values), nil
+	at := -1
+	if len(words) == 1 {
+		at = 0
+	} else if i, ok := lineOf(words); ok {
+		at = i
 	}
-	line, err := h.Line(words[0], values)
-	return []string{line}, err
+	filled := h.Words(words, values)
+	if at < 0 {
+		return filled, nil
+	}
+	var err error
+	filled[at], err = h.Line(words[at], values)
+	return filled, err
+}
+
+// lineOf returns which word is the line of a shell: sh -c LINE.
+func lineOf(words []string) (int, bool) {
+	if len(words) == 0 || !shellline.IsShell(words[0]) {
+		return 0, false
+	}
+	_, rest, ok := shellline.Command(words[1:])
+	return len(words) - len(rest) - 1, ok
 }
 
 // A place is where a placeholder is in a text.
