@@ -45,7 +45,7 @@ func (o *activeQuery) refs(ctx context.Context, c *cli.Command, h *home, keep fu
 	matched := len(ended) + len(list)
 	list = slices.DeleteFunc(list, func(item tasks.Item) bool { return !keep(item.Record) })
 	if left := matched - len(list); left > 0 {
-		h.term.note("Left out, since \"qme %s\" means nothing to them now: %s", c.Name, count(left, "task"))
+		h.term.note("Left out: %s, of which %s", count(left, "task"), map[bool]string{true: "none runs or waits", false: "none waits in the queue"}[c.Name == "cancel"])
 	}
 	if err := o.ask(ctx, h.term, c.Name, list); err != nil {
 		return nil, err
@@ -76,3 +76,45 @@ func (o *activeQuery) ask(ctx context.Context, t *terminal, verb string, list []
 
 // asked reports whether the command line has a query.
 func (o *activeQuery) asked() bool { return o.from.text != "" || o.from.saved != "" }
+
+// meanwhile drops the error of a task that has ended, or started, since it was found by a query.
+func (o *activeQuery) meanwhile(err error) error {
+	if o.asked() && (errors.Is(err, record.ErrConflict) || errors.Is(err, record.ErrNotFound)) {
+		return nil
+	}
+	return err
+}
+
+// A doneMany counts what was done with tasks that match a query.
+type doneMany struct {
+	term       *terminal
+	quiet      bool // they are too many for a line each
+	done, left int
+}
+
+// many returns a count for n tasks, which is only said if they are many.
+func (o *activeQuery) many(t *terminal, n int) *doneMany {
+	return &doneMany{term: t, quiet: o.asked() && n > mostUnasked}
+}
+
+// one counts a task, and returns its error.
+func (d *doneMany) one(err error) error {
+	if err == nil {
+		d.done++
+	} else {
+		d.left++
+	}
+	return err
+}
+
+// say says what was done with many tasks.
+func (d *doneMany) say(what string) {
+	if !d.quiet {
+		return
+	}
+	left := ""
+	if d.left > 0 {
+		left = fmt.Sprintf("; %d not", d.left)
+	}
+	d.term.note("%s %s%s.", count(d.done, "task"), what, left)
+}

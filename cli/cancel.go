@@ -61,22 +61,24 @@ Examples:
 				}
 			}
 			var failed []error
+			many := o.many(cmd.term, len(found))
 			for _, v := range found {
-				failed = append(failed, cmd.one(ctx, q, v))
+				failed = append(failed, o.meanwhile(many.one(cmd.one(ctx, q, v, many.quiet))))
 			}
+			many.say("cancelled, or taken out of the queue")
 			return worst(failed)
 		},
 	}
 }
 
 // one cancels one task.
-func (cmd *cancelCommand) one(ctx context.Context, q *tasks.Service, v tasks.Version) error {
+func (cmd *cancelCommand) one(ctx context.Context, q *tasks.Service, v tasks.Version, quiet bool) error {
 	job, err := cmd.home.cancel(ctx, q, v, tasks.Acting{Out: cmd.term.out, Err: notesTo{cmd.term},
 		Confirm: func(f *tasks.ForeignError) error { return confirmAction(ctx, cmd.term, v.Record, f, false) }})
 	switch {
 	case err != nil && codeOf(err) == exitFailure && q.Waiting.Has(v.Record.UID): // as on a full disk
 		return fmt.Errorf("task %s is still in the queue: %w", v.Record.UID, err)
-	case err != nil || job:
+	case err != nil || job || quiet:
 	case v.Record.IsQueued():
 		cmd.term.note("Task %s is taken out of the queue.", v.Record.UID)
 	default:

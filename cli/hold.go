@@ -29,9 +29,12 @@ Examples:
   qme hold --query group:scan`,
 		Flags: o.flags("keep those waiting tasks from starting that match the `QUERY`, as in \"qme search\""),
 		Action: func(ctx context.Context, c *cli.Command) error {
-			return onWaiting(ctx, c, cmd.home, &o, func(q *queue.Queue, id record.ID) error {
+			return onWaiting(ctx, c, cmd.home, &o, "held", func(q *queue.Queue, id record.ID, quiet bool) error {
 				if err := q.Hold(ctx, id); err != nil {
 					return err
+				}
+				if quiet {
+					return nil
 				}
 				cmd.term.note("Task %s is held; %q lets it start.", id, cmd.term.line("release", string(id)))
 				return nil

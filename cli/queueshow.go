@@ -68,8 +68,12 @@ func (cmd *queueCommand) show(ctx context.Context, c *cli.Command, o *queueOptio
 	if o.json {
 		err = cmd.term.printJSON(queueJSONOf(p, most))
 	} else {
+		view, verr := q.View()
+		if verr != nil {
+			view = nil // what waits is shown all the same, as on a full disk
+		}
 		err = cmd.term.listing(false, func(w *bufio.Writer) error {
-			(&queuePage{statusPage: &statusPage{page: cmd.term.newPage(w), here: hostname()}, p: p, most: most, line: cmd.term.line, again: again}).write()
+			(&queuePage{view: view, statusPage: &statusPage{page: cmd.term.newPage(w), here: hostname()}, p: p, most: most, line: cmd.term.line, again: again}).write()
 			return nil
 		})
 	}
@@ -104,6 +108,17 @@ type queuePage struct {
 	named bool
 	line  func(words ...string) string // terminal.line
 	again []string                     // the words that show this page
+	view  *tasks.View                  // nil if the history cannot be read: names are then those of the millisecond
+}
+
+// name returns the short name of a task, which is the same wherever it is shown.
+func (p *queuePage) name(id record.ID) string {
+	if p.view != nil {
+		if short, err := p.view.Short(id, 0); err == nil {
+			return short
+		}
+	}
+	return id.Short(0)
 }
 
 func (p *queuePage) write() {
@@ -181,7 +196,7 @@ func (p *queuePage) running() {
 	var rows [][]string
 	for _, r := range p.p.Running[:min(p.most, len(p.p.Running))] {
 		rec := r.Record
-		rows = append(rows, []string{rec.UID.Short(0), age(rec.Data.Timestamp.Time), p.queueCell(r.Queue), p.runText(r), safe.Line(rec.Command)})
+		rows = append(rows, []string{p.name(rec.UID), age(rec.Data.Timestamp.Time), p.queueCell(r.Queue), p.runText(r), safe.Line(rec.Command)})
 	}
 	p.list("running", len(p.p.Running), rows)
 }
@@ -216,7 +231,7 @@ func (p *queuePage) waiting() {
 	}
 	var rows [][]string
 	for _, w := range p.p.Waiting[:min(p.most, len(p.p.Waiting))] {
-		rows = append(rows, []string{w.Record.UID.Short(0), p.queueCell(w.Queue), p.reasonCell(w), safe.Line(w.Record.Command)})
+		rows = append(rows, []string{p.name(w.Record.UID), p.queueCell(w.Queue), p.reasonCell(w), safe.Line(w.Record.Command)})
 	}
 	p.list("waiting", len(p.p.Waiting), rows)
 }
@@ -270,7 +285,7 @@ func (p *queuePage) ended() {
 		if r.Data.Queue.TimedOut {
 			code += ", timed out"
 		}
-		rows = append(rows, []string{r.UID.Short(0), ago(r.Data.Timestamp.Time), code, safe.Line(r.Command)})
+		rows = append(rows, []string{p.name(r.UID), ago(r.Data.Timestamp.Time), code, safe.Line(r.Command)})
 	}
 	if len(rows) > 0 {
 		p.rows(rows)

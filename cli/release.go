@@ -29,10 +29,10 @@ Examples:
   qme release --query group:scan`,
 		Flags: o.flags("release the waiting tasks that match the `QUERY`, as in \"qme search\""),
 		Action: func(ctx context.Context, c *cli.Command) error {
-			return onWaiting(ctx, c, cmd.home, &o, func(q *queue.Queue, id record.ID) error {
+			return onWaiting(ctx, c, cmd.home, &o, "released", func(q *queue.Queue, id record.ID, quiet bool) error {
 				held, err := q.Release(ctx, id)
 				switch {
-				case err != nil:
+				case err != nil || quiet:
 					return err
 				case held:
 					cmd.term.note("Task %s is not held any more.", id)

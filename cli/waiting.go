@@ -15,7 +15,7 @@ import (
 
 // onWaiting does something with each waiting task that a command line names, once. All are found before anything is
 // done.
-func onWaiting(ctx context.Context, c *cli.Command, h *home, o *activeQuery, do func(q *queue.Queue, id record.ID) error) error {
+func onWaiting(ctx context.Context, c *cli.Command, h *home, o *activeQuery, what string, do func(q *queue.Queue, id record.ID, quiet bool) error) error {
 	refs, err := o.refs(ctx, c, h, (*record.Record).IsQueued)
 	if err != nil || len(refs) == 0 && o.asked() {
 		return err
@@ -39,9 +39,11 @@ func onWaiting(ctx context.Context, c *cli.Command, h *home, o *activeQuery, do 
 	}
 	all := h.queue(q)
 	var failed []error
+	many := o.many(h.term, len(ids))
 	for _, id := range ids {
-		failed = append(failed, leftMeanwhile(h, q, id, do(all, id)))
+		failed = append(failed, o.meanwhile(many.one(leftMeanwhile(h, q, id, do(all, id, many.quiet)))))
 	}
+	many.say(what)
 	return worst(failed)
 }
 
