@@ -161,12 +161,17 @@ func (cmd *addCommand) complete(c *cli.Command, q *tasks.Service, opts *tasks.Ad
 	if err != nil {
 		return nil, err
 	}
+	return cmd.fill(q, opts, o, change), nil
+}
+
+// fill is complete with the terms of the task.
+func (cmd *addCommand) fill(q *tasks.Service, opts *tasks.AddOptions, o addOptions, change termsChange) *queue.Queue {
 	all := cmd.home.queue(q)
 	terms := waiting.Terms{Place: all.Here().String(), Held: o.hold}
 	change(&terms)
 	opts.Message, opts.Declared, opts.Hash, opts.Trace, opts.Params, opts.Metrics, opts.Terms = cmd.settings.message, o.declared, o.hash, o.trace, o.params, o.metrics, terms
 	opts.Env, opts.Umask = lasting(os.Environ()), umask()
-	return all, nil
+	return all
 }
 
 // holdSignals is how long a signal is held back at most while a task is added, which takes milliseconds unless a disk

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -45,12 +46,17 @@ func noOutputFlag(noOutput *bool) cli.Flag {
 }
 
 func onFlags(o *onOptions) []cli.Flag {
-	flags := []cli.Flag{
-		&cli.StringFlag{Name: "on", Usage: "run it as a job of `EXECUTOR`, such as slurm", Destination: &o.on},
-		&cli.BoolFlag{Name: "wait", Usage: "with --on: wait for the job, print its output and exit with its code", Destination: &o.wait},
-	}
+	wait := &cli.BoolFlag{Name: "wait", Usage: "with --on: wait for the job, print its output and exit with its code", Destination: &o.wait}
+	return slices.Insert(jobFlags(o, "run it as a job of `EXECUTOR`, such as slurm"), 1, cli.Flag(wait))
+}
+
+// jobFlags are the options of a job, but for those of other flags that have their names.
+func jobFlags(o *onOptions, usage string, others ...cli.Flag) []cli.Flag {
+	flags := []cli.Flag{&cli.StringFlag{Name: "on", Usage: usage, Destination: &o.on}}
 	for _, r := range resourceFlags {
-		flags = append(flags, &cli.StringFlag{Name: r.name, Usage: r.usage})
+		if !slices.ContainsFunc(others, func(f cli.Flag) bool { return f.Names()[0] == r.name }) {
+			flags = append(flags, &cli.StringFlag{Name: r.name, Usage: r.usage})
+		}
 	}
 	return append(flags, &cli.StringSliceFlag{Name: "option", Usage: "with --on: pass another option `NAME=VALUE` to the scheduler; may be repeated"})
 }
@@ -60,22 +66,36 @@ func (o *onOptions) read(c *cli.Command) error {
 	o.resources = map[string]string{}
 	for _, r := range resourceFlags {
 		if c.IsSet(r.name) {
-			o.resources[r.name] = c.String(r.name)
+			o.resources[r.name] = fmt.Sprint(c.Value(r.name))
 		}
 	}
 	for _, option := range c.StringSlice("option") {
 		name, value, _ := strings.Cut(option, "=")
 		o.resources[strings.TrimLeft(name, "-")] = value
 	}
+	help := "qme " + c.Name + " --help"
 	if o.on == "" && (o.wait || len(o.resources) > 0) {
-		return runUsage("resources and --wait are for a job: name what runs it, as in --on slurm")
+		return &usageError{msg: "resources and --wait are for a job: name what runs it, as in --on slurm", help: help}
 	}
 	for name, value := range o.resources {
 		if value == "" && c.IsSet(name) {
-			return runUsage("--%s needs a value, and was given nothing, as by a variable that is not set", name)
+			return &usageError{msg: fmt.Sprintf("--%s needs a value, and was given nothing, as by a variable that is not set", name), help: help}
 		}
 	}
 	return nil
+}
+
+// executorOf returns the executor that --on names.
+func (o *onOptions) executorOf(c string, set *executor.Set) (executor.Executor, error) {
+	e, ok := set.Get(o.on)
+	if ok {
+		return e, nil
+	}
+	var names []string
+	for _, e := range set.All() {
+		names = append(names, e.Name())
+	}
+	return nil, &usageError{msg: fmt.Sprintf("there is no executor %q, only %s", o.on, strings.Join(names, ", ")), help: "qme " + c + " --help"}
 }
 
 // stdinTime is the time to wait for input on standard input.
@@ -83,13 +103,14 @@ const stdinTime = 200 * time.Millisecond
 
 // noInput returns an error if standard input is a file, or a pipe that is not at its end,
 // since a job would not get its content.
-func noInput(in *os.File, executor string) error {
+func noInput(in *os.File, command, executor string) error {
 	kind := inputOf(in)
 	if kind == "" {
 		return nil
 	}
-	return runUsage("standard input is %s, and a job of %s gets none of it: write it to a file and redirect that inside the command (qme run --on %s 'CMD <FILE'), or give qme no input (</dev/null)",
-		kind, executor, executor)
+	return &usageError{help: "qme " + command + " --help", msg: fmt.Sprintf(
+		"standard input is %s, and a job of %s gets none of it: write it to a file and redirect that inside the command (qme %s --on %s 'CMD <FILE'), or give qme no input (</dev/null)",
+		kind, executor, command, executor)}
 }
 
 // inputOf names what standard input is if it is a file, or a pipe that is not at its end; "" otherwise.
@@ -123,16 +144,12 @@ func atEnd(f *os.File, wait time.Duration) bool {
 // runOn runs words with the executor given by --on: as a job if the executor has jobs.
 func (cmd *runCommand) runOn(ctx context.Context, q *tasks.Service, cfg *config.Config, words []string, o onOptions, opts tasks.RunOptions) (*tasks.Report, error) {
 	set := cmd.settings.executors(cfg)
-	e, ok := set.Get(o.on)
-	if !ok {
-		var names []string
-		for _, e := range set.All() {
-			names = append(names, e.Name())
-		}
-		return nil, runUsage("there is no executor %q, only %s", o.on, strings.Join(names, ", "))
+	e, err := o.executorOf("run", set)
+	if err != nil {
+		return nil, err
 	}
 	if s, ok := e.(executor.Submitter); ok {
-		if err := noInput(cmd.term.in, e.Name()); err != nil {
+		if err := noInput(cmd.term.in, "run", e.Name()); err != nil {
 			return nil, err
 		}
 		return q.Submit(ctx, s, executor.Submission{Words: words, Shell: cfg.String("executor.shell.shell"), Options: o.resources}, opts)

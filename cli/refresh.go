@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -162,5 +161,5 @@ func refreshFailed(all []tasks.Refreshed) error {
 	for _, r := range all {
 		errs = append(errs, r.Err)
 	}
-	return errors.Join(errs...)
+	return tasks.FirstErrors(errs)
 }

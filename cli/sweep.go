@@ -19,6 +19,7 @@ import (
 	"qme/record"
 	"qme/tasks"
 	"qme/tasks/sweep"
+	"qme/tasks/waiting"
 )
 
 // sweepCommand adds many commands to the queue, as addCommand adds one.
@@ -28,6 +29,8 @@ type sweepCommand struct{ addCommand }
 type sweepOptions struct {
 	addOptions
 	space             spaceOptions
+	job               onOptions
+	slots             int
 	name, placeholder string
 	folder            string
 	yes, dry          bool
@@ -52,6 +55,9 @@ so that the shell takes each as it is. The command also finds them in QME_PARAM_
 The tasks are one group. "qme table" compares them, and "qme search group:NAME" finds
 them. Other options say when they start, as of "qme add".
 
+With --on slurm the tasks are one job array, in place of the queue, and each is followed as
+a job of its own. --cpus, --mem and --gpus are those of one of them then.
+
 Examples:
   qme sweep lr=0.1,0.01,0.001 seed=1..5 -- python3 train.py --lr {lr} --seed {seed}
   qme sweep --name scan --from params.csv -- ./simulate {n} {beta}
@@ -60,6 +66,7 @@ Examples:
   qme sweep k=1..9 -- 'grep -c {k} data.txt | tee count-{k}.txt'
   qme sweep --dir 'runs/{id}' n=1..3 -- "$PWD/simulate" {n}
   qme sweep --dry-run n=1..3 -- ./simulate {n}
+  qme sweep --on slurm --mem 8G --time 1:00:00 lr=0.1,0.01 seed=1..5 -- ./train {lr} {seed}
   qme sweep --placeholder '%%' n=1,2 -- awk 'NR > %n% {print}' data.txt`,
 		Flags: slices.Concat(o.space.flags(), []cli.Flag{
 			&cli.StringFlag{Name: "name", OnlyOnce: true, Usage: "call the group `NAME`", Destination: &o.name},
@@ -67,7 +74,7 @@ Examples:
 			&cli.StringFlag{Name: "placeholder", OnlyOnce: true, Usage: "write names as by `TEXT`, one half before and one after: '%%' for %NAME%", Value: sweep.Braces.String(), HideDefault: true, Destination: &o.placeholder},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the commands, and add none", Destination: &o.dry},
 			&cli.BoolFlag{Name: "yes", Usage: "do not ask about more than 1,000 tasks", Destination: &o.yes},
-		}, o.flags("them", "the ids of the tasks, one a line")),
+		}, o.flags("them", "the ids of the tasks, one a line"), o.jobFlags()),
 		// A comma in a pattern of --in belongs to the pattern.
 		DisableSliceFlagSeparator: true,
 		Action: func(ctx context.Context, c *cli.Command) error {
@@ -92,6 +99,7 @@ type sweeping struct {
 	folder      string   // with placeholders, absolute; "" for this directory
 	unused      []string // parameters that the command finds in its environment alone
 	executors   *executor.Set
+	on          *sweepJob // nil for the queue
 }
 
 // read reads a command line.
@@ -135,6 +143,9 @@ func (cmd *sweepCommand) read(c *cli.Command, o *sweepOptions) (*sweeping, error
 		return nil, err
 	}
 	s.executors = cmd.settings.executors(cfg)
+	if s.on, err = cmd.readOn(c, o, s.executors, cfg.String("executor.shell.shell")); err != nil {
+		return nil, err
+	}
 	if err := cmd.addCommand.read(c, &o.addOptions, s.words); err != nil {
 		return nil, err
 	}
@@ -157,10 +168,10 @@ func (s *sweeping) task(i int, id record.ID, group string) (t tasks.GroupTask, e
 	if err != nil {
 		return t, err
 	}
-	if command.Executor != id.Executor() {
+	if s.on == nil && command.Executor != id.Executor() {
 		return t, sweepUsage("%s is for the executor %s, and others of the sweep for %s", safe.Bounded(executor.Quote(words)), command.Executor, id.Executor())
 	}
-	t = tasks.GroupTask{ID: id, Command: command, Params: p, Group: &record.Group{
+	t = tasks.GroupTask{ID: id, Command: command, Words: words, Params: p, Group: &record.Group{
 		Name: group, Index: i + 1, Size: s.count(), Seed: s.seed, Template: textsOf(s.words), Placeholder: s.placeholder.String(),
 	}}
 	if s.folder != "" {
@@ -190,9 +201,13 @@ func (s *sweeping) all() (list []tasks.GroupTask, err error) {
 	if err != nil {
 		return nil, err
 	}
+	name := what.Executor
+	if s.on != nil {
+		name = s.on.submitter.Name()
+	}
 	group := s.group
 	for i := range s.count() {
-		id, err := record.NewID(what.Executor)
+		id, err := record.NewID(name)
 		if err != nil {
 			return nil, err
 		}
@@ -231,6 +246,10 @@ func (cmd *sweepCommand) printAll(s *sweeping) error {
 	if _, err := cmd.term.out.WriteString(b.String()); err != nil {
 		return err
 	}
+	if s.on != nil {
+		cmd.term.note("Without --dry-run this submits %s as a job array of %s.%s", count(len(list), "task"), s.on.submitter.Name(), s.seedText())
+		return nil
+	}
 	cmd.term.note("Without --dry-run this adds %s.%s", count(len(list), "task"), s.seedText())
 	return nil
 }
@@ -259,8 +278,10 @@ func (cmd *sweepCommand) run(ctx context.Context, c *cli.Command, s *sweeping, o
 	if err != nil {
 		return err
 	}
-	all, err := cmd.complete(c, q, &opts, o.addOptions)
-	if err != nil {
+	var all *queue.Queue
+	if s.on != nil {
+		all = cmd.fill(q, &opts, o.addOptions, func(*waiting.Terms) {})
+	} else if all, err = cmd.complete(c, q, &opts, o.addOptions); err != nil {
 		return err
 	}
 	if err := cmd.noteGroup(q, s.group); err != nil {
@@ -269,7 +290,11 @@ func (cmd *sweepCommand) run(ctx context.Context, c *cli.Command, s *sweeping, o
 	// A signal does not leave tasks that were added without a word, or that no process starts.
 	held, got, stop := signalled.Hold(ctx)
 	defer stop()
-	err = cmd.enqueue(held, all, s, list, opts, o)
+	if s.on != nil {
+		err = cmd.submit(held, q, s, list, opts, o)
+	} else {
+		err = cmd.enqueue(held, all, s, list, opts, o)
+	}
 	if caught, is := got().(syscall.Signal); is {
 		return &signalError{code: &codeError{128 + int(caught), err}, signal: caught}
 	}
@@ -356,7 +381,7 @@ func (cmd *sweepCommand) printIDs(list []tasks.GroupTask, group string) error {
 		b.WriteString(string(t.ID) + "\n")
 	}
 	if _, err := cmd.term.out.WriteString(b.String()); err != nil {
-		return fmt.Errorf("the tasks of the group %s are in the queue, but their ids could not be printed: %w", group, err)
+		return fmt.Errorf("the tasks of the group %s are there, but their ids could not be printed: %w", group, err)
 	}
 	return nil
 }
@@ -384,7 +409,7 @@ func (cmd *sweepCommand) snapshots(ctx context.Context, q *tasks.Service, list [
 	return nil
 }
 
-// warnOfMissing says that a program is not there now, or that a file of this directory is named from another one.
+// warnOfMissing says that a program is not there now, and what warnOfElsewhere says.
 func (cmd *sweepCommand) warnOfMissing(s *sweeping, first tasks.GroupTask, opts tasks.AddOptions) {
 	dir := first.Dir
 	if dir == "" {
@@ -394,7 +419,13 @@ func (cmd *sweepCommand) warnOfMissing(s *sweeping, first tasks.GroupTask, opts 
 		cmd.term.warn("as things are now, the tasks will fail: %s", why)
 		return
 	}
-	if dir == opts.Dir {
+	cmd.warnOfElsewhere(s, first, opts)
+}
+
+// warnOfElsewhere says that a file of this directory is named from another one.
+func (cmd *sweepCommand) warnOfElsewhere(s *sweeping, first tasks.GroupTask, opts tasks.AddOptions) {
+	dir := first.Dir
+	if dir == "" || dir == opts.Dir {
 		return
 	}
 	for _, word := range s.words {

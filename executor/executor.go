@@ -89,6 +89,36 @@ type Submission struct {
 	Stdout, Stderr string
 }
 
+// An ArraySubmitter is a Submitter that runs many commands as the elements of one job.
+type ArraySubmitter interface {
+	Submitter
+	// SubmitArray returns the command that starts the job, and what it reads from standard input. The error wraps
+	// record.ErrInvalid when an option does not fit, or there are too many commands for one job.
+	SubmitArray(a ArraySubmission) (c Command, stdin []byte, err error)
+	// ArrayJobs reads which jobs that command has started, from what it has printed: one for each of n elements, in
+	// their order. The error says why there are none, and what the user can do.
+	ArrayJobs(n int, stdout, stderr []byte) ([]*record.Job, error)
+}
+
+// An ArraySubmission is commands that are to be run as the elements of one job, with the environment of the process
+// that starts it.
+type ArraySubmission struct {
+	Elements []ArrayElement
+	Shell    string            // runs command lines, such as "sh"
+	Options  map[string]string // of those that Resources lists
+	Slots    int               // how many may run at the same time; 0: all
+	// Folder has a folder for each element, with its number, from 1, as the name. The element prints to the files
+	// stdout and stderr there.
+	Folder string
+}
+
+// An ArrayElement is one of the commands of an ArraySubmission.
+type ArrayElement struct {
+	Words []string // the command, as Recognise takes it
+	Dir   string   // where it runs; "" for the directory in which the job is started
+	Env   []string // further variables, as NAME=value, with names that a shell knows
+}
+
 // A Set is the executors of an invocation. The shell, which takes whatever no other
 // recognises, is always one of them.
 type Set struct {

@@ -21,15 +21,15 @@ type GroupTask struct {
 	Params   record.Params
 	Group    *record.Group
 	Snapshot *CodeSnapshot
+	// Words are the command of a job, as Recognise takes it: see SubmitAll.
+	Words []string
 }
 
 // AddAll is Add for tasks that are given together, with the rest of the options the same for all. None waits before all of them are on
 // the disk. It returns how many do: all of them unless there is an error, else those at the beginning of the list. progress, if not nil, is
 // called with the number of tasks that are on their way to the disk.
 func (q *Service) AddAll(ctx context.Context, list []GroupTask, o AddOptions, progress func(n int)) (added int, err error) {
-	own := q.apart(nil)
-	own.looked = &looked{repositories: map[string]*worktree.Repository{}, differences: map[[2]string]*waiting.Code{}, machine: sync.OnceValue(provenance.Machine)}
-	own.Settings.GitState = own.looked.once(own.Settings.GitState)
+	own := q.atOnce()
 	recs := make([]*record.Record, 0, len(list))
 	added, err = q.Waiting.AddAll(func(yield func(waiting.Addition, error) bool) {
 		for i, t := range list {
@@ -55,6 +55,17 @@ func (q *Service) AddAll(ctx context.Context, list []GroupTask, o AddOptions, pr
 	return added, err
 }
 
+// atOnce returns the use cases of apart for tasks that are added together.
+func (q *Service) atOnce() *Service {
+	own := q.apart(nil)
+	own.looked = &looked{
+		repositories: map[string]*worktree.Repository{}, differences: map[[2]string]*waiting.Code{}, patches: map[string]*takenPatch{},
+		machine: sync.OnceValue(provenance.Machine),
+	}
+	own.Settings.GitState = own.looked.once(own.Settings.GitState)
+	return own
+}
+
 // options returns the options of one of the tasks.
 func (t GroupTask) options(o AddOptions) AddOptions {
 	o.Params, o.Group, o.Snapshot = t.Params, t.Group, t.Snapshot
@@ -68,6 +79,7 @@ func (t GroupTask) options(o AddOptions) AddOptions {
 type looked struct {
 	repositories map[string]*worktree.Repository // by directories; nil for none
 	differences  map[[2]string]*waiting.Code     // by roots and names of parts
+	patches      map[string]*takenPatch          // of dirty trees, by roots
 	machine      func() *record.Machine
 }
 
@@ -126,6 +138,21 @@ func (l *looked) difference(part record.PartName, dir string, look func() *waiti
 		l.differences[key] = code
 	}
 	return code
+}
+
+// took notes the difference of the working tree that contains dir.
+func (l *looked) took(part record.PartName, dir string, t *takenPatch) {
+	if l != nil && part == record.PartPatch {
+		l.patches[l.root(dir)] = t
+	}
+}
+
+// patch returns the difference of the working tree that contains dir, nil if it was not taken.
+func (l *looked) patch(dir string) *takenPatch {
+	if l == nil {
+		return nil
+	}
+	return l.patches[l.root(dir)]
 }
 
 // theMachine is provenance.Machine.

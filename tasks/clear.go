@@ -105,7 +105,7 @@ func (q *Service) noneRuns(ids []record.ID) error {
 	if err != nil {
 		return err
 	}
-	return firstErrors(append(refused, open...))
+	return FirstErrors(append(refused, open...))
 }
 
 // refusedShown is how many tasks are named that cannot be cleared.

@@ -175,17 +175,23 @@ func (q *Service) TermsOf(rec *record.Record) (*waiting.Terms, error) {
 	return &e.Terms, nil
 }
 
-// firstErrors joins errors of tasks, of which it names as many as are shown at once.
-func firstErrors(errs []error) error {
-	if more := len(errs) - refusedShown; more > 0 {
-		last := fmt.Errorf("and %d more", more)
-		if errors.Is(errors.Join(errs[refusedShown:]...), record.ErrConflict) {
-			last = fmt.Errorf("%w: %w", last, record.ErrConflict)
-		}
-		errs = append(errs[:refusedShown:refusedShown], last)
+// FirstErrors joins errors of tasks, of which it names as many as are shown at once. The others count as well.
+func FirstErrors(errs []error) error {
+	errs = slices.DeleteFunc(slices.Clone(errs), func(err error) bool { return err == nil })
+	if len(errs) > refusedShown {
+		errs = append(errs[:refusedShown:refusedShown], moreErrors(errs[refusedShown:]))
 	}
 	return errors.Join(errs...)
 }
+
+// moreErrors are errors that are not named.
+type moreErrors []error
+
+// Error implements error.
+func (m moreErrors) Error() string { return fmt.Sprintf("and %d more", len(m)) }
+
+// Unwrap returns them.
+func (m moreErrors) Unwrap() []error { return m }
 
 // isQueued returns the error for what cannot be done with a task that waits in the queue.
 func isQueued(id record.ID) error {

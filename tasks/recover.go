@@ -30,6 +30,7 @@ const (
 func (q *Service) Recover(ctx context.Context) error {
 	r := q.recovery()
 	r.work(ctx)
+	r.errs = append(r.errs, q.recordArrays(ctx))
 	r.tidy()
 	return r.close(ctx)
 }
@@ -121,7 +122,7 @@ func (r *recovery) close(ctx context.Context) error {
 		err = errBusy
 	}
 	r.leave(err)
-	return errors.Join(r.errs...)
+	return FirstErrors(r.errs)
 }
 
 var errBusy = fmt.Errorf("the history is %w", record.ErrBusy)

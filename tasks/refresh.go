@@ -33,6 +33,11 @@ type Refreshed struct {
 // Without refs it asks about all open jobs of this home, with one query per executor. The error
 // is for failures that affect all jobs; it wraps record.ErrConflict for a task without a job.
 func (q *Service) Refresh(ctx context.Context, refs ...string) ([]Refreshed, error) {
+	if len(refs) == 0 {
+		if err := q.recoverArrays(ctx); err != nil {
+			q.Warn("%v", err)
+		}
+	}
 	recs, err := q.withJobs(refs)
 	if err != nil {
 		return nil, err
@@ -173,8 +178,8 @@ func (q *Service) openJobs() ([]*record.Record, error) {
 	var recs []*record.Record
 	for _, id := range ids {
 		rec, err := q.task(id)
-		if err == nil && rec.Data.Status == record.Running {
-			continue
+		if err == nil && (rec.Data.Status == record.Running || rec.IsQueued()) {
+			continue // its command has not ended, or its job is just being submitted: see SubmitAll
 		}
 		has := false
 		if err == nil {

@@ -71,6 +71,7 @@ func (q *Service) differenceNow(part record.PartName, git *record.Git, finding w
 		return &waiting.Code{Part: part, Files: map[string]string{}}
 	}
 	taken := q.takePatch(part, git, finding, dir)()
+	q.looked.took(part, dir, taken)
 	git.PatchError = ""
 	return codeIn(taken, git)
 }

@@ -162,7 +162,7 @@ func (w *queueWait) tellOthers() {
 		}
 	}
 	if len(fresh) > 0 {
-		w.tell(firstErrors(fresh))
+		w.tell(FirstErrors(fresh))
 	}
 }
 
@@ -199,7 +199,7 @@ func (w *queueWait) all(ctx context.Context) error {
 		}
 		errs = append(errs, w.sure[id])
 	}
-	return firstErrors(errs)
+	return FirstErrors(errs)
 }
 
 // ask asks, unless that was done just now.

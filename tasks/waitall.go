@@ -26,7 +26,9 @@ func (q *Service) WaitAll(ctx context.Context, ids []record.ID, tell func(why er
 			records[i] = nil
 		}
 	}
+	together := &jobsTogether{q: q}
 	for i := range ids { // one after the other, so that a scheduler is asked for one
+		together.ask(ctx, ids[i:])
 		if wait(i); ctx.Err() != nil {
 			return present(records), ctx.Err()
 		}
@@ -42,7 +44,37 @@ func (q *Service) WaitAll(ctx context.Context, ids []record.ID, tell func(why er
 			return present(records), ctx.Err()
 		}
 	}
-	return present(records), firstErrors(slices.DeleteFunc(errs, func(err error) bool { return err == nil }))
+	return present(records), FirstErrors(errs)
+}
+
+// A jobsTogether asks about the jobs of many tasks at once, so that those that have ended together, as the elements of an array
+// often have, are not asked about one by one.
+type jobsTogether struct {
+	q    *Service
+	next time.Time // of the next question
+}
+
+// ask asks about tasks if the first one has an open job, unless that was done just now. All that goes wrong shows when each is
+// waited for.
+func (j *jobsTogether) ask(ctx context.Context, ids []record.ID) {
+	began := time.Now()
+	if len(ids) < 2 || began.Before(j.next) || !j.open(ids[0]) {
+		return
+	}
+	var refs []string
+	for _, id := range ids {
+		if j.open(id) {
+			refs = append(refs, string(id))
+		}
+	}
+	_, _ = j.q.Refresh(ctx, refs...)
+	j.next = time.Now().Add(max(waitReason, waitRest*time.Since(began)))
+}
+
+// open reports whether a task has a job that has not ended, as far as is known.
+func (j *jobsTogether) open(id record.ID) bool {
+	rec, err := j.q.task(id)
+	return err == nil && rec.Data.Status != record.Running && !rec.IsQueued() && rec.Data.Job != nil && !rec.Data.Job.Final
 }
 
 // present returns the records of tasks that have ended.

@@ -240,6 +240,9 @@ func absent(job, before *record.Job) []record.JobElement {
 	return list
 }
 
+// listedNoMore is the reason of an element of which Slurm says nothing any more.
+const listedNoMore = "Slurm lists it no more"
+
 // keepElements keeps the elements of an array that Slurm does not list any more. Those that have
 // ended stay as they were. Others get the state vanished, or stay as they were where it is "";
 // CANCELLED is only for those that had not started.
@@ -250,7 +253,7 @@ func keepElements(job, before *record.Job, vanished string) {
 	}
 	for _, el := range missing {
 		if !el.Final && (vanished == unknownState || vanished != "" && el.Nodes == "") {
-			el.State, el.Final, el.Reason = vanished, true, "Slurm lists it no more"
+			el.State, el.Final, el.Reason = vanished, true, listedNoMore
 			if vanished != unknownState {
 				el.ReturnCode = new(int)
 				*el.ReturnCode = 1

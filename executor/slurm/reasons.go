@@ -73,8 +73,12 @@ func withoutNodes(why string) string {
 
 // fillIn puts the reasons into a job. Parts without one do not wait any more.
 func (r reasons) fillIn(job *record.Job) {
-	if why, ok := r[job.ID]; ok && stateWord(job.State) == "PENDING" {
-		job.Reason = why
+	if stateWord(job.State) == "PENDING" {
+		if why, ok := r[job.ID]; ok {
+			job.Reason = why
+		} else if why, ok := r[whole(job.ID)]; ok { // one of very many
+			job.Reason = why
+		}
 	}
 	for i := range job.Elements {
 		el := &job.Elements[i]

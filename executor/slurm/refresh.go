@@ -74,6 +74,7 @@ type subject struct {
 	answer *record.JobAnswer
 	done   bool
 	other  bool // the id is another job's
+	among  bool // it is an element of an array of which others are known
 	// The answers of the controller and the accounting about the job's parts; nil where they
 	// were not asked, or have not answered.
 	controller, accounting map[string][]row
@@ -81,11 +82,14 @@ type subject struct {
 
 func (s *subject) id() string { return s.rec.Data.Job.ID }
 
+// ids returns about which jobs is asked. Those of the elements of an array are one.
 func ids(subjects []*subject) []string {
 	var list []string
+	listed := map[string]bool{}
 	for _, s := range subjects {
-		if !slices.Contains(list, s.id()) {
-			list = append(list, s.id())
+		if id := whole(s.id()); !listed[id] {
+			listed[id] = true
+			list = append(list, id)
 		}
 	}
 	return list
@@ -149,18 +153,21 @@ func (q *inquiry) consult(ctx context.Context, subjects []*subject) error {
 	if err != nil {
 		return err
 	}
-	groups := byJob(rows)
+	all := byJob(rows)
 	for _, s := range unasked {
-		s.controller = s.own(groups)
+		s.controller = s.own(all)
 	}
 	return nil
 }
 
-// own returns the parts of the subject's job among rows by job.
-func (s *subject) own(groups map[string][]row) map[string][]row {
-	rows := groups[base(s.id())]
+// own returns the parts of the subject's job among all rows.
+func (s *subject) own(all groups) map[string][]row {
+	rows := all.of(s.id())
 	parts := chains(rows, s.rec)
 	s.other = s.other || len(parts) == 0 && len(rows) > 0
+	if len(rows) == 0 && !s.among {
+		s.among = slices.ContainsFunc(all[base(s.id())], func(r row) bool { return r.isOf(s.rec) })
+	}
 	return parts
 }
 
@@ -178,10 +185,10 @@ func (q *inquiry) askAccounting(ctx context.Context, subjects []*subject) error 
 	if err != nil {
 		return err
 	}
-	groups := byJob(rows)
+	all := byJob(rows)
 	var found []*subject
 	for _, s := range subjects {
-		if s.accounting = s.own(groups); len(s.accounting) > 0 {
+		if s.accounting = s.own(all); len(s.accounting) > 0 {
 			found = append(found, s)
 		}
 	}
@@ -306,6 +313,8 @@ func (s *subject) unanswered(accounting, controller error) (*record.Job, error) 
 	job := s.rec.Data.Job
 	disabled := unaccounted(accounting)
 	switch {
+	case s.among && s.controller != nil && s.accounting != nil && !ran(job):
+		return cancelledJob(job), nil
 	case s.other && job.Submitted != nil:
 		return unknownJob(job, "its number is that of another job now"), nil
 	case s.other:
@@ -327,6 +336,21 @@ func (s *subject) unanswered(accounting, controller error) (*record.Job, error) 
 		return unknownJob(job, "Slurm does not know this job any more"), nil
 	}
 	return nil, fmt.Errorf("it is not known to Slurm so far: %w", record.ErrNotYet)
+}
+
+// ran reports whether an element has started, as far as is known.
+func ran(job *record.Job) bool {
+	return job.Nodes != "" || slices.Contains(started, stateWord(job.State))
+}
+
+// cancelledJob is the answer for an element that is not there any more although others of its array are: one that is
+// cancelled before it starts leaves no trace.
+func cancelledJob(before *record.Job) *record.Job {
+	job, now := *before, record.Now()
+	job.State, job.Final, job.ReturnCode, job.Reason = "CANCELLED", true, new(int), listedNoMore
+	*job.ReturnCode = 1
+	job.Checked, job.Source = &now, "scontrol"
+	return &job
 }
 
 // unknownJob is the answer for a job that can never be asked about again.

@@ -40,13 +40,46 @@ func base(id string) string {
 	return id
 }
 
-// byJob groups rows by the job that sbatch has named.
-func byJob(rows []row) map[string][]row {
-	groups := map[string][]row{}
+// groups are rows by the job that sbatch has named. Those of an array are also by the id of the element, and
+// those of elements that wait together by groupOf.
+type groups map[string][]row
+
+func byJob(rows []row) groups {
+	g := groups{}
 	for _, r := range rows {
-		groups[base(r.id)] = append(groups[base(r.id)], r)
+		job := base(r.id)
+		g[job] = append(g[job], r)
+		switch {
+		case isGroup(r.id):
+			g[groupOf(job)] = append(g[groupOf(job)], r)
+		case element(r.id) != "":
+			g[r.id] = append(g[r.id], r)
+		}
 	}
-	return groups
+	return g
+}
+
+// groupOf is under which key the rows of elements are that wait together. No id is written so.
+func groupOf(job string) string { return job + "_[" }
+
+// of returns the rows about a job, or about one element of an array: its own ones, or, before it has any, those of
+// the elements with which it waits, under its id.
+func (g groups) of(id string) []row {
+	index := element(id)
+	if index == "" {
+		return g[base(id)]
+	}
+	if own := g[id]; len(own) > 0 {
+		return own
+	}
+	var waits []row
+	for _, r := range g[groupOf(base(id))] {
+		if holds(r.id, index) {
+			r.id = id
+			waits = append(waits, r)
+		}
+	}
+	return waits
 }
 
 // clockSlack is by how much the clocks of the machines of a cluster may differ.
@@ -137,18 +170,8 @@ func elements(id string) []string {
 	list, _, _ = strings.Cut(strings.TrimSuffix(list, "]"), "%")
 	var ids []string
 	for part := range strings.SplitSeq(list, ",") {
-		part, stride, _ := strings.Cut(part, ":")
-		from, to, isRange := strings.Cut(part, "-")
-		if !isRange {
-			to = from
-		}
-		a, aerr := strconv.ParseUint(from, 10, 32)
-		b, berr := strconv.ParseUint(to, 10, 32)
-		step, serr := strconv.ParseUint(stride, 10, 32)
-		if serr != nil || step == 0 {
-			step = 1
-		}
-		if aerr != nil || berr != nil || b < a || (b-a)/step > manyElements {
+		a, b, step, ok := indexes(part)
+		if !ok || (b-a)/step > manyElements {
 			return []string{id}
 		}
 		for n := a; n <= b; n += step {
@@ -161,6 +184,41 @@ func elements(id string) []string {
 	return ids
 }
 
+// isGroup reports whether an id is of elements that wait together.
+func isGroup(id string) bool { return strings.Contains(id, "_[") }
+
+// holds reports whether the elements of an id such as "12_[1-3,7%2]" include one, however many they are.
+func holds(id, index string) bool {
+	_, list, _ := strings.Cut(id, "_[")
+	list, _, _ = strings.Cut(strings.TrimSuffix(list, "]"), "%")
+	n, err := strconv.ParseUint(index, 10, 32)
+	if err != nil {
+		return false
+	}
+	for part := range strings.SplitSeq(list, ",") {
+		if a, b, step, ok := indexes(part); ok && a <= n && n <= b && (n-a)%step == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// indexes reads one part of a list of elements: 7, 1-3 or 1-9:2.
+func indexes(part string) (from, to, step uint64, ok bool) {
+	part, stride, _ := strings.Cut(part, ":")
+	first, last, isRange := strings.Cut(part, "-")
+	if !isRange {
+		last = first
+	}
+	from, ferr := strconv.ParseUint(first, 10, 32)
+	to, terr := strconv.ParseUint(last, 10, 32)
+	step, serr := strconv.ParseUint(stride, 10, 32)
+	if serr != nil || step == 0 {
+		step = 1
+	}
+	return from, to, step, ferr == nil && terr == nil && to >= from
+}
+
 // isElement reports whether an id is that of an element of a job: of an array, or of a
 // heterogeneous job.
 func isElement(id, job, index string) bool { return id == job+"_"+index || id == job+"+"+index }
@@ -169,6 +227,14 @@ func isElement(id, job, index string) bool { return id == job+"_"+index || id ==
 func element(id string) string {
 	_, index, _ := strings.Cut(id, "_")
 	return index
+}
+
+// whole returns the id of the array of an element, and other ids as they are.
+func whole(id string) string {
+	if element(id) != "" {
+		return base(id)
+	}
+	return id
 }
 
 func count(text string) int {

@@ -269,6 +269,57 @@ func TestArray(t *testing.T) {
 	}
 }
 
+// Each element of an array may be that of a task of its own, which finds itself also among those that wait together.
+func TestElementAlone(t *testing.T) {
+	all := byJob(readAccounting(bars(arrayAnswer)))
+	for id, want := range map[string]string{"3_0": "COMPLETED", "3_1": "RUNNING", "3_2": "FAILED", "3_3": "PENDING", "3_4": "PENDING", "3_5": ""} {
+		rec := submission("/w", []string{"sbatch", "--wrap", "x"})
+		rec.Data.Timestamp, rec.Data.Finished = *at(1795486052), at(1795486053)
+		rec.Data.Job = &record.Job{ID: id, StdoutFile: "/j/stdout", StderrFile: "/j/stderr"}
+		s := &subject{rec: rec}
+		parts := s.own(all)
+		if want == "" {
+			if len(parts) > 0 || !s.among || s.other {
+				t.Errorf("%s is %v, among others: %v, another: %v", id, parts, s.among, s.other)
+			}
+			continue
+		}
+		job := build(rec, parts, "sacct")
+		if locate(job, rec, parts); job.ID != id || job.State != want || len(job.Elements) > 0 || job.StdoutFile != "/j/stdout" || job.StderrFile != "/j/stderr" || s.other {
+			t.Errorf("%s is %+v, want %s", id, job, want)
+		}
+	}
+	if got := ids([]*subject{{rec: withID("3_0")}, {rec: withID("7")}, {rec: withID("3_1")}, {rec: withID("7")}, {rec: withID("8+1")}}); !slices.Equal(got, []string{"3", "7", "8+1"}) {
+		t.Errorf("it is asked about %q", got)
+	}
+}
+
+func withID(id string) *record.Record {
+	return &record.Record{Data: record.Data{Job: &record.Job{ID: id}}}
+}
+
+// An element that the controller and the accounting do not know, but others of its array, was cancelled before it started, unless it
+// has run.
+func TestElementGone(t *testing.T) {
+	for _, tt := range []struct {
+		among, asked bool
+		state, want  string
+	}{{true, true, "PENDING", "CANCELLED"}, {true, true, "", "CANCELLED"}, {true, true, "RUNNING", ""}, {false, true, "PENDING", ""}, {true, false, "PENDING", ""}} {
+		rec := submission("/w", []string{"sbatch", "--wrap", "x"})
+		rec.Data.Job = &record.Job{ID: "3_5", State: tt.state, StdoutFile: "/j/stdout"}
+		s := &subject{rec: rec, among: tt.among, controller: map[string][]row{}}
+		if tt.asked {
+			s.accounting = map[string][]row{}
+		}
+		job, err := s.unanswered(nil, nil)
+		if tt.want == "" && !errors.Is(err, record.ErrNotYet) {
+			t.Errorf("%+v: %+v, %v", tt, job, err)
+		} else if tt.want != "" && (err != nil || job.State != tt.want || !job.Final || *job.ReturnCode != 1 || job.StdoutFile != "/j/stdout") {
+			t.Errorf("%+v: %+v, %v", tt, job, err)
+		}
+	}
+}
+
 // Memory is asked for in all, for each node or for each processor; there are times of all kinds.
 func TestRequests(t *testing.T) {
 	for text, want := range map[string]int64{"4G": 4 << 30, "4Gn": 8 << 30, "512Mc": 3 << 30, "0": 0, "": 0, "?": 0, "-1G": 0, "1000000Pc": 0} {

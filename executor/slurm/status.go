@@ -77,6 +77,9 @@ func (e *Executor) status(ctx context.Context, c *executor.Call) error {
 	rows, err := e.formatted(ctx, now.Data.Job, c.Switch("all"))
 	if err == nil {
 		rows = onlyElement(rows, now.Data.Job.ID, index)
+		if alone := element(now.Data.Job.ID); alone != "" {
+			rows = onlyElement(rows, base(now.Data.Job.ID), alone)
+		}
 	}
 	if err == nil && len(rows) > 0 && now.Data.Job.State != unknownState {
 		correct(rows, names(e.format), now.Data.Job)

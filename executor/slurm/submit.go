@@ -49,28 +49,41 @@ func submit(s executor.Submission) (executor.Command, error) {
 	if os.Getenv("SBATCH_ARRAY_INX") != "" {
 		return executor.Command{}, fmt.Errorf("SBATCH_ARRAY_INX is set, which makes an array, and its elements would print to one file; unset it, or run sbatch itself (qme run sbatch …): %w", record.ErrInvalid)
 	}
-	shell := executor.Shell{Program: s.Shell}
-	command, _ := shell.Recognise(s.Words)
-	argv := []string{"sbatch", "--parsable", "--export=ALL", "--job-name=" + jobName(s.Words)}
-	for _, file := range []struct{ option, path string }{{"output", s.Stdout}, {"error", s.Stderr}} {
-		// A backslash anywhere in it would change how sbatch reads the whole.
-		if strings.ContainsRune(file.path, '\\') {
-			return executor.Command{}, fmt.Errorf("the path %q has a backslash, which sbatch does not take as it is; choose another home: %w", file.path, record.ErrInvalid)
-		}
-		argv = append(argv, "--"+file.option+"="+strings.ReplaceAll(file.path, "%", "%%"))
+	argv, err := asking(s.Words, s.Options, strings.ReplaceAll(s.Stdout, "%", "%%"), strings.ReplaceAll(s.Stderr, "%", "%%"))
+	if err != nil {
+		return executor.Command{}, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.Options)) {
+	argv = append(argv, "--wrap="+execution(s.Shell, s.Words))
+	return executor.Command{Executor: Name, Argv: argv, Line: executor.Quote(argv)}, nil
+}
+
+// execution returns the line of a shell that becomes a command.
+func execution(shell string, words []string) string {
+	command, _ := (&executor.Shell{Program: shell}).Recognise(words)
+	return "exec " + executor.Quote(command.Argv)
+}
+
+// asking returns the words of an sbatch that has options, up to what it runs. stdout and stderr are patterns.
+func asking(words []string, options map[string]string, stdout, stderr string) ([]string, error) {
+	argv := []string{"sbatch", "--parsable", "--export=ALL", "--job-name=" + jobName(words)}
+	for _, file := range []struct{ option, pattern string }{{"output", stdout}, {"error", stderr}} {
+		// A backslash anywhere in it would change how sbatch reads the whole.
+		if strings.ContainsRune(file.pattern, '\\') {
+			return nil, fmt.Errorf("the path %q has a backslash, which sbatch does not take as it is; choose another home: %w", file.pattern, record.ErrInvalid)
+		}
+		argv = append(argv, "--"+file.option+"="+file.pattern)
+	}
+	for _, name := range slices.Sorted(maps.Keys(options)) {
 		option, err := sbatchName(name)
 		if err != nil {
-			return executor.Command{}, err
+			return nil, err
 		}
-		if value := s.Options[name]; value != "" {
+		if value := options[name]; value != "" {
 			option += "=" + value
 		}
 		argv = append(argv, "--"+option)
 	}
-	argv = append(argv, "--wrap=exec "+executor.Quote(command.Argv))
-	return executor.Command{Executor: Name, Argv: argv, Line: executor.Quote(argv)}, nil
+	return argv, nil
 }
 
 func sbatchName(name string) (string, error) {

@@ -94,7 +94,9 @@ func (f *Folder) read(path string, id record.ID) (*record.Record, error) {
 }
 
 // Close removes the note of a task's open job, and the job's files.
-func (f *Folder) Close(id record.ID) error { return f.fs.RemoveAll(f.Path(id)) }
+func (f *Folder) Close(id record.ID) error {
+	return errors.Join(f.leaveArray(id), f.fs.RemoveAll(f.Path(id)))
+}
 
 // IDs returns the tasks with open jobs, newest first.
 func (f *Folder) IDs() ([]record.ID, error) {
