@@ -16,6 +16,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/sys/unix"
+
+	"qme/internal/intime"
 	"qme/internal/mask"
 	"qme/internal/panics"
 	"qme/internal/regular"
@@ -160,35 +163,67 @@ func (r *run) takeMetrics() {
 	}
 }
 
+// A printedMetrics is what was found in the streams of a run.
+type printedMetrics struct {
+	metrics record.Metrics
+	unknown []string // names of metrics that may be in a part that is not kept
+	skipped int      // lines that were too long
+	errs    []error
+}
+
 // printedMetrics returns the metrics that were asked for of the streams, as they are recorded. What standard output has is not looked
 // for in standard error.
 func (r *run) printedMetrics(specs []metric.Spec) record.Metrics {
 	if len(specs) == 0 {
 		return nil
 	}
-	deadline := time.Now().Add(metricTime)
-	var sources []record.Metrics
-	skipped := 0
-	for _, name := range []record.StreamName{record.Stdout, record.Stderr} {
-		s := metric.NewScanner(specs, false)
-		if err := r.scan(s, name, deadline); err != nil {
-			r.q.Warn("%s is not looked at for metrics: %v", name, err)
-			continue
+	found, ok := intime.Within(metricTime+metricLate, func() (p printedMetrics) {
+		// Other people's output must never end this process.
+		if err := panics.Catch(func() error { p = r.print(specs, time.Now().Add(metricTime)); return nil }); err != nil {
+			p.errs = append(p.errs, err)
 		}
-		sources = append(sources, s.Metrics())
-		r.unknown = append(r.unknown, s.Unknown()...)
-		skipped += s.Skipped()
+		return p
+	})
+	if !ok {
+		for _, s := range specs {
+			r.unknown = append(r.unknown, s.Name)
+		}
+		r.q.Warn("the metrics of the output are not recorded: its lines, or the expressions, are so long that they could not be looked through in %v", metricTime)
+		return nil
 	}
-	list := metric.Join(sources...)
+	for _, err := range found.errs {
+		r.q.Warn("the output is not looked at for metrics: %v", err)
+	}
+	r.unknown = append(r.unknown, found.unknown...)
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(r.unknown))) {
-		if _, has := list.Get(name); !has {
+		if _, has := found.metrics.Get(name); !has {
 			r.q.Warn("the metric %s is not recorded: it may be in the part of the output that is not kept (setting run.keep)", name)
 		}
 	}
-	if skipped > 0 {
-		r.q.Warn("%d lines of the output were too long to be looked at for metrics", skipped)
+	if found.skipped > 0 {
+		r.q.Warn("%d lines of the output were too long to be looked at for metrics", found.skipped)
 	}
-	return list
+	return found.metrics
+}
+
+// metricLate is how much later than at metricTime, when no further part of the output is read, one line may have been looked through.
+const metricLate = 500 * time.Millisecond
+
+// print looks through the streams of a run.
+func (r *run) print(specs []metric.Spec, deadline time.Time) (p printedMetrics) {
+	var sources []record.Metrics
+	for _, name := range []record.StreamName{record.Stdout, record.Stderr} {
+		s := metric.NewScanner(specs, false)
+		if err := r.scan(s, name, deadline); err != nil {
+			p.errs = append(p.errs, fmt.Errorf("%s: %w", name, err))
+			continue
+		}
+		sources = append(sources, s.Metrics())
+		p.unknown = append(p.unknown, s.Unknown()...)
+		p.skipped += s.Skipped()
+	}
+	p.metrics = metric.Join(sources...)
+	return p
 }
 
 // scan looks through a stream of a run that has ended, as far as it is stored.
@@ -273,6 +308,7 @@ func (r *run) fileMetrics(name string) record.Metrics {
 		return nil
 	}
 	is, written := r.written(path, info)
+	written = written && (!r.throughLink(path) || changedSince(path, r.began))
 	if !written && !expected {
 		return nil
 	} else if !written {
@@ -298,6 +334,21 @@ func (r *run) fileMetrics(name string) record.Metrics {
 		return list
 	}
 	return nil
+}
+
+// throughLink reports whether a path leads through a symbolic link below the directory of the run, which the run may have made.
+func (r *run) throughLink(path string) bool {
+	dir, derr := filepath.EvalSymlinks(r.dir)
+	real, err := filepath.EvalSymlinks(path)
+	rel, rerr := filepath.Rel(r.dir, path)
+	return derr != nil || err != nil || rerr != nil || real != filepath.Join(dir, rel)
+}
+
+// changedSince reports whether a file has changed since a time, by the clock of this machine: a link to a file that was there is no file
+// that a run has written.
+func changedSince(path string, since time.Time) bool {
+	var st unix.Stat_t
+	return unix.Stat(path, &st) == nil && !time.Unix(st.Ctim.Unix()).Before(since)
 }
 
 // mostOthers is how many outputs of a run are compared with a file of another name.

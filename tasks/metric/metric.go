@@ -7,6 +7,7 @@ package metric
 import (
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"unicode"
@@ -99,6 +100,9 @@ func (s Spec) compiled() (Spec, error) {
 	if len(s.Pattern) > LongestPattern || !utf8.ValidString(s.Pattern) || strings.ContainsFunc(s.Pattern, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }) {
 		return Spec{}, fmt.Errorf("%w metric: the expression of %s is text of one line with at most %d bytes, not %s", record.ErrInvalid, s.Name, LongestPattern, shown(s.Pattern))
 	}
+	if n := instructions(s.Pattern); n > mostInstructions {
+		return Spec{}, fmt.Errorf("%w metric: the expression of %s is as large as %d simple ones, of at most %d; repeat less in it", record.ErrInvalid, s.Name, n, mostInstructions)
+	}
 	var err error
 	if s.re, err = regexp.Compile(s.Pattern); err != nil {
 		return Spec{}, fmt.Errorf("%w metric: the expression of %s: %s; %s", record.ErrInvalid, s.Name, safe.Bounded(strings.TrimPrefix(err.Error(), "error parsing regexp: ")), written)
@@ -111,6 +115,23 @@ func (s Spec) compiled() (Spec, error) {
 		}
 	}
 	return s, nil
+}
+
+// mostInstructions bounds an expression as a program. What it costs to look through a line is that number for each byte, and (a?){1000}
+// has thousands in a few bytes.
+const mostInstructions = 1000
+
+// instructions returns the length of an expression as a program, 0 of an invalid one.
+func instructions(pattern string) int {
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return 0
+	}
+	prog, err := syntax.Compile(re.Simplify())
+	if err != nil {
+		return 0
+	}
+	return len(prog.Inst)
 }
 
 func shown(text string) string { return safe.Bounded(fmt.Sprintf("%q", text)) }
