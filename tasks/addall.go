@@ -81,6 +81,7 @@ type looked struct {
 	differences  map[[2]string]*waiting.Code     // by roots and names of parts
 	patches      map[string]*takenPatch          // of dirty trees, by roots
 	machine      func() *record.Machine
+	submits      bool // the tasks are submitted at once: see SubmitAll
 }
 
 // find is worktree.Find.

@@ -61,6 +61,7 @@ func (e *SubmissionError) Unwrap() error { return e.Err }
 func (q *Service) SubmitAll(ctx context.Context, s executor.ArraySubmitter, list []GroupTask, job ArrayOptions, o AddOptions) (*Submitted, error) {
 	o.Terms = waiting.Terms{Place: o.Terms.Place, Held: true, Why: submitting}
 	q = q.atOnce()
+	q.looked.submits = true
 	all, err := q.elements(s, list, job, o)
 	if err != nil {
 		return nil, err
@@ -308,13 +309,18 @@ func (b *arrayBatch) take(id record.ID, job *record.Job) error {
 // addPatch stores the difference of the working tree with a task that was submitted.
 func (q *Service) addPatch(t *try, rec *record.Record) {
 	git := rec.Data.Git
-	if q.Settings.Patch <= 0 || git == nil || git.Dirty == nil || !*git.Dirty {
+	if q.Settings.Patch <= 0 || git == nil || git.Dirty != nil && !*git.Dirty {
 		return
 	}
 	taken := q.looked.patch(string(t.entry.Dir))
-	if taken == nil {
+	switch {
+	case taken == nil && git.Dirty == nil:
+		return
+	case taken == nil:
 		git.PatchError = errNotStored.Error()
 		return
+	case taken.doubt != nil:
+		taken.doubt.await()
 	}
 	m := q.masking()
 	if m.set = m.set.ForCommand(allStrings(t.entry.Cmd)); m.set.Empty() {

@@ -96,6 +96,16 @@ func (d *doubt) arrived() bool {
 	return d.got != nil
 }
 
+// await waits for the answer, for as long as git may take.
+func (d *doubt) await() {
+	if !d.arrived() {
+		select {
+		case d.got = <-d.answer:
+		case <-time.After(doubtPause + patchTime):
+		}
+	}
+}
+
 // differs has git find out how a tree differs from a commit.
 func (q *Service) differs(ctx context.Context, dir, commit string) *settled {
 	s := &settled{}

@@ -64,7 +64,13 @@ func (q *Service) programsNow(dir string, argv []string) []record.Program {
 // differenceNow returns the state of a repository, nil if it is not known. git says nothing of a patch then,
 // which only a run has.
 func (q *Service) differenceNow(part record.PartName, git *record.Git, finding worktree.Finding, dir string) *waiting.Code {
-	if git == nil || git.Dirty == nil {
+	if git == nil {
+		return nil
+	}
+	if git.Dirty == nil {
+		if q.looked != nil && q.looked.submits { // git finds out meanwhile, as beside the command of a run
+			q.looked.took(part, dir, q.takePatch(part, git, finding, dir)())
+		}
 		return nil
 	}
 	if !*git.Dirty {
