@@ -352,7 +352,7 @@ func (c *completion) gridCandidates(word string) []candidate {
 		before += "-"
 	}
 	var found []candidate
-	for _, one := range slices.Concat(c.namesOf("param"), c.namesOf("metric"), plain([]string{gridID, gridOutcome, gridDuration})) {
+	for _, one := range slices.Concat(c.namesOf("param"), c.namesOf("metric"), plain([]string{gridID, gridOutcome, gridDuration}), plain(gridLabels)) {
 		found = append(found, candidate{before + one.word, ""})
 	}
 	return found

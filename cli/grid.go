@@ -39,13 +39,14 @@ type gridCell struct {
 	step  record.MetricValue // of a metric
 	has   bool
 	best  bool
+	take  string           // of a metric: how all of its values were taken, if that is known
 	mean  *tasks.TableMean // with --over
 }
 
 // A gridRow is a task, or several of them that differ only in some parameters.
 type gridRow struct {
-	cells   []gridCell
-	records []*record.Record
+	cells []gridCell
+	tasks []tasks.TableRow
 }
 
 // A grid is a table that is ready to be sorted and printed.
@@ -96,6 +97,7 @@ func newGrid(t *tasks.Table, o tableOptions) *grid {
 	} else {
 		g.columns = append(g.columns, first)
 	}
+	g.columns = append(g.columns, labels(t, o)...)
 	for _, name := range paramNames(t) {
 		if !slices.Contains(o.over, name) {
 			g.columns = append(g.columns, gridColumn{kind: gridParam, name: name})
@@ -131,10 +133,12 @@ func newGrid(t *tasks.Table, o tableOptions) *grid {
 func (g *grid) head() {
 	times := map[string]int{}
 	for _, c := range g.columns {
-		times[c.name]++
+		if c.kind != gridLabel {
+			times[c.name]++
+		}
 	}
 	for i, c := range g.columns {
-		if g.columns[i].heading = c.name; times[c.name] > 1 && (c.kind == gridParam || c.kind == gridMetric) {
+		if g.columns[i].heading = c.name; times[c.name] > 1 && (c.kind == gridParam || c.kind == gridMetric) || times[c.name] > 0 && c.kind == gridLabel {
 			g.columns[i].heading = c.kind + "." + c.name
 		}
 	}
@@ -142,7 +146,7 @@ func (g *grid) head() {
 
 // row returns the row of a task.
 func (g *grid) row(r tasks.TableRow) gridRow {
-	row := gridRow{records: []*record.Record{r.Record}}
+	row := gridRow{tasks: []tasks.TableRow{r}}
 	for _, c := range g.columns {
 		var cell gridCell
 		switch c.kind {
@@ -153,7 +157,9 @@ func (g *grid) row(r tasks.TableRow) gridRow {
 			cell = gridCell{text: safe.Line(value), value: record.MetricValue(value), has: has}
 		case gridMetric:
 			m, has := r.Metrics.Get(c.name)
-			cell = gridCell{text: metricText(m.Value), value: m.Value, step: m.Step, has: has}
+			cell = gridCell{text: metricText(m.Value), value: m.Value, step: m.Step, has: has, take: m.Take}
+		case gridLabel:
+			cell = labelCell(c.name, row.tasks)
 		case gridOutcome:
 			word := r.Record.Outcome().String()
 			cell = gridCell{text: word, value: record.MetricValue(word), has: true}
@@ -178,7 +184,7 @@ func (g *grid) summary(t *tasks.Table, s tasks.TableSummary) gridRow {
 	outcomes, well := map[record.Outcome]int{}, 0
 	for _, i := range s.Rows {
 		r := t.Rows[i].Record
-		row.records = append(row.records, r)
+		row.tasks = append(row.tasks, t.Rows[i])
 		if outcomes[r.Outcome()]++; r.Outcome() != record.OK {
 			continue
 		}
@@ -198,8 +204,10 @@ func (g *grid) summary(t *tasks.Table, s tasks.TableSummary) gridRow {
 			cell = gridCell{text: safe.Line(value), value: record.MetricValue(value), has: has}
 		case gridMetric:
 			if m, has := s.Mean(c.name); has {
-				cell = gridCell{text: meanText(m, len(s.Rows)), value: numberText(m.Mean), has: true, mean: &m}
+				cell = gridCell{text: meanText(m, len(s.Rows)), value: numberText(m.Mean), has: true, mean: &m, take: g.takenOf(c.name, row.tasks).one()}
 			}
+		case gridLabel:
+			cell = labelCell(c.name, row.tasks)
 		case gridOutcome:
 			word := outcomesText(outcomes)
 			cell = gridCell{text: word, value: record.MetricValue(word), has: true}
@@ -287,6 +295,11 @@ func (g *grid) find(name string) (int, error) {
 	for i, c := range g.columns { // of two with the name the metric
 		if name == c.name && c.kind == gridMetric {
 			return i, nil
+		}
+	}
+	for _, label := range gridLabels {
+		if !slices.Contains(headings, label) {
+			headings = append(headings, label)
 		}
 	}
 	return 0, noColumn("column", name, headings)
@@ -382,7 +395,7 @@ func (g *grid) mark(column int, greatest bool) {
 // result returns the number that a row has in a column. ok is false if there is none, or no run of the row has ended well.
 func (r gridRow) result(column int) (n float64, ok bool) {
 	class, n := classOf(r.cells[column])
-	well := slices.ContainsFunc(r.records, func(rec *record.Record) bool { return rec.Outcome() == record.OK })
+	well := slices.ContainsFunc(r.tasks, func(t tasks.TableRow) bool { return t.Record.Outcome() == record.OK })
 	return n, class == aNumber && well
 }
 

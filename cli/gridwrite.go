@@ -26,7 +26,7 @@ func (c gridCell) shown() string {
 // isRight reports whether a column has numbers, or nothing else than those.
 func (g *grid) isRight(column int) bool {
 	switch g.columns[column].kind {
-	case gridID, gridOutcome:
+	case gridID, gridOutcome, gridLabel:
 		return false
 	case gridDuration, gridNumber:
 		return true
@@ -208,6 +208,7 @@ func (g *grid) writeCSV(w *bufio.Writer) error {
 type gridMetricJSON struct {
 	Value record.MetricValue `json:"value"`
 	Step  record.MetricValue `json:"step,omitempty"`
+	Take  string             `json:"take,omitempty"`
 	Best  bool               `json:"best,omitempty"`
 	N     int                `json:"n,omitempty"`
 	SD    record.MetricValue `json:"sd,omitempty"`
@@ -224,6 +225,15 @@ type gridRowJSON struct {
 	Duration   record.MetricValue        `json:"duration,omitempty"`
 	Params     record.Params             `json:"params"`
 	Metrics    map[string]gridMetricJSON `json:"metrics"`
+
+	// Those of gridLabels.
+	Name    string   `json:"name,omitempty"`
+	Tags    []string `json:"tags,omitempty"`
+	Message string   `json:"message,omitempty"`
+	Group   string   `json:"group,omitempty"`
+	Command string   `json:"command,omitempty"`
+	Host    string   `json:"host,omitempty"`
+	Started string   `json:"started,omitempty"`
 }
 
 // writeJSON prints one object, with all columns of each row.
@@ -245,12 +255,13 @@ func (g *grid) writeJSON(w *bufio.Writer, group string) error {
 
 func (g *grid) rowJSON(r gridRow) gridRowJSON {
 	row := gridRowJSON{Params: record.Params{}, Metrics: map[string]gridMetricJSON{}}
-	if first := r.records[0]; !g.over {
+	first := r.tasks[0].Record
+	if !g.over {
 		row.ID, row.Run, row.ReturnCode = first.UID, first.Data.Run, first.Code()
 	} else {
-		row.N = len(r.records)
-		for _, rec := range r.records {
-			row.IDs = append(row.IDs, rec.UID)
+		row.N = len(r.tasks)
+		for _, t := range r.tasks {
+			row.IDs = append(row.IDs, t.Record.UID)
 		}
 	}
 	for i, c := range g.columns {
@@ -259,12 +270,14 @@ func (g *grid) rowJSON(r gridRow) gridRowJSON {
 		case !cell.has:
 		case c.kind == gridOutcome:
 			row.Outcome = string(cell.value)
+		case c.kind == gridLabel && cell.value != "":
+			row.putLabel(c.name, string(cell.value), first)
 		case c.kind == gridDuration:
 			row.Duration = cell.value
 		case c.kind == gridParam:
 			row.Params = append(row.Params, record.Param{Name: c.name, Value: string(cell.value)})
 		case c.kind == gridMetric:
-			m := gridMetricJSON{Value: cell.value, Step: cell.step, Best: cell.best}
+			m := gridMetricJSON{Value: cell.value, Step: cell.step, Take: cell.take, Best: cell.best}
 			if cell.mean != nil {
 				m.N, m.SD = cell.mean.N, numberText(cell.mean.SD)
 			}

@@ -25,27 +25,31 @@ type question struct {
 	asks []string      // the words of the command line before the query
 }
 
-// search reports whether the command is "qme search", which has options of its own.
+// search reports whether the command is one such as "qme search", which has the query as its words.
 func (of question) search() bool { return len(of.asks) == 1 }
 
 // noteOthersIn prints what would find something, where no task at all matches the query of another
 // command than search.
 func (t *terminal) noteOthersIn(ctx context.Context, hist *tasks.Service, what *query.Query, f queryFlags, command string) error {
-	if t.quiet {
-		return nil
-	}
-	s, err := hist.Search(ctx, what, tasks.SearchOptions{Sort: tasks.SortCreated, Limit: 1})
-	if err != nil {
-		return err
-	}
-	of := question{hist: hist, s: s, q: what, text: f.text, asks: []string{command, "--query"}}
+	of := question{hist: hist, q: what, text: f.text, asks: []string{command, "--query"}}
 	if command == "clear" || command == "rerun" { // a guess is looked at first
 		of.asks = []string{"search"}
 	}
 	if f.saved != "" {
 		of.text, of.o.saved = "", f.saved
 	}
-	for found := range s.Found {
+	return t.noteOthersOf(ctx, of)
+}
+
+// noteOthersOf is noteOthersIn for a question that has all but its search.
+func (t *terminal) noteOthersOf(ctx context.Context, of question) (err error) {
+	if t.quiet {
+		return nil
+	}
+	if of.s, err = of.hist.Search(ctx, of.q, tasks.SearchOptions{Sort: tasks.SortCreated, Limit: 1}); err != nil {
+		return err
+	}
+	for found := range of.s.Found {
 		if found.Err == nil || found.ID == "" {
 			return found.Err
 		}
@@ -152,9 +156,9 @@ func (t *terminal) noteVariables(ctx context.Context, of question) error {
 	return nil
 }
 
-// noteWanted prints which parameters and metrics that a query asks for are of no run, and which of them was probably meant.
+// noteWanted prints which groups, parameters and metrics that a query asks for are of no run, and which of them was probably meant.
 func (t *terminal) noteWanted(ctx context.Context, of question) error {
-	words := map[string]string{"param": "parameter", "metric": "metric"}
+	words := map[string]string{"param": "has the parameter", "metric": "has the metric", query.GroupKind: "belongs to the group"}
 	list := of.q.Wanted()
 	for _, one := range list[:min(len(list), maxVariables)] {
 		n, err := of.count(ctx, query.Having(one), tasks.SearchOptions{AllRuns: true}, 1)
@@ -169,24 +173,54 @@ func (t *terminal) noteWanted(ctx context.Context, of question) error {
 			return err
 		}
 		if meant != "" {
-			t.note("No run has the %s %.100q; did you mean %s.%s?", words[one.Kind], one.Name, one.Kind, safe.Bounded(meant))
+			t.note("No run %s %.100q; did you mean %s?", words[one.Kind], one.Name, safe.Bounded(query.Wanted{Kind: one.Kind, Name: meant}.String()))
 			continue
 		}
-		t.note("No run has the %s %.100q.", words[one.Kind], one.Name)
+		t.note("No run %s %.100q.", words[one.Kind], one.Name)
 	}
 	return nil
 }
 
-// nearName returns the name of a parameter or a metric that was probably meant by one that no run has, "" if there is none.
+// nearName returns the name of a group, a parameter or a metric that was probably meant by one that no run has, "" if there is none.
 func (of question) nearName(ctx context.Context, one query.Wanted) (string, error) {
 	names, err := of.s.Names(ctx, one.Kind)
 	if err != nil {
 		return "", err
 	}
-	if i := slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, one.Name) }); i >= 0 {
-		return names[i], nil
+	recent, err := of.recentNames(ctx, one.Kind)
+	return nearest(one.Name, append(names, recent...)), err
+}
+
+// mostRecent is in how many of the newest tasks names are looked for that the index does not have yet.
+const mostRecent = 200
+
+// recentNames returns the names of groups, parameters or metrics of the newest tasks.
+func (of question) recentNames(ctx context.Context, kind string) (names []string, err error) {
+	s, err := of.hist.Search(ctx, new(query.Query), tasks.SearchOptions{Sort: tasks.SortCreated, Texts: true})
+	if err != nil {
+		return nil, err
 	}
-	return near.Best(one.Name, names), nil
+	n := 0
+	for f := range s.Found {
+		switch {
+		case f.Err != nil && f.ID == "":
+			return nil, f.Err
+		case f.Err == nil:
+			names = append(names, query.NamesOf(kind, f.Record)...)
+		}
+		if n++; n == mostRecent {
+			break
+		}
+	}
+	return names, nil
+}
+
+// nearest returns the name that was probably meant by another one, "" if there is none.
+func nearest(typed string, names []string) string {
+	if i := slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, typed) }); i >= 0 {
+		return names[i]
+	}
+	return near.Best(typed, names)
 }
 
 // maxEarlier is up to which number earlier runs, and tasks that were cleared, are counted.

@@ -82,7 +82,7 @@ Examples:
 			&cli.StringSliceFlag{Name: "metric-file", Usage: "have the numbers in `FILE` of the directory of each run, if it is as the run has left it; may be repeated", TakesFile: true},
 			&cli.StringSliceFlag{Name: "over", Usage: "sum up rows that differ only in the parameter `NAME`; may be repeated, or have several with commas between them"},
 			&cli.StringFlag{Name: "sort", OnlyOnce: true, Usage: "sort by `COLUMN`, or by several with commas between them; with - before it the greatest is first", Destination: &o.sortText},
-			&cli.StringFlag{Name: "columns", OnlyOnce: true, Usage: "show only `COLUMNS`, separated by commas: id, outcome, duration, parameters and metrics", Destination: &o.columnsText},
+			&cli.StringFlag{Name: "columns", OnlyOnce: true, Usage: "show only `COLUMNS`, separated by commas: id, outcome, duration, parameters and metrics, " + strings.Join(gridLabels[:len(gridLabels)-1], ", ") + " and " + gridLabels[len(gridLabels)-1], Destination: &o.columnsText},
 			&cli.IntFlag{Name: "limit", Aliases: []string{"n"}, Usage: "at most `N` rows", HideDefault: true, Destination: &o.limit},
 			&cli.StringFlag{Name: "plot", OnlyOnce: true, Usage: "draw `COLUMNS`: what is up and, after a comma, what is across", Destination: &o.plotText},
 			&cli.BoolFlag{Name: "svg", Usage: "with --plot: print a picture as SVG", Destination: &o.svg},
@@ -143,30 +143,31 @@ func split(text string) (list []string) {
 	return list
 }
 
-// chosen returns the query for the tasks of the table, and their group.
-func (cmd *tableCommand) chosen(ctx context.Context, q *tasks.Service, text string, o *tableOptions) (*query.Query, error) {
+// chosen returns the query for the tasks of the table, with its text, and sets their group.
+func (cmd *tableCommand) chosen(ctx context.Context, q *tasks.Service, text string, o *tableOptions) (what *query.Query, whole string, err error) {
 	if o.implied = text == "" && o.group == ""; o.implied || o.group == lastGroup {
 		name, err := q.LastGroup(ctx)
 		switch {
 		case errors.Is(err, record.ErrNotFound) && o.implied:
-			return nil, &codeError{exitNotFound, fmt.Errorf("no task belongs to a group, as those of a sweep do; name tasks by a query, as in %s", cmd.term.line("table", "command:train.py"))}
+			return nil, "", &codeError{exitNotFound, fmt.Errorf("no task belongs to a group, as those of a sweep do; name tasks by a query, as in %s", cmd.term.line("table", "command:train.py"))}
 		case errors.Is(err, record.ErrNotFound):
-			return nil, &codeError{exitNotFound, errors.New("no task belongs to a group, as those of a sweep do")}
+			return nil, "", &codeError{exitNotFound, errors.New("no task belongs to a group, as those of a sweep do")}
 		case err != nil:
-			return nil, err
+			return nil, "", err
 		}
 		o.group = name
 	}
 	if o.group != "" && text != "" {
 		if _, err := parseQuery(text, false); err != nil { // a mistake is shown as it was typed
-			return nil, err
+			return nil, "", err
 		}
 		text = "(" + text + ") "
 	}
 	if o.group != "" {
 		text += "group:" + o.group
 	}
-	return parseQuery(text, false)
+	what, err = parseQuery(text, false)
+	return what, text, err
 }
 
 func (cmd *tableCommand) run(ctx context.Context, text string, o tableOptions) error {
@@ -174,7 +175,7 @@ func (cmd *tableCommand) run(ctx context.Context, text string, o tableOptions) e
 	if err != nil {
 		return err
 	}
-	what, err := cmd.chosen(ctx, q, text, &o)
+	what, whole, err := cmd.chosen(ctx, q, text, &o)
 	if err != nil {
 		return err
 	}
@@ -187,9 +188,12 @@ func (cmd *tableCommand) run(ctx context.Context, text string, o tableOptions) e
 	}
 	switch {
 	case len(t.Rows) == 0 && o.group != "" && text == "":
-		return &codeError{exitNotFound, fmt.Errorf("no task belongs to the group %s", o.group)}
+		return noGroup(ctx, q, o.group)
 	case len(t.Rows) == 0:
 		cmd.term.noteNoMatch(q)
+		if err := cmd.term.noteOthersOf(ctx, question{hist: q, q: what, text: whole, asks: []string{"table"}}); err != nil {
+			return err
+		}
 	default:
 		if err := cmd.print(t, o); err != nil {
 			return err
@@ -200,6 +204,25 @@ func (cmd *tableCommand) run(ctx context.Context, text string, o tableOptions) e
 		return errMayBeMissing()
 	}
 	return nil
+}
+
+// mostGroups is how many groups are named in place of one that there is not.
+const mostGroups = 5
+
+// noGroup returns the error for a group that no task has: it names the one that was probably meant, or else the newest ones.
+func noGroup(ctx context.Context, q *tasks.Service, name string) error {
+	names, err := q.Groups(ctx)
+	if err != nil {
+		return err
+	}
+	msg := "no task belongs to the group " + safe.Bounded(name)
+	switch meant := nearest(name, names); {
+	case meant != "":
+		msg += fmt.Sprintf("; did you mean %s?", safe.Bounded(meant))
+	case len(names) > 0:
+		msg += "; the newest ones are " + safe.Line(strings.Join(names[:min(len(names), mostGroups)], ", "))
+	}
+	return &codeError{exitNotFound, errors.New(msg)}
 }
 
 func (cmd *tableCommand) print(t *tasks.Table, o tableOptions) error {
@@ -215,12 +238,49 @@ func (cmd *tableCommand) print(t *tasks.Table, o tableOptions) error {
 			return err
 		}
 	}
-	if o.limit > 0 && len(g.rows) > o.limit {
+	takes, err := cmd.takes(g, o)
+	if err != nil {
+		return err
+	}
+	all := len(g.rows)
+	if o.limit > 0 && all > o.limit {
 		g.rows = g.rows[:o.limit]
 	}
 	if o.implied {
 		cmd.term.note("Group %s.", o.group)
 	}
+	if err := cmd.printGrid(g, o); err != nil {
+		return err
+	}
+	if len(g.rows) < all {
+		cmd.term.note("%d of %s.", len(g.rows), count(all, "row"))
+	}
+	for _, text := range takes {
+		cmd.term.note("%s", text)
+	}
+	return nil
+}
+
+// takes says which of the metrics that are shown were taken in different ways.
+func (cmd *tableCommand) takes(g *grid, o tableOptions) ([]string, error) {
+	var places []int
+	for i := range g.columns {
+		places = append(places, i)
+	}
+	if len(o.plot) > 0 {
+		places = nil
+		for _, name := range o.plot {
+			i, err := g.find(name)
+			if err != nil {
+				return nil, err
+			}
+			places = append(places, i)
+		}
+	}
+	return g.takes(places, o.metrics.Specs), nil
+}
+
+func (cmd *tableCommand) printGrid(g *grid, o tableOptions) error {
 	if len(o.plot) > 0 {
 		return cmd.printPlot(g, o)
 	}
@@ -271,7 +331,7 @@ const mostShared = 3
 // notes says what the table does not show.
 func (cmd *tableCommand) notes(t *tasks.Table) {
 	if n := t.FilesUnknown; n > 0 {
-		cmd.term.note("Of %s it is not known what was in the files of --metric-file: they are not as the run has left them, or were not recorded.", count(n, "run"))
+		cmd.term.note("Of %s it is not known what was in the files of --metric-file: they are not as the run has left them, or were not recorded. \"qme run --metric-file FILE\" records what is in one, and --out FILE its hash.", count(n, "run"))
 	}
 	if n := t.OutputUnknown; n > 0 {
 		cmd.term.note("Of %s the output is too long to look at all of it in time; \"qme run --metric\" records metrics.", count(n, "run"))

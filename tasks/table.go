@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -99,19 +100,45 @@ func (q *Service) Table(ctx context.Context, o TableOptions) (*Table, error) {
 
 // LastGroup returns the name of the group of the newest task that has one. The error wraps record.ErrNotFound if there is none.
 func (q *Service) LastGroup(ctx context.Context) (string, error) {
-	s, err := q.Search(ctx, new(query.Query), SearchOptions{Sort: SortCreated, Texts: true})
-	if err != nil {
-		return "", err
-	}
-	for f := range s.Found {
-		switch {
-		case f.Err != nil && f.ID == "":
-			return "", f.Err
-		case f.Err == nil && f.Record.Data.Group != nil:
-			return f.Record.Data.Group.Name, nil
-		}
+	for name, err := range q.groups(ctx) {
+		return name, err
 	}
 	return "", fmt.Errorf("a group of tasks: %w", record.ErrNotFound)
+}
+
+// Groups returns the names of all groups, that of the newest task first.
+func (q *Service) Groups(ctx context.Context) (names []string, err error) {
+	seen := map[string]bool{}
+	for name, err := range q.groups(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	return names, ctx.Err()
+}
+
+// groups yields the name of the group of each task that has one, newest first. An error ends it; a task that cannot be read has none.
+func (q *Service) groups(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		s, err := q.Search(ctx, new(query.Query), SearchOptions{Sort: SortCreated, Texts: true})
+		if err != nil {
+			yield("", err)
+			return
+		}
+		for f := range s.Found {
+			switch {
+			case f.Err != nil && f.ID == "":
+				yield("", f.Err)
+				return
+			case f.Err == nil && f.Record.Data.Group != nil && !yield(f.Record.Data.Group.Name, nil):
+				return
+			}
+		}
+	}
 }
 
 // A tableMaker adds rows to a table.

@@ -143,13 +143,30 @@ func groupOf(r *record.Record) []string {
 	return []string{Fold(r.Data.Group.Name)}
 }
 
-// Having returns the query for the runs that have a parameter or a metric, whatever its value.
+// NamesOf returns the names that a run has of a kind: that of a Wanted.
+func NamesOf(kind string, r *record.Record) (names []string) {
+	if kind == GroupKind {
+		return groupOf(r)
+	}
+	for _, p := range pairsOf(kind, r) {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// Having returns the query for the runs that have a parameter or a metric, whatever its value, or that belong to a group.
 func Having(one Wanted) *Query {
 	t := having(one.Kind, one.Name)
+	if one.Kind == GroupKind {
+		t = oneOf(GroupKind, one.Name, groupOf)
+	}
 	return &Query{node{term: &t}}
 }
 
-// A Wanted is a parameter or a metric that is asked for. The Kind is one of Named.
+// GroupKind is the kind of a Wanted that is a group.
+const GroupKind = "group"
+
+// A Wanted is a parameter, a metric or a group that is asked for. The Kind is one of Named, or GroupKind.
 type Wanted struct{ Kind, Name string }
 
 // ParseWanted reads KIND.NAME, such as "param.lr". The error wraps record.ErrInvalid.
@@ -161,10 +178,15 @@ func ParseWanted(text string) (Wanted, error) {
 	return Wanted{kind, name}, checkName(kind, name)
 }
 
-// String returns KIND.NAME.
-func (w Wanted) String() string { return w.Kind + "." + w.Name }
+// String returns KIND.NAME, or group:NAME.
+func (w Wanted) String() string {
+	if w.Kind == GroupKind {
+		return w.Kind + ":" + w.Name
+	}
+	return w.Kind + "." + w.Name
+}
 
-// Of returns the value of a run as it was written. ok is false if the run has none.
+// Of returns the value of a parameter or a metric of a run as it was written. ok is false if the run has none.
 func (w Wanted) Of(r *record.Record) (value string, ok bool) {
 	if w.Kind == "param" {
 		return r.Data.Params.Get(w.Name)
@@ -173,10 +195,10 @@ func (w Wanted) Of(r *record.Record) (value string, ok bool) {
 	return string(m.Value), ok
 }
 
-// Wanted returns the parameters and metrics for which a query asks, each once.
+// Wanted returns the parameters, metrics and groups for which a query asks, each once.
 func (q *Query) Wanted() (list []Wanted) {
 	q.root.terms(func(t term) bool {
-		if one := (Wanted{t.values.Field, t.values.Prefix}); !t.not && slices.Contains(Named, one.Kind) {
+		if one := (Wanted{t.values.Field, t.values.Prefix}); !t.not && (slices.Contains(Named, one.Kind) || one.Kind == GroupKind) {
 			if one.Name, _, _ = strings.Cut(one.Name, "="); !slices.Contains(list, one) {
 				list = append(list, one)
 			}

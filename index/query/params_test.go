@@ -85,8 +85,8 @@ func TestMeantParams(t *testing.T) {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}
-	list := parse(t, "param.lr:1 -param.no:1 metric:acc (param.lr:<3 OR x)", false).Wanted()
-	if len(list) != 2 || list[0].String() != "param.lr" || list[1].String() != "metric.acc" {
+	list := parse(t, "param.lr:1 -param.no:1 metric:acc (param.lr:<3 OR x) group:Scan -group:no", false).Wanted()
+	if len(list) != 3 || list[0].String() != "param.lr" || list[1].String() != "metric.acc" || list[2].String() != "group:scan" {
 		t.Errorf("what is asked for is %v", list)
 	}
 }
