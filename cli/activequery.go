@@ -23,8 +23,7 @@ func (o *activeQuery) flags(usage string) []cli.Flag {
 	return append(o.from.flags(usage), &cli.BoolFlag{Name: "yes", Usage: fmt.Sprintf("with --query: do not ask about more than %d tasks", mostUnasked), Destination: &o.yes})
 }
 
-// refs returns the tasks that a command line names, or that match its query, as far as keep says. verb says what is done with
-// them, such as "cancel".
+// refs returns the tasks that a command line names, or that match its query, as far as keep says.
 func (o *activeQuery) refs(ctx context.Context, c *cli.Command, h *home, keep func(*record.Record) bool) ([]string, error) {
 	of, err := o.from.selection(c, h.settings)
 	if err != nil || of.what == nil {
@@ -85,7 +84,7 @@ func (o *activeQuery) meanwhile(err error) error {
 	return err
 }
 
-// A doneMany counts what was done with tasks that match a query.
+// A doneMany counts the tasks that match a query for which the command succeeded, and those for which it failed.
 type doneMany struct {
 	term       *terminal
 	quiet      bool // they are too many for a line each
