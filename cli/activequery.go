@@ -62,23 +62,33 @@ func (o *activeQuery) ask(ctx context.Context, t *terminal, verb string, list []
 		return nil
 	}
 	subject := fmt.Sprintf("%d tasks that match %s", len(list), safe.Bounded(o.from.text))
+	return t.askOfMany(ctx, list, fmt.Sprintf("This will %s %s, are you sure", verb, subject), "nothing was done", fmt.Sprintf("without a terminal --yes has \"qme %s\" take %s", verb, subject))
+}
+
+// askOfMany asks a question about tasks, of which it shows the first. nothing says that nothing was done, and without what to do where there is
+// no terminal.
+func (t *terminal) askOfMany(ctx context.Context, list []tasks.Item, question, nothing, without string) error {
 	if !isTerminal(t.in) || !isTerminal(t.err) {
-		return &codeError{exitConflict, fmt.Errorf("nothing was done; without a terminal --yes has \"qme %s\" take %s", verb, subject)}
+		return &codeError{exitConflict, errors.New(nothing + "; " + without)}
 	}
 	w := newFlusher(t.err)
 	if err := writeAgain(w, list[:selectionShown], false); err != nil {
 		return err
 	}
 	t.say("and %d more", len(list)-selectionShown)
-	return t.ask(ctx, fmt.Sprintf("This will %s %s, are you sure", verb, subject), codeError{exitConflict, errors.New("nothing was done")}, "")
+	return t.ask(ctx, question, codeError{exitConflict, errors.New(nothing)}, "")
 }
 
 // asked reports whether the command line has a query.
 func (o *activeQuery) asked() bool { return o.from.text != "" || o.from.saved != "" }
 
-// meanwhile drops the error of a task that has ended, or started, since it was found by a query.
-func (o *activeQuery) meanwhile(err error) error {
-	if o.asked() && (errors.Is(err, record.ErrConflict) || errors.Is(err, record.ErrNotFound)) {
+// meanwhile drops the error of a task of a query to which the command means nothing any more, as keep says: it has ended, or started,
+// since it was found. Any other error stays, such as that of a job that was not started here.
+func (o *activeQuery) meanwhile(q *tasks.Service, id record.ID, keep func(*record.Record) bool, err error) error {
+	if !o.asked() || !errors.Is(err, record.ErrConflict) && !errors.Is(err, record.ErrNotFound) {
+		return err
+	}
+	if v, ferr := q.Find(string(id)); errors.Is(ferr, record.ErrNotFound) || ferr == nil && !keep(v.Record) {
 		return nil
 	}
 	return err

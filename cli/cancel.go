@@ -63,7 +63,7 @@ Examples:
 			var failed []error
 			many := o.many(cmd.term, len(found))
 			for _, v := range found {
-				failed = append(failed, o.meanwhile(many.one(cmd.one(ctx, q, v, many.quiet))))
+				failed = append(failed, o.meanwhile(q, v.Record.UID, (*record.Record).Active, many.one(cmd.one(ctx, q, v, many.quiet))))
 			}
 			many.say("cancelled, or taken out of the queue")
 			return worst(failed)

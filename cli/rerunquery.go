@@ -57,15 +57,7 @@ func (cmd *rerunCommand) mayRerun(ctx context.Context, list []tasks.Item, from q
 		return nil
 	}
 	subject := fmt.Sprintf("%d tasks that match %s", len(list), safe.Bounded(from.text))
-	if !isTerminal(cmd.term.in) || !isTerminal(cmd.term.err) {
-		return &codeError{exitConflict, fmt.Errorf("nothing was run; without a terminal --yes runs %s again, and --dry-run shows them", subject)}
-	}
-	w := newFlusher(cmd.term.err)
-	if err := writeAgain(w, list[:selectionShown], false); err != nil {
-		return err
-	}
-	cmd.term.say("and %d more", len(list)-selectionShown)
-	return cmd.term.ask(ctx, "Run "+subject+" again", codeError{exitConflict, errors.New("nothing was run")}, "")
+	return cmd.term.askOfMany(ctx, list, "Run "+subject+" again", "nothing was run", "without a terminal --yes runs "+subject+" again, and --dry-run shows them")
 }
 
 // selectionShown is how many tasks are shown before a question.

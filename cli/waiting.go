@@ -41,7 +41,7 @@ func onWaiting(ctx context.Context, c *cli.Command, h *home, o *activeQuery, wha
 	var failed []error
 	many := o.many(h.term, len(ids))
 	for _, id := range ids {
-		failed = append(failed, o.meanwhile(many.one(leftMeanwhile(h, q, id, do(all, id, many.quiet)))))
+		failed = append(failed, o.meanwhile(q, id, (*record.Record).IsQueued, many.one(leftMeanwhile(h, q, id, do(all, id, many.quiet)))))
 	}
 	many.say(what)
 	return worst(failed)
