@@ -353,11 +353,11 @@ func (cmd *sweepCommand) enqueue(ctx context.Context, all *queue.Queue, s *sweep
 		}
 	}
 	group := list[0].Group.Name
-	if err != nil {
+	switch {
+	case n == 0:
+		return fmt.Errorf("nothing was added: %w", err)
+	case err != nil:
 		err = fmt.Errorf("of the group %s only the first %d of %s are in the queue: %w", group, n, count(len(list), "task"), err)
-	}
-	if n == 0 {
-		return err
 	}
 	err = errors.Join(err, all.Wake(ctx))
 	if o.printID {
