@@ -7,6 +7,7 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/record"
+	"qme/tasks/options"
 	"qme/tasks/sweep"
 )
 
@@ -25,20 +26,20 @@ func readValues(c *cli.Command, option string) (list record.Params, err error) {
 	for _, one := range c.StringSlice(option) {
 		name, value, ok := strings.Cut(one, "=")
 		if option == setOption { // as the command may write it
-			name = strings.ReplaceAll(name, "-", "_")
+			name = options.Name(name)
 		}
 		if err = sweep.CheckName(name); err == nil {
 			err = sweep.CheckValue(name, value)
 		}
 		switch _, twice := list.Get(name); {
 		case !ok:
-			return nil, paramUsage(c, option, "takes NAME=VALUE, not %s", quoted(one))
+			return nil, paramUsage(c, option, "it takes NAME=VALUE, not %s", quoted(one))
 		case err != nil:
 			return nil, paramUsage(c, option, "%s", said(err.Error()))
 		case twice:
-			return nil, paramUsage(c, option, "names %s twice", name)
+			return nil, paramUsage(c, option, "%s is named twice", name)
 		case len(list) == record.MostParams:
-			return nil, paramUsage(c, option, "can be given %d times", record.MostParams)
+			return nil, paramUsage(c, option, "it can be given %d times", record.MostParams)
 		}
 		list = append(list, record.Param{Name: name, Value: value})
 	}
@@ -46,5 +47,5 @@ func readValues(c *cli.Command, option string) (list record.Params, err error) {
 }
 
 func paramUsage(c *cli.Command, option, format string, args ...any) error {
-	return &usageError{msg: "--" + option + " " + fmt.Sprintf(format, args...), help: "qme " + c.Name + " --help"}
+	return &usageError{msg: "--" + option + ": " + fmt.Sprintf(format, args...), help: "qme " + c.Name + " --help"}
 }

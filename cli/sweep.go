@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,10 +45,10 @@ func (cmd *sweepCommand) command() *cli.Command {
 		Name:      "sweep",
 		Usage:     "put a command into the queue for each setting of its parameters",
 		ArgsUsage: "[NAME=VALUES…] -- CMD [ARG…]",
-		Description: `VALUES are a list (0.1,0.01) or whole numbers from one to another (1..5). There is one task
-for each value of one parameter with each of the others, or, with --zip, for the first
-values, the second ones, and so on. --from reads settings from a file, and --random N
-chooses some of them.
+		Description: `VALUES are a list (0.1,0.01), in which there may be ranges of whole numbers (1..5). There
+is one task for each value of one parameter with each of the others, or, with --zip, for
+the first values, the second ones, and so on. --from reads settings from a file, and
+--random N chooses some of them.
 
 In the command {NAME} is replaced by the value, in any word and also within one. {id},
 {group} and {index} are the task, its group and its number in that. All else in braces
@@ -153,7 +156,18 @@ func (cmd *sweepCommand) read(c *cli.Command, o *sweepOptions) (*sweeping, error
 	for _, name := range notUsed(s.placeholder, append(slices.Clone(s.words), s.folder), s.space.Names()) {
 		cmd.term.note("The command has no %s, and finds the value of %s in QME_PARAM_%s.", s.placeholder.Text(name), name, name)
 	}
+	cmd.noteMistyped(s)
 	return s, nil
+}
+
+// noteMistyped says which parameter was probably meant by what is written as a placeholder is, and is none.
+func (cmd *sweepCommand) noteMistyped(s *sweeping) {
+	known := append(slices.Clone(sweep.Reserved), s.space.Names()...)
+	for _, name := range s.placeholder.Others(append(slices.Clone(s.words), s.folder), known) {
+		if meant := nearest(name, known); meant != "" {
+			cmd.term.note("%s is no parameter, and stays as it is; did you mean %s?", safe.Bounded(s.placeholder.Text(name)), s.placeholder.Text(meant))
+		}
+	}
 }
 
 // task returns one of the tasks, from 0 on.
@@ -191,30 +205,44 @@ func textsOf(words []string) (texts []string) {
 	return texts
 }
 
-// all returns all tasks.
-func (s *sweeping) all() (list []tasks.GroupTask, err error) {
+// each yields the tasks, or an error, which ends them.
+func (s *sweeping) each() iter.Seq2[tasks.GroupTask, error] {
+	return func(yield func(tasks.GroupTask, error) bool) {
+		name, err := s.executorName()
+		group := s.group
+		for i := 0; err == nil && i < s.count(); i++ {
+			var id record.ID
+			if id, err = record.NewID(name); err != nil {
+				break
+			}
+			group = cmp.Or(group, id.Short(groupLen))
+			var t tasks.GroupTask
+			if t, err = s.task(i, id, group); err == nil && !yield(t, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(tasks.GroupTask{}, err)
+		}
+	}
+}
+
+// executorName returns the name of the executor that the first of the commands is for.
+func (s *sweeping) executorName() (string, error) {
+	if s.on != nil {
+		return s.on.submitter.Name(), nil
+	}
 	first, err := s.placeholder.Fill(s.words, sweep.Values(s.at(0), "id", "group", 1))
 	if err != nil {
-		return nil, sweepUsage("%s", said(err.Error()))
+		return "", sweepUsage("%s", said(err.Error()))
 	}
 	what, err := s.executors.Recognise(first)
-	if err != nil {
-		return nil, err
-	}
-	name := what.Executor
-	if s.on != nil {
-		name = s.on.submitter.Name()
-	}
-	group := s.group
-	for i := range s.count() {
-		id, err := record.NewID(name)
-		if err != nil {
-			return nil, err
-		}
-		if group == "" {
-			group = id.Short(groupLen)
-		}
-		t, err := s.task(i, id, group)
+	return what.Executor, err
+}
+
+// all returns all tasks.
+func (s *sweeping) all() (list []tasks.GroupTask, err error) {
+	for t, err := range s.each() {
 		if err != nil {
 			return nil, err
 		}
@@ -231,26 +259,27 @@ const askedFrom = 1000
 
 // printAll prints the commands as they would run.
 func (cmd *sweepCommand) printAll(s *sweeping) error {
-	list, err := s.all()
-	if err != nil {
-		return err
-	}
-	var b strings.Builder
-	for _, t := range list {
+	out := bufio.NewWriter(cmd.term.out)
+	for t, err := range s.each() {
+		if err != nil {
+			return errors.Join(out.Flush(), err)
+		}
 		at := variablesText(only(t.Params, s.unused))
 		if t.Dir != "" {
 			at = "cd " + executor.Quote([]string{t.Dir}) + " && " + at
 		}
-		b.WriteString(safe.Line(at+t.Command.Line) + "\n")
+		if _, err := out.WriteString(safe.Line(at+t.Command.Line) + "\n"); err != nil {
+			return err
+		}
 	}
-	if _, err := cmd.term.out.WriteString(b.String()); err != nil {
+	if err := out.Flush(); err != nil {
 		return err
 	}
+	what := "adds " + count(s.count(), "task")
 	if s.on != nil {
-		cmd.term.note("Without --dry-run this submits %s as a job array of %s.%s", count(len(list), "task"), s.on.submitter.Name(), s.seedText())
-		return nil
+		what = "submits " + count(s.count(), "task") + " as a job array of " + s.on.submitter.Name()
 	}
-	cmd.term.note("Without --dry-run this adds %s.%s", count(len(list), "task"), s.seedText())
+	cmd.term.note("Without --dry-run this %s.%s", what, s.seedText())
 	return nil
 }
 

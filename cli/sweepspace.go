@@ -136,7 +136,7 @@ func readPoints(in io.Reader, file string) ([]sweep.Point, error) {
 		return nil, fmt.Errorf("--from: %w", err)
 	}
 	read := sweep.ReadCSV
-	if text := bytes.TrimSpace(first[:n]); bytes.HasPrefix(text, []byte("[")) || bytes.HasPrefix(text, []byte("{")) { // no name of a parameter begins so
+	if text := bytes.TrimSpace(bytes.TrimPrefix(first[:n], sweep.Mark)); bytes.HasPrefix(text, []byte("[")) || bytes.HasPrefix(text, []byte("{")) { // no name of a parameter begins so
 		read = sweep.ReadJSON
 	}
 	list, err := read(io.MultiReader(bytes.NewReader(first[:n]), in))

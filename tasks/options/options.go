@@ -136,15 +136,15 @@ func (r *reader) read(words []string) {
 			return
 		case len(w) < 2 || w[0] != '-':
 			if has {
-				r.put(strings.TrimLeft(name, "+"), value)
+				r.put(name, value)
 			}
 			continue
 		case isNumber(w):
 			continue
 		case has:
-			r.put(strings.TrimLeft(name, "-"), value)
+			r.put(name, value)
 			continue
-		case w[1] != '-' && len(w) > 2 && isNumber(w[2:]): // -j8
+		case IsJoined(w): // -j8
 			r.put(w[1:2], w[2:])
 			continue
 		}
@@ -153,8 +153,13 @@ func (r *reader) read(words []string) {
 			i++
 			value = words[i]
 		}
-		r.put(strings.TrimLeft(w, "-"), value)
+		r.put(w, value)
 	}
+}
+
+// IsJoined reports whether a word is an option of one letter with a number behind it, such as -j8.
+func IsJoined(w string) bool {
+	return len(w) > 2 && w[0] == '-' && w[1] != '-' && !isNumber(w) && isNumber(w[2:])
 }
 
 func isNumber(w string) bool {
@@ -165,8 +170,14 @@ func isNumber(w string) bool {
 // isValue reports whether a word after an option is its value: not a further option, but a negative number.
 func isValue(w string) bool { return w == "" || w == "-" || w[0] != '-' || isNumber(w) }
 
+// Name returns what the parameter of an option is called: an option is --learning-rate or, as hydra has it, optimizer.lr. Whether a
+// parameter can be called so is another question.
+func Name(option string) string {
+	return strings.NewReplacer("-", "_", ".", "_", "/", "_").Replace(strings.TrimLeft(option, "-+"))
+}
+
 func (r *reader) put(name, value string) {
-	name = strings.NewReplacer("-", "_", ".", "_", "/", "_").Replace(name)
+	name = Name(name)
 	if record.CheckParamName(name) != nil || len(value) > record.LongestValue {
 		return
 	}

@@ -22,7 +22,7 @@ func ReadCSV(r io.Reader) ([]Point, error) {
 	if err != nil {
 		return nil, err
 	}
-	table := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")))) // spreadsheets write a mark of the encoding
+	table := csv.NewReader(bytes.NewReader(b))
 	names, err := table.Read()
 	if errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("there is no line with the names of the parameters: %w", ErrInvalid)
@@ -45,8 +45,8 @@ func ReadCSV(r io.Reader) ([]Point, error) {
 	}
 }
 
-// ReadJSON reads points from a list of objects, all with the same keys: texts, numbers, true or false. A number stays as it is
-// written. The error wraps ErrInvalid, or is that of reading.
+// ReadJSON reads points from a list of objects, or from objects one behind the other (JSON Lines), all with the same keys: texts,
+// numbers, true or false. A number stays as it is written. The error wraps ErrInvalid, or is that of reading.
 func ReadJSON(r io.Reader) ([]Point, error) {
 	b, err := bounded(r)
 	if err != nil {
@@ -54,8 +54,11 @@ func ReadJSON(r io.Reader) ([]Point, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
-	if t, err := d.Token(); err != nil || t != json.Delim('[') {
-		return nil, fmt.Errorf("it is no list of objects, [{\"name\": value}, …]: %w", ErrInvalid)
+	isList := bytes.HasPrefix(bytes.TrimSpace(b), []byte("["))
+	if isList {
+		if _, err := d.Token(); err != nil {
+			return nil, fmt.Errorf("%w: %w", err, ErrInvalid)
+		}
 	}
 	var list []Point
 	for d.More() {
@@ -71,16 +74,18 @@ func ReadJSON(r io.Reader) ([]Point, error) {
 		}
 		list[len(list)-1] = p
 	}
-	if _, err := d.Token(); err != nil {
-		return nil, fmt.Errorf("%w: %w", err, ErrInvalid)
+	if isList {
+		if _, err := d.Token(); err != nil {
+			return nil, fmt.Errorf("%w: %w", err, ErrInvalid)
+		}
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("something follows the list: %w", ErrInvalid)
+		return nil, fmt.Errorf("something follows the last object: %w", ErrInvalid)
 	}
 	return checked(list)
 }
 
-func readObject(d *json.Decoder) (p Point, err error) {
+func readObject(d *json.Decoder) (p Point, _ error) {
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return nil, fmt.Errorf("it is no object: %w", ErrInvalid)
 	}
@@ -107,8 +112,10 @@ func readObject(d *json.Decoder) (p Point, err error) {
 		}
 		p = append(p, one)
 	}
-	_, err = d.Token()
-	return p, err
+	if _, err := d.Token(); err != nil {
+		return nil, fmt.Errorf("%w: %w", err, ErrInvalid)
+	}
+	return p, nil
 }
 
 // ordered returns p with its parameters in the order of another point; nil if these are others.
@@ -156,11 +163,14 @@ func checked(list []Point) ([]Point, error) {
 	return list, nil
 }
 
-// bounded reads a file, of which it refuses one that is too long.
+// Mark is what some programs, such as spreadsheets, write first to say that a file is in UTF-8. It is no part of the text.
+var Mark = []byte("\xef\xbb\xbf")
+
+// bounded reads a file without its mark. It refuses one that is too long.
 func bounded(r io.Reader) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, mostFile+1))
 	if err == nil && len(b) > mostFile {
 		err = fmt.Errorf("it has more than %d MiB: %w", mostFile>>20, ErrInvalid)
 	}
-	return b, err
+	return bytes.TrimPrefix(b, Mark), err
 }

@@ -11,10 +11,11 @@ import (
 	"qme/executor"
 	"qme/internal/safe"
 	"qme/record"
+	"qme/tasks/options"
 )
 
-// SetOptions returns the words of a command in which options have other values: --lr 0.1, --lr=0.1, -n 0.1 and, as hydra has it,
-// lr=0.1. An option --learning-rate is named learning_rate. In a line of a shell (sh -c LINE) values are quoted, so that the shell takes
+// SetOptions returns the words of a command in which options have other values: --lr 0.1, --lr=0.1, -n 0.1, -n5 and, as hydra has it,
+// lr=0.1. An option --learning-rate is named learning_rate: see options.Name. In a line of a shell (sh -c LINE) values are quoted, so that the shell takes
 // each as it is, and only what is a word without anything that the shell replaces can be changed. The error wraps ErrInvalid if an option
 // does not occur, or more than once, or cannot be changed, and says which ones can.
 func SetOptions(words []string, values record.Params) ([]string, error) {
@@ -62,7 +63,7 @@ func HasOption(words []string, name string) bool {
 
 // An option is a place in a command at which a parameter has its value.
 type option struct {
-	name       string // with "_" in place of dashes
+	name       string // by options.Name
 	word       int    // which word has the value
 	begin, end int    // where that is in a line of a shell
 	before     string // what the word has before the value: "--lr="
@@ -136,27 +137,28 @@ type arg struct {
 // optionsAmong finds the options among the arguments of one command.
 func optionsAmong(args []arg) (all []*option) {
 	for i, a := range args {
-		body := strings.TrimLeft(a.text, "-")
-		dashes := len(a.text) - len(body)
-		if dashes > 2 {
+		if a.plain && options.IsJoined(a.text) {
+			all = append(all, a.option(a.text[1:2], a.text[2:]))
 			continue
 		}
-		name, value, joined := strings.Cut(body, "=")
-		name = strings.ReplaceAll(name, "-", "_")
-		if CheckName(name) != nil {
+		written, value, joined := strings.Cut(a.text, "=")
+		o := a.option(options.Name(written), value)
+		if dashes := len(written) - len(strings.TrimLeft(written, "-")); dashes > 2 || CheckName(o.name) != nil {
 			continue
-		}
-		o := &option{name: name, word: a.word, begin: a.begin, end: a.end, before: a.text[:len(a.text)-len(value)], value: value, shells: !a.plain || a.fixed}
-		if !joined {
+		} else if !joined {
 			if dashes == 0 || !a.plain || i+1 == len(args) || args[i+1].isOption() {
 				continue // a word, or an option without a value
 			}
-			next := args[i+1]
-			o = &option{name: name, word: next.word, begin: next.begin, end: next.end, value: next.text, shells: !next.plain || next.fixed}
+			o = args[i+1].option(o.name, args[i+1].text)
 		}
 		all = append(all, o)
 	}
 	return all
+}
+
+// option returns the option of which the argument has the value at its end.
+func (a arg) option(name, value string) *option {
+	return &option{name: name, word: a.word, begin: a.begin, end: a.end, before: a.text[:len(a.text)-len(value)], value: value, shells: !a.plain || a.fixed}
 }
 
 // isOption reports whether an argument is an option, and so no value of the one before. A negative number is none.

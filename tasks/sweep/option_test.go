@@ -24,6 +24,9 @@ func TestSetOptions(t *testing.T) {
 		{[]string{"train", "lr=0.1", "model=x"}, "lr=;$(rm)", "train 'lr=;$(rm)' model=x"},
 		{[]string{"train", "--learning-rate", "-1e-3"}, "learning_rate=2", "train --learning-rate 2"},
 		{[]string{"train", "-lr", "0.1"}, "lr=2", "train -lr 2"},
+		{[]string{"make", "-j8", "-k", "all"}, "j=2", "make -j2 -k all"},
+		{[]string{"train", "optimizer.lr=0.1", "+model=big", "--data.path", "x"}, "optimizer_lr=1 model=small data_path=y", "train optimizer.lr=1 +model=small --data.path y"},
+		{[]string{"sh", "-c", "make -j8 && train opt/lr=2"}, "j=$N opt_lr=3", `sh -c 'make '\''-j$N'\'' && train opt/lr=3'`},
 		{[]string{"train", "--note=lr=1", "lr=2"}, "note=lr=7 lr=3", "train --note=lr=7 lr=3"},
 		{[]string{"lr=1", "--lr", "0.1"}, "lr=2", "lr=1 --lr 2"}, // the first word is the program
 		{[]string{"train", "--empty=", "x"}, "empty=a", "train --empty=a x"},

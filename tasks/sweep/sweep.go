@@ -61,8 +61,8 @@ func CheckValue(name, value string) error {
 	return nil
 }
 
-// ParseAxis reads NAME=VALUE,VALUE… or NAME=FIRST..LAST, with whole numbers, as a parameter with all of its values. The
-// error wraps ErrInvalid.
+// ParseAxis reads NAME=VALUE,VALUE…, with FIRST..LAST for whole numbers, as a parameter with all of its values. The error wraps
+// ErrInvalid.
 func ParseAxis(word string) ([]Point, error) {
 	name, list, ok := strings.Cut(word, "=")
 	if !ok {
@@ -85,31 +85,52 @@ func ParseAxis(word string) ([]Point, error) {
 	return axis, nil
 }
 
-func valuesOf(name, list string) ([]string, error) {
-	if first, last, is := strings.Cut(list, ".."); is && !strings.Contains(list, ",") {
-		a, aerr := strconv.ParseInt(first, 10, 64)
-		b, berr := strconv.ParseInt(last, 10, 64)
-		if aerr == nil && berr == nil {
-			return numbers(name, a, b)
+// valuesOf reads the values of a list, in which FIRST..LAST is a range. The error wraps ErrInvalid.
+func valuesOf(name, list string) (values []string, err error) {
+	for text := range strings.SplitSeq(list, ",") {
+		ends := strings.Split(text, "..")
+		if len(ends) < 2 || slices.ContainsFunc(ends, func(end string) bool { return !isNumber(end) }) {
+			values = append(values, text)
+			continue
 		}
+		first, ferr := strconv.ParseInt(ends[0], 10, 64)
+		last, lerr := strconv.ParseInt(ends[1], 10, 64)
+		if len(ends) > 2 || ferr != nil || lerr != nil {
+			return nil, fmt.Errorf("%s=%s is no range, which has two whole numbers, as in %s=1..5; name each value, as in %s=0.1,0.2: %w", name, safe.Bounded(text), name, name, ErrInvalid)
+		}
+		if n := uint64(max(first, last)) - uint64(min(first, last)); n >= uint64(MostPoints-len(values)) { // the difference may be greater than an int64
+			return nil, fmt.Errorf("%s=%s has more than %d values: %w", name, safe.Bounded(list), MostPoints, ErrInvalid)
+		}
+		values = append(values, numbers(first, last, widthOf(ends[0], ends[1]))...)
 	}
-	return strings.Split(list, ","), nil
+	return values, nil
 }
 
-// numbers lists whole numbers, also downwards.
-func numbers(name string, first, last int64) ([]string, error) {
+func isNumber(text string) bool {
+	_, err := strconv.ParseFloat(text, 64)
+	return err == nil || errors.Is(err, strconv.ErrRange)
+}
+
+// widthOf returns how many characters the numbers of a range have at least: as in bash, 08..11 has all of them as long as the longest.
+func widthOf(first, last string) int {
+	for _, end := range []string{first, last} {
+		if digits := strings.TrimLeft(end, "+-"); len(digits) > 1 && digits[0] == '0' {
+			return max(len(first), len(last))
+		}
+	}
+	return 0
+}
+
+// numbers lists whole numbers, also downwards, with zeros in front where they have fewer characters than width.
+func numbers(first, last int64, width int) (list []string) {
 	step := int64(1)
 	if last < first {
 		step = -1
 	}
-	if n := uint64(max(first, last)) - uint64(min(first, last)); n >= MostPoints { // the difference may be greater than an int64
-		return nil, fmt.Errorf("%s=%d..%d has more than %d values: %w", name, first, last, MostPoints, ErrInvalid)
-	}
-	var list []string
 	for i := first; ; i += step {
-		list = append(list, strconv.FormatInt(i, 10))
+		list = append(list, fmt.Sprintf("%0*d", width, i))
 		if i == last {
-			return list, nil
+			return list
 		}
 	}
 }

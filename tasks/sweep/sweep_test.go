@@ -48,8 +48,12 @@ func TestParseAxis(t *testing.T) {
 		"seed=1..3":   "seed=1; seed=2; seed=3",
 		"n=1..-1":     "n=1; n=0; n=-1",
 		"n=7..7":      "n=7",
-		"v=1.5..2":    "v=1.5..2",
-		"v=1..2,5":    "v=1..2; v=5",
+		"v=1..2,5":    "v=1; v=2; v=5",
+		"v=9,1..3,x":  "v=9; v=1; v=2; v=3; v=x",
+		"n=08..11":    "n=08; n=09; n=10; n=11",
+		"n=-1..01":    "n=-1; n=00; n=01",
+		"v=a..b":      "v=a..b",
+		"v=../a,1..":  "v=../a; v=1..",
 		"v=a=b":       "v=a=b",
 		"v=":          "v=",
 		"x_1=3e-4":    "x_1=3e-4",
@@ -61,7 +65,7 @@ func TestParseAxis(t *testing.T) {
 		}
 	}
 	for _, word := range []string{"", "lr", "=1", "1x=2", "a-b=1", "id=1", "group=x", "index=1", "é=1", "v=a\nb", "v=\x1b[1m", "v=\xff", "v=\u2028",
-		"n=1..1000001", "n=-9223372036854775808..9223372036854775807", strings.Repeat("n", 65) + "=1", "v=" + strings.Repeat("x", 5000)} {
+		"n=1..1000001", "n=1..500000,1..500001", "v=1.5..2", "v=0.1..0.5", "v=1..9..2", "n=1..99999999999999999999", "n=-9223372036854775808..9223372036854775807", strings.Repeat("n", 65) + "=1", "v=" + strings.Repeat("x", 5000)} {
 		if a, err := sweep.ParseAxis(word); !errors.Is(err, sweep.ErrInvalid) {
 			t.Errorf("%.40q: %v, %v", word, a, err)
 		}
@@ -156,10 +160,15 @@ func TestFiles(t *testing.T) {
 		`[`:                                               "error",
 		`[{}]`:                                            "error",
 		`[1]`:                                             "error",
-		`{"n": 1}`:                                        "error",
+		`{"n": 1}`:                                        "n=1",
+		"\xef\xbb\xbf[{\"n\": 1}]":                        "n=1",
+		"{\"n\": 1, \"m\": 2}\n{\"m\": 4, \"n\": 3}\n": "n=1 m=2; n=3 m=4",
+		"{\"n\": 1}\n{\"m\": 4}\n":                     "error",
+		"{\"n\": 1} x":                                 "error",
+		"{\"n\": 1":                                    "error",
 	} {
 		read := sweep.ReadCSV
-		if strings.HasPrefix(content, "[") || strings.HasPrefix(content, "{") {
+		if start := strings.TrimPrefix(content, string(sweep.Mark)); strings.HasPrefix(start, "[") || strings.HasPrefix(start, "{") {
 			read = sweep.ReadJSON
 		}
 		points, err := read(strings.NewReader(content))
@@ -209,6 +218,9 @@ func TestPlaceholders(t *testing.T) {
 	used := sweep.Braces.Uses([]string{"a {lr}", "${x}"}, []string{"lr", "x"})
 	if !used["lr"] || used["x"] {
 		t.Errorf("used are %v", used)
+	}
+	if others := sweep.Braces.Others([]string{"{a} {lr} {b}", "{b} {print $1} ${c}"}, []string{"lr"}); !slices.Equal(others, []string{"a", "b"}) {
+		t.Errorf("others are %v", others)
 	}
 	for _, text := range []string{"", "{", "{}{", "aa", "1}", "  ", "\x00\x01", "<<<<<>>>>>", "__"} {
 		if _, err := sweep.ParsePlaceholder(text); !errors.Is(err, sweep.ErrInvalid) {

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -105,6 +106,18 @@ func (h Placeholder) Uses(words, names []string) map[string]bool {
 		}
 	}
 	return used
+}
+
+// Others returns what is written in the words of a command as a placeholder is, and is none of some names, each once.
+func (h Placeholder) Others(words, names []string) (others []string) {
+	for _, w := range words {
+		for _, p := range h.find(w, func(name string) bool { return !slices.Contains(names, name) }) {
+			if !slices.Contains(others, p.name) {
+				others = append(others, p.name)
+			}
+		}
+	}
+	return others
 }
 
 // Words returns the words of a command with values in place of the names. A value stays one word, or a part of one, whatever it has.
