@@ -17,7 +17,7 @@ type gcCommand struct {
 }
 
 func (cmd *gcCommand) command() *cli.Command {
-	var auto bool
+	var auto, index bool
 	return &cli.Command{
 		Name:  "gc",
 		Usage: "pack the history",
@@ -26,13 +26,19 @@ and other qme and git processes may run at the same time.
 
 Examples:
   qme gc`,
-		Flags: []cli.Flag{&cli.BoolFlag{Name: "auto", Usage: "pack only if needed, as in the background (internal)", Destination: &auto}},
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "auto", Usage: "pack only if needed, as in the background (internal)", Destination: &auto},
+			&cli.BoolFlag{Name: "index", Usage: "bring the search index up to date in place of packing, as in the background (internal)", Destination: &index},
+		},
 		Action: func(ctx context.Context, c *cli.Command) error {
 			if err := atMost(c, 0); err != nil {
 				return err
 			}
 			ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 			defer stop()
+			if index {
+				return cmd.catchUp(ctx)
+			}
 			return cmd.run(ctx, auto)
 		},
 	}
@@ -54,12 +60,7 @@ func (cmd *gcCommand) run(ctx context.Context, auto bool) error {
 		return err
 	}
 	if auto {
-		// Interactive work comes first. On Linux each thread has its own niceness, so it
-		// is set for the whole process group, which startGC has created. A failure does
-		// not matter.
-		if syscall.Getpgrp() == os.Getpid() {
-			_ = syscall.Setpriority(syscall.PRIO_PGRP, 0, 19)
-		}
+		giveWay()
 	}
 	q.CatchUpOrder(ctx) // saves the next listing the work after many runs
 	done := func() {}
@@ -77,4 +78,22 @@ func (cmd *gcCommand) run(ctx context.Context, auto bool) error {
 	}
 	cmd.term.note("%s of %s became %d of %s.", count(rep.PacksBefore, "pack"), humanize.IBytes(uint64(rep.BytesBefore)), rep.PacksAfter, humanize.IBytes(uint64(rep.BytesAfter)))
 	return nil
+}
+
+// catchUp brings the search index up to date.
+func (cmd *gcCommand) catchUp(ctx context.Context) error {
+	giveWay()
+	q, err := cmd.home.tasks()
+	if err != nil {
+		return err
+	}
+	return q.CatchUpIndex(ctx)
+}
+
+// giveWay has interactive work come first, if this is a process in the background. On Linux each thread has its own niceness, so it is set for
+// the whole process group, which is that of this process then. A failure does not matter.
+func giveWay() {
+	if syscall.Getpgrp() == os.Getpid() {
+		_ = syscall.Setpriority(syscall.PRIO_PGRP, 0, 19)
+	}
 }

@@ -10,8 +10,8 @@ import (
 	"qme/executor"
 	"qme/internal/safe"
 	"qme/record"
+	"qme/record/metric"
 	"qme/tasks"
-	"qme/tasks/metric"
 )
 
 // A metricTakes says how the values of one metric were taken from what the runs have printed or written.

@@ -4,8 +4,8 @@ import (
 	"github.com/urfave/cli/v3"
 
 	"qme/cli/config"
+	"qme/record/metric"
 	"qme/tasks"
-	"qme/tasks/metric"
 )
 
 // metricFlags are the options that ask a run for metrics. A command that has them sets DisableSliceFlagSeparator.

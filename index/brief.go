@@ -14,6 +14,7 @@ import (
 
 	"qme/index/query"
 	"qme/record"
+	"qme/record/metric"
 )
 
 // A brief is what is stored of a run beside its id and its streams: all that a query can ask
@@ -64,6 +65,8 @@ type brief struct {
 	Params, Metrics []string
 	// Partial and Overwritten are as in Found.
 	Partial, Overwritten bool
+	// Printed has of each metric that the output has by itself the name, the value and the step; nothing if Partial.
+	Printed []string
 }
 
 // A moment is a time in microseconds since 1970, and its offset from UTC in seconds.
@@ -143,6 +146,11 @@ func (b *brief) fill(e entry) error {
 	}
 	b.fillParams(d)
 	b.Partial, b.Overwritten = e.partial, isOverwritten(r)
+	if !b.Partial {
+		for _, m := range printed(e.doc) {
+			b.Printed = append(b.Printed, m.Name, string(m.Value), string(m.Step))
+		}
+	}
 	if !r.Notes.IsEmpty() {
 		var err error
 		if b.Notes, err = record.EncodeNotes(r.Notes); err != nil {
@@ -177,6 +185,20 @@ func (b *brief) fillParams(d *record.Data) {
 	for _, m := range d.Metrics {
 		b.Metrics = append(b.Metrics, m.Name, string(m.Value), string(m.Step), m.Take, m.Pattern, m.File)
 	}
+}
+
+// printed returns the metrics that the output of a run has by itself.
+func printed(doc *query.Doc) record.Metrics {
+	texts := doc.Texts()
+	return metric.Printed(nil, true, texts[query.Streams:query.Streams+2]...)
+}
+
+// printed returns what the index has of them.
+func (b *brief) printed() (list record.Metrics) {
+	for m := range slices.Chunk(b.Printed, 3) {
+		list = append(list, record.Metric{Name: m[0], Value: record.MetricValue(m[1]), Step: record.MetricValue(m[2]), Take: record.TakeLast})
+	}
+	return list
 }
 
 // setParams sets in a record what fillParams has taken over.

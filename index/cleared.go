@@ -94,7 +94,7 @@ func (r *reader) removal(id record.ID) (*record.Clearing, error) {
 
 // removalOf returns the removal of a run's task.
 func (r *reader) removalOf(d hit) (*record.Clearing, error) {
-	s, err := r.stored(d)
+	s, err := r.stored(d, false)
 	if err == nil && s.cleared == nil {
 		err = errDamaged
 	}

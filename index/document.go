@@ -94,32 +94,6 @@ func newMapping() mapping.IndexMapping {
 	return m
 }
 
-// A termField is the field of the grams or the words of a run. They come from texts that are
-// analyzed by themselves, so that none spans two of them.
-type termField struct {
-	*document.TextField
-	terms bleveindex.TokenFrequencies
-}
-
-// Analyze does nothing: it is done.
-func (*termField) Analyze() {}
-
-// AnalyzedLength implements index.Field. It is only for scores, which there are none of.
-func (*termField) AnalyzedLength() int { return 1 }
-
-// AnalyzedTokenFrequencies implements index.Field.
-func (f *termField) AnalyzedTokenFrequencies() bleveindex.TokenFrequencies { return f.terms }
-
-// present is all that is known of a term in a run: a batch has hundreds of thousands of them.
-var present bleveindex.TokenFreq
-
-// newTermField makes a field of the terms that each yields, some of them more than once.
-func newTermField(name string, each func(func(string))) *termField {
-	terms := make(bleveindex.TokenFrequencies, 256)
-	each(func(s string) { terms[s] = &present })
-	return &termField{document.NewTextFieldWithIndexingOptions(name, nil, nil, bleveindex.IndexField|bleveindex.SkipFreqNorm), terms}
-}
-
 // placeOf is where a run comes in a listing of runs.
 func placeOf(r *record.Record) string {
 	if m, moved := record.MovedOf(r); moved {
@@ -276,15 +250,15 @@ type stored struct {
 	*brief
 	record         *record.Record   // without its streams; nil of a run that could not be read
 	cleared        *record.Clearing // the removal of the task, nil if it is there
-	output, errors string
+	output, errors string           // if they are read
 }
 
-// readStored reads the stored fields of the document with an id, of a run that could be read or not.
-func readStored(id docID, visit func(segment.StoredFieldValueVisitor) error) (*stored, error) {
+// readStored reads the stored fields of the document with an id, of a run that could be read or not, with its streams or without them.
+func readStored(id docID, streams bool, visit func(segment.StoredFieldValueVisitor) error) (*stored, error) {
 	s := new(stored)
 	var err error
 	failed := visit(func(name string, _ byte, value []byte, _ []uint64) bool {
-		if name == idField {
+		if name == idField || !streams && name != recordField {
 			return true
 		}
 		var b []byte

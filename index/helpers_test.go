@@ -301,6 +301,9 @@ func collect(s *index.Search, found iter.Seq[index.Found]) (r result) {
 		took, known := f.Record.Took(now)
 		r.lines = append(r.lines, fmt.Sprint(f.ID, f.Unique, f.Number, f.Record.UID, f.Record.Executor, f.Record.Command,
 			d.Timestamp.Format(time.RFC3339Nano), d.Status, f.Record.Failed(), took, known, s.Query.Hits(f.Doc), s.Query.Relevance(f.Doc)))
+		if s.Printed && !f.Partial {
+			r.lines[len(r.lines)-1] += fmt.Sprint(f.Printed())
+		}
 	}
 	r.over = s.Over()
 	return r

@@ -73,6 +73,8 @@ type Search struct {
 	Whole bool
 	// Texts has Found.Doc have the streams of what is found, also where the query does not look at them.
 	Texts bool
+	// Printed has Found.Printed be set.
+	Printed bool
 	// Hold says that what is found is still looked at when all of it has been.
 	Hold bool
 	// AllRuns has the earlier runs of tasks looked at, too. They are found in the order of
@@ -86,6 +88,11 @@ type Search struct {
 	// Ready has only an index asked that is there and is nearly up to date, so that the search
 	// costs little. Without one nothing is found, and FromIndex is false.
 	Ready bool
+	// Later leaves an index that is missing or out of date as it is where at most MostLater tasks have to be looked at in its place:
+	// Due reports whether CatchUp should follow. It is for searches that look at all of what they find anyway.
+	Later bool
+	// Few reports, for Later, whether the Source has at most MostLater tasks.
+	Few func() bool
 
 	// Progress, if not nil, is told how many tasks have been indexed.
 	Progress func(tasks int)
@@ -100,6 +107,7 @@ type Search struct {
 	Warn func(error)
 
 	noIndex bool        // Run has done without
+	due     bool        // see Due
 	eager   bool        // the index is brought up to date if anything has changed
 	tooLong int         // streams over Limit
 	damaged atomic.Bool // a block of the index was not what it should be
@@ -121,6 +129,8 @@ type Found struct {
 	// Overwritten says that of the lines that Doc has of the streams some may have been written over others, as by a progress bar.
 	// It is known where Partial is.
 	Overwritten bool
+	// Printed, if it is set and Partial is not, returns the metrics that the output has by itself; see metric.Printed.
+	Printed func() record.Metrics
 
 	files  func() (*record.Files, error) // as in Run
 	source Source                        // which has the earlier runs
@@ -131,6 +141,10 @@ type Found struct {
 // Over returns how many streams are longer than Limit, of those that the search has
 // come by.
 func (s *Search) Over() int { return s.tooLong }
+
+// Due reports, of a search with Later, whether the index should be made or brought up to date. It is known when the first task was found,
+// or none.
+func (s *Search) Due() bool { return s.due }
 
 // FromIndex reports whether Run has used an index.
 func (s *Search) FromIndex() bool { return !s.noIndex }
@@ -179,7 +193,9 @@ func (s *Search) overlaid(found, top iter.Seq[Found]) iter.Seq[Found] {
 func (s *Search) added() iter.Seq[Found] {
 	all := make([]Found, len(s.Added))
 	for i, r := range s.Added {
-		all[i] = Found{Result: record.Result{ID: r.Record.UID, Record: r.Record}, Doc: s.doc(r), files: r.Files, source: s.Source, place: placeIn(r.Record), Partial: isPartial(r.Record, s.Limit), Overwritten: isOverwritten(r.Record)}
+		f := Found{Result: record.Result{ID: r.Record.UID, Record: r.Record}, Doc: s.doc(r), files: r.Files, source: s.Source, place: placeIn(r.Record), Partial: isPartial(r.Record, s.Limit), Overwritten: isOverwritten(r.Record)}
+		s.withPrinted(&f)
+		all[i] = f
 	}
 	slices.SortFunc(all, func(a, b Found) int { return s.Order.Compare(a.ID, b.ID) })
 	return slices.Values(all)
@@ -207,12 +223,22 @@ func (s *Search) stored(from Source, res record.Result) Found {
 		f.Doc = s.doc(Run{Record: res.Record, Stream: func(name record.StreamName) (io.ReadCloser, error) {
 			return from.Stream(res.Record, name)
 		}})
+		s.withPrinted(&f)
 	}
 	return f
 }
 
+// withPrinted sets Found.Printed of a run that is not read from the index, if it is asked for.
+func (s *Search) withPrinted(f *Found) {
+	if doc := f.Doc; s.Printed {
+		f.Printed = func() record.Metrics { return printed(doc) }
+	}
+}
+
 // brief reports whether what a listing shows of a record is enough.
-func (s *Search) brief() bool { return !s.Whole && !s.Texts && !s.AllRuns && s.Query.Brief() }
+func (s *Search) brief() bool {
+	return !s.Whole && !s.Texts && !s.Printed && !s.AllRuns && s.Query.Brief()
+}
 
 // match yields the runs that answer to the query, and those that cannot be read.
 func (s *Search) match(ctx context.Context, found iter.Seq[Found]) iter.Seq[Found] {

@@ -357,7 +357,7 @@ func (s *Search) brokenIndex(err error) Found {
 
 // look returns a run that answers to the query, nil for any other.
 func (r *reader) look(ctx context.Context, d hit) (*Found, error) {
-	s, err := r.stored(d)
+	s, err := r.stored(d, r.s.Texts || r.s.Query.Streams())
 	if err == nil && (s.record == nil || (s.cleared != nil) != r.s.Cleared) {
 		err = errDamaged
 	}
@@ -365,6 +365,9 @@ func (r *reader) look(ctx context.Context, d hit) (*Found, error) {
 		return nil, err
 	}
 	f := &Found{Result: record.Result{ID: d.id, Record: s.record}, Number: s.Number, Doc: s.doc(), Cleared: s.cleared, Partial: s.Partial, Overwritten: s.Overwritten, place: d.docID, hit: true}
+	if r.s.Printed {
+		f.Printed = s.printed
+	}
 	if !r.s.Query.Match(f.Doc) {
 		return nil, f.Doc.Err
 	}
@@ -389,9 +392,9 @@ func (r *reader) look(ctx context.Context, d hit) (*Found, error) {
 	return f, err
 }
 
-// stored returns what is stored of a run.
-func (r *reader) stored(h hit) (s *stored, err error) {
-	err = guard(func() error { s, err = r.o.stored(h); return err })
+// stored returns what is stored of a run, with its streams or without them.
+func (r *reader) stored(h hit, streams bool) (s *stored, err error) {
+	err = guard(func() error { s, err = r.o.stored(h, streams); return err })
 	return s, err
 }
 

@@ -21,6 +21,8 @@ const (
 	// overlay is how many tasks may differ from the index before it is brought up to
 	// date; so many are looked at themselves.
 	overlay = 256
+	// MostLater is how many tasks a search with Later looks at in place of the index.
+	MostLater = 4096
 	// buildMemory is from how many bytes of memory on writing has garbage collected
 	// more often.
 	buildMemory = 192 << 20
@@ -52,7 +54,7 @@ func (s *Search) run(ctx context.Context, dir string, find func(*answer, context
 		case ctx.Err() != nil:
 			yield(Found{Result: record.Result{Err: ctx.Err()}})
 		case err != nil && s.Ready:
-		case errors.Is(err, errOther), errors.Is(err, errGap):
+		case errors.Is(err, errOther), errors.Is(err, errGap), errors.Is(err, errLater):
 			s.Scan(ctx)(yield)
 		case err != nil:
 			s.Warn(fmt.Errorf("the search index cannot be used, so each record is looked at: %w", withAdvice(err)))
@@ -68,6 +70,21 @@ func (s *Search) run(ctx context.Context, dir string, find func(*answer, context
 			_ = a.o.close() // that it cannot be used has been said
 		}
 	}
+}
+
+// errLater says that the index is made later.
+var errLater = errors.New("the index is made later")
+
+// CatchUp makes the index in the folder dir, or brings it up to date where that is due. It does nothing where another process is at that.
+func (s *Search) CatchUp(ctx context.Context, dir string) error {
+	a, err := s.lookUp(ctx, dir)
+	if errors.Is(err, errOther) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return a.close()
 }
 
 // lookUp finds out where the runs are that may answer to the query. With an error the
@@ -104,6 +121,9 @@ func (s *Search) first(ctx context.Context, dir string) (*opened, error) {
 		o, err := open(dir, s.Limit)
 		if s.Ready {
 			return o, err
+		}
+		if s.due = errors.Is(err, errUnusable) && s.Later && s.Few(); s.due {
+			return nil, errLater
 		}
 		if errors.Is(err, errUnusable) {
 			o, err = s.rebuild(ctx, dir, before)
@@ -356,8 +376,12 @@ func (a *answer) ask(ctx context.Context, dir string) error {
 		behind = max(behind, len(c.Tasks))
 	}
 	most := overlay
-	if s.eager {
+	switch {
+	case s.eager:
 		most = 0
+	case s.Later:
+		most = MostLater
+		s.due = behind > overlay && behind <= most
 	}
 	if behind > most && s.Ready {
 		return errOther

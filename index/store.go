@@ -29,7 +29,7 @@ import (
 // lock and wait for none, and a writer that is killed leaves the last one whole.
 
 // format changes with the fields of documents: an index of another one is made again.
-const format = 27
+const format = 28
 
 const manifestName = "qme.json"
 
@@ -217,7 +217,7 @@ func (o *opened) openBleve() error {
 
 // stored reads what is stored of a run. It does not look for its id again, as bleve's Document
 // does, in each segment.
-func (o *opened) stored(h hit) (*stored, error) {
+func (o *opened) stored(h hit, streams bool) (*stored, error) {
 	state, err := o.state()
 	if err != nil {
 		return nil, err
@@ -225,7 +225,7 @@ func (o *opened) stored(h hit) (*stored, error) {
 	n := h.number
 	for _, s := range state.Segments() {
 		if n < s.Segment().Count() {
-			return readStored(h.docID, func(visitor segment.StoredFieldValueVisitor) error { return s.VisitDocument(n, visitor) })
+			return readStored(h.docID, streams, func(visitor segment.StoredFieldValueVisitor) error { return s.VisitDocument(n, visitor) })
 		}
 		n -= s.Segment().Count()
 	}

@@ -25,7 +25,7 @@ import (
 	"qme/internal/safe"
 	"qme/provenance"
 	"qme/record"
-	"qme/tasks/metric"
+	"qme/record/metric"
 	"qme/tasks/waiting"
 )
 

@@ -29,6 +29,12 @@ type SearchOptions struct {
 	// Texts has the streams of what is found be there, whatever the query; see index.Search.Texts.
 	Texts bool
 
+	// Printed has index.Found.Printed be set.
+	Printed bool
+
+	// Later does not wait for the index where that is not worth it; see index.Search.Later.
+	Later bool
+
 	// Ready finds only what costs little to find; see index.Search.Ready.
 	Ready bool
 
@@ -82,6 +88,8 @@ type Search struct {
 	// FromIndex reports whether the index was used, so that a further search is cheap. It is valid
 	// after Found has ended.
 	FromIndex func() bool
+	// Due reports whether CatchUpIndex should follow, as is known after Found has ended.
+	Due func() bool
 	// Mean says of words that were found nowhere which ones were probably meant; see
 	// index.Search.Mean.
 	Mean func(context.Context, []query.Word) ([]query.Missing, error)
@@ -97,6 +105,7 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 	}
 	s := q.searchOf(v)
 	s.Query, s.AllRuns, s.EarlierOnly, s.Cleared, s.Ready, s.Texts, s.Whole = what, o.AllRuns, o.EarlierOnly, o.Cleared, o.Ready, o.Texts, o.Whole || o.Sort == SortMemory
+	s.Printed, s.Later, s.Few = o.Printed, o.Later, v.few
 	s.Hold = slices.Contains([]string{SortRelevance, SortDuration, SortMemory, SortOldest}, o.Sort)
 	if o.Sort == "" || o.Sort == SortStarted || o.Sort == SortOldest {
 		damage, err := v.latestFirst(ctx, true)
@@ -114,10 +123,32 @@ func (q *Service) Search(ctx context.Context, what *query.Query, o SearchOptions
 		CountBy: func(ctx context.Context, field string, unreadable func(error)) (map[string]int, error) {
 			return s.CountBy(ctx, dir, field, unreadable)
 		},
-		Short: v.shortFound,
+		Short: v.shortFound, Due: s.Due,
 		Mean:  func(ctx context.Context, words []query.Word) ([]query.Missing, error) { return s.Mean(ctx, dir, words) },
 		Names: func(ctx context.Context, kind string) ([]string, error) { return s.Names(ctx, dir, kind) },
 	}, nil
+}
+
+// few reports whether a search can look at each task of the history itself in place of the index.
+func (v *View) few() bool {
+	n := 0
+	for _, err := range v.history.Tasks(record.Range{}) {
+		if n++; err != nil || n > index.MostLater {
+			return false
+		}
+	}
+	return true
+}
+
+// CatchUpIndex makes the search index, or brings it up to date where that is due.
+func (q *Service) CatchUpIndex(ctx context.Context) error {
+	v, err := q.searched(false)
+	if err != nil {
+		return err
+	}
+	s := q.searchOf(v)
+	s.Query = new(query.Query)
+	return s.CatchUp(ctx, filepath.Join(q.Home, indexName))
 }
 
 // searchOf returns a search among the tasks of a view, without a query.
@@ -228,10 +259,15 @@ func (s searchSource) Files(rec *record.Record) (*record.Files, error) {
 // outputsNamed finds the runs whose record lists an output with a text in its absolute path, in upper or
 // lower case, with the query for that.
 func (q *Service) outputsNamed(ctx context.Context, text string, o SearchOptions) (*Search, *query.Query, error) {
-	what, err := query.Parse(`out:"`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text)+`"`, query.Options{})
+	what, err := query.Parse(outputNamed(text), query.Options{})
 	if err != nil {
 		return nil, nil, err
 	}
 	s, err := q.Search(ctx, what, o)
 	return s, what, err
+}
+
+// outputNamed returns the query for runs whose record lists an output with a text in its absolute path.
+func outputNamed(text string) string {
+	return `out:"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
 }

@@ -17,7 +17,7 @@ import (
 	"qme/internal/ordered"
 	"qme/internal/regular"
 	"qme/record"
-	"qme/tasks/metric"
+	"qme/record/metric"
 	"qme/tasks/options"
 )
 
@@ -75,7 +75,7 @@ func (q *Service) Table(ctx context.Context, o TableOptions) (*Table, error) {
 		what = new(query.Query)
 	}
 	m := &tableMaker{q: q, o: o, deadline: time.Now().Add(outputTime), table: new(Table)}
-	s, err := q.Search(ctx, what, SearchOptions{Sort: SortCreated, Texts: true})
+	s, err := q.Search(ctx, what, SearchOptions{Sort: SortCreated, Texts: len(o.Metrics) > 0, Printed: true, Later: true})
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +91,11 @@ func (q *Service) Table(ctx context.Context, o TableOptions) (*Table, error) {
 				return nil, err
 			}
 			m.add(f, short)
+		}
+	}
+	if s.Due() && !q.ReadOnly {
+		if err := q.start("gc", "--index"); err != nil {
+			q.Warn("the search index is not made: %v", err)
 		}
 	}
 	slices.Reverse(m.table.Rows) // the search has begun with the newest
@@ -124,7 +129,7 @@ func (q *Service) Groups(ctx context.Context) (names []string, err error) {
 // groups yields the name of the group of each task that has one, newest first. An error ends it; a task that cannot be read has none.
 func (q *Service) groups(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		s, err := q.Search(ctx, new(query.Query), SearchOptions{Sort: SortCreated, Texts: true})
+		s, err := q.Search(ctx, new(query.Query), SearchOptions{Sort: SortCreated, Printed: true, Later: true})
 		if err != nil {
 			yield("", err)
 			return
@@ -179,17 +184,12 @@ func (m *tableMaker) scan(f index.Found) scanned {
 	if s.raw {
 		return s
 	}
-	texts := f.Doc.Texts()
-	if s.Err = f.Doc.Err; s.Err != nil {
-		return s
+	others := slices.DeleteFunc(f.Printed(), func(one record.Metric) bool { return isOf(s.specs, one.Name) })
+	if s.printed = others; len(s.specs) > 0 {
+		texts := f.Doc.Texts()
+		s.printed = metric.Join(metric.Printed(s.specs, false, texts[query.Streams:query.Streams+2]...), others)
 	}
-	var sources []record.Metrics
-	for _, text := range texts[query.Streams : query.Streams+2] {
-		one := metric.NewScanner(s.specs, true)
-		one.Visible(text)
-		sources = append(sources, one.Metrics())
-	}
-	s.printed = metric.Join(sources...)
+	s.Err = f.Doc.Err
 	return s
 }
 
@@ -204,16 +204,11 @@ func (m *tableMaker) add(f scanned, short string) {
 		f.printed = m.read(f)
 	}
 	// A metric that was asked for, and is not there, is missing, whatever else has its name.
-	isAsked := func(one record.Metric) bool {
-		return slices.ContainsFunc(m.o.Metrics, func(s metric.Spec) bool { return s.Name == one.Name })
-	}
-	isLooked := func(one record.Metric) bool {
-		return slices.ContainsFunc(f.specs, func(s metric.Spec) bool { return s.Name == one.Name })
-	}
+	isAsked := func(one record.Metric) bool { return isOf(m.o.Metrics, one.Name) }
 	var found record.Metrics
 	asked := f.recorded
 	for _, one := range f.printed {
-		if isLooked(one) {
+		if isOf(f.specs, one.Name) {
 			asked = append(asked, one)
 		} else if !isAsked(one) {
 			found = append(found, one)
@@ -222,6 +217,11 @@ func (m *tableMaker) add(f scanned, short string) {
 	rest := slices.DeleteFunc(slices.Clone(r.Data.Metrics), isAsked)
 	row.Metrics = metric.Join(asked, m.files(r), rest, found)
 	m.table.Rows = append(m.table.Rows, row)
+}
+
+// isOf reports whether a name is that of one of some metrics.
+func isOf(specs []metric.Spec, name string) bool {
+	return slices.ContainsFunc(specs, func(s metric.Spec) bool { return s.Name == name })
 }
 
 // recorded returns the metrics that were asked for and that the run has recorded, and those that have to be looked for.
@@ -334,7 +334,7 @@ func sharedFiles(rows []TableRow) (list []SharedFile) {
 		}
 		seen := map[string]bool{}
 		for _, f := range row.Record.Data.Files.Out {
-			if path := row.Record.Data.PathOf(f); path != "" && f.By != record.ByStdio && !seen[path] {
+			if path := writtenPath(row.Record, f); path != "" && !seen[path] {
 				seen[path] = true
 				tasks[path]++
 			}

@@ -12,8 +12,8 @@ import (
 	"qme/internal/mask"
 	"qme/internal/span"
 	"qme/record"
+	"qme/record/metric"
 	"qme/tasks"
-	"qme/tasks/metric"
 )
 
 // kind is the type of a setting's value.

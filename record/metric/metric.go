@@ -151,7 +151,7 @@ func (s Spec) String() string {
 
 // find adds what the pattern finds in a line to the values. It returns how many were too long to be values.
 func (s Spec) find(line string, to *series) (tooLong int) {
-	for _, at := range s.re.FindAllStringSubmatchIndex(line, -1) {
+	s.eachMatch(line, func(at []int) {
 		value := strings.TrimSpace(group(line, at, s.value))
 		step := ""
 		if s.step >= 0 {
@@ -164,8 +164,30 @@ func (s Spec) find(line string, to *series) (tooLong int) {
 		default:
 			to.add(record.MetricValue(strings.ToValidUTF8(value, "\uFFFD")), record.MetricValue(strings.ToValidUTF8(step, "\uFFFD")))
 		}
-	}
+	})
 	return tooLong
+}
+
+// eachMatch calls fn with where the pattern is in a line, as FindAllStringSubmatchIndex has it. Nearly all lines have one match or none, which is
+// found in less time if the pattern begins with a text.
+func (s Spec) eachMatch(line string, fn func(at []int)) {
+	begin, _ := s.re.LiteralPrefix()
+	if begin != "" {
+		if !strings.Contains(line, begin) {
+			return
+		}
+		at := s.re.FindStringSubmatchIndex(line)
+		if at == nil {
+			return
+		}
+		if !strings.Contains(line[at[1]:], begin) {
+			fn(at)
+			return
+		}
+	}
+	for _, at := range s.re.FindAllStringSubmatchIndex(line, -1) {
+		fn(at)
+	}
 }
 
 func group(line string, at []int, i int) string {

@@ -238,6 +238,18 @@ func (s *Scanner) Metrics() record.Metrics {
 	return list
 }
 
+// Printed returns the metrics in streams of which the texts are known that were visible: see NewScanner. Those of an earlier stream count before
+// others of the same name. The search index has what it returns for no specs: a change of that is one of the format of the index.
+func Printed(specs []Spec, others bool, texts ...string) record.Metrics {
+	var sources []record.Metrics
+	for _, text := range texts {
+		s := NewScanner(specs, others)
+		s.Visible(text)
+		sources = append(sources, s.Metrics())
+	}
+	return Join(sources...)
+}
+
 // Join returns the metrics of several sources. A name that an earlier source has counts from there.
 func Join(sources ...record.Metrics) record.Metrics {
 	var list record.Metrics

@@ -14,14 +14,19 @@ type pair struct{ name, number string }
 var stepWords = []string{"step", "epoch", "iteration", "iter", "global_step"}
 
 func isStep(name string) bool {
+	if name == "" || strings.IndexByte("seigSEIG", name[0]) < 0 { // which nearly all others are told by
+		return false
+	}
 	return slices.ContainsFunc(stepWords, func(w string) bool { return strings.EqualFold(w, name) })
 }
 
 // readPairs adds the pairs of a line to list, and returns them with the step beside them. The whole line has to consist of pairs, of
 // steps and of what separates them: with anything else it is prose, and there are no pairs.
 func readPairs(list []pair, line string) (pairs []pair, step string) {
-	line = strings.Trim(line, " \t")
-	if line == "" || !strings.ContainsAny(line, "=:") {
+	if strings.IndexByte(line, '=') < 0 && strings.IndexByte(line, ':') < 0 {
+		return list, ""
+	}
+	if line = strings.TrimRight(skipBlanks(line), " \t"); line == "" {
 		return list, ""
 	}
 	r := pairReader{rest: line}
@@ -58,6 +63,40 @@ type pairReader struct {
 	quoted bool   // names have quotes
 }
 
+// These are the kinds of characters that names and numbers have. Tables of lines are read character by character, of thousands of runs.
+const (
+	ofNames = 1 << iota
+	ofNumbers
+)
+
+var kinds = func() (k [256]byte) {
+	for c := range 256 {
+		if b := byte(c); isLetter(b) || isDigit(b) || b == '-' || b == '.' {
+			k[c] = ofNames | ofNumbers
+		}
+	}
+	k['/'], k['+'] = ofNames, ofNumbers
+	return k
+}()
+
+// spanOf returns how many characters of a kind a text begins with.
+func spanOf(kind byte, text string) int {
+	for n := range len(text) {
+		if kinds[text[n]]&kind == 0 {
+			return n
+		}
+	}
+	return len(text)
+}
+
+// skipBlanks returns a text without the blanks at its beginning.
+func skipBlanks(text string) string {
+	for text != "" && (text[0] == ' ' || text[0] == '\t') {
+		text = text[1:]
+	}
+	return text
+}
+
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
@@ -88,7 +127,7 @@ func (r *pairReader) separators() {
 	}
 }
 
-func (r *pairReader) blanks() { r.rest = strings.TrimLeft(r.rest, " \t") }
+func (r *pairReader) blanks() { r.rest = skipBlanks(r.rest) }
 
 // item reads a pair or a step.
 func (r *pairReader) item() (p pair, step, ok bool) {
@@ -127,10 +166,7 @@ func (r *pairReader) name() (name string, ok bool) {
 		}
 		r.rest = r.rest[1:]
 	}
-	n := 0
-	for n < len(r.rest) && (isLetter(r.rest[n]) || isDigit(r.rest[n]) || strings.IndexByte("-./", r.rest[n]) >= 0) {
-		n++
-	}
+	n := spanOf(ofNames, r.rest)
 	name = r.rest[:n]
 	if n == 0 || n > record.LongestMetric || !isLetter(name[0]) {
 		return "", false
@@ -174,10 +210,7 @@ func (r *pairReader) stepNumber() bool {
 
 // value reads a number.
 func (r *pairReader) value() (number string, ok bool) {
-	n := 0
-	for n < len(r.rest) && (isLetter(r.rest[n]) || isDigit(r.rest[n]) || strings.IndexByte("+-.", r.rest[n]) >= 0) {
-		n++
-	}
+	n := spanOf(ofNumbers, r.rest)
 	if n == 0 || n > record.LongestMetric {
 		return "", false
 	}

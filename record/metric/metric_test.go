@@ -285,3 +285,29 @@ func FuzzScan(f *testing.F) {
 		}
 	})
 }
+
+var training = strings.Repeat("epoch 3/10 loss=0.40123 acc=0.9012 val_loss: 0.5123 lr: 3e-4\nSaving the model to checkpoints/3.pt\n", 100)
+
+// BenchmarkPattern looks for one metric in the same.
+func BenchmarkPattern(b *testing.B) {
+	spec, err := Parse("acc=acc=([0-9.]+) max")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(int64(len(training)))
+	for b.Loop() {
+		s := NewScanner([]Spec{spec}, true)
+		s.Visible(training)
+		s.Metrics()
+	}
+}
+
+// BenchmarkVisible looks through 10 KB of what a training prints.
+func BenchmarkVisible(b *testing.B) {
+	b.SetBytes(int64(len(training)))
+	for b.Loop() {
+		s := NewScanner(nil, true)
+		s.Visible(training)
+		s.Metrics()
+	}
+}
