@@ -410,12 +410,25 @@ func (p *page) files() error {
 	}
 	p.list("Files in", files.In)
 	p.list("Files out", files.Out)
+	again, err := p.writtenAgain()
+	if err != nil {
+		return err
+	}
 	label := "Files"
-	for _, line := range fileLines(p.v, files) {
+	for _, line := range append(fileLines(p.v, files), again...) {
 		p.line(label, line)
 		label = ""
 	}
 	return nil
+}
+
+// writtenAgain says which outputs other tasks of the group have written as well.
+func (p *page) writtenAgain() (lines []string, err error) {
+	list, err := p.v.WrittenAgain()
+	for _, one := range list {
+		lines = append(lines, fmt.Sprintf("%s was written by other tasks of the group as well, such as %s: only what the last of them wrote is there", safe.Line(one.Path), one.By))
+	}
+	return lines, err
 }
 
 func (p *page) list(label string, files []record.File) {
