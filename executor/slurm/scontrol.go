@@ -1,6 +1,7 @@
 package slurm
 
 import (
+	"cmp"
 	"context"
 	"strings"
 )
@@ -78,7 +79,7 @@ func readJob(text string) row {
 			tokens[key] = value
 		}
 	}
-	r := row{limit: lengthOf(tokens["TimeLimit"]), raw: tokens["JobId"], name: name, partition: known(tokens["Partition"]), state: tokens["JobState"], exit: tokens["ExitCode"],
+	r := row{limit: lengthOf(tokens["TimeLimit"]), memory: memoryIn(cmp.Or(tokens["ReqTRES"], tokens["TRES"])), raw: tokens["JobId"], name: name, partition: known(tokens["Partition"]), state: tokens["JobState"], exit: tokens["ExitCode"],
 		submit: instant(tokens["SubmitTime"]), start: instant(tokens["StartTime"]), end: instant(tokens["EndTime"]),
 		elapsed: seconds(tokens["RunTime"]), cpus: count(tokens["NumCPUs"]), nodes: known(tokens["NodeList"]), reason: known(tokens["Reason"]),
 		restarts: count(tokens["Restarts"]), controller: true, node: known(tokens["BatchHost"]),
@@ -88,6 +89,16 @@ func readJob(text string) row {
 	}
 	r.id = partID(tokens)
 	return r
+}
+
+// memoryIn returns the memory in a list of resources, such as "cpu=1,mem=50M,node=1".
+func memoryIn(resources string) int64 {
+	for one := range strings.SplitSeq(resources, ",") {
+		if size, is := strings.CutPrefix(one, "mem="); is {
+			return bytesOf(size)
+		}
+	}
+	return 0
 }
 
 // partID returns the id as sacct writes it.

@@ -227,7 +227,7 @@ const (
 		"3_1|10|wrap|debug|RUNNING|0:0|1795486053|1795486056|Unknown|1|1|vm|JobArrayTaskLimit|512Mc|1|UNLIMITED\n" +
 		"3_2|11|na|me\nx|debug|FAILED|1:0|1795486053|1795486058|1795486059|1|1|vm|JobArrayTaskLimit|512Mc|1|UNLIMITED\n" +
 		"3_[3-4%1]|3|wrap|debug|PENDING|0:0|1795486053|Unknown|Unknown|0|1|None assigned|JobArrayTaskLimit|512Mc|1|UNLIMITED\n"
-	controllerAnswer = "JobId=2 JobName=na|me\nx UserId=root(0) GroupId=root(0) MCS_label=N/A Priority=4294901758 Nice=0 Account=root QOS=normal JobState=FAILED Reason=NonZeroExitCode Dependency=(null) Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=200:0 RunTime=1-00:00:07 TimeLimit=UNLIMITED TimeMin=N/A SubmitTime=1795486053 EligibleTime=1795486053 AccrueTime=1795486053 StartTime=1795486053 EndTime=1795486053 Deadline=N/A SuspendTime=None SecsPreSuspend=0 LastSchedEval=1795486053 Scheduler=Main Partition=debug AllocNode:Sid=localhost:18066 ReqNodeList=(null) ExcNodeList=(null) NodeList=vm BatchHost=vm NumNodes=1 NumCPUs=1 NumTasks=1 CPUs/Task=1 ReqB:S:C:T=0:0:*:* TRES=cpu=1,node=1,billing=1 Command=(null) WorkDir=/tmp/a b StdErr=/tmp/a b/err 2 StdIn=/dev/null StdOut=/tmp/a b/out 2|a.txt Power= \n" +
+	controllerAnswer = "JobId=2 JobName=na|me\nx UserId=root(0) GroupId=root(0) MCS_label=N/A Priority=4294901758 Nice=0 Account=root QOS=normal JobState=FAILED Reason=NonZeroExitCode Dependency=(null) Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=200:0 RunTime=1-00:00:07 TimeLimit=UNLIMITED TimeMin=N/A SubmitTime=1795486053 EligibleTime=1795486053 AccrueTime=1795486053 StartTime=1795486053 EndTime=1795486053 Deadline=N/A SuspendTime=None SecsPreSuspend=0 LastSchedEval=1795486053 Scheduler=Main Partition=debug AllocNode:Sid=localhost:18066 ReqNodeList=(null) ExcNodeList=(null) NodeList=vm BatchHost=vm NumNodes=1 NumCPUs=1 NumTasks=1 CPUs/Task=1 ReqB:S:C:T=0:0:*:* TRES=cpu=1,mem=1536M,node=1,billing=1 Command=(null) WorkDir=/tmp/a b StdErr=/tmp/a b/err 2 StdIn=/dev/null StdOut=/tmp/a b/out 2|a.txt Power= \n" +
 		"JobId=6 ArrayJobId=6 ArrayTaskId=1-5%2 ArrayTaskThrottle=2 JobName=wrap UserId=root(0) JobState=PENDING Reason=Resources Restarts=0 ExitCode=0:0 RunTime=00:00:00 SubmitTime=1795486053 StartTime=1795489999 EndTime=Unknown Partition=never NodeList= NumCPUs=1-2 StdErr=/tmp/slurm-6_4294967294.out StdIn=/dev/null StdOut=/tmp/slurm-6_4294967294.out Power= \n" +
 		"JobId=15 HetJobId=14 HetJobOffset=1 JobName=het.sh HetJobIdSet=14-15 UserId=root(0) JobState=PENDING Reason=None SubmitTime=1795486158 Partition=debug NodeList= NumCPUs=1 StdErr=/tmp/slurm-15.out StdIn=/dev/null StdOut=/tmp/slurm-15.out\n"
 )
@@ -344,7 +344,7 @@ func TestController(t *testing.T) {
 		t.Fatalf("%d rows", len(rows))
 	}
 	r := rows[0]
-	if r.id != "2" || r.name != "na|me\nx" || r.exit != "200:0" || r.elapsed != 86407 || r.stdout != "/tmp/a b/out 2|a.txt" || r.stderr != "/tmp/a b/err 2" || r.node != "vm" {
+	if r.id != "2" || r.name != "na|me\nx" || r.exit != "200:0" || r.elapsed != 86407 || r.memory != 1536<<20 || r.stdout != "/tmp/a b/out 2|a.txt" || r.stderr != "/tmp/a b/err 2" || r.node != "vm" {
 		t.Errorf("a plain job: %+v", r)
 	}
 	if r := rows[1]; r.id != "6_[1-5%2]" || r.start != nil || r.cpus != 1 || template(r.stdout) != "/tmp/slurm-6_%a.out" {
