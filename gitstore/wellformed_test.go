@@ -25,6 +25,7 @@ const forgeries = 1500
 // it takes of commits is let in.
 func TestNothingThatGitRefuses(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	require.Component(t, "git")
 	seed := number(t, "QME_TEST_SEED", time.Now().UnixNano())
 	t.Logf("QME_TEST_SEED=%d", seed)

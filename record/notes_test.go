@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"qme/record"
+	"qme/tests/require"
 )
 
 // Notes that are written are read again as they were, with what a later version has added.
@@ -152,6 +153,7 @@ func TestMergeNotes(t *testing.T) {
 
 // Notes of two homes that come to too much are merged all the same: the longest are left out, and counted.
 func TestMergeTooMuch(t *testing.T) {
+	require.Alone(t)
 	many := func(from, n int, text string) *record.Notes {
 		notes := &record.Notes{}
 		for i := range n {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"qme/record"
+	"qme/tests/require"
 )
 
 func TestLines(t *testing.T) {
@@ -37,6 +38,7 @@ func TestInline(t *testing.T) {
 // TestInlineAsJSON has streams that are short and whose lines are long as JSON.
 func TestInlineAsJSON(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	const limit = 64 << 20
 	for _, piece := range []string{"\n", "a\n", "\x1b", "\"", "\u2028", "\u2029\n", "abcdefgh", "ä", "\\\r\n"} {
 		fits := 0

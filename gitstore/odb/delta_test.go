@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+
+	"qme/tests/require"
 )
 
 // edited returns b with some stretches of it changed, moved, doubled or left out.
@@ -31,6 +33,7 @@ func edited(r *rand.Rand, b []byte) []byte {
 
 func TestDeltas(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	r := rand.New(rand.NewPCG(1, 2))
 	var d differ
 	for i, n := range []int{0, 1, 3, 4, 5, 255, 256, 257, 4096, 65535, 65536, 65537, 1 << 17, 1 << 20} {

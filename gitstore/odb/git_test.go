@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/afero"
 
 	"qme/record"
+	"qme/tests/require"
 )
 
 // A known object is one as git itself reads it.
@@ -53,6 +54,7 @@ func all(t testing.TB, dir string) []known {
 // has stored them; then Repack joins what there is, and git reads it.
 func TestReadsWhatGitWrites(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	made := grown(t)
 	want := all(t, made)
 	for name, pack := range map[string]func(t *testing.T, dir string){

@@ -10,6 +10,8 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/spf13/afero"
+
+	"qme/tests/require"
 )
 
 // indexOf makes the index file of a pack that holds objects of these names. The
@@ -54,6 +56,7 @@ func (c *counting) ReadAt(b []byte, off int64) (int, error) {
 // them, also where the names are spread as SHA-1 never does.
 func TestBigIndexes(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	const n = 100_000
 	rnd := rand.New(rand.NewPCG(1, 2))
 	random := func(int) (h plumbing.Hash) {

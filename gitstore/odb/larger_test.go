@@ -8,12 +8,15 @@ import (
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/spf13/afero"
+
+	"qme/tests/require"
 )
 
 // TestLargerThan compares with the sizes that reading all of the objects gives: loose,
 // whole and as deltas.
 func TestLargerThan(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	dir := grown(t)
 	for _, packed := range []bool{false, true} {
 		if packed {

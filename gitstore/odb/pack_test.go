@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/afero"
 
 	"qme/record"
+	"qme/tests/require"
 )
 
 func TestWriterRoundTrip(t *testing.T) {
@@ -193,6 +194,7 @@ func TestEntryHeaders(t *testing.T) {
 // other.
 func TestEndlessDeltas(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	a, b := plumbing.Hash{1}, plumbing.Hash{2}
 	for name, bases := range map[string][2]plumbing.Hash{"on itself": {a, b}, "on each other": {b, a}, "on what is not there": {{3}, {4}}} {
 		db, _ := memory()

@@ -20,6 +20,7 @@ import (
 
 	"qme/gitstore/storetest"
 	"qme/record"
+	"qme/tests/require"
 )
 
 // A builder puts packs together that no decent program would write.
@@ -623,6 +624,7 @@ func longChain(p *builder, depth int) {
 
 func TestReceiveTooLongAChain(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	p := newBuilder(t)
 	longChain(p, maxDepth+1)
 	if err := refused(t, p.bytes(), ReceiveOptions{}); !errors.Is(err, ErrTooLarge) {
@@ -689,6 +691,7 @@ func largeBases(p *builder, byName bool) map[plumbing.Hash]bool {
 // has.
 func TestReceiveTooManyLinks(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	p := newBuilder(t)
 	p.level = zlib.BestSpeed
 	entry := len("100644 x\x00") + hashLen

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"qme/tests/require"
 )
 
 // situations are what a user may have done since the last commit. Each is tried
@@ -191,6 +193,7 @@ var forms = []struct {
 }
 
 func TestStateIsWhatGitSays(t *testing.T) {
+	require.Alone(t)
 	for _, form := range forms {
 		for _, s := range situations {
 			t.Run(form.name+"/"+s.name, func(t *testing.T) {

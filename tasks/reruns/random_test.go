@@ -15,6 +15,7 @@ import (
 	"qme/gitstore"
 	"qme/record"
 	"qme/tasks/reruns"
+	"qme/tests/require"
 )
 
 // now is the present of the random histories. Some of their tasks are of the future.
@@ -182,6 +183,7 @@ func (h *home) damage(rnd *rand.Rand) string {
 // TestRandomHistories compares the order with that of all records, after each of many changes:
 // runs, reruns, removals, pulls of many, clocks that are wrong, and damage.
 func TestRandomHistories(t *testing.T) {
+	require.Alone(t)
 	defer reruns.SetTableFrom(40)()
 	for seed := range uint64(2) {
 		rnd := rand.New(rand.NewPCG(seed, 7))

@@ -42,6 +42,15 @@ func Missing(t testing.TB, name, why string) {
 	t.Skipf("this test needs %s: %s", name, why)
 }
 
+// Alone skips a long test, in which nothing happens at once, where "go test -short" asks for that: as with -race, which takes several
+// times as long and finds nothing there.
+func Alone(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("nothing happens at once in this long test, and -short leaves it out")
+	}
+}
+
 // Check is Component for tests that are not of the package testing: it returns
 // why the test cannot run, "" when it can, and whether that is a failure.
 func Check(names ...string) (reason string, fail bool) {
