@@ -17,6 +17,7 @@ import (
 	"qme/record"
 	"qme/tasks/waiting"
 	"qme/tests/await"
+	"qme/tests/require"
 )
 
 // dieVariable says at which operation on files a process is killed.
@@ -149,6 +150,7 @@ func kills(t *testing.T, what string, prepare func(*queued) *record.Record, afte
 
 func TestSupervisorDies(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	kills(t, "supervise", func(b *queued) *record.Record { return b.add(noting, waiting.Terms{Tries: 2}) },
 		func(b *queued, rec *record.Record, _ bool) { b.settle(rec, 2, 2) })
 }
@@ -156,6 +158,7 @@ func TestSupervisorDies(t *testing.T) {
 // TestRecoveryDies kills the process that records a run whose supervisor was killed.
 func TestRecoveryDies(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	for _, tries := range []int{1, 2} {
 		kills(t, "recover", func(b *queued) *record.Record {
 			rec := b.add(`echo $QME_RUN >>log; touch begun; while ! test -e end; do sleep 0.01; done; exit 1`, waiting.Terms{Tries: tries})
@@ -181,6 +184,7 @@ func TestRecoveryDies(t *testing.T) {
 // TestTakingOutDies kills the process that takes a task out of the queue: it waits, or is cancelled.
 func TestTakingOutDies(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	kills(t, "take out", func(b *queued) *record.Record { return b.add(noting, waiting.Terms{Tries: 3}) },
 		func(b *queued, rec *record.Record, killed bool) {
 			if err := b.Recover(b.t.Context()); err != nil {
