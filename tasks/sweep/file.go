@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"qme/record"
 )
@@ -102,7 +103,9 @@ func readObject(d *json.Decoder) (p Point, _ error) {
 		one := record.Param{Name: name}
 		switch v := value.(type) {
 		case string:
-			one.Value = v
+			if one.Value = v; strings.Contains(v, "\uFFFD") {
+				return nil, fmt.Errorf("the value of %.64q is no text in UTF-8: %w", name, ErrInvalid)
+			}
 		case json.Number:
 			one.Value = v.String()
 		case bool:

@@ -60,6 +60,7 @@ const (
 	raw                       // a here-document as it is, or a comment
 	arithmetic                // within $((…))
 	backquoted                // within `…`, where quotes have another meaning
+	again                     // a word that a shell reads once more
 )
 
 // contexts returns what is around places of a line, whose names are letters in the syntax.
@@ -142,6 +143,10 @@ func evaluated(n syntax.Node, own map[syntax.Node]context) {
 		if n.Op == syntax.TsVarSet || n.Op == syntax.TsRefVar {
 			set(n.X, unknown)
 		}
+	case *syntax.CallExpr:
+		for _, w := range readAgain(n.Args) {
+			set(w, again)
+		}
 	case *syntax.DeclClause:
 		for _, a := range n.Args {
 			set(a, declared(n, a))
@@ -161,6 +166,9 @@ func declared(d *syntax.DeclClause, a *syntax.Assign) context {
 
 // contextOf returns what is around the parts of a node.
 func contextOf(n syntax.Node, outer context) context {
+	if outer == again {
+		return again
+	}
 	switch n := n.(type) {
 	case *syntax.CmdSubst:
 		if n.Backquotes || outer == backquoted {
@@ -225,6 +233,11 @@ func (c context) quote(value string) (string, error) {
 			return value, nil
 		}
 		return "", fmt.Errorf("in arithmetic only whole numbers are put, not %s: %w", safe.Bounded(value), ErrInvalid)
+	case again:
+		if executor.Quote([]string{value}) == value {
+			return value, nil
+		}
+		return "", fmt.Errorf("a shell reads a value there once more, as after eval and sh -c; $QME_PARAM_NAME has it, too: %w", ErrInvalid)
 	case backquoted:
 		if executor.Quote([]string{value}) == value {
 			return value, nil

@@ -121,6 +121,26 @@ func TestEvaluated(t *testing.T) {
 	}
 }
 
+// TestReadAgain has only what needs no quotes be put where a shell reads it once more.
+func TestReadAgain(t *testing.T) {
+	t.Parallel()
+	for line, possible := range map[string]bool{
+		`eval "echo {v}"`: false, `eval echo {v}`: false, `command eval {v}`: false, `sh -c 'echo {v}'`: false, `bash -lc "echo {v}"`: false,
+		`timeout 5 sh -c "echo {v}"`: false, `env X=1 sh -c "echo {v}"`: false, `find . -exec sh -c "echo {v}" \;`: false, `trap "echo {v}" EXIT`: false,
+		`test -v {v}`: false, `printf -v {v} x`: false, `read -r {v}`: false, `ssh host "echo {v}"`: false, `x=$(eval "echo {v}")`: false,
+		`sh -c 'echo "$1"' x {v}`: true, `sh run.sh {v}`: true, `echo eval {v}`: true, `printf %s {v}`: true, `test {v} = a`: true,
+	} {
+		for _, value := range []string{"$(id)", "x[$(id)]", "a'b c", ";id"} {
+			if made, err := sweep.Braces.Line(line, map[string]string{"v": value}); (err == nil) != possible {
+				t.Errorf("%q with %q: %q, %v", line, value, made, err)
+			}
+		}
+		if made, err := sweep.Braces.Line(line, map[string]string{"v": "0.7"}); err != nil {
+			t.Errorf("%q with a number: %q, %v", line, made, err)
+		}
+	}
+}
+
 // TestShellsWord has the line of sh -c be one also among several words.
 func TestShellsWord(t *testing.T) {
 	t.Parallel()
@@ -129,6 +149,10 @@ func TestShellsWord(t *testing.T) {
 		{[]string{"sh", "-c", "echo {v}", "{v}"}, []string{"sh", "-c", "echo '; id'", "; id"}},
 		{[]string{"/bin/bash", "-ec", "echo {v}"}, []string{"/bin/bash", "-ec", "echo '; id'"}},
 		{[]string{"echo", "-c", "echo {v}"}, []string{"echo", "-c", "echo ; id"}},
+		{[]string{"env", "A={v}", "nice", "-n", "5", "sh", "-c", "echo {v}"}, []string{"env", "A=; id", "nice", "-n", "5", "sh", "-c", "echo '; id'"}},
+		{[]string{"timeout", "10s", "bash", "-lc", "echo {v}"}, []string{"timeout", "10s", "bash", "-lc", "echo '; id'"}},
+		{[]string{"srun", "-n", "1", "grep", "sh", "-c", "{v}"}, []string{"srun", "-n", "1", "grep", "sh", "-c", "; id"}},
+		{[]string{"env", "sh"}, []string{"env", "sh"}},
 	} {
 		if made, err := sweep.Braces.Fill(c.words, values); err != nil || !slices.Equal(made, c.want) {
 			t.Errorf("%q: %q, %v", c.words, made, err)

@@ -151,6 +151,7 @@ func TestFiles(t *testing.T) {
 		"id\n1\n":                                         "error",
 		"n\n\"a\nb\"\n":                                   "error",
 		`[{"n": [1]}]`:                                    "error",
+		`[{"n": "\ud800"}]`:                               "error",
 		`[{"n": null}]`:                                   "error",
 		`[{"n": 1}, {"m": 1}]`:                            "error",
 		`[{"n": 1}, {"n": 1, "m": 2}]`:                    "error",

@@ -8,7 +8,6 @@ import (
 	"unicode"
 
 	"qme/internal/safe"
-	"qme/internal/shellline"
 )
 
 // A Placeholder is how a parameter is written in a command: the text before and after its name.
@@ -55,15 +54,6 @@ func (h Placeholder) Fill(words []string, values map[string]string) ([]string, e
 	var err error
 	filled[at], err = h.Line(words[at], values)
 	return filled, err
-}
-
-// lineOf returns which word is the line of a shell: sh -c LINE.
-func lineOf(words []string) (int, bool) {
-	if len(words) == 0 || !shellline.IsShell(words[0]) {
-		return 0, false
-	}
-	_, rest, ok := shellline.Command(words[1:])
-	return len(words) - len(rest) - 1, ok
 }
 
 // A place is where a placeholder is in a text.
