@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -20,8 +21,22 @@ func (q *Service) Changed(ref string, set record.Params) (*record.Record, error)
 	if err != nil {
 		return nil, err
 	}
+	if err := q.canSet(old); err != nil {
+		return nil, err
+	}
 	rec, _, err := withSet(old, set)
 	return rec, err
+}
+
+// canSet returns an error for a command that has submitted a job whose output goes to files of this home: they are those of its task, and
+// what is to run is within an option of the command.
+func (q *Service) canSet(old *record.Record) error {
+	if q.Jobs == nil || !slices.ContainsFunc(old.Data.Cmd, func(w string) bool {
+		return strings.Contains(w, string(filepath.Separator)+string(old.UID)+string(filepath.Separator))
+	}) {
+		return nil
+	}
+	return fmt.Errorf("task %s was submitted by qme as a job of %s, and its command cannot be changed; submit it again with the other value: %w", old.UID, old.Executor, sweep.ErrInvalid)
 }
 
 // changeable returns the present record of a task whose command can be run with a change. The task may be running.
