@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v3"
 
@@ -49,6 +50,8 @@ func (o *activeQuery) refs(ctx context.Context, c *cli.Command, h *home, keep fu
 	if err := o.ask(ctx, h.term, c.Name, list); err != nil {
 		return nil, err
 	}
+	// The newest first: what starts when another one ends is cancelled before that.
+	slices.SortStableFunc(list, func(a, b tasks.Item) int { return strings.Compare(b.ID.UUID(), a.ID.UUID()) })
 	var refs []string
 	for _, item := range list {
 		refs = append(refs, string(item.ID))
