@@ -140,6 +140,9 @@ func (cmd *sweepCommand) read(c *cli.Command, o *sweepOptions) (*sweeping, error
 		if s.folder, err = filepath.Abs(o.folder); err != nil {
 			return nil, err
 		}
+		if others := s.placeholder.Others([]string{o.folder}, append(slices.Clone(sweep.Reserved), s.space.Names()...)); len(others) > 0 {
+			return nil, sweepUsage("--dir: %s is no parameter; there are %s", safe.Bounded(s.placeholder.Text(others[0])), strings.Join(append(s.space.Names(), sweep.Reserved...), ", "))
+		}
 	}
 	cfg, err := cmd.settings.runConfig()
 	if err != nil {
@@ -163,7 +166,7 @@ func (cmd *sweepCommand) read(c *cli.Command, o *sweepOptions) (*sweeping, error
 // noteMistyped says which parameter was probably meant by what is written as a placeholder is, and is none.
 func (cmd *sweepCommand) noteMistyped(s *sweeping) {
 	known := append(slices.Clone(sweep.Reserved), s.space.Names()...)
-	for _, name := range s.placeholder.Others(append(slices.Clone(s.words), s.folder), known) {
+	for _, name := range s.placeholder.Others(s.words, known) {
 		if meant := nearest(name, known); meant != "" {
 			cmd.term.note("%s is no parameter, and stays as it is; did you mean %s?", safe.Bounded(s.placeholder.Text(name)), s.placeholder.Text(meant))
 		}
@@ -261,6 +264,9 @@ const askedFrom = 1000
 func (cmd *sweepCommand) printAll(s *sweeping) error {
 	out := bufio.NewWriter(cmd.term.out)
 	for t, err := range s.each() {
+		if err == nil && s.on != nil && t.Group.Index == 1 {
+			err = s.on.check(t)
+		}
 		if err != nil {
 			return errors.Join(out.Flush(), err)
 		}

@@ -79,6 +79,15 @@ func ofQueue(option, executor string) error {
 	return sweepUsage("--%s is for the queue of qme, and not for a job of %s: leave it out, or leave out --on", option, quoted(executor))
 }
 
+// check returns an error if a task cannot be submitted, for what only shows the commands.
+func (j *sweepJob) check(t tasks.GroupTask) error {
+	_, err := j.submitter.Submit(executor.Submission{Words: t.Words, Shell: j.options.Shell, Options: j.options.Options})
+	if errors.Is(err, record.ErrInvalid) {
+		return sweepUsage("%s", said(err.Error()))
+	}
+	return err
+}
+
 // submit submits the tasks as a job array, and says that.
 func (cmd *sweepCommand) submit(ctx context.Context, q *tasks.Service, s *sweeping, list []tasks.GroupTask, opts tasks.AddOptions, o sweepOptions) error {
 	if err := makeFolders(list); err != nil {

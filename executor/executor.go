@@ -5,6 +5,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -88,6 +89,9 @@ type Submission struct {
 	// Stdout and Stderr are the files to which the job is to print.
 	Stdout, Stderr string
 }
+
+// ErrMaybeStarted means that a scheduler has refused a job in a way that leaves open whether it has started it all the same.
+var ErrMaybeStarted = errors.New("it may have started it all the same")
 
 // An ArraySubmitter is a Submitter that runs many commands as the elements of one job.
 type ArraySubmitter interface {

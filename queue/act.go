@@ -36,6 +36,9 @@ func (q *Queue) Release(ctx context.Context, id record.ID) (held bool, err error
 // Edit has change alter a waiting task, and wakes the worker. An error of change is returned, and nothing is altered then.
 // Other errors are those of Hold.
 func (q *Queue) Edit(ctx context.Context, id record.ID, change func(*waiting.Entry, *record.Record) error) error {
+	if err := q.Service.CheckSubmitting(id); err != nil {
+		return err
+	}
 	if err := q.Service.Waiting.Change(ctx, id, change); err != nil {
 		return err
 	}

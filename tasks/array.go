@@ -86,7 +86,7 @@ func (q *Service) SubmitAll(ctx context.Context, s executor.ArraySubmitter, list
 		array, err = q.Jobs.BeginArray(ids, script)
 	}
 	if err != nil {
-		return nil, errors.Join(err, q.withdraw(ids[:added]))
+		return nil, &SubmissionError{Code: 1, Err: errors.Join(err, q.withdraw(ids[:added]))}
 	}
 	return q.submitArray(ctx, s, array, c.Argv)
 }
@@ -127,13 +127,26 @@ func (q *Service) submitArray(ctx context.Context, s executor.ArraySubmitter, ar
 	case found != nil:
 		done, err := q.recordArray(ctx, s, array, found, at)
 		return &Submitted{Job: wholeJob(found[0]), Tasks: done}, err
-	case err != nil && code == 0, serr != nil:
-		return nil, errors.Join(fmt.Errorf("whether the job array was started is not known (%w, %w), and its %d tasks are held in the queue: \"qme refresh\" records them if it was; \"qme release TASK\" submits one alone, \"qme cancel TASK\" takes it out",
-			errors.Join(err, serr), why, len(array.Tasks)), array.Close())
+	case code == 0, serr != nil, errors.Is(why, executor.ErrMaybeStarted):
+		return nil, errors.Join(fmt.Errorf("whether the job array was started is not known (%w), and its %d tasks are held in the queue: \"qme refresh\" records them if it was; if the scheduler does not have it, \"qme release TASK\" submits one alone, \"qme cancel TASK\" takes it out",
+			inTurn(err, serr, why), len(array.Tasks)), array.Close())
 	case err != nil:
 		why = err
 	}
 	return nil, errors.Join(&SubmissionError{Code: max(code, 1), Err: why}, q.withdraw(array.Tasks), array.Abandon())
+}
+
+// inTurn joins errors in one line.
+func inTurn(errs ...error) (all error) {
+	for _, err := range errs {
+		switch {
+		case all == nil:
+			all = err
+		case err != nil:
+			all = fmt.Errorf("%w, %w", all, err)
+		}
+	}
+	return all
 }
 
 // The exit codes of a shell for a command that it cannot start.
@@ -159,6 +172,9 @@ func startArray(ctx context.Context, a *jobs.Array, argv []string) (code int, er
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env = in, stdout, stderr, OutsideRuns(os.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if lock := a.Lock(); lock != nil {
+		cmd.ExtraFiles = []*os.File{lock}
+	}
 	switch err := cmd.Start(); {
 	case errors.Is(err, exec.ErrNotFound):
 		return codeNoProgram, fmt.Errorf("there is no program %s here, which submits jobs (on a cluster, \"module load\" may bring it)", argv[0])
@@ -268,7 +284,20 @@ func asSubmitted(waits *record.Record, job *record.Job, at record.Time) *record.
 		d.Finished.Time = d.Timestamp.Time
 	}
 	d.Duration = inSeconds(d.Finished.Sub(d.Timestamp.Time))
+	if d.Files != nil { // the command that was recorded has submitted the job, and makes no more of them
+		files := *d.Files
+		files.Incomplete = false
+		d.Files = &files
+	}
 	return &rec
+}
+
+// CheckSubmitting returns an error that wraps record.ErrConflict if a task that waits is just being submitted as a part of a job array.
+func (q *Service) CheckSubmitting(id record.ID) error {
+	if q.Jobs == nil || !q.Jobs.Submitting(id) {
+		return nil
+	}
+	return fmt.Errorf("task %s is just being submitted as a part of a job array: %w; try again in a moment", id, record.ErrConflict)
 }
 
 // An arrayBatch records some tasks of an array.

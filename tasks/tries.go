@@ -219,6 +219,9 @@ func (q *Service) noMoreTries(id record.ID) error {
 // then: it is cancelled, and no command was started. The error wraps record.ErrNotFound if the task
 // does not wait, and record.ErrConflict if it is just being started.
 func (q *Service) TakeOut(ctx context.Context, id record.ID) (*record.Record, error) {
+	if err := q.CheckSubmitting(id); err != nil {
+		return nil, err
+	}
 	t, err := q.claim(id)
 	if err != nil {
 		return nil, err

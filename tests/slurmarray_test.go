@@ -122,6 +122,11 @@ func TestSlurmSweepActions(t *testing.T) {
 		t.Errorf("the other one is %+v", two.Data.Job)
 	}
 	s.has("what is followed", []string{s.must("exec", string(recs[1].UID), "output", "--follow")}, "begun\n")
+	if out := s.must("show", string(recs[1].UID)); strings.Contains(out, "cut off") {
+		t.Errorf("it is shown as %s", out)
+	}
+	// What is to run is within an option of sbatch, and the output would go to the files of the other task.
+	s.fails(2, "its command cannot be changed; submit it again", "rerun", "--set", "n=7", string(recs[1].UID))
 
 	late := s.sweep("--mem", "50", "--time", "00:00:01", "n=1", "--", "echo begun; exec sleep 1000")
 	if rec := s.ends(late[0], 143); rec.Data.Job.State != "TIMEOUT" || !strings.Contains(strings.Join(rec.Data.Job.Error, ""), "DUE TO TIME LIMIT") {
@@ -151,10 +156,64 @@ func TestSlurmSweepRefused(t *testing.T) {
 	empty()
 	s.fails(2, "qme's own", "sweep", "--on", "slurm", "--option", "output=/tmp/x", "n=1..3", "--", "echo", "{n}")
 	s.fails(2, "qme's own", "sweep", "--on", "slurm", "--option", "array=1-3", "n=1..3", "--", "echo", "{n}")
+	s.fails(2, "qme's own", "sweep", "--on", "slurm", "--dry-run", "--option", "array=1-3", "n=1..3", "--", "echo", "{n}")
+	s.fails(2, "{m} is no parameter", "sweep", "--on", "slurm", "--dir", "runs/{m}", "n=1..3", "--", "echo", "{n}")
 	empty()
 	s.env = append(s.env, "PATH="+t.TempDir())
 	s.fails(127, "there is no program sbatch here", "sweep", "--on", "slurm", "n=1..3", "--", "echo", "{n}")
 	empty()
+}
+
+// TestSlurmSweepSubmitting has no other process take a task that is just being submitted, also while sbatch runs of a qme that was killed; and a
+// sbatch that may have started the job leaves the tasks there.
+func TestSlurmSweepSubmitting(t *testing.T) {
+	t.Parallel()
+	for _, killed := range []bool{false, true} {
+		s := newSlurmHome(t)
+		s.script("sbatch", "touch submitting; until test -e go; do sleep 0.05; done", "")
+		cmd := s.command("sweep", "--on", "slurm", "--mem", "50", "--name", "g", "n=1..2", "--", "echo", "{n}")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for _, err := os.Stat(filepath.Join(s.dir, "submitting")); err != nil; _, err = os.Stat(filepath.Join(s.dir, "submitting")) {
+			time.Sleep(20 * time.Millisecond)
+		}
+		if killed {
+			if err := cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = cmd.Wait()
+			s.must("refresh")
+		}
+		for _, verb := range []string{"release", "cancel"} {
+			s.fails(5, "is just being submitted", verb, "--query", "group:g")
+		}
+		if err := os.WriteFile(filepath.Join(s.dir, "go"), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); !killed && err != nil {
+			t.Errorf("the sweep: %v", err)
+		}
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+			s.must("refresh")
+			if strings.Contains(s.must("queue", "--json"), `"waiting_count": 0`) {
+				break
+			} else if time.Now().After(deadline) {
+				t.Fatal("the tasks wait")
+			}
+		}
+		s.must("wait", "--all")
+		if out := s.must("ls", "--json"); strings.Count(out, `"executor":"slurm"`) != 2 {
+			t.Errorf("there are %s", out)
+		}
+	}
+
+	s := newSlurmHome(t)
+	s.script("sbatch", "echo 'sbatch: error: Batch job submission failed: Socket timed out on send/recv operation' >&2; exit 1", "")
+	s.fails(1, "whether the job array was started is not known", "sweep", "--on", "slurm", "--mem", "50", "n=1..2", "--", "echo", "{n}")
+	if out := s.must("queue", "--json"); !strings.Contains(out, `"waiting_count": 2`) {
+		t.Errorf("in the queue: %s", out)
+	}
 }
 
 // TestSlurmSweepMany asks Slurm once about all elements of an array.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"qme/executor"
+	"qme/internal/lazy"
 	"qme/internal/safe"
 	"qme/record"
 )
@@ -87,5 +88,12 @@ func notStarted(n int, stderr string) error {
 	case strings.Contains(said, "Invalid job array specification"):
 		return fmt.Errorf("sbatch says: %s; %d elements may be too many for one array here: \"scontrol show config | grep MaxArraySize\" tells how many there can be (one less than that), and --random N or several sweeps make fewer", safe.Shorten(said, messageMost), n)
 	}
-	return fmt.Errorf("sbatch says: %s", safe.Shorten(said, messageMost))
+	err := fmt.Errorf("sbatch says: %s", safe.Shorten(said, messageMost))
+	if maybeStarted().MatchString(said) {
+		err = fmt.Errorf("%w: %w", err, executor.ErrMaybeStarted)
+	}
+	return err
 }
+
+// maybeStarted matches what sbatch says when it has lost the controller after it had sent the job.
+var maybeStarted = lazy.Regexp("Socket timed out|Zero Bytes were transmitted|Unexpected message received|Communication connection failure|Transport endpoint")

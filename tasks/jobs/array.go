@@ -151,6 +151,38 @@ func (a *Array) Forget() error { return errors.Join(a.f.fs.RemoveAll(a.dir), a.C
 // Close leaves the array as it is.
 func (a *Array) Close() error { return a.lock.Close() }
 
+// Lock returns the open lock file, for the command that starts the array: it then has the lock as long as it runs, also if this process is
+// killed. It is nil where there are no locks.
+func (a *Array) Lock() *os.File {
+	if file, ok := a.lock.File.(*os.File); ok && a.lock.Locked {
+		return file
+	}
+	return nil
+}
+
+// Submitting reports whether a task belongs to an array that is just being started or recorded. Without locks in the file system that is
+// not known, and false.
+func (f *Folder) Submitting(id record.ID) bool {
+	b, err := afero.ReadFile(f.fs, filepath.Join(f.Path(id), arrayName))
+	if err != nil {
+		return false
+	}
+	first, _, _ := strings.Cut(strings.TrimSpace(string(b)), "/")
+	if _, err := record.ParseID(first); err != nil {
+		return false
+	}
+	dir := f.ArrayDir(record.ID(first))
+	if _, err := f.fs.Stat(filepath.Join(dir, arrayTasks)); err != nil {
+		return false
+	}
+	lock, err := lockfile.Open(f.fs, filepath.Join(dir, arrayLock), lockfile.Shared)
+	if err != nil {
+		return errors.Is(err, lockfile.ErrHeld)
+	}
+	_ = lock.Close()
+	return false
+}
+
 // AnyArray reports whether there may be arrays that LeftArrays returns.
 func (f *Folder) AnyArray() bool {
 	names, err := afero.Glob(f.fs, filepath.Join(f.dir, arraysName, "*", arrayTasks))
