@@ -22,6 +22,7 @@ import (
 	"qme/index"
 	"qme/index/query"
 	"qme/record"
+	"qme/tests/require"
 )
 
 // needle returns a random query for a piece of a record, or for what is in none.
@@ -152,6 +153,7 @@ func pick(rnd *rand.Rand, all tasks) *record.Record {
 // find the same.
 func TestManyUpdates(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	rnd := rand.New(rand.NewPCG(25, 26))
 	dir := filepath.Join(t.TempDir(), "index")
 	h := new(history)
@@ -320,6 +322,7 @@ func damage(t *testing.T, name string, change func([]byte) []byte) {
 // TestDamage has an index that is damaged in any way be noticed and made again.
 func TestDamage(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	rnd := rand.New(rand.NewPCG(9, 10))
 	dir := filepath.Join(t.TempDir(), "index")
 	h := new(history)

@@ -18,6 +18,7 @@ import (
 	"qme/index"
 	"qme/index/query"
 	"qme/record"
+	"qme/tests/require"
 )
 
 // fieldConditions are on what enrich writes.
@@ -138,6 +139,7 @@ func enrichSoftware(rnd *rand.Rand, r *record.Record) {
 // without.
 func TestFields(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	rnd := rand.New(rand.NewPCG(33, 34))
 	dir := filepath.Join(t.TempDir(), "index")
 	h := new(history)
@@ -215,6 +217,7 @@ func TestSimilar(t *testing.T) {
 // query finds one by one.
 func TestDistance(t *testing.T) {
 	t.Parallel()
+	require.Alone(t)
 	rnd := rand.New(rand.NewPCG(37, 38))
 	letters := []rune("aabbcéß日1")
 	random := func(least, most int) string {

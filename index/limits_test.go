@@ -16,6 +16,7 @@ import (
 
 	"qme/index"
 	"qme/record"
+	"qme/tests/require"
 )
 
 // childDir names, to a child process of a test, the folder of the index.
@@ -75,7 +76,10 @@ func searchWithSmallFiles(t *testing.T, dir string) {
 
 // TestNoSpaceToJoin has a search that makes the index, and cannot join its segments, as a file would
 // get too large, end, say so at most, and find what there is. What it has written serves.
-func TestNoSpaceToJoin(t *testing.T) { inChild(t, searchWithNoSpaceToJoin) }
+func TestNoSpaceToJoin(t *testing.T) {
+	require.Alone(t)
+	inChild(t, searchWithNoSpaceToJoin)
+}
 
 // A slowSource gives bleve the time to write a file of some of the records.
 type slowSource struct{ snapshot }
