@@ -24,6 +24,7 @@ type Scanner struct {
 	found  []*series          // of others, in the order in which they came
 	byName map[string]*series // those that make up lines; nil for one that a pattern finds
 	others bool
+	lines  bool // metrics that make up lines are looked for
 
 	line []byte // the part of the line that has come
 	long bool   // it is too long
@@ -38,12 +39,14 @@ type Scanner struct {
 // NewScanner returns a Scanner for some metrics. If others is set, it finds others as well: whole lines such as "acc: 0.91" and
 // "epoch 3 loss=0.4 acc=0.9", as docs/metrics.md describes them.
 func NewScanner(specs []Spec, others bool) *Scanner {
-	s := &Scanner{specs: specs, byName: map[string]*series{}, others: others}
+	s := &Scanner{specs: specs, byName: map[string]*series{}, others: others, lines: others}
 	for _, spec := range specs {
 		one := &series{name: spec.Name, take: spec.Take}
 		s.asked = append(s.asked, one)
 		if s.byName[spec.Name] = one; spec.Pattern != "" {
 			s.byName[spec.Name] = nil
+		} else {
+			s.lines = true
 		}
 	}
 	return s
@@ -106,22 +109,6 @@ func (s *Scanner) Visible(text string) {
 	}
 }
 
-// Text reads a whole stream.
-func (s *Scanner) Text(text string) {
-	for text != "" {
-		end := strings.IndexByte(text, '\n')
-		if end < 0 {
-			end = len(text)
-		}
-		if line := lastWritten(text[:end]); len(line) > LongestLine {
-			s.skipped++
-		} else {
-			s.shown(line)
-		}
-		text = text[min(end+1, len(text)):]
-	}
-}
-
 func (s *Scanner) write(b []byte) {
 	for len(b) > 0 {
 		end := bytes.IndexByte(b, '\n')
@@ -168,12 +155,6 @@ func (s *Scanner) end() {
 	s.line, s.long, s.cr = s.line[:0], false, false
 }
 
-// lastWritten returns what was last on a line.
-func lastWritten(line string) string {
-	line = strings.TrimRight(line, "\r")
-	return line[strings.LastIndexByte(line, '\r')+1:]
-}
-
 // shown takes a line without carriage returns. Sequences that move the cursor may make several of it.
 func (s *Scanner) shown(line string) {
 	for one := range strings.SplitSeq(visible.Text(line), "\n") {
@@ -189,7 +170,7 @@ func (s *Scanner) take(line string) {
 			s.skipped += spec.find(line, s.asked[i])
 		}
 	}
-	if !s.others && len(s.byName) == 0 {
+	if !s.lines {
 		return
 	}
 	var step string
