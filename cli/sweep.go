@@ -140,8 +140,8 @@ func (cmd *sweepCommand) read(c *cli.Command, o *sweepOptions) (*sweeping, error
 		if s.folder, err = filepath.Abs(o.folder); err != nil {
 			return nil, err
 		}
-		if others := s.placeholder.Others([]string{o.folder}, append(slices.Clone(sweep.Reserved), s.space.Names()...)); len(others) > 0 {
-			return nil, sweepUsage("--dir: %s is no parameter; there are %s", safe.Bounded(s.placeholder.Text(others[0])), strings.Join(append(s.space.Names(), sweep.Reserved...), ", "))
+		if others := s.placeholder.Others([]string{o.folder}, s.known()); len(others) > 0 {
+			return nil, sweepUsage("--dir: %s is no parameter; there are %s", safe.Bounded(s.placeholder.Text(others[0])), strings.Join(s.known(), ", "))
 		}
 	}
 	cfg, err := cmd.settings.runConfig()
@@ -163,9 +163,12 @@ func (cmd *sweepCommand) read(c *cli.Command, o *sweepOptions) (*sweeping, error
 	return s, nil
 }
 
-// noteMistyped says which parameter was probably meant by what is written as a placeholder is, and is none.
+// known returns the names that have placeholders.
+func (s *sweeping) known() []string { return append(s.space.Names(), sweep.Reserved...) }
+
+// noteMistyped names, for each placeholder of the command that belongs to no parameter, the parameter that the user probably meant.
 func (cmd *sweepCommand) noteMistyped(s *sweeping) {
-	known := append(slices.Clone(sweep.Reserved), s.space.Names()...)
+	known := s.known()
 	for _, name := range s.placeholder.Others(s.words, known) {
 		if meant := nearest(name, known); meant != "" {
 			cmd.term.note("%s is no parameter, and stays as it is; did you mean %s?", safe.Bounded(s.placeholder.Text(name)), s.placeholder.Text(meant))

@@ -21,15 +21,12 @@ func (q *Service) Changed(ref string, set record.Params) (*record.Record, error)
 	if err != nil {
 		return nil, err
 	}
-	if err := q.canSet(old); err != nil {
-		return nil, err
-	}
-	rec, _, err := withSet(old, set)
+	rec, _, err := q.withSet(old, set)
 	return rec, err
 }
 
-// canSet returns an error for a command that has submitted a job whose output goes to files of this home: they are those of its task, and
-// what is to run is within an option of the command.
+// canSet returns an error for an sbatch that qme itself has made: the user's command is inside its option --wrap, and the output of
+// another job would replace that of this task.
 func (q *Service) canSet(old *record.Record) error {
 	if q.Jobs == nil || !slices.ContainsFunc(old.Data.Cmd, func(w string) bool {
 		return strings.Contains(w, string(filepath.Separator)+string(old.UID)+string(filepath.Separator))
@@ -58,7 +55,10 @@ func repeatable(rec *record.Record) error {
 
 // withSet returns a record with other values of some parameters, in its parameters and in its command, and the id of the task that this
 // becomes.
-func withSet(old *record.Record, set record.Params) (*record.Record, record.ID, error) {
+func (q *Service) withSet(old *record.Record, set record.Params) (*record.Record, record.ID, error) {
+	if err := q.canSet(old); err != nil {
+		return nil, "", err
+	}
 	id, err := record.NewID(old.Executor)
 	if err != nil {
 		return nil, "", err

@@ -116,10 +116,7 @@ func (q *Service) Rerun(ctx context.Context, ref string, opts RunOptions) (*Repo
 	}
 	old, id := was, record.ID("")
 	if len(opts.Set) > 0 {
-		if err := q.canSet(was); err != nil {
-			return nil, err
-		}
-		if old, id, err = withSet(was, opts.Set); err != nil {
+		if old, id, err = q.withSet(was, opts.Set); err != nil {
 			return nil, err
 		}
 	}

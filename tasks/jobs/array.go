@@ -163,15 +163,10 @@ func (a *Array) Lock() *os.File {
 // Submitting reports whether a task belongs to an array that is just being started or recorded. Without locks in the file system that is
 // not known, and false.
 func (f *Folder) Submitting(id record.ID) bool {
-	b, err := afero.ReadFile(f.fs, filepath.Join(f.Path(id), arrayName))
-	if err != nil {
+	dir, _, ok, err := f.inArray(id)
+	if err != nil || !ok {
 		return false
 	}
-	first, _, _ := strings.Cut(strings.TrimSpace(string(b)), "/")
-	if _, err := record.ParseID(first); err != nil {
-		return false
-	}
-	dir := f.ArrayDir(record.ID(first))
 	if _, err := f.fs.Stat(filepath.Join(dir, arrayTasks)); err != nil {
 		return false
 	}
@@ -244,17 +239,26 @@ func gone(err error) error {
 	return err
 }
 
-// leaveArray removes the link to the folder of a task, and the folder of its array with the last one.
-func (f *Folder) leaveArray(id record.ID) error {
+// inArray returns the folder of the array that a task belongs to, and the name of its link there. ok is false if it belongs to none, or the
+// file that says so is damaged.
+func (f *Folder) inArray(id record.ID) (dir, number string, ok bool, err error) {
 	b, err := afero.ReadFile(f.fs, filepath.Join(f.Path(id), arrayName))
 	if err != nil {
-		return gone(err)
+		return "", "", false, gone(err)
 	}
 	first, number, _ := strings.Cut(strings.TrimSpace(string(b)), "/")
 	if _, err := record.ParseID(first); err != nil || !isIndex(number) {
-		return nil // it was damaged, and the link stays
+		return "", "", false, nil
 	}
-	dir := f.ArrayDir(record.ID(first))
+	return f.ArrayDir(record.ID(first)), number, true, nil
+}
+
+// leaveArray removes the link to the folder of a task, and the folder of its array with the last one.
+func (f *Folder) leaveArray(id record.ID) error {
+	dir, number, ok, err := f.inArray(id)
+	if err != nil || !ok {
+		return err // if the file was damaged, the link stays
+	}
 	return errors.Join(gone(f.fs.Remove(filepath.Join(dir, number))), f.tidyArray(dir))
 }
 
