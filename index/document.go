@@ -253,7 +253,8 @@ type stored struct {
 	output, errors string           // if they are read
 }
 
-// readStored reads the stored fields of the document with an id, of a run that could be read or not, with its streams or without them.
+// readStored reads the stored fields of the document with an id, of a run that could be read or not; the text of its streams only if streams
+// is set.
 func readStored(id docID, streams bool, visit func(segment.StoredFieldValueVisitor) error) (*stored, error) {
 	s := new(stored)
 	var err error

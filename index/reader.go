@@ -392,7 +392,7 @@ func (r *reader) look(ctx context.Context, d hit) (*Found, error) {
 	return f, err
 }
 
-// stored returns what is stored of a run, with its streams or without them.
+// stored reads the stored fields of a run; the text of its streams only if streams is set.
 func (r *reader) stored(h hit, streams bool) (s *stored, err error) {
 	err = guard(func() error { s, err = r.o.stored(h, streams); return err })
 	return s, err
